@@ -1,0 +1,68 @@
+# Everything runs in .venv, which the first target that needs it makes. Only python3, git and make are required.
+
+PYTHON ?= python3
+JOBS ?= 2
+# what an extra pins too: installed first, so that nothing else chooses another build of it
+TORCH := torch==2.13.0
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test check update grammar bench wheel clean
+
+help:
+	@echo 'make demo     compile the first example, build it and check it'
+	@echo 'make test     run all tests (JOBS=2)'
+	@echo 'make check    ruff, mypy and the import rule'
+	@echo 'make update   rewrite the goldens and the snapshots of the cases'
+	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
+	@echo 'make bench    run the benchmarks'
+	@echo 'make wheel    build dist/'
+	@echo 'make clean    remove all that make has made'
+
+# a stamp says that a set of requirements is installed; it is renewed when pyproject.toml changes
+$(VENV)/torch.stamp:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install $(TORCH)
+	touch $@
+
+$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP) install -e '.[torch]'
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP) install -e '.[test]'
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	$(PIP) install -e '.[bench]'
+	touch $@
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+update: $(VENV)/test.stamp
+	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case'
+
+grammar: $(VENV)/test.stamp
+	$(BIN)/python -m netdsl.syntax.tables
+
+bench: $(VENV)/bench.stamp
+	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+wheel: $(VENV)/test.stamp
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

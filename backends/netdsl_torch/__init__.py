@@ -1,0 +1,1 @@
+"""The PyTorch backend: what each op is in torch, and the modules that are emitted."""

@@ -1,0 +1,547 @@
+"""What each op is in PyTorch: one function per op, found by its class in `LOWERINGS`. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeVar
+
+from netdsl.code import (
+    Arg,
+    Binary,
+    Call,
+    Const,
+    Constant,
+    Context,
+    Expr,
+    Input,
+    Item,
+    Lowered,
+    Name,
+    Self,
+    Sequence,
+)
+from netdsl.ir.types import Dims, Init, Shape
+from netdsl.ops.activation import (
+    Gelu,
+    HSigmoid,
+    HSwish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Tanh,
+)
+from netdsl.ops.attention import Attention
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
+from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.source import Input as InputOp
+from netdsl.ops.source import Weight
+from netdsl.ops.window import VALID, both
+from netdsl.ops.wiring import (
+    Add,
+    Concat,
+    Crop,
+    Elementwise,
+    Flatten,
+    Identity,
+    Mul,
+    Permute,
+    Shift,
+    Shuffle,
+    Split,
+    Token,
+    Tokens,
+    Upsample,
+)
+
+Lowering = Callable[[Any, Context], Lowered]
+L = TypeVar("L", bound=Lowering)
+
+LOWERINGS: dict[type[Op], Lowering] = {}
+
+HELPERS = {
+    "DropPath": '''\
+class DropPath(nn.Module):
+    """Stochastic depth: in training, a sample is all zero with probability p, else divided by 1 - p."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = 1 - self.p
+        mask = x.new_empty([x.shape[0]] + [1] * (x.ndim - 1)).bernoulli_(keep)
+        if keep > 0:
+            mask.div_(keep)
+        return x * mask
+''',
+    "LayerNorm2d": '''\
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalization over the channels of a map, at every place by itself."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+''',
+    "Permute": '''\
+class Permute(nn.Module):
+    """The axes in another order."""
+
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
+''',
+    "channel_shuffle": '''\
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Interleave the channels of the groups, so that the next groups see all of them."""
+    n, c, h, w = x.shape
+    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+''',
+}
+"""Classes and functions that torch has not, by name, for the top of a file that uses them."""
+
+
+def lowers(*ops: type[Op]) -> Callable[[L], L]:
+    """Register the function that lowers these ops."""
+
+    def register(function: L) -> L:
+        LOWERINGS.update(dict.fromkeys(ops, function))
+        return function
+
+    return register
+
+
+def _first(role: str, value: Constant) -> Arg:
+    """Make an argument that everyone writes by its position."""
+    return Arg(role, Const(value), keyword=False)
+
+
+def _option(role: str, value: Constant, default: Constant) -> Arg:
+    """Make an argument that is written by its name, unless it is torch's default."""
+    return Arg(role, Const(value), Const(default))
+
+
+def _given(value: Expr) -> Arg:
+    """Make an argument of a tensor."""
+    return Arg("input", value, keyword=False)
+
+
+def _apply(function: str, *args: Arg, to: Expr | None = None) -> Call:
+    """Make `function(x, args)`, where x is the op's first input if not given."""
+    return Call(function, (_given(to or Input()), *args))
+
+
+def _method(name: str, *args: Arg, of: Expr | None = None) -> Call:
+    """Make `x.name(args)`, where x is the op's first input if not given."""
+    return Call(name, args, receiver=of or Input())
+
+
+def _size(size: Dims | tuple[int, int] | int) -> int | tuple[int, ...]:
+    """Return a size for both axes as torch takes it: an int where they are equal."""
+    if isinstance(size, int):
+        return size
+    return size[0] if size[0] == size[1] else tuple(size)
+
+
+def _batched(context: Context, index: int) -> bool:
+    return index >= len(context.batched) or context.batched[index]
+
+
+# Layers with weights
+
+
+@lowers(Conv, DwConv, UpConv)
+def conv(op: Convolution, context: Context) -> Lowered:
+    """nn.Conv2d or nn.ConvTranspose2d. Torch pads both sides alike, so what differs is padded before."""
+    x = context.inputs[0]
+    (top, bottom), (left, right) = op.padding(x)
+    even = (top, left) == (bottom, right)
+    layer = Call(
+        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "nn.Conv2d",
+        (
+            _first("in_channels", x.c),
+            _first("out_channels", op.channels_of(x.c)),
+            _first("kernel_size", _size(op.kernel)),
+            _option("stride", _size(op.stride), 1),
+            _option("padding", _size((top, left)) if even else 0, 0),
+            _option("dilation", _size(op.dilation), 1),
+            _option("groups", op.groups_of(x.c), 1),
+            _option("bias", op.bias, True),
+        ),
+    )
+    if even:
+        return Lowered(module=layer)
+    return Lowered(module=layer, function=Call(Self(), (_given(_padded(Input(), op.padding(x))),)))
+
+
+def _padded(x: Expr, pads: tuple[tuple[int, int], tuple[int, int]], value: Expr | None = None) -> Call:
+    """F.pad, which takes the last axis first."""
+    (top, bottom), (left, right) = pads
+    size = _first("pad", (left, right, top, bottom))
+    return _apply("F.pad", size, *(() if value is None else (Arg("value", value),)), to=x)
+
+
+@lowers(Linear)
+def fc(op: Linear, context: Context) -> Lowered:
+    """nn.Linear."""
+    features = _first("in_features", context.inputs[0].c), _first("out_features", op.channels)
+    return Lowered(module=Call("nn.Linear", (*features, _option("bias", op.bias, True))))
+
+
+@lowers(BatchNorm)
+def bn(op: BatchNorm, context: Context) -> Lowered:
+    """nn.BatchNorm2d of a map, nn.BatchNorm1d of a vector."""
+    x = context.inputs[0]
+    numbers = _option("eps", op.eps, 1e-5), _option("momentum", op.momentum, 0.1)
+    name = "nn.BatchNorm2d" if x.axes == "chw" else "nn.BatchNorm1d"
+    return Lowered(module=Call(name, (_first("num_features", x.c), *numbers)))
+
+
+@lowers(LayerNorm)
+def ln(op: LayerNorm, context: Context) -> Lowered:
+    """nn.LayerNorm where the channels are last, which is the only place it knows."""
+    x = context.inputs[0]
+    name = "nn.LayerNorm" if x.axes[-1] == "c" else "LayerNorm2d"
+    return Lowered(module=Call(name, (_first("normalized_shape", x.c), _option("eps", op.eps, 1e-5))))
+
+
+@lowers(GroupNorm)
+def gn(op: GroupNorm, context: Context) -> Lowered:
+    """nn.GroupNorm."""
+    sizes = _first("num_groups", op.groups), _first("num_channels", context.inputs[0].c)
+    return Lowered(module=Call("nn.GroupNorm", (*sizes, _option("eps", op.eps, 1e-5))))
+
+
+@lowers(Attention)
+def attention(op: Attention, context: Context) -> Lowered:
+    """nn.MultiheadAttention of the tokens with themselves; not asked for the scores, it fuses."""
+    sizes = _first("embed_dim", context.inputs[0].c), _first("num_heads", op.heads)
+    options = _option("dropout", op.dropout, 0.0), _option("batch_first", True, False)
+    qkv = tuple(Arg(role, Input(), keyword=False) for role in ("query", "key", "value"))
+    attended = Call(Self(), (*qkv, _option("need_weights", False, True)))
+    return Lowered(module=Call("nn.MultiheadAttention", (*sizes, *options)), function=Item(attended, "0"))
+
+
+# Pools
+
+_NO_PADS = ((0, 0), (0, 0))
+
+
+@lowers(MaxPool, AvgPool)
+def pool(op: Pool, context: Context) -> Lowered:
+    """nn.MaxPool2d, nn.AvgPool2d, or their adaptive forms."""
+    x, kind = context.inputs[0], "Max" if isinstance(op, MaxPool) else "Avg"
+    if op.to is not None:
+        size = _first("output_size", _size(op.to))
+        function = _apply(f"F.adaptive_{kind.lower()}_pool2d", size)
+        return Lowered(module=Call(f"nn.Adaptive{kind}Pool2d", (size,)), function=function)
+    pads = op.padding(x)
+    if all(lo == hi for lo, hi in pads):
+        return _windows(op, pads, op.ceil)
+    if _ceil_pads(op, x):
+        return _windows(op, pads, True)
+    plain = op.replace(pad=VALID)
+
+    def pooled(x: Expr, value: Expr | None = None) -> Expr:
+        name, args = f"F.{kind.lower()}_pool2d", _window_args(plain, _NO_PADS, False)
+        return _apply(name, *args, to=_padded(x, pads, value))
+
+    if isinstance(op, MaxPool):
+        return Lowered(function=pooled(Input(), Name("-torch.inf")))
+    if isinstance(op, AvgPool) and not op.count_include_pad:
+        return Lowered(function=Binary("/", pooled(Input()), pooled(_apply("torch.ones_like"))))
+    return Lowered(function=pooled(Input()))
+
+
+def _ceil_pads(op: Pool, x: Shape) -> bool:
+    """Whether ceil mode does what one more row or column of padding, below or at the right, would do.
+
+    Its last window may reach over the edge, where nothing wins or counts. A stride of 1 has none such.
+    """
+    if isinstance(op, AvgPool) and op.count_include_pad:
+        return False
+    (top, bottom), (left, right) = op.padding(x)
+    rows, columns = both(op.window[1])
+    return (top == bottom or rows > 1) and (left == right or columns > 1)
+
+
+def _windows(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool) -> Lowered:
+    """Lower a pool with the same padding on both sides, which is the first of each pair."""
+    kind, args = "Max" if isinstance(op, MaxPool) else "Avg", _window_args(op, pads, ceil)
+    return Lowered(module=Call(f"nn.{kind}Pool2d", args), function=_apply(f"F.{kind.lower()}_pool2d", *args))
+
+
+def _window_args(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool) -> tuple[Arg, ...]:
+    kernel, stride = map(_size, op.window)
+    padding = _size((pads[0][0], pads[1][0]))
+    counted = not isinstance(op, AvgPool) or op.count_include_pad or padding == 0
+    return (
+        _first("kernel_size", kernel),
+        _option("stride", stride, kernel),
+        _option("padding", padding, 0),
+        *([_option("dilation", _size(op.dilation), 1)] if isinstance(op, MaxPool) else []),
+        _option("ceil_mode", ceil, False),
+        *([_option("count_include_pad", counted, True)] if isinstance(op, AvgPool) else []),
+    )
+
+
+@lowers(GlobalAvgPool)
+def gap(op: GlobalAvgPool, context: Context) -> Lowered:
+    """x.mean((2, 3))."""
+    return Lowered(function=_method("mean", _first("dim", (2, 3))))
+
+
+# Normalisation without weights, activations, dropout
+
+
+@lowers(LocalResponseNorm)
+def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
+    """nn.LocalResponseNorm."""
+    args = (
+        _first("size", op.size),
+        _option("alpha", op.alpha, 1e-4),
+        _option("beta", op.beta, 0.75),
+        _option("k", op.k, 1.0),
+    )
+    return Lowered(module=Call("nn.LocalResponseNorm", args), function=_apply("F.local_response_norm", *args))
+
+
+_INPLACE = {
+    Relu: ("ReLU", "relu"),
+    Relu6: ("ReLU6", "relu6"),
+    LeakyRelu: ("LeakyReLU", "leaky_relu"),
+    HSwish: ("Hardswish", "hardswish"),
+    HSigmoid: ("Hardsigmoid", "hardsigmoid"),
+    Silu: ("SiLU", "silu"),
+}
+
+
+@lowers(*_INPLACE)
+def rectifier(op: Relu | Relu6 | LeakyRelu | HSwish | HSigmoid | Silu, context: Context) -> Lowered:
+    """nn.ReLU and F.relu, and so on: those that torch can write in place."""
+    module, function = _INPLACE[type(op)]
+    slope = [Arg("negative_slope", Const(op.slope), Const(0.01), False)] if isinstance(op, LeakyRelu) else []
+    args = *slope, _option("inplace", context.inplace, False)
+    return Lowered(module=Call(f"nn.{module}", args), function=_apply(f"F.{function}", *args))
+
+
+@lowers(Sigmoid)
+def sigmoid(op: Sigmoid, context: Context) -> Lowered:
+    """nn.Sigmoid."""
+    return Lowered(module=Call("nn.Sigmoid"), function=_apply("torch.sigmoid"))
+
+
+@lowers(Tanh)
+def tanh(op: Tanh, context: Context) -> Lowered:
+    """nn.Tanh."""
+    return Lowered(module=Call("nn.Tanh"), function=_apply("torch.tanh"))
+
+
+@lowers(Gelu)
+def gelu(op: Gelu, context: Context) -> Lowered:
+    """nn.GELU."""
+    approximate = _option("approximate", op.approximate, "none")
+    return Lowered(module=Call("nn.GELU", (approximate,)), function=_apply("F.gelu", approximate))
+
+
+@lowers(Softmax)
+def softmax(op: Softmax, context: Context) -> Lowered:
+    """nn.Softmax over the channels."""
+    dim = Arg("dim", Const(context.inputs[0].axis("c") + 1))
+    return Lowered(module=Call("nn.Softmax", (dim,)), function=_apply("F.softmax", dim))
+
+
+@lowers(Dropout)
+def dropout(op: Dropout, context: Context) -> Lowered:
+    """nn.Dropout."""
+    return Lowered(module=Call("nn.Dropout", (Arg("p", Const(op.p), Const(0.5), False),)))
+
+
+@lowers(DropPath)
+def droppath(op: DropPath, context: Context) -> Lowered:
+    """Our DropPath, torchvision's StochasticDepth by row."""
+    return Lowered(module=Call("DropPath", (_first("p", op.p),)))
+
+
+# Wiring
+
+
+@lowers(InputOp)
+def input_(op: InputOp, context: Context) -> Lowered:
+    """Nothing: it is an argument of `forward`."""
+    return Lowered()
+
+
+@lowers(Weight)
+def weight(op: Weight, context: Context) -> Lowered:
+    """nn.Parameter, which stands for itself. Random numbers are the emitter's to draw."""
+    parameter = op.params()[""]
+    sizes = tuple(_first(role, n) for role, n in zip(_roles(op), parameter.shape, strict=True))
+    if parameter.init.kind == "constant":
+        shape = Sequence(tuple(arg.value for arg in sizes), "()")
+        value = Arg("fill_value", Const(float(parameter.init.args[0])), keyword=False)
+        tensor = Call("torch.full", (Arg("size", shape, keyword=False), value))
+    else:
+        kind = parameter.init.kind
+        tensor = Call(f"torch.{kind if kind in ('zeros', 'ones') else 'empty'}", sizes)
+    return Lowered(module=Call("nn.Parameter", (Arg("data", tensor, keyword=False),)), function=Self())
+
+
+def _roles(op: Weight) -> list[str]:
+    names = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
+    return ["batch"] * op.batch + [names[axis] for axis in op.infer().axes]
+
+
+@lowers(Identity)
+def identity(op: Identity, context: Context) -> Lowered:
+    """Nothing but the input."""
+    return Lowered(function=Input())
+
+
+@lowers(Add, Mul)
+def joint(op: Elementwise, context: Context) -> Lowered:
+    """Sum or product, `a + b`, `a * b`; in place, a.add_(b) if the first branch has the output's shape."""
+    first, *others = (_aligned(i, context) for i in range(len(context.inputs)))
+    whole = context.inputs[0] == context.outputs[0] and _batched(context, 0)
+    if isinstance(op, Add) and context.inplace and whole:
+        others_added = (Arg("other", y, keyword=False) for y in others)
+        return Lowered(function=reduce(lambda x, y: _method("add_", y, of=x), others_added, first))
+    operator = "+" if isinstance(op, Add) else "*"
+    return Lowered(function=reduce(lambda x, y: Binary(operator, x, y), others, first))
+
+
+def _aligned(index: int, context: Context) -> Expr:
+    """Give an input axes of one where it is a vector and the output is not, so that the channels meet."""
+    x, out = context.inputs[index], context.outputs[0]
+    if len(x) == len(out):
+        return Input(index)
+    before, after = out.axis("c"), len(out) - out.axis("c") - 1
+    if not _batched(context, index):
+        return Item(Input(index), ", ".join(["...", *["None"] * after])) if after else Input(index)
+    return Item(Input(index), ", ".join([":", *["None"] * before, ":", *["None"] * after]))
+
+
+@lowers(Concat)
+def concat(op: Concat, context: Context) -> Lowered:
+    """torch.cat; a learned tensor is repeated for every sample of the batch."""
+    every, rank = range(len(context.inputs)), len(context.outputs[0])
+    sample = next((i for i in every if _batched(context, i)), None)
+    axis = op.axis_of(context.inputs[0])
+    if sample is None:
+        tensors: tuple[Expr, ...] = tuple(Input(i) for i in every)
+        dim = axis - rank  # whether a learned tensor has an axis for the batch, only its own op knows
+    else:
+        batch = _method("size", _first("dim", 0), of=Input(sample))
+        sizes = batch, *[Const(-1)] * rank
+        shape = tuple(Arg("size", size, keyword=False) for size in sizes)
+        tensors = tuple(
+            Input(i) if _batched(context, i) else _method("expand", *shape, of=Input(i)) for i in every
+        )
+        dim = axis + 1
+    joined = Arg("tensors", Sequence(tensors, "()"), keyword=False)
+    return Lowered(function=Call("torch.cat", (joined, Arg("dim", Const(dim), Const(0), keyword=False))))
+
+
+@lowers(Split)
+def split(op: Split, context: Context) -> Lowered:
+    """x.chunk(parts, 1), whose parts are equal since they divide the channels."""
+    dim = Arg("dim", Const(context.inputs[0].axis("c") + 1), keyword=False)
+    return Lowered(function=_method("chunk", _first("chunks", op.parts), dim))
+
+
+@lowers(Shuffle)
+def shuffle(op: Shuffle, context: Context) -> Lowered:
+    """Our channel_shuffle, torchvision's."""
+    return Lowered(function=_apply("channel_shuffle", _first("groups", op.groups)))
+
+
+@lowers(Shift)
+def shift(op: Shift, context: Context) -> Lowered:
+    """F.pad by less than nothing above and at the left, which drops rows and columns."""
+    rows, columns = op.by
+    return Lowered(function=_padded(Input(), ((-rows, rows), (-columns, columns))))
+
+
+@lowers(Crop)
+def crop(op: Crop, context: Context) -> Lowered:
+    """x[:, :, top:bottom, left:right], or x where nothing is cut."""
+    (_, *size), (_, *kept) = context.inputs[0], context.outputs[0]
+    slices = []
+    for n, m in zip(size, kept, strict=True):
+        start = (n - m) // 2
+        slices.append(f"{start or ''}:{start + m}" if m < n else ":")
+    if slices == [":", ":"]:
+        return Lowered(function=Input())
+    return Lowered(function=Item(Input(), ", ".join([":", ":", *slices])))
+
+
+@lowers(Upsample)
+def upsample(op: Upsample, context: Context) -> Lowered:
+    """nn.Upsample."""
+    args = Arg("scale_factor", Const(op.scale)), _option("mode", op.mode, "nearest")
+    return Lowered(module=Call("nn.Upsample", args), function=_apply("F.interpolate", *args))
+
+
+@lowers(Permute)
+def permute(op: Permute, context: Context) -> Lowered:
+    """x.permute(0, 2, 3, 1), or our Permute as a module."""
+    dims = tuple(_first("dims", axis) for axis in (0, *(axis + 1 for axis in op.axes)))
+    return Lowered(module=Call("Permute", dims), function=_method("permute", *dims))
+
+
+@lowers(Flatten)
+def flatten(op: Flatten, context: Context) -> Lowered:
+    """x.flatten(1)."""
+    return Lowered(module=Call("nn.Flatten"), function=_method("flatten", _first("start_dim", 1)))
+
+
+@lowers(Tokens)
+def tokens(op: Tokens, context: Context) -> Lowered:
+    """x.flatten(2).transpose(1, 2)."""
+    rows = _method("flatten", _first("start_dim", 2))
+    return Lowered(function=_method("transpose", _first("dim0", 1), _first("dim1", 2), of=rows))
+
+
+@lowers(Token)
+def token(op: Token, context: Context) -> Lowered:
+    """x[:, index]."""
+    return Lowered(function=Item(Input(), f":, {op.index}"))
+
+
+# Initial weights
+
+_INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
+    "zeros": (),
+    "ones": (),
+    "constant": (("val", None),),
+    "normal": (("mean", 0.0), ("std", 1.0)),
+    "uniform": (("a", 0.0), ("b", 1.0)),
+    "trunc_normal": (("std", 1.0),),
+    "kaiming_normal": (("mode", "fan_in"),),
+    "kaiming_uniform": (("mode", "fan_in"),),
+    "xavier_normal": (),
+    "xavier_uniform": (),
+}
+"""Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
+
+
+def init_call(init: Init, target: Expr) -> Call:
+    """Return the call that fills a tensor: `nn.init.normal_(target, std=0.01)`; KeyError for `default`."""
+    known = _INITS[init.kind]
+    args = [Arg("tensor", target, keyword=False)]
+    for (role, default), value in zip(known, init.args, strict=False):
+        args.append(Arg(role, Const(value), None if default is None else Const(default), role != "val"))
+    if init.kind.startswith("kaiming"):
+        args.append(Arg("nonlinearity", Const("relu")))
+    return Call(f"nn.init.{init.kind}_", tuple(args))

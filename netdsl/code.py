@@ -1,0 +1,105 @@
+"""Pieces of emitted code, before they are text: what a backend lowers an op to, and emitters factor and print.
+
+Nothing from a spec is in it but checked identifiers, numbers and strings that are printed with `repr`.
+"""
+
+from __future__ import annotations
+
+from netdsl.ir.types import Shape
+from netdsl.record import Record
+
+Scalar = int | float | bool | str | None
+Constant = Scalar | tuple[int, ...]
+
+
+class Expr(Record):
+    """An expression of emitted code."""
+
+
+class Const(Expr):
+    """A constant: its value, and what the spec calls it where that is known (`source`, an argument of the net)."""
+
+    value: Constant
+    source: str = ""
+
+
+class Input(Expr):
+    """The op's i-th input."""
+
+    index: int = 0
+
+
+class Self(Expr):
+    """The module or parameter that the op's constructor made."""
+
+
+class Name(Expr):
+    """A name as it stands, such as `torch.float32` or a constructor's argument."""
+
+    text: str
+
+
+class Arg(Record):
+    """An argument of a call. It is left out where it equals `default`; None: never."""
+
+    role: str
+    """The parameter's name in the called function; also what a constructor's argument is called after it."""
+    value: Expr
+    default: Expr | None = None
+    keyword: bool = True
+    """Whether it is written `role=value`."""
+
+
+class Call(Expr):
+    """`func(args)`. `func` is a dotted name or the module itself; with a receiver it is `receiver.func(args)`."""
+
+    func: str | Self
+    args: tuple[Arg, ...] = ()
+    receiver: Expr | None = None
+
+
+class Binary(Expr):
+    """`left operator right`, for + and *."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+class Item(Expr):
+    """`value[index]`, where the index is text such as `0` or `:, 0`."""
+
+    value: Expr
+    index: str
+
+
+class Sequence(Expr):
+    """`[a, b]` or `(a, b)`."""
+
+    items: tuple[Expr, ...]
+    brackets: str = "[]"
+
+
+class Lowered(Record):
+    """What an op is in a framework.
+
+    `module` constructs the module or parameter; it is None for an op that is only a function. `function` is the
+    expression over `Input` and `Self` that applies it; None means that the module is called with the inputs.
+    An op with both, whose function does not mention `Self`, may be written either way.
+    In place, `add` and `mul` are the methods `add_` and `mul_` of their first input, printed `+=` where that is a
+    statement.
+    """
+
+    module: Expr | None = None
+    function: Expr | None = None
+
+
+class Context(Record):
+    """What a lowering may know besides the op."""
+
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    inplace: bool = False
+    """Whether the op may overwrite its first input."""
+    batched: tuple[bool, ...] = (True,)
+    """Whether each input has a batch axis; a learned tensor that stands for itself has none."""

@@ -1,0 +1,50 @@
+"""What is counted, and how: the conventions, once.
+
+1 MAC is one multiplication and one addition, one FLOP of most papers. Convolutions, fully connected layers and
+attention's matrix products count MACs; `ops` counts everything else, in a column of its own: pooling the window's
+size per output element; bias, add, mul, each normalisation and each activation 1 per output element; LRN its
+size per element; softmax 1; concat, split, views, upsampling and dropout (in evaluation) 0.
+Activations are the outputs of every op that computes values, whether or not a backend writes it in place.
+"""
+
+from __future__ import annotations
+
+from netdsl.record import Record
+
+CONVENTION = (
+    "1 MAC = 1 multiply + 1 add; conv, fc and attention's products count MACs, "
+    "ops counts the rest (pooling: its window per output); activations are the outputs of all computing ops"
+)
+
+
+class Cost(Record):
+    """Costs of an op, a group of ops or a net.
+
+    params and buffers are elements; macs and ops are counts; activations is elements when an op reports it for
+    one sample, and bytes (batch x dtype) in every table.
+    """
+
+    params: int = 0
+    buffers: int = 0
+    macs: int = 0
+    ops: int = 0
+    activations: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.params + other.params,
+            self.buffers + other.buffers,
+            self.macs + other.macs,
+            self.ops + other.ops,
+            self.activations + other.activations,
+        )
+
+    def scaled(self, batch: int, itemsize: int) -> Cost:
+        """Return the cost of a batch, with activations in bytes."""
+        return Cost(
+            self.params,
+            self.buffers,
+            self.macs * batch,
+            self.ops * batch,
+            self.activations * batch * itemsize,
+        )

@@ -1,0 +1,302 @@
+"""Arguments to parameters: by name, by type, as a stride, and from `default` lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import did_you_mean
+from netdsl.elaborate.values import (
+    MISSING,
+    Arguments,
+    BlockDecl,
+    Choice,
+    Data,
+    Env,
+    Function,
+    Given,
+    OpValue,
+    Ramp,
+    TableValue,
+    fail,
+    kind_of,
+    show,
+    unknown,
+)
+from netdsl.ir.types import Dims, Init, Pad
+from netdsl.ops import Op
+from netdsl.record import Record
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.evaluate import Evaluator
+
+TYPES = {
+    "int": "an int",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "dims": "dimensions such as 3x3",
+    "op": "an op",
+    "list": "a list",
+    "table": "a table",
+    "pad": "a padding",
+    "init": "an initialiser",
+    "value": "a tensor",
+}
+_FIELD_TYPES = {"Dims": "dims", "Pad": "pad", "tuple[int, ...]": "ints"}
+
+
+class Param(Record):
+    """A parameter of an op, block or net."""
+
+    name: str
+    types: tuple[str, ...]
+    default: Any = MISSING
+    """A field's value for ops; the expression of a `tree.Param` for blocks and nets."""
+    positional: bool = True
+    allowed: tree.Expr | None = None
+
+    def describe(self) -> str:
+        """Return its types in words."""
+        return " or ".join(TYPES[t] for t in self.types if t in TYPES)
+
+
+@cache
+def op_parameters(op: type[Op]) -> dict[str, Param]:
+    """Return an op's parameters: its fields, and `norm`, `act` and `init` where it takes them."""
+    params = {}
+    for cls in reversed(op.__mro__):
+        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+            if name in op._fields and name != "inits":
+                types = tuple(_FIELD_TYPES.get(t, t) for t in str(annotation).split(" | ") if t != "None")
+                default = op._defaults.get(name, MISSING)
+                params[name] = Param(name, types, default, name in op.positional)
+    ordered = {name: params[name] for name in (*op.positional, *params) if name in params}
+    for name in op.references:
+        ordered[name] = Param(name, ("value",), positional=False)
+    if op.fuses:
+        ordered["norm"] = Param("norm", ("op",), None, False)
+        ordered["act"] = Param("act", ("op",), None, False)
+    if op.weights is not Op.weights:
+        ordered["init"] = Param("init", ("init",), None, False)
+    return ordered
+
+
+def parameters(target: OpValue) -> Mapping[str, Param]:
+    """Return what an op or block takes."""
+    if isinstance(target.target, BlockDecl):
+        block = target.target
+        return declared_parameters(block.node.params, block.file.env)
+    return op_parameters(target.target)
+
+
+@cache
+def declared_parameters(params: tuple[tree.Param, ...], env: Env) -> dict[str, Param]:
+    """Return the parameters of a block or net; a type that is not written follows from the default, else it is int."""
+    return {
+        p.name.text: Param(
+            p.name.text,
+            (p.type.text if p.type else _type_of(p.default, env),),
+            MISSING if p.default is None else p.default,
+            True,
+            p.allowed,
+        )
+        for p in params
+    }
+
+
+def _type_of(node: tree.Expr | None, env: Env) -> str:
+    if isinstance(node, tree.Number):
+        return "int" if isinstance(node.value, int) else "float"
+    if isinstance(node, tree.Name):
+        return type_name(env.find(node.text)) or "int"
+    if isinstance(node, tree.Choice):
+        return _type_of(node.options[0], env)
+    if isinstance(node, tree.Unary):
+        return "bool" if node.operator == "not" else _type_of(node.operand, env)
+    if isinstance(node, tree.Binary) and node.operator == "/":
+        return "float"
+    if isinstance(node, tree.Binary):
+        types = {_type_of(node.left, env), _type_of(node.right, env)}
+        return "float" if "float" in types else "int"
+    if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
+        value = env.find(node.function.text)
+        if isinstance(value, OpValue):
+            return "op"
+        return "init" if node.function.text in Init.KINDS else "int"
+    kinds: dict[type, str] = {tree.DimsLiteral: "dims", tree.String: "str", tree.ListExpr: "list"}
+    if isinstance(node, tree.Constant):
+        return "bool" if isinstance(node.value, bool) else "op"
+    return kinds.get(type(node), "int")
+
+
+def type_name(value: Any) -> str:
+    """Return the name of a value's type in the language, or an empty string."""
+    for cls, name in (
+        (bool, "bool"),
+        (int, "int"),
+        (float, "float"),
+        (str, "str"),
+        (Dims, "dims"),
+        (Pad, "pad"),
+        (Init, "init"),
+        (OpValue, "op"),
+        (TableValue, "table"),
+        (tuple, "list"),
+    ):
+        if isinstance(value, cls):
+            return name
+    return "init" if kind_of(value) == "an initialiser" else ""
+
+
+def takes(types: tuple[str, ...], value: Any) -> bool:
+    """Tell whether a parameter of these types takes a value."""
+    if isinstance(value, Choice):
+        return takes(types, value.options[0])
+    name = type_name(value)
+    for kind in types:
+        if kind == name or (kind == "float" and (name == "int" or isinstance(value, Ramp))):
+            return True
+        if kind == "pad" and name in ("int", "dims"):
+            return True
+        if kind == "op" and value is None:
+            return True
+        if kind == "ints" and name == "int":
+            return True
+        if kind == "value" and isinstance(value, Data):
+            return True
+    return False
+
+
+def coerce(value: Any, types: tuple[str, ...]) -> Any:
+    """Return a value as a parameter of these types holds it; `takes` must be true."""
+    name = type_name(value)
+    if "init" in types and name == "init" and not isinstance(value, Init):
+        spec = Init.KINDS[value.kind]
+        return Init(value.kind, tuple(d for _, d in spec if d is not None))
+    if name == "int" and "int" not in types:
+        if "float" in types:
+            return float(value)
+        if "pad" in types:
+            return Pad("explicit", (value, value))
+    if name == "dims" and "pad" in types and "dims" not in types:
+        return Pad("explicit", (value[0], value[1])) if len(value) == 2 else value
+    return value
+
+
+def bind(
+    evaluator: Evaluator,
+    params: Mapping[str, Param],
+    args: tuple[tree.Argument, ...],
+    env: Env,
+    source: Source,
+    what: str,
+    copy: int | None = None,
+) -> dict[str, Given]:
+    """Return what the arguments give, by parameter. `copy` is the turn of the innermost repetition, for `first`."""
+    given: dict[str, Given] = {}
+    named = {arg.name for arg in args if isinstance(arg, tree.Keyword)}
+    if any(isinstance(arg, tree.Stride) for arg in args):
+        named.add("stride")
+    for arg in args:
+        span = Span(source, arg.start, arg.end)
+        if isinstance(arg, tree.Keyword):
+            if arg.name not in params:
+                known = list(params)
+                help = did_you_mean(arg.name, known) or (f"{what} takes {', '.join(known)}" if known else "")
+                raise fail("E202", f"{what} has no argument `{arg.name}`", span, help)
+            name, node = arg.name, arg.value
+            value = evaluator.eval(node, env, source)
+        elif isinstance(arg, tree.Stride):
+            name, node = "stride", arg.value
+            if name not in params:
+                raise fail("E202", f"{what} takes no stride", span)
+            value = evaluator.eval(node, env, source)
+            if arg.first:
+                if copy is None:
+                    raise fail("E215", "`first` outside a repetition", span, "write it in a repeated step: 3 * conv 64, /2 first")
+                value = value if copy == 0 else 1
+        else:
+            node = arg
+            value = evaluator.eval(node, env, source)
+            name = _position(params, named, given, value)
+            if not name:
+                raise _no_place(params, given, value, node, span, what)
+        if name in given and params[name].types != ("ints",):
+            raise fail("E205", f"{what}: `{name}` is given twice", span)
+        if isinstance(value, Choice):
+            value = evaluator.decide(value, name)
+        if not takes(params[name].types, value):
+            raise _mismatch(f"{what}: {name}", params[name], value, node, Span(source, node.start, node.end))
+        value = coerce(value, params[name].types)
+        if params[name].types == ("ints",):
+            value = (*(given[name].value if name in given else ()), value)
+        given[name] = Given(value, span, node)
+        check_allowed(evaluator, params[name], given[name], env, source, what)
+    return given
+
+
+def check_allowed(
+    evaluator: Evaluator, param: Param, given: Given, env: Env, source: Source, what: str
+) -> None:
+    """Raise an error unless the value is one of those that the parameter allows."""
+    if param.allowed is None:
+        return
+    allowed = evaluator.eval(param.allowed, env, source)
+    if given.value not in allowed:
+        raise fail("E206", f"{what}: {param.name} must be one of {show(allowed)}, got {show(given.value)}", given.span)
+
+
+def _position(params: Mapping[str, Param], named: set[str], given: Mapping[str, Given], value: Any) -> str:
+    for name, param in params.items():
+        free = name not in named and (name not in given or param.types == ("ints",))
+        if free and param.positional and takes(param.types, value):
+            return name
+    return ""
+
+
+def _no_place(
+    params: Mapping[str, Param], given: Mapping[str, Given], value: Any, node: tree.Expr, span: Span, what: str
+) -> Exception:
+    free = [p for name, p in params.items() if p.positional and name not in given]
+    if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
+        wants = next((p for p in free if "int" in p.types), None)
+        name = wants.name if wants else "the argument"
+        left = span.source.text[node.left.start : node.left.end]
+        right = span.source.text[node.right.start : node.right.end]
+        return fail("E203", f"{name} must be an int, `{span.text}` divides", span, f"a stride follows a comma: {left}, /{right}")
+    if isinstance(value, (OpValue, Function)) and isinstance(node, tree.Binary):
+        return fail("E113", "`-` between layers", span, "arrows: a -> b")
+    if isinstance(value, Data):
+        return fail("E210", f"{what} takes no tensor as an argument", span, "tensors flow along arrows: from value -> ...")
+    if not free:
+        taken = [name for name, p in params.items() if p.positional and takes(p.types, value)]
+        help = f"{taken[0]} is already {show(given[taken[0]].value)}" if taken and taken[0] in given else ""
+        return fail("E205", f"{what} takes no further {kind_of(value).partition(' ')[2] or 'argument'} `{span.text}`", span, help)
+    wanted = free[0]
+    by_name = next((n for n, p in params.items() if not p.positional and takes(p.types, value)), "")
+    help = f"by name: {by_name}={span.text}" if by_name and not wanted.types == ("int",) else ""
+    return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
+
+
+def _mismatch(what: str, param: Param, value: Any, node: tree.Expr, span: Span) -> Exception:
+    if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
+        help = f"use // for whole numbers: {span.text.replace('/', '//', 1)}"
+        return fail("E203", f"{what} must be {param.describe()}, `{span.text}` divides", span, help)
+    if isinstance(value, Ramp):
+        return fail("E216", f"{what} must be {param.describe()}: only a float argument may take a ramp", span)
+    return fail("E203", f"{what} must be {param.describe()}, got {show(value)}", span)
+
+
+def merge(*layers: Arguments) -> dict[str, Given]:
+    """Return arguments from several places, the later ones winning."""
+    result: dict[str, Given] = {}
+    for layer in layers:
+        result.update(layer)
+    return result
+
+
+__all__ = ["Param", "bind", "coerce", "declared_parameters", "merge", "op_parameters", "parameters", "takes", "unknown"]

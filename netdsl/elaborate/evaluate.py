@@ -1,0 +1,514 @@
+"""Expressions to values. Every operator checks its bound before it computes; every evaluation costs a step."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from netdsl.elaborate.values import (
+    MISSING,
+    Choice,
+    Data,
+    Env,
+    Function,
+    Given,
+    InitFunction,
+    OpValue,
+    Poisoned,
+    Ramp,
+    RowValue,
+    SpecError,
+    TableValue,
+    fail,
+    kind_of,
+    show,
+    unknown,
+)
+from netdsl.ir.types import Dims, Init, Pad
+from netdsl.ops import catalogue
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+MAX_INT = 2**63 - 1
+MAX_LENGTH = 1_000_000
+MAX_DEPTH = 200
+"""How deep definitions and blocks may nest when they are evaluated."""
+
+_FUNCTIONS = {
+    "ceil": ("x",),
+    "floor": ("x",),
+    "round": ("x",),
+    "int": ("x",),
+    "max": ("*",),
+    "min": ("*",),
+    "sum": ("list",),
+    "len": ("x",),
+    "range": ("*",),
+    "enumerate": ("list", "start"),
+    "zip": ("*",),
+    "make_divisible": ("value", "divisor"),
+    "ramp": ("start", "stop", "endpoint"),
+}
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+
+
+def builtins() -> Env:
+    """Return the names that every file can see: ops, functions, paddings, initialisers."""
+    env = Env()
+    env.names.update({name: OpValue(op, {}) for name, op in catalogue().items()})
+    env.names.update({name: Function(name, params) for name, params in _FUNCTIONS.items()})
+    env.names.update({"same": Pad("same"), "tf": Pad("tf"), "fan_in": "fan_in", "fan_out": "fan_out"})
+    env.names.update({name: InitFunction(name) for name in Init.KINDS})
+    return env
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is an int or a float; true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class Evaluator:
+    """Evaluates expressions of one elaboration: it holds the step budget, the ramps and the decisions."""
+
+    def __init__(self, max_steps: int) -> None:
+        """Start with a full budget."""
+        self.steps = max_steps
+        self.max_steps = max_steps
+        self.depth = 0
+        self.ramps: dict[int, int] = {}
+        self._nodes: list[tree.Tree] = []  # keeps the keys of `ramps` alive, which are ids
+        self._active: list[Function] = []
+        self.decide: Callable[[Choice, str], Any]
+
+    def step(self, span: Callable[[], Span]) -> None:
+        """Spend one step."""
+        self.steps -= 1
+        if self.steps < 0:
+            raise fail("E213", f"evaluating this takes more than {self.max_steps:,} steps", span())
+
+    def enter(self, span: Span, what: str = "definitions and blocks") -> None:
+        """Go one level deeper."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.depth -= 1
+            raise fail("E213", f"{what} nest deeper than {MAX_DEPTH}", span)
+
+    # -- expressions
+
+    def eval(self, node: tree.Expr, env: Env, source: Source) -> Any:
+        """Return an expression's value."""
+        self.steps -= 1
+        if self.steps < 0:
+            self.step(lambda: Span(source, node.start, node.end))
+        kind = type(node)
+        if kind is tree.Number or kind is tree.Constant:
+            return node.value  # type: ignore[attr-defined]
+        if kind is tree.Name:
+            return self.name(node, env, source)  # type: ignore[arg-type]
+        return _EVALUATE[kind](self, node, env, source)
+
+    def name(self, node: tree.Name, env: Env, source: Source) -> Any:
+        """Return a name's value."""
+        value = env.find(node.text)
+        if value is MISSING:
+            raise unknown("E200", "name", node.text, env.known(), Span(source, node.start, node.end))
+        if type(value) is Data and value.poisoned:
+            raise Poisoned
+        return value
+
+    def text(self, node: tree.Label, env: Env, source: Source) -> str:
+        """Return a label's text, a template's braces filled in."""
+        if isinstance(node, tree.Name):
+            return node.text
+        parts = []
+        for part in node.parts:
+            if isinstance(part, str):
+                parts.append(part)
+                continue
+            value = self.eval(part, env, source)
+            if type(value) is not int or value < 0:
+                span = Span(source, part.start, part.end)
+                raise fail("E203", f"a name needs whole numbers from 0 in its braces, got {show(value)}", span)
+            parts.append(str(value))
+        return "".join(parts)
+
+    def truth(self, node: tree.Expr, env: Env, source: Source) -> bool:
+        """Return a condition's value: true, false, or whether an op is there."""
+        value = self.eval(node, env, source)
+        if isinstance(value, bool):
+            return value
+        if value is None or isinstance(value, OpValue):
+            return value is not None
+        span = Span(source, node.start, node.end)
+        if isinstance(value, Ramp):
+            raise fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
+        raise fail("E207", f"a condition must be true or false, got {show(value)}", span, "compare: ... > 0, ... == 1")
+
+    def _dims(self, node: tree.DimsLiteral, env: Env, source: Source) -> Dims:
+        return Dims(node.sizes)
+
+    def _string(self, node: tree.String, env: Env, source: Source) -> str:
+        return node.text
+
+    def _template(self, node: tree.Template, env: Env, source: Source) -> Any:
+        name = self.text(node, env, source)
+        return self.name(tree.Name(node.start, node.end, name), env, source)
+
+    def _ternary(self, node: tree.Ternary, env: Env, source: Source) -> Any:
+        chosen = node.then if self.truth(node.condition, env, source) else node.otherwise
+        return self.eval(chosen, env, source)
+
+    def _list(self, node: tree.ListExpr, env: Env, source: Source) -> tuple[Any, ...]:
+        return tuple(self.eval(item, env, source) for item in node.items)
+
+    def _choice(self, node: tree.Choice, env: Env, source: Source) -> Choice:
+        options = tuple(self.eval(option, env, source) for option in node.options)
+        return Choice(node, options, Span(source, node.start, node.end))
+
+    def _comprehension(self, node: tree.Comprehension, env: Env, source: Source) -> tuple[Any, ...]:
+        inner = Env(env)
+        result = []
+        for item in self.iterate(node.iterable, env, source):
+            self.unpack(node.names, item, inner, source)
+            result.append(self.eval(node.value, inner, source))
+        return tuple(result)
+
+    def _unary(self, node: tree.Unary, env: Env, source: Source) -> Any:
+        if node.operator == "not":
+            return not self.truth(node.operand, env, source)
+        value = self.eval(node.operand, env, source)
+        if not is_number(value):
+            raise self._type(f"`{node.operator}` needs a number, got {show(value)}", node, value, source)
+        return -value if node.operator == "-" else value
+
+    def _binary(self, node: tree.Binary, env: Env, source: Source) -> Any:
+        op = node.operator
+        if op in ("and", "or"):
+            left = self.truth(node.left, env, source)
+            return self.truth(node.right, env, source) if left == (op == "and") else left
+        a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
+        for value in (a, b):
+            if isinstance(value, Ramp):
+                raise self._type("", node, value, source)
+        if op in ("==", "!="):
+            same = a == b if type(a) is type(b) or (is_number(a) and is_number(b)) else False
+            return same == (op == "==")
+        if not (is_number(a) and is_number(b)):
+            bad = b if is_number(a) else a
+            raise self._type(f"`{op}` needs numbers, got {show(bad)}", node, bad, source)
+        if op in _COMPARE:
+            return _COMPARE[op](a, b)
+        return self._arithmetic(op, a, b, Span(source, node.start, node.end))
+
+    def _type(self, message: str, node: tree.Expr, value: Any, source: Source) -> SpecError:
+        span = Span(source, node.start, node.end)
+        if isinstance(value, Ramp):
+            return fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
+        if isinstance(value, (OpValue, Data)) and isinstance(node, tree.Binary) and node.operator == "-":
+            return fail("E113", "`-` between layers", span, "arrows: a -> b")
+        if isinstance(value, Data):
+            return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
+        return fail("E203", message, span)
+
+    @staticmethod
+    def _arithmetic(op: str, a: Any, b: Any, span: Span) -> Any:
+        if op in ("/", "//", "%") and b == 0:
+            raise fail("E212", f"{a} {op} 0: division by zero", span)
+        if op == "**":
+            whole = isinstance(a, int) and isinstance(b, int)
+            if whole and abs(a) > 1 and b > 63:
+                raise fail("E212", f"{a}**{b} is more than 2^63 - 1", span)
+            if whole and b < 0 and a == 0:
+                raise fail("E212", "0 to a negative power: division by zero", span)
+        try:
+            result = _ARITHMETIC[op](a, b)
+        except (OverflowError, ZeroDivisionError):
+            raise fail("E212", f"{a} {op} {b} is not a number that can be used", span) from None
+        if isinstance(result, complex) or (isinstance(result, float) and not math.isfinite(result)):
+            raise fail("E212", f"{a} {op} {b} is not a number that can be used", span)
+        if isinstance(result, int) and abs(result) > MAX_INT:
+            raise fail("E212", f"{a} {op} {b} is more than 2^63 - 1", span)
+        return result
+
+    def _attribute(self, node: tree.Attribute, env: Env, source: Source) -> Any:
+        value = self.eval(node.value, env, source)
+        span = Span(source, node.start, node.end)
+        if isinstance(value, RowValue):
+            if node.name not in value.columns:
+                raise unknown("E208", "column", node.name, list(value.columns), span)
+            return value.cells[value.columns.index(node.name)]
+        if isinstance(value, Data):
+            if len(value.shapes) != 1:
+                help = "take one: x[0], or count them: len(x)"
+                raise fail("E210", f"a tuple of {len(value.shapes)} values has no `.{node.name}`", span, help)
+            shape = value.shapes[0]
+            if node.name in ("c", "h", "w", "n") and node.name in shape.axes:
+                return shape.size(node.name)
+            has = ", ".join(f".{axis}" for axis in shape.axes)
+            raise fail("E208", f"{shape.kind} {shape} has no `.{node.name}`", span, f"it has {has}")
+        raise fail("E208", f"{kind_of(value)} has no `.{node.name}`", span)
+
+    def _index(self, node: tree.Index, env: Env, source: Source) -> Any:
+        value = self.eval(node.value, env, source)
+        index = self.eval(node.index, env, source)
+        span = Span(source, node.start, node.end)
+        if type(index) is not int:
+            raise fail("E203", f"an index must be an int, got {show(index)}", Span(source, node.index.start, node.index.end))
+        if isinstance(value, Data):
+            return self.pick(value, index, span)
+        if isinstance(value, TableValue):
+            items: tuple[Any, ...] = tuple(RowValue(value.columns, row) for row in value.rows)
+        elif isinstance(value, RowValue):
+            items = value.cells
+        elif isinstance(value, tuple):
+            items = value
+        else:
+            raise fail("E208", f"{kind_of(value)} cannot be indexed", span)
+        if not -len(items) <= index < len(items):
+            raise fail("E208", f"index {index} of {len(items)} items", span)
+        return items[index]
+
+    def pick(self, value: Data, index: int, span: Span) -> Data:
+        """Return one value of a tuple that flows."""
+        if value.poisoned:
+            raise Poisoned
+        if not -len(value.wires) <= index < len(value.wires):
+            raise fail("E208", f"index {index} of a tuple of {len(value.wires)} values", span)
+        return Data((value.wires[index],), (value.shapes[index],))
+
+    # -- iteration
+
+    def iterate(self, node: tree.Expr, env: Env, source: Source) -> list[Any]:
+        """Return what an expression yields, one step an item."""
+        items = self.items(self.eval(node, env, source), Span(source, node.start, node.end))
+        self.steps -= len(items)
+        self.step(lambda: Span(source, node.start, node.end))
+        return items
+
+    @staticmethod
+    def items(value: Any, span: Span) -> list[Any]:
+        """Return the items of a list, table or range."""
+        if isinstance(value, TableValue):
+            return [RowValue(value.columns, row) for row in value.rows]
+        if isinstance(value, RowValue):
+            return list(value.cells)
+        if isinstance(value, tuple) and not isinstance(value, Dims):
+            return list(value)
+        raise fail("E203", f"{kind_of(value)} cannot be iterated over", span, "iterate over a list, a table or range(n)")
+
+    def unpack(self, names: tuple[tree.Name, ...], item: Any, env: Env, source: Source) -> None:
+        """Bind one name, or several to the cells of a row or list."""
+        if len(names) == 1:
+            env.names[names[0].text] = item
+            return
+        span = Span(source, names[0].start, names[-1].end)
+        cells = item.cells if isinstance(item, RowValue) else item
+        if not isinstance(cells, tuple):
+            raise fail("E209", f"{len(names)} names for {kind_of(item)}", span)
+        if len(cells) != len(names):
+            raise fail("E209", f"{len(names)} names for {len(cells)} values", span)
+        for name, cell in zip(names, cells, strict=True):
+            env.names[name.text] = cell
+
+    # -- calls
+
+    def _call(self, node: tree.CallExpr, env: Env, source: Source) -> Any:
+        target = self.eval(node.function, env, source)
+        span = Span(source, node.start, node.end)
+        if isinstance(target, OpValue):
+            from netdsl.elaborate.arguments import bind, parameters  # they evaluate arguments with this class
+
+            given = bind(self, parameters(target), node.args, env, source, target.name)
+            return target.replace(args={**target.args, **given})
+        args: list[Any] = []
+        keywords: dict[str, Any] = {}
+        for arg in node.args:
+            if isinstance(arg, tree.Keyword):
+                keywords[arg.name] = self.eval(arg.value, env, source)
+            elif isinstance(arg, tree.Stride):
+                raise fail("E205", "`/` here is no division: a stride belongs to a layer", Span(source, arg.start, arg.end))
+            else:
+                args.append(self.eval(arg, env, source))
+        if isinstance(target, InitFunction):
+            return self._init(target.kind, args, keywords, span)
+        if not isinstance(target, Function):
+            raise fail("E208", f"{kind_of(target)} cannot be called", span)
+        if target.params == ("*",):
+            if keywords:
+                raise fail("E202", f"{target.name} takes no `{next(iter(keywords))}=`", span)
+            return self._builtin(target.name, args, span)
+        names = target.params
+        if len(args) > len(names):
+            raise fail("E205", f"{target.name} takes {len(names)} arguments, got {len(args)}", span)
+        values = dict(zip(names, args, strict=False))
+        for key, value in keywords.items():
+            if key not in names:
+                raise unknown("E202", f"argument of {target.name}:", key, list(names), span)
+            if key in values:
+                raise fail("E205", f"{target.name} got `{key}` twice", span)
+            values[key] = value
+        optional = {"start": 0} if target.name == "enumerate" else {"endpoint": True} if target.name == "ramp" else {}
+        if target.value is None:
+            values = optional | values
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise fail("E204", f"{target.name} needs `{missing[0]}`", span)
+        if target.name == "ramp" and target.value is None:
+            return self._ramp(node, values, span)
+        if target.value is None:
+            return self._builtin(target.name, [values[name] for name in names], span)
+        return self._defined(target, values, span)
+
+    def _defined(self, target: Function, values: dict[str, Any], span: Span) -> Any:
+        if any(f is target for f in self._active):
+            raise fail("E211", f"`{target.name}` calls itself: there is no recursion", span)
+        assert target.value is not None
+        assert target.source is not None
+        env = Env(target.env)
+        env.names.update(values)
+        self.enter(span)
+        self._active.append(target)
+        try:
+            return self.eval(target.value, env, target.source)
+        finally:
+            self._active.pop()
+            self.depth -= 1
+
+    @staticmethod
+    def _init(kind: str, args: list[Any], keywords: dict[str, Any], span: Span) -> Init:
+        spec = Init.KINDS[kind]
+        names = [name for name, _ in spec]
+        if len(args) > len(spec):
+            raise fail("E205", f"{kind} takes {len(spec)} arguments, got {len(args)}", span)
+        values = dict(zip(names, args, strict=False))
+        for key, value in keywords.items():
+            if key not in names:
+                raise unknown("E202", f"argument of {kind}:", key, names, span)
+            values[key] = value
+        result: list[float | str] = []
+        for name, default in spec:
+            value = values.get(name, default)
+            if name == "mode":
+                if value not in ("fan_in", "fan_out"):
+                    raise fail("E203", f"{kind} takes fan_in or fan_out, got {show(value)}", span)
+            elif not is_number(value):
+                what = f"{kind} needs `{name}`" if value is None else f"{kind}: {name} must be a number, got {show(value)}"
+                raise fail("E204" if value is None else "E203", what, span)
+            result.append(value)
+        if "std" in names and float(values.get("std", 1.0)) < 0:
+            raise fail("E203", f"{kind}: std must not be negative", span)
+        return Init(kind, tuple(result))
+
+    def _ramp(self, node: tree.CallExpr, values: dict[str, Any], span: Span) -> Ramp:
+        if not is_number(values["start"]) or not is_number(values["stop"]) or not isinstance(values["endpoint"], bool):
+            raise fail("E203", "ramp takes two numbers, and endpoint=true or false", span)
+        key = id(node)
+        self._nodes.append(node)
+        index = self.ramps.get(key, 0)
+        self.ramps[key] = index + 1
+        return Ramp(key, index, float(values["start"]), float(values["stop"]), values["endpoint"])
+
+    def resolve(self, ramp: Ramp) -> float:
+        """Return a ramp's number, when all evaluations are known."""
+        count = self.ramps[ramp.key]
+        steps = count - 1 if ramp.endpoint else count
+        return ramp.start + (ramp.stop - ramp.start) * ramp.index / steps if steps else ramp.start
+
+    def _builtin(self, name: str, args: list[Any], span: Span) -> Any:
+        for value in args:
+            if isinstance(value, Ramp):
+                raise fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
+        try:
+            return self._apply(name, args, span)
+        except (TypeError, ValueError, OverflowError):
+            shown = ", ".join(map(show, args))
+            raise fail("E203", f"{name} cannot be applied to ({shown})", span) from None
+
+    def _apply(self, name: str, args: list[Any], span: Span) -> Any:
+        if name in ("ceil", "floor", "round", "int"):
+            (x,) = self._numbers(args)
+            functions: dict[str, Callable[[float], int]] = {"ceil": math.ceil, "floor": math.floor, "round": round, "int": int}
+            return self._bounded(functions[name](x), span)
+        if name in ("max", "min"):
+            values = self._numbers(self.items(args[0], span) if len(args) == 1 else args)
+            return max(values) if name == "max" else min(values)
+        if name == "sum":
+            values = self._numbers(self.items(args[0], span))
+            return self._bounded(sum(values), span)
+        if name == "len":
+            if isinstance(args[0], Data):
+                return len(args[0].wires)
+            return len(args[0]) if isinstance(args[0], Dims) else len(self.items(args[0], span))
+        if name == "range":
+            if not 1 <= len(args) <= 3 or any(type(x) is not int for x in args):
+                raise TypeError
+            numbers = range(*args)
+            if len(numbers) > MAX_LENGTH:
+                raise fail("E213", f"a range of {len(numbers):,} items is more than {MAX_LENGTH:,}", span)
+            self.steps -= len(numbers)
+            self.step(lambda: span)
+            return tuple(numbers)
+        if name == "enumerate":
+            if type(args[1]) is not int:
+                raise TypeError
+            items = self.items(args[0], span)
+            return tuple((i, *item.cells) if isinstance(item, RowValue) else (i, item) for i, item in enumerate(items, args[1]))
+        if name == "zip":
+            columns = [self.items(value, span) for value in args]
+            if len({len(column) for column in columns}) > 1:
+                lengths = ", ".join(str(len(column)) for column in columns)
+                raise fail("E209", f"zip needs lists of one length, got {lengths}", span)
+            return tuple(zip(*columns, strict=True))
+        value, divisor = self._numbers(args)
+        if type(divisor) is not int or divisor < 1:
+            raise TypeError
+        # torchvision's rule: to the nearest multiple, never more than 10 % down
+        rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+        return self._bounded(rounded + divisor if rounded < 0.9 * value else rounded, span)
+
+    @staticmethod
+    def _numbers(values: list[Any]) -> list[Any]:
+        if not values or not all(is_number(value) for value in values):
+            raise TypeError
+        return values
+
+    @staticmethod
+    def _bounded(value: Any, span: Span) -> Any:
+        if abs(value) > MAX_INT:
+            raise fail("E212", f"{value} is more than 2^63 - 1", span)
+        return value
+
+
+_EVALUATE: dict[type, Callable[..., Any]] = {
+    tree.DimsLiteral: Evaluator._dims,
+    tree.String: Evaluator._string,
+    tree.Template: Evaluator._template,
+    tree.Unary: Evaluator._unary,
+    tree.Binary: Evaluator._binary,
+    tree.Ternary: Evaluator._ternary,
+    tree.Attribute: Evaluator._attribute,
+    tree.Index: Evaluator._index,
+    tree.CallExpr: Evaluator._call,
+    tree.ListExpr: Evaluator._list,
+    tree.Comprehension: Evaluator._comprehension,
+    tree.Choice: Evaluator._choice,
+}
+
+__all__ = ["Evaluator", "Given", "builtins", "is_number"]

@@ -1,0 +1,50 @@
+"""Which names a spec may not give, because emitted code needs them for itself."""
+
+from __future__ import annotations
+
+from keyword import iskeyword, issoftkeyword
+
+# attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module
+_ATTRIBUTES = frozenset(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double
+    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half
+    insert ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters
+    pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
+    train training type xpu zero_grad
+    iter_children iter_modules perturb set_attributes sow
+    """.split()
+)
+_GLOBALS = frozenset(
+    """
+    self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict DropPath LayerNorm2d
+    channel_shuffle range super isinstance int float bool str tuple list dict None True False enumerate zip len
+    """.split()
+)
+
+
+def reserved_attribute(name: str) -> str:
+    """Return why a label cannot be an attribute of an emitted class, or an empty string."""
+    if not name.isidentifier() or not name.isascii():
+        return "is not an identifier"
+    if iskeyword(name):
+        return "is a keyword of Python"
+    if name.startswith("_"):
+        return "begins with an underscore, which emitted classes keep for themselves"
+    if name in _ATTRIBUTES:
+        return "is an attribute that every module has"
+    if name in _GLOBALS:
+        return "is a name that emitted code needs"
+    return ""
+
+
+def reserved_name(name: str) -> str:
+    """Return why a net, block, variant or parameter cannot have a name, or an empty string."""
+    if name in ("x", "flow"):
+        return "is the value that flows"
+    if issoftkeyword(name) and name != "type":
+        return "is a keyword of Python"
+    return reserved_attribute(name)

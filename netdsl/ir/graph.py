@@ -1,0 +1,141 @@
+"""The graph of one net: ops as nodes of a networkx MultiDiGraph, and the module tree they were written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import networkx as nx
+
+from netdsl.diagnostics import Frame
+from netdsl.ops.base import Op
+from netdsl.record import Record
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    Digraph = nx.MultiDiGraph[str]
+
+
+class Value(NamedTuple):
+    """One output of a node: most nodes have one, `split` has several."""
+
+    node: str
+    port: int = 0
+
+
+class Node(Record):
+    """One op at its place. `name` is its path in the module tree; a layer with state has it in the state_dict."""
+
+    name: str
+    op: Op
+    inputs: tuple[Value, ...]
+    span: Span
+    calls: tuple[Frame, ...] = ()
+    """The blocks it is in, innermost first: what was built, and the text that asked for it."""
+    stage: str = ""
+    train: bool = False
+    """Whether it feeds nothing but a training-only output."""
+
+
+class Scope:
+    """A node of the module tree: the net, a block, a container. Its items are in the order of the text.
+
+    `args` are the block's arguments and scalars by name, from which emitted code takes the names of its own;
+    `inputs` and `outputs` are the values that come in and leave, in order.
+    """
+
+    def __init__(
+        self, kind: Literal["net", "block", "container"], path: str, span: Span, block: str = ""
+    ) -> None:
+        """Start an empty scope; `path` is "" for the net."""
+        self.kind = kind
+        self.path = path
+        self.span = span
+        self.block = block
+        """The name of the block or net; "" for a container."""
+        self.args: dict[str, Any] = {}
+        self.items: list[str | Scope] = []
+        """Node names and inner scopes."""
+        self.stages: dict[int, str] = {}
+        """Index of an item to the stage that begins there."""
+        self.inputs: tuple[Value, ...] = ()
+        self.input_names: tuple[str, ...] = ()
+        self.outputs: tuple[Value, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(".")[2]
+
+    def nodes(self) -> Iterator[str]:
+        """Yield the names of all nodes in it, in order."""
+        for item in self.items:
+            if isinstance(item, Scope):
+                yield from item.nodes()
+            else:
+                yield item
+
+    def scopes(self) -> Iterator[Scope]:
+        """Yield this scope and all within, outermost first."""
+        yield self
+        for item in self.items:
+            if isinstance(item, Scope):
+                yield from item.scopes()
+
+
+class Output(Record):
+    """A named output of the net; `train` if it exists in training only."""
+
+    name: str
+    value: Value
+    train: bool = False
+
+
+class Graph:
+    """The DAG of a net. `nx` is the networkx graph itself, for any algorithm; the order of insertion is topological.
+
+    Node data: `node` (a Node). Edge data: `port` (which output of the tail); the edge's key is the position among
+    the head's inputs. Inputs of the net are nodes with the op `input`.
+    """
+
+    def __init__(self) -> None:
+        """Start an empty graph."""
+        self.nx: Digraph = nx.MultiDiGraph()
+        self.inputs: dict[str, str] = {}
+        """Name of an input to its node."""
+        self.outputs: tuple[Output, ...] = ()
+        self.tree: Scope
+
+    def add(self, node: Node) -> None:
+        """Add a node and the edges from its inputs, which must be there."""
+        self.nx.add_node(node.name, node=node)
+        for position, value in enumerate(node.inputs):
+            self.nx.add_edge(value.node, node.name, key=position, port=value.port)
+
+    def __getitem__(self, name: str) -> Node:
+        """Return the node of that name."""
+        node: Node = self.nx.nodes[name]["node"]
+        return node
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.nx
+
+    def __len__(self) -> int:
+        return len(self.nx)
+
+    def __iter__(self) -> Iterator[Node]:
+        """Yield the nodes in topological order, which is the order of the text."""
+        for _, data in self.nx.nodes(data=True):
+            yield data["node"]
+
+    def users(self, name: str) -> list[Node]:
+        """Return the nodes that read a node's outputs, in order."""
+        return [self[head] for head in dict.fromkeys(self.nx.successors(name))]
+
+    def with_ops(self, ops: Mapping[str, Op]) -> Graph:
+        """Return the same graph with other ops at some nodes."""
+        graph = Graph()
+        for node in self:
+            graph.add(node.replace(op=ops[node.name]) if node.name in ops else node)
+        graph.inputs, graph.outputs, graph.tree = dict(self.inputs), self.outputs, self.tree
+        return graph

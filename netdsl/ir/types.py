@@ -1,0 +1,145 @@
+"""The values that ops and facts are made of: shapes, padding, initialisers, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import ClassVar, Literal
+
+from netdsl.record import Record
+
+DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+"""Bytes of one element."""
+
+MAX_ELEMENTS = 2**40
+"""The largest tensor that a spec may describe; four tebibytes in float32."""
+
+_AXES = {1: "c", 2: "nc", 3: "chw"}
+
+
+class Shape(tuple[int, ...]):
+    """The shape of one sample, without the batch: a map c x h x w, tokens n x c, or a vector c.
+
+    `axes` names the axes in order, one letter each. Only `permute` makes an order other than these three.
+    """
+
+    axes: str
+
+    def __new__(cls, *sizes: int, axes: str = "") -> Shape:
+        """Make a shape from its sizes; the axes follow from their number."""
+        shape = super().__new__(cls, sizes)
+        shape.axes = axes or _AXES[len(sizes)]
+        return shape
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+    def __repr__(self) -> str:
+        order = "" if self.axes == _AXES.get(len(self)) else f", axes={self.axes!r}"
+        return f"Shape({', '.join(map(str, self))}{order})"
+
+    def axis(self, name: str) -> int:
+        """Return the position of the axis called `name`; a ValueError if there is none."""
+        return self.axes.index(name)
+
+    def size(self, name: str) -> int:
+        """Return the size along the axis called `name`."""
+        return self[self.axis(name)]
+
+    def with_size(self, name: str, size: int) -> Shape:
+        """Return the shape with another size along one axis."""
+        at = self.axis(name)
+        return Shape(*self[:at], size, *self[at + 1 :], axes=self.axes)
+
+    @property
+    def c(self) -> int:
+        """Channels."""
+        return self.size("c")
+
+    @property
+    def h(self) -> int:
+        """Height of a map."""
+        return self.size("h")
+
+    @property
+    def w(self) -> int:
+        """Width of a map."""
+        return self.size("w")
+
+    @property
+    def n(self) -> int:
+        """Number of tokens."""
+        return self.size("n")
+
+    @property
+    def elements(self) -> int:
+        """How many numbers one sample holds."""
+        return prod(self)
+
+    @property
+    def kind(self) -> str:
+        """What to call it in a message."""
+        return {"c": "a vector", "nc": "tokens", "chw": "a map"}.get(self.axes, "a permuted map")
+
+
+class Dims(tuple[int, ...]):
+    """A literal such as `3x3` or `224x224`."""
+
+    def __new__(cls, sizes: Iterable[int]) -> Dims:
+        """Make it from its sizes, in the order of the text."""
+        return super().__new__(cls, sizes)
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+class Pad(Record):
+    """Padding: `same` (half of what the kernel covers), `tf` (TensorFlow's), or explicit rows and columns."""
+
+    mode: Literal["same", "tf", "explicit"]
+    size: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        if self.mode != "explicit":
+            return self.mode
+        return str(self.size[0]) if self.size[0] == self.size[1] else f"{self.size[0]}x{self.size[1]}"
+
+
+class Init(Record):
+    """An initialiser and its numbers; `default` is PyTorch's own for that layer."""
+
+    kind: str
+    args: tuple[float | str, ...] = ()
+
+    KINDS: ClassVar[dict[str, tuple[tuple[str, float | str | None], ...]]] = {
+        "zeros": (),
+        "ones": (),
+        "constant": (("value", None),),
+        "normal": (("mean", 0.0), ("std", 1.0)),
+        "uniform": (("low", 0.0), ("high", 1.0)),
+        "trunc_normal": (("std", 1.0),),
+        "kaiming_normal": (("mode", "fan_in"),),
+        "kaiming_uniform": (("mode", "fan_in"),),
+        "xavier_normal": (),
+        "xavier_uniform": (),
+    }
+    """Name to (argument, default) in order. kaiming_* use the gain of relu; trunc_normal cuts at two units."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}({', '.join(map(str, self.args))})" if self.args else self.kind
+
+
+DEFAULT_INIT = Init("default")
+
+
+class Parameter(Record):
+    """A learned tensor: its shape, which is torch's, and how it starts."""
+
+    shape: tuple[int, ...]
+    init: Init = DEFAULT_INIT
+    dtype: str = "float32"
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)

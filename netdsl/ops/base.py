@@ -1,0 +1,117 @@
+"""What an op is. Knowledge lives on the op: its arguments, shapes, parameters, costs and examples."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, dataclass_transform
+
+from netdsl.cost.model import Cost
+from netdsl.ir.types import DEFAULT_INIT, Init, Parameter, Shape
+from netdsl.record import Record
+
+
+class OpError(Exception):
+    """An op cannot be applied. `field` is the argument to blame, or "" for the inputs.
+
+    The caller adds the span.
+    """
+
+    def __init__(self, field: str, message: str, help: str = "") -> None:
+        """`message` names the numbers; `help` says what to write instead."""
+        super().__init__(message)
+        self.field = field
+        self.message = message
+        self.help = help
+
+
+class Example(Record):
+    """A use of an op for conformance tests and the catalogue: the op and the shapes of its inputs."""
+
+    op: Op
+    inputs: tuple[Shape, ...]
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Op(Record, ABC):
+    """A primitive operation. Its fields are the arguments of the spec, with their types as annotations.
+
+    Field types: int, float, bool, str, Dims, Pad, `Dims | int` (a size that may be given once for both axes),
+    `tuple[int, ...]` (all remaining positional ints) and `... | None`. Stateless unless `weights`
+    says otherwise.
+    """
+
+    name: ClassVar[str] = ""
+    positional: ClassVar[tuple[str, ...]] = ()
+    """Fields that arguments without a name fill: each the first free one, in this order, that takes it."""
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    """Least and largest number of inputs."""
+    references: ClassVar[tuple[str, ...]] = ()
+    """Further inputs, given by name as arguments: `crop like=up1`."""
+    inherits: ClassVar[str] = ""
+    """Another op whose `default` and `init` lines hold for this one too."""
+    fuses: ClassVar[bool] = False
+    """Whether it takes `norm=` and `act=`, which become ops of their own after it."""
+    wiring: ClassVar[bool] = False
+    """Whether it only moves values about: it is no module, and takes no position in its scope."""
+    module: ClassVar[bool] = False
+    """Whether emitted code always makes it a module, though it has no state (dropout draws numbers)."""
+    computes: ClassVar[bool] = True
+    """Whether its output is new values; views, flatten, split and identity are not."""
+    saves_output: ClassVar[bool] = False
+    """Whether autograd keeps its output for the backward pass, so that nobody may overwrite it."""
+    inplace: ClassVar[bool] = False
+    """Whether it can write its output over its first input."""
+    aliases: ClassVar[bool] = False
+    """Whether its output may share the storage of its first input, in training or in evaluation."""
+
+    inits: Mapping[str, Init] = {}
+    """How its parameters start, by their name; what is not named starts as in PyTorch."""
+
+    @abstractmethod
+    def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:
+        """Return the shape of the output (a tuple of shapes if there are several); raise OpError."""
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of the learned tensors, in torch's order and layout."""
+        return {}
+
+    def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of the tensors that are kept but not learned, as torch keeps them."""
+        return {}
+
+    def macs(self, *x: Shape) -> int:
+        """Return multiply-accumulates for one sample."""
+        return 0
+
+    def ops(self, *x: Shape) -> int:
+        """Return what else is computed for one sample; see netdsl.cost.model."""
+        return 0
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield small uses that cover the op's arguments."""
+
+    def params(self, *x: Shape) -> Mapping[str, Parameter]:
+        """Return the learned tensors with their initialisers."""
+        return {k: Parameter(s, self.inits.get(k, DEFAULT_INIT)) for k, s in self.weights(*x).items()}
+
+    def outputs(self, *x: Shape) -> tuple[Shape, ...]:
+        """Return the shapes of the outputs, always as a tuple."""
+        shape = self.infer(*x)
+        return (shape,) if isinstance(shape, Shape) else shape
+
+    def cost(self, *x: Shape) -> Cost:
+        """Return the cost for one sample, with activations in elements."""
+        return Cost(
+            params=sum(p.elements for p in self.params(*x).values()),
+            buffers=sum(Parameter(s).elements for s in self.buffers(*x).values()),
+            macs=self.macs(*x),
+            ops=self.ops(*x),
+            activations=sum(s.elements for s in self.outputs(*x)) if self.computes else 0,
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the spec's arguments by name, `inits` left out."""
+        return {k: v for k, v in self.__dict__.items() if k != "inits"}

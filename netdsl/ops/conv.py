@@ -1,0 +1,202 @@
+"""Convolutions: dense, grouped, depthwise, transposed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.window import SAME, VALID, both, check_window, need_map, padding, window_size
+
+
+class Convolution(Op):
+    """What the convolutions share: out elements x in/groups x kh x kw MACs, torch's weight layout."""
+
+    fuses: ClassVar[bool] = True
+
+    kernel: Dims
+    stride: Dims | int = 1
+    pad: Pad = SAME
+    dilation: Dims | int = 1
+    bias: bool = True
+
+    @abstractmethod
+    def channels_of(self, c: int) -> int:
+        """Return the number of output channels for c input channels."""
+
+    @abstractmethod
+    def groups_of(self, c: int) -> int:
+        """Return the number of groups for c input channels."""
+
+    def check_channels(self, c: int) -> int:
+        """Check channels and groups for c input channels; return the number of output channels."""
+        out, groups = self.channels_of(c), self.groups_of(c)
+        if out < 1:
+            raise OpError("channels", f"channels must be at least 1, got {out}")
+        if groups < 1:
+            raise OpError("groups", f"groups must be at least 1, got {groups}")
+        for what, n in (("input", c), ("output", out)):
+            if n % groups:
+                raise OpError("groups", f"{n} {what} channels cannot be divided into {groups} groups")
+        return out
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check groups and window; return channels x h' x w'."""
+        c, h, w = need_map(self.name, x[0])
+        out = self.check_channels(c)
+        return Shape(out, *window_size((h, w), self.kernel, self.stride, self.pad, self.dilation))
+
+    def padding(self, x: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return ((top, bottom), (left, right)) for an input of that shape."""
+        return padding((x.h, x.w), self.kernel, self.stride, self.pad, self.dilation)
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [out, in/groups, kh, kw], bias [out]."""
+        c = x[0].c
+        out = self.channels_of(c)
+        weight = (out, c // self.groups_of(c), *self.kernel)
+        return {"weight": weight, "bias": (out,)} if self.bias else {"weight": weight}
+
+    def macs(self, *x: Shape) -> int:
+        """Return output elements x in/groups x kh x kw."""
+        c = x[0].c
+        return self.infer(*x).elements * (c // self.groups_of(c)) * self.kernel[0] * self.kernel[1]
+
+    def ops(self, *x: Shape) -> int:
+        """Return one addition per output element if there is a bias."""
+        return self.infer(*x).elements if self.bias else 0
+
+
+class Conv(Convolution):
+    """A two-dimensional convolution.
+
+    Map c x h x w to map channels x h' x w', h' = floor((h + 2p - d(k-1) - 1)/s) + 1.
+    MACs: channels x h' x w' x c/groups x kh x kw. Dumoulin and Visin, arXiv 1603.07285.
+    """
+
+    name: ClassVar[str] = "conv"
+    positional: ClassVar[tuple[str, ...]] = ("kernel", "channels")
+
+    channels: int
+    groups: int = 1
+
+    def channels_of(self, c: int) -> int:
+        """Return `channels`."""
+        return self.channels
+
+    def groups_of(self, c: int) -> int:
+        """Return `groups`."""
+        return self.groups
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield strides, padding, groups, dilation, no bias."""
+        k3, x = Dims((3, 3)), Shape(4, 9, 8)
+        yield Example(cls(channels=6, kernel=k3), (x,))
+        yield Example(cls(channels=6, kernel=Dims((1, 1)), bias=False), (x,))
+        yield Example(cls(channels=6, kernel=k3, stride=2, groups=2), (x,))
+        wide = cls(channels=6, kernel=Dims((1, 5)), stride=Dims((2, 1)), dilation=Dims((1, 2)))
+        yield Example(wide, (Shape(4, 9, 12),))
+        yield Example(cls(channels=6, kernel=Dims((4, 4)), stride=4, pad=VALID), (x,))
+        yield Example(cls(channels=6, kernel=k3, stride=2, pad=Pad("tf")), (x,))
+
+
+class DwConv(Convolution):
+    """A depthwise convolution: one filter a channel, groups = c; it takes `conv`'s defaults too.
+
+    Chollet, arXiv 1610.02357; Howard et al., arXiv 1704.04861.
+    """
+
+    name: ClassVar[str] = "dwconv"
+    positional: ClassVar[tuple[str, ...]] = ("kernel",)
+    inherits: ClassVar[str] = "conv"
+
+    multiplier: int = 1
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the multiplier and the window; return c multiplier x h' x w'."""
+        if self.multiplier < 1:
+            raise OpError("multiplier", f"multiplier must be at least 1, got {self.multiplier}")
+        return super().infer(*x)
+
+    def channels_of(self, c: int) -> int:
+        """Return c x multiplier."""
+        return c * self.multiplier
+
+    def groups_of(self, c: int) -> int:
+        """Return c."""
+        return c
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield strides, a multiplier, no bias."""
+        k3, x = Dims((3, 3)), Shape(4, 9, 8)
+        yield Example(cls(kernel=k3), (x,))
+        yield Example(cls(kernel=Dims((5, 5)), stride=2, bias=False), (x,))
+        yield Example(cls(kernel=k3, multiplier=2), (x,))
+
+
+class UpConv(Convolution):
+    """A transposed convolution, the gradient of `conv` by its input; U-Net's way up.
+
+    Map c x h x w to map channels x h' x w', h' = (h - 1)s - 2p + d(k-1) + 1; pad is 0 if not given.
+    MACs: c x h x w x channels/groups x kh x kw. Weight [c, channels/groups, kh, kw].
+    Dumoulin and Visin, arXiv 1603.07285; Ronneberger et al., arXiv 1505.04597.
+    """
+
+    name: ClassVar[str] = "upconv"
+    positional: ClassVar[tuple[str, ...]] = ("kernel", "channels")
+
+    channels: int
+    groups: int = 1
+    pad: Pad = VALID
+
+    def channels_of(self, c: int) -> int:
+        """Return `channels`."""
+        return self.channels
+
+    def groups_of(self, c: int) -> int:
+        """Return `groups`."""
+        return self.groups
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check groups and window; return channels x h' x w'."""
+        c, *size = need_map(self.name, x[0])
+        out = self.check_channels(c)
+        check_window(self.kernel, self.stride, self.pad, self.dilation)
+        if self.pad.mode == "tf":
+            raise OpError("pad", "pad=tf is not defined for upconv", "give the padding: pad=0")
+        pads, grown = self.padding(x[0]), []
+        for axis in (0, 1):
+            covered = both(self.dilation)[axis] * (self.kernel[axis] - 1) + 1
+            n = (size[axis] - 1) * both(self.stride)[axis] - sum(pads[axis]) + covered
+            if n < 1:
+                raise OpError("pad", f"pad={self.pad} leaves nothing of the {('height', 'width')[axis]}")
+            grown.append(n)
+        return Shape(out, *grown)
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [in, out/groups, kh, kw], bias [out]."""
+        weight = (x[0].c, self.channels // self.groups, *self.kernel)
+        return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
+
+    def macs(self, *x: Shape) -> int:
+        """Return input elements x out/groups x kh x kw."""
+        return x[0].elements * (self.channels // self.groups) * self.kernel[0] * self.kernel[1]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield U-Net's 2x2, padding, groups, dilation, no bias."""
+        x = Shape(4, 5, 6)
+        yield Example(cls(channels=6, kernel=Dims((2, 2)), stride=2), (x,))
+        yield Example(cls(channels=6, kernel=Dims((3, 3)), groups=2, pad=SAME, bias=False), (x,))
+        wide = cls(
+            channels=2,
+            kernel=Dims((3, 2)),
+            stride=Dims((2, 1)),
+            dilation=Dims((1, 2)),
+            pad=Pad("explicit", (1, 0)),
+        )
+        yield Example(wide, (x,))

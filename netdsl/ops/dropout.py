@@ -1,0 +1,54 @@
+"""Dropout: of elements, of whole branches. In evaluation both return their input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netdsl.ir.types import Shape
+from netdsl.ops.base import Example, Op, OpError
+
+
+class Drop(Op):
+    """What the two share: a probability, any shape unchanged, no cost in evaluation."""
+
+    positional: ClassVar[tuple[str, ...]] = ("p",)
+    module: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    p: float
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the probability; return the input's shape."""
+        if not 0 <= self.p <= 1:
+            raise OpError("p", f"a probability is from 0 to 1, got {self.p}")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Any shape, and both ends."""
+        yield Example(cls(p=0.5), (Shape(4, 3, 5),))
+        yield Example(cls(p=0.2), (Shape(3, 5),))
+        yield Example(cls(p=0.0), (Shape(5),))
+        yield Example(cls(p=1.0), (Shape(5),))
+
+
+class Dropout(Drop):
+    """Dropout: in training each element is 0 with probability p, else divided by 1 - p.
+
+    Srivastava et al. 2014, JMLR 15.
+    """
+
+    name: ClassVar[str] = "dropout"
+
+    p: float = 0.5
+
+
+class DropPath(Drop):
+    """Stochastic depth: in training a sample is all 0 with probability p, else divided by 1 - p.
+
+    It stands at the end of a residual branch. Huang et al., arXiv 1603.09382.
+    """
+
+    name: ClassVar[str] = "droppath"

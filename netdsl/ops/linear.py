@@ -1,0 +1,55 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from netdsl.ir.types import Shape
+from netdsl.ops.base import Example, Op, OpError
+
+
+class Linear(Op):
+    """A fully connected layer: y = x W^T + b along the last axis, which must be the channels.
+
+    Vector c to vector channels; tokens n x c to n x channels; a map h x w x c, permuted so, likewise.
+    MACs: c x channels, times the other axes. Weight [channels, c], bias [channels].
+    """
+
+    name: ClassVar[str] = "fc"
+    positional: ClassVar[tuple[str, ...]] = ("channels",)
+    fuses: ClassVar[bool] = True
+
+    channels: int
+    bias: bool = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape with `channels` channels."""
+        if x[0].axes[-1] != "c":
+            help = "say flatten or gap first" if x[0].axes == "chw" else "permute the channels to the end"
+            message = f"fc works on the last axis, which must be the channels, got {x[0].kind} {x[0]}"
+            raise OpError("", message, help)
+        if self.channels < 1:
+            raise OpError("channels", f"channels must be at least 1, got {self.channels}")
+        return x[0].with_size("c", self.channels)
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [out, in], bias [out]."""
+        weight = (self.channels, x[0].c)
+        return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
+
+    def macs(self, *x: Shape) -> int:
+        """Return in x out, times the other axes."""
+        return x[0].elements * self.channels
+
+    def ops(self, *x: Shape) -> int:
+        """Return one addition per output element if there is a bias."""
+        return self.infer(*x).elements if self.bias else 0
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a vector, tokens, a map with its channels last, no bias."""
+        yield Example(cls(channels=5), (Shape(7),))
+        yield Example(cls(channels=5, bias=False), (Shape(7),))
+        yield Example(cls(channels=5), (Shape(3, 7),))
+        yield Example(cls(channels=5), (Shape(3, 2, 7, axes="hwc"),))

@@ -1,0 +1,161 @@
+"""Normalisation: over the batch, the channels, groups of channels, neighbouring channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from netdsl.ir.types import Shape
+from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.window import need_map
+
+
+def check_positive(field: str, value: float) -> None:
+    """Reject what is not a positive finite number."""
+    if not 0 < value < float("inf"):
+        raise OpError(field, f"{field} must be positive, got {value}")
+
+
+class Norm(Op):
+    """What the learned normalisations share: y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Weight [c] and bias [c]. ops: 1 per element.
+    """
+
+    eps: float = 1e-5
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [c], bias [c]."""
+        return {"weight": (x[0].c,), "bias": (x[0].c,)}
+
+    def ops(self, *x: Shape) -> int:
+        """Return one per element."""
+        return x[0].elements
+
+
+class BatchNorm(Norm):
+    """Batch normalisation: mean and variance of a channel over the batch and the map.
+
+    A map or a vector; shape unchanged. In evaluation it uses running statistics, which training moves by
+    new = (1 - momentum) old + momentum batch (torch's meaning), with the unbiased variance.
+    Ioffe and Szegedy, arXiv 1502.03167.
+    """
+
+    name: ClassVar[str] = "bn"
+
+    momentum: float = 0.1
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        if x[0].axes not in ("chw", "c"):
+            raise OpError("", f"bn needs a map c x h x w or a vector, got {x[0].kind} {x[0]}")
+        check_positive("eps", self.eps)
+        if not 0 <= self.momentum <= 1:
+            raise OpError("momentum", f"momentum must be from 0 to 1, got {self.momentum}")
+        return x[0]
+
+    def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return running_mean [c], running_var [c], and the number of batches seen."""
+        return {"running_mean": (x[0].c,), "running_var": (x[0].c,), "num_batches_tracked": ()}
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, a vector, other numbers."""
+        yield Example(cls(), (Shape(4, 3, 5),))
+        yield Example(cls(eps=1e-3, momentum=0.01), (Shape(4, 3, 5),))
+        yield Example(cls(), (Shape(6),))
+
+
+class LayerNorm(Norm):
+    """Layer normalisation: mean and variance over the channels, at every place by itself.
+
+    A vector, tokens, or a map with its channels first or last; shape unchanged.
+    Ba et al., arXiv 1607.06450; over the channels of a map: Liu et al., arXiv 2201.03545.
+    """
+
+    name: ClassVar[str] = "ln"
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        axes = x[0].axes
+        if axes[-1] != "c" and not (len(axes) == 3 and axes[0] == "c"):
+            raise OpError("", f"ln needs the channels last, or first in a map, got axes {axes}")
+        check_positive("eps", self.eps)
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield every order of the axes."""
+        yield Example(cls(), (Shape(6),))
+        yield Example(cls(eps=1e-6), (Shape(3, 6),))
+        yield Example(cls(eps=1e-3), (Shape(6, 3, 2),))
+        yield Example(cls(), (Shape(3, 2, 6, axes="hwc"),))
+
+
+class GroupNorm(Norm):
+    """Group normalisation: mean and variance over a group of channels and the map, for each sample.
+
+    A map or a vector; shape unchanged. groups=1 normalises the whole sample, groups=c each channel of it.
+    Wu and He, arXiv 1803.08494.
+    """
+
+    name: ClassVar[str] = "gn"
+    positional: ClassVar[tuple[str, ...]] = ("groups",)
+
+    groups: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        if x[0].axes not in ("chw", "c"):
+            raise OpError("", f"gn needs a map c x h x w or a vector, got {x[0].kind} {x[0]}")
+        if self.groups < 1:
+            raise OpError("groups", f"groups must be at least 1, got {self.groups}")
+        if x[0].c % self.groups:
+            raise OpError("groups", f"{x[0].c} channels cannot be divided into {self.groups} groups")
+        check_positive("eps", self.eps)
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield groups on a map and a vector."""
+        yield Example(cls(groups=2), (Shape(6, 3, 2),))
+        yield Example(cls(groups=1, eps=1e-3), (Shape(6, 3, 2),))
+        yield Example(cls(groups=3), (Shape(6),))
+
+
+class LocalResponseNorm(Op):
+    """Local response normalisation: y = x / (k + alpha/size * s)^beta, s the sum of squares around.
+
+    It is over the channels i - size//2 to i + (size-1)//2 for channel i, zeros outside. A map; shape
+    unchanged. ops: `size` per element. Krizhevsky et al. 2012, who do not divide alpha by `size`; torch does.
+    """
+
+    name: ClassVar[str] = "lrn"
+    positional: ClassVar[tuple[str, ...]] = ("size",)
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        need_map(self.name, x[0])
+        if self.size < 1:
+            raise OpError("size", f"size must be at least 1, got {self.size}")
+        for field in ("alpha", "beta"):
+            if not 0 <= getattr(self, field) < float("inf"):
+                raise OpError(field, f"{field} must not be negative, got {getattr(self, field)}")
+        check_positive("k", self.k)
+        return x[0]
+
+    def ops(self, *x: Shape) -> int:
+        """Return `size` per element."""
+        return x[0].elements * self.size
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's numbers, others, an even window."""
+        yield Example(cls(), (Shape(7, 3, 2),))
+        yield Example(cls(k=2, alpha=0.5, beta=0.5), (Shape(7, 3, 2),))
+        yield Example(cls(size=4, alpha=1.0), (Shape(7, 3, 2),))

@@ -1,0 +1,171 @@
+"""Pooling: windows, adaptive windows, the whole map."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from math import gcd
+from typing import ClassVar
+
+from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.window import SAME, VALID, both, check_size, need_map, padding, window_size
+
+
+def adaptive_elements(size: int, out: int) -> int:
+    """Return how many elements the m windows [floor(i n/m), ceil((i+1) n/m)) of n elements cover in all.
+
+    Neighbours overlap in one element unless a window ends at a whole number, which gcd(n, m) of them do.
+    """
+    return size + out - gcd(size, out)
+
+
+class Pool(Op):
+    """What the pools share: a kernel that slides, or the size that shall come out (`to`).
+
+    Map c x h x w to map c x h' x w', h' = floor((h + 2p - d(k-1) - 1)/s) + 1. The stride is the kernel's size
+    unless given. With `to`, window i of m covers [floor(i n/m), ceil((i+1) n/m)), as torch's adaptive pools.
+    """
+
+    positional: ClassVar[tuple[str, ...]] = ("kernel",)
+
+    kernel: Dims | None = None
+    stride: Dims | int | None = None
+    pad: Pad = VALID
+    ceil: bool = False
+    to: Dims | int | None = None
+
+    @property
+    @abstractmethod
+    def spread(self) -> Dims | int:
+        """The dilation."""
+
+    @property
+    def window(self) -> tuple[Dims, Dims | int]:
+        """Kernel and stride of a pool that slides."""
+        assert self.kernel is not None
+        return self.kernel, self.kernel if self.stride is None else self.stride
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the window or the output size; return c x h' x w'."""
+        c, h, w = need_map(self.name, x[0])
+        if self.to is not None:
+            if self.kernel is not None:
+                raise OpError("to", f"{self.name} takes a kernel or to=, not both")
+            if self.stride is not None or self.pad != VALID:
+                field = "pad" if self.stride is None else "stride"
+                raise OpError(field, f"to={self.to} settles the windows, so {field} has no meaning")
+            check_size("to", self.to)
+            return Shape(c, *both(self.to))
+        if self.kernel is None:
+            help = f"{self.name} 2x2, or {self.name} to=1x1"
+            raise OpError("kernel", f"{self.name} needs a kernel or to=", help)
+        kernel, stride = self.window
+        out = Shape(c, *window_size((h, w), kernel, stride, self.pad, self.spread, self.ceil))
+        for axis, (lo, _) in enumerate(self.padding(x[0])):
+            covered = both(self.spread)[axis] * (kernel[axis] - 1) + 1
+            if lo > covered // 2:
+                raise OpError("pad", f"pad must be at most half of what the kernel covers, got {self.pad}")
+        return out
+
+    def padding(self, x: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return ((top, bottom), (left, right)) for an input of that shape."""
+        return padding((x.h, x.w), *self.window, self.pad, self.spread)
+
+    def ops(self, *x: Shape) -> int:
+        """Return the windows' sizes: full size if they slide, summed exactly if they adapt."""
+        if self.to is None:
+            kernel, _ = self.window
+            return self.infer(*x).elements * kernel[0] * kernel[1]
+        rows, columns = both(self.to)
+        return x[0].c * adaptive_elements(x[0].h, rows) * adaptive_elements(x[0].w, columns)
+
+
+class MaxPool(Pool):
+    """The largest value of each window; padding never wins.
+
+    Map to map as in Pool; ops: kh x kw per output element. LeCun et al. 1998; Krizhevsky et al. 2012.
+    """
+
+    name: ClassVar[str] = "maxpool"
+
+    dilation: Dims | int = 1
+
+    @property
+    def spread(self) -> Dims | int:
+        """The dilation."""
+        return self.dilation
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the window or the output size; return c x h' x w'."""
+        if self.to is not None and self.dilation != 1:
+            raise OpError("dilation", f"to={self.to} settles the windows, so dilation has no meaning")
+        return super().infer(*x)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield stride, padding (TensorFlow's too), ceil mode, dilation, adaptive."""
+        k2, k3, x = Dims((2, 2)), Dims((3, 3)), Shape(2, 7, 8)
+        yield Example(cls(kernel=k2), (x,))
+        yield Example(cls(kernel=k3, stride=2, pad=Pad("explicit", (1, 1))), (x,))
+        yield Example(cls(kernel=k3, stride=2, ceil=True), (x,))
+        yield Example(cls(kernel=k2, stride=2, pad=Pad("explicit", (1, 1)), ceil=True), (x,))
+        yield Example(cls(kernel=k3, stride=1, pad=SAME), (x,))
+        yield Example(cls(kernel=Dims((3, 2)), stride=Dims((1, 2)), dilation=Dims((2, 1))), (x,))
+        yield Example(cls(kernel=k3, stride=2, pad=Pad("tf")), (x,))
+        yield Example(cls(kernel=Dims((4, 5)), stride=2, pad=Pad("tf")), (x,))
+        yield Example(cls(kernel=k2, stride=1, pad=Pad("tf")), (x,))
+        yield Example(cls(to=Dims((3, 5))), (x,))
+
+
+class AvgPool(Pool):
+    """The mean of each window; `count_include_pad` says whether padding counts as zeros or not at all.
+
+    Map to map as in Pool; ops: kh x kw per output element, or the real windows with `to`. LeCun et al. 1998.
+    """
+
+    name: ClassVar[str] = "avgpool"
+
+    count_include_pad: bool = True
+
+    @property
+    def spread(self) -> Dims | int:
+        """An average has no dilation."""
+        return 1
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield stride, padding counted or not (TensorFlow's too), ceil mode, adaptive."""
+        k2, k3, x = Dims((2, 2)), Dims((3, 3)), Shape(2, 7, 8)
+        yield Example(cls(kernel=k2), (x,))
+        for counted in (True, False):
+            padded = cls(kernel=k3, pad=Pad("explicit", (1, 1)), count_include_pad=counted)
+            yield Example(padded.replace(stride=1), (x,))
+            yield Example(padded.replace(stride=2, ceil=True), (x,))
+            yield Example(padded.replace(stride=2, pad=Pad("tf")), (x,))
+            yield Example(padded.replace(stride=1, pad=Pad("tf"), kernel=Dims((2, 4))), (x,))
+        yield Example(cls(kernel=Dims((3, 2)), stride=Dims((1, 2))), (x,))
+        yield Example(cls(to=1), (x,))
+        yield Example(cls(to=Dims((3, 10))), (x,))
+
+
+class GlobalAvgPool(Op):
+    """The mean of each channel over the whole map: map c x h x w to vector c.
+
+    ops: h x w per channel. Lin et al., arXiv 1312.4400.
+    """
+
+    name: ClassVar[str] = "gap"
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the vector c."""
+        return Shape(need_map(self.name, x[0])[0])
+
+    def ops(self, *x: Shape) -> int:
+        """Return h x w per channel."""
+        return x[0].elements
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map."""
+        yield Example(cls(), (Shape(4, 3, 5),))

@@ -1,0 +1,91 @@
+"""What convolutions and pools share: windows that slide over a map."""
+
+from __future__ import annotations
+
+from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ops.base import OpError
+
+SAME = Pad("same")
+VALID = Pad("explicit")
+
+
+def both(size: Dims | int) -> tuple[int, int]:
+    """Return a size for height and width."""
+    if isinstance(size, int):
+        return size, size
+    return size[0], size[1]
+
+
+def check_size(field: str, size: Dims | int) -> None:
+    """Reject a size that is not one or two positive ints."""
+    if not isinstance(size, int) and len(size) != 2:
+        raise OpError(field, f"{field} needs two sizes, got {size}")
+    if min(both(size)) < 1:
+        raise OpError(field, f"{field} must be at least 1, got {size}")
+
+
+def need_map(op: str, x: Shape) -> tuple[int, int, int]:
+    """Return (c, h, w) of a map, or say that it is none."""
+    if x.axes != "chw":
+        raise OpError("", f"{op} needs a map c x h x w, got {x.kind} {x}")
+    return x[0], x[1], x[2]
+
+
+def padding(
+    size: tuple[int, int], kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return ((top, bottom), (left, right)). `same` rejects kernels that have no middle."""
+    result = []
+    for axis in (0, 1):
+        covered = both(dilation)[axis] * (kernel[axis] - 1) + 1
+        if pad.mode == "explicit":
+            lo = hi = pad.size[axis]
+        elif pad.mode == "same":
+            if covered % 2 == 0:
+                raise OpError(
+                    "kernel",
+                    f"an even kernel {kernel} has no middle, so pad=same is not defined for it",
+                    f"give the padding: pad={(covered - 1) // 2}",
+                )
+            lo = hi = covered // 2
+        else:
+            steps = -(-size[axis] // both(stride)[axis])
+            total = max((steps - 1) * both(stride)[axis] + covered - size[axis], 0)
+            lo, hi = total // 2, total - total // 2
+        result.append((lo, hi))
+    return result[0], result[1]
+
+
+def check_window(kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1) -> None:
+    """Reject sizes that are no sizes. Errors name the field."""
+    for field, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        check_size(field, value)
+    if min(pad.size) < 0:
+        raise OpError("pad", f"pad must not be negative, got {pad}")
+
+
+def window_size(
+    size: tuple[int, int],
+    kernel: Dims,
+    stride: Dims | int,
+    pad: Pad,
+    dilation: Dims | int = 1,
+    ceil: bool = False,
+) -> tuple[int, int]:
+    """Return (h', w'): floor((n + 2p - d(k-1) - 1)/s) + 1, or PyTorch's ceil mode. Errors name the field."""
+    check_window(kernel, stride, pad, dilation)
+    pads = padding(size, kernel, stride, pad, dilation)
+    result = []
+    for axis in (0, 1):
+        lo, hi = pads[axis]
+        step, covered = both(stride)[axis], both(dilation)[axis] * (kernel[axis] - 1) + 1
+        span = size[axis] + lo + hi - covered
+        out = (-(-span // step) if ceil else span // step) + 1
+        if out < 1:
+            what = f" padded to {size[axis] + lo + hi}" if lo + hi else ""
+            name = "height" if axis == 0 else "width"
+            raise OpError("kernel", f"the kernel covers {covered}, more than the {name} {size[axis]}{what}")
+        if ceil and (out - 1) * step >= size[axis] + lo:
+            out -= 1  # a window must start inside, not in the right padding
+        result.append(out)
+    return result[0], result[1]

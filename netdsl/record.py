@@ -1,0 +1,66 @@
+"""Immutable records with named fields: what `dataclass(frozen=True)` gives, without its start-up cost.
+
+A frozen dataclass costs about 0.7 ms to *define*; the syntax tree and the ops are a hundred small classes, and
+`netdsl` is a command that people wait for. A record's methods are written once, here, and nothing is generated.
+Fields are the annotations of the class body, base classes first; `ClassVar` is not a field.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self, dataclass_transform
+
+
+@dataclass_transform(frozen_default=True, eq_default=True)
+class Record:
+    """An immutable value, equal by type and fields."""
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Collect the fields and their defaults from the annotations of the class body."""
+        own = [
+            name
+            for name, kind in cls.__dict__.get("__annotations__", {}).items()
+            if not str(kind).startswith("ClassVar")
+        ]
+        cls._fields = cls._fields + tuple(name for name in own if name not in cls._fields)
+        cls._defaults = cls._defaults | {k: cls.__dict__[k] for k in own if k in cls.__dict__}
+        cls.__match_args__ = cls._fields
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take the fields by position or by name."""
+        values = self.__dict__
+        fields = self._fields
+        if len(args) > len(fields):
+            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, got {len(args)}")
+        if self._defaults:
+            values.update(self._defaults)
+        values.update(zip(fields, args, strict=False))
+        if kwargs:
+            unknown = kwargs.keys() - set(fields)
+            if unknown:
+                raise TypeError(f"{type(self).__name__} has no field {sorted(unknown)[0]!r}")
+            values.update(kwargs)
+        if len(values) != len(fields):
+            missing = [name for name in fields if name not in values]
+            raise TypeError(f"{type(self).__name__} misses {', '.join(missing)}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self is other or self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(self.__dict__[name] for name in self._fields)))
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name}={self.__dict__[name]!r}" for name in self._fields)
+        return f"{type(self).__name__}({inner})"
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return type(self)(**({name: self.__dict__[name] for name in self._fields} | changes))

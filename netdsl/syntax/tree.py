@@ -1,0 +1,419 @@
+"""The syntax tree of a `.net` file: what was written, with offsets, and nothing worked out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netdsl.record import Record
+
+
+class Tree(Record):
+    """A node: `start` and `end` are offsets into the source."""
+
+    start: int
+    end: int
+
+
+# ---------------------------------------------------------------- expressions
+
+
+class Expr(Tree):
+    """An expression; `depth` is the height of its tree, which is limited."""
+
+    depth: ClassVar[int] = 0
+
+
+class Number(Expr):
+    """`64`, `1e-6`, `5M`: the value, an int wherever it is whole and written without an exponent or point."""
+
+    value: int | float
+
+
+class DimsLiteral(Expr):
+    """`3x3`."""
+
+    sizes: tuple[int, ...]
+
+
+class String(Expr):
+    """`"..."`, without the quotes."""
+
+    text: str
+
+
+class Constant(Expr):
+    """`true`, `false`, `none`."""
+
+    value: bool | None
+
+
+class Name(Expr):
+    """A name."""
+
+    text: str
+
+
+class Template(Expr):
+    """`denseblock{b}`: texts and the expressions between them."""
+
+    parts: tuple[str | Expr, ...]
+
+
+class Unary(Expr):
+    """`-a`, `+a`, `not a`."""
+
+    operator: str
+    operand: Expr
+
+
+class Binary(Expr):
+    """`a + b`, `a <= b`, `a and b`."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+class Ternary(Expr):
+    """`then if condition else otherwise`."""
+
+    then: Expr
+    condition: Expr
+    otherwise: Expr
+
+
+class Attribute(Expr):
+    """`value.name`."""
+
+    value: Expr
+    name: str
+
+
+class Index(Expr):
+    """`value[index]`."""
+
+    value: Expr
+    index: Expr
+
+
+class Keyword(Tree):
+    """`name=value` among arguments."""
+
+    name: str
+    value: Expr
+
+
+class Stride(Tree):
+    """`/value` among arguments; `first` if only the first copy of a repetition has it."""
+
+    value: Expr
+    first: bool
+
+
+Argument = Expr | Keyword | Stride
+
+
+class CallExpr(Expr):
+    """`function(arguments)`."""
+
+    function: Expr
+    args: tuple[Argument, ...]
+
+
+class ListExpr(Expr):
+    """`[a, b]`."""
+
+    items: tuple[Expr, ...]
+
+
+class Comprehension(Expr):
+    """`[value for names in iterable]`."""
+
+    value: Expr
+    names: tuple[Name, ...]
+    iterable: Expr
+
+
+class Choice(Expr):
+    """`choose(a, b)`: a decision of a search space."""
+
+    options: tuple[Expr, ...]
+
+
+# ---------------------------------------------------------------- chains
+
+Label = Name | Template
+
+
+class Ref(Tree):
+    """A value by name, `flow[0]` with an index."""
+
+    name: Label
+    index: Expr | None
+
+
+class Layer(Tree):
+    """`op arguments as label`."""
+
+    op: Name
+    args: tuple[Argument, ...]
+    label: Label | None
+
+
+class Repeat(Tree):
+    """`count * step`."""
+
+    count: Expr
+    step: Step
+
+
+class Optional(Tree):
+    """`[steps when condition]`."""
+
+    steps: tuple[Step, ...]
+    condition: Expr
+
+
+class Branch(Tree):
+    """One branch of a `( a | b )`."""
+
+    label: Label | None
+    chain: Chain
+    condition: Expr | None
+
+
+class Group(Tree):
+    """`( a )`, a nested Sequential, or `( a | b )`, a fork."""
+
+    branches: tuple[Branch, ...]
+    label: Label | None
+
+
+Step = Layer | Repeat | Optional | Group
+
+
+class Chain(Tree):
+    """`from refs -> step -> step`; without `source` it starts at the flow."""
+
+    source: tuple[Ref, ...]
+    steps: tuple[Step, ...]
+
+
+# ---------------------------------------------------------------- statements
+
+
+class Statement(Tree):
+    """A line of a body."""
+
+
+Body = tuple[Statement, ...]
+
+
+class Line(Statement):
+    """`label: chain when condition`."""
+
+    label: Label | None
+    chain: Chain
+    condition: Expr | None
+
+
+class Container(Statement):
+    """`label:` and an indented body."""
+
+    label: Label
+    body: Body
+
+
+class Merge(Statement):
+    """`add:` and one branch a line; with a label it is a container."""
+
+    label: Label | None
+    joint: Name
+    body: Body
+
+
+class Stage(Statement):
+    """`stage 4: ...`: a transparent group."""
+
+    name: str
+    body: Body
+
+
+class Output(Statement):
+    """`train output aux: chain`."""
+
+    train: bool
+    label: Label
+    chain: Chain
+    condition: Expr | None
+
+
+class Return(Statement):
+    """`return a, b`."""
+
+    refs: tuple[Ref, ...]
+
+
+class Bind(Statement):
+    """`a, b = from x -> split 2`, or `y = add:` with branches."""
+
+    targets: tuple[Label, ...]
+    value: Chain | Merge
+    condition: Expr | None
+
+
+class Weight(Statement):
+    """`weight label [shape], init=...`."""
+
+    label: Label
+    args: tuple[Argument, ...]
+
+
+class Case(Tree):
+    """One `if` or `elif` with its body."""
+
+    condition: Expr
+    body: Body
+
+
+class If(Statement):
+    """`if`, its `elif`s, and what follows `else:`."""
+
+    cases: tuple[Case, ...]
+    otherwise: Body
+
+
+class For(Statement):
+    """`for names in iterable:`."""
+
+    names: tuple[Name, ...]
+    iterable: Expr
+    body: Body
+
+
+class Assign(Statement):
+    """`w = 4*c`."""
+
+    targets: tuple[Label, ...]
+    value: Expr
+
+
+class Def(Statement):
+    """`def ch(c) = ...`."""
+
+    name: Name
+    params: tuple[Name, ...]
+    value: Expr
+
+
+class Default(Statement):
+    """`default conv 3x3, norm=bn`."""
+
+    op: Name
+    args: tuple[Argument, ...]
+
+
+class InitLine(Statement):
+    """`init conv weight=..., bias=...`."""
+
+    op: Name
+    args: tuple[Argument, ...]
+
+
+class Input(Statement):
+    """`input depth: 1, 64x64`."""
+
+    name: Name | None
+    args: tuple[Argument, ...]
+
+
+class Meta(Statement):
+    """`meta year=2014`."""
+
+    args: tuple[Argument, ...]
+
+
+class Require(Statement):
+    """`require params <= 5M`."""
+
+    claims: tuple[Expr, ...]
+
+
+class Annotation(Tree):
+    """`@allow(rule, "reason")`."""
+
+    name: Name
+    args: tuple[Argument, ...]
+
+
+class Annotated(Statement):
+    """A statement or declaration with the annotations above it."""
+
+    annotations: tuple[Annotation, ...]
+    statement: Statement
+
+
+# ---------------------------------------------------------------- declarations
+
+
+class Param(Tree):
+    """`c`, `stride = 1`, `act: op = relu`, `depth: int in [11, 13]`."""
+
+    name: Name
+    type: Name | None
+    allowed: Expr | None
+    default: Expr | None
+
+
+class Import(Statement):
+    """`import A, B from "file.net"`."""
+
+    names: tuple[Name, ...]
+    file: String
+
+
+class Block(Statement):
+    """`block B(params) from inputs: body`."""
+
+    inline: bool
+    name: Name
+    params: tuple[Param, ...]
+    inputs: tuple[Name, ...]
+    body: Body
+
+
+class Net(Statement):
+    """`net N(params): body`."""
+
+    name: Name
+    params: tuple[Param, ...]
+    body: Body
+
+
+class Variant(Statement):
+    """`variant v = N(args): body`."""
+
+    name: Name
+    net: Name
+    args: tuple[Argument, ...]
+    body: Body
+
+
+class Row(Tree):
+    """One row of a table."""
+
+    cells: tuple[Expr, ...]
+
+
+class Table(Statement):
+    """`table t(columns):` and rows."""
+
+    name: Name
+    columns: tuple[Name, ...]
+    rows: tuple[Row, ...]
+
+
+class File(Tree):
+    """A whole file."""
+
+    items: tuple[Statement, ...]

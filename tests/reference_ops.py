@@ -1,0 +1,385 @@
+"""Every op in numpy, float64, written from its formula: plain loops, no torch, nothing of netdsl.
+
+`reference(op, inputs, state)` takes arrays with a batch axis and the op's parameters and buffers by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+State = Mapping[str, Array]
+Reference = Callable[[Any, list[Array], State], Array | list[Array]]
+
+REFERENCES: dict[str, Reference] = {}
+
+
+def reference(op: Any, inputs: list[Array], state: State) -> list[Array]:
+    """Return the outputs of an op in evaluation."""
+    out = REFERENCES[op.name](op, inputs, state)
+    return out if isinstance(out, list) else [out]
+
+
+def of(*names: str) -> Callable[[Reference], Reference]:
+    """Register the reference of these ops."""
+
+    def register(function: Reference) -> Reference:
+        REFERENCES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """Return a size for both axes."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def edges(op: Any, n: int, k: int, s: int, d: int, axis: int) -> tuple[int, int]:
+    """Return the padding before and after an axis of n elements."""
+    if op.pad.mode == "explicit":
+        return op.pad.size[axis], op.pad.size[axis]
+    if op.pad.mode == "same":
+        return d * (k - 1) // 2, d * (k - 1) // 2
+    missing = max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
+    return missing // 2, missing - missing // 2
+
+
+def channels_last(x: Array, run: Callable[[Array], Array], axis: int) -> Array:
+    """Apply a function of the last axis along another."""
+    return np.moveaxis(run(np.moveaxis(x, axis, -1)), -1, axis)
+
+
+@of("conv", "dwconv")
+def conv(op: Any, inputs: list[Array], state: State) -> Array:
+    """Correlate each output channel's filter with its group of input channels."""
+    x, weight = inputs[0], state["weight"]
+    out, per_group, kh, kw = weight.shape
+    groups = x.shape[1] // per_group
+    (sh, sw), (dh, dw) = pair(op.stride), pair(op.dilation)
+    top, bottom = edges(op, x.shape[2], kh, sh, dh, 0)
+    left, right = edges(op, x.shape[3], kw, sw, dw, 1)
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    rows = (x.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    columns = (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    y = np.zeros((len(x), out, rows, columns))
+    for o in range(out):
+        start = o // (out // groups) * per_group
+        for i in range(rows):
+            for j in range(columns):
+                window = x[:, start : start + per_group, i * sh :: dh, j * sw :: dw][:, :, :kh, :kw]
+                y[:, o, i, j] = (window * weight[o]).sum(axis=(1, 2, 3))
+    return y + state["bias"][:, None, None] if op.bias else y
+
+
+@of("upconv")
+def upconv(op: Any, inputs: list[Array], state: State) -> Array:
+    """Add every input element's filter, scaled, to the place that it covers; cut the padding off."""
+    x, weight = inputs[0], state["weight"]
+    c, per_group, kh, kw = weight.shape
+    groups = op.channels // per_group
+    (sh, sw), (dh, dw) = pair(op.stride), pair(op.dilation)
+    (ph, _), (pw, _) = edges(op, 0, kh, sh, dh, 0), edges(op, 0, kw, sw, dw, 1)
+    n, _, h, w = x.shape
+    full = np.zeros((n, op.channels, (h - 1) * sh + dh * (kh - 1) + 1, (w - 1) * sw + dw * (kw - 1) + 1))
+    for i in range(c):
+        start = i // (c // groups) * per_group
+        for r in range(h):
+            for q in range(w):
+                for a in range(kh):
+                    for b in range(kw):
+                        add = x[:, i, r, q, None] * weight[i, :, a, b]
+                        full[:, start : start + per_group, r * sh + a * dh, q * sw + b * dw] += add
+    y = full[:, :, ph : full.shape[2] - ph, pw : full.shape[3] - pw]
+    return y + state["bias"][:, None, None] if op.bias else y
+
+
+@of("fc")
+def fc(op: Any, inputs: list[Array], state: State) -> Array:
+    """Multiply the last axis by a matrix."""
+    y = inputs[0] @ state["weight"].T
+    return y + state["bias"] if op.bias else y
+
+
+def pool(op: Any, x: Array, summary: Callable[[Array, int], Array], dilation: Any = 1) -> Array:
+    """Summarise the part of each window that is inside the map; it is told the size with the padding."""
+    if op.to is not None:
+        (rows, columns), (h, w) = pair(op.to), x.shape[2:]
+        y = np.zeros((*x.shape[:2], rows, columns))
+        for i in range(rows):
+            for j in range(columns):
+                top, bottom = i * h // rows, math.ceil((i + 1) * h / rows)
+                left, right = j * w // columns, math.ceil((j + 1) * w / columns)
+                part = x[:, :, top:bottom, left:right].reshape(*x.shape[:2], -1)
+                y[:, :, i, j] = summary(part, part.shape[2])
+        return y
+    (kh, kw), (dh, dw) = op.kernel, pair(dilation)
+    sh, sw = pair(op.kernel if op.stride is None else op.stride)
+    places = []
+    for axis, (k, s, d) in enumerate(((kh, sh, dh), (kw, sw, dw))):
+        n = x.shape[axis + 2]
+        lo, hi = edges(op, n, k, s, d, axis)
+        starts = []
+        for start in range(-lo, n + hi, s):
+            fits = start + d * (k - 1) < n + hi
+            partial = not starts or starts[-1] + d * (k - 1) < n + hi - 1
+            if fits or (op.ceil and start < n and partial):
+                starts.append(start)
+        places.append([[p for p in range(b, b + d * k, d) if p < n + hi] for b in starts])
+    y = np.zeros((*x.shape[:2], len(places[0]), len(places[1])))
+    for i, window_rows in enumerate(places[0]):
+        for j, window_columns in enumerate(places[1]):
+            inside_rows = [r for r in window_rows if 0 <= r < x.shape[2]]
+            inside_columns = [q for q in window_columns if 0 <= q < x.shape[3]]
+            part = x[:, :, inside_rows][:, :, :, inside_columns].reshape(*x.shape[:2], -1)
+            y[:, :, i, j] = summary(part, len(window_rows) * len(window_columns))
+    return y
+
+
+@of("maxpool")
+def maxpool(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take the largest."""
+    return pool(op, inputs[0], lambda part, size: part.max(axis=2), op.dilation)
+
+
+@of("avgpool")
+def avgpool(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take the mean, of the padding too if it counts."""
+    if op.count_include_pad:
+        return pool(op, inputs[0], lambda part, size: part.sum(axis=2) / size)
+    return pool(op, inputs[0], lambda part, size: part.mean(axis=2))
+
+
+@of("gap")
+def gap(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take the mean of each channel."""
+    return inputs[0].mean(axis=(2, 3))
+
+
+def normalised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    """Return x with mean 0 and variance 1 over the axes."""
+    mean = x.mean(axis=axes, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
+    return np.asarray((x - mean) / np.sqrt(variance + eps))
+
+
+@of("bn")
+def bn(op: Any, inputs: list[Array], state: State) -> Array:
+    """Normalise by the running statistics."""
+    scale = state["weight"] / np.sqrt(state["running_var"] + op.eps)
+    return channels_last(inputs[0], lambda x: (x - state["running_mean"]) * scale + state["bias"], 1)
+
+
+def bn_training(op: Any, x: Array, state: State) -> tuple[Array, dict[str, Array]]:
+    """Return the output in training, by the batch's statistics, and the buffers after it."""
+    axes = (0, *range(2, x.ndim))
+    count = x.size // x.shape[1]
+    mean, unbiased = x.mean(axis=axes), x.var(axis=axes) * count / (count - 1)
+    y = normalised(x, axes, op.eps)
+    y = channels_last(y, lambda y: y * state["weight"] + state["bias"], 1)
+    return y, {
+        "running_mean": (1 - op.momentum) * state["running_mean"] + op.momentum * mean,
+        "running_var": (1 - op.momentum) * state["running_var"] + op.momentum * unbiased,
+        "num_batches_tracked": state["num_batches_tracked"] + 1,
+    }
+
+
+def layer_norm(op: Any, x: Array, state: State, axis: int) -> Array:
+    """Normalise along the channels, which are that axis of the batch."""
+    return channels_last(normalised(x, (axis,), op.eps), lambda y: y * state["weight"] + state["bias"], axis)
+
+
+@of("gn")
+def gn(op: Any, inputs: list[Array], state: State) -> Array:
+    """Normalise each group of channels of each sample."""
+    x = inputs[0]
+    groups = x.reshape(len(x), op.groups, -1)
+    y = normalised(groups, (2,), op.eps).reshape(x.shape)
+    return channels_last(y, lambda y: y * state["weight"] + state["bias"], 1)
+
+
+@of("lrn")
+def lrn(op: Any, inputs: list[Array], state: State) -> Array:
+    """Divide by a power of the squares nearby."""
+    x = inputs[0]
+    y = np.zeros_like(x)
+    for i in range(x.shape[1]):
+        near = x[:, max(i - op.size // 2, 0) : i + (op.size - 1) // 2 + 1]
+        y[:, i] = x[:, i] / (op.k + op.alpha / op.size * (near**2).sum(axis=1)) ** op.beta
+    return y
+
+
+def erf(x: Array) -> Array:
+    """Return the error function."""
+    return np.vectorize(math.erf)(x)
+
+
+def sigmoid(x: Array) -> Array:
+    """Return the logistic function."""
+    return 1 / (1 + np.exp(-x))
+
+
+@of("relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh")
+def activation(op: Any, inputs: list[Array], state: State) -> Array:
+    """Apply a function of one number."""
+    x = inputs[0]
+    match op.name:
+        case "relu":
+            return np.where(x > 0, x, 0.0)
+        case "relu6":
+            return np.clip(x, 0, 6)
+        case "leaky_relu":
+            return np.where(x > 0, x, op.slope * x)
+        case "hswish":
+            return x * np.clip(x + 3, 0, 6) / 6
+        case "hsigmoid":
+            return np.clip(x + 3, 0, 6) / 6
+        case "sigmoid":
+            return sigmoid(x)
+        case "silu":
+            return x * sigmoid(x)
+        case "gelu" if op.approximate == "tanh":
+            return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+        case "gelu":
+            return x * (1 + erf(x / math.sqrt(2))) / 2
+        case _:
+            return (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """Return exp(x) over its sum along an axis."""
+    return np.asarray(np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True))
+
+
+@of("attention")
+def attention(op: Any, inputs: list[Array], state: State) -> Array:
+    """Attend head by head."""
+    x = inputs[0]
+    c = x.shape[2]
+    q, k, v = np.split(x @ state["in_proj_weight"].T + state["in_proj_bias"], 3, axis=2)
+    size = c // op.heads
+    mixed = np.zeros_like(x)
+    for head in range(op.heads):
+        at = slice(head * size, (head + 1) * size)
+        for sample in range(len(x)):
+            scores = q[sample, :, at] @ k[sample, :, at].T / math.sqrt(size)
+            mixed[sample, :, at] = softmax(scores, 1) @ v[sample, :, at]
+    return mixed @ state["out_proj.weight"].T + state["out_proj.bias"]
+
+
+@of("identity", "dropout", "droppath")
+def identity(op: Any, inputs: list[Array], state: State) -> Array:
+    """Return the input."""
+    return inputs[0]
+
+
+@of("concat")
+def concat(op: Any, inputs: list[Array], state: State) -> Array:
+    """Join along an axis of the sample; the caller settles the channels' one."""
+    return np.concatenate(inputs, axis=op.axis + 1)
+
+
+@of("shuffle")
+def shuffle(op: Any, inputs: list[Array], state: State) -> Array:
+    """Send channel i c/g + j to j g + i."""
+    x = inputs[0]
+    y = np.zeros_like(x)
+    each = x.shape[1] // op.groups
+    for i in range(op.groups):
+        for j in range(each):
+            y[:, j * op.groups + i] = x[:, i * each + j]
+    return y
+
+
+@of("shift")
+def shift(op: Any, inputs: list[Array], state: State) -> Array:
+    """Move the map up and to the left."""
+    x, (dy, dx) = inputs[0], op.by
+    y = np.zeros_like(x)
+    y[:, :, : x.shape[2] - dy, : x.shape[3] - dx] = x[:, :, dy:, dx:]
+    return y
+
+
+@of("crop")
+def crop(op: Any, inputs: list[Array], state: State) -> Array:
+    """Cut the middle out."""
+    x, (h, w) = inputs[0], inputs[1].shape[2:]
+    top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
+    return x[:, :, top : top + h, left : left + w]
+
+
+def interpolation(n: int, scale: int) -> Array:
+    """Return the matrix from n pixels to n scale, linear between pixel centres, constant outside."""
+    matrix = np.zeros((n * scale, n))
+    for i in range(n * scale):
+        at = min(max((i + 0.5) / scale - 0.5, 0), n - 1)
+        low = int(at)
+        matrix[i, low] += 1 - (at - low)
+        matrix[i, min(low + 1, n - 1)] += at - low
+    return matrix
+
+
+@of("upsample")
+def upsample(op: Any, inputs: list[Array], state: State) -> Array:
+    """Repeat pixels, or interpolate each axis."""
+    x = inputs[0]
+    if op.mode == "nearest":
+        return x.repeat(op.scale, axis=2).repeat(op.scale, axis=3)
+    return interpolation(x.shape[2], op.scale) @ x @ interpolation(x.shape[3], op.scale).T
+
+
+@of("permute")
+def permute(op: Any, inputs: list[Array], state: State) -> Array:
+    """Reorder the axes of the sample."""
+    return inputs[0].transpose(0, *(axis + 1 for axis in op.axes))
+
+
+@of("flatten")
+def flatten(op: Any, inputs: list[Array], state: State) -> Array:
+    """Put the rows one after the other."""
+    return inputs[0].reshape(len(inputs[0]), -1)
+
+
+@of("tokens")
+def tokens(op: Any, inputs: list[Array], state: State) -> Array:
+    """List the places row by row."""
+    x = inputs[0]
+    return np.stack([x[:, :, i, j] for i in range(x.shape[2]) for j in range(x.shape[3])], axis=1)
+
+
+@of("token")
+def token(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take one."""
+    return inputs[0][:, op.index]
+
+
+def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> list[Array]:
+    """Return the outputs of the ops that need to know where the channels are, an axis of the batch."""
+    match op.name:
+        case "ln":
+            return [layer_norm(op, inputs[0], state, axis)]
+        case "softmax":
+            return [softmax(inputs[0], axis)]
+        case "split":
+            return list(np.split(inputs[0], op.parts, axis=axis))
+        case _:
+            return [np.concatenate(inputs, axis=axis)]
+
+
+def elementwise(op: Any, inputs: list[Array], axis: int) -> Array:
+    """Add or multiply; a vector meets the channels, an axis of the largest input's batch."""
+    rank = max(x.ndim for x in inputs)
+    total: Array | None = None
+    for x in inputs:
+        if x.ndim < rank:
+            sizes = [1] * rank
+            sizes[0], sizes[axis] = x.shape
+            x = x.reshape(sizes)
+        total = x if total is None else total + x if op.name == "add" else total * x
+    assert total is not None
+    return total

@@ -1,0 +1,99 @@
+"""The import rule: a module imports only what is left of it in LAYERS; frameworks only within functions."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import netdsl
+
+PACKAGE = Path(netdsl.__file__).parent
+BACKENDS = PACKAGE.parent / "backends"
+
+LAYERS = (
+    "record source diagnostics data render syntax ir.types cost.model ops ir elaborate passes cost "
+    "network lint report code backend api cli __main__ __init__"
+).split()
+"""Each module belongs to the longest of these names that its own begins with."""
+ONLY = {
+    "record": set(),
+    "source": {"record"},
+    "diagnostics": {"record", "source"},
+    "data": {"record", "source", "diagnostics"},
+    "render": {"record", "source", "diagnostics"},
+    "code": {"record", "ir.types"},
+}
+"""Layers that may import less than all that is left of them."""
+FRAMEWORKS = {"torch", "torchvision", "jax", "flax", "numpy", "matplotlib", "rich"}
+LIBRARIES = {"lark", "networkx", "shtab"}
+
+
+def modules(folder: Path) -> dict[str, Path]:
+    """Return the modules below a folder by their dotted names in it."""
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield every imported name in full, and whether it is imported inside a function."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}:{node.lineno}: a relative import"
+            yield from ((f"{node.module}.{alias.name}", id(node) in inside) for alias in node.names)
+
+
+def layer(name: str) -> str:
+    """Return the layer of a module, or of a name in it."""
+    return max((x for x in LAYERS if f"{name}.".startswith(f"{x}.")), key=len, default="")
+
+
+NETDSL, OTHERS = modules(PACKAGE), modules(BACKENDS)
+
+
+@pytest.mark.parametrize("module", NETDSL)
+def test_netdsl_imports_only_leftwards(module: str) -> None:
+    here = layer(module)
+    assert here, f"netdsl/{module} is in no layer"
+    left = ONLY.get(here, set(LAYERS[: LAYERS.index(here)])) | {here}
+    for name, in_function in imports(NETDSL[module]):
+        root, _, rest = name.partition(".")
+        if root == "netdsl":
+            shown_late = in_function and layer(rest) == "render"
+            assert shown_late or rest == "__version__" or layer(rest) in left, f"{module} imports {name}"
+        else:
+            known = root in sys.stdlib_module_names or root in LIBRARIES
+            assert known or (in_function and root in FRAMEWORKS), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", OTHERS)
+def test_backends_import_only_netdsl(module: str) -> None:
+    package, _, rest = module.partition(".")
+    for name, in_function in imports(OTHERS[module]):
+        root = name.partition(".")[0]
+        known = root in sys.stdlib_module_names or root in {"netdsl", package}
+        assert known or (root in FRAMEWORKS and (in_function or rest == "run")), f"{module} imports {name}"
+
+
+def test_start_up_loads_no_framework() -> None:
+    code = "import sys, netdsl, netdsl.cli; netdsl.load, netdsl.Backend; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & FRAMEWORKS
+    assert not [name for name in loaded if name.startswith("netdsl_")]
+
+
+def test_public_names_exist() -> None:
+    assert all(getattr(netdsl, name) for name in netdsl.__all__)
+    assert set(netdsl.__all__) <= set(dir(netdsl))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = netdsl.nothing

@@ -1,0 +1,691 @@
+"""Every op on its examples: its torch form against numpy, and what it says of itself against torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from netdsl_torch.lowering import HELPERS, LOWERINGS, init_call
+from reference_ops import Array, along_channels, bn_training, elementwise, reference
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from netdsl.code import Binary, Call, Const, Context, Expr, Input, Item, Lowered, Name, Self, Sequence
+from netdsl.ir.types import Dims, Init, Pad, Shape
+from netdsl.ops import Example, Op, OpError, catalogue
+from netdsl.ops.activation import LeakyRelu, Relu
+from netdsl.ops.attention import Attention
+from netdsl.ops.conv import Conv, DwConv, UpConv
+from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import BatchNorm, LayerNorm
+from netdsl.ops.pool import AvgPool, MaxPool, adaptive_elements
+from netdsl.ops.source import Weight
+from netdsl.ops.wiring import Add, Concat, Crop, Mul, Permute, Shift, Shuffle, Split, Upsample
+
+BATCH = 3
+EXAMPLES = [example for op in catalogue().values() for example in op.examples()]
+LAYERS = [e for e in EXAMPLES if e.op.arity != (0, 0)]
+
+
+def label(example: Example) -> str:
+    """Name an example in the test's id."""
+    arguments = ",".join(f"{k}={v}" for k, v in example.op.arguments().items())
+    return f"{example.op.name}({arguments})-{'-'.join(f'{x}{x.axes}' for x in example.inputs)}"
+
+
+def every(examples: list[Example]) -> pytest.MarkDecorator:
+    """Run a test on each of the examples."""
+    return pytest.mark.parametrize("example", examples, ids=label)
+
+
+# A tiny evaluator of lowered ops
+
+SCOPE: dict[str, Any] = {"nn": nn, "F": F, "torch": torch, "Tensor": Tensor}
+for source in HELPERS.values():
+    exec(source, SCOPE)
+
+
+def text(expr: Expr) -> str:
+    """Write an expression; inputs are x0, x1, ..., the module is `layer`."""
+    match expr:
+        case Const():
+            return repr(expr.value)
+        case Input():
+            return f"x{expr.index}"
+        case Self():
+            return "layer"
+        case Name():
+            return expr.text
+        case Binary():
+            return f"({text(expr.left)} {expr.operator} {text(expr.right)})"
+        case Item():
+            return f"{text(expr.value)}[{expr.index}]"
+        case Sequence():
+            open, close = expr.brackets
+            return open + "".join(f"{text(item)}, " for item in expr.items) + close
+        case Call():
+            args = [
+                f"{arg.role}={text(arg.value)}" if arg.keyword else text(arg.value)
+                for arg in expr.args
+                if arg.value != arg.default
+            ]
+            function = expr.func if isinstance(expr.func, str) else text(expr.func)
+            before = f"{text(expr.receiver)}." if expr.receiver else ""
+            return f"{before}{function}({', '.join(args)})"
+    raise TypeError(expr)
+
+
+class Form(nn.Module):
+    """One way to write an op: its module alone, or its function, which may use the module."""
+
+    def __init__(self, layer: Any, function: Expr | None) -> None:
+        super().__init__()
+        self.layer = layer
+        self.function = function
+
+    def forward(self, *x: Tensor) -> Any:
+        """Apply it."""
+        if self.function is None:
+            return self.layer(*x)
+        values = {f"x{i}": value for i, value in enumerate(x)} | {"layer": self.layer}
+        return eval(text(self.function), SCOPE, values)
+
+
+def mentions_self(expr: Expr | None) -> bool:
+    """Say whether the module is applied in the function."""
+    return expr is not None and "layer" in text(expr)
+
+
+def lower(example: Example, inplace: bool = False) -> Lowered:
+    """Lower an example."""
+    return LOWERINGS[type(example.op)](
+        example.op,
+        Context(inputs=example.inputs, outputs=example.op.outputs(*example.inputs), inplace=inplace),
+    )
+
+
+def forms(example: Example, inplace: bool = False) -> list[Form]:
+    """Return every way to write an op, in float64, with random weights and statistics."""
+    lowered = lower(example, inplace)
+    made = []
+    if lowered.module is not None and not mentions_self(lowered.function):
+        made.append(Form(eval(text(lowered.module), SCOPE), None))
+    if lowered.function is not None:
+        uses = lowered.module is not None and mentions_self(lowered.function)
+        made.append(Form(eval(text(lowered.module), SCOPE) if uses else None, lowered.function))
+    generator = torch.Generator().manual_seed(1)
+    for form in made:
+        form.double()
+        with torch.no_grad():
+            for name, tensor in form.state_dict().items():
+                if name.endswith("num_batches_tracked"):
+                    continue
+                tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=torch.float64) + 0.5)
+                if not name.endswith("running_var"):
+                    tensor.sub_(0.9)
+    return made
+
+
+def inputs_of(example: Example) -> list[Tensor]:
+    """Return random inputs, with a batch; large enough to reach every part of an activation."""
+    generator = torch.Generator().manual_seed(2)
+    return [2.5 * torch.randn(BATCH, *x, generator=generator, dtype=torch.float64) for x in example.inputs]
+
+
+def as_tuple(out: Any) -> tuple[Tensor, ...]:
+    """Return the outputs as a tuple."""
+    return (out,) if isinstance(out, Tensor) else tuple(out)
+
+
+def state_of(form: Form) -> dict[str, Array]:
+    """Return parameters and buffers in numpy, by their names in the layer."""
+    return {name.removeprefix("layer."): tensor.numpy().copy() for name, tensor in form.state_dict().items()}
+
+
+def expected(example: Example, inputs: list[Tensor], state: dict[str, Array]) -> list[Array]:
+    """Return the outputs according to numpy; only shapes and axes come from the example."""
+    op, arrays = example.op, [x.numpy().copy() for x in inputs]
+    if isinstance(op, Add | Mul):
+        widest = max(example.inputs, key=len)
+        return [elementwise(op, arrays, widest.axes.index("c") + 1)]
+    if op.name in ("ln", "softmax", "split") or (isinstance(op, Concat) and op.axis is None):
+        return along_channels(op, arrays, state, example.inputs[0].axes.index("c") + 1)
+    return reference(op, arrays, state)
+
+
+def close(actual: tuple[Tensor, ...], wanted: list[Array]) -> None:
+    """Compare outputs to numpy's, in float64."""
+    assert len(actual) == len(wanted)
+    for a, w in zip(actual, wanted, strict=True):
+        assert a.dtype == torch.float64
+        np.testing.assert_allclose(a.detach().numpy(), w, rtol=1e-9, atol=1e-11)
+
+
+def test_every_op_has_a_lowering_and_examples() -> None:
+    """The catalogue and the table of lowerings hold the same ops."""
+    assert set(LOWERINGS) == set(catalogue().values())
+    assert {type(e.op) for e in EXAMPLES} == set(LOWERINGS)
+
+
+@every(EXAMPLES)
+def test_positional_and_inputs_are_well_formed(example: Example) -> None:
+    """Positional arguments are fields; an example has as many inputs as its op takes."""
+    op = example.op
+    assert set(op.positional) <= set(op.arguments())
+    least, largest = op.arity
+    assert least <= len(example.inputs) <= (len(example.inputs) if largest is None else largest)
+
+
+@every(LAYERS)
+def test_output_and_numbers(example: Example) -> None:
+    """Shapes are as inferred and numbers numpy's, in every form; inputs are not overwritten."""
+    for form in forms(example):
+        form.eval()
+        inputs = inputs_of(example)
+        wanted = expected(example, inputs, state_of(form))
+        out = as_tuple(form(*inputs))
+        assert [tuple(y.shape[1:]) for y in out] == [tuple(s) for s in example.op.outputs(*example.inputs)]
+        close(out, wanted)
+        assert all(torch.equal(x, again) for x, again in zip(inputs, inputs_of(example), strict=True))
+
+
+@every(LAYERS)
+def test_state(example: Example) -> None:
+    """Names, order and shapes of parameters and buffers are torch's."""
+    for form in forms(example):
+        parameters = [(n.removeprefix("layer."), tuple(p.shape)) for n, p in form.named_parameters()]
+        buffers = [(n.removeprefix("layer."), tuple(b.shape)) for n, b in form.named_buffers()]
+        assert parameters == list(example.op.weights(*example.inputs).items())
+        assert buffers == list(example.op.buffers(*example.inputs).items())
+        assert [*state_of(form)] == [name for name, _ in parameters + buffers]
+        cost = example.op.cost(*example.inputs)
+        assert cost.params == sum(p.numel() for p in form.parameters())
+        assert cost.buffers == sum(b.numel() for b in form.buffers())
+
+
+@every([e for e in LAYERS if e.op.inplace])
+def test_in_place(example: Example) -> None:
+    """In place, an op writes the same numbers into its first input, if that has the output's shape."""
+    fits = example.inputs[0] == example.op.outputs(*example.inputs)[0]
+    for form in forms(example, inplace=True):
+        inputs = inputs_of(example)
+        wanted = expected(example, inputs, {})
+        first = inputs[0]
+        (out,) = as_tuple(form(*inputs))
+        assert (out.data_ptr() == first.data_ptr()) == fits
+        close((out,), wanted)
+
+
+@every(LAYERS)
+def test_aliases(example: Example) -> None:
+    """An output shares storage with the first input only if the op says so; views do."""
+    for form, training in itertools.product(forms(example), (True, False)):
+        inputs = inputs_of(example)
+        out = as_tuple(form.train(training)(*inputs))
+        shared = any(y.untyped_storage().data_ptr() == inputs[0].untyped_storage().data_ptr() for y in out)
+        alone = isinstance(example.op, Add | Mul) and len(inputs) == 1
+        assert not shared or example.op.aliases or alone
+        if not example.op.computes and not training:
+            assert shared
+
+
+def saves_its_output(form: Form, inputs: list[Tensor]) -> bool:
+    """Say whether autograd keeps the storage of an output that is not the input's."""
+    inputs = [x.requires_grad_().clone() for x in inputs]
+    saved: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        saved.append(tensor.detach())
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = as_tuple(form.train()(*inputs))
+    kept = {tensor.untyped_storage().data_ptr() for tensor in saved}
+    return any(y.untyped_storage().data_ptr() in kept for y in out)
+
+
+@pytest.mark.parametrize("name", sorted({e.op.name for e in LAYERS}))
+def test_saves_output(name: str) -> None:
+    """An op says `saves_output` iff autograd keeps its output in one of its forms, in place too."""
+    found = False
+    for example in catalogue()[name].examples():
+        for inplace in (False, True) if example.op.inplace else (False,):
+            for form in forms(example, inplace):
+                found = saves_its_output(form, inputs_of(example)) or found
+    assert catalogue()[name].saves_output == found
+
+
+@every([e for e in LAYERS if isinstance(e.op, Conv | DwConv | UpConv | Linear | Attention)])
+def test_macs(example: Example) -> None:
+    """MACs are half of what torch counts. Attention by its plain kernel: the CPU's is not counted."""
+    for form in forms(example):
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            form.train()(*inputs_of(example))
+        assert counter.get_total_flops() == 2 * BATCH * example.op.macs(*example.inputs)
+
+
+@every([e for e in EXAMPLES if not isinstance(e.op, Conv | DwConv | UpConv | Linear | Attention)])
+def test_no_macs(example: Example) -> None:
+    """Everything else counts none."""
+    assert example.op.macs(*example.inputs) == 0
+
+
+def test_ops_counts() -> None:
+    """`ops` by hand, on small cases."""
+    x = Shape(2, 7, 8)
+    assert Conv(channels=3, kernel=Dims((1, 1))).ops(x) == 3 * 7 * 8
+    assert Conv(channels=3, kernel=Dims((1, 1)), bias=False).ops(x) == 0
+    assert MaxPool(kernel=Dims((2, 3)), pad=Pad("explicit", (1, 1)), stride=2).ops(x) == 2 * 4 * 4 * 6
+    assert AvgPool(to=1).ops(x) == catalogue()["gap"]().ops(x) == 2 * 7 * 8
+    assert AvgPool(to=Dims((3, 4))).ops(x) == 2 * (3 + 3 + 3) * 8
+    assert Add().ops(x, x) == x.elements
+    assert Add().ops(x, x, x) == 2 * x.elements
+    assert catalogue()["lrn"](size=4).ops(x) == 4 * x.elements
+    assert Attention(heads=3).ops(Shape(5, 6)) == 3 * 25 + 4 * 30
+    assert Concat().ops(x, x) == Split(parts=2).ops(x) == Dropout().ops(x) == Upsample(scale=2).ops(x) == 0
+
+
+def test_adaptive_windows() -> None:
+    """The closed form is the sum of torch's windows."""
+    for n, m in itertools.product(range(1, 15), range(1, 20)):
+        assert adaptive_elements(n, m) == sum(-(-(i + 1) * n // m) - i * n // m for i in range(m))
+
+
+# Training
+
+
+@every([e for e in LAYERS if isinstance(e.op, BatchNorm)])
+def test_bn_in_training(example: Example) -> None:
+    """Output and running statistics after two steps."""
+    (form,) = forms(example)
+    form.train()
+    for step in range(2):
+        x = inputs_of(example)[0] + step
+        wanted, buffers = bn_training(example.op, x.numpy(), state_of(form))
+        close(as_tuple(form(x)), [wanted])
+        after = state_of(form)
+        for name, value in buffers.items():
+            np.testing.assert_allclose(after[name], value, rtol=1e-9)
+
+
+DROPS = [0.0, 0.2, 0.5, 1.0]
+
+
+def drop(op: Op, x: Tensor) -> Tensor:
+    """Apply dropout or droppath to a float32 tensor in training, from one seed."""
+    shape = Shape(*x.shape[1:])
+    (form,) = forms(Example(op, (shape,)))
+    torch.manual_seed(0)
+    out = form.train()(x)
+    assert isinstance(out, Tensor)
+    return out
+
+
+@pytest.mark.parametrize("p", DROPS)
+def test_dropout_is_torchs(p: float) -> None:
+    """Bit-equal to nn.Dropout from one seed; kept elements are divided by 1 - p."""
+    x = torch.rand(64, 5, 7, 3) + 1
+    out = drop(Dropout(p=p), x)
+    torch.manual_seed(0)
+    assert torch.equal(out, nn.Dropout(p)(x))
+    kept = out != 0
+    torch.testing.assert_close(out[kept], (x / (1 - p))[kept])
+    assert abs(kept.float().mean().item() - (1 - p)) < 0.03
+
+
+@pytest.mark.parametrize("shape", [(400, 3, 2, 2), (400, 3, 2), (400, 3)])
+@pytest.mark.parametrize("p", DROPS)
+def test_droppath_is_torchvisions(p: float, shape: tuple[int, ...], torchvision: Any) -> None:
+    """Bit-equal to StochasticDepth by row from one seed; a sample is kept whole or not at all."""
+    x = torch.rand(shape) + 1
+    out = drop(DropPath(p=p), x)
+    torch.manual_seed(0)
+    assert torch.equal(out, torchvision.ops.StochasticDepth(p, mode="row")(x))
+    kept = (out != 0).flatten(1)
+    assert torch.equal(kept.any(1), kept.all(1))
+    assert abs(kept.float().mean().item() - (1 - p)) < 0.1
+
+
+def test_helpers_are_torchvisions(torchvision: Any) -> None:
+    """LayerNorm2d and channel_shuffle, bit by bit."""
+    from torchvision.models.convnext import LayerNorm2d
+    from torchvision.models.shufflenetv2 import channel_shuffle
+
+    x = torch.rand(2, 6, 3, 5)
+    ours, theirs = SCOPE["LayerNorm2d"](6, eps=1e-3), LayerNorm2d(6, eps=1e-3)
+    assert torch.equal(ours(x), theirs(x))
+    assert [*ours.state_dict()] == [*theirs.state_dict()]
+    for groups in (1, 2, 3, 6):
+        assert torch.equal(SCOPE["channel_shuffle"](x, groups), channel_shuffle(x, groups))
+        assert torch.equal(SCOPE["channel_shuffle"](x, groups), F.channel_shuffle(x, groups))
+
+
+# Text
+
+
+def written(op: Op, *x: Shape, inplace: bool = False, batched: tuple[bool, ...] = (True,)) -> tuple[str, str]:
+    """Return the text of module and function."""
+    lowered = LOWERINGS[type(op)](op, Context(x, op.outputs(*x), inplace, batched))
+    return tuple("" if e is None else text(e) for e in (lowered.module, lowered.function))  # type: ignore[return-value]
+
+
+K2, K3 = Dims((2, 2)), Dims((3, 3))
+MAP, TF = Shape(4, 8, 8), Pad("tf")
+TEXTS = [
+    (Conv(channels=8, kernel=K3, bias=False), "nn.Conv2d(4, 8, 3, padding=1, bias=False)", ""),
+    (
+        Conv(channels=8, kernel=K3, stride=2, pad=TF),
+        "nn.Conv2d(4, 8, 3, stride=2)",
+        "layer(F.pad(x0, (0, 1, 0, 1)))",
+    ),
+    (DwConv(kernel=Dims((1, 5))), "nn.Conv2d(4, 4, (1, 5), padding=(0, 2), groups=4)", ""),
+    (UpConv(channels=2, kernel=K2, stride=Dims((2, 2))), "nn.ConvTranspose2d(4, 2, 2, stride=2)", ""),
+    (MaxPool(kernel=K2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),
+    (MaxPool(kernel=K2, stride=2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),
+    (
+        MaxPool(kernel=K3, stride=2, pad=TF),
+        "nn.MaxPool2d(3, stride=2, ceil_mode=True)",
+        "F.max_pool2d(x0, 3, stride=2, ceil_mode=True)",
+    ),
+    (
+        MaxPool(kernel=K2, stride=1, pad=TF),
+        "",
+        "F.max_pool2d(F.pad(x0, (0, 1, 0, 1), value=-torch.inf), 2, stride=1)",
+    ),
+    (
+        AvgPool(kernel=K3, stride=2, pad=TF, count_include_pad=False),
+        "nn.AvgPool2d(3, stride=2, ceil_mode=True)",
+        "F.avg_pool2d(x0, 3, stride=2, ceil_mode=True)",
+    ),
+    (AvgPool(to=Dims((7, 7))), "nn.AdaptiveAvgPool2d(7)", "F.adaptive_avg_pool2d(x0, 7)"),
+    (catalogue()["gap"](), "", "x0.mean((2, 3))"),
+    (BatchNorm(eps=1e-3), "nn.BatchNorm2d(4, eps=0.001)", ""),
+    (LayerNorm(eps=1e-6), "LayerNorm2d(4, eps=1e-06)", ""),
+    (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
+    (Dropout(), "nn.Dropout()", ""),
+    (DropPath(p=0.1), "DropPath(0.1)", ""),
+    (Split(parts=2), "", "x0.chunk(2, 1)"),
+    (Shuffle(groups=2), "", "channel_shuffle(x0, 2)"),
+    (Shift(by=Dims((1, 1))), "", "F.pad(x0, (-1, 1, -1, 1))"),
+    (Permute(axes=(1, 2, 0)), "Permute(0, 2, 3, 1)", "x0.permute(0, 2, 3, 1)"),
+    (catalogue()["flatten"](), "nn.Flatten()", "x0.flatten(1)"),
+    (catalogue()["tokens"](), "", "x0.flatten(2).transpose(1, 2)"),
+    (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "F.interpolate(x0, scale_factor=2)"),
+]
+
+
+@pytest.mark.parametrize(("op", "module", "function"), TEXTS, ids=lambda value: str(value)[:40])
+def test_text(op: Op, module: str, function: str) -> None:
+    """What torch's users would write."""
+    assert written(op, MAP) == (module, function)
+
+
+def test_text_of_joints() -> None:
+    """In place, broadcasts, views."""
+    one, c = Shape(4, 1, 1), Shape(4)
+    assert written(Relu(), MAP, inplace=True) == ("nn.ReLU(inplace=True)", "F.relu(x0, inplace=True)")
+    assert written(Add(), MAP, MAP, MAP)[1] == "((x0 + x1) + x2)"
+    assert written(Add(), MAP, MAP, MAP, inplace=True)[1] == "x0.add_(x1).add_(x2)"
+    assert written(Add(), one, MAP, inplace=True)[1] == "(x0 + x1)"
+    assert written(Mul(), MAP, c)[1] == "(x0 * x1[:, :, None, None])"
+    assert written(Mul(), MAP, c, batched=(True, False))[1] == "(x0 * x1[..., None, None])"
+    assert written(Crop(), MAP, Shape(2, 4, 8))[1] == "x0[:, :, 2:6, :]"
+    assert written(Crop(), MAP, MAP)[1] == "x0"
+    assert written(Crop(), MAP, Shape(1, 7, 7))[1] == "x0[:, :, :7, :7]"
+    patches, token = Shape(4, 6), Shape(1, 6)
+    joined = written(Concat(axis=0), token, patches, batched=(False, True))[1]
+    assert joined == "torch.cat((x0.expand(x1.size(0), -1, -1), x1, ), 1)"
+
+
+# Learned tensors
+
+INITS = [
+    (Init("zeros"), "nn.init.zeros_(t)"),
+    (Init("ones"), "nn.init.ones_(t)"),
+    (Init("constant", (0.5,)), "nn.init.constant_(t, 0.5)"),
+    (Init("normal"), "nn.init.normal_(t)"),
+    (Init("normal", (0.0, 0.01)), "nn.init.normal_(t, std=0.01)"),
+    (Init("uniform", (-1.0, 1.0)), "nn.init.uniform_(t, a=-1.0)"),
+    (Init("trunc_normal", (0.02,)), "nn.init.trunc_normal_(t, std=0.02)"),
+    (Init("kaiming_normal"), "nn.init.kaiming_normal_(t, nonlinearity='relu')"),
+    (Init("kaiming_normal", ("fan_out",)), "nn.init.kaiming_normal_(t, mode='fan_out', nonlinearity='relu')"),
+    (Init("kaiming_uniform", ("fan_in",)), "nn.init.kaiming_uniform_(t, nonlinearity='relu')"),
+    (Init("xavier_normal"), "nn.init.xavier_normal_(t)"),
+    (Init("xavier_uniform"), "nn.init.xavier_uniform_(t)"),
+]
+
+
+@pytest.mark.parametrize(("init", "call"), INITS, ids=lambda value: str(value))
+def test_init_call(init: Init, call: str) -> None:
+    """The text is right, and torch takes it."""
+    assert text(init_call(init, Name("t"))) == call
+    eval(call, SCOPE, {"t": torch.empty(3, 4)})
+
+
+def test_every_init_has_a_call() -> None:
+    """No kind of ir.types is missing."""
+    assert {init.kind for init, _ in INITS} == set(Init.KINDS)
+
+
+@every([e for e in EXAMPLES if isinstance(e.op, Weight)])
+def test_weight(example: Example) -> None:
+    """A parameter of the stored shape, which stands for itself and starts as said."""
+    lowered = lower(example)
+    assert lowered.module is not None
+    parameter = eval(text(lowered.module), SCOPE)
+    ((name, declared),) = example.op.params().items()
+    assert isinstance(parameter, nn.Parameter)
+    assert (name, tuple(parameter.shape)) == ("", declared.shape)
+    assert parameter.dtype == torch.float32
+    assert lowered.function == Self()
+    wanted = {"zeros": 0.0, "ones": 1.0, "constant": 1e-6}.get(declared.init.kind)
+    if wanted is not None:
+        assert torch.equal(parameter, torch.full_like(parameter, wanted))
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["bare", "batch"])
+@pytest.mark.parametrize(
+    ("op", "x", "weight"),
+    [
+        (Mul(), (4, 3, 5), (4, 1, 1)),
+        (Mul(), (4, 3, 5), (4,)),
+        (Add(), (4, 3, 5), (4, 3, 5)),
+        (Add(), (5, 6), (5, 6)),
+        (Add(), (5, 6), (6,)),
+        (Add(), (6,), (6,)),
+        (Concat(axis=0), (5, 6), (1, 6)),
+        (Concat(), (5, 6), (5, 2)),
+        (Concat(), (4, 3, 5), (2, 3, 5)),
+    ],
+    ids=lambda value: str(value),
+)
+def test_learned_tensor_meets_a_batch(
+    op: Op, x: tuple[int, ...], weight: tuple[int, ...], stored: bool
+) -> None:
+    """A tensor without a batch, stored with a leading one or not, is used for every sample."""
+    generator = torch.Generator().manual_seed(3)
+    sample = torch.randn(BATCH, *x, generator=generator, dtype=torch.float64)
+    bare = torch.randn(weight, generator=generator, dtype=torch.float64)
+    repeated = torch.stack([bare] * BATCH)
+    for flip in (False, True):
+        shapes, tensors, whole = (
+            [Shape(*x), Shape(*weight)],
+            [sample, bare[None] if stored else bare],
+            [sample, repeated],
+        )
+        batched = (True, False)
+        if flip:
+            shapes, tensors, whole, batched = shapes[::-1], tensors[::-1], whole[::-1], (False, True)
+        example = Example(op, tuple(shapes))
+        lowered = LOWERINGS[type(op)](op, Context(tuple(shapes), op.outputs(*shapes), True, batched))
+        close(
+            as_tuple(Form(None, lowered.function)(*(t.clone() for t in tensors))),
+            expected(example, whole, {}),
+        )
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (3, 3), (4, 5)])
+@pytest.mark.parametrize("counted", [True, False])
+def test_pools_with_tensorflows_padding(
+    size: int, stride: int, kernel: tuple[int, int], counted: bool
+) -> None:
+    """Every case of pad=tf, of which ceil mode, plain padding and F.pad each take some."""
+    x = Shape(1, size, size + 1)
+    arguments: dict[str, Any] = {"kernel": Dims(kernel), "stride": stride, "pad": TF}
+    for op in (MaxPool(**arguments), AvgPool(**arguments, count_include_pad=counted)):
+        example = Example(op, (x,))
+        for form in forms(example):
+            inputs = inputs_of(example)
+            close(as_tuple(form(*inputs)), expected(example, inputs, {}))
+
+
+@pytest.mark.parametrize("ceil", [True, False])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_pools_of_every_size(ceil: bool, pad: int) -> None:
+    """Ceil mode and padding over a grid: inferred and real shapes, and numbers."""
+    grid = itertools.product(range(2, 9), (2, 3), (1, 2, 3, 4), (True, False))
+    for size, kernel, stride, counted in grid:
+        arguments: dict[str, Any] = {
+            "kernel": Dims((kernel, kernel)),
+            "stride": stride,
+            "pad": Pad("explicit", (pad, pad)),
+            "ceil": ceil,
+        }
+        for op in (MaxPool(**arguments), AvgPool(**arguments, count_include_pad=counted)):
+            try:
+                example = Example(op, (Shape(1, size, size),))
+                (out,) = op.outputs(*example.inputs)
+            except OpError:
+                continue
+            for form in forms(example):
+                inputs = inputs_of(example)
+                (y,) = as_tuple(form(*inputs))
+                assert y.shape[1:] == out
+                close((y,), expected(example, inputs, {}))
+
+
+# Bad arguments
+
+HUGE = 2**70
+INTS = [-HUGE, -1, 0, 1, 2, 3, HUGE]
+DIMS = [Dims(d) for d in [(1, 1), (2, 3), (0, 1), (3, -1), (1,), (1, 2, 3), (HUGE, 1), ()]]
+FLOATS = [-HUGE, -1.0, 0, 0.0, 0.5, 1, 2.0, HUGE, float("inf"), float("-inf"), float("nan")]
+PADS = [Pad("same"), TF, *(Pad("explicit", p) for p in [(0, 0), (1, 2), (-1, 0), (HUGE, HUGE)])]
+TUPLES = [(), (0,), (1, 0), (0, 1, 2), (2, 0, 1), (1, 1, 1), (-1, 0, 1), (1, 2, 3, 4), (HUGE, 1, 1)]
+VALUES: dict[str, list[Any]] = {
+    "int": INTS,
+    "int | None": [*INTS, None],
+    "float": FLOATS,
+    "bool": [True, False],
+    "str": ["", "none", "tanh", "nearest", "bilinear", "bicubic"],
+    "Dims": DIMS,
+    "Dims | None": [*DIMS, None],
+    "Dims | int": [*DIMS, *INTS],
+    "Dims | int | None": [*DIMS, *INTS, None],
+    "Pad": PADS,
+    "tuple[int, ...]": TUPLES,
+}
+SHAPES = [
+    Shape(1),
+    Shape(6),
+    Shape(HUGE),
+    Shape(4, 6),
+    Shape(6, 4, axes="cn"),
+    Shape(6, 1, 1),
+    Shape(6, 5, 7),
+    Shape(5, 7, 6, axes="hwc"),
+    Shape(5, 6, 7, axes="hcw"),
+    Shape(2**39, 1, 1),
+    Shape(1, 2**30, 2**30),
+]
+
+
+def types_of(op: type[Op]) -> dict[str, str]:
+    """Return the fields' types as written."""
+    found: dict[str, str] = {}
+    for cls in op.__mro__[::-1]:
+        found |= {k: t for k, t in vars(cls).get("__annotations__", {}).items() if k in op._fields}
+    return {k: t for k, t in found.items() if k != "inits"}
+
+
+def bad(op: type[Op]) -> Iterator[Op]:
+    """Yield the examples with one or two arguments replaced by every value of their type."""
+    types = types_of(op)
+    assert set(types.values()) <= set(VALUES), "a field type that ops do not use"
+    base = [example.op for example in op.examples()]
+    for start in {repr(b): b for b in [base[0], base[-1]]}.values():
+        yield start
+        for field, kind in types.items():
+            for value in VALUES[kind]:
+                yield start.replace(**{field: value})
+        for (f, k), (g, m) in itertools.combinations(types.items(), 2):
+            for v, w in itertools.product(VALUES[k], VALUES[m]):
+                yield start.replace(**{f: v, g: w})
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_bad_arguments_are_op_errors(name: str) -> None:
+    """`infer` raises OpError or answers, and what it accepts has a cost; nothing else is ever raised."""
+    cls = catalogue()[name]
+    least, largest = cls.arity
+    counts = {least, 2 if largest is None else largest}
+    inputs = [x for n in sorted(counts) for x in itertools.product(SHAPES, repeat=n)]
+    errors: list[OpError] = []
+    for op in bad(cls):
+        for x in inputs:
+            try:
+                out = op.outputs(*x)
+            except OpError as error:
+                errors.append(error)
+                continue
+            assert all(isinstance(s, Shape) and min(s) >= 1 for s in out)
+            if sum(s.elements for s in out) < 2**41:
+                op.cost(*x)
+    assert {error.field for error in errors} <= {"", *types_of(cls)}
+    assert all(error.message and error.message[-1] != "." for error in errors)
+    assert errors or not types_of(cls)
+
+
+@pytest.mark.parametrize("x", SHAPES, ids=lambda x: f"{x.axes}-{x[0] % 1000}")
+def test_fc_refuses_maps(x: Shape) -> None:
+    """A map is refused with what to write instead; it is never flattened behind one's back."""
+    if x.axes == "chw":
+        with pytest.raises(OpError) as caught:
+            Linear(channels=3).infer(x)
+        assert caught.value.help == "say flatten or gap first"
+    elif x.axes[-1] == "c":
+        assert Linear(channels=3).infer(x)[-1] == 3
+
+
+def test_messages_of_joints() -> None:
+    """The shapes of all branches are in the message."""
+    a, b = Shape(256, 28, 28), Shape(128, 28, 28)
+    for op, x, message in [
+        (Add(), (a, b), "add: the branches differ: 256x28x28 and 128x28x28"),
+        (Mul(), (a, b, a), "mul: the branches differ: 256x28x28, 128x28x28 and 256x28x28"),
+        (Concat(), (a, Shape(128, 14, 14)), "concat: the branches differ: 256x28x28 and 128x14x14"),
+        (
+            Add(),
+            (Shape(8, 8, 8), Shape(8, 8, 8, axes="hwc")),
+            "add: the branches differ: 8x8x8 and 8x8x8 (hwc)",
+        ),
+    ]:
+        with pytest.raises(OpError) as caught:
+            op.infer(*x)
+        assert (caught.value.field, caught.value.message) == ("", message)
+
+
+def test_padding_that_torch_refuses() -> None:
+    """A pool's padding is at most half of its window, in torch and here."""
+    with pytest.raises(OpError, match="pad must be at most half"):
+        MaxPool(kernel=K2, pad=Pad("explicit", (2, 2))).infer(MAP)
