@@ -63,8 +63,7 @@ class Elementwise(Op):
             same = s.axes == out.axes
             every_place = s.c == out.c and (s.axes == "c" or (same and len(s) == 3 and s.elements == s.c))
             if not every_place and not (same and s == out):
-                help = "shapes must be equal, or c x 1 x 1 or a vector c beside them"
-                raise OpError("", differ(self.name, x), help)
+                raise OpError("", differ(self.name, x))
         return out
 
     def ops(self, *x: Shape) -> int:
@@ -227,6 +226,7 @@ class Crop(Op):
 
     name: ClassVar[str] = "crop"
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    references: ClassVar[tuple[str, ...]] = ("like",)
     wiring: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
