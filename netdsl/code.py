@@ -33,6 +33,18 @@ class Self(Expr):
     """The module or parameter that the op's constructor made."""
 
 
+class Param(Expr):
+    """A learned tensor of the module: its path from there, such as `weight`, or `1.weight` in a Sequential."""
+
+    path: str
+
+
+class Comment(Expr):
+    """A comment line among arguments."""
+
+    text: str
+
+
 class Name(Expr):
     """A name as it stands, such as `torch.float32` or a constructor's argument."""
 

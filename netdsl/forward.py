@@ -1,0 +1,317 @@
+"""The body of a class's forward function: statements, and names that live no longer than their values.
+
+A value is held by its name until the name is bound anew or deleted, and an argument by its call until that returns.
+A statement therefore holds a call within a call only where no name could have been freed between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdsl.code import Arg, Call, Const, Expr, Input, Name, Self
+from netdsl.elaborate.names import reserved_attribute
+from netdsl.factor import ClassPlan, Ref, Step, transform
+from netdsl.record import Record
+from netdsl.writer import INDENT, WIDTH, flat, layout
+
+_FRESH = ("y", "z", "w", "v", "u", "t", "s", "r", "q", "p")
+
+
+class Statement(Record):
+    """One statement: `targets = value`, `target += other`, or a deletion."""
+
+    targets: tuple[str, ...]
+    value: Expr
+    form: str = "assign"
+    """assign, optional (`if module is not None`), delete."""
+    train: bool = False
+    stage: str = ""
+
+
+class Forward:
+    """Writes the forward function of one class."""
+
+    def __init__(
+        self, plan: ClassPlan, typed: frozenset[str], record: str = "", only_training: tuple[bool, ...] = ()
+    ) -> None:
+        """`typed` are the functions whose result a type checker knows to be a tensor.
+
+        `record` is the class that several outputs of a net are returned in; `only_training` says which are there
+        in training only.
+        """
+        self.plan = plan
+        self.record = record
+        self.only_training = only_training
+        self.typed = typed
+        self.statements: list[Statement] = []
+        self.alias: dict[Ref, Ref] = {}
+        self.names: dict[Ref, str] = {Ref(-1, i): name for i, name in enumerate(plan.inputs)}
+        self.holds: dict[str, Ref] = {name: ref for ref, name in self.names.items()}
+        self.pending: dict[Ref, Expr] = {}
+        self.freeing: set[str] = set()
+        """Names that are dead once the pending expression has been evaluated."""
+        self.last: dict[Ref, int] = {}
+        self.readers: dict[Ref, list[int]] = {}
+        self.stage = ""
+        self.used = set(plan.inputs)
+
+    def lines(self, indent: str) -> list[str]:
+        """Return the statements, the last one the return."""
+        steps = self.plan.steps
+        self.count()
+        for index, step in enumerate(steps):
+            self.stage = step.stage or self.stage
+            if self.is_alias(step):
+                continue
+            if isinstance(step.function, Self):
+                self.pending[Ref(index)] = Name(f"self.{step.attribute}")
+                continue
+            self.step(index, step)
+        return list(self.render(indent))
+
+    @staticmethod
+    def is_alias(step: Step) -> bool:
+        """Tell whether a step is nothing but its input."""
+        return isinstance(step.function, Input)
+
+    def root(self, ref: Ref) -> Ref:
+        """Return the value that a reference stands for."""
+        while ref in self.alias:
+            ref = self.alias[ref]
+        return ref
+
+    def count(self) -> None:
+        """Find who reads each value, and when last."""
+        for index, step in enumerate(self.plan.steps):
+            if self.is_alias(step):
+                assert isinstance(step.function, Input)
+                self.alias[Ref(index)] = step.inputs[step.function.index]
+                continue
+            for ref in step.inputs:
+                self.readers.setdefault(self.root(ref), []).append(index)
+        end = len(self.plan.steps)
+        for ref in self.plan.outputs:
+            self.readers.setdefault(self.root(ref), []).append(end)
+        self.last = {ref: indices[-1] for ref, indices in self.readers.items()}
+
+    def operand(self, ref: Ref) -> Expr:
+        """Return a value as an operand: its name, or the expression that makes it."""
+        ref = self.root(ref)
+        if ref in self.pending:
+            expr = self.pending[ref]
+            if not (isinstance(expr, Name) and expr.text.startswith("self.")):
+                del self.pending[ref]
+            return expr
+        return Name(self.names[ref])
+
+    def step(self, index: int, step: Step) -> None:
+        """Take in one step: as a statement, or as an operand of the next."""
+        refs = [self.root(ref) for ref in step.inputs]
+        dying = {self.names[r] for r in refs if r in self.names and self.last[r] == index} | self.freeing
+        expr = apply(step, [self.operand(ref) for ref in refs])
+        self.freeing = dying
+        if step.optional:
+            self.optional(index, step, refs[0], dying)
+            return
+        if self.nests(index, step, expr, dying):
+            self.pending[Ref(index)] = expr
+            return
+        self.assign(index, step, expr, dying)
+
+    def nests(self, index: int, step: Step, expr: Expr, dying: set[str]) -> bool:
+        """Tell whether a step is written as an operand of the next one."""
+        ref = Ref(index)
+        if step.outputs != 1 or self.readers.get(ref) != [index + 1]:
+            return False
+        if index + 1 == len(self.plan.steps):
+            return not self.record and self.is_typed(expr) and len(flat(expr)) + len("return ") + 2 * len(INDENT) <= WIDTH
+        following = self.plan.steps[index + 1]
+        if following.optional or following.train != step.train or following.stage or len(following.inputs) > 1:
+            return False
+        if following.allocates and step.allocates and any(self.frees(name) for name in dying):
+            return False
+        whole = len(flat(apply(following, [expr]))) + len("x = ") + 2 * len(INDENT) <= WIDTH
+        layer = bool(step.attribute) or step.follows
+        if following.follows:
+            return whole and layer
+        return whole and not step.allocates and not step.follows and bool(following.attribute)
+
+    def frees(self, name: str) -> bool:
+        """Tell whether unbinding a name frees memory: what came in is held by the caller."""
+        return self.holds[name].step >= 0
+
+    def assign(self, index: int, step: Step, expr: Expr, dying: set[str]) -> None:
+        """Bind the outputs of a step, and drop what nobody reads again."""
+        if step.train:
+            dying = set()  # in evaluation the statement does not run
+        free = [name for name in self.operands(expr) if name in dying]
+        free += sorted(dying - set(free))
+        targets = []
+        for port in range(step.outputs):
+            name = free.pop(0) if free else self.fresh(step.label if step.outputs == 1 else "")
+            targets.append(name)
+            self.names[Ref(index, port)] = name
+            self.holds[name] = Ref(index, port)
+            self.used.add(name)
+        self.statements.append(Statement(tuple(targets), expr, "assign", step.train, self.stage))
+        self.stage = ""
+        self.freeing = set()
+        self.drop(index, free, targets)
+
+    def drop(self, index: int, dead: list[str], bound: list[str]) -> None:
+        """Delete names whose values nobody reads again, where later steps need memory."""
+        later = any(s.allocates for s in self.plan.steps[index + 1 :] if not self.is_alias(s))
+        names = [name for name in dead if name not in bound and self.frees(name)]
+        if names and later:
+            self.statements.append(Statement(tuple(names), Const(None), "delete"))
+            self.used -= set(names)
+
+    @staticmethod
+    def operands(expr: Expr) -> list[str]:
+        """Return the names that an expression reads, in order."""
+        names: list[str] = []
+
+        def note(e: Expr) -> None:
+            if isinstance(e, Name):
+                names.append(e.text)
+
+        transform(expr, note)
+        return names
+
+    def optional(self, index: int, step: Step, source: Ref, dying: set[str]) -> None:
+        """Apply a module that may be None."""
+        name = self.names[source]
+        target = name if name in dying else self.fresh(step.label)
+        call = Call(f"self.{step.attribute}", (argument(Name(name)),))
+        self.statements.append(Statement((target, name), call, "optional", step.train, self.stage))
+        self.stage = ""
+        self.names[Ref(index)] = target
+        # where the module is None the name holds what came in, else something new: count it as new
+        self.holds[target] = Ref(index)
+        self.used.add(target)
+        self.freeing = set()
+
+    def fresh(self, label: str) -> str:
+        """Return a name that nothing alive has."""
+        taken = set(self.plan.inputs) | self.used
+        if label and label not in taken and not reserved_attribute(label):
+            return label
+        for name in _FRESH:
+            if name not in taken:
+                return name
+        number = 1
+        while f"y{number}" in taken:
+            number += 1
+        return f"y{number}"
+
+    def is_typed(self, expr: Expr) -> bool:
+        """Tell whether a type checker knows an expression to be a tensor."""
+        if isinstance(expr, Name):
+            return expr.text in self.plan.inputs
+        if isinstance(expr, Call) and isinstance(expr.func, str):
+            if expr.receiver is not None:
+                return self.is_typed(expr.receiver)
+            return expr.func in self.typed
+        return False
+
+    # ---------------------------------------------------------------- text
+
+    def render(self, indent: str) -> Iterator[str]:
+        """Yield the lines."""
+        result = self.result()
+        untyped = self.untyped(result)
+        seen: set[str] = set(self.plan.inputs)
+        training = False
+        for statement in self.statements:
+            if statement.stage:
+                yield f"{indent}# {statement.stage}"
+            inner = indent + INDENT if statement.train else indent
+            if statement.train and not training:
+                yield f"{indent}if self.training:"
+            training = statement.train
+            if statement.form == "delete":
+                yield f"{inner}del {', '.join(statement.targets)}"
+            elif statement.form == "optional":
+                yield from self.render_optional(statement, inner)
+            else:
+                yield from self.render_assignment(statement, inner, untyped - seen)
+            seen.update(statement.targets)
+        yield from result
+
+    @staticmethod
+    def render_optional(statement: Statement, indent: str) -> Iterator[str]:
+        """Yield `if module is not None`, as a statement or an expression."""
+        target, name = statement.targets
+        assert isinstance(statement.value, Call)
+        module = statement.value.func
+        if target == name:
+            yield f"{indent}if {module} is not None:"
+            yield from layout(f"{target} = ", statement.value, "", indent + INDENT)
+        else:
+            yield f"{indent}{target} = {name} if {module} is None else {flat(statement.value)}"
+
+    @staticmethod
+    def render_assignment(statement: Statement, indent: str, untyped: set[str]) -> Iterator[str]:
+        """Yield an assignment, `+=` where it adds in place."""
+        value, targets = statement.value, statement.targets
+        if isinstance(value, Call) and value.func == "add_" and value.receiver == Name(targets[0]):
+            yield f"{indent}{targets[0]} += {flat(value.args[0].value)}"
+            return
+        annotation = ": Tensor" if len(targets) == 1 and targets[0] in untyped else ""
+        yield from layout(f"{', '.join(targets)}{annotation} = ", value, "", indent)
+
+    def result(self) -> list[str]:
+        """Return the lines that return."""
+        indent = 2 * INDENT
+        values = [self.pending.get(self.root(ref)) or Name(self.names[self.root(ref)]) for ref in self.plan.outputs]
+        if self.record:
+            return self.results(values, indent)
+        return layout("return ", values[0], "", indent) if len(values) == 1 else [
+            f"{indent}return {', '.join(map(flat, values))}"
+        ]
+
+    def results(self, values: list[Expr], indent: str) -> list[str]:
+        """Return the lines that return several outputs, in evaluation without those of training."""
+
+        def record(kept: list[Expr]) -> Expr:
+            return Call(self.record, tuple(argument(value) for value in kept))
+
+        if not any(self.only_training):
+            return layout("return ", record(values), "", indent)
+        kept = [value for value, train in zip(values, self.only_training, strict=True) if not train]
+        inner = layout("return ", record(values), "", indent + INDENT)
+        last = layout("return ", kept[0] if len(kept) == 1 else record(kept), "", indent)
+        return [f"{indent}if self.training:", *inner, *last]
+
+    def untyped(self, result: list[str]) -> set[str]:
+        """Return the names that need an annotation: what is returned, first bound to something unknown."""
+        if len(self.plan.outputs) != 1 and not self.record:
+            return set()
+        name = result[-1].strip().removeprefix("return ")
+        first = next((s for s in self.statements if name in s.targets and s.form == "assign"), None)
+        known = first is None or name in self.plan.inputs or self.is_typed(first.value)
+        return set() if known else {name}
+
+
+def argument(value: Expr) -> Arg:
+    """Return a tensor as an argument."""
+    return Arg("input", value, keyword=False)
+
+
+def apply(step: Step, operands: list[Expr]) -> Expr:
+    """Return the application of a step to its operands."""
+    this = f"self.{step.attribute}"
+    if step.function is None:
+        return Call(this, tuple(argument(operand) for operand in operands))
+
+    def change(expr: Expr) -> Expr | None:
+        if isinstance(expr, Input):
+            return operands[expr.index]
+        if isinstance(expr, Self):
+            return Name(this)
+        if isinstance(expr, Call) and isinstance(expr.func, Self):
+            args = tuple(a.replace(value=transform(a.value, change)) for a in expr.args)
+            return expr.replace(func=this, args=args)
+        return None
+
+    return transform(step.function, change)

@@ -1,0 +1,197 @@
+"""Code as lines of at most 100 columns, laid out as `ruff format` would leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.code import Arg, Binary, Call, Comment, Const, Expr, Input, Item, Name, Self
+from netdsl.code import Sequence as Listed
+from netdsl.factor import children, fill, sites, skeleton
+from netdsl.record import Record
+
+WIDTH = 100
+INDENT = "    "
+
+
+class Repeat(Expr):
+    """`*(value for variable in range(count))`: a run of equal arguments, or of an arithmetic progression."""
+
+    value: Expr
+    variable: str
+    count: int
+
+
+def flat(expr: Expr) -> str:
+    """Return an expression on one line."""
+    if isinstance(expr, Const):
+        return constant(expr.value)
+    if isinstance(expr, Name):
+        return expr.text
+    if isinstance(expr, Call):
+        head = f"{operand(expr.receiver)}.{expr.func}" if expr.receiver is not None else str(expr.func)
+        return f"{head}({', '.join(map(argument, shown(expr.args)))})"
+    if isinstance(expr, Binary):
+        right = flat(expr.right)
+        tight = ("+", "-") if expr.operator in ("*", "//", "/") else ()
+        return f"{side(expr.left, tight)} {expr.operator} " + (
+            f"({right})" if isinstance(expr.right, Binary) else right
+        )
+    if isinstance(expr, Item):
+        return f"{operand(expr.value)}[{expr.index}]"
+    if isinstance(expr, Listed):
+        inner = ", ".join(map(flat, expr.items))
+        comma = "," if expr.brackets == "()" and len(expr.items) == 1 else ""
+        return f"{expr.brackets[0]}{inner}{comma}{expr.brackets[1]}"
+    if isinstance(expr, Repeat):
+        return f"*({flat(expr.value)} for {expr.variable} in range({expr.count}))"
+    assert not isinstance(expr, (Input, Self)), "an unbound expression"
+    raise TypeError(expr)
+
+
+def fold(args: Sequence[Arg]) -> list[Arg]:
+    """Return arguments with runs of equal ones, and of arithmetic progressions, as a `Repeat` each."""
+    result: list[Arg] = []
+    index = 0
+    while index < len(args):
+        length, repeated = run(args, index)
+        result.append(Arg("*", repeated, keyword=False) if repeated is not None else args[index])
+        index += length
+    return result
+
+
+def run(args: Sequence[Arg], start: int) -> tuple[int, Expr | None]:
+    """Return the length of the longest run from there, and what stands for it; (1, None) if there is none."""
+    first = args[start].value
+    if isinstance(first, Comment):
+        return 1, None
+    shape, base = skeleton(first), [s.constant for s in sites(first)]
+    steps: list[int] | None = None
+    stop = start + 1
+    while stop < len(args) and skeleton(args[stop].value) == shape:
+        now = [s.constant for s in sites(args[stop].value)]
+        found = progress(base, now, stop - start)
+        if found is None or (steps is not None and found != steps):
+            break
+        steps, stop = found, stop + 1
+    length = stop - start
+    if steps is None or length < 2 + any(steps):
+        return 1, None
+    variable = "j" if uses(first, "i") else "i"
+    values = (term(c, step, variable) for c, step in zip(base, steps, strict=True))
+    return length, Repeat(fill(first, values), variable if any(steps) else "_", length)
+
+
+def progress(base: list[Const], now: list[Const], count: int) -> list[int] | None:
+    """Return how much each constant grows a turn, if `now` is `count` turns after `base`."""
+    steps = []
+    for a, b in zip(base, now, strict=True):
+        if type(a.value) is not type(b.value) or a.source != b.source:
+            return None
+        if a.value == b.value:
+            steps.append(0)
+        elif type(a.value) is int and type(b.value) is int and not a.source and (b.value - a.value) % count == 0:
+            steps.append((b.value - a.value) // count)
+        else:
+            return None
+    return steps
+
+
+def term(constant: Const, step: int, variable: str) -> Expr:
+    """Return a constant that grows: `64 + 32 * i`."""
+    if not step:
+        return constant
+    grown: Expr = Name(variable) if step == 1 else Binary("*", Const(step), Name(variable))
+    return Binary("+", constant, grown) if constant.value else grown
+
+
+def uses(expr: Expr, variable: str) -> bool:
+    """Tell whether a loop within an expression has that variable."""
+    if isinstance(expr, Repeat):
+        return expr.variable == variable or uses(expr.value, variable)
+    return any(uses(part, variable) for part in children(expr))
+
+
+def side(expr: Expr, looser: Sequence[str]) -> str:
+    """Return the left side of an operator, in parentheses if it binds less tightly."""
+    text = flat(expr)
+    return f"({text})" if isinstance(expr, Binary) and expr.operator in looser else text
+
+
+def operand(expr: Expr | None) -> str:
+    """Return what stands before a dot or bracket."""
+    assert expr is not None
+    text = flat(expr)
+    return f"({text})" if isinstance(expr, Binary) else text
+
+
+def constant(value: object) -> str:
+    """Return a constant as Python writes it, with underscores in no number and double quotes around text."""
+    if isinstance(value, str):
+        return '"' + repr(value + "'")[1:-2].replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        inner = ", ".join(map(constant, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+def shown(args: Sequence[Arg]) -> list[Arg]:
+    """Return the arguments that are written: those that differ from the called function's default."""
+    return [a for a in args if a.default is None or not equal(a.value, a.default)]
+
+
+def equal(a: Expr, b: Expr) -> bool:
+    """Tell whether two expressions are the same constant; 1 and True are not."""
+    if isinstance(a, Const) and isinstance(b, Const):
+        return a.value == b.value and isinstance(a.value, bool) == isinstance(b.value, bool) and not a.source
+    return a == b
+
+
+def argument(arg: Arg) -> str:
+    """Return an argument on one line."""
+    return f"{arg.role}={flat(arg.value)}" if arg.keyword else flat(arg.value)
+
+
+def has_comment(expr: Expr) -> bool:
+    """Tell whether an expression holds a comment, so that it cannot be on one line."""
+    if isinstance(expr, Comment):
+        return True
+    if isinstance(expr, Call):
+        return any(has_comment(arg.value) for arg in expr.args)
+    if isinstance(expr, Listed):
+        return any(map(has_comment, expr.items))
+    return False
+
+
+def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False) -> list[str]:
+    """Return `head expr tail` as lines: on one if it fits, else an argument a line, each with its comma."""
+    if isinstance(expr, Comment):
+        return [f"{indent}# {expr.text}"]
+    if not explode and not has_comment(expr):
+        line = f"{indent}{head}{flat(expr)}{tail}"
+        if len(line) <= WIDTH:
+            return [line]
+    inner = indent + INDENT
+    if isinstance(expr, Call) and expr.args:
+        receiver = f"{operand(expr.receiver)}." if expr.receiver is not None else ""
+        lines = [f"{indent}{head}{receiver}{expr.func}("]
+        for arg in shown(expr.args):
+            lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
+        return [*lines, f"{indent}){tail}"]
+    if isinstance(expr, Listed) and expr.items:
+        lines = [f"{indent}{head}{expr.brackets[0]}"]
+        for item in expr.items:
+            lines += layout("", item, ",", inner)
+        return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
+    if isinstance(expr, Repeat):
+        lines = [f"{indent}{head}*(", *layout("", expr.value, "", inner)]
+        return [*lines, f"{inner}for {expr.variable} in range({expr.count})", f"{indent}){tail}"]
+    return [f"{indent}{head}{flat(expr)}{tail}"]
+
+
+def signature(name: str, parameters: Sequence[str], result: str, indent: str) -> list[str]:
+    """Return the line, or lines, that begin a function."""
+    line = f"{indent}def {name}({', '.join(parameters)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    inner = [f"{indent}{INDENT}{parameter}," for parameter in parameters]
+    return [f"{indent}def {name}(", *inner, f"{indent}) -> {result}:"]
