@@ -56,6 +56,8 @@ class Step(Record):
     """A name for its value."""
     optional: bool = False
     """Whether some instances lack it: then it is a module argument that may be None."""
+    otherwise: Ref | None = None
+    """What is read in its place by the instances that lack it."""
     argument: bool = False
     """Whether its module is an argument of the class."""
     stage: str = ""
@@ -77,11 +79,16 @@ class Argument(Record):
         """Its annotation."""
         if not self.values:
             return "nn.Module | None" if self.optional else "nn.Module"
-        kinds = {type(c.value) for c in self.values}
-        if kinds <= {int, float} and float in kinds:
+        kinds = {_type(c.value) for c in self.values}
+        if kinds == {"int", "float"}:
             return "float"
-        names = {int: "int", bool: "bool", str: "str", tuple: "tuple[int, int]"}
-        return " | ".join(names[k] for k in names if k in kinds)
+        return " | ".join(sorted(kinds, key=lambda kind: (len(kind), kind)))
+
+
+def _type(value: Constant) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(['int'] * len(value))}]"
+    return type(value).__name__
 
 
 class Body(Record):
@@ -426,8 +433,8 @@ class Factory:
             return
         chains = [scope for scope in scopes if scope.kind == "block" and self.is_flat(scope)]
         groups = self.groups([self.chain_body(scope) if scope in chains else self.body(scope) for scope in scopes])
-        for merged, bodies in groups:
-            self.define(key, merged, bodies)
+        for group in groups:
+            self.define(key, group)
 
     def is_flat(self, scope: Scope) -> bool:
         """Tell whether a block or net is a chain of unlabelled modules, which makes it a Sequential itself."""
@@ -455,23 +462,25 @@ class Factory:
         """Return what a module is a call of."""
         return str(module.func) if isinstance(module, Call) else ""
 
-    def groups(self, bodies: list[Body]) -> list[tuple[tuple[Step, ...], list[tuple[Body, list[int]]]]]:
-        """Lay bodies over each other, as many as fit; return the merged steps, and where each body's steps are."""
-        found: list[tuple[tuple[Step, ...], list[tuple[Body, list[int]]]]] = []
+    @staticmethod
+    def groups(bodies: list[Body]) -> list[Overlay]:
+        """Lay bodies over each other, as many as fit."""
+        found: list[Overlay] = []
         for body in bodies:
-            for number, (_, members) in enumerate(found):
-                merged = overlay([b for b, _ in members] + [body])
+            for number, group in enumerate(found):
+                merged = overlay([*(b for b, _ in group.members), body])
                 if merged is not None:
                     found[number] = merged
                     break
             else:
-                merged = overlay([body])
-                assert merged is not None
-                found.append(merged)
+                alone = overlay([body])
+                assert alone is not None
+                found.append(alone)
         return found
 
-    def define(self, key: str, steps: tuple[Step, ...], members: list[tuple[Body, list[int]]]) -> None:
+    def define(self, key: str, group: Overlay) -> None:
         """Make one class, and note how each instance calls it."""
+        steps, outputs, members = group
         first = members[0][0].scope
         is_net = first.kind == "net"
         name = self.net.class_name if is_net else self.class_name(first, key)
@@ -502,17 +511,11 @@ class Factory:
         self.classes.append(
             ClassPlan(
                 name, first, arguments, tuple(merged), self.input_names(first),
-                self.outputs(members[0]), bool(flat), tuple(namer.stored), len(members),
+                outputs, bool(flat), tuple(namer.stored), len(members),
             )
         )
         for number, (body, _) in enumerate(members):
             self.calls[body.scope.path] = Call(name, tuple(self.call_args(arguments, number, given[number])))
-
-    @staticmethod
-    def outputs(member: tuple[Body, list[int]]) -> tuple[Ref, ...]:
-        """Return an instance's outputs in the numbering of the merged steps."""
-        body, places = member
-        return tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in body.outputs)
 
     @staticmethod
     def call_args(arguments: Iterable[Argument], number: int, modules: Mapping[str, Expr]) -> Iterator[Arg]:
@@ -550,11 +553,18 @@ class Factory:
         return names
 
 
-def overlay(bodies: list[Body]) -> tuple[tuple[Step, ...], list[tuple[Body, list[int]]]] | None:
+class Overlay(NamedTuple):
+    """Bodies laid over each other: the common steps and outputs, and where the steps of each body are."""
+
+    steps: tuple[Step, ...]
+    outputs: tuple[Ref, ...]
+    members: tuple[tuple[Body, list[int]], ...]
+
+
+def overlay(bodies: list[Body]) -> Overlay | None:
     """Lay bodies over each other; None if they are different programs.
 
-    Steps that some bodies lack are optional: they must be modules with one input and one output, and a body that
-    lacks one reads its input where others read its output.
+    Steps that some bodies lack are optional: they must be modules with one input and one output.
     """
     keys: list[tuple[str, str]] = []
     for body in bodies:
@@ -574,7 +584,7 @@ def overlay(bodies: list[Body]) -> tuple[tuple[Step, ...], list[tuple[Body, list
         optional = len(own) < len(members)
         if optional and (first.key[0] != "m" or len(first.inputs) != 1 or first.outputs != 1 or first.function):
             return None
-        inputs = _merge_inputs(index, members, steps)
+        inputs = _agree([(p, step.inputs) for _, p, step in own], steps)
         if inputs is None:
             return None
         functions = {skeleton(step.function) for _, _, step in own}
@@ -585,10 +595,10 @@ def overlay(bodies: list[Body]) -> tuple[tuple[Step, ...], list[tuple[Body, list
         if argument and (first.key[0] != "m" or first.inits):
             return None
         steps.append(first.replace(inputs=inputs, optional=optional, argument=argument))
-    outputs = [tuple(r if r.step < 0 else Ref(p[r.step], r.port) for r in b.outputs) for b, p in members]
-    if len(set(outputs)) > 1 or len({len(b.scope.inputs) for b, _ in members}) > 1:
+    outputs = _agree([(p, b.outputs) for b, p in members], steps)
+    if outputs is None or len({len(b.scope.inputs) for b, _ in members}) > 1:
         return None
-    return tuple(steps), members
+    return Overlay(tuple(steps), outputs, tuple(members))
 
 
 def _union(a: list[tuple[str, str]], b: list[tuple[str, str]]) -> list[tuple[str, str]] | None:
@@ -619,23 +629,26 @@ def _places(keys: list[tuple[str, str]], own: list[tuple[str, str]]) -> list[int
     return places
 
 
-def _merge_inputs(
-    index: int, members: list[tuple[Body, list[int]]], steps: list[Step]
-) -> tuple[Ref, ...] | None:
-    """Return the inputs of a step that all bodies agree on, optional steps seen through where they are lacking."""
-    views: list[tuple[list[int], tuple[Ref, ...]]] = []
-    for body, places in members:
-        if index in places:
-            own = body.steps[places.index(index)].inputs
-            views.append((places, tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in own)))
+def _agree(views: list[tuple[list[int], tuple[Ref, ...]]], steps: list[Step]) -> tuple[Ref, ...] | None:
+    """Return the references that all bodies agree on, or None.
+
+    A body that lacks an optional step reads something else in its place, and always the same; `steps` learns what.
+    """
     if len({len(refs) for _, refs in views}) > 1:
         return None
-    merged = tuple(max(refs) for refs in zip(*(refs for _, refs in views), strict=True))
-    for places, refs in views:
+    mapped = [(places, tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in refs)) for places, refs in views]
+    merged = tuple(max(refs) for refs in zip(*(refs for _, refs in mapped), strict=True))
+    for places, refs in mapped:
         for ref, common in zip(refs, merged, strict=True):
             seen = common
             while seen.step >= 0 and seen.step not in places:
-                seen = steps[seen.step].inputs[0]
+                step = steps[seen.step]
+                if step.otherwise is None:
+                    if ref.step >= seen.step:
+                        return None
+                    step = steps[seen.step] = step.replace(otherwise=ref)
+                assert step.otherwise is not None
+                seen = step.otherwise
             if seen != ref:
                 return None
     return merged

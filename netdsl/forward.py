@@ -87,7 +87,7 @@ class Forward:
                 assert isinstance(step.function, Input)
                 self.alias[Ref(index)] = step.inputs[step.function.index]
                 continue
-            for ref in step.inputs:
+            for ref in (*step.inputs, *((step.otherwise,) if step.otherwise is not None else ())):
                 self.readers.setdefault(self.root(ref), []).append(index)
         end = len(self.plan.steps)
         for ref in self.plan.outputs:
@@ -111,7 +111,10 @@ class Forward:
         expr = apply(step, [self.operand(ref) for ref in refs])
         self.freeing = dying
         if step.optional:
-            self.optional(index, step, refs[0], dying)
+            other = self.root(step.otherwise or refs[0])
+            if self.last[other] == index:
+                dying.add(self.names[other])
+            self.optional(index, step, refs[0], other, dying)
             return
         if self.nests(index, step, expr, dying):
             self.pending[Ref(index)] = expr
@@ -124,7 +127,7 @@ class Forward:
         if step.outputs != 1 or self.readers.get(ref) != [index + 1]:
             return False
         if index + 1 == len(self.plan.steps):
-            return not self.record and self.is_typed(expr) and len(flat(expr)) + len("return ") + 2 * len(INDENT) <= WIDTH
+            return len(self.plan.outputs) == 1 and self.is_typed(expr) and len(flat(expr)) + len("return ") + 2 * len(INDENT) <= WIDTH
         following = self.plan.steps[index + 1]
         if following.optional or following.train != step.train or following.stage or len(following.inputs) > 1:
             return False
@@ -144,7 +147,7 @@ class Forward:
         """Bind the outputs of a step, and drop what nobody reads again."""
         if step.train:
             dying = set()  # in evaluation the statement does not run
-        free = [name for name in self.operands(expr) if name in dying]
+        free = [name for name in dict.fromkeys(self.operands(expr)) if name in dying]
         free += sorted(dying - set(free))
         targets = []
         for port in range(step.outputs):
@@ -178,18 +181,19 @@ class Forward:
         transform(expr, note)
         return names
 
-    def optional(self, index: int, step: Step, source: Ref, dying: set[str]) -> None:
-        """Apply a module that may be None."""
-        name = self.names[source]
-        target = name if name in dying else self.fresh(step.label)
+    def optional(self, index: int, step: Step, source: Ref, other: Ref, dying: set[str]) -> None:
+        """Apply a module that may be None; then the value is another one."""
+        name, without = self.names[source], self.names[other]
+        target = without if without in dying else name if name in dying else self.fresh(step.label)
         call = Call(f"self.{step.attribute}", (argument(Name(name)),))
-        self.statements.append(Statement((target, name), call, "optional", step.train, self.stage))
+        self.statements.append(Statement((target, without), call, "optional", step.train, self.stage))
         self.stage = ""
         self.names[Ref(index)] = target
-        # where the module is None the name holds what came in, else something new: count it as new
+        # what it holds may be what came in, or something new: count it as new
         self.holds[target] = Ref(index)
         self.used.add(target)
         self.freeing = set()
+        self.drop(index, sorted(dying), [target])
 
     def fresh(self, label: str) -> str:
         """Return a name that nothing alive has."""
@@ -218,8 +222,7 @@ class Forward:
 
     def render(self, indent: str) -> Iterator[str]:
         """Yield the lines."""
-        result = self.result()
-        untyped = self.untyped(result)
+        annotated = self.annotate()
         seen: set[str] = set(self.plan.inputs)
         training = False
         for statement in self.statements:
@@ -234,30 +237,30 @@ class Forward:
             elif statement.form == "optional":
                 yield from self.render_optional(statement, inner)
             else:
-                yield from self.render_assignment(statement, inner, untyped - seen)
+                first = annotated in statement.targets and annotated not in seen
+                yield from self.render_assignment(statement, inner, ": Tensor" if first else "")
             seen.update(statement.targets)
-        yield from result
+        yield from self.result()
 
     @staticmethod
     def render_optional(statement: Statement, indent: str) -> Iterator[str]:
         """Yield `if module is not None`, as a statement or an expression."""
-        target, name = statement.targets
+        target, without = statement.targets
         assert isinstance(statement.value, Call)
         module = statement.value.func
-        if target == name:
+        if target == without:
             yield f"{indent}if {module} is not None:"
             yield from layout(f"{target} = ", statement.value, "", indent + INDENT)
         else:
-            yield f"{indent}{target} = {name} if {module} is None else {flat(statement.value)}"
+            yield f"{indent}{target} = {without} if {module} is None else {flat(statement.value)}"
 
     @staticmethod
-    def render_assignment(statement: Statement, indent: str, untyped: set[str]) -> Iterator[str]:
+    def render_assignment(statement: Statement, indent: str, annotation: str) -> Iterator[str]:
         """Yield an assignment, `+=` where it adds in place."""
         value, targets = statement.value, statement.targets
         if isinstance(value, Call) and value.func == "add_" and value.receiver == Name(targets[0]):
             yield f"{indent}{targets[0]} += {flat(value.args[0].value)}"
             return
-        annotation = ": Tensor" if len(targets) == 1 and targets[0] in untyped else ""
         yield from layout(f"{', '.join(targets)}{annotation} = ", value, "", indent)
 
     def result(self) -> list[str]:
@@ -283,14 +286,20 @@ class Forward:
         last = layout("return ", kept[0] if len(kept) == 1 else record(kept), "", indent)
         return [f"{indent}if self.training:", *inner, *last]
 
-    def untyped(self, result: list[str]) -> set[str]:
-        """Return the names that need an annotation: what is returned, first bound to something unknown."""
-        if len(self.plan.outputs) != 1 and not self.record:
-            return set()
-        name = result[-1].strip().removeprefix("return ")
-        first = next((s for s in self.statements if name in s.targets and s.form == "assign"), None)
-        known = first is None or name in self.plan.inputs or self.is_typed(first.value)
-        return set() if known else {name}
+    def annotate(self) -> str:
+        """Return the name that needs an annotation: what is returned, if it is ever bound to something unknown."""
+        ref = self.root(self.plan.outputs[0])
+        if ref in self.pending or (len(self.plan.outputs) > 1 and not self.record):
+            return ""
+        name = self.names[ref]
+        bound = [s for s in self.statements if name in s.targets and s.form != "delete"]
+        if name in self.plan.inputs or all(s.form == "assign" and self.is_typed(s.value) for s in bound):
+            return ""
+        if len(bound[0].targets) > 1 and len(bound[-1].targets) == 1:  # no annotation fits a tuple of targets
+            last = self.statements.index(bound[-1])
+            name = self.names[ref] = self.fresh("")
+            self.statements[last] = bound[-1].replace(targets=(name,))
+        return name
 
 
 def argument(value: Expr) -> Arg:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netdsl.code import Arg, Binary, Call, Comment, Const, Expr, Input, Item, Name, Self
@@ -14,11 +15,15 @@ INDENT = "    "
 
 
 class Repeat(Expr):
-    """`*(value for variable in range(count))`: a run of equal arguments, or of an arithmetic progression."""
+    """`*(value for variable in range(count))`: a run of equal arguments, or of an arithmetic progression.
+
+    Without the star it is the only argument of a call.
+    """
 
     value: Expr
     variable: str
     count: int
+    star: bool = True
 
 
 def flat(expr: Expr) -> str:
@@ -31,11 +36,10 @@ def flat(expr: Expr) -> str:
         head = f"{operand(expr.receiver)}.{expr.func}" if expr.receiver is not None else str(expr.func)
         return f"{head}({', '.join(map(argument, shown(expr.args)))})"
     if isinstance(expr, Binary):
-        right = flat(expr.right)
-        tight = ("+", "-") if expr.operator in ("*", "//", "/") else ()
-        return f"{side(expr.left, tight)} {expr.operator} " + (
-            f"({right})" if isinstance(expr.right, Binary) else right
-        )
+        loose = expr.operator in ("+", "-")
+        left = isinstance(expr.left, Binary) and not loose and expr.left.operator in ("+", "-")
+        right = isinstance(expr.right, Binary) and not (loose and expr.right.operator not in ("+", "-"))
+        return f"{bracketed(expr.left, left)} {expr.operator} {bracketed(expr.right, right)}"
     if isinstance(expr, Item):
         return f"{operand(expr.value)}[{expr.index}]"
     if isinstance(expr, Listed):
@@ -43,7 +47,8 @@ def flat(expr: Expr) -> str:
         comma = "," if expr.brackets == "()" and len(expr.items) == 1 else ""
         return f"{expr.brackets[0]}{inner}{comma}{expr.brackets[1]}"
     if isinstance(expr, Repeat):
-        return f"*({flat(expr.value)} for {expr.variable} in range({expr.count}))"
+        text = f"{flat(expr.value)} for {expr.variable} in range({expr.count})"
+        return f"*({text})" if expr.star else text
     assert not isinstance(expr, (Input, Self)), "an unbound expression"
     raise TypeError(expr)
 
@@ -91,15 +96,30 @@ def progress(base: list[Const], now: list[Const], count: int) -> list[int] | Non
             steps.append(0)
         elif type(a.value) is int and type(b.value) is int and not a.source and (b.value - a.value) % count == 0:
             steps.append((b.value - a.value) // count)
+        elif isinstance(a.value, str) and isinstance(b.value, str) and numbered(a.value, count) == b.value:
+            steps.append(1)
         else:
             return None
     return steps
 
 
+def numbered(name: str, by: int) -> str:
+    """Return a name with its number raised: denselayer1 to denselayer3."""
+    head, number, tail = _NUMBER.match(name).groups()  # type: ignore[union-attr]
+    return f"{head}{int(number) + by}{tail}" if number and str(int(number)) == number else ""
+
+
+_NUMBER = re.compile(r"(.*?)(\d*)(\D*)$")
+
+
 def term(constant: Const, step: int, variable: str) -> Expr:
-    """Return a constant that grows: `64 + 32 * i`."""
+    """Return a constant that grows: `64 + 32 * i`, or f"denselayer{i + 1}"."""
     if not step:
         return constant
+    if isinstance(constant.value, str):
+        head, number, tail = _NUMBER.match(constant.value).groups()  # type: ignore[union-attr]
+        index = variable if number == "0" else f"{variable} + {number}"
+        return Name(f'f"{head}{{{index}}}{tail}"')
     grown: Expr = Name(variable) if step == 1 else Binary("*", Const(step), Name(variable))
     return Binary("+", constant, grown) if constant.value else grown
 
@@ -111,17 +131,15 @@ def uses(expr: Expr, variable: str) -> bool:
     return any(uses(part, variable) for part in children(expr))
 
 
-def side(expr: Expr, looser: Sequence[str]) -> str:
-    """Return the left side of an operator, in parentheses if it binds less tightly."""
-    text = flat(expr)
-    return f"({text})" if isinstance(expr, Binary) and expr.operator in looser else text
+def bracketed(expr: Expr, needed: bool) -> str:
+    """Return an expression, in parentheses if they are needed."""
+    return f"({flat(expr)})" if needed else flat(expr)
 
 
 def operand(expr: Expr | None) -> str:
     """Return what stands before a dot or bracket."""
     assert expr is not None
-    text = flat(expr)
-    return f"({text})" if isinstance(expr, Binary) else text
+    return bracketed(expr, isinstance(expr, Binary))
 
 
 def constant(value: object) -> str:
@@ -174,6 +192,8 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
     if isinstance(expr, Call) and expr.args:
         receiver = f"{operand(expr.receiver)}." if expr.receiver is not None else ""
         lines = [f"{indent}{head}{receiver}{expr.func}("]
+        if isinstance(expr.args[0].value, Repeat) and not expr.args[0].value.star:
+            return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
         for arg in shown(expr.args):
             lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
         return [*lines, f"{indent}){tail}"]
@@ -183,6 +203,8 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
             lines += layout("", item, ",", inner)
         return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
     if isinstance(expr, Repeat):
+        if not expr.star:
+            return [*layout("", expr.value, "", indent), f"{indent}for {expr.variable} in range({expr.count})"]
         lines = [f"{indent}{head}*(", *layout("", expr.value, "", inner)]
         return [*lines, f"{inner}for {expr.variable} in range({expr.count})", f"{indent}){tail}"]
     return [f"{indent}{head}{flat(expr)}{tail}"]

@@ -17,8 +17,8 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
-from netdsl.writer import INDENT, constant, fold, layout, signature
-from netdsl_torch.lowering import HELPERS, LOWERINGS, init_call
+from netdsl.writer import INDENT, Repeat, constant, fold, layout, signature
+from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 SEQUENTIAL = "nn.Sequential"
 _TYPED = frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh", "channel_shuffle"})
@@ -73,6 +73,8 @@ def _init_calls(net: Network) -> dict[str, tuple[Expr, ...]]:
             continue
         rule = _rule(net, node)
         own = {k: v for k, v in node.op.inits.items() if rule.get(k) != v}
+        weight, bias = DEFAULT_INITS.get(node.op.name, ("", ""))
+        own = {k: v for k, v in own.items() if v.kind != {"weight": weight, "bias": bias}.get(k)}
         if isinstance(node.op, Weight):
             own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
         if own and not rule:
@@ -340,7 +342,10 @@ def sequences(expr: Expr) -> Expr:
         entries = [
             arg if arg.role == "#" else arg.replace(value=Listed((Const(arg.role), arg.value), "()")) for arg in args
         ]
-        listed = Listed(tuple(arg.value for arg in fold(entries)), "[]")
+        folded = [arg.value for arg in fold(entries)]
+        listed: Expr = Listed(tuple(folded), "[]")
+        if len(folded) == 1 and isinstance(folded[0], Repeat):
+            listed = folded[0].replace(star=False)
         ordered = Call("OrderedDict", (Arg("items", listed, keyword=False),))
         return Call(SEQUENTIAL, (Arg("modules", ordered, keyword=False),))
 

@@ -365,7 +365,7 @@ def softmax(op: Softmax, context: Context) -> Lowered:
 @lowers(Dropout)
 def dropout(op: Dropout, context: Context) -> Lowered:
     """nn.Dropout."""
-    return Lowered(module=Call("nn.Dropout", (Arg("p", Const(op.p), Const(0.5), False),)))
+    return Lowered(module=Call("nn.Dropout", (_first("p", op.p),)))
 
 
 @lowers(DropPath)
@@ -534,6 +534,10 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
     "xavier_uniform": (),
 }
 """Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
+
+
+DEFAULT_INITS = {"bn": ("ones", "zeros"), "ln": ("ones", "zeros"), "gn": ("ones", "zeros")}
+"""How torch itself starts weight and bias, where that has a name."""
 
 
 def init_call(init: Init, target: Expr) -> Call:
