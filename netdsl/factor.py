@@ -10,16 +10,18 @@ classes of their own. This is anti-unification: every call re-instantiates to th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from netdsl.code import Arg, Binary, Call, Comment, Const, Constant, Expr, Item, Lowered, Name, Param, Self
+from netdsl.code import Arg, Binary, Call, Comment, Const, Constant, Expr, Input, Item, Lowered, Name, Param, Self
 from netdsl.code import Sequence as Listed
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.network import Network
 from netdsl.record import Record
+
+T = TypeVar("T", bound=Hashable)
 
 MAX_MULTIPLE = 16
 """The largest factor in an expression such as `4 * planes`."""
@@ -56,12 +58,32 @@ class Step(Record):
     """A name for its value."""
     optional: bool = False
     """Whether some instances lack it: then it is a module argument that may be None."""
+    condition: Expr | None = None
+    """For an element of a Sequential that some instances lack: when it is there."""
     otherwise: Ref | None = None
     """What is read in its place by the instances that lack it."""
     argument: bool = False
     """Whether its module is an argument of the class."""
+    chain: bool = False
+    """Whether its module is a Sequential of which some instances lack elements."""
     stage: str = ""
     """The comment of the stage that begins here."""
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether instances may lack it: a module of one value, an element of a Sequential, or a joint of two."""
+        if self.key[0] == "s":
+            return True
+        if self.key[0] == "m":
+            return len(self.inputs) == 1 and self.outputs == 1 and self.function is None
+        return self.key[1] in ("add", "mul") and len(self.inputs) == 2
+
+
+class Chain(Expr):
+    """A Sequential of which some elements are there under a condition only."""
+
+    items: tuple[Expr, ...]
+    conditions: tuple[Expr | None, ...]
 
 
 class Argument(Record):
@@ -233,13 +255,15 @@ class Factory:
         lowered: Mapping[str, Lowered],
         inits: Mapping[str, tuple[Expr, ...]],
         sequential: str,
+        identity: str,
         inplace: frozenset[str] = frozenset(),
     ) -> None:
         """`lowered` and `inits` are by node, `inplace` are the nodes that overwrite their first input.
 
-        `sequential` is the framework's class for a chain of modules.
+        `sequential` and `identity` are the framework's classes for a chain of modules and for none.
         """
         self.inplace = inplace
+        self.identity = identity
         self.net = net
         self.lowered = lowered
         self.inits = dict(inits)
@@ -353,6 +377,10 @@ class Factory:
             else:
                 node = self.net.graph[item]
                 if node.op.name == "input":
+                    continue
+                function = self.lowered[item].function
+                if isinstance(function, Input):  # nothing but its input
+                    refs[Value(item)] = refs[node.inputs[function.index]]
                     continue
                 step = self.layer(node, refs, attributes)
             if stage and id(scope) in self.plain:
@@ -488,6 +516,7 @@ class Factory:
         merged: list[Step] = []
         module_args: list[Argument] = []
         given: list[dict[str, Expr]] = [{} for _ in members]
+        late: list[tuple[int, list[int], list[Expr | None]]] = []
         for index, step in enumerate(steps):
             owned = [
                 (number, body.steps[places.index(index)])
@@ -497,15 +526,26 @@ class Factory:
             if step.argument:
                 module_args.append(Argument(step.attribute, (), optional=step.optional))
                 for number, own in owned:
-                    assert own.module is not None
-                    given[number][step.attribute] = own.module
+                    there = own.module if step.key[0] == "m" else Call(self.identity)
+                    assert there is not None
+                    given[number][step.attribute] = there
+                function = namer.merge([own.function for _, own in owned], stored=True)
+                merged.append(step.replace(function=function))
+            elif step.optional:
+                late.append((index, [number for number, _ in owned], [own.module for _, own in owned]))
                 merged.append(step)
-                continue
-            parts = [(own.module, *own.inits) for _, own in owned]
-            module, *inits = [namer.merge([p[i] for p in parts]) for i in range(len(parts[0]))]
-            function = namer.merge([own.function for _, own in owned], stored=True)
-            kept = tuple(init for init in inits if init is not None)
-            merged.append(step.replace(module=module, inits=kept, function=function))
+            elif step.chain:
+                merged.append(step.replace(module=namer.chain([own.module for _, own in owned])))
+            else:
+                parts = [(own.module, *own.inits) for _, own in owned]
+                module, *inits = [namer.merge([p[i] for p in parts]) for i in range(len(parts[0]))]
+                function = namer.merge([own.function for _, own in owned], stored=True)
+                kept = tuple(init for init in inits if init is not None)
+                merged.append(step.replace(module=module, inits=kept, function=function))
+        for index, numbers, modules in late:  # elements that some instances lack: the others have named most of it
+            merged[index] = merged[index].replace(
+                module=namer.partial(numbers, modules), condition=namer.condition(numbers)
+            )
         flat = steps and steps[0].key[0] == "s"
         arguments = namer.arguments(module_args)
         self.classes.append(
@@ -582,7 +622,7 @@ def overlay(bodies: list[Body]) -> Overlay | None:
         own = [(body, p, body.steps[p.index(index)]) for body, p in members if index in p]
         first = own[0][2]
         optional = len(own) < len(members)
-        if optional and (first.key[0] != "m" or len(first.inputs) != 1 or first.outputs != 1 or first.function):
+        if optional and not first.may_lack:
             return None
         inputs = _agree([(p, step.inputs) for _, p, step in own], steps)
         if inputs is None:
@@ -591,21 +631,57 @@ def overlay(bodies: list[Body]) -> Overlay | None:
         modules = {(skeleton(step.module), *map(skeleton, step.inits)) for _, _, step in own}
         if len(functions) > 1 or len({(step.outputs, step.train) for _, _, step in own}) > 1:
             return None
-        argument = optional or len(modules) > 1
-        if argument and (first.key[0] != "m" or first.inits):
+        flat = first.key[0] == "s"
+        chain = len(modules) > 1 and not optional and _aligned([step.module for _, _, step in own]) is not None
+        argument = (optional and not flat) or (len(modules) > 1 and not chain)
+        if argument and (flat or first.inits):
             return None
-        steps.append(first.replace(inputs=inputs, optional=optional, argument=argument))
+        steps.append(first.replace(inputs=inputs, optional=optional, argument=argument, chain=chain))
     outputs = _agree([(p, b.outputs) for b, p in members], steps)
     if outputs is None or len({len(b.scope.inputs) for b, _ in members}) > 1:
         return None
+    for number, step in enumerate(steps):
+        if step.optional and step.key[0] == "f":
+            if step.otherwise not in step.inputs:
+                return None
+            steps[number] = step.replace(attribute=_shortcut(steps))
     return Overlay(tuple(steps), outputs, tuple(members))
 
 
-def _union(a: list[tuple[str, str]], b: list[tuple[str, str]]) -> list[tuple[str, str]] | None:
+def _shortcut(steps: Iterable[Step]) -> str:
+    """Return a name for the module argument that says whether a joint is there."""
+    taken = {step.attribute for step in steps}
+    return next(name for name in ("shortcut", *(f"shortcut{n}" for n in range(2, 1000))) if name not in taken)
+
+
+def _elements(module: Expr | None) -> tuple[Expr, ...]:
+    """Return the elements of a Sequential whose names are their positions, or nothing."""
+    if not isinstance(module, Call) or not all(arg.role.isdigit() for arg in module.args):
+        return ()
+    return tuple(arg.value for arg in module.args)
+
+
+def _aligned(modules: Sequence[Expr | None]) -> tuple[list[object], list[list[int]]] | None:
+    """Lay Sequentials over each other: the common elements, and where those of each are; None if they cross."""
+    keys: list[object] = []
+    columns = [[skeleton(element) for element in _elements(module)] for module in modules]
+    if not all(columns) or len({str(m.func) for m in modules if isinstance(m, Call)}) > 1:
+        return None
+    for column in columns:
+        union = _union(keys, column) if keys else column
+        if union is None:
+            return None
+        keys = union
+    places = [_places(keys, column) for column in columns]
+    found = [p for p in places if p is not None]
+    return (keys, found) if len(found) == len(places) else None
+
+
+def _union(a: list[T], b: list[T]) -> list[T] | None:
     """Return the shortest common order of two lists of keys, or None if they cross."""
     if a == b:
         return a
-    result: list[tuple[str, str]] = []
+    result: list[T] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag == "equal":
             result += a[i1:i2]
@@ -616,7 +692,7 @@ def _union(a: list[tuple[str, str]], b: list[tuple[str, str]]) -> list[tuple[str
     return result
 
 
-def _places(keys: list[tuple[str, str]], own: list[tuple[str, str]]) -> list[int] | None:
+def _places(keys: list[T], own: list[T]) -> list[int] | None:
     """Return where the steps of one body are in the common order."""
     if keys == own:
         return list(range(len(keys)))
@@ -654,6 +730,10 @@ def _agree(views: list[tuple[list[int], tuple[Ref, ...]]], steps: list[Step]) ->
     return merged
 
 
+_NAMES = {"in_channels": "channels", "num_features": "channels", "normalized_shape": "channels", "p": "drop"}
+"""What arguments are called after the role of the place they fill, where that is not its own name."""
+
+
 class Namer:
     """Names the constants in which the instances of a class differ."""
 
@@ -661,6 +741,7 @@ class Namer:
         """Take the block's own parameters and scalars as the first names to try."""
         self.is_net = is_net
         self.found: dict[tuple[Const, ...], Argument] = {}
+        self.products: dict[tuple[Const, ...], Expr] = {}
         self.stored: dict[str, None] = {}
         self.used: set[str] = set()
         self.candidates: dict[str, tuple[Constant, ...]] = {}
@@ -696,11 +777,82 @@ class Namer:
                 return first
             if self.is_net:
                 return self.keep(Name(first.source), first.source, stored)
-        if len(constants) < self.count:
-            # only some instances have this place; they are module arguments, never merged here
-            raise AssertionError("a constant of an optional step")
-        expr, name = self.argument(constants, column[0])
+        expr, name = self.argument(constants, column[0], stored)
         return self.keep(expr, name, stored)
+
+    def chain(self, modules: list[Expr | None]) -> Expr:
+        """Return a Sequential of which some instances lack elements."""
+        aligned = _aligned(modules)
+        assert aligned is not None
+        keys, places = aligned
+        columns = [
+            [(n, _elements(module)[p.index(i)]) for n, (module, p) in enumerate(zip(modules, places, strict=True)) if i in p]
+            for i in range(len(keys))
+        ]
+        merged: list[Expr | None] = [None] * len(keys)
+        conditions: list[Expr | None] = [None] * len(keys)
+        for index, column in enumerate(columns):
+            if len(column) == self.count:
+                merged[index] = self.merge([e for _, e in column])
+        for index, column in enumerate(columns):
+            if len(column) < self.count:  # the others have named most of it
+                numbers = [n for n, _ in column]
+                merged[index] = self.partial(numbers, [e for _, e in column])
+                conditions[index] = self.condition(numbers)
+        return Chain(tuple(e for e in merged if e is not None), tuple(conditions))
+
+    def partial(self, numbers: list[int], expressions: Sequence[Expr | None]) -> Expr:
+        """Return one expression for those instances that have it."""
+        assert expressions[0] is not None
+        columns = zip(*(list(sites(e)) for e in expressions), strict=True)
+        return fill(expressions[0], (self.partial_site(numbers, column) for column in columns))
+
+    def partial_site(self, numbers: list[int], column: tuple[Site, ...]) -> Expr:
+        """Return what stands at one place that only some instances have."""
+        constants = tuple(site.constant for site in column)
+        if all(same(c, constants[0]) for c in constants) and not constants[0].source:
+            return constants[0]
+        values = tuple(c.value for c in constants)
+        for whole, product in self.products.items():
+            if all(map(same, (whole[n] for n in numbers), constants)):
+                return product
+        for argument in self.found.values():
+            own = tuple(argument.values[n] for n in numbers)
+            if all(map(same, own, constants)):
+                return Name(argument.name)
+            expr = multiple(values, argument.replace(values=own)) if all(type(v) is int for v in values) else None
+            if expr is not None:
+                return expr
+        for name, known in self.candidates.items():
+            if name not in self.used and tuple(known[n] for n in numbers) == values:
+                return self.new(name, tuple(Const(v) for v in known), column[0])[0]
+        filled = [constants[0]] * self.count  # a value that the others do not read
+        for number, constant in zip(numbers, constants, strict=True):
+            filled[number] = constant
+        return self.argument(tuple(filled), column[0])[0]
+
+    def condition(self, numbers: list[int]) -> Expr:
+        """Return the condition under which the instances of these numbers are: of arguments if that can be."""
+        there = [number in numbers for number in range(self.count)]
+        known = {a.name: [c.value for c in a.values] for a in self.found.values() if not a.values[0].source}
+        ints = {name: values for name, values in known.items() if all(type(v) is int for v in values)}
+        for name, values in {**ints, **self.candidates}.items():
+            if all(type(v) is int for v in values) and [v != 1 for v in values] == there:
+                return Binary("!=", self.offer(name), Const(1))
+            if [v is True for v in values] == there:
+                return self.offer(name)
+        for a, left in ints.items():
+            for b, right in ints.items():
+                if a < b and [x != y for x, y in zip(left, right, strict=True)] == there:
+                    return Binary("!=", Name(a), Name(b))
+        return self.argument(tuple(Const(t) for t in there), Site("enabled", None, Const(True)))[0]
+
+    def offer(self, name: str) -> Expr:
+        """Return an argument by its name, made of the block's own parameter if it is none yet."""
+        if name in self.used:
+            return Name(name)
+        constants = tuple(Const(value) for value in self.candidates[name])
+        return self.new(name, constants, Site(name, None, constants[0]))[0]
 
     def keep(self, expr: Expr, name: str, stored: bool) -> Expr:
         """Return the expression as `forward` reads it, where it is stored on the module."""
@@ -709,13 +861,17 @@ class Namer:
         self.stored[name] = None
         return transform(expr, lambda e: Name(f"self.{name}") if e == Name(name) else None)
 
-    def argument(self, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
+    def argument(
+        self, constants: tuple[Const, ...], site: Site, stored: bool = False
+    ) -> tuple[Expr, str]:
         """Return an expression for a column of constants, and the argument it reads."""
         known = self.found.get(constants)
         if known is not None:
             if known.default is not None and known.default != site.default:
                 self.found[constants] = known.replace(default=None)
             return Name(known.name), known.name
+        if constants in self.products:
+            return self.products[constants], ""
         values = tuple(c.value for c in constants)
         plain = not any(c.source for c in constants)
         for name, own in self.candidates.items():
@@ -726,8 +882,29 @@ class Namer:
                 expr = multiple(values, argument)
                 if expr is not None:
                     return expr, argument.name
-        name = {"num_features": "channels", "normalized_shape": "channels", "p": "drop"}.get(site.role, site.role)
-        return self.new(name or "value", constants, site)
+            product = self.product(values)
+            if product is not None and not stored:
+                self.products[constants] = product
+                return product, ""
+        return self.new(_NAMES.get(site.role, site.role) or "value", constants, site)
+
+    def product(self, values: tuple[Constant, ...]) -> Expr | None:
+        """Return `expand * in_channels` if the values are a parameter of the block times its input channels."""
+        channels = self.candidates.get("in_channels")
+        if channels is None or "in_channels" in self.used and not self.known("in_channels"):
+            return None
+        for name, own in self.candidates.items():
+            pairs = list(zip(own, channels, values, strict=True))
+            if name == "in_channels" or (name in self.used and not self.known(name)) or len(set(own)) == 1:
+                continue
+            if all(type(k) is int and k * c == v for k, c, v in pairs):  # type: ignore[operator]
+                return Binary("*", self.offer(name), self.offer("in_channels"))
+        return None
+
+    def known(self, name: str) -> bool:
+        """Tell whether the argument of that name is the block's own parameter."""
+        own = self.candidates.get(name)
+        return any(a.name == name and tuple(c.value for c in a.values) == own for a in self.found.values())
 
     def new(self, name: str, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
         """Make a new argument. Its default is the framework's own for the place it fills."""
@@ -746,6 +923,7 @@ class Namer:
         """Return all arguments: the required first, then those with defaults, then the modules."""
         scalars = list(self.found.values())
         required = [a for a in scalars if a.default is None] + [m for m in modules if not m.optional]
+        required.sort(key=lambda a: a.name != "in_channels")  # it comes first, as everywhere
         return (*required, *(a for a in scalars if a.default is not None), *(m for m in modules if m.optional))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdsl.code import Arg, Call, Const, Expr, Input, Name, Self
+from netdsl.code import Arg, Binary, Call, Const, Expr, Input, Name, Self
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.factor import ClassPlan, Ref, Step, transform
 from netdsl.record import Record
@@ -44,7 +44,6 @@ class Forward:
         self.only_training = only_training
         self.typed = typed
         self.statements: list[Statement] = []
-        self.alias: dict[Ref, Ref] = {}
         self.names: dict[Ref, str] = {Ref(-1, i): name for i, name in enumerate(plan.inputs)}
         self.holds: dict[str, Ref] = {name: ref for ref, name in self.names.items()}
         self.pending: dict[Ref, Expr] = {}
@@ -61,42 +60,24 @@ class Forward:
         self.count()
         for index, step in enumerate(steps):
             self.stage = step.stage or self.stage
-            if self.is_alias(step):
-                continue
             if isinstance(step.function, Self):
                 self.pending[Ref(index)] = Name(f"self.{step.attribute}")
                 continue
             self.step(index, step)
         return list(self.render(indent))
 
-    @staticmethod
-    def is_alias(step: Step) -> bool:
-        """Tell whether a step is nothing but its input."""
-        return isinstance(step.function, Input)
-
-    def root(self, ref: Ref) -> Ref:
-        """Return the value that a reference stands for."""
-        while ref in self.alias:
-            ref = self.alias[ref]
-        return ref
-
     def count(self) -> None:
         """Find who reads each value, and when last."""
         for index, step in enumerate(self.plan.steps):
-            if self.is_alias(step):
-                assert isinstance(step.function, Input)
-                self.alias[Ref(index)] = step.inputs[step.function.index]
-                continue
             for ref in (*step.inputs, *((step.otherwise,) if step.otherwise is not None else ())):
-                self.readers.setdefault(self.root(ref), []).append(index)
+                self.readers.setdefault(ref, []).append(index)
         end = len(self.plan.steps)
         for ref in self.plan.outputs:
-            self.readers.setdefault(self.root(ref), []).append(end)
+            self.readers.setdefault(ref, []).append(end)
         self.last = {ref: indices[-1] for ref, indices in self.readers.items()}
 
     def operand(self, ref: Ref) -> Expr:
         """Return a value as an operand: its name, or the expression that makes it."""
-        ref = self.root(ref)
         if ref in self.pending:
             expr = self.pending[ref]
             if not (isinstance(expr, Name) and expr.text.startswith("self.")):
@@ -106,16 +87,17 @@ class Forward:
 
     def step(self, index: int, step: Step) -> None:
         """Take in one step: as a statement, or as an operand of the next."""
-        refs = [self.root(ref) for ref in step.inputs]
+        refs = step.inputs
         dying = {self.names[r] for r in refs if r in self.names and self.last[r] == index} | self.freeing
-        expr = apply(step, [self.operand(ref) for ref in refs])
+        operands = [self.operand(ref) for ref in refs]
         self.freeing = dying
         if step.optional:
-            other = self.root(step.otherwise or refs[0])
+            other = step.otherwise or refs[0]
             if self.last[other] == index:
                 dying.add(self.names[other])
-            self.optional(index, step, refs[0], other, dying)
+            self.optional(index, step, operands, other, dying)
             return
+        expr = apply(step, operands)
         if self.nests(index, step, expr, dying):
             self.pending[Ref(index)] = expr
             return
@@ -163,7 +145,7 @@ class Forward:
 
     def drop(self, index: int, dead: list[str], bound: list[str]) -> None:
         """Delete names whose values nobody reads again, where later steps need memory."""
-        later = any(s.allocates for s in self.plan.steps[index + 1 :] if not self.is_alias(s))
+        later = any(s.allocates for s in self.plan.steps[index + 1 :])
         names = [name for name in dead if name not in bound and self.frees(name)]
         if names and later:
             self.statements.append(Statement(tuple(names), Const(None), "delete"))
@@ -181,12 +163,18 @@ class Forward:
         transform(expr, note)
         return names
 
-    def optional(self, index: int, step: Step, source: Ref, other: Ref, dying: set[str]) -> None:
-        """Apply a module that may be None; then the value is another one."""
-        name, without = self.names[source], self.names[other]
-        target = without if without in dying else name if name in dying else self.fresh(step.label)
-        call = Call(f"self.{step.attribute}", (argument(Name(name)),))
-        self.statements.append(Statement((target, without), call, "optional", step.train, self.stage))
+    def optional(self, index: int, step: Step, operands: list[Expr], other: Ref, dying: set[str]) -> None:
+        """Apply a module that may be None, or join what it makes; where it is None the value is another one."""
+        without = self.names[other]
+        module = f"self.{step.attribute}"
+        if step.function is None:
+            value: Expr = Call(module, (argument(operands[0]),))
+        else:
+            joined = [o if o == Name(without) else Call(module, (argument(o),)) for o in operands]
+            value = apply(step, joined)
+        free = [name for name in self.operands(value) if name in dying]
+        target = without if without in dying else free[0] if free else self.fresh(step.label)
+        self.statements.append(Statement((target, without, module), value, "optional", step.train, self.stage))
         self.stage = ""
         self.names[Ref(index)] = target
         # what it holds may be what came in, or something new: count it as new
@@ -212,6 +200,8 @@ class Forward:
         """Tell whether a type checker knows an expression to be a tensor."""
         if isinstance(expr, Name):
             return expr.text in self.plan.inputs
+        if isinstance(expr, Binary):
+            return expr.operator == "*" and self.is_typed(expr.left)
         if isinstance(expr, Call) and isinstance(expr.func, str):
             if expr.receiver is not None:
                 return self.is_typed(expr.receiver)
@@ -239,18 +229,16 @@ class Forward:
             else:
                 first = annotated in statement.targets and annotated not in seen
                 yield from self.render_assignment(statement, inner, ": Tensor" if first else "")
-            seen.update(statement.targets)
+            seen.update(statement.targets[:1] if statement.form == "optional" else statement.targets)
         yield from self.result()
 
     @staticmethod
     def render_optional(statement: Statement, indent: str) -> Iterator[str]:
         """Yield `if module is not None`, as a statement or an expression."""
-        target, without = statement.targets
-        assert isinstance(statement.value, Call)
-        module = statement.value.func
+        target, without, module = statement.targets
         if target == without:
             yield f"{indent}if {module} is not None:"
-            yield from layout(f"{target} = ", statement.value, "", indent + INDENT)
+            yield from Forward.render_assignment(statement.replace(targets=(target,)), indent + INDENT, "")
         else:
             yield f"{indent}{target} = {without} if {module} is None else {flat(statement.value)}"
 
@@ -266,7 +254,7 @@ class Forward:
     def result(self) -> list[str]:
         """Return the lines that return."""
         indent = 2 * INDENT
-        values = [self.pending.get(self.root(ref)) or Name(self.names[self.root(ref)]) for ref in self.plan.outputs]
+        values = [self.pending.get(ref) or Name(self.names[ref]) for ref in self.plan.outputs]
         if self.record:
             return self.results(values, indent)
         return layout("return ", values[0], "", indent) if len(values) == 1 else [
@@ -288,11 +276,15 @@ class Forward:
 
     def annotate(self) -> str:
         """Return the name that needs an annotation: what is returned, if it is ever bound to something unknown."""
-        ref = self.root(self.plan.outputs[0])
+        ref = self.plan.outputs[0]
         if ref in self.pending or (len(self.plan.outputs) > 1 and not self.record):
             return ""
         name = self.names[ref]
-        bound = [s for s in self.statements if name in s.targets and s.form != "delete"]
+        bound = [
+            s
+            for s in self.statements
+            if name in (s.targets[:1] if s.form == "optional" else s.targets) and s.form != "delete"
+        ]
         if name in self.plan.inputs or all(s.form == "assign" and self.is_typed(s.value) for s in bound):
             return ""
         if len(bound[0].targets) > 1 and len(bound[-1].targets) == 1:  # no annotation fits a tuple of targets

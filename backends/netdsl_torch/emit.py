@@ -10,14 +10,14 @@ from netdsl.code import Arg, Call, Comment, Const, Context, Expr, Lowered, Name,
 from netdsl.code import Sequence as Listed
 from netdsl.constants import mark
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.factor import Argument, ClassPlan, Factory, Plan, transform
+from netdsl.factor import Argument, Chain, ClassPlan, Factory, Plan, transform
 from netdsl.forward import Forward
 from netdsl.inplace import overwriting
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
-from netdsl.writer import INDENT, Repeat, constant, fold, layout, signature
+from netdsl.writer import INDENT, Repeat, constant, flat, fold, layout, signature
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 SEQUENTIAL = "nn.Sequential"
@@ -31,7 +31,7 @@ def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     writing = overwriting(net.graph) if inplace else frozenset()
     lowered, arguments = mark(net, lambda n: _lower_all(n, writing), _init_calls)
     inits = {name: calls for name, calls in _init_calls(net).items() if calls}
-    factory = Factory(net, lowered, inits, SEQUENTIAL, writing)
+    factory = Factory(net, lowered, inits, SEQUENTIAL, "nn.Identity", writing)
     plan = factory.plan()
     return "\n".join(Source(net, plan, arguments).lines()) + "\n"
 
@@ -229,13 +229,18 @@ class Source:
         inner = 2 * INDENT
         lines: list[str] = []
         if plan.sequential:
-            args = []
-            for step in plan.steps:
-                if step.stage:
-                    args.append(Arg("#", Comment(step.stage), keyword=False))
-                assert step.module is not None
-                args.append(Arg("", sequences(step.module), keyword=False))
-            lines += layout("", Call("super().__init__", tuple(fold(args))), "", inner, explode=len(args) > 1)
+            modules = tuple(step.module or Const(None) for step in plan.steps)
+            conditions = tuple(step.condition for step in plan.steps)
+            if any(conditions):
+                lines += listed(modules, conditions, inner)
+                lines.append(f"{inner}super().__init__(*layers)")
+            else:
+                args = []
+                for step, module in zip(plan.steps, modules, strict=True):
+                    if step.stage:
+                        args.append(Arg("#", Comment(step.stage), keyword=False))
+                    args.append(Arg("", sequences(module), keyword=False))
+                lines += layout("", Call("super().__init__", tuple(fold(args))), "", inner, explode=len(args) > 1)
         else:
             lines.append(f"{inner}super().__init__()")
         for step in plan.steps:
@@ -243,6 +248,10 @@ class Source:
                 continue
             if step.stage:
                 lines.append(f"{inner}# {step.stage}")
+            if isinstance(step.module, Chain) and not step.argument:
+                lines += listed(step.module.items, step.module.conditions, inner)
+                lines.append(f"{inner}self.{step.attribute} = {SEQUENTIAL}(*layers)")
+                continue
             value: Expr = Name(step.attribute) if step.argument else sequences(step.module or Const(None))
             explode = isinstance(value, Call) and value.func == SEQUENTIAL and len(value.args) > 3
             lines += layout(f"self.{step.attribute} = ", value, "", inner, explode)
@@ -309,6 +318,32 @@ class Source:
         yield from signature(net.name, parameters, net.class_name, "")
         yield f'{INDENT}"""Return a new {net.name}, with random weights."""'
         yield f"{INDENT}return {net.class_name}({', '.join(self.arguments)})"
+
+
+def listed(modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], indent: str) -> Iterator[str]:
+    """Yield the statements that build the list `layers`, some of its elements under a condition."""
+    run: list[Expr] = []
+    started = False
+
+    def flush() -> Iterator[str]:
+        nonlocal started
+        if run or not started:
+            operator = "+=" if started else "="
+            annotation = "" if started else ": list[nn.Module]"
+            yield from layout(f"layers{annotation} {operator} ", Listed(tuple(run), "[]"), "", indent)
+        run.clear()
+        started = True
+
+    for module, condition in zip(modules, conditions, strict=True):
+        if condition is None:
+            run.append(sequences(module))
+            continue
+        yield from flush()
+        yield f"{indent}if {flat(condition)}:"
+        append = Call("layers.append", (Arg("", sequences(module), keyword=False),))
+        yield from layout("", append, "", indent + INDENT)
+    if run:
+        yield from flush()
 
 
 def get_parameter(path: Expr) -> Call:
