@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
 from netdsl import data
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
 from netdsl.elaborate.build import MAX_NODES
+from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.files import Files
-from netdsl.elaborate.values import FileScope, NetDecl, VariantDecl
+from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
+from netdsl.ops import Example, catalogue
+from netdsl.record import Record
+from netdsl.render import printable
 from netdsl.source import Source
+from netdsl.syntax import tree
+from netdsl.syntax.parse import parse
 
+MAX_STEPS = 10_000
+"""What evaluating one setting may take."""
 MAX_BYTES = 64 * 1024 * 1024
 """The largest file that is read."""
 
@@ -24,7 +34,7 @@ def load(
     spec: str,
     *,
     set: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
     path: Iterable[str | Path] = (),
     max_nodes: int = MAX_NODES,
     **params: Any,
@@ -32,9 +42,12 @@ def load(
     """Return the net of a spec: `vgg.net`, `vgg.net:vgg16`, or a name of the zoo such as `resnet50`.
 
     Args:
-        spec: A file, with `:NAME` for one of its nets; else a packaged file's stem, a net or a variant of the zoo.
-        set: Parameters and decisions by name; a decision's name has dots (`stage1.depth`).
-        inputs: Shapes that replace the spec's, by input; "" names the only one.
+        spec: A file, with `:NAME` for one of its nets; else a packaged file's stem, or a net or variant of
+            the zoo.
+        set: Parameters and decisions by name; a decision's name has dots (`stage1.depth`). A text is read as
+            the spec would be: `norm="bn"`, `size="160x160"`.
+        inputs: Shapes that replace the spec's, by input, channels first and without the batch; "" names the
+            only one.
         path: Folders in which imports are looked for too.
         max_nodes: How many ops the net may have.
         **params: Parameters of the net, such as `classes=10`.
@@ -46,17 +59,17 @@ def load(
     return Network(recipe(file, name, {**(set or {}), **params}, inputs or {}, max_nodes))
 
 
-def loads(text: str, name: str = "<string>", net: str = "", **settings: Any) -> Network:
+def loads(text: str, name: str = "<string>", net: str = "", **params: Any) -> Network:
     """Return the net of a text; its imports can only be of packaged files."""
     file = Files(_importer(None, ())).load(Source(name, text))
-    return Network(recipe(file, net, settings, {}))
+    return Network(recipe(file, net, params, {}))
 
 
 def recipe(
     file: FileScope,
     name: str,
     settings: Mapping[str, Any],
-    inputs: Mapping[str, Shape],
+    inputs: Mapping[str, Sequence[int]],
     max_nodes: int = MAX_NODES,
 ) -> Recipe:
     """Return what makes an instance of a file; "" is the only one, or the one named like the file."""
@@ -73,7 +86,53 @@ def recipe(
         help = did_you_mean(chosen, list(available))
         raise _usage("E502", f"{file.source.name} has no net or variant `{chosen}`", help, tuple(available))
     net, variant = available[chosen]
-    return Recipe(net, variant, settings, inputs, max_nodes)
+    values = {key: _setting(net, key, value) for key, value in settings.items()}
+    shapes = {key: _shape(key, value) for key, value in inputs.items()}
+    return Recipe(net, variant, values, shapes, max_nodes)
+
+
+def _setting(net: NetDecl, name: str, value: Any) -> Any:
+    """Return a parameter's value; a text is an expression of the language, unless it is to be a text."""
+    param = declared_parameters(net).get(name)
+    # a decision's options are compared as texts
+    if (
+        not isinstance(value, str)
+        or param is None
+        or "str" in param.types
+        or isinstance(param.default, tree.Choice)
+    ):
+        return value
+    try:
+        if not value.strip() or "\n" in value:
+            raise ValueError
+        source = Source("<setting>", f"{name} = {value}")
+        (item,) = parse(source).items
+        if not isinstance(item, tree.Assign):
+            raise ValueError
+        evaluator = Evaluator(MAX_STEPS)
+        evaluator.decide = _undecided
+        result = evaluator.eval(item.value, net.file.env, source)
+        if result is not None and not type_name(result):
+            raise ValueError
+    except (NetError, SpecError, ValueError):
+        raise _usage("E504", f"{name}: `{value}` is no value", f"{name} is {param.describe()}") from None
+    return result
+
+
+def _undecided(choice: Choice, name: str) -> Any:
+    raise ValueError("a value from outside decides, and leaves nothing open")
+
+
+def _shape(name: str, sizes: Sequence[int]) -> Shape:
+    """Return the shape of an input, from any sequence of sizes."""
+    if isinstance(sizes, Shape):
+        return sizes
+    if not 1 <= len(sizes) <= 3 or any(type(n) is not int or n < 1 for n in sizes):
+        what = f"an input has one to three sizes from 1, got {'x'.join(map(str, sizes)) or 'none'}"
+        raise _usage(
+            "E505", f"{name}: {what}" if name else what, "for example 3x224x224: channels, height, width"
+        )
+    return Shape(*sizes)
 
 
 def instances(file: FileScope) -> dict[str, tuple[NetDecl, VariantDecl | None]]:
@@ -85,6 +144,14 @@ def instances(file: FileScope) -> dict[str, tuple[NetDecl, VariantDecl | None]]:
         if all(param.default is not None for param in net.node.params):
             found.setdefault(name.lower(), (net, None))
     return found
+
+
+def distinct(file: FileScope) -> list[str]:
+    """Return a file's instances, without a net's own name where a variant without arguments is the same."""
+    same = {variant.net for variant in file.variants.values() if not variant.node.args}
+    return [
+        name for name, (net, variant) in instances(file).items() if variant is not None or net not in same
+    ]
 
 
 def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
@@ -102,8 +169,13 @@ def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
                 if stem in instances(file):
                     return file, stem
     known = [*zoo_names()] if not target.endswith(".net") else data.names("specs", ".net")
-    help = did_you_mean(stem, known) or "`netdsl zoo` lists what is packaged; a path contains `/` or ends in .net"
-    what = f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"
+    help = (
+        did_you_mean(stem, known)
+        or "`netdsl zoo` lists what is packaged; a path contains `/` or ends in .net"
+    )
+    what = (
+        f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"
+    )
     raise _usage("E501", what, help)
 
 
@@ -117,15 +189,114 @@ def _mentions(file_name: str, word: str) -> bool:
 
 
 def zoo_names() -> dict[str, str]:
-    """Return every net and variant of the zoo with the packaged file that declares it."""
+    """Return every net and variant of the zoo with the file that its name means, a file's stem first."""
     names: dict[str, str] = {}
     for file_name in data.names("specs", ".net"):
-        for name in instances(packaged(file_name)):
-            names.setdefault(name, file_name)
+        for name in distinct(packaged(file_name)):
+            if name not in names or file_name == f"{name}.net":
+                names[name] = file_name
     return names
 
 
-@lru_cache(maxsize=None)
+class Entry(Record):
+    """One net of the zoo. A search space has no costs before it is decided."""
+
+    name: str
+    spec: str
+    """The packaged file."""
+    net: str
+    """The architecture, which is the class's name."""
+    params: int | None
+    macs: int | None
+    inputs: Mapping[str, Shape]
+    meta: Mapping[str, Any]
+
+    def line(self) -> tuple[str, str, str, str, str]:
+        """Return name, params, MACs, input and what is known about it, as texts."""
+        params, macs = ("" if count is None else f"{count:,}" for count in (self.params, self.macs))
+        inputs = ", ".join(map(str, self.inputs.values()))
+        about = ", ".join(
+            f"{key} {value if isinstance(value, str) else show(value)}" for key, value in self.meta.items()
+        )
+        return (
+            self.name,
+            params,
+            macs,
+            inputs,
+            printable(about) if self.params is not None else "a search space",
+        )
+
+    def json(self) -> dict[str, Any]:
+        """Return the entry as an object for `json.dumps`; see docs/schema/zoo.json."""
+        meta = {
+            k: v if isinstance(v, (str, int, float, type(None))) else show(v) for k, v in self.meta.items()
+        }
+        inputs = {name: list(shape) for name, shape in self.inputs.items()}
+        return {**{name: self.__dict__[name] for name in self._fields}, "inputs": inputs, "meta": meta}
+
+
+def zoo() -> list[Entry]:
+    """Return every packaged net, by file."""
+    entries = []
+    for name, file_name in sorted(zoo_names().items(), key=lambda pair: pair[1]):
+        file = packaged(file_name)
+        try:
+            net = Network(recipe(file, name, {}, {}))
+        except NetError as error:
+            if any(d.code != "E217" for d in error.diagnostics):
+                raise
+            entries.append(Entry(name, file_name, instances(file)[name][0].name, None, None, {}, {}))
+        else:
+            cost = net.cost()
+            entries.append(
+                Entry(name, file_name, net.class_name, cost.params, cost.macs, net.inputs, net.meta)
+            )
+    return entries
+
+
+def explain_op(name: str) -> str:
+    """Return what an op is: its text, arguments with types and defaults, examples with weights and costs."""
+    op = catalogue()[name]
+    lines = [name, "", cleandoc(op.__doc__ or "")]
+    params = op_parameters(op).values()
+    if params:
+        lines += ["", "arguments"]
+        width = max(len(param.name) for param in params)
+        for param in params:
+            default = (
+                "required" if param.default is MISSING and param.name in op._fields else show(param.default)
+            )
+            if param.name in op.references:
+                default = "required"
+            lines.append(f"  {param.name:{width}}  {param.describe() or 'ints'}, {default}")
+    lines += ["", "examples"]
+    for example in op.examples():
+        lines += _example(example)
+    return "\n".join(lines)
+
+
+def _example(example: Example) -> list[str]:
+    """Return an example as lines: the op, shapes, weights, costs."""
+    op, x = example.op, example.inputs
+    given = {k: show(v) for k, v in op.arguments().items() if v != op._defaults.get(k, MISSING)}
+    words = [given.pop(k) for k in op.positional if k in given] + [f"{k}={v}" for k, v in given.items()]
+    outputs = " and ".join(map(str, op.outputs(*x)))
+    cost = op.cost(*x)
+    counts = ", ".join(
+        f"{n:,} {what}" for n, what in ((cost.params, "params"), (cost.macs, "MACs"), (cost.ops, "ops"))
+    )
+    weights = ", ".join(f"{key or 'itself'} {show(shape)}" for key, shape in op.weights(*x).items())
+    lines = [
+        f"  {op.name} {', '.join(words)}".rstrip(),
+        f"      {' and '.join(map(str, x)) or 'nothing'} -> {outputs}",
+    ]
+    if weights:
+        lines.append(f"      weights: {weights}")
+    lines.append(f"      {counts}")
+    return lines
+
+
+@cache
 def packaged(file_name: str) -> FileScope:
     """Return a packaged file, read once."""
     source = Source(file_name, data.read("specs", file_name))
@@ -140,8 +311,12 @@ def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
         text = file.read_bytes().decode("utf-8")
     except OSError as error:
         raise _usage("E501", f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError as error:
-        raise _usage("E501", f"{file} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}") from None
+    except UnicodeDecodeError as error:  # a ValueError too, so it comes first
+        raise _usage(
+            "E501", f"{file} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
+        ) from None
+    except ValueError:
+        raise _usage("E501", f"cannot read {file}: a path has no NUL character") from None
     return Files(_importer(file.parent, path)).load(Source(str(file), text))
 
 
@@ -152,7 +327,9 @@ def read_text(text: str) -> FileScope:
 
 def _importer(folder: Path | None, path: Iterable[str | Path]) -> Any:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
-    roots = [p.resolve() for p in ([folder] if folder is not None else [])] + [Path(p).resolve() for p in path]
+    roots = [p.resolve() for p in ([folder] if folder is not None else [])] + [
+        Path(p).resolve() for p in path
+    ]
 
     def find(name: str, importer: Source) -> Source:
         if "\0" in name or not name.endswith(".net"):

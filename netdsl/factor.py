@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from netdsl.code import Arg, Binary, Call, Comment, Const, Constant, Expr, Input, Item, Lowered, Name, Param, Self
 from netdsl.code import Sequence as Listed
-from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.names import GLOBALS, reserved_attribute
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.network import Network
 from netdsl.record import Record
@@ -133,8 +133,8 @@ class ClassPlan(Record):
     outputs: tuple[Ref, ...]
     sequential: bool
     """Whether it is one chain of unlabelled modules."""
-    stored: tuple[str, ...] = ()
-    """Arguments that `forward` needs."""
+    stored: Mapping[str, str] = {}  # noqa: RUF012 - an immutable default of a field
+    """Arguments that `forward` needs, and the attributes that hold them."""
     instances: int = 1
 
 
@@ -271,7 +271,7 @@ class Factory:
         self.sequential = sequential
         self.calls: dict[str, Expr] = {}
         self.classes: list[ClassPlan] = []
-        self.taken: set[str] = {net.class_name}
+        self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
         self._stateful: dict[int, bool] = {}
 
     def plan(self) -> Plan:
@@ -512,7 +512,7 @@ class Factory:
         first = members[0][0].scope
         is_net = first.kind == "net"
         name = self.net.class_name if is_net else self.class_name(first, key)
-        namer = Namer(is_net, [body.scope for body, _ in members], self.net)
+        namer = Namer(is_net, [body.scope for body, _ in members], self.net, steps)
         merged: list[Step] = []
         module_args: list[Argument] = []
         given: list[dict[str, Expr]] = [{} for _ in members]
@@ -551,7 +551,7 @@ class Factory:
         self.classes.append(
             ClassPlan(
                 name, first, arguments, tuple(merged), self.input_names(first),
-                outputs, bool(flat), tuple(namer.stored), len(members),
+                outputs, bool(flat), namer.stored, len(members),
             )
         )
         for number, (body, _) in enumerate(members):
@@ -737,13 +737,15 @@ _NAMES = {"in_channels": "channels", "num_features": "channels", "normalized_sha
 class Namer:
     """Names the constants in which the instances of a class differ."""
 
-    def __init__(self, is_net: bool, scopes: list[Scope], net: Network) -> None:
+    def __init__(self, is_net: bool, scopes: list[Scope], net: Network, steps: Iterable[Step]) -> None:
         """Take the block's own parameters and scalars as the first names to try."""
+        self.attributes = {step.attribute for step in steps}
         self.is_net = is_net
         self.found: dict[tuple[Const, ...], Argument] = {}
         self.products: dict[tuple[Const, ...], Expr] = {}
-        self.stored: dict[str, None] = {}
-        self.used: set[str] = set()
+        self.stored: dict[str, str] = {}
+        """Arguments that `forward` needs, and the attributes that hold them."""
+        self.used: set[str] = {step.attribute for step in steps if step.argument}
         self.candidates: dict[str, tuple[Constant, ...]] = {}
         self.count = len(scopes)
         shared = set.intersection(*(set(scope.args) for scope in scopes)) if scopes else set()
@@ -858,8 +860,8 @@ class Namer:
         """Return the expression as `forward` reads it, where it is stored on the module."""
         if not stored:
             return expr
-        self.stored[name] = None
-        return transform(expr, lambda e: Name(f"self.{name}") if e == Name(name) else None)
+        attribute = self.stored.setdefault(name, f"{name}_" if name in self.attributes else name)
+        return transform(expr, lambda e: Name(f"self.{attribute}") if e == Name(name) else None)
 
     def argument(
         self, constants: tuple[Const, ...], site: Site, stored: bool = False

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
-from netdsl.elaborate.build import MAX_NODES, Allow, Budget, Decision, Elaborated, Elaborator
+from netdsl.cost.table import GROUPINGS, Table, tabulate, total
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.build import MAX_NODES, Elaborator
+from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.values import NetDecl, VariantDecl
 from netdsl.ir.graph import Graph
-from netdsl.ir.types import Parameter, Shape
+from netdsl.ir.types import DTYPES, Parameter, Shape
+from netdsl.passes import Facts, count_costs
 
 
 class Recipe:
@@ -62,6 +67,12 @@ class Network:
         """The file's name, without its folder."""
         decl = self.recipe.variant or self.recipe.net
         return decl.file.source.name.replace("\\", "/").rpartition("/")[2]
+
+    def vary(self, name: str, value: Any) -> Network:
+        """Return the same net with another value of one parameter; raise NetError if there is none."""
+        recipe = self.recipe
+        settings = {**recipe.settings, name: value}
+        return Network(Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes))
 
     @property
     def graph(self) -> Graph:
@@ -116,7 +127,52 @@ class Network:
     @cached_property
     def layer_costs(self) -> Mapping[str, Cost]:
         """Cost of each node for one sample, with activations in elements."""
-        return {node.name: node.op.cost(*self.inputs_of(node.name)) for node in self.graph}
+        return count_costs(Facts(self.graph, self.elaborated.shapes)).costs
+
+    def cost(self, batch: int = 1, dtype: str = "float32", train: bool = False) -> Cost:
+        """Return the cost of the net for a batch, with activations in bytes.
+
+        MACs, ops and activations leave training-only layers out unless `train`; params and buffers hold all.
+
+        Raises:
+            NetError: The batch is less than 1, or the dtype unknown.
+        """
+        _check_options(batch, dtype)
+        return total(list(self.graph), self.layer_costs, batch, dtype, train)
+
+    def costs(self, by: str = "layer", batch: int = 1, dtype: str = "float32", train: bool = False) -> Table:
+        """Return the rows of `cost`, by layer, block, stage or op; their sum is the net's cost.
+
+        A block's row is its outermost instance; what is in no block or stage counts for the net's own child.
+
+        Raises:
+            NetError: An option has no meaning.
+        """
+        _check_options(batch, dtype)
+        if by not in GROUPINGS:
+            raise _option("by", by, GROUPINGS)
+        rows = tabulate(self.graph, self.shapes, self.layer_costs, by, batch, dtype, train)
+        return Table(self.name, self.spec, self.inputs, by, batch, dtype, train, rows)
+
+    def check(self) -> list[Diagnostic]:
+        """Return the budgets (`require`) that do not hold, and those that cannot be checked."""
+        return check(self)
+
+    def emit(self, backend: str = "torch") -> str:
+        """Return the source of a module for a backend; raise NetError if there is none of that name.
+
+        Neither the backend's framework nor anything else than netdsl is needed for it.
+        """
+        from netdsl.backend import find  # a backend emits networks, so it stands right of this module
+
+        return find(backend).emit(self)
+
+    def build(self, backend: str = "torch") -> Any:
+        """Return the module itself, with initial weights; raise NetError if the framework is missing."""
+        from netdsl.backend import find
+
+        chosen = find(backend)
+        return chosen.build(chosen.emit(self), self)
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -126,3 +182,15 @@ class Network:
             for node in self.graph
             for key, parameter in node.op.params(*self.inputs_of(node.name)).items()
         }
+
+
+def _check_options(batch: int, dtype: str) -> None:
+    if type(batch) is not int or batch < 1:
+        raise NetError([Diagnostic("E503", f"batch must be an int from 1, got {batch!r}")])
+    if dtype not in DTYPES:
+        raise _option("dtype", dtype, tuple(DTYPES))
+
+
+def _option(name: str, value: object, known: tuple[str, ...]) -> NetError:
+    help = did_you_mean(str(value), known) or f"there are {', '.join(known)}"
+    return NetError([Diagnostic("E503", f"unknown {name} `{value}`", help=help)])

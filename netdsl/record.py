@@ -32,6 +32,9 @@ class Record:
         """Take the fields by position or by name."""
         values = self.__dict__
         fields = self._fields
+        if len(args) == len(fields) and not kwargs:
+            values.update(zip(fields, args, strict=True))
+            return
         if len(args) > len(fields):
             raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, got {len(args)}")
         if self._defaults:

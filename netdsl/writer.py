@@ -81,7 +81,7 @@ def run(args: Sequence[Arg], start: int) -> tuple[int, Expr | None]:
     length = stop - start
     if steps is None or length < 2 + any(steps):
         return 1, None
-    variable = "j" if uses(first, "i") else "i"
+    variable = next(name for name in ("i", "j", "k", "index") if not uses(first, name))
     values = (term(c, step, variable) for c, step in zip(base, steps, strict=True))
     return length, Repeat(fill(first, values), variable if any(steps) else "_", length)
 
@@ -125,7 +125,9 @@ def term(constant: Const, step: int, variable: str) -> Expr:
 
 
 def uses(expr: Expr, variable: str) -> bool:
-    """Tell whether a loop within an expression has that variable."""
+    """Tell whether an expression reads a name, or a loop within binds it."""
+    if isinstance(expr, Name):
+        return expr.text == variable
     if isinstance(expr, Repeat):
         return expr.variable == variable or uses(expr.value, variable)
     return any(uses(part, variable) for part in children(expr))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from netdsl import __version__
 from netdsl.backend import Backend, missing
@@ -38,11 +38,11 @@ def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
 
 def _check(net: Network) -> None:
     """Refuse what no module can be written for."""
-    if net.name == net.class_name:
-        help = "name the net in CamelCase, the variant in lower case"
-        span = net.graph.tree.span
-        raise NetError([Diagnostic("E219", f"net and instance are both called `{net.name}`", span, help=help)])
     for scope in net.graph.tree.scopes():
+        if scope.block == net.name:
+            help = "name nets and blocks in CamelCase, instances in lower case"
+            message = f"a {scope.kind} and the instance are both called `{net.name}`"
+            raise NetError([Diagnostic("E219", message, scope.span, help=help)])
         inner = [name for name in scope.nodes() if net.graph[name].train]
         if scope.kind == "net" or not inner or len(inner) == len(list(scope.nodes())):
             continue
@@ -228,12 +228,13 @@ class Source:
             parameters += [f"{n}: {type(v).__name__} = {constant(v)}" for n, v in self.arguments.items()]
         inner = 2 * INDENT
         lines: list[str] = []
+        layers = unused("layers", [a.name for a in plan.arguments])
         if plan.sequential:
             modules = tuple(step.module or Const(None) for step in plan.steps)
             conditions = tuple(step.condition for step in plan.steps)
             if any(conditions):
-                lines += listed(modules, conditions, inner)
-                lines.append(f"{inner}super().__init__(*layers)")
+                lines += listed(layers, modules, conditions, inner)
+                lines.append(f"{inner}super().__init__(*{layers})")
             else:
                 args = []
                 for step, module in zip(plan.steps, modules, strict=True):
@@ -249,13 +250,13 @@ class Source:
             if step.stage:
                 lines.append(f"{inner}# {step.stage}")
             if isinstance(step.module, Chain) and not step.argument:
-                lines += listed(step.module.items, step.module.conditions, inner)
-                lines.append(f"{inner}self.{step.attribute} = {SEQUENTIAL}(*layers)")
+                lines += listed(layers, step.module.items, step.module.conditions, inner)
+                lines.append(f"{inner}self.{step.attribute} = {SEQUENTIAL}(*{layers})")
                 continue
             value: Expr = Name(step.attribute) if step.argument else sequences(step.module or Const(None))
             explode = isinstance(value, Call) and value.func == SEQUENTIAL and len(value.args) > 3
             lines += layout(f"self.{step.attribute} = ", value, "", inner, explode)
-        lines += [f"{inner}self.{name} = {name}" for name in plan.stored]
+        lines += [f"{inner}self.{attribute} = {name}" for name, attribute in plan.stored.items()]
         for number, step in enumerate(plan.steps):
             for init in step.inits:
                 path = str(number) if plan.sequential else step.attribute
@@ -278,24 +279,25 @@ class Source:
         """Return the loop that gives all layers their initial weights, and what it must not touch after it."""
         inner = 2 * INDENT
         lines: list[str] = []
+        module, path = unused("m", self.arguments), unused("name", self.arguments)
         for number, (name, rule) in enumerate(_rules(self.net, self.plan).items()):
             if not number:
-                lines.append(f"{inner}for m in self.modules():")
-            lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} isinstance(m, {name}):")
+                lines.append(f"{inner}for {module} in self.modules():")
+            lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} isinstance({module}, {name}):")
             for key, (init, lacking) in rule.items():
                 deeper = inner + 2 * INDENT
                 if lacking:
-                    lines.append(f"{deeper}if m.{key} is not None:")
+                    lines.append(f"{deeper}if {module}.{key} is not None:")
                     deeper += INDENT
-                lines += layout("", init_call(init, Name(f"m.{key}")), "", deeper)
+                lines += layout("", init_call(init, Name(f"{module}.{key}")), "", deeper)
         for init, paths in _exceptions(self.net).items():
             if len(paths) == 1:
                 target: Expr = get_parameter(Const(paths[0]))
                 lines += layout("", init_call(init, target), "", inner)
                 continue
             names = Listed(tuple(Const(path) for path in paths), "()")
-            lines += layout("for name in ", names, ":", inner)
-            lines += layout("", init_call(init, get_parameter(Name("name"))), "", inner + INDENT)
+            lines += layout(f"for {path} in ", names, ":", inner)
+            lines += layout("", init_call(init, get_parameter(Name(path))), "", inner + INDENT)
         return lines
 
     def forward(self, plan: ClassPlan) -> Iterator[str]:
@@ -320,8 +322,10 @@ class Source:
         yield f"{INDENT}return {net.class_name}({', '.join(self.arguments)})"
 
 
-def listed(modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], indent: str) -> Iterator[str]:
-    """Yield the statements that build the list `layers`, some of its elements under a condition."""
+def listed(
+    name: str, modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], indent: str
+) -> Iterator[str]:
+    """Yield the statements that build a list of layers, some of its elements under a condition."""
     run: list[Expr] = []
     started = False
 
@@ -330,7 +334,7 @@ def listed(modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], inden
         if run or not started:
             operator = "+=" if started else "="
             annotation = "" if started else ": list[nn.Module]"
-            yield from layout(f"layers{annotation} {operator} ", Listed(tuple(run), "[]"), "", indent)
+            yield from layout(f"{name}{annotation} {operator} ", Listed(tuple(run), "[]"), "", indent)
         run.clear()
         started = True
 
@@ -340,10 +344,17 @@ def listed(modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], inden
             continue
         yield from flush()
         yield f"{indent}if {flat(condition)}:"
-        append = Call("layers.append", (Arg("", sequences(module), keyword=False),))
+        append = Call(f"{name}.append", (Arg("", sequences(module), keyword=False),))
         yield from layout("", append, "", indent + INDENT)
     if run:
         yield from flush()
+
+
+def unused(name: str, taken: Iterable[str]) -> str:
+    """Return a name for a local variable that is no argument."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def get_parameter(path: Expr) -> Call:

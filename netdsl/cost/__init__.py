@@ -1,0 +1,1 @@
+"""What a net costs: conventions, tables, budgets."""

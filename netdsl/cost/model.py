@@ -1,9 +1,10 @@
 """What is counted, and how: the conventions, once.
 
-1 MAC is one multiplication and one addition, one FLOP of most papers. Convolutions, fully connected layers and
-attention's matrix products count MACs; `ops` counts everything else, in a column of its own: pooling the window's
-size per output element; bias, add, mul, each normalisation and each activation 1 per output element; LRN its
-size per element; softmax 1; concat, split, views, upsampling and dropout (in evaluation) 0.
+1 MAC is one multiplication and one addition, one FLOP of most papers. Convolutions, fully connected layers
+and attention's matrix products count MACs; `ops` counts everything else, in a column of its own: pooling
+the window's size per output element; bias, add, mul, each normalisation and each activation 1 per output
+element; LRN its size per element; softmax 1; concat, split, views, upsampling and dropout (in evaluation)
+0.
 Activations are the outputs of every op that computes values, whether or not a backend writes it in place.
 """
 
@@ -20,8 +21,8 @@ CONVENTION = (
 class Cost(Record):
     """Costs of an op, a group of ops or a net.
 
-    params and buffers are elements; macs and ops are counts; activations is elements when an op reports it for
-    one sample, and bytes (batch x dtype) in every table.
+    params and buffers are elements; macs and ops are counts; activations is elements when an op reports it
+    for one sample, and bytes (batch x dtype) in every table.
     """
 
     params: int = 0

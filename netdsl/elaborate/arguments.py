@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import did_you_mean
@@ -14,15 +15,17 @@ from netdsl.elaborate.values import (
     Choice,
     Data,
     Env,
+    FileScope,
     Function,
     Given,
+    InitFunction,
+    NetDecl,
     OpValue,
     Ramp,
     TableValue,
     fail,
     kind_of,
     show,
-    unknown,
 )
 from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops import Op
@@ -58,6 +61,8 @@ class Param(Record):
     """A field's value for ops; the expression of a `tree.Param` for blocks and nets."""
     positional: bool = True
     allowed: tree.Expr | None = None
+    file: FileScope | None = None
+    """Where a block's or net's parameter is declared."""
 
     def describe(self) -> str:
         """Return its types in words."""
@@ -69,7 +74,7 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
     """Return an op's parameters: its fields, and `norm`, `act` and `init` where it takes them."""
     params = {}
     for cls in reversed(op.__mro__):
-        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        for name, annotation in get_annotations(cls).items():
             if name in op._fields and name != "inits":
                 types = tuple(_FIELD_TYPES.get(t, t) for t in str(annotation).split(" | ") if t != "None")
                 default = op._defaults.get(name, MISSING)
@@ -88,23 +93,24 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
 def parameters(target: OpValue) -> Mapping[str, Param]:
     """Return what an op or block takes."""
     if isinstance(target.target, BlockDecl):
-        block = target.target
-        return declared_parameters(block.node.params, block.file.env)
+        return declared_parameters(target.target)
     return op_parameters(target.target)
 
 
 @cache
-def declared_parameters(params: tuple[tree.Param, ...], env: Env) -> dict[str, Param]:
-    """Return the parameters of a block or net; a type that is not written follows from the default, else it is int."""
+def declared_parameters(declared: BlockDecl | NetDecl) -> dict[str, Param]:
+    """Return the parameters of a block or net; a type that is not written is the default's, else int."""
+    file = declared.file
     return {
         p.name.text: Param(
             p.name.text,
-            (p.type.text if p.type else _type_of(p.default, env),),
+            (p.type.text if p.type else _type_of(p.default, file.env),),
             MISSING if p.default is None else p.default,
             True,
             p.allowed,
+            file,
         )
-        for p in params
+        for p in declared.node.params
     }
 
 
@@ -149,7 +155,8 @@ def type_name(value: Any) -> str:
     ):
         if isinstance(value, cls):
             return name
-    return "init" if kind_of(value) == "an initialiser" else ""
+    whole = isinstance(value, InitFunction) and all(d is not None for _, d in Init.KINDS[value.kind])
+    return "init" if whole else ""
 
 
 def takes(types: tuple[str, ...], value: Any) -> bool:
@@ -160,7 +167,7 @@ def takes(types: tuple[str, ...], value: Any) -> bool:
     for kind in types:
         if kind == name or (kind == "float" and (name == "int" or isinstance(value, Ramp))):
             return True
-        if kind == "pad" and name in ("int", "dims"):
+        if kind == "pad" and (name == "int" or (name == "dims" and len(value) == 2)):
             return True
         if kind == "op" and value is None:
             return True
@@ -183,7 +190,7 @@ def coerce(value: Any, types: tuple[str, ...]) -> Any:
         if "pad" in types:
             return Pad("explicit", (value, value))
     if name == "dims" and "pad" in types and "dims" not in types:
-        return Pad("explicit", (value[0], value[1])) if len(value) == 2 else value
+        return Pad("explicit", (value[0], value[1]))
     return value
 
 
@@ -196,7 +203,7 @@ def bind(
     what: str,
     copy: int | None = None,
 ) -> dict[str, Given]:
-    """Return what the arguments give, by parameter. `copy` is the turn of the innermost repetition, for `first`."""
+    """Return what the arguments give, by parameter. `copy` is the turn of the repetition, for `first`."""
     given: dict[str, Given] = {}
     named = {arg.name for arg in args if isinstance(arg, tree.Keyword)}
     if any(isinstance(arg, tree.Stride) for arg in args):
@@ -217,14 +224,19 @@ def bind(
             value = evaluator.eval(node, env, source)
             if arg.first:
                 if copy is None:
-                    raise fail("E215", "`first` outside a repetition", span, "write it in a repeated step: 3 * conv 64, /2 first")
+                    raise fail(
+                        "E215",
+                        "`first` outside a repetition",
+                        span,
+                        "write it in a repeated step: 3 * conv 64, /2 first",
+                    )
                 value = value if copy == 0 else 1
         else:
             node = arg
             value = evaluator.eval(node, env, source)
             name = _position(params, named, given, value)
             if not name:
-                raise _no_place(params, given, value, node, span, what)
+                raise _no_place(params, named, given, value, node, span, what)
         if name in given and params[name].types != ("ints",):
             raise fail("E205", f"{what}: `{name}` is given twice", span)
         if isinstance(value, Choice):
@@ -235,19 +247,23 @@ def bind(
         if params[name].types == ("ints",):
             value = (*(given[name].value if name in given else ()), value)
         given[name] = Given(value, span, node)
-        check_allowed(evaluator, params[name], given[name], env, source, what)
+        check_allowed(evaluator, params[name], given[name], what)
     return given
 
 
-def check_allowed(
-    evaluator: Evaluator, param: Param, given: Given, env: Env, source: Source, what: str
-) -> None:
+def check_allowed(evaluator: Evaluator, param: Param, given: Given, what: str) -> None:
     """Raise an error unless the value is one of those that the parameter allows."""
-    if param.allowed is None:
+    if param.allowed is None or param.file is None:
         return
-    allowed = evaluator.eval(param.allowed, env, source)
+    node, source = param.allowed, param.file.source
+    allowed = evaluator.items(
+        evaluator.eval(node, param.file.env, source), Span(source, node.start, node.end)
+    )
     if given.value not in allowed:
-        raise fail("E206", f"{what}: {param.name} must be one of {show(allowed)}, got {show(given.value)}", given.span)
+        shown = show(tuple(allowed))
+        raise fail(
+            "E206", f"{what}: {param.name} must be one of {shown}, got {show(given.value)}", given.span
+        )
 
 
 def _position(params: Mapping[str, Param], named: set[str], given: Mapping[str, Given], value: Any) -> str:
@@ -259,23 +275,47 @@ def _position(params: Mapping[str, Param], named: set[str], given: Mapping[str, 
 
 
 def _no_place(
-    params: Mapping[str, Param], given: Mapping[str, Given], value: Any, node: tree.Expr, span: Span, what: str
+    params: Mapping[str, Param],
+    named: set[str],
+    given: Mapping[str, Given],
+    value: Any,
+    node: tree.Expr,
+    span: Span,
+    what: str,
 ) -> Exception:
-    free = [p for name, p in params.items() if p.positional and name not in given]
+    free = [p for name, p in params.items() if p.positional and name not in given and name not in named]
+    twice = [name for name in named if name in params and takes(params[name].types, value)]
     if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
         wants = next((p for p in free if "int" in p.types), None)
         name = wants.name if wants else "the argument"
         left = span.source.text[node.left.start : node.left.end]
         right = span.source.text[node.right.start : node.right.end]
-        return fail("E203", f"{name} must be an int, `{span.text}` divides", span, f"a stride follows a comma: {left}, /{right}")
+        return fail(
+            "E203",
+            f"{name} must be an int, `{span.text}` divides",
+            span,
+            f"a stride follows a comma: {left}, /{right}",
+        )
     if isinstance(value, (OpValue, Function)) and isinstance(node, tree.Binary):
         return fail("E113", "`-` between layers", span, "arrows: a -> b")
     if isinstance(value, Data):
-        return fail("E210", f"{what} takes no tensor as an argument", span, "tensors flow along arrows: from value -> ...")
+        return fail(
+            "E210",
+            f"{what} takes no tensor as an argument",
+            span,
+            "tensors flow along arrows: from value -> ...",
+        )
+    if twice and not any(takes(p.types, value) for p in free):
+        return fail("E205", f"{what}: `{twice[0]}` is given twice", span)
     if not free:
         taken = [name for name, p in params.items() if p.positional and takes(p.types, value)]
         help = f"{taken[0]} is already {show(given[taken[0]].value)}" if taken and taken[0] in given else ""
-        return fail("E205", f"{what} takes no further {kind_of(value).partition(' ')[2] or 'argument'} `{span.text}`", span, help)
+        return fail(
+            "E205",
+            f"{what} takes no further {kind_of(value).partition(' ')[2] or 'argument'} `{span.text}`",
+            span,
+            help,
+        )
     wanted = free[0]
     by_name = next((n for n, p in params.items() if not p.positional and takes(p.types, value)), "")
     help = f"by name: {by_name}={span.text}" if by_name and not wanted.types == ("int",) else ""
@@ -288,6 +328,9 @@ def _mismatch(what: str, param: Param, value: Any, node: tree.Expr, span: Span) 
         return fail("E203", f"{what} must be {param.describe()}, `{span.text}` divides", span, help)
     if isinstance(value, Ramp):
         return fail("E216", f"{what} must be {param.describe()}: only a float argument may take a ramp", span)
+    if isinstance(value, InitFunction) and "init" in param.types:
+        missing = next(name for name, default in Init.KINDS[value.kind] if default is None)
+        return fail("E204", f"{what}: {value.kind} needs `{missing}`", span, f"{value.kind}(0.1)")
     return fail("E203", f"{what} must be {param.describe()}, got {show(value)}", span)
 
 
@@ -297,6 +340,3 @@ def merge(*layers: Arguments) -> dict[str, Given]:
     for layer in layers:
         result.update(layer)
     return result
-
-
-__all__ = ["Param", "bind", "coerce", "declared_parameters", "merge", "op_parameters", "parameters", "takes", "unknown"]

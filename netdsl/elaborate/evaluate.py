@@ -1,19 +1,21 @@
-"""Expressions to values. Every operator checks its bound before it computes; every evaluation costs a step."""
+"""Expressions to values. Operators check their bounds before they compute; every evaluation costs a step."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from netdsl.elaborate.arguments import bind, parameters
 from netdsl.elaborate.values import (
     MISSING,
     Choice,
     Data,
     Env,
     Function,
-    Given,
     InitFunction,
     OpValue,
     Poisoned,
@@ -24,12 +26,14 @@ from netdsl.elaborate.values import (
     fail,
     kind_of,
     show,
+    size,
     unknown,
 )
 from netdsl.ir.types import Dims, Init, Pad
 from netdsl.ops import catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
+from netdsl.syntax.tokens import MAX_DEPTH as MAX_NESTING
 
 MAX_INT = 2**63 - 1
 MAX_LENGTH = 1_000_000
@@ -52,6 +56,12 @@ _FUNCTIONS = {
     "ramp": ("start", "stop", "endpoint"),
 }
 
+_ROUND: dict[str, Callable[[float], int]] = {
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": round,
+    "int": int,
+}
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -84,31 +94,56 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether two values are equal; ops are by what they are given, not by where."""
+    if isinstance(a, OpValue) and isinstance(b, OpValue):
+        return a.target is b.target and show(a) == show(b)
+    return bool(a == b) if type(a) is type(b) or (is_number(a) and is_number(b)) else False
+
+
+def _no_decision(choice: Choice, name: str) -> Any:
+    raise fail("E217", "a decision belongs to a net", choice.span)
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let Python nest as deep as the limits here allow, which are counted and have a span."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 10_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 class Evaluator:
     """Evaluates expressions of one elaboration: it holds the step budget, the ramps and the decisions."""
 
-    def __init__(self, max_steps: int) -> None:
-        """Start with a full budget."""
+    def __init__(self, max_steps: int, decide: Callable[[Choice, str], Any] | None = None) -> None:
+        """Start with a full budget. `decide` returns what a decision takes; a file has no decisions."""
         self.steps = max_steps
         self.max_steps = max_steps
         self.depth = 0
         self.ramps: dict[int, int] = {}
+        self.in_net = decide is not None
+        self.decide = decide or _no_decision
         self._nodes: list[tree.Tree] = []  # keeps the keys of `ramps` alive, which are ids
         self._active: list[Function] = []
-        self.decide: Callable[[Choice, str], Any]
 
-    def step(self, span: Callable[[], Span]) -> None:
-        """Spend one step."""
-        self.steps -= 1
+    def spend(self, steps: int, node: tree.Tree, source: Source) -> None:
+        """Spend steps of the budget."""
+        self.steps -= steps
         if self.steps < 0:
-            raise fail("E213", f"evaluating this takes more than {self.max_steps:,} steps", span())
+            self.steps = -1  # whatever is evaluated next fails too
+            what = f"evaluating this takes more than {self.max_steps:,} steps"
+            raise fail("E213", what, Span(source, node.start, node.end))
 
-    def enter(self, span: Span, what: str = "definitions and blocks") -> None:
-        """Go one level deeper."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.depth -= 1
-            raise fail("E213", f"{what} nest deeper than {MAX_DEPTH}", span)
+    def enter(self, node: tree.Tree, source: Source, levels: int = 1) -> None:
+        """Go deeper; `depth` is taken back by who called."""
+        if self.depth + levels > MAX_DEPTH:
+            what = f"blocks, bodies and definitions nest deeper than {MAX_DEPTH}"
+            raise fail("E213", what, Span(source, node.start, node.end))
+        self.depth += levels
 
     # -- expressions
 
@@ -116,18 +151,19 @@ class Evaluator:
         """Return an expression's value."""
         self.steps -= 1
         if self.steps < 0:
-            self.step(lambda: Span(source, node.start, node.end))
-        kind = type(node)
-        if kind is tree.Number or kind is tree.Constant:
-            return node.value  # type: ignore[attr-defined]
-        if kind is tree.Name:
-            return self.name(node, env, source)  # type: ignore[arg-type]
-        return _EVALUATE[kind](self, node, env, source)
+            self.spend(0, node, source)
+        if isinstance(node, (tree.Number, tree.Constant)):
+            return node.value
+        if isinstance(node, tree.Name):
+            return self.name(node, env, source)
+        return _EVALUATE[type(node)](self, node, env, source)
 
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value."""
         value = env.find(node.text)
         if value is MISSING:
+            if env.partial:
+                raise Poisoned
             raise unknown("E200", "name", node.text, env.known(), Span(source, node.start, node.end))
         if type(value) is Data and value.poisoned:
             raise Poisoned
@@ -145,7 +181,9 @@ class Evaluator:
             value = self.eval(part, env, source)
             if type(value) is not int or value < 0:
                 span = Span(source, part.start, part.end)
-                raise fail("E203", f"a name needs whole numbers from 0 in its braces, got {show(value)}", span)
+                raise fail(
+                    "E203", f"a name needs whole numbers from 0 in its braces, got {show(value)}", span
+                )
             parts.append(str(value))
         return "".join(parts)
 
@@ -157,9 +195,14 @@ class Evaluator:
         if value is None or isinstance(value, OpValue):
             return value is not None
         span = Span(source, node.start, node.end)
-        if isinstance(value, Ramp):
-            raise fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
-        raise fail("E207", f"a condition must be true or false, got {show(value)}", span, "compare: ... > 0, ... == 1")
+        if isinstance(value, (Ramp, Choice)):
+            raise self._type("", node, value, source)
+        raise fail(
+            "E207",
+            f"a condition must be true or false, got {show(value)}",
+            span,
+            "compare: ... > 0, ... == 1",
+        )
 
     def _dims(self, node: tree.DimsLiteral, env: Env, source: Source) -> Dims:
         return Dims(node.sizes)
@@ -176,7 +219,18 @@ class Evaluator:
         return self.eval(chosen, env, source)
 
     def _list(self, node: tree.ListExpr, env: Env, source: Source) -> tuple[Any, ...]:
-        return tuple(self.eval(item, env, source) for item in node.items)
+        return self._sized([self.eval(item, env, source) for item in node.items], node, source)
+
+    def _sized(self, items: list[Any], node: tree.Tree, source: Source) -> tuple[Any, ...]:
+        """Return a list as a value; lists in lists count with all that they hold."""
+        value = tuple(items)
+        count = size(value, MAX_LENGTH)
+        self.spend(count, node, source)
+        if count > MAX_LENGTH:
+            span = Span(source, node.start, node.end)
+            what = f"a list holds more than {MAX_LENGTH:,} values, or nests deeper than {MAX_NESTING}"
+            raise fail("E213", what, span)
+        return value
 
     def _choice(self, node: tree.Choice, env: Env, source: Source) -> Choice:
         options = tuple(self.eval(option, env, source) for option in node.options)
@@ -188,7 +242,7 @@ class Evaluator:
         for item in self.iterate(node.iterable, env, source):
             self.unpack(node.names, item, inner, source)
             result.append(self.eval(node.value, inner, source))
-        return tuple(result)
+        return self._sized(result, node, source)
 
     def _unary(self, node: tree.Unary, env: Env, source: Source) -> Any:
         if node.operator == "not":
@@ -205,11 +259,10 @@ class Evaluator:
             return self.truth(node.right, env, source) if left == (op == "and") else left
         a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
         for value in (a, b):
-            if isinstance(value, Ramp):
+            if isinstance(value, (Ramp, Choice)):
                 raise self._type("", node, value, source)
         if op in ("==", "!="):
-            same = a == b if type(a) is type(b) or (is_number(a) and is_number(b)) else False
-            return same == (op == "==")
+            return _same(a, b) == (op == "==")
         if not (is_number(a) and is_number(b)):
             bad = b if is_number(a) else a
             raise self._type(f"`{op}` needs numbers, got {show(bad)}", node, bad, source)
@@ -221,8 +274,11 @@ class Evaluator:
         span = Span(source, node.start, node.end)
         if isinstance(value, Ramp):
             return fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
+        if isinstance(value, Choice):
+            return fail("E217", "a decision needs a name", span, "depth = choose(2, 3), then use depth")
         if isinstance(value, (OpValue, Data)) and isinstance(node, tree.Binary) and node.operator == "-":
-            return fail("E113", "`-` between layers", span, "arrows: a -> b")
+            arrows = span.text.replace(" - ", " -> ")
+            return fail("E113", "`-` between layers", span, f"arrows: ... {arrows}")
         if isinstance(value, Data):
             return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
         return fail("E203", message, span)
@@ -270,7 +326,11 @@ class Evaluator:
         index = self.eval(node.index, env, source)
         span = Span(source, node.start, node.end)
         if type(index) is not int:
-            raise fail("E203", f"an index must be an int, got {show(index)}", Span(source, node.index.start, node.index.end))
+            raise fail(
+                "E203",
+                f"an index must be an int, got {show(index)}",
+                Span(source, node.index.start, node.index.end),
+            )
         if isinstance(value, Data):
             return self.pick(value, index, span)
         if isinstance(value, TableValue):
@@ -298,8 +358,7 @@ class Evaluator:
     def iterate(self, node: tree.Expr, env: Env, source: Source) -> list[Any]:
         """Return what an expression yields, one step an item."""
         items = self.items(self.eval(node, env, source), Span(source, node.start, node.end))
-        self.steps -= len(items)
-        self.step(lambda: Span(source, node.start, node.end))
+        self.spend(len(items), node, source)
         return items
 
     @staticmethod
@@ -311,7 +370,12 @@ class Evaluator:
             return list(value.cells)
         if isinstance(value, tuple) and not isinstance(value, Dims):
             return list(value)
-        raise fail("E203", f"{kind_of(value)} cannot be iterated over", span, "iterate over a list, a table or range(n)")
+        raise fail(
+            "E203",
+            f"{kind_of(value)} cannot be iterated over",
+            span,
+            "iterate over a list, a table or range(n)",
+        )
 
     def unpack(self, names: tuple[tree.Name, ...], item: Any, env: Env, source: Source) -> None:
         """Bind one name, or several to the cells of a row or list."""
@@ -333,17 +397,22 @@ class Evaluator:
         target = self.eval(node.function, env, source)
         span = Span(source, node.start, node.end)
         if isinstance(target, OpValue):
-            from netdsl.elaborate.arguments import bind, parameters  # they evaluate arguments with this class
-
             given = bind(self, parameters(target), node.args, env, source, target.name)
-            return target.replace(args={**target.args, **given})
+            result = target.replace(args={**target.args, **given})
+            if size(result, MAX_LENGTH) > MAX_LENGTH:
+                raise fail("E213", f"{target.name} holds more than {MAX_LENGTH:,} values", span)
+            return result
         args: list[Any] = []
         keywords: dict[str, Any] = {}
         for arg in node.args:
             if isinstance(arg, tree.Keyword):
                 keywords[arg.name] = self.eval(arg.value, env, source)
             elif isinstance(arg, tree.Stride):
-                raise fail("E205", "`/` here is no division: a stride belongs to a layer", Span(source, arg.start, arg.end))
+                raise fail(
+                    "E205",
+                    "`/` here is no division: a stride belongs to a layer",
+                    Span(source, arg.start, arg.end),
+                )
             else:
                 args.append(self.eval(arg, env, source))
         if isinstance(target, InitFunction):
@@ -353,7 +422,7 @@ class Evaluator:
         if target.params == ("*",):
             if keywords:
                 raise fail("E202", f"{target.name} takes no `{next(iter(keywords))}=`", span)
-            return self._builtin(target.name, args, span)
+            return self._builtin(target.name, args, node, source)
         names = target.params
         if len(args) > len(names):
             raise fail("E205", f"{target.name} takes {len(names)} arguments, got {len(args)}", span)
@@ -364,7 +433,13 @@ class Evaluator:
             if key in values:
                 raise fail("E205", f"{target.name} got `{key}` twice", span)
             values[key] = value
-        optional = {"start": 0} if target.name == "enumerate" else {"endpoint": True} if target.name == "ramp" else {}
+        optional = (
+            {"start": 0}
+            if target.name == "enumerate"
+            else {"endpoint": True}
+            if target.name == "ramp"
+            else {}
+        )
         if target.value is None:
             values = optional | values
         missing = [name for name in names if name not in values]
@@ -373,23 +448,25 @@ class Evaluator:
         if target.name == "ramp" and target.value is None:
             return self._ramp(node, values, span)
         if target.value is None:
-            return self._builtin(target.name, [values[name] for name in names], span)
-        return self._defined(target, values, span)
+            return self._builtin(target.name, [values[name] for name in names], node, source)
+        return self._defined(target, values, node, source)
 
-    def _defined(self, target: Function, values: dict[str, Any], span: Span) -> Any:
+    def _defined(self, target: Function, values: dict[str, Any], node: tree.CallExpr, source: Source) -> Any:
         if any(f is target for f in self._active):
+            span = Span(source, node.start, node.end)
             raise fail("E211", f"`{target.name}` calls itself: there is no recursion", span)
         assert target.value is not None
         assert target.source is not None
         env = Env(target.env)
         env.names.update(values)
-        self.enter(span)
+        levels = 1 + target.value.depth
+        self.enter(node, source, levels)
         self._active.append(target)
         try:
             return self.eval(target.value, env, target.source)
         finally:
             self._active.pop()
-            self.depth -= 1
+            self.depth -= levels
 
     @staticmethod
     def _init(kind: str, args: list[Any], keywords: dict[str, Any], span: Span) -> Init:
@@ -409,7 +486,11 @@ class Evaluator:
                 if value not in ("fan_in", "fan_out"):
                     raise fail("E203", f"{kind} takes fan_in or fan_out, got {show(value)}", span)
             elif not is_number(value):
-                what = f"{kind} needs `{name}`" if value is None else f"{kind}: {name} must be a number, got {show(value)}"
+                what = (
+                    f"{kind} needs `{name}`"
+                    if value is None
+                    else f"{kind}: {name} must be a number, got {show(value)}"
+                )
                 raise fail("E204" if value is None else "E203", what, span)
             result.append(value)
         if "std" in names and float(values.get("std", 1.0)) < 0:
@@ -417,7 +498,13 @@ class Evaluator:
         return Init(kind, tuple(result))
 
     def _ramp(self, node: tree.CallExpr, values: dict[str, Any], span: Span) -> Ramp:
-        if not is_number(values["start"]) or not is_number(values["stop"]) or not isinstance(values["endpoint"], bool):
+        if not self.in_net:
+            raise fail("E216", "a ramp belongs to a net: it counts the layers of one", span)
+        if (
+            not is_number(values["start"])
+            or not is_number(values["stop"])
+            or not isinstance(values["endpoint"], bool)
+        ):
             raise fail("E203", "ramp takes two numbers, and endpoint=true or false", span)
         key = id(node)
         self._nodes.append(node)
@@ -431,21 +518,22 @@ class Evaluator:
         steps = count - 1 if ramp.endpoint else count
         return ramp.start + (ramp.stop - ramp.start) * ramp.index / steps if steps else ramp.start
 
-    def _builtin(self, name: str, args: list[Any], span: Span) -> Any:
+    def _builtin(self, name: str, args: list[Any], node: tree.CallExpr, source: Source) -> Any:
         for value in args:
-            if isinstance(value, Ramp):
-                raise fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
+            if isinstance(value, (Ramp, Choice)):
+                raise self._type("", node, value, source)
+        span = Span(source, node.start, node.end)
         try:
-            return self._apply(name, args, span)
+            result = self._apply(name, args, span)
         except (TypeError, ValueError, OverflowError):
             shown = ", ".join(map(show, args))
             raise fail("E203", f"{name} cannot be applied to ({shown})", span) from None
+        return self._sized(result, node, source) if isinstance(result, list) else result
 
     def _apply(self, name: str, args: list[Any], span: Span) -> Any:
         if name in ("ceil", "floor", "round", "int"):
             (x,) = self._numbers(args)
-            functions: dict[str, Callable[[float], int]] = {"ceil": math.ceil, "floor": math.floor, "round": round, "int": int}
-            return self._bounded(functions[name](x), span)
+            return self._bounded(_ROUND[name](x), span)
         if name in ("max", "min"):
             values = self._numbers(self.items(args[0], span) if len(args) == 1 else args)
             return max(values) if name == "max" else min(values)
@@ -462,20 +550,19 @@ class Evaluator:
             numbers = range(*args)
             if len(numbers) > MAX_LENGTH:
                 raise fail("E213", f"a range of {len(numbers):,} items is more than {MAX_LENGTH:,}", span)
-            self.steps -= len(numbers)
-            self.step(lambda: span)
-            return tuple(numbers)
+            return list(numbers)
         if name == "enumerate":
             if type(args[1]) is not int:
                 raise TypeError
             items = self.items(args[0], span)
-            return tuple((i, *item.cells) if isinstance(item, RowValue) else (i, item) for i, item in enumerate(items, args[1]))
+            rows = enumerate(items, args[1])
+            return [(i, *item.cells) if isinstance(item, RowValue) else (i, item) for i, item in rows]
         if name == "zip":
             columns = [self.items(value, span) for value in args]
             if len({len(column) for column in columns}) > 1:
                 lengths = ", ".join(str(len(column)) for column in columns)
                 raise fail("E209", f"zip needs lists of one length, got {lengths}", span)
-            return tuple(zip(*columns, strict=True))
+            return list(zip(*columns, strict=True))
         value, divisor = self._numbers(args)
         if type(divisor) is not int or divisor < 1:
             raise TypeError
@@ -510,5 +597,3 @@ _EVALUATE: dict[type, Callable[..., Any]] = {
     tree.Comprehension: Evaluator._comprehension,
     tree.Choice: Evaluator._choice,
 }
-
-__all__ = ["Evaluator", "Given", "builtins", "is_number"]

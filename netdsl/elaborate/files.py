@@ -1,23 +1,28 @@
-"""A file's declarations: imports, blocks, nets, variants, tables, and what is in force where each is written."""
+"""A file's declarations: imports, blocks, nets, variants, tables, and the defaults where each is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from netdsl.diagnostics import Diagnostic, Label, NetError, did_you_mean
-from netdsl.elaborate.build import allowances, default_line, init_line
-from netdsl.elaborate.evaluate import Evaluator, builtins
-from netdsl.elaborate.names import reserved_name
+from netdsl.elaborate.evaluate import Evaluator, builtins, deep_recursion
+from netdsl.elaborate.lines import (
+    allowances,
+    check_declared,
+    check_name,
+    check_params,
+    default_line,
+    define,
+    init_line,
+)
 from netdsl.elaborate.values import (
     MISSING,
+    POISON,
+    Arguments,
     BlockDecl,
     Choice,
     Data,
-    Env,
     FileScope,
-    Function,
-    Lexical,
     NetDecl,
     OpValue,
     Poisoned,
@@ -26,12 +31,13 @@ from netdsl.elaborate.values import (
     VariantDecl,
     fail,
 )
-from netdsl.ops import catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
 
 MAX_STEPS = 5_000_000
+MAX_DEPTH = 64
+"""How many files may import one another in a row."""
 
 Importer = Callable[[str, Source], Source]
 """Finds the text of an import by its name and the file that asks; raises ValueError with the reason."""
@@ -44,42 +50,70 @@ class Files:
         """Start with no file."""
         self.importer = importer
         self.read: dict[str, FileScope | None] = {}
+        """By name; None for a file with errors, which have been reported."""
+        self.active: list[str] = []
         self.evaluator = Evaluator(MAX_STEPS)
-        self.evaluator.decide = _no_decision
 
     def load(self, source: Source) -> FileScope:
         """Return a file's declarations, or raise NetError."""
-        self.read[source.name] = None
+        with deep_recursion():
+            return self._load(source)
+
+    def _load(self, source: Source) -> FileScope:
         scope = FileScope(source)
         scope.env.parent = builtins()
         errors: list[Diagnostic] = []
-        lexical = Lexical({}, {})
-        for item in parse(source).items:
-            try:
-                lexical = self.item(item, scope, lexical)
-            except SpecError as error:
-                errors.append(error.diagnostic)
-            except Poisoned:
-                pass
-            except NetError as error:
-                errors += error.diagnostics
+        defaults: Mapping[str, Arguments] = {}
+        self.read[source.name] = None
+        self.active.append(source.name)
+        try:
+            for item in parse(source).items:
+                try:
+                    defaults = self.item(item, scope, defaults)
+                except SpecError as error:
+                    errors.append(error.diagnostic)
+                    self.poison(item, scope)
+                except NetError as error:
+                    errors += error.diagnostics
+                    self.poison(item, scope)
+                except Poisoned:
+                    self.poison(item, scope)
+        finally:
+            self.active.pop()
         if errors:
             raise NetError(errors)
         self.read[source.name] = scope
         return scope
 
-    def item(self, item: tree.Statement, scope: FileScope, lexical: Lexical) -> Lexical:
-        """Take in one declaration; return what is in force after it."""
+    @staticmethod
+    def poison(item: tree.Statement, scope: FileScope) -> None:
+        """Make unknown what a failed declaration would have made."""
+        names: tuple[tree.Label, ...] = ()
+        if isinstance(item, tree.Annotated):
+            item = item.statement
+        if isinstance(item, tree.Import):
+            names = item.names
+        elif isinstance(item, (tree.Def, tree.Table, tree.Block, tree.Net)):
+            names = (item.name,)
+        elif isinstance(item, tree.Assign):
+            names = item.targets
+        for name in names:
+            if isinstance(name, tree.Name):
+                scope.env.names.setdefault(name.text, POISON)
+
+    def item(
+        self, item: tree.Statement, scope: FileScope, defaults: Mapping[str, Arguments]
+    ) -> Mapping[str, Arguments]:
+        """Take in one declaration; return the defaults after it."""
         source, env = scope.source, scope.env
         if isinstance(item, tree.Annotated):
             allowances(item, source)
             scope.allows.append(item)
-            return self.item(item.statement, scope, lexical)
+            item = item.statement
+        if isinstance(item, tree.Default):
+            return default_line(self.evaluator, item, env, source, defaults)
         if isinstance(item, tree.Import):
             self.imports(item, scope)
-        elif isinstance(item, tree.Default):
-            added = default_line(self.evaluator, item, env, source, lexical.defaults)
-            return lexical._replace(defaults={**lexical.defaults, **added})
         elif isinstance(item, tree.InitLine):
             name, inits = init_line(self.evaluator, item, env, source)
             scope.inits.setdefault(name, {}).update(inits)
@@ -92,17 +126,14 @@ class Files:
         elif isinstance(item, tree.Block):
             check_declared(item.name, env, source)
             check_params(item.params, source)
-            for name in item.inputs:
-                _check_name(name, source)
-            env.names[item.name.text] = OpValue(BlockDecl(item, scope, lexical), {})
+            for input in item.inputs:
+                check_name(input, source)
+            env.names[item.name.text] = OpValue(BlockDecl(item, scope, defaults), {})
         elif isinstance(item, tree.Net):
-            check_declared(item.name, env, source)
-            check_params(item.params, source)
-            scope.nets[item.name.text] = NetDecl(item, scope, lexical)
-            env.names[item.name.text] = scope.nets[item.name.text]
+            self.net(item, scope, defaults)
         elif isinstance(item, tree.Variant):
-            self.variant(item, scope, lexical)
-        return lexical
+            self.variant(item, scope, defaults)
+        return defaults
 
     def imports(self, item: tree.Import, scope: FileScope) -> None:
         """`import A, B from "file.net"`."""
@@ -112,18 +143,21 @@ class Files:
             found = self.importer(item.file.text, source)
         except ValueError as error:
             raise fail("E218", f"cannot import {item.file.text!r}: {error}", at) from None
-        if found.name in self.read:
-            loaded = self.read[found.name]
-            if loaded is None:
-                raise fail("E218", f"{item.file.text} imports this file, which imports it", at)
-        else:
-            loaded = self.load(found)
+        if found.name in self.active:
+            chain = " imports ".join([*self.active[self.active.index(found.name) :], found.name])
+            raise fail("E218", f"a file cannot import itself: {chain}", at)
+        if len(self.active) >= MAX_DEPTH:
+            raise fail("E218", f"imports nest deeper than {MAX_DEPTH}", at)
+        loaded = self.read[found.name] if found.name in self.read else self._load(found)
+        if loaded is None:
+            raise Poisoned
         for name in item.names:
             value = loaded.env.names.get(name.text, MISSING)
             if value is MISSING:
                 known = list(loaded.env.names)
-                help = did_you_mean(name.text, known) or f"it has {', '.join(known)}"
-                raise fail("E218", f"{item.file.text} has no `{name.text}`", Span(source, name.start, name.end), help)
+                help = did_you_mean(name.text, known) or (f"it has {', '.join(known)}" if known else "")
+                span = Span(source, name.start, name.end)
+                raise fail("E218", f"{item.file.text} has no `{name.text}`", span, help)
             check_declared(name, scope.env, source)
             scope.env.names[name.text] = value
 
@@ -132,11 +166,15 @@ class Files:
         source = scope.source
         check_declared(item.name, scope.env, source)
         columns = tuple(name.text for name in item.columns)
+        if len(set(columns)) < len(columns):
+            span = Span(source, item.columns[0].start, item.columns[-1].end)
+            raise fail("E214", f"table {item.name.text}: two columns have one name", span)
         rows = []
         for row in item.rows:
             if len(row.cells) != len(columns):
                 span = Span(source, row.start, row.end)
-                raise fail("E209", f"a row of {len(row.cells)} cells in a table of {len(columns)} columns", span)
+                what = f"a row of {len(row.cells)} cells in a table of {len(columns)} columns"
+                raise fail("E209", what, span)
             rows.append(tuple(self.evaluator.eval(cell, scope.env, source) for cell in row.cells))
         scope.env.names[item.name.text] = TableValue(columns, tuple(rows))
 
@@ -153,63 +191,34 @@ class Files:
             check_declared(name, scope.env, source)
         self.evaluator.unpack(tuple(names), value, scope.env, source)
 
-    def variant(self, item: tree.Variant, scope: FileScope, lexical: Lexical) -> None:
-        """`variant resnet50 = ResNet(...)`."""
-        source = scope.source
-        _check_name(item.name, source)
-        if item.name.text in scope.variants:
-            first = scope.variants[item.name.text].node.name
-            labels = (Label(Span(source, first.start, first.end), "the first is here"),)
+    def net(self, item: tree.Net, scope: FileScope, defaults: Mapping[str, Arguments]) -> None:
+        """`net N(params):`."""
+        source, name = scope.source, item.name.text
+        check_declared(item.name, scope.env, source)
+        check_params(item.params, source)
+        if name == name.lower():
             span = Span(source, item.name.start, item.name.end)
-            raise fail("E214", f"two variants are called `{item.name.text}`", span, labels=labels)
+            what = f"`{name}` would be both the class and the function that makes it"
+            raise fail("E219", what, span, f"begin it with a capital: {name.capitalize()}")
+        scope.env.names[name] = scope.nets[name] = NetDecl(item, scope, defaults)
+
+    def variant(self, item: tree.Variant, scope: FileScope, defaults: Mapping[str, Arguments]) -> None:
+        """`variant resnet50 = ResNet(...)`."""
+        source, name = scope.source, item.name.text
+        check_name(item.name, source)
+        span = Span(source, item.name.start, item.name.end)
+        if name in scope.variants:
+            first = scope.variants[name].node.name
+            labels = (Label(Span(source, first.start, first.end), "the first is here"),)
+            raise fail("E214", f"two variants are called `{name}`", span, labels=labels)
+        if name in scope.env.names:
+            help = f"call the variant {name.lower()}" if name != name.lower() else ""
+            raise fail("E214", f"`{name}` is declared twice", span, help)
         net = scope.env.find(item.net.text)
+        if isinstance(net, Data):
+            raise Poisoned
         if not isinstance(net, NetDecl):
-            span = Span(source, item.net.start, item.net.end)
             known = [name for name, value in scope.env.names.items() if isinstance(value, NetDecl)]
-            raise fail("E200", f"unknown net `{item.net.text}`", span, did_you_mean(item.net.text, known))
-        scope.variants[item.name.text] = VariantDecl(item, net, scope, lexical)
-
-
-def define(item: tree.Def, env: Env, source: Source) -> None:
-    """`def ch(c) = make_divisible(c*width, 8)`."""
-    check_declared(item.name, env, source)
-    params = tuple(name.text for name in item.params)
-    env.names[item.name.text] = Function(item.name.text, params, item.value, env, source)
-
-
-def check_declared(name: tree.Name, env: Env, source: Source) -> None:
-    """Raise an error for a name that is taken, or that emitted code needs."""
-    _check_name(name, source)
-    span = Span(source, name.start, name.end)
-    if name.text in catalogue():
-        raise fail("E214", f"`{name.text}` is an op of the language", span)
-    if name.text in env.names and not isinstance(env.names[name.text], Data):
-        raise fail("E214", f"`{name.text}` is declared twice", span)
-
-
-def _check_name(name: tree.Name, source: Source) -> None:
-    why = reserved_name(name.text)
-    if why:
-        raise fail("E219", f"`{name.text}` {why}", Span(source, name.start, name.end), "choose another name")
-
-
-def check_params(params: tuple[tree.Param, ...], source: Source) -> None:
-    """Raise an error for parameters that repeat a name or have an unknown type."""
-    from netdsl.elaborate.arguments import TYPES
-
-    seen: set[str] = set()
-    for param in params:
-        _check_name(param.name, source)
-        span = Span(source, param.start, param.end)
-        if param.name.text in seen:
-            raise fail("E214", f"two parameters are called `{param.name.text}`", span)
-        seen.add(param.name.text)
-        if param.type is not None and (param.type.text not in TYPES or param.type.text == "value"):
-            known = [name for name in TYPES if name != "value"]
-            at = Span(source, param.type.start, param.type.end)
-            help = did_you_mean(param.type.text, known) or f"types are {', '.join(known)}"
-            raise fail("E203", f"unknown type `{param.type.text}`", at, help)
-
-
-def _no_decision(choice: Choice, name: str) -> Any:
-    raise fail("E217", "a decision belongs to a net", choice.span)
+            at = Span(source, item.net.start, item.net.end)
+            raise fail("E200", f"unknown net `{item.net.text}`", at, did_you_mean(item.net.text, known))
+        scope.variants[name] = VariantDecl(item, net, scope, defaults)

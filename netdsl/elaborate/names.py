@@ -7,21 +7,22 @@ from keyword import iskeyword, issoftkeyword
 # attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module
 _ATTRIBUTES = frozenset(
     """
-    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double
-    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half
-    insert ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters
-    pop register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
-    train training type xpu zero_grad
-    iter_children iter_modules perturb set_attributes sow
+    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half insert ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters pop register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+    requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
+    xpu zero_grad iter_children iter_modules perturb set_attributes sow
     """.split()
 )
-_GLOBALS = frozenset(
+GLOBALS = frozenset(
     """
-    self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict DropPath LayerNorm2d
-    channel_shuffle range super isinstance int float bool str tuple list dict None True False enumerate zip len
+    self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict DropPath
+    LayerNorm2d channel_shuffle range super isinstance int float bool str tuple list dict None True
+    False enumerate zip len
     """.split()
 )
 
@@ -36,7 +37,7 @@ def reserved_attribute(name: str) -> str:
         return "begins with an underscore, which emitted classes keep for themselves"
     if name in _ATTRIBUTES:
         return "is an attribute that every module has"
-    if name in _GLOBALS:
+    if name in GLOBALS:
         return "is a name that emitted code needs"
     return ""
 

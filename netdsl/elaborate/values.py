@@ -11,6 +11,7 @@ from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
+from netdsl.syntax.tokens import MAX_DEPTH
 
 
 class SpecError(Exception):
@@ -56,8 +57,7 @@ class OpValue(Record):
         return self.target.name
 
     def __str__(self) -> str:
-        inner = ", ".join(f"{k}={show(g.value)}" for k, g in self.args.items())
-        return f"{self.name}({inner})" if inner else self.name
+        return show(self)
 
 
 class Given(NamedTuple):
@@ -117,17 +117,20 @@ class InitFunction(Record):
 
 
 class Env:
-    """Names of one scope, inside another."""
+    """Names of one scope, inside another. Values that flow have their own namespace: a label hides no op."""
 
-    __slots__ = ("names", "parent")
+    __slots__ = ("names", "parent", "partial", "tensors")
 
     def __init__(self, parent: Env | None = None) -> None:
         """Start empty."""
         self.parent = parent
         self.names: dict[str, Any] = {}
+        self.tensors: dict[str, Data] = {}
+        self.partial: bool = parent is not None and parent.partial
+        """Whether an error left unknown which names there are."""
 
-    def find(self, name: str) -> Any:
-        """Return a name's value from here outwards, or MISSING."""
+    def find_name(self, name: str) -> Any:
+        """Return what a name stands for, from here outwards, or MISSING; no value that flows."""
         env: Env | None = self
         while env is not None:
             if name in env.names:
@@ -135,12 +138,26 @@ class Env:
             env = env.parent
         return MISSING
 
+    def find_tensor(self, name: str) -> Data | None:
+        """Return the value that flows of a name, from here outwards."""
+        env: Env | None = self
+        while env is not None:
+            if name in env.tensors:
+                return env.tensors[name]
+            env = env.parent
+        return None
+
+    def find(self, name: str) -> Any:
+        """Return what a name stands for, or the value that flows of that name, or MISSING."""
+        value = self.find_name(name)
+        return value if value is not MISSING else self.find_tensor(name) or MISSING
+
     def known(self) -> list[str]:
         """Return every name that can be seen from here."""
         env: Env | None = self
         names: dict[str, None] = {}
         while env is not None:
-            names.update(dict.fromkeys(env.names))
+            names.update(dict.fromkeys((*env.names, *env.tensors)))
             env = env.parent
         return list(names)
 
@@ -150,45 +167,44 @@ MISSING = object()
 Arguments = Mapping[str, Given]
 
 
-class Lexical(NamedTuple):
-    """What `default` and `init` lines say at a place, by op."""
+class Declared:
+    """What a file declares, with the defaults in force where it is written."""
 
-    defaults: Mapping[str, Arguments]
-    inits: Mapping[str, Mapping[str, Init]]
-
-
-class BlockDecl:
-    """A block, with what was in force where it is written."""
-
-    def __init__(self, node: tree.Block, file: FileScope, lexical: Lexical) -> None:
+    def __init__(self, name: tree.Name, file: FileScope, defaults: Mapping[str, Arguments]) -> None:
         """Close over the file."""
-        self.node = node
-        self.name = node.name.text
+        self.name = name.text
         self.file = file
-        self.lexical = lexical
+        self.defaults = defaults
 
 
-class NetDecl:
-    """A net, with what was in force where it is written."""
+class BlockDecl(Declared):
+    """A block."""
 
-    def __init__(self, node: tree.Net, file: FileScope, lexical: Lexical) -> None:
+    def __init__(self, node: tree.Block, file: FileScope, defaults: Mapping[str, Arguments]) -> None:
         """Close over the file."""
+        super().__init__(node.name, file, defaults)
         self.node = node
-        self.name = node.name.text
-        self.file = file
-        self.lexical = lexical
 
 
-class VariantDecl:
+class NetDecl(Declared):
+    """A net."""
+
+    def __init__(self, node: tree.Net, file: FileScope, defaults: Mapping[str, Arguments]) -> None:
+        """Close over the file."""
+        super().__init__(node.name, file, defaults)
+        self.node = node
+
+
+class VariantDecl(Declared):
     """A named instance of a net."""
 
-    def __init__(self, node: tree.Variant, net: NetDecl, file: FileScope, lexical: Lexical) -> None:
+    def __init__(
+        self, node: tree.Variant, net: NetDecl, file: FileScope, defaults: Mapping[str, Arguments]
+    ) -> None:
         """Close over the file."""
+        super().__init__(node.name, file, defaults)
         self.node = node
-        self.name = node.name.text
         self.net = net
-        self.file = file
-        self.lexical = lexical
 
 
 class FileScope:
@@ -204,12 +220,15 @@ class FileScope:
         self.allows: list[tree.Annotated] = []
 
 
-def show(value: Any) -> str:
-    """Return a value as a spec writes it."""
+def show(value: Any, depth: int = 0) -> str:
+    """Return a value as a spec writes it; a long list is cut."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, tuple) and not isinstance(value, Dims):
-        return f"[{', '.join(map(show, value))}]"
+        if depth > 1:
+            return "[...]"
+        shown = [show(item, depth + 1) for item in value[:_SHOWN]] + ["..."] * (len(value) > _SHOWN)
+        return f"[{', '.join(shown)}]"
     if isinstance(value, Data):
         return " and ".join(map(str, value.shapes)) or "?"
     if isinstance(value, str):
@@ -217,14 +236,26 @@ def show(value: Any) -> str:
     if isinstance(value, TableValue):
         return f"a table of {len(value.rows)} rows"
     if isinstance(value, RowValue):
-        return f"a row ({', '.join(map(show, value.cells))})"
+        return f"a row ({show(value.cells, depth)[1:-1]})"
     if isinstance(value, Ramp):
         return "a ramp"
+    if isinstance(value, Choice):
+        return "a decision"
     if isinstance(value, Function):
         return f"the function {value.name}"
     if isinstance(value, InitFunction):
         return f"the initialiser {value.kind}"
+    if isinstance(value, NetDecl):
+        return f"the net {value.name}"
+    if isinstance(value, OpValue) and value.args:
+        given = ", ".join(f"{k}={show(g.value, depth + 1)}" for k, g in value.args.items())
+        return f"{value.name}({given if depth < 2 else '...'})"
+    if isinstance(value, OpValue):
+        return value.name
     return str(value)
+
+
+_SHOWN = 12
 
 
 def kind_of(value: Any) -> str:
@@ -244,11 +275,31 @@ def kind_of(value: Any) -> str:
         (tuple, "a list"),
         (Data, "a tensor"),
         (Ramp, "a ramp"),
+        (Choice, "a decision"),
+        (NetDecl, "a net"),
         (Function, "a function"),
     ):
         if isinstance(value, cls):
             return name
     return "none"
+
+
+def size(value: Any, limit: int, depth: int = MAX_DEPTH) -> int:
+    """Return how many values a value holds; something above `limit` if it holds more or nests too deep."""
+    items: Any = ()
+    if type(value) is tuple:
+        items = value
+    elif isinstance(value, RowValue):
+        items = value.cells
+    elif isinstance(value, OpValue):
+        items = [given.value for given in value.args.values()]
+    count = 1 + len(items)
+    for item in items:
+        if count > limit:
+            break
+        if isinstance(item, (tuple, RowValue, OpValue)):
+            count += size(item, limit - count, depth - 1) if depth else limit
+    return count
 
 
 def fail(

@@ -16,6 +16,7 @@ class Activation(Op):
     its input, but in place that is gone, and it keeps its output.
     """
 
+    follows: ClassVar[bool] = True
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
         return x[0]

@@ -58,6 +58,8 @@ class Op(Record, ABC):
     """Whether emitted code always makes it a module, though it has no state (dropout draws numbers)."""
     computes: ClassVar[bool] = True
     """Whether its output is new values; views, flatten, split and identity are not."""
+    follows: ClassVar[bool] = False
+    """Whether it is read as part of the layer before it, as norms and activations are."""
     saves_output: ClassVar[bool] = False
     """Whether autograd keeps its output for the backward pass, so that nobody may overwrite it."""
     inplace: ClassVar[bool] = False

@@ -22,6 +22,7 @@ class Norm(Op):
     Weight [c] and bias [c]. ops: 1 per element.
     """
 
+    follows: ClassVar[bool] = True
     eps: float = 1e-5
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
@@ -130,6 +131,7 @@ class LocalResponseNorm(Op):
     unchanged. ops: `size` per element. Krizhevsky et al. 2012, who do not divide alpha by `size`; torch does.
     """
 
+    follows: ClassVar[bool] = True
     name: ClassVar[str] = "lrn"
     positional: ClassVar[tuple[str, ...]] = ("size",)
 

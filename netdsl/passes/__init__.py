@@ -1,0 +1,31 @@
+"""Facts from a graph. A pass takes the facts known so far and returns them with one more table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ir.graph import Graph
+from netdsl.passes.costs import count_costs
+from netdsl.passes.facts import Costs, Facts, Shapes
+from netdsl.passes.shapes import infer_shapes
+from netdsl.passes.verify import verify_graph
+
+if TYPE_CHECKING:
+    from netdsl.passes.facts import Pass
+
+__all__ = ["PIPELINE", "Costs", "Facts", "Shapes", "count_costs", "infer_shapes", "know", "verify_graph"]
+
+PIPELINE: tuple[Pass, ...] = (
+    verify_graph,
+    infer_shapes,
+    count_costs,
+)
+"""The order is meaning: each pass relies on those before it."""
+
+
+def know(graph: Graph) -> Facts:
+    """Return all facts about a graph, by running the pipeline."""
+    facts = Facts(graph)
+    for step in PIPELINE:
+        facts = step(facts)
+    return facts

@@ -8,7 +8,9 @@ from netdsl.record import Record
 
 
 class Tree(Record):
-    """A node: `start` and `end` are offsets into the source."""
+    """A node: `start` and `end` are offsets into the source; `depth` is an expression's or step's height."""
+
+    depth: ClassVar[int] = 0
 
     start: int
     end: int
@@ -18,9 +20,9 @@ class Tree(Record):
 
 
 class Expr(Tree):
-    """An expression; `depth` is the height of its tree, which is limited."""
+    """An expression."""
 
-    depth: ClassVar[int] = 0
+    in_parentheses: ClassVar[bool] = False
 
 
 class Number(Expr):

@@ -1,0 +1,467 @@
+"""Every code of a diagnostic: what it means, what gives it, what to write. A test runs the examples."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+from netdsl.record import Record
+
+WIDTH = 100
+"""Columns of an explanation."""
+
+
+class Code(Record):
+    """One code. `bad` gives exactly it, `good` nothing; both are whole specs, or command lines for misuse."""
+
+    title: str
+    text: str
+    bad: str
+    good: str
+    status: int = 1
+    """The exit status that it calls for: 2 if the command was misused."""
+
+
+def _net(body: str, before: str = "") -> str:
+    """Return a spec with a net around a few lines."""
+    lines = "".join(f"    {line}\n" if line else "\n" for line in body.splitlines())
+    return f"{before}net N:\n    input 3, 32x32\n{lines}"
+
+
+def explain(name: str) -> str:
+    """Return what there is to say about a code, as text without a newline at the end."""
+    code = CODES[name]
+
+    def example(text: str) -> str:
+        if text.startswith("netdsl "):
+            return f"    {text}"
+        shown = [
+            line if len(line) < WIDTH else f"{line[: WIDTH - 8]} ..."
+            for line in text.rstrip("\n").split("\n")
+        ]
+        return "\n".join(f"    {line}".rstrip() for line in shown)
+
+    parts = [f"{name}: {code.title}", "", fill(code.text, WIDTH)]
+    if code.bad:
+        parts += ["", "wrong:", "", example(code.bad)]
+    if code.good:
+        parts += ["", "right:", "", example(code.good)]
+    return "\n".join(parts)
+
+
+CODES: dict[str, Code] = {
+    # ------------------------------------------------------------ the text
+    "E100": Code(
+        "something else was expected here",
+        "The line cannot go on like this. The message says what could stand here, and the help what was "
+        "probably meant. Most often a comma is missing between two arguments.",
+        _net("conv 3x3 64"),
+        _net("conv 3x3, 64"),
+    ),
+    "E101": Code(
+        "a character or word without meaning",
+        "The text is neither a name, a number, nor a sign of the language. A name starts with a letter; "
+        "sizes are written 3x3.",
+        _net("conv 3x3, 64;"),
+        _net("conv 3x3, 64"),
+    ),
+    "E102": Code(
+        "a string is not closed",
+        "A string ends on the line on which it begins.",
+        _net('"stem: conv 3x3, 64'),
+        _net('"stem": conv 3x3, 64'),
+    ),
+    "E103": Code(
+        "a bracket is never closed",
+        "Within brackets lines may break freely, so everything that follows an open one belongs to it.",
+        _net("(conv 3x3, 64 -> relu"),
+        _net("(conv 3x3, 64 -> relu)"),
+    ),
+    "E104": Code(
+        "a tab in the indentation",
+        "Bodies are indented by spaces, so that a line means the same in every editor.",
+        "net N:\n\tinput 3, 32x32\n\tconv 3x3, 64\n",
+        "net N:\n    input 3, 32x32\n    conv 3x3, 64\n",
+    ),
+    "E105": Code(
+        "the braces of a name hold no expression",
+        "A name such as `block{i+1}` is a template: its braces hold an integer expression.",
+        _net("for i in range(2):\n    block{i+}: conv 3x3, 64"),
+        _net("for i in range(2):\n    block{i+1}: conv 3x3, 64"),
+    ),
+    "E106": Code(
+        "a layer written as a call",
+        "A layer is its op and its arguments, without parentheses. Within an expression, parentheses "
+        "give an op some of its arguments: `norm=bn(eps=0.001)`.",
+        _net("conv(3x3, 64)"),
+        _net("conv 3x3, 64"),
+    ),
+    "E107": Code(
+        "an indented line that belongs to nothing",
+        "A body is indented below a line that ends with a colon.",
+        _net("conv 3x3, 64\n    relu"),
+        _net("features:\n    conv 3x3, 64\n    relu"),
+    ),
+    "E108": Code(
+        "a body is missing",
+        "A line that ends with a colon opens a body, which is indented below it.",
+        _net("features:\nconv 3x3, 64"),
+        _net("features:\n    conv 3x3, 64"),
+    ),
+    "E109": Code(
+        "the file ends too early",
+        "A statement was begun, and the file ends before it does.",
+        _net("conv 3x3, 64") + '@allow(huge_fc, "as in the paper")\n',
+        _net("conv 3x3, 64"),
+    ),
+    "E110": Code(
+        "nested too deeply",
+        "Brackets, bodies and expressions nest at most 64 deep.",
+        _net(f"conv 3x3, {'(' * 70}64{')' * 70}"),
+        _net("conv 3x3, 64"),
+    ),
+    "E111": Code(
+        "a number is too large",
+        "Whole numbers go up to 2^63 - 1.",
+        _net("conv 3x3, 10_000_000T"),
+        _net("conv 3x3, 64"),
+    ),
+    "E112": Code(
+        "an optional step without a condition",
+        "Square brackets around steps make them optional, as in a grammar; `when` says when they are there.",
+        _net("conv 3x3, 64 -> [relu]"),
+        _net("deep = true\nconv 3x3, 64 -> [relu when deep]"),
+    ),
+    "E113": Code(
+        "a minus between layers",
+        "Layers are joined by arrows. A minus subtracts numbers.",
+        _net("conv 3x3, 64 - relu"),
+        _net("conv 3x3, 64 -> relu"),
+    ),
+    "E114": Code(
+        "a reserved word",
+        "The word is part of the language. As a label it can be quoted.",
+        _net("when: conv 3x3, 64"),
+        _net('"when": conv 3x3, 64'),
+    ),
+    # ------------------------------------------------------------ names and values
+    "E200": Code(
+        "an unknown name",
+        "Nothing of that name is visible here: no parameter, value, label, table or function. A value "
+        "that flows is known by its label from the line after it.",
+        _net("conv 3x3, widht"),
+        _net("width = 64\nconv 3x3, width"),
+    ),
+    "E201": Code(
+        "an unknown op",
+        "A step begins with the name of an op or a block. `netdsl explain conv` describes an op; blocks "
+        "are declared in the file or imported, above their first use.",
+        _net("convv 3x3, 64"),
+        _net("conv 3x3, 64"),
+    ),
+    "E202": Code(
+        "an unknown argument",
+        "The op, block or function takes no argument of that name.",
+        _net("conv 3x3, 64, strides=2"),
+        _net("conv 3x3, 64, stride=2"),
+    ),
+    "E203": Code(
+        "a value of the wrong type",
+        "Sizes and counts are ints; `/` gives a float and `//` an int. A stride is an argument of its "
+        "own, after a comma: `conv 3x3, 64, /2`.",
+        _net("conv 3x3, 64 /2"),
+        _net("conv 3x3, 64, /2"),
+    ),
+    "E204": Code(
+        "an argument is missing",
+        "It has no default, and neither the layer nor a `default` line gives it.",
+        _net("conv 3x3"),
+        _net("conv 3x3, 64"),
+    ),
+    "E205": Code(
+        "an argument too many",
+        "The argument is given twice, or nothing is left that would take it. Values without a name fill "
+        "the parameters in their order, each the first that takes its type.",
+        _net("conv 3x3, 64, 32"),
+        _net("conv 3x3, 64"),
+    ),
+    "E206": Code(
+        "a value that is not allowed",
+        "The parameter lists the values that it takes: `depth: int in [11, 16]`.",
+        "net N(depth: int in [11, 16] = 11):\n    input 3, 32x32\n    conv 3x3, depth\nvariant v = N(12)\n",
+        "net N(depth: int in [11, 16] = 11):\n    input 3, 32x32\n    conv 3x3, depth\nvariant v = N(16)\n",
+    ),
+    "E207": Code(
+        "a condition that is neither true nor false",
+        "`when`, `if`, `and`, `or` and `not` take conditions; numbers are compared first.",
+        _net("n = 3\nrelu when n"),
+        _net("n = 3\nrelu when n > 0"),
+    ),
+    "E208": Code(
+        "an attribute or item that is not there",
+        "A map has .c, .h and .w, tokens .n and .c, a vector .c; a row of a table has its columns.",
+        _net("gap\nfc flow.h"),
+        _net("gap\nfc flow.c"),
+    ),
+    "E209": Code(
+        "numbers of items that do not fit",
+        "As many names as values, as many cells as columns, lists of one length.",
+        _net("conv1: conv 3x3, 64\na, b = from flow -> split 4"),
+        _net("conv1: conv 3x3, 64\na, b = from flow -> split 2"),
+    ),
+    "E210": Code(
+        "a tensor where a value is needed",
+        "Tensors flow along arrows and are taken with `from`; expressions compute with numbers, and "
+        "only `.c`, `.h`, `.w` and `.n` of a tensor are numbers.",
+        _net("a: conv 3x3, 64\ny = a + a"),
+        _net("a: conv 3x3, 64\ny = add:\n    from a\n    relu"),
+    ),
+    "E211": Code(
+        "a definition that contains itself",
+        "There is no recursion: after elaboration a net is finite.",
+        "block B:\n    B\n" + _net("B"),
+        "block B:\n    relu\n" + _net("2 * B"),
+    ),
+    "E212": Code(
+        "a result that is no usable number",
+        "Division by zero, an overflow, infinity.",
+        _net("conv 3x3, 64 // 0"),
+        _net("conv 3x3, 64 // 2"),
+    ),
+    "E213": Code(
+        "larger than the limit",
+        "Lists, repetitions, evaluation and nets are limited, so that no spec can exhaust the machine. "
+        "For nets the option --max-nodes raises the limit.",
+        _net("for i in range(2M):\n    relu"),
+        _net("for i in range(2):\n    relu"),
+    ),
+    "E214": Code(
+        "a name that is taken",
+        "Blocks, tables, functions and ops of a file have different names, and so have the parameters "
+        "of one of them.",
+        _net("relu6 = 3\nconv 3x3, 64"),
+        _net("n = 3\nconv 3x3, 64"),
+    ),
+    "E215": Code(
+        "`first` outside a repetition",
+        "`/2 first` gives its stride to the first copy of a repeated step and 1 to the others.",
+        _net("conv 3x3, 64, /2 first"),
+        _net("3 * conv 3x3, 64, /2 first"),
+    ),
+    "E216": Code(
+        "a ramp used as a number",
+        "The k-th of n values of a ramp is known when all are counted, so only a float argument of an "
+        "op may take it.",
+        _net("p = ramp(0, 0.2)\nrelu when p > 0.1"),
+        _net("2 * droppath ramp(0, 0.2)"),
+    ),
+    "E217": Code(
+        "an open or ill-placed decision",
+        "`choose` makes a net a search space. Every decision has a name, from the labels around it and "
+        "its variable or argument, and has to be decided before anything else: --set depth=3.",
+        _net("depth = choose(2, 3)\ndepth * conv 3x3, 64"),
+        _net("depth = 2\ndepth * conv 3x3, 64"),
+    ),
+    "E218": Code(
+        "an import that cannot be done",
+        "An import names a .net file beside the spec, in a folder given with --path, or in the zoo, and "
+        "what to take from it. Files may not import each other in a circle.",
+        'import Bottle from "resnet.net"\n' + _net("relu"),
+        'import Bottleneck from "resnet.net"\n' + _net("Bottleneck 64"),
+    ),
+    "E219": Code(
+        "a name that emitted code cannot have",
+        "Labels become attributes of a class, and nets, blocks and parameters names of Python, so "
+        "neither Python's keywords nor what a module already has can be used.",
+        _net("forward: conv 3x3, 64"),
+        _net("conv1: conv 3x3, 64"),
+    ),
+    "E220": Code(
+        "two modules or outputs of one name",
+        "Names in a net, block or container are keys of the state_dict, and have to be different.",
+        _net("a: conv 3x3, 64\na: conv 3x3, 64"),
+        _net("a: conv 3x3, 64\nb: conv 3x3, 64"),
+    ),
+    "E221": Code(
+        "a layer with weights needs a label",
+        "Its name is part of the state_dict. Where modules are named by labels, a layer that has weights "
+        "gets one too; only in a chain without labels, which is a Sequential, is its position its name.",
+        _net("conv 3x3, 64\nhead: gap"),
+        _net("stem: conv 3x3, 64\nhead: gap"),
+    ),
+    "E222": Code(
+        "a joint without branches",
+        "Every line below `add:`, `mul:`, `concat:` or `fork:` is a branch; here none is left.",
+        _net("add:\n    if false:\n        relu"),
+        _net("add:\n    relu\n    identity"),
+    ),
+    "E223": Code(
+        "nothing flows here",
+        "A net begins with `input`; a block with several inputs takes one of them with `from`.",
+        "net N:\n    conv 3x3, 64\n    input 3, 32x32\n",
+        "net N:\n    input 3, 32x32\n    conv 3x3, 64\n",
+    ),
+    "E224": Code(
+        "a wrong annotation",
+        '`@allow(rule, "reason")` on the line above an item; the reason is required.',
+        _net("@allow(huge_fc)\nfeatures:\n    relu"),
+        _net('@allow(huge_fc, "as in the paper")\nfeatures:\n    relu'),
+    ),
+    "E225": Code(
+        "a statement in the wrong place",
+        "`input` belongs to a net, `return` to a block or net, and a variant's body holds `meta` and "
+        "`require` only.",
+        _net("relu") + "variant v = N():\n    relu\n",
+        _net("relu") + "variant v = N():\n    meta year=2014\n",
+    ),
+    # ------------------------------------------------------------ shapes
+    "E301": Code(
+        "an op that cannot be applied",
+        "The shape of the input, or the value of an argument, does not fit the op. The note says what "
+        "came in.",
+        _net("fc 10"),
+        _net("flatten\nfc 10"),
+    ),
+    "E302": Code(
+        "branches that do not fit",
+        "`add` and `mul` take equal shapes, or a vector or c x 1 x 1 that is used at every place; "
+        "`concat` shapes that are equal but for the channels. The labels show where each branch got its "
+        "shape.",
+        _net("add:\n    a: conv 3x3, 64\n    identity"),
+        _net("add:\n    a: conv 3x3, 64\n    b: conv 1x1, 64"),
+    ),
+    "E303": Code(
+        "one value for several, or several for one",
+        "A fork makes a tuple flow; most ops take one value. Join the tuple, or take one with `from "
+        "flow[0]`.",
+        _net("(relu | tanh) -> gap"),
+        _net("(relu | tanh) -> concat -> gap"),
+    ),
+    "E304": Code(
+        "a tensor is too large",
+        "No tensor of a net, weights included, has more than 2^40 elements.",
+        _net("conv 3x3, 10G"),
+        _net("conv 3x3, 64"),
+    ),
+    "E305": Code(
+        "a net without an input or a single end",
+        "A net has an input, and ends with one value; further ones are named: `output p2: from flow[0]`.",
+        _net("(relu | tanh)"),
+        _net("(relu | tanh) -> add"),
+    ),
+    # ------------------------------------------------------------ budgets
+    "E401": Code(
+        "a budget is exceeded",
+        "What `require` claims does not hold. The lines below say who spends most.",
+        _net("require params <= 1K\nconv 3x3, 64"),
+        _net("require params <= 2K\nconv 3x3, 64"),
+    ),
+    "E402": Code(
+        "a budget that cannot be checked yet",
+        "Memory and receptive fields are not computed yet. What can be required: params, buffers, macs, "
+        "ops, activations.",
+        _net("require memory(batch=128) <= 3GB\nconv 3x3, 64"),
+        _net("require activations(batch=128) <= 3GB\nconv 3x3, 64"),
+    ),
+    "E403": Code(
+        "a budget that claims nothing",
+        "A claim is a comparison, or several joined by `and`, `or` and `not`.",
+        _net("require params\nconv 3x3, 64"),
+        _net("require params <= 5M\nconv 3x3, 64"),
+    ),
+    "E404": Code(
+        "a budget for an unknown module",
+        "`label.params` is about the module of that label in the body in which `require` stands.",
+        _net("require head.params <= 5M\nfeatures: conv 3x3, 64"),
+        _net("require features.params <= 5M\nfeatures: conv 3x3, 64"),
+    ),
+    "E405": Code(
+        "a quantity with wrong options",
+        "A quantity takes batch=, dtype= and train=.",
+        _net("require macs(batch=0) <= 5G\nconv 3x3, 64"),
+        _net("require macs(batch=8, train=true) <= 5G\nconv 3x3, 64"),
+    ),
+    # ------------------------------------------------------------ the command
+    "E501": Code(
+        "no such spec",
+        "SPEC is a file (it contains `/`, or ends in .net and exists), else a name of the zoo. It has "
+        "to be UTF-8 text.",
+        "netdsl check resnet5",
+        "netdsl check resnet50",
+        2,
+    ),
+    "E502": Code(
+        "which net of the file?",
+        "A file with several nets needs :NAME, unless one is named like the file.",
+        "netdsl cost vgg.net",
+        "netdsl cost vgg.net:vgg16",
+        2,
+    ),
+    "E503": Code(
+        "an option without meaning",
+        "`Network.cost` and `Network.costs` were given a batch, dtype or grouping that does not exist. "
+        "The command refuses them before.",
+        'netdsl.load("lenet").costs(by="colour")',
+        'netdsl.load("lenet").costs(by="layer")',
+        2,
+    ),
+    "E504": Code(
+        "a setting that does not fit",
+        "--set gives a parameter of the net, or a decision of a search space, a value of its type.",
+        "netdsl cost lenet --set clases=100",
+        "netdsl cost lenet --set classes=100",
+        2,
+    ),
+    "E505": Code(
+        "an input that does not fit",
+        "--input gives an input another shape: channels, height, width, without the batch.",
+        "netdsl cost lenet --input 1x32",
+        "netdsl cost lenet --input 1x32x32",
+        2,
+    ),
+    "E506": Code(
+        "no such backend",
+        "Backends are found by the entry point `netdsl.backends` of installed distributions.",
+        "netdsl compile lenet --backend torchh",
+        "netdsl compile lenet --backend torch",
+        2,
+    ),
+    "E507": Code(
+        "an op that the backend lacks",
+        "The framework's backend cannot write this op. Nothing is left out silently.",
+        "",
+        "",
+    ),
+    "E508": Code(
+        "a training-only output inside a module",
+        "`train output` in a block cannot be written as a module, whose result would depend on the "
+        "mode. It belongs in the body of the net.",
+        "block B:\n    train output aux: relu\n" + _net("b: B"),
+        _net("train output aux: relu"),
+    ),
+    "E509": Code(
+        "the framework is not installed",
+        "Writing a module needs no framework, but building it does: pip install 'netdsl[torch]'.",
+        "",
+        "",
+    ),
+    "E510": Code(
+        "a file cannot be written",
+        "The folder has to exist and to be writable; the file is replaced as a whole or not at all.",
+        "netdsl compile lenet -o no/such/folder/lenet.py",
+        "netdsl compile lenet -o lenet.py",
+        2,
+    ),
+    "E511": Code(
+        "a file is not what would be written",
+        "With --check nothing is written: the file has to be there and equal to what the spec gives.",
+        "netdsl compile lenet -o missing.py --check",
+        "",
+    ),
+    "E512": Code(
+        "nothing to explain",
+        "`netdsl explain` knows the codes of diagnostics and the ops of the language.",
+        "netdsl explain E999",
+        "netdsl explain E302",
+        2,
+    ),
+}

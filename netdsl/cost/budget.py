@@ -1,0 +1,275 @@
+"""Budgets: what `require` claims, held against what a net costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from netdsl.cost.model import Cost
+from netdsl.cost.table import human, total
+from netdsl.diagnostics import Diagnostic, did_you_mean
+from netdsl.elaborate.evaluate import Evaluator, is_number
+from netdsl.elaborate.result import Budget
+from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.types import DTYPES
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+QUANTITIES = ("params", "buffers", "macs", "ops", "activations")
+LATER = ("memory", "receptive_field")
+MAX_STEPS = 100_000
+_NOT = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
+_SPENDERS = 5
+_OPTIONS = ("batch", "dtype", "train")
+
+
+class Facts(Protocol):
+    """What a budget is held against; a Network is one."""
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+
+    @property
+    def graph(self) -> Graph:
+        """The net's graph."""
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The claims."""
+
+    @property
+    def layer_costs(self) -> Mapping[str, Cost]:
+        """The cost of each node for one sample, activations in elements."""
+
+
+def check(net: Facts) -> list[Diagnostic]:
+    """Return what is wrong with a net's claims: those that do not hold, and those that cannot be checked."""
+    found = []
+    for budget in net.budgets:
+        claim = Claim(net, budget)
+        try:
+            holds, facts = claim.judge(budget.claim)
+        except SpecError as error:
+            found.append(error.diagnostic)
+        except Poisoned:
+            pass
+        else:
+            if not holds:
+                found.append(claim.failure(facts))
+    return found
+
+
+class Quantity(NamedTuple):
+    """A number that a claim is about, and the nodes that it is summed over."""
+
+    kind: str
+    nodes: list[Node]
+    batch: int = 1
+    dtype: str = "float32"
+    train: bool = False
+
+
+class Fact(NamedTuple):
+    """One comparison as it turned out: `params 138.36M > 5M`, and what its larger side sums."""
+
+    text: str
+    spent: Quantity | None
+
+
+class Claim(Evaluator):
+    """The evaluation of one claim: the language's expressions, in which quantities are numbers."""
+
+    def __init__(self, net: Facts, budget: Budget) -> None:
+        """Find what the claim is about."""
+        super().__init__(MAX_STEPS)
+        self.net = net
+        self.budget = budget
+        self.scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
+        self.used: list[Quantity] = []
+
+    @property
+    def about(self) -> list[Node]:
+        """The nodes of the net, or of the module or stage in whose body the claim stands."""
+        scope = self.scopes[self.budget.scope]
+        nodes = [self.net.graph[name] for name in scope.nodes()]
+        if self.staged:
+            nodes = [node for node in nodes if node.stage == self.budget.stage]
+        return nodes
+
+    @property
+    def staged(self) -> bool:
+        """Whether the claim stands in a stage of its module: a stage around the module is not meant."""
+        return self.budget.stage in self.scopes[self.budget.scope].stages.values()
+
+    # ---------------------------------------------------------------- claims
+
+    def judge(self, node: tree.Expr) -> tuple[bool, list[Fact]]:
+        """Return whether a claim holds, and the comparisons that decided it."""
+        if isinstance(node, tree.Unary) and node.operator == "not":
+            holds, facts = self.judge(node.operand)
+            return not holds, facts
+        if isinstance(node, tree.Binary) and node.operator in ("and", "or"):
+            sides = [self.judge(node.left), self.judge(node.right)]
+            holds = (all if node.operator == "and" else any)(side for side, _ in sides)
+            return holds, [fact for side, facts in sides if side == holds for fact in facts]
+        if isinstance(node, tree.Binary) and node.operator in _NOT:
+            return self.compare(node)
+        span = Span(self.budget.source, node.start, node.end)
+        raise fail("E403", f"`{span.text}` is no comparison", span, "for example: require params <= 5M")
+
+    def compare(self, node: tree.Binary) -> tuple[bool, list[Fact]]:
+        """Return whether a comparison holds, and what it found."""
+        budget = self.budget
+        sides = []
+        for side in (node.left, node.right):
+            self.used = []
+            value = self.eval(side, budget.env, budget.source)
+            if not is_number(value):
+                raise fail("E203", f"a budget compares numbers, got {show(value)}", self.span(side))
+            sides.append((side, value, self.used[0] if self.used else None))
+        (left, a, spent_left), (right, b, spent_right) = sides
+        compare = tree.Binary(
+            node.start,
+            node.end,
+            node.operator,
+            tree.Number(left.start, left.end, a),
+            tree.Number(right.start, right.end, b),
+        )
+        holds: bool = super().eval(compare, budget.env, budget.source)
+        relation = node.operator if holds else _NOT[node.operator]
+        shown = human(a), human(b)
+        if shown[0] == shown[1] and a != b:
+            shown = f"{a:,}", f"{b:,}"
+        texts = [
+            (self.span(side).text if isinstance(side, tree.Number) else number)
+            if spent is None
+            else f"{self.where}{self.span(side).text} {number}"
+            for (side, _, spent), number in zip(sides, shown, strict=True)
+        ]
+        return holds, [Fact(f"{texts[0]} {relation} {texts[1]}", spent_left if a >= b else spent_right)]
+
+    @property
+    def where(self) -> str:
+        """What stands before a quantity's name, if the claim is not about the net."""
+        scope = self.budget.scope
+        if self.staged:
+            return f"{scope}, stage {self.budget.stage}: " if scope else f"stage {self.budget.stage}: "
+        return f"{scope}." if scope else ""
+
+    def span(self, node: tree.Tree) -> Span:
+        """Return a part of the claim."""
+        return Span(self.budget.source, node.start, node.end)
+
+    def failure(self, facts: list[Fact]) -> Diagnostic:
+        """Return the diagnostic for a claim that does not hold, with who spends most."""
+        message = f"{self.net.name}: {' and '.join(fact.text for fact in facts)}"
+        spent = next((fact.spent for fact in facts if fact.spent is not None), None)
+        spenders = [] if spent is None else self.spenders(spent)
+        whole = sum(amount for _, amount in spenders)
+        if not whole:
+            return Diagnostic("E401", message, self.budget.span)
+        first, amount = spenders[0]
+        width = max(len(node.name) for node, _ in spenders[:_SPENDERS])
+        details = tuple(
+            f"{node.name:{width}}  {node.op.name}  {number:,}  {100 * number / whole:.1f}%"
+            for node, number in spenders[:_SPENDERS]
+            if number
+        )
+        share = f" ({first.name} has {100 * amount / whole:.0f}%)"
+        return Diagnostic("E401", message + share, self.budget.span, details=details)
+
+    def spenders(self, quantity: Quantity) -> list[tuple[Node, int]]:
+        """Return the nodes with what each spends, the largest first."""
+        amounts = [(node, self.amount(quantity._replace(nodes=[node]))) for node in quantity.nodes]
+        return sorted(amounts, key=lambda pair: -pair[1])
+
+    def amount(self, quantity: Quantity) -> int:
+        """Return a quantity's number."""
+        cost = total(quantity.nodes, self.net.layer_costs, quantity.batch, quantity.dtype, quantity.train)
+        number: int = getattr(cost, quantity.kind)
+        return number
+
+    # ---------------------------------------------------------------- expressions
+
+    def eval(self, node: tree.Expr, env: Env, source: Source) -> Any:
+        """Return an expression's value; a quantity is its number."""
+        target: tree.Expr = node.function if isinstance(node, tree.CallExpr) else node
+        if isinstance(target, tree.Attribute):
+            name, nodes = target.name, None
+        elif isinstance(target, tree.Name):
+            name, nodes = target.text, self.about
+        else:
+            return super().eval(node, env, source)
+        if name in LATER:
+            span = Span(source, node.start, node.end)
+            raise fail("E402", f"`{name}` cannot be checked yet", span, f"there are {', '.join(QUANTITIES)}")
+        if name not in QUANTITIES:
+            return super().eval(node, env, source)
+        if nodes is None:
+            assert isinstance(target, tree.Attribute)
+            nodes = self.module(target.value, env, source)
+        args = node.args if isinstance(node, tree.CallExpr) else ()
+        quantity = Quantity(name, nodes, **self.options(args, env, source))
+        self.used.append(quantity)
+        return self.amount(quantity)
+
+    def name(self, node: tree.Name, env: Env, source: Source) -> Any:
+        """Return a name's value; an unknown one was meant to be a quantity."""
+        try:
+            return super().name(node, env, source)
+        except SpecError as error:
+            help = did_you_mean(node.text, QUANTITIES) or f"there are {', '.join(QUANTITIES)}"
+            raise SpecError(error.diagnostic.replace(help=help)) from None
+
+    def module(self, node: tree.Expr, env: Env, source: Source) -> list[Node]:
+        """Return the nodes of a module named by its path from where the claim stands."""
+        path = ".".join((*([self.budget.scope] if self.budget.scope else []), *self.path(node, env, source)))
+        scope = self.scopes.get(path)
+        if scope is not None:
+            return [self.net.graph[name] for name in scope.nodes()]
+        if path in self.net.graph:
+            return [self.net.graph[path]]
+        here = self.scopes[self.budget.scope]
+        inputs = self.net.graph.inputs.values()
+        paths = [item.path if isinstance(item, Scope) else item for item in here.items]
+        labels = [path.rpartition(".")[2] for path in paths if path not in inputs]
+        span = Span(source, node.start, node.end)
+        help = did_you_mean(span.text, labels) or f"the labels here are {', '.join(labels[:10])}"
+        raise fail("E404", f"there is no module `{span.text}` here", span, help)
+
+    def path(self, node: tree.Expr, env: Env, source: Source) -> tuple[str, ...]:
+        """Return the labels of `a.b`."""
+        if isinstance(node, tree.Attribute):
+            return (*self.path(node.value, env, source), node.name)
+        if isinstance(node, (tree.Name, tree.Template)):
+            return (self.text(node, env, source),)
+        span = Span(source, node.start, node.end)
+        raise fail(
+            "E404", f"`{span.text}` is no module", span, "a module is named by its label: features.params"
+        )
+
+    def options(self, args: tuple[tree.Argument, ...], env: Env, source: Source) -> dict[str, Any]:
+        """Return the arguments of `macs(batch=8)`."""
+        options: dict[str, Any] = {}
+        for arg in args:
+            span = Span(source, arg.start, arg.end)
+            if not isinstance(arg, tree.Keyword) or arg.name not in _OPTIONS or arg.name in options:
+                help = "for example: activations(batch=32, dtype=float16)"
+                raise fail("E405", f"a quantity takes {', '.join(_OPTIONS)}, got `{span.text}`", span, help)
+            value = self.dtype(arg.value) if arg.name == "dtype" else self.eval(arg.value, env, source)
+            if arg.name == "batch" and (type(value) is not int or value < 1):
+                raise fail("E405", f"batch must be an int from 1, got {show(value)}", span)
+            if arg.name == "train" and not isinstance(value, bool):
+                raise fail("E405", f"train must be true or false, got {show(value)}", span)
+            options[arg.name] = value
+        return options
+
+    def dtype(self, node: tree.Expr) -> str:
+        """Return the name of a dtype."""
+        span = self.span(node)
+        if isinstance(node, tree.Name) and node.text in DTYPES:
+            return node.text
+        help = did_you_mean(span.text, list(DTYPES)) or f"there are {', '.join(DTYPES)}"
+        raise fail("E405", f"unknown dtype `{span.text}`", span, help)

@@ -1,0 +1,319 @@
+"""Costs as a table: rows by layer, block, stage or op, and a total that is their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from netdsl.cost.model import CONVENTION, Cost
+from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.types import DTYPES, Shape
+from netdsl.record import Record
+from netdsl.render import printable
+
+VERSION = 1
+"""Of the JSON form, docs/schema/cost.json."""
+GROUPINGS = ("layer", "block", "stage", "op")
+COUNTS = ("params", "buffers", "macs", "ops", "activations")
+
+
+class Row(Record):
+    """One line: the costs of a layer or of a group of layers.
+
+    params and buffers are elements; macs and ops counts for the whole batch; activations bytes.
+    """
+
+    name: str
+    op: str
+    """The op of a layer, the name of a block; "" for a container or a stage."""
+    output: Shape | None
+    """Shape that leaves it, for one sample; None for all layers with one op."""
+    params: int
+    training_params: int
+    """Those of `params` that exist in training only."""
+    buffers: int
+    macs: int
+    ops: int
+    activations: int
+
+
+class Table:
+    """The costs of a net as rows, in the order of the text."""
+
+    def __init__(
+        self,
+        net: str,
+        spec: str,
+        inputs: Mapping[str, Shape],
+        by: str,
+        batch: int,
+        dtype: str,
+        train: bool,
+        rows: list[Row],
+    ) -> None:
+        """`net` is the net's name, `spec` its file's; `inputs` shapes by name."""
+        self.net = net
+        self.spec = spec
+        self.inputs = inputs
+        self.by = by
+        self.batch = batch
+        self.dtype = dtype
+        self.train = train
+        self.rows = tuple(rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, name: str) -> Row:
+        """Return the row of that name."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        return render_text(self)
+
+    @property
+    def total(self) -> Cost:
+        """The sum of the rows."""
+        return Cost(*(sum(getattr(row, count) for row in self.rows) for count in COUNTS))
+
+    @property
+    def training_params(self) -> int:
+        """The params that exist in training only, as a sum over the rows."""
+        return sum(row.training_params for row in self.rows)
+
+
+def tabulate(
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    costs: Mapping[str, Cost],
+    by: str,
+    batch: int,
+    dtype: str,
+    train: bool,
+) -> list[Row]:
+    """Return the rows of a graph; inputs are no layers."""
+    groups: dict[tuple[str, str], list[Node]] = {}
+    group_of = _GROUP[by](graph)
+    for node in graph:
+        if node.op.name != "input":
+            groups.setdefault(group_of(node), []).append(node)
+    rows = []
+    for (name, op), nodes in groups.items():
+        cost = total(nodes, costs, batch, dtype, train)
+        last = next((node for node in reversed(nodes) if not node.train), nodes[-1])
+        training = sum(costs[node.name].params for node in nodes if node.train)
+        output = None if by == "op" else shapes[last.name]
+        rows.append(
+            Row(name, op, output, cost.params, training, cost.buffers, cost.macs, cost.ops, cost.activations)
+        )
+    return rows
+
+
+def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
+    """Return the cost of nodes in bytes; training-only ones count only tensors unless `train`."""
+    result = Cost()
+    for node in nodes:
+        cost = costs[node.name]
+        result += cost if train or not node.train else Cost(cost.params, cost.buffers)
+    return result.scaled(batch, DTYPES[dtype])
+
+
+# ---------------------------------------------------------------- groups
+
+GroupOf = Callable[[Node], tuple[str, str]]
+"""Returns the name of a node's group and what its op column says."""
+
+
+def _by_layer(graph: Graph) -> GroupOf:
+    return lambda node: (node.name, node.op.name)
+
+
+def _by_op(graph: Graph) -> GroupOf:
+    return lambda node: (node.op.name, "")
+
+
+def _by_child(graph: Graph) -> GroupOf:
+    """Group by what stands directly in the net."""
+    groups: dict[str, tuple[str, str]] = {}
+    for item in graph.tree.items:
+        if isinstance(item, Scope):
+            groups.update(dict.fromkeys(item.nodes(), (item.path, item.block)))
+        else:
+            groups[item] = (item, graph[item].op.name)
+    return lambda node: groups[node.name]
+
+
+def _by_block(graph: Graph) -> GroupOf:
+    """Group by the outermost block, else as `_by_child`."""
+    groups: dict[str, tuple[str, str]] = {}
+
+    def walk(scope: Scope) -> None:
+        for item in scope.items:
+            if isinstance(item, Scope) and item.kind == "block":
+                groups.update(dict.fromkeys(item.nodes(), (item.path, item.block)))
+            elif isinstance(item, Scope):
+                walk(item)
+
+    walk(graph.tree)
+    child = _by_child(graph)
+    return lambda node: groups.get(node.name) or child(node)
+
+
+def _by_stage(graph: Graph) -> GroupOf:
+    child = _by_child(graph)
+    return lambda node: (f"stage {node.stage}", "") if node.stage else child(node)
+
+
+_GROUP: dict[str, Callable[[Graph], GroupOf]] = {
+    "layer": _by_layer,
+    "block": _by_block,
+    "stage": _by_stage,
+    "op": _by_op,
+}
+
+
+# ---------------------------------------------------------------- forms
+
+
+def human(number: float) -> str:
+    """Return a count as people say it: `138.36M`, `15.47G`, `512`."""
+    for scale, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if abs(number) >= scale:
+            return f"{number / scale:.2f}".rstrip("0").rstrip(".") + unit
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}" if whole else ""
+
+
+_HEADER = ("op", "output", "params", "%", "buffers", "MACs", "%", "ops", "activations")
+_LEFT = ("op", "output")
+"""The columns that hold text, as the first one does."""
+
+Line = tuple[str, ...]
+
+
+def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
+    """Return the header, the rows and what stands below them, as texts; empty columns are left out."""
+    whole = table.total
+
+    def line(name: str, op: str, output: str, cost: Row | Cost) -> Line:
+        params, macs = _percent(cost.params, whole.params), _percent(cost.macs, whole.macs)
+        numbers = (cost.params, params, cost.buffers, cost.macs, macs, cost.ops, cost.activations)
+        return (name, op, output, *(n if isinstance(n, str) else f"{n:,}" for n in numbers))
+
+    rows = [
+        line(printable(row.name), printable(row.op), "" if row.output is None else str(row.output), row)
+        for row in table
+    ]
+    below = [line("total", "", "", whole)]
+    training = table.training_params
+    if training:
+        share = _percent(training, whole.params)
+        below.append(("of which training only", "", "", f"{training:,}", share, "", "", "", "", ""))
+    said = [any(column) for column in zip(*rows, strict=True)] if rows else [True] * (1 + len(_HEADER))
+
+    def pick(cells: Line) -> Line:
+        return tuple(cell for cell, keep in zip(cells, said, strict=True) if keep)
+
+    return pick((table.by, *_HEADER)), [pick(row) for row in rows], [pick(row) for row in below]
+
+
+def _caption(table: Table) -> str:
+    inputs = ", ".join(
+        f"{printable(name)} {shape}" if len(table.inputs) > 1 else str(shape)
+        for name, shape in table.inputs.items()
+    )
+    return f"{printable(table.net)} ({printable(table.spec)}), input {inputs}"
+
+
+def _footer(table: Table) -> list[str]:
+    mode = "training" if table.train else "evaluation"
+    return [f"batch {table.batch}, {table.dtype}, {mode}; activations in bytes", CONVENTION]
+
+
+def render_text(table: Table) -> str:
+    """Return the table with aligned columns, and no newline at the end."""
+    header, rows, below = _lines(table)
+    widths = [max(map(len, column)) for column in zip(header, *rows, *below, strict=True)]
+
+    def line(cells: Line) -> str:
+        columns = zip(header, cells, widths, strict=True)
+        parts = [cell.ljust(width) if name in _LEFT else cell.rjust(width) for name, cell, width in columns]
+        return "  ".join([cells[0].ljust(widths[0]), *parts[1:]]).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    body = [line(header), rule, *map(line, rows), rule, *map(line, below)]
+    return "\n".join([_caption(table), "", *body, "", *_footer(table)])
+
+
+def render_markdown(table: Table) -> str:
+    """Return the table as Markdown, and no newline at the end."""
+    header, rows, below = _lines(table)
+
+    def line(cells: Line) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+    marks = (":---", *(":---" if name in _LEFT else "---:" for name in header[1:]))
+    bold = tuple(f"**{cell}**" if cell else "" for cell in below[0])
+    body = [line(header), line(marks), *map(line, rows), line(bold), *map(line, below[1:])]
+    return "\n".join([_caption(table), "", *body, "", "  \n".join(_footer(table))])
+
+
+def render_csv(table: Table) -> str:
+    """Return the rows as CSV (RFC 4180, but lines end as in text), exact integers, no total."""
+    about = table.by != "op"  # a row by op has no other op, and no output
+    header: Line = (table.by, *(("op", "output") if about else ()), *COUNTS, "training_params")
+    lines = [header]
+    for row in table:
+        texts = (row.op, "" if row.output is None else str(row.output)) if about else ()
+        numbers = (*(getattr(row, count) for count in COUNTS), row.training_params)
+        lines.append((row.name, *texts, *map(str, numbers)))
+    return "\n".join(",".join(map(_csv_cell, line)) for line in lines)
+
+
+def _csv_cell(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    text = printable(text)
+    if text[:1] in ("=", "+", "-", "@"):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
+
+
+def render_json(table: Table) -> dict[str, Any]:
+    """Return the table as an object for `json.dumps`; its fields are those of docs/schema/cost.json."""
+    whole = table.total
+    return {
+        "version": VERSION,
+        "net": table.net,
+        "spec": table.spec,
+        "inputs": {name: list(shape) for name, shape in table.inputs.items()},
+        "by": table.by,
+        "batch": table.batch,
+        "dtype": table.dtype,
+        "train": table.train,
+        "convention": CONVENTION,
+        "rows": [
+            {
+                "name": row.name,
+                "op": row.op,
+                "output": None if row.output is None else list(row.output),
+                "params": row.params,
+                "training_params": row.training_params,
+                "buffers": row.buffers,
+                "macs": row.macs,
+                "ops": row.ops,
+                "activations": row.activations,
+            }
+            for row in table
+        ],
+        "total": {count: getattr(whole, count) for count in COUNTS}
+        | {"training_params": table.training_params},
+    }

@@ -1,0 +1,129 @@
+"""A net while it is being elaborated: nodes before they have names, scopes being filled, places in bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from netdsl.diagnostics import Frame
+from netdsl.elaborate.values import Arguments, Data, Env, Ramp, Wire
+from netdsl.ir.graph import Scope
+from netdsl.ir.types import Init, Shape
+from netdsl.ops import Op
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+
+class Draft:
+    """A node before it has a name."""
+
+    __slots__ = (
+        *("calls", "inits", "inputs", "key", "labelled", "op", "ramps", "scope"),
+        *("shapes", "span", "stage", "train"),
+    )
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Wire, ...],
+        shapes: tuple[Shape, ...],
+        span: Span,
+        place: Place,
+        key: str,
+        labelled: bool,
+        ramps: Mapping[str, Ramp],
+    ) -> None:
+        """`key` is its name in the scope; "" for wiring, which gets one when all others are known."""
+        self.op = op
+        self.inputs = inputs
+        self.shapes = shapes
+        self.span = span
+        self.calls = place.calls
+        self.stage = place.stage
+        self.train = place.train
+        self.scope = place.scope
+        self.inits = place.inits
+        self.key = key
+        self.labelled = labelled
+        self.ramps = ramps
+
+
+class DraftScope(Scope):
+    """A scope that is being filled."""
+
+    def __init__(
+        self,
+        kind: Literal["net", "block", "container"],
+        path: str,
+        span: Span,
+        block: str = "",
+        labels: str = "",
+        labelled: bool = True,
+    ) -> None:
+        """`labels` is its path without positions; `labelled` tells whether its own name is a label."""
+        super().__init__(kind, path, span, block)
+        self.labels = labels
+        self.labelled = labelled
+        self.taken: dict[str, Span] = {}
+        self.position = 0
+        self.begin = 0
+        self.end = 0
+        self.entry: tuple[Wire, ...] = ()
+        self.exit: tuple[Wire, ...] = ()
+        self.drafts: list[int | DraftScope] = []
+        self.calls: tuple[Frame, ...] = ()
+
+    def join(self, name: str) -> str:
+        """Return the path of a child."""
+        return f"{self.path}.{name}" if self.path else name
+
+
+class Place:
+    """Where a statement runs."""
+
+    __slots__ = (
+        *("broken", "calls", "container", "copy", "defaults", "env", "flow", "inits", "in_net", "returned"),
+        *("scope", "source", "stage", "train", "turns"),
+    )
+
+    def __init__(
+        self,
+        env: Env,
+        flow: Data | None,
+        scope: DraftScope,
+        source: Source,
+        defaults: Mapping[str, Arguments],
+        in_net: bool,
+    ) -> None:
+        """Start at the beginning of a block's or net's body."""
+        self.env = env
+        self.flow = flow
+        self.scope = scope
+        self.source = source
+        self.defaults = defaults
+        self.in_net = in_net
+        """Whether this is a net's body, or a container in it."""
+        self.container = False
+        self.broken: frozenset[str] = frozenset()
+        """Ops with a `default` line that failed: what they do here is unknown."""
+        self.inits: Mapping[str, Mapping[str, Init]] = {}
+        self.calls: tuple[Frame, ...] = ()
+        self.stage = ""
+        self.train = False
+        self.copy: int | None = None
+        """The turn of the innermost repetition, for `first`."""
+        self.turns: tuple[int, ...] = ()
+        """The turn of each loop that this is in."""
+        self.returned = False
+
+    def inner(self, scope: DraftScope, flow: Data | None) -> Place:
+        """Return the place in a container: names of its own, the same defaults."""
+        place = Place(Env(self.env), flow, scope, self.source, self.defaults, self.in_net)
+        place.container = True
+        place.broken, place.inits, place.calls = self.broken, self.inits, self.calls
+        place.stage, place.train, place.copy, place.turns = self.stage, self.train, self.copy, self.turns
+        return place
+
+    def span(self, node: tree.Tree) -> Span:
+        """Return a node's place in the text."""
+        return Span(self.source, node.start, node.end)

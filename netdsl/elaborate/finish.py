@@ -1,0 +1,186 @@
+"""Drafts to the graph: names of wiring, initialisers, ramps, what comes into each scope and leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.draft import Draft, DraftScope
+from netdsl.elaborate.evaluate import Evaluator
+from netdsl.elaborate.values import Wire
+from netdsl.ir.graph import Graph, Node, Output, Value
+from netdsl.ir.types import DEFAULT_INIT, Init, Shape
+from netdsl.ops import Op, OpError
+
+Inits = Mapping[str, Mapping[str, Init]]
+
+
+class Finisher:
+    """Everything that can only be said when all drafts are known."""
+
+    def __init__(
+        self, drafts: list[Draft], scopes: list[DraftScope], outputs: list[tuple[str, Wire, bool]]
+    ) -> None:
+        """Take the drafts in order, and the scopes, outer ones first."""
+        self.drafts = drafts
+        self.scopes = scopes
+        self.outputs = outputs
+        self.coming: dict[DraftScope, tuple[Wire, ...]] = {}
+        """What each scope reads from outside: a block's declared inputs first."""
+        self.leaving: dict[DraftScope, tuple[Wire, ...]] = {}
+        """A scope's result, then whatever else of it is read outside."""
+        self._come()
+        self._leave()
+
+    def _come(self) -> None:
+        # inner scopes first, so that each looks at its own drafts and its children's inputs only
+        for scope in reversed(self.scopes):
+            used: dict[Wire, None] = {}
+            for item in scope.drafts:
+                wires = self.coming[item] if isinstance(item, DraftScope) else self.drafts[item].inputs
+                used.update((w, None) for w in wires if w.draft < scope.begin)
+            used.update((w, None) for w in scope.exit if w.draft < scope.begin)
+            declared = scope.entry if scope.kind == "block" else tuple(w for w in scope.entry if w in used)
+            self.coming[scope] = tuple(dict.fromkeys((*declared, *used)))
+
+    def _leave(self) -> None:
+        last: dict[Wire, int] = {}
+        for index, draft in enumerate(self.drafts):
+            for wire in draft.inputs:
+                last[wire] = index
+        for _, wire, _ in self.outputs:
+            last[wire] = len(self.drafts)
+        for scope in reversed(self.scopes):
+            out = dict.fromkeys(scope.exit)
+            for item in scope.drafts:
+                for wire in self.results(item):
+                    if last.get(wire, -1) >= scope.end > wire.draft:
+                        out[wire] = None
+            self.leaving[scope] = tuple(out)
+
+    def results(self, item: int | DraftScope) -> tuple[Wire, ...]:
+        """Return what a node or scope makes."""
+        if isinstance(item, DraftScope):
+            return self.leaving[item]
+        return tuple([Wire(item, port) for port in range(len(self.drafts[item].shapes))])
+
+    # ---------------------------------------------------------------- labels
+
+    def unlabelled(self) -> list[Diagnostic]:
+        """Return the layers with state whose names would be positions in a scope that is no Sequential."""
+        stateful: dict[DraftScope, bool] = {}
+        found: list[Diagnostic] = []
+        for scope in reversed(self.scopes):
+            holders = [item for item in scope.drafts if self._holds_state(item, stateful)]
+            stateful[scope] = bool(holders)
+            nameless = [item for item in holders if not self._item(item).labelled]
+            if nameless and not self._is_chain(scope):
+                found += [self._needs_label(item, scope) for item in nameless]
+        return sorted(reversed(found), key=lambda d: d.span.start if d.span else 0)
+
+    def _item(self, item: int | DraftScope) -> Draft | DraftScope:
+        return item if isinstance(item, DraftScope) else self.drafts[item]
+
+    def _holds_state(self, item: int | DraftScope, known: Mapping[DraftScope, bool]) -> bool:
+        if isinstance(item, DraftScope):
+            return known[item]
+        op = self.drafts[item].op
+        if type(op).weights is Op.weights and type(op).buffers is Op.buffers:
+            return False
+        shapes = self.inputs(self.drafts[item])
+        return bool(op.weights(*shapes) or op.buffers(*shapes))
+
+    def _is_chain(self, scope: DraftScope) -> bool:
+        """Tell whether each item is an unlabelled module that reads just what the one before it makes."""
+        flow = self.coming[scope]
+        for item in scope.drafts:
+            if isinstance(item, DraftScope):
+                reads = self.coming[item]
+            else:
+                draft = self.drafts[item]
+                reads = draft.inputs
+                if draft.op.name == "input":
+                    flow = (*flow, *self.results(item))
+                    continue
+                if draft.op.wiring:
+                    return False
+            if reads != flow or self._item(item).labelled:
+                return False
+            flow = self.results(item)
+        return self.leaving[scope] == flow
+
+    def _needs_label(self, item: int | DraftScope, scope: DraftScope) -> Diagnostic:
+        one = self._item(item)
+        what = (one.block or "the group") if isinstance(one, DraftScope) else one.op.name
+        where = {"net": f"the net {scope.block}", "block": f"block {scope.block}"}.get(scope.kind, scope.path)
+        message = f"{what} needs a label: it holds weights, and {where} is not one chain of unlabelled steps"
+        name = what.lower() if what.isidentifier() else "part"
+        help = f"{name}1: {one.span.text}" if "\n" not in one.span.text else ""
+        return Diagnostic(
+            "E221", message, one.span, calls=one.calls, help=help and f"{help}, or within a chain: as {name}1"
+        )
+
+    # ---------------------------------------------------------------- the graph
+
+    def inputs(self, draft: Draft) -> list[Shape]:
+        """Return the shapes that a draft reads."""
+        return [self.drafts[w.draft].shapes[w.port] for w in draft.inputs]
+
+    def graph(
+        self, inputs: Mapping[str, int], tables: tuple[Inits, ...], evaluator: Evaluator
+    ) -> tuple[Graph, dict[str, tuple[Shape, ...]]]:
+        """Return the graph and the shapes by name. `tables` are the initialisers of the file and the net."""
+        names = self._names()
+        graph = Graph()
+        shapes: dict[str, tuple[Shape, ...]] = {}
+        for name, draft in zip(names, self.drafts, strict=True):
+            values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
+            op = self._decided(draft, tables, evaluator)
+            graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train))
+            shapes[name] = draft.shapes
+        graph.inputs = {name: names[i] for name, i in inputs.items()}
+        graph.outputs = tuple(Output(n, Value(names[w.draft], w.port), t) for n, w, t in self.outputs)
+        for scope in self.scopes:
+            scope.inputs = tuple(Value(names[w.draft], w.port) for w in self.coming[scope])
+            scope.outputs = tuple(Value(names[w.draft], w.port) for w in self.leaving[scope])
+            scope.items = [item if isinstance(item, DraftScope) else names[item] for item in scope.drafts]
+        graph.tree = self.scopes[0]
+        return graph, shapes
+
+    def _names(self) -> list[str]:
+        """Return every draft's path; wiring is called after its op, with the first number that is free."""
+        names: list[str] = []
+        numbers: dict[tuple[DraftScope, str], int] = {}
+        for draft in self.drafts:
+            scope, key = draft.scope, draft.key
+            if not key:
+                kind = draft.op.name
+                number = numbers.get((scope, kind), 1)
+                key = kind if number == 1 else f"{kind}{number}"
+                while key in scope.taken:
+                    number += 1
+                    key = f"{kind}{number}"
+                numbers[scope, kind] = number + 1
+                scope.taken[key] = draft.span
+            names.append(scope.join(key))
+        return names
+
+    def _decided(self, draft: Draft, tables: tuple[Inits, ...], evaluator: Evaluator) -> Op:
+        """Return a draft's op with its ramps as numbers and its initialisers: own, block's, net's, file's."""
+        op = draft.op
+        if draft.ramps:
+            op = op.replace(**{k: evaluator.resolve(ramp) for k, ramp in draft.ramps.items()})
+            try:
+                op.infer(*self.inputs(draft))
+            except OpError as error:
+                message = f"{op.name}: {error.message}"
+                raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)]) from None
+        if type(op).weights is Op.weights or not (draft.inits or op.inits or any(tables)):
+            return op
+        weights = op.weights(*self.inputs(draft))
+        inits: dict[str, Init] = {}
+        for table in (*tables, draft.inits):
+            for kind in (op.inherits, op.name):
+                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
+        inits.update((k, v) for k, v in op.inits.items() if k in weights)
+        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT})

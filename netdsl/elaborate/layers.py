@@ -1,0 +1,558 @@
+"""Layers to nodes: which op a name is, what its arguments are, what shapes it makes, what it is called."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import prod
+from typing import Any, Literal
+
+from netdsl.diagnostics import Diagnostic, Frame, Label
+from netdsl.elaborate.arguments import (
+    Param,
+    bind,
+    check_allowed,
+    coerce,
+    merge,
+    op_parameters,
+    parameters,
+    takes,
+)
+from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.evaluate import Evaluator
+from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.result import Allow, Decision
+from netdsl.elaborate.values import (
+    MISSING,
+    POISON,
+    BlockDecl,
+    Choice,
+    Data,
+    Declared,
+    Env,
+    FileScope,
+    Given,
+    OpValue,
+    Poisoned,
+    Ramp,
+    SpecError,
+    Wire,
+    fail,
+    kind_of,
+    show,
+    unknown,
+)
+from netdsl.ir.types import MAX_ELEMENTS, Shape
+from netdsl.ops import Op, OpError, catalogue
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+JOINTS = ("add", "mul", "concat")
+MAX_VALUES = 10_000
+"""The most values that flow as a tuple."""
+
+
+class Layers(ABC):
+    """The nodes and scopes of one elaboration, and how a layer adds to them. A walker runs the bodies."""
+
+    def __init__(self, settings: Mapping[str, Any], max_nodes: int) -> None:
+        """`settings` are values by parameter or decision."""
+        self.settings = settings
+        self.max_nodes = max_nodes
+        self.evaluator = Evaluator(10 * max_nodes, self.decide)
+        self.errors: list[Diagnostic] = []
+        self.drafts: list[Draft] = []
+        self.scopes: list[DraftScope] = []
+        self.decisions: dict[str, Decision] = {}
+        self.allows: dict[Span, Allow] = {}
+        self._seen: set[tuple[str, Source | None, int]] = set()
+        self._owners: dict[str, tuple[Any, ...]] = {}
+        self._active: list[BlockDecl] = []
+        self._files: set[FileScope] = set()
+        self._deciding: tuple[str, Place]
+
+    @abstractmethod
+    def body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run statements; return the flow after them."""
+
+    @abstractmethod
+    def enter_file(self, file: FileScope) -> None:
+        """Take note of what a file says besides its declarations, once."""
+
+    def record(self, diagnostic: Diagnostic, place: Place) -> None:
+        """Keep an error, once however many instances meet it."""
+        span = diagnostic.span
+        key = (diagnostic.code, span.source if span else None, span.start if span else 0)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.errors.append(diagnostic.replace(calls=diagnostic.calls or place.calls))
+
+    # ---------------------------------------------------------------- decisions
+
+    def at(self, place: Place, label: str = "") -> None:
+        """Say where the decisions met from now on are: their names begin with the labels around them."""
+        labels = place.scope.labels
+        self._deciding = f"{labels}.{label}" if labels and label else labels or label, place
+
+    def decide(self, choice: Choice, name: str) -> Any:
+        """Return what a decision takes; an open one takes its first option until all are reported."""
+        if any(isinstance(option, Choice) for option in choice.options):
+            raise fail("E217", "a choose in a choose: write one with all options", choice.span)
+        options = tuple(show(option).strip('"') for option in choice.options)
+        return choice.options[self.decision(name, options, choice.node, choice.span, choice.options)]
+
+    def decision(
+        self, name: str, options: tuple[str, ...], node: tree.Tree, span: Span, values: tuple[Any, ...] = ()
+    ) -> int:
+        """Return the index of the option that a decision takes, and note it.
+
+        It is one decision for a line and turn of the loops around, shared by the copies of a repetition.
+        """
+        prefix, place = self._deciding
+        full = f"{prefix}.{name}" if prefix else name
+        owner = (node.start, span.source, place.turns, *(frame.span for frame in place.calls))
+        known = self.decisions.get(full)
+        if known is not None:
+            if self._owners[full] != owner:
+                labels = (Label(known.span, "the first is here"),)
+                help = "put a label around one"
+                raise fail("E217", f"two decisions are called `{full}`", span, help, labels=labels)
+            return known.chosen or 0
+        chosen = None
+        if full in self.settings:
+            value = self.settings[full]
+            text = value if isinstance(value, str) else show(value)
+            same = [i for i, v in enumerate(values) if type(v) is not bool and v == value]
+            if text not in options and not same:
+                raise fail("E504", f"{full} must be one of {', '.join(options)}, got {text}", span)
+            chosen = options.index(text) if text in options else same[0]
+        self.decisions[full] = Decision(full, options, chosen, span)
+        self._owners[full] = owner
+        return chosen or 0
+
+    # ---------------------------------------------------------------- scopes and names
+
+    def open(
+        self,
+        kind: Literal["block", "container"],
+        label: tree.Label | None,
+        span: Span,
+        entry: tuple[Wire, ...],
+        place: Place,
+        block: str = "",
+    ) -> DraftScope:
+        """Begin a scope."""
+        outer = place.scope
+        name = self.child(place, label, span)
+        labels = outer.labels if label is None else f"{outer.labels}.{name}" if outer.labels else name
+        scope = DraftScope(kind, outer.join(name), span, block, labels, label is not None)
+        scope.entry = entry
+        scope.begin = len(self.drafts)
+        scope.calls = place.calls
+        outer.drafts.append(scope)
+        self.scopes.append(scope)
+        if len(self.scopes) > self.max_nodes:
+            raise fail("E213", f"the net has more than {self.max_nodes:,} modules", span)
+        return scope
+
+    def close(self, scope: DraftScope, result: Data | None) -> None:
+        """End a scope."""
+        scope.end = len(self.drafts)
+        scope.exit = result.wires if result is not None else ()
+
+    def child(self, place: Place, label: tree.Label | str | None, span: Span) -> str:
+        """Return the name of a new child of the scope: its label, or its position."""
+        scope = place.scope
+        if label is None:
+            name = str(scope.position)
+        else:
+            name = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
+            at = span if isinstance(label, str) else place.span(label)
+            why = reserved_attribute(name)
+            if why:
+                help = (
+                    f"choose another label, such as {name.strip('_')}_1"
+                    if name.strip("_").isidentifier()
+                    else ""
+                )
+                raise fail("E219", f"`{name}` {why}", at, help)
+            first = scope.taken.get(name)
+            if first is not None:
+                where = f" of {scope.block or scope.path}" if scope.block or scope.path else ""
+                labels = () if first.start == at.start else (Label(first, "the first is here"),)
+                help = "" if labels else "number the copies: name{i}, in a loop"
+                raise fail("E220", f"two modules{where} are called `{name}`", at, help, labels=labels)
+            span = at
+        scope.position += 1
+        scope.taken[name] = span
+        return name
+
+    def bind_parameters(
+        self,
+        declared: Declared,
+        params: Mapping[str, Param],
+        given: Mapping[str, Given],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Put parameters into the place's names, evaluating defaults in order."""
+        env, args, what = place.env, place.scope.args, declared.name
+        for name, param in params.items():
+            if name in given:
+                value = given[name].value
+            elif param.default is MISSING:
+                raise fail("E204", f"{what} needs `{name}`", span, f"{name} is {param.describe()}")
+            else:
+                node: tree.Expr = param.default
+                value = self.evaluator.eval(node, env, place.source)
+                if isinstance(value, Choice):
+                    self.at(place)
+                    value = self.decide(value, name)
+                if not takes(param.types, value):
+                    message = f"{what}: {name} must be {param.describe()}, got {show(value)}"
+                    raise fail("E203", message, place.span(node))
+                value = coerce(value, param.types)
+                check_allowed(self.evaluator, param, Given(value, place.span(node)), what)
+            env.names[name] = value
+            args[name] = value
+
+    # ---------------------------------------------------------------- layers
+
+    def op(self, name: tree.Name, place: Place, node: tree.Tree) -> OpValue:
+        """Return the op or block of a name."""
+        value = place.env.find_name(name.text)
+        if isinstance(value, OpValue):
+            return value
+        span = place.span(name)
+        if value is MISSING:
+            if place.env.partial:
+                raise Poisoned
+            raise self.unknown_op(name, place, node)
+        if isinstance(value, Data):
+            raise Poisoned
+        if value is None:
+            help = f"make the step optional: [{name.text} when {name.text}]"
+            raise fail("E201", f"`{name.text}` is none here", span, help)
+        raise fail("E201", f"`{name.text}` is {kind_of(value)}, not an op", span)
+
+    def unknown_op(self, name: tree.Name, place: Place, node: tree.Tree) -> SpecError:
+        """Return the error for an op that nobody knows: `conv3-64` is how papers write it."""
+        word, span, env = name.text, place.span(name), place.env
+        if env.find_tensor(word) is not None:
+            return fail("E201", f"`{word}` is a value, not an op", span, f"take it with: from {word} -> ...")
+        base = word.rstrip("0123456789")
+        digits, text = word[len(base) :], place.span(node).text
+        if digits and isinstance(env.find_name(base), OpValue):
+            rest = text[len(word) :].lstrip(" -,")
+            what = f"unknown op `{word}`" + (f" in `{text}`" if rest else "")
+            return fail("E201", what, span, f"{base} {digits}x{digits}" + (f", {rest}" if rest else ""))
+        ops = [n for n in env.known() if isinstance(env.find_name(n), OpValue)]
+        return unknown("E201", "op", word, ops, span)
+
+    def check_layer(self, node: tree.Layer, place: Place) -> None:
+        """Report a wrong op or argument even where the value that flows is unknown."""
+        if node.op.text not in (*JOINTS, "fork", "choose"):
+            value = self.op(node.op, place, node)
+            self.at(place)
+            bind(
+                self.evaluator, parameters(value), node.args, place.env, place.source, value.name, place.copy
+            )
+
+    def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
+        """Run `op args`; the label is what it is called."""
+        name = node.op.text
+        if name in JOINTS:
+            if not node.args and len(data.wires) < 2:
+                return data
+            return self.apply(OpValue(catalogue()[name], {}), node, data, place, None)
+        if name in ("fork", "choose"):
+            what = f"`{name}` is a line of its own: {name}: and one branch a line"
+            raise fail("E225", what, place.span(node))
+        return self.apply(self.op(node.op, place, node), node, data, place, label)
+
+    def apply(
+        self,
+        value: OpValue,
+        node: tree.Layer,
+        data: Data,
+        place: Place,
+        label: tree.Label | str | None,
+        own_arguments: bool = True,
+    ) -> Data:
+        """Apply an op or block, with its arguments from the defaults, the value, and the layer."""
+        target = value.target
+        args = node.args if own_arguments else ()
+        text = label if isinstance(label, str) else ""
+        if label is not None and not text and not isinstance(label, str):
+            text = self.evaluator.text(label, place.env, place.source)
+        given: dict[str, Given] = {}
+        if args:
+            self.at(place, text)
+            params = parameters(value)
+            given = bind(self.evaluator, params, args, place.env, place.source, target.name, place.copy)
+        if place.broken and not place.broken.isdisjoint((target.name, getattr(target, "inherits", ""))):
+            raise Poisoned
+        if isinstance(target, BlockDecl):
+            block_label = None if label is None else tree.Name(node.start, node.end, text)
+            if label is not None and not isinstance(label, str):
+                block_label = tree.Name(label.start, label.end, text)
+            return self.block(target, value, node, given, data, place, block_label)
+        return self.primitive(target, value, node, given, data, place, label, text)
+
+    def primitive(
+        self,
+        target: type[Op],
+        value: OpValue,
+        node: tree.Layer,
+        given: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | str | None,
+        text: str,
+    ) -> Data:
+        """Apply a primitive op; its norm and act follow it as ops of their own."""
+        params = op_parameters(target)
+        merged = dict(place.defaults.get(target.name, {}))
+        if target.inherits:
+            inherited = place.defaults.get(target.inherits, {})
+            merged = {k: g for k, g in inherited.items() if k in params} | merged
+        merged.update(value.args)
+        merged.update(given)
+        fields: dict[str, Any] = {}
+        extras: dict[str, Given] = {}
+        ramps: dict[str, Ramp] = {}
+        for name, one in merged.items():
+            if name not in target._fields:
+                extras[name] = one
+            elif isinstance(one.value, Ramp):
+                ramps[name] = one.value
+                fields[name] = one.value.start
+            else:
+                fields[name] = one.value
+        for name, param in params.items():
+            if param.default is MISSING and name not in fields and name in target._fields:
+                help = {"channels": f"{target.name} 64", "kernel": f"{target.name} 3x3"}.get(name, "")
+                raise fail("E204", f"{target.name} needs {name}", place.span(node), help)
+        if "init" in extras and extras["init"].value is not None:
+            fields["inits"] = {"weight": extras["init"].value}
+        inputs = data
+        for name in target.references:
+            if name not in extras:
+                raise fail("E204", f"{target.name} needs {name}=", place.span(node))
+            other = self.single(extras[name].value, extras[name].span or place.span(node))
+            inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
+        result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
+        for extra in ("norm", "act"):
+            follower = extras[extra].value if extra in extras else None
+            if follower is not None:
+                name_ = None if label is None else f"{text}_{extra}"
+                result = self.apply(follower, node, result, place, name_, own_arguments=False)
+        return result
+
+    def add(
+        self,
+        op: Op,
+        data: Data,
+        place: Place,
+        node: tree.Tree,
+        label: tree.Label | str | None,
+        given: Mapping[str, Given],
+        ramps: Mapping[str, Ramp],
+    ) -> Data:
+        """Add a node: check the inputs, infer the shapes, take a name."""
+        wires, shapes = data.wires, data.shapes
+        span = place.span(node)
+        least, most = op.arity
+        if most is not None and len(wires) > most:
+            help = "join them first: -> concat, or -> add; or take one: from flow[0]"
+            what = f"{op.name} takes {_values(most)}, here flows a tuple of {len(wires)}"
+            raise fail("E303", what, span, help)
+        if len(wires) < least:
+            raise fail("E303", f"{op.name} takes {least} values, got {len(wires)}", span)
+        if len(self.drafts) >= self.max_nodes:
+            help = "an option raises the limit: --max-nodes"
+            raise fail("E213", f"the net has more than {self.max_nodes:,} ops", span, help)
+        try:
+            outputs = op.outputs(*shapes)
+            weights = op.weights(*shapes)
+        except OpError as error:
+            raise self.op_error(error, op, shapes, span, given) from None
+        for shape in (*outputs, *weights.values()):
+            elements = prod(shape)
+            if elements > MAX_ELEMENTS:
+                what = f"{op.name}: a tensor of {elements:,} elements is more than {MAX_ELEMENTS:,}"
+                raise fail("E304", what, span)
+        self.evaluator.spend(len(wires) + len(outputs), node, place.source)
+        if not op.wiring:
+            key = self.child(place, label, span)
+        elif isinstance(label, str):  # an input: it has a name, but is no module and takes no position
+            key = label
+            place.scope.taken.setdefault(key, span)
+        else:
+            key = ""
+        index = len(self.drafts)
+        self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
+        place.scope.drafts.append(index)
+        return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
+
+    @staticmethod
+    def op_error(
+        error: OpError, op: Op, shapes: tuple[Shape, ...], span: Span, given: Mapping[str, Given]
+    ) -> SpecError:
+        """Return an op's complaint at the argument to blame, if the layer itself gave it."""
+        blamed = given.get(error.field)
+        at = blamed.span if blamed is not None else None
+        inside = at is not None and at.source is span.source and span.start <= at.start <= span.end
+        message = error.message if error.message.startswith(op.name) else f"{op.name}: {error.message}"
+        where = " and ".join(map(str, shapes))
+        about_field = error.field in op._fields and where and where not in error.message
+        note = f"the input is {where}" if about_field else ""
+        code = "E302" if op.name in JOINTS else "E301"
+        return fail(code, message, at if inside else span, error.help, note)
+
+    def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
+        """Return the joint of branches; of one branch, that branch."""
+        if len(values) == 1:
+            return values[0]
+        data = Data(tuple(v.wires[0] for v in values), tuple(v.shapes[0] for v in values))
+        if joint.text == "fork":
+            return data
+        if joint.text in place.broken:
+            raise Poisoned
+        defaults = place.defaults.get(joint.text, {})
+        op = catalogue()[joint.text](**{k: g.value for k, g in defaults.items()})
+        try:
+            return self.add(op, data, place, joint, None, {}, {})
+        except SpecError as error:
+            if error.diagnostic.code != "E302":
+                raise
+            raise self.mismatch(error.diagnostic, data, names, begin) from None
+
+    def mismatch(self, diagnostic: Diagnostic, data: Data, names: list[str], begin: int) -> SpecError:
+        """Say which branches differ, each at the layer that gave it its shape."""
+        first = data.shapes[0]
+        odd = next((i for i, shape in enumerate(data.shapes) if shape != first), len(data.shapes) - 1)
+        spans = [self.origin(wire, begin) for wire in data.wires]
+        labels = tuple(
+            Label(spans[i], str(data.shapes[i]))
+            for i in range(len(spans))
+            if i != odd and spans[i] != spans[odd]
+        )
+        help, shape = diagnostic.help, data.shapes[odd]
+        if shape.axes == first.axes and shape[1:] == first[1:] and not help:
+            help = f"{names[odd] or 'this branch'} needs {first.c} channels"
+        elif shape.axes == first.axes and shape[0] == first[0] and not help:
+            wanted = "x".join(map(str, first[1:]))
+            help = f"{names[odd] or 'this branch'} needs the size {wanted}; look at the strides"
+        span = spans[odd]
+        return SpecError(diagnostic.replace(span=span, note=str(shape), labels=labels[:3], help=help))
+
+    def origin(self, wire: Wire, begin: int) -> Span:
+        """Return the place of the last layer that changed a value's shape, not further back than `begin`."""
+        draft = self.drafts[wire.draft]
+        while wire.draft >= begin and len(draft.inputs) == 1 and len(draft.shapes) == 1:
+            previous = draft.inputs[0]
+            before = self.drafts[previous.draft]
+            if previous.draft < begin or before.shapes[previous.port] != draft.shapes[0]:
+                break
+            wire, draft = previous, before
+        return draft.span
+
+    @staticmethod
+    def single(data: Data | None, span: Span) -> Data:
+        """Return a branch's one value."""
+        if data is None:
+            raise fail("E223", "nothing flows here yet", span, "begin with: from NAME -> ...")
+        if data.poisoned:
+            raise Poisoned
+        if len(data.wires) != 1:
+            help = "take one: from flow[0]; or join them: -> concat"
+            raise fail("E303", f"a branch is one value, this is a tuple of {len(data.wires)}", span, help)
+        return data
+
+    # ---------------------------------------------------------------- blocks
+
+    def block(
+        self,
+        decl: BlockDecl,
+        value: OpValue,
+        node: tree.Layer,
+        own: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | None,
+    ) -> Data:
+        """Instantiate a block."""
+        span = place.span(node)
+        if decl in self._active:
+            raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
+        given = merge(place.defaults.get(decl.name, {}), value.args, own)
+        inputs = [name.text for name in decl.node.inputs]
+        if inputs and len(inputs) != len(data.wires):
+            takes_ = f"{decl.name} takes {_values(len(inputs))} ({', '.join(inputs)})"
+            help = f"from {', '.join(inputs)} -> {decl.name}"
+            raise fail("E303", f"{takes_}, here flow {len(data.wires)}", span, help)
+        self.evaluator.enter(node, place.source)
+        self.enter_file(decl.file)
+        self._active.append(decl)
+        try:
+            if decl.node.inline:
+                args, place.scope.args = place.scope.args, {}  # an inline block's are not its caller's
+                try:
+                    result = self.inside(decl, given, inputs, data, place, place.scope, span)
+                finally:
+                    place.scope.args = args
+            else:
+                data = self.distinct(data, place, node) if inputs else data
+                scope = self.open("block", label, span, data.wires, place, decl.name)
+                scope.input_names = tuple(inputs)
+                result = self.inside(decl, given, inputs, data, place, scope, span)
+                self.close(scope, result)
+        finally:
+            self._active.pop()
+            self.evaluator.depth -= 1
+        if result.poisoned:
+            raise Poisoned
+        return result
+
+    def inside(
+        self,
+        decl: BlockDecl,
+        given: Mapping[str, Given],
+        inputs: list[str],
+        data: Data,
+        place: Place,
+        scope: DraftScope,
+        span: Span,
+    ) -> Data:
+        """Run a block's body."""
+        inner = Place(Env(decl.file.env), data, scope, decl.file.source, decl.defaults, False)
+        inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
+        where = f", {scope.path}" if scope.path and scope is not place.scope else ""
+        shown = ", ".join(f"{k}={show(g.value)}" for k, g in given.items())
+        inner.calls = (Frame(f"{decl.name}({shown}){where}", span), *place.calls)
+        if inputs:
+            for name, wire, shape in zip(inputs, data.wires, data.shapes, strict=True):
+                inner.env.tensors[name] = Data((wire,), (shape,))
+        else:
+            inner.env.tensors["x"] = data
+        try:
+            self.bind_parameters(decl, parameters(OpValue(decl, {})), given, inner, span)
+        except SpecError as error:
+            calls = place.calls if error.diagnostic.span == span else inner.calls
+            raise SpecError(error.diagnostic.replace(calls=calls)) from None
+        return self.body(decl.node.body, inner) or POISON
+
+    def distinct(self, data: Data, place: Place, node: tree.Tree) -> Data:
+        """Return the same values, but an identity of each that comes twice: a block tells them apart."""
+        wires: list[Wire] = []
+        for wire, shape in zip(data.wires, data.shapes, strict=True):
+            if wire in wires:
+                one = Data((wire,), (shape,))
+                wire = self.add(catalogue()["identity"](), one, place, node, None, {}, {}).wires[0]
+            wires.append(wire)
+        return Data(tuple(wires), data.shapes)
+
+
+def _values(count: int) -> str:
+    return "one value" if count == 1 else f"{count} values"

@@ -1,0 +1,668 @@
+"""Bodies to nodes: walk statements and chains with (flow, scope, names)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from netdsl.elaborate.arguments import Param, bind
+from netdsl.elaborate.draft import Place
+from netdsl.elaborate.layers import MAX_VALUES, Layers
+from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
+from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.result import Budget
+from netdsl.elaborate.values import (
+    POISON,
+    Choice,
+    Data,
+    FileScope,
+    Poisoned,
+    SpecError,
+    Wire,
+    fail,
+    kind_of,
+    show,
+    unknown,
+)
+from netdsl.ir.types import Dims, Init, Shape
+from netdsl.ops import catalogue
+from netdsl.source import Span
+from netdsl.syntax import tree
+
+MAX_ERRORS = 20
+
+_WEIGHT = {
+    "shape": Param("shape", ("list",)),
+    "init": Param("init", ("init",), positional=False),
+    "batch": Param("batch", ("bool",), positional=False),
+}
+
+
+class Walker(Layers):
+    """Runs the bodies of one net and of the blocks in it."""
+
+    def __init__(self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int) -> None:
+        """`inputs` override the net's, "" naming the only one."""
+        super().__init__(settings, max_nodes)
+        self.input_shapes = inputs
+        self.inputs: dict[str, int] = {}
+        self.outputs: list[tuple[str, Wire, bool]] = []
+        self.inits: dict[str, dict[str, Init]] = {}
+        self.budgets: list[Budget] = []
+        self.meta: dict[str, Any] = {}
+
+    def enter_file(self, file: FileScope) -> None:
+        """Take in the `@allow`s of a file's declarations, once."""
+        if file not in self._files:
+            self._files.add(file)
+            for item in file.allows:
+                self.allow(item, file)
+
+    # ---------------------------------------------------------------- bodies
+
+    def body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run statements; an error in one leaves what it would have made unknown, and the next ones run."""
+        if body:
+            self.evaluator.enter(body[0], place.source)
+        for statement in body:
+            if len(self.errors) >= MAX_ERRORS:
+                place.flow = POISON
+                break
+            try:
+                if place.returned:
+                    raise fail("E225", "nothing can follow `return`", place.span(statement))
+                self.statement(statement, place)
+            except SpecError as error:
+                self.record(error.diagnostic, place)
+                self.poison(statement, place)
+            except Poisoned:
+                self.poison(statement, place)
+            if place.flow is not None:
+                place.env.tensors["flow"] = place.flow
+        self.evaluator.depth -= bool(body)
+        return place.flow
+
+    def statement(self, node: tree.Statement, place: Place) -> None:
+        """Run one statement."""
+        self.evaluator.spend(1, node, place.source)
+        self.at(place)
+        self._run[type(node)](self, node, place)
+
+    def poison(self, node: tree.Statement, place: Place) -> None:
+        """Make unknown what a failed statement would have made."""
+        if isinstance(node, tree.Annotated):
+            self.poison(node.statement, place)
+        elif isinstance(node, tree.Default):
+            place.broken |= {node.op.text}
+        elif isinstance(node, (tree.If, tree.For, tree.Stage)):
+            place.env.partial = True
+            place.flow = POISON
+        elif isinstance(node, (tree.Assign, tree.Bind)):
+            for target in node.targets:
+                self.poison_label(target, place)
+                if isinstance(node, tree.Assign) and isinstance(target, tree.Name) and target.text != "x":
+                    place.env.names[target.text] = POISON
+        elif isinstance(node, tree.Def):
+            place.env.names[node.name.text] = POISON
+        elif isinstance(node, (tree.Line, tree.Container, tree.Merge, tree.Weight, tree.Output)):
+            if node.label is not None:
+                self.poison_label(node.label, place)
+            for step in node.chain.steps if isinstance(node, tree.Line) else ():
+                if isinstance(step, (tree.Layer, tree.Group)) and step.label is not None:
+                    self.poison_label(step.label, place)
+                elif not isinstance(step, tree.Layer):
+                    place.env.partial = True
+            if not isinstance(node, (tree.Weight, tree.Output)):
+                place.flow = POISON
+        elif isinstance(node, (tree.Input, tree.Return)):
+            place.flow = POISON
+
+    @staticmethod
+    def poison_label(label: tree.Label, place: Place) -> None:
+        """Make what a label names unknown."""
+        if isinstance(label, tree.Name):
+            if label.text in ("x", "flow"):
+                return
+            place.env.tensors[label.text] = POISON
+        else:
+            place.env.partial = True
+
+    def define(self, label: tree.Label, value: Data, place: Place) -> None:
+        """Bind a label to the value that it names."""
+        name = self.evaluator.text(label, place.env, place.source)
+        if name in ("flow", "x"):
+            what = "the value that flows" if name == "flow" else "what comes in"
+            raise fail("E214", f"`{name}` is {what}", place.span(label), f"call it {name}1")
+        place.env.tensors[name] = value
+
+    # ---------------------------------------------------------------- lines with a chain
+
+    def line(self, node: tree.Line, place: Place) -> None:
+        """`label: chain when condition`."""
+        if node.condition is None or self.evaluator.truth(node.condition, place.env, place.source):
+            place.flow = self.labelled(node.label, node.chain, place)
+
+    def labelled(self, label: tree.Label | None, chain: tree.Chain, place: Place) -> Data:
+        """Run a chain under a label: the layer has it if the chain is one layer, else a Sequential."""
+        if label is None:
+            return self.chain(chain, place)
+        data = self.refs(chain.source, place) if chain.source else place.flow
+        steps = chain.steps
+        first = steps[0] if len(steps) == 1 else None
+        if not steps:
+            result = self.need(data, chain, place)
+        elif isinstance(first, tree.Layer) and first.label is None:
+            result = self.layer(first, self.need(data, first, place), place, label)
+        else:
+            with self.container(label, place, data) as inner:
+                if isinstance(first, tree.Group) and first.label is None:
+                    inner.flow = self.branches(first, self.need(data, first, inner), inner)
+                else:
+                    inner.flow = self.steps(steps, data, inner)
+            result = self.known(inner.flow)
+        self.define(label, result, place)
+        return result
+
+    @contextmanager
+    def container(
+        self, label: tree.Label | None, place: Place, data: Data | None, span: Span | None = None
+    ) -> Iterator[Place]:
+        """Run in a new container; the place it yields ends with the container's value as its flow."""
+        at = span or (place.span(label) if label is not None else place.scope.span)
+        scope = self.open("container", label, at, data.wires if data is not None else (), place)
+        inner = place.inner(scope, data)
+        yield inner
+        self.close(scope, inner.flow)
+        place.defaults, place.broken = inner.defaults, inner.broken  # they hold in the text after it
+        self.at(place)
+
+    def container_line(self, node: tree.Container, place: Place) -> None:
+        """`label:` and a body."""
+        with self.container(node.label, place, place.flow) as inner:
+            self.body(node.body, inner)
+        place.flow = self.known(inner.flow)
+        self.define(node.label, place.flow, place)
+
+    @staticmethod
+    def known(flow: Data | None) -> Data:
+        """Return a flow that is there and known."""
+        if flow is None or flow.poisoned:
+            raise Poisoned
+        return flow
+
+    def stage(self, node: tree.Stage, place: Place) -> None:
+        """`stage 4: ...`: transparent."""
+        outer, place.stage = place.stage, node.name
+        place.scope.stages[len(place.scope.drafts)] = node.name
+        self.body(node.body, place)
+        place.stage = outer
+
+    def output(self, node: tree.Output, place: Place) -> None:
+        """`train output aux: chain`: the flow goes on untouched."""
+        if not place.in_net:
+            raise fail("E225", "`output` belongs to a net", place.span(node))
+        if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
+            return
+        name = self.evaluator.text(node.label, place.env, place.source)
+        why = reserved_attribute(name) or ("is a method of every tuple" if name in ("count", "index") else "")
+        if why:
+            raise fail("E219", f"`{name}` {why}", place.span(node.label), "choose another name")
+        if name == "out" or any(name == other for other, _, _ in self.outputs):
+            help = "the net's own result is called out" if name == "out" else ""
+            raise fail("E220", f"two outputs are called `{name}`", place.span(node.label), help)
+        flow, train = place.flow, place.train
+        place.train = train or node.train
+        try:
+            data = self.labelled(node.label, node.chain, place)
+            self.outputs.append((name, self.single(data, place.span(node)).wires[0], place.train))
+        finally:
+            place.flow, place.train = flow, train
+
+    def return_line(self, node: tree.Return, place: Place) -> None:
+        """`return a, b`."""
+        if place.container:
+            raise fail("E225", "`return` belongs to a block or net, not to a container", place.span(node))
+        place.flow = self.refs(node.refs, place)
+        place.returned = True
+
+    def bind_line(self, node: tree.Bind, place: Place) -> None:
+        """`a, b = from x -> split 2`: names no module, does not move the flow."""
+        if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
+            return
+        flow = place.flow
+        try:
+            merge = isinstance(node.value, tree.Merge)
+            data = self.merged(node.value, place) if merge else self.chain(node.value, place)  # type: ignore[arg-type]
+        finally:
+            place.flow = flow
+        if len(node.targets) == 1:
+            self.define(node.targets[0], data, place)
+            return
+        if len(node.targets) != len(data.wires):
+            what = f"{len(node.targets)} names for {len(data.wires)} values"
+            raise fail("E209", what, place.span(node))
+        for target, wire, shape in zip(node.targets, data.wires, data.shapes, strict=True):
+            self.define(target, Data((wire,), (shape,)), place)
+
+    # ---------------------------------------------------------------- joints
+
+    def merge_line(self, node: tree.Merge, place: Place) -> None:
+        """`add:` and one branch a line."""
+        if node.label is None:
+            place.flow = self.merged(node, place)
+            return
+        if node.joint.text == "choose":
+            place.flow = self.chosen(node, node.label, place)
+        else:
+            with self.container(node.label, place, place.flow) as inner:
+                inner.flow = self.merged(node, inner)
+            place.flow = self.known(inner.flow)
+        self.define(node.label, place.flow, place)
+
+    def merged(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint makes of its branches."""
+        if node.joint.text == "choose":
+            raise fail("E217", "a decision needs a name", place.span(node), "neck: choose:")
+        begin = len(self.drafts)
+        branches: list[tuple[str, Data]] = []
+        if not self.fork(node.body, place, place.flow, branches):
+            raise Poisoned
+        if not branches:
+            raise fail("E222", f"{node.joint.text} has no branches", place.span(node.joint))
+        self.limit(len(branches), node, place)
+        return self.join(node.joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
+
+    def chosen(self, node: tree.Merge, label: tree.Label, place: Place) -> Data:
+        """Return the branch that a decision takes."""
+        names: list[str] = []
+        for statement in node.body:
+            if not isinstance(statement, (tree.Line, tree.Container, tree.Merge)):
+                raise fail("E217", "choose: holds one option a line", place.span(statement))
+            option = str(len(names))
+            if statement.label is not None:
+                option = self.evaluator.text(statement.label, place.env, place.source)
+            elif isinstance(statement, tree.Line) and statement.chain.steps:
+                step = statement.chain.steps[0]
+                option = step.op.text if isinstance(step, tree.Layer) else option
+            names.append(option if option not in names else str(len(names)))
+        name = self.evaluator.text(label, place.env, place.source)
+        index = self.decision(name, tuple(names), node, place.span(node))
+        with self.container(label, place, place.flow) as inner:
+            self.body((node.body[index],), inner)
+        return self.known(inner.flow)
+
+    def fork(
+        self, body: tree.Body, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run the lines of a joint as branches, each from the same flow; tell whether all were right."""
+        good = True
+        for statement in body:
+            if len(self.errors) >= MAX_ERRORS:
+                raise Poisoned
+            place.flow = flow
+            try:
+                good &= self.branch(statement, place, flow, branches)
+            except SpecError as error:
+                self.record(error.diagnostic, place)
+                self.poison(statement, place)
+                good = False
+            except Poisoned:
+                self.poison(statement, place)
+                good = False
+        place.flow = flow
+        return good
+
+    def branch(
+        self, node: tree.Statement, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run one line of a joint; tell whether it was right."""
+        if isinstance(node, tree.Annotated):
+            self.allow(node, place)
+            node = node.statement
+        if isinstance(node, tree.If):
+            return self.fork(self.taken(node, place), place, flow, branches)
+        if isinstance(node, tree.For):
+            return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
+        if isinstance(node, (tree.Line, tree.Container, tree.Merge)):
+            self.statement(node, place)
+            name = "" if node.label is None else self.evaluator.text(node.label, place.env, place.source)
+            branches.append((name, self.single(place.flow, place.span(node))))
+        elif isinstance(node, (tree.Assign, tree.Bind, tree.Default)):
+            self.statement(node, place)
+        else:
+            raise fail("E225", "a joint holds branches, one a line", place.span(node))
+        return True
+
+    # ---------------------------------------------------------------- conditions and loops
+
+    def taken(self, node: tree.If, place: Place) -> tree.Body:
+        """Return the body of the case that holds."""
+        for case in node.cases:
+            if self.evaluator.truth(case.condition, place.env, place.source):
+                return case.body
+        return node.otherwise
+
+    def if_line(self, node: tree.If, place: Place) -> None:
+        """`if`, `elif`, `else`: transparent."""
+        self.body(self.taken(node, place), place)
+
+    def for_line(self, node: tree.For, place: Place) -> None:
+        """`for`: transparent."""
+        for _ in self.turns(node, place):
+            self.body(node.body, place)
+            if (place.flow is not None and place.flow.poisoned) or len(self.errors) >= MAX_ERRORS:
+                break
+
+    def turns(self, node: tree.For, place: Place) -> Iterator[None]:
+        """Bind the loop's names for each turn, which begins with the defaults before the loop."""
+        items = self.evaluator.iterate(node.iterable, place.env, place.source)
+        defaults, outer = place.defaults, place.turns
+        try:
+            for number, item in enumerate(items):
+                self.evaluator.unpack(node.names, item, place.env, place.source)
+                place.defaults = defaults
+                place.turns = (*outer, number)
+                yield
+        finally:
+            place.turns = outer
+
+    # ---------------------------------------------------------------- lines without a chain
+
+    def weight(self, node: tree.Weight, place: Place) -> None:
+        """`weight label [shape], init=..., batch=true`."""
+        given = bind(self.evaluator, _WEIGHT, node.args, place.env, place.source, "weight")
+        if "shape" not in given:
+            raise fail("E204", "weight needs a shape", place.span(node), "weight scale [64, 1, 1]")
+        shape = given["shape"].value
+        if not 1 <= len(shape) <= 3 or any(type(n) is not int or n < 1 for n in shape):
+            what = f"weight: the shape must be one to three sizes from 1, got {show(shape)}"
+            raise fail("E203", what, given["shape"].span)
+        fields: dict[str, Any] = {"shape": tuple(shape)}
+        if "batch" in given:
+            fields["batch"] = given["batch"].value
+        if "init" in given:
+            fields["inits"] = {"": given["init"].value}
+        op = catalogue()["weight"](**fields)
+        self.define(node.label, self.add(op, Data((), ()), place, node, node.label, {}, {}), place)
+
+    def assign(self, node: tree.Assign, place: Place) -> None:
+        """`w = 4*c`."""
+        value = self.evaluator.eval(node.value, place.env, place.source)
+        names = [self.evaluator.text(target, place.env, place.source) for target in node.targets]
+        if isinstance(value, Choice):
+            value = self.decide(value, names[0])
+        items = [value]
+        if len(names) > 1:
+            items = self.evaluator.items(value, place.span(node.value))
+            if len(items) != len(names):
+                raise fail("E209", f"{len(names)} names for {len(items)} values", place.span(node))
+        for name, target, item in zip(names, node.targets, items, strict=True):
+            if isinstance(item, Data):
+                help = f"{name} = from {place.span(node.value).text}"
+                raise fail("E210", "`=` with a tensor needs `from`", place.span(node), help)
+            if name in ("x", "flow") or name in catalogue():
+                what = "an op of the language" if name in catalogue() else "the value that flows"
+                raise fail("E214", f"`{name}` is {what}", place.span(target), f"call it {name}1 or so")
+            place.env.names[name] = item
+            if isinstance(item, (int, float)):
+                place.scope.args.setdefault(name, item)
+
+    def def_line(self, node: tree.Def, place: Place) -> None:
+        """`def ch(c) = ...`."""
+        define(node, place.env, place.source)
+
+    def default(self, node: tree.Default, place: Place) -> None:
+        """`default conv 3x3, norm=bn`: for the rest of the block or net."""
+        place.defaults = default_line(self.evaluator, node, place.env, place.source, place.defaults)
+
+    def init(self, node: tree.InitLine, place: Place) -> None:
+        """`init conv weight=...`: in a net for every layer built, in a block for the layers written in it."""
+        name, inits = init_line(self.evaluator, node, place.env, place.source)
+        if place.in_net:
+            self.inits.setdefault(name, {}).update(inits)
+        else:
+            place.inits = {**place.inits, name: {**place.inits.get(name, {}), **inits}}
+
+    def input(self, node: tree.Input, place: Place) -> None:
+        """`input 3, 224x224`."""
+        span = place.span(node)
+        if not place.in_net or place.container:
+            raise fail("E225", "`input` belongs to a net", span)
+        name = "x"
+        if node.name is not None:
+            name = node.name.text
+            if name != "x":
+                check_name(node.name, place.source)
+        if name in self.inputs:
+            help = "name each: input depth: 1, 64x64"
+            raise fail("E220", f"two inputs are called `{name}`", span, help)
+        sizes = self.sizes(node, place)
+        shape = self.input_shapes.get(name) or self.input_shapes.get("") or Shape(*sizes)
+        if len(shape) != len(sizes):
+            raise fail("E505", f"input {name} has {len(sizes)} sizes, --input gives {len(shape)}", span)
+        data = self.add(catalogue()["input"](shape=shape), Data((), ()), place, node, name, {}, {})  # type: ignore[call-arg]
+        flow = place.flow
+        self.inputs[name] = data.wires[0].draft
+        place.env.tensors[name] = data
+        place.flow = Data((*flow.wires, *data.wires), (*flow.shapes, *data.shapes)) if flow else data
+
+    def sizes(self, node: tree.Input, place: Place) -> list[int]:
+        """Return the sizes of an input as the spec gives them."""
+        sizes: list[int] = []
+        for arg in node.args:
+            if not isinstance(arg, tree.Expr):
+                raise fail("E202", "input takes sizes only", place.span(arg), "input 3, 224x224")
+            value = self.evaluator.eval(arg, place.env, place.source)
+            if type(value) is not int and not isinstance(value, Dims):
+                raise fail(
+                    "E203", f"input takes sizes, got {show(value)}", place.span(arg), "input 3, 224x224"
+                )
+            sizes += [value] if isinstance(value, int) else value
+        if not 1 <= len(sizes) <= 3 or min(sizes) < 1:
+            what = f"an input has one to three sizes from 1, got {show(tuple(sizes))}"
+            raise fail("E203", what, place.span(node), "input 3, 224x224")
+        return sizes
+
+    def meta_line(self, node: tree.Meta, place: Place) -> None:
+        """`meta year=2014`."""
+        for arg in node.args:
+            if not isinstance(arg, tree.Keyword):
+                raise fail("E202", "meta takes name=value", place.span(arg), "meta year=2014")
+            value = self.evaluator.eval(arg.value, place.env, place.source)
+            if not isinstance(value, (int, float, str)):
+                raise fail(
+                    "E203", f"meta takes numbers and strings, got {kind_of(value)}", place.span(arg.value)
+                )
+            self.meta[arg.name] = value
+
+    def require(self, node: tree.Require, place: Place) -> None:
+        """`require params <= 5M`: kept for when the costs are known."""
+        path, stage = place.scope.path, place.stage
+        self.budgets += [
+            Budget(claim, place.source, place.env, path, stage, place.span(claim)) for claim in node.claims
+        ]
+
+    def annotated(self, node: tree.Annotated, place: Place) -> None:
+        """A statement under `@allow`."""
+        self.allow(node, place)
+        self.statement(node.statement, place)
+
+    def allow(self, node: tree.Annotated, place: Place | FileScope) -> None:
+        """Note the annotations of a statement."""
+        self.allows.update((allow.span, allow) for allow in allowances(node, place.source))
+
+    # ---------------------------------------------------------------- chains
+
+    def refs(self, refs: tuple[tree.Ref, ...], place: Place) -> Data:
+        """Return the values that `from` names."""
+        if len(refs) == 1:
+            return self.ref(refs[0], place)
+        wires: list[Wire] = []
+        shapes: list[Shape] = []
+        for ref in refs:
+            data = self.ref(ref, place)
+            wires += data.wires
+            shapes += data.shapes
+            self.limit(len(wires), ref, place)
+        return Data(tuple(wires), tuple(shapes))
+
+    def limit(self, count: int, node: tree.Tree, place: Place) -> None:
+        """Bound the tuples that flow."""
+        self.evaluator.spend(count, node, place.source)
+        if count > MAX_VALUES:
+            raise fail("E213", f"a tuple of {count:,} values is more than {MAX_VALUES:,}", place.span(node))
+
+    def ref(self, ref: tree.Ref, place: Place) -> Data:
+        """Return one value by its name."""
+        name = self.evaluator.text(ref.name, place.env, place.source)
+        span = place.span(ref)
+        value = place.flow if name == "flow" else place.env.find_tensor(name)
+        if value is None:
+            raise self.no_value(name, span, place)
+        if value.poisoned:
+            raise Poisoned
+        if ref.index is None:
+            return value
+        index = self.evaluator.eval(ref.index, place.env, place.source)
+        if type(index) is not int:
+            raise fail("E203", f"an index must be an int, got {show(index)}", span)
+        return self.evaluator.pick(value, index, span)
+
+    @staticmethod
+    def no_value(name: str, span: Span, place: Place) -> Exception:
+        """Return the error for a value that is not there."""
+        env = place.env
+        if name == "flow":
+            return fail("E223", "nothing flows here yet", span, "begin the net with: input 3, 224x224")
+        if env.partial:
+            return Poisoned()
+        other = env.find(name)
+        if isinstance(other, Data):
+            return Poisoned()
+        if name in env.known():
+            return fail("E210", f"`{name}` is {kind_of(other)}, not a tensor", span)
+        return unknown(
+            "E200", "value", name, [n for n in env.known() if env.find_tensor(n) is not None], span
+        )
+
+    def chain(self, chain: tree.Chain, place: Place) -> Data:
+        """Return what a chain makes."""
+        data = self.refs(chain.source, place) if chain.source else place.flow
+        if not chain.steps:
+            return self.need(data, chain, place)
+        return self.steps(chain.steps, data, place)
+
+    def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
+        """Return a flow that must be there."""
+        if data is None:
+            help = "begin the net with: input 3, 224x224"
+            raise fail("E223", "nothing flows here yet", place.span(node), help)
+        if data.poisoned:
+            if isinstance(node, tree.Layer):
+                self.check_layer(node, place)
+            raise Poisoned
+        return data
+
+    def steps(self, steps: tuple[tree.Step, ...], data: Data | None, place: Place) -> Data:
+        """Run steps one after another."""
+        if data is not None and data.poisoned:
+            for step in steps:
+                if isinstance(step, tree.Layer):
+                    self.check_layer(step, place)
+            raise Poisoned
+        for step in steps:
+            data = self.step(step, data, place)
+        return self.known(data)
+
+    def step(self, node: tree.Step, data: Data | None, place: Place) -> Data:
+        """Run one step."""
+        data = self.need(data, node, place)
+        if isinstance(node, tree.Layer):
+            result = self.layer(node, data, place, node.label)
+            if node.label is not None:
+                self.define(node.label, result, place)
+            return result
+        self.evaluator.enter(node, place.source)
+        try:
+            if isinstance(node, tree.Repeat):
+                return self.repeat(node, data, place)
+            if isinstance(node, tree.Group):
+                return self.group(node, data, place)
+            if self.evaluator.truth(node.condition, place.env, place.source):
+                return self.steps(node.steps, data, place)
+            return data
+        finally:
+            self.evaluator.depth -= 1
+
+    def group(self, node: tree.Group, data: Data, place: Place) -> Data:
+        """`( a )`: a container; `( a | b )`: a fork, in a container if it has a label."""
+        if len(node.branches) == 1:
+            condition = node.branches[0].condition
+            if condition is not None and not self.evaluator.truth(condition, place.env, place.source):
+                return data
+        elif node.label is None:
+            return self.branches(node, data, place)
+        with self.container(node.label, place, data, place.span(node)) as inner:
+            inner.flow = self.branches(node, data, inner)
+        result = self.known(inner.flow)
+        if node.label is not None:
+            self.define(node.label, result, place)
+        return result
+
+    def branches(self, node: tree.Group, data: Data, place: Place) -> Data:
+        """Run the branches of a group: one is a chain, several a tuple."""
+        flow = place.flow
+        results = []
+        for branch in node.branches:
+            place.flow = place.env.tensors["flow"] = data
+            result = data
+            if branch.condition is None or self.evaluator.truth(branch.condition, place.env, place.source):
+                result = self.labelled(branch.label, branch.chain, place)
+            results.append(result if len(node.branches) == 1 else self.single(result, place.span(branch)))
+        place.flow = flow
+        if flow is not None:
+            place.env.tensors["flow"] = flow
+        if len(results) == 1:
+            return results[0]
+        self.limit(len(results), node, place)
+        return Data(tuple(r.wires[0] for r in results), tuple(r.shapes[0] for r in results))
+
+    def repeat(self, node: tree.Repeat, data: Data, place: Place) -> Data:
+        """`n * step`: transparent."""
+        count = self.evaluator.eval(node.count, place.env, place.source)
+        span = place.span(node.count)
+        if isinstance(count, Choice):
+            raise fail("E217", "a decision needs a name", span, "depth = choose(2, 3), then depth * ...")
+        if type(count) is not int or count < 0:
+            raise fail("E203", f"a repetition needs a whole number from 0, got {show(count)}", span)
+        if count > self.max_nodes:
+            raise fail("E213", f"{count:,} repetitions are more than {self.max_nodes:,}", span)
+        outer = place.copy
+        for turn in range(count):
+            place.copy = turn
+            self.evaluator.spend(1, node.count, place.source)
+            data = self.step(node.step, data, place)
+        place.copy = outer
+        return data
+
+    _run: ClassVar[dict[type, Callable[[Any, Any, Place], None]]] = {
+        tree.Line: line,
+        tree.Container: container_line,
+        tree.Merge: merge_line,
+        tree.Stage: stage,
+        tree.Output: output,
+        tree.Return: return_line,
+        tree.Bind: bind_line,
+        tree.Weight: weight,
+        tree.If: if_line,
+        tree.For: for_line,
+        tree.Assign: assign,
+        tree.Def: def_line,
+        tree.Default: default,
+        tree.InitLine: init,
+        tree.Input: input,
+        tree.Meta: meta_line,
+        tree.Require: require,
+        tree.Annotated: annotated,
+    }

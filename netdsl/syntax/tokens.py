@@ -1,0 +1,165 @@
+"""Text to tokens, and tokens to logical lines with the depth of their indentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from netdsl.syntax.tables import load
+
+MAX_DEPTH = 64
+"""How deep bodies, brackets and expressions may nest."""
+MAX_ERRORS = 20
+
+
+class Fault(Exception):
+    """One syntax error, at offsets."""
+
+    def __init__(
+        self, code: str, start: int, end: int, message: str, help: str = "", opener: int = -1
+    ) -> None:
+        """`opener` is the offset of the bracket that an error is about."""
+        super().__init__(message)
+        self.code, self.start, self.end, self.message, self.help = code, start, end, message, help
+        self.opener = opener
+
+
+class Token:
+    """A terminal of the grammar: its type, its text and its place."""
+
+    __slots__ = ("end", "start", "text", "type")
+
+    def __init__(self, type: str, text: str, start: int, end: int) -> None:
+        """Take the offsets as they are: indentation has a place but no text."""
+        self.type = type
+        self.text = text
+        self.start = start
+        self.end = end
+
+
+class LogicalLine(NamedTuple):
+    """The tokens of one logical line and the depth of its indentation."""
+
+    level: int
+    tokens: list[Token]
+
+
+@cache
+def _scanner() -> tuple[re.Pattern[str], dict[str, str], frozenset[str]]:
+    tables = load()
+    pattern = "|".join(f"(?P<{name}>{regex})" for name, regex in tables["terminals"])
+    return re.compile(pattern), tables["keywords"], frozenset(tables["ignored"])
+
+
+def lex(text: str, faults: list[Fault], start: int = 0, stop: int | None = None) -> Iterator[Token]:
+    """Yield the tokens. What begins none is a fault, and is skipped."""
+    pattern, keywords, ignored = _scanner()
+    match = pattern.match
+    at, stop = start, len(text) if stop is None else stop
+    while at < stop:
+        found = match(text, at, stop)
+        if found is None:
+            faults.append(_bad_character(text, at, stop))
+            if len(faults) >= MAX_ERRORS:
+                return
+            at = max(at + 1, faults[-1].end)
+            continue
+        kind = found.lastgroup or ""
+        end = found.end()
+        if kind not in ignored:
+            word = found.group()
+            yield Token(keywords.get(word, kind) if kind == "NAME" else kind, word, at, end)
+        at = end
+
+
+_MEANT = {
+    "{": "bodies are indented lines after a `:`; braces belong in a name, as in block{i}",
+    "}": "bodies are indented lines after a `:`; braces belong in a name, as in block{i}",
+    ";": "one statement a line",
+    "→": "arrows are written ->",
+    "–": "arrows are written ->",  # noqa: RUF001 - what word processors make of them
+    "—": "arrows are written ->",
+    "×": "sizes are written 3x3, repetitions 3 * conv 64",  # noqa: RUF001
+    "!": "write `not`, or `!=` to compare",
+    "&": "write `and`",
+    "'": 'strings are written "..."',
+    "‘": 'strings are written "..."',  # noqa: RUF001
+    "“": 'strings are written "..."',
+    "^": "powers are written 2**3",
+    ".": "a number starts with a digit: 0.5",
+    "\ufeff": "save the file without a byte order mark",
+}
+
+
+def _bad_character(text: str, at: int, stop: int) -> Fault:
+    char = text[at]
+    if char == '"':
+        line_end = text.find("\n", at, stop)
+        line_end = stop if line_end < 0 else line_end
+        return Fault("E102", at, line_end, 'a string has no closing `"` on its line', 'end it with `"`')
+    word = re.compile(r"[0-9][A-Za-z0-9_.]*").match(text, at, stop)
+    if word:
+        shown = word[0] if len(word[0]) < 50 else word[0][:50] + "..."
+        dims = re.fullmatch(r"([0-9]+)[xX*]([0-9]+)", word[0])
+        help = f"dimensions are written {dims[1]}x{dims[2]}" if dims else "a name starts with a letter"
+        return Fault("E101", at, word.end(), f"`{shown}` is neither a number nor a name", help)
+    shown = char if char.isprintable() else f"U+{ord(char):04X}"
+    return Fault("E101", at, at + 1, f"`{shown}` has no meaning here", _MEANT.get(char, ""))
+
+
+def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
+    """Return the logical lines; newlines count only outside brackets. None if their bounds are unknown."""
+    lines: list[LogicalLine] = []
+    indents = [0]
+    brackets: list[Token] = []
+    current: list[Token] = []
+    level = 0
+    start = len(text) - len(text.lstrip(" \t"))
+    begin = (0, start)
+    for token in lex(text, faults):
+        if token.type == "_NL":
+            if brackets:
+                continue
+            if current:
+                current.append(token)
+                lines.append(LogicalLine(level, current))
+                current = []
+            begin = (token.start + token.text.rfind("\n") + 1, token.end)
+            continue
+        if not current:
+            level = _level(text[begin[0] : begin[1]], begin[0], indents, faults)
+        if token.type in ("LPAR", "LSQB"):
+            brackets.append(token)
+            if len(brackets) > MAX_DEPTH:
+                what = f"brackets nest deeper than {MAX_DEPTH}"
+                faults.append(Fault("E110", token.start, token.end, what))
+                return []
+        elif token.type in ("RPAR", "RSQB") and brackets:
+            brackets.pop()  # a wrong pair is the parser's to report
+        current.append(token)
+    if brackets:
+        opener = brackets[-1]
+        what = f"`{opener.text}` is never closed"
+        faults.append(Fault("E103", opener.start, opener.end, what, "close it, or take it out"))
+        return []
+    if current:
+        lines.append(LogicalLine(level, current))
+    return lines
+
+
+def _level(text: str, start: int, indents: list[int], faults: list[Fault]) -> int:
+    """Return the depth of a line from its indentation, keeping the stack of open depths."""
+    if "\t" in text:
+        help = "use spaces, four a level"
+        faults.append(Fault("E104", start, start + len(text), "indentation contains a tab", help))
+    width = len(text.expandtabs(4))
+    while indents[-1] > width:
+        indents.pop()
+    if indents[-1] < width:
+        if len(indents) > MAX_DEPTH:
+            faults.append(Fault("E110", start, start + len(text), f"bodies nest deeper than {MAX_DEPTH}"))
+        else:
+            indents.append(width)
+    return len(indents) - 1

@@ -1,0 +1,165 @@
+"""What users of the library type."""
+
+from pathlib import Path
+
+import networkx as nx
+import pytest
+from zoo import NAMES, SPACES, net
+
+import netdsl
+from netdsl import api, data
+from netdsl.ir.types import Shape
+
+SPEC = "net N(c = 4):\n    input 3, 8x8\n    conv 3x3, c\n"
+
+
+def test_the_first_page() -> None:
+    vgg = netdsl.load("vgg.net:vgg16", classes=10)
+    assert isinstance(vgg.graph.nx, nx.MultiDiGraph)
+    assert vgg.shapes["features.0"] == Shape(64, 224, 224)
+    assert vgg.inputs == {"x": Shape(3, 224, 224)}
+    assert vgg.outputs == {"out": Shape(10)}
+    assert vgg.cost().params == 134_301_514
+    assert vgg.cost(batch=8, train=True).macs == 8 * vgg.cost().macs
+    assert next(row.name for row in vgg.costs(by="stage")) == "stage 1"
+    assert (vgg.name, vgg.class_name, vgg.spec) == ("vgg16", "VGG", "vgg.net")
+    assert vgg.check() == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "file"),
+    [
+        ("vgg16", "vgg16", "vgg16.net"),
+        ("vgg16.net", "vgg16", "vgg16.net"),
+        ("vgg.net:vgg16", "vgg16", "vgg.net"),
+        ("vgg:vgg16", "vgg16", "vgg.net"),
+        ("resnet50", "resnet50", "resnet.net"),
+        ("lenet", "lenet", "lenet.net"),
+        ("unet", "unet", "unet.net"),
+        ("hrnet", "hrnet", "hrnet.net"),
+        ("inception_v3", "inception_v3", "inception_v3.net"),
+        ("inceptionv3", "inceptionv3", "inception_v3.net"),
+    ],
+)
+def test_names_of_the_zoo(spec: str, name: str, file: str) -> None:
+    loaded = netdsl.load(spec)
+    assert (loaded.name, loaded.spec) == (name, file)
+
+
+def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "n.net").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "plain").write_text(SPEC, encoding="utf-8")
+    assert netdsl.load(f"{tmp_path}/n.net").name == "n"
+    assert netdsl.load(f"{tmp_path}/n.net:n", c=7).outputs["out"] == Shape(7, 8, 8)
+    monkeypatch.chdir(tmp_path)
+    assert netdsl.load("n.net").spec == "n.net"
+    assert netdsl.load("./plain").spec == "plain"
+    (tmp_path / "vgg16.net").write_text(SPEC, encoding="utf-8")  # a file that is there comes before the zoo
+    assert netdsl.load("vgg16.net").class_name == "N"
+    assert netdsl.load("vgg16").class_name == "VGG"
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "help"),
+    [
+        ("resnet5", "E501", "did you mean `resnet50`?"),
+        ("resnet5.net", "E501", "did you mean `resnet.net`?"),
+        ("./nothing.net", "E501", ""),
+        ("a\0b/c.net", "E501", ""),
+        ("", "E501", "`netdsl zoo` lists"),
+        ("vgg", "E502", "choose one: vgg.net:"),
+        ("vgg.net", "E502", "choose one: vgg.net:"),
+        ("vgg.net:vgg18", "E502", "did you mean `vgg1"),
+        ("lenet:nothing", "E502", ""),
+    ],
+)
+def test_what_cannot_be_found(spec: str, code: str, help: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        netdsl.load(spec)
+    (found,) = caught.value.diagnostics
+    assert found.code == code
+    assert found.help.startswith(help)
+
+
+def test_names_are_unique_across_the_zoo() -> None:
+    """A name means one net: two files may share one only if it is the stem of one of them."""
+    homes: dict[str, list[str]] = {}
+    for file in data.names("specs", ".net"):
+        for name in api.instances(api.packaged(file)):
+            homes.setdefault(name, []).append(file)
+    shared = {name: files for name, files in homes.items() if len(files) > 1}
+    assert all(f"{name}.net" in files for name, files in shared.items()), shared
+
+
+def test_the_two_vgg16_are_one() -> None:
+    one, other = netdsl.load("vgg16.net:vgg16"), netdsl.load("vgg.net:vgg16")
+    assert one.cost() == other.cost()
+    assert list(one.parameters) == list(other.parameters)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_alone_means_the_same(name: str) -> None:
+    assert netdsl.load(name).cost() == net(name).cost()
+
+
+def test_zoo() -> None:
+    entries = {entry.name: entry for entry in api.zoo()}
+    assert entries.keys() == api.zoo_names().keys() == {*NAMES, *SPACES}
+    assert entries["vgg16"].spec == "vgg16.net"
+    assert "vgg" not in entries  # the same as vgg16
+    assert entries["resnet50"].meta["arxiv"] == "1512.03385"
+    for name in SPACES:
+        assert entries[name].params is None
+        assert entries[name].line()[-1] == "a search space"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"classes": 10}, Shape(10)),
+        ({"classes": "10"}, Shape(10)),
+        ({"classes": "2*5"}, Shape(10)),
+        ({"norm": "bn"}, Shape(1000)),
+        ({"norm": "bn(eps=0.001)"}, Shape(1000)),
+        ({"norm": None}, Shape(1000)),
+    ],
+)
+def test_settings(settings: dict[str, object], expected: Shape) -> None:
+    loaded = netdsl.load("vgg.net:vgg16", **settings)
+    assert loaded.outputs["out"] == expected
+    assert netdsl.load("vgg.net:vgg16", set=settings).cost() == loaded.cost()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "1 +", "bn", "1\nnet X:", "[1]", "choose(1, 2)", "VGG", 1.5, True, "max"]
+)
+def test_wrong_settings(value: object) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        netdsl.load("vgg.net:vgg16", classes=value)
+    assert [d.code for d in caught.value.diagnostics] == ["E504"]
+
+
+def test_inputs() -> None:
+    assert netdsl.load("resnet18", inputs={"": (3, 64, 64)}).shapes["conv1"] == Shape(64, 32, 32)
+    assert netdsl.load("resnet18", inputs={"x": Shape(3, 64, 64)}).inputs["x"] == Shape(3, 64, 64)
+    for wrong in ((), (3, 0, 4), (1, 2, 3, 4), (1.0, 2, 3)):
+        with pytest.raises(netdsl.NetError) as caught:
+            netdsl.load("resnet18", inputs={"x": wrong})  # type: ignore[dict-item]
+        assert [d.code for d in caught.value.diagnostics] == ["E505"]
+
+
+def test_limit() -> None:
+    assert len(netdsl.load("resnet18", max_nodes=69).graph) == 69
+    with pytest.raises(netdsl.NetError, match="more than 68"):
+        netdsl.load("resnet18", max_nodes=68)
+
+
+def test_parameters_are_what_the_cost_counts() -> None:
+    for name in ("vgg16", "vit_b_16", "googlenet", "convnext_tiny"):
+        assert sum(p.elements for p in net(name).parameters.values()) == net(name).cost().params
+
+
+def test_emit_needs_a_backend_that_is_there() -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        net("lenet").emit("nothing")
+    assert [d.code for d in caught.value.diagnostics] == ["E506"]

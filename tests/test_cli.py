@@ -1,0 +1,429 @@
+"""The command: what it prints, what it writes, and its exit status."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import referencing
+
+import netdsl
+from netdsl import api, cli
+from netdsl.cost.table import GROUPINGS
+from netdsl.ir.types import DTYPES
+from netdsl.ops import catalogue
+
+ROOT = Path(netdsl.__file__).parent.parent
+SPEC = "net N(c = 4):\n    input 3, 8x8\n    conv 3x3, c\n"
+TWO = "net A:\n    input 3, 8x8\n    relu\nnet B:\n    input 3, 8x8\n    fc 10\n"
+needs_backend = pytest.mark.skipif(
+    "torch" not in entry_points(group="netdsl.backends").names, reason="no backend is installed"
+)
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a fresh folder, and give it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path
+
+
+def run(*args: str, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command as a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}"}
+    command = [sys.executable, "-m", "netdsl", *args]
+    return subprocess.run(command, input=stdin, capture_output=True, env=environment, **options)
+
+
+def schema(name: str, value: Any) -> None:
+    """Validate against a schema of docs/schema."""
+    files = (ROOT / "docs" / "schema").glob("*.json")
+    known = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    resources = [(key, referencing.Resource.from_contents(contents)) for key, contents in known.items()]
+    registry: referencing.Registry[Any] = referencing.Registry().with_resources(resources)
+    jsonschema.Draft202012Validator.check_schema(known[name])
+    jsonschema.Draft202012Validator(known[name], registry=registry).validate(value)
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_version(capsys: Captured) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"netdsl {netdsl.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nothing"],
+        ["cost"],
+        ["cost", "lenet", "--optimizer", "sgd"],
+        ["cost", "lenet", "--device", "a100"],
+        ["cost", "lenet", "--batch", "0"],
+        ["cost", "lenet", "--batch", "-1"],
+        ["cost", "lenet", "--batch", "9" * 30],
+        ["cost", "lenet", "--by", "colour"],
+        ["cost", "lenet", "--dtype", "float31"],
+        ["check"],
+        ["completion", "fish"],
+    ],
+)
+def test_wrong_arguments(args: list[str], capsys: Captured) -> None:
+    assert cli.main(args) == 2
+    assert "usage: netdsl" in capsys.readouterr().err
+
+
+def test_lists_are_those_of_the_library() -> None:
+    assert tuple(DTYPES) == cli.DTYPES  # written twice, since the command starts without the library
+    assert GROUPINGS == cli.GROUPINGS
+
+
+def test_start_imports_little() -> None:
+    code = "import sys, netdsl.cli; netdsl.cli.parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"networkx", "lark", "json", "netdsl.network", "netdsl.codes", "shtab"} & set(
+        done.stdout.split()
+    )
+
+
+def test_pipe_that_closes() -> None:
+    script = f"{sys.executable} -m netdsl zoo --format json | head -n 1; echo ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines()[0] == "{"
+    assert done.stderr == ""
+
+
+def test_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(args: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "zoo", broken)
+    monkeypatch.setattr(os, "dup2", lambda *fds: None)
+    assert cli.main(["zoo"]) == 141
+
+
+def test_interrupt() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netdsl", "check", "-"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    time.sleep(1)  # it waits for its input
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, b"")
+
+
+# ---------------------------------------------------------------- specs
+
+
+def test_standard_input(capsys: Captured) -> None:
+    done = run("check", "-", stdin=SPEC.encode())
+    assert (done.returncode, done.stdout) == (0, b"n: 2 ops, 112 params, 6,912 MACs, output 4x8x8\n")
+    assert run("cost", "--", "-:b", stdin=TWO.encode()).stderr.startswith(
+        b"error[E301]: fc works on the last axis"
+    )
+    done = run("check", "-", stdin=TWO.encode())
+    assert done.returncode == 1
+    assert done.stdout == b"a: 2 ops, 0 params, 0 MACs, output 3x8x8\n"
+    assert b"--> <stdin>:6:5" in done.stderr
+    assert done.stderr.endswith(b"\n1 error\n")
+    done = run("check", "-", stdin=b"net N:\n    # \xff\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"error[E501]: <stdin> is not UTF-8 text: byte 13 is 0xff\n\n1 error\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "counts"),
+    [
+        (["lenet", "--set", "classes=3"], "61,111 params"),
+        (["lenet", "--set", "act=relu"], "61,706 params"),
+        (["resnet18", "--input", "3x64x64"], "148,557,824 MACs"),
+        (["resnet18", "--input", "x=3x64x64"], "148,557,824 MACs"),
+        (["vgg.net:vgg16", "--set", "norm=bn"], "138,365,992 params"),
+        (["vgg.net:vgg16", "--set", "norm=none"], "138,357,544 params"),
+        (["vgg.net:vgg16", "--set", "drop=0.25", "--set", "classes=1K"], "138,357,544 params"),
+        (["mobilenet_v1.net:mobilenet_v1_1_0", "--set", "size=128x128"], "186,"),
+        (["googlenet", "--set", "aux=false"], "6,624,904 params"),
+        (["resnet50", "--max-nodes", "175"], "175 ops"),
+    ],
+)
+def test_settings(args: list[str], counts: str, capsys: Captured) -> None:
+    assert cli.main(["check", *args]) == 0
+    assert counts in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "status"),
+    [
+        (["--set", "clases=3"], "E504", 2),
+        (["--set", "classes"], "E504", 2),
+        (["--set", "=3"], "E504", 2),
+        (["--set", "classes="], "E504", 2),
+        (["--set", "classes=ten"], "E504", 2),
+        (["--set", "classes=__import__('os').system('true')"], "E504", 2),
+        (["--set", "classes=choose(1, 2)"], "E504", 2),
+        (["--set", "classes=1\nnet X:"], "E504", 2),
+        (["--set", "act=3"], "E504", 2),
+        (["--input", "1x32"], "E505", 2),
+        (["--input", "ax32x32"], "E505", 2),
+        (["--input", "1x-3x3"], "E505", 2),
+        (["--input", "1x0x3"], "E505", 2),
+        (["--input", "1x2x3x4"], "E505", 2),
+        (["--input", "y=1x32x32"], "E505", 2),
+        (["--input", "1x2x2"], "E301", 1),
+        (["--max-nodes", "3"], "E213", 1),
+    ],
+)
+def test_wrong_settings(args: list[str], code: str, status: int, capsys: Captured) -> None:
+    assert cli.main(["cost", "lenet", *args]) == status
+    assert capsys.readouterr().err.startswith(f"error[{code}]: ")
+
+
+def test_files(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(SPEC, encoding="utf-8")
+    (folder / "two.net").write_text(TWO, encoding="utf-8")
+    (folder / "latin.net").write_bytes(b"# \xe9\n")
+    (folder / "folder.net").mkdir()
+    lib = folder / "lib"
+    lib.mkdir()
+    (lib / "part.net").write_text("block B:\n    relu\n", encoding="utf-8")
+    (folder / "user.net").write_text(
+        'import B from "part.net"\nnet U:\n    input 3, 8x8\n    B\n', encoding="utf-8"
+    )
+    assert cli.main(["check", "n.net", "./n.net:n", "lib/part.net"]) == 0
+    assert capsys.readouterr().out.count("n: 2 ops") == 2
+    assert cli.main(["check", "user.net", "--path", "lib"]) == 0
+    for args, code, status in [
+        (["check", "user.net"], "E218", 1),
+        (["cost", "two.net"], "E502", 2),
+        (["cost", "two.net:c"], "E502", 2),
+        (["check", "latin.net"], "E501", 2),
+        (["check", "folder.net"], "E501", 2),
+        (["check", "no/such.net"], "E501", 2),
+        (["check", "such.net"], "E501", 2),
+        (["check", "lib/"], "E501", 2),
+        (["check", "bad\0name.net"], "E501", 2),
+    ]:
+        assert cli.main(args) == status, args
+        assert f"error[{code}]: " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(SPEC, encoding="utf-8")
+    (folder / "n.net").chmod(0)
+    assert cli.main(["check", "n.net"]) == 2
+    assert "cannot read n.net: permission denied" in capsys.readouterr().err
+
+
+def test_several_specs_and_errors(folder: Path, capsys: Captured) -> None:
+    (folder / "bad.net").write_text(
+        "net N:\n    input 3, 8x8\n    conv 3x3 64\n    reluu\n", encoding="utf-8"
+    )
+    assert cli.main(["check", "lenet", "nosuch", "bad.net"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("lenet: 13 ops, 61,706 params, 416,520 MACs, output 10\n")
+    assert "error[E501]" in printed.err
+    assert "error[E100]" in printed.err
+    assert printed.err.endswith("\n\n2 errors\n")
+    assert "\x1b[" not in printed.err
+
+
+def test_an_error_that_instances_share_is_said_once(folder: Path, capsys: Captured) -> None:
+    text = "net N(c):\n    input 3, 8x8\n    fc c\nvariant a = N(1)\nvariant b = N(2)\n"
+    (folder / "n.net").write_text(text, encoding="utf-8")
+    assert cli.main(["check", "n.net"]) == 1
+    assert capsys.readouterr().err.endswith("\n1 error\n")
+
+
+def test_control_characters_never_reach_the_terminal(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(SPEC + "    \x1b[31m\n", encoding="utf-8")
+    assert cli.main(["check", "n.net"]) == 1
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_color(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert cli.main(["cost", "nosuch"]) == 2
+    assert "\x1b[1;31m" in capsys.readouterr().err
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli.main(["cost", "nosuch"]) == 2
+    assert "\x1b[" not in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- commands
+
+
+def test_budget(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(
+        SPEC.replace("    conv", "    require params <= 1\n    conv"), encoding="utf-8"
+    )
+    assert cli.main(["check", "n.net"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error[E401]: n: params 112 > 1 (0 has 100%)\n")
+
+
+@pytest.mark.parametrize("name", ["lenet", "googlenet"])
+def test_cost(name: str, capsys: Captured) -> None:
+    costs = netdsl.load(name).costs("block", 4, "float16", True)
+    options = [name, "--by", "block", "--batch", "4", "--dtype", "float16", "--train"]
+    assert cli.main(["cost", *options]) == 0
+    assert capsys.readouterr().out == f"{costs}\n"
+    assert cli.main(["cost", *options, "--format", "json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    schema("cost.json", value)
+    assert value["total"]["macs"] == costs.total.macs
+    assert (value["batch"], value["dtype"], value["train"]) == (4, "float16", True)
+    assert cli.main(["cost", *options, "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(costs) + 1
+    assert cli.main(["cost", *options, "--format", "markdown"]) == 0
+    assert "| **total** |" in capsys.readouterr().out
+
+
+def test_check_json(folder: Path, capsys: Captured) -> None:
+    (folder / "two.net").write_text(TWO, encoding="utf-8")
+    assert cli.main(["check", "lenet", "two.net", "--format", "json"]) == 1
+    printed = capsys.readouterr()
+    value = json.loads(printed.out)
+    schema("check.json", value)
+    assert [net["name"] for net in value["nets"]] == ["lenet", "a"]
+    assert [found["code"] for found in value["diagnostics"]] == ["E301"]
+    schema("diagnostics.json", {"version": 1, "diagnostics": value["diagnostics"]})
+    assert printed.err == ""
+
+
+def test_zoo(capsys: Captured) -> None:
+    assert cli.main(["zoo"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(api.zoo_names())
+    (line,) = [line for line in lines if line.startswith("resnet50 ")]
+    assert line.split(maxsplit=4)[1:4] == ["25,557,032", "4,089,184,256", "3x224x224"]
+    assert "1512.03385" in line
+    assert cli.main(["zoo", "--format", "json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    schema("zoo.json", value)
+    (found,) = [net for net in value["nets"] if net["name"] == "vgg16"]
+    assert (found["spec"], found["net"], found["params"]) == ("vgg16.net", "VGG", 138_357_544)
+
+
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("E302", ["E302: branches that do not fit", "wrong:", "right:"]),
+        ("e302", ["E302: branches"]),
+        ("E504", ["netdsl cost lenet --set clases=100"]),
+        (
+            "conv",
+            ["A two-dimensional convolution", "channels  an int, required", "weights: weight [6, 4, 3, 3]"],
+        ),
+        ("crop", ["like"]),
+        ("relu", ["Rectified linear unit"]),
+    ],
+)
+def test_explain(topic: str, words: list[str], capsys: Captured) -> None:
+    assert cli.main(["explain", topic]) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in words)
+
+
+def test_every_op_can_be_explained() -> None:
+    for name in catalogue():
+        text = api.explain_op(name)
+        assert text.startswith(f"{name}\n\n")
+        assert "examples\n" in text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion(shell: str, capsys: Captured) -> None:
+    assert cli.main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    assert "zoo" in printed
+    assert "--max-nodes" in printed or shell == "tcsh"  # shtab completes no options of commands there
+
+
+# ---------------------------------------------------------------- compile
+
+
+@needs_backend
+def test_compile(folder: Path, capsys: Captured) -> None:
+    assert cli.main(["compile", "lenet"]) == 0
+    text = capsys.readouterr().out
+    assert text == netdsl.load("lenet").emit("torch")
+    assert cli.main(["compile", "lenet", "-o", "-"]) == 0
+    assert capsys.readouterr().out == text
+    assert cli.main(["compile", "lenet", "-o", "lenet.py"]) == 0
+    assert (folder / "lenet.py").read_text(encoding="utf-8") == text
+    assert cli.main(["compile", "lenet", "-o", "lenet.py", "--check"]) == 0
+    assert cli.main(["compile", "lenet", "--set", "classes=7", "-o", "lenet.py", "--check"]) == 1
+    assert "error[E511]: lenet.py is not what would be written" in capsys.readouterr().err
+    assert (folder / "lenet.py").read_text(encoding="utf-8") == text
+    assert cli.main(["compile", "lenet", "-o", "none.py", "--check"]) == 1
+    assert "error[E511]: none.py does not exist" in capsys.readouterr().err
+    assert cli.main(["compile", "lenet", "--check"]) == 2
+    assert cli.main(["compile", "lenet", "-o", ".", "--check"]) == 2
+    assert cli.main(["compile", "lenet", "-o", "no/lenet.py"]) == 2
+    assert cli.main(["compile", "lenet", "-o", "."]) == 2
+    capsys.readouterr()
+    assert [path.name for path in folder.iterdir()] == ["lenet.py"]
+
+
+def test_write_keeps_mode_and_links(folder: Path) -> None:
+    real = folder / "real"
+    real.mkdir()
+    file = real / "net.py"
+    file.write_text("old", encoding="utf-8")
+    file.chmod(0o754)
+    link = folder / "link.py"
+    link.symlink_to("real/net.py")
+    cli.write(link, "new é\n")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new \xc3\xa9\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o754
+    assert [path.name for path in real.iterdir()] == ["net.py"]
+
+
+def test_write_obeys_the_umask(folder: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        cli.write(folder / "net.py", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "net.py").stat().st_mode) == 0o640
+
+
+def test_write_is_whole_or_not_at_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "net.py").write_text("old", encoding="utf-8")
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        cli.write(folder / "net.py", "new")
+    assert [path.name for path in folder.iterdir()] == ["net.py"]
+    assert (folder / "net.py").read_text(encoding="utf-8") == "old"
+
+
+def test_write_to_what_cannot_be_replaced() -> None:
+    cli.write(Path(os.devnull), "x")
+    assert not Path(os.devnull).is_file()

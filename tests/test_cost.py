@@ -1,0 +1,289 @@
+"""Costs: totals are sums, numbers are the references', and every form says the same."""
+
+import csv
+import io
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from zoo import NAMES, net
+
+import netdsl
+from netdsl import api
+from netdsl.cost import table
+from netdsl.cost.model import Cost
+from netdsl.ir.types import DTYPES, Shape
+
+ROOT = Path(netdsl.__file__).parent.parent
+TIMM = {
+    "se_resnet50": "seresnet50",
+    "xception": "legacy_xception",
+    "nasnet_a_large": "nasnetalarge",
+    "mobilenet_v1_1_0": "mobilenetv1_100",
+}
+"""Nets of the zoo that torchvision does not have, by timm's names."""
+
+
+@cache
+def reference(name: str) -> dict[str, Any]:
+    """Return a file of reference numbers."""
+    text = (Path(__file__).parent / "reference" / name).read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+# ---------------------------------------------------------------- sums
+
+
+@pytest.mark.parametrize("train", [False, True], ids=["evaluation", "training"])
+@pytest.mark.parametrize("by", table.GROUPINGS)
+@pytest.mark.parametrize("name", NAMES)
+def test_totals_are_sums_of_rows(name: str, by: str, train: bool) -> None:
+    costs = net(name).costs(by, 8, "float16", train)
+    assert costs.total == net(name).cost(8, "float16", train)
+    summed = {count: sum(getattr(row, count) for row in costs) for count in table.COUNTS}
+    assert Cost(**summed) == costs.total
+    assert len({row.name for row in costs}) == len(costs)
+    training = [node.name for node in net(name).graph if node.train]
+    assert costs.training_params == sum(net(name).layer_costs[node].params for node in training)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_by_layer_are_the_nodes(name: str) -> None:
+    rows = list(net(name).costs())
+    assert [row.name for row in rows] == [n.name for n in net(name).graph if n.op.name != "input"]
+    assert all(row.output == net(name).shapes[row.name] for row in rows)
+
+
+def test_batch_and_dtype() -> None:
+    one, many = net("resnet18").cost(), net("resnet18").cost(batch=8, dtype="float16")
+    assert (many.params, many.buffers) == (one.params, one.buffers)
+    assert (many.macs, many.ops) == (8 * one.macs, 8 * one.ops)
+    assert many.activations == 8 * one.activations * DTYPES["float16"] // DTYPES["float32"]
+
+
+def test_training_only_layers() -> None:
+    googlenet = net("googlenet")
+    known = reference("torchvision.json")["models"]["googlenet"]
+    assert googlenet.cost().params == known["params_total"]
+    assert googlenet.cost().macs == known["macs"]
+    assert googlenet.cost(train=True).macs == known["macs_with_aux"]
+    assert googlenet.costs().training_params == known["params_aux"]
+    without = netdsl.load("googlenet", aux=False)
+    assert without.cost() == Cost(
+        known["params_total"] - known["params_aux"],
+        without.cost().buffers,
+        googlenet.cost().macs,
+        googlenet.cost().ops,
+        googlenet.cost().activations,
+    )
+    assert "of which training only" in str(googlenet.costs(by="block"))
+    assert "of which training only" not in str(without.costs(by="block"))
+
+
+def test_rules_of_the_groups() -> None:
+    blocks = [row.name for row in net("resnet18").costs(by="block")]
+    assert blocks[:6] == ["conv1", "bn1", "2", "3", "layer1.0", "layer1.1"]
+    assert net("resnet18").costs(by="block")["layer1.0"].op == "BasicBlock"
+    stages = [row.name for row in net("vgg16").costs(by="stage")]
+    assert stages == [*(f"stage {i}" for i in range(1, 6)), "1", "2", "classifier"]
+    assert net("vgg16").costs(by="stage")["stage 2"].output == Shape(128, 56, 56)
+    assert [row.output for row in net("vgg16").costs(by="op")] == [None] * 7
+    with pytest.raises(KeyError):
+        net("vgg16").costs()["nothing"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch": 0}, "batch must be an int from 1, got 0"),
+        ({"batch": True}, "batch must be an int from 1, got True"),
+        ({"dtype": "float31"}, "unknown dtype `float31`"),
+        ({"by": "blocks"}, "unknown by `blocks`"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        net("lenet").costs(**options)
+    assert [(d.code, d.message) for d in caught.value.diagnostics] == [("E503", message)]
+
+
+# ---------------------------------------------------------------- references
+
+
+@pytest.mark.parametrize("name", [name for name in reference("torchvision.json")["models"] if name in NAMES])
+def test_torchvision(name: str) -> None:
+    _equals(name, reference("torchvision.json")["models"][name])
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name: str) -> None:
+    _equals(name, reference("timm.json")["models"][TIMM[name]])
+
+
+def test_all_of_torchvision_is_in_the_zoo() -> None:
+    assert set(reference("torchvision.json")["models"]) <= set(NAMES)
+
+
+def _equals(name: str, known: dict[str, Any]) -> None:
+    here = net(name)
+    cost = here.cost()
+    assert list(here.inputs["x"]) == known["input_size"]
+    assert [1, *here.outputs["out"]] == known["output_shape"]
+    assert (cost.params, cost.buffers, cost.macs) == (known["params_total"], known["buffers"], known["macs"])
+    by_op = {row.name: row.macs for row in here.costs(by="op")}
+    assert by_op["fc"] if "fc" in by_op else not known["macs_linear"]
+
+
+LECTURE = {"conv", "fc", "maxpool", "avgpool", "flatten"}
+
+
+@pytest.mark.parametrize("name", ["lenet", "alexnet_one_tower", "zfnet_big", "vgg16"])
+def test_tables_of_the_lecture(name: str) -> None:
+    rows = [row for row in net(name).costs() if row.op in LECTURE]
+    if name == "vgg16":
+        rows = [row for row in rows if row.op != "avgpool"]  # torchvision's: it does nothing at 224x224
+    expected = reference("lecture-tables.json")[name]
+    assert len(rows) == len(expected)
+    for row, known in zip(rows, expected, strict=True):
+        assert row.output is not None
+        channels_last = [*row.output[1:], row.output[0]] if len(row.output) == 3 else list(row.output)
+        counted = row.ops if row.op.endswith("pool") else row.macs
+        assert (channels_last, row.params, counted) == (known["out"], known["params"], known["macs"])
+
+
+ERRATA = [
+    ("lenet", 1, "printed_flops", 4_074, 4_704),  # digits transposed: 14 x 14 x 6 x 4
+    ("alexnet_one_tower", 0, "printed_params", 34_857, 34_944),  # 96 x (3 x 121 + 1)
+    ("zfnet_big", 2, "printed_out", [26, 26, 256], [55, 55, 256]),  # as printed, stride 1 and same padding
+    ("zfnet_big", 3, "printed_flops", 90_000, 389_376),  # 13 x 13 x 256 x 9
+    ("zfnet_big", 6, "printed_params", 4_719_616, 4_719_104),  # 512 biases, not 1024
+    ("zfnet_big", 9, "printed_params", 75_515_904, 75_501_568),  # 4096 biases, not 18432
+    ("vgg16", 19, "printed_flops", 29_000_000, 102_760_448),  # 25088 x 4096
+]
+"""The cells of the lecture's tables that are wrong: net, row, column, what is printed, what is true."""
+
+
+@pytest.mark.parametrize(("name", "row", "column", "printed", "true"), ERRATA)
+def test_errata_of_the_lecture(name: str, row: int, column: str, printed: Any, true: Any) -> None:
+    known = reference("lecture-tables.json")[name][row]
+    assert known[column] == printed
+    if column != "printed_out":
+        assert known["params" if column == "printed_params" else "macs"] == true
+
+
+def test_the_geometry_that_is_wrong_in_the_lecture() -> None:
+    """ZFNet's second convolution gives 26x26 with stride 2 and no padding, which the rows after it need."""
+    stem = "conv 7x7, 96, /2, pad=1 -> maxpool 3x3, /2, pad=1"
+    text = f"net N:\n    input 3, 224x224\n    {stem} -> conv 5x5, 256{{}}\n"
+    assert api.loads(text.format("")).outputs["out"] == Shape(256, 55, 55)
+    assert api.loads(text.format(", /2, pad=0")).outputs["out"] == Shape(256, 26, 26)
+    assert net("zfnet_big").shapes["features.4"] == Shape(256, 26, 26)
+
+
+def test_every_other_cell_of_the_lecture_is_right() -> None:
+    wrong = {(name, row, column) for name, row, column, _, _ in ERRATA}
+    for name, rows in reference("lecture-tables.json").items():
+        for index, row in enumerate(rows):
+            if row["printed_params"] is not None and (name, index, "printed_params") not in wrong:
+                assert row["printed_params"] == row["params"]
+            if row["printed_flops"] is not None and (name, index, "printed_flops") not in wrong:
+                assert abs(row["printed_flops"] - row["macs"]) < row["printed_unit"]  # rounded or cut
+            assert row["printed_out"] == row["out"]
+
+
+# ---------------------------------------------------------------- forms
+
+
+def test_text() -> None:
+    assert str(net("lenet").costs(by="op")) == (
+        "lenet (lenet.net), input 1x32x32\n"
+        "\n"
+        "op       params      %  buffers     MACs      %     ops  activations\n"
+        "--------------------------------------------------------------------\n"
+        "conv      2,572    4.2        0  357,600   85.9   6,304       25,216\n"
+        "tanh          0    0.0        0        0    0.0   6,508       26,032\n"
+        "avgpool       0    0.0        0        0    0.0   6,304        6,304\n"
+        "flatten       0    0.0        0        0    0.0       0            0\n"
+        "fc       59,134   95.8        0   58,920   14.1     214          856\n"
+        "--------------------------------------------------------------------\n"
+        "total    61,706  100.0        0  416,520  100.0  19,330       58,408\n"
+        "\n"
+        "batch 1, float32, evaluation; activations in bytes\n"
+        "1 MAC = 1 multiply + 1 add; conv, fc and attention's products count MACs, ops counts the rest "
+        "(pooling: its window per output); activations are the outputs of all computing ops"
+    )
+
+
+@pytest.mark.parametrize("name", ["lenet", "googlenet", "hrnet_w18"])
+@pytest.mark.parametrize("by", table.GROUPINGS)
+def test_columns_are_aligned(name: str, by: str) -> None:
+    lines = str(net(name).costs(by)).splitlines()
+    rule = lines[3]
+    assert set(rule) == {"-"}
+    body = lines[2 : lines.index("", 2)]
+    assert max(map(len, body)) == len(rule)
+    ends = {len(line) for line in body if not line.startswith("of which")}
+    assert len(ends) == 1
+
+
+def test_markdown() -> None:
+    lines = table.render_markdown(net("googlenet").costs(by="block")).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert rows[0] == "| block | op | output | params | % | buffers | MACs | % | ops | activations |"
+    assert rows[1] == "| :--- | :--- | :--- |" + " ---: |" * 7
+    assert {line.count("|") for line in rows} == {11}
+    assert rows[-2].startswith("| **total** |")
+    assert rows[-1].startswith("| of which training only |")
+
+
+@pytest.mark.parametrize("by", table.GROUPINGS)
+def test_csv(by: str) -> None:
+    costs = net("googlenet").costs(by)
+    rows = list(csv.DictReader(io.StringIO(table.render_csv(costs))))
+    assert [row[by] for row in rows] == [row.name for row in costs]
+    for count in table.COUNTS:
+        assert sum(int(row[count]) for row in rows) == getattr(costs.total, count)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("conv1", "conv1"),
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("a,b", '"a,b"'),
+        ('a"b', '"a""b"'),
+        ("=\x1b[31m", "'=\\x1b[31m"),
+        ("a\nb", "a\\nb"),
+    ],
+)
+def test_csv_cells(text: str, cell: str) -> None:
+    assert table._csv_cell(text) == cell
+
+
+@pytest.mark.parametrize("by", table.GROUPINGS)
+@pytest.mark.parametrize("name", ["lenet", "googlenet", "vit_b_16", "hrnet_w18", "unet"])
+def test_json(name: str, by: str) -> None:
+    costs = net(name).costs(by, 2, "float16", True)
+    value = table.render_json(costs)
+    schema = json.loads((ROOT / "docs" / "schema" / "cost.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(json.dumps(value)), schema)
+    assert {k: v for k, v in value["total"].items() if k != "training_params"} == costs.total.__dict__
+    for row, found in zip(costs, value["rows"], strict=True):
+        output = None if row.output is None else list(row.output)
+        assert found == row.__dict__ | {"output": output}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1K"), (138_357_544, "138.36M"), (15_470_264_320, "15.47G")],
+)
+def test_human(number: float, text: str) -> None:
+    assert table.human(number) == text

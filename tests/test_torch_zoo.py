@@ -1,0 +1,62 @@
+"""Every net of the zoo runs as emitted, in training and in evaluation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_oracles import FAMILIES, ZOO, build, execute, inputs, load, reference, tensors
+from netdsl_torch import Backend
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_returns_the_static_outputs_in_training_and_in_evaluation(name: str) -> None:
+    net, model = load(name), build(name, "meta")
+    for outputs, mode in ((net.graph.outputs, True), ([o for o in net.graph.outputs if not o.train], False)):
+        found = tensors(model.train(mode)(*inputs(net, device="meta")))
+        assert [t.shape for t in found] == [(2, *net.outputs[o.name]) for o in outputs]
+
+
+@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+def test_runs_at_a_small_size_with_finite_numbers(name: str, side: int) -> None:
+    net = load(name, side)
+    torch.manual_seed(0)
+    model = execute(Backend().emit(net))[net.name]()
+    for mode in (True, False):
+        for out in tensors(model.train(mode)(*inputs(net))):
+            assert out.isfinite().all()
+            assert out.std() > 0
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_several_outputs_are_a_named_tuple_in_training_only(name: str) -> None:
+    net, model = load(name), build(name, "meta")
+    x = inputs(net, device="meta")
+    out = model.train()(*x)
+    assert type(out).__name__ == f"{net.class_name}Outputs"
+    assert out._fields == tuple(net.outputs)
+    assert isinstance(model.eval()(*x), torch.Tensor)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "densenet121", "squeezenet1_1", "mobilenet_v2"])
+def test_drafts_have_torchvisions_keys_in_order(name: str) -> None:
+    ours, theirs = build(name, "meta").state_dict(), reference(name, "meta").state_dict()
+    assert [(k, v.shape) for k, v in ours.items()] == [(k, v.shape) for k, v in theirs.items()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_runs_in_another_dtype(dtype: torch.dtype) -> None:
+    model = build("resnet18").to(dtype).eval()
+    assert {v.dtype for k, v in model.state_dict().items() if "num_batches" not in k} == {dtype}
+    assert model(torch.randn(1, 3, 64, 64, dtype=dtype)).dtype == dtype
+
+
+def test_weights_go_from_one_module_to_another_unchanged() -> None:
+    first, second = build("resnet18"), build("resnet18")
+    second.load_state_dict(first.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    assert torch.equal(first.eval()(x), second.eval()(x))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_takes_any_batch(batch: int) -> None:
+    assert build("vit_b_16", "meta").eval()(torch.empty(batch, 3, 224, 224, device="meta")).shape == (batch, 1000)
