@@ -18,6 +18,7 @@ from netdsl.code import Arg, Binary, Call, Comment, Const, Constant, Expr, Input
 from netdsl.code import Sequence as Listed
 from netdsl.elaborate.names import GLOBALS, reserved_attribute
 from netdsl.ir.graph import Node, Scope, Value
+from netdsl.ir.types import Dims
 from netdsl.network import Network
 from netdsl.record import Record
 
@@ -715,19 +716,28 @@ def _agree(views: list[tuple[list[int], tuple[Ref, ...]]], steps: list[Step]) ->
     mapped = [(places, tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in refs)) for places, refs in views]
     merged = tuple(max(refs) for refs in zip(*(refs for _, refs in mapped), strict=True))
     for places, refs in mapped:
-        for ref, common in zip(refs, merged, strict=True):
-            seen = common
-            while seen.step >= 0 and seen.step not in places:
-                step = steps[seen.step]
-                if step.otherwise is None:
-                    if ref.step >= seen.step:
-                        return None
-                    step = steps[seen.step] = step.replace(otherwise=ref)
-                assert step.otherwise is not None
-                seen = step.otherwise
-            if seen != ref:
-                return None
+        if not all(_stands_for(common, ref, places, steps) for ref, common in zip(refs, merged, strict=True)):
+            return None
     return merged
+
+
+def _stands_for(common: Ref, own: Ref, places: list[int], steps: list[Step]) -> bool:
+    """Tell whether a body that has the steps `places` reads `own` where all read `common`; `steps` learns why."""
+    if common == own:
+        return True
+    if common.step < 0 or common.step in places:
+        return False
+    step = steps[common.step]
+    if step.otherwise is not None:
+        return _stands_for(step.otherwise, own, places, steps)
+    if step.key[0] == "f":  # where a joint is lacking, one of its inputs goes on
+        found = next((ref for ref in step.inputs if _stands_for(ref, own, places, steps)), None)
+    else:
+        found = own if own.step < common.step else None
+    if found is None:
+        return False
+    steps[common.step] = step.replace(otherwise=found)
+    return True
 
 
 _NAMES = {"in_channels": "channels", "num_features": "channels", "normalized_shape": "channels", "p": "drop"}
@@ -750,9 +760,10 @@ class Namer:
         self.count = len(scopes)
         shared = set.intersection(*(set(scope.args) for scope in scopes)) if scopes else set()
         for name in scopes[0].args:
-            values = tuple(scope.args[name] for scope in scopes)
-            if name in shared and all(isinstance(v, (int, float, bool)) for v in values):
-                self.candidates[name] = values
+            if name in shared:
+                values = tuple(_constant(scope.args[name]) for scope in scopes)
+                if all(v is not None for v in values):
+                    self.candidates[name] = values
         if not is_net:
             channels = [net.outputs_of(s.inputs[0].node)[s.inputs[0].port] for s in scopes if s.inputs]
             if len(channels) == len(scopes) and all("c" in shape.axes for shape in channels):
@@ -815,6 +826,10 @@ class Namer:
         if all(same(c, constants[0]) for c in constants) and not constants[0].source:
             return constants[0]
         values = tuple(c.value for c in constants)
+        channels = self.candidates.get("in_channels")
+        if column[0].role == "in_channels" and channels is not None and self.is_own("in_channels"):
+            if tuple(channels[n] for n in numbers) == values:
+                return self.offer("in_channels")
         for whole, product in self.products.items():
             if all(map(same, (whole[n] for n in numbers), constants)):
                 return product
@@ -822,7 +837,8 @@ class Namer:
             own = tuple(argument.values[n] for n in numbers)
             if all(map(same, own, constants)):
                 return Name(argument.name)
-            expr = multiple(values, argument.replace(values=own)) if all(type(v) is int for v in values) else None
+            ints = all(type(v) is int for v in values)
+            expr = multiple(values, argument.replace(values=own), column[0].role) if ints else None
             if expr is not None:
                 return expr
         for name, known in self.candidates.items():
@@ -836,17 +852,21 @@ class Namer:
     def condition(self, numbers: list[int]) -> Expr:
         """Return the condition under which the instances of these numbers are: of arguments if that can be."""
         there = [number in numbers for number in range(self.count)]
-        known = {a.name: [c.value for c in a.values] for a in self.found.values() if not a.values[0].source}
+        known = {a.name: tuple(c.value for c in a.values) for a in self.found.values() if not a.values[0].source}
         ints = {name: values for name, values in known.items() if all(type(v) is int for v in values)}
-        for name, values in {**ints, **self.candidates}.items():
-            if all(type(v) is int for v in values) and [v != 1 for v in values] == there:
-                return Binary("!=", self.offer(name), Const(1))
-            if [v is True for v in values] == there:
-                return self.offer(name)
+        others = {name: values for name, values in self.candidates.items() if self.is_own(name) and name not in ints}
+        for name, values in ints.items():
+            if name in self.candidates and [v != 1 for v in values] == there:
+                return Binary("!=", Name(name), Const(1))
         for a, left in ints.items():
             for b, right in ints.items():
                 if a < b and [x != y for x, y in zip(left, right, strict=True)] == there:
                     return Binary("!=", Name(a), Name(b))
+        for name, values in others.items():
+            if all(type(v) is bool for v in values) and list(values) == there:
+                return self.offer(name)
+            if all(type(v) is int for v in values) and [v != 1 for v in values] == there:
+                return Binary("!=", self.offer(name), Const(1))
         return self.argument(tuple(Const(t) for t in there), Site("enabled", None, Const(True)))[0]
 
     def offer(self, name: str) -> Expr:
@@ -881,7 +901,7 @@ class Namer:
                 return self.new(name, constants, site)
         if plain and all(type(v) is int for v in values):
             for argument in self.found.values():
-                expr = multiple(values, argument)
+                expr = multiple(values, argument, site.role)
                 if expr is not None:
                     return expr, argument.name
             product = self.product(values)
@@ -893,20 +913,20 @@ class Namer:
     def product(self, values: tuple[Constant, ...]) -> Expr | None:
         """Return `expand * in_channels` if the values are a parameter of the block times its input channels."""
         channels = self.candidates.get("in_channels")
-        if channels is None or "in_channels" in self.used and not self.known("in_channels"):
+        if channels is None or not self.is_own("in_channels"):
             return None
         for name, own in self.candidates.items():
             pairs = list(zip(own, channels, values, strict=True))
-            if name == "in_channels" or (name in self.used and not self.known(name)) or len(set(own)) == 1:
+            if name == "in_channels" or not self.is_own(name) or len(set(own)) == 1:
                 continue
             if all(type(k) is int and k * c == v for k, c, v in pairs):  # type: ignore[operator]
                 return Binary("*", self.offer(name), self.offer("in_channels"))
         return None
 
-    def known(self, name: str) -> bool:
-        """Tell whether the argument of that name is the block's own parameter."""
+    def is_own(self, name: str) -> bool:
+        """Tell whether the argument of that name is the block's own parameter, or could become it."""
         own = self.candidates.get(name)
-        return any(a.name == name and tuple(c.value for c in a.values) == own for a in self.found.values())
+        return name not in self.used or any(a.name == name and tuple(c.value for c in a.values) == own for a in self.found.values())
 
     def new(self, name: str, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
         """Make a new argument. Its default is the framework's own for the place it fills."""
@@ -929,18 +949,28 @@ class Namer:
         return (*required, *(a for a in scalars if a.default is not None), *(m for m in modules if m.optional))
 
 
+def _constant(value: object) -> Constant:
+    """Return a block's argument as code writes it, a square size as one number; None for what is no constant."""
+    if isinstance(value, Dims):
+        return value[0] if len(set(value)) == 1 else tuple(value)
+    return value if isinstance(value, (int, float)) else None
+
+
 def same(a: Const, b: Const) -> bool:
     """Tell whether two constants are equal in value, type and source."""
     return a == b and type(a.value) is type(b.value)
 
 
-def multiple(values: tuple[Constant, ...], argument: Argument) -> Expr | None:
+def multiple(values: tuple[Constant, ...], argument: Argument, role: str) -> Expr | None:
     """Return `k * argument` or `argument // k` if that is what the values are."""
     own = [c.value for c in argument.values]
     if any(c.source for c in argument.values) or not all(type(v) is int and v > 0 for v in own):
         return None
     pairs = list(zip(values, own, strict=True))
     value, unit = pairs[0]
+    if role == "padding":  # half of what an odd kernel covers
+        halves = all(v == u // 2 and u % 2 for v, u in pairs)  # type: ignore[operator]
+        return Binary("//", Name(argument.name), Const(2)) if halves else None
     assert isinstance(value, int)
     assert isinstance(unit, int)
     if value > 0 and value % unit == 0:
