@@ -29,7 +29,7 @@ class Backend(Protocol):
 
 
 def find(name: str) -> Backend:
-    """Return the backend of that name, from this or any other installed distribution; NetError if there is none."""
+    """Return the backend of that name, from any installed distribution; NetError if there is none."""
     found = _entry_points()
     if name not in found:
         help = did_you_mean(name, list(found)) or f"installed are {', '.join(found)}"

@@ -1,4 +1,4 @@
-"""Pieces of emitted code, before they are text: what a backend lowers an op to, and emitters factor and print.
+"""Pieces of emitted code, before they are text: what a backend lowers ops to, and emitters factor and print.
 
 Nothing from a spec is in it but checked identifiers, numbers and strings that are printed with `repr`.
 """
@@ -17,7 +17,7 @@ class Expr(Record):
 
 
 class Const(Expr):
-    """A constant: its value, and what the spec calls it where that is known (`source`, an argument of the net)."""
+    """A constant. `source` names the argument of the net that it follows, if any."""
 
     value: Constant
     source: str = ""
@@ -34,7 +34,7 @@ class Self(Expr):
 
 
 class Param(Expr):
-    """A learned tensor of the module: its path from there, such as `weight`, or `1.weight` in a Sequential."""
+    """A learned tensor of the module by its path, such as `weight`, or `1.weight` in a Sequential."""
 
     path: str
 
@@ -63,7 +63,7 @@ class Arg(Record):
 
 
 class Call(Expr):
-    """`func(args)`. `func` is a dotted name or the module itself; with a receiver it is `receiver.func(args)`."""
+    """`func(args)`, or `receiver.func(args)`. `func` is a dotted name, or the module itself."""
 
     func: str | Self
     args: tuple[Arg, ...] = ()
@@ -97,9 +97,8 @@ class Lowered(Record):
 
     `module` constructs the module or parameter; it is None for an op that is only a function. `function` is the
     expression over `Input` and `Self` that applies it; None means that the module is called with the inputs.
-    An op with both, whose function does not mention `Self`, may be written either way.
-    In place, `add` and `mul` are the methods `add_` and `mul_` of their first input, printed `+=` where that is a
-    statement.
+    An op with both, whose function does not mention `Self`, may be written either way. In place, `add` and `mul`
+    are methods of their first input, `add_` and `mul_`, which are printed `+=` and `*=` where they are a statement.
     """
 
     module: Expr | None = None

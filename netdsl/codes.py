@@ -433,10 +433,10 @@ CODES: dict[str, Code] = {
     ),
     "E508": Code(
         "a training-only output inside a module",
-        "`train output` in a block cannot be written as a module, whose result would depend on the "
-        "mode. It belongs in the body of the net.",
-        "block B:\n    train output aux: relu\n" + _net("b: B"),
-        _net("train output aux: relu"),
+        "`train output` in a container cannot be written as a module, whose result would depend on the mode. "
+        "It belongs in the body of the net.",
+        _net("features:\n    train output aux: relu\n    tanh"),
+        _net("train output aux: relu\nfeatures:\n    tanh"),
     ),
     "E509": Code(
         "the framework is not installed",

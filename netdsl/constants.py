@@ -28,7 +28,9 @@ def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lower
             continue
         if name not in {p.name.text for p in net.recipe.net.node.params}:
             continue
-        others = (value + 1, 2 * value + 3) if isinstance(value, int) else (value / 2 + 0.125, value / 4 + 0.0625)
+        others = (
+            (value + 1, 2 * value + 3) if isinstance(value, int) else (value / 2 + 0.125, value / 4 + 0.0625)
+        )
         try:
             changed = [net.vary(name, other) for other in others]
         except NetError:
@@ -58,7 +60,10 @@ def _mark(
     found = False
     for node, own in lowered.items():
         parts: list[Expr | None] = []
-        for expr, others in ((own.module, [t[node].module for _, t in trees]), (own.function, [t[node].function for _, t in trees])):
+        for expr, others in (
+            (own.module, [t[node].module for _, t in trees]),
+            (own.function, [t[node].function for _, t in trees]),
+        ):
             if any(skeleton(other) != skeleton(expr) for other in others):
                 return None
             if expr is None:

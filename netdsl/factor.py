@@ -14,7 +14,21 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from difflib import SequenceMatcher
 from typing import NamedTuple, TypeVar
 
-from netdsl.code import Arg, Binary, Call, Comment, Const, Constant, Expr, Input, Item, Lowered, Name, Param, Self
+from netdsl.code import (
+    Arg,
+    Binary,
+    Call,
+    Comment,
+    Const,
+    Constant,
+    Expr,
+    Input,
+    Item,
+    Lowered,
+    Name,
+    Param,
+    Self,
+)
 from netdsl.code import Sequence as Listed
 from netdsl.elaborate.names import GLOBALS, reserved_attribute
 from netdsl.ir.graph import Node, Scope, Value
@@ -134,7 +148,7 @@ class ClassPlan(Record):
     outputs: tuple[Ref, ...]
     sequential: bool
     """Whether it is one chain of unlabelled modules."""
-    stored: Mapping[str, str] = {}  # noqa: RUF012 - an immutable default of a field
+    stored: Mapping[str, str] = {}
     """Arguments that `forward` needs, and the attributes that hold them."""
     instances: int = 1
 
@@ -355,7 +369,9 @@ class Factory:
             module = self.calls[path] if isinstance(item, Scope) else self.lowered[item].module
             assert module is not None
             if index in scope.stages and id(scope) in self.plain:
-                args.append(Arg("#", Comment(self.stage_comment(scope, index, scope.stages[index])), keyword=False))
+                args.append(
+                    Arg("#", Comment(self.stage_comment(scope, index, scope.stages[index])), keyword=False)
+                )
             args.append(Arg(name, module, keyword=False))
             inits += [within(name, init) for init in self.inits.get(path, ())]
         if inits:
@@ -429,13 +445,27 @@ class Factory:
         if not self.is_module(node):
             assert lowered.function is not None, node.op.name
             return Step(
-                ("f", node.op.name), "", None, lowered.function, inputs, outputs,
-                train=node.train, allocates=self.allocates(node), follows=node.op.follows,
+                ("f", node.op.name),
+                "",
+                None,
+                lowered.function,
+                inputs,
+                outputs,
+                train=node.train,
+                allocates=self.allocates(node),
+                follows=node.op.follows,
             )
         attribute = name if not name.isdigit() else self.unique(node.op.name, attributes)
         return Step(
-            ("m", attribute), attribute, lowered.module, lowered.function if mentions_self(lowered.function) else None,
-            inputs, outputs, self.inits.get(node.name, ()), node.train, follows=node.op.follows,
+            ("m", attribute),
+            attribute,
+            lowered.module,
+            lowered.function if mentions_self(lowered.function) else None,
+            inputs,
+            outputs,
+            self.inits.get(node.name, ()),
+            node.train,
+            follows=node.op.follows,
         )
 
     def allocates(self, node: Node) -> bool:
@@ -461,7 +491,9 @@ class Factory:
                 self.calls[scope.path] = self.chain_call(scope)
             return
         chains = [scope for scope in scopes if scope.kind == "block" and self.is_flat(scope)]
-        groups = self.groups([self.chain_body(scope) if scope in chains else self.body(scope) for scope in scopes])
+        groups = self.groups(
+            [self.chain_body(scope) if scope in chains else self.body(scope) for scope in scopes]
+        )
         for group in groups:
             self.define(key, group)
 
@@ -479,9 +511,16 @@ class Factory:
             stage = scope.stages.get(position, "")
             steps.append(
                 Step(
-                    ("s", self.head(module)), "", module, None, (Ref(position - 1),), 1,
+                    ("s", self.head(module)),
+                    "",
+                    module,
+                    None,
+                    (Ref(position - 1),),
+                    1,
                     self.inits.get(path, ()),
-                    stage=self.stage_comment(scope, position, stage) if stage and id(scope) in self.plain else "",
+                    stage=self.stage_comment(scope, position, stage)
+                    if stage and id(scope) in self.plain
+                    else "",
                 )
             )
         return Body(scope, tuple(steps), (Ref(len(steps) - 1),))
@@ -543,7 +582,11 @@ class Factory:
                 function = namer.merge([own.function for _, own in owned], stored=True)
                 kept = tuple(init for init in inits if init is not None)
                 merged.append(step.replace(module=module, inits=kept, function=function))
-        for index, numbers, modules in late:  # elements that some instances lack: the others have named most of it
+        for (
+            index,
+            numbers,
+            modules,
+        ) in late:  # elements that some instances lack: the others have named most of it
             merged[index] = merged[index].replace(
                 module=namer.partial(numbers, modules), condition=namer.condition(numbers)
             )
@@ -551,8 +594,15 @@ class Factory:
         arguments = namer.arguments(module_args)
         self.classes.append(
             ClassPlan(
-                name, first, arguments, tuple(merged), self.input_names(first),
-                outputs, bool(flat), namer.stored, len(members),
+                name,
+                first,
+                arguments,
+                tuple(merged),
+                self.input_names(first),
+                outputs,
+                bool(flat),
+                namer.stored,
+                len(members),
             )
         )
         for number, (body, _) in enumerate(members):
@@ -563,7 +613,9 @@ class Factory:
         """Yield the arguments of one instance's call."""
         for argument in arguments:
             if argument.values:
-                yield Arg(argument.name, argument.values[number], argument.default, argument.default is not None)
+                yield Arg(
+                    argument.name, argument.values[number], argument.default, argument.default is not None
+                )
             elif argument.name in modules:
                 yield Arg(argument.name, modules[argument.name])
             else:
@@ -633,7 +685,9 @@ def overlay(bodies: list[Body]) -> Overlay | None:
         if len(functions) > 1 or len({(step.outputs, step.train) for _, _, step in own}) > 1:
             return None
         flat = first.key[0] == "s"
-        chain = len(modules) > 1 and not optional and _aligned([step.module for _, _, step in own]) is not None
+        chain = (
+            len(modules) > 1 and not optional and _aligned([step.module for _, _, step in own]) is not None
+        )
         argument = (optional and not flat) or (len(modules) > 1 and not chain)
         if argument and (flat or first.inits):
             return None
@@ -697,7 +751,7 @@ def _places(keys: list[T], own: list[T]) -> list[int] | None:
     """Return where the steps of one body are in the common order."""
     if keys == own:
         return list(range(len(keys)))
-    places = []
+    places: list[int] = []
     for tag, i1, i2, _, _ in SequenceMatcher(None, keys, own, autojunk=False).get_opcodes():
         if tag == "equal":
             places += range(i1, i2)
@@ -713,7 +767,10 @@ def _agree(views: list[tuple[list[int], tuple[Ref, ...]]], steps: list[Step]) ->
     """
     if len({len(refs) for _, refs in views}) > 1:
         return None
-    mapped = [(places, tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in refs)) for places, refs in views]
+    mapped = [
+        (places, tuple(r if r.step < 0 else Ref(places[r.step], r.port) for r in refs))
+        for places, refs in views
+    ]
     merged = tuple(max(refs) for refs in zip(*(refs for _, refs in mapped), strict=True))
     for places, refs in mapped:
         if not all(_stands_for(common, ref, places, steps) for ref, common in zip(refs, merged, strict=True)):
@@ -799,7 +856,11 @@ class Namer:
         assert aligned is not None
         keys, places = aligned
         columns = [
-            [(n, _elements(module)[p.index(i)]) for n, (module, p) in enumerate(zip(modules, places, strict=True)) if i in p]
+            [
+                (n, _elements(module)[p.index(i)])
+                for n, (module, p) in enumerate(zip(modules, places, strict=True))
+                if i in p
+            ]
             for i in range(len(keys))
         ]
         merged: list[Expr | None] = [None] * len(keys)
@@ -852,9 +913,13 @@ class Namer:
     def condition(self, numbers: list[int]) -> Expr:
         """Return the condition under which the instances of these numbers are: of arguments if that can be."""
         there = [number in numbers for number in range(self.count)]
-        known = {a.name: tuple(c.value for c in a.values) for a in self.found.values() if not a.values[0].source}
+        known = {
+            a.name: tuple(c.value for c in a.values) for a in self.found.values() if not a.values[0].source
+        }
         ints = {name: values for name, values in known.items() if all(type(v) is int for v in values)}
-        others = {name: values for name, values in self.candidates.items() if self.is_own(name) and name not in ints}
+        others = {
+            name: values for name, values in self.candidates.items() if self.is_own(name) and name not in ints
+        }
         for name, values in ints.items():
             if name in self.candidates and [v != 1 for v in values] == there:
                 return Binary("!=", Name(name), Const(1))
@@ -883,9 +948,7 @@ class Namer:
         attribute = self.stored.setdefault(name, f"{name}_" if name in self.attributes else name)
         return transform(expr, lambda e: Name(f"self.{attribute}") if e == Name(name) else None)
 
-    def argument(
-        self, constants: tuple[Const, ...], site: Site, stored: bool = False
-    ) -> tuple[Expr, str]:
+    def argument(self, constants: tuple[Const, ...], site: Site, stored: bool = False) -> tuple[Expr, str]:
         """Return an expression for a column of constants, and the argument it reads."""
         known = self.found.get(constants)
         if known is not None:
@@ -897,7 +960,11 @@ class Namer:
         values = tuple(c.value for c in constants)
         plain = not any(c.source for c in constants)
         for name, own in self.candidates.items():
-            if name not in self.used and own == values and [type(v) for v in own] == [type(v) for v in values]:
+            if (
+                name not in self.used
+                and own == values
+                and [type(v) for v in own] == [type(v) for v in values]
+            ):
                 return self.new(name, constants, site)
         if plain and all(type(v) is int for v in values):
             for argument in self.found.values():
@@ -926,7 +993,9 @@ class Namer:
     def is_own(self, name: str) -> bool:
         """Tell whether the argument of that name is the block's own parameter, or could become it."""
         own = self.candidates.get(name)
-        return name not in self.used or any(a.name == name and tuple(c.value for c in a.values) == own for a in self.found.values())
+        return name not in self.used or any(
+            a.name == name and tuple(c.value for c in a.values) == own for a in self.found.values()
+        )
 
     def new(self, name: str, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
         """Make a new argument. Its default is the framework's own for the place it fills."""
@@ -946,7 +1015,11 @@ class Namer:
         scalars = list(self.found.values())
         required = [a for a in scalars if a.default is None] + [m for m in modules if not m.optional]
         required.sort(key=lambda a: a.name != "in_channels")  # it comes first, as everywhere
-        return (*required, *(a for a in scalars if a.default is not None), *(m for m in modules if m.optional))
+        return (
+            *required,
+            *(a for a in scalars if a.default is not None),
+            *(m for m in modules if m.optional),
+        )
 
 
 def _constant(value: object) -> Constant:

@@ -109,9 +109,18 @@ class Forward:
         if step.outputs != 1 or self.readers.get(ref) != [index + 1]:
             return False
         if index + 1 == len(self.plan.steps):
-            return len(self.plan.outputs) == 1 and self.is_typed(expr) and len(flat(expr)) + len("return ") + 2 * len(INDENT) <= WIDTH
+            return (
+                len(self.plan.outputs) == 1
+                and self.is_typed(expr)
+                and len(flat(expr)) + len("return ") + 2 * len(INDENT) <= WIDTH
+            )
         following = self.plan.steps[index + 1]
-        if following.optional or following.train != step.train or following.stage or len(following.inputs) > 1:
+        if (
+            following.optional
+            or following.train != step.train
+            or following.stage
+            or len(following.inputs) > 1
+        ):
             return False
         if following.allocates and step.allocates and any(self.frees(name) for name in dying):
             return False
@@ -174,7 +183,9 @@ class Forward:
             value = apply(step, joined)
         free = [name for name in self.operands(value) if name in dying]
         target = without if without in dying else free[0] if free else self.fresh(step.label)
-        self.statements.append(Statement((target, without, module), value, "optional", step.train, self.stage))
+        self.statements.append(
+            Statement((target, without, module), value, "optional", step.train, self.stage)
+        )
         self.stage = ""
         self.names[Ref(index)] = target
         # what it holds may be what came in, or something new: count it as new
@@ -257,9 +268,11 @@ class Forward:
         values = [self.pending.get(ref) or Name(self.names[ref]) for ref in self.plan.outputs]
         if self.record:
             return self.results(values, indent)
-        return layout("return ", values[0], "", indent) if len(values) == 1 else [
-            f"{indent}return {', '.join(map(flat, values))}"
-        ]
+        return (
+            layout("return ", values[0], "", indent)
+            if len(values) == 1
+            else [f"{indent}return {', '.join(map(flat, values))}"]
+        )
 
     def results(self, values: list[Expr], indent: str) -> list[str]:
         """Return the lines that return several outputs, in evaluation without those of training."""

@@ -19,14 +19,9 @@ class Record:
 
     def __init_subclass__(cls) -> None:
         """Collect the fields and their defaults from the annotations of the class body."""
-        own = [
-            name
-            for name, kind in cls.__dict__.get("__annotations__", {}).items()
-            if not str(kind).startswith("ClassVar")
-        ]
+        own = [name for name, kind in cls.__annotations__.items() if not str(kind).startswith("ClassVar")]
         cls._fields = cls._fields + tuple(name for name in own if name not in cls._fields)
         cls._defaults = cls._defaults | {k: cls.__dict__[k] for k in own if k in cls.__dict__}
-        cls.__match_args__ = cls._fields
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take the fields by position or by name."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from netdsl.code import Arg, Binary, Call, Comment, Const, Expr, Input, Item, Name, Self
 from netdsl.code import Sequence as Listed
 from netdsl.factor import children, fill, sites, skeleton
-from netdsl.record import Record
 
 WIDTH = 100
 INDENT = "    "
@@ -94,7 +93,12 @@ def progress(base: list[Const], now: list[Const], count: int) -> list[int] | Non
             return None
         if a.value == b.value:
             steps.append(0)
-        elif type(a.value) is int and type(b.value) is int and not a.source and (b.value - a.value) % count == 0:
+        elif (
+            type(a.value) is int
+            and type(b.value) is int
+            and not a.source
+            and (b.value - a.value) % count == 0
+        ):
             steps.append((b.value - a.value) // count)
         elif isinstance(a.value, str) and isinstance(b.value, str) and numbered(a.value, count) == b.value:
             steps.append(1)
@@ -206,7 +210,10 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
     if isinstance(expr, Repeat):
         if not expr.star:
-            return [*layout("", expr.value, "", indent), f"{indent}for {expr.variable} in range({expr.count})"]
+            return [
+                *layout("", expr.value, "", indent),
+                f"{indent}for {expr.variable} in range({expr.count})",
+            ]
         lines = [f"{indent}{head}*(", *layout("", expr.value, "", inner)]
         return [*lines, f"{inner}for {expr.variable} in range({expr.count})", f"{indent}){tail}"]
     return [f"{indent}{head}{flat(expr)}{tail}"]

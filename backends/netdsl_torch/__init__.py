@@ -1,4 +1,4 @@
-"""The PyTorch backend: one function per op in lowering.py, classes and functions in emit.py, torch itself in run.py."""
+"""The PyTorch backend: what each op is in lowering.py, the text in emit.py, torch itself in run.py."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.factor import Argument, Chain, ClassPlan, Factory, Plan, transform
 from netdsl.forward import Forward
 from netdsl.inplace import overwriting
-from netdsl.ir.graph import Node, Scope
+from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
@@ -67,7 +67,7 @@ def _lower_all(net: Network, writing: frozenset[str]) -> dict[str, Lowered]:
 
 def _init_calls(net: Network) -> dict[str, tuple[Expr, ...]]:
     """Return, by node, the statements for initial weights that the loop over all modules does not make."""
-    calls = {}
+    calls: dict[str, tuple[Expr, ...]] = {}
     for node in net.graph:
         if not node.op.inits:
             continue
@@ -108,7 +108,9 @@ def _rules(net: Network, plan: Plan) -> dict[str, dict[str, tuple[Init, bool]]]:
         weights = node.op.weights(*net.inputs_of(node.name))
         name = _torch_class(net, node)
         for key, init in rule.items():
-            lacking = key not in weights or (name == "nn.Conv2d" and key == "bias")  # typed as one that may lack it
+            lacking = key not in weights or (
+                name == "nn.Conv2d" and key == "bias"
+            )  # typed as one that may lack it
             before = rules.setdefault(name, {}).get(key, (init, False))
             rules[name][key] = (init, lacking or before[1])
     # a parameter that no layer of the class has needs no rule
@@ -241,7 +243,9 @@ class Source:
                     if step.stage:
                         args.append(Arg("#", Comment(step.stage), keyword=False))
                     args.append(Arg("", sequences(module), keyword=False))
-                lines += layout("", Call("super().__init__", tuple(fold(args))), "", inner, explode=len(args) > 1)
+                lines += layout(
+                    "", Call("super().__init__", tuple(fold(args))), "", inner, explode=len(args) > 1
+                )
         else:
             lines.append(f"{inner}super().__init__()")
         for step in plan.steps:
@@ -309,7 +313,9 @@ class Source:
         if record:
             kept = [o for o in outputs if not o.train]
             result = record if len(kept) > 1 else f"Tensor | {record}"
-        yield from signature("forward", ["self", *(f"{name}: Tensor" for name in plan.inputs)], result, INDENT)
+        yield from signature(
+            "forward", ["self", *(f"{name}: Tensor" for name in plan.inputs)], result, INDENT
+        )
         only_training = tuple(o.train for o in outputs) if record else ()
         yield from Forward(plan, _TYPED, record, only_training).lines(2 * INDENT)
 
@@ -386,7 +392,8 @@ def sequences(expr: Expr) -> Expr:
         if all(name.isdigit() for name in names):
             return Call(SEQUENTIAL, tuple(fold(args)))
         entries = [
-            arg if arg.role == "#" else arg.replace(value=Listed((Const(arg.role), arg.value), "()")) for arg in args
+            arg if arg.role == "#" else arg.replace(value=Listed((Const(arg.role), arg.value), "()"))
+            for arg in args
         ]
         folded = [arg.value for arg in fold(entries)]
         listed: Expr = Listed(tuple(folded), "[]")
@@ -396,5 +403,3 @@ def sequences(expr: Expr) -> Expr:
         return Call(SEQUENTIAL, (Arg("modules", ordered, keyword=False),))
 
     return transform(expr, change)
-
-

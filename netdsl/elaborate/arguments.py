@@ -307,18 +307,16 @@ def _no_place(
         )
     if twice and not any(takes(p.types, value) for p in free):
         return fail("E205", f"{what}: `{twice[0]}` is given twice", span)
-    if not free:
-        taken = [name for name, p in params.items() if p.positional and takes(p.types, value)]
-        help = f"{taken[0]} is already {show(given[taken[0]].value)}" if taken and taken[0] in given else ""
-        return fail(
-            "E205",
-            f"{what} takes no further {kind_of(value).partition(' ')[2] or 'argument'} `{span.text}`",
-            span,
-            help,
-        )
-    wanted = free[0]
     by_name = next((n for n, p in params.items() if not p.positional and takes(p.types, value)), "")
-    help = f"by name: {by_name}={span.text}" if by_name and not wanted.types == ("int",) else ""
+    help = f"by name: {by_name}={span.text}" if by_name else ""
+    if not free:
+        taken = [n for n, p in params.items() if p.positional and n in given and takes(p.types, value)]
+        if taken:
+            help = f"{taken[0]} is already {show(given[taken[0]].value)}"
+        kind = kind_of(value).partition(" ")[2] or "argument"
+        return fail("E205", f"{what} takes no further {kind} `{span.text}`", span, help)
+    wanted = free[0]
+    help = "" if wanted.types == ("int",) else help
     return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
 
 

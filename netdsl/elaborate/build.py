@@ -97,7 +97,10 @@ class Elaborator:
             walker.meta,
             tuple(walker.allows.values()),
             tuple(walker.decisions.values()),
-            {op: {**net.file.inits.get(op, {}), **walker.inits.get(op, {})} for op in {**net.file.inits, **walker.inits}},
+            {
+                op: {**net.file.inits.get(op, {}), **walker.inits.get(op, {})}
+                for op in {**net.file.inits, **walker.inits}
+            },
         )
 
     def raise_errors(self) -> None:

@@ -101,6 +101,13 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b) if type(a) is type(b) or (is_number(a) and is_number(b)) else False
 
 
+def _cells(value: Any) -> tuple[Any, ...] | None:
+    """Return what a row or list holds; None for anything else."""
+    if isinstance(value, RowValue):
+        return value.cells
+    return value if isinstance(value, tuple) and not isinstance(value, Dims) else None
+
+
 def _no_decision(choice: Choice, name: str) -> Any:
     raise fail("E217", "a decision belongs to a net", choice.span)
 
@@ -123,6 +130,7 @@ class Evaluator:
         """Start with a full budget. `decide` returns what a decision takes; a file has no decisions."""
         self.steps = max_steps
         self.max_steps = max_steps
+        self.exhausted = False
         self.depth = 0
         self.ramps: dict[int, int] = {}
         self.in_net = decide is not None
@@ -131,10 +139,12 @@ class Evaluator:
         self._active: list[Function] = []
 
     def spend(self, steps: int, node: tree.Tree, source: Source) -> None:
-        """Spend steps of the budget."""
+        """Spend steps of the budget; when it is gone, whatever is evaluated next fails too, silently."""
+        if self.exhausted:
+            raise Poisoned
         self.steps -= steps
         if self.steps < 0:
-            self.steps = -1  # whatever is evaluated next fails too
+            self.exhausted = True
             what = f"evaluating this takes more than {self.max_steps:,} steps"
             raise fail("E213", what, Span(source, node.start, node.end))
 
@@ -378,16 +388,16 @@ class Evaluator:
         )
 
     def unpack(self, names: tuple[tree.Name, ...], item: Any, env: Env, source: Source) -> None:
-        """Bind one name, or several to the cells of a row or list."""
+        """Bind one name, or several to the cells of a row or list; rows in it count cell by cell if need be."""
         if len(names) == 1:
             env.names[names[0].text] = item
             return
-        span = Span(source, names[0].start, names[-1].end)
-        cells = item.cells if isinstance(item, RowValue) else item
-        if not isinstance(cells, tuple):
-            raise fail("E209", f"{len(names)} names for {kind_of(item)}", span)
-        if len(cells) != len(names):
-            raise fail("E209", f"{len(names)} names for {len(cells)} values", span)
+        cells = _cells(item)
+        if cells is not None and len(cells) != len(names):
+            cells = tuple(one for cell in cells for one in (_cells(cell) or (cell,)))
+        if cells is None or len(cells) != len(names):
+            what = kind_of(item) if cells is None else f"{len(cells)} values"
+            raise fail("E209", f"{len(names)} names for {what}", Span(source, names[0].start, names[-1].end))
         for name, cell in zip(names, cells, strict=True):
             env.names[name.text] = cell
 
@@ -555,8 +565,7 @@ class Evaluator:
             if type(args[1]) is not int:
                 raise TypeError
             items = self.items(args[0], span)
-            rows = enumerate(items, args[1])
-            return [(i, *item.cells) if isinstance(item, RowValue) else (i, item) for i, item in rows]
+            return list(enumerate(items, args[1]))
         if name == "zip":
             columns = [self.items(value, span) for value in args]
             if len({len(column) for column in columns}) > 1:

@@ -264,7 +264,10 @@ class Layers(ABC):
         if name in JOINTS:
             if not node.args and len(data.wires) < 2:
                 return data
-            return self.apply(OpValue(catalogue()[name], {}), node, data, place, None)
+            try:
+                return self.apply(OpValue(catalogue()[name], {}), node, data, place, None)
+            except SpecError as error:
+                raise self.mismatch(error, data, [""] * len(data.wires), place.scope.begin) from None
         if name in ("fork", "choose"):
             what = f"`{name}` is a line of its own: {name}: and one branch a line"
             raise fail("E225", what, place.span(node))
@@ -424,12 +427,13 @@ class Layers(ABC):
         try:
             return self.add(op, data, place, joint, None, {}, {})
         except SpecError as error:
-            if error.diagnostic.code != "E302":
-                raise
-            raise self.mismatch(error.diagnostic, data, names, begin) from None
+            raise self.mismatch(error, data, names, begin) from None
 
-    def mismatch(self, diagnostic: Diagnostic, data: Data, names: list[str], begin: int) -> SpecError:
+    def mismatch(self, error: SpecError, data: Data, names: list[str], begin: int) -> SpecError:
         """Say which branches differ, each at the layer that gave it its shape."""
+        diagnostic = error.diagnostic
+        if diagnostic.code != "E302":
+            return error
         first = data.shapes[0]
         odd = next((i for i, shape in enumerate(data.shapes) if shape != first), len(data.shapes) - 1)
         spans = [self.origin(wire, begin) for wire in data.wires]

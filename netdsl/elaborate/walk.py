@@ -269,7 +269,8 @@ class Walker(Layers):
         if not self.fork(node.body, place, place.flow, branches):
             raise Poisoned
         if not branches:
-            raise fail("E222", f"{node.joint.text} has no branches", place.span(node.joint))
+            help = "give it a line that is always there, such as identity"
+            raise fail("E222", f"{node.joint.text} has no branches", place.span(node.joint), help)
         self.limit(len(branches), node, place)
         return self.join(node.joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
 
