@@ -69,8 +69,8 @@ class Step(Record):
     """Whether it makes new memory: views and what works in place do not."""
     follows: bool = False
     """Whether it is written on the line of the layer before it."""
-    label: str = ""
-    """A name for its value."""
+    labels: tuple[str, ...] = ()
+    """What the spec calls its values; "" where it does not."""
     optional: bool = False
     """Whether some instances lack it: then it is a module argument that may be None."""
     condition: Expr | None = None
@@ -402,10 +402,18 @@ class Factory:
                 step = self.layer(node, refs, attributes)
             if stage and id(scope) in self.plain:
                 step = step.replace(stage=self.stage_comment(scope, index, stage))
-            for port in range(step.outputs):
-                produced = item.outputs[port] if isinstance(item, Scope) else Value(item, port)
-                refs[produced] = Ref(len(steps), port)
-            steps.append(step)
+            produced = (
+                item.outputs
+                if isinstance(item, Scope)
+                else [Value(item, port) for port in range(step.outputs)]
+            )
+            refs.update((value, Ref(len(steps), port)) for port, value in enumerate(produced))
+            label = (
+                item.name
+                if isinstance(item, Scope) and not item.name.isdigit() and len(produced) == 1
+                else ""
+            )
+            steps.append(step.replace(labels=tuple(scope.names.get(value, label) for value in produced)))
         return Body(scope, tuple(steps), tuple(refs[value] for value in scope.outputs))
 
     def inputs(self, scope: Scope) -> tuple[Value, ...]:
@@ -433,7 +441,6 @@ class Factory:
             len(scope.outputs),
             self.inits.get(scope.path, ()),
             train=all(self.net.graph[name].train for name in scope.nodes()) and bool(scope.items),
-            label=scope.name if not scope.name.isdigit() else "",
         )
 
     def layer(self, node: Node, refs: Mapping[Value, Ref], attributes: set[str]) -> Step:

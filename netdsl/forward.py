@@ -6,6 +6,7 @@ A statement therefore holds a call within a call only where no name could have b
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 
 from netdsl.code import Arg, Binary, Call, Const, Expr, Input, Name, Self
@@ -142,7 +143,8 @@ class Forward:
         free += sorted(dying - set(free))
         targets = []
         for port in range(step.outputs):
-            name = free.pop(0) if free else self.fresh(step.label if step.outputs == 1 else "")
+            named = len(step.labels) > 1 and all(step.labels)
+            name = free.pop(0) if free and not named else self.fresh(step.labels[port])
             targets.append(name)
             self.names[Ref(index, port)] = name
             self.holds[name] = Ref(index, port)
@@ -182,7 +184,7 @@ class Forward:
             joined = [o if o == Name(without) else Call(module, (argument(o),)) for o in operands]
             value = apply(step, joined)
         free = [name for name in self.operands(value) if name in dying]
-        target = without if without in dying else free[0] if free else self.fresh(step.label)
+        target = without if without in dying else free[0] if free else self.fresh(step.labels[0])
         self.statements.append(
             Statement((target, without, module), value, "optional", step.train, self.stage)
         )
@@ -197,7 +199,7 @@ class Forward:
     def fresh(self, label: str) -> str:
         """Return a name that nothing alive has."""
         taken = set(self.plan.inputs) | self.used
-        if label and label not in taken and not reserved_attribute(label):
+        if label and label not in taken and not reserved_attribute(label) and not hasattr(builtins, label):
             return label
         for name in _FRESH:
             if name not in taken:

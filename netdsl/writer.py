@@ -151,7 +151,8 @@ def operand(expr: Expr | None) -> str:
 def constant(value: object) -> str:
     """Return a constant as Python writes it, with underscores in no number and double quotes around text."""
     if isinstance(value, str):
-        return '"' + repr(value + "'")[1:-2].replace('"', '\\"') + '"'
+        quoted = repr('"' + value)[2:-1]  # in single quotes, since it holds a double one
+        return '"' + quoted.replace("\\'", "'").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
         inner = ", ".join(map(constant, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from textwrap import wrap
 
 from netdsl import __version__
 from netdsl.backend import Backend, missing
@@ -17,7 +18,7 @@ from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
-from netdsl.writer import INDENT, Repeat, constant, flat, fold, layout, signature
+from netdsl.writer import INDENT, WIDTH, Repeat, constant, flat, fold, layout, signature
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 SEQUENTIAL = "nn.Sequential"
@@ -155,7 +156,8 @@ class Source:
         macs = sum(cost.macs for name, cost in net.layer_costs.items() if not net.graph[name].train)
         yield f'"""{net.name}: {net.class_name} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
         yield ""
-        yield f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+        yield from wrap(facts, WIDTH, break_long_words=False, break_on_hyphens=False)
         yield '"""'
         yield ""
 

@@ -69,7 +69,7 @@ LOWERINGS: dict[type[Op], Lowering] = {}
 HELPERS = {
     "DropPath": '''\
 class DropPath(nn.Module):
-    """Stochastic depth: in training, a sample is all zero with probability p, else divided by 1 - p."""
+    """Stochastic depth: in training, a sample is zero with probability p, else divided by 1 - p."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

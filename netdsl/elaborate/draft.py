@@ -65,6 +65,7 @@ class DraftScope(Scope):
         self.labels = labels
         self.labelled = labelled
         self.taken: dict[str, Span] = {}
+        self.named: dict[Wire, str] = {}
         self.position = 0
         self.begin = 0
         self.end = 0

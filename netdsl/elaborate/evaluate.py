@@ -388,7 +388,7 @@ class Evaluator:
         )
 
     def unpack(self, names: tuple[tree.Name, ...], item: Any, env: Env, source: Source) -> None:
-        """Bind one name, or several to the cells of a row or list; rows in it count cell by cell if need be."""
+        """Bind one name, or several to the cells of a row or list; a row in it may count cell by cell."""
         if len(names) == 1:
             env.names[names[0].text] = item
             return

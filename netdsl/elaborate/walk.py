@@ -237,13 +237,19 @@ class Walker(Layers):
         finally:
             place.flow = flow
         if len(node.targets) == 1:
-            self.define(node.targets[0], data, place)
+            self.bind(node.targets[0], data, place)
             return
         if len(node.targets) != len(data.wires):
             what = f"{len(node.targets)} names for {len(data.wires)} values"
             raise fail("E209", what, place.span(node))
         for target, wire, shape in zip(node.targets, data.wires, data.shapes, strict=True):
-            self.define(target, Data((wire,), (shape,)), place)
+            self.bind(target, Data((wire,), (shape,)), place)
+
+    def bind(self, target: tree.Label, value: Data, place: Place) -> None:
+        """Bind one name of a `=` line."""
+        self.define(target, value, place)
+        if len(value.wires) == 1:
+            place.scope.named.setdefault(value.wires[0], self.evaluator.text(target, place.env, place.source))
 
     # ---------------------------------------------------------------- joints
 

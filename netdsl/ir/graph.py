@@ -61,6 +61,8 @@ class Scope:
         self.inputs: tuple[Value, ...] = ()
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()
+        self.names: dict[Value, str] = {}
+        """What the spec calls values here; emitted code takes its local names from it."""
 
     @property
     def name(self) -> str:
