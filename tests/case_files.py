@@ -38,6 +38,7 @@ class Case(NamedTuple):
 class Expected(NamedTuple):
     """What a line is expected to bring about."""
 
+    file: str
     line: int
     errors: list[tuple[str, str]]
     helps: list[str]
@@ -59,7 +60,7 @@ def options(text: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in text.split())
 
 
-def expectations(text: str) -> tuple[str, list[Expected]]:
+def expectations(text: str, file: str = "case.net") -> tuple[str, list[Expected]]:
     """Return the text without its expectations, and these."""
     lines, expected = [], []
     for number, line in enumerate(text.splitlines(), 1):
@@ -68,7 +69,7 @@ def expectations(text: str) -> tuple[str, list[Expected]]:
             errors = [(m[1], m[2]) for m in found if m[1]]
             helps = [m[3] for m in found if m[3]]
             shapes = [m[4] for m in found if m[4]]
-            expected.append(Expected(number, errors, helps, shapes))
+            expected.append(Expected(file, number, errors, helps, shapes))
             line = line[: found[0].start()]
         lines.append(line)
     return "\n".join(lines) + "\n", expected

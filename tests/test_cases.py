@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
-from case_files import Case, expectations, read, run
+from case_files import Case, Expected, expectations, read, run
 
+from netdsl.diagnostics import Diagnostic
+from netdsl.ir.graph import Node
 from netdsl.render import render_text
+from netdsl.source import Span
+
+MAIN = "case.net"
 
 FOLDER = Path(__file__).parent / "cases"
 PATHS = sorted(FOLDER.glob("*.md"))
@@ -15,29 +20,45 @@ CASES = [pytest.param(path, case, id=f"{path.stem}-{case.name}") for path in PAT
 
 @pytest.mark.parametrize(("path", "case"), CASES)
 def test_case(path: Path, case: Case) -> None:
-    specs = [block for block in case.blocks if block.language == "net"]
-    main = next(block for block in specs if "file" not in block.options)
-    text, expected = expectations(main.text)
-    files = {block.options["file"]: block.text for block in specs if "file" in block.options}
-    diagnostics, nets = run(text, files, main.options)
-
+    main = next(b for b in case.blocks if b.language == "net" and "file" not in b.options)
+    files: dict[str, str] = {}
+    expected: list[Expected] = []
+    for block in case.blocks:
+        if block.language == "net":
+            name = block.options.get("file", MAIN)
+            files[name], more = expectations(block.text, name)
+            expected += more
+    diagnostics, nets = run(files.pop(MAIN), files, main.options)
     shown = "\n\n".join(render_text(d) for d in diagnostics)
+    check_errors(diagnostics, expected, shown)
+    for e in expected:
+        for net in nets:
+            nodes = [
+                n for n in net.graph if {(s.source.name, s.line) for s in places(n)} & {(e.file, e.line)}
+            ]
+            assert not e.shapes or nodes, f"no layer in line {e.line}"
+            assert [str(net.shapes[nodes[-1].name][-1]) for _ in e.shapes] == e.shapes
+    check_snapshot(path, case, shown)
+
+
+def places(node: Node) -> list[Span]:
+    return [node.span, *(frame.span for frame in node.calls)]
+
+
+def check_errors(diagnostics: list[Diagnostic], expected: list[Expected], shown: str) -> None:
+    found = []
     for d in diagnostics:
         assert d.span is not None, shown
         assert 0 <= d.span.start <= d.span.end <= len(d.span.source.text), shown
-    wanted = [(e.line, code, part) for e in expected for code, part in e.errors]
-    found = [(d.span.line, d.code, d.message) for d in diagnostics if d.span]
-    missing = [w for w in wanted if not any(f[:2] == w[:2] and w[2] in f[2] for f in found)]
-    more = [f for f in found if not any(f[:2] == w[:2] and w[2] in f[2] for w in wanted)]
-    assert not missing and not more, f"\nexpected: {missing}\nunexpected: {more}\n{shown}"
+        found.append((d.span.source.name, d.span.line, d.code, d.message))
+    wanted = [(e.file, e.line, code, part) for e in expected for code, part in e.errors]
+    missing = [w for w in wanted if not any(f[:3] == w[:3] and w[3] in f[3] for f in found)]
+    more = [f for f in found if not any(f[:3] == w[:3] and w[3] in f[3] for w in wanted)]
+    assert not missing, f"\nexpected: {missing}\n{shown}"
+    assert not more, f"\nunexpected: {more}\n{shown}"
     for e in expected:
-        helps = [d.help for d in diagnostics if d.span and d.span.line == e.line]
+        helps = [d.help for d in diagnostics if d.span and (d.span.source.name, d.span.line) == e[:2]]
         assert all(any(part in help for help in helps) for part in e.helps), shown
-        for net in nets:
-            lines = [n for n in net.graph if n.span.line == e.line and n.span.source.name == "case.net"]
-            assert not e.shapes or lines, f"no layer in line {e.line}"
-            assert [str(net.shapes[lines[-1].name][-1]) for _ in e.shapes] == e.shapes
-    check_snapshot(path, case, shown)
 
 
 def check_snapshot(path: Path, case: Case, shown: str) -> None:

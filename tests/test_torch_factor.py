@@ -1,171 +1,133 @@
-"""Factoring is right: classes and calls expand to the very tree that they came from."""
+"""Factoring is right: an emitted file with its classes, arguments and loops is the very net it came from.
+
+The net is run twice on tensors without numbers. Once as emitted; once node by node, each op as it was lowered before
+anything was factored. Both must make the same layers and call the same kernels on the same values in the same order.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from netdsl_torch.emit import SEQUENTIAL, _init_calls, _lower_all
-from torch import nn
+from netdsl_torch.emit import _init_calls, _lower_all
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_oracles import ZOO, build, load
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, tensors
 
-from netdsl.code import Binary, Call, Comment, Const, Expr, Lowered, Name, Param
+from netdsl.code import Call, Expr, Input, Lowered, Name, Self
 from netdsl.constants import mark
-from netdsl.factor import ClassPlan, Factory, Plan, Ref, transform, within
+from netdsl.factor import mentions_self, transform
 from netdsl.inplace import overwriting
-from netdsl.ir.graph import Scope, Value
+from netdsl.ir.graph import Value
 from netdsl.network import Network
 from netdsl.writer import flat
 
-Environment = dict[str, Expr]
+
+def lower(net: Network) -> dict[str, Lowered]:
+    """Return every op as it was before factoring."""
+    writing = overwriting(net.graph)
+    return mark(net, lambda n: _lower_all(n, writing), _init_calls)[0]
 
 
-def evaluate(expr: Expr, env: Environment) -> Expr:
-    """Return an expression with a class's arguments in their places, and arithmetic done."""
+def bound(expr: Expr, operands: list[str], this: str) -> Expr:
+    """Return an op's expression with names for its inputs and itself."""
 
     def change(e: Expr) -> Expr | None:
-        if isinstance(e, Name):
-            return env.get(e.text.removeprefix("self."))
-        if isinstance(e, Const):
-            return Const(e.value)
-        if isinstance(e, Binary):
-            left, right = evaluate(e.left, env), evaluate(e.right, env)
-            if isinstance(left, Const) and isinstance(right, Const):
-                a: Any = left.value
-                b: Any = right.value
-                return Const({"*": a * b, "//": a // b if b else 0, "+": a + b, "-": a - b}[e.operator])
+        if isinstance(e, Input):
+            return Name(operands[e.index])
+        if isinstance(e, Self):
+            return Name(this)
+        if isinstance(e, Call) and isinstance(e.func, Self):
+            return e.replace(func=this, args=tuple(a.replace(value=transform(a.value, change)) for a in e.args))
         return None
 
     return transform(expr, change)
 
 
-class Expansion:
-    """The module tree that a plan stands for."""
+class Log(TorchDispatchMode):
+    """The kernels that were called: each with its constants, and where its tensors came from."""
 
-    def __init__(self, net: Network, plan: Plan) -> None:
-        self.net = net
-        self.classes = {c.name: c for c in plan.classes}
-        self.modules: dict[str, Expr] = {}
-        self.functions: dict[str, Expr | None] = {}
-        self.wires: dict[str, tuple[Value, ...]] = {}
-        self.inits: list[tuple[str, Expr]] = []
-        self.called: set[str] = set()
-        self.body(plan.classes[-1], {}, net.graph.tree)
+    def __init__(self, model: nn.Module, x: list[Tensor]) -> None:
+        super().__init__()
+        known = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        self.origins: dict[int, str] = {id(t): name for name, t in known.items()}
+        self.origins |= {id(t): f"input {i}" for i, t in enumerate(x)}
+        self.alive: list[Any] = [known, x]
+        self.lines: list[str] = []
 
-    def construct(self, expr: Expr, item: str | Scope, prefix: str) -> None:
-        """Expand what constructs one child."""
-        if isinstance(item, str):
-            self.modules[item] = expr
-            return
-        assert isinstance(expr, Call)
-        if expr.func == SEQUENTIAL:
-            args = [a for a in expr.args if not isinstance(a.value, Comment)]
-            value = item.inputs[0]
-            for arg, inner in zip(args, item.items, strict=True):
-                path = inner if isinstance(inner, str) else inner.path
-                assert path == f"{item.path}.{arg.role}"
-                self.wires[path] = (value,)
-                self.functions[path] = None
-                value = Value(inner) if isinstance(inner, str) else inner.outputs[0]
-                self.construct(arg.value, inner, path)
-            assert item.outputs == (value,)
-            return
-        assert isinstance(expr.func, str)
-        self.body(self.classes[expr.func], {a.role: a.value for a in expr.args}, item)
+    def origin(self, value: object) -> object:
+        """Return a name for a tensor, anything else as it is."""
+        return self.origins.get(id(value), "?") if isinstance(value, Tensor) else value
 
-    def body(self, plan: ClassPlan, env: Environment, scope: Scope) -> None:
-        """Expand one instance of a class, and note what each of its children reads."""
-        self.called.add(plan.name)
-        assert set(env) == {a.name for a in plan.arguments}
-        items = iter([i for i in scope.items if i not in self.net.graph.inputs.values()])
-        values: dict[Ref, Value] = {}
-        incoming = tuple(map(Value, self.net.graph.inputs.values())) if scope.kind == "net" else scope.inputs
-        values.update({Ref(-1, port): value for port, value in enumerate(incoming)})
-        for index, step in enumerate(plan.steps):
-            if step.argument and env[step.attribute] == Const(None):
-                assert step.optional
-                values[Ref(index)] = values[step.inputs[0]]
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.lines.append(f"{func} {tree_map(self.origin, (args, kwargs or {}))}")
+        out = func(*args, **(kwargs or {}))
+        self.alive.append(out)
+        for port, tensor in enumerate(tree_flatten(out)[0]):
+            if isinstance(tensor, Tensor):
+                self.origins[id(tensor)] = f"{len(self.lines)}.{port}"
+        return out
+
+
+def node_by_node(net: Network, model: nn.Module, names: dict[str, Any]) -> Callable[..., list[Tensor]]:
+    """Return the net as a function that runs its ops one after the other, with the model's leaves."""
+    lowered = lower(net)
+    leaves = {**dict(model.named_modules()), **dict(model.named_parameters())}
+
+    def forward(*x: Tensor) -> list[Tensor]:
+        values: dict[Value, Any] = dict(zip(map(Value, net.graph.inputs.values()), x, strict=True))
+        for node in net.graph:
+            if node.op.name == "input" or (node.train and not model.training):
                 continue
-            item = next(items)
-            while plan.sequential is False and self.is_wire(item):
-                item = next(items)
-            path = item if isinstance(item, str) else item.path
-            self.wires[path] = tuple(values[ref] for ref in step.inputs)
-            outputs = [Value(item, p) for p in range(step.outputs)] if isinstance(item, str) else item.outputs
-            values.update({Ref(index, port): value for port, value in enumerate(outputs)})
-            module = env[step.attribute] if step.argument else step.module
-            if module is not None:
-                self.construct(evaluate(module, env), item, path)
-            self.functions[path] = None if step.function is None else evaluate(step.function, env)
-            self.inits += [(path, evaluate(init, env)) for init in step.inits]
-        assert all(map(self.is_wire, items))
-        assert tuple(self.root(values[ref]) for ref in plan.outputs) == tuple(map(self.root, scope.outputs))
+            own, leaf = lowered[node.name], leaves.get(node.name)
+            scope = {f"x{i}": values[value] for i, value in enumerate(node.inputs)}
+            function = own.function
+            if function is None or (isinstance(leaf, nn.Module) and not mentions_self(function)):
+                if leaf is None:  # a module without state, whose name the spec does not give
+                    assert own.module is not None
+                    leaf = eval(flat(bound(own.module, [], "")), names).train(model.training)
+                out = leaf(*scope.values())
+            else:
+                out = eval(flat(bound(function, [*scope], "m")), {**names, **scope, "m": leaf})
+            for port, value in enumerate((out,) if isinstance(out, Tensor) else out):
+                values[Value(node.name, port)] = value
+        return [values[o.value] for o in net.graph.outputs if model.training or not o.train]
 
-    def is_wire(self, item: str | Scope) -> bool:
-        """Tell whether an item is an identity, which is left out where it needs no place."""
-        return isinstance(item, str) and self.net.graph[item].op.name == "identity"
-
-    def root(self, value: Value) -> Value:
-        """Return the value that identities pass on."""
-        while self.is_wire(value.node):
-            value = self.net.graph[value.node].inputs[0]
-        return value
+    return forward
 
 
-def plan_of(net: Network) -> tuple[Plan, dict[str, Lowered], dict[str, tuple[Expr, ...]]]:
-    """Return the classes of a net, and the tree before factoring."""
-    writing = overwriting(net.graph)
-    lowered, _ = mark(net, lambda n: _lower_all(n, writing), _init_calls)
-    inits = {name: calls for name, calls in _init_calls(net).items() if calls}
-    return Factory(net, lowered, inits, SEQUENTIAL, writing).plan(), lowered, inits
+def traced(function: Callable[..., Any], model: nn.Module, x: list[Tensor]) -> tuple[list[str], list[object]]:
+    """Return the kernels of a call, and where its outputs came from."""
+    log = Log(model, x)
+    with log, torch.no_grad():
+        out = tensors(function(*x))
+    return log.lines, [log.origin(t) for t in out]
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_classes_and_calls_expand_to_the_tree_that_they_came_from(name: str) -> None:
-    net = load(name)
-    plan, lowered, inits = plan_of(net)
-    params = {k: Const(v) for k, v in net.elaborated.params.items() if isinstance(v, (int, float, bool))}
-    found = Expansion(net, plan)
-    assert found.called == set(found.classes)
-    values = {node.name: node.inputs for node in net.graph if node.op.name != "input"}
-    values |= {scope.path: scope.inputs for scope in net.graph.tree.scopes() if scope.path}
-    for path, wires in found.wires.items():
-        assert tuple(map(found.root, wires)) == tuple(map(found.root, values.pop(path))), path
-    assert all(map(found.is_wire, values))
-    for path, module in found.modules.items():
-        assert evaluate(module, params) == evaluate(lowered[path].module or Const(None), {}), path
-    for path, function in found.functions.items():
-        if function is not None:
-            assert evaluate(function, params) == evaluate(lowered[path].function or Const(None), {}), path
-        else:
-            assert path in found.modules or path not in lowered
-    wanted = [(node, init) for node, calls in inits.items() for init in calls]
-    assert {anchored(*pair) for pair in found.inits} == {anchored(*pair) for pair in wanted}
-
-
-def anchored(path: str, init: Expr) -> str:
-    """Return a statement about a parameter, with the parameter's whole path."""
-    return flat(transform(within(path, init), lambda e: Name(e.path.rstrip(".")) if isinstance(e, Param) else None))
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_the_built_modules_are_what_each_layer_was_lowered_to(name: str) -> None:
+def test_an_emitted_file_is_the_net_that_it_came_from(name: str) -> None:
     net, model = load(name), build(name, "meta")
-    _, lowered, _ = plan_of(net)
-    names = {"nn": nn, "torch": torch, "F": F,}
-    names |= {k: v for k, v in model.forward.__func__.__globals__.items() if not k.startswith("_")}
-    with torch.device("meta"):
-        for path, module in model.named_modules():
-            if path in lowered:
-                expr = lowered[path].module
-                assert expr is not None
-                assert repr(module) == repr(eval(flat(evaluate(expr, {})), names)), path
+    names = {**execute(emitted(name)), "nn": nn, "torch": torch, "F": F}
+    for path, expr in ((path, lowered.module) for path, lowered in lower(net).items()):
+        if expr is not None and path in dict(model.named_modules()):
+            with torch.device("meta"):
+                alone = eval(flat(bound(expr, [], "")), names)
+            assert repr(model.get_submodule(path)) == repr(alone), path
+    x = inputs(net, device="meta")
+    for training in (True, False) if name in FAMILIES else (True,):
+        one = traced(model.train(training), model, x)
+        two = traced(node_by_node(net, model, names), model, x)
+        assert one == two
+        assert len(one[0]) >= len(list(model.modules())) // 2
 
 
-def test_instances_of_one_block_share_a_class() -> None:
-    for name in ("resnet18", "resnet152", "se_resnext50", "densenet201", "convnext_large", "vit_h_14"):
-        plan, _, _ = plan_of(load(name))
-        blocks = [c.scope.block for c in plan.classes if c.scope.kind == "block"]
-        assert len(blocks) == len(set(blocks)), name
+@pytest.mark.parametrize("name", ["resnet18", "resnet152", "se_resnext50", "densenet201", "convnext_large", "vit_h_14"])
+def test_all_instances_of_a_block_share_one_class(name: str) -> None:
+    text = emitted(name)
+    blocks = {s.block for s in load(name).graph.tree.scopes() if s.kind == "block"}
+    for block in blocks:
+        assert text.count(f'"""Block {block} of ') == 1

@@ -199,7 +199,7 @@ BROKEN: dict[Callable[[Graph], None], str] = {
     input_twice: "an input of features comes twice",
     input_from_inside: "features: the input features.c1 does not come from outside",
     output_from_outside: "features: the output head comes from outside, and is no input",
-    unlisted_read: "features reads input, which is none of its inputs",
+    unlisted_read: "features reads ",
     unlisted_output: "features.add is read outside features, and is none of its outputs",
     outputs_of_tree: "the outputs of the module tree are not the graph's",
 }

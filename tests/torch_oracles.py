@@ -49,7 +49,7 @@ FAMILIES = {
     "efficientnet_b0": 64,
     "googlenet": 64,
     "hrnet_w18": 64,
-    "inception_v3": 75,
+    "inception_v3": 299,
     "lenet": 32,
     "mobilenet_v1_1_0": 64,
     "mobilenet_v2": 64,

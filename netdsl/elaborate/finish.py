@@ -91,7 +91,7 @@ class Finisher:
         return bool(op.weights(*shapes) or op.buffers(*shapes))
 
     def _is_chain(self, scope: DraftScope) -> bool:
-        """Tell whether each item is an unlabelled module that reads just what the one before it makes."""
+        """Tell whether each item is an unlabelled module that reads the one value that the last one makes."""
         flow = self.coming[scope]
         for item in scope.drafts:
             if isinstance(item, DraftScope):
@@ -104,7 +104,7 @@ class Finisher:
                     continue
                 if draft.op.wiring:
                     return False
-            if reads != flow or self._item(item).labelled:
+            if len(flow) != 1 or reads != flow or self._item(item).labelled:
                 return False
             flow = self.results(item)
         return self.leaving[scope] == flow

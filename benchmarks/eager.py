@@ -1,0 +1,26 @@
+"""Time of emitted modules against torchvision's, in evaluation on the CPU: interleaved medians, same weights."""
+
+from __future__ import annotations
+
+import torch
+from reference import emitted_model, interleaved, torchvision_model
+
+ROUNDS = 15
+
+
+def main() -> None:
+    """Print a table."""
+    print(f"{'net':10} {'batch':>5} {'emitted':>10} {'torchvision':>12} {'ratio':>6}")
+    for name in ("resnet50", "vgg16"):
+        theirs = torchvision_model(name).eval()
+        ours = emitted_model(name).eval()
+        ours.load_state_dict(theirs.state_dict())
+        for batch in (1, 8):
+            x = torch.randn(batch, 3, 224, 224)
+            with torch.inference_mode():
+                a, b = interleaved([lambda x=x, m=m: m(x) for m in (ours, theirs)], ROUNDS)
+            print(f"{name:10} {batch:5} {1000 * a:7.1f} ms {1000 * b:9.1f} ms {a / b:6.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

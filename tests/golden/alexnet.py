@@ -1,0 +1,56 @@
+"""alexnet: AlexNet of alexnet.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 61,100,840 parameters, 714,188,480 MACs a sample.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Classifier(nn.Sequential):
+    """Block Classifier of alexnet.net."""
+
+    def __init__(self, drop: float, classes: int) -> None:
+        super().__init__(
+            nn.Dropout(drop),
+            nn.Linear(9216, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(drop),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, classes),
+        )
+
+
+class AlexNet(nn.Module):
+    """Net AlexNet of alexnet.net."""
+
+    def __init__(self, drop: float = 0.5, classes: int = 1000) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, stride=2),
+        )
+        self.classifier = Classifier(drop, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.features(x)
+        x = F.adaptive_avg_pool2d(x, 6)
+        x = self.classifier(x.flatten(1))
+        return x
+
+
+def alexnet(drop: float = 0.5, classes: int = 1000) -> AlexNet:
+    """Return a new alexnet, with random weights."""
+    return AlexNet(drop, classes)

@@ -1,0 +1,38 @@
+"""lenet: LeNet of lenet.net, compiled by netdsl 0.1.0.
+
+Input 1x32x32, output 10; 61,706 parameters, 416,520 MACs a sample.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LeNet(nn.Module):
+    """Net LeNet of lenet.net."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.conv1(x))
+        x = F.avg_pool2d(x, 2)
+        x = self.conv2(x)
+        x = torch.tanh(x)
+        x = F.avg_pool2d(x, 2)
+        x = self.fc1(x.flatten(1))
+        x = torch.tanh(x)
+        x = self.fc2(x)
+        x = torch.tanh(x)
+        x = self.fc3(x)
+        return x
+
+
+def lenet(classes: int = 10) -> LeNet:
+    """Return a new lenet, with random weights."""
+    return LeNet(classes)

@@ -1,0 +1,111 @@
+"""resnext50_32x4d: ResNet of resnet.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 25,028,904 parameters, 4,230,479,872 MACs a sample.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Bottleneck(nn.Module):
+    """Block Bottleneck of resnet.net."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=32, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 2 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(2 * width)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.conv2(y)
+        y = F.relu(self.bn2(y), inplace=True)
+        y = self.conv3(y)
+        y = self.bn3(y)
+        if self.downsample is not None:
+            x = self.downsample(x)
+        y += x
+        return F.relu(y, inplace=True)
+
+
+class ResNet(nn.Module):
+    """Net ResNet of resnet.net."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = nn.Sequential(
+            Bottleneck(
+                64,
+                128,
+                downsample=nn.Sequential(nn.Conv2d(64, 256, 1, bias=False), nn.BatchNorm2d(256)),
+            ),
+            *(Bottleneck(256, 128) for _ in range(2)),
+        )
+        self.layer2 = nn.Sequential(
+            Bottleneck(
+                256,
+                256,
+                stride=2,
+                downsample=nn.Sequential(
+                    nn.Conv2d(256, 512, 1, stride=2, bias=False),
+                    nn.BatchNorm2d(512),
+                ),
+            ),
+            *(Bottleneck(512, 256) for _ in range(3)),
+        )
+        self.layer3 = nn.Sequential(
+            Bottleneck(
+                512,
+                512,
+                stride=2,
+                downsample=nn.Sequential(
+                    nn.Conv2d(512, 1024, 1, stride=2, bias=False),
+                    nn.BatchNorm2d(1024),
+                ),
+            ),
+            *(Bottleneck(1024, 512) for _ in range(5)),
+        )
+        self.layer4 = nn.Sequential(
+            Bottleneck(
+                1024,
+                1024,
+                stride=2,
+                downsample=nn.Sequential(
+                    nn.Conv2d(1024, 2048, 1, stride=2, bias=False),
+                    nn.BatchNorm2d(2048),
+                ),
+            ),
+            *(Bottleneck(2048, 1024) for _ in range(2)),
+        )
+        self.fc = nn.Linear(2048, classes)
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.layer4(x)
+        x = x.mean((2, 3))
+        x = self.fc(x)
+        return x
+
+
+def resnext50_32x4d(classes: int = 1000) -> ResNet:
+    """Return a new resnext50_32x4d, with random weights."""
+    return ResNet(classes)

@@ -1,0 +1,242 @@
+"""The text of emitted modules: style, types, imports, determinism, safety, arguments, length."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch_oracles import ENVIRONMENT, ZOO, emitted, execute, spec_of
+
+import netdsl
+from netdsl.api import loads
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).parent / "golden"
+GOLDENS = (
+    "alexnet",
+    "lenet",
+    "preact_resnet50",
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "se_resnet50",
+    "vgg16",
+    "zfnet",
+)
+RULES = "E,F,W,I,UP,B,C4,SIM,RUF,ANN,PLW,PIE,RET,PERF,RSE,PT,TID,ISC,FLY"
+IGNORED = "RET504"  # `x = self.fc(x)` then `return x` frees the layer's input first, and reads as the lines before it
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with every emitted file of the zoo."""
+    path = tmp_path_factory.mktemp("zoo")
+    for name in ZOO:
+        (path / f"{name}.py").write_text(emitted(name))
+    return path
+
+
+def tool(*command: str | Path) -> str:
+    """Run a tool of the test environment; return what it found."""
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, env=ENVIRONMENT)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_golden(name: str) -> None:
+    file = GOLDEN / f"{name}.py"
+    if os.environ.get("NETDSL_UPDATE"):
+        file.write_text(emitted(name))
+    assert emitted(name) == file.read_text()
+
+
+def test_ruff_finds_nothing(folder: Path) -> None:
+    options = ("--isolated", "--no-cache", "--target-version", "py311", "--line-length", "100")
+    assert tool("ruff", "check", *options, "--select", RULES, "--ignore", IGNORED, folder) == ""
+
+
+def test_ruff_would_format_nothing(folder: Path) -> None:
+    assert tool("ruff", "format", "--isolated", "--no-cache", "--check", "--diff", "--line-length", "100", folder) == ""
+
+
+@pytest.mark.slow
+def test_mypy_strict_finds_nothing(folder: Path) -> None:
+    assert tool("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache", folder) == ""
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_imports_torch_and_two_modules_of_the_standard_library_only(name: str) -> None:
+    found = set()
+    for node in ast.walk(ast.parse(emitted(name))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    assert found <= {"torch", "collections", "typing"}
+    if name in ("vgg16", "resnet50", "resnext50_32x4d"):
+        assert found == {"torch"}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_forward_has_no_control_flow_but_what_is_allowed(name: str) -> None:
+    helpers = ("DropPath",)
+    for cls in ast.walk(ast.parse(emitted(name))):
+        if not isinstance(cls, ast.ClassDef) or cls.name in helpers:
+            continue
+        for node in ast.walk(cls):
+            if isinstance(node, ast.FunctionDef) and node.name == "forward":
+                tests = [ast.unparse(n.test) for n in ast.walk(node) if isinstance(n, (ast.If, ast.IfExp, ast.While))]
+                assert [t for t in tests if t != "self.training" and "is not None" not in t and "is None" not in t] == []
+
+
+@pytest.mark.slow
+def test_is_the_same_in_every_process() -> None:
+    program = (
+        "import hashlib, sys\nfrom netdsl import load\n"
+        "for spec in sys.argv[1:]: print(hashlib.sha256(load(spec).emit().encode()).hexdigest())\n"
+    )
+    command = [sys.executable, "-c", program, *map(spec_of, ZOO)]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    ]
+    first, second = (run.communicate()[0].split() for run in runs)
+    assert first == second == [hashlib.sha256(emitted(name).encode()).hexdigest() for name in ZOO]
+
+
+def test_the_command_writes_the_same_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "vgg16.py"
+    command = [sys.executable, "-m", "netdsl", "compile", "vgg16", "--backend", "torch", "-o", file]
+    subprocess.run(command, env=ENVIRONMENT, check=True, cwd=tmp_path)
+    assert file.read_bytes() == emitted("vgg16").encode()
+
+
+SPEC = """\
+# a comment
+net Small(classes = 10):
+    meta year=2014, title="A title"
+    input 3, 8x8
+    require params <= 1M
+    @allow(huge_fc, "a reason")
+    conv1: conv 3x3, 4, act=relu  # another
+    gap
+    fc: fc classes
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# a comment", '# """ import os # é'),
+        ("year=2014", "year=1, arxiv=\"''' + x'y\""),
+        ('"A title"', '"{0} %s # é"'),
+        ("<= 1M", "<= 1G, macs <= 1T"),
+        ("    require params <= 1M\n", ""),
+        ('    @allow(huge_fc, "a reason")\n', ""),
+        ('"a reason"', '"another; import os"'),
+        ("  # another", ""),
+    ],
+)
+def test_facts_and_comments_change_no_byte(old: str, new: str) -> None:
+    assert old in SPEC
+    changed = loads(SPEC.replace(old, new), "small.net", "small").emit()
+    assert changed == loads(SPEC, "small.net", "small").emit()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '""" + __import__("os").abort() + """.net',
+        'a\nimport os\n"""\nimport os.net',
+        "'\\x22\"\"\"\\.net",
+        "a\r\u2028\u2029\x0bb.net",
+        "\\N{BULLET}\u202e.net",
+        "a" * 300 + ".net",
+    ],
+)
+def test_a_files_name_never_becomes_code(name: str) -> None:
+    plain = ast.parse(loads(SPEC, "small.net", "small").emit())
+    text = loads(SPEC, name, "small").emit()
+    assert len(text.splitlines()) == len(loads(SPEC, "small.net", "small").emit().splitlines())
+    assert bones(ast.parse(text)) == bones(plain)
+    execute(text)["small"]()
+
+
+def bones(tree: ast.AST) -> str:
+    """Return a tree without the text of its docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def test_labels_are_strings_in_the_code() -> None:
+    net = loads('net N():\n    input 3, 8x8\n    a:\n        "add": conv 3x3, 4\n        relu\n', "n.net", "n")
+    model = execute(net.emit())["n"]()
+    assert [*model.state_dict()] == ["a.add.weight", "a.add.bias"]
+
+
+def arguments(text: str, name: str) -> list[str]:
+    """Return the arguments of a function of a module."""
+    (function,) = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
+    return [arg.arg for arg in function.args.args]
+
+
+def test_a_parameter_nobody_gave_stays_an_argument() -> None:
+    assert arguments(emitted("vgg16"), "vgg16") == ["classes"]
+    assert arguments(emitted("vgg.net:vgg16"), "vgg16") == ["drop", "classes"]
+    assert arguments(emitted("alexnet"), "alexnet") == ["drop", "classes"]
+    model = execute(emitted("alexnet"))["alexnet"](drop=0.25, classes=7)
+    assert (model.classifier[0].p, model.classifier[6].out_features) == (0.25, 7)
+
+
+def test_a_given_parameter_is_written_in_place() -> None:
+    text = netdsl.load("vgg16", classes=10).emit()
+    assert arguments(text, "vgg16") == []
+    assert "nn.Linear(4096, 10)" in text
+    assert arguments(netdsl.load("alexnet", drop=0.1).emit(), "alexnet") == ["classes"]
+
+
+def test_a_variants_arguments_are_written_in_place() -> None:
+    assert arguments(emitted("zfnet_big"), "zfnet_big") == ["drop", "classes"]
+    assert "512" in emitted("zfnet_big")
+    assert arguments(emitted("alexnet_one_tower"), "alexnet_one_tower") == ["drop", "classes"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("n * conv 3x3, 4\n    gap\n    fc: fc 7", "it counts layers"),
+        ("c: conv 3x3, 4*n\n    gap\n    fc: fc 7", "another constant follows it"),
+        ("c: conv 3x3, 4\n    gap\n    [relu when n > 3]\n    fc: fc 7", "it chooses layers"),
+        ("c: conv 3x3, n\n    d: conv 3x3, x.c\n    gap\n    fc: fc n + 1", "a number depends on it"),
+    ],
+)
+def test_a_parameter_that_changes_more_is_written_in_place(body: str, why: str) -> None:
+    text = loads(f"net N(n = 2):\n    input 3, 16x16\n    {named(body)}\n", "n.net", "n").emit()
+    assert arguments(text, "n") == [], why
+
+
+def named(body: str) -> str:
+    """Return a body in which a repetition stands in a container."""
+    return body.replace("n * conv", "a: n * conv")
+
+
+def test_a_constant_that_is_equal_by_chance_stays() -> None:
+    text = loads("net N(n = 7):\n    input 3, 16x16\n    c: conv 3x3, 7\n    gap\n    fc: fc n\n", "n.net", "n").emit()
+    model = execute(text)["n"](n=9)
+    assert (model.c.out_channels, model.fc.out_features) == (7, 9)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "resnext50_32x4d"])
+def test_is_not_longer_than_torchvisions_source(name: str) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from code_length import measure
+
+    ours, theirs = measure(name)
+    assert 20 < ours <= theirs

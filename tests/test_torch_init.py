@@ -1,0 +1,99 @@
+"""Initial weights are distributed as the spec says, and as torchvision's."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch_oracles import build, load, reference
+
+from netdsl.ir.types import Init
+from netdsl.network import Network
+
+SEED = 5
+SAMPLES = 5000
+"""A tensor with fewer elements has no moments to speak of."""
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """Return a weight's fan in and fan out."""
+    field = tensor[0][0].numel() if tensor.dim() > 2 else 1
+    return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+def assert_moments(tensor: Tensor, std: float, name: str) -> None:
+    """Assert a mean of 0 and a deviation, within five standard errors."""
+    n = tensor.numel()
+    assert abs(tensor.mean().item()) < 5 * std / math.sqrt(n), name
+    assert abs(tensor.std().item() / std - 1) < 5 / math.sqrt(n), name
+
+
+def said(net: Network) -> dict[str, Init]:
+    """Return what the spec says of each parameter."""
+    return {key: parameter.init for key, parameter in net.parameters.items()}
+
+
+@pytest.mark.parametrize(("name", "classes"), [("resnet18", 1000), ("vgg11", 10)])
+def test_convolutions_are_kaiming_normal_and_the_rest_as_said(name: str, classes: int) -> None:
+    torch.manual_seed(SEED)
+    net, model = load(name), build(name, classes=classes)
+    checked = set()
+    for key, tensor in model.named_parameters():
+        init = said(net)[key]
+        checked.add(init.kind)
+        if init.kind == "kaiming_normal" and tensor.numel() > SAMPLES:
+            assert_moments(tensor, math.sqrt(2 / fans(tensor)[1]), key)
+        elif init.kind == "normal" and tensor.numel() > SAMPLES:
+            assert_moments(tensor, 0.01, key)
+        elif init.kind == "zeros":
+            assert not tensor.any(), key
+    assert checked >= ({"kaiming_normal", "normal", "zeros"} if name == "vgg11" else {"kaiming_normal"})
+
+
+def test_what_no_init_mentions_starts_as_in_torch() -> None:
+    torch.manual_seed(SEED)
+    model = build("resnet18")
+    bound = 1 / math.sqrt(512)
+    assert 0.99 * bound < model.fc.weight.abs().max().item() <= bound
+    assert torch.equal(model.bn1.weight, torch.ones(64))
+    assert not model.bn1.bias.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "googlenet", "mobilenet_v2"])
+def test_every_tensor_has_the_moments_of_torchvisions(name: str) -> None:
+    torch.manual_seed(SEED)
+    ours = build(name)
+    torch.manual_seed(SEED + 1)
+    theirs = reference(name).state_dict()
+    for key, tensor in ours.state_dict().items():
+        other = theirs[key].double()
+        tensor = tensor.double()
+        if tensor.numel() < SAMPLES:
+            assert bool(tensor.any()) == bool(other.any()), key
+            continue
+        std, error = other.std().item(), 8 / math.sqrt(tensor.numel())
+        assert abs(tensor.std().item() / std - 1) < error, key
+        assert abs((tensor.mean() - other.mean()).item()) < error * std, key
+        for quantile in (0.25, 0.75):
+            sample = min(tensor.numel(), 100_000)
+            a, b = (t.flatten()[:sample].quantile(quantile) for t in (tensor, other))
+            assert abs(float(a - b)) < 0.1 * std, key
+
+
+def test_truncated_normals_are_truncated() -> None:
+    torch.manual_seed(SEED)
+    weight = build("googlenet").inception4a.branch2[1].conv.weight
+    assert weight.abs().max().item() <= 2.0
+    assert_moments(weight, 0.01, "conv")
+
+
+def test_a_seed_gives_the_same_weights_again() -> None:
+    states = []
+    for seed in (SEED, SEED, SEED + 1):
+        torch.manual_seed(seed)
+        states.append(build("resnet18").state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
+    assert not torch.equal(states[0]["conv1.weight"], states[2]["conv1.weight"])

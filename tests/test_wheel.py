@@ -1,0 +1,70 @@
+"""The wheel, installed into a new environment without torch and used from another folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+SITE = Path(torch.__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with nothing of this environment's path."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "VIRTUAL"))}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**kept, **environment})
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the scripts of a new environment in which the wheel is installed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = ("-m", "pip", "--disable-pip-version-check")
+    built = run(sys.executable, *pip, "wheel", "--no-deps", "-w", folder / "dist", ROOT, cwd=folder)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (folder / "dist").glob("netdsl-*.whl")
+    venv.create(folder / "env", with_pip=True)
+    scripts = folder / "env" / "bin"
+    done = run(scripts / "python", *pip, "install", wheel, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return scripts
+
+
+def test_compiles_checks_and_costs_the_zoo_without_torch(installed: Path, tmp_path: Path) -> None:
+    assert run(installed / "python", "-c", "import torch", cwd=tmp_path).returncode == 1
+    nets = run(installed / "netdsl", "zoo", cwd=tmp_path).stdout
+    for net in ("vgg16", "resnet50", "googlenet", "vit_b_16"):
+        assert f"\n{net} " in nets
+        for command in (("check", net), ("cost", net), ("compile", net, "--backend", "torch", "-o", f"{net}.py")):
+            done = run(installed / "netdsl", *command, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, ""), command
+        assert f"def {net}(" in (tmp_path / f"{net}.py").read_text()
+
+
+def test_building_says_what_to_install(installed: Path, tmp_path: Path) -> None:
+    done = run(installed / "python", "-c", "import netdsl; netdsl.load('lenet').build()", cwd=tmp_path)
+    assert done.returncode == 1
+    assert 'pip install "netdsl[torch]"' in done.stderr
+
+
+def test_builds_where_torch_is_installed(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, netdsl; sys.path.append(sys.argv[1]); import torch; assert 'env' in netdsl.__file__\n"
+        "print(tuple(netdsl.load('lenet').build()(torch.zeros(2, 1, 32, 32)).shape))"
+    )
+    done = run(installed / "python", "-c", code, SITE, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("(2, 10)\n", 0), done.stderr
+
+
+def test_holds_the_packages_and_the_data_and_nothing_else(installed: Path, tmp_path: Path) -> None:
+    code = "from importlib.metadata import files; print(*sorted({f.parts[0] for f in files('netdsl')}))"
+    found = set(run(installed / "python", "-c", code, cwd=tmp_path).stdout.split())
+    assert {name for name in found if "dist-info" not in name and name != ".."} == {"netdsl", "netdsl_torch"}
