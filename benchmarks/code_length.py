@@ -18,11 +18,15 @@ from reference import NETS, emit, torchvision_model
 def lines(source: str) -> int:
     """Return how many lines of a formatted source hold code."""
     command = ["ruff", "format", "--isolated", "--line-length", "100", "-"]
-    done = subprocess.run([sys.executable, "-m", *command], input=source, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], input=source, capture_output=True, text=True, check=True
+    )
     tree = ast.parse(done.stdout)
     skipped: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node, clean=False
+        ):
             first = node.body[0]
             skipped.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -35,7 +39,14 @@ def code_lines(source: str) -> set[int]:
     import io
     import tokenize
 
-    blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    blank = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
     found: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in blank:
@@ -52,7 +63,9 @@ def reached(module: ModuleType, factory: str) -> str:
             known[node.name] = node
         elif isinstance(node, ast.Assign):
             known |= {target.id: node for target in node.targets if isinstance(target, ast.Name)}
-    enums = {name for name, node in known.items() if isinstance(node, ast.ClassDef) and name.endswith("_Weights")}
+    enums = {
+        name for name, node in known.items() if isinstance(node, ast.ClassDef) and name.endswith("_Weights")
+    }
     wanted: list[str] = []
     waiting = [factory]
     while waiting:

@@ -1,4 +1,4 @@
-"""Memory of emitted modules against torchvision's, in bytes: peak in evaluation, and what training keeps for backward.
+"""Memory of emitted modules against torchvision's, in bytes: peak in evaluation, and what training keeps.
 
 Both count storages, once each, without the weights, buffers and input: the peak is the largest sum alive at any time
 while a sample of 3x224x224 goes through (batch 1); what is kept is the sum over `saved_tensors_hooks` in
@@ -21,6 +21,7 @@ class Tracker(TorchDispatchMode):
     """The storages that are alive, and the most that ever were."""
 
     def __init__(self, model: nn.Module) -> None:
+        """Leave out what the model itself holds."""
         super().__init__()
         self.own = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
         self.sizes: dict[int, int] = {}

@@ -11,25 +11,35 @@ import sys
 from reference import interleaved
 
 ROUNDS = 10
-STUB = "import sys; sys.path.insert(0, 'tests'); from conftest import import_torchvision as tv; import torch\n"
+STUB = (
+    "import sys; sys.path.insert(0, 'tests'); from conftest import import_torchvision as tv; import torch\n"
+)
 META = STUB + "with torch.device('meta'): m = tv().models.resnet152(); x = torch.empty(1, 3, 224, 224)\n"
 OTHERS = {
-    "torchinfo": META + "import torchinfo; print(torchinfo.summary(m, input_data=x, device='meta', verbose=0))",
+    "torchinfo": META
+    + "import torchinfo; print(torchinfo.summary(m, input_data=x, device='meta', verbose=0))",
     # fvcore traces, which needs real tensors
-    "fvcore": META.replace("meta", "cpu") + "from fvcore.nn import FlopCountAnalysis as A, flop_count_table as t; print(t(A(m, x)))",
+    "fvcore": META.replace("meta", "cpu")
+    + "from fvcore.nn import FlopCountAnalysis as A, flop_count_table as t; print(t(A(m, x)))",
     "FlopCounterMode": META + "from torch.utils.flop_counter import FlopCounterMode as F\nwith F(): m(x)",
 }
 
 
 def process(*command: str) -> None:
     """Run a command to its end."""
-    subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
 
 
 def main() -> None:
     """Print a table."""
     cost, imports = interleaved(
-        [lambda: process("-m", "netdsl", "cost", "resnet152"), lambda: process("-c", "import lark, networkx")], ROUNDS
+        [
+            lambda: process("-m", "netdsl", "cost", "resnet152"),
+            lambda: process("-c", "import lark, networkx"),
+        ],
+        ROUNDS,
     )
     print(f"{'netdsl cost resnet152':24} {1000 * cost:8.0f} ms")
     print(f"{'import lark, networkx':24} {1000 * imports:8.0f} ms")

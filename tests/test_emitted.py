@@ -61,12 +61,20 @@ def test_ruff_finds_nothing(folder: Path) -> None:
 
 
 def test_ruff_would_format_nothing(folder: Path) -> None:
-    assert tool("ruff", "format", "--isolated", "--no-cache", "--check", "--diff", "--line-length", "100", folder) == ""
+    assert (
+        tool(
+            "ruff", "format", "--isolated", "--no-cache", "--check", "--diff", "--line-length", "100", folder
+        )
+        == ""
+    )
 
 
 @pytest.mark.slow
 def test_mypy_strict_finds_nothing(folder: Path) -> None:
-    assert tool("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache", folder) == ""
+    assert (
+        tool("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache", folder)
+        == ""
+    )
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -90,8 +98,14 @@ def test_forward_has_no_control_flow_but_what_is_allowed(name: str) -> None:
             continue
         for node in ast.walk(cls):
             if isinstance(node, ast.FunctionDef) and node.name == "forward":
-                tests = [ast.unparse(n.test) for n in ast.walk(node) if isinstance(n, (ast.If, ast.IfExp, ast.While))]
-                assert [t for t in tests if t != "self.training" and "is not None" not in t and "is None" not in t] == []
+                tests = [
+                    ast.unparse(n.test)
+                    for n in ast.walk(node)
+                    if isinstance(n, (ast.If, ast.IfExp, ast.While))
+                ]
+                assert [
+                    t for t in tests if t != "self.training" and "is not None" not in t and "is None" not in t
+                ] == []
 
 
 @pytest.mark.slow
@@ -102,7 +116,9 @@ def test_is_the_same_in_every_process() -> None:
     )
     command = [sys.executable, "-c", program, *map(spec_of, ZOO)]
     runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONHASHSEED": seed})
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONHASHSEED": seed}
+        )
         for seed in ("1", "2")
     ]
     first, second = (run.communicate()[0].split() for run in runs)
@@ -153,7 +169,7 @@ def test_facts_and_comments_change_no_byte(old: str, new: str) -> None:
     [
         '""" + __import__("os").abort() + """.net',
         'a\nimport os\n"""\nimport os.net',
-        "'\\x22\"\"\"\\.net",
+        '\'\\x22"""\\.net',
         "a\r\u2028\u2029\x0bb.net",
         "\\N{BULLET}\u202e.net",
         "a" * 300 + ".net",
@@ -170,13 +186,18 @@ def test_a_files_name_never_becomes_code(name: str) -> None:
 def bones(tree: ast.AST) -> str:
     """Return a tree without the text of its docstrings."""
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)
 
 
 def test_labels_are_strings_in_the_code() -> None:
-    net = loads('net N():\n    input 3, 8x8\n    a:\n        "add": conv 3x3, 4\n        relu\n', "n.net", "n")
+    net = loads(
+        'net N():\n    input 3, 8x8\n    a:\n        "add": conv 3x3, 4\n        relu\n', "n.net", "n"
+    )
     model = execute(net.emit())["n"]()
     assert [*model.state_dict()] == ["a.add.weight", "a.add.bias"]
 
@@ -228,7 +249,9 @@ def named(body: str) -> str:
 
 
 def test_a_constant_that_is_equal_by_chance_stays() -> None:
-    text = loads("net N(n = 7):\n    input 3, 16x16\n    c: conv 3x3, 7\n    gap\n    fc: fc n\n", "n.net", "n").emit()
+    text = loads(
+        "net N(n = 7):\n    input 3, 16x16\n    c: conv 3x3, 7\n    gap\n    fc: fc n\n", "n.net", "n"
+    ).emit()
     model = execute(text)["n"](n=9)
     assert (model.c.out_channels, model.fc.out_features) == (7, 9)
 

@@ -33,7 +33,9 @@ def python(site: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run python where the distribution is installed."""
     paths = os.pathsep.join([str(site), ENVIRONMENT["PYTHONPATH"]])
     environment = {**ENVIRONMENT, "PYTHONPATH": paths}
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, cwd=site)
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=environment, cwd=site
+    )
 
 
 def test_the_command_takes_it(site: Path) -> None:

@@ -39,7 +39,12 @@ def test_the_python_example_prints_what_is_shown(tmp_path: Path) -> None:
     (code,) = blocks("python")
     (shown,) = blocks("text")
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        check=True,
     )
     assert done.stdout == shown
 

@@ -74,7 +74,12 @@ def test_the_example_loads_a_file_of_torchvisions_weights(name: str, tmp_path: P
     theirs = perturb(reference(name)).eval()
     torch.save(theirs.state_dict(), tmp_path / "weights.pth")
     (tmp_path / f"{name}.py").write_text(emitted(name))
-    command = [sys.executable, EXAMPLES / "load_weights.py", tmp_path / f"{name}.py", tmp_path / "weights.pth"]
+    command = [
+        sys.executable,
+        EXAMPLES / "load_weights.py",
+        tmp_path / f"{name}.py",
+        tmp_path / "weights.pth",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=True)
     torch.manual_seed(0)
     with torch.inference_mode():

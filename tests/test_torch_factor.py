@@ -42,7 +42,9 @@ def bound(expr: Expr, operands: list[str], this: str) -> Expr:
         if isinstance(e, Self):
             return Name(this)
         if isinstance(e, Call) and isinstance(e.func, Self):
-            return e.replace(func=this, args=tuple(a.replace(value=transform(a.value, change)) for a in e.args))
+            return e.replace(
+                func=this, args=tuple(a.replace(value=transform(a.value, change)) for a in e.args)
+            )
         return None
 
     return transform(expr, change)
@@ -125,7 +127,9 @@ def test_an_emitted_file_is_the_net_that_it_came_from(name: str) -> None:
         assert len(one[0]) >= len(list(model.modules())) // 2
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet152", "se_resnext50", "densenet201", "convnext_large", "vit_h_14"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet152", "se_resnext50", "densenet201", "convnext_large", "vit_h_14"]
+)
 def test_all_instances_of_a_block_share_one_class(name: str) -> None:
     text = emitted(name)
     blocks = {s.block for s in load(name).graph.tree.scopes() if s.kind == "block"}

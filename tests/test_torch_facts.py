@@ -50,7 +50,9 @@ def test_params_buffers_macs_and_outputs_equal_torchs(name: str) -> None:
 def test_macs_equal_torchs_layer_by_layer(name: str) -> None:
     net, model = load(name), build(name, "meta").eval()
     real, _ = real_macs(model, inputs(net, batch=1, device="meta"))
-    static = {path: cost.macs for path, cost in net.layer_costs.items() if cost.macs and not net.graph[path].train}
+    static = {
+        path: cost.macs for path, cost in net.layer_costs.items() if cost.macs and not net.graph[path].train
+    }
     assert static == {path: real.get(path, 0) for path in static}
     assert sum(static.values()) == real[""]
 
@@ -64,7 +66,9 @@ def test_every_module_returns_the_static_shapes(name: str) -> None:
     for scope in net.graph.tree.scopes():
         static[scope.path] = tuple(tuple(net.outputs_of(v.node)[v.port]) for v in scope.outputs)
     assert {path: shapes for path, shapes in real.items() if path in static and shapes != static[path]} == {}
-    layers = [node.name for node in net.graph if node.op.weights(*net.inputs_of(node.name)) and not node.train]
+    layers = [
+        node.name for node in net.graph if node.op.weights(*net.inputs_of(node.name)) and not node.train
+    ]
     assert layers
     assert [path for path in layers if path not in real and path not in dict(model.named_parameters())] == []
 

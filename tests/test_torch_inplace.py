@@ -7,9 +7,9 @@ import re
 
 import pytest
 import torch
+from netdsl_torch import Backend
 from torch import nn
 from torch_oracles import FAMILIES, assert_same, execute, inputs, load, perturb
-from netdsl_torch import Backend
 
 from netdsl import Network
 from netdsl.api import loads
@@ -32,7 +32,11 @@ def writes(text: str) -> list[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef) and node.name == "forward":
             found += [ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.AugAssign)]
-            found += [n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and re.match("(add|mul)_$", n.attr)]
+            found += [
+                n.attr
+                for n in ast.walk(node)
+                if isinstance(n, ast.Attribute) and re.match("(add|mul)_$", n.attr)
+            ]
         if isinstance(node, ast.keyword) and node.arg == "inplace":
             found.append(ast.unparse(node))
     return found
@@ -59,7 +63,9 @@ def test_outputs_and_gradients_are_those_of_an_emission_without(name: str, side:
         assert_equal_in_both_modes(net, fast, plain)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet121", "inception_v3", "mobilenet_v2", "xception"])
+@pytest.mark.parametrize(
+    "name", ["vgg16", "resnet50", "densenet121", "inception_v3", "mobilenet_v2", "xception"]
+)
 def test_the_zoo_works_in_place_at_all(name: str) -> None:
     fast, plain = sources(load(name))
     assert fast != plain

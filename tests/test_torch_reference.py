@@ -11,7 +11,9 @@ from torch_oracles import SPECS, assert_same, build, perturb, reference, twin
 @pytest.mark.parametrize("name", SPECS)
 def test_state_dict_has_torchvisions_keys_in_order_with_its_shapes(name: str) -> None:
     ours, theirs = (model.state_dict() for model in (build(name, "meta"), reference(name, "meta")))
-    assert [(k, v.shape, v.dtype) for k, v in ours.items()] == [(k, v.shape, v.dtype) for k, v in theirs.items()]
+    assert [(k, v.shape, v.dtype) for k, v in ours.items()] == [
+        (k, v.shape, v.dtype) for k, v in theirs.items()
+    ]
 
 
 @pytest.mark.parametrize("name", SPECS)

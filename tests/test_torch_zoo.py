@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch_oracles import FAMILIES, ZOO, build, execute, inputs, load, reference, tensors
 from netdsl_torch import Backend
+from torch_oracles import FAMILIES, ZOO, build, execute, inputs, load, reference, tensors
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -59,4 +59,7 @@ def test_weights_go_from_one_module_to_another_unchanged() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_takes_any_batch(batch: int) -> None:
-    assert build("vit_b_16", "meta").eval()(torch.empty(batch, 3, 224, 224, device="meta")).shape == (batch, 1000)
+    assert build("vit_b_16", "meta").eval()(torch.empty(batch, 3, 224, 224, device="meta")).shape == (
+        batch,
+        1000,
+    )

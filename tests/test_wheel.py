@@ -43,7 +43,11 @@ def test_compiles_checks_and_costs_the_zoo_without_torch(installed: Path, tmp_pa
     nets = run(installed / "netdsl", "zoo", cwd=tmp_path).stdout
     for net in ("vgg16", "resnet50", "googlenet", "vit_b_16"):
         assert f"\n{net} " in nets
-        for command in (("check", net), ("cost", net), ("compile", net, "--backend", "torch", "-o", f"{net}.py")):
+        for command in (
+            ("check", net),
+            ("cost", net),
+            ("compile", net, "--backend", "torch", "-o", f"{net}.py"),
+        ):
             done = run(installed / "netdsl", *command, cwd=tmp_path)
             assert (done.returncode, done.stderr) == (0, ""), command
         assert f"def {net}(" in (tmp_path / f"{net}.py").read_text()

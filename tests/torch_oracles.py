@@ -10,15 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import netdsl_torch
 import torch
 from conftest import import_torchvision
+from netdsl_torch import Backend
 from torch import Tensor, nn
 
 import netdsl
-import netdsl_torch
 from netdsl import Network
 from netdsl.api import zoo_names
-from netdsl_torch import Backend
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the processes share the cores
