@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from reference import emitted_model, interleaved, torchvision_model
 
-ROUNDS = 15
+ROUNDS = 9
 
 
 def main() -> None:

@@ -400,6 +400,8 @@ class Factory:
                     refs[Value(item)] = refs[node.inputs[function.index]]
                     continue
                 step = self.layer(node, refs, attributes)
+            if scope.kind != "net":  # what is only called in training need not ask
+                step = step.replace(train=False)
             if stage and id(scope) in self.plain:
                 step = step.replace(stage=self.stage_comment(scope, index, stage))
             produced = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from netdsl_torch import Backend
-from torch_oracles import FAMILIES, ZOO, build, execute, inputs, load, reference, tensors
+from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, reference, tensors
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -63,3 +63,12 @@ def test_takes_any_batch(batch: int) -> None:
         batch,
         1000,
     )
+
+
+@pytest.mark.parametrize(("name", "head"), [("googlenet", "aux1"), ("inception_v3", "AuxLogits")])
+def test_a_head_of_training_is_a_module_like_any_other(name: str, head: str) -> None:
+    net, model = load(name), build(name, "meta").eval()
+    (source,) = {v for s in net.graph.tree.scopes() if s.path == head for v in s.inputs}
+    shape = net.outputs_of(source.node)[source.port]
+    assert model.get_submodule(head)(torch.empty(1, *shape, device="meta")).shape == (1, 1000)
+    assert emitted(name).count('"""Block BasicConv2d of ') == 1
