@@ -15,7 +15,7 @@ BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
     "record source diagnostics data render syntax ir.types cost.model ops ir elaborate passes cost "
-    "network lint report code factor constants writer inplace forward backend codes api cli __main__ __init__"
+    "network lint report emission backend codes api cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {
@@ -24,7 +24,6 @@ ONLY = {
     "diagnostics": {"record", "source"},
     "data": {"record", "source", "diagnostics"},
     "render": {"record", "source", "diagnostics"},
-    "code": {"record", "ir.types"},
     "codes": {"record"},
 }
 """Layers that may import less than all that is left of them."""

@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from netdsl.code import Binary, Call, Const, Context, Expr, Input, Item, Lowered, Name, Self, Sequence
+from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Lowered, Name, Self
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
 from netdsl.ops.activation import LeakyRelu, Relu
@@ -68,7 +68,7 @@ def text(expr: Expr) -> str:
             return f"({text(expr.left)} {expr.operator} {text(expr.right)})"
         case Item():
             return f"{text(expr.value)}[{expr.index}]"
-        case Sequence():
+        case Listed():
             open, close = expr.brackets
             return open + "".join(f"{text(item)}, " for item in expr.items) + close
         case Call():
@@ -410,7 +410,7 @@ TEXTS = [
     (BatchNorm(eps=1e-3), "nn.BatchNorm2d(4, eps=0.001)", ""),
     (LayerNorm(eps=1e-6), "LayerNorm2d(4, eps=1e-06)", ""),
     (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
-    (Dropout(), "nn.Dropout()", ""),
+    (Dropout(), "nn.Dropout(0.5)", ""),
     (DropPath(p=0.1), "DropPath(0.1)", ""),
     (Split(parts=2), "", "x0.chunk(2, 1)"),
     (Shuffle(groups=2), "", "channel_shuffle(x0, 2)"),

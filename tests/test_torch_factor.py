@@ -18,13 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, tensors
 
-from netdsl.code import Call, Expr, Input, Lowered, Name, Self
-from netdsl.constants import mark
-from netdsl.factor import mentions_self, transform
-from netdsl.inplace import overwriting
+from netdsl.emission.code import Call, Expr, Input, Lowered, Name, Self, mentions_self, transform
+from netdsl.emission.constants import mark
+from netdsl.emission.inplace import overwriting
+from netdsl.emission.writer import flat
 from netdsl.ir.graph import Value
 from netdsl.network import Network
-from netdsl.writer import flat
 
 
 def lower(net: Network) -> dict[str, Lowered]:

@@ -7,18 +7,30 @@ from textwrap import wrap
 
 from netdsl import __version__
 from netdsl.backend import Backend, missing
-from netdsl.code import Arg, Call, Comment, Const, Context, Expr, Lowered, Name, Param
-from netdsl.code import Sequence as Listed
-from netdsl.constants import mark
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.factor import Argument, Chain, ClassPlan, Factory, Plan, transform
-from netdsl.forward import Forward
-from netdsl.inplace import overwriting
+from netdsl.emission.code import (
+    Arg,
+    Call,
+    Comment,
+    Const,
+    Context,
+    Expr,
+    Listed,
+    Lowered,
+    Name,
+    Param,
+    transform,
+)
+from netdsl.emission.constants import mark
+from netdsl.emission.factor import Factory
+from netdsl.emission.forward import Forward
+from netdsl.emission.inplace import overwriting
+from netdsl.emission.plan import Argument, Chain, ClassPlan, Plan
+from netdsl.emission.writer import INDENT, WIDTH, Repeat, constant, flat, fold, layout, signature
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
-from netdsl.writer import INDENT, WIDTH, Repeat, constant, flat, fold, layout, signature
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 SEQUENTIAL = "nn.Sequential"

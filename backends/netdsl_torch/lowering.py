@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any, TypeVar
 
-from netdsl.code import (
+from netdsl.emission.code import (
     Arg,
     Binary,
     Call,
@@ -16,10 +16,10 @@ from netdsl.code import (
     Expr,
     Input,
     Item,
+    Listed,
     Lowered,
     Name,
     Self,
-    Sequence,
 )
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
@@ -389,7 +389,7 @@ def weight(op: Weight, context: Context) -> Lowered:
     parameter = op.params()[""]
     sizes = tuple(_first(role, n) for role, n in zip(_roles(op), parameter.shape, strict=True))
     if parameter.init.kind == "constant":
-        shape = Sequence(tuple(arg.value for arg in sizes), "()")
+        shape = Listed(tuple(arg.value for arg in sizes), "()")
         value = Arg("fill_value", Const(float(parameter.init.args[0])), keyword=False)
         tensor = Call("torch.full", (Arg("size", shape, keyword=False), value))
     else:
@@ -449,7 +449,7 @@ def concat(op: Concat, context: Context) -> Lowered:
             Input(i) if _batched(context, i) else _method("expand", *shape, of=Input(i)) for i in every
         )
         dim = axis + 1
-    joined = Arg("tensors", Sequence(tensors, "()"), keyword=False)
+    joined = Arg("tensors", Listed(tensors, "()"), keyword=False)
     return Lowered(function=Call("torch.cat", (joined, Arg("dim", Const(dim), Const(0), keyword=False))))
 
 

@@ -17,6 +17,7 @@ class Activation(Op):
     """
 
     follows: ClassVar[bool] = True
+
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
         return x[0]

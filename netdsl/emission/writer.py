@@ -5,9 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from netdsl.code import Arg, Binary, Call, Comment, Const, Expr, Input, Item, Name, Self
-from netdsl.code import Sequence as Listed
-from netdsl.factor import children, fill, sites, skeleton
+from netdsl.emission.code import (
+    Arg,
+    Binary,
+    Call,
+    Comment,
+    Const,
+    Expr,
+    Input,
+    Item,
+    Listed,
+    Name,
+    Self,
+    children,
+    fill,
+    sites,
+    skeleton,
+)
 
 WIDTH = 100
 INDENT = "    "

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from netdsl.code import Const, Expr, Lowered
 from netdsl.diagnostics import NetError
-from netdsl.factor import fill, sites, skeleton
+from netdsl.emission.code import Const, Expr, Lowered, fill, sites, skeleton
 from netdsl.network import Network
 
 LowerAll = Callable[[Network], dict[str, Lowered]]

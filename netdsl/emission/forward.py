@@ -9,11 +9,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator
 
-from netdsl.code import Arg, Binary, Call, Const, Expr, Input, Name, Self
 from netdsl.elaborate.names import reserved_attribute
-from netdsl.factor import ClassPlan, Ref, Step, transform
+from netdsl.emission.code import Arg, Binary, Call, Const, Expr, Input, Name, Self, transform
+from netdsl.emission.plan import ClassPlan, Ref, Step
+from netdsl.emission.writer import INDENT, WIDTH, flat, layout
 from netdsl.record import Record
-from netdsl.writer import INDENT, WIDTH, flat, layout
 
 _FRESH = ("y", "z", "w", "v", "u", "t", "s", "r", "q", "p")
 

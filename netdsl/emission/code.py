@@ -1,0 +1,215 @@
+"""Pieces of emitted code, before they are text: what a backend lowers ops to, and emitters factor and print.
+
+Nothing from a spec is in it but checked identifiers, numbers and strings that are printed with `repr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from netdsl.ir.types import Shape
+from netdsl.record import Record
+
+Scalar = int | float | bool | str | None
+Constant = Scalar | tuple[int, ...]
+
+
+class Expr(Record):
+    """An expression of emitted code."""
+
+
+class Const(Expr):
+    """A constant. `source` names the argument of the net that it follows, if any."""
+
+    value: Constant
+    source: str = ""
+
+
+class Input(Expr):
+    """The op's i-th input."""
+
+    index: int = 0
+
+
+class Self(Expr):
+    """The module or parameter that the op's constructor made."""
+
+
+class Param(Expr):
+    """A learned tensor of the module by its path, such as `weight`, or `1.weight` in a Sequential."""
+
+    path: str
+
+
+class Comment(Expr):
+    """A comment line among arguments."""
+
+    text: str
+
+
+class Name(Expr):
+    """A name as it stands, such as `torch.float32` or a constructor's argument."""
+
+    text: str
+
+
+class Arg(Record):
+    """An argument of a call. It is left out where it equals `default`; None: never."""
+
+    role: str
+    """The parameter's name in the called function; also what a constructor's argument is called after it."""
+    value: Expr
+    default: Expr | None = None
+    keyword: bool = True
+    """Whether it is written `role=value`."""
+
+
+class Call(Expr):
+    """`func(args)`, or `receiver.func(args)`. `func` is a dotted name, or the module itself."""
+
+    func: str | Self
+    args: tuple[Arg, ...] = ()
+    receiver: Expr | None = None
+
+
+class Binary(Expr):
+    """`left operator right`, for + and *."""
+
+    operator: str
+    left: Expr
+    right: Expr
+
+
+class Item(Expr):
+    """`value[index]`, where the index is text such as `0` or `:, 0`."""
+
+    value: Expr
+    index: str
+
+
+class Listed(Expr):
+    """`[a, b]` or `(a, b)`."""
+
+    items: tuple[Expr, ...]
+    brackets: str = "[]"
+
+
+class Lowered(Record):
+    """What an op is in a framework.
+
+    `module` constructs the module or parameter; it is None for an op that is only a function. `function` is the
+    expression over `Input` and `Self` that applies it; None means that the module is called with the inputs.
+    An op with both, whose function does not mention `Self`, may be written either way. In place, `add` and `mul`
+    are methods of their first input, `add_` and `mul_`, which are printed `+=` and `*=` where they are a statement.
+    """
+
+    module: Expr | None = None
+    function: Expr | None = None
+
+
+class Context(Record):
+    """What a lowering may know besides the op."""
+
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+    inplace: bool = False
+    """Whether the op may overwrite its first input."""
+    batched: tuple[bool, ...] = (True,)
+    """Whether each input has a batch axis; a learned tensor that stands for itself has none."""
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """Return the expressions directly in an expression, in order."""
+    if isinstance(expr, Call):
+        own = (expr.receiver,) if expr.receiver is not None else ()
+        return (*own, *(arg.value for arg in expr.args))
+    if isinstance(expr, Binary):
+        return expr.left, expr.right
+    if isinstance(expr, Item):
+        return (expr.value,)
+    if isinstance(expr, Listed):
+        return expr.items
+    return ()
+
+
+def rebuild(expr: Expr, parts: Sequence[Expr]) -> Expr:
+    """Return the expression with other children."""
+    if isinstance(expr, Call):
+        rest = list(parts)
+        receiver = rest.pop(0) if expr.receiver is not None else None
+        args = tuple(arg.replace(value=value) for arg, value in zip(expr.args, rest, strict=True))
+        return expr.replace(receiver=receiver, args=args)
+    if isinstance(expr, Binary):
+        return expr.replace(left=parts[0], right=parts[1])
+    if isinstance(expr, Item):
+        return expr.replace(value=parts[0])
+    if isinstance(expr, Listed):
+        return expr.replace(items=tuple(parts))
+    return expr
+
+
+def transform(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
+    """Return the expression with sub-expressions replaced, outermost first, wherever `change` returns one."""
+    changed = change(expr)
+    if changed is not None:
+        return changed
+    parts = children(expr)
+    return rebuild(expr, [transform(part, change) for part in parts]) if parts else expr
+
+
+def skeleton(expr: Expr | None) -> object:
+    """Return what two expressions have in common that differ in constants only."""
+    if expr is None or isinstance(expr, Const):
+        return type(expr)
+    parts = tuple(skeleton(part) for part in children(expr))
+    if isinstance(expr, Call):
+        roles = tuple((arg.role, arg.keyword) for arg in expr.args)
+        return ("call", expr.func, expr.receiver is None, roles, parts)
+    if isinstance(expr, Binary):
+        return (expr.operator, parts)
+    if isinstance(expr, Item):
+        return ("item", expr.index, parts)
+    if isinstance(expr, Listed):
+        return (expr.brackets, parts)
+    return expr
+
+
+class Site(NamedTuple):
+    """A constant in an expression: what it is for, torch's default for it, and the constant."""
+
+    role: str
+    default: Expr | None
+    constant: Const
+
+
+def sites(expr: Expr | None, role: str = "", default: Expr | None = None) -> Iterator[Site]:
+    """Yield the constants of an expression in order."""
+    if isinstance(expr, Const):
+        yield Site(role, default, expr)
+    elif isinstance(expr, Call):
+        yield from sites(expr.receiver)
+        for arg in expr.args:
+            yield from sites(arg.value, arg.role, arg.default)
+    elif expr is not None:
+        for part in children(expr):
+            yield from sites(part, role)
+
+
+def fill(expr: Expr, values: Iterator[Expr]) -> Expr:
+    """Return the expression with its constants replaced, in the order of `sites`."""
+    return transform(expr, lambda e: next(values) if isinstance(e, Const) else None)
+
+
+def within(name: str, init: Expr) -> Expr:
+    """Return a statement about a module's parameters as one about the module that holds it as `name`."""
+    return transform(init, lambda e: Param(f"{name}.{e.path}") if isinstance(e, Param) else None)
+
+
+def mentions_self(expr: Expr | None) -> bool:
+    """Tell whether an expression speaks of its own module."""
+    if expr is None:
+        return False
+    if isinstance(expr, Self) or (isinstance(expr, Call) and isinstance(expr.func, Self)):
+        return True
+    return any(mentions_self(part) for part in children(expr))

@@ -1,0 +1,425 @@
+"""Classes from instances: what emitters share.
+
+A net's module tree is full of blocks that are nearly alike. All instances of a block are laid over each other:
+where they are the same tree with other constants, each constant that differs becomes a constructor argument, named
+by the block's own parameter where the values coincide (or are a fixed multiple), else by its role. A sub-tree that
+some instances lack becomes a module argument that may be None. Where instances have nothing in common they become
+classes of their own. This is anti-unification: every call re-instantiates to the tree that it came from, and
+`Call` trees can be expanded back to check it (`expand`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from netdsl.elaborate.names import GLOBALS, reserved_attribute
+from netdsl.emission.code import (
+    Arg,
+    Call,
+    Comment,
+    Const,
+    Expr,
+    Input,
+    Lowered,
+    mentions_self,
+    within,
+)
+from netdsl.emission.namer import Namer
+from netdsl.emission.overlay import Overlay, overlay
+from netdsl.emission.plan import Argument, Body, ClassPlan, Plan, Ref, Step
+from netdsl.ir.graph import Node, Scope, Value
+from netdsl.network import Network
+
+
+class Factory:
+    """Factors the module tree of one net into classes."""
+
+    def __init__(
+        self,
+        net: Network,
+        lowered: Mapping[str, Lowered],
+        inits: Mapping[str, tuple[Expr, ...]],
+        sequential: str,
+        identity: str,
+        inplace: frozenset[str] = frozenset(),
+    ) -> None:
+        """`lowered` and `inits` are by node, `inplace` are the nodes that overwrite their first input.
+
+        `sequential` and `identity` are the framework's classes for a chain of modules and for none.
+        """
+        self.inplace = inplace
+        self.identity = identity
+        self.net = net
+        self.lowered = lowered
+        self.inits = dict(inits)
+        self.plain: set[int] = set()
+        self.sequential = sequential
+        self.calls: dict[str, Expr] = {}
+        self.classes: list[ClassPlan] = []
+        self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
+        self._stateful: dict[int, bool] = {}
+
+    def plan(self) -> Plan:
+        """Return the classes, inner ones first."""
+        groups: dict[str, list[Scope]] = {}
+        inner: dict[str, dict[str, None]] = {}
+        root = self.collect(self.net.graph.tree, "", groups, inner)
+        done: set[str] = set()
+
+        def make(key: str) -> None:
+            if key not in done:
+                done.add(key)
+                for other in inner[key]:
+                    make(other)
+                self.factor(key, groups[key])
+
+        make(root)
+        return Plan(tuple(self.classes), self.calls)
+
+    def collect(
+        self, scope: Scope, owner: str, groups: dict[str, list[Scope]], inner: dict[str, dict[str, None]]
+    ) -> str:
+        """Group the scopes that become one class, and note which groups each contains; return the scope's group."""
+        if scope.kind == "net":
+            key = name = "/"
+        elif scope.kind == "block":
+            key = name = scope.block
+        else:
+            name = f"{owner}/{scope.name}"
+            key = f"={scope.path}" if self.is_chain(scope) else name
+        if name.startswith("/"):
+            self.plain.add(id(scope))  # there is one of it, so that its stages have one shape
+        groups.setdefault(key, []).append(scope)
+        contained = inner.setdefault(key, {})
+        for item in scope.items:
+            if isinstance(item, Scope):
+                contained[self.collect(item, name, groups, inner)] = None
+        return key
+
+    def is_chain(self, scope: Scope) -> bool:
+        """Tell whether a scope is one chain of modules: each reads what the one before it made."""
+        if len(scope.inputs) != 1 or len(scope.outputs) != 1:
+            return False
+        value = scope.inputs[0]
+        for item in scope.items:
+            if isinstance(item, Scope):
+                if item.inputs != (value,) or len(item.outputs) != 1:
+                    return False
+                value = item.outputs[0]
+            else:
+                node = self.net.graph[item]
+                lowered = self.lowered[item]
+                if node.inputs != (value,) or lowered.module is None or mentions_self(lowered.function):
+                    return False
+                value = Value(item)
+        return scope.outputs == (value,)
+
+    def stateful(self, scope: Scope) -> bool:
+        """Tell whether a scope holds parameters, or modules that are always modules."""
+        if id(scope) not in self._stateful:
+            self._stateful[id(scope)] = any(self.is_module(self.net.graph[name]) for name in scope.nodes())
+        return self._stateful[id(scope)]
+
+    def is_module(self, node: Node) -> bool:
+        """Tell whether a node is a module in any class: it has state, or draws random numbers."""
+        lowered = self.lowered[node.name]
+        if lowered.module is not None and (lowered.function is None or mentions_self(lowered.function)):
+            return True
+        return node.op.module
+
+    # ---------------------------------------------------------------- bodies
+
+    def chain_call(self, scope: Scope) -> Expr:
+        """Return the construction of a chain of modules."""
+        args = []
+        inits = []
+        for index, item in enumerate(scope.items):
+            path = item.path if isinstance(item, Scope) else item
+            name = path.rpartition(".")[2]
+            module = self.calls[path] if isinstance(item, Scope) else self.lowered[item].module
+            assert module is not None
+            if index in scope.stages and id(scope) in self.plain:
+                args.append(
+                    Arg("#", Comment(self.stage_comment(scope, index, scope.stages[index])), keyword=False)
+                )
+            args.append(Arg(name, module, keyword=False))
+            inits += [within(name, init) for init in self.inits.get(path, ())]
+        if inits:
+            self.inits[scope.path] = tuple(inits)
+        return Call(self.sequential, tuple(args))
+
+    def body(self, scope: Scope) -> Body:
+        """Return a scope as steps over numbered values."""
+        refs: dict[Value, Ref] = {value: Ref(-1, port) for port, value in enumerate(self.inputs(scope))}
+        steps: list[Step] = []
+        attributes = {
+            item.name if isinstance(item, Scope) else item.rpartition(".")[2]
+            for item in scope.items
+            if isinstance(item, Scope) or self.is_module(self.net.graph[item])
+        }
+        for index, item in enumerate(scope.items):
+            stage = scope.stages.get(index, "")
+            if isinstance(item, Scope):
+                step = self.child(item, refs, attributes)
+            else:
+                node = self.net.graph[item]
+                if node.op.name == "input":
+                    continue
+                function = self.lowered[item].function
+                if isinstance(function, Input):  # nothing but its input
+                    refs[Value(item)] = refs[node.inputs[function.index]]
+                    continue
+                step = self.layer(node, refs, attributes)
+            if scope.kind != "net":  # what is only called in training need not ask
+                step = step.replace(train=False)
+            if stage and id(scope) in self.plain:
+                step = step.replace(stage=self.stage_comment(scope, index, stage))
+            produced = (
+                item.outputs
+                if isinstance(item, Scope)
+                else [Value(item, port) for port in range(step.outputs)]
+            )
+            refs.update((value, Ref(len(steps), port)) for port, value in enumerate(produced))
+            label = (
+                item.name
+                if isinstance(item, Scope) and not item.name.isdigit() and len(produced) == 1
+                else ""
+            )
+            steps.append(step.replace(labels=tuple(scope.names.get(value, label) for value in produced)))
+        return Body(scope, tuple(steps), tuple(refs[value] for value in scope.outputs))
+
+    def inputs(self, scope: Scope) -> tuple[Value, ...]:
+        """Return the values that come into a scope; the net's are its input nodes."""
+        if scope.kind == "net":
+            return tuple(Value(node) for node in self.net.graph.inputs.values())
+        return scope.inputs
+
+    def stage_comment(self, scope: Scope, index: int, stage: str) -> str:
+        """Return "stage 4: 512x14x14", with the shape that the stage ends with."""
+        later = [i for i in scope.stages if i > index]
+        last = scope.items[(min(later) if later else len(scope.items)) - 1]
+        name = last.outputs[0].node if isinstance(last, Scope) and last.outputs else last
+        return f"stage {stage}: {self.net.shapes[name]}" if isinstance(name, str) else f"stage {stage}"
+
+    def child(self, scope: Scope, refs: Mapping[Value, Ref], attributes: set[str]) -> Step:
+        """Return the step that calls a child module."""
+        attribute = scope.name if not scope.name.isdigit() else self.unique("seq", attributes)
+        return Step(
+            ("m", attribute),
+            attribute,
+            self.calls[scope.path],
+            None,
+            tuple(refs[value] for value in scope.inputs),
+            len(scope.outputs),
+            self.inits.get(scope.path, ()),
+            train=all(self.net.graph[name].train for name in scope.nodes()) and bool(scope.items),
+        )
+
+    def layer(self, node: Node, refs: Mapping[Value, Ref], attributes: set[str]) -> Step:
+        """Return the step of one op."""
+        lowered = self.lowered[node.name]
+        name = node.name.rpartition(".")[2]
+        inputs = tuple(refs[value] for value in node.inputs)
+        outputs = len(self.net.outputs_of(node.name))
+        if not self.is_module(node):
+            assert lowered.function is not None, node.op.name
+            return Step(
+                ("f", node.op.name),
+                "",
+                None,
+                lowered.function,
+                inputs,
+                outputs,
+                train=node.train,
+                allocates=self.allocates(node),
+                follows=node.op.follows,
+            )
+        attribute = name if not name.isdigit() else self.unique(node.op.name, attributes)
+        return Step(
+            ("m", attribute),
+            attribute,
+            lowered.module,
+            lowered.function if mentions_self(lowered.function) else None,
+            inputs,
+            outputs,
+            self.inits.get(node.name, ()),
+            node.train,
+            follows=node.op.follows,
+        )
+
+    def allocates(self, node: Node) -> bool:
+        """Tell whether a function makes new memory."""
+        return node.op.computes and node.name not in self.inplace
+
+    @staticmethod
+    def unique(name: str, taken: set[str]) -> str:
+        """Return a name that no other child has, and take it."""
+        candidate, number = name, 1
+        while candidate in taken or reserved_attribute(candidate):
+            number += 1
+            candidate = f"{name}{number}"
+        taken.add(candidate)
+        return candidate
+
+    # ---------------------------------------------------------------- classes
+
+    def factor(self, key: str, scopes: list[Scope]) -> None:
+        """Make the classes of one group of scopes, and the call of each."""
+        if key.startswith("="):
+            for scope in scopes:
+                self.calls[scope.path] = self.chain_call(scope)
+            return
+        chains = [scope for scope in scopes if scope.kind == "block" and self.is_flat(scope)]
+        groups = self.groups(
+            [self.chain_body(scope) if scope in chains else self.body(scope) for scope in scopes]
+        )
+        for group in groups:
+            self.define(key, group)
+
+    def is_flat(self, scope: Scope) -> bool:
+        """Tell whether a block or net is a chain of unlabelled modules, which makes it a Sequential itself."""
+        names = [item.name if isinstance(item, Scope) else item.rpartition(".")[2] for item in scope.items]
+        return bool(names) and all(name.isdigit() for name in names) and self.is_chain(scope)
+
+    def chain_body(self, scope: Scope) -> Body:
+        """Return a flat chain as steps, each the module of its position."""
+        steps = []
+        for position, item in enumerate(scope.items):
+            path = item.path if isinstance(item, Scope) else item
+            module = self.calls[path] if isinstance(item, Scope) else self.lowered[item].module
+            stage = scope.stages.get(position, "")
+            steps.append(
+                Step(
+                    ("s", self.head(module)),
+                    "",
+                    module,
+                    None,
+                    (Ref(position - 1),),
+                    1,
+                    self.inits.get(path, ()),
+                    stage=self.stage_comment(scope, position, stage)
+                    if stage and id(scope) in self.plain
+                    else "",
+                )
+            )
+        return Body(scope, tuple(steps), (Ref(len(steps) - 1),))
+
+    @staticmethod
+    def head(module: Expr | None) -> str:
+        """Return what a module is a call of."""
+        return str(module.func) if isinstance(module, Call) else ""
+
+    @staticmethod
+    def groups(bodies: list[Body]) -> list[Overlay]:
+        """Lay bodies over each other, as many as fit."""
+        found: list[Overlay] = []
+        for body in bodies:
+            for number, group in enumerate(found):
+                merged = overlay([*(b for b, _ in group.members), body])
+                if merged is not None:
+                    found[number] = merged
+                    break
+            else:
+                alone = overlay([body])
+                assert alone is not None
+                found.append(alone)
+        return found
+
+    def define(self, key: str, group: Overlay) -> None:
+        """Make one class, and note how each instance calls it."""
+        steps, outputs, members = group
+        first = members[0][0].scope
+        is_net = first.kind == "net"
+        name = self.net.class_name if is_net else self.class_name(first, key)
+        namer = Namer(is_net, [body.scope for body, _ in members], self.net, steps)
+        merged: list[Step] = []
+        module_args: list[Argument] = []
+        given: list[dict[str, Expr]] = [{} for _ in members]
+        late: list[tuple[int, list[int], list[Expr | None]]] = []
+        for index, step in enumerate(steps):
+            owned = [
+                (number, body.steps[places.index(index)])
+                for number, (body, places) in enumerate(members)
+                if index in places
+            ]
+            if step.argument:
+                module_args.append(Argument(step.attribute, (), optional=step.optional))
+                for number, own in owned:
+                    there = own.module if step.key[0] == "m" else Call(self.identity)
+                    assert there is not None
+                    given[number][step.attribute] = there
+                function = namer.merge([own.function for _, own in owned], stored=True)
+                merged.append(step.replace(function=function))
+            elif step.optional:
+                late.append((index, [number for number, _ in owned], [own.module for _, own in owned]))
+                merged.append(step)
+            elif step.chain:
+                merged.append(step.replace(module=namer.chain([own.module for _, own in owned])))
+            else:
+                parts = [(own.module, *own.inits) for _, own in owned]
+                module, *inits = [namer.merge([p[i] for p in parts]) for i in range(len(parts[0]))]
+                function = namer.merge([own.function for _, own in owned], stored=True)
+                kept = tuple(init for init in inits if init is not None)
+                merged.append(step.replace(module=module, inits=kept, function=function))
+        for (
+            index,
+            numbers,
+            modules,
+        ) in late:  # elements that some instances lack: the others have named most of it
+            merged[index] = merged[index].replace(
+                module=namer.partial(numbers, modules), condition=namer.condition(numbers)
+            )
+        flat = steps and steps[0].key[0] == "s"
+        arguments = namer.arguments(module_args)
+        self.classes.append(
+            ClassPlan(
+                name,
+                first,
+                arguments,
+                tuple(merged),
+                self.input_names(first),
+                outputs,
+                bool(flat),
+                namer.stored,
+                len(members),
+            )
+        )
+        for number, (body, _) in enumerate(members):
+            self.calls[body.scope.path] = Call(name, tuple(self.call_args(arguments, number, given[number])))
+
+    @staticmethod
+    def call_args(arguments: Iterable[Argument], number: int, modules: Mapping[str, Expr]) -> Iterator[Arg]:
+        """Yield the arguments of one instance's call."""
+        for argument in arguments:
+            if argument.values:
+                yield Arg(
+                    argument.name, argument.values[number], argument.default, argument.default is not None
+                )
+            elif argument.name in modules:
+                yield Arg(argument.name, modules[argument.name])
+            else:
+                yield Arg(argument.name, Const(None), Const(None))
+
+    def class_name(self, scope: Scope, key: str) -> str:
+        """Return a new class name: the block's, or the container's label in capitals."""
+        label = scope.block or "".join(part[:1].upper() + part[1:] for part in scope.name.split("_"))
+        if not scope.block and label in self.taken:
+            label = key.rpartition("/")[0].rpartition("/")[2] + label
+        name, number = label, 1
+        while name in self.taken:
+            number += 1
+            name = f"{label}{number}"
+        self.taken.add(name)
+        return name
+
+    def input_names(self, scope: Scope) -> tuple[str, ...]:
+        """Return what `forward` calls its inputs."""
+        if scope.kind == "net":
+            return tuple(self.net.graph.inputs)
+        names = scope.input_names
+        if len(names) < len(scope.inputs):
+            extra = len(scope.inputs) - len(names)
+            if not names:
+                return ("x",) if extra == 1 else tuple(f"x{i}" for i in range(extra))
+            names = (*names, *(f"x{i}" for i in range(extra)))
+        return names
