@@ -7,6 +7,8 @@ import torch
 from netdsl_torch import Backend
 from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, reference, tensors
 
+import netdsl
+
 
 @pytest.mark.parametrize("name", ZOO)
 def test_returns_the_static_outputs_in_training_and_in_evaluation(name: str) -> None:
@@ -41,6 +43,30 @@ def test_several_outputs_are_a_named_tuple_in_training_only(name: str) -> None:
 def test_drafts_have_torchvisions_keys_in_order(name: str) -> None:
     ours, theirs = build(name, "meta").state_dict(), reference(name, "meta").state_dict()
     assert [(k, v.shape) for k, v in ours.items()] == [(k, v.shape) for k, v in theirs.items()]
+
+
+@pytest.mark.parametrize(
+    "name", ["squeezenet1_1", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "efficientnet_b0"]
+)
+def test_drafts_evaluate_as_torchvisions(name: str) -> None:
+    theirs = reference(name).eval()
+    ours = build(name).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), theirs(x))
+
+
+def test_a_decided_space_is_a_net() -> None:
+    with pytest.raises(netdsl.NetError, match="17 open decisions") as caught:
+        netdsl.load("supernet")
+    options = dict(detail.split(": ") for detail in caught.value.diagnostics[0].details)
+    first = {name: listed.split(", ")[0] for name, listed in options.items()}
+    assert {"width", "neck", "stage1.depth", "stage5.expand"} <= set(first)
+    net = netdsl.load("supernet", set=first)
+    model = execute(Backend().emit(net))["supernet"]()
+    assert sum(p.numel() for p in model.parameters()) == net.cost().params
+    assert model.eval()(torch.randn(2, 3, 224, 224)).shape == (2, 1000)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -53,6 +53,22 @@ def test_compiles_checks_and_costs_the_zoo_without_torch(installed: Path, tmp_pa
         assert f"def {net}(" in (tmp_path / f"{net}.py").read_text()
 
 
+def test_emits_and_costs_every_net_of_the_zoo(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import netdsl\n"
+        "from netdsl.api import zoo_names\n"
+        "for name in zoo_names():\n"
+        "    if name == 'supernet': continue\n"
+        "    net = netdsl.load(name)\n"
+        "    print(name, net.cost().params > 0, f'def {name}(' in net.emit('torch'))\n"
+    )
+    done = run(installed / "python", "-c", code, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert len(lines) > 70
+    assert all(line.endswith(" True True") for line in lines)
+
+
 def test_building_says_what_to_install(installed: Path, tmp_path: Path) -> None:
     done = run(installed / "python", "-c", "import netdsl; netdsl.load('lenet').build()", cwd=tmp_path)
     assert done.returncode == 1
