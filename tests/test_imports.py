@@ -14,7 +14,7 @@ PACKAGE = Path(netdsl.__file__).parent
 BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
-    "record source diagnostics data render syntax ir.types cost.model ops ir elaborate passes cost "
+    "record collector source diagnostics data render syntax ir.types cost.model ops ir elaborate passes cost "
     "network lint report emission backend codes api cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""

@@ -27,7 +27,7 @@ from netdsl.elaborate.walk import Walker
 from netdsl.ir.types import Dims, Shape
 from netdsl.source import Span
 from netdsl.syntax import tree
-from netdsl.syntax.collector import no_collection
+from netdsl.collector import no_collection
 
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from netdsl.collector import no_collection
 from netdsl.passes.facts import Facts
 
 
 def count_costs(facts: Facts) -> Facts:
     """Add the cost of each node for one sample; the shapes must be known."""
     shapes = facts.shapes
-    costs = {
-        node.name: node.op.cost(*(shapes[value.node][value.port] for value in node.inputs))
-        for node in facts.graph
-    }
+    with no_collection():
+        costs = {
+            node.name: node.op.cost(*[shapes[value.node][value.port] for value in node.inputs])
+            for node in facts.graph
+        }
     return facts.replace(costs=costs)

@@ -9,7 +9,7 @@ from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
 from netdsl.syntax.builder import Builder
-from netdsl.syntax.collector import no_collection
+from netdsl.collector import no_collection
 from netdsl.syntax.explain import Place, called, explain
 from netdsl.syntax.tokens import MAX_ERRORS, Fault, LogicalLine, Token, logical_lines
 
