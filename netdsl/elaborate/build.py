@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
@@ -27,7 +28,6 @@ from netdsl.elaborate.walk import Walker
 from netdsl.ir.types import Dims, Shape
 from netdsl.source import Span
 from netdsl.syntax import tree
-from netdsl.collector import no_collection
 
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator"]
 

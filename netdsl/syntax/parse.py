@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
 from netdsl.syntax.builder import Builder
-from netdsl.collector import no_collection
 from netdsl.syntax.explain import Place, called, explain
 from netdsl.syntax.tokens import MAX_ERRORS, Fault, LogicalLine, Token, logical_lines
 
