@@ -4,8 +4,7 @@ A net's module tree is full of blocks that are nearly alike. All instances of a 
 where they are the same tree with other constants, each constant that differs becomes a constructor argument, named
 by the block's own parameter where the values coincide (or are a fixed multiple), else by its role. A sub-tree that
 some instances lack becomes a module argument that may be None. Where instances have nothing in common they become
-classes of their own. This is anti-unification: every call re-instantiates to the tree that it came from, and
-`Call` trees can be expanded back to check it (`expand`).
+classes of their own. This is anti-unification: every call re-instantiates to the tree that it came from.
 """
 
 from __future__ import annotations
@@ -57,7 +56,6 @@ class Factory:
         self.calls: dict[str, Expr] = {}
         self.classes: list[ClassPlan] = []
         self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
-        self._stateful: dict[int, bool] = {}
 
     def plan(self) -> Plan:
         """Return the classes, inner ones first."""
@@ -113,12 +111,6 @@ class Factory:
                     return False
                 value = Value(item)
         return scope.outputs == (value,)
-
-    def stateful(self, scope: Scope) -> bool:
-        """Tell whether a scope holds parameters, or modules that are always modules."""
-        if id(scope) not in self._stateful:
-            self._stateful[id(scope)] = any(self.is_module(self.net.graph[name]) for name in scope.nodes())
-        return self._stateful[id(scope)]
 
     def is_module(self, node: Node) -> bool:
         """Tell whether a node is a module in any class: it has state, or draws random numbers."""
@@ -311,19 +303,27 @@ class Factory:
 
     @staticmethod
     def groups(bodies: list[Body]) -> list[Overlay]:
-        """Lay bodies over each other, as many as fit."""
-        found: list[Overlay] = []
+        """Lay bodies over each other, as many as fit; those that differ in constants only are one to look at."""
+        alike: dict[object, list[Body]] = {}
         for body in bodies:
+            alike.setdefault(body.signature, []).append(body)
+        found: list[Overlay] = []
+        for first, *_ in alike.values():
             for number, group in enumerate(found):
-                merged = overlay([*(b for b, _ in group.members), body])
+                merged = overlay([*(b for b, _ in group.members), first])
                 if merged is not None:
                     found[number] = merged
                     break
             else:
-                alone = overlay([body])
+                alone = overlay([first])
                 assert alone is not None
                 found.append(alone)
-        return found
+        return [
+            group._replace(
+                members=tuple((b, p) for first, p in group.members for b in alike[first.signature])
+            )
+            for group in found
+        ]
 
     def define(self, key: str, group: Overlay) -> None:
         """Make one class, and note how each instance calls it."""

@@ -9,6 +9,7 @@ from netdsl.emission.code import (
     Const,
     Constant,
     Expr,
+    skeleton,
 )
 from netdsl.ir.graph import Scope
 from netdsl.record import Record
@@ -106,6 +107,16 @@ class Body(Record):
     scope: Scope
     steps: tuple[Step, ...]
     outputs: tuple[Ref, ...]
+
+    @property
+    def signature(self) -> object:
+        """What two instances share that differ in constants only."""
+
+        def of(step: Step) -> object:
+            exprs = tuple(map(skeleton, (step.module, step.function, *step.inits)))
+            return step.key, step.inputs, step.outputs, step.train, exprs
+
+        return tuple(map(of, self.steps)), self.outputs, len(self.scope.inputs)
 
 
 class ClassPlan(Record):
