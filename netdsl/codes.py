@@ -144,6 +144,12 @@ CODES: dict[str, Code] = {
         _net('"when": conv 3x3, 64'),
     ),
     # ------------------------------------------------------------ names and values
+    "E115": Code(
+        "an indentation that matches no line above",
+        "A line belongs to the body whose lines have its indentation; one between two bodies belongs to none.",
+        "net N:\n    input 3, 32x32\n    body:\n        conv 3x3, 64\n      relu\n",
+        "net N:\n    input 3, 32x32\n    body:\n        conv 3x3, 64\n    relu\n",
+    ),
     "E200": Code(
         "an unknown name",
         "Nothing of that name is visible here: no parameter, value, label, table or function. A value "

@@ -8,6 +8,7 @@ from netdsl_torch import Backend
 from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, reference, tensors
 
 import netdsl
+from netdsl.api import loads
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -98,3 +99,57 @@ def test_a_head_of_training_is_a_module_like_any_other(name: str, head: str) -> 
     shape = net.outputs_of(source.node)[source.port]
     assert model.get_submodule(head)(torch.empty(1, *shape, device="meta")).shape == (1, 1000)
     assert emitted(name).count('"""Block BasicConv2d of ') == 1
+
+
+def test_a_training_output_may_come_before_another() -> None:
+    lines = ("input 3, 8x8", "conv1: conv 3x3, 4", "train output aux: gap", "output feat: from flow", "gap")
+    text = "net R():\n" + "".join(f"    {line}\n" for line in lines)
+    net = loads(text, "r.net")
+    model = execute(net.emit())["r"]()
+    trained, evaluated = model.train()(torch.ones(2, 3, 8, 8)), model.eval()(torch.ones(2, 3, 8, 8))
+    assert [t.shape for t in trained] == [(2, 4), (2, 4), (2, 4, 8, 8)]
+    assert evaluated.aux is None
+    assert evaluated.feat.shape == (2, 4, 8, 8)
+
+
+def test_what_nobody_reads_is_not_computed_but_modules_run() -> None:
+    text = "net R():\n    input 3, 8x8\n    dead = from x -> relu -> tanh\n    seen = from x -> bn as norm\n    gap\n"
+    emitted_text = loads(text, "r.net").emit()
+    assert "tanh" not in emitted_text
+    assert "        self.norm(x)\n" in emitted_text
+    assert execute(emitted_text)["r"]()(torch.ones(2, 3, 8, 8)).shape == (2, 3)
+
+
+BLOCKS = """
+block A(c):
+    k1: conv 1x1, c
+block B(c):
+    k2: conv 1x1, c
+block X(c, u: op):
+    in_channels: u c
+    b: conv 1x1, 2*c
+block Cell(c, flag = false):
+    conv 3x3, c when flag
+    bn
+    conv 1x1, c
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "proj: gap -> fc 5",
+        "a: Cell 8, flag=true\nb: Cell 8\nd: conv 1x1, 16\ne: Cell 16\nf: Cell 16, flag=true",
+        "x1: X 8, A\nx2: X 12, B",
+        "y, z = from flow -> split 2\nconcat:\n    from y -> sigmoid\n    from z\nl1: conv 1x1, 8",
+        "c1: conv 3x3, 8\noutput d: from flow",
+    ],
+)
+def test_awkward_nets_are_the_nets_that_they_say(body: str) -> None:
+    lines = "".join(f"    {line}\n" for line in ("input 8, 8x8", *body.split("\n")))
+    net = loads(f"{BLOCKS}net Trial:\n{lines}", "t.net")
+    model = execute(net.emit())["trial"]()
+    assert [name for name, _ in model.named_parameters()] == list(net.parameters)
+    for mode in (True, False):
+        out = tensors(model.train(mode)(torch.randn(2, 8, 8, 8)))
+        assert [t.shape for t in out] == [(2, *shape) for shape in net.outputs.values()]

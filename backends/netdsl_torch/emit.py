@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 
@@ -198,7 +199,8 @@ class Source:
         """Yield helpers, outputs, classes and the factory, two empty lines between."""
         classes = [list(self.one_class(plan)) for plan in self.plan.classes]
         text = "\n".join(line for lines in classes for line in lines)
-        parts = [source.rstrip("\n").split("\n") for name, source in HELPERS.items() if f"{name}(" in text]
+        needed = [source for name, source in HELPERS.items() if re.search(rf"\b{name}\(", text)]
+        parts = [source.rstrip("\n").split("\n") for source in needed]
         if len(self.net.graph.outputs) > 1:
             parts.append(list(self.outputs()))
         parts += [*classes, list(self.factory())]
@@ -216,7 +218,7 @@ class Source:
         kept = [o for o in self.net.graph.outputs if not o.train]
         for output in self.net.graph.outputs:
             optional = output.train and len(kept) > 1
-            yield f"{INDENT}{output.name}: {'Tensor | None = None' if optional else 'Tensor'}"
+            yield f"{INDENT}{output.name}: {'Tensor | None' if optional else 'Tensor'}"
 
     def one_class(self, plan: ClassPlan) -> Iterator[str]:
         """Yield a class."""

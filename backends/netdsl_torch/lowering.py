@@ -102,6 +102,31 @@ class Permute(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.dims)
 ''',
+    "GlobalAvgPool2d": '''\
+class GlobalAvgPool2d(nn.Module):
+    """The mean of every channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+''',
+    "Tokens": '''\
+class Tokens(nn.Module):
+    """The places of a map as a sequence, row by row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).transpose(1, 2)
+''',
+    "Token": '''\
+class Token(nn.Module):
+    """One token of a sequence."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.index]
+''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave the channels of the groups, so that the next groups see all of them."""
@@ -298,8 +323,8 @@ def _window_args(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: 
 
 @lowers(GlobalAvgPool)
 def gap(op: GlobalAvgPool, context: Context) -> Lowered:
-    """x.mean((2, 3))."""
-    return Lowered(function=_method("mean", _first("dim", (2, 3))))
+    """x.mean((2, 3)), or our GlobalAvgPool2d as a module."""
+    return Lowered(module=Call("GlobalAvgPool2d"), function=_method("mean", _first("dim", (2, 3))))
 
 
 # Normalisation without weights, activations, dropout
@@ -508,15 +533,18 @@ def flatten(op: Flatten, context: Context) -> Lowered:
 
 @lowers(Tokens)
 def tokens(op: Tokens, context: Context) -> Lowered:
-    """x.flatten(2).transpose(1, 2)."""
+    """x.flatten(2).transpose(1, 2), or our Tokens as a module."""
     rows = _method("flatten", _first("start_dim", 2))
-    return Lowered(function=_method("transpose", _first("dim0", 1), _first("dim1", 2), of=rows))
+    return Lowered(
+        module=Call("Tokens"), function=_method("transpose", _first("dim0", 1), _first("dim1", 2), of=rows)
+    )
 
 
 @lowers(Token)
 def token(op: Token, context: Context) -> Lowered:
-    """x[:, index]."""
-    return Lowered(function=Item(Input(), f":, {op.index}"))
+    """x[:, index], or our Token as a module."""
+    index = _first("index", op.index)
+    return Lowered(module=Call("Token", (index,)), function=Item(Input(), f":, {op.index}"))
 
 
 # Initial weights

@@ -316,6 +316,14 @@ def _no_place(
         kind = kind_of(value).partition(" ")[2] or "argument"
         return fail("E205", f"{what} takes no further {kind} `{span.text}`", span, help)
     wanted = free[0]
+    if "dims" in wanted.types and type(value) is int:
+        first = given.get("channels")
+        if first is not None and first.span is not None:  # `conv 3, 64`: the 3 was taken for the channels
+            size = first.value
+            value, help, span = size, f"{what} {size}x{size}, {span.text}", first.span
+        else:
+            help = f"{what} {value}x{value}"
+        return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {value}", span, help)
     help = "" if wanted.types == ("int",) else help
     return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
 

@@ -20,9 +20,9 @@ _ATTRIBUTES = frozenset(
 )
 GLOBALS = frozenset(
     """
-    self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict DropPath
-    LayerNorm2d channel_shuffle range super isinstance int float bool str tuple list dict None True
-    False enumerate zip len
+    self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict
+    DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
+    range super isinstance int float bool str tuple list dict None True False enumerate zip len
     """.split()
 )
 
@@ -46,6 +46,8 @@ def reserved_name(name: str) -> str:
     """Return why a net, block, variant or parameter cannot have a name, or an empty string."""
     if name in ("x", "flow"):
         return "is the value that flows"
+    if name in ("l", "O", "I"):
+        return "is hard to tell from a number"
     if issoftkeyword(name) and name != "type":
         return "is a keyword of Python"
     return reserved_attribute(name)

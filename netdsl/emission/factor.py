@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import GLOBALS, reserved_attribute
 from netdsl.emission.code import (
     Arg,
@@ -178,7 +179,10 @@ class Factory:
                 else ""
             )
             steps.append(step.replace(labels=tuple(scope.names.get(value, label) for value in produced)))
-        return Body(scope, tuple(steps), tuple(refs[value] for value in scope.outputs))
+        outputs = scope.outputs
+        if scope.kind == "net":  # where one value may be given under two names
+            outputs = tuple(output.value for output in self.net.graph.outputs)
+        return Body(scope, tuple(steps), tuple(refs[value] for value in outputs))
 
     def inputs(self, scope: Scope) -> tuple[Value, ...]:
         """Return the values that come into a scope; the net's are its input nodes."""
@@ -226,6 +230,10 @@ class Factory:
                 allocates=self.allocates(node),
                 follows=node.op.follows,
             )
+        if name.isdigit() and node.op.weights(*self.net.inputs_of(node.name)):
+            message = f"{node.op.name} needs a label here, where it is no plain element of a Sequential"
+            help = f"{node.op.name}1: {node.span.text}"
+            raise NetError([Diagnostic("E221", message, node.span, calls=node.calls, help=help)])
         attribute = name if not name.isdigit() else self.unique(node.op.name, attributes)
         return Step(
             ("m", attribute),

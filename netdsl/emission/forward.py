@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Iterator
 
 from netdsl.elaborate.names import reserved_attribute
-from netdsl.emission.code import Arg, Binary, Call, Const, Expr, Input, Name, Self, transform
+from netdsl.emission.code import Arg, Call, Const, Expr, Input, Name, Self, transform
 from netdsl.emission.plan import ClassPlan, Ref, Step
 from netdsl.emission.writer import INDENT, WIDTH, flat, layout
 from netdsl.record import Record
@@ -64,18 +64,26 @@ class Forward:
             if isinstance(step.function, Self):
                 self.pending[Ref(index)] = Name(f"self.{step.attribute}")
                 continue
+            if not step.attribute and self.unread(index, step):
+                continue
             self.step(index, step)
         return list(self.render(indent))
 
     def count(self) -> None:
-        """Find who reads each value, and when last."""
-        for index, step in enumerate(self.plan.steps):
-            for ref in (*step.inputs, *((step.otherwise,) if step.otherwise is not None else ())):
-                self.readers.setdefault(ref, []).append(index)
+        """Find who reads each value, and when last. What a function makes for nobody is not computed."""
         end = len(self.plan.steps)
         for ref in self.plan.outputs:
             self.readers.setdefault(ref, []).append(end)
+        for index, step in reversed(list(enumerate(self.plan.steps))):
+            if not step.attribute and self.unread(index, step):
+                continue
+            for ref in (*step.inputs, *((step.otherwise,) if step.otherwise is not None else ())):
+                self.readers.setdefault(ref, []).insert(0, index)
         self.last = {ref: indices[-1] for ref, indices in self.readers.items()}
+
+    def unread(self, index: int, step: Step) -> bool:
+        """Tell whether nobody reads what a step makes."""
+        return not any(Ref(index, port) in self.readers for port in range(step.outputs))
 
     def operand(self, ref: Ref) -> Expr:
         """Return a value as an operand: its name, or the expression that makes it."""
@@ -142,7 +150,7 @@ class Forward:
         free = [name for name in dict.fromkeys(self.operands(expr)) if name in dying]
         free += sorted(dying - set(free))
         targets = []
-        for port in range(step.outputs):
+        for port in range(0 if self.unread(index, step) else step.outputs):
             named = len(step.labels) > 1 and all(step.labels)
             name = free.pop(0) if free and not named else self.fresh(step.labels[port])
             targets.append(name)
@@ -198,7 +206,7 @@ class Forward:
 
     def fresh(self, label: str) -> str:
         """Return a name that nothing alive has."""
-        taken = set(self.plan.inputs) | self.used
+        taken = {*self.plan.inputs, *self.used, "l", "O", "I"}
         if label and label not in taken and not reserved_attribute(label) and not hasattr(builtins, label):
             return label
         for name in _FRESH:
@@ -213,8 +221,6 @@ class Forward:
         """Tell whether a type checker knows an expression to be a tensor."""
         if isinstance(expr, Name):
             return expr.text in self.plan.inputs
-        if isinstance(expr, Binary):
-            return expr.operator == "*" and self.is_typed(expr.left)
         if isinstance(expr, Call) and isinstance(expr.func, str):
             if expr.receiver is not None:
                 return self.is_typed(expr.receiver)
@@ -259,10 +265,16 @@ class Forward:
     def render_assignment(statement: Statement, indent: str, annotation: str) -> Iterator[str]:
         """Yield an assignment, `+=` where it adds in place."""
         value, targets = statement.value, statement.targets
-        if isinstance(value, Call) and value.func == "add_" and value.receiver == Name(targets[0]):
+        if (
+            isinstance(value, Call)
+            and value.func == "add_"
+            and targets
+            and value.receiver == Name(targets[0])
+        ):
             yield f"{indent}{targets[0]} += {flat(value.args[0].value)}"
             return
-        yield from layout(f"{', '.join(targets)}{annotation} = ", value, "", indent)
+        head = f"{', '.join(targets)}{annotation} = " if targets else ""
+        yield from layout(head, value, "", indent)
 
     def result(self) -> list[str]:
         """Return the lines that return."""
@@ -284,9 +296,14 @@ class Forward:
 
         if not any(self.only_training):
             return layout("return ", record(values), "", indent)
-        kept = [value for value, train in zip(values, self.only_training, strict=True) if not train]
+        there = [
+            Const(None) if train else value for value, train in zip(values, self.only_training, strict=True)
+        ]
         inner = layout("return ", record(values), "", indent + INDENT)
-        last = layout("return ", kept[0] if len(kept) == 1 else record(kept), "", indent)
+        alone = self.only_training.count(False) == 1
+        last = layout(
+            "return ", values[self.only_training.index(False)] if alone else record(there), "", indent
+        )
         return [f"{indent}if self.training:", *inner, *last]
 
     def annotate(self) -> str:
@@ -302,10 +319,15 @@ class Forward:
         ]
         if name in self.plan.inputs or all(s.form == "assign" and self.is_typed(s.value) for s in bound):
             return ""
-        if len(bound[0].targets) > 1 and len(bound[-1].targets) == 1:  # no annotation fits a tuple of targets
-            last = self.statements.index(bound[-1])
-            name = self.names[ref] = self.fresh("")
-            self.statements[last] = bound[-1].replace(targets=(name,))
+        if bound[0].form != "assign" or len(bound[0].targets) > 1:  # where no annotation fits
+            self.used.update(target for s in self.statements for target in s.targets)
+            value, name = Name(name), self.fresh("")
+            self.names[ref] = name
+            last = self.statements[-1]
+            if last is bound[-1] and last.form == "assign" and len(last.targets) == 1:
+                self.statements[-1] = last.replace(targets=(name,))
+            else:
+                self.statements.append(Statement((name,), value))
         return name
 
 

@@ -226,6 +226,9 @@ class Namer:
 
     def new(self, name: str, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
         """Make a new argument. Its default is the framework's own for the place it fills."""
+        known = self.found.get(constants)
+        if known is not None:
+            return Name(known.name), known.name
         unique, number = name, 1
         while unique in self.used:
             number += 1
@@ -241,7 +244,7 @@ class Namer:
         """Return all arguments: the required first, then those with defaults, then the modules."""
         scalars = list(self.found.values())
         required = [a for a in scalars if a.default is None] + [m for m in modules if not m.optional]
-        required.sort(key=lambda a: a.name != "in_channels")  # it comes first, as everywhere
+        required.sort(key=lambda a: not a.values or a.name != "in_channels")  # it comes first, as everywhere
         return (
             *required,
             *(a for a in scalars if a.default is not None),

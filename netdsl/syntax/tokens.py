@@ -155,8 +155,13 @@ def _level(text: str, start: int, indents: list[int], faults: list[Fault]) -> in
         help = "use spaces, four a level"
         faults.append(Fault("E104", start, start + len(text), "indentation contains a tab", help))
     width = len(text.expandtabs(4))
+    deepest = indents[-1]
     while indents[-1] > width:
         indents.pop()
+    if indents[-1] < width < deepest:
+        help = f"indent it by {indents[-1]} or by {deepest} spaces"
+        what = "the indentation matches no line above"
+        faults.append(Fault("E115", start, start + len(text), what, help))
     if indents[-1] < width:
         if len(indents) > MAX_DEPTH:
             faults.append(Fault("E110", start, start + len(text), f"bodies nest deeper than {MAX_DEPTH}"))

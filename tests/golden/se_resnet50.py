@@ -21,7 +21,8 @@ class SE(nn.Module):
         y = F.relu(self.fc1(y), inplace=True)
         y = self.fc2(y)
         y = torch.sigmoid(y)
-        return x * y
+        x = x * y
+        return x
 
 
 class Bottleneck(nn.Module):
