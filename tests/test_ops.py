@@ -406,7 +406,7 @@ TEXTS = [
         "F.avg_pool2d(x0, 3, stride=2, ceil_mode=True)",
     ),
     (AvgPool(to=Dims((7, 7))), "nn.AdaptiveAvgPool2d(7)", "F.adaptive_avg_pool2d(x0, 7)"),
-    (catalogue()["gap"](), "", "x0.mean((2, 3))"),
+    (catalogue()["gap"](), "GlobalAvgPool2d()", "x0.mean((2, 3))"),
     (BatchNorm(eps=1e-3), "nn.BatchNorm2d(4, eps=0.001)", ""),
     (LayerNorm(eps=1e-6), "LayerNorm2d(4, eps=1e-06)", ""),
     (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
@@ -417,7 +417,7 @@ TEXTS = [
     (Shift(by=Dims((1, 1))), "", "F.pad(x0, (-1, 1, -1, 1))"),
     (Permute(axes=(1, 2, 0)), "Permute(0, 2, 3, 1)", "x0.permute(0, 2, 3, 1)"),
     (catalogue()["flatten"](), "nn.Flatten()", "x0.flatten(1)"),
-    (catalogue()["tokens"](), "", "x0.flatten(2).transpose(1, 2)"),
+    (catalogue()["tokens"](), "Tokens()", "x0.flatten(2).transpose(1, 2)"),
     (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "F.interpolate(x0, scale_factor=2)"),
 ]
 
