@@ -36,11 +36,9 @@ class Recipe:
         self.inputs = inputs
         self.max_nodes = max_nodes
 
-    def elaborate(self, **changes: Any) -> Elaborated:
-        """Return the net's graph, some parameters changed; raise NetError."""
-        return Elaborator(
-            self.net, self.variant, {**self.settings, **changes}, self.inputs, self.max_nodes
-        ).run()
+    def elaborate(self) -> Elaborated:
+        """Return the net's graph; raise NetError."""
+        return Elaborator(self.net, self.variant, self.settings, self.inputs, self.max_nodes).run()
 
 
 class Network:

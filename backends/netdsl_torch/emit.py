@@ -44,8 +44,7 @@ def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     _check(net)
     writing = overwriting(net.graph) if inplace else frozenset()
     lowered, arguments = mark(net, lambda n: _lower_all(n, writing), _init_calls)
-    inits = {name: calls for name, calls in _init_calls(net).items() if calls}
-    factory = Factory(net, lowered, inits, SEQUENTIAL, "nn.Identity", writing)
+    factory = Factory(net, lowered, _init_calls(net), SEQUENTIAL, "nn.Identity", writing)
     plan = factory.plan()
     return "\n".join(Source(net, plan, arguments).lines()) + "\n"
 
@@ -112,27 +111,25 @@ def _exceptions(net: Network) -> dict[Init, list[str]]:
     return found
 
 
-def _rules(net: Network, plan: Plan) -> dict[str, dict[str, tuple[Init, bool]]]:
+def _rules(net: Network) -> dict[str, dict[str, tuple[Init, bool]]]:
     """Return torch class to parameter to initialiser, and whether some layers lack the parameter."""
     rules: dict[str, dict[str, tuple[Init, bool]]] = {}
+    have: dict[str, set[str]] = {}
     for node in net.graph:
         rule = _rule(net, node)
         if not rule:
             continue
         weights = node.op.weights(*net.inputs_of(node.name))
         name = _torch_class(net, node)
+        have.setdefault(name, set()).update(weights)
         for key, init in rule.items():
-            lacking = key not in weights or (
-                name == "nn.Conv2d" and key == "bias"
-            )  # typed as one that may lack it
+            # nn.Conv2d's bias is typed as one that may lack
+            lacking = key not in weights or (name, key) == ("nn.Conv2d", "bias")
             before = rules.setdefault(name, {}).get(key, (init, False))
             rules[name][key] = (init, lacking or before[1])
     # a parameter that no layer of the class has needs no rule
-    for name, rule_of in rules.items():
-        nodes = [node for node in net.graph if _torch_class(net, node) == name]
-        have = {key for node in nodes for key in node.op.weights(*net.inputs_of(node.name))}
-        rules[name] = {key: value for key, value in rule_of.items() if key in have}
-    return {name: rule for name, rule in rules.items() if rule}
+    kept = {name: {k: v for k, v in rule.items() if k in have[name]} for name, rule in rules.items()}
+    return {name: rule for name, rule in kept.items() if rule}
 
 
 def _torch_class(net: Network, node: Node) -> str:
@@ -300,7 +297,7 @@ class Source:
         inner = 2 * INDENT
         lines: list[str] = []
         module, path = unused("m", self.arguments), unused("name", self.arguments)
-        for number, (name, rule) in enumerate(_rules(self.net, self.plan).items()):
+        for number, (name, rule) in enumerate(_rules(self.net).items()):
             if not number:
                 lines.append(f"{inner}for {module} in self.modules():")
             lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} isinstance({module}, {name}):")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.emission.code import Const, Expr, Lowered, fill, sites, skeleton
+from netdsl.emission.code import Const, Expr, Lowered, Site, fill, sites, skeleton
 from netdsl.network import Network
 
 LowerAll = Callable[[Network], dict[str, Lowered]]
@@ -20,12 +20,12 @@ def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lower
     elaborating with another value gives the same tree in which only constants equal to it differ; those constants
     then carry its name.
     """
-    lowered = lower(net)
+    lowered, own_inits = lower(net), inits(net)
+    declared = {param.name.text for param in net.recipe.net.node.params}
     arguments: dict[str, Any] = {}
     for name, value in net.elaborated.params.items():
-        if name in net.elaborated.given or isinstance(value, bool) or not isinstance(value, (int, float)):
-            continue
-        if name not in {p.name.text for p in net.recipe.net.node.params}:
+        open_ = name in declared and name not in net.elaborated.given
+        if not open_ or isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         others = (
             (value + 1, 2 * value + 3) if isinstance(value, int) else (value / 2 + 0.125, value / 4 + 0.0625)
@@ -34,7 +34,7 @@ def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lower
             changed = [net.vary(name, other) for other in others]
         except NetError:
             continue
-        if not all(_same_wiring(net, other) and inits(net) == inits(other) for other in changed):
+        if not all(_same_wiring(net, other) and own_inits == inits(other) for other in changed):
             continue
         marked = _mark(lowered, list(zip(others, map(lower, changed), strict=True)), name, value)
         if marked is not None:
@@ -56,34 +56,29 @@ def _mark(
 ) -> dict[str, Lowered] | None:
     """Return the nodes with the constants marked that follow the parameter; None if anything else changes too."""
     result: dict[str, Lowered] = {}
-    found = False
+    values = [v for v, _ in trees]
     for node, own in lowered.items():
         parts: list[Expr | None] = []
         for expr, others in (
             (own.module, [t[node].module for _, t in trees]),
             (own.function, [t[node].function for _, t in trees]),
         ):
-            if any(skeleton(other) != skeleton(expr) for other in others):
+            shape = skeleton(expr)
+            if any(skeleton(other) != shape for other in others):
                 return None
-            if expr is None:
-                parts.append(None)
-                continue
-            columns = zip(sites(expr), *(sites(other) for other in others), strict=True)
-            new: list[Const] = []
-            for site, *changed in columns:
-                now = [c.constant.value for c in changed]
-                old = site.constant
-                if all(v == old.value for v in now):
-                    new.append(old)
-                elif old.value == value and now == [v for v, _ in trees] and not old.source:
-                    new.append(old.replace(source=name))
-                    found = True
-                else:
-                    return None
-            parts.append(fill(expr, _iterate(new)))
+            columns = zip(sites(expr), *map(sites, others), strict=True)
+            marked = [_marked(site, changed, name, value, values) for site, *changed in columns]
+            kept = [constant for constant in marked if constant is not None]
+            if len(kept) < len(marked):
+                return None
+            parts.append(None if expr is None else fill(expr, iter(kept)))
         result[node] = Lowered(parts[0], parts[1])
-    return result if found else None
+    return None if result == lowered else result
 
 
-def _iterate(values: list[Const]) -> Iterator[Expr]:
-    yield from values
+def _marked(site: Site, changed: list[Site], name: str, value: Any, values: list[Any]) -> Const | None:
+    """Return a constant, with the parameter's name if it follows it; None if it follows in another way."""
+    old, now = site.constant, [c.constant.value for c in changed]
+    if all(v == old.value for v in now):
+        return old
+    return old.replace(source=name) if old.value == value and now == values and not old.source else None

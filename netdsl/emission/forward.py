@@ -54,6 +54,7 @@ class Forward:
         self.readers: dict[Ref, list[int]] = {}
         self.stage = ""
         self.used = set(plan.inputs)
+        self.last_allocation = max((i for i, s in enumerate(plan.steps) if s.allocates), default=-1)
 
     def lines(self, indent: str) -> list[str]:
         """Return the statements, the last one the return."""
@@ -78,8 +79,8 @@ class Forward:
             if not step.attribute and self.unread(index, step):
                 continue
             for ref in (*step.inputs, *((step.otherwise,) if step.otherwise is not None else ())):
-                self.readers.setdefault(ref, []).insert(0, index)
-        self.last = {ref: indices[-1] for ref, indices in self.readers.items()}
+                self.readers.setdefault(ref, []).append(index)
+        self.last = {ref: indices[0] for ref, indices in self.readers.items()}  # from the last to the first
 
     def unread(self, index: int, step: Step) -> bool:
         """Tell whether nobody reads what a step makes."""
@@ -164,9 +165,8 @@ class Forward:
 
     def drop(self, index: int, dead: list[str], bound: list[str]) -> None:
         """Delete names whose values nobody reads again, where later steps need memory."""
-        later = any(s.allocates for s in self.plan.steps[index + 1 :])
         names = [name for name in dead if name not in bound and self.frees(name)]
-        if names and later:
+        if names and index < self.last_allocation:
             self.statements.append(Statement(tuple(names), Const(None), "delete"))
             self.used -= set(names)
 
