@@ -15,6 +15,7 @@ import referencing
 
 import netdsl
 from netdsl import api, cli
+from netdsl.cli import common, cost, zoo
 from netdsl.cost.table import GROUPINGS
 from netdsl.ir.types import DTYPES
 from netdsl.ops import catalogue
@@ -85,8 +86,8 @@ def test_wrong_arguments(args: list[str], capsys: Captured) -> None:
 
 
 def test_lists_are_those_of_the_library() -> None:
-    assert tuple(DTYPES) == cli.DTYPES  # written twice, since the command starts without the library
-    assert GROUPINGS == cli.GROUPINGS
+    assert tuple(DTYPES) == cost.DTYPES  # written twice, since the command starts without the library
+    assert GROUPINGS == cost.GROUPINGS
 
 
 def test_start_imports_little() -> None:
@@ -109,7 +110,7 @@ def test_closed_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(args: object) -> int:
         raise BrokenPipeError
 
-    monkeypatch.setattr(cli, "zoo", broken)
+    monkeypatch.setattr(zoo, "run", broken)
     monkeypatch.setattr(os, "dup2", lambda *fds: None)
     assert cli.main(["zoo"]) == 141
 
@@ -118,7 +119,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "zoo", interrupted)
+    monkeypatch.setattr(zoo, "run", interrupted)
     assert cli.main(["zoo"]) == 130
     assert capsys.readouterr().err == ""
 
@@ -388,7 +389,7 @@ def test_write_keeps_mode_and_links(folder: Path) -> None:
     file.chmod(0o754)
     link = folder / "link.py"
     link.symlink_to("real/net.py")
-    cli.write(link, "new é\n")
+    common.write(link, "new é\n")
     assert link.is_symlink()
     assert file.read_bytes() == b"new \xc3\xa9\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o754
@@ -398,7 +399,7 @@ def test_write_keeps_mode_and_links(folder: Path) -> None:
 def test_write_obeys_the_umask(folder: Path) -> None:
     before = os.umask(0o027)
     try:
-        cli.write(folder / "net.py", "x")
+        common.write(folder / "net.py", "x")
     finally:
         os.umask(before)
     assert stat.S_IMODE((folder / "net.py").stat().st_mode) == 0o640
@@ -412,11 +413,11 @@ def test_write_is_whole_or_not_at_all(folder: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="No space left"):
-        cli.write(folder / "net.py", "new")
+        common.write(folder / "net.py", "new")
     assert [path.name for path in folder.iterdir()] == ["net.py"]
     assert (folder / "net.py").read_text(encoding="utf-8") == "old"
 
 
 def test_write_to_what_cannot_be_replaced() -> None:
-    cli.write(Path(os.devnull), "x")
+    common.write(Path(os.devnull), "x")
     assert not Path(os.devnull).is_file()
