@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.network import Network
 from netdsl.ops import Op
+from netdsl.record import Record
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    Array = ndarray[Any, Any]
 
 GROUP = "netdsl.backends"
 """The entry point under which distributions register backends: a name, and a class without arguments."""
@@ -28,14 +35,90 @@ class Backend(Protocol):
         """Return the module that the source defines; imports the framework here, and only here."""
 
 
+class Tensor(Record):
+    """A tensor of a backend's state, and which numbers of the net it holds.
+
+    The net's own layout is torch's: keys are the layer's path and the name of its weight or buffer, sizes are those
+    of `op.weights` and `op.buffers`. From there, in this order: take rows of the first axis, permute, reshape.
+    """
+
+    key: str
+    """Its name in the backend's state."""
+    shape: tuple[int, ...]
+    """Its shape there; with `place`, that of one of the equal layers."""
+    parameter: str
+    """Whose numbers it holds: a key of the net's own state."""
+    rows: tuple[int, int] | None = None
+    """Which rows of the parameter's first axis, from and up to; None: all."""
+    axes: tuple[int, ...] | None = None
+    """The order of the axes; None: as they are."""
+    place: tuple[int, int] | None = None
+    """Index and count along a first axis of its own, where equal layers are stacked under one key."""
+
+
+class Runner(Protocol):
+    """A built module under measurement. Arrays are numpy's, maps channels first, with the batch in front.
+
+    Keys of weights and gradients are the backend's own. In training, norms use the batch, every output is there, and
+    dropout does nothing.
+    """
+
+    def state(self) -> Mapping[str, tuple[tuple[int, ...], str]]:
+        """Return shape and dtype ("float32") by key."""
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Replace all weights and buffers."""
+
+    def run(self, inputs: Mapping[str, Array], train: bool = False) -> Mapping[str, Array]:
+        """Return the outputs by name. Training moves the running statistics."""
+
+    def gradients(
+        self, inputs: Mapping[str, Array], weights: Mapping[str, Array], train: bool = False
+    ) -> Mapping[str, Array]:
+        """Return the gradients of sum(weights * outputs), by key, and by "input NAME"."""
+
+    def read(self) -> Mapping[str, Array]:
+        """Return all weights and buffers by key."""
+
+    def shapes(self, inputs: Mapping[str, Array]) -> Mapping[str, tuple[tuple[int, ...], ...]]:
+        """Return by path what every layer and container returned in training, channels first, without the batch."""
+
+    def macs(self, inputs: Mapping[str, Array]) -> int:
+        """Return the multiply-accumulates that the framework counts for one evaluation."""
+
+
+@runtime_checkable
+class ExactBackend(Backend, Protocol):
+    """A backend whose weights can be moved, and whose numbers can be compared."""
+
+    def tensors(self, net: Network) -> tuple[Tensor, ...]:
+        """Return what its state holds, in its order; imports no framework."""
+
+    def counted(self, net: Network, batch: int) -> int:
+        """Return the MACs of the net by the rules that `Runner.macs` counts by; imports no framework."""
+
+    def runner(self, text: str, net: Network, dtype: str) -> Runner:
+        """Return the module that the source defines, in float32 or float64, to measure it."""
+
+
 def find(name: str) -> Backend:
-    """Return the backend of that name, from any installed distribution; NetError if there is none."""
+    """Return the backend of that name, `flax`, or `flax:scan` with an option, from any installed distribution.
+
+    Raises:
+        NetError: There is none, or it has no such option.
+    """
+    name, *options = name.split(":")
     found = _entry_points()
     if name not in found:
         help = did_you_mean(name, list(found)) or f"installed are {', '.join(found)}"
         raise NetError([Diagnostic("E506", f"there is no backend `{name}`", help=help)])
-    backend: Backend = found[name].load()()
-    return backend
+    backend: type[Backend] = found[name].load()
+    known: tuple[str, ...] = getattr(backend, "OPTIONS", ())
+    for option in options:
+        if option not in known:
+            help = did_you_mean(option, known) or (f"there are {', '.join(known)}" if known else "")
+            raise NetError([Diagnostic("E506", f"the {name} backend has no option `{option}`", help=help)])
+    return backend(**dict.fromkeys(options, True))
 
 
 @cache
