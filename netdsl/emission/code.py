@@ -12,7 +12,7 @@ from netdsl.ir.types import Shape
 from netdsl.record import Record
 
 Scalar = int | float | bool | str | None
-Constant = Scalar | tuple[int, ...]
+Constant = Scalar | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 class Expr(Record):

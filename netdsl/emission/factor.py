@@ -21,9 +21,11 @@ from netdsl.emission.code import (
     Expr,
     Input,
     Lowered,
+    Name,
     mentions_self,
     within,
 )
+from netdsl.emission.dialect import Dialect
 from netdsl.emission.namer import Namer
 from netdsl.emission.overlay import Overlay, overlay
 from netdsl.emission.plan import Argument, Body, ClassPlan, Plan, Ref, Step
@@ -39,21 +41,16 @@ class Factory:
         net: Network,
         lowered: Mapping[str, Lowered],
         inits: Mapping[str, tuple[Expr, ...]],
-        sequential: str,
-        identity: str,
+        dialect: Dialect,
         inplace: frozenset[str] = frozenset(),
     ) -> None:
-        """`lowered` and `inits` are by node, `inplace` are the nodes that overwrite their first input.
-
-        `sequential` and `identity` are the framework's classes for a chain of modules and for none.
-        """
+        """`lowered` and `inits` are by node, `inplace` are the nodes that overwrite their first input."""
         self.inplace = inplace
-        self.identity = identity
+        self.dialect = dialect
         self.net = net
         self.lowered = lowered
         self.inits = dict(inits)
         self.plain: set[int] = set()
-        self.sequential = sequential
         self.calls: dict[str, Expr] = {}
         self.classes: list[ClassPlan] = []
         self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
@@ -139,7 +136,7 @@ class Factory:
             inits += [within(name, init) for init in self.inits.get(path, ())]
         if inits:
             self.inits[scope.path] = tuple(inits)
-        return Call(self.sequential, tuple(args))
+        return Call(self.dialect.sequential, tuple(args))
 
     def body(self, scope: Scope) -> Body:
         """Return a scope as steps over numbered values."""
@@ -306,8 +303,10 @@ class Factory:
 
     @staticmethod
     def head(module: Expr | None) -> str:
-        """Return what a module is a call of."""
-        return str(module.func) if isinstance(module, Call) else ""
+        """Return what a module is a call of, or its name."""
+        return (
+            str(module.func) if isinstance(module, Call) else module.text if isinstance(module, Name) else ""
+        )
 
     @staticmethod
     def groups(bodies: list[Body]) -> list[Overlay]:
@@ -353,7 +352,7 @@ class Factory:
             if step.argument:
                 module_args.append(Argument(step.attribute, (), optional=step.optional))
                 for number, own in owned:
-                    there = own.module if step.key[0] == "m" else Call(self.identity)
+                    there = own.module if step.key[0] == "m" else self.dialect.identity
                     assert there is not None
                     given[number][step.attribute] = there
                 function = namer.merge([own.function for _, own in owned], stored=True)
@@ -393,7 +392,9 @@ class Factory:
             )
         )
         for number, (body, _) in enumerate(members):
-            self.calls[body.scope.path] = Call(name, tuple(self.call_args(arguments, number, given[number])))
+            self.calls[body.scope.path] = Call(
+                name, (*self.call_args(arguments, number, given[number]), *self.dialect.options)
+            )
 
     @staticmethod
     def call_args(arguments: Iterable[Argument], number: int, modules: Mapping[str, Expr]) -> Iterator[Arg]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.emission.code import Arg, Call, Const, Expr, Input, Name, Self, transform
+from netdsl.emission.dialect import Dialect
 from netdsl.emission.plan import ClassPlan, Ref, Step
 from netdsl.emission.writer import INDENT, WIDTH, flat, layout
 from netdsl.record import Record
@@ -33,9 +34,9 @@ class Forward:
     """Writes the forward function of one class."""
 
     def __init__(
-        self, plan: ClassPlan, typed: frozenset[str], record: str = "", only_training: tuple[bool, ...] = ()
+        self, plan: ClassPlan, dialect: Dialect, record: str = "", only_training: tuple[bool, ...] = ()
     ) -> None:
-        """`typed` are the functions whose result a type checker knows to be a tensor.
+        """Take the values that come in.
 
         `record` is the class that several outputs of a net are returned in; `only_training` says which are there
         in training only.
@@ -43,7 +44,7 @@ class Forward:
         self.plan = plan
         self.record = record
         self.only_training = only_training
-        self.typed = typed
+        self.dialect = dialect
         self.statements: list[Statement] = []
         self.names: dict[Ref, str] = {Ref(-1, i): name for i, name in enumerate(plan.inputs)}
         self.holds: dict[str, Ref] = {name: ref for ref, name in self.names.items()}
@@ -142,7 +143,7 @@ class Forward:
 
     def frees(self, name: str) -> bool:
         """Tell whether unbinding a name frees memory: what came in is held by the caller."""
-        return self.holds[name].step >= 0
+        return self.dialect.frees and self.holds[name].step >= 0
 
     def assign(self, index: int, step: Step, expr: Expr, dying: set[str]) -> None:
         """Bind the outputs of a step, and drop what nobody reads again."""
@@ -206,7 +207,7 @@ class Forward:
 
     def fresh(self, label: str) -> str:
         """Return a name that nothing alive has."""
-        taken = {*self.plan.inputs, *self.used, "l", "O", "I"}
+        taken = {*self.plan.inputs, *self.used, *self.dialect.names, "l", "O", "I"}
         if label and label not in taken and not reserved_attribute(label) and not hasattr(builtins, label):
             return label
         for name in _FRESH:
@@ -224,7 +225,7 @@ class Forward:
         if isinstance(expr, Call) and isinstance(expr.func, str):
             if expr.receiver is not None:
                 return self.is_typed(expr.receiver)
-            return expr.func in self.typed
+            return expr.func in self.dialect.typed
         return False
 
     # ---------------------------------------------------------------- text
@@ -239,7 +240,7 @@ class Forward:
                 yield f"{indent}# {statement.stage}"
             inner = indent + INDENT if statement.train else indent
             if statement.train and not training:
-                yield f"{indent}if self.training:"
+                yield f"{indent}if {self.dialect.training}:"
             training = statement.train
             if statement.form == "delete":
                 yield f"{inner}del {', '.join(statement.targets)}"
@@ -247,7 +248,9 @@ class Forward:
                 yield from self.render_optional(statement, inner)
             else:
                 first = annotated in statement.targets and annotated not in seen
-                yield from self.render_assignment(statement, inner, ": Tensor" if first else "")
+                yield from self.render_assignment(
+                    statement, inner, f": {self.dialect.array}" if first else ""
+                )
             seen.update(statement.targets[:1] if statement.form == "optional" else statement.targets)
         yield from self.result()
 
@@ -304,7 +307,7 @@ class Forward:
         last = layout(
             "return ", values[self.only_training.index(False)] if alone else record(there), "", indent
         )
-        return [f"{indent}if self.training:", *inner, *last]
+        return [f"{indent}if {self.dialect.training}:", *inner, *last]
 
     def annotate(self) -> str:
         """Return the name that needs an annotation: what is returned, if it is ever bound to something unknown."""

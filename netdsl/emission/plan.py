@@ -86,9 +86,7 @@ class Argument(Record):
 
     @property
     def type(self) -> str:
-        """Its annotation."""
-        if not self.values:
-            return "nn.Module | None" if self.optional else "nn.Module"
+        """The annotation of a constant."""
         kinds = {_type(c.value) for c in self.values}
         if kinds == {"int", "float"}:
             return "float"
@@ -97,7 +95,7 @@ class Argument(Record):
 
 def _type(value: Constant) -> str:
     if isinstance(value, tuple):
-        return f"tuple[{', '.join(['int'] * len(value))}]"
+        return f"tuple[{', '.join(map(_type, value))}]"
     return type(value).__name__
 
 

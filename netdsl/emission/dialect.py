@@ -1,0 +1,39 @@
+"""The words of a framework, where a module's text has one form in all of them."""
+
+from __future__ import annotations
+
+from netdsl.emission.code import Arg, Expr
+from netdsl.record import Record
+
+
+class Dialect(Record):
+    """What a framework calls what every emitted module has."""
+
+    array: str
+    """The type of a value: `Tensor`."""
+    layer: str
+    """The type of a module that is given as an argument: `nn.Module`."""
+    module: str
+    """The base class of modules: `nn.Module`."""
+    call: str
+    """The function that applies a module: `forward`."""
+    training: str
+    """What is true in training: `self.training`."""
+    sequential: str
+    """The class of a chain of modules: `nn.Sequential`."""
+    named: tuple[str, ...]
+    """The calls around the (name, module) pairs of a chain with labels, outermost first."""
+    identity: Expr
+    """A module that returns its input."""
+    typed: frozenset[str]
+    """Functions whose result a type checker knows to be an array."""
+    names: frozenset[str] = frozenset()
+    """Functions at the top of the file, which no local variable may hide."""
+    initialised: bool = True
+    """Whether the base class needs its own `__init__` called."""
+    frees: bool = True
+    """Whether a value's memory is held by its name, so that names are dropped after the last use."""
+    parameters: tuple[str, ...] = ()
+    """The last parameters of every constructor."""
+    options: tuple[Arg, ...] = ()
+    """The last arguments of every constructor's call: those parameters, passed on."""
