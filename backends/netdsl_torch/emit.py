@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from netdsl.backend import Backend, missing
-from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.emission.code import (
     Arg,
     Call,
@@ -22,9 +21,9 @@ from netdsl.emission.code import (
 from netdsl.emission.constants import mark
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.factor import Factory
-from netdsl.emission.inplace import overwriting
+from netdsl.passes.inplace import overwriting
 from netdsl.emission.plan import ClassPlan
-from netdsl.emission.source import Source, unused
+from netdsl.emission.source import Source, checked, unused
 from netdsl.emission.writer import INDENT, layout
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
@@ -48,26 +47,11 @@ DIALECT = Dialect(
 def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     """Return the source; NetError at the layers of ops that torch lacks."""
     missing(net, backend)
-    _check(net)
+    checked(net)
     writing = overwriting(net.graph) if inplace else frozenset()
     lowered, arguments = mark(net, lambda n: _lower_all(n, writing), _init_calls)
     plan = Factory(net, lowered, _init_calls(net), DIALECT, writing).plan()
     return "\n".join(TorchSource(net, plan, arguments).lines()) + "\n"
-
-
-def _check(net: Network) -> None:
-    """Refuse what no module can be written for."""
-    for scope in net.graph.tree.scopes():
-        if scope.block == net.name:
-            help = "name nets and blocks in CamelCase, instances in lower case"
-            message = f"a {scope.kind} and the instance are both called `{net.name}`"
-            raise NetError([Diagnostic("E219", message, scope.span, help=help)])
-        inner = [name for name in scope.nodes() if net.graph[name].train]
-        if scope.kind == "net" or not inner or len(inner) == len(list(scope.nodes())):
-            continue
-        message = f"a training-only output inside {scope.path} cannot be written as a module"
-        help = "write the `train output` line in the net's own body"
-        raise NetError([Diagnostic("E508", message, net.graph[inner[0]].span, help=help)])
 
 
 def _lower_all(net: Network, writing: frozenset[str]) -> dict[str, Lowered]:

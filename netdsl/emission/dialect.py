@@ -27,6 +27,8 @@ class Dialect(Record):
     """A module that returns its input."""
     typed: frozenset[str]
     """Functions whose result a type checker knows to be an array."""
+    layout: str = ""
+    """What the file's docstring says about the order of axes, after a space."""
     names: frozenset[str] = frozenset()
     """Functions at the top of the file, which no local variable may hide."""
     initialised: bool = True

@@ -274,9 +274,13 @@ class Factory:
             self.define(key, group)
 
     def is_flat(self, scope: Scope) -> bool:
-        """Tell whether a block or net is a chain of unlabelled modules, which makes it a Sequential itself."""
+        """Tell whether a scope is a chain of unlabelled modules, which makes a block a Sequential itself."""
         names = [item.name if isinstance(item, Scope) else item.rpartition(".")[2] for item in scope.items]
         return bool(names) and all(name.isdigit() for name in names) and self.is_chain(scope)
+
+    def is_numbered(self, scope: Scope) -> bool:
+        """Tell whether a scope is a Sequential whose modules go by their positions alone."""
+        return scope.kind != "net" and self.is_flat(scope)
 
     def chain_body(self, scope: Scope) -> Body:
         """Return a flat chain as steps, each the module of its position."""

@@ -49,6 +49,8 @@ class Forward:
         self.names: dict[Ref, str] = {Ref(-1, i): name for i, name in enumerate(plan.inputs)}
         self.holds: dict[str, Ref] = {name: ref for ref, name in self.names.items()}
         self.pending: dict[Ref, Expr] = {}
+        self.fixed: dict[Ref, Expr] = {}
+        """What is always there: learned tensors."""
         self.freeing: set[str] = set()
         """Names that are dead once the pending expression has been evaluated."""
         self.last: dict[Ref, int] = {}
@@ -63,8 +65,8 @@ class Forward:
         self.count()
         for index, step in enumerate(steps):
             self.stage = step.stage or self.stage
-            if isinstance(step.function, Self):
-                self.pending[Ref(index)] = Name(f"self.{step.attribute}")
+            if not step.inputs:  # a learned tensor
+                self.fixed[Ref(index)] = apply(step, [])
                 continue
             if not step.attribute and self.unread(index, step):
                 continue
@@ -90,11 +92,8 @@ class Forward:
     def operand(self, ref: Ref) -> Expr:
         """Return a value as an operand: its name, or the expression that makes it."""
         if ref in self.pending:
-            expr = self.pending[ref]
-            if not (isinstance(expr, Name) and expr.text.startswith("self.")):
-                del self.pending[ref]
-            return expr
-        return Name(self.names[ref])
+            return self.pending.pop(ref)
+        return self.fixed.get(ref) or Name(self.names[ref])
 
     def step(self, index: int, step: Step) -> None:
         """Take in one step: as a statement, or as an operand of the next."""
@@ -136,7 +135,7 @@ class Forward:
         if following.allocates and step.allocates and any(self.frees(name) for name in dying):
             return False
         whole = len(flat(apply(following, [expr]))) + len("x = ") + 2 * len(INDENT) <= WIDTH
-        layer = bool(step.attribute) or step.follows
+        layer = bool(step.attribute) or step.follows or not self.dialect.frees
         if following.follows:
             return whole and layer
         return whole and not step.allocates and not step.follows and bool(following.attribute)
@@ -282,7 +281,7 @@ class Forward:
     def result(self) -> list[str]:
         """Return the lines that return."""
         indent = 2 * INDENT
-        values = [self.pending.get(ref) or Name(self.names[ref]) for ref in self.plan.outputs]
+        values = [self.operand(ref) for ref in self.plan.outputs]
         if self.record:
             return self.results(values, indent)
         return (
@@ -312,7 +311,7 @@ class Forward:
     def annotate(self) -> str:
         """Return the name that needs an annotation: what is returned, if it is ever bound to something unknown."""
         ref = self.plan.outputs[0]
-        if ref in self.pending or (len(self.plan.outputs) > 1 and not self.record):
+        if ref in self.pending or ref in self.fixed or (len(self.plan.outputs) > 1 and not self.record):
             return ""
         name = self.names[ref]
         bound = [

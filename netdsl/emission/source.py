@@ -8,12 +8,28 @@ from textwrap import wrap
 from typing import ClassVar
 
 from netdsl import __version__
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, transform
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.forward import Forward
 from netdsl.emission.plan import Argument, Chain, ClassPlan, Plan
 from netdsl.emission.writer import INDENT, WIDTH, Repeat, constant, flat, fold, layout, signature
 from netdsl.network import Network
+
+
+def checked(net: Network) -> None:
+    """Refuse a net that no module can be written for."""
+    for scope in net.graph.tree.scopes():
+        if scope.block == net.name:
+            help = "name nets and blocks in CamelCase, instances in lower case"
+            message = f"a {scope.kind} and the instance are both called `{net.name}`"
+            raise NetError([Diagnostic("E219", message, scope.span, help=help)])
+        inner = [name for name in scope.nodes() if net.graph[name].train]
+        if scope.kind == "net" or not inner or len(inner) == len(list(scope.nodes())):
+            continue
+        message = f"a training-only output inside {scope.path} cannot be written as a module"
+        help = "write the `train output` line in the net's own body"
+        raise NetError([Diagnostic("E508", message, net.graph[inner[0]].span, help=help)])
 
 
 class Source(ABC):
@@ -44,7 +60,7 @@ class Source(ABC):
         macs = sum(cost.macs for name, cost in net.layer_costs.items() if not net.graph[name].train)
         yield f'"""{net.name}: {net.class_name} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
         yield ""
-        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample.{self.dialect.layout}"
         yield from wrap(facts, WIDTH, break_long_words=False, break_on_hyphens=False)
         yield '"""'
         yield ""

@@ -1,0 +1,60 @@
+"""The Flax backend: what each op is in lowering.py, the text in emit.py, jax itself in run.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl_flax.lowering import LOWERINGS
+
+if TYPE_CHECKING:
+    from netdsl.backend import Array, Runner, Tensor
+
+__all__ = ["Backend"]
+
+
+class Backend:
+    """Emits `flax.nnx` modules that compute what the torch backend's compute."""
+
+    name = "flax"
+
+    def lowers(self, op: type[Op]) -> bool:
+        """Tell whether Flax has the op."""
+        return op in LOWERINGS
+
+    def emit(self, net: Network) -> str:
+        """Return the source of a module."""
+        from netdsl_flax.emit import emit  # only when something is emitted
+
+        return emit(net, self)
+
+    def build(self, text: str, net: Network) -> Any:
+        """Return the nnx.Module that the source's factory makes; NetError where jax or flax is missing."""
+        from netdsl_flax.run import build
+
+        return build(text, net)
+
+    def tensors(self, net: Network) -> tuple[Tensor, ...]:
+        """Return what the module's state holds, layer by layer."""
+        from netdsl_flax.weights import tensors
+
+        return tensors(net)
+
+    def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
+        """Replace all weights and statistics of a built module, whose dtypes stay."""
+        from netdsl_flax.run import load
+
+        load(model, state)
+
+    def counted(self, net: Network, batch: int) -> int:
+        """Return the MACs that XLA counts: those with values of a map, not with its padding."""
+        active = (node for node in net.graph if not node.train)
+        return batch * sum(node.op.macs_inside(*net.inputs_of(node.name)) for node in active)
+
+    def runner(self, text: str, net: Network, dtype: str) -> Runner:
+        """Return the module that the source defines, to measure it; NetError where jax or flax is missing."""
+        from netdsl_flax.run import Runner
+
+        return Runner(text, net, dtype)

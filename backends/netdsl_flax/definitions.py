@@ -1,0 +1,183 @@
+"""What the layers of one net have in common, said once at the top of the file.
+
+`Conv = partial(nnx.Conv, use_bias=False, kernel_init=...)` holds what most convolutions of the net share; a call
+gives only what differs from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from netdsl.emission.code import Arg, Call, Const, Expr, Lowered, Name, transform
+from netdsl.emission.writer import INDENT, layout, shown, signature
+from netdsl.record import Record
+from netdsl_flax.lowering import FanIn
+
+
+class Layer(Record):
+    """A class of layers: what it is based on, what torch does otherwise, and Flax's own defaults."""
+
+    base: str
+    fixed: tuple[Arg, ...] = ()
+    """Arguments that are the same in every net."""
+    defaults: Mapping[str, Expr] = {}
+    """Flax's values of arguments that nets choose."""
+    fan_in: str = ""
+    """The fan-in of a bias, over the constructor's arguments."""
+    sizes: tuple[str, ...] = ()
+    """The parameters that it follows from."""
+
+
+def _given(**values: object) -> tuple[Arg, ...]:
+    return tuple(Arg(name, Const(value)) for name, value in values.items())  # type: ignore[arg-type]
+
+
+_ZEROS, _ONES = Name("nnx.initializers.zeros"), Name("nnx.initializers.ones")
+_IN_OUT = ("in_features: int", "out_features: int")
+_KERNEL = (*_IN_OUT, "kernel_size: tuple[int, int]")
+_EXACT = _given(use_fast_variance=False)
+_SCALED = {"scale_init": _ONES, "bias_init": _ZEROS}
+
+LAYERS = {
+    "Conv": Layer(
+        "nnx.Conv",
+        _given(padding=0),
+        defaults={"use_bias": Const(True), "bias_init": _ZEROS},
+        fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
+        sizes=_KERNEL,
+    ),
+    "ConvTranspose": Layer(
+        "nnx.ConvTranspose",
+        _given(transpose_kernel=True),
+        {"use_bias": Const(True), "bias_init": _ZEROS},
+        "math.prod(kernel_size) * out_features",
+        _KERNEL,
+    ),
+    "GroupedConvTranspose": Layer(
+        "GroupedConvTranspose",
+        _given(transpose_kernel=True),
+        {"use_bias": Const(True), "bias_init": _ZEROS},
+        'math.prod(kernel_size) * out_features // options["groups"]',
+        _KERNEL,
+    ),
+    "Linear": Layer("nnx.Linear", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT),
+    "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}),
+    "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
+    "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
+    "MultiHeadAttention": Layer(
+        "nnx.MultiHeadAttention",
+        (*_given(broadcast_dropout=False, decode=False), Arg("attention_fn", Name("attend"))),
+        {"bias_init": _ZEROS, "out_bias_init": _ZEROS},
+    ),
+}
+"""By what lowering calls them."""
+
+SHARED = {"use_bias", "momentum", "epsilon"}
+"""Arguments that are said once, besides the initializers."""
+
+
+class Definitions:
+    """The definitions of one net."""
+
+    def __init__(self, lowered: Mapping[str, Lowered], taken: set[str]) -> None:
+        """Find what most layers of each class have; `taken` are names that the spec gives."""
+        found: dict[str, dict[str, Counter[Expr]]] = {}
+        for value in lowered.values():
+            call = value.module
+            if not isinstance(call, Call) or call.func not in LAYERS:
+                continue
+            counts = found.setdefault(str(call.func), {})
+            for arg in call.args:
+                if arg.role in SHARED or arg.role.endswith("_init"):
+                    counts.setdefault(arg.role, Counter())[_key(arg.value)] += 1
+        self.common = {
+            name: {role: counter.most_common(1)[0][0] for role, counter in found[name].items()}
+            for name in LAYERS
+            if name in found
+        }
+        self.names = {name: self.free(name, taken) for name in self.common}
+
+    def free(self, name: str, taken: set[str]) -> str:
+        """Return what a definition is called here: nnx's own class where nothing is to be said."""
+        layer = LAYERS[name]
+        if not layer.fixed and layer.base.startswith("nnx.") and not self.said(name):
+            return layer.base
+        while name in taken:
+            name = f"Base{name}"
+        return name
+
+    def said(self, name: str) -> dict[str, Expr]:
+        """Return what a definition says that Flax's defaults do not."""
+        defaults = LAYERS[name].defaults
+        return {role: value for role, value in self.common[name].items() if defaults.get(role) != value}
+
+    def settle(self, lowered: Lowered) -> Lowered:
+        """Return an op with what its definition says left out of its call."""
+
+        def change(expr: Expr) -> Expr | None:
+            if not isinstance(expr, Call) or expr.func not in self.common:
+                return None
+            args = (self.argument(str(expr.func), arg) for arg in expr.args)
+            return expr.replace(func=self.names[str(expr.func)], args=tuple(a for a in args if a is not None))
+
+        return lowered.replace(module=None if lowered.module is None else transform(lowered.module, change))
+
+    def argument(self, name: str, arg: Arg) -> Arg | None:
+        """Return one argument with its default here; None for a bias that starts as the definition says."""
+        common = self.common[name].get(arg.role)
+        if common is None:
+            return arg
+        if not isinstance(arg.value, FanIn):
+            return arg.replace(default=common)
+        if isinstance(common, FanIn):
+            return None
+        bound = arg.value.bound
+        return arg.replace(
+            value=Call("uniform_between", _limits(Const(-bound), Const(bound))), default=common
+        )
+
+    def lines(self) -> Iterator[list[str]]:
+        """Yield each definition."""
+        for name, own in self.names.items():
+            if own == LAYERS[name].base and not own.startswith("nnx."):  # its own class says all
+                continue
+            if own != LAYERS[name].base:
+                yield self.definition(name, own)
+
+    def definition(self, name: str, own: str) -> list[str]:
+        """Return one definition: a partial, or a class where a bias needs the sizes."""
+        layer, said = LAYERS[name], self.said(name)
+        args = [*layer.fixed, *(Arg(role, value) for role, value in said.items())]
+        if not isinstance(said.get("bias_init"), FanIn):
+            base = Arg("function", Name(layer.base), keyword=False)
+            return layout(f"{own} = ", Call("partial", (base, *args)), "", "")
+        return list(_class(own, layer, [arg for arg in args if arg.role != "bias_init"]))
+
+
+def _key(value: Expr) -> Expr:
+    """Return what counts as the same: all biases that follow from the fan-in do."""
+    return FanIn(0.0) if isinstance(value, FanIn) else value
+
+
+def _class(name: str, layer: Layer, args: Iterable[Arg]) -> Iterator[str]:
+    """Yield a class whose bias starts as torch's does."""
+    inner = 2 * INDENT
+    sizes = [parameter.partition(":")[0] for parameter in layer.sizes]
+    yield f"class {name}({layer.base}):"
+    doc = f"{layer.base} with torch's initial bias: uniform within 1 / sqrt(fan_in)."
+    yield f'{INDENT}"""{doc}"""'
+    yield ""
+    yield from signature("__init__", ["self", *layer.sizes, "**options: Any"], "None", INDENT)
+    for variable, factor in (("fan_in", layer.fan_in), ("bound", "fan_in**-0.5")):
+        yield f"{inner}{variable} = {factor}"
+    yield f"{inner}defaults: dict[str, Any] = {{"
+    bias = Arg("bias_init", Call("uniform_between", _limits(Name("-bound"), Name("bound"))))
+    for arg in shown([*args, bias]):
+        yield from layout(f'"{arg.role}": ', arg.value, ",", inner + INDENT)
+    yield f"{inner}}}"
+    yield f"{inner}super().__init__({', '.join(sizes)}, **(defaults | options))"
+
+
+def _limits(low: Expr, high: Expr) -> tuple[Arg, ...]:
+    return Arg("low", low, keyword=False), Arg("high", high, keyword=False)

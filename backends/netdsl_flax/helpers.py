@@ -1,0 +1,238 @@
+"""What Flax has not, or has with other numbers than torch: for the top of a file that uses it."""
+
+from __future__ import annotations
+
+HELPERS = {
+    "LayerOptions": '''\
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+''',
+    "uniform_between": '''\
+def uniform_between(low: float, high: float) -> nnx.Initializer:
+    """Return an initializer that draws uniformly from low to high."""
+
+    def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, low, high)
+
+    return init
+''',
+    "normal_around": '''\
+def normal_around(mean: float, stddev: float) -> nnx.Initializer:
+    """Return an initializer that draws from a normal distribution with that mean."""
+
+    def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        return mean + stddev * jax.random.normal(key, shape, dtype)
+
+    return init
+''',
+    "learned": '''\
+def learned(
+    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+) -> nnx.Param[Array]:
+    """Return a learned tensor."""
+    dtype = options.get("param_dtype", jnp.float32)
+    return nnx.Param(init(options["rngs"].params(), shape, dtype))
+''',
+    "UnbiasedBatchNorm": '''\
+class UnbiasedBatchNorm(nnx.BatchNorm):
+    """Batch normalization that keeps the unbiased running variance, as torch does."""
+
+    def __call__(self, x: Array, use_running_average: bool | None = None, **kwargs: Any) -> Array:
+        if use_running_average is None:
+            use_running_average = self.use_running_average
+        kept = self.momentum * self.var[...]
+        y: Array = super().__call__(x, use_running_average, **kwargs)
+        if not use_running_average:
+            n = x.size // x.shape[-1]
+            self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
+        return y
+''',
+    "GroupedConvTranspose": '''\
+class GroupedConvTranspose(nnx.ConvTranspose):
+    """A transposed convolution in groups; the kernel is h x w x out / groups x in."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: tuple[int, int],
+        groups: int,
+        **options: Any,
+    ) -> None:
+        super().__init__(in_features, out_features // groups, kernel_size, **options)
+        self.groups = groups
+        if self.bias is not None:
+            init = options.get("bias_init", nnx.initializers.zeros)
+            dtype = options.get("param_dtype", jnp.float32)
+            self.bias = nnx.Param(init(options["rngs"].params(), (out_features,), dtype))
+
+    def __call__(self, x: Array) -> Array:
+        bias = None if self.bias is None else self.bias[...]
+        x, kernel, bias = self.promote_dtype((x, self.kernel[...], bias), dtype=self.dtype)
+        h, w, out, c = kernel.shape
+        kernel = kernel[::-1, ::-1].reshape(h, w, out, self.groups, c // self.groups)
+        y = lax.conv_general_dilated(
+            x,
+            kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, c // self.groups, -1),
+            window_strides=(1, 1),
+            padding=self.padding,
+            lhs_dilation=self.strides,
+            rhs_dilation=self.kernel_dilation,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=self.groups,
+        )
+        return y if bias is None else y + bias
+''',
+    "attend": '''\
+def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
+    """Attend in the dtype of the values, where nnx's own function goes through float32."""
+    weights = dot_product_attention_weights(query, key, **kwargs)
+    return jnp.einsum("...hqk,...khd->...qhd", weights, value)
+''',
+    "NamedSequential": '''\
+class NamedSequential(nnx.Module):
+    """Layers one after the other, each under its name."""
+
+    def __init__(self, layers: Iterable[tuple[str, Callable[[Array], Array]]]) -> None:
+        named = dict(layers)
+        self._order = tuple(named)
+        for name, layer in named.items():
+            setattr(self, name, layer)
+
+    def __call__(self, x: Array) -> Array:
+        for name in self._order:
+            x = getattr(self, name)(x)
+        return x
+''',
+    "max_pool2d": '''\
+def max_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+) -> Array:
+    """Return the largest value in every window of a map."""
+    y: Array = lax.reduce_window(
+        x,
+        -jnp.inf,
+        lax.max,
+        window_dimensions=(1, *window, 1),
+        window_strides=(1, *(strides or window), 1),
+        padding=((0, 0), *padding, (0, 0)),
+        window_dilation=(1, *dilation, 1),
+    )
+    return y
+''',
+    "avg_pool2d": '''\
+def avg_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map, over padding too or over values only."""
+
+    def total(values: Array) -> Array:
+        y: Array = lax.reduce_window(
+            values,
+            0.0,
+            lax.add,
+            window_dimensions=(1, *window, 1),
+            window_strides=(1, *(strides or window), 1),
+            padding=((0, 0), *padding, (0, 0)),
+        )
+        return y
+
+    if count_include_pad:
+        return total(x) / (window[0] * window[1])
+    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+''',
+    "adaptive_pool2d": '''\
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+''',
+    "global_avg_pool2d": '''\
+def global_avg_pool2d(x: Array) -> Array:
+    """Return the mean of every channel of a map."""
+    return x.mean((1, 2))
+''',
+    "local_response_norm": '''\
+def local_response_norm(
+    x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Divide every value by a power of the mean square of neighbouring channels."""
+    squares: Array = lax.reduce_window(
+        x * x,
+        0.0,
+        lax.add,
+        window_dimensions=(1, 1, 1, size),
+        window_strides=(1, 1, 1, 1),
+        padding=((0, 0), (0, 0), (0, 0), (size // 2, (size - 1) // 2)),
+    )
+    return x / (k + alpha / size * squares) ** beta
+''',
+    "channel_shuffle": '''\
+def channel_shuffle(x: Array, groups: int) -> Array:
+    """Interleave the channels of the groups, so that the next groups see all of them."""
+    return x.reshape(*x.shape[:-1], groups, -1).swapaxes(-1, -2).reshape(x.shape)
+''',
+    "shift2d": '''\
+def shift2d(x: Array, by: tuple[int, int]) -> Array:
+    """Move a map up and to the left, zeros coming in below and at the right."""
+    rows, columns = by
+    return jnp.pad(x[:, rows:, columns:], ((0, 0), (0, rows), (0, columns), (0, 0)))
+''',
+    "upsample2d": '''\
+def upsample2d(x: Array, scale: int) -> Array:
+    """Repeat every pixel of a map."""
+    return x.repeat(scale, axis=1).repeat(scale, axis=2)
+''',
+    "upsample_bilinear2d": '''\
+def upsample_bilinear2d(x: Array, scale: int) -> Array:
+    """Draw a map larger, linearly between the centres of its pixels."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        at = jnp.clip((jnp.arange(n * scale, dtype=x.dtype) + 0.5) / scale - 0.5, 0, n - 1)
+        before = at.astype(int)
+        after = jnp.minimum(before + 1, n - 1)
+        weight = (at - before).reshape(-1, *[1] * (3 - axis)).astype(x.dtype)
+        x = x.take(before, axis) * (1 - weight) + x.take(after, axis) * weight
+    return x
+''',
+    "flatten_chw": '''\
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+''',
+    "flatten_samples": '''\
+def flatten_samples(x: Array) -> Array:
+    """Return every sample as a vector."""
+    return x.reshape(len(x), -1)
+''',
+    "tokens_of_map": '''\
+def tokens_of_map(x: Array) -> Array:
+    """Return the places of a map as a sequence, row by row."""
+    return x.reshape(len(x), -1, x.shape[-1])
+''',
+    "take_token": '''\
+def take_token(x: Array, index: int) -> Array:
+    """Return one token of a sequence."""
+    return x[:, index]
+''',
+}
+"""Source by name, in the order in which they stand in a file."""
+
+FUNCTIONS = tuple(name for name, source in HELPERS.items() if ") -> Array:" in source and name.islower())
+"""Those that return an array."""

@@ -1,0 +1,560 @@
+"""What each op is in Flax: one function per op, found by its class in `LOWERINGS`. Imports no jax.
+
+Maps are N x H x W x C. Any other order that `permute` makes is kept, but channels come last: see `laid_out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from math import prod, sqrt
+from typing import Any, TypeVar
+
+from netdsl.emission.code import (
+    Arg,
+    Binary,
+    Call,
+    Const,
+    Constant,
+    Context,
+    Expr,
+    Input,
+    Item,
+    Listed,
+    Lowered,
+    Name,
+    Self,
+)
+from netdsl.ir.types import Dims, Init, Shape
+from netdsl.ops.activation import (
+    Activation,
+    Gelu,
+    HSigmoid,
+    HSwish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Tanh,
+)
+from netdsl.ops.attention import Attention
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
+from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.source import Input as InputOp
+from netdsl.ops.source import Weight
+from netdsl.ops.window import both
+from netdsl.ops.wiring import (
+    Add,
+    Concat,
+    Crop,
+    Elementwise,
+    Flatten,
+    Identity,
+    Mul,
+    Permute,
+    Shift,
+    Shuffle,
+    Split,
+    Token,
+    Tokens,
+    Upsample,
+)
+
+Lowering = Callable[[Any, Context], Lowered]
+L = TypeVar("L", bound=Lowering)
+
+LOWERINGS: dict[type[Op], Lowering] = {}
+
+OPTIONS = Arg("options", Name("**options"), keyword=False)
+"""What every constructor passes on to its layers: dtypes and random numbers."""
+
+_RNGS = Arg("rngs", Name('options["rngs"]'))
+
+TORCH_WEIGHT = Call(
+    "nnx.initializers.variance_scaling",
+    (
+        Arg("scale", Binary("/", Const(1), Const(3)), keyword=False),
+        Arg("mode", Const("fan_in"), keyword=False),
+        Arg("distribution", Const("uniform"), keyword=False),
+    ),
+)
+"""How torch starts the weights of convolutions and linear layers: uniform within 1 / sqrt(fan_in)."""
+
+
+class FanIn(Expr):
+    """How torch starts their biases: uniform within a bound that only the layer's own sizes give."""
+
+    bound: float
+
+
+def lowers(*ops: type[Op]) -> Callable[[L], L]:
+    """Register the function that lowers these ops."""
+
+    def register(function: L) -> L:
+        LOWERINGS.update(dict.fromkeys(ops, function))
+        return function
+
+    return register
+
+
+def laid_out(axes: str) -> str:
+    """Return in which order a value with these axes lies in memory: channels last."""
+    return axes.replace("c", "") + "c"
+
+
+def _first(role: str, value: Constant) -> Arg:
+    """Make an argument that everyone writes by its position."""
+    return Arg(role, Const(value), keyword=False)
+
+
+def _option(role: str, value: Constant, default: Constant) -> Arg:
+    """Make an argument that is written by its name, unless it is the default."""
+    return Arg(role, Const(value), Const(default))
+
+
+def _apply(function: str, *args: Arg, to: Expr | None = None) -> Call:
+    """Make `function(x, args)`, where x is the op's first input if not given."""
+    return Call(function, (Arg("x", to or Input(), keyword=False), *args))
+
+
+def _method(name: str, *args: Arg, of: Expr | None = None) -> Call:
+    """Make `x.name(args)`, where x is the op's first input if not given."""
+    return Call(name, args, receiver=of or Input())
+
+
+def _bound(function: str, *args: Arg) -> Expr:
+    """Make a function a layer of a Sequential: with its options bound, if it has any that are written."""
+    if all(arg.default == arg.value for arg in args):
+        return Name(function)
+    named = tuple(arg.replace(keyword=True) for arg in args)
+    return Call("partial", (Arg("function", Name(function), keyword=False), *named))
+
+
+def _function(function: str, *args: Arg) -> Lowered:
+    """Lower an op to a function of its input, which may also be a layer of a Sequential."""
+    return Lowered(module=_bound(function, *args), function=_apply(function, *args))
+
+
+def _size(size: Dims | int) -> int | tuple[int, ...]:
+    """Return a size for both axes: an int where they are equal."""
+    rows, columns = both(size)
+    return rows if rows == columns else (rows, columns)
+
+
+def _padding(pads: tuple[tuple[int, int], tuple[int, int]]) -> Constant:
+    """Return a convolution's padding as short as it can be written."""
+    if all(lo == hi for lo, hi in pads):
+        (rows, _), (columns, _) = pads
+        return rows if rows == columns else (rows, columns)
+    return pads
+
+
+def _batched(context: Context, index: int) -> bool:
+    return index >= len(context.batched) or context.batched[index]
+
+
+# Layers with weights
+
+
+@lowers(Conv, DwConv)
+def conv(op: Convolution, context: Context) -> Lowered:
+    """nnx.Conv, which takes any padding."""
+    x = context.inputs[0]
+    fan_in = prod(op.kernel) * x.c // op.groups_of(x.c)
+    return _layer(
+        "Conv",
+        _first("in_channels", x.c),
+        _first("out_channels", op.channels_of(x.c)),
+        _first("kernel_size", tuple(op.kernel)),
+        _option("strides", _size(op.stride), 1),
+        _option("padding", _padding(op.padding(x)), 0),
+        _option("kernel_dilation", _size(op.dilation), 1),
+        _option("feature_group_count", op.groups_of(x.c), 1),
+        *_biased(op, fan_in),
+    )
+
+
+@lowers(UpConv)
+def upconv(op: UpConv, context: Context) -> Lowered:
+    """nnx.ConvTranspose, or our GroupedConvTranspose; padding here is of the input with its zeros in between."""
+    x = context.inputs[0]
+    covered = tuple(d * (k - 1) for d, k in zip(both(op.dilation), op.kernel, strict=True))
+    pads = tuple((n - lo, n - hi) for n, (lo, hi) in zip(covered, op.padding(x), strict=True))
+    fan_in = prod(op.kernel) * op.channels // op.groups
+    return _layer(
+        "GroupedConvTranspose" if op.groups > 1 else "ConvTranspose",
+        _first("in_channels", x.c),
+        _first("out_channels", op.channels),
+        _first("kernel_size", tuple(op.kernel)),
+        Arg("strides", Const(tuple(both(op.stride)))),
+        Arg("padding", Const(pads)),
+        Arg("kernel_dilation", Const(tuple(both(op.dilation))), Const((1, 1))),
+        *([Arg("groups", Const(op.groups))] if op.groups > 1 else []),
+        *_biased(op, fan_in),
+    )
+
+
+@lowers(Linear)
+def fc(op: Linear, context: Context) -> Lowered:
+    """nnx.Linear."""
+    c = context.inputs[0].c
+    return _layer("Linear", _first("in_features", c), _first("out_features", op.channels), *_biased(op, c))
+
+
+@lowers(BatchNorm)
+def bn(op: BatchNorm, context: Context) -> Lowered:
+    """Our BatchNorm; nnx's momentum is how much stays."""
+    stays = Arg("momentum", Const(round(1 - op.momentum, 12)))
+    return _layer("BatchNorm", _first("num_features", context.inputs[0].c), stays, *_scaled(op))
+
+
+@lowers(LayerNorm)
+def ln(op: LayerNorm, context: Context) -> Lowered:
+    """nnx.LayerNorm over the channels, which are last."""
+    return _layer("LayerNorm", _first("num_features", context.inputs[0].c), *_scaled(op))
+
+
+@lowers(GroupNorm)
+def gn(op: GroupNorm, context: Context) -> Lowered:
+    """nnx.GroupNorm."""
+    sizes = _first("num_features", context.inputs[0].c), Arg("num_groups", Const(op.groups))
+    return _layer("GroupNorm", *sizes, *_scaled(op))
+
+
+@lowers(Attention)
+def attention(op: Attention, context: Context) -> Lowered:
+    """nnx.MultiHeadAttention of the tokens with themselves."""
+    c = context.inputs[0].c
+    rate = _option("dropout_rate", op.dropout, 0.0)
+    training = _option("deterministic", False if op.dropout else None, None)
+    inits = {
+        "kernel_init": _third(op.inits.get("in_proj_weight", Init("default"))),
+        "out_kernel_init": _initializer(op.inits.get("out_proj.weight", Init("default"))),
+        "bias_init": _initializer(op.inits.get("in_proj_bias", Init("zeros"))),
+        "out_bias_init": _initializer(op.inits.get("out_proj.bias", Init("zeros"))),
+    }
+    sizes = _first("num_heads", op.heads), _first("in_features", c)
+    return _layer(
+        "MultiHeadAttention", *sizes, rate, training, *(Arg(role, init) for role, init in inits.items())
+    )
+
+
+def _third(init: Init) -> Expr:
+    """Return the initializer of q, k and v, which torch holds and starts as one matrix of three times the rows."""
+    if init.kind in ("default", "xavier_uniform", "xavier_normal"):
+        return _scaling(0.5, "fan_avg", "normal" if init.kind == "xavier_normal" else "uniform")
+    if init.kind.startswith("kaiming") and init.args == ("fan_out",):
+        return _scaling(2 / 3, "fan_out", init.kind.partition("_")[2])
+    return _initializer(init)
+
+
+def _layer(name: str, *args: Arg) -> Lowered:
+    return Lowered(module=Call(name, (*args, OPTIONS)))
+
+
+def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
+    """Return use_bias and the initializers of kernel and bias."""
+    kernel = Arg("kernel_init", _initializer(op.inits.get("weight", Init("default"))))
+    if not op.bias:
+        return [Arg("use_bias", Const(False)), kernel]
+    bias = op.inits.get("bias", Init("default"))
+    value = FanIn(1 / sqrt(fan_in)) if bias.kind == "default" else _initializer(bias)
+    return [Arg("use_bias", Const(True)), kernel, Arg("bias_init", value)]
+
+
+def _scaled(op: BatchNorm | LayerNorm | GroupNorm) -> list[Arg]:
+    """Return epsilon and the initializers of scale and bias."""
+    scale = _initializer(op.inits.get("weight", Init("ones")), Init("ones"))
+    bias = _initializer(op.inits.get("bias", Init("zeros")), Init("zeros"))
+    return [Arg("epsilon", Const(op.eps)), Arg("scale_init", scale), Arg("bias_init", bias)]
+
+
+# Initial weights
+
+
+def _initializer(init: Init, default: Init | None = None) -> Expr:
+    """Return an initializer; `default` is what the layer's own is in torch."""
+    if init.kind == "default":
+        return TORCH_WEIGHT if default is None else _initializer(default)
+    numbers: dict[str, Any] = dict(zip((name for name, _ in Init.KINDS[init.kind]), init.args, strict=True))
+    if init.kind in ("zeros", "ones"):
+        return Name(f"nnx.initializers.{init.kind}")
+    if init.kind == "constant":
+        return _initializer_call("nnx.initializers.constant", _first("value", numbers["value"]))
+    if init.kind == "normal":
+        deviation = _first("stddev", numbers["std"])
+        if numbers["mean"]:
+            return _initializer_call("normal_around", _first("mean", numbers["mean"]), deviation)
+        return _initializer_call("nnx.initializers.normal", deviation)
+    if init.kind == "uniform":
+        low, high = _first("low", numbers["low"]), _first("high", numbers["high"])
+        return _initializer_call("uniform_between", low, high)
+    if init.kind == "trunc_normal":  # cut at two units, as torch's; jax counts in standard deviations
+        std = numbers["std"]
+        cuts = Arg("lower", Const(-2 / std)), Arg("upper", Const(2 / std))
+        return _initializer_call("nnx.initializers.truncated_normal", _first("stddev", std), *cuts)
+    method, distribution = init.kind.split("_")
+    scale, mode = (2.0, numbers["mode"]) if method == "kaiming" else (1.0, "fan_avg")
+    return _scaling(scale, mode, distribution)
+
+
+def _initializer_call(function: str, *args: Arg) -> Call:
+    return Call(function, args)
+
+
+def _scaling(scale: float, mode: Constant, distribution: str) -> Call:
+    values = _first("scale", scale), _first("mode", mode), _first("distribution", distribution)
+    return _initializer_call("nnx.initializers.variance_scaling", *values)
+
+
+# Pools
+
+
+@lowers(MaxPool, AvgPool)
+def pool(op: Pool, context: Context) -> Lowered:
+    """Our max_pool2d, avg_pool2d and adaptive_pool2d."""
+    x, out = context.inputs[0], context.outputs[0]
+    kind = "max" if isinstance(op, MaxPool) else "mean"
+    if op.to is not None:
+        size, reduce_ = _first("size", tuple(both(op.to))), Arg("reduce", Name(f"jnp.{kind}"), keyword=False)
+        return _function("adaptive_pool2d", size, reduce_)
+    kernel, stride = op.window
+    window = tuple(kernel)
+    given, over = op.padding(x), _overhang(op, x, out)
+    both_ways = tuple((lo, hi + more) for (lo, hi), more in zip(given, over, strict=True))
+    sizes = _first("window", window), Arg("strides", Const(tuple(both(stride))), Const(window))
+    nothing = Const(((0, 0), (0, 0)))
+    if isinstance(op, MaxPool):
+        dilation = Arg("dilation", Const(tuple(both(op.dilation))), Const((1, 1)))
+        return _function("max_pool2d", *sizes, Arg("padding", Const(both_ways), nothing), dilation)
+    assert isinstance(op, AvgPool)
+    padded, counted = given != ((0, 0), (0, 0)), _option("count_include_pad", False, True)
+    if not op.count_include_pad or not padded:  # what hangs over the edge never counts
+        options = [counted] if padded or any(over) else []
+        return _function("avg_pool2d", *sizes, Arg("padding", Const(both_ways), nothing), *options)
+    if not any(over):
+        return _function("avg_pool2d", *sizes, Arg("padding", Const(given), nothing))
+    beyond = Arg("padding", Const(tuple((0, more) for more in over)))
+    zeros = Arg("pad_width", Const(((0, 0), *given, (0, 0))), keyword=False)
+    return Lowered(function=_apply("avg_pool2d", *sizes, beyond, counted, to=_apply("jnp.pad", zeros)))
+
+
+def _overhang(op: Pool, x: Shape, out: Shape) -> tuple[int, int]:
+    """Return by how much the last window reaches over the padded edge, which only ceil mode lets it."""
+    kernel, stride = op.window
+    over = []
+    for axis, (lo, hi) in enumerate(op.padding(x)):
+        covered = both(op.spread)[axis] * (kernel[axis] - 1) + 1
+        end = (out[axis + 1] - 1) * both(stride)[axis] + covered
+        over.append(max(end - (x[axis + 1] + lo + hi), 0))
+    return over[0], over[1]
+
+
+@lowers(GlobalAvgPool)
+def gap(op: GlobalAvgPool, context: Context) -> Lowered:
+    """x.mean((1, 2)), or our global_avg_pool2d as a layer."""
+    return Lowered(module=Name("global_avg_pool2d"), function=_method("mean", _first("axis", (1, 2))))
+
+
+# Normalisation without weights, activations, dropout
+
+
+@lowers(LocalResponseNorm)
+def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
+    """Our local_response_norm."""
+    numbers = _option("alpha", op.alpha, 1e-4), _option("beta", op.beta, 0.75), _option("k", op.k, 1.0)
+    return _function("local_response_norm", _first("size", op.size), *numbers)
+
+
+_ACTIVATIONS = {
+    Relu: "relu",
+    Relu6: "relu6",
+    HSwish: "hard_swish",
+    HSigmoid: "hard_sigmoid",
+    Silu: "silu",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+    Softmax: "softmax",
+}
+
+
+@lowers(*_ACTIVATIONS)
+def activation(op: Activation, context: Context) -> Lowered:
+    """nnx.relu and so on. Softmax is over the channels, which are last."""
+    return _function(f"nnx.{_ACTIVATIONS[type(op)]}")
+
+
+@lowers(LeakyRelu)
+def leaky_relu(op: LeakyRelu, context: Context) -> Lowered:
+    """nnx.leaky_relu."""
+    return _function("nnx.leaky_relu", _option("negative_slope", op.slope, 0.01))
+
+
+@lowers(Gelu)
+def gelu(op: Gelu, context: Context) -> Lowered:
+    """nnx.gelu, which approximates unless told not to."""
+    return _function("nnx.gelu", _option("approximate", op.approximate == "tanh", True))
+
+
+@lowers(Dropout)
+def dropout(op: Dropout, context: Context) -> Lowered:
+    """nnx.Dropout."""
+    return Lowered(module=Call("nnx.Dropout", (_first("p", op.p), _RNGS)))
+
+
+@lowers(DropPath)
+def droppath(op: DropPath, context: Context) -> Lowered:
+    """nnx.Dropout of whole samples."""
+    axes = Arg("broadcast_dims", Const(tuple(range(1, len(context.inputs[0]) + 1))))
+    return Lowered(module=Call("nnx.Dropout", (_first("p", op.p), axes, _RNGS)))
+
+
+# Wiring
+
+
+@lowers(InputOp)
+def input_(op: InputOp, context: Context) -> Lowered:
+    """Nothing: it is an argument of `__call__`."""
+    return Lowered()
+
+
+@lowers(Weight)
+def weight(op: Weight, context: Context) -> Lowered:
+    """Our `learned`, an nnx.Param, whose array stands for it."""
+    init = _initializer(op.inits.get("", Init("zeros")), Init("zeros"))
+    (shape,) = op.weights().values()
+    sizes = (
+        *shape[: len(shape) - len(op.shape)],
+        *(op.infer().size(axis) for axis in laid_out(op.infer().axes)),
+    )
+    names = ["batch"] * op.batch + [_AXES[axis] for axis in laid_out(op.infer().axes)]
+    args = (_first(name, size) for name, size in zip(names, sizes, strict=True))
+    module = Call("learned", (Arg("init", init, keyword=False), *args, OPTIONS))
+    return Lowered(module=module, function=Item(Self(), "..."))
+
+
+_AXES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
+
+
+@lowers(Identity)
+def identity(op: Identity, context: Context) -> Lowered:
+    """Nothing but the input."""
+    return Lowered(function=Input())
+
+
+@lowers(Add, Mul)
+def joint(op: Elementwise, context: Context) -> Lowered:
+    """Sum or product, `a + b`, `a * b`."""
+    first, *others = (_aligned(i, context) for i in range(len(context.inputs)))
+    operator = "+" if isinstance(op, Add) else "*"
+    return Lowered(function=reduce(lambda x, y: Binary(operator, x, y), others, first))
+
+
+def _aligned(index: int, context: Context) -> Expr:
+    """Give a batch of vectors axes of one between samples and channels, so that the channels meet."""
+    missing = len(context.outputs[0]) - len(context.inputs[index])
+    if not missing or not _batched(context, index):
+        return Input(index)
+    return Item(Input(index), ", ".join([":", *["None"] * missing]))
+
+
+@lowers(Concat)
+def concat(op: Concat, context: Context) -> Lowered:
+    """jnp.concatenate; a learned tensor is repeated for every sample of the batch."""
+    every, out = range(len(context.inputs)), context.outputs[0]
+    sample = next((i for i in every if _batched(context, i)), None)
+    axis = laid_out(out.axes).index(out.axes[op.axis_of(context.inputs[0])]) - len(out)
+    tensors = tuple(
+        Input(i) if sample is None or _batched(context, i) else _repeated(i, sample, context) for i in every
+    )
+    joined = Arg("arrays", Listed(tensors, "()"), keyword=False)
+    return Lowered(function=Call("jnp.concatenate", (joined, Arg("axis", Const(axis), Const(0)))))
+
+
+def _repeated(index: int, sample: int, context: Context) -> Expr:
+    x = context.inputs[index]
+    sizes = (Const(x.size(axis)) for axis in laid_out(x.axes))
+    batch = Call("len", (Arg("x", Input(sample), keyword=False),))
+    shape = Listed((batch, *sizes), "()")
+    return Call(
+        "jnp.broadcast_to", (Arg("array", Input(index), keyword=False), Arg("shape", shape, keyword=False))
+    )
+
+
+@lowers(Split)
+def split(op: Split, context: Context) -> Lowered:
+    """jnp.split of the channels."""
+    axis = Arg("axis", Const(-1))
+    return Lowered(function=_apply("jnp.split", _first("sections", op.parts), axis))
+
+
+@lowers(Shuffle)
+def shuffle(op: Shuffle, context: Context) -> Lowered:
+    """Our channel_shuffle."""
+    return Lowered(function=_apply("channel_shuffle", _first("groups", op.groups)))
+
+
+@lowers(Shift)
+def shift(op: Shift, context: Context) -> Lowered:
+    """Our shift2d."""
+    return Lowered(function=_apply("shift2d", _first("by", tuple(op.by))))
+
+
+@lowers(Crop)
+def crop(op: Crop, context: Context) -> Lowered:
+    """x[:, top:bottom, left:right], or x where nothing is cut."""
+    (_, *size), (_, *kept) = context.inputs[0], context.outputs[0]
+    slices = []
+    for n, m in zip(size, kept, strict=True):
+        start = (n - m) // 2
+        slices.append(f"{start or ''}:{start + m}" if m < n else ":")
+    if slices == [":", ":"]:
+        return Lowered(function=Input())
+    return Lowered(function=Item(Input(), ", ".join([":", *slices])))
+
+
+@lowers(Upsample)
+def upsample(op: Upsample, context: Context) -> Lowered:
+    """Our upsample2d, which repeats, or upsample_bilinear2d."""
+    return _function(
+        "upsample2d" if op.mode == "nearest" else "upsample_bilinear2d", _first("scale", op.scale)
+    )
+
+
+@lowers(Permute)
+def permute(op: Permute, context: Context) -> Lowered:
+    """x.transpose(0, 2, 1, 3), or x where the order that it asks for is how values lie here anyway."""
+    before, after = (laid_out(shape.axes) for shape in (context.inputs[0], context.outputs[0]))
+    if before == after:
+        return Lowered(module=Name("nnx.identity"), function=Input())
+    axes = (0, *(before.index(axis) + 1 for axis in after))
+    module = Call(
+        "partial", (Arg("function", Name("jnp.transpose"), keyword=False), Arg("axes", Const(axes)))
+    )
+    return Lowered(module=module, function=_method("transpose", *(_first("axes", axis) for axis in axes)))
+
+
+@lowers(Flatten)
+def flatten(op: Flatten, context: Context) -> Lowered:
+    """Our flatten_chw of a map; tokens lie in order."""
+    name = "flatten_chw" if context.inputs[0].axes == "chw" else "flatten_samples"
+    return _function(name)
+
+
+@lowers(Tokens)
+def tokens(op: Tokens, context: Context) -> Lowered:
+    """Our tokens_of_map."""
+    return _function("tokens_of_map")
+
+
+@lowers(Token)
+def token(op: Token, context: Context) -> Lowered:
+    """x[:, index], or our take_token as a layer."""
+    module = _bound("take_token", _first("index", op.index))
+    return Lowered(module=module, function=Item(Input(), f":, {op.index}"))

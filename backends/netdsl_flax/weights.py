@@ -1,0 +1,115 @@
+"""Where the net's weights lie in an emitted Flax module. Imports no jax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from netdsl.backend import Tensor
+from netdsl.ir.graph import Node, Scope
+from netdsl.ir.types import Shape
+from netdsl.network import Network
+from netdsl.ops.attention import Attention
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Convolution
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
+from netdsl.ops.source import Weight
+from netdsl_flax.emit import prepare
+from netdsl_flax.lowering import laid_out
+
+
+def tensors(net: Network) -> tuple[Tensor, ...]:
+    """Return what the state of the net's module holds, layer by layer."""
+    return tuple(
+        tensor
+        for path, node in places(net).items()
+        if not isinstance(node, Scope)
+        for tensor in held(path, node, net)
+    )
+
+
+def places(net: Network) -> dict[str, Node | Scope]:
+    """Return every layer and container of the net by its path in the module."""
+    factory, *_ = prepare(net)
+    found: dict[str, Node | Scope] = {}
+
+    def visit(scope: Scope, path: str) -> None:
+        inner = f"{path}layers." if factory.is_numbered(scope) else path
+        for item in scope.items:
+            if isinstance(item, Scope):
+                found[inner + item.name] = item
+                visit(item, f"{inner}{item.name}.")
+            else:
+                found[inner + item.rpartition(".")[2]] = net.graph[item]
+
+    visit(net.graph.tree, "")
+    return found
+
+
+def held(path: str, node: Node, net: Network) -> Iterator[Tensor]:
+    """Yield the tensors of one layer, in its own order."""
+    x = net.inputs_of(node.name)
+    own = {**node.op.weights(*x), **node.op.buffers(*x)}
+    for kind, layout in _LAYOUTS.items():
+        if isinstance(node.op, kind):
+            for name, parameter, rows, axes, shape in layout(node.op, own, *x):
+                yield Tensor(_joined(path, name), shape, _joined(node.name, parameter), rows, axes)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if name else path
+
+
+Part = tuple[str, str, tuple[int, int] | None, tuple[int, ...] | None, tuple[int, ...]]
+"""Name in Flax, name in the net, rows, axes and shape, as in `Tensor`."""
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _convolution(op: Convolution, own: Shapes, *x: Shape) -> Iterator[Part]:
+    """Yield kernel h x w x in x out (of a transposed one h x w x out x in), and bias."""
+    axes = (2, 3, 1, 0)
+    yield "kernel", "weight", None, axes, tuple(own["weight"][axis] for axis in axes)
+    if op.bias:
+        yield "bias", "bias", None, None, own["bias"]
+
+
+def _linear(op: Linear, own: Shapes, *x: Shape) -> Iterator[Part]:
+    yield "kernel", "weight", None, (1, 0), own["weight"][::-1]
+    if op.bias:
+        yield "bias", "bias", None, None, own["bias"]
+
+
+def _norm(op: Op, own: Shapes, *x: Shape) -> Iterator[Part]:
+    names = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+    for name, parameter in names.items():
+        if parameter in own:
+            yield name, parameter, None, None, own[parameter]
+
+
+def _attention(op: Attention, own: Shapes, *x: Shape) -> Iterator[Part]:
+    """Yield q, k and v, each c x heads x c/heads, which torch holds as rows of one matrix, then the output's."""
+    c, heads = x[0].c, (op.heads, x[0].c // op.heads)
+    for index, name in enumerate(("query", "key", "value")):
+        rows = index * c, (index + 1) * c
+        yield f"{name}.kernel", "in_proj_weight", rows, (1, 0), (c, *heads)
+        yield f"{name}.bias", "in_proj_bias", rows, None, heads
+    yield "out.kernel", "out_proj.weight", None, (1, 0), (*heads, c)
+    yield "out.bias", "out_proj.bias", None, None, (c,)
+
+
+def _tensor(op: Weight, own: Shapes, *x: Shape) -> Iterator[Part]:
+    shape, axes = own[""], op.infer().axes
+    first = len(shape) - len(axes)  # of the batch, if it is stored
+    order = (*range(first), *(first + axes.index(axis) for axis in laid_out(axes)))
+    yield "", "", None, order, tuple(shape[axis] for axis in order)
+
+
+_LAYOUTS: dict[type, Callable[..., Iterator[Part]]] = {
+    Convolution: _convolution,
+    Linear: _linear,
+    BatchNorm: _norm,
+    LayerNorm: _norm,
+    GroupNorm: _norm,
+    Attention: _attention,
+    Weight: _tensor,
+}
