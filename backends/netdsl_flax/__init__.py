@@ -19,6 +19,11 @@ class Backend:
     """Emits `flax.nnx` modules that compute what the torch backend's compute."""
 
     name = "flax"
+    OPTIONS = ("scan",)
+
+    def __init__(self, scan: bool = False) -> None:
+        """With `scan`, equal blocks in a row become one with stacked weights, which XLA compiles once."""
+        self.scan = scan
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether Flax has the op."""
@@ -28,7 +33,7 @@ class Backend:
         """Return the source of a module."""
         from netdsl_flax.emit import emit  # only when something is emitted
 
-        return emit(net, self)
+        return emit(net, self, self.scan)
 
     def build(self, text: str, net: Network) -> Any:
         """Return the nnx.Module that the source's factory makes; NetError where jax or flax is missing."""
@@ -40,7 +45,7 @@ class Backend:
         """Return what the module's state holds, layer by layer."""
         from netdsl_flax.weights import tensors
 
-        return tensors(net)
+        return tensors(net, self.scan)
 
     def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
         """Replace all weights and statistics of a built module, whose dtypes stay."""
@@ -57,4 +62,4 @@ class Backend:
         """Return the module that the source defines, to measure it; NetError where jax or flax is missing."""
         from netdsl_flax.run import Runner
 
-        return Runner(text, net, dtype)
+        return Runner(text, net, dtype, self.scan)

@@ -37,6 +37,8 @@ DIALECT = Dialect(
     options=(OPTIONS,),
 )
 
+SCANNED = DIALECT.replace(stacked="Stacked")
+
 _IMPORTS = (
     ("math.", "import math"),
     (r"(Callable|Iterable|Sequence)\b", "from collections.abc import {}"),
@@ -53,20 +55,20 @@ _FRAMEWORK = (
 )
 
 
-def emit(net: Network, backend: Backend) -> str:
-    """Return the source; NetError at the layers of ops that Flax lacks."""
+def emit(net: Network, backend: Backend, scan: bool = False) -> str:
+    """Return the source, equal blocks in a row stacked if `scan`; NetError at the layers of ops that Flax lacks."""
     missing(net, backend)
     checked(net)
-    factory, arguments, definitions = prepare(net)
+    factory, arguments, definitions = prepare(net, scan)
     return "\n".join(FlaxSource(net, factory.plan(), arguments, definitions).lines()) + "\n"
 
 
-def prepare(net: Network) -> tuple[Factory, dict[str, object], Definitions]:
+def prepare(net: Network, scan: bool) -> tuple[Factory, dict[str, object], Definitions]:
     """Return what makes the classes, the parameters that stay arguments, and what the layers have in common."""
     lowered, arguments = mark(net, _lower_all, lambda _: {})
     definitions = Definitions(lowered, _names(net))
     settled = {name: definitions.settle(value) for name, value in lowered.items()}
-    return Factory(net, settled, {}, DIALECT), arguments, definitions
+    return Factory(net, settled, {}, SCANNED if scan else DIALECT), arguments, definitions
 
 
 def _lower_all(net: Network) -> dict[str, Lowered]:

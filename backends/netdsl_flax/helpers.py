@@ -108,6 +108,28 @@ class NamedSequential(nnx.Module):
             x = getattr(self, name)(x)
         return x
 ''',
+    "Stacked": '''\
+class Stacked(nnx.Module):
+    """Equal layers one after the other, their weights stacked: compiled once and run in a loop."""
+
+    def __init__(
+        self, count: int, make: Callable[..., nnx.Module], **options: Unpack[LayerOptions]
+    ) -> None:
+        @nnx.split_rngs(splits=count)
+        @nnx.vmap
+        def create(rngs: nnx.Rngs) -> nnx.Module:
+            return make(**{**options, "rngs": rngs})
+
+        self.layer = create(options["rngs"])
+
+    def __call__(self, x: Array) -> Array:
+        @nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
+        def run(layer: Callable[[Array], Array], x: Array) -> Array:
+            return layer(x)
+
+        y: Array = run(self.layer, x)
+        return y
+''',
     "max_pool2d": '''\
 def max_pool2d(
     x: Array,

@@ -67,12 +67,13 @@ def load(module: nnx.Module, state: Mapping[str, Any]) -> None:
 class Runner:
     """A built module under measurement, compiled as a whole. See netdsl.backend.Runner."""
 
-    def __init__(self, text: str, net: Network, dtype: str) -> None:
+    def __init__(self, text: str, net: Network, dtype: str, scan: bool) -> None:
         """Build it in a dtype, its weights still to be loaded; dropout does nothing."""
         make = factory(text, net)
         from flax import nnx
 
         self.net = net
+        self.scan = scan
         self.dtype = dtype
         with self.wide():
             self.module: Any = nnx.eval_shape(lambda: without_dropout(make(rngs=nnx.Rngs(0))))
@@ -150,13 +151,12 @@ class Runner:
         from flax import nnx
 
         made = {}
-        known = places(self.net)
+        known = places(self.net, self.scan)
 
         def note(path: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def noted(module: Any, *args: Any, **kwargs: Any) -> Any:
                 output = call(module, *args, **kwargs)
-                place = known.get(path)
-                if place is not None:
+                for place in known.get(path, ()):
                     made[place.path if isinstance(place, Scope) else place.name] = self.logical(place, output)
                 return output
 

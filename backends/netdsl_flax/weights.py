@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from netdsl.backend import Tensor
+from netdsl.emission.factor import item_path
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.network import Network
@@ -18,31 +19,36 @@ from netdsl_flax.emit import prepare
 from netdsl_flax.lowering import laid_out
 
 
-def tensors(net: Network) -> tuple[Tensor, ...]:
+def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
     """Return what the state of the net's module holds, layer by layer."""
     return tuple(
-        tensor
-        for path, node in places(net).items()
+        tensor.replace(place=(index, len(nodes)) if len(nodes) > 1 else None)
+        for path, nodes in places(net, scan).items()
+        for index, node in enumerate(nodes)
         if not isinstance(node, Scope)
         for tensor in held(path, node, net)
     )
 
 
-def places(net: Network) -> dict[str, Node | Scope]:
-    """Return every layer and container of the net by its path in the module."""
-    factory, *_ = prepare(net)
-    found: dict[str, Node | Scope] = {}
+def places(net: Network, scan: bool) -> dict[str, list[Node | Scope]]:
+    """Return every layer and container of the net by its path in the module; several where they are stacked."""
+    factory, *_ = prepare(net, scan)
+    factory.plan()
+    found: dict[str, list[Node | Scope]] = {}
 
-    def visit(scope: Scope, path: str) -> None:
-        inner = f"{path}layers." if factory.is_numbered(scope) else path
-        for item in scope.items:
-            if isinstance(item, Scope):
-                found[inner + item.name] = item
-                visit(item, f"{inner}{item.name}.")
-            else:
-                found[inner + item.rpartition(".")[2]] = net.graph[item]
+    def visit(scopes: list[Scope], path: str) -> None:
+        first = scopes[0]
+        inner = f"{path}layers." if factory.is_numbered(first) else path
+        positions = {item_path(item): i for i, item in enumerate(first.items)}
+        for name, items in factory.entries(first):
+            here = inner + name
+            every = [scope.items[positions[item_path(item)]] for scope in scopes for item in items]
+            found[here] = [item if isinstance(item, Scope) else net.graph[item] for item in every]
+            inside = [item for item in every if isinstance(item, Scope)]
+            if inside:
+                visit(inside, f"{here}.layer." if len(items) > 1 else f"{here}.")
 
-    visit(net.graph.tree, "")
+    visit([net.graph.tree], "")
     return found
 
 

@@ -15,6 +15,9 @@ def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub)
     sub.add_argument("--backend", default="torch", metavar="NAME", help="for which framework (torch)")
+    sub.add_argument(
+        "--scan", action="store_true", help="stack equal blocks in a row, which XLA compiles once (flax)"
+    )
     sub.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
     sub.add_argument("--check", action="store_true", help="only say whether FILE is what would be written")
 
@@ -23,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Emit a module, or compare it with a file."""
     if args.check and args.output is None:
         misuse("E510", "--check needs the file to look at", "netdsl compile SPEC -o FILE --check")
-    text = network(args).emit(args.backend)
+    text = network(args).emit(f"{args.backend}:scan" if args.scan else args.backend)
     if args.check:
         return _compare(Path(args.output), text)
     if args.output in (None, "-"):

@@ -31,6 +31,8 @@ class Dialect(Record):
     """What the file's docstring says about the order of axes, after a space."""
     names: frozenset[str] = frozenset()
     """Functions at the top of the file, which no local variable may hide."""
+    stacked: str = ""
+    """The class of equal blocks with stacked weights, if they are to be stacked."""
     initialised: bool = True
     """Whether the base class needs its own `__init__` called."""
     frees: bool = True

@@ -52,6 +52,8 @@ class Factory:
         self.inits = dict(inits)
         self.plain: set[int] = set()
         self.calls: dict[str, Expr] = {}
+        self.chains: dict[str, list[tuple[str, list[str | Scope]]]] = {}
+        """By path of a chain: the name of each module in it, and which children it is; several are stacked."""
         self.classes: list[ClassPlan] = []
         self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
 
@@ -123,20 +125,59 @@ class Factory:
         """Return the construction of a chain of modules."""
         args = []
         inits = []
-        for index, item in enumerate(scope.items):
-            path = item.path if isinstance(item, Scope) else item
-            name = path.rpartition(".")[2]
-            module = self.calls[path] if isinstance(item, Scope) else self.lowered[item].module
-            assert module is not None
+        numbered = self.is_numbered(scope)
+        entries: list[tuple[str, list[str | Scope]]] = []
+        for index, items in self.stacks(scope):
+            path = item_path(items[0])
+            name = str(len(entries)) if numbered else path.rpartition(".")[2]
+            module = self.made(items[0])
             if index in scope.stages and id(scope) in self.plain:
-                args.append(
-                    Arg("#", Comment(self.stage_comment(scope, index, scope.stages[index])), keyword=False)
-                )
+                comment = Comment(self.stage_comment(scope, index, scope.stages[index]))
+                args.append(Arg("#", comment, keyword=False))
+            if len(items) > 1:
+                module = self.stacked(len(items), module)
             args.append(Arg(name, module, keyword=False))
             inits += [within(name, init) for init in self.inits.get(path, ())]
+            entries.append((name, items))
         if inits:
             self.inits[scope.path] = tuple(inits)
+        self.chains[scope.path] = entries
         return Call(self.dialect.sequential, tuple(args))
+
+    def entries(self, scope: Scope) -> list[tuple[str, list[str | Scope]]]:
+        """Return the names of a scope's modules, and which children each is; several where they are stacked."""
+        if scope.path in self.chains:
+            return self.chains[scope.path]
+        return [(item_path(item).rpartition(".")[2], [item]) for item in scope.items]
+
+    def made(self, item: str | Scope) -> Expr:
+        """Return what constructs a child of a chain."""
+        module = self.calls[item.path] if isinstance(item, Scope) else self.lowered[item].module
+        assert module is not None
+        return module
+
+    def stacks(self, scope: Scope) -> Iterator[tuple[int, list[str | Scope]]]:
+        """Yield the children of a chain with their index, equal blocks in a row together where they are stacked."""
+        run: list[str | Scope] = []
+        for index, item in enumerate(scope.items):
+            equal = run and self.dialect.stacked and isinstance(item, Scope) and item.kind == "block"
+            if equal and index not in scope.stages and self.made(item) == self.made(run[0]):
+                run.append(item)
+                continue
+            if run:
+                yield index - len(run), run
+            run = [item]
+        if run:
+            yield len(scope.items) - len(run), run
+
+    def stacked(self, count: int, module: Expr) -> Expr:
+        """Return the construction of equal blocks as one with stacked weights."""
+        assert isinstance(module, Call)
+        own = tuple(arg for arg in module.args if arg not in self.dialect.options)
+        make = Call("partial", (Arg("function", Name(str(module.func)), keyword=False), *own))
+        number = Arg("count", Const(count), keyword=False)
+        maker = Arg("make", make, keyword=False)
+        return Call(self.dialect.stacked, (number, maker, *self.dialect.options))
 
     def body(self, scope: Scope) -> Body:
         """Return a scope as steps over numbered values."""
@@ -436,3 +477,8 @@ class Factory:
                 return ("x",) if extra == 1 else tuple(f"x{i}" for i in range(extra))
             names = (*names, *(f"x{i}" for i in range(extra)))
         return names
+
+
+def item_path(item: str | Scope) -> str:
+    """Return the path of a node or scope in the module tree."""
+    return item.path if isinstance(item, Scope) else item

@@ -60,8 +60,8 @@ class Source(ABC):
         macs = sum(cost.macs for name, cost in net.layer_costs.items() if not net.graph[name].train)
         yield f'"""{net.name}: {net.class_name} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
         yield ""
-        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample.{self.dialect.layout}"
-        yield from wrap(facts, WIDTH, break_long_words=False, break_on_hyphens=False)
+        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+        yield from wrap(facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False)
         yield '"""'
         yield ""
 
