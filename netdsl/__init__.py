@@ -15,8 +15,22 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic, NetError
     from netdsl.ir.types import Shape
     from netdsl.network import Network
+    from netdsl.syntax.format import format
+    from netdsl.verification import Verification, verify
+    from netdsl.weights.convert import convert_weights
 
-__all__ = ["Backend", "Diagnostic", "NetError", "Network", "Shape", "load"]
+__all__ = [
+    "Backend",
+    "Diagnostic",
+    "NetError",
+    "Network",
+    "Shape",
+    "Verification",
+    "convert_weights",
+    "format",
+    "load",
+    "verify",
+]
 
 __version__ = "0.1.0"
 
@@ -26,7 +40,11 @@ _HOME = {
     "NetError": "diagnostics",
     "Network": "network",
     "Shape": "ir.types",
+    "Verification": "verification",
+    "convert_weights": "weights.convert",
+    "format": "syntax.format",
     "load": "api",
+    "verify": "verification",
 }
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.ir.graph import Node
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.record import Record
@@ -69,36 +70,76 @@ class Runner(Protocol):
     def load(self, state: Mapping[str, Array]) -> None:
         """Replace all weights and buffers."""
 
-    def run(self, inputs: Mapping[str, Array], train: bool = False) -> Mapping[str, Array]:
-        """Return the outputs by name. Training moves the running statistics."""
+    def evaluate(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the outputs by name, in evaluation."""
 
-    def gradients(
-        self, inputs: Mapping[str, Array], weights: Mapping[str, Array], train: bool = False
-    ) -> Mapping[str, Array]:
-        """Return the gradients of sum(weights * outputs), by key, and by "input NAME"."""
+    def train(
+        self, inputs: Mapping[str, Array], weights: Mapping[str, Array]
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Return the outputs of a step of training, and the gradients of sum(weights * outputs).
+
+        Gradients go by key, and by "input NAME". Running statistics move.
+        """
 
     def read(self) -> Mapping[str, Array]:
         """Return all weights and buffers by key."""
 
     def shapes(self, inputs: Mapping[str, Array]) -> Mapping[str, tuple[tuple[int, ...], ...]]:
-        """Return by path what every layer and container returned in training, channels first, without the batch."""
+        """Return by path what every layer and container returned in training, channels first, without the batch.
+
+        Of the inputs only the shapes are looked at, here and in `macs`.
+        """
 
     def macs(self, inputs: Mapping[str, Array]) -> int:
         """Return the multiply-accumulates that the framework counts for one evaluation."""
 
 
 @runtime_checkable
-class ExactBackend(Backend, Protocol):
-    """A backend whose weights can be moved, and whose numbers can be compared."""
+class WeightsBackend(Backend, Protocol):
+    """A backend whose weights can be moved."""
 
     def tensors(self, net: Network) -> tuple[Tensor, ...]:
         """Return what its state holds, in its order; imports no framework."""
 
+    def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
+        """Replace all weights and buffers of a built module, whose dtypes stay.
+
+        The state has every key of `tensors` and no other, in the right shapes; its arrays are numpy's, and nobody
+        else's.
+        """
+
+
+@runtime_checkable
+class ExactBackend(WeightsBackend, Protocol):
+    """A backend whose weights can be moved, and whose numbers can be compared."""
+
     def counted(self, net: Network, batch: int) -> int:
         """Return the MACs of the net by the rules that `Runner.macs` counts by; imports no framework."""
 
+    def notes(self, net: Network) -> list[str]:
+        """Return what is to be known about the numbers that the framework gives."""
+
     def runner(self, text: str, net: Network, dtype: str) -> Runner:
         """Return the module that the source defines, in float32 or float64, to measure it."""
+
+
+def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a layer's weights and buffers, by their keys in the net's own state."""
+    x = net.inputs_of(node.name)
+    held = {**node.op.weights(*x), **node.op.buffers(*x)}
+    return {f"{node.name}.{key}" if key else node.name: tuple(shape) for key, shape in held.items()}
+
+
+def names() -> list[str]:
+    """Return what `find` takes: each installed backend, and each with one option."""
+    found = []
+    for name, point in _entry_points().items():
+        try:
+            backend = point.load()
+        except ImportError:  # a broken distribution is an error where it is asked for
+            continue
+        found += [name, *(f"{name}:{option}" for option in getattr(backend, "OPTIONS", ()))]
+    return found
 
 
 def find(name: str) -> Backend:

@@ -363,10 +363,10 @@ CODES: dict[str, Code] = {
     ),
     "E402": Code(
         "a budget that cannot be checked yet",
-        "Memory and receptive fields are not computed yet. What can be required: params, buffers, macs, "
-        "ops, activations.",
+        "memory is that of a whole net in evaluation: its weights, and the most tensors that are alive at once. "
+        "What training needs, and what a part of a net needs, is not computed yet.",
+        _net("require memory(batch=128, train=true) <= 3GB\nconv 3x3, 64"),
         _net("require memory(batch=128) <= 3GB\nconv 3x3, 64"),
-        _net("require activations(batch=128) <= 3GB\nconv 3x3, 64"),
     ),
     "E403": Code(
         "a budget that claims nothing",
@@ -468,6 +468,118 @@ CODES: dict[str, Code] = {
         "`netdsl explain` knows the codes of diagnostics and the ops of the language.",
         "netdsl explain E999",
         "netdsl explain E302",
+        2,
+    ),
+    "E513": Code(
+        "a backend that does not tell where its weights are",
+        "Weights are moved between backends that have `tensors` and `load`, as backends/README.md describes "
+        "them. `tensors` has to tell where every number of the net is.",
+        "",
+        "",
+        2,
+    ),
+    "E514": Code(
+        "weights that do not fit the net",
+        "All names and shapes have to be there, and no others; only bn's num_batches_tracked may lack, and is "
+        "zero then. Nothing is written otherwise. The usual reasons are another number of classes "
+        "(--set classes=10), another variant, and the wrong backend.",
+        'netdsl.convert_weights(netdsl.load("lenet"), {}, "torch", "torch")',
+        "",
+    ),
+    "E515": Code(
+        "a file of weights that cannot be read",
+        "It is a .safetensors file, or a .pt or .pth file that holds a state_dict, by itself or under the key "
+        "`state_dict`. Files of torch's are read with weights_only=True: one that holds more than tensors would "
+        "have to be run, and is refused.",
+        "netdsl weights lenet --from torch missing.safetensors --to torch lenet.safetensors",
+        "",
+        2,
+    ),
+    "E516": Code(
+        "numbers that cannot be moved",
+        "A state is a flat mapping from names to arrays of numbers. They are moved as they are, so that those "
+        "that one tensor of the target holds must have one dtype, and those of a file a dtype of whole bytes.",
+        'netdsl.convert_weights(netdsl.load("lenet"), {"conv1.weight": "x"}, "torch", "torch")',
+        "",
+    ),
+    "E517": Code(
+        "a name that no file of weights can have",
+        "The name's ending says what the file is: .safetensors, or .pt and .pth for torch. What is written is "
+        "another file than what is read.",
+        "netdsl weights lenet --from torch lenet.bin --to torch lenet.safetensors",
+        "",
+        2,
+    ),
+    "E518": Code(
+        "backends that cannot be verified",
+        "Every backend is named once, and has what `ExactBackend` in netdsl.backend asks for: what its state "
+        "holds, which MACs its framework counts, and a runner that measures its modules.",
+        "netdsl verify lenet --backend torch,torch",
+        "",
+        2,
+    ),
+    "E519": Code(
+        "a module that is not what the spec says",
+        "`netdsl verify` found a backend whose module has other weights, counts, shapes or numbers than the net, "
+        "or than the other backends' modules with the same weights. The table says which, the worst first. This "
+        "is a fault of netdsl, or of the backend, and not of the spec.",
+        "",
+        "",
+    ),
+    # ------------------------------------------------------------ the linter
+    "E520": Code(
+        "a configuration that cannot be read",
+        "`netdsl lint` takes its settings from the nearest netdsl.toml, or pyproject.toml with a table "
+        "[tool.netdsl.lint]. The file has to be TOML.",
+        "",
+        "",
+        2,
+    ),
+    "E521": Code(
+        "an unknown setting",
+        "The table of the linter has the keys select, ignore, per-file-ignores, thresholds and budgets. "
+        "Thresholds are those of the rules; budgets are about params, buffers, macs, ops and activations.",
+        "",
+        "",
+        2,
+    ),
+    "E522": Code(
+        "no such rule",
+        "A rule is named by its code, by its name, or with others by the beginning of its code: L201, huge_fc, L2.",
+        "netdsl lint lenet --select L999",
+        "netdsl lint lenet --select L201",
+        2,
+    ),
+    "E523": Code(
+        "a setting of the wrong type",
+        "Rules are lists of names, thresholds numbers from 0, budgets whole numbers or texts such as \"5M\".",
+        "",
+        "",
+        2,
+    ),
+    "E524": Code(
+        "a baseline that cannot be used",
+        "--baseline FILE leaves out the findings that FILE holds; with --write-baseline FILE is made from "
+        "what is found today.",
+        "netdsl lint lenet --baseline missing.json",
+        "netdsl lint lenet --baseline lenet.json --write-baseline",
+        2,
+    ),
+    "E525": Code(
+        "fixes that cannot be asked for",
+        "--fix mends a file of yours, and all of its nets, since a line belongs to every net that it makes. "
+        "Packaged specs and imported files are left as they are.",
+        "netdsl lint lenet --fix",
+        "netdsl lint lenet",
+        2,
+    ),
+    # ------------------------------------------------------------ differences
+    "E530": Code(
+        "one net, or more than two, to compare",
+        "`netdsl diff` takes the net before and the net after. They are two files, two nets of one, or the same "
+        "file at two revisions, one of them checked out elsewhere.",
+        "netdsl diff resnet18",
+        "netdsl diff resnet18 resnet34",
         2,
     ),
 }

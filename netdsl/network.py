@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
@@ -15,7 +15,18 @@ from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.values import NetDecl, VariantDecl
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import DTYPES, Parameter, Shape
-from netdsl.passes import Facts, count_costs
+from netdsl.passes import (
+    Facts,
+    Liveness,
+    Receptive,
+    count_costs,
+    find_lifetimes,
+    find_receptive_fields,
+    measure_liveness,
+)
+
+if TYPE_CHECKING:
+    from netdsl.lint import Finding
 
 
 class Recipe:
@@ -127,6 +138,24 @@ class Network:
         """Cost of each node for one sample, with activations in elements."""
         return count_costs(Facts(self.graph, self.elaborated.shapes)).costs
 
+    @cached_property
+    def receptive(self) -> Mapping[str, Receptive]:
+        """Receptive field of each node that sees an input."""
+        return find_receptive_fields(Facts(self.graph, self.elaborated.shapes)).receptive
+
+    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
+        """Return how many bytes are alive at each step of inference, without the weights.
+
+        Raises:
+            NetError: The batch is less than 1, or the dtype unknown.
+        """
+        _check_options(batch, dtype)
+        return measure_liveness(self._lifetimes, batch, dtype)
+
+    @cached_property
+    def _lifetimes(self) -> Facts:
+        return find_lifetimes(Facts(self.graph, self.elaborated.shapes))
+
     def cost(self, batch: int = 1, dtype: str = "float32", train: bool = False) -> Cost:
         """Return the cost of the net for a batch, with activations in bytes.
 
@@ -149,12 +178,19 @@ class Network:
         _check_options(batch, dtype)
         if by not in GROUPINGS:
             raise _option("by", by, GROUPINGS)
-        rows = tabulate(self.graph, self.shapes, self.layer_costs, by, batch, dtype, train)
-        return Table(self.name, self.spec, self.inputs, by, batch, dtype, train, rows)
+        rows = tabulate(self.graph, self.shapes, self.layer_costs, self.receptive, by, batch, dtype, train)
+        live = self.liveness(batch, dtype)
+        return Table(self.name, self.spec, self.inputs, by, batch, dtype, train, rows, live)
 
     def check(self) -> list[Diagnostic]:
         """Return the budgets (`require`) that do not hold, and those that cannot be checked."""
         return check(self)
+
+    def lint(self) -> list[Finding]:
+        """Return what the rules of `netdsl lint` find in this net, with their default settings."""
+        from netdsl.lint import lint  # rules look at networks, so they stand right of this module
+
+        return lint(self)
 
     def emit(self, backend: str = "torch") -> str:
         """Return the source of a module for a backend; raise NetError if there is none of that name.
@@ -165,10 +201,22 @@ class Network:
 
         return find(backend).emit(self)
 
-    def build(self, backend: str = "torch") -> Any:
-        """Return the module itself, with initial weights; raise NetError if the framework is missing."""
+    def build(self, backend: str = "torch", weights: Mapping[str, Any] | None = None) -> Any:
+        """Return the module itself, with initial weights or with those given.
+
+        Args:
+            backend: For which framework.
+            weights: Arrays in that backend's own names, flat; they are copied, and take the module's dtypes.
+
+        Raises:
+            NetError: The framework is missing, or the weights do not fit.
+        """
         from netdsl.backend import find
 
+        if weights is not None:
+            from netdsl.weights.convert import build
+
+            return build(self, backend, weights)
         chosen = find(backend)
         return chosen.build(chosen.emit(self), self)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from netdsl.network import Network
 from netdsl.ops import Op
+from netdsl.ops.activation import HSigmoid
 from netdsl_torch.lowering import LOWERINGS
+
+if TYPE_CHECKING:
+    from netdsl.backend import Array, Runner, Tensor
 
 __all__ = ["Backend"]
 
@@ -31,3 +36,33 @@ class Backend:
         from netdsl_torch.run import build
 
         return build(text, net)
+
+    def tensors(self, net: Network) -> tuple[Tensor, ...]:
+        """Return what the state_dict holds, in its order."""
+        from netdsl_torch.weights import tensors
+
+        return tensors(net)
+
+    def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
+        """Replace all weights and buffers of a built module, whose dtypes stay."""
+        from netdsl_torch.weights import load
+
+        load(model, state)
+
+    def counted(self, net: Network, batch: int) -> int:
+        """Return the MACs that torch's counter counts: all of the net's."""
+        return net.cost(batch).macs
+
+    def notes(self, net: Network) -> list[str]:
+        """Return that hardsigmoid is measured in another form."""
+        if not any(isinstance(node.op, HSigmoid) for node in net.graph):
+            return []
+        return [
+            "float64 gradients are those of relu6(x + 3) / 6: its own of hardsigmoid has a sixth in float32"
+        ]
+
+    def runner(self, text: str, net: Network, dtype: str) -> Runner:
+        """Return the module that the source defines, to measure it; NetError where torch is missing."""
+        from netdsl_torch.run import Runner
+
+        return Runner(text, net, dtype)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from netdsl.diagnostics import Diagnostic, NetError
 
@@ -131,17 +132,25 @@ def reason(error: OSError) -> str:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part; mode and links stay."""
+    """Write a file, as a whole or not at all."""
+    with replacing(file) as stream:
+        stream.write(text.encode())
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """Give what to write to, so that a reader sees the old file or the new one, never a part; mode and links stay."""
     target = Path(os.path.realpath(file))
     mode = target.stat().st_mode & 0o7777 if target.exists() else None
     if target.exists() and not target.is_file():  # a terminal, /dev/null, a pipe: there is nothing to replace
-        target.write_bytes(text.encode())
+        with target.open("wb") as stream:
+            yield stream
         return
     beside = target.with_name(f".{target.name[:200]}.{os.getpid()}")
     handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with open(handle, "wb") as stream:
-            stream.write(text.encode())
+            yield stream
         if mode is not None:
             beside.chmod(mode)
         beside.replace(target)

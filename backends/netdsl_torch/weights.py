@@ -1,0 +1,48 @@
+"""The state_dict of an emitted module: its keys in order, and how it is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from netdsl.backend import Tensor, own_state
+from netdsl.ir.graph import Graph, Scope
+from netdsl.network import Network
+from netdsl.ops.source import Weight
+
+if TYPE_CHECKING:
+    from netdsl.backend import Array
+
+
+def tensors(net: Network) -> tuple[Tensor, ...]:
+    """Return what the state_dict holds, in its order: the net's own state."""
+    layers = _layers(net.graph.tree, net.graph)
+    states = (own_state(net, net.graph[name]) for name in layers)
+    return tuple(Tensor(key, shape, key) for state in states for key, shape in state.items())
+
+
+def _layers(scope: Scope, graph: Graph) -> Iterator[str]:
+    """Yield the layers in the order of the state_dict: a module's own parameters, then its children."""
+    nodes = [item for item in scope.items if not isinstance(item, Scope)]
+    bare = {name for name in nodes if isinstance(graph[name].op, Weight)}
+    yield from (name for name in nodes if name in bare)
+    for item in scope.items:
+        if isinstance(item, Scope):
+            yield from _layers(item, graph)
+        elif item not in bare:
+            yield item
+
+
+def load(model: Any, state: Mapping[str, Array]) -> None:
+    """Copy a whole state into a module, by `load_state_dict`."""
+    model.load_state_dict({key: _tensor(array) for key, array in state.items()})
+
+
+def _tensor(array: Array) -> Any:
+    """Return a tensor over an array's memory, bfloat16 and float8 of ml_dtypes too."""
+    import torch
+
+    if array.dtype.isbuiltin == 1:
+        return torch.from_numpy(array)
+    whole = {1: "uint8", 2: "int16"}[array.dtype.itemsize]
+    return torch.from_numpy(array.view(whole)).view(getattr(torch, array.dtype.name))

@@ -1,0 +1,46 @@
+"""netdsl weights: move weights from one backend's file to another's."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from netdsl.cli.common import misuse, network, reason, replacing, spec_arguments
+
+HELP = "move weights between backends"
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    for option, dest, what in (
+        ("--from", "source", "the backend that FILE is of, such as torch"),
+        ("--to", "target", "the backend that FILE is written for"),
+    ):
+        sub.add_argument(option, dest=dest, nargs=2, required=True, metavar=("BACKEND", "FILE"), help=what)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the weights of a net for another backend, or nothing."""
+    from netdsl.weights.convert import Move
+    from netdsl.weights.files import TORCH, opened, save, suffix
+    from netdsl.weights.layout import need
+
+    (source, given), (target, wanted) = args.source, args.target
+    file, result = Path(given), Path(wanted)
+    form = suffix(result)
+    suffix(file)
+    if form in TORCH and target.partition(":")[0] != "torch":
+        misuse("E517", f"{result} would be a file of torch's, for {target}", "write a .safetensors file")
+    if result.exists() and file.exists() and result.samefile(file):
+        misuse("E517", f"{given} is read and would be written", "write another file")
+    need("numpy", "moving weights")
+    net = network(args)
+    with opened(file) as weights:
+        move = Move(net, weights.tensors, source, target, given)
+        try:
+            with replacing(result) as stream:
+                save(stream, form, move, weights.metadata)
+        except OSError as error:
+            misuse("E510", f"cannot write {wanted}: {reason(error)}")
+    return 0

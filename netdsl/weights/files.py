@@ -1,0 +1,119 @@
+"""Files of weights: safetensors, and torch's own. What a file holds is read when it is needed, a tensor at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.record import Record
+from netdsl.weights.convert import Move, Stored, bits, dense, refuse
+from netdsl.weights.layout import need
+from netdsl.weights.safetensors import CODES, read, unreadable, write
+
+if TYPE_CHECKING:
+    from netdsl.backend import Array
+
+TORCH = (".pt", ".pth")
+"""Suffixes of what `torch.save` writes."""
+SUFFIXES = (".safetensors", *TORCH)
+
+
+class Weights(Record):
+    """What a file holds."""
+
+    tensors: Mapping[str, Stored]
+    metadata: Mapping[str, str]
+    """Texts that a safetensors file has beside the tensors."""
+
+
+def suffix(file: Path) -> str:
+    """Return the suffix that says what a file's form is; NetError if it says nothing."""
+    found = file.suffix.lower()
+    if found not in SUFFIXES:
+        names = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise NetError([Diagnostic("E517", f"{file} has no form of weights: its name has to end in {names}")])
+    return found
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Weights]:
+    """Give what a file holds; NetError if it cannot be read."""
+    if suffix(file) in TORCH:
+        yield Weights(_load(file), {})
+        return
+    try:
+        stream = file.open("rb")
+    except OSError as error:
+        unreadable(str(file), _reason(error))
+    with stream:
+        try:
+            header = read(stream, str(file))
+        except OSError as error:
+            unreadable(str(file), _reason(error))
+        yield Weights(header.tensors, header.metadata)
+
+
+def save(stream: BinaryIO, form: str, move: Move, metadata: Mapping[str, str]) -> None:
+    """Write what a net's weights become, in the form of a suffix."""
+    if form in TORCH:
+        _save(stream, move)
+        return
+    tensors = {key: (move.dtypes[key], shape) for key, shape in move.target.shapes.items()}
+    name = move.target.name.partition(":")[0]
+    # what loaders ask for: "pt" is torch
+    write(stream, tensors, move.pieces, {**metadata, "format": "pt" if name == "torch" else name})
+
+
+class Loaded:
+    """A tensor of torch's, which may lie in a file still."""
+
+    def __init__(self, key: str, tensor: Any) -> None:
+        """Take a tensor of a state_dict; NetError if its numbers cannot be moved."""
+        self.tensor = dense(key, tensor)
+        self.shape = tuple(tensor.shape)
+        self.dtype = str(tensor.dtype).removeprefix("torch.")
+        if self.dtype not in CODES:
+            refuse(f"`{key}` is {self.dtype}, which cannot be moved")
+
+    def read(self, place: int | None = None) -> Array:
+        """Return its bits, or those of one place of its first axis."""
+        return bits(self.tensor if place is None else self.tensor[place])
+
+
+def _load(file: Path) -> dict[str, Stored]:
+    """Return the state_dict that a file of torch's holds; nothing of it is run."""
+    from zipfile import is_zipfile
+
+    torch = need("torch", f"reading {file}")
+    try:
+        with file.open("rb") as stream:
+            mapped = is_zipfile(stream)
+        held = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+    except OSError as error:
+        unreadable(str(file), _reason(error))
+    except Exception:  # whatever torch's readers make of bytes that are something else
+        unreadable(
+            str(file), "torch finds no tensors in it, or more than tensors, which it would have to run"
+        )
+    if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):  # a checkpoint of training
+        held = held["state_dict"]
+    if not isinstance(held, Mapping):
+        unreadable(str(file), f"it holds a {type(held).__name__}, no state_dict")
+    for key, value in held.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            unreadable(str(file), f"it is no state_dict: `{key}` is a {type(value).__name__}, no tensor")
+    return {key: Loaded(key, value) for key, value in held.items()}
+
+
+def _save(stream: BinaryIO, move: Move) -> None:
+    """Write a state_dict. All of it is in memory at once, since `torch.save` takes it so."""
+    torch = need("torch", "writing a state_dict")
+    state = {key: torch.from_numpy(move.whole(key)) for key in move.target.shapes}
+    torch.save({key: bare.view(getattr(torch, move.dtypes[key])) for key, bare in state.items()}, stream)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
