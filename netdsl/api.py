@@ -23,11 +23,11 @@ from netdsl.render import printable
 from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
+from netdsl.syntax.read import MAX_BYTES
+from netdsl.syntax.read import read as read_file
 
 MAX_STEPS = 10_000
 """What evaluating one setting may take."""
-MAX_BYTES = 64 * 1024 * 1024
-"""The largest file that is read."""
 
 
 def load(
@@ -305,18 +305,11 @@ def packaged(file_name: str) -> FileScope:
 
 def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
     """Return a file of the user's; its imports lie in its folder, in `path`, or in the package."""
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise _usage("E501", f"{file} is larger than {MAX_BYTES:,} bytes")
-        text = file.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise _usage("E501", f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError as error:  # a ValueError too, so it comes first
-        raise _usage(
-            "E501", f"{file} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
-        ) from None
-    except ValueError:
-        raise _usage("E501", f"cannot read {file}: a path has no NUL character") from None
+    return reread(file, read_file(file).text, path)
+
+
+def reread(file: Path, text: str, path: Iterable[str | Path] = ()) -> FileScope:
+    """Return what a file of the user's would declare if it held that text."""
     return Files(_importer(file.parent, path)).load(Source(str(file), text))
 
 

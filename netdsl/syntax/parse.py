@@ -25,11 +25,16 @@ def _grammar() -> Grammar:
 
 def parse(source: Source) -> tree.File:
     """Return the tree of a source, or raise NetError with every syntax error that could be told apart."""
+    return parse_lines(source)[0]
+
+
+def parse_lines(source: Source) -> tuple[tree.File, list[LogicalLine]]:
+    """Return the tree of a source and the logical lines that it was made of; NetError as for `parse`."""
     with no_collection():
         return _parse(source)
 
 
-def _parse(source: Source) -> tree.File:
+def _parse(source: Source) -> tuple[tree.File, list[LogicalLine]]:
     faults: list[Fault] = []
     lines = _readable(logical_lines(source.text, faults), source.text, faults)
     large = sum(len(line.tokens) for line in lines) > _LARGE
@@ -43,7 +48,7 @@ def _parse(source: Source) -> tree.File:
                 break
         else:
             if not faults:
-                return file
+                return file, lines
             break
     raise _error(source, faults)
 

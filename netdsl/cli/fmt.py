@@ -1,0 +1,108 @@
+"""netdsl fmt: rewrite specs in their canonical form."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.cli.common import misuse, reason, report, standard_input, write
+from netdsl.diagnostics import Diagnostic, NetError
+
+if TYPE_CHECKING:
+    from netdsl.source import Source
+
+HELP = "rewrite specs in their canonical form"
+_STDIN = "<stdin>"
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    what = (
+        "a file, a folder with .net files in it, or - for standard input, which is written to standard output"
+    )
+    sub.add_argument("spec", metavar="SPEC", nargs="+", help=what)
+    sub.add_argument("--check", action="store_true", help="write nothing, list what would change")
+    sub.add_argument("--diff", action="store_true", help="write nothing, print what would change")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Format every file; what is wrong with one does not keep the others from it."""
+    wrong: list[Diagnostic] = []
+    changed = False
+    for spec in dict.fromkeys(args.spec):
+        try:
+            files = [spec] if spec == "-" else _files(Path(spec))
+        except NetError as error:
+            wrong += error.diagnostics
+            continue
+        for file in files:
+            try:
+                changed |= _format(file, args)
+            except NetError as error:
+                wrong += error.diagnostics
+    if wrong:
+        return report(wrong)
+    return int(changed and (args.check or args.diff))
+
+
+def _files(path: Path) -> list[str]:
+    """Return a file, or the specs in a folder and in the folders within it that are not hidden."""
+    if not path.is_dir():
+        return [str(path)]
+    found = sorted(str(file) for file in _below(path))
+    if not found:
+        misuse("E501", f"there is no .net file in {path}")
+    return found
+
+
+def _below(path: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if name.endswith(".net"))
+
+
+def _format(file: str, args: argparse.Namespace) -> bool:
+    """Format one file, or show what would change; tell whether anything does."""
+    from netdsl.source import Source
+    from netdsl.syntax.format import format_text
+    from netdsl.syntax.read import read
+
+    source = Source(_STDIN, standard_input()) if file == "-" else read(Path(file))
+    text = format_text(source)
+    changed = text != source.text
+    if args.diff:
+        sys.stdout.write(_diff(source, text))
+    elif args.check:
+        if changed:
+            print(source.name)
+    elif file == "-":
+        sys.stdout.write(text)
+    elif changed:
+        _write(Path(file), text)
+        print(f"formatted {file}", file=sys.stderr)
+    return changed
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        if not file.stat().st_mode & 0o222:
+            misuse("E510", f"cannot write {file}: it is read-only")
+        write(file, text)
+    except OSError as error:
+        misuse("E510", f"cannot write {file}: {reason(error)}")
+
+
+def _diff(source: Source, text: str) -> str:
+    """Return a unified diff; what does not end with a newline is said to, as diff does."""
+    from difflib import unified_diff
+
+    before, after = (StringIO(x, newline="\n").readlines() for x in (source.text, text))
+    lines = unified_diff(before, after, source.name, source.name)
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
