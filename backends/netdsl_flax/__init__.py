@@ -58,6 +58,15 @@ class Backend:
         active = (node for node in net.graph if not node.train)
         return batch * sum(node.op.macs_inside(*net.inputs_of(node.name)) for node in active)
 
+    def notes(self, net: Network) -> list[str]:
+        """Return why XLA counts other MACs than the net has."""
+        padding = net.cost().macs - self.counted(net, 1)
+        return (
+            [f"XLA's MACs leave out the {padding:,} a sample that meet nothing but padding"]
+            if padding
+            else []
+        )
+
     def runner(self, text: str, net: Network, dtype: str) -> Runner:
         """Return the module that the source defines, to measure it; NetError where jax or flax is missing."""
         from netdsl_flax.run import Runner

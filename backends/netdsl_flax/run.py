@@ -105,46 +105,45 @@ class Runner:
 
         return {key: numpy.array(v.get_value()) for key, v in variables(self.module).items()}
 
-    def run(self, inputs: Mapping[str, Array], train: bool = False) -> Mapping[str, Array]:
+    def evaluate(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the outputs by name."""
         import jax
         from flax import nnx
 
         with self.wide():
-            graph, state = nnx.split(self.mode(train))
+            graph, state = nnx.split(self.mode(train=False))
+            forward = jax.jit(lambda state, x: self.outputs(nnx.merge(graph, state)(*x)))
+            return self.channels_first(forward(state, self.arrays(inputs)))
 
-            @jax.jit
-            def forward(state: Any, x: list[Any]) -> tuple[dict[str, Any], Any]:
-                module = nnx.merge(graph, state)
-                return self.outputs(module(*x)), nnx.state(module)
-
-            outputs, after = forward(state, self.arrays(inputs))
-            nnx.update(self.module, after)
-            return {name: self.first(name, value) for name, value in outputs.items()}
-
-    def gradients(
-        self, inputs: Mapping[str, Array], weights: Mapping[str, Array], train: bool = False
-    ) -> Mapping[str, Array]:
-        """Return the gradients of sum(weights * outputs), by key, and by "input NAME"."""
+    def train(
+        self, inputs: Mapping[str, Array], weights: Mapping[str, Array]
+    ) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+        """Return the outputs of a step of training, and the gradients of sum(weights * outputs)."""
         import jax
         import numpy
         from flax import nnx
 
         with self.wide():
-            graph, learned, *rest = nnx.split(self.mode(train), nnx.Param, ...)
+            graph, learned, *rest = nnx.split(self.mode(train=True), nnx.Param, ...)
+            orders = {name: channels_last(shape) for name, shape in self.net.outputs.items()}
+            factors = {name: value.transpose(orders[name]) for name, value in weights.items()}
 
             def loss(learned: Any, x: list[Any]) -> Any:
-                outputs = self.outputs(nnx.merge(graph, learned, *rest, copy=True)(*x))
-                return sum((self.last(weights[name], name) * value).sum() for name, value in outputs.items())
+                module = nnx.merge(graph, learned, *rest, copy=True)
+                outputs = self.outputs(module(*x))
+                total = sum((factors[name] * value).sum() for name, value in outputs.items())
+                return total, (outputs, nnx.state(module))
 
-            gradient, by_input = jax.jit(jax.grad(loss, argnums=(0, 1)))(learned, self.arrays(inputs))
+            step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
+            (gradient, by_input), (outputs, after) = step(learned, self.arrays(inputs))
+            nnx.update(self.module, after)
             found = {
                 ".".join(map(str, path)): numpy.asarray(value.get_value())
                 for path, value in nnx.to_flat_state(gradient)
             }
             for (name, shape), value in zip(self.net.inputs.items(), by_input, strict=True):
                 found[f"input {name}"] = numpy.asarray(value).transpose(channels_first(shape))
-        return found
+            return self.channels_first(outputs), found
 
     def shapes(self, inputs: Mapping[str, Array]) -> Mapping[str, tuple[tuple[int, ...], ...]]:
         """Return what every module returned in training, by the net's path; nothing is computed."""
@@ -208,15 +207,14 @@ class Runner:
         named: dict[str, Any] = output._asdict()  # type: ignore[attr-defined]
         return {name: value for name, value in named.items() if value is not None}
 
-    def first(self, name: str, value: Any) -> Array:
-        """Return an output as the net describes it."""
+    def channels_first(self, outputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Return outputs as the net describes them."""
         import numpy
 
-        return numpy.asarray(value).transpose(channels_first(self.net.outputs[name]))
-
-    def last(self, value: Array, name: str) -> Array:
-        """Return what belongs to an output as the module has it."""
-        return value.transpose(channels_last(self.net.outputs[name]))
+        return {
+            name: numpy.asarray(value).transpose(channels_first(self.net.outputs[name]))
+            for name, value in outputs.items()
+        }
 
     def logical(self, place: Node | Scope, output: Any) -> tuple[tuple[int, ...], ...]:
         """Return the shapes of what a module returned, in the net's order and without the batch."""

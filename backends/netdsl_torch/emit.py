@@ -21,7 +21,6 @@ from netdsl.emission.code import (
 from netdsl.emission.constants import mark
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.factor import Factory
-from netdsl.passes.inplace import overwriting
 from netdsl.emission.plan import ClassPlan
 from netdsl.emission.source import Source, checked, unused
 from netdsl.emission.writer import INDENT, layout
@@ -29,6 +28,7 @@ from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.source import Weight
+from netdsl.passes.inplace import overwriting
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 DIALECT = Dialect(

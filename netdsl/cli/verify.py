@@ -1,0 +1,62 @@
+"""netdsl verify: build with every backend, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netdsl.cli.common import network, print_json, report, spec_arguments
+from netdsl.diagnostics import Diagnostic
+
+HELP = "build with every backend, share one set of weights, compare static facts and numbers"
+WIDTH = 24
+"""Characters of the progress bar."""
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    help = "which, the reference first (torch,flax)"
+    sub.add_argument("--backend", default="torch,flax", metavar="NAME,...", help=help)
+    sub.add_argument("--seed", type=seed, default=0, metavar="N", help="of weights and inputs (0)")
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table of checks; say what differs."""
+    from netdsl import verification
+
+    net = network(args)
+    try:
+        found = verification.verify(net, args.backend.split(","), args.seed, progress)
+    finally:
+        clear()
+    if args.format == "json":
+        print_json(verification.render_json(found))
+        return 0 if found.ok else 1
+    print(verification.render_text(found))
+    if found.ok:
+        return 0
+    wrong = sum(not row.ok for row in found.rows)
+    sys.stdout.flush()
+    return report([Diagnostic("E519", f"{found.net}: {wrong} of {len(found.rows)} checks fail")])
+
+
+def seed(text: str) -> int:
+    """Return a whole number from 0; argparse reports what is none."""
+    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def progress(done: int, total: int, what: str) -> None:
+    """Show on a terminal how far it is, and what comes next."""
+    if sys.stderr.isatty():
+        bar = "#" * (WIDTH * done // total)
+        print(f"\r\x1b[2K[{bar:.<{WIDTH}}] {what}", end="", file=sys.stderr, flush=True)
+
+
+def clear() -> None:
+    """Take the bar off a terminal."""
+    if sys.stderr.isatty():
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
