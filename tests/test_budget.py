@@ -56,6 +56,9 @@ def check(**claims: str) -> list[Diagnostic]:
         "max(features.params, head.params) == features.params",
         "params <= (5M if classes > 100 else 1K)",
         "ops > 0 and buffers == 0",
+        "features.receptive_field == 5 and features.c1.receptive_field == 3 and receptive_field == 8",
+        "memory == 4*898 + 4*(3*8*8 + 8*8*8 + 8*8*8)",  # the input, and both sides of features.c2
+        "memory(batch=2, dtype=float16) == 2*898 + 4*(3*8*8 + 8*8*8 + 8*8*8)",
     ],
 )
 def test_claims_that_hold(claim: str) -> None:
@@ -80,6 +83,9 @@ def test_claims_that_hold(claim: str) -> None:
             "n: params 898 > 500 and macs 50.77K > 1K (features.c2 has 65%)",
         ),
         ("features.params <= 500", "n: features.params 808 > 500 (features.c2 has 72%)"),
+        ("receptive_field >= 200", "n: receptive_field 8 < 200"),
+        ("features.receptive_field >= 7", "n: features.receptive_field 5 < 7"),
+        ("memory <= 8KB", "n: memory 8.46K > 8KB"),
         ("params <= limit / 100", "n: params 898 > 100 (features.c2 has 65%)"),
     ],
 )
@@ -130,9 +136,19 @@ def test_training_only_layers() -> None:
 @pytest.mark.parametrize(
     ("claim", "code", "message", "help"),
     [
-        ("memory(batch=8) <= 3GB", "E402", "`memory` cannot be checked yet", "there are params"),
-        ("receptive_field >= 224", "E402", "`receptive_field` cannot be checked yet", "there are params"),
-        ("features.memory <= 3GB", "E402", "`memory` cannot be checked yet", "there are params"),
+        (
+            "memory(train=true) <= 3GB",
+            "E402",
+            "memory in training cannot be checked yet",
+            "memory is that of",
+        ),
+        ("features.memory <= 3GB", "E402", "memory of a part cannot be checked yet", "memory is that of"),
+        (
+            "receptive_field(batch=8) >= 5",
+            "E405",
+            "`receptive_field` takes no options, got `receptive_field(batch=8)`",
+            "",
+        ),
         ("params", "E403", "`params` is no comparison", "for example: require params <= 5M"),
         ("true", "E403", "`true` is no comparison", "for example"),
         ("params < 5 and macs", "E403", "`macs` is no comparison", "for example"),

@@ -16,6 +16,7 @@ from netdsl import api
 from netdsl.cost import table
 from netdsl.cost.model import Cost
 from netdsl.ir.types import DTYPES, Shape
+from netdsl.passes import Receptive
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
@@ -213,6 +214,7 @@ def test_text() -> None:
         "total    61,706  100.0        0  416,520  100.0  19,330       58,408\n"
         "\n"
         "batch 1, float32, evaluation; activations in bytes\n"
+        "inference has at most 41,728 bytes alive beside the weights, at conv1_act\n"
         "1 MAC = 1 multiply + 1 add; conv, fc and attention's products count MACs, ops counts the rest "
         "(pooling: its window per output); activations are the outputs of all computing ops"
     )
@@ -233,11 +235,29 @@ def test_columns_are_aligned(name: str, by: str) -> None:
 def test_markdown() -> None:
     lines = table.render_markdown(net("googlenet").costs(by="block")).splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    assert rows[0] == "| block | op | output | params | % | buffers | MACs | % | ops | activations |"
-    assert rows[1] == "| :--- | :--- | :--- |" + " ---: |" * 7
-    assert {line.count("|") for line in rows} == {11}
+    assert rows[0] == (
+        "| block | op | output | receptive field | params | % | buffers | MACs | % | ops | activations |"
+    )
+    assert rows[1] == "| :--- | :--- | :--- |" + " ---: |" * 8
+    assert {line.count("|") for line in rows} == {12}
     assert rows[-2].startswith("| **total** |")
     assert rows[-1].startswith("| of which training only |")
+
+
+def test_receptive_fields() -> None:
+    rows = net("resnet50").costs()
+    assert [str(rows[name].receptive) for name in ("conv1", "layer4.2.conv3", "fc")] == ["7", "427", "224"]
+    assert [str(row.receptive) for row in net("vgg16").costs(by="stage")][:5] == [
+        "6",
+        "16",
+        "44",
+        "100",
+        "212",
+    ]
+    assert {row.receptive for row in net("vgg16").costs(by="op")} == {None}
+    text = table.render_csv(rows).splitlines()
+    assert text[0].startswith("layer,op,output,receptive_field,params")
+    assert text[1].startswith("conv1,conv,64x112x112,7,9408")
 
 
 @pytest.mark.parametrize("by", table.GROUPINGS)
@@ -278,7 +298,20 @@ def test_json(name: str, by: str) -> None:
     assert {k: v for k, v in value["total"].items() if k != "training_params"} == costs.total.__dict__
     for row, found in zip(costs, value["rows"], strict=True):
         output = None if row.output is None else list(row.output)
-        assert found == row.__dict__ | {"output": output}
+        expected = {**row.__dict__, "output": output, "receptive_field": _receptive(row.receptive)}
+        assert found == {key: cell for key, cell in expected.items() if key != "receptive"}
+    assert value["peak"] == {"bytes": net(name).liveness(2, "float16").peak, "at": costs.live.at}
+
+
+def _receptive(seen: Receptive | None) -> dict[str, Any] | None:
+    """Return what the JSON form says of a receptive field."""
+    if seen is None:
+        return None
+    return {
+        "largest": [seen.rows.largest, seen.columns.largest],
+        "smallest": [seen.rows.smallest, seen.columns.smallest],
+        "jump": [seen.rows.jump, seen.columns.jump],
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import DTYPES
+from netdsl.passes import Liveness, Receptives
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
 QUANTITIES = ("params", "buffers", "macs", "ops", "activations")
-LATER = ("memory", "receptive_field")
+FIELD, MEMORY = "receptive_field", "memory"
+"""Quantities that are no sums: the receptive field of the last layer, and the most memory that inference needs."""
+EVERY = (*QUANTITIES, FIELD, MEMORY)
 MAX_STEPS = 100_000
 _NOT = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
 _SPENDERS = 5
@@ -42,6 +45,13 @@ class Facts(Protocol):
     @property
     def layer_costs(self) -> Mapping[str, Cost]:
         """The cost of each node for one sample, activations in elements."""
+
+    @property
+    def receptive(self) -> Receptives:
+        """The receptive field of each node that sees an input."""
+
+    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
+        """Return how many bytes are alive at each step of inference."""
 
 
 def check(net: Facts) -> list[Diagnostic]:
@@ -166,7 +176,7 @@ class Claim(Evaluator):
         """Return the diagnostic for a claim that does not hold, with who spends most."""
         message = f"{self.net.name}: {' and '.join(fact.text for fact in facts)}"
         spent = next((fact.spent for fact in facts if fact.spent is not None), None)
-        spenders = [] if spent is None else self.spenders(spent)
+        spenders = [] if spent is None or spent.kind not in QUANTITIES else self.spenders(spent)
         whole = sum(amount for _, amount in spenders)
         if not whole:
             return Diagnostic("E401", message, self.budget.span)
@@ -186,7 +196,16 @@ class Claim(Evaluator):
         return sorted(amounts, key=lambda pair: -pair[1])
 
     def amount(self, quantity: Quantity) -> int:
-        """Return a quantity's number."""
+        """Return a quantity's number: memory is that of the weights and the peak, in bytes."""
+        if quantity.kind == FIELD:
+            seen = [
+                self.net.receptive[node.name] for node in quantity.nodes if node.name in self.net.receptive
+            ]
+            return int(min(seen[-1].rows.largest, seen[-1].columns.largest)) if seen else 0
+        if quantity.kind == MEMORY:
+            whole = total(quantity.nodes, self.net.layer_costs, 1, quantity.dtype, False)
+            peak = self.net.liveness(quantity.batch, quantity.dtype).peak
+            return (whole.params + whole.buffers) * DTYPES[quantity.dtype] + peak
         cost = total(quantity.nodes, self.net.layer_costs, quantity.batch, quantity.dtype, quantity.train)
         number: int = getattr(cost, quantity.kind)
         return number
@@ -202,16 +221,20 @@ class Claim(Evaluator):
             name, nodes = target.text, self.about
         else:
             return super().eval(node, env, source)
-        if name in LATER:
-            span = Span(source, node.start, node.end)
-            raise fail("E402", f"`{name}` cannot be checked yet", span, f"there are {', '.join(QUANTITIES)}")
-        if name not in QUANTITIES:
+        if name not in EVERY:
             return super().eval(node, env, source)
         if nodes is None:
             assert isinstance(target, tree.Attribute)
             nodes = self.module(target.value, env, source)
         args = node.args if isinstance(node, tree.CallExpr) else ()
+        span = Span(source, node.start, node.end)
+        if name == FIELD and args:
+            raise fail("E405", f"`{FIELD}` takes no options, got `{span.text}`", span)
         quantity = Quantity(name, nodes, **self.options(args, env, source))
+        if name == MEMORY and (quantity.train or len(nodes) < len(self.net.graph)):
+            what = "in training" if quantity.train else "of a part"
+            help = f"memory is that of the whole net in evaluation; there are {', '.join(QUANTITIES)}"
+            raise fail("E402", f"memory {what} cannot be checked yet", span, help)
         self.used.append(quantity)
         return self.amount(quantity)
 
@@ -220,7 +243,7 @@ class Claim(Evaluator):
         try:
             return super().name(node, env, source)
         except SpecError as error:
-            help = did_you_mean(node.text, QUANTITIES) or f"there are {', '.join(QUANTITIES)}"
+            help = did_you_mean(node.text, EVERY) or f"there are {', '.join(EVERY)}"
             raise SpecError(error.diagnostic.replace(help=help)) from None
 
     def module(self, node: tree.Expr, env: Env, source: Source) -> list[Node]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import DTYPES, Shape
+from netdsl.passes import Liveness, Receptive, Receptives
 from netdsl.record import Record
 from netdsl.render import printable
+
+if TYPE_CHECKING:
+    from netdsl.passes.facts import Number
 
 VERSION = 1
 """Of the JSON form, docs/schema/cost.json."""
@@ -28,6 +32,8 @@ class Row(Record):
     """The op of a layer, the name of a block; "" for a container or a stage."""
     output: Shape | None
     """Shape that leaves it, for one sample; None for all layers with one op."""
+    receptive: Receptive | None
+    """Receptive field of what leaves it; None if that sees no input, and for all layers with one op."""
     params: int
     training_params: int
     """Those of `params` that exist in training only."""
@@ -50,8 +56,9 @@ class Table:
         dtype: str,
         train: bool,
         rows: list[Row],
+        live: Liveness,
     ) -> None:
-        """`net` is the net's name, `spec` its file's; `inputs` shapes by name."""
+        """`net` is the net's name, `spec` its file's; `inputs` shapes by name; `live` what inference needs."""
         self.net = net
         self.spec = spec
         self.inputs = inputs
@@ -60,6 +67,7 @@ class Table:
         self.dtype = dtype
         self.train = train
         self.rows = tuple(rows)
+        self.live = live
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -92,6 +100,7 @@ def tabulate(
     graph: Graph,
     shapes: Mapping[str, Shape],
     costs: Mapping[str, Cost],
+    receptive: Receptives,
     by: str,
     batch: int,
     dtype: str,
@@ -108,10 +117,9 @@ def tabulate(
         cost = total(nodes, costs, batch, dtype, train)
         last = next((node for node in reversed(nodes) if not node.train), nodes[-1])
         training = sum(costs[node.name].params for node in nodes if node.train)
-        output = None if by == "op" else shapes[last.name]
-        rows.append(
-            Row(name, op, output, cost.params, training, cost.buffers, cost.macs, cost.ops, cost.activations)
-        )
+        output, seen = (None, None) if by == "op" else (shapes[last.name], receptive.get(last.name))
+        counts = cost.params, training, cost.buffers, cost.macs, cost.ops, cost.activations
+        rows.append(Row(name, op, output, seen, *counts))
     return rows
 
 
@@ -193,7 +201,7 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else ""
 
 
-_HEADER = ("op", "output", "params", "%", "buffers", "MACs", "%", "ops", "activations")
+_HEADER = ("op", "output", "receptive field", "params", "%", "buffers", "MACs", "%", "ops", "activations")
 _LEFT = ("op", "output")
 """The columns that hold text, as the first one does."""
 
@@ -204,26 +212,30 @@ def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
     """Return the header, the rows and what stands below them, as texts; empty columns are left out."""
     whole = table.total
 
-    def line(name: str, op: str, output: str, cost: Row | Cost) -> Line:
+    def line(name: str, op: str, output: str, seen: str, cost: Row | Cost) -> Line:
         params, macs = _percent(cost.params, whole.params), _percent(cost.macs, whole.macs)
         numbers = (cost.params, params, cost.buffers, cost.macs, macs, cost.ops, cost.activations)
-        return (name, op, output, *(n if isinstance(n, str) else f"{n:,}" for n in numbers))
+        return (name, op, output, seen, *(n if isinstance(n, str) else f"{n:,}" for n in numbers))
 
     rows = [
-        line(printable(row.name), printable(row.op), "" if row.output is None else str(row.output), row)
+        line(printable(row.name), printable(row.op), _text(row.output), _text(row.receptive), row)
         for row in table
     ]
-    below = [line("total", "", "", whole)]
+    below = [line("total", "", "", "", whole)]
     training = table.training_params
     if training:
         share = _percent(training, whole.params)
-        below.append(("of which training only", "", "", f"{training:,}", share, "", "", "", "", ""))
+        below.append(("of which training only", "", "", "", f"{training:,}", share, "", "", "", "", ""))
     said = [any(column) for column in zip(*rows, strict=True)] if rows else [True] * (1 + len(_HEADER))
 
     def pick(cells: Line) -> Line:
         return tuple(cell for cell, keep in zip(cells, said, strict=True) if keep)
 
     return pick((table.by, *_HEADER)), [pick(row) for row in rows], [pick(row) for row in below]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _caption(table: Table) -> str:
@@ -236,7 +248,12 @@ def _caption(table: Table) -> str:
 
 def _footer(table: Table) -> list[str]:
     mode = "training" if table.train else "evaluation"
-    return [f"batch {table.batch}, {table.dtype}, {mode}; activations in bytes", CONVENTION]
+    live = table.live
+    return [
+        f"batch {table.batch}, {table.dtype}, {mode}; activations in bytes",
+        f"inference has at most {live.peak:,} bytes alive beside the weights, at {printable(live.at)}",
+        CONVENTION,
+    ]
 
 
 def render_text(table: Table) -> str:
@@ -270,10 +287,15 @@ def render_markdown(table: Table) -> str:
 def render_csv(table: Table) -> str:
     """Return the rows as CSV (RFC 4180, but lines end as in text), exact integers, no total."""
     about = table.by != "op"  # a row by op has no other op, and no output
-    header: Line = (table.by, *(("op", "output") if about else ()), *COUNTS, "training_params")
+    header: Line = (
+        table.by,
+        *(("op", "output", "receptive_field") if about else ()),
+        *COUNTS,
+        "training_params",
+    )
     lines = [header]
     for row in table:
-        texts = (row.op, "" if row.output is None else str(row.output)) if about else ()
+        texts = (row.op, _text(row.output), _text(row.receptive)) if about else ()
         numbers = (*(getattr(row, count) for count in COUNTS), row.training_params)
         lines.append((row.name, *texts, *map(str, numbers)))
     return "\n".join(",".join(map(_csv_cell, line)) for line in lines)
@@ -305,6 +327,7 @@ def render_json(table: Table) -> dict[str, Any]:
                 "name": row.name,
                 "op": row.op,
                 "output": None if row.output is None else list(row.output),
+                "receptive_field": None if row.receptive is None else _receptive_json(row.receptive),
                 "params": row.params,
                 "training_params": row.training_params,
                 "buffers": row.buffers,
@@ -316,4 +339,15 @@ def render_json(table: Table) -> dict[str, Any]:
         ],
         "total": {count: getattr(whole, count) for count in COUNTS}
         | {"training_params": table.training_params},
+        "peak": {"bytes": table.live.peak, "at": table.live.at},
+    }
+
+
+def _receptive_json(seen: Receptive) -> dict[str, list[int | float]]:
+    def number(value: Number) -> int | float:
+        return value if isinstance(value, int) else float(value)
+
+    return {
+        name: [number(getattr(axis, name)) for axis in (seen.rows, seen.columns)]
+        for name in ("largest", "smallest", "jump")
     }

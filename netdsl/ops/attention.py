@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError
 
 
 class Attention(Op):
@@ -55,6 +55,10 @@ class Attention(Op):
         """Return heads n^2 for softmax and 4 n c for the biases."""
         n, c = x[0]
         return self.heads * n * n + 4 * n * c
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return all tokens."""
+        return (EVERYWHERE,)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from math import gcd
 from typing import Any, ClassVar, dataclass_transform
 
 from netdsl.cost.model import Cost
@@ -30,6 +31,39 @@ class Example(Record):
 
     op: Op
     inputs: tuple[Shape, ...]
+
+
+class Reach(Record):
+    """What one place of an output sees of an input along one axis.
+
+    The input's places lie `up` apart; from `stride` x place - `pad` on, `kernel` positions `dilation` apart are
+    looked at, and the input's places among them are seen. `up` is 1 but for what makes maps larger: a transposed
+    convolution is a window over an input with gaps. A stride of 0 sees the same from every place, a kernel of 0
+    every place there is.
+    """
+
+    kernel: int = 1
+    stride: int = 1
+    pad: int = 0
+    dilation: int = 1
+    up: int = 1
+
+    @property
+    def span(self) -> int:
+        """How far the last place that is seen lies behind the first, at most: d (k - 1) where `up` is 1."""
+        if self.up == 1:
+            return self.dilation * (self.kernel - 1)
+        common = gcd(self.dilation, self.up)
+        late = self.pad % gcd(self.stride, self.up)  # the first position that can be a place of the input
+        return max(self.kernel - 1 - late, 0) // (self.up // common) * (self.dilation // common)
+
+
+Field = tuple[Reach, Reach]
+"""The same along rows and columns."""
+HERE: Field = (Reach(), Reach())
+"""The same place."""
+EVERYWHERE: Field = (Reach(kernel=0, stride=0),) * 2
+"""Every place there is."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -86,9 +120,28 @@ class Op(Record, ABC):
         """Return multiply-accumulates for one sample."""
         return 0
 
+    def macs_inside(self, *x: Shape) -> int:
+        """Return the multiply-accumulates with values of the map, not with its padding: what XLA counts."""
+        return self.macs(*x)
+
     def ops(self, *x: Shape) -> int:
         """Return what else is computed for one sample; see netdsl.cost.model."""
         return 0
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the bytes of the tensors that PyTorch makes beside the output and drops at once, for one sample.
+
+        `itemsize` is that of an element. What a kernel takes within itself is not known: attention's products, a
+        convolution's workspace, a copy of what does not lie in order.
+        """
+        return 0
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return what a place sees of each input; None: none of its values.
+
+        Channels are not followed. The places of tokens are those of the map that they come from; a vector is one.
+        """
+        return (HERE,) * len(x)
 
     @classmethod
     @abstractmethod

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Op, OpError
-from netdsl.ops.window import SAME, VALID, both, check_window, need_map, padding, window_size
+from netdsl.ops.base import Example, Field, Op, OpError, Reach
+from netdsl.ops.window import SAME, VALID, both, check_window, need_map, padding, sliding, window_size
 
 
 class Convolution(Op):
@@ -64,9 +65,36 @@ class Convolution(Op):
         c = x[0].c
         return self.infer(*x).elements * (c // self.groups_of(c)) * self.kernel[0] * self.kernel[1]
 
+    def macs_inside(self, *x: Shape) -> int:
+        """Return in / groups x out x the windows' places that lie on the map."""
+        pads = self.padding(x[0])
+        (_, *size), (_, *out) = x[0], self.outputs(*x)[0]
+        taps = prod(self.inside(axis, size[axis], pads[axis][0], out[axis]) for axis in (0, 1))
+        return x[0].c // self.groups_of(x[0].c) * self.channels_of(x[0].c) * taps
+
+    def inside(self, axis: int, size: int, pad: int, out: int) -> int:
+        """Return along one axis how many pairs of output and tap read the map itself."""
+        stride, dilation = both(self.stride)[axis], both(self.dilation)[axis]
+        starts = (tap * dilation - pad for tap in range(self.kernel[axis]))
+        return sum(
+            max(min(out - 1, (size - 1 - start) // stride) - max(0, -(start // stride)) + 1, 0)
+            for start in starts
+        )
+
     def ops(self, *x: Shape) -> int:
         """Return one addition per output element if there is a bias."""
         return self.infer(*x).elements if self.bias else 0
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the padded map where the padding is uneven, as TensorFlow's may be."""
+        (top, bottom), (left, right) = self.padding(x[0])
+        if (top, left) == (bottom, right):
+            return 0
+        return itemsize * x[0].c * (x[0].h + top + bottom) * (x[0].w + left + right)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the window."""
+        return (sliding(self.kernel, self.stride, self.padding(x[0]), self.dilation),)
 
 
 class Conv(Convolution):
@@ -185,6 +213,18 @@ class UpConv(Convolution):
     def macs(self, *x: Shape) -> int:
         """Return input elements x out/groups x kh x kw."""
         return x[0].elements * (self.channels // self.groups) * self.kernel[0] * self.kernel[1]
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the window of the same kernel that slides over the input with stride - 1 gaps between places."""
+        rows, columns = (
+            Reach(self.kernel[axis], 1, d * (self.kernel[axis] - 1) - pad[0], d, both(self.stride)[axis])
+            for axis, (pad, d) in enumerate(zip(self.padding(x[0]), both(self.dilation), strict=True))
+        )
+        return ((rows, columns),)
+
+    def inside(self, axis: int, size: int, pad: int, out: int) -> int:
+        """Return along one axis how many pairs of input and tap reach the output."""
+        return super().inside(axis, out, pad, size)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

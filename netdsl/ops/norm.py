@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError
 from netdsl.ops.window import need_map
 
 
@@ -84,6 +84,10 @@ class LayerNorm(Norm):
         check_positive("eps", self.eps)
         return x[0]
 
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return mean and deviation of each place, in float32 at least."""
+        return 2 * max(itemsize, 4) * (x[0].elements // x[0].c)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield every order of the axes."""
@@ -115,6 +119,14 @@ class GroupNorm(Norm):
             raise OpError("groups", f"{x[0].c} channels cannot be divided into {self.groups} groups")
         check_positive("eps", self.eps)
         return x[0]
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return mean and deviation of each group, in float32 at least."""
+        return 2 * max(itemsize, 4) * self.groups
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the whole map, over which mean and variance are taken."""
+        return (EVERYWHERE,)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -150,6 +162,10 @@ class LocalResponseNorm(Op):
                 raise OpError(field, f"{field} must not be negative, got {getattr(self, field)}")
         check_positive("k", self.k)
         return x[0]
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return two maps: the sum of squares in two steps of its way to the divisor."""
+        return 2 * itemsize * x[0].elements
 
     def ops(self, *x: Shape) -> int:
         """Return `size` per element."""

@@ -8,8 +8,8 @@ from math import gcd
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Op, OpError
-from netdsl.ops.window import SAME, VALID, both, check_size, need_map, padding, window_size
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach
+from netdsl.ops.window import SAME, VALID, both, check_size, need_map, padding, sliding, window_size
 
 
 def adaptive_elements(size: int, out: int) -> int:
@@ -18,6 +18,18 @@ def adaptive_elements(size: int, out: int) -> int:
     Neighbours overlap in one element unless a window ends at a whole number, which gcd(n, m) of them do.
     """
     return size + out - gcd(size, out)
+
+
+def adaptive_reach(size: int, out: int) -> Reach:
+    """Return the windows [floor(i n/m), ceil((i+1) n/m)) of n elements: a plain window if m divides n.
+
+    Place j is in window i if i n - m < j m < (i+1) n.
+    """
+    if out == 1:
+        return EVERYWHERE[0]
+    if size % out == 0:
+        return Reach(size // out, size // out)
+    return Reach(size + out - 1, size, out - 1, up=out)
 
 
 class Pool(Op):
@@ -80,6 +92,13 @@ class Pool(Op):
         rows, columns = both(self.to)
         return x[0].c * adaptive_elements(x[0].h, rows) * adaptive_elements(x[0].w, columns)
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the window, or the windows that adapt."""
+        if self.to is None:
+            return (sliding(*self.window, self.padding(x[0]), self.spread),)
+        rows, columns = both(self.to)
+        return ((adaptive_reach(x[0].h, rows), adaptive_reach(x[0].w, columns)),)
+
 
 class MaxPool(Pool):
     """The largest value of each window; padding never wins.
@@ -95,6 +114,10 @@ class MaxPool(Pool):
     def spread(self) -> Dims | int:
         """The dilation."""
         return self.dilation
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return 8 per output element: where each maximum stands."""
+        return 8 * self.infer(*x).elements
 
     def infer(self, *x: Shape) -> Shape:
         """Check the window or the output size; return c x h' x w'."""
@@ -164,6 +187,10 @@ class GlobalAvgPool(Op):
     def ops(self, *x: Shape) -> int:
         """Return h x w per channel."""
         return x[0].elements
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the whole map."""
+        return (EVERYWHERE,)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

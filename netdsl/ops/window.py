@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import OpError
+from netdsl.ops.base import Field, OpError, Reach
 
 SAME = Pad("same")
 VALID = Pad("explicit")
@@ -89,3 +89,15 @@ def window_size(
             out -= 1  # a window must start inside, not in the right padding
         result.append(out)
     return result[0], result[1]
+
+
+def sliding(
+    kernel: Dims,
+    stride: Dims | int,
+    pads: tuple[tuple[int, int], tuple[int, int]],
+    dilation: Dims | int = 1,
+) -> Field:
+    """Return what a window sees that slides over a map padded so."""
+    (h, w), (rows, columns), (top, left) = both(kernel), both(stride), (pads[0][0], pads[1][0])
+    apart = both(dilation)
+    return Reach(h, rows, top, apart[0], 1), Reach(w, columns, left, apart[1], 1)

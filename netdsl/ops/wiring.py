@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, Reach
 from netdsl.ops.window import need_map
 
 MAX_PARTS = 10_000
@@ -70,6 +71,12 @@ class Elementwise(Op):
         """Return (branches - 1) per output element."""
         return self.infer(*x).elements * (len(x) - 1)
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place, or the only one of a branch that is used at every place."""
+        out = self.infer(*x)
+        only = Reach(stride=0), Reach(stride=0)
+        return tuple(HERE if s == out else only for s in x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield two and more branches, broadcasts in any position."""
@@ -122,6 +129,17 @@ class Concat(Op):
         if any(s.axes != first.axes or s.with_size(name, 1) != first.with_size(name, 1) for s in x):
             raise OpError("", differ(self.name, x), f"they must be equal but for axis {axis}")
         return first.with_size(name, sum(s[axis] for s in x))
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place, behind the branches before it if they are joined along rows or columns."""
+        axis = self.axis_of(x[0])
+        here, _ = HERE
+        behind = [Reach(pad=pad) for pad in accumulate((s[axis] for s in x[:-1]), initial=0)]
+        if x[0].axes[axis] == "h":
+            return tuple((reach, here) for reach in behind)
+        if x[0].axes[axis] == "w":
+            return tuple((here, reach) for reach in behind)
+        return (HERE,) * len(x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -210,6 +228,11 @@ class Shift(Op):
                 raise OpError("by", f"a shift by {self.by} must be from 0 to less than the map, {x[0]}")
         return x[0]
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place `by` further on."""
+        rows, columns = self.by
+        return ((Reach(pad=-rows), Reach(pad=-columns)),)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield both axes, one, none."""
@@ -239,6 +262,11 @@ class Crop(Op):
             raise OpError("", f"crop cannot make {h}x{w} as large as {rows}x{columns}")
         return Shape(c, rows, columns)
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place as far from the middle; the second map only gives its size."""
+        rows, columns = (x[0].h - x[1].h) // 2, (x[0].w - x[1].w) // 2
+        return (Reach(pad=-rows), Reach(pad=-columns)), None
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield even and odd differences, one axis, none."""
@@ -266,6 +294,13 @@ class Upsample(Op):
         if self.mode not in ("nearest", "bilinear"):
             raise OpError("mode", f'mode must be "nearest" or "bilinear", got {self.mode!r}')
         return Shape(c, h * self.scale, w * self.scale)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the pixel that is repeated, or those less than one pixel away from the place's middle."""
+        n = self.scale
+        nearest, bilinear = Reach(n, pad=n - 1, up=n), Reach(2 * n - n % 2, pad=(3 * n - 2) // 2, up=n)
+        reach = nearest if self.mode == "nearest" else bilinear
+        return ((reach, reach),)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -314,6 +349,10 @@ class Flatten(Op):
             raise OpError("", f"flatten needs the order c, h, w, got axes {x[0].axes}", help)
         return Shape(x[0].elements)
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return every place: a vector has one."""
+        return (EVERYWHERE,)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
@@ -357,6 +396,10 @@ class Token(Op):
         if not 0 <= self.index < x[0].n:
             raise OpError("index", f"index must be from 0 to {x[0].n - 1}, got {self.index}")
         return Shape(x[0].c)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return every place: which one a token comes from is not followed."""
+        return (EVERYWHERE,)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

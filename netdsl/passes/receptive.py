@@ -1,0 +1,150 @@
+"""Receptive fields: how much of the inputs each node sees, and how that moves from place to place.
+
+Along a path, receptive field r and jump j grow by r += (k-1) d j, j *= s (Araujo et al., Computing receptive fields
+of convolutional neural networks, Distill 2019). Where paths meet, the largest and the smallest r are kept, and the
+union of what they see. An op says itself what one place of it sees: `Op.reach`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from netdsl.collector import no_collection
+from netdsl.ir.types import Shape
+from netdsl.ops.base import EVERYWHERE, HERE, Reach
+from netdsl.passes.facts import Extent, Facts, Receptive
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Node
+    from netdsl.passes.facts import Number
+
+_SAME, _ALL = HERE[0], EVERYWHERE[0]
+
+
+class _Seen:
+    """What a node's places see, and how many places it has along rows and columns."""
+
+    __slots__ = ("columns", "places", "rows")
+
+    def __init__(self, rows: Extent, columns: Extent, places: tuple[int, int]) -> None:
+        self.rows = rows
+        self.columns = columns
+        self.places = places
+
+
+def find_receptive_fields(facts: Facts) -> Facts:
+    """Add the receptive field of each node that sees an input; the shapes must be known.
+
+    An input of tokens has its places along the rows, one of a vector is one place. Several inputs are laid over
+    each other.
+    """
+    shapes = facts.shapes
+    seen: dict[str, _Seen] = {}
+    receptive: dict[str, Receptive] = {}
+    with no_collection():
+        for node in facts.graph:
+            found = _source(shapes[node.name][0]) if node.op.name == "input" else _see(node, facts, seen)
+            if found is not None:
+                seen[node.name] = found
+                receptive[node.name] = Receptive(found.rows, found.columns)
+    return facts.replace(receptive=receptive)
+
+
+def _source(shape: Shape) -> _Seen:
+    rows, columns = _places(shape, (shape[0], 1) if len(shape) == 2 else (1, 1))
+    return _Seen(
+        Extent(1, 1, 1, 0, 0, False, rows),
+        Extent(1, 1, 1, 0, 0, False, columns),
+        (rows, columns),
+    )
+
+
+def _places(shape: Shape, tokens: tuple[int, int]) -> tuple[int, int]:
+    """Return how many rows and columns a value has; tokens are the places of the map that they were."""
+    if len(shape) == 3:
+        return shape.h, shape.w
+    return tokens if len(shape) == 2 else (1, 1)
+
+
+def _see(node: Node, facts: Facts, seen: dict[str, _Seen]) -> _Seen | None:
+    """Return what a node sees through its inputs; None if no input of the net is behind them."""
+    behind = [seen.get(value.node) for value in node.inputs]
+    if not any(behind):
+        return None
+    reached = node.op.reach(*[facts.shapes[value.node][value.port] for value in node.inputs])
+    paths = [
+        (source, field)
+        for source, field in zip(behind, reached, strict=True)
+        if source is not None and field is not None
+    ]
+    if len(paths) == 1 and paths[0][1] is HERE:
+        return paths[0][0]
+    places = _places(facts.shapes[node.name][0], max(source.places for source, _ in paths))
+    rows = [_through(source.rows, field[0], source.places[0], places[0]) for source, field in paths]
+    columns = [_through(source.columns, field[1], source.places[1], places[1]) for source, field in paths]
+    return _Seen(_union(rows, places[0]), _union(columns, places[1]), places)
+
+
+def _through(seen: Extent, reach: Reach, places: int, places_after: int) -> Extent:
+    """Return what is seen through an op, of whose input `seen` is known and which has that many places."""
+    if reach is _SAME:
+        return seen
+    jump = seen.jump
+    if reach is _ALL:
+        after = jump if places_after == places else jump * places
+        return _still(seen, seen.first, seen.last + jump * (places - 1), jump * (places - 1), after)
+    span = reach.span * jump
+    if seen.fixed or not reach.stride:
+        first, last = seen.first, seen.last
+        if not seen.fixed:
+            first, last = first - jump * reach.pad, last - jump * reach.pad + span
+        return _still(seen, first, last, span, _ratio(jump * reach.stride, reach.up))
+    first, last = -reach.pad, reach.dilation * (reach.kernel - 1) - reach.pad
+    return Extent(
+        seen.largest + span,
+        seen.smallest + span,
+        _ratio(jump * reach.stride, reach.up),
+        seen.first + _ratio(jump * first, reach.up),
+        seen.last + _ratio(jump * last, reach.up),
+        False,
+        seen.size,
+    )
+
+
+def _still(seen: Extent, first: Number, last: Number, span: Number, jump: Number) -> Extent:
+    """Return what is seen if every place sees the same, of which only what there is counts."""
+    if seen.fixed:
+        first, last = seen.first, seen.last
+    first, last = max(first, 0), min(last, seen.size - 1)
+    return Extent(last - first + 1, min(seen.smallest + span, seen.size), jump, first, last, True, seen.size)
+
+
+def _ratio(above: Number, below: int) -> Number:
+    """Return above / below, an int where it is one."""
+    if below == 1:
+        return above
+    from fractions import Fraction
+
+    value = Fraction(above) / below
+    return value.numerator if value.denominator == 1 else value
+
+
+def _union(paths: Iterable[Extent], places: int) -> Extent:
+    """Return what is seen along any of the paths that meet at a node of that many places."""
+    first, *others = dict.fromkeys(paths)
+    for other in others:
+        first = _both(first, other, places)
+    return first
+
+
+def _both(a: Extent, b: Extent, places: int) -> Extent:
+    jump, size = max(a.jump, b.jump), max(a.size, b.size)
+    smallest = min(a.smallest, b.smallest)
+    if a.fixed or b.fixed:
+        first = max(min(a.first, b.first), 0)
+        last = min(max(e.last if e.fixed else e.last + e.jump * (places - 1) for e in (a, b)), size - 1)
+        return Extent(last - first + 1, smallest, jump, first, last, True, size)
+    # one that moves more slowly is left behind: at the last place it begins furthest before the other
+    first = min(e.first + (e.jump - jump) * (places - 1) for e in (a, b))
+    return Extent(max(a.largest, b.largest), smallest, jump, first, max(a.last, b.last), False, size)

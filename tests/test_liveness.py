@@ -1,0 +1,168 @@
+"""Liveness: by hand on small nets, and to the byte against the storages of emitted modules as they run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch_oracles import FAMILIES, execute, load
+
+from netdsl import NetError, Network, api
+from netdsl.ops.conv import Convolution
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+
+def scratch(net: Network, name: str, itemsize: int = 4) -> int:
+    """Return the temporary bytes of a node for one sample."""
+    return net.graph[name].op.scratch(itemsize, *net.inputs_of(name))
+
+
+def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.float32) -> int:
+    """Assert that peak and bytes alive after each layer are those of the emitted module; return how many layers."""
+    from memory import Tracker
+
+    model: nn.Module = execute(net.emit("torch"))[net.name]().eval().to(dtype)
+    live = net.liveness(batch, str(dtype).removeprefix("torch."))
+    inputs = [torch.rand(batch, *shape, dtype=dtype) for shape in net.inputs.values()]
+    tracker = Tracker(model)
+    found: dict[str, int] = {}
+
+    def note(path: str) -> Any:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            found[path] = sum(tracker.sizes.values())
+
+        return hook
+
+    for path, module in model.named_modules():
+        if path in live.alive:
+            module.register_forward_hook(note(path))
+    with torch.no_grad(), tracker:
+        for tensor in inputs:
+            tracker.add(tensor)
+        model(*inputs)
+    assert tracker.peak == live.peak
+    size = dtype.itemsize
+    for path, alive in found.items():  # a convolution is given its padded map, which is held until it returns
+        padded = isinstance(net.graph[path].op, Convolution)
+        assert alive == live.alive[path] - (0 if padded else batch * scratch(net, path, size))
+    return len(found)
+
+
+@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+def test_is_what_runs(name: str, side: int) -> None:
+    if name == "preact_resnet50":
+        pytest.skip("its blocks without a projection hold what one would have read")
+    assert assert_measured(load(name, side)) > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["vgg16", "resnet18", "resnet50", "googlenet", "densenet121", "mobilenet_v2", "vit_b_16"]
+)
+def test_is_what_runs_at_full_size(name: str) -> None:
+    assert_measured(load(name))
+
+
+@pytest.mark.parametrize(("batch", "dtype"), [(3, torch.float32), (2, torch.float64)])
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "vit_b_16", "shufflenet_v2_x1_0"])
+def test_batch_and_dtype(name: str, batch: int, dtype: torch.dtype) -> None:
+    assert_measured(load(name, 64), batch, dtype)
+
+
+def test_a_block_that_lacks_a_part_holds_what_it_would_read() -> None:
+    """The exception that the pass names: here one map more than it says."""
+    from memory import Tracker
+
+    net = load("preact_resnet50", 64)
+    model = execute(net.emit("torch"))[net.name]().eval()
+    tracker = Tracker(model)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad(), tracker:
+        tracker.add(x)
+        model(x)
+    largest = max(4 * shape.elements for shape in net.shapes.values())
+    assert net.liveness().peak < tracker.peak <= net.liveness().peak + largest
+
+
+def net_of(body: str) -> Network:
+    """Return a net of 8x4x4 with that body: 512 bytes."""
+    lines = "".join(f"    {line}\n" for line in body.split("\n"))
+    return api.loads(f"net N:\n    input 8, 4x4\n{lines}", "n.net", "n")
+
+
+MAP = 8 * 4 * 4 * 4
+
+BODIES = {
+    "a chain": ("a: conv 3x3, 8\nb: conv 3x3, 8\nc: conv 3x3, 8", {"a": 2, "b": 3, "c": 3}),
+    "in place": ("a: conv 3x3, 8\nb: relu", {"a": 2, "b": 2}),
+    "not in place": ("a: conv 3x3, 8\nb: gelu", {"a": 2, "b": 3}),
+    "a shortcut": (
+        "a: conv 3x3, 8\nadd:\n    b: (conv 3x3, 8 -> gelu)\n    identity",
+        {"a": 2, "b.0": 3, "b.1": 4},
+    ),
+    "a container holds what it is given": (
+        "a: conv 3x3, 8\nb: (conv 3x3, 8 -> conv 3x3, 8 -> conv 3x3, 8)",
+        {"a": 2, "b.0": 3, "b.1": 4, "b.2": 4},
+    ),
+    "views hold the whole": (
+        "a: conv 3x3, 8\np, q = from a -> split 2\nb: conv 1x1, 8\nc: conv 1x1, 8\nfrom q -> conv 1x1, 8 as d",
+        {"b": 3, "c": 4, "d": 3},
+    ),
+    "dropout and flatten are nothing": (
+        "a: conv 3x3, 8\nb: dropout\nc: flatten\nd: fc 128",
+        {"a": 2, "b": 2, "c": 2, "d": 3},
+    ),
+    "a concat copies": ("concat:\n    a: conv 3x3, 4\n    b: conv 3x3, 4\nc: conv 1x1, 8", {"b": 2, "c": 3}),
+    "a part that nobody reads is held": (
+        "a: conv 3x3, 8\np, q = from a -> split 2\nb: conv 1x1, 8\nfrom q -> conv 1x1, 8 as d\ne: conv 1x1, 8",
+        {"b": 3, "d": 3, "e": 4},
+    ),
+    "what training reads is held": (
+        "a: conv 3x3, 8\nb: conv 3x3, 8\nc: conv 3x3, 8\ntrain output aux: from a -> conv 3x3, 8 as d",
+        {"a": 2, "b": 3, "c": 4},
+    ),
+    "a broadcast sum": ("s: avgpool to=1x1\nadd:\n    from s\n    from x", {"s": 1}),
+    "uneven padding": ("a: conv 2x2, 8, pad=tf", {"a": 2}),
+    "local response": ("a: lrn 5", {"a": 2}),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_by_hand(case: str) -> None:
+    body, expected = BODIES[case]
+    net = net_of(body)
+    alive = net.liveness().alive
+    assert {name: (alive[name] - scratch(net, name)) // MAP for name in expected} == expected
+    assert_measured(net)
+
+
+def test_peak() -> None:
+    net = net_of("a: conv 3x3, 8\nb: conv 3x3, 16\nc: gelu\nd: conv 3x3, 8")
+    live = net.liveness()
+    assert (live.peak, live.at, live.holding) == (5 * MAP, "c", ("x", "b", "c"))
+    assert live.alive == {"x": MAP, "a": 2 * MAP, "b": 4 * MAP, "c": 5 * MAP, "d": 4 * MAP}
+    assert net.liveness(batch=8, dtype="float16").peak == 4 * live.peak
+
+
+def test_training_only_layers_do_not_run() -> None:
+    live = load("googlenet", 64).liveness()
+    assert not [name for name in live.alive if name.startswith("aux")]
+
+
+@pytest.mark.parametrize("options", [{"batch": 0}, {"dtype": "float31"}])
+def test_wrong_options(options: dict[str, Any]) -> None:
+    with pytest.raises(NetError, match="E503"):
+        net_of("relu").liveness(**options)
+
+
+def test_takes_no_time() -> None:
+    text = "net Deep:\n    input 8, 8x8\n    body:\n        50_000 * conv 3x3, 8, act=relu\n"
+    deep = api.loads(text, "deep.net", "deep")
+    start = perf_counter()
+    assert deep.liveness().peak == 3 * 8 * 8 * 8 * 4
+    assert perf_counter() - start < 10  # it takes 1 s
