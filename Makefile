@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check update grammar bench wheel clean
+.PHONY: help demo test check update grammar docs bench wheel clean
 
 help:
 	@echo 'make demo     compile the first example, build it and check it'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check    ruff, mypy and the import rule'
 	@echo 'make update   rewrite the goldens and the snapshots of the cases'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
+	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
 	@echo 'make clean    remove all that make has made'
@@ -56,6 +57,10 @@ update: $(VENV)/test.stamp
 
 grammar: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.syntax.tables
+
+docs: $(VENV)/test.stamp
+	$(BIN)/python -m netdsl.lint.docs > docs/rules.md.new
+	mv docs/rules.md.new docs/rules.md
 
 bench: $(VENV)/bench.stamp
 	set -e; for script in $(filter-out benchmarks/reference.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done

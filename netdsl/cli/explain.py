@@ -1,4 +1,4 @@
-"""netdsl explain: what an error's code or an op means."""
+"""netdsl explain: what an error's code, a rule or an op means."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import argparse
 from netdsl.cli.common import misuse
 from netdsl.diagnostics import did_you_mean
 
-HELP = "explain an error's code, or an op"
+HELP = "explain an error's code, a rule, or an op"
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    sub.add_argument("topic", metavar="CODE|OP", help="such as E302, or conv")
+    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, or conv")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain an error's code or an op."""
+    """Explain an error's code, a rule or an op."""
     from netdsl import codes
     from netdsl.ops import catalogue
 
@@ -28,10 +28,17 @@ def run(args: argparse.Namespace) -> int:
 
         print(explain_op(topic))
     else:
-        known = [*codes.CODES, *catalogue()]
+        from netdsl.lint import docs, rules
+
+        rule = rules.find(topic)
+        if rule is not None:
+            print(docs.explain(rule))
+            return 0
+        found = rules.catalogue()
+        known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue()]
         misuse(
             "E512",
-            f"there is no code or op `{topic}`",
-            did_you_mean(topic, known) or "for example E302, or conv",
+            f"there is no code, rule or op `{topic}`",
+            did_you_mean(topic, known) or "for example E302, huge_fc, or conv",
         )
     return 0

@@ -1,0 +1,274 @@
+"""netdsl lint: what is wrong with an architecture, what it costs, and how it is mended."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.cli.common import (
+    files,
+    inputs,
+    misuse,
+    print_json,
+    reason,
+    report,
+    settings,
+    spec_arguments,
+    status_of,
+    write,
+)
+from netdsl.diagnostics import Diagnostic, NetError
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.values import FileScope
+    from netdsl.lint.config import Settings
+    from netdsl.lint.engine import Loaded
+    from netdsl.lint.finding import Finding
+
+HELP = "look for what is wrong, costly or hard to train, and mend it"
+SEVERITIES = ("error", "warning", "info")
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub, many=True)
+    rules = "rules: codes, beginnings of codes, or names, with commas; repeatable"
+    sub.add_argument("--select", action="append", metavar="RULES", help=f"only these {rules}")
+    sub.add_argument("--ignore", action="append", default=[], metavar="RULES", help=f"not these {rules}")
+    sub.add_argument("--fix", action="store_true", help="mend the files, keeping the function exactly")
+    sub.add_argument("--diff", action="store_true", help="show what --fix would change, and write nothing")
+    sub.add_argument(
+        "--unsafe-fixes", action="store_true", help="with --fix or --diff: change the function where it helps"
+    )
+    sub.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    sub.add_argument("--statistics", action="store_true", help="only count what each rule found")
+    sub.add_argument(
+        "--fail-on", choices=SEVERITIES, default="warning", help="exit with 1 from this severity on (warning)"
+    )
+    sub.add_argument("--baseline", metavar="FILE", help="leave out what FILE knows")
+    sub.add_argument("--write-baseline", action="store_true", help="make FILE know what is found today")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lint every net of every spec, mend what is to be mended, show what is left."""
+    _check_options(args)
+    work = Work(args)
+    for spec in args.spec:
+        work.lint(spec)
+    if args.diff:
+        sys.stdout.write("".join(work.differences))
+    findings = work.merged()
+    if args.write_baseline:
+        _write_baseline(Path(args.baseline), findings)
+        return report(work.wrong) if work.wrong else 0
+    if args.baseline is not None:
+        from netdsl.lint import baseline
+
+        findings = baseline.unknown(findings, baseline.read(Path(args.baseline)))
+    if not args.diff:
+        _print(args, findings, work)
+    if args.diff or args.format == "text":
+        for note in work.notes:
+            print(f"note: {note}", file=sys.stderr)
+        if work.wrong:
+            report(work.wrong)
+    failing = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1]
+    return max(int(any(f.severity in failing for f in findings)), status_of(work.wrong))
+
+
+class Work:
+    """What the specs have given so far."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Start with nothing."""
+        self.args = args
+        self.findings: list[Finding] = []
+        self.wrong: list[Diagnostic] = []
+        self.notes: list[str] = []
+        self.differences: list[str] = []
+
+    def lint(self, spec: str) -> None:
+        """Lint one spec; keep what is wrong with it."""
+        from netdsl.lint.engine import Run
+
+        try:
+            file, name = files(spec, self.args)
+            chosen = self.settings(_path(spec, file))
+            if self.args.fix or self.args.diff:
+                file = self.mend(spec, name, file, chosen)
+            loaded = self.load(file, name, self.wrong)
+        except NetError as error:
+            self.wrong += error.diagnostics
+            return
+        self.findings += Run(loaded, chosen).findings()
+
+    def settings(self, path: Path | None) -> Settings:
+        """Return the project's settings for a file, changed by the options."""
+        from netdsl.lint import config
+
+        chosen = config.load(path.parent if path is not None else Path())
+        select = _split(self.args.select or ())
+        ignore = _split(self.args.ignore)
+        config.check_words(select, "--select")
+        config.check_words(ignore, "--ignore")
+        return chosen.replace(select=select or chosen.select, ignore=(*chosen.ignore, *ignore))
+
+    def load(self, file: FileScope, name: str, wrong: list[Diagnostic] | None = None) -> Loaded:
+        """Return the nets of a file, of a search space its first one; an error is kept in `wrong`, or raised."""
+        from netdsl import api
+        from netdsl.lint.engine import Loaded, sample
+        from netdsl.network import Network
+
+        nets, complete = [], not name
+        given, shapes = settings(self.args), inputs(self.args)
+        seen = {(d.code, d.message, d.span) for d in wrong or ()}
+        for one in [name] if name else api.distinct(file):
+            recipe = api.recipe(file, one, given, shapes, self.args.max_nodes)
+            try:
+                try:
+                    nets.append(Network(recipe))
+                except NetError as error:
+                    if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
+                        raise
+                    net, decisions = sample(recipe)
+                    note = (
+                        f"{one}: a search space, looked at with the first option of its {decisions} decisions"
+                    )
+                    self.notes += [note] if note not in self.notes else []
+                    nets.append(net)
+                    complete = False
+            except NetError as error:
+                if wrong is None:
+                    raise
+                complete = False
+                wrong += [d for d in error.diagnostics if (d.code, d.message, d.span) not in seen]
+                seen |= {(d.code, d.message, d.span) for d in error.diagnostics}
+        return Loaded(file.source, nets, complete)
+
+    def mend(self, spec: str, name: str, file: FileScope, chosen: Settings) -> FileScope:
+        """Mend a file, or keep the difference that it would make; return what is to be looked at."""
+        from netdsl import api, data
+        from netdsl.lint.fix import fix
+
+        path = _path(spec, file)
+        if name:
+            help = f"netdsl lint {path or spec.rpartition(':')[0]} --fix"
+            misuse("E525", f"{spec} is one net of a file, and a line belongs to all of them", help)
+        if path is None or path.resolve().is_relative_to(data.folder("specs").resolve()):
+            misuse("E525", f"{spec} is no file of yours to be mended", "copy it, or give the path of a file")
+
+        def load(text: str) -> Loaded:
+            return self.load(api.reread(path, text, self.args.path), "")
+
+        before = file.source.text
+        fixed = fix(before, load, chosen, self.args.unsafe_fixes)
+        self.notes += [_refused(finding) for finding in fixed.refused]
+        if fixed.text == before:
+            return file
+        if self.args.diff:
+            self.differences += _difference(before, fixed.text, str(path))
+            return file
+        try:
+            write(path, fixed.text)
+        except OSError as error:
+            misuse("E510", f"cannot write {path}: {reason(error)}")
+        count = len(fixed.applied)
+        self.notes.append(f"{path}: mended {count} finding{'s' if count > 1 else ''}")
+        return api.reread(path, fixed.text, self.args.path)
+
+    def merged(self) -> list[Finding]:
+        """Return the findings; one that several files import is there once, with the nets of all."""
+        merged: dict[tuple[object, ...], Finding] = {}
+        for finding in self.findings:
+            span = finding.hit.span
+            key = (finding.code, span.source.name, span.start, span.end)
+            if key in merged:
+                first = merged[key]
+                finding = first.replace(nets=(*first.nets, *finding.nets))
+            merged[key] = finding
+        return list(merged.values())
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    if args.unsafe_fixes and not (args.fix or args.diff):
+        misuse(
+            "E525", "--unsafe-fixes says which fixes to make, but none are asked for", "add --fix or --diff"
+        )
+    if args.fix and args.diff:
+        misuse("E525", "--fix writes and --diff only shows", "choose one of them")
+    if args.write_baseline and args.baseline is None:
+        misuse("E524", "--write-baseline needs a file", "netdsl lint SPEC --baseline FILE --write-baseline")
+
+
+def _path(spec: str, file: FileScope) -> Path | None:
+    """Return the file that a SPEC names, or None for standard input and for what is packaged."""
+    path = Path(file.source.name)
+    return (
+        path
+        if file.source.name in (spec, spec.rpartition(":")[0], str(Path(spec))) and path.is_file()
+        else None
+    )
+
+
+def _split(options: Iterable[str]) -> tuple[str, ...]:
+    return tuple(word.strip() for option in options for word in option.split(",") if word.strip())
+
+
+def _refused(finding: Finding) -> str:
+    why = "the new text would not make the net that was promised"
+    return f"{finding.hit.span}: {finding.name} is not mended, since {why}"
+
+
+def _difference(before: str, after: str, name: str) -> Iterable[str]:
+    from difflib import unified_diff
+
+    from netdsl.render import printable
+
+    def lines(text: str) -> list[str]:
+        return [f"{line}\n" for line in text.split("\n")[:-1]] + [text.rpartition("\n")[2]] * (
+            text[-1:] != "\n"
+        )
+
+    for line in unified_diff(lines(before), lines(after), name, name):
+        end = "" if line.endswith("\n") else "\n\\ No newline at end of file"
+        yield f"{printable(line.removesuffix(chr(10)))}{end}\n"
+
+
+def _write_baseline(path: Path, findings: Sequence[Finding]) -> None:
+    import json
+
+    from netdsl.lint import baseline
+
+    try:
+        write(path, json.dumps(baseline.render(findings), indent=2) + "\n")
+    except OSError as error:
+        misuse("E510", f"cannot write {path}: {reason(error)}")
+
+
+def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) -> None:
+    """Print the findings, with what is wrong with a spec where the form has a place for it."""
+    from netdsl.lint import output
+
+    if args.format == "json":
+        if args.statistics:
+            print_json({"version": output.VERSION, "statistics": output.statistics(findings)})
+        else:
+            print_json(output.json_form(findings, work.wrong, work.notes))
+        return
+    if args.format == "sarif":
+        from netdsl.lint import sarif
+
+        print_json(sarif.render(findings, work.wrong))
+        return
+    if args.format == "github":
+        commands = output.github(findings, work.wrong)
+        print(commands, end="\n" if commands else "")
+        return
+    if args.statistics:
+        print(output.statistics_text(findings))
+    elif findings or not work.wrong:
+        print(output.text(findings, sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

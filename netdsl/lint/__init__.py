@@ -1,0 +1,37 @@
+"""The linter: rules that look at nets, what they found, and how it is mended.
+
+rule.py      what a rule is, and how to write one (read this first)
+rules/       the rules, one module each
+facts.py     what rules ask of a net
+rewrite.py   a net under change, and what the change saves
+edits.py     small edits of a spec's text
+engine.py    running the rules over the nets of a file; @allow; merging
+finding.py   what comes out
+fix.py       applying edits, and proving that they do what was promised
+config.py    pyproject.toml and netdsl.toml
+baseline.py  findings that are known and left alone
+output.py    text, JSON, GitHub's commands; sarif.py: SARIF
+docs.py      docs/rules.md
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.lint.config import Settings
+from netdsl.lint.engine import Loaded, Run
+from netdsl.lint.finding import Finding
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+
+__all__ = ["Finding", "Settings", "lint"]
+
+
+def lint(net: Network) -> list[Finding]:
+    """Return what the rules find in one net, with their default settings.
+
+    An `@allow` that silences nothing is not reported: another net of the file may need it.
+    """
+    decl = net.recipe.variant or net.recipe.net
+    return Run(Loaded(decl.file.source, [net], complete=False), Settings()).findings()

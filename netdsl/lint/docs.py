@@ -1,0 +1,87 @@
+"""What the rules say about themselves: for `netdsl explain`, for SARIF, and docs/rules.md."""
+
+from __future__ import annotations
+
+import sys
+from inspect import cleandoc
+from textwrap import indent
+
+from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
+from netdsl.lint.rules import catalogue
+
+_HEAD = """\
+# The rules of `netdsl lint`
+
+Written from the rules themselves by `make docs`. `netdsl explain L201`, or `netdsl explain huge_fc`, shows one of
+them; `@allow(huge_fc, "reason")` on the line above an item silences it for that item and what is in it.
+
+| | |
+|---|---|
+"""
+
+
+def first_line(rule: type[Rule]) -> str:
+    """Return what a rule finds, in a phrase."""
+    line = cleandoc(rule.__doc__ or "").partition("\n")[0]
+    return line[:1].lower() + line[1:].rstrip(".")
+
+
+def sections(rule: type[Rule]) -> dict[str, str]:
+    """Return the sections of a rule's docstring by their titles."""
+    parts = cleandoc(rule.__doc__ or "").split("\n## ")[1:]
+    titled = (part.partition("\n") for part in parts)
+    return {title.strip(): body.rstrip() for title, _, body in titled}
+
+
+def section(rule: type[Rule], title: str) -> str:
+    """Return one section; a spec without its indentation."""
+    return cleandoc(f"\n{sections(rule)[title]}")
+
+
+def explain(rule: type[Rule]) -> str:
+    """Return all that there is to say about a rule, as text without a newline at the end."""
+    lines = [f"{rule.code} {rule.name()}: {first_line(rule)}", ""]
+    lines += [f"{rule.severity}, {FAMILIES[rule.code[:2]]}"]
+    for title in SECTIONS:
+        body = section(rule, title)
+        lines += ["", f"{title}:", "", indent(body, "    ") if title in ("Bad", "Good") else body]
+    if rule.thresholds:
+        lines += ["", "Thresholds:", ""]
+        lines += [f"    {name} = {one.default}  {one.about}" for name, one in rule.thresholds.items()]
+    return "\n".join(lines)
+
+
+def render() -> str:
+    """Return docs/rules.md."""
+    rules = list(catalogue().values())
+    parts = [
+        _HEAD
+        + "".join(
+            f"| [{r.code}](#{r.code.lower()}-{r.name()}) `{r.name()}` | {first_line(r)} |\n" for r in rules
+        )
+    ]
+    for family, what in FAMILIES.items():
+        members = [rule for rule in rules if rule.code.startswith(family)]
+        if members:
+            parts.append(f"\n# {family}xx: {what}\n")
+            parts += [_markdown(rule) for rule in members]
+    return "".join(parts)
+
+
+def _markdown(rule: type[Rule]) -> str:
+    lines = [f"\n## {rule.code} {rule.name()}\n", f"{rule.severity}: {first_line(rule)}.\n"]
+    for title in SECTIONS:
+        body = section(rule, title)
+        lines.append(
+            f"**{title}.**\n\n```\n{body}\n```\n" if title in ("Bad", "Good") else f"**{title}.** {body}\n"
+        )
+    if rule.thresholds:
+        lines.append(f"**Thresholds** (`[tool.netdsl.lint.thresholds.{rule.name()}]`).\n")
+        lines.append(
+            "".join(f"- `{name} = {one.default}`: {one.about}\n" for name, one in rule.thresholds.items())
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,239 @@
+"""Small edits of a spec's text: each helper returns them, or None where the text is not simple enough.
+
+An edit touches as little as it can, so comments and layout stay. Whether the new text means what was promised is
+not decided here: netdsl/lint/fix.py elaborates it and compares graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from netdsl.record import Record
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+from netdsl.syntax.parse import parse
+
+
+class Edit(Record):
+    """Some characters, and what to write instead of them."""
+
+    span: Span
+    text: str
+
+
+def walk(node: tree.Tree) -> Iterator[tree.Tree]:
+    """Yield a node of the syntax tree and all below it, in the order of the text."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        yield one
+        stack.extend(reversed(list(children(one))))
+
+
+def children(node: tree.Tree) -> Iterator[tree.Tree]:
+    """Yield the nodes directly below a node."""
+    for value in node.__dict__.values():
+        if isinstance(value, tree.Tree):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (item for item in value if isinstance(item, tree.Tree))
+
+
+_NAMING = {"label", "targets", "name", "names", "params", "inputs"}
+"""Fields that give a name to something, rather than reading it."""
+
+
+def names_read(node: tree.Tree) -> Iterator[str]:
+    """Yield every name that a part of the syntax tree reads."""
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, tree.Name):
+            yield one.text
+        reads = isinstance(one, (tree.Ref, tree.Attribute))
+        for field, value in one.__dict__.items():
+            items = value if isinstance(value, tuple) else (value,)
+            if field in _NAMING and not reads:
+                items = tuple(item for item in items if isinstance(item, tree.Template))
+            stack.extend(item for item in items if isinstance(item, tree.Tree))
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text with edits that do not overlap."""
+    for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end), reverse=True):
+        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
+    return text
+
+
+class Text:
+    """A spec's text with its tree, asked for by the spans that nodes of the graph have.
+
+    A span of another file, such as an import's, is never edited: every helper returns None for it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Parse only when asked."""
+        self.source = source
+
+    @cached_property
+    def file(self) -> tree.File:
+        """The syntax tree."""
+        return parse(self.source)
+
+    @cached_property
+    def _parents(self) -> dict[int, tree.Tree]:
+        return {id(child): node for node in walk(self.file) for child in children(node)}
+
+    @cached_property
+    def _statements(self) -> list[tree.Statement]:
+        return [node for node in walk(self.file) if isinstance(node, tree.Statement)]
+
+    @cached_property
+    def _layers(self) -> dict[tuple[int, int], tree.Layer]:
+        return {(node.start, node.end): node for node in walk(self.file) if isinstance(node, tree.Layer)}
+
+    def layer(self, span: Span) -> tree.Layer | None:
+        """Return the layer that is written there."""
+        return self._layers.get((span.start, span.end)) if span.source is self.source else None
+
+    def parent(self, node: tree.Tree) -> tree.Tree | None:
+        """Return what a node of the tree is written in."""
+        return self._parents.get(id(node))
+
+    def statement(self, span: Span) -> tree.Statement | None:
+        """Return the innermost statement around a place."""
+        if span.source is not self.source:
+            return None
+        around = [node for node in self._statements if node.start <= span.start and span.end <= node.end]
+        return around[-1] if around else None
+
+    def span(self, node: tree.Tree) -> Span:
+        """Return the place of a node of the tree."""
+        return Span(self.source, node.start, node.end)
+
+    def written(self, node: tree.Tree) -> str:
+        """Return the text of a node of the tree."""
+        return self.source.text[node.start : node.end]
+
+    def constant(self, span: Span) -> bool:
+        """Tell whether a layer's own arguments are written out, with no name that could have another value."""
+        layer = self.layer(span)
+        if layer is None:
+            return False
+        return not any(isinstance(node, tree.Name) for arg in layer.args for node in walk(arg))
+
+    # ---------------------------------------------------------------- arguments
+
+    def set_argument(self, span: Span, name: str, value: str) -> tuple[Edit, ...] | None:
+        """Give a layer's argument another value, or add it: `conv 64` becomes `conv 64, bias=false`."""
+        layer = self.layer(span)
+        if layer is None:
+            return None
+        for arg in layer.args:
+            if isinstance(arg, tree.Keyword) and arg.name == name:
+                return (Edit(self.span(arg.value), value),)
+        if layer.args:
+            end = layer.args[-1].end
+            return (Edit(Span(self.source, end, end), f", {name}={value}"),)
+        return (Edit(Span(self.source, layer.op.end, layer.op.end), f" {name}={value}"),)
+
+    # ---------------------------------------------------------------- steps
+
+    def remove_step(self, span: Span) -> tuple[Edit, ...] | None:
+        """Take a step out of its chain, or the line away if it is all of it."""
+        layer = self.layer(span)
+        chain = layer and self.parent(layer)
+        if layer is None or not isinstance(chain, (tree.Chain, tree.Optional)):
+            return None
+        index = next(i for i, step in enumerate(chain.steps) if step is layer)
+        if index:
+            return (Edit(Span(self.source, chain.steps[index - 1].end, layer.end), ""),)
+        if len(chain.steps) > 1:
+            return (Edit(Span(self.source, layer.start, chain.steps[1].start), ""),)
+        line = self.parent(chain)
+        if not isinstance(line, tree.Line) or line.label is not None or line.chain.source:
+            return None
+        return self.remove_statement(self.span(line))
+
+    def insert_step(self, span: Span, step: str) -> tuple[Edit, ...] | None:
+        """Write a step behind a layer; on a line of its own if the layer has a label before it."""
+        layer = self.layer(span)
+        chain = layer and self.parent(layer)
+        if layer is None or not isinstance(chain, tree.Chain):
+            return None
+        line = self.parent(chain)
+        if isinstance(line, tree.Line) and line.label is not None and len(chain.steps) == 1:
+            indent = self._indent(line)
+            end = self._line_end(line.end)
+            carriage = "\r" if self.source.text[end - 1] == "\r" else ""
+            new = Edit(Span(self.source, end, end), f"\n{indent}{step}{carriage}")
+            return (new,) if indent is not None else None
+        return (Edit(Span(self.source, layer.end, layer.end), f" -> {step}"),)
+
+    def swap_steps(self, first: Span, second: Span) -> tuple[Edit, ...] | None:
+        """Let two steps change places; two whole lines keep their labels with them."""
+        parts: list[tuple[tree.Layer, tree.Line | None]] = []
+        for span in (first, second):
+            layer = self.layer(span)
+            chain = layer and self.parent(layer)
+            if layer is None or not isinstance(chain, tree.Chain):
+                return None
+            line = self.parent(chain)
+            alone = isinstance(line, tree.Line) and len(chain.steps) == 1 and not chain.source
+            whole = line if isinstance(line, tree.Line) and alone and line.condition is None else None
+            parts.append((layer, whole))
+        (a, line_a), (b, line_b) = parts
+        one, other = (a, b) if line_a is None or line_b is None else (line_a, line_b)
+        if one.start == other.start:
+            return None
+        return Edit(self.span(one), self.written(other)), Edit(self.span(other), self.written(one))
+
+    # ---------------------------------------------------------------- statements
+
+    def remove_statement(self, span: Span) -> tuple[Edit, ...] | None:
+        """Take the innermost statement around a place away, with its annotations; its comment stays."""
+        node: tree.Tree | None = self.statement(span)
+        if node is None:
+            return None
+        outer = self.parent(node)
+        if isinstance(outer, tree.Annotated):
+            node, outer = outer, self.parent(outer)
+        siblings = [item for item in children(outer) if isinstance(item, tree.Statement)] if outer else []
+        indent = self._indent(node)
+        if indent is None or (len(siblings) < 2 and not isinstance(outer, tree.File)):
+            return None  # it shares its line, or a body would be left empty
+        if isinstance(outer, tree.Merge):
+            return None  # a joint would have a branch less
+        text, end = self.source.text, self._line_end(node.end)
+        if "#" in text[node.end : end]:
+            return (Edit(Span(self.source, node.start, text.index("#", node.end)), ""),)
+        return (Edit(Span(self.source, node.start - len(indent), min(end + 1, len(text))), ""),)
+
+    def remove_annotation(self, span: Span) -> tuple[Edit, ...] | None:
+        """Take an annotation away, with its line."""
+        if span.source is not self.source:
+            return None
+        text, end = self.source.text, self._line_end(span.end)
+        start = text.rfind("\n", 0, span.start) + 1
+        if text[start : span.start].strip() or text[span.end : end].strip():
+            return (Edit(span, ""),) if "#" in text[span.end : end] else None
+        return (Edit(Span(self.source, start, min(end + 1, len(text))), ""),)
+
+    def remove_item(self, item: tree.Tree, items: tuple[tree.Tree, ...]) -> tuple[Edit, ...]:
+        """Take one of several items of a list away, with its comma."""
+        index = next(i for i, one in enumerate(items) if one is item)
+        if index + 1 < len(items):
+            return (Edit(Span(self.source, item.start, items[index + 1].start), ""),)
+        return (Edit(Span(self.source, items[index - 1].end, item.end), ""),)
+
+    def _indent(self, node: tree.Tree) -> str | None:
+        """Return what stands before a node on its line, if that is nothing but spaces."""
+        text = self.source.text
+        before = text[text.rfind("\n", 0, node.start) + 1 : node.start]
+        return before if not before.strip() else None
+
+    def _line_end(self, at: int) -> int:
+        """Return where the line of an offset ends."""
+        end = self.source.text.find("\n", at)
+        return len(self.source.text) if end < 0 else end

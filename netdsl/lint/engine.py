@@ -1,0 +1,198 @@
+"""Running the rules: over every net of a file, then merging what they found and working out what it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from netdsl.cost.model import Cost
+from netdsl.diagnostics import NetError
+from netdsl.elaborate.build import Elaborator
+from netdsl.elaborate.lines import allowances
+from netdsl.elaborate.result import Allow
+from netdsl.lint.config import Settings
+from netdsl.lint.edits import Text, walk
+from netdsl.lint.facts import Facts, FileFacts
+from netdsl.lint.finding import Finding, InNet
+from netdsl.lint.rewrite import Rewrite, RewriteError
+from netdsl.lint.rule import Hit, Rule
+from netdsl.network import Network, Recipe
+from netdsl.ops import OpError
+from netdsl.source import Source, Span
+from netdsl.syntax import tree
+
+Key = tuple[str, str, int, int]
+"""Code, file, start, end: what the hits of one finding share."""
+
+
+class Loaded(NamedTuple):
+    """A file's text with its nets; `complete` if these are all, and none is a sample of a search space."""
+
+    source: Source
+    nets: Sequence[Network]
+    complete: bool
+
+
+class Run:
+    """One file under the rules, with those of its nets that could be elaborated."""
+
+    def __init__(self, loaded: Loaded, settings: Settings) -> None:
+        """Make the tables that the rules share."""
+        source, nets, complete = loaded
+        self.text = Text(source)
+        self.spec = source.name.replace("\\", "/").rpartition("/")[2]
+        self.facts = [Facts(net, self.text, tuple(settings.limits(net.name, self.spec))) for net in nets]
+        self.rules = settings.rules(source.name)
+        self.complete = complete
+        self.allows = self._allows()
+        self._used: set[Span] = set()
+
+    def findings(self) -> list[Finding]:
+        """Return what the rules found, in the order of the text."""
+        found: dict[Key, list[tuple[Rule, Facts | None, list[Hit]]]] = {}
+        for late in (False, True):
+            file = self._file()
+            for rule in self.rules:
+                if rule.last == late:
+                    self._gather(rule, file, found)
+        merged = [self._merge(hits[0][0], hits) for hits in found.values()]
+        return sorted(merged, key=_place)
+
+    def _gather(
+        self, rule: Rule, file: FileFacts, found: dict[Key, list[tuple[Rule, Facts | None, list[Hit]]]]
+    ) -> None:
+        for facts in (None, *self.facts):
+            hits = rule.check_file(file) if facts is None else rule.check(facts)
+            groups: dict[Key, list[Hit]] = {}
+            for hit in hits:
+                if not self._allowed(rule, hit, facts):
+                    span = hit.span
+                    groups.setdefault((rule.code, span.source.name, span.start, span.end), []).append(hit)
+            for key, group in groups.items():
+                found.setdefault(key, []).append((rule, facts, group))
+
+    # ---------------------------------------------------------------- @allow
+
+    def _allows(self) -> tuple[Allow, ...]:
+        """Return every `@allow` of the file, in whatever is never built too."""
+        if "@" not in self.text.source.text:
+            return ()
+        nodes = [node for node in walk(self.text.file) if isinstance(node, tree.Annotated)]
+        return tuple(allow for node in nodes for allow in allowances(node, self.text.source))
+
+    def _allowed(self, rule: Rule, hit: Hit, facts: Facts | None) -> bool:
+        """Tell whether an `@allow` covers a hit; those of imported files do too."""
+        allows = dict.fromkeys((*self.allows, *(facts.net.allows if facts is not None else ())))
+        name, allowed = rule.name(), False
+        for allow in allows:
+            if allow.rule == name and any(_within(place, allow.about) for place in _places(hit, facts)):
+                self._used.add(allow.span)
+                allowed = True
+        return allowed
+
+    def _file(self) -> FileFacts:
+        """Return the file, with the `@allow`s that were used until now."""
+        file = FileFacts(self.text)
+        on = {rule.name() for rule in self.rules}
+        file.allows = tuple(
+            (allow, allow.span in self._used or not self._known(allow, on)) for allow in self.allows
+        )
+        return file
+
+    def _known(self, allow: Allow, on: set[str]) -> bool:
+        """Tell whether everything that an `@allow` could silence was looked at."""
+        if not self.complete or allow.rule not in on:
+            return False
+        around = [
+            node
+            for node in self.text.file.items
+            if node.start <= allow.about.start and allow.about.end <= node.end
+        ]
+        inner = (
+            around[0].statement if around and isinstance(around[0], tree.Annotated) else (*around, None)[0]
+        )
+        built = any(next(facts.written_in(allow.about), None) is not None for facts in self.facts)
+        return built or not isinstance(inner, tree.Block)
+
+    # ---------------------------------------------------------------- findings
+
+    def _merge(self, rule: Rule, hits: list[tuple[Rule, Facts | None, list[Hit]]]) -> Finding:
+        """Return the finding of all hits of a rule at one place."""
+        nets: list[tuple[InNet, Hit, Facts]] = []
+        for _, facts, group in hits:
+            if facts is None:
+                fix = group[0].fix
+                ours = group[0].span.source is self.text.source
+                return Finding(type(rule), group[0], (), self.spec, fixable=fix is not None and ours)
+            changes = tuple(hit.change for hit in group if hit.change is not None)
+            layers = tuple(dict.fromkeys(hit.layer for hit in group if hit.layer))
+            saving = _saving(facts.net, changes) if len(changes) == len(group) else None
+            nets.append((InNet(facts.name, layers, saving, facts.total, changes), group[0], facts))
+        nets.sort(key=lambda item: -_share(item[0]))
+        _, hit, facts = nets[0]
+        everywhere = all(one == hit.fix for _, _, group in hits for one in [group[0].fix])
+        fixable = hit.fix is not None and everywhere and self._fixable(hit, [item[0] for item in nets])
+        local = facts.local(hit.layer)
+        return Finding(type(rule), hit, tuple(item[0] for item in nets), self.spec, local, fixable)
+
+    def _fixable(self, hit: Hit, nets: list[InNet]) -> bool:
+        """Tell whether a line can be edited: it is the file's own, and every layer that it makes is meant."""
+        made = sum(facts.written_at(hit.span, hit.kind) for facts in self.facts)
+        meant = sum(len(net.layers) for net in nets)
+        known = all(net.saving is not None for net in nets)
+        return self.complete and hit.span.source is self.text.source and known and made == meant
+
+
+def sample(recipe: Recipe) -> tuple[Network, int]:
+    """Return the net of a search space that takes the first option everywhere, and how many decisions it has."""
+    elaborator = Elaborator(recipe.net, recipe.variant, recipe.settings, recipe.inputs, recipe.max_nodes)
+    try:
+        elaborator.run()
+    except NetError as error:
+        if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
+            raise
+    open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
+    settings = {**recipe.settings, **open_}
+    made = Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes)
+    return Network(made), len(open_)
+
+
+def _saving(net: Network, changes: Sequence[Callable[[Rewrite], None]]) -> Cost | None:
+    """Return what all changes save together; None if they cannot all be made."""
+    rewrite = Rewrite(net)
+    try:
+        for change in changes:
+            change(rewrite)
+        return rewrite.saving()
+    except (RewriteError, OpError):
+        return None
+
+
+def _share(found: InNet) -> float:
+    """Return how much of a net a finding would save."""
+    if found.saving is None:
+        return 0.0
+    saving, total = found.saving, found.total
+    parts = [
+        (saving.params, total.params),
+        (saving.macs, total.macs),
+        (saving.activations, total.activations),
+    ]
+    return sum(part / max(1, whole) for part, whole in parts)
+
+
+def _places(hit: Hit, facts: Facts | None) -> Iterator[Span]:
+    """Yield every text that a hit is in: its own, the calls of blocks, the net, the variant."""
+    yield hit.span
+    yield from (frame.span for frame in hit.calls)
+    if facts is not None:
+        yield from facts.declarations
+
+
+def _within(place: Span, about: Span) -> bool:
+    return place.source is about.source and about.start <= place.start and place.end <= about.end
+
+
+def _place(finding: Finding) -> tuple[str, int, str, int]:
+    span = finding.hit.span
+    return span.source.name, span.start, finding.code, span.end

@@ -1,0 +1,244 @@
+"""What rules ask of a net and of its file: tables that are made once, when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+import networkx as nx
+
+from netdsl.cost.model import Cost
+from netdsl.elaborate.result import Allow, Budget
+from netdsl.ir.graph import Graph, Node, Scope, Value
+from netdsl.ir.types import Shape
+from netdsl.lint.edits import Text
+from netdsl.network import Network
+from netdsl.record import Record
+from netdsl.source import Source, Span
+
+PASSES = frozenset({"identity", "flatten", "tokens", "token", "permute", "dropout", "droppath"})
+"""Ops that hand every number on as it is, in evaluation; the shape may be another."""
+
+
+class Limit(Record):
+    """A budget that the project's configuration sets for a net: `params <= 5M`, and where it is from."""
+
+    budget: Budget
+    origin: str
+
+
+class Facts:
+    """A net as rules see it. Every table is linear in the net; costs are for one sample, activations in bytes."""
+
+    def __init__(self, net: Network, text: Text, limits: Sequence[Limit] = ()) -> None:
+        """`text` is of the net's own file, `limits` are budgets from outside it."""
+        self.net = net
+        self.text = text
+        self.limits = tuple(limits)
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self.net.name
+
+    @property
+    def graph(self) -> Graph:
+        """The graph."""
+        return self.net.graph
+
+    @property
+    def span(self) -> Span:
+        """The name of the variant, or of the net, where it is declared."""
+        decl = self.net.recipe.variant or self.net.recipe.net
+        return Span(decl.file.source, decl.node.name.start, decl.node.name.end)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes in order: a node comes after what it reads."""
+        return tuple(self.graph)
+
+    @cached_property
+    def _by_op(self) -> Mapping[str, tuple[Node, ...]]:
+        by_op: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            by_op.setdefault(node.op.name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in by_op.items()}
+
+    def of(self, *names: str) -> Iterator[Node]:
+        """Yield the nodes with ops of these names, op by op: what a rule begins with."""
+        for name in names:
+            yield from self._by_op.get(name, ())
+
+    @staticmethod
+    def called(node: Node) -> str:
+        """Return what a message calls a node: its path, with the op where that is a number only."""
+        return f"{node.name} ({node.op.name})" if node.name.rpartition(".")[2].isdigit() else node.name
+
+    def node(self, name: str) -> Node:
+        """Return the node of a name."""
+        return self.graph[name]
+
+    # ---------------------------------------------------------------- shapes and costs
+
+    def inputs(self, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes that a node reads."""
+        return self.net.inputs_of(node.name)
+
+    def input(self, node: Node) -> Shape:
+        """Return the first shape that a node reads."""
+        return self.inputs(node)[0]
+
+    def outputs(self, node: Node) -> tuple[Shape, ...]:
+        """Return the shapes that a node makes."""
+        return self.net.outputs_of(node.name)
+
+    def output(self, node: Node) -> Shape:
+        """Return the shape that a node makes, the first where there are several."""
+        return self.net.shapes[node.name]
+
+    def cost(self, node: Node) -> Cost:
+        """Return what a node costs for one sample in float32, activations in bytes."""
+        return self.net.layer_costs[node.name].scaled(1, 4)
+
+    @cached_property
+    def total(self) -> Cost:
+        """What the net costs for one sample in float32, without what exists in training only."""
+        return self.net.cost()
+
+    # ---------------------------------------------------------------- who reads what
+
+    @cached_property
+    def _readers(self) -> Mapping[Value, tuple[Node, ...]]:
+        readers: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                readers.setdefault(value, []).append(node)
+        return {value: tuple(nodes) for value, nodes in readers.items()}
+
+    @cached_property
+    def results(self) -> frozenset[Value]:
+        """The values that are outputs of the net."""
+        return frozenset(output.value for output in self.graph.outputs)
+
+    def readers(self, node: Node, port: int = 0) -> tuple[Node, ...]:
+        """Return the nodes that read a node's output, once for each time that they read it."""
+        return self._readers.get(Value(node.name, port), ())
+
+    def reader(self, node: Node) -> Node | None:
+        """Return the one node that reads a node's only output, if nobody else does and the net does not."""
+        readers = self.readers(node)
+        only = len(readers) == 1 and len(self.outputs(node)) == 1
+        return readers[0] if only and Value(node.name) not in self.results else None
+
+    def source(self, node: Node, position: int = 0) -> Node:
+        """Return the node whose output a node reads."""
+        return self.graph[node.inputs[position].node]
+
+    def origin(self, node: Node, through: frozenset[str] = PASSES) -> Node:
+        """Return where a node's first input is computed, looking through ops that change no number."""
+        before = self.source(node)
+        while before.op.name in through:
+            before = self.source(before)
+        return before
+
+    @cached_property
+    def live(self) -> frozenset[str]:
+        """The nodes that some output depends on, training-only outputs too."""
+        live = {output.value.node for output in self.graph.outputs}
+        for node in reversed(self.nodes):
+            if node.name in live:
+                live.update(value.node for value in node.inputs)
+        return frozenset(live)
+
+    def ancestors(self, node: Node) -> set[str]:
+        """Return all that a node depends on; linear in the net, so not for every node."""
+        found: set[str] = nx.ancestors(self.graph.nx, node.name)
+        return found
+
+    def along(self, step: Callable[[Node, list[int]], int]) -> dict[str, int]:
+        """Return a number for each node, from the node and the numbers of what it reads: one linear sweep.
+
+        Depth is `facts.along(lambda node, before: max(before, default=0) + 1)`.
+        """
+        known: dict[str, int] = {}
+        for node in self.nodes:
+            known[node.name] = step(node, [known[value.node] for value in node.inputs])
+        return known
+
+    # ---------------------------------------------------------------- the module tree
+
+    @cached_property
+    def _scopes(self) -> Mapping[str, Scope]:
+        return {
+            item: scope for scope in self.graph.tree.scopes() for item in scope.items if isinstance(item, str)
+        }
+
+    def scope(self, node: Node) -> Scope:
+        """Return the innermost module that a node is in: a block, a container, or the net."""
+        return self._scopes[node.name]
+
+    @cached_property
+    def _blocks(self) -> Mapping[str, Scope]:
+        """The block or net that each module belongs to, by the module's path."""
+        blocks: dict[str, Scope] = {}
+        for scope in self.graph.tree.scopes():
+            outer = blocks.get(scope.path.rpartition(".")[0], self.graph.tree)
+            blocks[scope.path] = outer if scope.kind == "container" else scope
+        return blocks
+
+    def block(self, node: Node) -> Scope:
+        """Return the innermost block that a node is in, or the net."""
+        return self._blocks[self.scope(node).path]
+
+    def local(self, name: str) -> str:
+        """Return a node's path from its block, as in `Bottleneck.conv3`: what its copies have in common."""
+        if name not in self._scopes:
+            return name
+        block = self._blocks[self._scopes[name].path]
+        return f"{block.block}.{name[len(block.path) :].lstrip('.')}"
+
+    @cached_property
+    def _written(self) -> Mapping[tuple[Source, int, int], tuple[Node, ...]]:
+        written: dict[tuple[Source, int, int], list[Node]] = {}
+        for node in self.nodes:
+            for span in {node.span, *(frame.span for frame in node.calls)}:
+                written.setdefault((span.source, span.start, span.end), []).append(node)
+        return {place: tuple(nodes) for place, nodes in written.items()}
+
+    def written_at(self, span: Span, kind: str) -> int:
+        """Return how many nodes with an op of that name a piece of text makes by itself."""
+        nodes = self._written.get((span.source, span.start, span.end), ())
+        return sum(node.op.name == kind and node.span == span for node in nodes)
+
+    def written_in(self, span: Span) -> Iterator[Node]:
+        """Yield the nodes that a part of the text makes, by itself or through blocks."""
+        for (source, start, end), nodes in self._written.items():
+            if source is span.source and span.start <= start and end <= span.end:
+                yield from nodes
+
+    # ---------------------------------------------------------------- what surrounds a place
+
+    @property
+    def declarations(self) -> Iterator[Span]:
+        """The texts of the net and of its variant."""
+        recipe = self.net.recipe
+        for decl in (recipe.variant, recipe.net):
+            if decl is not None:
+                yield Span(decl.file.source, decl.node.start, decl.node.end)
+
+
+class FileFacts:
+    """A file as rules see it: its text, its tree, and what is known once all of its nets have been looked at."""
+
+    def __init__(self, text: Text) -> None:
+        """Take the text; the rest is filled in by the engine."""
+        self.text = text
+        self.allows: tuple[tuple[Allow, bool], ...] = ()
+        """The `@allow`s of this file, and whether each of them has silenced something."""
+        self.complete = True
+        """Whether all of its nets were looked at, with every rule; only then an `@allow` is known to be idle."""
+
+    @property
+    def source(self) -> Source:
+        """The file's text."""
+        return self.text.source

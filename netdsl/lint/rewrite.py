@@ -1,0 +1,212 @@
+"""A net that is being changed: a few edits of its graph, and what they save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+from netdsl.cost.model import Cost
+from netdsl.ir.graph import Graph, Node, Output, Value
+from netdsl.ir.types import Shape
+from netdsl.network import Network
+from netdsl.ops import Op
+
+
+class RewriteError(Exception):
+    """A change that cannot be made: the node is not there, or others read what would be gone."""
+
+
+class Rewrite:
+    """A copy of a net's graph under change. Shapes and costs follow by asking the ops, as the passes do.
+
+    Only what a change reaches is worked out anew, so that asking what a change saves is cheap.
+    """
+
+    def __init__(self, net: Network) -> None:
+        """Start with the graph as it is."""
+        self.net = net
+        self.nodes: dict[str, Node] = {node.name: node for node in net.graph}
+        self.outputs = net.graph.outputs
+        self._touched: set[str] = set()
+        self._order: list[str] = list(self.nodes)
+        self._readers: dict[str, dict[str, None]] = {name: {} for name in self.nodes}
+        for node in self.nodes.values():
+            for value in node.inputs:
+                self._readers[value.node][node.name] = None
+
+    # ---------------------------------------------------------------- changes
+
+    def replace(self, name: str, op: Op) -> None:
+        """Put another op at a node; it reads the same values."""
+        self._set(self._get(name).replace(op=op))
+
+    def remove(self, name: str) -> None:
+        """Take a node out: whoever reads it reads its first input instead."""
+        value = self._get(name).inputs[0]
+        self._redirect(Value(name), value)
+        self.delete(name)
+
+    def delete(self, *names: str) -> None:
+        """Drop nodes that nobody else reads."""
+        gone = set(names)
+        for name in names:
+            if any(reader not in gone for reader in self._reading(name)):
+                raise RewriteError(f"{name} is still read")
+        for name in names:
+            for value in self._get(name).inputs:
+                self._readers[value.node].pop(name, None)
+        for name in names:
+            del self.nodes[name], self._readers[name]
+        self._order = [name for name in self._order if name not in gone]
+
+    def swap(self, first: str, second: str) -> None:
+        """Let two nodes of a chain change places: `second` alone reads `first`, and comes before it."""
+        a, b = self._get(first), self._get(second)
+        if self._reading(first) != [second] or len(b.inputs) != 1:
+            raise RewriteError(f"{second} is not all that reads {first}")
+        self._redirect(Value(second), Value(first))
+        self._set(b.replace(inputs=a.inputs))
+        self._set(a.replace(inputs=(Value(second),)))
+        i, j = self._order.index(first), self._order.index(second)
+        self._order[i], self._order[j] = second, first
+
+    def insert(self, after: Value, op: Op, name: str) -> None:
+        """Put an op behind a value: whoever read the value reads the op's output."""
+        before = self._get(after.node)
+        if name in self.nodes:
+            raise RewriteError(f"{name} is there already")
+        self._add(before.replace(name=name, op=op, inputs=()), self._order.index(after.node) + 1)
+        self._redirect(after, Value(name))
+        self._set(self.nodes[name].replace(inputs=(after,)))
+
+    def chain(self, names: Iterable[str], ops: Iterable[Op]) -> None:
+        """Put a chain of ops in the place of a chain of nodes, each of which alone reads the one before."""
+        old = list(names)
+        for one, other in pairwise(old):
+            if self._reading(one) != [other]:
+                raise RewriteError(f"{other} is not all that reads {one}")
+        last = self._get(old[-1])
+        value = self._get(old[0]).inputs[0]
+        for number, op in enumerate(ops):
+            new = last.replace(name=f"{last.name}~{number}", op=op, inputs=(value,))
+            self._add(new, self._order.index(last.name))
+            value = Value(new.name)
+        self._redirect(Value(old[-1]), value)
+        self.delete(*reversed(old))
+
+    def read(self, name: str, position: int, value: Value) -> None:
+        """Let a node read another value at one of its inputs."""
+        node = self._get(name)
+        inputs = list(node.inputs)
+        inputs[position] = value
+        self._set(node.replace(inputs=tuple(inputs)))
+
+    # ---------------------------------------------------------------- what comes of it
+
+    def shapes(self) -> Mapping[str, tuple[Shape, ...]]:
+        """Return the shapes of the changed nodes and of what they change; OpError if an op refuses them."""
+        return self._work()[0]
+
+    def saving(self) -> Cost:
+        """Return what the net costs less for one sample in float32, activations in bytes; below 0 if more."""
+        _, new = self._work()
+        before = self.net.layer_costs
+        old = Cost()
+        for node in self.net.graph:
+            if node.name in new or node.name not in self.nodes:
+                old += _counted(node, before[node.name])
+        now = Cost()
+        for name, cost in new.items():
+            now += _counted(self.nodes[name], cost)
+        return Cost(*(getattr(old, count) - getattr(now, count) for count in Cost._fields)).scaled(1, 4)
+
+    def ordered(self) -> list[Node]:
+        """Return the nodes in order: a node comes after what it reads."""
+        return [self.nodes[name] for name in self._order]
+
+    def graph(self) -> Graph:
+        """Return the changed graph, for any pass; its module tree is the old one."""
+        graph = Graph()
+        for node in self.ordered():
+            graph.add(node)
+        graph.inputs, graph.outputs, graph.tree = (
+            dict(self.net.graph.inputs),
+            self.outputs,
+            self.net.graph.tree,
+        )
+        return graph
+
+    def _work(self) -> tuple[dict[str, tuple[Shape, ...]], dict[str, Cost]]:
+        """Work out shapes and costs of what has been touched and of all that it reaches."""
+        known = self.net.elaborated.shapes
+        shapes: dict[str, tuple[Shape, ...]] = {}
+        costs: dict[str, Cost] = {}
+        for name in self._order if self._touched else ():
+            node = self.nodes[name]
+            if name not in self._touched and not any(value.node in shapes for value in node.inputs):
+                continue
+            inputs = [(shapes.get(value.node) or known[value.node])[value.port] for value in node.inputs]
+            costs[name] = node.op.cost(*inputs)
+            outputs = node.op.outputs(*inputs)
+            if known.get(name) != outputs:
+                shapes[name] = outputs
+        return shapes, costs
+
+    def _get(self, name: str) -> Node:
+        if name not in self.nodes:
+            raise RewriteError(f"{name} is gone")
+        return self.nodes[name]
+
+    def _add(self, node: Node, at: int) -> None:
+        if node.name in self.nodes:
+            raise RewriteError(f"{node.name} is there already")
+        self.nodes[node.name] = node
+        self._readers[node.name] = {}
+        self._order.insert(at, node.name)
+        self._set(node)
+
+    def _set(self, node: Node) -> None:
+        for value in self.nodes[node.name].inputs:
+            self._readers[value.node].pop(node.name, None)
+        for value in node.inputs:
+            self._readers[self._get(value.node).name][node.name] = None
+        self.nodes[node.name] = node
+        self._touched.add(node.name)
+
+    def _reading(self, name: str) -> list[str]:
+        """Return who reads a node: nodes by name, and "" for an output of the net."""
+        outputs = ["" for output in self.outputs if output.value.node == name]
+        return [*self._readers[self._get(name).name], *outputs]
+
+    def _redirect(self, old: Value, new: Value) -> None:
+        for reader in list(self._readers[old.node]):
+            node = self.nodes[reader]
+            if old in node.inputs:
+                self._set(node.replace(inputs=tuple(new if value == old else value for value in node.inputs)))
+        self.outputs = tuple(
+            Output(o.name, new if o.value == old else o.value, o.train) for o in self.outputs
+        )
+
+
+def _counted(node: Node, cost: Cost) -> Cost:
+    """Return the part of a node's cost that totals count: of a training-only layer its tensors."""
+    return cost if not node.train else Cost(cost.params, cost.buffers)
+
+
+def signature(nodes: Iterable[Node], outputs: Iterable[Output]) -> object:
+    """Return what two graphs share if they are the same ops, wired in the same way; names do not matter."""
+    known: dict[str, int] = {}
+    counts: dict[int, int] = {}
+    for node in nodes:
+        fields = tuple((key, _plain(value)) for key, value in node.op.__dict__.items())
+        name = node.name if node.op.name == "input" else ""
+        inputs = tuple((known[value.node], value.port) for value in node.inputs)
+        known[node.name] = number = hash((node.op.name, name, fields, inputs, node.train))
+        counts[number] = counts.get(number, 0) + 1
+    return counts, [(o.name, known[o.value.node], o.value.port, o.train) for o in outputs]
+
+
+def _plain(value: object) -> object:
+    return (
+        tuple(sorted((k, repr(v)) for k, v in value.items())) if isinstance(value, Mapping) else repr(value)
+    )

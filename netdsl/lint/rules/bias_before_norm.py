@@ -1,0 +1,81 @@
+"""Rule bias_before_norm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+from netdsl.ir.graph import Node
+from netdsl.lint.facts import Facts
+from netdsl.lint.rewrite import Rewrite
+from netdsl.lint.rule import Hit, Rule
+
+
+class BiasBeforeNorm(Rule):
+    """A bias that the next normalisation subtracts again.
+
+    ## What it does
+    Finds a `conv`, `dwconv`, `upconv` or `fc` with a bias whose output is read by a batch normalisation alone, or
+    by a group normalisation with one channel in each group.
+
+    ## Why is this bad
+    The normalisation subtracts the mean of each channel, and the bias with it; its own bias does the work. The bias
+    is stored, moved by the optimizer and added for nothing: its gradient is zero but for rounding (measured: 6e-13
+    in float64).
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64 -> bn -> relu
+            gap
+            fc: fc 10
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64, bias=false -> bn -> relu
+            gap
+            fc: fc 10
+
+    ## Fix safety
+    Safe: the function stays the same. In training nothing changes; for trained weights subtract the bias from the
+    normalisation's running_mean (`running_mean - bias`), and leave the bias out.
+
+    ## References
+    Ioffe and Szegedy, arXiv 1502.03167, section 3.2: "the bias b can be ignored"
+    """
+
+    code: ClassVar[str] = "L202"
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at the reader of each layer with a bias."""
+        for node in facts.of("conv", "dwconv", "upconv", "fc"):
+            op: Any = node.op
+            norm = facts.reader(node) if op.bias else None
+            if norm is None or not _centres(norm, facts):
+                continue
+            params = facts.output(node).c
+            yield self.hit(
+                node,
+                f"the bias of {facts.called(node)}, {params:,} params, is subtracted again by {facts.called(norm)}",
+                help="write bias=false",
+                change=partial(_without_bias, node=node),
+                edits=facts.text.set_argument(node.span, "bias", "false"),
+            )
+
+
+def _centres(norm: Node, facts: Facts) -> bool:
+    """Tell whether a node subtracts the mean of each channel by itself."""
+    op: Any = norm.op
+    if op.name == "gn":
+        shape = facts.input(norm)
+        return bool(op.groups == shape.c and shape.elements > shape.c)
+    return bool(op.name == "bn")
+
+
+def _without_bias(net: Rewrite, node: Node) -> None:
+    inits = {key: init for key, init in node.op.inits.items() if key != "bias"}
+    net.replace(node.name, node.op.replace(bias=False, inits=inits))

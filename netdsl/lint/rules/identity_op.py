@@ -1,0 +1,122 @@
+"""Rule identity_op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar
+
+from netdsl.diagnostics import Severity
+from netdsl.ir.graph import Node
+from netdsl.lint.facts import Facts
+from netdsl.lint.rewrite import Rewrite
+from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.dropout import Drop
+from netdsl.ops.pool import Pool
+from netdsl.ops.window import both
+from netdsl.ops.wiring import Shuffle, Upsample
+from netdsl.syntax import tree
+
+RANGES = {
+    "relu": frozenset({"relu", "relu6", "sigmoid", "hsigmoid", "softmax"}),
+    "relu6": frozenset({"relu6", "sigmoid", "hsigmoid", "softmax"}),
+}
+"""An activation, and those whose outputs it leaves as they are."""
+KINDS = (*RANGES, "flatten", "dropout", "droppath", "maxpool", "avgpool", "shuffle", "upsample", "identity")
+JOINTS = frozenset({"add", "mul", "concat"})
+
+
+class IdentityOp(Rule):
+    """A step that hands on what it gets.
+
+    ## What it does
+    Finds a `relu` of what is never negative, a `flatten` of a vector, a pool of single pixels, `dropout 0`,
+    `shuffle 1`, `upsample 1`, and an `identity` that is no branch of a joint. Steps whose arguments are parameters
+    are left alone: another variant may need them.
+
+    ## Why is this bad
+    It changes no number, but takes a line to read, and often a map to write: a second `relu` costs as much memory
+    traffic as the first one.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64
+                relu
+                relu
+            gap
+            fc: fc 10
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64
+                relu
+            gap
+            fc: fc 10
+
+    ## Fix safety
+    Safe: the function stays the same, bit for bit. Where layers are named by their position, those behind it move
+    up by one, and their keys in the state_dict with them.
+
+    ## References
+    relu(relu(x)) = relu(x)
+    """
+
+    code: ClassVar[str] = "L205"
+    severity: ClassVar[Severity] = "info"
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at each step by itself, and at what it reads."""
+        for node in facts.of(*KINDS):
+            why = _why(node, facts)
+            if why:
+                yield self.hit(
+                    node,
+                    f"{facts.called(node)} hands on what it gets: {why}",
+                    help=f"leave {node.op.name} out",
+                    change=partial(Rewrite.remove, name=node.name),
+                    edits=facts.text.remove_step(node.span) if _alone(node, facts) else None,
+                )
+
+
+def _why(node: Node, facts: Facts) -> str:
+    """Return why a step changes nothing; "" if it may."""
+    op = node.op
+    if op.name in RANGES:
+        before = facts.origin(node, frozenset({"flatten", "identity", "maxpool"}))
+        return (
+            f"{facts.called(before)} is never outside its range" if before.op.name in RANGES[op.name] else ""
+        )
+    if op.name == "flatten" and facts.input(node).axes == "c":
+        return f"its input {facts.input(node)} is a vector"
+    if not facts.text.constant(node.span) or not _alone(node, facts):
+        return ""
+    shape = facts.input(node)
+    if isinstance(op, Drop) and op.p == 0:
+        return "its probability is 0"
+    if isinstance(op, Pool) and op.to is None and shape == facts.output(node):
+        kernel, stride = op.window
+        return "its window is one pixel" if both(kernel) == both(stride) == (1, 1) else ""
+    if isinstance(op, Shuffle) and op.groups == 1:
+        return "there is one group"
+    if isinstance(op, Upsample) and op.scale == 1:
+        return "its scale is 1"
+    if op.name == "identity" and not _branches(node, facts):
+        return "it is no branch of a joint"
+    return ""
+
+
+def _branches(node: Node, facts: Facts) -> bool:
+    """Tell whether an identity is a branch of a joint, or an option of a choice."""
+    statement = facts.text.statement(node.span)
+    inside = statement is not None and isinstance(facts.text.parent(statement), tree.Merge)
+    return inside or any(reader.op.name in JOINTS for reader in facts.readers(node))
+
+
+def _alone(node: Node, facts: Facts) -> bool:
+    """Tell whether the step is written by itself, and not as the `act=` of a layer."""
+    layer = facts.text.layer(node.span)
+    return layer is not None and layer.op.text == node.op.name

@@ -1,0 +1,561 @@
+"""The linter around its rules: merging, @allow, configuration, fixes, baselines, and what the command prints."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import referencing
+
+import netdsl
+from netdsl import api, cli
+from netdsl.lint import Finding
+from netdsl.lint.config import Settings
+from netdsl.lint.engine import Loaded, Run, sample
+from netdsl.lint.fix import fix
+from netdsl.lint.rewrite import Rewrite, RewriteError, signature
+from netdsl.network import Network
+
+ROOT = Path(netdsl.__file__).parent.parent
+BIAS = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> bn\n"
+BLOCK = "block B(c):\n    conv: conv 3x3, c\n    norm: bn\n"
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a fresh folder, and give it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path
+
+
+def load(text: str) -> Loaded:
+    """Return the nets of a text."""
+    file = api.read_text(text)
+    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+
+
+def lint(text: str, **settings: Any) -> list[Finding]:
+    """Return what the rules find in a text."""
+    return Run(load(text), Settings(**settings)).findings()
+
+
+def names(text: str, **settings: Any) -> list[str]:
+    """Return the rules that find something in a text."""
+    return [finding.name for finding in lint(text, **settings)]
+
+
+def written(name: str, text: str) -> str:
+    """Write a file; return its name."""
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+def command(*args: str) -> int:
+    """Run the command `netdsl lint`."""
+    return cli.main(["lint", *args])
+
+
+# ---------------------------------------------------------------- findings
+
+
+def test_a_line_in_many_instances_is_one_finding() -> None:
+    text = BLOCK + "net N:\n    input 3, 8x8\n    body: B 4 -> 2 * B 8\n    gap\n"
+    (finding,) = lint(text)
+    assert finding.nets[0].layers == ("body.0.conv", "body.1.conv", "body.2.conv")
+    assert finding.count == 3
+    assert finding.saving is not None
+    assert finding.saving.params == 4 + 8 + 8
+    assert finding.local == "B.conv"
+    assert [frame.what for frame in finding.hit.calls] == ["B(c=4), body.0"]
+
+
+def test_nets_that_share_a_line_share_the_finding() -> None:
+    text = BLOCK + (
+        "net N(n):\n    input 3, 8x8\n    body: n * B 4\n    gap\n"
+        "variant small = N(1)\nvariant large = N(3)\n"
+    )
+    (finding,) = lint(text)
+    assert {net.name: len(net.layers) for net in finding.nets} == {"small": 1, "large": 3}
+    shown = finding.diagnostic().details
+    assert "in 2 nets: " in "\n".join(shown)
+
+
+def test_network_lints_itself() -> None:
+    (finding,) = api.loads(BIAS).lint()
+    assert finding.code == "L202"
+    assert "huge_fc" in {f.name for f in netdsl.load("alexnet").lint()}
+    assert "huge_fc" not in {f.name for f in netdsl.load("vgg16").lint()}, "it is allowed there"
+
+
+# ---------------------------------------------------------------- @allow
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BIAS.replace("    body", '    @allow(bias_before_norm, "a test")\n    body'),
+        '@allow(bias_before_norm, "a test")\n' + BIAS,
+        '@allow(bias_before_norm, "a test")\n' + BLOCK + "net N:\n    input 3, 8x8\n    body: B 4\n",
+        BLOCK + 'net N:\n    input 3, 8x8\n    @allow(bias_before_norm, "a test")\n    body: B 4\n',
+        BIAS.replace("N:", "N(n):").replace("3x3, 4", "3x3, n")
+        + '@allow(bias_before_norm, "a test")\nvariant v = N(4)\n',
+    ],
+    ids=["line", "net", "block", "call", "variant"],
+)
+def test_allow_covers_its_item_and_what_is_in_it(text: str) -> None:
+    assert names(text) == []
+
+
+def test_an_allow_elsewhere_covers_nothing() -> None:
+    text = BIAS + '    @allow(bias_before_norm, "a test")\n    gap\n'
+    assert names(text) == ["bias_before_norm", "unused_allow"]
+
+
+def test_an_allow_that_one_net_needs_is_used() -> None:
+    text = (
+        "net N(norm: op = none):\n    input 3, 8x8\n"
+        '    @allow(bias_before_norm, "a test")\n    body: conv 3x3, 4, norm=norm\n'
+        "variant a = N()\nvariant b = N(bn)\n"
+    )
+    assert names(text) == []
+    assert names(text, ignore=("L202",)) == []
+    assert api.loads(text, net="a").lint() == []
+
+
+def test_an_unknown_rule_in_an_allow() -> None:
+    (finding,) = lint(BIAS.replace("-> bn", "").replace("    body", '    @allow(huge_fcc, "x")\n    body'))
+    assert finding.message == "@allow(huge_fcc): there is no rule of that name"
+    assert finding.hit.help == "did you mean `huge_fc`?"
+    (finding,) = lint(BIAS.replace("-> bn", "").replace("    body", '    @allow(L201, "x")\n    body'))
+    assert finding.hit.help == "write huge_fc"
+
+
+def test_an_allow_in_a_block_that_nobody_builds_is_left_alone() -> None:
+    text = '@allow(bias_before_norm, "for others")\n' + BLOCK + "net N:\n    input 3, 8x8\n    gap\n"
+    assert names(text) == []
+
+
+# ---------------------------------------------------------------- rewriting
+
+
+def test_rewrites_are_refused_where_others_read() -> None:
+    net = api.loads(
+        "net N:\n    input 3, 8x8\n    a: conv 3x3, 3\n    add:\n        relu\n        identity\n"
+    )
+    rewrite = Rewrite(net)
+    with pytest.raises(RewriteError, match="all that reads a"):
+        rewrite.swap("a", next(node.name for node in net.graph.users("a")))
+    with pytest.raises(RewriteError, match="still read"):
+        rewrite.delete("a")
+    with pytest.raises(RewriteError, match="gone"):
+        rewrite.remove("b")
+
+
+def test_rewrites_say_what_the_spec_would() -> None:
+    """Each edit of a graph gives the graph of the text with that edit."""
+    from netdsl.ir.graph import Value
+    from netdsl.ops import catalogue
+
+    def net(chain: str) -> Network:
+        return api.loads(f"net N:\n    input 3, 8x8\n    body: {chain}\n")
+
+    before = net("conv 3x3, 4 -> relu -> maxpool 2x2 -> gap")
+    relu, tanh = catalogue()["relu"](), catalogue()["tanh"]()
+    edits = {
+        "conv 3x3, 4 -> tanh -> maxpool 2x2 -> gap": lambda r: r.replace("body.1", tanh),
+        "conv 3x3, 4 -> maxpool 2x2 -> gap": lambda r: r.remove("body.1"),
+        "conv 3x3, 4 -> maxpool 2x2 -> relu -> gap": lambda r: r.swap("body.1", "body.2"),
+        "conv 3x3, 4 -> relu -> maxpool 2x2 -> gap -> relu": lambda r: r.insert(Value("body.3"), relu, "new"),
+        "conv 3x3, 4 -> tanh -> relu -> tanh -> gap": lambda r: r.chain(
+            ["body.1", "body.2"], [tanh, relu, tanh]
+        ),
+        "conv 3x3, 4 -> relu -> maxpool 2x2": lambda r: r.remove("body.3"),
+        "conv 3x3, 4 -> relu -> gap": lambda r: r.read("body.3", 0, Value("body.1")),
+    }
+    for chain, edit in edits.items():
+        after = net(chain)
+        rewrite = Rewrite(before)
+        edit(rewrite)
+        if chain.endswith("relu -> gap") and "max" not in chain:
+            rewrite.delete("body.2")
+        assert signature(rewrite.ordered(), rewrite.outputs) == signature(after.graph, after.graph.outputs), (
+            chain
+        )
+        assert before.cost() == after.cost() + rewrite.saving(), chain
+
+
+# ---------------------------------------------------------------- fixes
+
+
+def test_a_fix_that_another_net_of_the_file_forbids_is_not_offered() -> None:
+    text = (
+        "net N(norm: op = none):\n    input 3, 8x8\n    body: conv 3x3, 4, norm=norm\n"
+        "variant a = N()\nvariant b = N(bn)\n"
+    )
+    (finding,) = lint(text)
+    assert not finding.fixable
+    assert fix(text, load, Settings()).text == text
+
+
+def test_a_fix_that_does_not_keep_its_promise_is_refused() -> None:
+    # the default has an argument, which a bare `leaky_relu` behind the pool would lose
+    text = "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n    body: conv 3x3, 4 -> maxpool 2x2\n"
+    fixed = fix(text, load, Settings())
+    assert fixed.text == text
+    assert [finding.name for finding in fixed.refused] == ["relu_before_maxpool"]
+
+
+def test_a_refused_fix_does_not_stop_the_others() -> None:
+    text = (
+        "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n"
+        "    body: conv 3x3, 4 -> maxpool 2x2 -> conv 1x1, 4, act=none -> bn\n"
+    )
+    fixed = fix(text, load, Settings())
+    assert "conv 1x1, 4, act=none, bias=false" in fixed.text
+    assert [finding.name for finding in fixed.refused] == ["relu_before_maxpool"]
+
+
+def test_fixing_twice_changes_nothing_more() -> None:
+    text = (
+        BLOCK
+        + "net N:\n    input 3, 8x8\n    body: B 4 -> relu -> relu -> relu -> maxpool 2x2 -> B 8\n    gap\n"
+    )
+    once = fix(text, load, Settings()).text
+    assert once != text
+    assert fix(once, load, Settings()).text == once
+    assert names(once) == []
+
+
+def test_fix_writes_the_file_and_nothing_else(capsys: Captured) -> None:
+    part = written("part.net", BLOCK)
+    text = (
+        'import B from "part.net"  # the block\nnet N:\n    input 3, 8x8\n'
+        "    body: B 4 -> conv 3x3, 4 -> bn  # here\n"
+    )
+    spec = written("n.net", text)
+    assert command(spec, "--fix") == 1
+    assert Path(part).read_text(encoding="utf-8") == BLOCK
+    assert Path(spec).read_text(encoding="utf-8") == text.replace("3x3, 4", "3x3, 4, bias=false")
+    printed = capsys.readouterr()
+    assert "part.net:2:11" in printed.out
+    assert printed.err == "note: n.net: mended 1 finding\n"
+
+
+def test_diff_writes_nothing(capsys: Captured) -> None:
+    spec = written("n.net", BIAS.rstrip("\n"))
+    assert command(spec, "--diff") == 1
+    assert Path(spec).read_text(encoding="utf-8") == BIAS.rstrip("\n")
+    assert capsys.readouterr().out == (
+        "--- n.net\n+++ n.net\n@@ -1,3 +1,3 @@\n net N:\n     input 3, 8x8\n"
+        "-    body: conv 3x3, 4 -> bn\n\\ No newline at end of file\n"
+        "+    body: conv 3x3, 4, bias=false -> bn\n\\ No newline at end of file\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["lenet", "--fix"],
+        ["n.net:n", "--fix"],
+        ["n.net", "--unsafe-fixes"],
+        ["n.net", "--fix", "--diff"],
+        [str(ROOT / "specs" / "densenet.net"), "--fix"],
+    ],
+)
+def test_fixes_that_cannot_be_asked_for(args: list[str], capsys: Captured) -> None:
+    written("n.net", BIAS)
+    assert command(*args) == 2
+    assert capsys.readouterr().err.startswith("error[E525]: ")
+
+
+# ---------------------------------------------------------------- search spaces
+
+
+def test_a_search_space_is_looked_at_once(capsys: Captured) -> None:
+    file = api.packaged("search.net")
+    net, decisions = sample(api.recipe(file, "supernet", {}, {}))
+    assert decisions == len(net.decisions) == 17
+    assert {decision.chosen for decision in net.decisions} == {0}
+    assert command("search") == 0
+    printed = capsys.readouterr()
+    assert (
+        printed.err == "note: supernet: a search space, looked at with the first option of its 17 decisions\n"
+    )
+
+
+# ---------------------------------------------------------------- configuration
+
+
+def settings_error(text: str, capsys: Captured, name: str = "netdsl.toml") -> str:
+    """Return what is said about a wrong configuration."""
+    written(name, text)
+    spec = written("n.net", BIAS)
+    assert command(spec) == 2
+    printed = capsys.readouterr()
+    assert not printed.out.startswith("{")
+    return printed.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ("lint = 3", "lint: must be a table, got 3", ""),
+        ("[lint]\nselct = []", "unknown key `selct`", "did you mean `select`?"),
+        ("[lint]\nselect = ['huge_f']", "there is no rule `huge_f`", "did you mean `huge_fc`?"),
+        ("[lint]\nselect = 'L2'", "select: must be a list of rules, got 'L2'", ""),
+        ("[lint.thresholds.huge_fc]\nshar = 1", "unknown threshold `shar`", "did you mean `share`?"),
+        ("[lint.thresholds.huge_fc]\nshare = '1'", "share: must be a number from 0, got '1'", ""),
+        ("[lint.thresholds.huge]\nshare = 1", "there is no rule `huge`", "did you mean `huge_fc`?"),
+        ("[lint.budgets.'*']\nparam = 1", "unknown quantity `param`", "did you mean `params`?"),
+        ("[lint.budgets.'*']\nparams = 'lots'", "params must be a number, got 'lots'", ""),
+        ("[lint.budgets.'*']\nparams = '1, macs <= 2'", "params must be a number, got", ""),
+        ("[lint.budgets.'*']\nparams = '1\\n    relu'", "params must be a number, got", ""),
+        ("[lint.budgets.'*']\nparams = true", "params must be a number, got True", ""),
+        ("[lint\n", "is not toml", ""),
+        ("[lints]\n", "unknown table `lints`", ""),
+    ],
+)
+def test_wrong_configurations(text: str, message: str, help: str, capsys: Captured) -> None:
+    said = settings_error(text, capsys)
+    assert message in said
+    assert help in said
+    assert said.count("error[E52") == 1
+
+
+def test_wrong_table_in_pyproject(capsys: Captured) -> None:
+    assert "tool.netdsl.lnt" in settings_error("[tool.netdsl.lnt]\n", capsys, "pyproject.toml")
+
+
+def test_configuration_of_the_nearest_folder(capsys: Captured) -> None:
+    written("pyproject.toml", "[tool.netdsl.lint]\nignore = ['L202']\n")
+    Path("deep/er").mkdir(parents=True)
+    spec = written("deep/er/n.net", BIAS)
+    assert command(spec) == 0
+    written("deep/pyproject.toml", "[tool.other]\n")
+    assert command(spec) == 0
+    written("deep/netdsl.toml", "[lint]\nselect = ['bias_before_norm']\n")
+    assert command(spec) == 1
+    assert command(spec, "--ignore", "L2") == 0
+    assert command(spec, "--select", "L1,huge_fc") == 0
+    capsys.readouterr()
+
+
+def test_ignores_by_file() -> None:
+    assert names(BIAS, per_file={"<std*": ("L2",)}) == []
+    assert names(BIAS, per_file={"*.net": ("L2",)}) == ["bias_before_norm"]
+
+
+def test_thresholds() -> None:
+    text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> flatten -> fc 10\n"
+    assert names(text) == []
+    assert names(text, thresholds={"huge_fc": {"params": 100}}) == ["huge_fc"]
+    assert names(text, thresholds={"huge_fc": {"params": 100, "share": 0.99}}) == []
+
+
+def test_budgets_of_a_project(capsys: Captured) -> None:
+    written(
+        "netdsl.toml", '[lint.budgets]\n"n*" = { params = "100", macs = 5_000_000 }\n"m" = { params = 1 }\n'
+    )
+    assert command(written("n.net", BIAS), "--select", "budget") == 1
+    out = capsys.readouterr().out
+    assert "error[L601 budget]: n: params 120 > 100 (body.0 has 93%)" in out
+    assert "body.0  conv  112  93.3%" in out
+    assert "help: the budget is from" in out
+    assert out.count("[L601") == 1
+
+
+# ---------------------------------------------------------------- baselines
+
+
+def test_baseline_survives_lines_that_move(capsys: Captured) -> None:
+    spec = written("n.net", BIAS)
+    assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
+    assert command(spec, "--baseline", "base.json") == 0
+    written("n.net", "# a comment\n\n" + BIAS.replace("    body", "    # another\n    body"))
+    assert command(spec, "--baseline", "base.json") == 0
+    written("n.net", BIAS + "    more: conv 3x3, 8 -> bn\n")
+    capsys.readouterr()
+    assert command(spec, "--baseline", "base.json") == 1
+    out = capsys.readouterr().out
+    assert "more.0" in out
+    assert "body.0" not in out
+    assert str(Path.cwd()) not in Path("base.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "\xff"]
+)
+def test_wrong_baselines(text: str, capsys: Captured) -> None:
+    Path("base.json").write_bytes(text.encode("latin-1"))
+    assert command(written("n.net", BIAS), "--baseline", "base.json") == 2
+    assert "error[E524]: base.json is no baseline" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def schema(value: Any) -> None:
+    """Validate against docs/schema/lint.json."""
+    files = (ROOT / "docs" / "schema").glob("*.json")
+    known = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    resources = [(key, referencing.Resource.from_contents(contents)) for key, contents in known.items()]
+    registry: referencing.Registry[Any] = referencing.Registry().with_resources(resources)
+    jsonschema.Draft202012Validator.check_schema(known["lint.json"])
+    jsonschema.Draft202012Validator(known["lint.json"], registry=registry).validate(value)
+
+
+def test_text(capsys: Captured) -> None:
+    assert command(written("n.net", BIAS)) == 1
+    assert capsys.readouterr().out == (
+        "warning[L202 bias_before_norm]: the bias of body.0 (conv), 4 params, is subtracted again by body.1 (bn)\n"
+        " --> n.net:3:11\n"
+        "  |\n"
+        "3 |     body: conv 3x3, 4 -> bn\n"
+        "  |           ^^^^^^^^^^^\n"
+        "  = saves 4 params (3.3%), 256 ops (50.0%) of n\n"
+        "  = --fix does it\n"
+        "  = help: write bias=false\n"
+        "\n"
+        "1 warning; --fix mends 1\n"
+    )
+
+
+def test_nothing_found(capsys: Captured) -> None:
+    assert command("lenet") == 0
+    assert capsys.readouterr().out == "nothing found\n"
+
+
+@pytest.mark.parametrize(("level", "status"), [("info", 1), ("warning", 1), ("error", 0)])
+def test_fail_on(level: str, status: int, capsys: Captured) -> None:
+    assert command(written("n.net", BIAS), "--fail-on", level) == status
+    relu = written("r.net", "net N:\n    input 3, 8x8\n    relu\n    relu\n")
+    assert command(relu, "--fail-on", level) == int(level == "info")
+
+
+@pytest.mark.parametrize("spec", ["n.net", "densenet", "vgg", "alexnet", "lenet", "broken.net", "search"])
+def test_json(spec: str, capsys: Captured) -> None:
+    written("n.net", BIAS)
+    written("broken.net", BIAS.replace("bn", "bnn"))
+    command(spec, "--format", "json")
+    printed = capsys.readouterr()
+    assert not printed.err
+    value = json.loads(printed.out)
+    schema(value)
+    assert bool(value["diagnostics"]) == (spec == "broken.net")
+    command(spec, "--format", "json", "--statistics")
+    schema(json.loads(capsys.readouterr().out))
+
+
+def test_json_edits_give_the_fixed_text(capsys: Captured) -> None:
+    command(written("n.net", BIAS), "--format", "json")
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    (edit,) = finding["fix"]["edits"]
+    lines = BIAS.splitlines()
+    line = lines[edit["line"] - 1]
+    lines[edit["line"] - 1] = line[: edit["column"] - 1] + edit["text"] + line[edit["end_column"] - 1 :]
+    assert "\n".join(lines) + "\n" == fix(BIAS, load, Settings()).text
+
+
+@pytest.mark.parametrize(
+    "spec", ["n.net", "densenet", "alexnet", "resnet", "lenet", "broken.net", "a b%é.net"]
+)
+def test_sarif(spec: str, capsys: Captured) -> None:
+    written("n.net", BIAS)
+    written("broken.net", BIAS.replace("bn", "bnn"))
+    written("a b%é.net", BLOCK + "net N:\n    input 3, 8x8\n    body: B 4\n")
+    command(spec, "--format", "sarif")
+    value = json.loads(capsys.readouterr().out)
+    # SARIF's own schema, as shipped by the npm package @microsoft/sarif-multitool-linux 5.7.0 (MIT)
+    official = json.loads((ROOT / "tests/reference/sarif-2.1.0.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(official).validate(value)
+    (run,) = value["runs"]
+    for result in run["results"]:
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+    assert run["invocations"][0]["executionSuccessful"] == (spec != "broken.net")
+
+
+def test_github(capsys: Captured) -> None:
+    spec = written("a,b:%.net", BIAS)
+    assert command("./" + spec, "--format", "github") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    place = "file=./a%2Cb%3A%25.net,line=3,endLine=3,col=11,endColumn=22"
+    assert line.replace("file=a", "file=./a").startswith(
+        f"::warning {place},title=L202 bias_before_norm::the bias of"
+    )
+    assert "%0Asaves 4 params (3.3%25), 256 ops (50.0%25) of n%0A" in line
+
+
+def test_statistics(capsys: Captured) -> None:
+    command(written("n.net", BLOCK + "net N:\n    input 3, 8x8\n    body: B 4 -> B 8\n"), "--statistics")
+    assert capsys.readouterr().out == (
+        "findings  layers  fixable  code  rule\n       1       2        1  L202  bias_before_norm\n"
+    )
+
+
+def test_colour_only_on_terminals(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = written("n.net", BIAS)
+    command(spec)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    command(spec)
+    assert "\x1b[1;33mwarning" in capsys.readouterr().out
+
+
+def test_a_broken_spec_is_reported_beside_the_others(capsys: Captured) -> None:
+    written("n.net", BIAS)
+    assert command(written("broken.net", BIAS.replace("bn", "bnn")), "n.net", "--fail-on", "error") == 1
+    printed = capsys.readouterr()
+    assert "[L202 bias_before_norm]" in printed.out
+    assert "error[E201]: unknown op `bnn`" in printed.err
+
+
+def test_text_of_a_spec_cannot_control_the_terminal(capsys: Captured) -> None:
+    text = 'net N:\n    input 3, 8x8\n    @allow(huge_fc, "\\x1b[31m\u202e")\n    relu\n'.replace(
+        "\\x1b", "\x1b"
+    )
+    command(written("n.net", text), "--format", "text")
+    assert not set("\x1b\u202e") & set(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("topic", ["L201", "l201", "huge_fc"])
+def test_explain(topic: str, capsys: Captured) -> None:
+    assert cli.main(["explain", topic]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("L201 huge_fc: a fully connected layer on a flattened map holds most of the net\n")
+    assert "\n    net N:\n        input 3, 32x32\n" in out
+    assert "\n    share = 0.5  part of" in out
+
+
+def test_explain_suggests_rules(capsys: Captured) -> None:
+    assert cli.main(["explain", "huge_fcc"]) == 2
+    assert "did you mean `huge_fc`?" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- start-up and speed
+
+
+def test_only_lint_loads_rules_and_only_what_it_needs() -> None:
+    code = "import sys; from netdsl.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+
+    def modules(*args: str) -> set[str]:
+        done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+        return set(done.stderr.split())
+
+    assert not [name for name in modules("check", "lenet") if name.startswith("netdsl.lint")]
+    loaded = modules("lint", "lenet")
+    assert "netdsl.lint.rules.huge_fc" in loaded
+    assert not loaded & {"tomllib", "netdsl.lint.sarif", "netdsl.lint.fix", "netdsl.lint.docs", "torch"}
+
+
+@pytest.mark.slow
+def test_linting_the_zoo_takes_seconds() -> None:
+    start = time.process_time()
+    command(*dict.fromkeys(api.zoo_names().values()))
+    assert time.process_time() - start < 10  # half of it on a machine with nothing else to do
