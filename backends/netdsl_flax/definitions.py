@@ -55,7 +55,7 @@ LAYERS = {
         _KERNEL,
     ),
     "GroupedConvTranspose": Layer(
-        "GroupedConvTranspose",
+        "GroupedTranspose",
         _given(transpose_kernel=True),
         {"use_bias": Const(True), "bias_init": _ZEROS},
         'math.prod(kernel_size) * out_features // options["groups"]',
@@ -137,13 +137,19 @@ class Definitions:
             value=Call("uniform_between", _limits(Const(-bound), Const(bound))), default=common
         )
 
-    def lines(self) -> Iterator[list[str]]:
-        """Yield each definition."""
+    def text(self) -> list[str]:
+        """Return the partials, then each class."""
+        partials: list[str] = []
+        classes = []
         for name, own in self.names.items():
-            if own == LAYERS[name].base and not own.startswith("nnx."):  # its own class says all
+            if own == LAYERS[name].base:
                 continue
-            if own != LAYERS[name].base:
-                yield self.definition(name, own)
+            lines = self.definition(name, own)
+            if lines[0].startswith("class "):
+                classes.append("\n".join(lines))
+            else:
+                partials += lines
+        return [*(["\n".join(partials)] if partials else []), *classes]
 
     def definition(self, name: str, own: str) -> list[str]:
         """Return one definition: a partial, or a class where a bias needs the sizes."""

@@ -110,7 +110,7 @@ class FlaxSource(Source):
 
     def helpers(self, text: str) -> list[str]:
         """Return what Flax has not, then the definitions of the layers."""
-        definitions = ["\n".join(lines) for lines in self.definitions.lines()]
+        definitions = self.definitions.text()
         text = "\n".join([text, *definitions])
         needed: list[str] = []
         for name, source in reversed(HELPERS.items()):  # a helper uses those above it

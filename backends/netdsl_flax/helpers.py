@@ -51,8 +51,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 ''',
-    "GroupedConvTranspose": '''\
-class GroupedConvTranspose(nnx.ConvTranspose):
+    "GroupedTranspose": '''\
+class GroupedTranspose(nnx.ConvTranspose):
     """A transposed convolution in groups; the kernel is h x w x out / groups x in."""
 
     def __init__(

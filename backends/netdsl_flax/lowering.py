@@ -182,7 +182,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
 
 @lowers(UpConv)
 def upconv(op: UpConv, context: Context) -> Lowered:
-    """nnx.ConvTranspose, or our GroupedConvTranspose; padding here is of the input with its zeros in between."""
+    """nnx.ConvTranspose, or our GroupedTranspose; padding here is of the input with its zeros in between."""
     x = context.inputs[0]
     covered = tuple(d * (k - 1) for d, k in zip(both(op.dilation), op.kernel, strict=True))
     pads = tuple((n - lo, n - hi) for n, (lo, hi) in zip(covered, op.padding(x), strict=True))
