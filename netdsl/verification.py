@@ -134,7 +134,7 @@ def verify(
     columns = {}
     for name, backend in chosen.items():
         steps(f"{name}: counts and shapes")
-        columns[name] = _facts(net, backend, texts[name])
+        columns[name] = check_facts(net, backend, texts[name])
     checks = {check: None for cells in columns.values() for check in cells}
     rows = [
         Row(check, "count", {name: cells[check] for name, cells in columns.items() if check in cells})
@@ -191,7 +191,7 @@ def _attempt(step: Callable[..., T], *args: Any, **options: Any) -> T | str:
 # ---------------------------------------------------------------- counts and shapes
 
 
-def _facts(net: Network, backend: ExactBackend, text: str) -> dict[str, Cell]:
+def check_facts(net: Network, backend: ExactBackend, text: str) -> dict[str, Cell]:
     """Return what can be counted, against the static facts; the module computes nothing."""
     check = "keys, shapes and dtypes of the state"
     tensors = backend.tensors(net)

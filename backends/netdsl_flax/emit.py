@@ -68,7 +68,9 @@ def prepare(net: Network, scan: bool) -> tuple[Factory, dict[str, object], Defin
     lowered, arguments = mark(net, _lower_all, lambda _: {})
     definitions = Definitions(lowered, _names(net))
     settled = {name: definitions.settle(value) for name, value in lowered.items()}
-    return Factory(net, settled, {}, SCANNED if scan else DIALECT), arguments, definitions
+    dialect = SCANNED if scan else DIALECT
+    dialect = dialect.replace(names=dialect.names | {*definitions.names.values()})
+    return Factory(net, settled, {}, dialect), arguments, definitions
 
 
 def _lower_all(net: Network) -> dict[str, Lowered]:

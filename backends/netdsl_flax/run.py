@@ -279,10 +279,10 @@ def without_dropout(module: nnx.Module) -> nnx.Module:
 
 def products(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
     """Yield the convolutions and matrix products of a traced function, and how often each runs."""
-    import jax
+    from jax.extend.core import jaxprs_in_params
 
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("conv_general_dilated", "dot_general"):
             yield equation, times
-        for inner in jax.core.jaxprs_in_params(equation.params):
+        for inner in jaxprs_in_params(equation.params):
             yield from products(inner, times * equation.params.get("length", 1))

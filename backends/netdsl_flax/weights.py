@@ -38,7 +38,7 @@ def places(net: Network, scan: bool) -> dict[str, list[Node | Scope]]:
 
     def visit(scopes: list[Scope], path: str) -> None:
         first = scopes[0]
-        inner = f"{path}layers." if factory.is_numbered(first) else path
+        inner = f"{path}layers." if factory.is_flat(first) else path
         positions = {item_path(item): i for i, item in enumerate(first.items)}
         for name, items in factory.entries(first):
             here = inner + name

@@ -127,6 +127,15 @@ class Token(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, self.index]
 ''',
+    "avg_pool2d_inside": '''\
+def avg_pool2d_inside(
+    x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int], pad: tuple[int, ...]
+) -> Tensor:
+    """Average over the part of every window that lies on the map."""
+    size = x.new_ones(1, 1, *x.shape[2:])
+    total = F.avg_pool2d(F.pad(x, pad), kernel_size, stride)
+    return total / F.avg_pool2d(F.pad(size, pad), kernel_size, stride)
+''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave the channels of the groups, so that the next groups see all of them."""
@@ -210,11 +219,16 @@ def conv(op: Convolution, context: Context) -> Lowered:
     return Lowered(module=layer, function=Call(Self(), (_given(_padded(Input(), op.padding(x))),)))
 
 
+def _pad(pads: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, ...]:
+    (top, bottom), (left, right) = pads
+    return left, right, top, bottom
+
+
 def _padded(x: Expr, pads: tuple[tuple[int, int], tuple[int, int]], value: Expr | None = None) -> Call:
     """F.pad, which takes the last axis first."""
-    (top, bottom), (left, right) = pads
-    size = _first("pad", (left, right, top, bottom))
-    return _apply("F.pad", size, *(() if value is None else (Arg("value", value),)), to=x)
+    return _apply(
+        "F.pad", _first("pad", _pad(pads)), *(() if value is None else (Arg("value", value),)), to=x
+    )
 
 
 @lowers(Linear)
@@ -276,17 +290,13 @@ def pool(op: Pool, context: Context) -> Lowered:
         return _windows(op, pads, op.ceil)
     if _ceil_pads(op, x):
         return _windows(op, pads, True)
-    plain = op.replace(pad=VALID)
-
-    def pooled(x: Expr, value: Expr | None = None) -> Expr:
-        name, args = f"F.{kind.lower()}_pool2d", _window_args(plain, _NO_PADS, False)
-        return _apply(name, *args, to=_padded(x, pads, value))
-
-    if isinstance(op, MaxPool):
-        return Lowered(function=pooled(Input(), Name("-torch.inf")))
+    kernel, stride = map(_size, op.window)
     if isinstance(op, AvgPool) and not op.count_include_pad:
-        return Lowered(function=Binary("/", pooled(Input()), pooled(_apply("torch.ones_like"))))
-    return Lowered(function=pooled(Input()))
+        sizes = _first("kernel_size", kernel), _first("stride", stride)
+        return Lowered(function=_apply("avg_pool2d_inside", *sizes, _first("pad", _pad(pads))))
+    value = Name("-torch.inf") if isinstance(op, MaxPool) else None
+    args = _window_args(op.replace(pad=VALID), _NO_PADS, False)
+    return Lowered(function=_apply(f"F.{kind.lower()}_pool2d", *args, to=_padded(Input(), pads, value)))
 
 
 def _ceil_pads(op: Pool, x: Shape) -> bool:

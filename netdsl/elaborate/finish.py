@@ -54,7 +54,7 @@ class Finisher:
             out = dict.fromkeys(scope.exit)
             for item in scope.drafts:
                 for wire in self.results(item):
-                    if last.get(wire, -1) >= scope.end > wire.draft:
+                    if last.get(wire, -1) >= scope.end > wire.draft >= scope.begin:
                         out[wire] = None
             self.leaving[scope] = tuple(out)
 
@@ -184,4 +184,10 @@ class Finisher:
             for kind in (op.inherits, op.name):
                 inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
         inits.update((k, v) for k, v in op.inits.items() if k in weights)
+        for key, init in inits.items():
+            if init.kind.startswith(("kaiming", "xavier")) and len(weights[key]) < 2:
+                what = f"{op.name}: {init.kind} needs a tensor with inputs and outputs"
+                message = f"{what}, {key or 'this'} has one axis of {weights[key][0]}"
+                help = "another initialiser, such as zeros or normal(0, 0.02)"
+                raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls, help=help)])
         return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keyword import iskeyword, issoftkeyword
 
-# attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module
+# attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module, and what nnx looks for on every module
 _ATTRIBUTES = frozenset(
     """
     T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
@@ -16,12 +16,18 @@ _ATTRIBUTES = frozenset(
     register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
     requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
     xpu zero_grad iter_children iter_modules perturb set_attributes sow
+    deterministic use_running_average set_view
     """.split()
 )
 GLOBALS = frozenset(
     """
     self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict
-    DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
+    DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle avg_pool2d_inside
+    math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights
+    options dtype param_dtype rngs
+    LayerOptions uniform_between normal_around learned UnbiasedBatchNorm GroupedConvTranspose attend
+    NamedSequential Stacked max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d local_response_norm
+    shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len
     """.split()
 )

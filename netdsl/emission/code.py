@@ -206,6 +206,13 @@ def within(name: str, init: Expr) -> Expr:
     return transform(init, lambda e: Param(f"{name}.{e.path}") if isinstance(e, Param) else None)
 
 
+def reads(expr: Expr | None) -> int:
+    """Return how often an expression reads its op's inputs; a module reads each once."""
+    if expr is None or isinstance(expr, Input):
+        return 1
+    return sum(reads(part) for part in children(expr))
+
+
 def mentions_self(expr: Expr | None) -> bool:
     """Tell whether an expression speaks of its own module."""
     if expr is None:

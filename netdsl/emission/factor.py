@@ -55,7 +55,13 @@ class Factory:
         self.chains: dict[str, list[tuple[str, list[str | Scope]]]] = {}
         """By path of a chain: the name of each module in it, and which children it is; several are stacked."""
         self.classes: list[ClassPlan] = []
-        self.taken: set[str] = {net.class_name, f"{net.class_name}Outputs", net.name, *GLOBALS}
+        self.taken: set[str] = {
+            net.class_name,
+            f"{net.class_name}Outputs",
+            net.name,
+            *GLOBALS,
+            *dialect.names,
+        }
 
     def plan(self) -> Plan:
         """Return the classes, inner ones first."""
@@ -94,12 +100,20 @@ class Factory:
                 contained[self.collect(item, name, groups, inner)] = None
         return key
 
+    def items(self, scope: Scope) -> list[str | Scope]:
+        """Return a scope's children without the net's inputs."""
+        if scope.kind != "net":
+            return scope.items
+        inputs = set(self.net.graph.inputs.values())
+        return [item for item in scope.items if item not in inputs]
+
     def is_chain(self, scope: Scope) -> bool:
         """Tell whether a scope is one chain of modules: each reads what the one before it made."""
-        if len(scope.inputs) != 1 or len(scope.outputs) != 1:
+        inputs, outputs = self.inputs(scope), self.outputs(scope)
+        if len(inputs) != 1 or len(outputs) != 1:
             return False
-        value = scope.inputs[0]
-        for item in scope.items:
+        value = inputs[0]
+        for item in self.items(scope):
             if isinstance(item, Scope):
                 if item.inputs != (value,) or len(item.outputs) != 1:
                     return False
@@ -110,7 +124,7 @@ class Factory:
                 if node.inputs != (value,) or lowered.module is None or mentions_self(lowered.function):
                     return False
                 value = Value(item)
-        return scope.outputs == (value,)
+        return outputs == (value,)
 
     def is_module(self, node: Node) -> bool:
         """Tell whether a node is a module in any class: it has state, or draws random numbers."""
@@ -125,7 +139,7 @@ class Factory:
         """Return the construction of a chain of modules."""
         args = []
         inits = []
-        numbered = self.is_numbered(scope)
+        numbered = self.is_flat(scope)
         entries: list[tuple[str, list[str | Scope]]] = []
         for index, items in self.stacks(scope):
             path = item_path(items[0])
@@ -217,16 +231,19 @@ class Factory:
                 else ""
             )
             steps.append(step.replace(labels=tuple(scope.names.get(value, label) for value in produced)))
-        outputs = scope.outputs
-        if scope.kind == "net":  # where one value may be given under two names
-            outputs = tuple(output.value for output in self.net.graph.outputs)
-        return Body(scope, tuple(steps), tuple(refs[value] for value in outputs))
+        return Body(scope, tuple(steps), tuple(refs[value] for value in self.outputs(scope)))
 
     def inputs(self, scope: Scope) -> tuple[Value, ...]:
         """Return the values that come into a scope; the net's are its input nodes."""
         if scope.kind == "net":
             return tuple(Value(node) for node in self.net.graph.inputs.values())
         return scope.inputs
+
+    def outputs(self, scope: Scope) -> tuple[Value, ...]:
+        """Return the values that leave a scope; the net may give one value under two names."""
+        if scope.kind == "net":
+            return tuple(output.value for output in self.net.graph.outputs)
+        return scope.outputs
 
     def stage_comment(self, scope: Scope, index: int, stage: str) -> str:
         """Return "stage 4: 512x14x14", with the shape that the stage ends with."""
@@ -238,6 +255,7 @@ class Factory:
     def child(self, scope: Scope, refs: Mapping[Value, Ref], attributes: set[str]) -> Step:
         """Return the step that calls a child module."""
         attribute = scope.name if not scope.name.isdigit() else self.unique("seq", attributes)
+        inside = list(scope.nodes())
         return Step(
             ("m", attribute),
             attribute,
@@ -246,7 +264,7 @@ class Factory:
             tuple(refs[value] for value in scope.inputs),
             len(scope.outputs),
             self.inits.get(scope.path, ()),
-            train=all(self.net.graph[name].train for name in scope.nodes()) and bool(scope.items),
+            train=bool(inside) and all(self.net.graph[name].train for name in inside),
         )
 
     def layer(self, node: Node, refs: Mapping[Value, Ref], attributes: set[str]) -> Step:
@@ -307,7 +325,7 @@ class Factory:
             for scope in scopes:
                 self.calls[scope.path] = self.chain_call(scope)
             return
-        chains = [scope for scope in scopes if scope.kind == "block" and self.is_flat(scope)]
+        chains = [scope for scope in scopes if scope.kind != "container" and self.is_flat(scope)]
         groups = self.groups(
             [self.chain_body(scope) if scope in chains else self.body(scope) for scope in scopes]
         )
@@ -316,32 +334,28 @@ class Factory:
 
     def is_flat(self, scope: Scope) -> bool:
         """Tell whether a scope is a chain of unlabelled modules, which makes a block a Sequential itself."""
-        names = [item.name if isinstance(item, Scope) else item.rpartition(".")[2] for item in scope.items]
+        names = [item_path(item).rpartition(".")[2] for item in self.items(scope)]
         return bool(names) and all(name.isdigit() for name in names) and self.is_chain(scope)
-
-    def is_numbered(self, scope: Scope) -> bool:
-        """Tell whether a scope is a Sequential whose modules go by their positions alone."""
-        return scope.kind != "net" and self.is_flat(scope)
 
     def chain_body(self, scope: Scope) -> Body:
         """Return a flat chain as steps, each the module of its position."""
-        steps = []
-        for position, item in enumerate(scope.items):
-            path = item.path if isinstance(item, Scope) else item
-            module = self.calls[path] if isinstance(item, Scope) else self.lowered[item].module
-            stage = scope.stages.get(position, "")
+        steps: list[Step] = []
+        children = set(map(item_path, self.items(scope)))
+        for index, item in enumerate(scope.items):
+            if item_path(item) not in children:
+                continue
+            module = self.made(item)
+            stage = scope.stages.get(index, "") if id(scope) in self.plain else ""
             steps.append(
                 Step(
                     ("s", self.head(module)),
                     "",
                     module,
                     None,
-                    (Ref(position - 1),),
+                    (Ref(len(steps) - 1),),
                     1,
-                    self.inits.get(path, ()),
-                    stage=self.stage_comment(scope, position, stage)
-                    if stage and id(scope) in self.plain
-                    else "",
+                    self.inits.get(item_path(item), ()),
+                    stage=self.stage_comment(scope, index, stage) if stage else "",
                 )
             )
         return Body(scope, tuple(steps), (Ref(len(steps) - 1),))

@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Iterator
 
 from netdsl.elaborate.names import reserved_attribute
-from netdsl.emission.code import Arg, Call, Const, Expr, Input, Name, Self, transform
+from netdsl.emission.code import Arg, Call, Const, Expr, Input, Name, Self, reads, transform
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.plan import ClassPlan, Ref, Step
 from netdsl.emission.writer import INDENT, WIDTH, flat, layout
@@ -130,6 +130,7 @@ class Forward:
             or following.train != step.train
             or following.stage
             or len(following.inputs) > 1
+            or reads(following.function) > 1
         ):
             return False
         if following.allocates and step.allocates and any(self.frees(name) for name in dying):
@@ -152,6 +153,9 @@ class Forward:
         free += sorted(dying - set(free))
         targets = []
         for port in range(0 if self.unread(index, step) else step.outputs):
+            if step.outputs > 1 and Ref(index, port) not in self.readers:
+                targets.append("_")
+                continue
             named = len(step.labels) > 1 and all(step.labels)
             name = free.pop(0) if free and not named else self.fresh(step.labels[port])
             targets.append(name)

@@ -165,6 +165,8 @@ class Source(ABC):
             lines += layout(f"self.{step.attribute} = ", value, "", inner, explode)
         lines += [f"{inner}self.{attribute} = {name}" for name, attribute in plan.stored.items()]
         lines += self.settled(plan)
+        if self.dialect.parameters and not lines:
+            lines = [f'{inner}"""Make it; it has no layers."""']
         if len(lines) > self.dialect.initialised or plan.sequential:
             yield from signature("__init__", parameters, "None", INDENT)
             yield from lines

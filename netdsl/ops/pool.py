@@ -75,9 +75,8 @@ class Pool(Op):
         kernel, stride = self.window
         out = Shape(c, *window_size((h, w), kernel, stride, self.pad, self.spread, self.ceil))
         for axis, (lo, _) in enumerate(self.padding(x[0])):
-            covered = both(self.spread)[axis] * (kernel[axis] - 1) + 1
-            if lo > covered // 2:
-                raise OpError("pad", f"pad must be at most half of what the kernel covers, got {self.pad}")
+            if lo > kernel[axis] // 2:
+                raise OpError("pad", f"pad must be at most half of the kernel, got {self.pad}")
         return out
 
     def padding(self, x: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
