@@ -23,11 +23,18 @@ def scratch(net: Network, name: str, itemsize: int = 4) -> int:
     return net.graph[name].op.scratch(itemsize, *net.inputs_of(name))
 
 
+def built(net: Network) -> nn.Module:
+    """Return the emitted module, with whatever weights lie in memory."""
+    with torch.device("meta"):
+        model: nn.Module = execute(net.emit("torch"))[net.name]().eval()
+    return model.to_empty(device="cpu")
+
+
 def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.float32) -> int:
     """Assert that peak and bytes alive after each layer are those of the emitted module; return how many layers."""
     from memory import Tracker
 
-    model: nn.Module = execute(net.emit("torch"))[net.name]().eval().to(dtype)
+    model = built(net).to(dtype)
     live = net.liveness(batch, str(dtype).removeprefix("torch."))
     inputs = [torch.rand(batch, *shape, dtype=dtype) for shape in net.inputs.values()]
     tracker = Tracker(model)
@@ -79,7 +86,7 @@ def test_a_block_that_lacks_a_part_holds_what_it_would_read() -> None:
     from memory import Tracker
 
     net = load("preact_resnet50", 64)
-    model = execute(net.emit("torch"))[net.name]().eval()
+    model = built(net)
     tracker = Tracker(model)
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad(), tracker:
@@ -161,8 +168,8 @@ def test_wrong_options(options: dict[str, Any]) -> None:
 
 
 def test_takes_no_time() -> None:
-    text = "net Deep:\n    input 8, 8x8\n    body:\n        50_000 * conv 3x3, 8, act=relu\n"
+    text = "net Deep:\n    input 8, 8x8\n    body:\n        10_000 * conv 3x3, 8, act=relu\n"
     deep = api.loads(text, "deep.net", "deep")
     start = perf_counter()
     assert deep.liveness().peak == 3 * 8 * 8 * 8 * 4
-    assert perf_counter() - start < 10  # it takes 1 s
+    assert perf_counter() - start < 5  # it takes 0.3 s

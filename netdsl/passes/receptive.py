@@ -70,14 +70,14 @@ def _places(shape: Shape, tokens: tuple[int, int]) -> tuple[int, int]:
 def _see(node: Node, facts: Facts, seen: dict[str, _Seen]) -> _Seen | None:
     """Return what a node sees through its inputs; None if no input of the net is behind them."""
     behind = [seen.get(value.node) for value in node.inputs]
-    if not any(behind):
-        return None
     reached = node.op.reach(*[facts.shapes[value.node][value.port] for value in node.inputs])
     paths = [
         (source, field)
         for source, field in zip(behind, reached, strict=True)
         if source is not None and field is not None
     ]
+    if not paths:
+        return None
     if len(paths) == 1 and paths[0][1] is HERE:
         return paths[0][0]
     places = _places(facts.shapes[node.name][0], max(source.places for source, _ in paths))

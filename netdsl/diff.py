@@ -1,0 +1,454 @@
+"""What changed from one net to another: totals, the rows of the cost table, and the layers.
+
+Layers are matched by the module tree. Within a scope those with a label go by it, and those that go by position are
+aligned as sequences, so that one that is put in between does not make all that follow it differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from netdsl.cost.model import Cost
+from netdsl.cost.table import COUNTS, Row, human
+from netdsl.elaborate.values import show
+from netdsl.ir.graph import Graph, Node, Scope, Value
+from netdsl.network import Network
+from netdsl.record import Record
+from netdsl.render import printable
+
+VERSION = 1
+"""Of the JSON form, docs/schema/diff.json."""
+_TITLES = {
+    "params": "params",
+    "buffers": "buffers",
+    "macs": "MACs",
+    "ops": "ops",
+    "activations": "activations",
+}
+_ALIGNED = 2_000
+"""The most items that are aligned as sequences, which takes the square of their number; beyond it they are paired."""
+
+
+class Group(Record):
+    """A row of both cost tables; None where a net lacks it."""
+
+    name: str
+    before: Row | None
+    after: Row | None
+
+
+class Field(Record):
+    """Something about a layer that differs: an argument, the shape of its output, what it reads."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Change(Record):
+    """A layer that was added, removed or changed, or moved to another path, so to another key of the state_dict."""
+
+    kind: Literal["added", "removed", "changed", "moved"]
+    before: str | None
+    """Its path."""
+    after: str | None
+    layer: str
+    """The op and its arguments; those before, if it changed."""
+    output: str
+    """The shape that leaves it; that before, if it changed."""
+    fields: tuple[Field, ...] = ()
+
+
+class Difference(Record):
+    """What changed from one net to another."""
+
+    before: Network
+    after: Network
+    by: str
+    """What a group is: stage or block."""
+    groups: tuple[Group, ...]
+    """Those that differ."""
+    changes: tuple[Change, ...]
+
+    @property
+    def totals(self) -> tuple[Cost, Cost]:
+        """What both nets cost, for one sample in float32."""
+        return self.before.cost(), self.after.cost()
+
+    def __str__(self) -> str:
+        return render_text(self)
+
+
+def compare(before: Network, after: Network) -> Difference:
+    """Return what changed: stage by stage where a net has stages, else block by block."""
+    staged = any(node.stage for net in (before, after) for node in net.graph)
+    by = "stage" if staged else "block"
+    return Difference(
+        before, after, by, tuple(_groups(before, after, by)), tuple(_Matching(before, after).changes())
+    )
+
+
+def _groups(before: Network, after: Network, by: str) -> Iterator[Group]:
+    """Yield the rows that differ, in the order of the text: what was removed stands where it stood."""
+    old, new = ({row.name: row for row in net.costs(by)} for net in (before, after))
+    for one, other in _merged(list(old), list(new), {name: name for name in new if name in old}):
+        a, b = old.get(one or ""), new.get(other or "")
+        if a is None or b is None or _said(a) != _said(b):
+            yield Group(one or other or "", a, b)
+
+
+def _merged(
+    old: Sequence[str], new: Sequence[str], back: Mapping[str, str]
+) -> Iterator[tuple[str | None, str | None]]:
+    """Yield old and new names in the order of the new ones; an old one without a new stands where it stood."""
+    place = {name: index for index, name in enumerate(old)}
+    kept = set(back.values())
+    start = 0
+    for name in new:
+        if name in back:
+            end = place[back[name]]
+            yield from ((gone, None) for gone in old[start:end] if gone not in kept)
+            start = max(start, end + 1)
+        else:
+            while start < len(old) and old[start] not in kept:
+                yield old[start], None
+                start += 1
+        yield back.get(name), name
+    yield from ((gone, None) for gone in old[start:] if gone not in kept)
+
+
+def _said(row: Row) -> tuple[Any, ...]:
+    return row.op, row.output, *(getattr(row, count) for count in COUNTS)
+
+
+# ---------------------------------------------------------------- layers
+
+Item = str | Scope
+
+
+class _Matching:
+    """Which layer of one net is which of the other."""
+
+    def __init__(self, before: Network, after: Network) -> None:
+        self.before = before
+        self.after = after
+        self.partner: dict[str, str] = {}
+        self._match(before.graph.tree, after.graph.tree)
+        self.matched = set(self.partner.values())
+
+    def changes(self) -> Iterator[Change]:
+        """Yield what differs, in the order of the text; what was removed stands where it stood."""
+        back = {new: old for old, new in self.partner.items()}
+        names, others = (list(net.graph.tree.nodes()) for net in (self.before, self.after))
+        for old, new in _merged(names, others, back):
+            if old is not None and new is not None:
+                yield from self._pair(old, new)
+            elif old is not None:
+                yield self._whole("removed", old, self.before)
+            elif new is not None:
+                yield self._whole("added", new, self.after)
+
+    def _whole(self, kind: Literal["added", "removed"], name: str, net: Network) -> Change:
+        before, after = (name, None) if kind == "removed" else (None, name)
+        return Change(kind, before, after, _layer(net.graph[name]), _shapes(net, name))
+
+    def _pair(self, old: str, new: str) -> Iterator[Change]:
+        a, b = self.before.graph[old], self.after.graph[new]
+        fields = [*_arguments(a, b)]
+        shapes = _shapes(self.before, old), _shapes(self.after, new)
+        if shapes[0] != shapes[1]:
+            fields.append(Field("output", *shapes))
+        fields += self._reads(a, b)
+        layer = _layer(a)
+        if fields:
+            yield Change("changed", old, new, layer, shapes[0], tuple(fields))
+        elif old != new and a.op.weights(*self.before.inputs_of(old)):
+            yield Change("moved", old, new, layer, shapes[0])
+
+    def _reads(self, a: Node, b: Node) -> Iterator[Field]:
+        """Yield another source of an input. A layer that was put in between or taken out says so itself."""
+        if len(a.inputs) != len(b.inputs):
+            yield Field("inputs", str(len(a.inputs)), str(len(b.inputs)))
+            return
+        for x, y in zip(a.inputs, b.inputs, strict=True):
+            known = x.node in self.partner and y.node in self.matched
+            if known and (self.partner[x.node], x.port) != y:
+                yield Field("reads", _value(x), _value(y))
+
+    # ------------------------------------------------------------ alignment
+
+    def _match(self, old: Scope, new: Scope) -> None:
+        """Match what two scopes hold."""
+        labelled = {_label(item): item for item in new.items if _label(item)}
+        rest_old: list[Item] = []
+        taken: set[str] = set()
+        for item in old.items:
+            other = labelled.get(_label(item))
+            if other is not None and isinstance(item, Scope) == isinstance(other, Scope):
+                taken.add(_label(item))
+                self._same(item, other)
+            else:
+                rest_old.append(item)
+        rest_new = [item for item in new.items if _label(item) not in taken]
+        self._align(rest_old, rest_new)
+
+    def _same(self, old: Item, new: Item) -> None:
+        if isinstance(old, Scope) and isinstance(new, Scope):
+            self._match(old, new)
+        elif isinstance(old, str) and isinstance(new, str):
+            self.partner[old] = new
+
+    def _align(self, old: Sequence[Item], new: Sequence[Item]) -> None:
+        """Align two sequences: first what is equal, then, in between, what is of one kind."""
+        before, after = self.before.graph, self.after.graph
+        signatures = [_signature(x, before) for x in old], [_signature(x, after) for x in new]
+        for (i, j), (k, m), equal in _blocks(*signatures):
+            if equal:
+                self._pairs(old[i:j], new[k:m])
+                continue
+            kinds = [_kind(x, before) for x in old[i:j]], [_kind(x, after) for x in new[k:m]]
+            for (p, q), (r, t), alike in _blocks(*kinds):
+                if alike:
+                    self._pairs(old[i + p : i + q], new[k + r : k + t])
+
+    def _pairs(self, old: Sequence[Item], new: Sequence[Item]) -> None:
+        for x, y in zip(old, new, strict=True):
+            self._same(x, y)
+
+
+def _blocks(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int], bool]]:
+    """Yield the parts of two sequences that belong together, and whether they are equal."""
+    least = min(len(a), len(b))
+    head = next((i for i in range(least) if a[i] != b[i]), least)
+    tail = next((i for i in range(least - head) if a[-1 - i] != b[-1 - i]), least - head)
+    i, j, k, m = head, len(a) - tail, head, len(b) - tail
+    yield (0, i), (0, k), True
+    if max(j - i, m - k) <= _ALIGNED:
+        matcher = SequenceMatcher(None, a[i:j], b[k:m], autojunk=False)
+        for tag, p, q, r, t in matcher.get_opcodes():
+            yield (i + p, i + q), (k + r, k + t), tag == "equal"
+    else:
+        for n in range(min(j - i, m - k)):
+            yield (i + n, i + n + 1), (k + n, k + n + 1), a[i + n] == b[k + n]
+    yield (j, len(a)), (m, len(b)), True
+
+
+def _label(item: Item) -> str:
+    """Return an item's label, "" if it goes by its position."""
+    name = item.name if isinstance(item, Scope) else item.rpartition(".")[2]
+    return "" if name.isdigit() else name
+
+
+def _signature(item: Item, graph: Graph) -> str:
+    """Return what two items have in common that are equal, whatever their paths."""
+    if isinstance(item, Scope):
+        inner = ", ".join(_signature(x, graph) for x in item.items)
+        return f"{_label(item)}: {item.block}({inner})"
+    return f"{_label(item)}: {_layer(graph[item])}"
+
+
+def _kind(item: Item, graph: Graph) -> str:
+    """Return what two items have in common of which one may have become the other."""
+    return f"block {item.block}" if isinstance(item, Scope) else graph[item].op.name
+
+
+def _layer(node: Node) -> str:
+    """Return an op with its arguments, as a spec has them."""
+    op = node.op
+    given = {k: show(v) for k, v in op.arguments().items() if k not in op._defaults or v != op._defaults[k]}
+    words = [given.pop(k) for k in op.positional if k in given] + [f"{k}={v}" for k, v in given.items()]
+    return f"{op.name} {', '.join(words)}".rstrip()
+
+
+def _arguments(a: Node, b: Node) -> Iterator[Field]:
+    """Yield the arguments that differ, or the whole layers if the ops do."""
+    if type(a.op) is not type(b.op):
+        yield Field("layer", _layer(a), _layer(b))
+        return
+    old, new = a.op.arguments(), b.op.arguments()
+    yield from (Field(k, show(old[k]), show(new[k])) for k in old if old[k] != new[k])
+
+
+def _shapes(net: Network, name: str) -> str:
+    return " and ".join(map(str, net.outputs_of(name)))
+
+
+def _value(value: Value) -> str:
+    return f"{value.node}[{value.port}]" if value.port else value.node
+
+
+# ---------------------------------------------------------------- forms
+
+_MARKS = {"added": "+", "removed": "-", "changed": "~"}
+_COLUMNS = ("params", "macs", "activations")
+"""What the rows of groups show; the JSON form has all."""
+
+
+def _named(net: Network) -> str:
+    return f"{printable(net.name)} ({printable(net.spec)})"
+
+
+def _signed(before: int, after: int) -> str:
+    return f"{after - before:+,}" if after != before else "0"
+
+
+def _percent(before: int, after: int) -> str:
+    return f"{100 * (after - before) / before:+.1f}%" if before and after != before else ""
+
+
+def _totals(difference: Difference) -> list[list[str]]:
+    before, after = difference.totals
+    rows = [["", "before", "after", "difference", "%"]]
+    for count, title in _TITLES.items():
+        a, b = getattr(before, count), getattr(after, count)
+        if a or b:
+            rows.append([title, f"{a:,}", f"{b:,}", _signed(a, b), _percent(a, b)])
+    return rows
+
+
+def _rows(difference: Difference) -> list[list[str]]:
+    rows = [[difference.by, *(cell for count in _COLUMNS for cell in (_TITLES[count], "difference"))]]
+    for group in difference.groups:
+        mark = "+ " if group.before is None else "- " if group.after is None else ""
+        cells = [f"{mark}{printable(group.name)}"]
+        for count in _COLUMNS:
+            a, b = (0 if row is None else getattr(row, count) for row in (group.before, group.after))
+            cells += [f"{b:,}", _signed(a, b)]
+        rows.append(cells)
+    return rows
+
+
+def _about(difference: Difference) -> list[str]:
+    """Return a line for each input and output of the net that differs."""
+    lines = []
+    for what in ("inputs", "outputs"):
+        old, new = (getattr(net, what) for net in (difference.before, difference.after))
+        for name in dict.fromkeys((*old, *new)):
+            a, b = (str(shapes.get(name, "none")) for shapes in (old, new))
+            if a != b:
+                lines.append(f"{what[:-1]} {printable(name)}: {a} -> {b}")
+    return lines
+
+
+def _lines(difference: Difference) -> list[str]:
+    """Return a line for each layer that changed; those that only moved are counted."""
+    lines = []
+    for change in difference.changes:
+        if change.kind == "moved":
+            continue
+        path = change.after or change.before or ""
+        if change.kind == "changed":
+            was = f" (was {change.before})" if change.before != change.after else ""
+            what = "; ".join(f"{f.name} {f.before} -> {f.after}" for f in change.fields)
+            lines.append(printable(f"~ {path}{was}: {change.layer}: {what}"))
+        else:
+            lines.append(printable(f"{_MARKS[change.kind]} {path}: {change.layer}, {change.output}"))
+    moved = [change for change in difference.changes if change.kind == "moved"]
+    if moved:
+        first = f"{moved[0].before} is {moved[0].after}"
+        layers = "a layer" if len(moved) == 1 else f"{len(moved):,} layers"
+        lines.append(printable(f"{layers} with weights moved in the state_dict: {first}"))
+    return lines
+
+
+def render_text(difference: Difference) -> str:
+    """Return the difference as text, and no newline at the end."""
+    title = f"{_named(difference.before)} -> {_named(difference.after)}"
+    parts = [title, *_about(difference), "", *_aligned(_totals(difference))]
+    if difference.groups:
+        parts += ["", *_aligned(_rows(difference))]
+    return "\n".join([*parts, "", *(_lines(difference) or ["no layer differs"])])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def render_markdown(difference: Difference) -> str:
+    """Return the difference as Markdown, such as for the summary of a job, and no newline at the end."""
+    before, after = difference.totals
+    first = ", ".join(
+        f"{_TITLES[count]} {human(getattr(after, count))} ({_percent(*_both(before, after, count)) or '0%'})"
+        for count in ("params", "macs")
+    )
+    parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
+    about = [f"- {_markdown(line)}" for line in _about(difference)]
+    parts += ["", *about] if about else []
+    parts += ["", *_pipes(_totals(difference))]
+    if difference.groups:
+        parts += ["", *_pipes(_rows(difference))]
+    lines = _lines(difference)
+    if not lines:
+        return "\n".join([*parts, "", "No layer differs."])
+    fenced = ["```diff", *(line.replace("~", "!", 1) if line[0] == "~" else line for line in lines), "```"]
+    count = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
+    return "\n".join(
+        [*parts, "", f"<details><summary>Layers, {count}</summary>", "", *fenced, "", "</details>"]
+    )
+
+
+def _both(before: Cost, after: Cost, count: str) -> tuple[int, int]:
+    return getattr(before, count), getattr(after, count)
+
+
+def _pipes(rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Iterable[str]) -> str:
+        return f"| {' | '.join(map(_markdown, cells))} |"
+
+    marks = "| " + " | ".join([":---", *["---:"] * (len(rows[0]) - 1)]) + " |"
+    return [line(rows[0]), marks, *map(line, rows[1:])]
+
+
+def _markdown(text: str) -> str:
+    """Return a text in which nothing is markup."""
+    return "".join(f"\\{c}" if c in "\\|*_`<>[]" else c for c in text)
+
+
+def render_json(difference: Difference) -> dict[str, Any]:
+    """Return the difference as an object for `json.dumps`; its fields are those of docs/schema/diff.json."""
+    before, after = difference.totals
+    return {
+        "version": VERSION,
+        "before": _net_json(difference.before),
+        "after": _net_json(difference.after),
+        "totals": {count: _counts_json(*_both(before, after, count)) for count in COUNTS},
+        "by": difference.by,
+        "groups": [
+            {"name": group.name, "before": _row_json(group.before), "after": _row_json(group.after)}
+            for group in difference.groups
+        ],
+        "changes": [
+            {**change.__dict__, "fields": [dict(field.__dict__) for field in change.fields]}
+            for change in difference.changes
+        ],
+    }
+
+
+def _net_json(net: Network) -> dict[str, Any]:
+    shapes = {"inputs": net.inputs, "outputs": net.outputs}
+    return {
+        "net": net.name,
+        "spec": net.spec,
+        **{what: {name: list(s) for name, s in found.items()} for what, found in shapes.items()},
+    }
+
+
+def _counts_json(before: int, after: int) -> dict[str, Any]:
+    percent = 100 * (after - before) / before if before else None
+    return {"before": before, "after": after, "difference": after - before, "percent": percent}
+
+
+def _row_json(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    output = None if row.output is None else list(row.output)
+    return {"op": row.op, "output": output, **{count: getattr(row, count) for count in COUNTS}}
