@@ -76,6 +76,50 @@ CASES = {
         ),
         "wiring": "net N:\n    input 4, 8x8\n    shuffle 1\n    a: conv 3x3, 4\n    upsample 1\n    identity\n",
     },
+    "gap_after_linear": {
+        "in one chain, without a bias": (
+            "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> relu -> conv 1x1, 5, bias=false -> gap\n"
+        ),
+        "a default kernel, a label": (
+            "net N:\n    input 3, 8x8\n    default conv 1x1, pad=0\n"
+            "    stem: conv 3x3, 4, pad=1\n    relu\n    conv 5, pad=same as scores -> gap # why\n"
+        ),
+        "lines with labels": (
+            "net N:\n    input 3, 8x8\n    a: conv 3x3, 4\n    relu\n    head: conv 1x1, 7\n    mean: gap\n"
+        ),
+    },
+    "conv1x1_after_upsample": {
+        "in one chain, bilinear, groups": (
+            "net N:\n    input 4, 5x6\n    body:\n"
+            '        upsample 3, mode="bilinear" -> conv 1x1, 8, groups=2, bias=true -> relu\n        gap\n'
+        ),
+        "lines with labels": "net N:\n    input 3, 4x4\n    upsample 2\n    mix: conv 1x1, 4\n    gap\n",
+    },
+    "avgpool_before_gap": {
+        "before a pool of the whole map": (
+            "net N:\n    input 3, 9x6\n    body: conv 3x3, 4 -> avgpool 3x2 -> avgpool to=1x1\n"
+        ),
+        "equal parts of an adaptive pool": (
+            "net N:\n    input 3, 8x6\n    a: conv 3x3, 4\n    avgpool to=4x3\n    gap\n"
+        ),
+    },
+    "avgpool_counts_padding": {
+        "an even kernel, a default": (
+            "net N:\n    input 3, 8x8\n    default avgpool pad=1\n    body:\n"
+            "        avgpool 2x2, /2  # keep me\n        conv 3x3, 4\n"
+        ),
+    },
+    "dropout_at_output": {
+        "in a chain, behind a flatten": "net N:\n    input 3, 8x8\n    gap\n    head: fc 4 -> dropout 0.2\n",
+        "of an output in training": (
+            "net N:\n    input 3, 8x8\n    a: conv 3x3, 4\n    train output aux: gap -> dropout 0.1\n    gap\n"
+        ),
+    },
+    "norm_norm": {
+        "a step behind an argument's": (
+            "net N:\n    input 3, 8x8\n    body:\n        conv 3x3, 4, bias=false -> bn\n        bn  # why\n"
+        ),
+    },
     "dead_branch": {
         "a chain with weights": (
             "net N:\n    input 3, 8x8\n    a: conv 3x3, 4\n    unused = from a -> conv 1x1, 9 as b -> relu\n"
@@ -253,10 +297,15 @@ def carried(old: Network, new: Network, state: dict[str, Any], like: dict[str, A
             if f"{norm.name}.running_mean" in state:
                 state[f"{norm.name}.running_mean"] = state[f"{norm.name}.running_mean"] - bias
     if set(like) <= set(state):
-        return {key: state[key] for key in like}
-    if [t.shape for t in state.values()] != [t.shape for t in like.values()]:
+        return {key: state[key].reshape(like[key].shape) for key in like}
+    if [squeezed(t) for t in state.values()] != [squeezed(t) for t in like.values()]:
         raise UnlikeError
-    return dict(zip(like, state.values(), strict=True))
+    return {key: t.reshape(like[key].shape) for key, t in zip(like, state.values(), strict=True)}
+
+
+def squeezed(tensor: torch.Tensor) -> list[int]:
+    """Return a tensor's shape without axes of one: a 1x1 convolution may have become an fc."""
+    return [size for size in tensor.shape if size > 1]
 
 
 # ---------------------------------------------------------------- the zoo

@@ -13,11 +13,25 @@ from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lint.edits import Text
 from netdsl.network import Network
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Convolution
+from netdsl.ops.pool import Pool
+from netdsl.ops.window import both
 from netdsl.record import Record
 from netdsl.source import Source, Span
 
 PASSES = frozenset({"identity", "flatten", "tokens", "token", "permute", "dropout", "droppath"})
 """Ops that hand every number on as it is, in evaluation; the shape may be another."""
+CHANNELWISE = frozenset(
+    {"identity", "dropout", "droppath", "bn", "gn", "ln", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid"}
+    | {"sigmoid", "silu", "gelu", "tanh", "maxpool", "avgpool", "gap", "upsample", "shift", "dwconv"}
+)
+"""Ops whose output channel reads one input channel, but for what a normalisation averages."""
+
+FUSED = frozenset({"bn", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh"})
+"""Ops that inference engines run as part of the step before them."""
+JOINED = FUSED | {"add", "mul"}
+"""What they may stand behind, besides layers that take `norm=` and `act=`."""
 
 
 class Limit(Record):
@@ -25,6 +39,38 @@ class Limit(Record):
 
     budget: Budget
     origin: str
+
+
+class Window(Record):
+    """A window that slides over a map: of a convolution or a pool, with a size for each axis."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: Callable[[Shape], tuple[tuple[int, int], tuple[int, int]]]
+
+
+def window(op: Op) -> Window | None:
+    """Return the window of a convolution or of a pool that slides, and of nothing else."""
+    if isinstance(op, Convolution):
+        return Window(both(op.kernel), both(op.stride), both(op.dilation), op.padding)
+    if isinstance(op, Pool) and op.to is None:
+        kernel, stride = op.window
+        return Window(both(kernel), both(stride), both(op.spread), op.padding)
+    return None
+
+
+def phases(kernel: int, stride: int, dilation: int) -> list[int]:
+    """Return how many taps of a kernel fall on each position modulo the stride, along one axis."""
+    taps = [0] * stride
+    for tap in range(kernel):
+        taps[tap * dilation % stride] += 1
+    return taps
+
+
+def groups(node: Node, facts: Facts) -> int:
+    """Return the groups of a convolution; 1 of what is none."""
+    return node.op.groups_of(facts.input(node).c) if isinstance(node.op, Convolution) else 1
 
 
 class Facts:
@@ -104,6 +150,25 @@ class Facts:
     def total(self) -> Cost:
         """What the net costs for one sample in float32, without what exists in training only."""
         return self.net.cost()
+
+    @cached_property
+    def traffic(self) -> Mapping[str, int]:
+        """How many bytes each node reads and writes in evaluation, weights too, for one sample in float32.
+
+        Views move nothing. A batch normalisation or an activation works on what the step before it has in its
+        registers, as inference engines run it, and is not listed; behind a concat or pool it is a step by itself.
+        """
+        moved: dict[str, int] = {}
+        for node in self.nodes:
+            if node.train or not node.inputs or not node.op.computes:
+                continue
+            before = self.source(node)
+            alone = len(self._readers[node.inputs[0]]) == 1 and node.inputs[0] not in self.results
+            if node.op.name in FUSED and alone and (before.op.fuses or before.op.name in JOINED):
+                continue
+            elements = sum(shape.elements for shape in (*self.inputs(node), *self.outputs(node)))
+            moved[node.name] = 4 * (elements + self.cost(node).params)
+        return moved
 
     # ---------------------------------------------------------------- who reads what
 

@@ -101,6 +101,17 @@ class Rewrite:
         inputs[position] = value
         self._set(node.replace(inputs=tuple(inputs)))
 
+    def reads(self, name: str, values: Iterable[Value]) -> None:
+        """Let a node read these values, and as many of them."""
+        self._set(self._get(name).replace(inputs=tuple(values)))
+
+    def merge(self, name: str, into: str) -> None:
+        """Let who reads a node read an earlier one, which gives the same, and drop it."""
+        if self._order.index(into) > self._order.index(name):
+            raise RewriteError(f"{into} comes after {name}")
+        self._redirect(Value(name), Value(into))
+        self.delete(name)
+
     # ---------------------------------------------------------------- what comes of it
 
     def shapes(self) -> Mapping[str, tuple[Shape, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, phases
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
@@ -15,8 +15,8 @@ class Stride2OneByOne(Rule):
     """A convolution that steps over pixels.
 
     ## What it does
-    Finds a convolution whose stride is larger than its kernel, such as `conv 1x1, /2`. Where others read the same
-    map, as beside a residual branch, it is only worth a note.
+    Finds a convolution whose stride is larger than its kernel, such as `conv 1x1, /2`, or has a divisor in common
+    with its dilation. Where others read the same map, as beside a residual branch, it is only worth a note.
 
     ## Why is this bad
     Pixels between the windows are never read: with 1x1 and stride 2 three of four, which were computed for nothing
@@ -56,19 +56,18 @@ class Stride2OneByOne(Rule):
         for node in facts.of("conv", "dwconv"):
             assert isinstance(node.op, Convolution)
             stride = both(node.op.stride)
-            covered = [
-                min(k, s) if d == 1 else s
-                for k, s, d in zip(node.op.kernel, stride, both(node.op.dilation), strict=True)
-            ]
-            read = covered[0] * covered[1] / (stride[0] * stride[1])
+            dilation = both(node.op.dilation)
+            taps = [phases(node.op.kernel[axis], stride[axis], dilation[axis]) for axis in (0, 1)]
+            read = sum(map(bool, taps[0])) * sum(map(bool, taps[1])) / (stride[0] * stride[1])
             if read == 1 or facts.input(node).h * facts.input(node).w == 1:
                 continue
             alone = len(facts.readers(facts.source(node), node.inputs[0].port)) == 1
             others = "" if alone else "; others read that map too"
+            apart = f", dilation {max(dilation)}" if max(dilation) > 1 else ""
             yield self.hit(
                 node,
                 f"{facts.called(node)} reads {100 * read:.0f}% of its input {facts.input(node)}: "
-                f"kernel {node.op.kernel}, stride {stride[0]}{others}",
+                f"kernel {node.op.kernel}, stride {stride[0]}{apart}{others}",
                 help=f"average first: avgpool {stride[0]}x{stride[1]}, /{stride[0]} -> conv 1x1, "
                 "or give the stride to a larger kernel",
                 severity="warning" if alone else "info",

@@ -1,0 +1,92 @@
+"""Rule asymmetric_kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar
+
+from netdsl.cost.table import human
+from netdsl.diagnostics import Severity
+from netdsl.ir.types import Dims, Pad
+from netdsl.lint.facts import Facts
+from netdsl.lint.rewrite import Rewrite
+from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.lint.rules.stack_of_3x3 import between, followers, large_kernel, medium
+from netdsl.ops import Op
+from netdsl.ops.conv import Conv
+
+
+class AsymmetricKernel(Rule):
+    """A large dense kernel on a map of medium size, which 1xn and nx1 could do.
+
+    ## What it does
+    Finds a `conv 5x5`, `7x7` or larger with stride 1 and one group on a map of 12 to 20 pixels, for which 1xn and
+    nx1 in a row, as wide as its output, need fewer MACs and params.
+
+    ## Why is this bad
+    Its weights grow with the square of its size, those of 1xn and nx1 with twice the size: 49 against 14 for 7x7.
+    Inception v3 has 1x7 and 7x1 on its maps of 17x17. Its authors found this very good on maps of 12 to 20 pixels,
+    and not on larger ones in early layers, so these are left to `stack_of_3x3`.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64, /2 -> relu
+                conv 7x7, 64 -> relu
+            gap
+            fc: fc 10
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64, /2 -> relu
+                conv 1x7, 64 -> relu
+                conv 7x1, 64 -> relu
+            gap
+            fc: fc 10
+
+    ## Fix safety
+    There is no automatic fix: it is another function, to be trained anew.
+
+    ## References
+    Szegedy et al., arXiv 1512.00567, section 3.2
+    """
+
+    code: ClassVar[str] = "L207"
+    severity: ClassVar[Severity] = "info"
+    thresholds: ClassVar = {"channels": Threshold(16, "input channels below which a kernel may be large")}
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Count the two for each large kernel."""
+        for node in facts.of("conv"):
+            size = large_kernel(node)
+            shape = facts.input(node)
+            if size < 5 or shape.c < self.limit("channels") or not medium(facts, node):
+                continue
+            op = node.op
+            assert isinstance(op, Conv)
+            flat = op.replace(kernel=Dims((1, size)), pad=_along(op.pad, 1))
+            tall = op.replace(kernel=Dims((size, 1)), pad=_along(op.pad, 0))
+            costs = flat.cost(shape) + tall.cost(flat.infer(shape))
+            before = facts.cost(node)
+            if costs.macs >= before.macs or costs.params >= before.params:
+                continue
+            pair: list[Op] = [flat, tall]
+            yield self.hit(
+                node,
+                f"{facts.called(node)} needs {human(before.macs)} MACs for {size}x{size}; 1x{size} and {size}x1 see "
+                f"as much for {human(costs.macs)}, {100 * costs.macs / before.macs:.0f}%",
+                help=f"conv 1x{size}, {op.channels} -> relu -> conv {size}x1, {op.channels}",
+                change=partial(Rewrite.chain, names=[node.name], ops=between(pair, followers(facts, node))),
+            )
+
+
+def _along(pad: Pad, axis: int) -> Pad:
+    """Return the padding of one axis only."""
+    if pad.mode != "explicit":
+        return pad
+    rows, columns = pad.size
+    return Pad("explicit", (rows, 0) if axis == 0 else (0, columns))

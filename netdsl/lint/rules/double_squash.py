@@ -1,0 +1,89 @@
+"""Rule double_squash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import exp, inf, tanh
+from typing import ClassVar
+
+from netdsl.lint.facts import Facts
+from netdsl.lint.rule import Hit, Rule
+
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "sigmoid": (0, 1),
+    "hsigmoid": (0, 1),
+    "softmax": (0, 1),
+    "tanh": (-1, 1),
+    "relu6": (0, 6),
+    "relu": (0, inf),
+}
+"""What an activation lies between."""
+
+
+class DoubleSquash(Rule):
+    """An activation with bounds, of what has bounds already.
+
+    ## What it does
+    Finds a `sigmoid`, `hsigmoid`, `tanh` or `softmax` that reads another activation with bounds, and a `sigmoid` or
+    `hsigmoid` that reads a `relu`.
+
+    ## Why is this bad
+    Its inputs fill a small part of its domain, so its outputs fill a small part of its range: `sigmoid` of `relu` is
+    never below 0.5, so a gate cannot close, and `softmax` of 10 sigmoids gives no class more than 23%, so the loss
+    stays above 1.46. Mostly one of the two was forgotten in a head that was put together from parts.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            stem: conv 3x3, 64 -> relu
+            mul:
+                identity
+                gate: avgpool to=1x1 -> conv 1x1, 64 -> relu -> sigmoid
+            gap
+            fc: fc 10
+
+    ## Good
+        net N:
+            input 3, 32x32
+            stem: conv 3x3, 64 -> relu
+            mul:
+                identity
+                gate: avgpool to=1x1 -> conv 1x1, 64 -> sigmoid
+            gap
+            fc: fc 10
+
+    ## Fix safety
+    There is no automatic fix: which of the two is meant is not known.
+
+    ## References
+    sigmoid(0) = 1/2; max softmax = exp(b - a) / (exp(b - a) + K - 1) for K numbers between a and b
+    """
+
+    code: ClassVar[str] = "L110"
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at what each activation reads."""
+        for node in facts.of("sigmoid", "hsigmoid", "tanh", "softmax"):
+            before = facts.origin(node)
+            bounds = BOUNDS.get(before.op.name)
+            if bounds is None or (bounds[1] == inf and "sigmoid" not in node.op.name):
+                continue
+            low, high = _image(node.op.name, *bounds, facts.input(node).c)
+            yield self.hit(
+                node,
+                f"{facts.called(node)} reads {facts.called(before)}, which lies between {bounds[0]:g} and "
+                f"{bounds[1]:g}: all that it can give is {low:.2g} to {high:.2g}",
+                help=f"leave {before.op.name} or {node.op.name} out",
+            )
+
+
+def _image(name: str, low: float, high: float, count: int) -> tuple[float, float]:
+    """Return what an activation gives for numbers between two bounds; `count` of them for a softmax."""
+    if name == "softmax":
+        ratio = exp(high - low)
+        return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)
+    if name == "sigmoid":
+        return 1 / (1 + exp(-low)), 1 / (1 + exp(-high))
+    if name == "tanh":
+        return tanh(low), tanh(high)
+    return min(max(low + 3, 0), 6) / 6, min(max(high + 3, 0), 6) / 6

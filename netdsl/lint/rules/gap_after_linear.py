@@ -1,0 +1,100 @@
+"""Rule gap_after_linear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar
+
+from netdsl.cost.table import human
+from netdsl.ir.graph import Node
+from netdsl.lint.edits import Edit, Text
+from netdsl.lint.facts import Facts
+from netdsl.lint.rewrite import Rewrite
+from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.conv import Conv
+from netdsl.ops.linear import Linear
+from netdsl.ops.window import both
+from netdsl.syntax import tree
+
+
+class GapAfterLinear(Rule):
+    """A 1x1 convolution of pixels that are all averaged next.
+
+    ## What it does
+    Finds a `conv 1x1` with stride 1 and one group whose output is read by `gap` alone.
+
+    ## Why is this bad
+    Both are linear, so averaging first gives the same numbers, and the convolution becomes an `fc` on one vector:
+    on a map of 7x7 that is 2% of its MACs.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64 -> relu
+                conv 1x1, 16
+                gap
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64 -> relu
+                gap
+                fc 16
+
+    ## Fix safety
+    Safe: the same function but for rounding. The weight is [out, in] instead of [out, in, 1, 1], the same numbers.
+    Where the map of scores itself is wanted, as for class activation maps, keep the convolution.
+
+    ## References
+    Zhou et al., arXiv 1512.04150: the class activation map is the fc put back onto the pixels
+    """
+
+    code: ClassVar[str] = "L211"
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at the reader of each pointwise convolution."""
+        for node in facts.of("conv"):
+            op = node.op
+            assert isinstance(op, Conv)
+            plain = tuple(op.kernel) == (1, 1) and both(op.stride) == (1, 1) and op.groups == 1
+            gap = facts.reader(node) if plain else None
+            shape = facts.input(node)
+            if (
+                gap is None
+                or gap.op.name != "gap"
+                or facts.output(node)[1:] != shape[1:]
+                or shape.h * shape.w == 1
+            ):
+                continue
+            fc = Linear(channels=op.channels, bias=op.bias, inits=op.inits)
+            yield self.hit(
+                node,
+                f"{facts.called(node)} does {human(facts.cost(node).macs)} MACs at {shape.h}x{shape.w} pixels that "
+                f"{facts.called(gap)} averages: averaging first gives the same for {human(shape.c * op.channels)}",
+                help=f"gap -> fc {op.channels}",
+                change=partial(Rewrite.chain, names=[node.name, gap.name], ops=[gap.op, fc]),
+                edits=_edits(node, gap, facts.text),
+            )
+
+
+def _edits(node: Node, gap: Node, text: Text) -> tuple[Edit, ...] | None:
+    """Return the edits: the two change places, and the convolution becomes an fc."""
+    layer, swapped = text.layer(node.span), text.swap_steps(node.span, gap.span)
+    if layer is None or swapped is None:
+        return None
+    given = [
+        arg
+        for arg in layer.args
+        if not isinstance(arg, tree.DimsLiteral) and not (isinstance(arg, tree.Keyword) and arg.name in _LOST)
+    ]
+    named = f" as {text.written(layer.label)}" if layer.label is not None else ""
+    fc = f"fc {', '.join(map(text.written, given))}{named}"
+    earlier, later = swapped
+    return earlier, Edit(later.span, later.text.replace(text.written(layer), fc))
+
+
+_LOST = frozenset({"kernel", "stride", "pad", "dilation", "groups"})
+"""Arguments of a convolution that an fc does not have."""

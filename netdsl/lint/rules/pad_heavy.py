@@ -1,0 +1,102 @@
+"""Rule pad_heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+from netdsl.ir.graph import Node
+from netdsl.ir.types import Dims, Pad
+from netdsl.lint.facts import Facts
+from netdsl.lint.rewrite import Rewrite
+from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.conv import Convolution
+from netdsl.ops.window import both
+
+
+class PadHeavy(Rule):
+    """A convolution that multiplies zeros of the padding more than pixels.
+
+    ## What it does
+    Counts, for each convolution, the multiplications with padding. Half of them and more is a warning, 30% a note.
+    Where some of the kernel's weights never meet a pixel at all, it says what the smaller kernel costs that computes
+    the same.
+
+    ## Why is this bad
+    Counts of MACs, here as everywhere, hold all of them. On a 1x1 map one of the nine weights of a 3x3 convolution is
+    used, and the other eight are stored and never get a gradient. Mostly the input is smaller than the one that the
+    net was made for, or it has one stage too many.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 16, /2
+                maxpool 8x8, /8
+                conv 3x3, 16 -> relu
+            gap
+            fc: fc 10
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 16, /2
+                maxpool 2x2, /2
+                conv 3x3, 16 -> relu
+            gap
+            fc: fc 10
+
+    ## Fix safety
+    There is no automatic fix. A smaller kernel made of the middle of the larger one is the same function where
+    weights are unused; otherwise larger inputs, or one stage less.
+
+    ## References
+    XLA's HloCostAnalysis counts without padding; Richter et al., arXiv 2106.12307
+    """
+
+    code: ClassVar[str] = "L504"
+    thresholds: ClassVar = {
+        "note": Threshold(0.3, "part of the MACs on padding from which there is a note"),
+        "warn": Threshold(0.5, "part of the MACs on padding from which there is a warning"),
+    }
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Compare all MACs with those within the map."""
+        for node in facts.of("conv", "dwconv"):
+            op, x = node.op, facts.input(node)
+            assert isinstance(op, Convolution)
+            if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
+                continue
+            macs = op.macs(x)
+            share = 1 - op.macs_inside(x) / macs
+            if share < self.limit("note"):
+                continue
+            kernel = _used(op, x.h, x.w)
+            unused = f"; only {kernel} of its weights ever meet a pixel" if kernel != op.kernel else ""
+            yield self.hit(
+                node,
+                f"{100 * share:.0f}% of the MACs of {facts.called(node)} are on padding: "
+                f"{op.kernel} on {x.h}x{x.w}{unused}",
+                help=f"take {kernel}, which is the same function"
+                if unused
+                else "a smaller kernel, or larger inputs",
+                severity="warning" if share >= self.limit("warn") else "info",
+                change=partial(_trim, node=node, kernel=kernel) if unused else None,
+            )
+
+
+def _used(op: Convolution, h: int, w: int) -> Dims:
+    """Return the part of the kernel, around its middle, that can meet a pixel; all of it where that is not simple."""
+    pads = op.pad.size if op.pad.mode == "explicit" else tuple(k // 2 for k in op.kernel)
+    centred = op.pad.mode != "tf" and all(k == 2 * pad + 1 for k, pad in zip(op.kernel, pads, strict=True))
+    if not centred or both(op.dilation) != (1, 1):
+        return op.kernel
+    return Dims(min(k, 2 * size - 1) for k, size in zip(op.kernel, (h, w), strict=True))
+
+
+def _trim(net: Rewrite, node: Node, kernel: Dims) -> None:
+    op: Any = node.op
+    pad = op.pad if op.pad.mode == "same" else Pad("explicit", (kernel[0] // 2, kernel[1] // 2))
+    net.replace(node.name, op.replace(kernel=kernel, pad=pad))

@@ -1,0 +1,75 @@
+"""Rule relu_at_output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netdsl.diagnostics import Severity
+from netdsl.ir.graph import Node
+from netdsl.lint.facts import PASSES, Facts
+from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.conv import Convolution
+
+
+class ReluAtOutput(Rule):
+    """Logits that cannot be negative.
+
+    ## What it does
+    Finds an output of the net that is a `relu` of the last `fc`, or an average of the `relu` of a last 1x1
+    convolution.
+
+    ## Why is this bad
+    A class can only be ruled out by raising all others. Where the last layer gives less than 0, which at the start is
+    every second number, the relu hands on no gradient, and a class that is below 0 for every sample never comes back.
+    SqueezeNet does so and gets by, since it averages over 13x13 places before the loss.
+
+    ## Bad
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64 -> relu
+            gap
+            head: fc 10 -> relu
+
+    ## Good
+        net N:
+            input 3, 32x32
+            features:
+                conv 3x3, 64 -> relu
+            gap
+            head: fc 10
+
+    ## Fix safety
+    There is no automatic fix: numbers that are never negative may be meant, as counts are.
+
+    ## References
+    Iandola et al., arXiv 1602.07360 (SqueezeNet's last conv10, with its ReLU)
+    """
+
+    code: ClassVar[str] = "L114"
+    severity: ClassVar[Severity] = "info"
+
+    def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look back from each output that is a vector."""
+        for value in dict.fromkeys(output.value for output in facts.graph.outputs):
+            node = facts.node(value.node)
+            if (
+                node.op.name not in PASSES | {"relu", "relu6", "gap", "avgpool"}
+                or facts.output(node).axes != "c"
+            ):
+                continue
+            while node.op.name in PASSES | {"gap", "avgpool"}:
+                node = facts.source(node)
+            if node.op.name in ("relu", "relu6") and _classifies(facts.origin(node)):
+                yield self.hit(
+                    node,
+                    f"{facts.called(node)} makes the net's {facts.output(node).c} outputs at least 0: as logits "
+                    "they can rule no class out, and get no gradient where they are cut off",
+                    help="leave the relu of the last layer out",
+                )
+
+
+def _classifies(node: Node) -> bool:
+    pointwise = isinstance(node.op, Convolution) and node.op.kernel == (1, 1)
+    return node.op.name == "fc" or (node.op.name == "conv" and pointwise)
