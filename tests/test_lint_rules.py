@@ -1,5 +1,6 @@
 """Every rule: its examples, what it promises to save, that its fixes keep the function, and what the zoo says."""
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -331,6 +332,22 @@ def test_no_rule_cries_wolf() -> None:
         if finding.severity != "info":
             warned.setdefault(finding.name, set()).update(net.name for net in finding.nets)
     assert {name: sorted(nets) for name, nets in warned.items() if 3 * len(nets) > len(NAMES)} == {}
+
+
+def test_golden_findings_of_the_zoo() -> None:
+    """All that is found and not allowed: read what changes here before you commit it."""
+    lines = []
+    for finding, _ in zoo_findings():
+        place = finding.hit.span
+        where = f"{Path(place.source.name).name}:{place.line}"
+        nets = ", ".join(net.name for net in finding.nets)
+        lines.append(
+            f"{where} {finding.severity} {finding.code} {finding.name} ({nets}): {finding.message}\n"
+        )
+    golden = Path(__file__).parent / "golden" / "lint.txt"
+    if os.environ.get("NETDSL_UPDATE"):
+        golden.write_text("".join(lines), encoding="utf-8")
+    assert golden.read_text(encoding="utf-8") == "".join(lines)
 
 
 def test_the_zoo_keeps_its_budgets_and_has_nothing_dead() -> None:
