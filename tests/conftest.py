@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 
 import pytest
+
+# compiling is nearly all that XLA does for the small nets of the tests, and it takes a third of the time so
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 
 def import_torchvision() -> ModuleType:

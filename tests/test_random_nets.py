@@ -249,7 +249,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ruff_and_mypy_find_nothing(folder: Path) -> None:
     ruff = ("--isolated", "--no-cache", "--line-length", "100")
-    rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED)
+    rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED["torch"])
     found = tool("ruff", "check", *ruff, *rules, folder)
     found += tool("ruff", "format", *ruff, "--check", "--diff", folder)
     found += tool(

@@ -60,9 +60,10 @@ class LinearLinear(Rule):
     code: ClassVar[str] = "L210"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
-        """Compare each pair with its product."""
+        """Compare each pair with its product; of three in a row the first two are one finding."""
+        taken: set[str] = set()
         for node in facts.of("conv", "fc"):
-            after = facts.reader(node)
+            after = facts.reader(node) if node.name not in taken else None
             merged = _product(node, after) if after is not None else None
             if after is None or merged is None:
                 continue
@@ -70,6 +71,7 @@ class LinearLinear(Rule):
             two = facts.cost(node) + facts.cost(after)
             if one.macs >= two.macs or one.params > two.params:
                 continue
+            taken.add(after.name)
             yield self.hit(
                 after,
                 f"nothing is between {facts.called(node)} and {facts.called(after)}: one layer does the same for "
