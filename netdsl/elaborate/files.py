@@ -15,6 +15,7 @@ from netdsl.elaborate.lines import (
     define,
     init_line,
 )
+from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -200,6 +201,11 @@ class Files:
             span = Span(source, item.name.start, item.name.end)
             what = f"`{name}` would be both the class and the function that makes it"
             raise fail("E219", what, span, f"begin it with a capital: {name.capitalize()}")
+        why = reserved_name(name.lower())
+        if why:
+            span = Span(source, item.name.start, item.name.end)
+            what = f"the function that makes it would be `{name.lower()}`, which {why}"
+            raise fail("E219", what, span, "choose another name")
         scope.env.names[name] = scope.nets[name] = NetDecl(item, scope, defaults)
 
     def variant(self, item: tree.Variant, scope: FileScope, defaults: Mapping[str, Arguments]) -> None:
