@@ -8,16 +8,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import flax_oracles
 import pytest
+from flax import nnx
 from torch_oracles import ENVIRONMENT, ZOO, emitted, execute, spec_of
 
 import netdsl
 from netdsl.api import loads
+from netdsl.elaborate.names import GLOBALS
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
-GOLDENS = (
+FORMS = ("torch", *flax_oracles.FORMS)
+TORCH = (
     "alexnet",
     "lenet",
     "preact_resnet50",
@@ -28,16 +33,53 @@ GOLDENS = (
     "vgg16",
     "zfnet",
 )
+FLAX = ("lenet", "preact_resnet50", "resnet18", "resnet50", "se_resnet50", "vgg16")
+GOLDENS = [
+    *(("torch", name) for name in TORCH),
+    *(("flax", name) for name in FLAX),
+    ("flax:scan", "resnet50"),
+]
 RULES = "E,F,W,I,UP,B,C4,SIM,RUF,ANN,PLW,PIE,RET,PERF,RSE,PT,TID,ISC,FLY"
-IGNORED = "RET504"  # `x = self.fc(x)` then `return x` frees the layer's input first, and reads as the lines before it
+IGNORED = {
+    "torch": "RET504",  # `x = self.fc(x)` then `return x` frees the layer's input first, and reads as those before it
+    "flax": "RET504,ANN401",  # what a subclass of an nnx layer passes on to it
+}
+ALLOWED = {
+    "torch": {"torch", "collections", "typing"},
+    "flax": {"jax", "flax", "collections", "functools", "math", "typing"},
+}
+
+
+def source(name: str, form: str) -> str:
+    """Return the source of a net of the zoo."""
+    return emitted(name) if form == "torch" else flax_oracles.emitted(name, form)
+
+
+def file_name(name: str, form: str) -> str:
+    """Return what the file of a net is called here."""
+    return f"{name}_scan.py" if form == "flax:scan" else f"{name}.py"
+
+
+def built(text: str, form: str, name: str) -> Any:
+    """Return the module that a text's factory makes."""
+    options = {} if form == "torch" else {"rngs": nnx.Rngs(0)}
+    return execute(text)[name](**options)
+
+
+@pytest.fixture(scope="module", params=["torch", pytest.param("flax", marks=pytest.mark.slow)])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Give each backend."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with every emitted file of the zoo."""
-    path = tmp_path_factory.mktemp("zoo")
+    path = tmp_path_factory.mktemp(backend)
     for name in ZOO:
-        (path / f"{name}.py").write_text(emitted(name))
+        for form in FORMS:
+            if form.partition(":")[0] == backend:
+                (path / file_name(name, form)).write_text(source(name, form))
     return path
 
 
@@ -47,17 +89,17 @@ def tool(*command: str | Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", GOLDENS)
-def test_golden(name: str) -> None:
-    file = GOLDEN / f"{name}.py"
+@pytest.mark.parametrize(("form", "name"), GOLDENS)
+def test_golden(form: str, name: str) -> None:
+    file = GOLDEN / ("" if form == "torch" else "flax") / file_name(name, form)
     if os.environ.get("NETDSL_UPDATE"):
-        file.write_text(emitted(name))
-    assert emitted(name) == file.read_text()
+        file.write_text(source(name, form))
+    assert source(name, form) == file.read_text()
 
 
-def test_ruff_finds_nothing(folder: Path) -> None:
+def test_ruff_finds_nothing(folder: Path, backend: str) -> None:
     options = ("--isolated", "--no-cache", "--target-version", "py311", "--line-length", "100")
-    assert tool("ruff", "check", *options, "--select", RULES, "--ignore", IGNORED, folder) == ""
+    assert tool("ruff", "check", *options, "--select", RULES, "--ignore", IGNORED[backend], folder) == ""
 
 
 def test_ruff_would_format_nothing(folder: Path) -> None:
@@ -77,17 +119,28 @@ def test_mypy_strict_finds_nothing(folder: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_imports_torch_and_two_modules_of_the_standard_library_only(name: str) -> None:
-    found = set()
-    for node in ast.walk(ast.parse(emitted(name))):
+def imports(text: str) -> tuple[set[str], set[str]]:
+    """Return the packages that a file imports, and the names that it gives to what it imports."""
+    packages, names = set(), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            packages |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").partition(".")[0])
-    assert found <= {"torch", "collections", "typing"}
-    if name in ("vgg16", "resnet50", "resnext50_32x4d"):
-        assert found == {"torch"}
+            packages.add((node.module or "").partition(".")[0])
+    return packages, names
+
+
+def test_imports_the_framework_and_a_few_modules_of_the_standard_library_only(
+    folder: Path, backend: str
+) -> None:
+    for file in folder.iterdir():
+        packages, names = imports(file.read_text())
+        assert packages <= ALLOWED[backend], file.name
+        assert names <= GLOBALS, "a spec could give one of these names"
+        if file.name in ("vgg16.py", "resnet50.py", "resnext50_32x4d.py") and backend == "torch":
+            assert packages == {"torch"}
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -112,9 +165,13 @@ def test_forward_has_no_control_flow_but_what_is_allowed(name: str) -> None:
 def test_is_the_same_in_every_process() -> None:
     program = (
         "import hashlib, sys\nfrom netdsl import load\n"
-        "for spec in sys.argv[1:]: print(hashlib.sha256(load(spec).emit().encode()).hexdigest())\n"
+        "for argument in sys.argv[1:]:\n"
+        "    form, _, spec = argument.partition(' ')\n"
+        "    print(hashlib.sha256(load(spec).emit(form).encode()).hexdigest())\n"
     )
-    command = [sys.executable, "-c", program, *map(spec_of, ZOO)]
+    files = [("torch", name) for name in ZOO]
+    files += [(form, name) for form in flax_oracles.FORMS for name in [*FLAX, "vit_b_16", "googlenet"]]
+    command = [sys.executable, "-c", program, *(f"{form} {spec_of(name)}" for form, name in files)]
     runs = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**ENVIRONMENT, "PYTHONHASHSEED": seed}
@@ -122,14 +179,17 @@ def test_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     ]
     first, second = (run.communicate()[0].split() for run in runs)
-    assert first == second == [hashlib.sha256(emitted(name).encode()).hexdigest() for name in ZOO]
+    assert first == second == [hashlib.sha256(source(n, form).encode()).hexdigest() for form, n in files]
 
 
-def test_the_command_writes_the_same_bytes(tmp_path: Path) -> None:
-    file = tmp_path / "vgg16.py"
-    command = [sys.executable, "-m", "netdsl", "compile", "vgg16", "--backend", "torch", "-o", file]
+@pytest.mark.parametrize("form", FORMS)
+def test_the_command_writes_the_same_bytes(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "resnet18.py"
+    backend, _, scan = form.partition(":")
+    options = ["--backend", backend, *(["--scan"] if scan else [])]
+    command = [sys.executable, "-m", "netdsl", "compile", "resnet18", *options, "-o", file]
     subprocess.run(command, env=ENVIRONMENT, check=True, cwd=tmp_path)
-    assert file.read_bytes() == emitted("vgg16").encode()
+    assert file.read_bytes() == source("resnet18", form).encode()
 
 
 SPEC = """\
@@ -145,6 +205,7 @@ net Small(classes = 10):
 """
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -158,12 +219,13 @@ net Small(classes = 10):
         ("  # another", ""),
     ],
 )
-def test_facts_and_comments_change_no_byte(old: str, new: str) -> None:
+def test_facts_and_comments_change_no_byte(old: str, new: str, form: str) -> None:
     assert old in SPEC
-    changed = loads(SPEC.replace(old, new), "small.net", "small").emit()
-    assert changed == loads(SPEC, "small.net", "small").emit()
+    changed = loads(SPEC.replace(old, new), "small.net", "small").emit(form)
+    assert changed == loads(SPEC, "small.net", "small").emit(form)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -175,12 +237,12 @@ def test_facts_and_comments_change_no_byte(old: str, new: str) -> None:
         "a" * 300 + ".net",
     ],
 )
-def test_a_files_name_never_becomes_code(name: str) -> None:
-    plain = ast.parse(loads(SPEC, "small.net", "small").emit())
-    text = loads(SPEC, name, "small").emit()
-    assert len(text.splitlines()) == len(loads(SPEC, "small.net", "small").emit().splitlines())
-    assert bones(ast.parse(text)) == bones(plain)
-    execute(text)["small"]()
+def test_a_files_name_never_becomes_code(name: str, form: str) -> None:
+    plain = loads(SPEC, "small.net", "small").emit(form)
+    text = loads(SPEC, name, "small").emit(form)
+    assert len(text.splitlines()) == len(plain.splitlines())
+    assert bones(ast.parse(text)) == bones(ast.parse(plain))
+    built(text, form, "small")
 
 
 def bones(tree: ast.AST) -> str:
@@ -194,12 +256,14 @@ def bones(tree: ast.AST) -> str:
     return ast.dump(tree)
 
 
-def test_labels_are_strings_in_the_code() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_are_strings_in_the_code(form: str) -> None:
     net = loads(
         'net N():\n    input 3, 8x8\n    a:\n        "add": conv 3x3, 4\n        relu\n', "n.net", "n"
     )
-    model = execute(net.emit())["n"]()
-    assert [*model.state_dict()] == ["a.add.weight", "a.add.bias"]
+    model = built(net.emit(form), form, "n")
+    keys = [*model.state_dict()] if form == "torch" else [*flax_oracles.state_of(model)]
+    assert {key.rpartition(".")[0] for key in keys} == {"a.add"}
 
 
 def arguments(text: str, name: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""Every op on its examples: its torch form against numpy, and what it says of itself against torch."""
+"""Every op on its examples: its torch form against numpy, and what it says of itself against torch.
+
+Flax's forms are in test_flax_ops.py.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import op_examples
 import pytest
 import torch
 import torch.nn.functional as F
 from netdsl_torch.lowering import HELPERS, LOWERINGS, init_call
-from reference_ops import Array, along_channels, bn_training, elementwise, reference
+from op_examples import BATCH, EXAMPLES, LAYERS, arrays_of, context, every, expected, text
+from reference_ops import Array, bn_training
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Lowered, Name, Self
+from netdsl.emission.code import Context, Expr, Lowered, Name, Self
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
 from netdsl.ops.activation import LeakyRelu, Relu
@@ -30,57 +35,11 @@ from netdsl.ops.pool import AvgPool, MaxPool, adaptive_elements
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Add, Concat, Crop, Mul, Permute, Shift, Shuffle, Split, Upsample
 
-BATCH = 3
-EXAMPLES = [example for op in catalogue().values() for example in op.examples()]
-LAYERS = [e for e in EXAMPLES if e.op.arity != (0, 0)]
-
-
-def label(example: Example) -> str:
-    """Name an example in the test's id."""
-    arguments = ",".join(f"{k}={v}" for k, v in example.op.arguments().items())
-    return f"{example.op.name}({arguments})-{'-'.join(f'{x}{x.axes}' for x in example.inputs)}"
-
-
-def every(examples: list[Example]) -> pytest.MarkDecorator:
-    """Run a test on each of the examples."""
-    return pytest.mark.parametrize("example", examples, ids=label)
-
-
 # A tiny evaluator of lowered ops
 
 SCOPE: dict[str, Any] = {"nn": nn, "F": F, "torch": torch, "Tensor": Tensor}
 for source in HELPERS.values():
     exec(source, SCOPE)
-
-
-def text(expr: Expr) -> str:
-    """Write an expression; inputs are x0, x1, ..., the module is `layer`."""
-    match expr:
-        case Const():
-            return repr(expr.value)
-        case Input():
-            return f"x{expr.index}"
-        case Self():
-            return "layer"
-        case Name():
-            return expr.text
-        case Binary():
-            return f"({text(expr.left)} {expr.operator} {text(expr.right)})"
-        case Item():
-            return f"{text(expr.value)}[{expr.index}]"
-        case Listed():
-            open, close = expr.brackets
-            return open + "".join(f"{text(item)}, " for item in expr.items) + close
-        case Call():
-            args = [
-                f"{arg.role}={text(arg.value)}" if arg.keyword else text(arg.value)
-                for arg in expr.args
-                if arg.value != arg.default
-            ]
-            function = expr.func if isinstance(expr.func, str) else text(expr.func)
-            before = f"{text(expr.receiver)}." if expr.receiver else ""
-            return f"{before}{function}({', '.join(args)})"
-    raise TypeError(expr)
 
 
 class Form(nn.Module):
@@ -106,10 +65,7 @@ def mentions_self(expr: Expr | None) -> bool:
 
 def lower(example: Example, inplace: bool = False) -> Lowered:
     """Lower an example."""
-    return LOWERINGS[type(example.op)](
-        example.op,
-        Context(inputs=example.inputs, outputs=example.op.outputs(*example.inputs), inplace=inplace),
-    )
+    return LOWERINGS[type(example.op)](example.op, context(example, inplace))
 
 
 def forms(example: Example, inplace: bool = False) -> list[Form]:
@@ -135,9 +91,8 @@ def forms(example: Example, inplace: bool = False) -> list[Form]:
 
 
 def inputs_of(example: Example) -> list[Tensor]:
-    """Return random inputs, with a batch; large enough to reach every part of an activation."""
-    generator = torch.Generator().manual_seed(2)
-    return [2.5 * torch.randn(BATCH, *x, generator=generator, dtype=torch.float64) for x in example.inputs]
+    """Return random inputs, with a batch."""
+    return [torch.from_numpy(x) for x in arrays_of(example)]
 
 
 def as_tuple(out: Any) -> tuple[Tensor, ...]:
@@ -150,23 +105,9 @@ def state_of(form: Form) -> dict[str, Array]:
     return {name.removeprefix("layer."): tensor.numpy().copy() for name, tensor in form.state_dict().items()}
 
 
-def expected(example: Example, inputs: list[Tensor], state: dict[str, Array]) -> list[Array]:
-    """Return the outputs according to numpy; only shapes and axes come from the example."""
-    op, arrays = example.op, [x.numpy().copy() for x in inputs]
-    if isinstance(op, Add | Mul):
-        widest = max(example.inputs, key=len)
-        return [elementwise(op, arrays, widest.axes.index("c") + 1)]
-    if op.name in ("ln", "softmax", "split") or (isinstance(op, Concat) and op.axis is None):
-        return along_channels(op, arrays, state, example.inputs[0].axes.index("c") + 1)
-    return reference(op, arrays, state)
-
-
 def close(actual: tuple[Tensor, ...], wanted: list[Array]) -> None:
     """Compare outputs to numpy's, in float64."""
-    assert len(actual) == len(wanted)
-    for a, w in zip(actual, wanted, strict=True):
-        assert a.dtype == torch.float64
-        np.testing.assert_allclose(a.detach().numpy(), w, rtol=1e-9, atol=1e-11)
+    op_examples.close([a.detach().numpy() for a in actual], wanted)
 
 
 def test_every_op_has_a_lowering_and_examples() -> None:

@@ -20,10 +20,10 @@ from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, 
 
 from netdsl.emission.code import Call, Expr, Input, Lowered, Name, Self, mentions_self, transform
 from netdsl.emission.constants import mark
-from netdsl.emission.inplace import overwriting
 from netdsl.emission.writer import flat
 from netdsl.ir.graph import Value
 from netdsl.network import Network
+from netdsl.passes.inplace import overwriting
 
 
 def lower(net: Network) -> dict[str, Lowered]:

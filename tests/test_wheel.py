@@ -1,4 +1,4 @@
-"""The wheel, installed into a new environment without torch and used from another folder."""
+"""The wheel, installed into a new environment without torch and jax, and used from another folder."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts
 
 
-def test_compiles_checks_and_costs_the_zoo_without_torch(installed: Path, tmp_path: Path) -> None:
-    assert run(installed / "python", "-c", "import torch", cwd=tmp_path).returncode == 1
+def test_compiles_checks_and_costs_the_zoo_without_a_framework(installed: Path, tmp_path: Path) -> None:
+    for framework in ("torch", "jax", "flax", "numpy"):
+        assert run(installed / "python", "-c", f"import {framework}", cwd=tmp_path).returncode == 1
     nets = run(installed / "netdsl", "zoo", cwd=tmp_path).stdout
     for net in ("vgg16", "resnet50", "googlenet", "vit_b_16"):
         assert f"\n{net} " in nets
@@ -47,10 +48,13 @@ def test_compiles_checks_and_costs_the_zoo_without_torch(installed: Path, tmp_pa
             ("check", net),
             ("cost", net),
             ("compile", net, "--backend", "torch", "-o", f"{net}.py"),
+            ("compile", net, "--backend", "flax", "-o", f"{net}_flax.py"),
+            ("compile", net, "--backend", "flax", "--scan", "-o", f"{net}_scan.py"),
         ):
             done = run(installed / "netdsl", *command, cwd=tmp_path)
             assert (done.returncode, done.stderr) == (0, ""), command
-        assert f"def {net}(" in (tmp_path / f"{net}.py").read_text()
+        for file in (f"{net}.py", f"{net}_flax.py", f"{net}_scan.py"):
+            assert f"def {net}(" in (tmp_path / file).read_text()
 
 
 def test_emits_and_costs_every_net_of_the_zoo(installed: Path, tmp_path: Path) -> None:
@@ -69,10 +73,21 @@ def test_emits_and_costs_every_net_of_the_zoo(installed: Path, tmp_path: Path) -
     assert all(line.endswith(" True True") for line in lines)
 
 
-def test_building_says_what_to_install(installed: Path, tmp_path: Path) -> None:
-    done = run(installed / "python", "-c", "import netdsl; netdsl.load('lenet').build()", cwd=tmp_path)
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_building_says_what_to_install(installed: Path, tmp_path: Path, backend: str) -> None:
+    code = f"import netdsl; netdsl.load('lenet').build({backend!r})"
+    done = run(installed / "python", "-c", code, cwd=tmp_path)
     assert done.returncode == 1
-    assert 'pip install "netdsl[torch]"' in done.stderr
+    assert f'pip install "netdsl[{backend}]"' in done.stderr
+
+
+def test_builds_where_jax_is_installed(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, netdsl; sys.path.append(sys.argv[1]); import jax; assert 'env' in netdsl.__file__\n"
+        "print(netdsl.load('lenet').build('flax')(jax.numpy.zeros((2, 32, 32, 1))).shape)"
+    )
+    done = run(installed / "python", "-c", code, SITE, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("(2, 10)\n", 0), done.stderr
 
 
 def test_builds_where_torch_is_installed(installed: Path, tmp_path: Path) -> None:
@@ -87,4 +102,8 @@ def test_builds_where_torch_is_installed(installed: Path, tmp_path: Path) -> Non
 def test_holds_the_packages_and_the_data_and_nothing_else(installed: Path, tmp_path: Path) -> None:
     code = "from importlib.metadata import files; print(*sorted({f.parts[0] for f in files('netdsl')}))"
     found = set(run(installed / "python", "-c", code, cwd=tmp_path).stdout.split())
-    assert {name for name in found if "dist-info" not in name and name != ".."} == {"netdsl", "netdsl_torch"}
+    assert {name for name in found if "dist-info" not in name and name != ".."} == {
+        "netdsl",
+        "netdsl_flax",
+        "netdsl_torch",
+    }

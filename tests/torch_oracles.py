@@ -75,10 +75,10 @@ FAMILIES = {
 
 ROOTS = [str(Path(module.__file__ or "").parents[1]) for module in (netdsl, netdsl_torch)]
 ENVIRONMENT = {
-    **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST")},
+    **{k: v for k, v in os.environ.items() if not k.startswith("PYTEST") and k != "XLA_FLAGS"},
     "PYTHONPATH": os.pathsep.join(ROOTS),
 }
-"""The environment of a process that runs the netdsl under test."""
+"""The environment of a process that runs the netdsl under test, and XLA with all its optimisations."""
 
 
 def spec_of(name: str) -> str:

@@ -297,6 +297,8 @@ def _initializer(init: Init, default: Init | None = None) -> Expr:
         return _initializer_call("uniform_between", low, high)
     if init.kind == "trunc_normal":  # cut at two units, as torch's; jax counts in standard deviations
         std = numbers["std"]
+        if 2 / std > 6:  # no float32 lies as far out, but jax would set one number in millions to the cut
+            return _initializer_call("nnx.initializers.normal", _first("stddev", std))
         cuts = Arg("lower", Const(-2 / std)), Arg("upper", Const(2 / std))
         return _initializer_call("nnx.initializers.truncated_normal", _first("stddev", std), *cuts)
     method, distribution = init.kind.split("_")

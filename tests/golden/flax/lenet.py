@@ -1,0 +1,121 @@
+"""lenet: LeNet of lenet.net, compiled by netdsl 0.1.0.
+
+Input 1x32x32, output 10; 61,706 parameters, 416,520 MACs a sample. Shapes are channels first, the
+arrays channels last.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Required, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+
+
+def uniform_between(low: float, high: float) -> nnx.Initializer:
+    """Return an initializer that draws uniformly from low to high."""
+
+    def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, low, high)
+
+    return init
+
+
+def avg_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map, over padding too or over values only."""
+
+    def total(values: Array) -> Array:
+        y: Array = lax.reduce_window(
+            values,
+            0.0,
+            lax.add,
+            window_dimensions=(1, *window, 1),
+            window_strides=(1, *(strides or window), 1),
+            padding=((0, 0), *padding, (0, 0)),
+        )
+        return y
+
+    if count_include_pad:
+        return total(x) / (window[0] * window[1])
+    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+
+
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+
+
+class Conv(nnx.Conv):
+    """nnx.Conv with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: tuple[int, int],
+        **options: Any,
+    ) -> None:
+        fan_in = math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)
+        bound = fan_in**-0.5
+        defaults: dict[str, Any] = {
+            "padding": 0,
+            "kernel_init": nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+            "bias_init": uniform_between(-bound, bound),
+        }
+        super().__init__(in_features, out_features, kernel_size, **(defaults | options))
+
+
+class Linear(nnx.Linear):
+    """nnx.Linear with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
+
+    def __init__(self, in_features: int, out_features: int, **options: Any) -> None:
+        fan_in = in_features
+        bound = fan_in**-0.5
+        defaults: dict[str, Any] = {
+            "kernel_init": nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+            "bias_init": uniform_between(-bound, bound),
+        }
+        super().__init__(in_features, out_features, **(defaults | options))
+
+
+class LeNet(nnx.Module):
+    """Net LeNet of lenet.net."""
+
+    def __init__(self, classes: int = 10, **options: Unpack[LayerOptions]) -> None:
+        self.conv1 = Conv(1, 6, (5, 5), **options)
+        self.conv2 = Conv(6, 16, (5, 5), **options)
+        self.fc1 = Linear(400, 120, **options)
+        self.fc2 = Linear(120, 84, **options)
+        self.fc3 = Linear(84, classes, **options)
+
+    def __call__(self, x: Array) -> Array:
+        x = nnx.tanh(self.conv1(x))
+        x = avg_pool2d(x, (2, 2))
+        x = nnx.tanh(self.conv2(x))
+        x = avg_pool2d(x, (2, 2))
+        x = nnx.tanh(self.fc1(flatten_chw(x)))
+        x = nnx.tanh(self.fc2(x))
+        x = self.fc3(x)
+        return x
+
+
+def lenet(classes: int = 10, **options: Unpack[LayerOptions]) -> LeNet:
+    """Return a new lenet, with random weights."""
+    return LeNet(classes, **options)

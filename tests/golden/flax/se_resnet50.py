@@ -1,0 +1,235 @@
+"""se_resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 28,088,024 parameters, 4,091,699,200 MACs a sample. Shapes are
+channels first, the arrays channels last.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Required, TypedDict, Unpack
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+
+
+def uniform_between(low: float, high: float) -> nnx.Initializer:
+    """Return an initializer that draws uniformly from low to high."""
+
+    def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, low, high)
+
+    return init
+
+
+class UnbiasedBatchNorm(nnx.BatchNorm):
+    """Batch normalization that keeps the unbiased running variance, as torch does."""
+
+    def __call__(self, x: Array, use_running_average: bool | None = None, **kwargs: Any) -> Array:
+        if use_running_average is None:
+            use_running_average = self.use_running_average
+        kept = self.momentum * self.var[...]
+        y: Array = super().__call__(x, use_running_average, **kwargs)
+        if not use_running_average:
+            n = x.size // x.shape[-1]
+            self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
+        return y
+
+
+def max_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+) -> Array:
+    """Return the largest value in every window of a map."""
+    y: Array = lax.reduce_window(
+        x,
+        -jnp.inf,
+        lax.max,
+        window_dimensions=(1, *window, 1),
+        window_strides=(1, *(strides or window), 1),
+        padding=((0, 0), *padding, (0, 0)),
+        window_dilation=(1, *dilation, 1),
+    )
+    return y
+
+
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+
+
+BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+
+
+class Conv(nnx.Conv):
+    """nnx.Conv with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: tuple[int, int],
+        **options: Any,
+    ) -> None:
+        fan_in = math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)
+        bound = fan_in**-0.5
+        defaults: dict[str, Any] = {
+            "padding": 0,
+            "use_bias": False,
+            "kernel_init": nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
+            "bias_init": uniform_between(-bound, bound),
+        }
+        super().__init__(in_features, out_features, kernel_size, **(defaults | options))
+
+
+class Linear(nnx.Linear):
+    """nnx.Linear with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
+
+    def __init__(self, in_features: int, out_features: int, **options: Any) -> None:
+        fan_in = in_features
+        bound = fan_in**-0.5
+        defaults: dict[str, Any] = {
+            "kernel_init": nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+            "bias_init": uniform_between(-bound, bound),
+        }
+        super().__init__(in_features, out_features, **(defaults | options))
+
+
+class SE(nnx.Module):
+    """Block SE of resnet.net."""
+
+    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+        self.fc1 = Conv(in_channels, in_channels // 16, (1, 1), use_bias=True, **options)
+        self.fc2 = Conv(in_channels // 16, in_channels, (1, 1), use_bias=True, **options)
+
+    def __call__(self, x: Array) -> Array:
+        y = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y = nnx.relu(self.fc1(y))
+        y = nnx.sigmoid(self.fc2(y))
+        x = x * y
+        return x
+
+
+class Bottleneck(nnx.Module):
+    """Block Bottleneck of resnet.net."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        planes: int,
+        stride: int = 1,
+        downsample: Callable[[Array], Array] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv1 = Conv(in_channels, planes, (1, 1), **options)
+        self.bn1 = BatchNorm(planes, **options)
+        self.conv2 = Conv(planes, planes, (3, 3), strides=stride, padding=1, **options)
+        self.bn2 = BatchNorm(planes, **options)
+        self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
+        self.bn3 = BatchNorm(4 * planes, **options)
+        self.se = SE(4 * planes, **options)
+        self.downsample = downsample
+
+    def __call__(self, x: Array) -> Array:
+        y = nnx.relu(self.bn1(self.conv1(x)))
+        y = nnx.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y = self.se(y)
+        if self.downsample is not None:
+            x = self.downsample(x)
+        return nnx.relu(y + x)
+
+
+class ResNet(nnx.Module):
+    """Net ResNet of resnet.net."""
+
+    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+        self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
+        self.bn1 = BatchNorm(64, **options)
+        self.layer1 = nnx.Sequential(
+            Bottleneck(
+                64,
+                64,
+                downsample=nnx.Sequential(
+                    Conv(64, 256, (1, 1), **options),
+                    BatchNorm(256, **options),
+                ),
+                **options,
+            ),
+            *(Bottleneck(256, 64, **options) for _ in range(2)),
+        )
+        self.layer2 = nnx.Sequential(
+            Bottleneck(
+                256,
+                128,
+                stride=2,
+                downsample=nnx.Sequential(
+                    Conv(256, 512, (1, 1), strides=2, **options),
+                    BatchNorm(512, **options),
+                ),
+                **options,
+            ),
+            *(Bottleneck(512, 128, **options) for _ in range(3)),
+        )
+        self.layer3 = nnx.Sequential(
+            Bottleneck(
+                512,
+                256,
+                stride=2,
+                downsample=nnx.Sequential(
+                    Conv(512, 1024, (1, 1), strides=2, **options),
+                    BatchNorm(1024, **options),
+                ),
+                **options,
+            ),
+            *(Bottleneck(1024, 256, **options) for _ in range(5)),
+        )
+        self.layer4 = nnx.Sequential(
+            Bottleneck(
+                1024,
+                512,
+                stride=2,
+                downsample=nnx.Sequential(
+                    Conv(1024, 2048, (1, 1), strides=2, **options),
+                    BatchNorm(2048, **options),
+                ),
+                **options,
+            ),
+            *(Bottleneck(2048, 512, **options) for _ in range(2)),
+        )
+        self.fc = Linear(2048, classes, **options)
+
+    def __call__(self, x: Array) -> Array:
+        x = nnx.relu(self.bn1(self.conv1(x)))
+        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = self.layer1(x)
+        x = self.layer2(x)
+        x = self.layer3(x)
+        x = self.layer4(x)
+        x = x.mean((1, 2))
+        x = self.fc(x)
+        return x
+
+
+def se_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> ResNet:
+    """Return a new se_resnet50, with random weights."""
+    return ResNet(classes, **options)

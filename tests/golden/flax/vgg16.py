@@ -1,0 +1,129 @@
+"""vgg16: VGG of vgg16.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a sample. Shapes are
+channels first, the arrays channels last.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Required, TypedDict, Unpack
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+
+
+def max_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+) -> Array:
+    """Return the largest value in every window of a map."""
+    y: Array = lax.reduce_window(
+        x,
+        -jnp.inf,
+        lax.max,
+        window_dimensions=(1, *window, 1),
+        window_strides=(1, *(strides or window), 1),
+        padding=((0, 0), *padding, (0, 0)),
+        window_dilation=(1, *dilation, 1),
+    )
+    return y
+
+
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+
+
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+
+
+Conv = partial(
+    nnx.Conv,
+    padding=0,
+    kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
+)
+Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.01))
+
+
+class VGG(nnx.Module):
+    """Net VGG of vgg16.net."""
+
+    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+        self.features = nnx.Sequential(
+            # stage 1: 64x112x112
+            Conv(3, 64, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(64, 64, (3, 3), padding=1, **options),
+            nnx.relu,
+            partial(max_pool2d, window=(2, 2)),
+            # stage 2: 128x56x56
+            Conv(64, 128, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(128, 128, (3, 3), padding=1, **options),
+            nnx.relu,
+            partial(max_pool2d, window=(2, 2)),
+            # stage 3: 256x28x28
+            Conv(128, 256, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(256, 256, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(256, 256, (3, 3), padding=1, **options),
+            nnx.relu,
+            partial(max_pool2d, window=(2, 2)),
+            # stage 4: 512x14x14
+            Conv(256, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(512, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(512, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            partial(max_pool2d, window=(2, 2)),
+            # stage 5: 512x7x7
+            Conv(512, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(512, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            Conv(512, 512, (3, 3), padding=1, **options),
+            nnx.relu,
+            partial(max_pool2d, window=(2, 2)),
+        )
+        self.classifier = nnx.Sequential(
+            Linear(25088, 4096, **options),
+            nnx.relu,
+            nnx.Dropout(0.5, rngs=options["rngs"]),
+            Linear(4096, 4096, **options),
+            nnx.relu,
+            nnx.Dropout(0.5, rngs=options["rngs"]),
+            Linear(4096, classes, **options),
+        )
+
+    def __call__(self, x: Array) -> Array:
+        x = self.features(x)
+        x = adaptive_pool2d(x, (7, 7), jnp.mean)
+        x = self.classifier(flatten_chw(x))
+        return x
+
+
+def vgg16(classes: int = 1000, **options: Unpack[LayerOptions]) -> VGG:
+    """Return a new vgg16, with random weights."""
+    return VGG(classes, **options)

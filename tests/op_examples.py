@@ -1,0 +1,88 @@
+"""What every backend's conformance tests share: the ops' examples, what they compute, expressions as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from reference_ops import Array, along_channels, elementwise, reference
+
+from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self
+from netdsl.ops import Example, catalogue
+from netdsl.ops.wiring import Add, Concat, Mul
+
+BATCH = 3
+EXAMPLES = [example for op in catalogue().values() for example in op.examples()]
+LAYERS = [e for e in EXAMPLES if e.op.arity != (0, 0)]
+
+
+def label(example: Example) -> str:
+    """Name an example in the test's id."""
+    arguments = ",".join(f"{k}={v}" for k, v in example.op.arguments().items())
+    return f"{example.op.name}({arguments})-{'-'.join(f'{x}{x.axes}' for x in example.inputs)}"
+
+
+def every(examples: list[Example]) -> pytest.MarkDecorator:
+    """Run a test on each of the examples."""
+    return pytest.mark.parametrize("example", examples, ids=label)
+
+
+def context(example: Example, inplace: bool = False) -> Context:
+    """Return what an example is lowered in."""
+    return Context(inputs=example.inputs, outputs=example.op.outputs(*example.inputs), inplace=inplace)
+
+
+def text(expr: Expr) -> str:
+    """Write an expression; inputs are x0, x1, ..., the module is `layer`."""
+    match expr:
+        case Const():
+            return repr(expr.value)
+        case Input():
+            return f"x{expr.index}"
+        case Self():
+            return "layer"
+        case Name():
+            return expr.text
+        case Binary():
+            return f"({text(expr.left)} {expr.operator} {text(expr.right)})"
+        case Item():
+            return f"{text(expr.value)}[{expr.index}]"
+        case Listed():
+            open, close = expr.brackets
+            return open + "".join(f"{text(item)}, " for item in expr.items) + close
+        case Call():
+            args = [
+                f"{arg.role}={text(arg.value)}" if arg.keyword else text(arg.value)
+                for arg in expr.args
+                if arg.value != arg.default
+            ]
+            function = expr.func if isinstance(expr.func, str) else text(expr.func)
+            before = f"{text(expr.receiver)}." if expr.receiver else ""
+            return f"{before}{function}({', '.join(args)})"
+    raise TypeError(expr)
+
+
+def arrays_of(example: Example) -> list[Array]:
+    """Return random inputs, with a batch; large enough to reach every part of an activation."""
+    generator = np.random.default_rng(2)
+    return [2.5 * generator.standard_normal((BATCH, *x)) for x in example.inputs]
+
+
+def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> list[Array]:
+    """Return the outputs according to numpy; only shapes and axes come from the example."""
+    op, arrays = example.op, [np.asarray(x).copy() for x in inputs]
+    if isinstance(op, Add | Mul):
+        widest = max(example.inputs, key=len)
+        return [elementwise(op, arrays, widest.axes.index("c") + 1)]
+    if op.name in ("ln", "softmax", "split") or (isinstance(op, Concat) and op.axis is None):
+        return along_channels(op, arrays, state, example.inputs[0].axes.index("c") + 1)
+    return reference(op, arrays, state)
+
+
+def close(actual: list[Array], wanted: list[Array]) -> None:
+    """Compare outputs to numpy's, in float64."""
+    assert len(actual) == len(wanted)
+    for a, w in zip(actual, wanted, strict=True):
+        assert a.dtype == np.float64
+        np.testing.assert_allclose(a, w, rtol=1e-9, atol=1e-11)

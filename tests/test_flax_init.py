@@ -1,0 +1,177 @@
+"""Initial weights of flax modules are distributed as torch's."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from flax_oracles import FORMS, factory, spec, state_of
+from torch_oracles import execute, load
+
+import netdsl
+from netdsl.ir.types import Init
+
+SEED = 5
+SAMPLES = 5000
+"""A tensor with fewer elements has no moments to speak of."""
+ALIKE = 8
+"""How many standard errors two means, deviations or quantiles may differ by: there are hundreds of them."""
+
+INITS = [
+    "zeros",
+    "ones",
+    "constant(0.5)",
+    "normal(0, 0.01)",
+    "normal(0.3, 0.2)",
+    "uniform(-0.5, 1.5)",
+    "trunc_normal(0.02)",
+    "trunc_normal(1.5)",
+    "kaiming_normal",
+    "kaiming_normal(fan_out)",
+    "kaiming_uniform",
+    "kaiming_uniform(fan_out)",
+    "xavier_normal",
+    "xavier_uniform",
+]
+
+
+def kinds() -> str:
+    """Return a spec in which every init is given to weights, and torch's own stays where none is."""
+    given = "\n".join(f"    conv{i}: conv 3x3, 48, init={init}" for i, init in enumerate(INITS))
+    return f"""
+net Kinds:
+    input 24, 8x8
+    conv: conv 3x3, 48
+{given}
+    grouped: conv 3x3, 96, groups=2
+    down: conv 5x3, 48
+    up: upconv 3x3, 32, /2, pad=1
+    up2: upconv 3x3, 64, /2, pad=1, groups=2
+    norm: bn
+    last: conv 3x3, 96
+    tokens
+    weight embedding [841, 96], init=normal(0, 0.02)
+    (identity | from embedding) -> add
+    layer: ln
+    token 0
+    fc1: fc 200
+    fc2: fc 96, init=xavier_uniform
+    fc: fc 10
+"""
+
+
+BLOCKS = """
+block Mixer(heads):
+    add:
+        ln as norm -> attention heads as attention
+        identity
+    add:
+        ln as norm2 -> fc 2*x.c as fc1 -> gelu -> fc x.c as fc2
+        identity
+
+block Wide(planes):
+    conv1: conv 3x3, planes, init=kaiming_normal(fan_out)
+    bn1: bn init=zeros
+    relu
+    conv2: conv 3x3, planes, groups=4
+    up: upconv 3x3, planes, groups=4, pad=1
+
+net Rows:
+    input 64, 4x4
+    wide: 3 * Wide 64
+    tokens
+    mixers: 3 * Mixer 4
+    token 0
+    fc: fc 100
+"""
+
+
+def pairs(net: netdsl.Network, form: str) -> dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Return every tensor of a new module, in torch's layout, and torch's own."""
+    ours = netdsl.convert_weights(net, state_of(factory(net, form)(rngs=nnx.Rngs(SEED))), form, "torch")
+    torch.manual_seed(SEED)
+    theirs = execute(net.emit("torch"))[net.name]().state_dict()
+    assert ours.keys() == theirs.keys()
+    return {
+        key: (ours[key], theirs[key].numpy()) for key in theirs if not key.endswith("num_batches_tracked")
+    }
+
+
+def assert_alike(key: str, a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> None:
+    """Assert that two samples have the same moments, quartiles and bounds, or are the same constant."""
+    assert (a.shape, a.dtype) == (b.shape, b.dtype), key
+    if b.min() == b.max():
+        np.testing.assert_array_equal(a, b, err_msg=key)
+        return
+    a, b = a.astype("float64").ravel(), b.astype("float64").ravel()
+    n, std = b.size, math.sqrt(max(b.var(), 1e-30))
+    assert abs(a.mean() - b.mean()) < ALIKE * std / math.sqrt(n), key
+    if n < SAMPLES:
+        assert a.min() < a.max(), key
+        assert abs(a).max() < 3 * abs(b).max(), key
+        return
+    assert abs(a.std() / std - 1) < ALIKE / math.sqrt(n), key
+    for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
+        difference = abs(np.quantile(a, quantile) - np.quantile(b, quantile))
+        assert difference < ALIKE * 2 * std / math.sqrt(n), (key, quantile)
+    uniform = b.max() - b.mean() < 1.8 * std  # its bounds are 1.73 deviations from its mean
+    for bound in (np.max, np.min):
+        assert abs(bound(a) - bound(b)) < (0.01 if uniform else 1.5) * std, key
+
+
+@pytest.mark.parametrize("name", ["Kinds", "Rows"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_tensor_is_distributed_as_torchs(name: str, form: str) -> None:
+    net = spec({"Kinds": kinds(), "Rows": BLOCKS}[name])
+    checked = pairs(net, form)
+    for key, (a, b) in checked.items():
+        assert_alike(key, a, b)
+    if name == "Kinds":
+        assert {parameter.init.kind for parameter in net.parameters.values()} == {*Init.KINDS, "default"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "googlenet"])
+def test_nets_of_the_zoo_start_as_torchs(name: str) -> None:
+    """Of googlenet's aux1.fc1, jax's truncated normal sets one of two million numbers to 200 deviations here."""
+    for key, (a, b) in pairs(load(name), "flax").items():
+        assert_alike(key, a, b)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_equal_blocks_start_apart(form: str) -> None:
+    """Every tensor of every one is drawn by itself, and within the bounds of torch's own."""
+    net = spec(BLOCKS)
+    ours = {key: a for key, (a, b) in pairs(net, form).items() if b.min() < b.max()}
+    drawn = [value.tobytes() for value in ours.values()]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_biases_are_within_torchs_bound() -> None:
+    """A bias is uniform within 1 / sqrt(fan_in), whatever the weight's own init is; one of many elements shows it."""
+    net = spec(
+        """
+net Biases:
+    input 18, 4x4
+    conv: conv 3x3, 6000, groups=6
+    narrow: conv 1x1, 6
+    up: upconv 3x3, 6000, pad=1
+    small: conv 1x1, 6
+    up2: upconv 3x3, 6000, pad=1, groups=6
+    gap
+    fc: fc 6000
+"""
+    )
+    fans = {"conv": 9 * 3, "up": 9 * 6000, "up2": 9 * 1000, "fc": 6000}
+    for key, (a, b) in pairs(net, "flax").items():
+        layer, _, kind = key.rpartition(".")
+        if kind == "bias" and layer in fans:
+            bound = 1 / math.sqrt(fans[layer])
+            for value in (a, b):
+                assert 0.99 * bound < value.max() <= bound, key
+                assert 0.99 * bound < -value.min() <= bound, key
+                assert abs(value.std() - bound / math.sqrt(3)) < 0.03 * bound, key
