@@ -552,7 +552,7 @@ CODES: dict[str, Code] = {
     ),
     "E523": Code(
         "a setting of the wrong type",
-        "Rules are lists of names, thresholds numbers from 0, budgets whole numbers or texts such as \"5M\".",
+        'Rules are lists of names, thresholds numbers from 0, budgets whole numbers or texts such as "5M".',
         "",
         "",
         2,

@@ -42,9 +42,13 @@ def modules(folder: Path) -> dict[str, Path]:
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield every imported name in full, and whether it is imported inside a function, or for types only."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions: list[ast.AST] = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions: list[ast.AST] = [
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     # what only a type checker imports is no import
-    functions += [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    functions += [
+        n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"
+    ]
     inside = {id(node) for function in functions for node in ast.walk(function)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -72,7 +76,8 @@ def test_netdsl_imports_only_leftwards(module: str) -> None:
         if root == "netdsl":
             # an error is shown, and a net is emitted, by what stands right of them and is imported only then
             late = in_function and (
-                layer(rest) == "render" or (here == "network" and layer(rest) in ("backend", "lint", "weights"))
+                layer(rest) == "render"
+                or (here == "network" and layer(rest) in ("backend", "lint", "weights"))
             )
             assert late or rest == "__version__" or layer(rest) in left, f"{module} imports {name}"
         else:

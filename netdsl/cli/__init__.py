@@ -16,7 +16,19 @@ from netdsl import __version__
 from netdsl.cli.common import report
 from netdsl.diagnostics import NetError
 
-COMMANDS = ("compile", "check", "lint", "fmt", "cost", "diff", "zoo", "explain", "verify", "weights", "completion")
+COMMANDS = (
+    "compile",
+    "check",
+    "lint",
+    "fmt",
+    "cost",
+    "diff",
+    "zoo",
+    "explain",
+    "verify",
+    "weights",
+    "completion",
+)
 """Each is a module here: HELP, `add(parser)`, `run(arguments)`."""
 
 

@@ -28,7 +28,9 @@ CHANNELWISE = frozenset(
 )
 """Ops whose output channel reads one input channel, but for what a normalisation averages."""
 
-FUSED = frozenset({"bn", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh"})
+FUSED = frozenset(
+    {"bn", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh"}
+)
 """Ops that inference engines run as part of the step before them."""
 JOINED = FUSED | {"add", "mul"}
 """What they may stand behind, besides layers that take `norm=` and `act=`."""
