@@ -1,8 +1,8 @@
 """Time that XLA needs for resnet152 in Flax, unrolled against scanned (`compile --scan`), and how equal they are.
 
 Both are the same training step (loss, gradients, running statistics) with the same weights and images. Its first call
-traces and compiles: seconds of the clock, and of the process, which others disturb little. Later calls are medians of
-the process's seconds, taken in turns.
+traces and compiles. Later calls take turns, and their medians are shown. Seconds are those of the clock, and in
+brackets those of the process, summed over its threads, which other processes disturb less.
 
 Errors are the largest difference of a tensor over its largest value, the worst of all tensors. They are rounding: in
 float64 they have to be far smaller than in float32.
@@ -73,21 +73,21 @@ def error(a: np.ndarray, b: np.ndarray) -> float:
     return float(abs(a - b).max() / abs(a).max())
 
 
-def measure(dtype: str) -> None:
+def measure(net: netdsl.Network, weights: dict[str, Any], dtype: str) -> None:
     """Print a table for a dtype."""
-    net = netdsl.load(NAME, inputs={"": (3, SIDE, SIDE)})
-    weights = flat(nnx.state(net.build("flax"), nnx.Any(nnx.Param, nnx.BatchStat)))
     jax.block_until_ready(jax.jit(jnp.sin)(jnp.ones(4)))  # the compiler itself has started
     made = {}
     for form in FORMS:
         jax.clear_caches()
         made[form] = prepare(net, weights, form, dtype)
-    times = interleaved([step.again for step in made.values()], ROUNDS, process_time)
+    calls = [step.again for step in made.values()]
+    clocks, processes = interleaved(calls, ROUNDS), interleaved(calls, ROUNDS, process_time)
 
     print(f"{NAME}, batch {BATCH} of 3x{SIDE}x{SIDE}, {dtype}")
-    print(f"{'form':10} {'first call':>11} {'of process':>11} {'later calls':>12}")
-    for (form, step), again in zip(made.items(), times, strict=True):
-        print(f"{form:10} {step.clock:9.1f} s {step.process:9.1f} s {again:10.2f} s", flush=True)
+    print(f"{'form':10} {'first call':>17} {'later calls':>17}")
+    for (form, step), clock, process in zip(made.items(), clocks, processes, strict=True):
+        first = f"{step.clock:.1f} s ({step.process:.1f} s)"
+        print(f"{form:10} {first:>17} {f'{clock:.2f} s ({process:.2f} s)':>17}", flush=True)
     unrolled, scanned = (step.outputs for step in made.values())
     errors = {name: error(value, scanned[name]) for name, value in unrolled.items()}
     worst = max(errors, key=errors.__getitem__)
@@ -98,8 +98,10 @@ def measure(dtype: str) -> None:
 def main() -> None:
     """Print a table for each dtype."""
     jax.config.update("jax_enable_x64", True)
+    net = netdsl.load(NAME, inputs={"": (3, SIDE, SIDE)})
+    weights = flat(nnx.state(net.build("flax"), nnx.Any(nnx.Param, nnx.BatchStat)))
     for dtype in ("float32", "float64"):
-        measure(dtype)
+        measure(net, weights, dtype)
 
 
 if __name__ == "__main__":

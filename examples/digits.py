@@ -33,7 +33,7 @@ import netdsl
 RATE, MOMENTUM, BATCH = 0.05, 0.9, 32
 GOAL = 0.97
 """What share of digits that it never saw a net has to find."""
-APART = 1e-9
+APART = 1e-11
 """How far the mean losses of an epoch may be from each other."""
 
 

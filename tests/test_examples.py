@@ -14,12 +14,14 @@ import torch
 from torch_oracles import ENVIRONMENT, reference
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+"""The tests share the cores, and threads that wait for each other take them from all."""
 
 
 def run(script: str, *arguments: str, status: int = 0) -> str:
     """Run an example as its users do and return what it prints."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT | ONE_THREAD)
     assert (done.returncode, done.stderr) == (status, "")
     return done.stdout
 

@@ -136,7 +136,6 @@ def max_pool2d(
     window: tuple[int, int],
     strides: tuple[int, int] | None = None,
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-    dilation: tuple[int, int] = (1, 1),
 ) -> Array:
     """Return the largest value in every window of a map."""
     y: Array = lax.reduce_window(
@@ -146,9 +145,27 @@ def max_pool2d(
         window_dimensions=(1, *window, 1),
         window_strides=(1, *(strides or window), 1),
         padding=((0, 0), *padding, (0, 0)),
-        window_dilation=(1, *dilation, 1),
     )
     return y
+''',
+    "dilated_max_pool2d": '''\
+def dilated_max_pool2d(
+    x: Array,
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+    dilation: tuple[int, int],
+) -> Array:
+    """Return the largest value in every window of a map, whose pixels lie apart; XLA's has no gradient."""
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
+    rows, columns = (d * k for d, k in zip(dilation, window, strict=True))
+    h, w = x.shape[1] - rows + dilation[0], x.shape[2] - columns + dilation[1]
+    places = [
+        x[:, i : i + h : strides[0], j : j + w : strides[1]]
+        for i in range(0, rows, dilation[0])
+        for j in range(0, columns, dilation[1])
+    ]
+    return jnp.stack(places).max(0)
 ''',
     "avg_pool2d": '''\
 def avg_pool2d(

@@ -333,8 +333,10 @@ def pool(op: Pool, context: Context) -> Lowered:
     sizes = _first("window", window), Arg("strides", Const(tuple(both(stride))), Const(window))
     nothing = Const(((0, 0), (0, 0)))
     if isinstance(op, MaxPool):
-        dilation = Arg("dilation", Const(tuple(both(op.dilation))), Const((1, 1)))
-        return _function("max_pool2d", *sizes, Arg("padding", Const(both_ways), nothing), dilation)
+        if both(op.dilation) == (1, 1):
+            return _function("max_pool2d", *sizes, Arg("padding", Const(both_ways), nothing))
+        apart = Arg("padding", Const(both_ways)), Arg("dilation", Const(tuple(both(op.dilation))))
+        return _function("dilated_max_pool2d", *(size.replace(default=None) for size in sizes), *apart)
     assert isinstance(op, AvgPool)
     padded, counted = given != ((0, 0), (0, 0)), _option("count_include_pad", False, True)
     if not op.count_include_pad or not padded:  # what hangs over the edge never counts

@@ -26,7 +26,8 @@ GLOBALS = frozenset(
     math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype rngs
     LayerOptions uniform_between normal_around learned UnbiasedBatchNorm GroupedTranspose attend
-    NamedSequential Stacked max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d local_response_norm
+    NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
+    local_response_norm
     shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len
     """.split()

@@ -471,6 +471,8 @@ class Factory:
     def class_name(self, scope: Scope, key: str) -> str:
         """Return a new class name: the block's, or the container's label in capitals."""
         label = scope.block or "".join(part[:1].upper() + part[1:] for part in scope.name.split("_"))
+        if label.isdigit():
+            label = f"Steps{label}"
         if not scope.block and label in self.taken:
             label = key.rpartition("/")[0].rpartition("/")[2] + label
         name, number = label, 1
