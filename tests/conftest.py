@@ -8,6 +8,12 @@ from importlib import import_module
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
+
+# a change is judged by the same examples each time it is looked at; who works on it draws new ones
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 # compiling is nearly all that XLA does for the small nets of the tests, and it takes a third of the time so
 os.environ.setdefault(
