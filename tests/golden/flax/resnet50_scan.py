@@ -73,7 +73,6 @@ def max_pool2d(
     window: tuple[int, int],
     strides: tuple[int, int] | None = None,
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-    dilation: tuple[int, int] = (1, 1),
 ) -> Array:
     """Return the largest value in every window of a map."""
     y: Array = lax.reduce_window(
@@ -83,7 +82,6 @@ def max_pool2d(
         window_dimensions=(1, *window, 1),
         window_strides=(1, *(strides or window), 1),
         padding=((0, 0), *padding, (0, 0)),
-        window_dilation=(1, *dilation, 1),
     )
     return y
 
