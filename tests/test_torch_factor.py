@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from netdsl_torch.emit import _init_calls, _lower_all
+from netdsl_torch.emit import _init_calls
+from netdsl_torch.lowering import LOWERINGS
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, tensors
 
 from netdsl.emission.code import Call, Expr, Input, Lowered, Name, Self, mentions_self, transform
-from netdsl.emission.constants import mark
+from netdsl.emission.constants import lower_all, mark
 from netdsl.emission.writer import flat
 from netdsl.ir.graph import Value
 from netdsl.network import Network
@@ -29,7 +30,7 @@ from netdsl.passes.inplace import overwriting
 def lower(net: Network) -> dict[str, Lowered]:
     """Return every op as it was before factoring."""
     writing = overwriting(net.graph)
-    return mark(net, lambda n: _lower_all(n, writing), _init_calls)[0]
+    return mark(net, lambda n: lower_all(n, LOWERINGS, writing), _init_calls)[0]
 
 
 def bound(expr: Expr, operands: list[str], this: str) -> Expr:

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 
 from netdsl.backend import Backend, missing
-from netdsl.emission.code import Context, Lowered, Name
-from netdsl.emission.constants import mark
+from netdsl.emission.code import Name
+from netdsl.emission.constants import lower_all, mark
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.factor import Factory
 from netdsl.emission.plan import ClassPlan, Plan
 from netdsl.emission.source import Source, checked
 from netdsl.emission.writer import INDENT
 from netdsl.network import Network
-from netdsl.ops.source import Weight
 from netdsl_flax.definitions import Definitions
 from netdsl_flax.helpers import FUNCTIONS, HELPERS
 from netdsl_flax.lowering import LOWERINGS, OPTIONS
@@ -65,21 +64,12 @@ def emit(net: Network, backend: Backend, scan: bool = False) -> str:
 
 def prepare(net: Network, scan: bool) -> tuple[Factory, dict[str, object], Definitions]:
     """Return what makes the classes, the parameters that stay arguments, and what the layers have in common."""
-    lowered, arguments = mark(net, _lower_all, lambda _: {})
+    lowered, arguments = mark(net, lambda n: lower_all(n, LOWERINGS), lambda _: {})
     definitions = Definitions(lowered, _names(net))
     settled = {name: definitions.settle(value) for name, value in lowered.items()}
     dialect = SCANNED if scan else DIALECT
     dialect = dialect.replace(names=dialect.names | {*definitions.names.values()})
     return Factory(net, settled, {}, dialect), arguments, definitions
-
-
-def _lower_all(net: Network) -> dict[str, Lowered]:
-    lowered = {}
-    for node in net.graph:
-        batched = tuple(not isinstance(net.graph[value.node].op, Weight) for value in node.inputs)
-        context = Context(net.inputs_of(node.name), net.outputs_of(node.name), batched=batched or (True,))
-        lowered[node.name] = LOWERINGS[type(node.op)](node.op, context)
-    return lowered
 
 
 def _names(net: Network) -> set[str]:

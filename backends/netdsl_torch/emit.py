@@ -13,12 +13,11 @@ from netdsl.emission.code import (
     Context,
     Expr,
     Listed,
-    Lowered,
     Name,
     Param,
     transform,
 )
-from netdsl.emission.constants import mark
+from netdsl.emission.constants import lower_all, mark
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.factor import Factory
 from netdsl.emission.plan import ClassPlan
@@ -49,20 +48,9 @@ def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     missing(net, backend)
     checked(net)
     writing = overwriting(net.graph) if inplace else frozenset()
-    lowered, arguments = mark(net, lambda n: _lower_all(n, writing), _init_calls)
+    lowered, arguments = mark(net, lambda n: lower_all(n, LOWERINGS, writing), _init_calls)
     plan = Factory(net, lowered, _init_calls(net), DIALECT, writing).plan()
     return "\n".join(TorchSource(net, plan, arguments).lines()) + "\n"
-
-
-def _lower_all(net: Network, writing: frozenset[str]) -> dict[str, Lowered]:
-    lowered = {}
-    for node in net.graph:
-        batched = tuple(not isinstance(net.graph[value.node].op, Weight) for value in node.inputs)
-        context = Context(
-            net.inputs_of(node.name), net.outputs_of(node.name), node.name in writing, batched or (True,)
-        )
-        lowered[node.name] = LOWERINGS[type(node.op)](node.op, context)
-    return lowered
 
 
 # ---------------------------------------------------------------- initial weights

@@ -6,11 +6,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.emission.code import Const, Expr, Lowered, Site, fill, sites, skeleton
+from netdsl.emission.code import Const, Context, Expr, Lowered, Site, fill, sites, skeleton
 from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl.ops.source import Weight
 
 LowerAll = Callable[[Network], dict[str, Lowered]]
 InitAll = Callable[[Network], dict[str, tuple[Expr, ...]]]
+
+
+def lower_all(
+    net: Network,
+    lowerings: Mapping[type[Op], Callable[[Any, Context], Lowered]],
+    writing: frozenset[str] = frozenset(),
+) -> dict[str, Lowered]:
+    """Return what each node is in a framework; `writing` are those that overwrite their first input."""
+    lowered = {}
+    for node in net.graph:
+        batched = tuple(not isinstance(net.graph[value.node].op, Weight) for value in node.inputs)
+        context = Context(
+            net.inputs_of(node.name), net.outputs_of(node.name), node.name in writing, batched or (True,)
+        )
+        lowered[node.name] = lowerings[type(node.op)](node.op, context)
+    return lowered
 
 
 def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lowered], dict[str, Any]]:
