@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from torch_oracles import (
     FAMILIES,
     TORCHVISION,
@@ -15,22 +13,9 @@ from torch_oracles import (
     load,
     outputs_by_path,
     perturb,
+    real_macs,
     reference,
-    tensors,
 )
-
-
-def real_macs(model: nn.Module, x: list[torch.Tensor]) -> tuple[dict[str, int], tuple[torch.Tensor, ...]]:
-    """Return what torch counts, by path, and the outputs. It counts 2 for a multiply-accumulate; "" is the whole."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        outputs = tensors(model(*x))
-    root = type(model).__name__
-    found = {}
-    for path, counts in counter.get_flop_counts().items():
-        flops = sum(counts.values())
-        assert flops % 2 == 0
-        found[path.removeprefix(root).removeprefix(".") if path != "Global" else ""] = flops // 2
-    return found, outputs
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -1,55 +1,94 @@
-"""Emitted modules equal torchvision's and timm's: keys, their order, shapes, outputs and gradients."""
+"""Emitted modules equal torchvision's and timm's: keys, their order, shapes, params, MACs, outputs and gradients."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from conftest import import_torchvision
-from torch_oracles import SPECS, assert_same, build, perturb, reference, twin
+from references import REFERENCES, Reference, make
+from torch import Tensor, nn
+from torch_oracles import (
+    assert_same,
+    build,
+    emitted,
+    execute,
+    inputs,
+    load,
+    perturb,
+    real_macs,
+    run,
+    tensors,
+)
+
+NETS = {**REFERENCES, "vgg.net:vgg16": REFERENCES["vgg16"]}
+"""The same, with both specs of vgg16."""
 
 
-@pytest.mark.parametrize("name", SPECS)
-def test_state_dict_has_torchvisions_keys_in_order_with_its_shapes(name: str) -> None:
-    ours, theirs = (model.state_dict() for model in (build(name, "meta"), reference(name, "meta")))
-    assert [(k, v.shape, v.dtype) for k, v in ours.items()] == [
-        (k, v.shape, v.dtype) for k, v in theirs.items()
-    ]
+def twin(name: str, reference: Reference, theirs: nn.Module) -> nn.Module:
+    """Return the emitted module for inputs of the reference's side, with a copy of its weights."""
+    net = load(name, reference.side, **reference.params)
+    with torch.device("meta"):
+        ours: nn.Module = execute(net.emit())[net.name]()
+    values = [value.clone() for value in theirs.state_dict().values()]
+    keys = list(theirs.state_dict() if reference.same_keys else ours.state_dict())
+    ours.load_state_dict(dict(zip(keys, values, strict=True)), strict=True, assign=True)
+    return ours
 
 
-@pytest.mark.parametrize("name", SPECS)
-def test_outputs_and_gradients_equal_torchvisions(name: str) -> None:
-    torch.manual_seed(0)
-    theirs = perturb(reference(name))
-    ours = twin(theirs, name)
-    side = 64 if name == "alexnet" else 32
-    x = [torch.randn(2, 3, side, side)]
+@pytest.mark.parametrize(("name", "reference"), NETS.items(), ids=list(NETS))
+def test_state_params_and_macs_are_the_references(name: str, reference: Reference) -> None:
+    net, theirs = load(name, **reference.params), make(reference, "meta")
+    with torch.device("meta"):
+        ours: nn.Module = execute(net.emit())[net.name]()
+    if reference.arguments or not reference.same_keys:  # the model is of another input
+        net = load(name, reference.side, **reference.params)
+        with torch.device("meta"):
+            ours = execute(net.emit())[net.name]()
+    mine, other = ([(k, v.shape, v.dtype) for k, v in m.state_dict().items()] for m in (ours, theirs))
+    if reference.same_keys:
+        assert mine == other
+    else:
+        assert reference.reason
+        assert [found[1:] for found in mine] == [found[1:] for found in other]
+    assert net.cost().params == sum(p.numel() for p in theirs.parameters())
+    assert net.cost().macs == real_macs(theirs.eval(), inputs(net, batch=1, device="meta"))[0][""]
+
+
+@pytest.mark.parametrize(("name", "reference"), NETS.items(), ids=list(NETS))
+def test_outputs_and_gradients_are_the_references(name: str, reference: Reference) -> None:
+    theirs = make(reference)
+    ours = twin(name, reference, theirs)
+    x = torch.randn(2, 3, reference.side, reference.side, generator=torch.Generator().manual_seed(7))
+    if reference.bound:
+        assert reference.reason
+        assert_near(ours.double(), theirs.double(), x.double(), reference.bound)
+        return
     with torch.inference_mode():
-        assert torch.equal(ours.eval()(x[0]), theirs.eval()(x[0]))
-    assert_same(ours.train(), theirs.train(), x)
+        for mine, other in zip(tensors(ours.eval()(x)), tensors(theirs.eval()(x)), strict=True):
+            assert torch.equal(mine, other)
+            assert mine.std() > 0
+    assert_same(ours.train(), theirs.train(), [x], reference.same_keys)
+
+
+def assert_near(ours: nn.Module, theirs: nn.Module, x: Tensor, bound: float) -> None:
+    """Assert that two modules have the same outputs and gradients but for rounding."""
+    for mode in (False, True):
+        (outputs, gradients), (others, their_gradients) = (run(m.train(mode), [x]) for m in (ours, theirs))
+        pairs = [*zip(outputs, others, strict=True)]
+        pairs += zip(gradients.values(), their_gradients.values(), strict=True)
+        for mine, other in pairs:
+            assert (mine - other).abs().max() <= bound * other.abs().max().clamp(min=1e-12)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg16", "resnet50", "resnext50_32x4d"])
-def test_outputs_equal_torchvisions_at_full_size(name: str) -> None:
-    theirs = perturb(reference(name)).eval()
+def test_outputs_are_the_references_at_full_size(name: str) -> None:
+    theirs = make(REFERENCES[name]).eval()
+    ours = build(name, "meta")
+    ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
     x = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
-        out = twin(theirs, name).eval()(x)
+        out = ours.eval()(x)
         assert torch.equal(out, theirs(x))
     assert out.std() > 0
-
-
-def test_se_resnet50_equals_timms() -> None:
-    import_torchvision()  # timm imports it
-    import timm
-
-    torch.manual_seed(0)
-    theirs = perturb(timm.create_model("seresnet50"))
-    ours = twin(theirs, "se_resnet50")
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    x = [torch.randn(2, 3, 64, 64)]
-    with torch.inference_mode():
-        assert torch.equal(ours.eval()(x[0]), theirs.eval()(x[0]))
-    assert_same(ours.train(), theirs.train(), x)
 
 
 def test_a_batch_of_one_in_evaluation_is_a_row_of_a_batch() -> None:
@@ -57,3 +96,8 @@ def test_a_batch_of_one_in_evaluation_is_a_row_of_a_batch() -> None:
     model = perturb(build("resnet18")).double().eval()
     x = torch.randn(3, 3, 64, 64, dtype=torch.float64)
     torch.testing.assert_close(model(x)[1:2], model(x[1:2]))
+
+
+def test_an_emitted_file_is_for_any_side_that_fits() -> None:
+    """Where no weight depends on the side, the file for a small input is the file."""
+    assert load("resnet18", 64).emit().split("\n", 4)[4] == emitted("resnet18").split("\n", 4)[4]

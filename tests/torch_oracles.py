@@ -15,6 +15,7 @@ import torch
 from conftest import import_torchvision
 from netdsl_torch import Backend
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
 from netdsl import Network
@@ -175,17 +176,32 @@ def run(model: nn.Module, x: list[Tensor], seed: int = 11) -> tuple[tuple[Tensor
     return tuple(t.detach() for t in outputs), gradients
 
 
-def assert_same(a: nn.Module, b: nn.Module, x: list[Tensor]) -> None:
-    """Assert that two modules have the same outputs, gradients and buffers, bit for bit."""
+def assert_same(a: nn.Module, b: nn.Module, x: list[Tensor], same_keys: bool = True) -> None:
+    """Assert that two modules have the same outputs, gradients and buffers, bit for bit and in the same order."""
     (outputs, gradients), (others, their_gradients) = run(a, x), run(b, x)
     assert len(outputs) == len(others)
     for mine, theirs in zip(outputs, others, strict=True):
         assert torch.equal(mine, theirs)
         assert mine.isfinite().all()
-    assert list(gradients) == list(their_gradients)
-    assert [k for k, v in gradients.items() if not torch.equal(v, their_gradients[k])] == []
-    buffers = dict(b.named_buffers())
-    assert [k for k, v in a.named_buffers() if not torch.equal(v, buffers[k])] == []
+    mine, theirs = {**gradients, **dict(a.named_buffers())}, {**their_gradients, **dict(b.named_buffers())}
+    assert len(mine) == len(theirs)
+    assert list(mine) == list(theirs) or not same_keys
+    assert [
+        k for (k, v), other in zip(mine.items(), theirs.values(), strict=True) if not torch.equal(v, other)
+    ] == []
+
+
+def real_macs(model: nn.Module, x: list[Tensor]) -> tuple[dict[str, int], tuple[Tensor, ...]]:
+    """Return what torch counts, by path, and the outputs. It counts 2 for a multiply-accumulate; "" is the whole."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        outputs = tensors(model(*x))
+    root = type(model).__name__
+    found = {}
+    for path, counts in counter.get_flop_counts().items():
+        flops = sum(counts.values())
+        assert flops % 2 == 0
+        found[path.removeprefix(root).removeprefix(".") if path != "Global" else ""] = flops // 2
+    return found, outputs
 
 
 @contextmanager
