@@ -12,6 +12,7 @@ from netdsl.elaborate.build import Elaborated, Elaborator
 from netdsl.elaborate.files import Files
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Init
+from netdsl.ir.verify import verify
 from netdsl.render import render_text
 from netdsl.source import Source
 
@@ -320,6 +321,29 @@ def test_outputs() -> None:
         ("b", "b.1", True),
     ]
     assert [node.name for node in net.graph if node.train] == ["b.0", "b.1"]
+
+
+def test_a_branch_of_training_is_registered_where_it_stands_and_computed_where_it_branches_off() -> None:
+    lines = (
+        *("a: relu", "b: relu", "c: relu", "output p: from a -> tanh"),
+        *("train output t: from b -> relu", "train output u: from a -> relu -> tanh"),
+        *("train output v: from t, u -> concat -> tanh as w", "train output s: from x -> relu"),
+        *("train output r: from b -> relu", "train output q: from flow -> relu", "d: relu"),
+    )
+    net = body("\n".join(lines))
+    computed = ["x", "s", "a", "u.0", "u.1", "b", "t", "v.concat", "v.w", "r", "c", "q", "p", "d"]
+    assert [node.name for node in net.graph] == computed
+    assert list(net.graph.tree.nodes()) == computed
+    registered = ["a", "b", "c", "p", "t", "u", "u.0", "u.1", "v", "v.concat", "v.w", "s", "r", "q", "d"]
+    assert paths(net.graph.tree)[1:] == registered
+    assert [output.name for output in net.graph.outputs] == ["out", *"ptuvsrq"]
+    verify(net.graph, net.shapes)
+
+
+def test_a_branch_of_training_is_computed_in_its_container() -> None:
+    net = body("a: relu\nf:\n    b: relu\n    c: relu\n    train output t: from a -> relu\nd: relu")
+    assert [node.name for node in net.graph] == ["x", "a", "f.t", "f.b", "f.c", "d"]
+    assert body("a: relu\ntrain output t: from a -> relu\nb: relu").graph.tree.order == ()
 
 
 def test_inputs_and_their_shapes() -> None:

@@ -130,8 +130,12 @@ BODIES = {
         {"b": 3, "d": 3, "e": 4},
     ),
     "what training reads is held": (
-        "a: conv 3x3, 8\nb: conv 3x3, 8\nc: conv 3x3, 8\ntrain output aux: from a -> conv 3x3, 8 as d",
+        "a: conv 3x3, 8\nb: conv 3x3, 8\nc: conv 3x3, 8\ntrain output aux: from a, c -> add -> conv 3x3, 8 as d",
         {"a": 2, "b": 3, "c": 4},
+    ),
+    "what a branch of training reads alone is read at once": (
+        "a: conv 3x3, 8\nb: conv 3x3, 8\nc: conv 3x3, 8\ntrain output aux: from a -> conv 3x3, 8 as d",
+        {"a": 2, "b": 3, "c": 3},
     ),
     "a broadcast sum": ("s: avgpool to=1x1\nadd:\n    from s\n    from x", {"s": 1}),
     "uneven padding": ("a: conv 2x2, 8, pad=tf", {"a": 2}),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
@@ -19,9 +20,16 @@ class Finisher:
     """Everything that can only be said when all drafts are known."""
 
     def __init__(
-        self, drafts: list[Draft], scopes: list[DraftScope], outputs: list[tuple[str, Wire, bool]]
+        self,
+        drafts: list[Draft],
+        scopes: list[DraftScope],
+        outputs: list[tuple[str, Wire, bool]],
+        early: Mapping[DraftScope, list[range]],
     ) -> None:
-        """Take the drafts in order, and the scopes, outer ones first."""
+        """Take the drafts in the order of the text, and the scopes, outer ones first.
+
+        `early` are branches, items of a scope that are computed as soon as what they read is there.
+        """
         self.drafts = drafts
         self.scopes = scopes
         self.outputs = outputs
@@ -31,14 +39,16 @@ class Finisher:
         """A scope's result, then whatever else of it is read outside."""
         self._come()
         self._leave()
+        for scope, branches in early.items():
+            order = self._order(scope, branches)
+            scope.order = order if list(order) != sorted(order) else ()
 
     def _come(self) -> None:
         # inner scopes first, so that each looks at its own drafts and its children's inputs only
         for scope in reversed(self.scopes):
             used: dict[Wire, None] = {}
             for item in scope.drafts:
-                wires = self.coming[item] if isinstance(item, DraftScope) else self.drafts[item].inputs
-                used.update((w, None) for w in wires if w.draft < scope.begin)
+                used.update((w, None) for w in self._reads(item) if w.draft < scope.begin)
             used.update((w, None) for w in scope.exit if w.draft < scope.begin)
             declared = scope.entry if scope.kind == "block" else tuple(w for w in scope.entry if w in used)
             self.coming[scope] = tuple(dict.fromkeys((*declared, *used)))
@@ -63,6 +73,50 @@ class Finisher:
         if isinstance(item, DraftScope):
             return self.leaving[item]
         return tuple([Wire(item, port) for port in range(len(self.drafts[item].shapes))])
+
+    # ---------------------------------------------------------------- the order of computing
+
+    def _order(self, scope: DraftScope, branches: list[range]) -> tuple[int, ...]:
+        """Return a scope's items in the order of computing: each branch right after the last of what it reads."""
+        readers: dict[int, list[range]] = {}
+        missing: dict[range, int] = {}
+        for branch in branches:
+            reads = {self._position(scope, wire) for i in branch for wire in self._reads(scope.drafts[i])}
+            reads -= {-1, *branch}
+            missing[branch] = len(reads)
+            for item in reads:
+                readers.setdefault(item, []).append(branch)
+        early = {i for branch in branches for i in branch}
+        todo = [i for i in range(len(scope.drafts)) if i not in early]
+        todo = [*(i for branch, count in missing.items() if not count for i in branch), *todo][::-1]
+        order: list[int] = []
+        while todo:
+            order.append(todo.pop())
+            ready: list[int] = []
+            for branch in readers.get(order[-1], ()):
+                missing[branch] -= 1
+                ready += branch if not missing[branch] else ()
+            todo += reversed(ready)
+        return tuple(order)
+
+    def _position(self, scope: DraftScope, wire: Wire) -> int:
+        """Return which of a scope's items makes a value; -1 if it comes from outside."""
+        if wire.draft < scope.begin:
+            return -1
+        return bisect_right(
+            scope.drafts, wire.draft, key=lambda i: i.end if isinstance(i, DraftScope) else i + 1
+        )
+
+    def _reads(self, item: int | DraftScope) -> tuple[Wire, ...]:
+        return self.coming[item] if isinstance(item, DraftScope) else self.drafts[item].inputs
+
+    def _computed(self, scope: DraftScope) -> Iterator[int]:
+        """Yield the drafts of a scope in the order of computing."""
+        for item in [scope.drafts[i] for i in scope.order] if scope.order else scope.drafts:
+            if isinstance(item, DraftScope):
+                yield from self._computed(item)
+            else:
+                yield item
 
     # ---------------------------------------------------------------- labels
 
@@ -133,7 +187,9 @@ class Finisher:
         names = self._names()
         graph = Graph()
         shapes: dict[str, tuple[Shape, ...]] = {}
-        for name, draft in zip(names, self.drafts, strict=True):
+        moved = any(scope.order for scope in self.scopes)
+        for index in self._computed(self.scopes[0]) if moved else range(len(names)):
+            name, draft = names[index], self.drafts[index]
             values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
             op = self._decided(draft, tables, evaluator)
             graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train))

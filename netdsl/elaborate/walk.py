@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from netdsl.elaborate.arguments import Param, bind
-from netdsl.elaborate.draft import Place
+from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.layers import MAX_VALUES, Layers
 from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
@@ -48,6 +48,8 @@ class Walker(Layers):
         self.input_shapes = inputs
         self.inputs: dict[str, int] = {}
         self.outputs: list[tuple[str, Wire, bool]] = []
+        self.early: dict[DraftScope, list[range]] = {}
+        """The items that are computed as soon as what they read is there, by the scope that they are in."""
         self.inits: dict[str, dict[str, Init]] = {}
         self.budgets: list[Budget] = []
         self.meta: dict[str, Any] = {}
@@ -199,7 +201,10 @@ class Walker(Layers):
         place.stage = outer
 
     def output(self, node: tree.Output, place: Place) -> None:
-        """`train output aux: chain`: the flow goes on untouched."""
+        """`train output aux: chain`: the flow goes on untouched.
+
+        One of training that begins with `from` is computed where it branches off, wherever it is written.
+        """
         if not place.in_net:
             raise fail("E225", "`output` belongs to a net", place.span(node))
         if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
@@ -211,11 +216,14 @@ class Walker(Layers):
         if name == "out" or any(name == other for other, _, _ in self.outputs):
             help = "the net's own result is called out" if name == "out" else ""
             raise fail("E220", f"two outputs are called `{name}`", place.span(node.label), help)
-        flow, train = place.flow, place.train
+        flow, train, items = place.flow, place.train, place.scope.drafts
         place.train = train or node.train
+        begin = len(items)
         try:
             data = self.labelled(node.label, node.chain, place)
             self.outputs.append((name, self.single(data, place.span(node)).wires[0], place.train))
+            if node.train and node.chain.source:
+                self.early.setdefault(place.scope, []).append(range(begin, len(items)))
         finally:
             place.flow, place.train = flow, train
 

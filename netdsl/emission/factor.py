@@ -202,7 +202,8 @@ class Factory:
             for item in scope.items
             if isinstance(item, Scope) or self.is_module(self.net.graph[item])
         }
-        for index, item in enumerate(scope.items):
+        for index in scope.order or range(len(scope.items)):
+            item = scope.items[index]
             stage = scope.stages.get(index, "")
             if isinstance(item, Scope):
                 step = self.child(item, refs, attributes)
@@ -230,7 +231,8 @@ class Factory:
                 if isinstance(item, Scope) and not item.name.isdigit() and len(produced) == 1
                 else ""
             )
-            steps.append(step.replace(labels=tuple(scope.names.get(value, label) for value in produced)))
+            labels = tuple(scope.names.get(value, label) for value in produced)
+            steps.append(step.replace(labels=labels, place=index if scope.order else 0))
         return Body(scope, tuple(steps), tuple(refs[value] for value in self.outputs(scope)))
 
     def inputs(self, scope: Scope) -> tuple[Value, ...]:

@@ -56,6 +56,8 @@ class Step(Record):
     """Whether its module is a Sequential of which some instances lack elements."""
     stage: str = ""
     """The comment of the stage that begins here."""
+    place: int = 0
+    """Where its module is registered, if that is another order than that of the steps."""
 
     @property
     def may_lack(self) -> bool:

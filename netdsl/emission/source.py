@@ -147,7 +147,7 @@ class Source(ABC):
                 )
         elif self.dialect.initialised:
             lines.append(f"{inner}super().__init__()")
-        for step in plan.steps:
+        for step in sorted(plan.steps, key=lambda step: step.place):
             if plan.sequential or not step.attribute:
                 continue
             if step.stage:

@@ -38,7 +38,7 @@ class Node(Record):
 
 
 class Scope:
-    """A node of the module tree: the net, a block, a container. Its items are in the order of the text.
+    """A node of the module tree: the net, a block, a container. Its items are registered in the order of the text.
 
     `args` are the block's arguments and scalars by name, from which emitted code takes the names of its own;
     `inputs` and `outputs` are the values that come in and leave, in order.
@@ -56,6 +56,8 @@ class Scope:
         self.args: dict[str, Any] = {}
         self.items: list[str | Scope] = []
         """Node names and inner scopes."""
+        self.order: tuple[int, ...] = ()
+        """The items by index in the order in which they are computed, where that is another."""
         self.stages: dict[int, str] = {}
         """Index of an item to the stage that begins there."""
         self.inputs: tuple[Value, ...] = ()
@@ -69,9 +71,14 @@ class Scope:
         """The last part of the path."""
         return self.path.rpartition(".")[2]
 
+    @property
+    def steps(self) -> list[str | Scope]:
+        """The items in the order in which they are computed."""
+        return [self.items[index] for index in self.order] if self.order else self.items
+
     def nodes(self) -> Iterator[str]:
-        """Yield the names of all nodes in it, in order."""
-        for item in self.items:
+        """Yield the names of all nodes in it, in the order in which they are computed."""
+        for item in self.steps:
             if isinstance(item, Scope):
                 yield from item.nodes()
             else:
@@ -126,7 +133,7 @@ class Graph:
         return len(self.nx)
 
     def __iter__(self) -> Iterator[Node]:
-        """Yield the nodes in topological order, which is the order of the text."""
+        """Yield the nodes in the order in which they are computed."""
         for _, data in self.nx.nodes(data=True):
             yield data["node"]
 

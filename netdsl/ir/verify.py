@@ -93,6 +93,9 @@ def _training(graph: Graph) -> Iterator[str]:
 
 def _tree(graph: Graph) -> Iterator[str]:
     """The module tree holds every node once, in order; a path is its scope's path and one name more."""
+    for scope in graph.tree.scopes():
+        if scope.order and sorted(scope.order) != list(range(len(scope.items))):
+            yield f"the order of {scope.path or 'the net'} does not hold every item once"
     nodes = [node.name for node in graph]
     if list(graph.tree.nodes()) != nodes:
         yield "the module tree does not hold every node once and in order"

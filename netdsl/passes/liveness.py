@@ -49,7 +49,7 @@ class _Frames:
         self._enter(graph.tree)
 
     def _enter(self, scope: Scope) -> None:
-        for item in scope.items:
+        for item in scope.steps:
             if isinstance(item, Scope):
                 self.parent[item] = scope
                 self.depth[item] = self.depth[scope] + 1
