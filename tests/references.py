@@ -25,6 +25,8 @@ class Reference(NamedTuple):
     """Arguments of the net that mean the same."""
     same_keys: bool = True
     """Whether the keys of the state are equal; else their order and shapes are."""
+    outputs: tuple[int, ...] = ()
+    """Where the outputs of training are among the model's, if they have another order."""
     bound: float = 0.0
     """The largest relative error in float64; 0: bit-equal in float32."""
     reason: str = ""
@@ -45,6 +47,69 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision(*(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)), side=32),
     **_torchvision("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", side=32),
     **_torchvision("wide_resnet50_2", "wide_resnet101_2", side=32),
+    **_torchvision("googlenet", arguments={"init_weights": False}, outputs=(0, 2, 1)),
+    **_torchvision("inception_v3", side=299, arguments={"init_weights": False}),
+    "inception_v4": Reference("timm", "inception_v4", 75, {"drop_rate": 0.2}),
+    "xception": Reference("timm", "legacy_xception"),
+    "nasnet_a_large": Reference("timm", "nasnetalarge", 32, {"drop_rate": 0.5}),
+    "resnext101_32x4d": Reference("timm", "resnext101_32x4d", 32),
+    **{
+        zoo: Reference("timm", f"legacy_{theirs}", 32, arguments={"drop_rate": 0.2 if "154" in zoo else 0.0})
+        for zoo, theirs in (
+            ("se_resnet50", "seresnet50"),
+            ("se_resnet101", "seresnet101"),
+            ("se_resnet152", "seresnet152"),
+            ("se_resnext50_32x4d", "seresnext50_32x4d"),
+            ("se_resnext101_32x4d", "seresnext101_32x4d"),
+            ("senet154", "senet154"),
+        )
+    },
+    **_torchvision(*(f"densenet{depth}" for depth in (121, 161, 169, 201)), side=32),
+    "mobilenet_v1_1_0": Reference(
+        "timm",
+        "mobilenetv1_100",
+        32,
+        arguments={"act_layer": "relu"},
+        same_keys=False,
+        reason="timm has the names of its EfficientNet",
+    ),
+    **_torchvision("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", side=32),
+    **{
+        f"mobilenet_v2_{str(width).replace('.', '_')}": Reference(
+            "torchvision", "mobilenet_v2", 32, arguments={"width_mult": width}
+        )
+        for width in (1.4, 0.75, 0.5, 0.35)
+    },
+    **{
+        f"mobilenet_v3_{size}_0_75": Reference(
+            "torchvision", f"mobilenet_v3_{size}", 32, arguments={"width_mult": 0.75}
+        )
+        for size in ("large", "small")
+    },
+    **_torchvision(*(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")), side=32),
+    **_torchvision("squeezenet1_0", "squeezenet1_1", side=32),
+    **_torchvision(*(f"efficientnet_b{size}" for size in range(8)), side=32),
+    **_torchvision(*(f"convnext_{size}" for size in ("tiny", "small", "base", "large")), side=32),
+    **{
+        name: Reference("torchvision", name, 2 * patch, arguments={"image_size": 2 * patch})
+        for name, patch in (
+            ("vit_b_16", 16),
+            ("vit_b_32", 32),
+            ("vit_l_16", 16),
+            ("vit_l_32", 32),
+            ("vit_h_14", 14),
+        )
+    },
+    **{
+        f"hrnet_w{width}": Reference(
+            "timm",
+            f"hrnet_w{width}",
+            32,
+            same_keys=False,
+            reason="timm numbers the streams, the spec names them",
+        )
+        for width in (18, 32, 48)
+    },
 }
 """By net."""
 
@@ -61,6 +126,10 @@ def make(reference: Reference, device: str = "cpu", **arguments: Any) -> nn.Modu
             import timm
 
             model = timm.create_model(reference.name, **arguments)
+    if reference.outputs:
+        model.register_forward_hook(
+            lambda module, _, found: [found[i] for i in reference.outputs] if module.training else found
+        )
     return model if device == "meta" else randomised(model)
 
 

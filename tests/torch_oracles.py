@@ -55,7 +55,7 @@ FAMILIES = {
     "mobilenet_v1_1_0": 64,
     "mobilenet_v2": 64,
     "mobilenet_v3_small": 64,
-    "nasnet_a_mobile": 64,
+    "nasnet_a_mobile": 96,
     "preact_resnet50": 64,
     "resnet18": 64,
     "resnet50": 64,
