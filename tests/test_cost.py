@@ -20,7 +20,8 @@ from netdsl.passes import Receptive
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
-    "se_resnet50": "seresnet50",
+    "se_resnet50": "legacy_seresnet50",
+    "senet154": "legacy_senet154",
     "xception": "legacy_xception",
     "nasnet_a_large": "nasnetalarge",
     "mobilenet_v1_1_0": "mobilenetv1_100",

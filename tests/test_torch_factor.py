@@ -128,7 +128,7 @@ def test_an_emitted_file_is_the_net_that_it_came_from(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "resnet152", "se_resnext50", "densenet201", "convnext_large", "vit_h_14"]
+    "name", ["resnet18", "resnet152", "se_resnext50_32x4d", "densenet201", "convnext_large", "vit_h_14"]
 )
 def test_all_instances_of_a_block_share_one_class(name: str) -> None:
     text = emitted(name)
