@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference_ops import Array, along_channels, elementwise, reference
 
-from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self
+from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self, Word
 from netdsl.ops import Example, catalogue
 from netdsl.ops.wiring import Add, Concat, Mul
 
@@ -37,7 +37,7 @@ def text(expr: Expr) -> str:
     """Write an expression; inputs are x0, x1, ..., the module is `layer`."""
     match expr:
         case Const():
-            return repr(expr.value)
+            return expr.value if isinstance(expr.value, Word) else repr(expr.value)
         case Input():
             return f"x{expr.index}"
         case Self():

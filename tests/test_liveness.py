@@ -13,7 +13,6 @@ from torch import nn
 from torch_oracles import FAMILIES, execute, load
 
 from netdsl import NetError, Network, api
-from netdsl.ops.conv import Convolution
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -55,9 +54,8 @@ def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.flo
         model(*inputs)
     assert tracker.peak == live.peak
     size = dtype.itemsize
-    for path, alive in found.items():  # a convolution is given its padded map, which is held until it returns
-        padded = isinstance(net.graph[path].op, Convolution)
-        assert alive == live.alive[path] - (0 if padded else batch * scratch(net, path, size))
+    for path, alive in found.items():
+        assert alive == live.alive[path] - batch * scratch(net, path, size)
     return len(found)
 
 

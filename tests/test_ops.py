@@ -322,11 +322,7 @@ K2, K3 = Dims((2, 2)), Dims((3, 3))
 MAP, TF = Shape(4, 8, 8), Pad("tf")
 TEXTS = [
     (Conv(channels=8, kernel=K3, bias=False), "nn.Conv2d(4, 8, 3, padding=1, bias=False)", ""),
-    (
-        Conv(channels=8, kernel=K3, stride=2, pad=TF),
-        "nn.Conv2d(4, 8, 3, stride=2)",
-        "layer(F.pad(x0, (0, 1, 0, 1)))",
-    ),
+    (Conv(channels=8, kernel=K3, stride=2, pad=TF), "Conv2dSame(4, 8, 3, stride=2)", ""),
     (DwConv(kernel=Dims((1, 5))), "nn.Conv2d(4, 4, (1, 5), padding=(0, 2), groups=4)", ""),
     (UpConv(channels=2, kernel=K2, stride=Dims((2, 2))), "nn.ConvTranspose2d(4, 2, 2, stride=2)", ""),
     (MaxPool(kernel=K2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),
@@ -343,8 +339,8 @@ TEXTS = [
     ),
     (
         AvgPool(kernel=K3, stride=2, pad=TF, count_include_pad=False),
-        "nn.AvgPool2d(3, stride=2, ceil_mode=True)",
-        "F.avg_pool2d(x0, 3, stride=2, ceil_mode=True)",
+        "nn.AvgPool2d(3, stride=2, ceil_mode=True, count_include_pad=False)",
+        "F.avg_pool2d(x0, 3, stride=2, ceil_mode=True, count_include_pad=False)",
     ),
     (AvgPool(to=Dims((7, 7))), "nn.AdaptiveAvgPool2d(7)", "F.adaptive_avg_pool2d(x0, 7)"),
     (catalogue()["gap"](), "GlobalAvgPool2d()", "x0.mean((2, 3))"),

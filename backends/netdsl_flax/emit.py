@@ -27,6 +27,7 @@ DIALECT = Dialect(
     sequential="nnx.Sequential",
     named=("NamedSequential",),
     identity=Name("nnx.identity"),
+    nothing="nnx.data(None)",
     typed=frozenset(["nnx.relu", "jnp.concatenate", *FUNCTIONS]),
     layout=" Shapes are channels first, the arrays channels last.",
     names=frozenset(HELPERS),

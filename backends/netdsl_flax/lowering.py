@@ -24,6 +24,7 @@ from netdsl.emission.code import (
     Lowered,
     Name,
     Self,
+    Word,
 )
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
@@ -167,15 +168,17 @@ def conv(op: Convolution, context: Context) -> Lowered:
     """nnx.Conv, which takes any padding."""
     x = context.inputs[0]
     fan_in = prod(op.kernel) * x.c // op.groups_of(x.c)
+    same = op.pad.mode == "tf" and max(op.kernel) > 1
+    groups = Const(op.groups_of(x.c))  # which a depthwise convolution always says
     return _layer(
         "Conv",
         _first("in_channels", x.c),
         _first("out_channels", op.channels_of(x.c)),
-        _first("kernel_size", tuple(op.kernel)),
+        Arg("kernel_size", Listed(tuple(map(Const, op.kernel)), "()"), keyword=False),
         _option("strides", _size(op.stride), 1),
-        _option("padding", _padding(op.padding(x)), 0),
+        _option("padding", "SAME" if same else _padding(op.padding(x)), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
-        _option("feature_group_count", op.groups_of(x.c), 1),
+        Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
         *_biased(op, fan_in),
     )
 
@@ -391,7 +394,8 @@ _ACTIVATIONS = {
 @lowers(*_ACTIVATIONS)
 def activation(op: Activation, context: Context) -> Lowered:
     """nnx.relu and so on. Softmax is over the channels, which are last."""
-    return _function(f"nnx.{_ACTIVATIONS[type(op)]}")
+    function = f"nnx.{_ACTIVATIONS[type(op)]}"
+    return Lowered(module=Const(Word(function, "Callable[[Array], Array]")), function=_apply(function))
 
 
 @lowers(LeakyRelu)

@@ -20,6 +20,7 @@ from netdsl.emission.code import (
     Lowered,
     Name,
     Self,
+    Word,
 )
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
@@ -67,6 +68,21 @@ L = TypeVar("L", bound=Lowering)
 LOWERINGS: dict[type[Op], Lowering] = {}
 
 HELPERS = {
+    "Conv2dSame": '''\
+class Conv2dSame(nn.Conv2d):
+    """A convolution with TensorFlow's padding: an odd pixel is added below and at the right."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        pad: list[int] = []
+        for axis in (1, 0):
+            n, k, s = input.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            total = max((-(-n // s) - 1) * s + self.dilation[axis] * (k - 1) + 1 - n, 0)
+            pad.extend((total // 2, total - total // 2))
+        if pad[::2] != pad[1::2]:
+            return super().forward(F.pad(input, pad))
+        args = self.weight, self.bias, self.stride, (pad[2], pad[0]), self.dilation, self.groups
+        return F.conv2d(input, *args)
+''',
     "DropPath": '''\
 class DropPath(nn.Module):
     """Stochastic depth: in training, a sample is zero with probability p, else divided by 1 - p."""
@@ -197,26 +213,30 @@ def _batched(context: Context, index: int) -> bool:
 
 @lowers(Conv, DwConv, UpConv)
 def conv(op: Convolution, context: Context) -> Lowered:
-    """nn.Conv2d or nn.ConvTranspose2d. Torch pads both sides alike, so what differs is padded before."""
+    """nn.Conv2d or nn.ConvTranspose2d, or our Conv2dSame for padding that follows from the map's size."""
     x = context.inputs[0]
-    (top, bottom), (left, right) = op.padding(x)
-    even = (top, left) == (bottom, right)
+    (top, _), (left, _) = op.padding(x)
+    same = op.pad.mode == "tf" and max(op.kernel) > 1
     layer = Call(
-        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "nn.Conv2d",
+        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "Conv2dSame" if same else "nn.Conv2d",
         (
             _first("in_channels", x.c),
             _first("out_channels", op.channels_of(x.c)),
             _first("kernel_size", _size(op.kernel)),
             _option("stride", _size(op.stride), 1),
-            _option("padding", _size((top, left)) if even else 0, 0),
+            _option("padding", 0 if same else _size((top, left)), 0),
             _option("dilation", _size(op.dilation), 1),
-            _option("groups", op.groups_of(x.c), 1),
+            _groups(op, x.c),
             _option("bias", op.bias, True),
         ),
     )
-    if even:
-        return Lowered(module=layer)
-    return Lowered(module=layer, function=Call(Self(), (_given(_padded(Input(), op.padding(x))),)))
+    return Lowered(module=layer)
+
+
+def _groups(op: Convolution, channels: int) -> Arg:
+    """Return the argument of the groups, which a depthwise convolution always says."""
+    groups = Const(op.groups_of(channels))
+    return Arg("groups", groups, None if isinstance(op, DwConv) else Const(1))
 
 
 def _pad(pads: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, ...]:
@@ -286,7 +306,8 @@ def pool(op: Pool, context: Context) -> Lowered:
         function = _apply(f"F.adaptive_{kind.lower()}_pool2d", size)
         return Lowered(module=Call(f"nn.Adaptive{kind}Pool2d", (size,)), function=function)
     pads = op.padding(x)
-    if all(lo == hi for lo, hi in pads):
+    varies = op.pad.mode == "tf" and both(op.window[1]) != (1, 1)  # with the map's size
+    if all(lo == hi for lo, hi in pads) and not varies:
         return _windows(op, pads, op.ceil)
     if _ceil_pads(op, x):
         return _windows(op, pads, True)
@@ -320,7 +341,7 @@ def _windows(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool
 def _window_args(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool) -> tuple[Arg, ...]:
     kernel, stride = map(_size, op.window)
     padding = _size((pads[0][0], pads[1][0]))
-    counted = not isinstance(op, AvgPool) or op.count_include_pad or padding == 0
+    counted = not isinstance(op, AvgPool) or op.count_include_pad or (padding == 0 and not ceil)
     return (
         _first("kernel_size", kernel),
         _option("stride", stride, kernel),
@@ -368,7 +389,8 @@ def rectifier(op: Relu | Relu6 | LeakyRelu | HSwish | HSigmoid | Silu, context: 
     module, function = _INPLACE[type(op)]
     slope = [Arg("negative_slope", Const(op.slope), Const(0.01), False)] if isinstance(op, LeakyRelu) else []
     args = *slope, _option("inplace", context.inplace, False)
-    return Lowered(module=Call(f"nn.{module}", args), function=_apply(f"F.{function}", *args))
+    layer = Const(Word(f"nn.{module}", "type[nn.Module]"))
+    return Lowered(module=Call(layer, args), function=_apply(f"F.{function}", *args))
 
 
 @lowers(Sigmoid)

@@ -29,7 +29,7 @@ from netdsl.elaborate.values import (
     size,
     unknown,
 )
-from netdsl.ir.types import Dims, Init, Pad
+from netdsl.ir.types import Dims, Init, Pad, Scheduled
 from netdsl.ops import catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -526,7 +526,7 @@ class Evaluator:
         """Return a ramp's number, when all evaluations are known."""
         count = self.ramps[ramp.key]
         steps = count - 1 if ramp.endpoint else count
-        return ramp.start + (ramp.stop - ramp.start) * ramp.index / steps if steps else ramp.start
+        return Scheduled(ramp.start, ramp.stop, ramp.index, steps) if steps else ramp.start
 
     def _builtin(self, name: str, args: list[Any], node: tree.CallExpr, source: Source) -> Any:
         for value in args:

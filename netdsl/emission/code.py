@@ -11,6 +11,19 @@ from typing import NamedTuple
 from netdsl.ir.types import Shape
 from netdsl.record import Record
 
+
+class Word(str):
+    """A class or function that stands among the constants, so that it may become an argument."""
+
+    annotation: str
+
+    def __new__(cls, text: str, annotation: str) -> Word:
+        """`annotation` is the type of such an argument."""
+        word = super().__new__(cls, text)
+        word.annotation = annotation
+        return word
+
+
 Scalar = int | float | bool | str | None
 Constant = Scalar | tuple[int, ...] | tuple[tuple[int, int], ...]
 
@@ -42,14 +55,14 @@ class Param(Expr):
     path: str
 
 
-class Comment(Expr):
-    """A comment line among arguments."""
+class Name(Expr):
+    """A name as it stands, such as `torch.float32` or a constructor's argument."""
 
     text: str
 
 
-class Name(Expr):
-    """A name as it stands, such as `torch.float32` or a constructor's argument."""
+class Comment(Expr):
+    """A comment line among arguments."""
 
     text: str
 
@@ -66,15 +79,15 @@ class Arg(Record):
 
 
 class Call(Expr):
-    """`func(args)`, or `receiver.func(args)`. `func` is a dotted name, or the module itself."""
+    """`func(args)`, or `receiver.func(args)`. `func` is a dotted name, the module itself, or a `Word`."""
 
-    func: str | Self
+    func: str | Self | Const | Name
     args: tuple[Arg, ...] = ()
     receiver: Expr | None = None
 
 
 class Binary(Expr):
-    """`left operator right`, for + and *."""
+    """`left operator right`: arithmetic, a comparison, `and`, `or`."""
 
     operator: str
     left: Expr
@@ -123,7 +136,8 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     """Return the expressions directly in an expression, in order."""
     if isinstance(expr, Call):
         own = (expr.receiver,) if expr.receiver is not None else ()
-        return (*own, *(arg.value for arg in expr.args))
+        called = (expr.func,) if isinstance(expr.func, Const) else ()
+        return (*called, *own, *(arg.value for arg in expr.args))
     if isinstance(expr, Binary):
         return expr.left, expr.right
     if isinstance(expr, Item):
@@ -137,6 +151,10 @@ def rebuild(expr: Expr, parts: Sequence[Expr]) -> Expr:
     """Return the expression with other children."""
     if isinstance(expr, Call):
         rest = list(parts)
+        if isinstance(expr.func, Const):
+            called = rest.pop(0)
+            assert isinstance(called, (Const, Name))
+            expr = expr.replace(func=called)
         receiver = rest.pop(0) if expr.receiver is not None else None
         args = tuple(arg.replace(value=value) for arg, value in zip(expr.args, rest, strict=True))
         return expr.replace(receiver=receiver, args=args)
@@ -164,8 +182,9 @@ def skeleton(expr: Expr | None) -> object:
         return type(expr)
     parts = tuple(skeleton(part) for part in children(expr))
     if isinstance(expr, Call):
-        roles = tuple((arg.role, arg.keyword) for arg in expr.args)
-        return ("call", expr.func, expr.receiver is None, roles, parts)
+        roles = tuple((arg.role, arg.keyword, arg.default is None) for arg in expr.args)
+        called = Const if isinstance(expr.func, Const) else expr.func
+        return ("call", called, expr.receiver is None, roles, parts)
     if isinstance(expr, Binary):
         return (expr.operator, parts)
     if isinstance(expr, Item):
@@ -186,8 +205,10 @@ class Site(NamedTuple):
 def sites(expr: Expr | None, role: str = "", default: Expr | None = None) -> Iterator[Site]:
     """Yield the constants of an expression in order."""
     if isinstance(expr, Const):
-        yield Site(role, default, expr)
+        yield Site("activation" if isinstance(expr.value, Word) else role, default, expr)
     elif isinstance(expr, Call):
+        if isinstance(expr.func, Const):
+            yield from sites(expr.func)
         yield from sites(expr.receiver)
         for arg in expr.args:
             yield from sites(arg.value, arg.role, arg.default)

@@ -25,6 +25,8 @@ class Dialect(Record):
     """The calls around the (name, module) pairs of a chain with labels, outermost first."""
     identity: Expr
     """A module that returns its input."""
+    nothing: str
+    """A child that is not there, where it may be assigned later."""
     typed: frozenset[str]
     """Functions whose result a type checker knows to be an array."""
     layout: str = ""

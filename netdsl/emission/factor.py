@@ -9,7 +9,7 @@ classes of their own. This is anti-unification: every call re-instantiates to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import GLOBALS, reserved_attribute
@@ -23,6 +23,8 @@ from netdsl.emission.code import (
     Lowered,
     Name,
     mentions_self,
+    sites,
+    skeleton,
     within,
 )
 from netdsl.emission.dialect import Dialect
@@ -31,6 +33,9 @@ from netdsl.emission.overlay import Overlay, overlay
 from netdsl.emission.plan import Argument, Body, ClassPlan, Plan, Ref, Step
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.network import Network
+
+STRIDES = ("stride", "strides")
+"""What the frameworks call it."""
 
 
 class Factory:
@@ -365,9 +370,9 @@ class Factory:
     @staticmethod
     def head(module: Expr | None) -> str:
         """Return what a module is a call of, or its name."""
-        return (
-            str(module.func) if isinstance(module, Call) else module.text if isinstance(module, Name) else ""
-        )
+        if isinstance(module, Call):
+            return "activation" if isinstance(module.func, Const) else str(module.func)
+        return module.text if isinstance(module, Name) else "activation" if isinstance(module, Const) else ""
 
     @staticmethod
     def groups(bodies: list[Body]) -> list[Overlay]:
@@ -403,24 +408,23 @@ class Factory:
         merged: list[Step] = []
         module_args: list[Argument] = []
         given: list[dict[str, Expr]] = [{} for _ in members]
-        late: list[tuple[int, list[int], list[Expr | None]]] = []
-        for index, step in enumerate(steps):
-            owned = [
-                (number, body.steps[places.index(index)])
-                for number, (body, places) in enumerate(members)
-                if index in places
-            ]
-            if step.argument:
-                module_args.append(Argument(step.attribute, (), optional=step.optional))
+        late: dict[tuple[int, ...], list[int]] = {}
+        """The steps that only some instances have, by which do."""
+        owned_by = [
+            [(n, body.steps[p.index(index)]) for n, (body, p) in enumerate(members) if index in p]
+            for index in range(len(steps))
+        ]
+        for index, (step, owned) in enumerate(zip(steps, owned_by, strict=True)):
+            if step.optional:
+                late.setdefault(tuple(number for number, _ in owned), []).append(index)
+                merged.append(step)
+            elif step.argument:
+                module_args.append(Argument(step.attribute, ()))
                 for number, own in owned:
-                    there = own.module if step.key[0] == "m" else self.dialect.identity
-                    assert there is not None
-                    given[number][step.attribute] = there
+                    assert own.module is not None
+                    given[number][step.attribute] = own.module
                 function = namer.merge([own.function for _, own in owned], stored=True)
                 merged.append(step.replace(function=function))
-            elif step.optional:
-                late.append((index, [number for number, _ in owned], [own.module for _, own in owned]))
-                merged.append(step)
             elif step.chain:
                 merged.append(step.replace(module=namer.chain([own.module for _, own in owned])))
             else:
@@ -429,15 +433,33 @@ class Factory:
                 function = namer.merge([own.function for _, own in owned], stored=True)
                 kept = tuple(init for init in inits if init is not None)
                 merged.append(step.replace(module=module, inits=kept, function=function))
-        for (
-            index,
-            numbers,
-            modules,
-        ) in late:  # elements that some instances lack: the others have named most of it
-            merged[index] = merged[index].replace(
-                module=namer.partial(numbers, modules), condition=namer.condition(numbers)
+        flat = bool(steps) and steps[0].key[0] == "s"
+        flags: list[tuple[str, Expr]] = []
+        for numbers, indices in late.items():  # what all have has named most of it by now
+            condition = (
+                namer.condition(numbers) if flat else self.condition(namer, numbers, indices, owned_by)
             )
-        flat = steps and steps[0].key[0] == "s"
+            flag = ""
+            if condition is not None and not flat and (len(indices) > 1 or steps[indices[0]].key[0] == "f"):
+                flag = namer.flag(numbers, [steps[index] for index in indices])
+                flags.append((flag, condition))
+            for index in indices:
+                owned = owned_by[index]
+                step = merged[index].replace(
+                    function=namer.merge([own.function for _, own in owned], stored=True), flag=flag
+                )
+                if condition is None:
+                    module_args.append(Argument(step.attribute, (), optional=True))
+                    for number, own in owned:
+                        there = own.module if step.key[0] == "m" else self.dialect.identity
+                        assert there is not None
+                        given[number][step.attribute] = there
+                elif step.key[0] == "f":
+                    step = step.replace(attribute="", argument=False)
+                else:
+                    module = namer.partial(numbers, [own.module for _, own in owned])
+                    step = step.replace(module=module, condition=condition, argument=False)
+                merged[index] = step
         arguments = namer.arguments(module_args)
         self.classes.append(
             ClassPlan(
@@ -447,8 +469,9 @@ class Factory:
                 tuple(merged),
                 self.input_names(first),
                 outputs,
-                bool(flat),
+                flat,
                 namer.stored,
+                tuple(flags),
                 len(members),
             )
         )
@@ -456,6 +479,24 @@ class Factory:
             self.calls[body.scope.path] = Call(
                 name, (*self.call_args(arguments, number, given[number]), *self.dialect.options)
             )
+
+    @staticmethod
+    def condition(
+        namer: Namer, numbers: Sequence[int], indices: list[int], owned: list[list[tuple[int, Step]]]
+    ) -> Expr | None:
+        """Return when an instance has these steps; None if no argument says, or they are different programs."""
+        shape = False
+        sizes: set[tuple[object, ...]] = set()
+        for index in indices:
+            modules = [own.module for _, own in owned[index]]
+            if len(set(map(skeleton, modules))) > 1:
+                return None
+            for column in zip(*map(sites, modules), strict=True):
+                values = tuple(site.constant.value for site in column)
+                sizes.add(values)
+                shape = shape or (column[0].role in STRIDES and len(set(values)) > 1)
+            shape = shape or owned[index][0][1].key[0] == "f"
+        return namer.expressed(numbers, shape, sizes)
 
     @staticmethod
     def call_args(arguments: Iterable[Argument], number: int, modules: Mapping[str, Expr]) -> Iterator[Arg]:

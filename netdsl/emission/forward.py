@@ -28,6 +28,8 @@ class Statement(Record):
     """assign, optional (`if module is not None`), delete."""
     train: bool = False
     stage: str = ""
+    flag: bool = False
+    """For what some instances lack: whether its test is an attribute that is true or false."""
 
 
 class Forward:
@@ -190,15 +192,16 @@ class Forward:
         """Apply a module that may be None, or join what it makes; where it is None the value is another one."""
         without = self.names[other]
         module = f"self.{step.attribute}"
-        if step.function is None:
-            value: Expr = Call(module, (argument(operands[0]),))
+        if step.function is None or not step.attribute:
+            value = apply(step, operands)
         else:
             joined = [o if o == Name(without) else Call(module, (argument(o),)) for o in operands]
             value = apply(step, joined)
         free = [name for name in self.operands(value) if name in dying]
         target = without if without in dying else free[0] if free else self.fresh(step.labels[0])
+        test = f"self.{step.flag}" if step.flag else module
         self.statements.append(
-            Statement((target, without, module), value, "optional", step.train, self.stage)
+            Statement((target, without, test), value, "optional", step.train, self.stage, bool(step.flag))
         )
         self.stage = ""
         self.names[Ref(index)] = target
@@ -238,7 +241,10 @@ class Forward:
         annotated = self.annotate()
         seen: set[str] = set(self.plan.inputs)
         training = False
+        opened = ""
         for statement in self.statements:
+            if statement.form != "optional" or statement.stage:
+                opened = ""
             if statement.stage:
                 yield f"{indent}# {statement.stage}"
             inner = indent + INDENT if statement.train else indent
@@ -248,7 +254,12 @@ class Forward:
             if statement.form == "delete":
                 yield f"{inner}del {', '.join(statement.targets)}"
             elif statement.form == "optional":
-                yield from self.render_optional(statement, inner)
+                lines = list(self.render_optional(statement, inner))
+                if lines[0] == opened:  # one `if` for what comes under one condition
+                    del lines[0]
+                elif lines[0].endswith(":"):
+                    opened = lines[0]
+                yield from lines
             else:
                 first = annotated in statement.targets and annotated not in seen
                 yield from self.render_assignment(
@@ -260,12 +271,14 @@ class Forward:
     @staticmethod
     def render_optional(statement: Statement, indent: str) -> Iterator[str]:
         """Yield `if module is not None`, as a statement or an expression."""
-        target, without, module = statement.targets
+        target, without, test = statement.targets
         if target == without:
-            yield f"{indent}if {module} is not None:"
+            yield f"{indent}if {test}:" if statement.flag else f"{indent}if {test} is not None:"
             yield from Forward.render_assignment(statement.replace(targets=(target,)), indent + INDENT, "")
+        elif statement.flag:
+            yield f"{indent}{target} = {flat(statement.value)} if {test} else {without}"
         else:
-            yield f"{indent}{target} = {without} if {module} is None else {flat(statement.value)}"
+            yield f"{indent}{target} = {without} if {test} is None else {flat(statement.value)}"
 
     @staticmethod
     def render_assignment(statement: Statement, indent: str, annotation: str) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 
 from netdsl.emission.code import (
     Binary,
@@ -17,6 +18,7 @@ from netdsl.emission.code import (
 )
 from netdsl.emission.overlay import align, elements
 from netdsl.emission.plan import Argument, Chain, Step
+from netdsl.emission.writer import flat
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Dims
 from netdsl.network import Network
@@ -35,7 +37,7 @@ class Namer:
         """Take the block's own parameters and scalars as the first names to try."""
         self.attributes = {step.attribute for step in steps}
         self.is_net = is_net
-        self.found: dict[tuple[Const, ...], Argument] = {}
+        self.found: dict[tuple[tuple[type, Const], ...], Argument] = {}
         self.products: dict[tuple[Const, ...], Expr] = {}
         self.stored: dict[str, str] = {}
         """Arguments that `forward` needs, and the attributes that hold them."""
@@ -102,13 +104,13 @@ class Namer:
                 conditions[index] = self.condition(numbers)
         return Chain(tuple(e for e in merged if e is not None), tuple(conditions))
 
-    def partial(self, numbers: list[int], expressions: Sequence[Expr | None]) -> Expr:
+    def partial(self, numbers: Sequence[int], expressions: Sequence[Expr | None]) -> Expr:
         """Return one expression for those instances that have it."""
         assert expressions[0] is not None
         columns = zip(*(list(sites(e)) for e in expressions), strict=True)
         return fill(expressions[0], (self.partial_site(numbers, column) for column in columns))
 
-    def partial_site(self, numbers: list[int], column: tuple[Site, ...]) -> Expr:
+    def partial_site(self, numbers: Sequence[int], column: tuple[Site, ...]) -> Expr:
         """Return what stands at one place that only some instances have."""
         constants = tuple(site.constant for site in column)
         if all(same(c, constants[0]) for c in constants) and not constants[0].source:
@@ -118,55 +120,110 @@ class Namer:
         if column[0].role == "in_channels" and channels is not None and self.is_own("in_channels"):
             if tuple(channels[n] for n in numbers) == values:
                 return self.offer("in_channels")
-        for whole, product in self.products.items():
-            if all(map(same, (whole[n] for n in numbers), constants)):
+        for column_, product in self.products.items():
+            if all(map(same, (column_[n] for n in numbers), constants)):
                 return product
-        for argument in self.found.values():
-            own = tuple(argument.values[n] for n in numbers)
-            if all(map(same, own, constants)):
+        known = [a.replace(values=tuple(a.values[n] for n in numbers)) for a in self.found.values()]
+        for argument in known:
+            if all(map(same, argument.values, constants)):
                 return Name(argument.name)
-            ints = all(type(v) is int for v in values)
-            expr = multiple(values, argument.replace(values=own), column[0].role) if ints else None
+        for argument in known if all(type(v) is int for v in values) else ():
+            expr = multiple(values, argument, column[0].role)
             if expr is not None:
                 return expr
-        for name, known in self.candidates.items():
-            if name not in self.used and tuple(known[n] for n in numbers) == values:
-                return self.new(name, tuple(Const(v) for v in known), column[0])[0]
+        for name, whole in self.candidates.items():
+            if name not in self.used and tuple(whole[n] for n in numbers) == values:
+                return self.new(name, tuple(Const(v) for v in whole), column[0])[0]
         filled = [constants[0]] * self.count  # a value that the others do not read
+        site = column[0]
+        if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+            nothing = Const(0.0 if isinstance(values[0], float) else 0)
+            filled, site = [nothing] * self.count, site._replace(default=nothing)
         for number, constant in zip(numbers, constants, strict=True):
             filled[number] = constant
-        return self.argument(tuple(filled), column[0])[0]
+        return self.argument(tuple(filled), site)[0]
 
-    def condition(self, numbers: list[int]) -> Expr:
+    def condition(self, numbers: Sequence[int]) -> Expr:
         """Return the condition under which the instances of these numbers are: of arguments if that can be."""
+        expressed = self.expressed(numbers)
+        if expressed is not None:
+            return expressed
         there = [number in numbers for number in range(self.count)]
-        known = {
-            a.name: tuple(c.value for c in a.values) for a in self.found.values() if not a.values[0].source
-        }
-        ints = {name: values for name, values in known.items() if all(type(v) is int for v in values)}
-        others = {
-            name: values for name, values in self.candidates.items() if self.is_own(name) and name not in ints
-        }
-        for name, values in ints.items():
-            if name in self.candidates and [v != 1 for v in values] == there:
-                return Binary("!=", Name(name), Const(1))
-        for a, left in ints.items():
-            for b, right in ints.items():
-                if a < b and [x != y for x, y in zip(left, right, strict=True)] == there:
-                    return Binary("!=", Name(a), Name(b))
-        for name, values in others.items():
-            if all(type(v) is bool for v in values) and list(values) == there:
-                return self.offer(name)
-            if all(type(v) is int for v in values) and [v != 1 for v in values] == there:
-                return Binary("!=", self.offer(name), Const(1))
         return self.argument(tuple(Const(t) for t in there), Site("enabled", None, Const(True)))[0]
+
+    def expressed(
+        self, numbers: Sequence[int], shape: bool = False, sizes: Container[object] = ()
+    ) -> Expr | None:
+        """Return that condition in the block's own parameters and the arguments that there are, or None.
+
+        `shape`: it is about a shortcut, for which a stride and a change of width count alike. `sizes` are the columns
+        of constants in what they have: a width that is compared is a parameter of the block, or one of them.
+        """
+        there = [number in numbers for number in range(self.count)]
+        absent = [not t for t in there]
+        ints = {
+            a.name: tuple(c.value for c in a.values)
+            for a in self.found.values()
+            if all(type(c.value) is int and not c.source for c in a.values)
+        }
+        own = {name: values for name, values in self.candidates.items() if self.is_own(name)}
+        ints |= {n: v for n, v in own.items() if n not in ints and all(type(x) is int for x in v)}
+        strided = [value != 1 for value in ints["stride"]] if "stride" in ints else []
+        if strided in (there, absent) and not shape:
+            return Binary("!=" if strided == there else "==", self.offer("stride"), Const(1))
+        for name, k, changes in self.widths(ints) if "in_channels" in ints else ():
+            either = [a or b for a, b in zip(strided, changes, strict=True)] if strided else changes
+            found = either if shape else changes
+            meant = k == 1 if name in own else shape and k == 1
+            if found not in (there, absent) or not (
+                meant or (shape and tuple(k * ints[name][n] for n in numbers) in sizes)  # type: ignore[operator]
+            ):
+                continue
+            same = found == absent
+            operator = "==" if same else "!="
+            width: Expr = Name(name) if name not in self.candidates else self.offer(name)
+            width = Binary(
+                operator, self.offer("in_channels"), width if k == 1 else Binary("*", Const(k), width)
+            )
+            if not shape or not strided:
+                return width
+            stride = Binary(operator, self.offer("stride"), Const(1))
+            return Binary("and" if same else "or", stride, width)
+        for name, values in own.items():
+            if type(values[0]) is bool and list(values) in (there, absent):
+                flag = self.offer(name)
+                return flag if list(values) == there else Name(f"not {flat(flag)}")
+        for name, values in ints.items():
+            unit = [value != 1 for value in values]
+            if name in self.candidates and unit in (there, absent):
+                return Binary("!=" if unit == there else "==", self.offer(name), Const(1))
+        return None
+
+    def widths(self, ints: Mapping[str, tuple[Constant, ...]]) -> Iterator[tuple[str, int, list[bool]]]:
+        """Yield a number and a factor, and for each instance whether its input has another number of channels."""
+        for name, values in ints.items():
+            for k in (1, 2, 3, 4, 6, 8) if name not in ("stride", "in_channels") else ():
+                yield name, k, [a != k * b for a, b in zip(ints["in_channels"], values, strict=True)]  # type: ignore[operator]
+
+    def flag(self, numbers: Sequence[int], steps: Sequence[Step]) -> str:
+        """Return a name for the attribute that says whether an instance has these steps."""
+        there = tuple(number in numbers for number in range(self.count))
+        named = [name for name, own in self.candidates.items() if own == there and type(own[0]) is bool]
+        joints = {"add": "residual", "mul": "scaled"}
+        wanted = next((joints[s.key[1]] for s in steps if s.key[0] == "f"), f"with_{steps[0].attribute}")
+        taken = {*self.attributes, *self.stored.values()}
+        more = (f"{wanted}{number}" for number in count(2))
+        return next(name for name in chain(named, (wanted,), more) if name not in taken)
 
     def offer(self, name: str) -> Expr:
         """Return an argument by its name, made of the block's own parameter if it is none yet."""
-        if name in self.used:
+        if name in self.used or name not in self.candidates:
             return Name(name)
         constants = tuple(Const(value) for value in self.candidates[name])
-        return self.new(name, constants, Site(name, None, constants[0]))[0]
+        default = Const(1) if name == "stride" else None
+        if type(constants[0].value) is bool:
+            default = max(constants, key=constants.count)
+        return self.new(name, constants, Site(name, default, constants[0]))[0]
 
     def keep(self, expr: Expr, name: str, stored: bool) -> Expr:
         """Return the expression as `forward` reads it, where it is stored on the module."""
@@ -177,10 +234,10 @@ class Namer:
 
     def argument(self, constants: tuple[Const, ...], site: Site, stored: bool = False) -> tuple[Expr, str]:
         """Return an expression for a column of constants, and the argument it reads."""
-        known = self.found.get(constants)
+        known = self.found.get(typed(constants))
         if known is not None:
             if known.default is not None and known.default != site.default:
-                self.found[constants] = known.replace(default=None)
+                self.found[typed(constants)] = known.replace(default=None)
             return Name(known.name), known.name
         if constants in self.products:
             return self.products[constants], ""
@@ -226,7 +283,7 @@ class Namer:
 
     def new(self, name: str, constants: tuple[Const, ...], site: Site) -> tuple[Expr, str]:
         """Make a new argument. Its default is the framework's own for the place it fills."""
-        known = self.found.get(constants)
+        known = self.found.get(typed(constants))
         if known is not None:
             return Name(known.name), known.name
         unique, number = name, 1
@@ -237,7 +294,7 @@ class Namer:
         default = site.default if isinstance(site.default, Const) else None
         if default is not None and default.value not in [c.value for c in constants]:
             default = None
-        self.found[constants] = Argument(unique, constants, default)
+        self.found[typed(constants)] = Argument(unique, constants, default)
         return Name(unique), unique
 
     def arguments(self, modules: list[Argument]) -> tuple[Argument, ...]:
@@ -257,6 +314,11 @@ def _constant(value: object) -> Constant:
     if isinstance(value, Dims):
         return value[0] if len(set(value)) == 1 else tuple(value)
     return value if isinstance(value, (int, float)) else None
+
+
+def typed(constants: tuple[Const, ...]) -> tuple[tuple[type, Const], ...]:
+    """Return a column as a key: 1 and True are not the same."""
+    return tuple((type(constant.value), constant) for constant in constants)
 
 
 def same(a: Const, b: Const) -> bool:

@@ -88,10 +88,10 @@ def align(modules: Sequence[Expr | None]) -> tuple[list[object], list[list[int]]
     """Lay Sequentials over each other: the common elements, and where those of each are; None if they cross."""
     keys: list[object] = []
     columns = [[skeleton(element) for element in elements(module)] for module in modules]
-    if not all(columns) or len({str(m.func) for m in modules if isinstance(m, Call)}) > 1:
+    if not all(columns) or len({m.func for m in modules if isinstance(m, Call)}) > 1:
         return None
     for column in columns:
-        union = _union(keys, column) if keys else column
+        union = _union(keys, column, crossing=True) if keys else column
         if union is None:
             return None
         keys = union
@@ -100,19 +100,21 @@ def align(modules: Sequence[Expr | None]) -> tuple[list[object], list[list[int]]
     return (keys, found) if len(found) == len(places) else None
 
 
-def _union(a: list[T], b: list[T]) -> list[T] | None:
-    """Return the shortest common order of two lists of keys, or None if they cross."""
+def _union(a: list[T], b: list[T], crossing: bool = False) -> list[T] | None:
+    """Return a common order of two lists of keys; None if they cross, or hardly meet where they may cross."""
     if a == b:
         return a
     result: list[T] = []
+    shared = 0
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if tag == "equal":
+            shared += i2 - i1
             result += a[i1:i2]
-        elif tag == "replace":
+        elif tag == "replace" and not crossing:
             return None
         else:
             result += a[i1:i2] + b[j1:j2]
-    return result
+    return result if 2 * shared >= min(len(a), len(b)) or len(result) == max(len(a), len(b)) else None
 
 
 def _places(keys: list[T], own: list[T]) -> list[int] | None:
@@ -123,8 +125,19 @@ def _places(keys: list[T], own: list[T]) -> list[int] | None:
     for tag, i1, i2, _, _ in SequenceMatcher(None, keys, own, autojunk=False).get_opcodes():
         if tag == "equal":
             places += range(i1, i2)
-        elif tag != "delete":
+        elif tag != "delete":  # matched piece by piece it does not fit: take the first places that do
+            return _first_places(keys, own)
+    return places
+
+
+def _first_places(keys: list[T], own: list[T]) -> list[int] | None:
+    """Return the first places where one list's elements are in the other's order."""
+    places: list[int] = []
+    for key in own:
+        start = places[-1] + 1 if places else 0
+        if key not in keys[start:]:
             return None
+        places.append(keys.index(key, start))
     return places
 
 

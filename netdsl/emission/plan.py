@@ -9,6 +9,7 @@ from netdsl.emission.code import (
     Const,
     Constant,
     Expr,
+    Word,
     skeleton,
 )
 from netdsl.ir.graph import Scope
@@ -47,7 +48,9 @@ class Step(Record):
     optional: bool = False
     """Whether some instances lack it: then it is a module argument that may be None."""
     condition: Expr | None = None
-    """For an element of a Sequential that some instances lack: when it is there."""
+    """For what some instances lack, where it is no argument: when it is there."""
+    flag: str = ""
+    """The attribute that says whether it is there; "": it is a module that may be None."""
     otherwise: Ref | None = None
     """What is read in its place by the instances that lack it."""
     argument: bool = False
@@ -98,6 +101,10 @@ class Argument(Record):
 def _type(value: Constant) -> str:
     if isinstance(value, tuple):
         return f"tuple[{', '.join(map(_type, value))}]"
+    if isinstance(value, Word):
+        return value.annotation
+    if isinstance(value, float):  # of a schedule too
+        return "float"
     return type(value).__name__
 
 
@@ -133,6 +140,8 @@ class ClassPlan(Record):
     """Whether it is one chain of unlabelled modules."""
     stored: Mapping[str, str] = {}
     """Arguments that `forward` needs, and the attributes that hold them."""
+    flags: tuple[tuple[str, Expr], ...] = ()
+    """Attributes that say whether an instance has what only some have, and their values."""
     instances: int = 1
 
 

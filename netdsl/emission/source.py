@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from textwrap import wrap
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, transform
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.forward import Forward
-from netdsl.emission.plan import Argument, Chain, ClassPlan, Plan
+from netdsl.emission.plan import Argument, Chain, ClassPlan, Plan, Step
 from netdsl.emission.writer import INDENT, WIDTH, Repeat, constant, flat, fold, layout, signature
 from netdsl.network import Network
 
@@ -147,22 +148,15 @@ class Source(ABC):
                 )
         elif self.dialect.initialised:
             lines.append(f"{inner}super().__init__()")
-        for step in sorted(plan.steps, key=lambda step: step.place):
-            if plan.sequential or not step.attribute:
-                continue
-            if step.stage:
-                lines.append(f"{inner}# {step.stage}")
-            if isinstance(step.module, Chain) and not step.argument:
-                lines += self.listed(layers, step.module.items, step.module.conditions, inner)
-                lines.append(f"{inner}self.{step.attribute} = {self.dialect.sequential}(*{layers})")
-                continue
-            value: Expr = (
-                Name(step.attribute) if step.argument else self.sequences(step.module or Const(None))
-            )
-            explode = (
-                isinstance(value, Call) and value.func == self.dialect.sequential and len(value.args) > 3
-            )
-            lines += layout(f"self.{step.attribute} = ", value, "", inner, explode)
+        for name, value in plan.flags:
+            lines += layout(f"self.{name} = ", value, "", inner)
+        made = [step for step in plan.steps if step.attribute and not plan.sequential]
+        made.sort(key=lambda step: step.place)
+        for flag, run in groupby(made, key=lambda step: step.flag):
+            if flag:
+                lines.append(f"{inner}if self.{flag}:")
+            for step in run:
+                lines += self.made(step, layers, inner + INDENT if flag else inner)
         lines += [f"{inner}self.{attribute} = {name}" for name, attribute in plan.stored.items()]
         lines += self.settled(plan)
         if self.dialect.parameters and not lines:
@@ -170,6 +164,23 @@ class Source(ABC):
         if len(lines) > self.dialect.initialised or plan.sequential:
             yield from signature("__init__", parameters, "None", INDENT)
             yield from lines
+
+    def made(self, step: Step, layers: str, indent: str) -> Iterator[str]:
+        """Yield the statements that make one child."""
+        if step.stage:
+            yield f"{indent}# {step.stage}"
+        if step.condition is not None and not step.flag:
+            nothing = self.dialect.nothing
+            yield f"{indent}self.{step.attribute}: {self.dialect.layer} | None = {nothing}"
+            yield f"{indent}if {flat(step.condition)}:"
+            indent += INDENT
+        if isinstance(step.module, Chain) and not step.argument:
+            yield from self.listed(layers, step.module.items, step.module.conditions, indent)
+            yield f"{indent}self.{step.attribute} = {self.dialect.sequential}(*{layers})"
+            return
+        value = Name(step.attribute) if step.argument else self.sequences(step.module or Const(None))
+        explode = isinstance(value, Call) and value.func == self.dialect.sequential and len(value.args) > 3
+        yield from layout(f"self.{step.attribute} = ", value, "", indent, explode)
 
     def parameter(self, argument: Argument) -> str:
         """Return a parameter of `__init__`."""
@@ -207,28 +218,22 @@ class Source(ABC):
         self, name: str, modules: tuple[Expr, ...], conditions: tuple[Expr | None, ...], indent: str
     ) -> Iterator[str]:
         """Yield the statements that build a list of layers, some of its elements under a condition."""
-        run: list[Expr] = []
-        started = False
-
-        def flush() -> Iterator[str]:
-            nonlocal started
-            if run or not started:
-                operator = "+=" if started else "="
-                annotation = "" if started else f": list[{self.dialect.layer}]"
-                yield from layout(f"{name}{annotation} {operator} ", Listed(tuple(run), "[]"), "", indent)
-            run.clear()
-            started = True
-
-        for module, condition in zip(modules, conditions, strict=True):
-            if condition is None:
-                run.append(self.sequences(module))
-                continue
-            yield from flush()
-            yield f"{indent}if {flat(condition)}:"
-            append = Call(f"{name}.append", (Arg("", self.sequences(module), keyword=False),))
-            yield from layout("", append, "", indent + INDENT)
-        if run:
-            yield from flush()
+        annotation = f": list[{self.dialect.layer}]"
+        if conditions[0] is not None:
+            yield f"{indent}{name}{annotation} = []"
+        pairs = zip(conditions, map(self.sequences, modules), strict=True)
+        for number, (condition, run) in enumerate(groupby(pairs, key=lambda pair: pair[0])):
+            inner = indent
+            if condition is not None:
+                yield f"{indent}if {flat(condition)}:"
+                inner += INDENT
+            own = [Arg("", module, keyword=False) for _, module in run]
+            started = number > 0 or condition is not None
+            if started and len(own) == 1:
+                yield from layout("", Call(f"{name}.append", tuple(own)), "", inner)
+            else:
+                head = f"{name} += " if started else f"{name}{annotation} = "
+                yield from layout(head, Listed(tuple(arg.value for arg in fold(own)), "[]"), "", inner)
 
     def sequences(self, expr: Expr) -> Expr:
         """Return a construction with its Sequentials written out: runs as loops, labels as an OrderedDict."""

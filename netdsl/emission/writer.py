@@ -17,11 +17,13 @@ from netdsl.emission.code import (
     Listed,
     Name,
     Self,
+    Word,
     children,
     fill,
     sites,
     skeleton,
 )
+from netdsl.ir.types import Scheduled
 
 WIDTH = 100
 INDENT = "    "
@@ -37,6 +39,13 @@ class Repeat(Expr):
     variable: str
     count: int
     star: bool = True
+    start: int = 0
+
+    @property
+    def loop(self) -> str:
+        """The loop: `for i in range(4)`."""
+        bounds = f"{self.start}, {self.start + self.count}" if self.start else str(self.count)
+        return f"for {self.variable} in range({bounds})"
 
 
 def flat(expr: Expr) -> str:
@@ -46,12 +55,9 @@ def flat(expr: Expr) -> str:
     if isinstance(expr, Name):
         return expr.text
     if isinstance(expr, Call):
-        head = f"{operand(expr.receiver)}.{expr.func}" if expr.receiver is not None else str(expr.func)
-        return f"{head}({', '.join(map(argument, shown(expr.args)))})"
+        return f"{called(expr)}({', '.join(map(argument, shown(expr.args)))})"
     if isinstance(expr, Binary):
-        loose = expr.operator in ("+", "-")
-        left = isinstance(expr.left, Binary) and not loose and expr.left.operator in ("+", "-")
-        right = isinstance(expr.right, Binary) and not (loose and expr.right.operator not in ("+", "-"))
+        left, right = binding(expr.left) < binding(expr), binding(expr.right) <= binding(expr)
         return f"{bracketed(expr.left, left)} {expr.operator} {bracketed(expr.right, right)}"
     if isinstance(expr, Item):
         return f"{operand(expr.value)}[{expr.index}]"
@@ -60,7 +66,7 @@ def flat(expr: Expr) -> str:
         comma = "," if expr.brackets == "()" and len(expr.items) == 1 else ""
         return f"{expr.brackets[0]}{inner}{comma}{expr.brackets[1]}"
     if isinstance(expr, Repeat):
-        text = f"{flat(expr.value)} for {expr.variable} in range({expr.count})"
+        text = f"{flat(expr.value)} {expr.loop}"
         return f"*({text})" if expr.star else text
     assert not isinstance(expr, (Input, Self)), "an unbound expression"
     raise TypeError(expr)
@@ -95,8 +101,11 @@ def run(args: Sequence[Arg], start: int) -> tuple[int, Expr | None]:
     if steps is None or length < 2 + any(steps):
         return 1, None
     variable = next(name for name in ("i", "j", "k", "index") if not uses(first, name))
-    values = (term(c, step, variable) for c, step in zip(base, steps, strict=True))
-    return length, Repeat(fill(first, values), variable if any(steps) else "_", length)
+    growing = [c.value for c, step in zip(base, steps, strict=True) if step]
+    starts = {value.index if isinstance(value, Scheduled) else 0 for value in growing}
+    begin = starts.pop() if len(starts) == 1 and set(steps) <= {0, 1} else 0
+    values = (term(c, step, variable, begin) for c, step in zip(base, steps, strict=True))
+    return length, Repeat(fill(first, values), variable if any(steps) else "_", length, start=begin)
 
 
 def progress(base: list[Const], now: list[Const], count: int) -> list[int] | None:
@@ -107,6 +116,12 @@ def progress(base: list[Const], now: list[Const], count: int) -> list[int] | Non
             return None
         if a.value == b.value:
             steps.append(0)
+        elif isinstance(a.value, Scheduled) and isinstance(b.value, Scheduled):
+            one, other = a.value, b.value
+            turns, rest = divmod(other.index - one.index, count)
+            if rest or (one.start, one.stop, one.steps) != (other.start, other.stop, other.steps):
+                return None
+            steps.append(turns)
         elif (
             type(a.value) is int
             and type(b.value) is int
@@ -130,16 +145,24 @@ def numbered(name: str, by: int) -> str:
 _NUMBER = re.compile(r"(.*?)(\d*)(\D*)$")
 
 
-def term(constant: Const, step: int, variable: str) -> Expr:
-    """Return a constant that grows: `64 + 32 * i`, or f"denselayer{i + 1}"."""
+def term(constant: Const, step: int, variable: str, begin: int = 0) -> Expr:
+    """Return a constant that grows: `64 + 32 * i`, or f"denselayer{i + 1}"; `variable` counts from `begin`."""
     if not step:
         return constant
+    if isinstance(constant.value, Scheduled):
+        return scheduled(constant.value, term(Const(constant.value.index - begin), step, variable))
     if isinstance(constant.value, str):
         head, number, tail = _NUMBER.match(constant.value).groups()  # type: ignore[union-attr]
         index = variable if number == "0" else f"{variable} + {number}"
         return Name(f'f"{head}{{{index}}}{tail}"')
     grown: Expr = Name(variable) if step == 1 else Binary("*", Const(step), Name(variable))
     return Binary("+", constant, grown) if constant.value else grown
+
+
+def scheduled(value: Scheduled, index: Expr) -> Expr:
+    """Return the number at an index of a depth schedule, as it was computed, to the last bit."""
+    rise = Binary("/", Binary("*", Const(value.stop - value.start), index), Const(value.steps))
+    return Binary("+", Const(value.start), rise) if value.start else rise
 
 
 def uses(expr: Expr, variable: str) -> bool:
@@ -156,6 +179,19 @@ def bracketed(expr: Expr, needed: bool) -> str:
     return f"({flat(expr)})" if needed else flat(expr)
 
 
+def binding(expr: Expr) -> int:
+    """Return how tightly an operator binds; what is no operation binds tightest."""
+    if not isinstance(expr, Binary):
+        return 9
+    return {"or": 0, "and": 1, "==": 2, "!=": 2, "+": 3, "-": 3}.get(expr.operator, 4)
+
+
+def called(call: Call) -> str:
+    """Return what stands before the parenthesis of a call."""
+    func = flat(call.func) if isinstance(call.func, (Const, Name)) else str(call.func)
+    return func if call.receiver is None else f"{operand(call.receiver)}.{func}"
+
+
 def operand(expr: Expr | None) -> str:
     """Return what stands before a dot or bracket."""
     assert expr is not None
@@ -164,6 +200,10 @@ def operand(expr: Expr | None) -> str:
 
 def constant(value: object) -> str:
     """Return a constant as Python writes it, with underscores in no number and double quotes around text."""
+    if isinstance(value, Word):
+        return str(value)
+    if isinstance(value, Scheduled) and value.index:
+        return flat(scheduled(value, Const(value.index)))
     if isinstance(value, str):
         quoted = repr('"' + value)[2:-1]  # in single quotes, since it holds a double one
         return '"' + quoted.replace("\\'", "'").replace('"', '\\"') + '"'
@@ -211,8 +251,7 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
             return [line]
     inner = indent + INDENT
     if isinstance(expr, Call) and expr.args:
-        receiver = f"{operand(expr.receiver)}." if expr.receiver is not None else ""
-        lines = [f"{indent}{head}{receiver}{expr.func}("]
+        lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, Repeat) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
         for arg in shown(expr.args):
@@ -227,10 +266,10 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         if not expr.star:
             return [
                 *layout("", expr.value, "", indent),
-                f"{indent}for {expr.variable} in range({expr.count})",
+                f"{indent}{expr.loop}",
             ]
         lines = [f"{indent}{head}*(", *layout("", expr.value, "", inner)]
-        return [*lines, f"{inner}for {expr.variable} in range({expr.count})", f"{indent}){tail}"]
+        return [*lines, f"{inner}{expr.loop}", f"{indent}){tail}"]
     return [f"{indent}{head}{flat(expr)}{tail}"]
 
 

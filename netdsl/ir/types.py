@@ -105,6 +105,21 @@ class Pad(Record):
         return str(self.size[0]) if self.size[0] == self.size[1] else f"{self.size[0]}x{self.size[1]}"
 
 
+class Scheduled(float):
+    """A number of a depth schedule: start + (stop - start) * index / steps."""
+
+    start: float
+    stop: float
+    index: int
+    steps: int
+
+    def __new__(cls, start: float, stop: float, index: int, steps: int) -> Scheduled:
+        """`steps` is not 0."""
+        number = super().__new__(cls, start + (stop - start) * index / steps)
+        number.start, number.stop, number.index, number.steps = start, stop, index, steps
+        return number
+
+
 class Init(Record):
     """An initialiser and its numbers; `default` is PyTorch's own for that layer."""
 

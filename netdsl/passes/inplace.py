@@ -39,7 +39,7 @@ def _place(
     places: defaultdict[tuple[str, str, str, int], list[str]],
     candidates: set[str],
 ) -> None:
-    """Group nodes by their place in their block: its name, the path within, the op, and its number there."""
+    """Group nodes by their place in their block: its name, the path within, op and producer, the number of those."""
     if scope.kind == "block":
         owner, path = scope.block, ""
         incoming = set(scope.inputs)
@@ -52,8 +52,9 @@ def _place(
             continue
         node = graph[item]
         if node.op.inplace:
-            number = counts[node.op.name]
-            counts[node.op.name] += 1
-            places[owner, path, node.op.name, number].append(item)
-            if node.inputs[0] in incoming:
+            producer = "" if node.inputs[0] in incoming else graph[node.inputs[0].node].op.name
+            kind = f"{node.op.name} of {producer}"
+            places[owner, path, kind, counts[kind]].append(item)
+            counts[kind] += 1
+            if not producer:
                 candidates.discard(item)
