@@ -17,7 +17,7 @@ help:
 	@echo 'make check    ruff, mypy and the import rule'
 	@echo 'make update   rewrite the goldens and the snapshots of the cases'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
-	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint'
+	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint, and specs/README.md'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
 	@echo 'make clean    remove all that make has made'
@@ -61,6 +61,8 @@ grammar: $(VENV)/test.stamp
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.lint.docs > docs/rules.md.new
 	mv docs/rules.md.new docs/rules.md
+	$(BIN)/python tests/zoo_readme.py > specs/README.md.new
+	mv specs/README.md.new specs/README.md
 
 bench: $(VENV)/bench.stamp
 	set -e; for script in $(filter-out benchmarks/reference.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
