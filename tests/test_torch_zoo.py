@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from netdsl_torch import Backend
-from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, reference, tensors
+from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, perturb, reference, tensors
 
 import netdsl
 from netdsl.api import loads
@@ -23,7 +23,7 @@ def test_returns_the_static_outputs_in_training_and_in_evaluation(name: str) -> 
 def test_runs_at_a_small_size_with_finite_numbers(name: str, side: int) -> None:
     net = load(name, side)
     torch.manual_seed(0)
-    model = execute(Backend().emit(net))[net.name]()
+    model = perturb(execute(Backend().emit(net))[net.name]())
     for mode in (True, False):
         for out in tensors(model.train(mode)(*inputs(net))):
             assert out.isfinite().all()

@@ -141,9 +141,12 @@ def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
 
 
 def perturb(model: nn.Module, seed: int = 3) -> nn.Module:
-    """Give a model's norms random weights and statistics, so that none of them is the identity."""
+    """Give a model's norms and zeroed weights random numbers, so that nothing is the identity or always zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1 and not parameter.any():
+                parameter.normal_(0, 0.1, generator=generator)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 assert module.running_mean is not None

@@ -26,6 +26,7 @@ from netdsl.emission.writer import INDENT, layout
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
 from netdsl.network import Network
+from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.passes.inplace import overwriting
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
@@ -167,7 +168,10 @@ class TorchSource(Source):
         for number, (name, rule) in enumerate(_rules(self.net).items()):
             if not number:
                 lines.append(f"{inner}for {module} in self.modules():")
-            lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} isinstance({module}, {name}):")
+            # attention's own projection is of a class derived from nn.Linear, and no fc
+            exact = name == "nn.Linear" and any(isinstance(node.op, Attention) for node in self.net.graph)
+            test = f"type({module}) is {name}" if exact else f"isinstance({module}, {name})"
+            lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} {test}:")
             for key, (init, lacking) in rule.items():
                 deeper = inner + 2 * INDENT
                 if lacking:

@@ -9,7 +9,7 @@ classes of their own. This is anti-unification: every call re-instantiates to th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import GLOBALS, reserved_attribute
@@ -23,7 +23,6 @@ from netdsl.emission.code import (
     Lowered,
     Name,
     mentions_self,
-    sites,
     skeleton,
     within,
 )
@@ -33,9 +32,6 @@ from netdsl.emission.overlay import Overlay, overlay
 from netdsl.emission.plan import Argument, Body, ClassPlan, Plan, Ref, Step
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.network import Network
-
-STRIDES = ("stride", "strides")
-"""What the frameworks call it."""
 
 
 class Factory:
@@ -436,11 +432,15 @@ class Factory:
         flat = bool(steps) and steps[0].key[0] == "s"
         flags: list[tuple[str, Expr]] = []
         for numbers, indices in late.items():  # what all have has named most of it by now
-            condition = (
-                namer.condition(numbers) if flat else self.condition(namer, numbers, indices, owned_by)
-            )
+            modules = [[own.module for _, own in owned_by[index]] for index in indices]
+            joint = any(steps[index].key[0] == "f" for index in indices)
+            condition = None
+            if flat:
+                condition = namer.condition(numbers, *modules)
+            elif all(len(set(map(skeleton, own))) == 1 for own in modules):
+                condition = namer.expressed(numbers, *modules, joint=joint)
             flag = ""
-            if condition is not None and not flat and (len(indices) > 1 or steps[indices[0]].key[0] == "f"):
+            if condition is not None and not flat and (len(indices) > 1 or joint):
                 flag = namer.flag(numbers, [steps[index] for index in indices])
                 flags.append((flag, condition))
             for index in indices:
@@ -479,24 +479,6 @@ class Factory:
             self.calls[body.scope.path] = Call(
                 name, (*self.call_args(arguments, number, given[number]), *self.dialect.options)
             )
-
-    @staticmethod
-    def condition(
-        namer: Namer, numbers: Sequence[int], indices: list[int], owned: list[list[tuple[int, Step]]]
-    ) -> Expr | None:
-        """Return when an instance has these steps; None if no argument says, or they are different programs."""
-        shape = False
-        sizes: set[tuple[object, ...]] = set()
-        for index in indices:
-            modules = [own.module for _, own in owned[index]]
-            if len(set(map(skeleton, modules))) > 1:
-                return None
-            for column in zip(*map(sites, modules), strict=True):
-                values = tuple(site.constant.value for site in column)
-                sizes.add(values)
-                shape = shape or (column[0].role in STRIDES and len(set(values)) > 1)
-            shape = shape or owned[index][0][1].key[0] == "f"
-        return namer.expressed(numbers, shape, sizes)
 
     @staticmethod
     def call_args(arguments: Iterable[Argument], number: int, modules: Mapping[str, Expr]) -> Iterator[Arg]:

@@ -23,6 +23,9 @@ from netdsl.ir.graph import Scope
 from netdsl.ir.types import Dims
 from netdsl.network import Network
 
+STRIDES = ("stride", "strides")
+"""What the frameworks call it."""
+
 MAX_MULTIPLE = 16
 """The largest factor in an expression such as `4 * planes`."""
 
@@ -100,8 +103,9 @@ class Namer:
         for index, column in enumerate(columns):
             if len(column) < self.count:  # the others have named most of it
                 numbers = [n for n, _ in column]
-                merged[index] = self.partial(numbers, [e for _, e in column])
-                conditions[index] = self.condition(numbers)
+                own = [e for _, e in column]
+                merged[index] = self.partial(numbers, own)
+                conditions[index] = self.condition(numbers, own)
         return Chain(tuple(e for e in merged if e is not None), tuple(conditions))
 
     def partial(self, numbers: Sequence[int], expressions: Sequence[Expr | None]) -> Expr:
@@ -143,22 +147,28 @@ class Namer:
             filled[number] = constant
         return self.argument(tuple(filled), site)[0]
 
-    def condition(self, numbers: Sequence[int]) -> Expr:
-        """Return the condition under which the instances of these numbers are: of arguments if that can be."""
-        expressed = self.expressed(numbers)
+    def condition(self, numbers: Sequence[int], *modules: Sequence[Expr | None]) -> Expr:
+        """Return the condition under which the instances of these numbers have these: of arguments if that can be."""
+        expressed = self.expressed(numbers, *modules)
         if expressed is not None:
             return expressed
         there = [number in numbers for number in range(self.count)]
         return self.argument(tuple(Const(t) for t in there), Site("enabled", None, Const(True)))[0]
 
     def expressed(
-        self, numbers: Sequence[int], shape: bool = False, sizes: Container[object] = ()
+        self, numbers: Sequence[int], *modules: Sequence[Expr | None], joint: bool = False
     ) -> Expr | None:
         """Return that condition in the block's own parameters and the arguments that there are, or None.
 
-        `shape`: it is about a shortcut, for which a stride and a change of width count alike. `sizes` are the columns
-        of constants in what they have: a width that is compared is a parameter of the block, or one of them.
+        `modules` are what these instances have; `joint`: they are joined with what comes in. Where a stride varies
+        or there is a joint, a stride and a change of width count alike, as for all shortcuts.
         """
+        columns = [column for own in modules for column in zip(*map(sites, own), strict=True)]
+        sizes = {tuple(site.constant.value for site in column) for column in columns}
+        shape = joint or any(
+            column[0].role in STRIDES and len({site.constant.value for site in column}) > 1
+            for column in columns
+        )
         there = [number in numbers for number in range(self.count)]
         absent = [not t for t in there]
         ints = {
@@ -171,15 +181,17 @@ class Namer:
         strided = [value != 1 for value in ints["stride"]] if "stride" in ints else []
         if strided in (there, absent) and not shape:
             return Binary("!=" if strided == there else "==", self.offer("stride"), Const(1))
+        told = None if shape else self.told(own, there)
+        if told is not None:
+            return told
         for name, k, changes in self.widths(ints) if "in_channels" in ints else ():
             either = [a or b for a, b in zip(strided, changes, strict=True)] if strided else changes
             found = either if shape else changes
-            meant = k == 1 if name in own else shape and k == 1
-            if found not in (there, absent) or not (
-                meant or (shape and tuple(k * ints[name][n] for n in numbers) in sizes)  # type: ignore[operator]
-            ):
+            if found not in (there, absent):
                 continue
             same = found == absent
+            if not ((joint and k == 1) or (not same and self.maps(numbers, ints[name], k, sizes))):
+                continue
             operator = "==" if same else "!="
             width: Expr = Name(name) if name not in self.candidates else self.offer(name)
             width = Binary(
@@ -189,15 +201,30 @@ class Namer:
                 return width
             stride = Binary(operator, self.offer("stride"), Const(1))
             return Binary("and" if same else "or", stride, width)
-        for name, values in own.items():
-            if type(values[0]) is bool and list(values) in (there, absent):
-                flag = self.offer(name)
-                return flag if list(values) == there else Name(f"not {flat(flag)}")
+        told = self.told(own, there) if shape else None
+        if told is not None:
+            return told
         for name, values in ints.items():
             unit = [value != 1 for value in values]
             if name in self.candidates and unit in (there, absent):
                 return Binary("!=" if unit == there else "==", self.offer(name), Const(1))
         return None
+
+    def told(self, own: Mapping[str, tuple[Constant, ...]], there: list[bool]) -> Expr | None:
+        """Return the parameter of the block that is true where something is there, or only there false; or None."""
+        for name, values in own.items():
+            if type(values[0]) is bool and list(values) in (there, [not t for t in there]):
+                flag = self.offer(name)
+                return flag if list(values) == there else Name(f"not {flat(flag)}")
+        return None
+
+    def maps(
+        self, numbers: Sequence[int], values: Sequence[Constant], k: int, sizes: Container[object]
+    ) -> bool:
+        """Tell whether what these instances have is of the block's input channels, and of so many others."""
+        channels = self.candidates["in_channels"]
+        others = tuple(k * values[n] for n in numbers)  # type: ignore[operator]
+        return tuple(channels[n] for n in numbers) in sizes and others in sizes
 
     def widths(self, ints: Mapping[str, tuple[Constant, ...]]) -> Iterator[tuple[str, int, list[bool]]]:
         """Yield a number and a factor, and for each instance whether its input has another number of channels."""

@@ -55,11 +55,16 @@ def overlay(bodies: list[Body]) -> Overlay | None:
         if len(functions) > 1 or len({(step.outputs, step.train) for _, _, step in own}) > 1:
             return None
         flat = first.key[0] == "s"
-        chain = len(modules) > 1 and not optional and align([step.module for _, _, step in own]) is not None
+        among = [step.module for _, _, step in own]
+        chain = len(modules) > 1 and not optional and not flat and align(among) is not None
         argument = (optional and not flat) or (len(modules) > 1 and not chain)
-        if argument and (flat or first.inits):
+        if (argument and flat) or ((argument or optional) and first.inits):
             return None
         steps.append(first.replace(inputs=inputs, optional=optional, argument=argument, chain=chain))
+    if any(step.inits and step.key[0] == "s" for step in steps) and any(step.optional for step in steps):
+        return None  # what follows an element that may lack has no one place
+    if any(step.argument and not step.optional for step in steps) and any(step.optional for step in steps):
+        return None  # they differ in what there is and in what it is: different programs
     outputs = _agree([(p, b.outputs) for b, p in members], steps)
     if outputs is None or len({len(b.scope.inputs) for b, _ in members}) > 1:
         return None
