@@ -22,7 +22,19 @@ from netdsl.elaborate.names import GLOBALS
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
 FORMS = ("torch", *flax_oracles.FORMS)
+BOTH = (
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "mobilenet_v3_large",
+    "nasnet_a_mobile",
+    "shufflenet_v2_x1_0",
+    "vit_b_16",
+)
 TORCH = (
+    *BOTH,
     "alexnet",
     "lenet",
     "preact_resnet50",
@@ -33,7 +45,7 @@ TORCH = (
     "vgg16",
     "zfnet",
 )
-FLAX = ("lenet", "preact_resnet50", "resnet18", "resnet50", "se_resnet50", "vgg16")
+FLAX = (*BOTH, "lenet", "preact_resnet50", "resnet18", "resnet50", "se_resnet50", "vgg16")
 GOLDENS = [
     *(("torch", name) for name in TORCH),
     *(("flax", name) for name in FLAX),

@@ -10,13 +10,7 @@ from torch.nn import functional as F
 class PreActBottleneck(nn.Module):
     """Block PreActBottleneck of resnet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, planes, 1, bias=False)
@@ -24,7 +18,9 @@ class PreActBottleneck(nn.Module):
         self.conv2 = nn.Conv2d(planes, planes, 3, stride=stride, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
-        self.downsample = downsample
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != 4 * planes:
+            self.downsample = nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(x), inplace=True)
@@ -45,34 +41,19 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.layer1 = nn.Sequential(
-            PreActBottleneck(64, 64, downsample=nn.Conv2d(64, 256, 1, bias=False)),
+            PreActBottleneck(64, 64),
             *(PreActBottleneck(256, 64) for _ in range(2)),
         )
         self.layer2 = nn.Sequential(
-            PreActBottleneck(
-                256,
-                128,
-                stride=2,
-                downsample=nn.Conv2d(256, 512, 1, stride=2, bias=False),
-            ),
+            PreActBottleneck(256, 128, stride=2),
             *(PreActBottleneck(512, 128) for _ in range(3)),
         )
         self.layer3 = nn.Sequential(
-            PreActBottleneck(
-                512,
-                256,
-                stride=2,
-                downsample=nn.Conv2d(512, 1024, 1, stride=2, bias=False),
-            ),
+            PreActBottleneck(512, 256, stride=2),
             *(PreActBottleneck(1024, 256) for _ in range(5)),
         )
         self.layer4 = nn.Sequential(
-            PreActBottleneck(
-                1024,
-                512,
-                stride=2,
-                downsample=nn.Conv2d(1024, 2048, 1, stride=2, bias=False),
-            ),
+            PreActBottleneck(1024, 512, stride=2),
             *(PreActBottleneck(2048, 512) for _ in range(2)),
         )
         self.norm = nn.BatchNorm2d(2048)

@@ -10,19 +10,18 @@ from torch.nn import functional as F
 class BasicBlock(nn.Module):
     """Block BasicBlock of resnet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        planes: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, planes, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
-        self.downsample = downsample
+        self.downsample: nn.Module | None = None
+        if stride != 1:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, planes, 1, stride=2, bias=False),
+                nn.BatchNorm2d(planes),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -42,42 +41,9 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.layer1 = nn.Sequential(*(BasicBlock(64, 64) for _ in range(2)))
-        self.layer2 = nn.Sequential(
-            BasicBlock(
-                64,
-                128,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(64, 128, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(128),
-                ),
-            ),
-            BasicBlock(128, 128),
-        )
-        self.layer3 = nn.Sequential(
-            BasicBlock(
-                128,
-                256,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(128, 256, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(256),
-                ),
-            ),
-            BasicBlock(256, 256),
-        )
-        self.layer4 = nn.Sequential(
-            BasicBlock(
-                256,
-                512,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(256, 512, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(512),
-                ),
-            ),
-            BasicBlock(512, 512),
-        )
+        self.layer2 = nn.Sequential(BasicBlock(64, 128, stride=2), BasicBlock(128, 128))
+        self.layer3 = nn.Sequential(BasicBlock(128, 256, stride=2), BasicBlock(256, 256))
+        self.layer4 = nn.Sequential(BasicBlock(256, 512, stride=2), BasicBlock(512, 512))
         self.fc = nn.Linear(512, classes)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):

@@ -10,13 +10,7 @@ from torch.nn import functional as F
 class Bottleneck(nn.Module):
     """Block Bottleneck of resnet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -24,7 +18,12 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, 2 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(2 * width)
-        self.downsample = downsample
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != 2 * width:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, 2 * width, 1, stride=stride, bias=False),
+                nn.BatchNorm2d(2 * width),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -45,48 +44,17 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        self.layer1 = nn.Sequential(
-            Bottleneck(
-                64,
-                128,
-                downsample=nn.Sequential(nn.Conv2d(64, 256, 1, bias=False), nn.BatchNorm2d(256)),
-            ),
-            *(Bottleneck(256, 128) for _ in range(2)),
-        )
+        self.layer1 = nn.Sequential(Bottleneck(64, 128), *(Bottleneck(256, 128) for _ in range(2)))
         self.layer2 = nn.Sequential(
-            Bottleneck(
-                256,
-                256,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(256, 512, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(512),
-                ),
-            ),
+            Bottleneck(256, 256, stride=2),
             *(Bottleneck(512, 256) for _ in range(3)),
         )
         self.layer3 = nn.Sequential(
-            Bottleneck(
-                512,
-                512,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(512, 1024, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(1024),
-                ),
-            ),
+            Bottleneck(512, 512, stride=2),
             *(Bottleneck(1024, 512) for _ in range(5)),
         )
         self.layer4 = nn.Sequential(
-            Bottleneck(
-                1024,
-                1024,
-                stride=2,
-                downsample=nn.Sequential(
-                    nn.Conv2d(1024, 2048, 1, stride=2, bias=False),
-                    nn.BatchNorm2d(2048),
-                ),
-            ),
+            Bottleneck(1024, 1024, stride=2),
             *(Bottleneck(2048, 1024) for _ in range(2)),
         )
         self.fc = nn.Linear(2048, classes)

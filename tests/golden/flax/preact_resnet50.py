@@ -94,7 +94,6 @@ class PreActBottleneck(nnx.Module):
         in_channels: int,
         planes: int,
         stride: int = 1,
-        downsample: Callable[[Array], Array] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.bn1 = BatchNorm(in_channels, **options)
@@ -103,7 +102,9 @@ class PreActBottleneck(nnx.Module):
         self.conv2 = Conv(planes, planes, (3, 3), strides=stride, padding=1, **options)
         self.bn3 = BatchNorm(planes, **options)
         self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
-        self.downsample = downsample
+        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
+        if stride != 1 or in_channels != 4 * planes:
+            self.downsample = Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options)
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.bn1(x))
@@ -122,37 +123,19 @@ class ResNet(nnx.Module):
     def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
         self.layer1 = nnx.Sequential(
-            PreActBottleneck(64, 64, downsample=Conv(64, 256, (1, 1), **options), **options),
+            PreActBottleneck(64, 64, **options),
             *(PreActBottleneck(256, 64, **options) for _ in range(2)),
         )
         self.layer2 = nnx.Sequential(
-            PreActBottleneck(
-                256,
-                128,
-                stride=2,
-                downsample=Conv(256, 512, (1, 1), strides=2, **options),
-                **options,
-            ),
+            PreActBottleneck(256, 128, stride=2, **options),
             *(PreActBottleneck(512, 128, **options) for _ in range(3)),
         )
         self.layer3 = nnx.Sequential(
-            PreActBottleneck(
-                512,
-                256,
-                stride=2,
-                downsample=Conv(512, 1024, (1, 1), strides=2, **options),
-                **options,
-            ),
+            PreActBottleneck(512, 256, stride=2, **options),
             *(PreActBottleneck(1024, 256, **options) for _ in range(5)),
         )
         self.layer4 = nnx.Sequential(
-            PreActBottleneck(
-                1024,
-                512,
-                stride=2,
-                downsample=Conv(1024, 2048, (1, 1), strides=2, **options),
-                **options,
-            ),
+            PreActBottleneck(1024, 512, stride=2, **options),
             *(PreActBottleneck(2048, 512, **options) for _ in range(2)),
         )
         self.norm = BatchNorm(2048, **options)

@@ -94,14 +94,18 @@ class BasicBlock(nnx.Module):
         in_channels: int,
         planes: int,
         stride: int = 1,
-        downsample: Callable[[Array], Array] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv1 = Conv(in_channels, planes, (3, 3), strides=stride, padding=1, **options)
         self.bn1 = BatchNorm(planes, **options)
         self.conv2 = Conv(planes, planes, (3, 3), padding=1, **options)
         self.bn2 = BatchNorm(planes, **options)
-        self.downsample = downsample
+        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
+        if stride != 1:
+            self.downsample = nnx.Sequential(
+                Conv(in_channels, planes, (1, 1), strides=2, **options),
+                BatchNorm(planes, **options),
+            )
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.bn1(self.conv1(x)))
@@ -119,42 +123,15 @@ class ResNet(nnx.Module):
         self.bn1 = BatchNorm(64, **options)
         self.layer1 = nnx.Sequential(*(BasicBlock(64, 64, **options) for _ in range(2)))
         self.layer2 = nnx.Sequential(
-            BasicBlock(
-                64,
-                128,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(64, 128, (1, 1), strides=2, **options),
-                    BatchNorm(128, **options),
-                ),
-                **options,
-            ),
+            BasicBlock(64, 128, stride=2, **options),
             BasicBlock(128, 128, **options),
         )
         self.layer3 = nnx.Sequential(
-            BasicBlock(
-                128,
-                256,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(128, 256, (1, 1), strides=2, **options),
-                    BatchNorm(256, **options),
-                ),
-                **options,
-            ),
+            BasicBlock(128, 256, stride=2, **options),
             BasicBlock(256, 256, **options),
         )
         self.layer4 = nnx.Sequential(
-            BasicBlock(
-                256,
-                512,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(256, 512, (1, 1), strides=2, **options),
-                    BatchNorm(512, **options),
-                ),
-                **options,
-            ),
+            BasicBlock(256, 512, stride=2, **options),
             BasicBlock(512, 512, **options),
         )
         self.fc = Linear(512, classes, **options)

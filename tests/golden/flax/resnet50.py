@@ -94,7 +94,6 @@ class Bottleneck(nnx.Module):
         in_channels: int,
         planes: int,
         stride: int = 1,
-        downsample: Callable[[Array], Array] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv1 = Conv(in_channels, planes, (1, 1), **options)
@@ -103,7 +102,12 @@ class Bottleneck(nnx.Module):
         self.bn2 = BatchNorm(planes, **options)
         self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
         self.bn3 = BatchNorm(4 * planes, **options)
-        self.downsample = downsample
+        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
+        if stride != 1 or in_channels != 4 * planes:
+            self.downsample = nnx.Sequential(
+                Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options),
+                BatchNorm(4 * planes, **options),
+            )
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.bn1(self.conv1(x)))
@@ -121,54 +125,19 @@ class ResNet(nnx.Module):
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
         self.bn1 = BatchNorm(64, **options)
         self.layer1 = nnx.Sequential(
-            Bottleneck(
-                64,
-                64,
-                downsample=nnx.Sequential(
-                    Conv(64, 256, (1, 1), **options),
-                    BatchNorm(256, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(64, 64, **options),
             *(Bottleneck(256, 64, **options) for _ in range(2)),
         )
         self.layer2 = nnx.Sequential(
-            Bottleneck(
-                256,
-                128,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(256, 512, (1, 1), strides=2, **options),
-                    BatchNorm(512, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(256, 128, stride=2, **options),
             *(Bottleneck(512, 128, **options) for _ in range(3)),
         )
         self.layer3 = nnx.Sequential(
-            Bottleneck(
-                512,
-                256,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(512, 1024, (1, 1), strides=2, **options),
-                    BatchNorm(1024, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(512, 256, stride=2, **options),
             *(Bottleneck(1024, 256, **options) for _ in range(5)),
         )
         self.layer4 = nnx.Sequential(
-            Bottleneck(
-                1024,
-                512,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(1024, 2048, (1, 1), strides=2, **options),
-                    BatchNorm(2048, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(1024, 512, stride=2, **options),
             *(Bottleneck(2048, 512, **options) for _ in range(2)),
         )
         self.fc = Linear(2048, classes, **options)

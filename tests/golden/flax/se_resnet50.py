@@ -1,11 +1,11 @@
-"""se_resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
+"""se_resnet50: SENet of senet.net, compiled by netdsl 0.1.0.
 
-Input 3x224x224, output 1000; 28,088,024 parameters, 4,091,699,200 MACs a sample. Shapes are
+Input 3x224x224, output 1000; 28,088,024 parameters, 3,860,488,192 MACs a sample. Shapes are
 channels first, the arrays channels last.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Required, TypedDict, Unpack
 
@@ -45,6 +45,21 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
             n = x.size // x.shape[-1]
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
+
+
+class NamedSequential(nnx.Module):
+    """Layers one after the other, each under its name."""
+
+    def __init__(self, layers: Iterable[tuple[str, Callable[[Array], Array]]]) -> None:
+        named = dict(layers)
+        self._order = tuple(named)
+        for name, layer in named.items():
+            setattr(self, name, layer)
+
+    def __call__(self, x: Array) -> Array:
+        for name in self._order:
+            x = getattr(self, name)(x)
+        return x
 
 
 def max_pool2d(
@@ -113,7 +128,7 @@ class Linear(nnx.Linear):
 
 
 class SE(nnx.Module):
-    """Block SE of resnet.net."""
+    """Block SE of senet.net."""
 
     def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
         self.fc1 = Conv(in_channels, in_channels // 16, (1, 1), use_bias=True, **options)
@@ -128,106 +143,80 @@ class SE(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """Block Bottleneck of resnet.net."""
+    """Block Bottleneck of senet.net."""
 
     def __init__(
         self,
         in_channels: int,
         planes: int,
         stride: int = 1,
-        downsample: Callable[[Array], Array] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = Conv(in_channels, planes, (1, 1), **options)
+        self.conv1 = Conv(in_channels, planes, (1, 1), strides=stride, **options)
         self.bn1 = BatchNorm(planes, **options)
-        self.conv2 = Conv(planes, planes, (3, 3), strides=stride, padding=1, **options)
+        self.conv2 = Conv(planes, planes, (3, 3), padding=1, **options)
         self.bn2 = BatchNorm(planes, **options)
         self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
         self.bn3 = BatchNorm(4 * planes, **options)
-        self.se = SE(4 * planes, **options)
-        self.downsample = downsample
+        self.se_module = SE(4 * planes, **options)
+        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
+        if stride != 1 or in_channels != 4 * planes:
+            self.downsample = nnx.Sequential(
+                Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options),
+                BatchNorm(4 * planes, **options),
+            )
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.bn1(self.conv1(x)))
         y = nnx.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        y = self.se(y)
+        y = self.se_module(y)
         if self.downsample is not None:
             x = self.downsample(x)
         return nnx.relu(y + x)
 
 
-class ResNet(nnx.Module):
-    """Net ResNet of resnet.net."""
+class SENet(nnx.Module):
+    """Net SENet of senet.net."""
 
     def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
-        self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
-        self.bn1 = BatchNorm(64, **options)
+        self.layer0 = NamedSequential(
+            [
+                ("conv1", Conv(3, 64, (7, 7), strides=2, padding=3, **options)),
+                ("bn1", BatchNorm(64, **options)),
+                ("2", nnx.relu),
+            ],
+        )
         self.layer1 = nnx.Sequential(
-            Bottleneck(
-                64,
-                64,
-                downsample=nnx.Sequential(
-                    Conv(64, 256, (1, 1), **options),
-                    BatchNorm(256, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(64, 64, **options),
             *(Bottleneck(256, 64, **options) for _ in range(2)),
         )
         self.layer2 = nnx.Sequential(
-            Bottleneck(
-                256,
-                128,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(256, 512, (1, 1), strides=2, **options),
-                    BatchNorm(512, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(256, 128, stride=2, **options),
             *(Bottleneck(512, 128, **options) for _ in range(3)),
         )
         self.layer3 = nnx.Sequential(
-            Bottleneck(
-                512,
-                256,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(512, 1024, (1, 1), strides=2, **options),
-                    BatchNorm(1024, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(512, 256, stride=2, **options),
             *(Bottleneck(1024, 256, **options) for _ in range(5)),
         )
         self.layer4 = nnx.Sequential(
-            Bottleneck(
-                1024,
-                512,
-                stride=2,
-                downsample=nnx.Sequential(
-                    Conv(1024, 2048, (1, 1), strides=2, **options),
-                    BatchNorm(2048, **options),
-                ),
-                **options,
-            ),
+            Bottleneck(1024, 512, stride=2, **options),
             *(Bottleneck(2048, 512, **options) for _ in range(2)),
         )
-        self.fc = Linear(2048, classes, **options)
+        self.last_linear = Linear(2048, classes, **options)
 
     def __call__(self, x: Array) -> Array:
-        x = nnx.relu(self.bn1(self.conv1(x)))
-        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = self.layer0(x)
+        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
         x = x.mean((1, 2))
-        x = self.fc(x)
+        x = self.last_linear(x)
         return x
 
 
-def se_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> ResNet:
+def se_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> SENet:
     """Return a new se_resnet50, with random weights."""
-    return ResNet(classes, **options)
+    return SENet(classes, **options)

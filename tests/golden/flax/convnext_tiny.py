@@ -1,0 +1,113 @@
+"""convnext_tiny: ConvNeXt of convnext.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 28,589,128 parameters, 4,455,531,264 MACs a sample. Shapes are
+channels first, the arrays channels last.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Required, TypedDict, Unpack
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+
+
+def learned(
+    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+) -> nnx.Param[Array]:
+    """Return a learned tensor."""
+    dtype = options.get("param_dtype", jnp.float32)
+    return nnx.Param(init(options["rngs"].params(), shape, dtype))
+
+
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+
+
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+
+
+Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.02))
+Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.02))
+LayerNorm = partial(nnx.LayerNorm, use_fast_variance=False)
+
+
+class CNBlock(nnx.Module):
+    """Block CNBlock of convnext.net."""
+
+    def __init__(self, in_channels: int, drop: float, **options: Unpack[LayerOptions]) -> None:
+        self.layer_scale = learned(nnx.initializers.constant(1e-06), 1, 1, in_channels, **options)
+        self.block = nnx.Sequential(
+            Conv(
+                in_channels,
+                in_channels,
+                (7, 7),
+                padding=3,
+                feature_group_count=in_channels,
+                **options,
+            ),
+            nnx.identity,
+            LayerNorm(in_channels, **options),
+            Linear(in_channels, 4 * in_channels, **options),
+            partial(nnx.gelu, approximate=False),
+            Linear(4 * in_channels, in_channels, **options),
+            nnx.identity,
+        )
+        self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
+
+    def __call__(self, x: Array) -> Array:
+        block = self.block(x)
+        block = self.layer_scale[...] * block
+        block = self.droppath(block)
+        x = x + block
+        return x
+
+
+class ConvNeXt(nnx.Module):
+    """Net ConvNeXt of convnext.net."""
+
+    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+        self.features = nnx.Sequential(
+            nnx.Sequential(Conv(3, 96, (4, 4), strides=4, **options), LayerNorm(96, **options)),
+            nnx.Sequential(*(CNBlock(96, 0.1 * i / 17, **options) for i in range(3))),
+            nnx.Sequential(LayerNorm(96, **options), Conv(96, 192, (2, 2), strides=2, **options)),
+            nnx.Sequential(*(CNBlock(192, 0.1 * i / 17, **options) for i in range(3, 6))),
+            nnx.Sequential(LayerNorm(192, **options), Conv(192, 384, (2, 2), strides=2, **options)),
+            nnx.Sequential(*(CNBlock(384, 0.1 * i / 17, **options) for i in range(6, 15))),
+            nnx.Sequential(LayerNorm(384, **options), Conv(384, 768, (2, 2), strides=2, **options)),
+            nnx.Sequential(*(CNBlock(768, 0.1 * i / 17, **options) for i in range(15, 18))),
+        )
+        self.classifier = nnx.Sequential(
+            LayerNorm(768, **options),
+            flatten_chw,
+            Linear(768, classes, **options),
+        )
+
+    def __call__(self, x: Array) -> Array:
+        x = self.features(x)
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = self.classifier(x)
+        return x
+
+
+def convnext_tiny(classes: int = 1000, **options: Unpack[LayerOptions]) -> ConvNeXt:
+    """Return a new convnext_tiny, with random weights."""
+    return ConvNeXt(classes, **options)

@@ -1,0 +1,171 @@
+"""vit_b_16: ViT of vit.net, compiled by netdsl 0.1.0.
+
+Input 3x224x224, output 1000; 86,567,656 parameters, 17,563,828,224 MACs a sample. Shapes are
+channels first, the arrays channels last.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Required, TypedDict, Unpack
+
+import jax.numpy as jnp
+from flax import nnx
+from flax.nnx.nn.attention import dot_product_attention_weights
+from jax import Array
+from jax.typing import DTypeLike
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+
+    dtype: DTypeLike | None
+    param_dtype: DTypeLike
+    rngs: Required[nnx.Rngs]
+
+
+def learned(
+    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+) -> nnx.Param[Array]:
+    """Return a learned tensor."""
+    dtype = options.get("param_dtype", jnp.float32)
+    return nnx.Param(init(options["rngs"].params(), shape, dtype))
+
+
+def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
+    """Attend in the dtype of the values, where nnx's own function goes through float32."""
+    weights = dot_product_attention_weights(query, key, **kwargs)
+    return jnp.einsum("...hqk,...khd->...qhd", weights, value)
+
+
+class NamedSequential(nnx.Module):
+    """Layers one after the other, each under its name."""
+
+    def __init__(self, layers: Iterable[tuple[str, Callable[[Array], Array]]]) -> None:
+        named = dict(layers)
+        self._order = tuple(named)
+        for name, layer in named.items():
+            setattr(self, name, layer)
+
+    def __call__(self, x: Array) -> Array:
+        for name in self._order:
+            x = getattr(self, name)(x)
+        return x
+
+
+def tokens_of_map(x: Array) -> Array:
+    """Return the places of a map as a sequence, row by row."""
+    return x.reshape(len(x), -1, x.shape[-1])
+
+
+Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.036084391824351615))
+Linear = partial(
+    nnx.Linear,
+    kernel_init=nnx.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
+    bias_init=nnx.initializers.normal(1e-06),
+)
+LayerNorm = partial(nnx.LayerNorm, use_fast_variance=False)
+MultiHeadAttention = partial(
+    nnx.MultiHeadAttention,
+    broadcast_dropout=False,
+    decode=False,
+    attention_fn=attend,
+    kernel_init=nnx.initializers.variance_scaling(0.5, "fan_avg", "uniform"),
+    out_kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+)
+
+
+class MLPBlock(nnx.Sequential):
+    """Block MLPBlock of vit.net."""
+
+    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(
+            Linear(768, 3072, **options),
+            partial(nnx.gelu, approximate=False),
+            nnx.Dropout(drop, rngs=options["rngs"]),
+            Linear(3072, 768, **options),
+            nnx.Dropout(drop, rngs=options["rngs"]),
+        )
+
+
+class EncoderBlock(nnx.Module):
+    """Block EncoderBlock of vit.net."""
+
+    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
+        self.ln_1 = LayerNorm(768, **options)
+        self.self_attention = MultiHeadAttention(12, 768, **options)
+        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.ln_2 = LayerNorm(768, **options)
+        self.mlp = MLPBlock(drop, **options)
+
+    def __call__(self, x: Array) -> Array:
+        y = self.ln_1(x)
+        y = self.self_attention(y)
+        y = self.dropout(y)
+        x = x + y
+        z = self.ln_2(x)
+        z = self.mlp(z)
+        x = x + z
+        return x
+
+
+class Encoder(nnx.Module):
+    """Container encoder of vit.net."""
+
+    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
+        self.pos_embedding = learned(nnx.initializers.normal(0.02), 1, 197, 768, **options)
+        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.layers = NamedSequential(
+            (f"encoder_layer_{i}", EncoderBlock(drop, **options)) for i in range(12)
+        )
+        self.ln = LayerNorm(768, **options)
+
+    def __call__(self, x: Array) -> Array:
+        x = x + self.pos_embedding[...]
+        x = self.dropout(x)
+        x = self.ln(self.layers(x))
+        return x
+
+
+class Head(nnx.Module):
+    """Block Head of vit.net."""
+
+    def __init__(self, classes: int, **options: Unpack[LayerOptions]) -> None:
+        self.head = Linear(
+            768,
+            classes,
+            kernel_init=nnx.initializers.zeros,
+            bias_init=nnx.initializers.zeros,
+            **options,
+        )
+
+    def __call__(self, x: Array) -> Array:
+        x = self.head(x)
+        return x
+
+
+class ViT(nnx.Module):
+    """Net ViT of vit.net."""
+
+    def __init__(
+        self,
+        drop: float = 0.0,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.class_token = learned(nnx.initializers.zeros, 1, 1, 768, **options)
+        self.conv_proj = Conv(3, 768, (16, 16), strides=16, **options)
+        self.encoder = Encoder(drop, **options)
+        self.heads = Head(classes, **options)
+
+    def __call__(self, x: Array) -> Array:
+        x = self.conv_proj(x)
+        x = tokens_of_map(x)
+        x = jnp.concatenate((jnp.broadcast_to(self.class_token[...], (len(x), 1, 768)), x), axis=-2)
+        x = self.encoder(x)
+        x = self.heads(x[:, 0])
+        return x
+
+
+def vit_b_16(drop: float = 0.0, classes: int = 1000, **options: Unpack[LayerOptions]) -> ViT:
+    """Return a new vit_b_16, with random weights."""
+    return ViT(drop, classes, **options)
