@@ -53,7 +53,7 @@ check: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 update: $(VENV)/test.stamp
-	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case'
+	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case or every_net'
 
 grammar: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.syntax.tables

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
+from netdsl_torch.lowering import HELPERS
 from strategies import Spec, specs
 from test_emitted import IGNORED, ROOT, RULES, tool
 from test_torch_factor import bound, lower, node_by_node, traced
@@ -155,7 +156,10 @@ def check_factored(spec: Spec) -> None:
     """Check that classes and arguments make the very layers and calls that the graph has."""
     net = net_of(spec)
     text = net.emit()
-    model, names = on_meta(text), {**execute(text), "nn": nn, "torch": torch, "F": F}
+    model, names = on_meta(text), {"nn": nn, "torch": torch, "F": F, "Tensor": Tensor}
+    for helper in HELPERS.values():  # what nobody reads is not in the file, but its node is run here
+        exec(helper, names)
+    names.update(execute(text))
     for path, lowered in lower(net).items():
         if lowered.module is not None and path in dict(model.named_modules()):
             with torch.device("meta"):
@@ -223,7 +227,7 @@ def test_the_emitted_classes_are_the_net_that_they_came_from(spec: Spec) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(6))
+@pytest.mark.parametrize("part", range(4))
 @each(50, shrink=False)
 @given(specs())
 def test_flax_is_equal_to_torch(part: int, spec: Spec) -> None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from netdsl.backend import Array
 
 
+_FLOPS: dict[str, float] = {}
+"""What XLA counts for a product, by all that it depends on: nets of a family have most of them in common."""
+
+
 def factory(text: str, net: Network) -> Callable[..., nnx.Module]:
     """Return the function that the source defines. Tracebacks show the emitted lines."""
     try:
@@ -76,7 +80,7 @@ class Runner:
         self.scan = scan
         self.dtype = dtype
         with self.wide():
-            self.module: Any = nnx.eval_shape(lambda: without_dropout(make(rngs=nnx.Rngs(0))))
+            self.module: Any = nnx.eval_shape(lambda: without_dropout(make(rngs=still())))
             for variable in variables(self.module).values():
                 variable.set_value(abstract(variable.shape, self.numbers(variable.dtype)))
 
@@ -178,15 +182,14 @@ class Runner:
 
         with self.wide():
             traced = self.abstractly(lambda module, x: module(*x), inputs, train=False)
-            counts: dict[str, float] = {}
             total = 0.0
             for equation, times in products(traced.jaxpr):
                 shapes = [variable.aval for variable in equation.invars]
                 key = f"{equation.primitive} {equation.params} {shapes}"
-                if key not in counts:
+                if key not in _FLOPS:
                     alone = jax.jit(lambda *x, e=equation: e.primitive.bind(*x, **e.params)).lower(*shapes)
-                    counts[key] = dict(alone.cost_analysis() or {})["flops"]
-                total += times * counts[key]
+                    _FLOPS[key] = dict(alone.cost_analysis() or {})["flops"]
+                total += times * _FLOPS[key]
         return round(total) // 2
 
     # ---------------------------------------------------------------- the order of axes
@@ -263,6 +266,19 @@ def abstract(shape: Sequence[int], dtype: Any) -> Any:
     import jax
 
     return jax.eval_shape(lambda: jax.numpy.zeros(shape, dtype))
+
+
+def still() -> nnx.Rngs:
+    """Return random numbers for shapes only: one key, since counting the draws makes tracing them quadratic."""
+    from flax import nnx
+
+    class Still(nnx.RngStream):
+        def __call__(self) -> Any:
+            return self.key[...]
+
+    rngs = nnx.Rngs(0)
+    setattr(rngs, "default", Still(0, tag="default"))  # noqa: B010 - streams are attributes that no stub knows
+    return rngs
 
 
 def without_dropout(module: nnx.Module) -> nnx.Module:

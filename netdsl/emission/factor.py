@@ -3,8 +3,9 @@
 A net's module tree is full of blocks that are nearly alike. All instances of a block are laid over each other:
 where they are the same tree with other constants, each constant that differs becomes a constructor argument, named
 by the block's own parameter where the values coincide (or are a fixed multiple), else by its role. A sub-tree that
-some instances lack becomes a module argument that may be None. Where instances have nothing in common they become
-classes of their own. This is anti-unification: every call re-instantiates to the tree that it came from.
+some instances lack is made under a condition, if the block's parameters say when it is there; else it becomes a
+module argument that may be None. Where instances have nothing in common they become classes of their own. This is
+anti-unification: every call re-instantiates to the tree that it came from.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Step(Record):
     labels: tuple[str, ...] = ()
     """What the spec calls its values; "" where it does not."""
     optional: bool = False
-    """Whether some instances lack it: then it is a module argument that may be None."""
+    """Whether some instances lack it."""
     condition: Expr | None = None
     """For what some instances lack, where it is no argument: when it is there."""
     flag: str = ""
