@@ -106,7 +106,7 @@ def test_every_net_has_the_state_and_macs_that_were_said_and_evaluates_as_torchs
     assert list(found["torch"]) == list(found["flax"])
     for ours, theirs in zip(found["flax"].values(), found["torch"].values(), strict=True):
         assert abs(theirs).max() > 0
-        assert abs(ours - theirs).max() <= BOUNDS[dtype] * abs(theirs).max()
+        assert abs(ours - theirs).max() <= BOUNDS["float32" if name in DEEP else dtype] * abs(theirs).max()
     if os.environ.get("NETDSL_UPDATE"):
         passed.write_text(known, encoding="utf-8")
 
