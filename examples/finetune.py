@@ -25,7 +25,7 @@ import netdsl
 SPEC = str(Path(__file__).with_name("digits.net"))
 SIDE = 32
 """Images are no larger than that, whatever the net was made for: this is to take seconds."""
-FEW, EPOCHS = 200, 4
+FEW, EPOCHS = 200, 3
 """How many images of the ten digits there are to learn from, and how often each is seen."""
 
 
