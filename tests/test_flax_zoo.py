@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version
+from contextlib import AbstractContextManager
 from math import prod
-from pathlib import Path
 
+import jax
 import netdsl_flax.run
 import netdsl_torch.run
 import pytest
+from proved import proving
 from torch_oracles import ENVIRONMENT, FAMILIES, ZOO, load, spec_of
 
-from netdsl import verification
+from netdsl import api, verification
 from netdsl.backend import ExactBackend, find
 from netdsl.diagnostics import NetError
 from netdsl.network import Network
-from netdsl.verification import BOUNDS, Experiment, check_facts
+from netdsl.verification import BOUNDS, QUANTITIES, Experiment, check_facts
 from netdsl.weights import convert, layout
 
-PASSED = Path(__file__).parent / "golden" / "evaluated"
-"""What was evaluated, by net, and found equal."""
+BACKENDS = {form: found for form in ("torch", "flax") if isinstance(found := find(form), ExactBackend)}
 
 HUGE = 500_000_000
 """As many parameters do not fit into memory twice in float64."""
@@ -62,53 +60,45 @@ def smallest(name: str) -> Network:
     raise AssertionError(f"{name} takes none of these")
 
 
-def digest(net: Network, chosen: Mapping[str, ExactBackend]) -> str:
-    """Return what an evaluation follows from: the emitted text, what the state holds, and who computes."""
-    parts = [
-        f"{name} {version(name).partition('+')[0]}" for name in ("torch", "jax", "jaxlib", "flax", "numpy")
-    ]
-    for backend in chosen.values():
-        parts += [backend.emit(net), *map(repr, backend.tensors(net))]
-    for source in (convert, layout, verification, netdsl_torch.run, netdsl_flax.run):
-        parts.append(Path(source.__file__).read_text(encoding="utf-8"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def proof(name: str, net: Network) -> AbstractContextManager[bool]:
+    """Give whether a proof was made before.
+
+    It follows from the texts, what the state holds, and who computes.
+    """
+    texts = [part for b in BACKENDS.values() for part in (b.emit(net), *map(repr, b.tensors(net)))]
+    sources = [convert, layout, verification, netdsl_torch.run, netdsl_flax.run]
+    return proving(name, "torch jax jaxlib flax numpy", sources, *texts)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_every_net_has_the_state_and_macs_that_were_said_and_evaluates_as_torchs(name: str) -> None:
-    """In float64, at the smallest input: a net of each family each time, others when anything has changed.
-
-    `NETDSL_UPDATE=1` writes down what has passed.
-    """
+    """In float64, at the smallest input: a net of each family each time, others when anything has changed."""
     net = smallest(name)
-    chosen: dict[str, ExactBackend] = {}
-    for form in ("torch", "flax"):
-        backend = find(form)
-        assert isinstance(backend, ExactBackend)
-        chosen[form] = backend
-    known, passed = digest(net, chosen), PASSED / f"{name}.sha256"
-    if name not in FAMILIES and passed.exists() and passed.read_text(encoding="utf-8") == known:
-        return
-    experiment = Experiment(net, 2, chosen, seed=0)
-    if name in DEEP:
+    with proof(f"{name}.evaluated", net) as known:
+        if name in FAMILIES or not known:
+            check_evaluation(net)
+
+
+def check_evaluation(net: Network) -> None:
+    """Compare state, params, MACs and outputs."""
+    experiment = Experiment(net, 2, BACKENDS, seed=0)
+    if net.name in DEEP:
         variances = {k: 16 * v for k, v in experiment.weights.items() if k.endswith("running_var")}
         experiment.weights.update(variances)
     dtype = "float64" if net.cost().params < HUGE else "float32"
     found = {}
-    for form in chosen:
+    for form in BACKENDS:
         runner = experiment.runner(form, dtype)
         found[form] = runner.evaluate({key: x.astype(dtype) for key, x in experiment.inputs.items()})
-    tensors = chosen["flax"].tensors(net)
+    tensors = BACKENDS["flax"].tensors(net)
     assert {key: shape for key, (shape, _) in runner.state().items()} == {t.key: t.shape for t in tensors}
     assert sum(prod(t.shape) for t in tensors if t.parameter in net.parameters) == net.cost().params
-    assert runner.macs(experiment.inputs) == chosen["flax"].counted(net, 2)
+    assert runner.macs(experiment.inputs) == BACKENDS["flax"].counted(net, 2)
     assert list(found["torch"]) == list(found["flax"])
     for ours, theirs in zip(found["flax"].values(), found["torch"].values(), strict=True):
         assert abs(theirs).max() > 0
-        assert abs(ours - theirs).max() <= BOUNDS["float32" if name in DEEP else dtype] * abs(theirs).max()
-    if os.environ.get("NETDSL_UPDATE"):
-        passed.write_text(known, encoding="utf-8")
+        assert abs(ours - theirs).max() <= BOUNDS[dtype] * abs(theirs).max()
 
 
 EACH_TIME = ("lenet", "resnet18", "mobilenet_v3_small", "squeezenet1_1")
@@ -120,17 +110,32 @@ TRAINED = (*EACH_TIME, "googlenet_2014", "resnet50_v1", "xception", "zfnet")
 @pytest.mark.parametrize("name", TRAINED)
 def test_both_frameworks_train_every_net_alike(name: str) -> None:
     """Outputs, statistics and gradients, in both dtypes: some nets each time, others when anything has changed."""
-    chosen = {form: backend for form in ("torch", "flax") if isinstance(backend := find(form), ExactBackend)}
-    known, passed = digest(load(name), chosen), PASSED / f"{name}.trained.sha256"
-    if name not in EACH_TIME and passed.exists() and passed.read_text(encoding="utf-8") == known:
-        return
-    command = [sys.executable, "-m", "netdsl", "verify", spec_of(name)]
-    # without the optimisations that take most of the time
-    environment = (
-        {**ENVIRONMENT, "XLA_FLAGS": os.environ["XLA_FLAGS"]} if name not in EACH_TIME else ENVIRONMENT
-    )
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "gradients in training, float64" in done.stdout
-    if os.environ.get("NETDSL_UPDATE"):
-        passed.write_text(known, encoding="utf-8")
+    with proof(f"{name}.trained", load(name)) as known:
+        if known and name not in EACH_TIME:
+            return
+        command = [sys.executable, "-m", "netdsl", "verify", spec_of(name)]
+        # without the optimisations that take most of the time
+        environment = ENVIRONMENT | ({} if name in EACH_TIME else {"XLA_FLAGS": os.environ["XLA_FLAGS"]})
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "gradients in training, float64" in done.stdout
+
+
+def test_ops_run_one_by_one_where_their_dense_weights_would_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same numbers, outputs and gradients, and only where float64 makes XLA write dense weights."""
+    net = api.loads("net N:\n    input 8, 8x8\n    c1: dwconv 3x3 -> bn -> relu -> conv 3x3, 16, groups=2\n")
+    experiment = Experiment(net, 2, BACKENDS, seed=0)
+    whole = experiment.measure("flax", "float64")
+    assert netdsl_flax.run.dense(net) == 3 * 3 * 8 * 8 + 3 * 3 * 8 * 16
+    monkeypatch.setattr(netdsl_flax.run, "DENSE", 8 * netdsl_flax.run.dense(net) - 1)
+    for dtype, alone in (("float64", True), ("float32", False)):
+        runner = experiment.runner("flax", dtype)
+        assert isinstance(runner, netdsl_flax.run.Runner)
+        with runner.computing():
+            assert jax.config.jax_disable_jit == alone
+    apart = experiment.measure("flax", "float64")
+    assert {quantity: max(errors.values()) < 1e-14 for quantity, errors in apart.errors(whole).items()} == {
+        quantity: True for quantity in QUANTITIES
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from math import prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.network import Network
+from netdsl.ops.conv import Convolution
 from netdsl_flax.lowering import laid_out
 from netdsl_flax.weights import places
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
     from netdsl.backend import Array
 
+
+DENSE = 4 << 30
+"""As many bytes of dense weights are left to XLA, which writes grouped convolutions in float64 as dense ones."""
 
 _FLOPS: dict[str, float] = {}
 """What XLA counts for a product, by all that it depends on: nets of a family have most of them in common."""
@@ -94,6 +100,16 @@ class Runner:
 
         return jax.enable_x64(self.dtype == "float64")
 
+    def computing(self) -> Any:
+        """Return a context for numbers of the dtype; ops run one by one where together they would need too much."""
+        import jax
+
+        context = ExitStack()
+        context.enter_context(self.wide())
+        if self.dtype == "float64" and not self.scan and dense(self.net) * 8 > DENSE:
+            context.enter_context(jax.disable_jit())
+        return context
+
     def state(self) -> Mapping[str, tuple[tuple[int, ...], str]]:
         """Return shape and dtype by key."""
         return {key: (tuple(v.shape), str(v.dtype)) for key, v in variables(self.module).items()}
@@ -114,7 +130,7 @@ class Runner:
         import jax
         from flax import nnx
 
-        with self.wide():
+        with self.computing():
             graph, state = nnx.split(self.mode(train=False))
             forward = jax.jit(lambda state, x: self.outputs(nnx.merge(graph, state)(*x)))
             return self.channels_first(forward(state, self.arrays(inputs)))
@@ -127,7 +143,7 @@ class Runner:
         import numpy
         from flax import nnx
 
-        with self.wide():
+        with self.computing():
             graph, learned, *rest = nnx.split(self.mode(train=True), nnx.Param, ...)
             orders = {name: channels_last(shape) for name, shape in self.net.outputs.items()}
             factors = {name: value.transpose(orders[name]) for name, value in weights.items()}
@@ -291,6 +307,15 @@ def without_dropout(module: nnx.Module) -> nnx.Module:
         elif isinstance(inner, nnx.MultiHeadAttention):
             inner.dropout_rate, inner.rngs = 0.0, nnx.data(None)
     return module
+
+
+def dense(net: Network) -> int:
+    """Return how many weights the grouped convolutions of a net would have with one group."""
+    return sum(
+        prod(node.op.kernel) * c * node.op.channels_of(c)
+        for node in net.graph
+        if isinstance(node.op, Convolution) and node.op.groups_of(c := net.inputs_of(node.name)[0].c) > 1
+    )
 
 
 def products(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:

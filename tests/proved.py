@@ -1,0 +1,29 @@
+"""Slow proofs, which are not made again before anything has changed that they follow from.
+
+`make update` makes those that are missing and writes them down, as hashes of all that they followed from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+FOLDER = Path(__file__).parent / "golden" / "proved"
+
+
+@contextmanager
+def proving(name: str, libraries: str, sources: list[ModuleType], *texts: str) -> Iterator[bool]:
+    """Give whether the proof of that name was made before with these libraries, sources and texts."""
+    parts = [f"{library} {version(library).partition('+')[0]}" for library in libraries.split()]
+    parts += [Path(source.__file__ or "").read_text(encoding="utf-8") for source in sources]
+    digest = hashlib.sha256("\n".join([*parts, *texts]).encode()).hexdigest()
+    file = FOLDER / f"{name}.sha256"
+    known = file.exists() and file.read_text(encoding="utf-8") == digest
+    yield known
+    if os.environ.get("NETDSL_UPDATE"):
+        file.write_text(digest, encoding="utf-8")
