@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from conftest import import_torchvision
 from torch import Tensor, nn
+from torch_oracles import reference as torchvision_model
 
 
 class Reference(NamedTuple):
@@ -21,24 +21,16 @@ class Reference(NamedTuple):
     """The side of a small input that it takes, for outputs and gradients."""
     arguments: Mapping[str, Any] = {}
     """What the model is made with to take an input of that side, and in the form that the spec has."""
-    params: Mapping[str, Any] = {}
-    """Arguments of the net that mean the same."""
     same_keys: bool = True
     """Whether the keys of the state are equal; else their order and shapes are."""
     outputs: tuple[int, ...] = ()
     """Where the outputs of training are among the model's, if they have another order."""
-    bound: float = 0.0
-    """The largest relative error in float64; 0: bit-equal in float32."""
     reason: str = ""
-    """Why it is not bit-equal, or its keys have other names."""
+    """Why its keys have other names."""
 
 
 def _torchvision(*names: str, side: int = 64, **rest: Any) -> dict[str, Reference]:
     return {name: Reference("torchvision", name, side, **rest) for name in names}
-
-
-def _timm(side: int = 64, /, **names: str) -> dict[str, Reference]:
-    return {name: Reference("timm", theirs, side) for name, theirs in names.items()}
 
 
 REFERENCES: dict[str, Reference] = {
@@ -117,14 +109,13 @@ REFERENCES: dict[str, Reference] = {
 def make(reference: Reference, device: str = "cpu", **arguments: Any) -> nn.Module:
     """Return a reference's model; on the CPU with random numbers in every tensor of its state."""
     arguments = {**reference.arguments, **arguments}
-    with warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore", FutureWarning)  # googlenet's, on its slow initialisation
-        torchvision = import_torchvision()  # timm imports it
-        if reference.library == "torchvision":
-            model: nn.Module = getattr(torchvision.models, reference.name)(weights=None, **arguments)
-        else:
-            import timm
+    if reference.library == "torchvision":
+        model = torchvision_model(reference.name, "meta", **arguments)
+    else:
+        import_torchvision()  # timm imports it
+        import timm
 
+        with torch.device("meta"):
             model = timm.create_model(reference.name, **arguments)
     if reference.outputs:
         model.register_forward_hook(

@@ -36,9 +36,6 @@ TORCHVISION = (
 )
 """Nets that torchvision has under the same names, and that are promised to be equal to it in every number."""
 
-SPECS = (*TORCHVISION, "vgg.net:vgg16")
-"""The same, with both specs of vgg16."""
-
 ZOO = [name for name, file in zoo_names().items() if file != "search.net"]
 """Every net of the zoo that is no search space."""
 
@@ -156,13 +153,6 @@ def perturb(model: nn.Module, seed: int = 3) -> nn.Module:
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.2, generator=generator)
     return model
-
-
-def twin(model: nn.Module, name: str) -> nn.Module:
-    """Return the emitted module with a copy of a reference's weights, loaded strictly."""
-    ours = build(name, "meta")
-    ours.load_state_dict({k: v.clone() for k, v in model.state_dict().items()}, strict=True, assign=True)
-    return ours
 
 
 def run(model: nn.Module, x: list[Tensor], seed: int = 11) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:

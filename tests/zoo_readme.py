@@ -74,10 +74,9 @@ def equal(name: str) -> str:
     reference = REFERENCES[name]
     given = {k: v for k, v in reference.arguments.items() if v and k != "image_size"}  # that is the side's
     arguments = ", ".join(f"{k}={v!r}" for k, v in given.items())
-    how = f" but for {reference.bound:g}" if reference.bound else ""
     names = "" if reference.same_keys else ", other names"
     model = f"{reference.name}({arguments})" if arguments else reference.name
-    return f"{reference.library} `{model}`{how}{names}"
+    return f"{reference.library} `{model}`{names}"
 
 
 def paper(found: Network) -> str:
