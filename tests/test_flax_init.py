@@ -34,6 +34,8 @@ INITS = [
     "kaiming_normal(fan_out)",
     "kaiming_uniform",
     "kaiming_uniform(fan_out)",
+    "fan_uniform",
+    "fan_uniform(fan_out)",
     "xavier_normal",
     "xavier_uniform",
 ]

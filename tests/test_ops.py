@@ -395,6 +395,7 @@ INITS = [
     (Init("kaiming_normal"), "nn.init.kaiming_normal_(t, nonlinearity='relu')"),
     (Init("kaiming_normal", ("fan_out",)), "nn.init.kaiming_normal_(t, mode='fan_out', nonlinearity='relu')"),
     (Init("kaiming_uniform", ("fan_in",)), "nn.init.kaiming_uniform_(t, nonlinearity='relu')"),
+    (Init("fan_uniform", ("fan_out",)), "nn.init.kaiming_uniform_(t, a=5**0.5, mode='fan_out')"),
     (Init("xavier_normal"), "nn.init.xavier_normal_(t)"),
     (Init("xavier_uniform"), "nn.init.xavier_uniform_(t)"),
 ]

@@ -77,15 +77,8 @@ OPTIONS = Arg("options", Name("**options"), keyword=False)
 
 _RNGS = Arg("rngs", Name('options["rngs"]'))
 
-TORCH_WEIGHT = Call(
-    "nnx.initializers.variance_scaling",
-    (
-        Arg("scale", Binary("/", Const(1), Const(3)), keyword=False),
-        Arg("mode", Const("fan_in"), keyword=False),
-        Arg("distribution", Const("uniform"), keyword=False),
-    ),
-)
-"""How torch starts the weights of convolutions and linear layers: uniform within 1 / sqrt(fan_in)."""
+TORCH_WEIGHT = Init("fan_uniform", ("fan_in",))
+"""How torch starts the weights of convolutions and linear layers."""
 
 
 class FanIn(Expr):
@@ -168,7 +161,6 @@ def conv(op: Convolution, context: Context) -> Lowered:
     """nnx.Conv, which takes any padding."""
     x = context.inputs[0]
     fan_in = prod(op.kernel) * x.c // op.groups_of(x.c)
-    same = op.pad.mode == "tf" and max(op.kernel) > 1
     groups = Const(op.groups_of(x.c))  # which a depthwise convolution always says
     return _layer(
         "Conv",
@@ -176,7 +168,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
         _first("out_channels", op.channels_of(x.c)),
         Arg("kernel_size", Listed(tuple(map(Const, op.kernel)), "()"), keyword=False),
         _option("strides", _size(op.stride), 1),
-        _option("padding", "SAME" if same else _padding(op.padding(x)), 0),
+        _option("padding", "SAME" if op.pads_by_size else _padding(op.padding(x)), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
         Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
         *_biased(op, fan_in),
@@ -251,9 +243,10 @@ def attention(op: Attention, context: Context) -> Lowered:
 def _third(init: Init) -> Expr:
     """Return the initializer of q, k and v, which torch holds and starts as one matrix of three times the rows."""
     if init.kind in ("default", "xavier_uniform", "xavier_normal"):
-        return _scaling(0.5, "fan_avg", "normal" if init.kind == "xavier_normal" else "uniform")
-    if init.kind.startswith("kaiming") and init.args == ("fan_out",):
-        return _scaling(2 / 3, "fan_out", init.kind.partition("_")[2])
+        return _scaling(Const(0.5), "fan_avg", "normal" if init.kind == "xavier_normal" else "uniform")
+    method, _, distribution = init.kind.partition("_")
+    if method in ("kaiming", "fan") and init.args == ("fan_out",):
+        return _scaling(Const(2 / 3 if method == "kaiming" else 1 / 9), "fan_out", distribution)
     return _initializer(init)
 
 
@@ -284,7 +277,7 @@ def _scaled(op: BatchNorm | LayerNorm | GroupNorm) -> list[Arg]:
 def _initializer(init: Init, default: Init | None = None) -> Expr:
     """Return an initializer; `default` is what the layer's own is in torch."""
     if init.kind == "default":
-        return TORCH_WEIGHT if default is None else _initializer(default)
+        return _initializer(default or TORCH_WEIGHT)
     numbers: dict[str, Any] = dict(zip((name for name, _ in Init.KINDS[init.kind]), init.args, strict=True))
     if init.kind in ("zeros", "ones"):
         return Name(f"nnx.initializers.{init.kind}")
@@ -305,16 +298,23 @@ def _initializer(init: Init, default: Init | None = None) -> Expr:
         cuts = Arg("lower", Const(-2 / std)), Arg("upper", Const(2 / std))
         return _initializer_call("nnx.initializers.truncated_normal", _first("stddev", std), *cuts)
     method, distribution = init.kind.split("_")
-    scale, mode = (2.0, numbers["mode"]) if method == "kaiming" else (1.0, "fan_avg")
-    return _scaling(scale, mode, distribution)
+    return _scaling(_SCALES[method], numbers.get("mode", "fan_avg"), distribution)
+
+
+_SCALES: dict[str, Expr] = {
+    "kaiming": Const(2.0),
+    "xavier": Const(1.0),
+    "fan": Binary("/", Const(1), Const(3)),
+}
+"""The variance over 1 / fan."""
 
 
 def _initializer_call(function: str, *args: Arg) -> Call:
     return Call(function, args)
 
 
-def _scaling(scale: float, mode: Constant, distribution: str) -> Call:
-    values = _first("scale", scale), _first("mode", mode), _first("distribution", distribution)
+def _scaling(scale: Expr, mode: Constant, distribution: str) -> Call:
+    values = Arg("scale", scale, keyword=False), _first("mode", mode), _first("distribution", distribution)
     return _initializer_call("nnx.initializers.variance_scaling", *values)
 
 

@@ -216,15 +216,14 @@ def conv(op: Convolution, context: Context) -> Lowered:
     """nn.Conv2d or nn.ConvTranspose2d, or our Conv2dSame for padding that follows from the map's size."""
     x = context.inputs[0]
     (top, _), (left, _) = op.padding(x)
-    same = op.pad.mode == "tf" and max(op.kernel) > 1
     layer = Call(
-        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "Conv2dSame" if same else "nn.Conv2d",
+        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "Conv2dSame" if op.pads_by_size else "nn.Conv2d",
         (
             _first("in_channels", x.c),
             _first("out_channels", op.channels_of(x.c)),
             _first("kernel_size", _size(op.kernel)),
             _option("stride", _size(op.stride), 1),
-            _option("padding", 0 if same else _size((top, left)), 0),
+            _option("padding", 0 if op.pads_by_size else _size((top, left)), 0),
             _option("dilation", _size(op.dilation), 1),
             _groups(op, x.c),
             _option("bias", op.bias, True),
@@ -592,6 +591,7 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
     "kaiming_uniform": (("mode", "fan_in"),),
     "xavier_normal": (),
     "xavier_uniform": (),
+    "fan_uniform": (("mode", "fan_in"),),
 }
 """Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
 
@@ -606,6 +606,8 @@ def init_call(init: Init, target: Expr) -> Call:
     args = [Arg("tensor", target, keyword=False)]
     for (role, default), value in zip(known, init.args, strict=False):
         args.append(Arg(role, Const(value), None if default is None else Const(default), role != "val"))
+    if init.kind == "fan_uniform":  # as nn.Linear's own
+        return Call("nn.init.kaiming_uniform_", (args[0], Arg("a", Name("5**0.5")), *args[1:]))
     if init.kind.startswith("kaiming"):
         args.append(Arg("nonlinearity", Const("relu")))
     return Call(f"nn.init.{init.kind}_", tuple(args))

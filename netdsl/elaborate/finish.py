@@ -241,7 +241,7 @@ class Finisher:
                 inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
         inits.update((k, v) for k, v in op.inits.items() if k in weights)
         for key, init in inits.items():
-            if init.kind.startswith(("kaiming", "xavier")) and len(weights[key]) < 2:
+            if init.kind.startswith(("kaiming", "xavier", "fan")) and len(weights[key]) < 2:
                 what = f"{op.name}: {init.kind} needs a tensor with inputs and outputs"
                 message = f"{what}, {key or 'this'} has one axis of {weights[key][0]}"
                 help = "another initialiser, such as zeros or normal(0, 0.02)"

@@ -124,8 +124,8 @@ class Namer:
         if column[0].role == "in_channels" and channels is not None and self.is_own("in_channels"):
             if tuple(channels[n] for n in numbers) == values:
                 return self.offer("in_channels")
-        for column_, product in self.products.items():
-            if all(map(same, (column_[n] for n in numbers), constants)):
+        for every, product in self.products.items():
+            if all(map(same, (every[n] for n in numbers), constants)):
                 return product
         known = [a.replace(values=tuple(a.values[n] for n in numbers)) for a in self.found.values()]
         for argument in known:
@@ -193,10 +193,8 @@ class Namer:
             if not ((joint and k == 1) or (not same and self.maps(numbers, ints[name], k, sizes))):
                 continue
             operator = "==" if same else "!="
-            width: Expr = Name(name) if name not in self.candidates else self.offer(name)
-            width = Binary(
-                operator, self.offer("in_channels"), width if k == 1 else Binary("*", Const(k), width)
-            )
+            width, given = self.offer(name), self.offer("in_channels")
+            width = Binary(operator, given, width if k == 1 else Binary("*", Const(k), width))
             if not shape or not strided:
                 return width
             stride = Binary(operator, self.offer("stride"), Const(1))

@@ -137,8 +137,12 @@ class Init(Record):
         "kaiming_uniform": (("mode", "fan_in"),),
         "xavier_normal": (),
         "xavier_uniform": (),
+        "fan_uniform": (("mode", "fan_in"),),
     }
-    """Name to (argument, default) in order. kaiming_* use the gain of relu; trunc_normal cuts at two units."""
+    """Name to (argument, default) in order.
+
+    kaiming_* use the gain of relu, trunc_normal cuts at two units, fan_uniform is within 1 / sqrt(fan).
+    """
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.args))})" if self.args else self.kind

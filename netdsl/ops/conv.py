@@ -53,6 +53,11 @@ class Convolution(Op):
         """Return ((top, bottom), (left, right)) for an input of that shape."""
         return padding((x.h, x.w), self.kernel, self.stride, self.pad, self.dilation)
 
+    @property
+    def pads_by_size(self) -> bool:
+        """Whether the padding follows from the map's size."""
+        return self.pad.mode == "tf" and max(self.kernel) > 1
+
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [out, in/groups, kh, kw], bias [out]."""
         c = x[0].c
