@@ -7,6 +7,7 @@ Fields are the annotations of the class body, base classes first; `ClassVar` is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, dataclass_transform
 
 
@@ -32,17 +33,20 @@ class Record:
             return
         if len(args) > len(fields):
             raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, got {len(args)}")
-        if self._defaults:
-            values.update(self._defaults)
+        values.update(self._defaults)
         values.update(zip(fields, args, strict=False))
         if kwargs:
-            unknown = kwargs.keys() - set(fields)
-            if unknown:
-                raise TypeError(f"{type(self).__name__} has no field {sorted(unknown)[0]!r}")
+            self._check(kwargs)
             values.update(kwargs)
         if len(values) != len(fields):
             missing = [name for name in fields if name not in values]
             raise TypeError(f"{type(self).__name__} misses {', '.join(missing)}")
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        """Raise TypeError for what is no field."""
+        for name in given:
+            if name not in self._fields:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable")
@@ -61,4 +65,7 @@ class Record:
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        return type(self)(**({name: self.__dict__[name] for name in self._fields} | changes))
+        self._check(changes)
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy

@@ -30,7 +30,7 @@ from netdsl.passes.inplace import overwriting
 def lower(net: Network) -> dict[str, Lowered]:
     """Return every op as it was before factoring."""
     writing = overwriting(net.graph)
-    return mark(net, lambda n: lower_all(n, LOWERINGS, writing), _init_calls)[0]
+    return mark(net, lambda n, known: lower_all(n, LOWERINGS, writing, known), _init_calls)[0]
 
 
 def bound(expr: Expr, operands: list[str], this: str) -> Expr:
@@ -75,9 +75,10 @@ class Log(TorchDispatchMode):
         return out
 
 
-def node_by_node(net: Network, model: nn.Module, names: dict[str, Any]) -> Callable[..., list[Tensor]]:
+def node_by_node(
+    net: Network, lowered: dict[str, Lowered], model: nn.Module, names: dict[str, Any]
+) -> Callable[..., list[Tensor]]:
     """Return the net as a function that runs its ops one after the other, with the model's leaves."""
-    lowered = lower(net)
     leaves = {**dict(model.named_modules()), **dict(model.named_parameters())}
 
     def forward(*x: Tensor) -> list[Tensor]:
@@ -114,15 +115,16 @@ def traced(function: Callable[..., Any], model: nn.Module, x: list[Tensor]) -> t
 def test_an_emitted_file_is_the_net_that_it_came_from(name: str) -> None:
     net, model = load(name), build(name, "meta")
     names = {**execute(emitted(name)), "nn": nn, "torch": torch, "F": F}
-    for path, expr in ((path, lowered.module) for path, lowered in lower(net).items()):
-        if expr is not None and path in dict(model.named_modules()):
+    lowered, modules = lower(net), dict(model.named_modules())
+    for path, own in lowered.items():
+        if own.module is not None and path in modules:
             with torch.device("meta"):
-                alone = eval(flat(bound(expr, [], "")), names)
-            assert repr(model.get_submodule(path)) == repr(alone), path
+                alone = eval(flat(bound(own.module, [], "")), names)
+            assert repr(modules[path]) == repr(alone), path
     x = inputs(net, device="meta")
     for training in (True, False) if name in FAMILIES else (True,):
         one = traced(model.train(training), model, x)
-        two = traced(node_by_node(net, model, names), model, x)
+        two = traced(node_by_node(net, lowered, model, names), model, x)
         assert one == two
         assert len(one[0]) >= len(list(model.modules())) // 2
 

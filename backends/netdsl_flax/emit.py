@@ -65,7 +65,7 @@ def emit(net: Network, backend: Backend, scan: bool = False) -> str:
 
 def prepare(net: Network, scan: bool) -> tuple[Factory, dict[str, object], Definitions]:
     """Return what makes the classes, the parameters that stay arguments, and what the layers have in common."""
-    lowered, arguments = mark(net, lambda n: lower_all(n, LOWERINGS), lambda _: {})
+    lowered, arguments = mark(net, lambda n, known: lower_all(n, LOWERINGS, known=known), lambda _: {})
     definitions = Definitions(lowered, _names(net))
     settled = {name: definitions.settle(value) for name, value in lowered.items()}
     dialect = SCANNED if scan else DIALECT

@@ -50,7 +50,7 @@ def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     missing(net, backend)
     checked(net)
     writing = overwriting(net.graph) if inplace else frozenset()
-    lowered, arguments = mark(net, lambda n: lower_all(n, LOWERINGS, writing), _init_calls)
+    lowered, arguments = mark(net, lambda n, known: lower_all(n, LOWERINGS, writing, known), _init_calls)
     plan = Factory(net, lowered, _init_calls(net), DIALECT, writing).plan()
     return "\n".join(TorchSource(net, plan, arguments).lines()) + "\n"
 

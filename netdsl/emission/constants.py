@@ -11,7 +11,8 @@ from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.ops.source import Weight
 
-LowerAll = Callable[[Network], dict[str, Lowered]]
+LowerAll = Callable[[Network, "Known | None"], dict[str, Lowered]]
+Known = tuple[Network, Mapping[str, Lowered]]
 InitAll = Callable[[Network], dict[str, tuple[Expr, ...]]]
 
 
@@ -19,10 +20,17 @@ def lower_all(
     net: Network,
     lowerings: Mapping[type[Op], Callable[[Any, Context], Lowered]],
     writing: frozenset[str] = frozenset(),
+    known: Known | None = None,
 ) -> dict[str, Lowered]:
-    """Return what each node is in a framework; `writing` are those that overwrite their first input."""
+    """Return what each node is in a framework; `writing` are those that overwrite their first input.
+
+    `known` is a net of the same wiring with what its nodes are: an equal node is not lowered again.
+    """
     lowered = {}
     for node in net.graph:
+        if known is not None and _same_node(net, known[0], node.name):
+            lowered[node.name] = known[1][node.name]
+            continue
         batched = tuple(not isinstance(net.graph[value.node].op, Weight) for value in node.inputs)
         context = Context(
             net.inputs_of(node.name), net.outputs_of(node.name), node.name in writing, batched or (True,)
@@ -38,7 +46,8 @@ def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lower
     elaborating with another value gives the same tree in which only constants equal to it differ; those constants
     then carry its name.
     """
-    lowered, own_inits = lower(net), inits(net)
+    plain, own_inits = lower(net, None), inits(net)
+    lowered = plain
     declared = {param.name.text for param in net.recipe.net.node.params}
     arguments: dict[str, Any] = {}
     for name, value in net.elaborated.params.items():
@@ -54,7 +63,8 @@ def mark(net: Network, lower: LowerAll, inits: InitAll) -> tuple[dict[str, Lower
             continue
         if not all(_same_wiring(net, other) and own_inits == inits(other) for other in changed):
             continue
-        marked = _mark(lowered, list(zip(others, map(lower, changed), strict=True)), name, value)
+        trees = [(v, lower(other, (net, plain))) for v, other in zip(others, changed, strict=True)]
+        marked = _mark(lowered, plain, trees, name, value)
         if marked is not None:
             lowered, arguments[name] = marked, value
     return lowered, arguments
@@ -69,13 +79,32 @@ def _same_wiring(net: Network, other: Network) -> bool:
     )
 
 
+def _same_node(net: Network, other: Network, name: str) -> bool:
+    """Tell whether nothing differs that a node is lowered from."""
+    return (
+        net.graph[name].op == other.graph[name].op
+        and net.inputs_of(name) == other.inputs_of(name)
+        and net.outputs_of(name) == other.outputs_of(name)
+    )
+
+
 def _mark(
-    lowered: Mapping[str, Lowered], trees: list[tuple[Any, dict[str, Lowered]]], name: str, value: Any
+    lowered: Mapping[str, Lowered],
+    plain: Mapping[str, Lowered],
+    trees: list[tuple[Any, dict[str, Lowered]]],
+    name: str,
+    value: Any,
 ) -> dict[str, Lowered] | None:
-    """Return the nodes with the constants marked that follow the parameter; None if anything else changes too."""
+    """Return the nodes with the constants marked that follow the parameter; None if anything else changes too.
+
+    `plain` are the nodes without any marks.
+    """
     result: dict[str, Lowered] = {}
     values = [v for v, _ in trees]
     for node, own in lowered.items():
+        if all(tree[node] is plain[node] for _, tree in trees):
+            result[node] = own
+            continue
         parts: list[Expr | None] = []
         for expr, others in (
             (own.module, [t[node].module for _, t in trees]),
