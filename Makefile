@@ -15,7 +15,7 @@ help:
 	@echo 'make demo     compile the first example, build it and check it'
 	@echo 'make test     run all tests (JOBS=2)'
 	@echo 'make check    ruff, mypy and the import rule'
-	@echo 'make update   rewrite the goldens and the snapshots of the cases'
+	@echo 'make update   rewrite the goldens and the snapshots of the cases, and make the proofs that are missing'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
 	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint, and specs/README.md'
 	@echo 'make bench    run the benchmarks'
@@ -53,7 +53,8 @@ check: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 update: $(VENV)/test.stamp
-	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case or every_net'
+	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case'
+	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -n $(JOBS) -m proof
 
 grammar: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.syntax.tables

@@ -11,7 +11,11 @@ from types import ModuleType
 
 import pytest
 import torch
+from proved import proving
 from torch_oracles import ENVIRONMENT, reference
+
+import netdsl
+from netdsl.weights import convert, layout
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
@@ -42,8 +46,16 @@ def test_torch_and_flax_learn_alike() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.proof
 def test_torch_and_flax_learn_the_digits() -> None:
-    assert min(check_digits(run("digits.py", "--epochs", "12"), 12)) > 0.97 * 360
+    """Again when anything has changed."""
+    nets = netdsl.load("lenet"), netdsl.load(str(EXAMPLES / "digits.net"))
+    texts = [net.emit(form) for net in nets for form in ("torch", "flax")]
+    texts.append((EXAMPLES / "digits.py").read_text(encoding="utf-8"))
+    libraries = "torch jax jaxlib flax numpy optax scikit-learn"
+    with proving("digits", libraries, [convert, layout, sys.modules[__name__]], *texts) as known:
+        if not known:
+            assert min(check_digits(run("digits.py", "--epochs", "12"), 12)) > 0.97 * 360
 
 
 def test_few_images_do_for_a_net_that_knows_some_digits() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import netdsl_flax.run
+import netdsl_torch.run
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from netdsl_torch.lowering import HELPERS
+from proved import proving
 from strategies import Spec, specs
 from test_emitted import IGNORED, ROOT, RULES, tool
 from test_torch_factor import bound, lower, node_by_node, traced
@@ -20,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_oracles import execute, inputs, outputs_by_path, perturb, run, tensors
 
-from netdsl import Network
+from netdsl import Network, verification
 from netdsl.api import loads
 from netdsl.backend import find
 from netdsl.emission.writer import flat
@@ -31,6 +35,7 @@ from netdsl.syntax import tree
 from netdsl.syntax.format import format_text
 from netdsl.syntax.parse import parse
 from netdsl.verification import Experiment, check_facts
+from netdsl.weights import convert, layout
 
 BATCH = 4
 
@@ -181,7 +186,7 @@ def read(lines: list[str], outputs: list[object]) -> list[str]:
     return [SOURCE.sub(lambda m: f"'{order[m[1]]}{m[2]}'", lines[n - 1]) for n in sorted(needed)]
 
 
-def each(examples: int, shrink: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def each(examples: int, shrink: bool = True) -> settings:
     """Run a test on that many random specs, newly drawn each time; a failure prints how to draw it again.
 
     Making a failing spec smaller takes hundreds of runs: too many where each compiles two modules.
@@ -227,27 +232,47 @@ def test_the_emitted_classes_are_the_net_that_they_came_from(spec: Spec) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
 @each(50, shrink=False)
 @given(specs())
-def test_flax_is_equal_to_torch(part: int, spec: Spec) -> None:
-    """In parts, which may run side by side."""
+def test_flax_is_equal_to_torch(spec: Spec) -> None:
     check_flax(spec)
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.parametrize("part", range(1, 6))
+def test_flax_is_equal_to_torch_on_the_same_nets_as_ever(part: int) -> None:
+    """Again when anything has changed; in parts, which may run side by side."""
+    found = drawn(50, part)
+    texts = [net_of(spec).emit(form) for spec in found for form in ("torch", "flax")]
+    sources = [convert, layout, verification, netdsl_torch.run, netdsl_flax.run, sys.modules[__name__]]
+    with proving(f"random_nets_{part}", "torch jax jaxlib flax numpy", sources, *texts) as known:
+        for spec in found if not known else ():
+            print(spec.text)
+            check_flax(spec)
+
+
+def drawn(count: int, part: int) -> list[Spec]:
+    """Return random specs, the same in every run."""
+    found: list[Spec] = []
+
+    @seed(part)
+    @settings(each(count), phases=[Phase.generate], database=None)
+    @given(specs())
+    def draw(spec: Spec) -> None:
+        found.append(spec)
+
+    draw()
+    return found
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the emitted files of random specs, each with its spec beside it."""
     path = tmp_path_factory.mktemp("random")
-
-    @settings(max_examples=40, deadline=None, phases=[Phase.generate], database=None)
-    @given(specs())
-    def write(spec: Spec) -> None:
-        name = f"trial{len(list(path.glob('*.py')))}"
-        (path / f"{name}.net").write_text(spec.text)
-        (path / f"{name}.py").write_text(net_of(spec).emit())
-
-    write()
+    for number, spec in enumerate(drawn(40, 0)):
+        (path / f"trial{number}.net").write_text(spec.text)
+        (path / f"trial{number}.py").write_text(net_of(spec).emit())
     return path
 
 

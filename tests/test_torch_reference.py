@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+import references
 import torch
+import torch_oracles
+from proved import proving
 from references import REFERENCES, Reference, make
 from torch import nn
-from torch_oracles import assert_same, build, emitted, execute, inputs, load, perturb, real_macs, tensors
+from torch_oracles import (
+    FAMILIES,
+    assert_same,
+    build,
+    emitted,
+    execute,
+    inputs,
+    load,
+    perturb,
+    real_macs,
+    tensors,
+)
 
 from netdsl import Network
 
@@ -45,8 +61,19 @@ def test_state_params_and_macs_are_the_references(name: str, reference: Referenc
     assert net.cost().macs == real_macs(theirs.eval(), inputs(net, batch=1, device="meta"))[0][""]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("name", "reference"), NETS.items(), ids=list(NETS))
 def test_outputs_and_gradients_are_the_references(name: str, reference: Reference) -> None:
+    """A net of each family each time, others when anything has changed."""
+    parts = load(name, reference.side).emit(), repr(reference)
+    sources = [references, torch_oracles, sys.modules[__name__]]
+    with proving(f"{name.replace(':', '_')}.reference", "torch torchvision timm", sources, *parts) as known:
+        if name in FAMILIES or not known:
+            check_numbers(name, reference)
+
+
+def check_numbers(name: str, reference: Reference) -> None:
+    """Compare outputs in evaluation, outputs and gradients in training, and buffers."""
     theirs = make(reference)
     ours = twin(name, reference, theirs)
     x = torch.randn(2, 3, reference.side, reference.side, generator=torch.Generator().manual_seed(7))
