@@ -143,6 +143,7 @@ class EfficientNet(nn.Module):
                 if m.bias is not None:
                     nn.init.zeros_(m.bias)
             elif isinstance(m, nn.Linear):
+                nn.init.kaiming_uniform_(m.weight, a=5**0.5, mode="fan_out")
                 nn.init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ Conv = partial(
 )
 Linear = partial(
     nnx.Linear,
-    kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+    kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_out", "uniform"),
 )
 BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
