@@ -165,15 +165,16 @@ def check_factored(spec: Spec) -> None:
     for helper in HELPERS.values():  # what nobody reads is not in the file, but its node is run here
         exec(helper, names)
     names.update(execute(text))
-    for path, lowered in lower(net).items():
-        if lowered.module is not None and path in dict(model.named_modules()):
+    lowered, modules = lower(net), dict(model.named_modules())
+    for path, own in lowered.items():
+        if own.module is not None and path in modules:
             with torch.device("meta"):
-                alone = eval(flat(bound(lowered.module, [], "")), names)
-            assert repr(model.get_submodule(path)) == repr(alone), path
+                alone = eval(flat(bound(own.module, [], "")), names)
+            assert repr(modules[path]) == repr(alone), path
     x = inputs(net, batch=BATCH, device="meta")
     for training in (True, False):
         one = traced(model.train(training), model, x)
-        assert read(*one) == read(*traced(node_by_node(net, model, names), model, x))
+        assert read(*one) == read(*traced(node_by_node(net, lowered, model, names), model, x))
 
 
 def read(lines: list[str], outputs: list[object]) -> list[str]:
