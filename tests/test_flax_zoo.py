@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from math import prod
+from types import ModuleType
 
 import jax
 import netdsl_flax.run
@@ -60,13 +62,15 @@ def smallest(name: str) -> Network:
     raise AssertionError(f"{name} takes none of these")
 
 
-def proof(name: str, net: Network) -> AbstractContextManager[bool]:
+def proof(name: str, *nets: Network, checks: Sequence[ModuleType] = ()) -> AbstractContextManager[bool]:
     """Give whether a proof was made before.
 
-    It follows from the texts, what the state holds, and who computes.
+    It follows from the texts, what the state holds, who computes, and `checks`, where these are modules of their own.
     """
-    texts = [part for b in BACKENDS.values() for part in (b.emit(net), *map(repr, b.tensors(net)))]
-    sources = [convert, layout, verification, netdsl_torch.run, netdsl_flax.run]
+    texts = [
+        part for net in nets for b in BACKENDS.values() for part in (b.emit(net), *map(repr, b.tensors(net)))
+    ]
+    sources = [convert, layout, verification, netdsl_torch.run, netdsl_flax.run, *checks]
     return proving(name, "torch jax jaxlib flax numpy", sources, *texts)
 
 

@@ -8,26 +8,23 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import netdsl_flax.run
-import netdsl_torch.run
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from netdsl_torch.lowering import HELPERS
-from proved import proving
 from strategies import Spec, specs
 from test_emitted import IGNORED, ROOT, RULES, tool
-from test_torch_factor import bound, lower, node_by_node, traced
+from test_flax_zoo import proof
+from test_torch_factor import check_layers, lower, node_by_node, traced
 from test_torch_facts import real_macs
 from test_torch_inplace import sources
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_oracles import execute, inputs, outputs_by_path, perturb, run, tensors
 
-from netdsl import Network, verification
+from netdsl import Network
 from netdsl.api import loads
 from netdsl.backend import find
-from netdsl.emission.writer import flat
 from netdsl.ir.graph import Scope
 from netdsl.ops.source import Weight
 from netdsl.source import Source
@@ -35,7 +32,6 @@ from netdsl.syntax import tree
 from netdsl.syntax.format import format_text
 from netdsl.syntax.parse import parse
 from netdsl.verification import Experiment, check_facts
-from netdsl.weights import convert, layout
 
 BATCH = 4
 
@@ -165,12 +161,8 @@ def check_factored(spec: Spec) -> None:
     for helper in HELPERS.values():  # what nobody reads is not in the file, but its node is run here
         exec(helper, names)
     names.update(execute(text))
-    lowered, modules = lower(net), dict(model.named_modules())
-    for path, own in lowered.items():
-        if own.module is not None and path in modules:
-            with torch.device("meta"):
-                alone = eval(flat(bound(own.module, [], "")), names)
-            assert repr(modules[path]) == repr(alone), path
+    lowered = lower(net)
+    check_layers(lowered, model, names)
     x = inputs(net, batch=BATCH, device="meta")
     for training in (True, False):
         one = traced(model.train(training), model, x)
@@ -245,9 +237,7 @@ def test_flax_is_equal_to_torch(spec: Spec) -> None:
 def test_flax_is_equal_to_torch_on_the_same_nets_as_ever(part: int) -> None:
     """Again when anything has changed; in parts, which may run side by side."""
     found = drawn(50, part)
-    texts = [net_of(spec).emit(form) for spec in found for form in ("torch", "flax")]
-    sources = [convert, layout, verification, netdsl_torch.run, netdsl_flax.run, sys.modules[__name__]]
-    with proving(f"random_nets_{part}", "torch jax jaxlib flax numpy", sources, *texts) as known:
+    with proof(f"random_nets_{part}", *map(net_of, found), checks=[sys.modules[__name__]]) as known:
         for spec in found if not known else ():
             print(spec.text)
             check_flax(spec)

@@ -11,8 +11,8 @@ from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.ops.source import Weight
 
-LowerAll = Callable[[Network, "Known | None"], dict[str, Lowered]]
 Known = tuple[Network, Mapping[str, Lowered]]
+LowerAll = Callable[[Network, Known | None], dict[str, Lowered]]
 InitAll = Callable[[Network], dict[str, tuple[Expr, ...]]]
 
 
