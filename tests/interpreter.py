@@ -1,0 +1,261 @@
+"""A net run op by op in torch, from its graph: no class, no emitted text, nothing shared with the emitters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from netdsl.backend import own_state
+from netdsl.ir.graph import Scope, Value
+from netdsl.ir.types import Shape
+from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl.ops.source import Weight
+
+State = Mapping[str, Tensor]
+Run = Callable[[Any, list[Tensor], "Call"], Any]
+
+
+class Call:
+    """What an op needs besides its inputs: its tensors by their short names, shapes, the mode."""
+
+    def __init__(
+        self, state: dict[str, Tensor], shapes: tuple[Shape, ...], out: Shape, train: bool, batch: int
+    ) -> None:
+        self.state = state
+        self.shapes = shapes
+        self.out = out
+        self.train = train
+        self.batch = batch
+
+
+def state_shapes(net: Network) -> dict[str, tuple[int, ...]]:
+    """Return the keys of a module's state in torch's order: learned tensors first, then children as written."""
+
+    def keys(scope: Scope) -> dict[str, tuple[int, ...]]:
+        first: dict[str, tuple[int, ...]] = {}
+        rest: dict[str, tuple[int, ...]] = {}
+        for item in scope.items:
+            if isinstance(item, Scope):
+                rest |= keys(item)
+            elif isinstance(net.graph[item].op, Weight):
+                first |= own_state(net, net.graph[item])
+            else:
+                rest |= own_state(net, net.graph[item])
+        return first | rest
+
+    return keys(net.graph.tree)
+
+
+def draw_state(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
+    """Return random numbers in float64, of a size that keeps activations near 1."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for key, shape in shapes.items():
+        last = key.rpartition(".")[2]
+        if not shape:
+            state[key] = torch.tensor(0)
+            continue
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        if last == "running_var":
+            state[key] = 1 + 0.4 * noise.tanh()
+        elif len(shape) < 2:
+            state[key] = 1 + 0.4 * noise.tanh() if last == "weight" else 0.2 * noise
+        else:
+            state[key] = noise * (1.5 / noise[0].numel()) ** 0.5
+    return state
+
+
+def interpret(net: Network, state: State, x: list[Tensor], train: bool) -> dict[str, Tensor]:
+    """Return the outputs by name; in training running statistics of `state` move in place. Dropout does nothing."""
+    values: dict[Value, Tensor] = dict(zip(map(Value, net.graph.inputs.values()), x, strict=True))
+    kept = [o for o in net.graph.outputs if train or not o.train]
+    for node in net.graph:
+        if node.op.name == "input" or (node.train and not train):
+            continue
+        prefix = f"{node.name}."
+        own = {
+            key.removeprefix(prefix) if key != node.name else "": state[key] for key in own_state(net, node)
+        }
+        shapes = net.inputs_of(node.name)
+        call = Call(own, shapes, net.outputs_of(node.name)[0], train, len(x[0]))
+        out = RUN[node.op.name](node.op, [values[v] for v in node.inputs], call)
+        for port, tensor in enumerate((out,) if isinstance(out, Tensor) else out):
+            values[Value(node.name, port)] = tensor
+    return {o.name: values[o.value] for o in kept}
+
+
+def _symmetric(pads: tuple[tuple[int, int], tuple[int, int]]) -> bool:
+    return all(low == high for low, high in pads)
+
+
+def _pad(x: Tensor, pads: tuple[tuple[int, int], tuple[int, int]], value: float = 0.0) -> Tensor:
+    (top, bottom), (left, right) = pads
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def _size(size: Any) -> Any:
+    return size if isinstance(size, int) else tuple(size)
+
+
+def _conv(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    pads = op.padding(call.shapes[0])
+    weight, bias = call.state["weight"], call.state.get("bias")
+    given, padding = (x[0], (pads[0][0], pads[1][0])) if _symmetric(pads) else (_pad(x[0], pads), (0, 0))
+    groups = op.groups_of(call.shapes[0].c)
+    return F.conv2d(given, weight, bias, _size(op.stride), padding, _size(op.dilation), groups)
+
+
+def _upconv(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    pads = op.padding(call.shapes[0])
+    weight, bias = call.state["weight"], call.state.get("bias")
+    padding = pads[0][0], pads[1][0]
+    return F.conv_transpose2d(x[0], weight, bias, _size(op.stride), padding, 0, op.groups, _size(op.dilation))
+
+
+def _bn(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    own = call.state
+    if call.train:
+        own["num_batches_tracked"] += 1
+    numbers = own["running_mean"], own["running_var"], own["weight"], own["bias"]
+    return F.batch_norm(x[0], *numbers, call.train, op.momentum, op.eps)
+
+
+def _ln(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    last = call.shapes[0].axes[-1] == "c"
+    given = x[0] if last else x[0].permute(0, 2, 3, 1)
+    out = F.layer_norm(given, given.shape[-1:], call.state["weight"], call.state["bias"], op.eps)
+    return out if last else out.permute(0, 3, 1, 2)
+
+
+def _pool(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    most = op.name == "maxpool"
+    if op.to is not None:
+        return (F.adaptive_max_pool2d if most else F.adaptive_avg_pool2d)(x[0], _size(op.to))
+    pads = op.padding(call.shapes[0])
+    kernel, stride = map(_size, op.window)
+    if _symmetric(pads):
+        padding = pads[0][0], pads[1][0]
+        if most:
+            return F.max_pool2d(x[0], kernel, stride, padding, _size(op.dilation), op.ceil)
+        return F.avg_pool2d(x[0], kernel, stride, padding, op.ceil, op.count_include_pad)
+    if most:
+        return F.max_pool2d(_pad(x[0], pads, -torch.inf), kernel, stride, 0, _size(op.dilation))
+    total = F.avg_pool2d(_pad(x[0], pads), kernel, stride)
+    return (
+        total
+        if op.count_include_pad
+        else total / F.avg_pool2d(_pad(torch.ones_like(x[0]), pads), kernel, stride)
+    )
+
+
+def _attention(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    batch, n, c = x[0].shape
+    together = F.linear(x[0], call.state["in_proj_weight"], call.state["in_proj_bias"])
+    q, k, v = (t.view(batch, n, op.heads, c // op.heads).transpose(1, 2) for t in together.chunk(3, -1))
+    scores = (q @ k.transpose(-1, -2) / (c // op.heads) ** 0.5).softmax(-1)
+    out = (scores @ v).transpose(1, 2).reshape(batch, n, c)
+    return F.linear(out, call.state["out_proj.weight"], call.state["out_proj.bias"])
+
+
+def _aligned(x: list[Tensor], call: Call) -> list[Tensor]:
+    found = []
+    for tensor, shape in zip(x, call.shapes, strict=True):
+        if len(shape) == len(call.out):
+            found.append(tensor)
+            continue
+        axis = call.out.axis("c")
+        sizes = [len(tensor), *(shape.c if i == axis else 1 for i in range(len(call.out)))]
+        found.append(tensor.reshape(sizes))
+    return found
+
+
+def _add(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    first, *others = _aligned(x, call)
+    for other in others:
+        first = first + other
+    return first
+
+
+def _mul(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    first, *others = _aligned(x, call)
+    for other in others:
+        first = first * other
+    return first
+
+
+def _shuffle(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    batch, c, h, w = x[0].shape
+    return x[0].view(batch, op.groups, c // op.groups, h, w).transpose(1, 2).reshape(batch, c, h, w)
+
+
+def _shift(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    rows, columns = op.by
+    return F.pad(x[0][:, :, rows:, columns:], (0, columns, 0, rows))
+
+
+def _crop(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    (_, _, h, w), (_, _, rows, columns) = x[0].shape, x[1].shape
+    top, left = (h - rows) // 2, (w - columns) // 2
+    return x[0][:, :, top : top + rows, left : left + columns]
+
+
+def _weight(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    own = call.state[""]
+    return (own if op.batch else own[None]).expand(call.batch, *op.shape)
+
+
+def _each(function: Callable[[Tensor], Tensor]) -> Run:
+    return lambda op, x, call: function(x[0])
+
+
+RUN: dict[str, Run] = {
+    "conv": _conv,
+    "dwconv": _conv,
+    "upconv": _upconv,
+    "fc": lambda op, x, call: F.linear(x[0], call.state["weight"], call.state.get("bias")),
+    "bn": _bn,
+    "ln": _ln,
+    "gn": lambda op, x, call: F.group_norm(x[0], op.groups, call.state["weight"], call.state["bias"], op.eps),
+    "lrn": lambda op, x, call: F.local_response_norm(x[0], op.size, op.alpha, op.beta, op.k),
+    "maxpool": _pool,
+    "avgpool": _pool,
+    "gap": _each(lambda x: x.mean((2, 3))),
+    "attention": _attention,
+    "dropout": _each(lambda x: x),
+    "droppath": _each(lambda x: x),
+    "identity": _each(lambda x: x),
+    "relu": _each(F.relu),
+    "relu6": _each(F.relu6),
+    "leaky_relu": lambda op, x, call: F.leaky_relu(x[0], op.slope),
+    "hswish": _each(F.hardswish),
+    "hsigmoid": _each(F.hardsigmoid),
+    "sigmoid": _each(torch.sigmoid),
+    "silu": _each(F.silu),
+    "gelu": lambda op, x, call: F.gelu(x[0], approximate=op.approximate),
+    "tanh": _each(torch.tanh),
+    "softmax": lambda op, x, call: x[0].softmax(call.shapes[0].axis("c") + 1),
+    "add": _add,
+    "mul": _mul,
+    "concat": lambda op, x, call: torch.cat(x, op.axis_of(call.shapes[0]) + 1),
+    "split": lambda op, x, call: x[0].chunk(op.parts, call.shapes[0].axis("c") + 1),
+    "shuffle": _shuffle,
+    "shift": _shift,
+    "crop": _crop,
+    "upsample": lambda op, x, call: F.interpolate(x[0], scale_factor=op.scale, mode=op.mode),
+    "permute": lambda op, x, call: x[0].permute(0, *(axis + 1 for axis in op.axes)),
+    "flatten": _each(lambda x: x.flatten(1)),
+    "tokens": _each(lambda x: x.flatten(2).transpose(1, 2)),
+    "token": lambda op, x, call: x[0][:, op.index],
+    "weight": _weight,
+}
+"""Every op by its name; `tests/test_metamorphic.py` holds that none is missing."""
+
+
+def known(op: type[Op]) -> bool:
+    """Tell whether an op can be run here."""
+    return op.name == "input" or op.name in RUN
