@@ -1,0 +1,180 @@
+"""How the emitted classes of Flax are called, and held against the block of the spec; see `metamorphic`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import (
+    BATCH,
+    CLOSE_FLAX,
+    Draw,
+    Framework,
+    NoWord,
+    Subject,
+    called,
+    expected_order,
+    owned,
+    text_of,
+    unsaid,
+)
+from netdsl_flax import Backend
+from netdsl_flax.run import channels_first, channels_last, still, variables, without_dropout
+
+from netdsl.backend import Tensor
+from netdsl.elaborate.values import BlockDecl, OpValue
+from netdsl.ir.types import Shape
+from netdsl.network import Network
+from netdsl.weights.convert import convert_weights
+
+
+def plain(key: str) -> str:
+    """Return a key without the name of what holds a Sequential's layers."""
+    return ".".join(part for part in key.split(".") if part != "layers")
+
+
+def nothing(x: jax.Array) -> jax.Array:
+    """Return the input."""
+    return x
+
+
+class Flax(Framework):
+    """Flax, in float64 and under jit."""
+
+    bound = CLOSE_FLAX
+
+    def nothing(self) -> Any:
+        return nothing
+
+    def op(self, value: OpValue, subject: Subject) -> Any:
+        if isinstance(value.target, BlockDecl):
+            return self.block(value, subject)
+        given = {k: g.value for k, g in value.args.items() if not unsaid(g.value)}
+        known = {
+            "relu": nnx.relu,
+            "relu6": nnx.relu6,
+            "hswish": nnx.hard_swish,
+            "hsigmoid": nnx.hard_sigmoid,
+            "sigmoid": nnx.sigmoid,
+            "silu": nnx.silu,
+            "tanh": nnx.tanh,
+            "gelu": partial(nnx.gelu, approximate=False),
+        }
+        if value.name in known and not given:
+            return known[value.name]
+        if value.name == "bn" and set(given) <= {"eps", "momentum"}:
+            kind: Any = subject.names.get("UnbiasedBatchNorm", nnx.BatchNorm)
+            momentum, eps = 1 - given.get("momentum", 0.1), given.get("eps", 1e-5)
+            return partial(kind, use_fast_variance=False, momentum=momentum, epsilon=eps)
+        raise NoWord(text_of(value))
+
+    def make(self, subject: Subject, draw: Draw) -> nnx.Module:
+        """Return the class's module without numbers, and without dropout."""
+        given = self.arguments(subject, draw)
+        takes = inspect.signature(subject.cls).parameters
+        if "rngs" in takes or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
+            given["rngs"] = still()
+        module: nnx.Module = nnx.eval_shape(lambda: without_dropout(subject.cls(**given)))
+        return module
+
+    def run(self, subject: Subject, draw: Draw) -> None:
+        module = self.make(subject, draw)
+        module.eval()
+        graph, state = nnx.split(module)
+        x = [
+            jax.ShapeDtypeStruct([(BATCH, *shape)[axis] for axis in channels_last(shape)], jnp.float32)
+            for shape in draw.shapes
+        ]
+        jax.eval_shape(lambda state, x: _call(nnx.merge(graph, state), x), state, x)
+
+    def check(self, subject: Subject, draw: Draw, net: Network) -> str:
+        numbers = draw_state(state_shapes(net), seed=3)
+        generator = torch.Generator().manual_seed(5)
+        x = [torch.randn(BATCH, *s, generator=generator, dtype=torch.float64) for s in draw.shapes]
+        tensors = {plain(owned(subject, t.key)): t for t in Backend().tensors(net)}
+        arrays = {
+            plain(owned(subject, key)): value
+            for key, value in convert_weights(net, numbers, "torch", "flax").items()
+        }
+        with jax.enable_x64(True):
+            module = self.make(subject, draw)
+            wrong = self.load(module, tensors, arrays)
+            if wrong:
+                return wrong
+            module.eval()
+            still_graph, state = nnx.split(module)
+            module.train()
+            graph, _ = nnx.split(module)
+
+            @jax.jit
+            def both(state: Any, x: list[jax.Array]) -> Any:
+                trained = nnx.merge(graph, state, copy=True)
+                outputs = _call(trained, x)
+                return _call(nnx.merge(still_graph, state, copy=True), x), outputs, nnx.state(trained)
+
+            given = [
+                jnp.asarray(t.numpy().transpose(channels_last(s)))
+                for t, s in zip(x, draw.shapes, strict=True)
+            ]
+            evaluated, trained, after = both(state, given)
+            nnx.update(module, after)
+            kept = {plain(key): np.asarray(v.get_value()) for key, v in variables(module).items()}
+        for what, outputs, train in (("evaluation", evaluated, False), ("training", trained, True)):
+            with torch.no_grad():
+                found = interpret(net, numbers, x, train)
+            shapes = expected_order(subject, net, {name: net.outputs[name] for name in found})
+            wrong = self.differ(what, outputs, expected_order(subject, net, found), shapes)
+            if wrong:
+                return wrong
+        for key, tensor in tensors.items():
+            if tensor.parameter.rpartition(".")[2].startswith("running_"):
+                other = numbers[tensor.parameter].numpy()
+                if not np.abs(kept[key] - other).max() <= self.bound * max(1.0, np.abs(other).max()):
+                    return f"statistics: {key} differs"
+        return ""
+
+    def load(self, module: nnx.Module, tensors: Mapping[str, Tensor], arrays: Mapping[str, Any]) -> str:
+        """Put numbers into a module; return how its state differs, or an empty string."""
+        state = nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))
+        flat = {plain(".".join(map(str, path))): v for path, v in nnx.to_flat_state(state)}
+        missing, unknown = [k for k in tensors if k not in flat], [k for k in flat if k not in tensors]
+        if missing or unknown:
+            return f"state: {', '.join(missing[:2])} missing, {', '.join(unknown[:2])} too much"
+        for key, variable in flat.items():
+            if tuple(variable.shape) != tuple(tensors[key].shape):
+                return f"state: {key} is {list(variable.shape)} instead of {list(tensors[key].shape)}"
+            if variable.dtype != jnp.float32:
+                return f"state: {key} is {variable.dtype}"
+            variable.set_value(jnp.asarray(arrays[key], jnp.float64))
+        nnx.update(module, state)
+        return ""
+
+    def differ(
+        self, what: str, ours: Sequence[Any], theirs: Sequence[torch.Tensor], shapes: Sequence[Shape]
+    ) -> str:
+        """Return how outputs differ, or an empty string."""
+        if len(ours) != len(theirs):
+            return f"{what}: {len(ours)} outputs instead of {len(theirs)}"
+        for mine, other, shape in zip(ours, theirs, shapes, strict=True):
+            array = np.asarray(mine)
+            if array.ndim != other.ndim:
+                return f"{what}: {list(array.shape)} instead of {list(other.shape)}"
+            array = array.transpose(channels_first(shape))
+            if array.shape != tuple(other.shape):
+                return f"{what}: {list(array.shape)} instead of {list(other.shape)}"
+            scale, error = float(other.abs().max()), float(np.abs(array - other.numpy()).max())
+            if not error <= self.bound * scale:
+                return f"{what} differs by {error / scale if scale else error:.1e}"
+        return ""
+
+
+def _call(module: Any, x: Sequence[Any]) -> tuple[Any, ...]:
+    return called(module, module.__call__, x)
