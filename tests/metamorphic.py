@@ -57,7 +57,7 @@ from netdsl.syntax import tree
 
 BATCH = 3
 MAX_MACS = 40_000_000
-"""A draw is no larger, for a sample."""
+"""For a sample. Of what is larger, here or below, only shapes are compared."""
 MAX_PARAMS = 20_000_000
 MAX_ELEMENTS = 1_500_000
 """Of all values that flow, for a sample."""
@@ -473,7 +473,7 @@ class Drawer:
         if size is not None:
             return tuple(Shape(s.c, *size) if len(s) == 3 else s for s in pattern)
         sides = r.choice(
-            ((32, 32), (64, 64), (64, 96), (48, 48), (75, 75), (96, 96), (33, 47), tuple(pattern[0][1:]))
+            (*((side, side) for side in (32, 48, 64, 75, 96)), (64, 96), (33, 47), (188, 204), pattern[0][1:])
         )
         return tuple(Shape(s.c, *sides) if len(s) == 3 else s for s in pattern)
 
@@ -522,11 +522,12 @@ def drawn(subject: Subject, draws: int, seed: int = 0) -> Drawn:
     """Return that many legal draws, first those that decide conditions otherwise, and some that are refused."""
     drawer = Drawer(subject, seed)
     found: list[tuple[frozenset[Any], Draw, Network]] = []
+    large: list[tuple[frozenset[Any], Draw, Network]] = []
     refused: dict[str, tuple[Draw, str]] = {}
     known: set[str] = set()
     began = time.monotonic()
     for _ in range(TRIES * draws):
-        if len(found) >= 3 * draws or time.monotonic() - began > PATIENCE:
+        if len(found) >= 2 * draws or time.monotonic() - began > PATIENCE:
             break
         draw = drawer.draw()
         if str(draw) in known:
@@ -542,8 +543,9 @@ def drawn(subject: Subject, draws: int, seed: int = 0) -> Drawn:
             if len(refused) < draws:
                 refused.setdefault(str(draw), (draw, error.diagnostics[0].message))
             continue
-        if small(net) and resizable(subject, draw, net):
-            found.append((frozenset(seen), draw, net))
+        if resizable(subject, draw, net):
+            (found if small(net) else large).append((frozenset(seen), draw, net))
+    found += large[: max(0, draws - len(found))]
     legal: list[tuple[Draw, Network]] = []
     outcomes: set[frozenset[Any]] = set()
     rest = []
@@ -558,7 +560,7 @@ def drawn(subject: Subject, draws: int, seed: int = 0) -> Drawn:
 
 def small(net: Network) -> bool:
     """Tell whether a net can be run in no time."""
-    cost = net.cost()
+    cost = net.cost(train=True)
     elements = sum(shape.elements for shapes in net.elaborated.shapes.values() for shape in shapes)
     return cost.macs <= MAX_MACS and cost.params <= MAX_PARAMS and elements <= MAX_ELEMENTS
 
@@ -585,6 +587,8 @@ class Framework(ABC):
     """How the classes of one backend are called, and what they give."""
 
     bound: float
+    refusing = False
+    """Whether the draws are those that the spec refuses: where it takes no `none`, the class takes no None."""
 
     @abstractmethod
     def op(self, value: OpValue, subject: Subject) -> Any:
@@ -630,7 +634,8 @@ class Framework(ABC):
         """Return a value of the language as one of Python."""
         annotation = "" if parameter is None else str(parameter.annotation)
         if value is None:
-            return None if "None" in annotation or not annotation else self.nothing()
+            takes = "None" in annotation or not annotation or self.refusing
+            return None if takes else self.nothing()
         if isinstance(value, OpValue):
             return self.op(value, subject)
         if isinstance(value, Dims):
@@ -715,11 +720,15 @@ class Torch(Framework):
 
     def run(self, subject: Subject, draw: Draw) -> None:
         module = subject.cls(**self.arguments(subject, draw))
+        x = [torch.randn(BATCH, *shape) for shape in draw.shapes]
         with torch.no_grad():
-            called(module.eval(), module.forward, [torch.randn(BATCH, *shape) for shape in draw.shapes])
+            called(module.eval(), module.forward, x)
+            called(module.train(), module.forward, x)
 
     def check(self, subject: Subject, draw: Draw, net: Network) -> str:
-        module: nn.Module = subject.cls(**self.arguments(subject, draw))
+        large = not small(net)
+        with torch.device("meta" if large else "cpu"):
+            module: nn.Module = subject.cls(**self.arguments(subject, draw))
         shapes = state_shapes(net)
         state = {owned(subject, key): shape for key, shape in shapes.items()}
         found = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
@@ -730,6 +739,8 @@ class Torch(Framework):
             dtype = torch.float32 if state[key] or not key.endswith("num_batches_tracked") else torch.int64
             if tensor.dtype != dtype:
                 return f"{key} is {tensor.dtype}"
+        if large:
+            return self.sizes(module, subject, draw, net)
         numbers = draw_state(shapes, seed=3)
         module = without_dropout(module.double())
         module.load_state_dict({owned(subject, key): tensor for key, tensor in numbers.items()})
@@ -769,6 +780,17 @@ class Torch(Framework):
             [buffers[owned(subject, key)] for key in shapes if owned(subject, key) in buffers],
             [numbers[key] for key in shapes if owned(subject, key) in buffers],
         )
+
+    def sizes(self, module: nn.Module, subject: Subject, draw: Draw, net: Network) -> str:
+        """Return how the sizes of the outputs differ, or an empty string; nothing is computed."""
+        x = [torch.empty(BATCH, *shape, device="meta") for shape in draw.shapes]
+        for what, mode in (("evaluation", False), ("training", True)):
+            names = [o.name for o in net.graph.outputs if mode or not o.train]
+            found = [tuple(t.shape[1:]) for t in called(module.train(mode), module.forward, x)]
+            wanted = expected_order(subject, net, {name: tuple(net.outputs[name]) for name in names})
+            if found != wanted:
+                return f"{what}: {found} instead of {wanted}"
+        return ""
 
     def differ(self, what: str, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> str:
         """Return how tensors differ, or an empty string."""
@@ -865,7 +887,7 @@ def report(subject: Subject, backend: str, draws: int, seed: int = 0) -> Report:
             fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:150]
         if fault:
             wrong.append(f"{draw}: {fault}")
-    refused = 0
+    refused, chosen.refusing = 0, True
     for draw, reason in found.refused:
         try:
             chosen.arguments(subject, draw)

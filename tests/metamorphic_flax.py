@@ -23,6 +23,7 @@ from metamorphic import (
     called,
     expected_order,
     owned,
+    small,
     text_of,
     unsaid,
 )
@@ -96,6 +97,8 @@ class Flax(Framework):
         jax.eval_shape(lambda state, x: _call(nnx.merge(graph, state), x), state, x)
 
     def check(self, subject: Subject, draw: Draw, net: Network) -> str:
+        if not small(net):
+            return self.sizes(subject, draw, net)
         numbers = draw_state(state_shapes(net), seed=3)
         generator = torch.Generator().manual_seed(5)
         x = [torch.randn(BATCH, *s, generator=generator, dtype=torch.float64) for s in draw.shapes]
@@ -141,8 +144,35 @@ class Flax(Framework):
                     return f"statistics: {key} differs"
         return ""
 
-    def load(self, module: nnx.Module, tensors: Mapping[str, Tensor], arrays: Mapping[str, Any]) -> str:
-        """Put numbers into a module; return how its state differs, or an empty string."""
+    def sizes(self, subject: Subject, draw: Draw, net: Network) -> str:
+        """Return how state or sizes of the outputs differ, or an empty string; nothing is computed."""
+        module = self.make(subject, draw)
+        tensors = {plain(owned(subject, t.key)): t for t in Backend().tensors(net)}
+        wrong = self.load(module, tensors, None)
+        if wrong:
+            return wrong
+        x = [
+            jax.ShapeDtypeStruct([(BATCH, *shape)[axis] for axis in channels_last(shape)], jnp.float32)
+            for shape in draw.shapes
+        ]
+        for what, mode in (("evaluation", False), ("training", True)):
+            module.train() if mode else module.eval()
+            graph, state = nnx.split(module)
+            outputs = jax.eval_shape(
+                lambda state, x, graph=graph: _call(nnx.merge(graph, state), x), state, x
+            )
+            names = [o.name for o in net.graph.outputs if mode or not o.train]
+            shapes = expected_order(subject, net, {name: net.outputs[name] for name in names})
+            wanted = [tuple(shape[axis - 1] for axis in channels_last(shape)[1:]) for shape in shapes]
+            found = [tuple(array.shape[1:]) for array in outputs]
+            if found != wanted:
+                return f"{what}: {found} instead of {wanted}"
+        return ""
+
+    def load(
+        self, module: nnx.Module, tensors: Mapping[str, Tensor], arrays: Mapping[str, Any] | None
+    ) -> str:
+        """Put numbers, if any, into a module; return how its state differs, or an empty string."""
         state = nnx.state(module, nnx.Any(nnx.Param, nnx.BatchStat))
         flat = {plain(".".join(map(str, path))): v for path, v in nnx.to_flat_state(state)}
         missing, unknown = [k for k in tensors if k not in flat], [k for k in flat if k not in tensors]
@@ -153,8 +183,10 @@ class Flax(Framework):
                 return f"state: {key} is {list(variable.shape)} instead of {list(tensors[key].shape)}"
             if variable.dtype != jnp.float32:
                 return f"state: {key} is {variable.dtype}"
-            variable.set_value(jnp.asarray(arrays[key], jnp.float64))
-        nnx.update(module, state)
+            if arrays is not None:
+                variable.set_value(jnp.asarray(arrays[key], jnp.float64))
+        if arrays is not None:
+            nnx.update(module, state)
         return ""
 
     def differ(

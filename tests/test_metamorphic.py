@@ -1,0 +1,216 @@
+"""Every emitted class is the block of the spec, for other arguments than the file's own too.
+
+What is proved once for a class is remembered by its text, by the texts of all that it uses, and by its spec; a few
+draws are made again each time. `python tests/metamorphic.py NET CLASS` shows what is wrong with one.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from types import ModuleType
+
+import interpreter
+import metamorphic
+import pytest
+import torch
+from metamorphic import Drawer, Subject, drawn, report, subjects, subjects_of, text_of
+from proved import proving
+from torch_oracles import FAMILIES, spec_of
+
+import netdsl
+from netdsl.api import loads
+from netdsl.elaborate.values import BlockDecl
+from netdsl.ops import catalogue
+
+DRAWS = {"torch": 40, "flax": 20}
+"""For a proof; the first draws decide every condition that can be decided otherwise."""
+AGAIN = {"torch": 5, "flax": 1}
+"""Each time."""
+NETS = ("lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
+"""Nets whose own class is called too."""
+
+_PROVED: set[str] = set()
+"""Digests of what was proved in this process: classes of several nets are often the same."""
+
+
+def closure(text: str, name: str) -> str:
+    """Return the text of a class of a module, behind all that it uses."""
+    lines = text.splitlines()
+    parts, uses = {}, {}
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node]
+        names = [getattr(t, "name", getattr(t, "id", "")) for t in targets]
+        for defined in filter(None, names):
+            parts[defined] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            uses[defined] = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    needed, queue = {name}, [name]
+    for one in queue:
+        more = (uses[one] & parts.keys()) - needed
+        needed |= more
+        queue += more
+    return "\n".join(part for defined, part in parts.items() if defined in needed)
+
+
+def check(name: str, backend: str) -> None:
+    """Check the classes of a net, and raise an error that names what is wrong with each."""
+    net = netdsl.load(spec_of(name))
+    text = net.emit(backend)
+    wrong = []
+    for subject in subjects_of(net, backend, text).values():
+        if not isinstance(subject.decl, BlockDecl) and name not in NETS:
+            continue
+        basis = closure(text, subject.name), subject.decl.file.source.text
+        digest = hashlib.sha256("\n".join((backend, *basis)).encode()).hexdigest()
+        if digest in _PROVED:
+            continue
+        found = proof(f"{name}.{subject.name}.{backend}", subject, backend, basis)
+        wrong += [f"{subject.name}{fault}" for fault in found]
+        if not found:
+            _PROVED.add(digest)
+    assert not wrong, "\n".join(["", *dict.fromkeys(wrong)])
+
+
+def proof(name: str, subject: Subject, backend: str, basis: tuple[str, ...]) -> list[str]:
+    """Return what is wrong with a class; few draws are looked at where all were right before."""
+    sources: list[ModuleType] = [metamorphic, interpreter]
+    if backend == "flax":
+        import metamorphic_flax
+
+        sources.append(metamorphic_flax)
+    found: list[str] = []
+    try:
+        with proving(f"{name}.called", "torch jax jaxlib flax numpy", sources, *basis) as known:
+            found = report(subject, backend, (AGAIN if known else DRAWS)[backend], seed=known).faults
+            if found:
+                raise AssertionError  # it is not written down
+    except AssertionError:
+        pass
+    return found
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Small tensors gain nothing from more."""
+    torch.set_num_threads(1)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", FAMILIES)
+def test_torch_classes_are_the_blocks_for_every_argument(name: str) -> None:
+    check(name, "torch")
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.parametrize("name", FAMILIES)
+def test_flax_classes_are_the_blocks_for_every_argument(name: str) -> None:
+    check(name, "flax")
+
+
+# ---------------------------------------------------------------- the harness itself
+
+SPEC = """\
+block Unit(c, stride = 1, wide = false, act: op = relu):
+    width = 2 * c if wide else c
+    add:
+        conv 3x3, width, /stride as conv1 -> bn as bn1 -> act -> conv 1x1, c as conv2
+        downsample: conv 1x1, c, /stride when stride != 1 or x.c != c
+
+net Small:
+    input 8, 16x16
+    a: Unit 8
+    b: Unit 12, /2, wide=true
+    c: Unit 12, act=tanh
+"""
+
+CLASS = """\
+import torch
+from collections.abc import Callable
+from torch import Tensor, nn
+
+
+class Unit(nn.Module):
+    def __init__(
+        self, in_channels: int, c: int, stride: int = 1, wide: bool = False, act: Callable[[], nn.Module] = nn.ReLU
+    ) -> None:
+        super().__init__()
+        width = 2 * c if wide else c
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act = act()
+        self.conv2 = nn.Conv2d(width, c, 1)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or in_channels != c:
+            self.downsample = nn.Conv2d(in_channels, c, 1, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(self.act(self.bn1(self.conv1(x))))
+        return y + (self.downsample(x) if self.downsample is not None else x)
+"""
+
+
+def by_hand(text: str) -> Subject:
+    """Return a class that somebody wrote for the block Unit."""
+    net = loads(SPEC, "small.net")
+    subject = subjects_of(net)["Unit"]
+    names = {"__name__": "emitted"}
+    exec(compile(text, "<by hand>", "exec"), names)
+    found = Subject(net, names["Unit"], subject.decl, subject.instances)
+    found.names = names
+    return found
+
+
+def test_a_class_that_is_the_block_has_no_fault() -> None:
+    found = report(by_hand(CLASS), "torch", 40)
+    assert found.faults == []
+    assert found.legal == 40
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("if stride != 1 or in_channels != c", "if stride != 1", "missing"),
+        ("if stride != 1 or in_channels != c", "if in_channels != c", "missing"),
+        ("1, stride=stride)", "1, stride=2)", "size of tensor"),
+        (
+            "stride=stride, padding=1",
+            "stride=stride, padding=1, dilation=1, bias=not wide",
+            "conv1.bias missing",
+        ),
+        ("width = 2 * c if wide else c", "width = 2 * in_channels if wide else c", "instead of"),
+        ("nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, eps=1e-3)", "differs by"),
+        ("nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, momentum=0.2)", "statistics differs"),
+        ("self.act = act()", "self.act = nn.ReLU()", "differs by"),
+        ("self.conv2 = nn.Conv2d(width, c, 1)", "self.conv2 = nn.Conv2d(width, c, 1).double()", "float64"),
+        ("return y + (", "return y.detach() + (", "gradient"),
+    ],
+)
+def test_a_fault_is_seen(right: str, wrong: str, said: str) -> None:
+    assert CLASS.count(right) == 1
+    found = report(by_hand(CLASS.replace(right, wrong)), "torch", 40)
+    assert any(said in fault for fault in found.wrong), found.wrong
+
+
+def test_a_class_that_takes_what_the_spec_refuses_is_seen() -> None:
+    text = SPEC.replace("block Unit(c, stride = 1,", "block Unit(c, stride: int in [1, 2] = 1,")
+    net = loads(text, "small.net")
+    subject = by_hand(CLASS)
+    subject.decl = subjects_of(net)["Unit"].decl
+    found = report(subject, "torch", 40)
+    assert found.wrong == []
+    assert any("stride=3" in fault and "must be one of" in fault for fault in found.lax)
+
+
+def test_draws_decide_every_condition_both_ways_and_are_the_same_each_time() -> None:
+    subject = subjects("resnet18")["BasicBlock"]
+    draws = [draw for draw, _ in drawn(subject, 20).legal]
+    sides = {(d.values["stride"] != 1, d.shapes[0].c != d.values["planes"]) for d in draws}
+    assert len(sides) == 4
+    assert len(draws) == 20
+    assert list(map(str, draws)) == [str(draw) for draw, _ in drawn(subject, 20).legal]
+    assert {"3x5", "1x7"} <= {text_of(v) for v in Drawer(subjects("googlenet")["BasicConv2d"], 0).pools["k"]}
+
+
+def test_every_op_can_be_interpreted() -> None:
+    assert [name for name, op in catalogue().items() if not interpreter.known(op)] == []
