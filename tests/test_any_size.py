@@ -1,0 +1,182 @@
+"""An emitted module is the net at every size of its input, or says at once what does not fit.
+
+A module that was emitted for the size of the spec runs at four others: an odd one, an even one, one that is not
+square, a small one. What it has to give there follows from the spec for that size, run op by op (`interpreter`); the
+largest nets are held against the module emitted for that size, kernel by kernel and without numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import cache
+from types import ModuleType
+
+import interpreter
+import pytest
+import torch
+from interpreter import draw_state, interpret, state_shapes
+from netdsl_torch.run import by_name, without_dropout
+from proved import proving
+from test_torch_factor import traced
+from torch import nn
+from torch_oracles import FAMILIES, ZOO, emitted, execute, inputs, spec_of
+
+import netdsl
+from netdsl.diagnostics import NetError
+from netdsl.network import Network
+
+BATCH = 2
+SIZES = {
+    "odd": [(s, s) for s in (65, 75, 97, 111, 189, 203, 301)],
+    "even": [(s, s) for s in (64, 80, 96, 112, 188, 204, 302)],
+    "not square": [(47, 66), (64, 97), (75, 96), (97, 76), (111, 130), (64, 160), (188, 204), (299, 310)],
+    "small": [(s, s) for s in (28, 32, 33, 40, 48, 56, 64, 72, 90, 172, 220, 300)],
+}
+"""The first of a kind that a net takes, and that is not its own, is the one that it is run at."""
+NUMBERS = 45_000_000
+"""Of nets with more parameters kernels are compared, and no numbers."""
+CLOSE = 1e-9
+"""Rounding of another order, where the deepest nets amplify it."""
+REFUSALS = (ValueError, RuntimeError, TypeError)
+"""What emitted code raises, what torch does, what jax does."""
+EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
+FIRST = [*FAMILIES, *(name for name in ZOO if name not in FAMILIES)]
+
+
+@cache
+def own(name: str) -> Network:
+    """Return a net of the zoo at its own size."""
+    return netdsl.load(spec_of(name))
+
+
+def resized(name: str, size: tuple[int, int]) -> Network | None:
+    """Return a net of the zoo for another size of its input; None if it takes none such."""
+    net = own(name)
+    if any(tuple(shape[1:]) == size for shape in net.inputs.values()):
+        return None
+    try:
+        return netdsl.load(spec_of(name), inputs={key: (s.c, *size) for key, s in net.inputs.items()})
+    except NetError:
+        return None
+
+
+def others(name: str) -> dict[str, Network]:
+    """Return a net of the zoo at four other sizes, by what is special about each."""
+    found = {}
+    for kind, sizes in SIZES.items():
+        nets = (resized(name, size) for size in sizes)
+        found[kind] = next((net for net in nets if net is not None), None)
+    return {kind: net for kind, net in found.items() if net is not None}
+
+
+def fits(net: Network, base: Network) -> bool:
+    """Tell whether a net has the weights of another."""
+    return {k: p.shape for k, p in net.parameters.items()} == {k: p.shape for k, p in base.parameters.items()}
+
+
+def said(net: Network, base: Network) -> set[str]:
+    """Return the numbers of which an error has to name one: sizes of a tensor that differs, or of the input."""
+    numbers = {str(n) for other in (net, base) for shape in other.inputs.values() for n in shape[1:]}
+    for key, parameter in base.parameters.items():
+        shape = net.parameters[key].shape if key in net.parameters else ()
+        if shape != parameter.shape:
+            numbers |= {str(n) for n in (*shape, *parameter.shape) if n > 3}
+    return numbers
+
+
+def check_refused(error: Exception, net: Network, base: Network) -> None:
+    """Check that an error says what does not fit."""
+    assert set(re.findall(r"\d+", str(error))) & said(net, base), error
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The processes of the tests share the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", FIRST)
+def test_torch_modules_are_the_net_at_every_size(name: str) -> None:
+    with proof(name, "torch") as known:
+        if name in EACH_TIME or not known:
+            for kind, net in others(name).items():
+                check_torch(kind, net, name)
+
+
+def proof(name: str, backend: str, sources: tuple[ModuleType, ...] = ()) -> AbstractContextManager[bool]:
+    """Give whether a proof was made before."""
+    net = own(name)
+    basis = net.emit(backend), net.recipe.net.file.source.text
+    return proving(f"{name}.sizes.{backend}", "torch jax jaxlib flax numpy", [interpreter, *sources], *basis)
+
+
+def check_torch(kind: str, net: Network, name: str) -> None:
+    """Check the module of the spec's own size at another."""
+    base = own(name)
+    where = f"{name} at {'x'.join(map(str, next(iter(net.inputs.values()))))} ({kind})"
+    made = execute(emitted(name))[base.name]
+    if not fits(net, base):
+        with torch.device("meta"):
+            module = made()
+        with pytest.raises(REFUSALS) as caught:
+            module.eval()(*inputs(net, BATCH, "meta"))
+        check_refused(caught.value, net, base)
+    elif net.cost().params > NUMBERS:
+        check_kernels(made, net, where)
+    else:
+        check_numbers(made(), net, where)
+
+
+def check_numbers(module: nn.Module, net: Network, where: str) -> None:
+    """Compare outputs with those of the spec, in evaluation and in training."""
+    numbers = draw_state(state_shapes(net), seed=1)
+    module = without_dropout(module.double())
+    module.load_state_dict(numbers)
+    x = [t.double() for t in inputs(net, BATCH)]
+    with torch.no_grad():
+        for mode in (False, True):
+            ours = by_name(module.train(mode)(*[t.clone() for t in x]))
+            theirs = interpret(net, numbers, x, mode)
+            assert list(ours) == list(theirs), where
+            for key, other in theirs.items():
+                assert ours[key].shape == other.shape, f"{where}: {key}"
+                assert other.isfinite().all(), where
+                assert other.std() > 1e-6, f"{where}: nothing reaches {key}"
+                error = float((ours[key] - other).abs().max() / other.abs().max())
+                assert error <= CLOSE, f"{where}: {key} differs by {error:.1e}, training is {mode}"
+
+
+def check_kernels(made: object, net: Network, where: str) -> None:
+    """Compare the kernels that the module calls with those of the module for that size."""
+    assert callable(made)
+    with torch.device("meta"):
+        first, second = made(), execute(net.emit())[net.name]()
+    x = inputs(net, BATCH, "meta")
+    for mode in (False, True):
+        one, two = (traced(m.train(mode), m, x) for m in (first, second))
+        assert one == two, where
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.parametrize("name", FIRST)
+def test_flax_modules_are_the_net_at_every_size(name: str) -> None:
+    import any_size_flax
+
+    with proof(name, "flax", (any_size_flax,)) as known:
+        if name == "lenet" or not known:
+            for kind, net in others(name).items():
+                if not fits(net, own(name)):
+                    with pytest.raises(REFUSALS) as caught:
+                        any_size_flax.call(net, own(name))
+                    check_refused(caught.value, net, own(name))
+                elif name in FAMILIES and net.cost().params <= NUMBERS:
+                    any_size_flax.check_numbers(net, own(name), f"{name} ({kind})")
+                else:
+                    any_size_flax.check_traces(net, own(name), f"{name} ({kind})")
