@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from flax import nnx
 from interpreter import draw_state, interpret, state_shapes
-from netdsl_flax.run import channels_first, channels_last, factory, still, variables, without_dropout
+from netdsl_flax.run import (
+    abstract,
+    channels_first,
+    channels_last,
+    factory,
+    still,
+    variables,
+    without_dropout,
+)
 
 from netdsl.network import Network
 from netdsl.weights.convert import convert_weights
@@ -27,10 +35,10 @@ def make(net: Network) -> Any:
     return nnx.eval_shape(lambda: without_dropout(build(rngs=still())))
 
 
-def abstract(net: Network, dtype: Any = jnp.float32) -> list[Any]:
+def sized(net: Network) -> list[Any]:
     """Return the shapes of a net's inputs."""
     return [
-        jax.ShapeDtypeStruct([(BATCH, *shape)[axis] for axis in channels_last(shape)], dtype)
+        abstract([(BATCH, *shape)[axis] for axis in channels_last(shape)], "float32")
         for shape in net.inputs.values()
     ]
 
@@ -40,7 +48,7 @@ def call(net: Network, base: Network, train: bool = False) -> None:
     module = make(base)
     module.train() if train else module.eval()
     graph, state = nnx.split(module)
-    jax.eval_shape(lambda state, x: nnx.merge(graph, state)(*x), state, abstract(net))
+    jax.eval_shape(lambda state, x: nnx.merge(graph, state)(*x), state, sized(net))
 
 
 def check_numbers(net: Network, base: Network, where: str) -> None:
@@ -85,7 +93,7 @@ def check_traces(net: Network, base: Network, where: str) -> None:
             module.train() if train else module.eval()
             graph, state = nnx.split(module)
             traced = jax.make_jaxpr(lambda state, x, graph=graph: nnx.merge(graph, state)(*x))(
-                state, abstract(net)
+                state, sized(net)
             )
             traces.append(ADDRESS.sub("", str(traced)))
         assert traces[0] == traces[1], f"{where}, training is {train}"

@@ -28,7 +28,7 @@ from metamorphic import (
     unsaid,
 )
 from netdsl_flax import Backend
-from netdsl_flax.run import channels_first, channels_last, still, variables, without_dropout
+from netdsl_flax.run import abstract, channels_first, channels_last, still, variables, without_dropout
 
 from netdsl.backend import Tensor
 from netdsl.elaborate.values import BlockDecl, OpValue
@@ -77,21 +77,20 @@ class Flax(Framework):
             return partial(kind, use_fast_variance=False, momentum=momentum, epsilon=eps)
         raise NoWord(text_of(value))
 
-    def make(self, subject: Subject, draw: Draw) -> nnx.Module:
+    def make(self, subject: Subject, draw: Draw) -> Any:
         """Return the class's module without numbers, and without dropout."""
         given = self.arguments(subject, draw)
         takes = inspect.signature(subject.cls).parameters
         if "rngs" in takes or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in takes.values()):
             given["rngs"] = still()
-        module: nnx.Module = nnx.eval_shape(lambda: without_dropout(subject.cls(**given)))
-        return module
+        return nnx.eval_shape(lambda: without_dropout(subject.cls(**given)))
 
     def run(self, subject: Subject, draw: Draw) -> None:
         module = self.make(subject, draw)
         module.eval()
         graph, state = nnx.split(module)
         x = [
-            jax.ShapeDtypeStruct([(BATCH, *shape)[axis] for axis in channels_last(shape)], jnp.float32)
+            abstract([(BATCH, *shape)[axis] for axis in channels_last(shape)], "float32")
             for shape in draw.shapes
         ]
         jax.eval_shape(lambda state, x: _call(nnx.merge(graph, state), x), state, x)
@@ -152,7 +151,7 @@ class Flax(Framework):
         if wrong:
             return wrong
         x = [
-            jax.ShapeDtypeStruct([(BATCH, *shape)[axis] for axis in channels_last(shape)], jnp.float32)
+            abstract([(BATCH, *shape)[axis] for axis in channels_last(shape)], "float32")
             for shape in draw.shapes
         ]
         for what, mode in (("evaluation", False), ("training", True)):
