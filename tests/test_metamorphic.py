@@ -14,7 +14,9 @@ import interpreter
 import metamorphic
 import pytest
 import torch
-from metamorphic import Drawer, Subject, drawn, report, subjects, subjects_of, text_of
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import BATCH, Drawer, Subject, Torch, drawn, report, subjects, subjects_of, text_of
+from netdsl_torch.run import by_name
 from proved import proving
 from torch_oracles import FAMILIES, spec_of
 
@@ -56,17 +58,20 @@ def check(name: str, backend: str) -> None:
     """Check the classes of a net, and raise an error that names what is wrong with each."""
     net = netdsl.load(spec_of(name))
     text = net.emit(backend)
-    wrong = []
-    for subject in subjects_of(net, backend, text).values():
+    found = subjects_of(net, backend, text)
+    blocks = {scope.block for scope in net.graph.tree.scopes() if scope.kind == "block"}
+    missing = sorted(blocks - {subject.decl.name for subject in found.values()})
+    wrong = [f"{block} has no class" for block in missing]
+    for subject in found.values():
         if not isinstance(subject.decl, BlockDecl) and name not in NETS:
             continue
         basis = closure(text, subject.name), subject.decl.file.source.text
         digest = hashlib.sha256("\n".join((backend, *basis)).encode()).hexdigest()
         if digest in _PROVED:
             continue
-        found = proof(f"{name}.{subject.name}.{backend}", subject, backend, basis)
-        wrong += [f"{subject.name}{fault}" for fault in found]
-        if not found:
+        faults = proof(f"{name}.{subject.name}.{backend}", subject, backend, basis)
+        wrong += [f"{subject.name}{fault}" for fault in faults]
+        if not faults:
             _PROVED.add(digest)
     assert not wrong, "\n".join(["", *dict.fromkeys(wrong)])
 
@@ -109,6 +114,24 @@ def test_torch_classes_are_the_blocks_for_every_argument(name: str) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_flax_classes_are_the_blocks_for_every_argument(name: str) -> None:
     check(name, "flax")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "shufflenet_v2_x1_0", "hrnet_w18", "vit_b_16"])
+def test_a_net_of_one_block_is_emitted_as_its_spec_says(name: str) -> None:
+    """The nets that draws are held against, emitted: the classes of their modules have one instance each."""
+    for subject in subjects(name).values():
+        if not isinstance(subject.decl, BlockDecl):
+            continue
+        for draw, net in drawn(subject, 4).legal:
+            module, shapes = net.build().double(), state_shapes(net)
+            assert {key: tuple(t.shape) for key, t in module.state_dict().items()} == shapes, draw
+            numbers = draw_state(shapes, seed=2)
+            module.load_state_dict(numbers)
+            x = [torch.ones(BATCH, *shape, dtype=torch.float64).cumsum(1) for shape in draw.shapes]
+            with torch.no_grad():
+                ours = by_name(module.eval()(*x))
+                theirs = interpret(net, numbers, x, False)
+            assert Torch().differ("evaluation", [ours[key] for key in theirs], [*theirs.values()]) == "", draw
 
 
 # ---------------------------------------------------------------- the harness itself
