@@ -23,6 +23,7 @@ from netdsl.emission.code import (
     Word,
 )
 from netdsl.ir.types import Dims, Init, Shape
+from netdsl.symbolic import symbolic, term
 from netdsl.ops.activation import (
     Gelu,
     HSigmoid,
@@ -199,9 +200,17 @@ def _method(name: str, *args: Arg, of: Expr | None = None) -> Call:
 
 def _size(size: Dims | tuple[int, int] | int) -> int | tuple[int, ...]:
     """Return a size for both axes as torch takes it: an int where they are equal."""
-    if isinstance(size, int):
+    if isinstance(size, int) or symbolic(size):
         return size
-    return size[0] if size[0] == size[1] else tuple(size)
+    return size[0] if term(size[0]) == term(size[1]) else tuple(size)
+
+
+def _sides(op: Convolution, x: Shape) -> Constant:
+    """Return a convolution's padding of rows and columns."""
+    if op.pad.mode == "explicit":
+        return _size(op.pad.size)
+    (top, _), (left, _) = op.padding(x)
+    return _size((top, left))
 
 
 def _batched(context: Context, index: int) -> bool:
@@ -215,7 +224,6 @@ def _batched(context: Context, index: int) -> bool:
 def conv(op: Convolution, context: Context) -> Lowered:
     """nn.Conv2d or nn.ConvTranspose2d, or our Conv2dSame for padding that follows from the map's size."""
     x = context.inputs[0]
-    (top, _), (left, _) = op.padding(x)
     layer = Call(
         "nn.ConvTranspose2d" if isinstance(op, UpConv) else "Conv2dSame" if op.pads_by_size else "nn.Conv2d",
         (
@@ -223,7 +231,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
             _first("out_channels", op.channels_of(x.c)),
             _first("kernel_size", _size(op.kernel)),
             _option("stride", _size(op.stride), 1),
-            _option("padding", 0 if op.pads_by_size else _size((top, left)), 0),
+            _option("padding", 0 if op.pads_by_size else _sides(op, x), 0),
             _option("dilation", _size(op.dilation), 1),
             _groups(op, x.c),
             _option("bias", op.bias, True),

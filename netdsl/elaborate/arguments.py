@@ -24,10 +24,11 @@ from netdsl.elaborate.values import (
     Ramp,
     TableValue,
     fail,
+    is_whole,
     kind_of,
     show,
 )
-from netdsl.ir.types import Dims, Init, Pad
+from netdsl.ir.types import Dims, Init, Pad, Truth
 from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Source, Span
@@ -143,6 +144,7 @@ def type_name(value: Any) -> str:
     """Return the name of a value's type in the language, or an empty string."""
     for cls, name in (
         (bool, "bool"),
+        (Truth, "bool"),
         (int, "int"),
         (float, "float"),
         (str, "str"),
@@ -230,7 +232,7 @@ def bind(
                         span,
                         "write it in a repeated step: 3 * conv 64, /2 first",
                     )
-                value = value if copy == 0 else 1
+                value = evaluator.first(value, copy)
         else:
             node = arg
             value = evaluator.eval(node, env, source)
@@ -316,7 +318,7 @@ def _no_place(
         kind = kind_of(value).partition(" ")[2] or "argument"
         return fail("E205", f"{what} takes no further {kind} `{span.text}`", span, help)
     wanted = free[0]
-    if "dims" in wanted.types and type(value) is int:
+    if "dims" in wanted.types and is_whole(value):
         first = given.get("channels")
         if first is not None and first.span is not None:  # `conv 3, 64`: the 3 was taken for the channels
             size = first.value

@@ -7,7 +7,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from netdsl.elaborate.arguments import bind, parameters
 from netdsl.elaborate.values import (
@@ -24,6 +24,7 @@ from netdsl.elaborate.values import (
     SpecError,
     TableValue,
     fail,
+    is_whole,
     kind_of,
     show,
     size,
@@ -155,6 +156,10 @@ class Evaluator:
             raise fail("E213", what, Span(source, node.start, node.end))
         self.depth += levels
 
+    def first(self, value: Any, copy: int) -> Any:
+        """Return a stride that only the first copy has."""
+        return value if copy == 0 else 1
+
     # -- expressions
 
     def eval(self, node: tree.Expr, env: Env, source: Source) -> Any:
@@ -166,7 +171,7 @@ class Evaluator:
             return node.value
         if isinstance(node, tree.Name):
             return self.name(node, env, source)
-        return _EVALUATE[type(node)](self, node, env, source)
+        return self._forms[type(node)](self, node, env, source)
 
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value."""
@@ -189,7 +194,7 @@ class Evaluator:
                 parts.append(part)
                 continue
             value = self.eval(part, env, source)
-            if type(value) is not int or value < 0:
+            if not is_whole(value) or value < 0:
                 span = Span(source, part.start, part.end)
                 raise fail(
                     "E203", f"a name needs whole numbers from 0 in its braces, got {show(value)}", span
@@ -335,7 +340,7 @@ class Evaluator:
         value = self.eval(node.value, env, source)
         index = self.eval(node.index, env, source)
         span = Span(source, node.start, node.end)
-        if type(index) is not int:
+        if not is_whole(index):
             raise fail(
                 "E203",
                 f"an index must be an int, got {show(index)}",
@@ -555,14 +560,14 @@ class Evaluator:
                 return len(args[0].wires)
             return len(args[0]) if isinstance(args[0], Dims) else len(self.items(args[0], span))
         if name == "range":
-            if not 1 <= len(args) <= 3 or any(type(x) is not int for x in args):
+            if not 1 <= len(args) <= 3 or not all(map(is_whole, args)):
                 raise TypeError
             numbers = range(*args)
             if len(numbers) > MAX_LENGTH:
                 raise fail("E213", f"a range of {len(numbers):,} items is more than {MAX_LENGTH:,}", span)
             return list(numbers)
         if name == "enumerate":
-            if type(args[1]) is not int:
+            if not is_whole(args[1]):
                 raise TypeError
             items = self.items(args[0], span)
             return list(enumerate(items, args[1]))
@@ -573,7 +578,7 @@ class Evaluator:
                 raise fail("E209", f"zip needs lists of one length, got {lengths}", span)
             return list(zip(*columns, strict=True))
         value, divisor = self._numbers(args)
-        if type(divisor) is not int or divisor < 1:
+        if not is_whole(divisor) or divisor < 1:
             raise TypeError
         # torchvision's rule: to the nearest multiple, never more than 10 % down
         rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
@@ -591,18 +596,17 @@ class Evaluator:
             raise fail("E212", f"{value} is more than 2^63 - 1", span)
         return value
 
-
-_EVALUATE: dict[type, Callable[..., Any]] = {
-    tree.DimsLiteral: Evaluator._dims,
-    tree.String: Evaluator._string,
-    tree.Template: Evaluator._template,
-    tree.Unary: Evaluator._unary,
-    tree.Binary: Evaluator._binary,
-    tree.Ternary: Evaluator._ternary,
-    tree.Attribute: Evaluator._attribute,
-    tree.Index: Evaluator._index,
-    tree.CallExpr: Evaluator._call,
-    tree.ListExpr: Evaluator._list,
-    tree.Comprehension: Evaluator._comprehension,
-    tree.Choice: Evaluator._choice,
-}
+    _forms: ClassVar[dict[type, Callable[..., Any]]] = {
+        tree.DimsLiteral: _dims,
+        tree.String: _string,
+        tree.Template: _template,
+        tree.Unary: _unary,
+        tree.Binary: _binary,
+        tree.Ternary: _ternary,
+        tree.Attribute: _attribute,
+        tree.Index: _index,
+        tree.CallExpr: _call,
+        tree.ListExpr: _list,
+        tree.Comprehension: _comprehension,
+        tree.Choice: _choice,
+    }

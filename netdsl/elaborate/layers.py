@@ -347,10 +347,16 @@ class Layers(ABC):
         result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
         for extra in ("norm", "act"):
             follower = extras[extra].value if extra in extras else None
-            if follower is not None:
-                name_ = None if label is None else f"{text}_{extra}"
-                result = self.apply(follower, node, result, place, name_, own_arguments=False)
+            result = self.follow(follower, node, result, place, None if label is None else f"{text}_{extra}")
         return result
+
+    def follow(
+        self, follower: OpValue | None, node: tree.Layer, data: Data, place: Place, label: str | None
+    ) -> Data:
+        """Apply a layer's norm or activation, if there is one."""
+        if follower is None:
+            return data
+        return self.apply(follower, node, data, place, label, own_arguments=False)
 
     def add(
         self,

@@ -220,6 +220,11 @@ class FileScope:
         self.allows: list[tree.Annotated] = []
 
 
+def is_whole(value: object) -> bool:
+    """Tell whether a value is an int; true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def show(value: Any, depth: int = 0) -> str:
     """Return a value as a spec writes it; a long list is cut."""
     if value is None or isinstance(value, bool):

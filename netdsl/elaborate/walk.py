@@ -21,6 +21,7 @@ from netdsl.elaborate.values import (
     SpecError,
     Wire,
     fail,
+    is_whole,
     kind_of,
     show,
     unknown,
@@ -390,7 +391,7 @@ class Walker(Layers):
         if "shape" not in given:
             raise fail("E204", "weight needs a shape", place.span(node), "weight scale [64, 1, 1]")
         shape = given["shape"].value
-        if not 1 <= len(shape) <= 3 or any(type(n) is not int or n < 1 for n in shape):
+        if not 1 <= len(shape) <= 3 or any(not is_whole(n) or n < 1 for n in shape):
             what = f"weight: the shape must be one to three sizes from 1, got {show(shape)}"
             raise fail("E203", what, given["shape"].span)
         fields: dict[str, Any] = {"shape": tuple(shape)}
@@ -469,7 +470,7 @@ class Walker(Layers):
             if not isinstance(arg, tree.Expr):
                 raise fail("E202", "input takes sizes only", place.span(arg), "input 3, 224x224")
             value = self.evaluator.eval(arg, place.env, place.source)
-            if type(value) is not int and not isinstance(value, Dims):
+            if not is_whole(value) and not isinstance(value, Dims):
                 raise fail(
                     "E203", f"input takes sizes, got {show(value)}", place.span(arg), "input 3, 224x224"
                 )
@@ -540,7 +541,7 @@ class Walker(Layers):
         if ref.index is None:
             return value
         index = self.evaluator.eval(ref.index, place.env, place.source)
-        if type(index) is not int:
+        if not is_whole(index):
             raise fail("E203", f"an index must be an int, got {show(index)}", span)
         return self.evaluator.pick(value, index, span)
 
@@ -649,7 +650,7 @@ class Walker(Layers):
         span = place.span(node.count)
         if isinstance(count, Choice):
             raise fail("E217", "a decision needs a name", span, "depth = choose(2, 3), then depth * ...")
-        if type(count) is not int or count < 0:
+        if not is_whole(count) or count < 0:
             raise fail("E203", f"a repetition needs a whole number from 0, got {show(count)}", span)
         if count > self.max_nodes:
             raise fail("E213", f"{count:,} repetitions are more than {self.max_nodes:,}", span)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from netdsl.emission.code import Arg, Expr
+from collections.abc import Callable
+
+from netdsl.emission.code import Arg, Call, Expr
 from netdsl.record import Record
+
+
+def _registered(name: Expr, module: Expr) -> Expr:
+    args = Arg("name", name, keyword=False), Arg("module", module, keyword=False)
+    return Call("self.add_module", args)
 
 
 class Dialect(Record):
@@ -41,5 +48,15 @@ class Dialect(Record):
     """Whether a value's memory is held by its name, so that names are dropped after the last use."""
     parameters: tuple[str, ...] = ()
     """The last parameters of every constructor."""
+    register: Callable[[Expr, Expr], Expr] = _registered
+    """The statement that gives a child a name that is not known."""
+    chain_of: Callable[[Expr], Expr] = lambda layers: Call("nn.Sequential", (Arg("layers", layers, keyword=False),))
+    """A chain of the layers in a mapping."""
+    labels: bool = True
+    """Whether a label of its own makes any op a module."""
+    mapping: str = "OrderedDict[str, nn.Module]"
+    """The type of a list of named layers."""
+    empty: str = "OrderedDict()"
+    """One that is still empty."""
     options: tuple[Arg, ...] = ()
     """The last arguments of every constructor's call: those parameters, passed on."""

@@ -24,6 +24,7 @@ from netdsl.emission.code import (
     skeleton,
 )
 from netdsl.ir.types import Scheduled
+from netdsl.symbolic import symbolic, text, tightness
 
 WIDTH = 100
 INDENT = "    "
@@ -48,12 +49,35 @@ class Repeat(Expr):
         return f"for {self.variable} in range({bounds})"
 
 
+class Each(Expr):
+    """`*(value for targets in over)`; without the star it is the only argument of a call."""
+
+    value: Expr
+    targets: str
+    over: Expr
+    star: bool = True
+
+
+class Either(Expr):
+    """`then if test else otherwise`."""
+
+    test: Expr
+    then: Expr
+    otherwise: Expr
+
+
 def flat(expr: Expr) -> str:
     """Return an expression on one line."""
     if isinstance(expr, Const):
         return constant(expr.value)
     if isinstance(expr, Name):
         return expr.text
+    if isinstance(expr, Either):
+        test, other = bracketed(expr.test, binding(expr.test) < 1), flat(expr.otherwise)
+        return f"{bracketed(expr.then, binding(expr.then) < 1)} if {test} else {other}"
+    if isinstance(expr, Each):
+        inner = f"{flat(expr.value)} for {expr.targets} in {flat(expr.over)}"
+        return f"*({inner})" if expr.star else inner
     if isinstance(expr, Call):
         return f"{called(expr)}({', '.join(map(argument, shown(expr.args)))})"
     if isinstance(expr, Binary):
@@ -181,6 +205,10 @@ def bracketed(expr: Expr, needed: bool) -> str:
 
 def binding(expr: Expr) -> int:
     """Return how tightly an operator binds; what is no operation binds tightest."""
+    if isinstance(expr, Either):
+        return 0
+    if isinstance(expr, Const):
+        return tightness(expr.value) if symbolic(expr.value) else 9
     if not isinstance(expr, Binary):
         return 9
     return {"or": 0, "and": 1, "==": 2, "!=": 2, "+": 3, "-": 3}.get(expr.operator, 4)
@@ -202,6 +230,8 @@ def constant(value: object) -> str:
     """Return a constant as Python writes it, with underscores in no number and double quotes around text."""
     if isinstance(value, Word):
         return str(value)
+    if symbolic(value):
+        return text(value)
     if isinstance(value, Scheduled) and value.index:
         return flat(scheduled(value, Const(value.index)))
     if isinstance(value, str):
@@ -221,6 +251,8 @@ def shown(args: Sequence[Arg]) -> list[Arg]:
 def equal(a: Expr, b: Expr) -> bool:
     """Tell whether two expressions are the same constant; 1 and True are not."""
     if isinstance(a, Const) and isinstance(b, Const):
+        if symbolic(a.value) or symbolic(b.value):
+            return False
         return a.value == b.value and isinstance(a.value, bool) == isinstance(b.value, bool) and not a.source
     return a == b
 
@@ -252,7 +284,7 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
     inner = indent + INDENT
     if isinstance(expr, Call) and expr.args:
         lines = [f"{indent}{head}{called(expr)}("]
-        if isinstance(expr.args[0].value, Repeat) and not expr.args[0].value.star:
+        if isinstance(expr.args[0].value, (Repeat, Each)) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
         for arg in shown(expr.args):
             lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
@@ -262,6 +294,11 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         for item in expr.items:
             lines += layout("", item, ",", inner)
         return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
+    if isinstance(expr, Each):
+        loop = f"for {expr.targets} in {flat(expr.over)}"
+        if not expr.star:
+            return [*layout("", expr.value, "", indent), f"{indent}{loop}"]
+        return [f"{indent}{head}*(", *layout("", expr.value, "", inner), f"{inner}{loop}", f"{indent}){tail}"]
     if isinstance(expr, Repeat):
         if not expr.star:
             return [

@@ -17,6 +17,12 @@ MAX_ELEMENTS = 2**40
 _AXES = {1: "c", 2: "nc", 3: "chw"}
 
 
+class Truth:
+    """What stands for true or false and remembers how it was found: nothing can be a bool's subclass."""
+
+    __slots__ = ()
+
+
 class Shape(tuple[int, ...]):
     """The shape of one sample, without the batch: a map c x h x w, tokens n x c, or a vector c.
 

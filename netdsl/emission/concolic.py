@@ -1,0 +1,354 @@
+"""Values of a spec that remember their expressions, and an evaluator that computes with them.
+
+Every value has a concrete one, from an instance that there is; what is decided by it alone would hold for that
+instance only, so whatever asks a symbolic truth gets a `SymBool` and takes both sides. What cannot be said for all
+values raises `Fixed`: the class is then made for the values of some parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from netdsl.elaborate.evaluate import Evaluator, is_number
+from netdsl.elaborate.values import Data, Env, OpValue, RowValue, TableValue, show
+from netdsl.ir.types import Dims, Pad
+from netdsl.source import Source, Span
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymBool,
+    absent,
+    arithmetic,
+    call,
+    compare,
+    joined,
+    make_divisible,
+    names,
+    opposite,
+    select,
+    symbolic,
+    term,
+    under,
+)
+from netdsl.syntax import tree
+
+
+class Fixed(Exception):
+    """Something can be written only for given values of what these names stand for; none: of everything."""
+
+    def __init__(self, reason: str, *terms: Any) -> None:
+        """`terms` are the values that it depends on."""
+        super().__init__(reason)
+        self.names: dict[str, None] = {}
+        for item in terms:
+            self.names.update(names(item))
+
+
+class SymDims(Dims):
+    """Sizes and the expression of the pair."""
+
+    whole: Atom
+
+    def __new__(cls, sizes: Iterable[int], whole: Atom) -> SymDims:
+        """Make it from its sizes."""
+        dims = super().__new__(cls, sizes)
+        dims.whole = whole
+        return dims
+
+
+class SymList(tuple[Any, ...]):
+    """A list and its expression."""
+
+    whole: Atom
+
+    def __new__(cls, items: Iterable[Any], whole: Atom) -> SymList:
+        """Make it from its items."""
+        made = super().__new__(cls, items)
+        made.whole = whole
+        return made
+
+
+class SymStr(str):
+    """A name with numbers in it that are not known."""
+
+    whole: Atom
+
+    def __new__(cls, text: str, whole: Atom) -> SymStr:
+        """Make it from what it is here."""
+        made = super().__new__(cls, text)
+        made.whole = whole
+        return made
+
+
+class SymTable(TableValue):
+    """A table and its expression."""
+
+    whole: Atom
+
+
+class SymRow(RowValue):
+    """A row and its expression."""
+
+    whole: Atom
+
+
+class SymPad(Pad):
+    """A padding that is an argument: none for `same`, else rows and columns."""
+
+    whole: Atom
+    optional: bool = True
+    """Whether it may be `same`."""
+
+    def resolved(self, covered: tuple[int, int]) -> Pad:
+        """Return it as rows and columns, for windows that cover so much."""
+        rows = [under(int(n), item(self.whole, axis)) for axis, n in enumerate(self.size)]
+        if not self.optional:
+            return Pad("explicit", SymDims(rows, self.whole))
+        test = SymBool(self.mode == "same", Atom("is none", (self.whole,)))
+        halves = [n // 2 for n in covered]
+        sizes = [select(test, half, own) for half, own in zip(halves, rows, strict=True)]
+        middle = Atom("const", (tuple(halves) if term(halves[0]) != term(halves[1]) else halves[0],))
+        return Pad("explicit", SymDims(sizes, Atom("if", (test.test, middle, self.whole))))
+
+
+class SymOp(OpValue):
+    """An op or block that is an argument; `optional` if it may be none."""
+
+    whole: Atom
+    choices: tuple[OpValue | None, ...] = ()
+    """What it may be; none among them: it is not always there."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be none."""
+        return None in self.choices
+
+
+def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
+    """Return a value as what an atom gives, with all that is in it; Fixed where it can be no argument.
+
+    `choices` are the ops that it may be.
+    """
+    if choices and value is None:
+        value = next((choice for choice in choices if choice is not None), None)
+    if isinstance(value, (bool, int, float, SymBool)):
+        return under(bool(value) if isinstance(value, SymBool) else value, atom)
+    if isinstance(value, Dims):
+        return SymDims([under(int(n), item(atom, i)) for i, n in enumerate(value)], atom)
+    if isinstance(value, RowValue):
+        return SymRow(value.columns, tuple(opened(v, item(atom, i)) for i, v in enumerate(value.cells)), atom)
+    if isinstance(value, tuple):
+        return SymList([opened(v, item(atom, i)) for i, v in enumerate(value)], atom)
+    if isinstance(value, TableValue):
+        return SymTable(value.columns, value.rows, atom)
+    if isinstance(value, Pad) and value.mode != "tf":
+        return SymPad(value.mode, value.size, atom, choices != ("explicit",))
+    if isinstance(value, OpValue):
+        return SymOp(value.target, value.args, atom, choices or (value,))
+    raise Fixed(f"{show(value)} can be no argument")
+
+
+def item(atom: Atom, index: int) -> Atom:
+    """Return one item of what an atom gives."""
+    return Atom("item", (atom, term(index)))
+
+
+def free(value: Any) -> bool:
+    """Tell whether a value, or anything in it, remembers an expression."""
+    if symbolic(value):
+        return True
+    if isinstance(value, RowValue):
+        return any(map(free, value.cells))
+    if isinstance(value, tuple):
+        return any(map(free, value))
+    if isinstance(value, OpValue):
+        return any(free(given.value) for given in value.args.values())
+    return False
+
+
+def mentioned(value: Any) -> dict[str, None]:
+    """Return the names that a value, or anything in it, reads."""
+    if isinstance(value, (Atom, Poly)) or symbolic(value):
+        return names(value)
+    inner: Iterable[Any] = ()
+    if isinstance(value, RowValue):
+        inner = value.cells
+    elif isinstance(value, tuple):
+        inner = value
+    elif isinstance(value, Pad):
+        inner = value.size
+    elif isinstance(value, OpValue):
+        inner = (given.value for given in value.args.values())
+    return {name: None for item in inner for name in mentioned(item)}
+
+
+class SymbolicEvaluator(Evaluator):
+    """Evaluates expressions over values that remember theirs."""
+
+    def truth(self, node: tree.Expr, env: Env, source: Source) -> Any:
+        """Return a condition's value; a `SymBool` where it is not the same for all."""
+        value = self.eval(node, env, source)
+        if isinstance(value, SymBool):
+            return value
+        if value is None or isinstance(value, OpValue):
+            return opposite(absent(value))
+        return super().truth(node, env, source)
+
+    def text(self, node: tree.Label, env: Env, source: Source) -> str:
+        """Return a label's text; one with unknown numbers remembers them."""
+        if isinstance(node, tree.Name):
+            return node.text
+        parts: list[Any] = []
+        for part in node.parts:
+            value = part if isinstance(part, str) else self.eval(part, env, source)
+            parts.append(term(value) if symbolic(value) else str(value))
+        hint = super().text(node, env, source)
+        if all(isinstance(part, str) for part in parts):
+            return hint
+        return SymStr(hint, Atom("format", tuple(parts)))
+
+    def first(self, value: Any, copy: int) -> Any:
+        """Return a stride that only the first copy has."""
+        test = compare("==", copy, 0)
+        if not isinstance(test, SymBool):
+            return super().first(value, copy)
+        if not isinstance(value, int):
+            raise Fixed("a stride for the first copy only that is no number", test)
+        return select(test, value, 1)
+
+    templates: dict[str, Atom]
+    """Labels with unknown numbers, by what they are in the turn that is walked."""
+
+    def same_turn(self, name: str) -> None:
+        """Demand that a label with unknown numbers is one of this turn."""
+        known = self.templates.get(name)
+        if (name.whole if isinstance(name, SymStr) else None) != known:
+            raise Fixed(f"{name} is a value of another turn", *((name,) if isinstance(name, SymStr) else ()))
+
+    def _named(self, node: tree.Template, env: Env, source: Source) -> Any:
+        self.same_turn(self.text(node, env, source))
+        return self._template(node, env, source)
+
+    def iterate(self, node: tree.Expr, env: Env, source: Source) -> list[Any]:
+        """Return what a known expression yields."""
+        value = self.eval(node, env, source)
+        if symbolic(value):
+            raise Fixed("its items are not known", value)
+        return super().iterate(node, env, source)
+
+    def pick(self, value: Data, index: int, span: Span) -> Data:
+        """Return one value of a tuple that flows, by a known index."""
+        if symbolic(index):
+            raise Fixed("which value it is is not known", index)
+        return super().pick(value, index, span)
+
+    ramped: Callable[[tree.CallExpr, dict[str, Any]], Any]
+    """What a depth schedule is, by its call and arguments."""
+
+    sized: Callable[[Any], Any]
+    """What a comparison is, which may be one of sizes."""
+
+    def _ramp(self, node: tree.CallExpr, values: dict[str, Any], span: Span) -> Any:
+        super()._ramp(node, values, span)  # its errors
+        return self.ramped(node, values)
+
+    def _either(self, node: tree.Ternary, env: Env, source: Source) -> Any:
+        test = self.truth(node.condition, env, source)
+        if not isinstance(test, SymBool):
+            return self.eval(node.then if test else node.otherwise, env, source)
+        then, otherwise = self.eval(node.then, env, source), self.eval(node.otherwise, env, source)
+        if isinstance(then, (int, float, SymBool)) and isinstance(otherwise, (int, float, SymBool)):
+            return select(test, then, otherwise)
+        if isinstance(then, Dims) and isinstance(otherwise, Dims) and len(then) == len(otherwise):
+            sizes = [select(test, a, b) for a, b in zip(then, otherwise, strict=True)]
+            return SymDims(sizes, Atom("if", (test.test, term(then), term(otherwise))))
+        raise Fixed("one of two things that are no numbers", test)
+
+    def _signed(self, node: tree.Unary, env: Env, source: Source) -> Any:
+        if node.operator == "not":
+            return opposite(self.truth(node.operand, env, source))
+        return self._unary(node, env, source)
+
+    def _operation(self, node: tree.Binary, env: Env, source: Source) -> Any:
+        op = node.operator
+        if op in ("and", "or"):
+            left = self.truth(node.left, env, source)
+            return joined(op, left, lambda: self.truth(node.right, env, source))
+        if op not in ("==", "!=", "<", "<=", ">", ">="):
+            return self._binary(node, env, source)
+        a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
+        if not (symbolic(a) or symbolic(b)):
+            return self._binary(node, env, source)
+        comparable = (is_number(a) and is_number(b)) or (isinstance(a, Dims) and isinstance(b, Dims))
+        if not comparable or (op not in ("==", "!=") and isinstance(a, Dims)):
+            raise Fixed("a comparison of what is no number", a, b)
+        return self.sized(compare(op, a, b))
+
+    @staticmethod
+    def _arithmetic(op: str, a: Any, b: Any, span: Span) -> Any:
+        plain = Evaluator._arithmetic(op, concrete_number(a), concrete_number(b), span)
+        return arithmetic(op, a, b) if symbolic(a) or symbolic(b) else plain
+
+    def _at(self, node: tree.Index, env: Env, source: Source) -> Any:
+        value, index = self.eval(node.value, env, source), self.eval(node.index, env, source)
+        if isinstance(value, Data):
+            return self._index(node, env, source)
+        found = self._index(node, env, source)
+        if isinstance(value, TableValue):
+            found = RowValue(found.columns, found.cells)
+        if symbolic(index) or isinstance(value, (SymTable, SymList)):
+            return opened(found, Atom("item", (term(value), term(index))))
+        return found
+
+    def _comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> Any:
+        return self._comprehension(node, env, source)
+
+    def _apply(self, name: str, args: list[Any], span: Span) -> Any:
+        if name == "len" and isinstance(args[0], (SymList, SymTable)):
+            size = len(args[0].rows) if isinstance(args[0], SymTable) else len(args[0])
+            return call("len", size, args[0])
+        if not any(map(free, args)):
+            return super()._apply(name, args, span)
+        if name in _CALLS:
+            function, compute = _CALLS[name]
+            if name == "int" and isinstance(args[0], int):
+                return args[0]
+            if name in ("ceil", "floor", "round") and isinstance(args[0], int):
+                return args[0]
+            if len(args) == 1 and isinstance(args[0], tuple):
+                if isinstance(args[0], SymList):
+                    return call(function, compute(*map(concrete_number, args[0])), args[0])
+                args = list(args[0])
+            super()._apply(name, args, span)  # its errors
+            return call(function, compute(*map(concrete_number, args)), *args)
+        if name == "sum" and not isinstance(args[0], SymList):
+            return super()._apply(name, args, span)
+        raise Fixed(f"{name} of what is not known", *args)
+
+    _forms: ClassVar[dict[type, Callable[..., Any]]] = {
+        **Evaluator._forms,
+        tree.Ternary: _either,
+        tree.Template: _named,
+        tree.Unary: _signed,
+        tree.Binary: _operation,
+        tree.Index: _at,
+        tree.Comprehension: _comprehended,
+    }
+
+
+def concrete_number(value: Any) -> Any:
+    """Return the concrete number."""
+    return float(value) if isinstance(value, float) else int(value)
+
+
+_CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "ceil": ("math.ceil", math.ceil),
+    "floor": ("math.floor", math.floor),
+    "round": ("round", round),
+    "int": ("int", int),
+    "max": ("max", max),
+    "min": ("min", min),
+    "make_divisible": ("make_divisible", make_divisible),
+}

@@ -1,0 +1,462 @@
+"""The constructor of a class: its children, made with the arguments, conditions and loops of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, Param, transform
+from netdsl.emission.concolic import mentioned
+from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
+from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
+from netdsl.emission.members import Members
+from netdsl.emission.writer import INDENT, Each, flat, layout
+from netdsl.symbolic import Atom, SymBool, negated, symbolic, term, text
+
+if TYPE_CHECKING:
+    from netdsl.emission.module import ModuleText
+
+_LISTS = ("layers", "block", "inner", "part")
+"""What lists of layers are called, the outermost first."""
+
+
+class Constructor:
+    """Writes one constructor."""
+
+    def __init__(self, function: Function, members: Members, module: ModuleText, forward: set[str]) -> None:
+        """`forward` are the names that the forward function reads of the class."""
+        self.function = function
+        self.members = members
+        self.module = module
+        self.dialect = module.dialect
+        self.lines: list[str] = []
+        self.depth = 2
+        self.nesting = 0
+        self.annotated: dict[str, str] = {}
+        self.begun: set[str] = set()
+        self.bound = module.bound(function)
+        self.used = self.read_names()
+
+    def read_names(self) -> set[str]:
+        """Return the names that constructors read, so that a local variable is worth a line."""
+        found: set[str] = set()
+        stack = list(self.function.items)
+        for item in walk(stack):
+            if isinstance(item, Let):
+                continue
+            for value in item.terms():
+                found.update(mentioned(value))
+            if isinstance(item, Module) and item.name is not None:
+                found.update(mentioned(item.name))
+        if self.function.staged.told and self.function.kind != "container":
+            for shape in self.function.staged.out_terms:
+                if "c" in shape.axes:
+                    found.update(mentioned(shape.c))
+        found.update(name for name in self.members.stored)
+        for test in self.members.flags.values():
+            found.update(mentioned(test))
+        lets = [item for item in walk(stack) if isinstance(item, Let)]
+        while True:  # what a needed variable reads is needed
+            more = {
+                name
+                for item in lets
+                if item.name in found
+                for name in mentioned(item.value)
+                if name not in found
+            }
+            if not more:
+                return found
+            found |= more
+
+    # ---------------------------------------------------------------- text
+
+    @property
+    def indent(self) -> str:
+        """What a line begins with here."""
+        return INDENT * self.depth
+
+    def line(self, text: str) -> None:
+        """Add a line."""
+        self.lines.append(f"{self.indent}{text}")
+
+    def put(self, head: str, expr: Expr, tail: str = "", explode: bool = False) -> None:
+        """Add an expression, on as many lines as it takes."""
+        self.lines += layout(head, expr, tail, self.indent, explode)
+
+    def value(self, value: Any) -> str:
+        """Return a value or term as text."""
+        return flat(self.constant(value))
+
+    def constant(self, value: Any) -> Expr:
+        """Return a value or term as code."""
+        if isinstance(value, Atom):
+            value = SymBool(True, value)
+        return self.module.expression(renamed(value, self.bound))
+
+    def settled(self, expr: Expr) -> Expr:
+        """Return code with the sizes that stand as numbers here."""
+        return renamed_expr(expr, self.bound) if self.bound else expr
+
+    # ---------------------------------------------------------------- children as attributes
+
+    def attributes(self, items: list[Item]) -> None:
+        """Write what makes the children."""
+        for item in items:
+            if item.stage and not isinstance(item, (Let, Check)):
+                self.line(f"# stage {item.stage}")
+            if isinstance(item, Let):
+                self.let(item)
+            elif isinstance(item, Check):
+                self.check(item)
+            elif isinstance(item, If):
+                self.condition(item, self.attributes, self.holds)
+            elif isinstance(item, Loop):
+                self.loop(item, self.attributes, self.holds)
+            elif isinstance(item, Side):
+                self.attributes(item.items)
+            elif isinstance(item, Module) and self.members.is_module(item):
+                self.attribute(item)
+
+    def holds(self, items: list[Item]) -> bool:
+        """Tell whether items make any child, or check anything."""
+        return any(
+            isinstance(i, Check)
+            or (isinstance(i, Let) and i.name in self.used)
+            or (isinstance(i, Module) and self.members.is_module(i))
+            or any(map(self.holds, i.inner() if not isinstance(i, Module) else ()))
+            for i in items
+        )
+
+    def let(self, item: Let) -> None:
+        """Write a local variable, if anything reads it."""
+        if item.name in self.used:
+            if item.again and text(item.value).startswith(f"{item.name} + "):
+                self.line(f"{item.name} += {self.value(item.value).removeprefix(f'{item.name} + ')}")
+            else:
+                self.put(f"{item.name} = ", self.constant(item.value))
+
+    def check(self, item: Check) -> None:
+        """Write what must hold of the arguments."""
+        test = renamed(negated(item.test), self.bound)
+        self.line(f"if {self.value(test)}:")
+        marker = 'f"' if "{" in item.message else '"'
+        self.line(f'{INDENT}raise ValueError({marker}{item.message}")')
+
+    def condition(self, item: If, inner: Any, holds: Any) -> None:
+        """Write an `if`."""
+        attribute = self.members.optional.get(id(item))
+        if attribute is not None and inner == self.attributes:
+            self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")
+        test, then, otherwise = item.test, item.then, item.otherwise
+        if not holds(then):
+            if not holds(otherwise):
+                return
+            test, then, otherwise = negated(test), otherwise, []
+        only = then[0] if len(then) == 1 and not holds(otherwise) else None
+        if isinstance(only, Check):  # one condition for both
+            joined = Atom("and", (test, negated(only.test)))
+            self.check(Check(negated(joined) if test != negated(only.test) else only.test, only.message))
+            return
+        self.line(f"if {self.value(test)}:")
+        self.deeper(inner, then)
+        if holds(otherwise):
+            self.line("else:")
+            self.deeper(inner, otherwise)
+
+    def loop(self, item: Loop, inner: Any, holds: Any) -> None:
+        """Write a `for`."""
+        if not holds(item.body):
+            return
+        self.line(f"for {self.targets(item)} in {self.value(item.over)}:")
+        self.deeper(inner, item.body)
+
+    def targets(self, item: Loop) -> str:
+        """Return a loop's variables, those that nobody reads as underscores."""
+        read: set[str] = set()
+        for inner in walk(item.body):
+            if not isinstance(inner, Let) or inner.name in self.used:
+                for value in inner.terms():
+                    read.update(mentioned(value))
+            if isinstance(inner, Module) and inner.name is not None:
+                read.update(mentioned(inner.name))
+        return ", ".join(name if name in read else "_" for name in item.targets)
+
+    def deeper(self, inner: Any, items: list[Item]) -> None:
+        """Write items one level in."""
+        self.depth += 1
+        before = len(self.lines)
+        inner(items)
+        if len(self.lines) == before:
+            self.line("pass")
+        self.depth -= 1
+
+    def attribute(self, item: Module) -> None:
+        """Write a child."""
+        name = self.members.attributes[id(item)]
+        expr = self.expression(item)
+        if expr is None:
+            assert isinstance(item, Container)
+            expr = self.gathered(item)
+        if isinstance(name, str):
+            explode = isinstance(expr, Call) and expr.func == self.dialect.sequential and len(expr.args) > 3
+            self.put(f"self.{name} = ", expr, explode=explode)
+            place = f"self.{name}"
+        else:
+            self.put("", self.dialect.register(Name(self.value(name)), expr))
+            place = f"getattr(self, {self.value(name)})"
+        self.initialise(item, place)
+        if isinstance(item, Child) and item.result and item.result in self.used:
+            self.line(f"{item.result} = {place}.out_channels")
+
+    # ---------------------------------------------------------------- expressions
+
+    def expression(self, item: Module) -> Expr | None:
+        """Return what constructs a child; None where it takes statements."""
+        if isinstance(item, Layer):
+            module = self.module.construction(item, self.members.lowered(item))
+            return self.settled(module)
+        if isinstance(item, Child):
+            return self.settled(self.module.call(item))
+        assert isinstance(item, Container)
+        function = self.module.of_container(item, self.function.staged)
+        if function.kind == "container":
+            names = tuple(Arg("", self.constant(self.local(name)), keyword=False) for name in function.names)
+            return Call(function.name, (*names, *self.dialect.options))
+        entries = self.entries(item.items)
+        if entries is None:
+            return None
+        return self.sequential(entries)
+
+    @staticmethod
+    def local(name: str) -> Atom:
+        """Return a name as a term."""
+        return Atom("name", (name,))
+
+    def sequential(self, entries: list[Arg]) -> Expr:
+        """Return a chain of modules under their names."""
+        if all(not arg.role or arg.role == "#" for arg in entries):
+            return Call(self.dialect.sequential, tuple(entries))
+        pairs: list[Expr] = []
+        for arg in entries:
+            if arg.role == "#":
+                pairs.append(arg.value)
+            elif isinstance(arg.value, Each):
+                each = arg.value
+                pairs.append(each.replace(value=Listed((Name(arg.role), each.value), "()")))
+            else:
+                pairs.append(Listed((Name(arg.role), arg.value), "()"))
+        listed: Expr = Listed(tuple(pairs), "[]")
+        if len(pairs) == 1 and isinstance(pairs[0], Each):
+            listed = pairs[0].replace(star=False)
+        for call in reversed(self.dialect.named):
+            listed = Call(call, (Arg("layers", listed, keyword=False),))
+        return listed
+
+    def is_named(self, items: list[Item]) -> bool:
+        """Tell whether any module of a chain has a label."""
+        for item in items:
+            if isinstance(item, Module) and not self.members.is_nothing(item):
+                if item.labelled and not self.follower(item):
+                    return True
+            elif not isinstance(item, Module) and any(map(self.is_named, item.inner())):
+                return True
+        return False
+
+    @staticmethod
+    def follower(item: Module) -> bool:
+        """Tell whether a module is called after its position."""
+        return item.name is None and item.key.isdigit()
+
+    def entries(self, items: list[Item]) -> list[Arg] | None:
+        """Return the modules of a chain as arguments, their role the text of a name; None: it takes statements."""
+        found: list[Arg] = []
+        is_named = self.is_named(items)
+        fixed = True
+        for item in items:
+            if isinstance(item, Let) and item.name not in self.used:
+                continue
+            if isinstance(item, (If, Let, Check, Side)):
+                return None
+            if item.stage:
+                found.append(Arg("#", Comment(f"stage {item.stage}"), keyword=False))
+            if isinstance(item, Loop):
+                body = [i for i in item.body if not isinstance(i, Let) or i.name in self.used]
+                body = [i for i in body if not self.members.is_nothing(i)]
+                if len(body) != 1 or not isinstance(body[0], Module):
+                    return None
+                one = body[0]
+                value = self.entry(one)
+                if value is None or (is_named and one.name is None):
+                    return None
+                each = Each(value, self.targets(item), Name(self.value(item.over)))
+                found.append(Arg(self.value(one.name) if is_named else "", each, keyword=False))
+                fixed = False
+                continue
+            assert isinstance(item, Module)
+            if self.members.is_nothing(item):
+                continue
+            value = self.entry(item)
+            if value is None or (is_named and self.follower(item) and not fixed):
+                return None
+            found.append(Arg(self.key(item) if is_named else "", value, keyword=False))
+        return found
+
+    def key(self, item: Module) -> str:
+        """Return the text of a module's name in a chain."""
+        return self.value(item.name) if item.name is not None else f'"{item.key}"'
+
+    def entry(self, item: Module) -> Expr | None:
+        """Return what constructs a module of a chain, if an expression does, and nothing is to be done after it."""
+        if isinstance(item, Child) and item.result and item.result in self.used:
+            return None
+        if any(True for _ in self.statements(item, "x")):
+            return None
+        return self.expression(item)
+
+    # ---------------------------------------------------------------- lists of layers
+
+    def gathered(self, item: Container) -> Expr:
+        """Write statements that build a list of layers; return the chain of it."""
+        name = self.gather(item.items)
+        return self.chain_of(name, self.is_named(item.items))
+
+    def chain_of(self, name: str, is_named: bool) -> Expr:
+        """Return a chain of the layers in a list."""
+        if not is_named:
+            return Call(self.dialect.sequential, (Arg("", Name(f"*{name}"), keyword=False),))
+        return self.dialect.chain_of(Name(name))
+
+    def gather(self, items: list[Item]) -> str:
+        """Write statements that build a list of layers; return its name."""
+        taken = {p.name for p in self.function.staged.params} | {
+            i.name for i in walk(self.function.staged.items) if isinstance(i, Let)
+        }
+        free = [name for name in _LISTS if name not in taken]
+        name = free[self.nesting] if self.nesting < len(free) else f"layers{self.nesting}"
+        is_named = self.is_named(items)
+        head: list[Item] = []
+        rest = list(items)
+        if not is_named:
+            while rest and self.plain(rest[0]):
+                head.append(rest.pop(0))
+        if head and (entries := self.entries(head)) is not None and entries:
+            values = tuple(arg.value for arg in entries)
+            self.put(f"{name}{self.typed(name, f': list[{self.dialect.layer}]')} = ", Listed(values, "[]"))
+        else:
+            rest = list(items)
+            kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
+            empty = self.dialect.empty if is_named else "[]"
+            self.line(f"{name}{self.typed(name, f': {kind}')} = {empty}")
+        self.nesting += 1
+        self.append(rest, name, is_named, True)
+        self.nesting -= 1
+        return name
+
+    def typed(self, name: str, annotation: str) -> str:
+        """Return the annotation of a local variable, once."""
+        if self.annotated.setdefault(name, annotation) == annotation and name not in self.begun:
+            self.begun.add(name)
+            return annotation
+        return ""
+
+    def plain(self, item: Item) -> bool:
+        """Tell whether an item is a module that an expression constructs."""
+        if item.stage or not isinstance(item, Module):
+            return False
+        return not isinstance(item, Container) and self.entry(item) is not None
+
+    def append(self, items: list[Item], name: str, is_named: bool, fixed: bool) -> bool:
+        """Write statements that put modules into a list; tell whether their positions are still known."""
+        for item in items:
+            if item.stage and not isinstance(item, (Let, Check)):
+                self.line(f"# stage {item.stage}")
+            if isinstance(item, Let):
+                self.let(item)
+            elif isinstance(item, Check):
+                self.check(item)
+            elif isinstance(item, If):
+                known = fixed
+                self.condition(item, lambda inner, known=known: self.append(inner, name, is_named, known), self.fills)
+                fixed = False
+            elif isinstance(item, Loop):
+                self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)
+                fixed = False
+            elif isinstance(item, Module) and not self.members.is_nothing(item):
+                self.append_one(item, name, is_named, fixed)
+        return fixed
+
+    def fills(self, items: list[Item]) -> bool:
+        """Tell whether items put anything into a list, or check anything."""
+        return any(
+            isinstance(i, Check)
+            or (isinstance(i, Let) and i.name in self.used)
+            or (isinstance(i, Module) and not self.members.is_nothing(i))
+            or any(map(self.fills, i.inner() if not isinstance(i, Module) else ()))
+            for i in items
+        )
+
+    def append_one(self, item: Module, name: str, is_named: bool, fixed: bool) -> None:
+        """Write a statement that puts one module into a list."""
+        expr = self.expression(item)
+        if expr is None:
+            assert isinstance(item, Container)
+            expr = self.gathered(item)
+        inits = list(self.statements(item, "layer"))
+        asked = isinstance(item, Child) and item.result and item.result in self.used
+        if inits or asked:
+            variable = "layer" if isinstance(item, Layer) else "block" if name != "block" else "unit"
+            self.put(f"{variable} = ", expr)
+            for statement in self.statements(item, variable):
+                self.put("", statement)
+            if asked:
+                self.after.append(f"{item.result} = {variable}.out_channels")  # type: ignore[attr-defined]
+            expr = Name(variable)
+        if not is_named:
+            self.put("", Call(f"{name}.append", (Arg("", expr, keyword=False),)))
+        else:
+            key = self.key(item) if not self.follower(item) or fixed else f"str(len({name}))"
+            self.put(f"{name}[{key}] = ", expr)
+        for line in self.after:
+            self.line(line)
+        self.after.clear()
+
+    @property
+    def after(self) -> list[str]:
+        """Lines that follow the next one."""
+        found: list[str] = self.__dict__.setdefault("_after", [])
+        return found
+
+    # ---------------------------------------------------------------- initial weights
+
+    def initialise(self, item: Module, place: str) -> None:
+        """Write how the weights of a child start, where its class does not say so."""
+        for statement in self.statements(item, place):
+            self.put("", statement)
+
+    def statements(self, item: Module, place: str) -> Iterator[Expr]:
+        """Yield the statements that initialise what a child holds."""
+        if isinstance(item, Layer):
+            for statement in self.module.initial(item):
+                yield self.settled(located(statement, place))
+        elif isinstance(item, Container):
+            function = self.module.of_container(item, self.function.staged)
+            if function.kind == "container":
+                return
+            position = 0
+            for inner in item.items:
+                if isinstance(inner, Module) and not self.members.is_nothing(inner):
+                    own = f"{place}[{position}]" if self.follower(inner) else f"{place}.{inner.key}"
+                    if inner.name is None:
+                        yield from self.statements(inner, own)
+                    position += 1
+
+
+def located(statement: Expr, place: str) -> Expr:
+    """Return an initialising statement about a child at its place."""
+
+    def change(expr: Expr) -> Expr | None:
+        if isinstance(expr, Param):
+            return Name(f"{place}.{expr.path}" if expr.path else place)
+        return None
+
+    return transform(statement, change)

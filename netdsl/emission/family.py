@@ -1,0 +1,599 @@
+"""The classes of a file: which there are, what they are called with, and what they are made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netdsl.collector import no_collection
+from netdsl.diagnostics import Diagnostic, Frame, NetError
+from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, takes
+from netdsl.elaborate.draft import DraftScope, Place
+from netdsl.elaborate.evaluate import Evaluator, deep_recursion
+from netdsl.elaborate.names import GLOBALS
+from netdsl.elaborate.values import (
+    MISSING,
+    BlockDecl,
+    Choice,
+    Data,
+    Env,
+    Given,
+    NetDecl,
+    OpValue,
+    Poisoned,
+    RowValue,
+    SpecError,
+    TableValue,
+    VariantDecl,
+    Wire,
+    show,
+)
+from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, item, mentioned, opened
+from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Side, Staged
+from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over
+from netdsl.ir.types import Dims, Init, Pad, Shape
+from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl.source import Span
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, compare, constant, evaluate, named, names, single, symbolic, term, under
+from netdsl.syntax import tree
+
+class Stale(Exception):
+    """A call gives an argument that the class was staged without: all is to be staged again."""
+
+
+class Variant:
+    """A net with its arguments: what a factory makes."""
+
+    def __init__(self, net: Network, staged: Staged, args: Mapping[str, Any], free: tuple[str, ...]) -> None:
+        """`args` are given to the class, `free` stay the factory's own."""
+        self.net, self.staged, self.args, self.free = net, staged, args, free
+
+
+class Family:
+    """All classes of some nets of one file."""
+
+    def __init__(self, nets: Iterable[Network]) -> None:
+        """Stage them, again until every class has the arguments that it is called with."""
+        self.nets = tuple(nets)
+        self.given: dict[Any, set[str]] = {}
+        """By declaration, the parameters that some call gives."""
+        self.reserved = set(GLOBALS)
+        self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
+        """By declaration and parameter, the ops that are given for it."""
+        with deep_recursion(), no_collection():
+            for _ in range(100):
+                try:
+                    self.begin()
+                    self.variants = [self.variant(net) for net in self.nets]
+                    break
+                except Stale:
+                    continue
+            else:
+                raise AssertionError("the arguments of the classes do not settle")
+        self.name_classes()
+
+    def begin(self) -> None:
+        """Forget all classes."""
+        self.classes: list[Staged] = []
+        """Inner ones first."""
+        self.active: list[Any] = []
+        self.fixes: dict[Any, set[str]] = {}
+        """By declaration, the parameters that its classes are made for."""
+        self.sizes: set[str] = set()
+        self.constants: dict[str, Any] = {}
+        """Tables and lists of the file by their name in the module."""
+
+    # ---------------------------------------------------------------- names
+
+    def name_classes(self) -> None:
+        """Give every class a name of its own."""
+        taken = {net.name for net in self.nets} | {f"{net.class_name}Outputs" for net in self.nets}
+        ordered = sorted(self.classes, key=lambda staged: staged.kind != "net")
+        for staged in ordered:
+            name, number = staged.decl.name, 1
+            while name in taken:
+                number += 1
+                name = f"{staged.decl.name}{number}"
+            taken.add(name)
+            staged.name = name
+        self.taken = taken
+
+    def constant(self, node: tree.Expr, value: Any) -> Atom:
+        """Return the expression of a list or table that is known."""
+        if isinstance(node, tree.Name):
+            name = node.text.upper()
+            if self.constants.setdefault(name, value) is value:
+                return Atom("name", (name,))
+        if isinstance(value, TableValue):
+            return Atom("const", (tuple(value.rows),))
+        return Atom("const", (value,))
+
+    def words(self, decl: Any) -> set[str]:
+        """Return the names that a declaration's text gives to what is no local variable."""
+        return {parameter.name.text for parameter in decl.node.params}
+
+    # ---------------------------------------------------------------- calls
+
+    def call(
+        self,
+        stager: Stager,
+        decl: BlockDecl,
+        given: Mapping[str, Given],
+        shapes: tuple[Shape, ...],
+        callee: SymOp | None,
+        place: Place,
+        span: Span,
+    ) -> tuple[Staged, dict[str, Any], tuple[Shape, ...]]:
+        """Return the class for a call, its arguments, and the shapes of what it returns."""
+        self.note(decl, given)
+        values = {name: one.value for name, one in given.items()}
+        for staged in self.classes:
+            if staged.decl is decl and self.accepts(staged, values, shapes):
+                break
+        else:
+            staged = self.stage_block(stager, decl, values, shapes, place, span)
+        env = self.environment(staged, values, shapes)
+        for name, test in staged.asks.items():
+            values[name] = stager.sized(evaluate(test, env))
+        args = {p.name: values[p.name] for p in staged.params if p.name in values}
+        return staged, args, self.results(staged, values, shapes)
+
+    def note(self, decl: Any, given: Mapping[str, Any]) -> None:
+        """Note which parameters are given, and which ops for them."""
+        known = self.given.setdefault(decl, set())
+        new = set(given) - known
+        known |= new
+        for name, one in given.items():
+            value = getattr(one, "value", one)
+            if isinstance(value, (OpValue, Pad)) or value is None:
+                known_ops = self.targets.setdefault((decl, name), {})
+                choices = value.choices if isinstance(value, SymOp) else (value,)
+                before = len(known_ops)
+                for choice in choices:
+                    known_ops.setdefault(show(choice), concrete(choice))
+                if len(known_ops) > before and any(staged.decl is decl for staged in self.classes):
+                    raise Stale
+        if new and any(staged.decl is decl for staged in self.classes):
+            raise Stale
+
+    def accepts(self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]) -> bool:
+        """Tell whether a class is made for these arguments."""
+        if tuple(i.shape.axes for i in staged.inputs) != tuple(s.axes for s in shapes):
+            return False
+        env = self.environment(staged, values, shapes)
+        for name, value in staged.fixed.items():
+            own = env.get(name, MISSING)
+            if free(own):
+                raise Fixed(f"{staged.decl.name} is made for values of {name}", *_terms(own))
+            if not _same(own, value):
+                return False
+        return True
+
+    def environment(
+        self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
+    ) -> dict[str, Any]:
+        """Return what the names of a class's terms are at a call."""
+        env: dict[str, Any] = {}
+        for incoming, shape in zip(staged.inputs, shapes, strict=True):
+            for axis, name in incoming.sizes.items():
+                env[name] = shape.size(axis)
+        env.update(staged.defaults)
+        for parameter in staged.params:
+            if parameter.name in values:
+                env[parameter.name] = values[parameter.name]
+        for name in staged.fixed:
+            if name in values:
+                env[name] = values[name]
+        open_names = {parameter.name for parameter in staged.params}
+        return {k: sides(v) if isinstance(v, Pad) and k in open_names else v for k, v in env.items()}
+
+    def results(
+        self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
+    ) -> tuple[Shape, ...]:
+        """Return the shapes of what a call returns; Asks for channels that only the class knows."""
+        env = self.environment(staged, values, shapes)
+        found: list[Shape] = []
+        for shape in staged.shapes:
+            sizes: list[Any] = []
+            for axis, size in zip(shape.axes, shape, strict=True):
+                try:
+                    sizes.append(evaluate(term(size), env))
+                except KeyError:
+                    sizes.append(SymInt(int(size), single(Atom("name", ("?",)))))
+            found.append(Shape(*sizes, axes=shape.axes))
+        return tuple(found)
+
+    # ---------------------------------------------------------------- staging
+
+    def stage_block(
+        self,
+        stager: Stager,
+        decl: BlockDecl,
+        values: Mapping[str, Any],
+        shapes: tuple[Shape, ...],
+        place: Place,
+        span: Span,
+    ) -> Staged:
+        """Return a new class of a block."""
+        plain = {name: concrete(value) for name, value in values.items()}
+        wanted = self.fixes.setdefault(decl, set())
+        self.active.append(decl)
+        try:
+            while True:
+                for name in wanted:
+                    if name in values and free(values[name]):
+                        raise Fixed(f"{decl.name} is made for values of {name}", *_terms(values[name]))
+                staged = Staged(decl, "block")
+                try:
+                    self.stage(staged, plain, shapes, stager, wanted, place.calls)
+                    break
+                except Fixed as fixed:
+                    own = {n for n in fixed.names if n in self.names_of(staged)} - wanted
+                    if not own:
+                        own = set(self.names_of(staged)) - wanted
+                    if not own:
+                        raise NetError([Diagnostic("E508", f"{decl.name} cannot be written as a class: {fixed}", span)]) from None
+                    wanted |= own
+        finally:
+            self.active.pop()
+        self.classes.append(staged)
+        return staged
+
+    @staticmethod
+    def names_of(staged: Staged) -> dict[str, None]:
+        """Return what a class may be made for: its parameters, and the channels of what comes in."""
+        found = {p.name: None for p in staged.params}
+        for incoming in staged.inputs:
+            found.update(dict.fromkeys(incoming.sizes.values()))
+        return found
+
+    def stage(
+        self,
+        staged: Staged,
+        values: Mapping[str, Any],
+        shapes: tuple[Shape, ...],
+        outer: Stager,
+        wanted: set[str],
+        calls: tuple[Frame, ...],
+    ) -> None:
+        """Walk a block's body."""
+        decl = staged.decl
+        stager = Stager(self, staged, outer.settings, outer.max_nodes)
+        span = Span(decl.file.source, decl.node.start, decl.node.end)
+        root = DraftScope("block", "", span, decl.name)
+        stager.scopes.append(root)
+        place = Place(Env(decl.file.env), None, root, decl.file.source, decl.defaults, False)
+        place.calls = (Frame(f"{decl.name}()", span), *calls)
+        named_inputs = [name.text for name in decl.node.inputs]
+        data = self.incoming(stager, staged, named_inputs, shapes, wanted, place, span)
+        place.flow = data
+        for incoming in staged.inputs if named_inputs else ():
+            place.env.tensors[incoming.name] = Data((incoming.wire,), (incoming.shape,))
+        if not named_inputs:
+            place.env.tensors["x"] = data
+        place.env.tensors["flow"] = data
+        self.parameters(stager, staged, values, wanted, place, span)
+        result = stager.body(decl.node.body, place)
+        if stager.errors:
+            raise NetError(stager.errors)
+        if result is None or result.poisoned:
+            raise Poisoned
+        self.finish(stager, staged, result)
+
+    def incoming(
+        self,
+        stager: Stager,
+        staged: Staged,
+        inputs: list[str],
+        shapes: tuple[Shape, ...],
+        wanted: set[str],
+        place: Place,
+        span: Span,
+    ) -> Data:
+        """Return what comes in, with sizes that remember their names."""
+        wires: list[Wire] = []
+        seen: list[Shape] = []
+        for port, shape in enumerate(shapes):
+            name = inputs[port] if inputs else "x" if len(shapes) == 1 else f"x{port}"
+            prefix = inputs[port] if inputs else "in" if len(shapes) == 1 else f"in{port}"
+            sizes: list[int] = []
+            by_axis: dict[str, str] = {}
+            for axis, size in zip(shape.axes, shape, strict=True):
+                own = f"{prefix}_{SIZES[axis]}"
+                by_axis[axis] = own
+                if axis != "c":
+                    self.sizes.add(own)
+                if own in wanted:
+                    staged.fixed[own] = int(size)
+                    sizes.append(int(size))
+                else:
+                    sizes.append(stager.hinted(size, own))
+            known = Shape(*sizes, axes=shape.axes)
+            wire = stager.wire((known,), place, span).wires[0]
+            staged.inputs.append(Incoming(name, wire, known, by_axis))
+            wires.append(wire)
+            seen.append(known)
+        return Data(tuple(wires), tuple(seen))
+
+    def parameters(
+        self,
+        stager: Stager,
+        staged: Staged,
+        values: Mapping[str, Any],
+        wanted: set[str],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Bind a class's parameters: those that are given anywhere are its arguments."""
+        decl = staged.decl
+        given = self.given.get(decl, set())
+        for name, param in declared_parameters(decl).items():
+            default = self.default(stager, param, place)
+            value = values.get(name, default)
+            if default is not MISSING:
+                staged.defaults[name] = default
+            if value is MISSING:
+                raise SpecError(Diagnostic("E204", f"{decl.name} needs `{name}`", span))
+            is_open = name in given and name not in wanted
+            if is_open and not self.opens(param, default, decl):
+                wanted.add(name)
+                is_open = False
+            if not is_open:
+                if name in given:
+                    staged.fixed[name] = value
+                place.env.names[name] = value
+            else:
+                self.argument(stager, staged, param, value, default, place)
+            self.allowed(stager, param, place.env.names[name], place)
+            place.scope.args[name] = place.env.names[name]
+
+    def argument(self, stager: Stager, staged: Staged, param: Param, value: Any, default: Any, place: Place) -> None:
+        """Make a parameter an argument of the class."""
+        choices: dict[str, Any] = {}
+        if "op" in param.types:
+            choices = dict(self.targets[staged.decl, param.name])
+            if default is not MISSING:
+                choices.setdefault(show(default), default)
+            if staged.kind == "net":  # other variants' blocks are not of this net
+                mine = {k: v for k, v in choices.items() if v is None or not isinstance(v.target, BlockDecl)}
+                choices = {**mine, show(value): value} if value is not None else choices
+        if "pad" in param.types and all(v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)):
+            choices = {"": "explicit"}
+        stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
+        place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
+        staged.params.append(Parameter(param.name, param.types[0], value, default))
+
+    def pads(self, decl: Any, name: str, default: Any) -> list[Pad]:
+        """Return the paddings that a parameter is given."""
+        found = [v for v in self.targets.get((decl, name), {}).values() if isinstance(v, Pad)]
+        return [*found, *([default] if isinstance(default, Pad) else [])]
+
+    def others(
+        self,
+        stager: Stager,
+        cls: Staged,
+        callee: SymOp,
+        given: Mapping[str, Given],
+        shapes: tuple[Shape, ...],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Stage the other blocks that an argument may be, which are called in the same way."""
+        cls.told = True
+        for choice in callee.choices:
+            if choice is None or choice.target is cls.decl or not isinstance(choice.target, BlockDecl):
+                continue
+            own = {name: one for name, one in given.items() if name not in callee.args}
+            if not set(own) <= {p.name.text for p in choice.target.node.params}:
+                raise Fixed("blocks that are called with other arguments", callee)
+            other, *_ = self.call(stager, choice.target, {**choice.args, **own}, shapes, None, place, span)
+            other.told = True
+
+    def opens(self, param: Param, default: Any, decl: Any) -> bool:
+        """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
+        if param.types[0] not in OPEN_KINDS:
+            return False
+        if param.types[0] == "pad":
+            return all(pad.mode != "tf" for pad in self.pads(decl, param.name, default))
+        if param.types[0] == "op":
+            given = dict(self.targets.get((decl, param.name), {}))
+            if default is not MISSING:
+                given.setdefault(show(default), default)
+            targets = {value.target for value in given.values() if value is not None}
+            if len(given) < 2 or not targets:
+                return False
+            kinds = {isinstance(t, BlockDecl) or t.weights is not Op.weights for t in targets}
+            return len({isinstance(t, BlockDecl) for t in targets}) == 1 and len(kinds) == 1
+        return True
+
+    def default(self, stager: Stager, param: Param, place: Place) -> Any:
+        """Return a parameter's default, or MISSING."""
+        if param.default is MISSING:
+            return MISSING
+        value = stager.evaluator.eval(param.default, place.env, place.source)
+        if isinstance(value, Choice):
+            stager.at(place)
+            value = stager.decide(value, param.name)
+        return coerce(value, param.types) if takes(param.types, value) else value
+
+    def allowed(self, stager: Stager, param: Param, value: Any, place: Place) -> None:
+        """Check the values that a parameter allows, in the class too."""
+        if param.allowed is None or param.file is None or not symbolic(value):
+            return
+        items = stager.evaluator.items(
+            stager.evaluator.eval(param.allowed, param.file.env, param.file.source), place.scope.span
+        )
+        test = Atom("in", (term(value), Atom("const", (tuple(items),))))
+        message = f"{param.name} must be one of {show(tuple(items))}, not {{{param.name}}}"
+        stager.items.append(Check(test, message))
+
+    def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
+        """Note what a class returns, over its arguments alone."""
+        staged.outputs = result.wires
+        staged.hints = stager.hints
+        for scope in reversed(stager.scopes):
+            staged.labels.update(scope.named)
+        shapes = []
+        for shape in result.shapes:
+            sizes = [
+                SymInt(int(n), stager.expanded(term(n))) if isinstance(n, SymInt) else n for n in shape
+            ]
+            shapes.append(Shape(*sizes, axes=shape.axes))
+        staged.shapes = tuple(shapes)
+        staged.out_terms = tuple(result.shapes)
+
+    # ---------------------------------------------------------------- nets
+
+    def variant(self, net: Network) -> Variant:
+        """Return a net's class and what it is called with."""
+        recipe = net.recipe
+        decl = recipe.net
+        values = {name: value for name, value in net.elaborated.params.items()}
+        self.note(decl, values)
+        for other in decl.file.variants.values():
+            if other.net is decl:
+                self.note(decl, self.of_variant(other))
+        for staged in self.classes:
+            if staged.decl is decl and self.accepts_net(staged, values):
+                break
+        else:
+            staged = self.stage_net(net, values)
+        chosen = {p.name: values[p.name] for p in staged.params}
+        varied = {name for v in decl.file.variants.values() if v.net is decl for name in self.of_variant(v)}
+        stay = tuple(
+            p.name
+            for p in staged.params
+            if p.kind in ("int", "float", "bool") and p.name not in net.elaborated.given | varied
+        )
+        return Variant(net, staged, chosen, stay)
+
+    def of_variant(self, variant: VariantDecl) -> dict[str, Any]:
+        """Return the arguments that a variant's line gives."""
+        file = variant.file
+        params = declared_parameters(variant.net)
+        args = bind(Evaluator(100_000), params, variant.node.args, file.env, file.source, variant.name)
+        return {name: given.value for name, given in args.items()}
+
+    def accepts_net(self, staged: Staged, values: Mapping[str, Any]) -> bool:
+        """Tell whether a net's class is made for a variant."""
+        return all(_same(values[name], value) for name, value in staged.fixed.items() if name in values)
+
+    def stage_net(self, net: Network, values: Mapping[str, Any]) -> Staged:
+        """Return a new class of a net."""
+        decl = net.recipe.net
+        wanted = self.fixes.setdefault(decl, set())
+        while True:
+            staged = Staged(decl, "net")
+            before = len(self.classes)
+            try:
+                self.walk_net(staged, net, values, wanted)
+                break
+            except Fixed as fixed:
+                own = {n for n in fixed.names if any(p.name == n for p in staged.params)} - wanted
+                own = own or {p.name for p in staged.params} - wanted
+                if not own:
+                    raise
+                wanted |= own
+                del self.classes[before:]
+        self.classes.append(staged)
+        return staged
+
+    def walk_net(self, staged: Staged, net: Network, values: Mapping[str, Any], wanted: set[str]) -> None:
+        """Walk a net's body."""
+        recipe = net.recipe
+        decl = recipe.net
+        stager = Stager(self, staged, recipe.settings, recipe.max_nodes)
+        stager.input_shapes = recipe.inputs
+        self.inits = (decl.file.inits, stager.inits)
+        span = Span(decl.file.source, decl.node.start, decl.node.end)
+        root = DraftScope("net", "", span, decl.name)
+        stager.scopes.append(root)
+        place = Place(Env(decl.file.env), None, root, decl.file.source, decl.defaults, True)
+        stager.at(place)
+        self.parameters(stager, staged, values, wanted, place, span)
+        self.inits = (net.elaborated.inits,)
+        result = stager.body(decl.node.body, place)
+        if stager.errors:
+            raise NetError(stager.errors)
+        if result is None or result.poisoned:
+            raise Poisoned
+        staged.items[:0] = [
+            item for schedule in stager.schedules for item in schedule_lets(schedule, staged.items)
+        ]
+        self.finish(stager, staged, result)
+        staged.rules = stager.inits
+
+
+def sides(pad: Pad) -> Any:
+    """Return a padding as a class takes it: None for `same`."""
+    if isinstance(pad, SymPad):
+        rows = [under(int(n), item(pad.whole, axis)) for axis, n in enumerate(pad.size)]
+        return SymDims(rows, pad.whole)
+    return None if pad.mode == "same" else Dims(pad.size)
+
+
+def schedule_lets(schedule: Schedule, items: list[Item]) -> list[Item]:
+    """Return the statements that begin a depth schedule: how many steps there are, and that none is done."""
+    total = counted(items, schedule.variable)
+    if schedule.endpoint:
+        total = Atom("call", ("max", over_minus_one(total), constant(1)))
+    return [Let(schedule.total, wrap(total)), Let(schedule.variable, 0)]
+
+
+def wrap(value: Any) -> Any:
+    """Return an expression as a value."""
+    return SymInt(1, value if isinstance(value, Poly) else single(value))
+
+
+def over_minus_one(value: Poly) -> Poly:
+    """Return one less."""
+    return value.plus(constant(1), -1)
+
+
+def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None = None) -> Poly:
+    """Return how often items raise a variable, as an expression."""
+    total = constant(0)
+    known = dict(meaning or {})
+    for item in items:
+        if isinstance(item, Let) and item.name == variable and item.again:
+            total = total.plus(constant(1))
+        elif isinstance(item, Let) and not item.again:
+            known[item.name] = over(term(item.value), known)
+        elif isinstance(item, Loop):
+            inner = counted(item.body, variable, known)
+            if inner.constant == 0:
+                continue
+            source = item.over
+            targets = ", ".join(item.targets)
+            if source.op == "call" and source.args[0] == "range" and len(source.args) == 2:
+                if not set(item.targets) & set(names(inner)):
+                    count = over(source.args[1], known)
+                    total = total.plus(inner.times(count))
+                    continue
+            used = set(names(inner))
+            shown = ", ".join(t if t in used else "_" for t in item.targets)
+            total = total.plus(single(Atom("sum", (inner, shown, over(source, known)))))
+        elif isinstance(item, If):
+            one, two = (counted(side, variable, known) for side in (item.then, item.otherwise))
+            if one == two:
+                total = total.plus(one)
+            else:
+                total = total.plus(single(Atom("if", (over(item.test, known), one, two))))
+        else:
+            for inner_items in item.inner():
+                total = total.plus(counted(inner_items, variable, known))
+    return total
+
+
+def _terms(value: Any) -> tuple[Any, ...]:
+    return tuple(Atom("name", (name,)) for name in mentioned(value))
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether two concrete values are the same argument."""
+    if isinstance(a, OpValue) and isinstance(b, OpValue):
+        return a.target is b.target and show(a) == show(b)
+    if isinstance(a, TableValue) and isinstance(b, TableValue):
+        return a is b or (a.columns == b.columns and repr(a.rows) == repr(b.rows))
+    return type(a) is type(b) and bool(a == b)

@@ -1,0 +1,527 @@
+"""The forward function of a class: its statements, with the names, conditions and loops of the spec.
+
+A name is bound anew only where its value is dead, so that what a block no longer needs is freed as early as a
+careful author would free it. A statement allocates once: what works in place, or only looks, stands with what it
+works on.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import Counter
+from collections.abc import Iterable
+
+from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.values import Wire
+from netdsl.emission.code import Arg, Call, Expr, Input, Name, Self, reads, transform
+from netdsl.emission.dialect import Dialect
+from netdsl.emission.function import Function, reading
+from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Phi, Side, outside, walk
+from netdsl.emission.members import Members
+from netdsl.emission.writer import INDENT, WIDTH, Either, flat, layout
+
+GENERIC = ("x", "y")
+"""Names that say nothing, and may be bound anew."""
+
+
+class Flow:
+    """Writes one forward function."""
+
+    def __init__(self, function: Function, members: Members, dialect: Dialect) -> None:
+        """Take in the values that come in."""
+        self.function = function
+        self.members = members
+        self.dialect = dialect
+        self.lines: list[tuple[int, str, Expr | None, str]] = []
+        """Depth, what stands before an expression, the expression, and what stands behind it."""
+        self.depth = 2
+        self.names: dict[Wire, str] = dict(function.inputs)
+        self.fixed: dict[Wire, Expr] = {}
+        self.pending: dict[Wire, Expr] = {}
+        self.want: dict[Wire, str] = {}
+        self.counts: Counter[Wire] = reading(function)
+        self.sides: list[tuple[Side, If | None]] = []
+
+    # ---------------------------------------------------------------- the whole
+
+    def text(self) -> list[str]:
+        """Return the lines."""
+        items = self.ordered(self.function.items)
+        for side, _ in self.train_sides():
+            self.line(f"{side.name}: {self.dialect.array} | None = None")
+        live = {*self.function.outputs, *(s.wire for s in self.function.staged.sides if self.is_net)}
+        self.run(items, live)
+        self.results()
+        return list(self.shown())
+
+    @property
+    def is_net(self) -> bool:
+        """Whether this is the net's own function."""
+        return self.function.kind == "net"
+
+    def train_sides(self) -> list[tuple[Side, If | None]]:
+        """Return the outputs that are there in training, or under a condition, only."""
+        found: list[tuple[Side, If | None]] = []
+        for item in self.function.items if self.is_net else ():
+            if isinstance(item, Side) and item.train:
+                found.append((item, None))
+            elif isinstance(item, If):
+                found += [(side, item) for side in item.then if isinstance(side, Side)]
+        return found
+
+    def ordered(self, items: list[Item]) -> list[Item]:
+        """Return items in the order of computing: an early one follows what it reads."""
+        if not any(item.early for item in items):
+            return items
+        result = [item for item in items if not item.early]
+        for item in (item for item in items if item.early):
+            need = set(item.reads())
+            at = 0
+            for index, other in enumerate(result):
+                if need & set(other.makes()):
+                    at = index + 1
+            while at < len(result) and result[at].early:
+                at += 1
+            result.insert(at, item)
+        return result
+
+    def line(self, head: str, expr: Expr | None = None, tail: str = "") -> None:
+        """Add a line."""
+        self.lines.append((self.depth, head, expr, tail))
+
+    def shown(self) -> Iterable[str]:
+        """Yield the lines as text, the first that binds what is returned with its type."""
+        for depth, head, expr, tail in self.lines:
+            indent = INDENT * depth
+            if expr is None:
+                yield f"{indent}{head}"
+            else:
+                yield from layout(head, expr, tail, indent)
+
+    # ---------------------------------------------------------------- items
+
+    def run(self, items: list[Item], live_out: set[Wire]) -> None:
+        """Write items; `live_out` is what is read after them."""
+        after: list[set[Wire]] = [set()] * len(items)
+        live = set(live_out)
+        for index in range(len(items) - 1, -1, -1):
+            after[index] = set(live)
+            live -= set(items[index].makes())
+            live |= set(items[index].reads())
+        nested = self.nested(items)
+        for index, item in enumerate(items):
+            self.stage(item)
+            if isinstance(item, If):
+                self.condition(item, after[index])
+            elif isinstance(item, Loop):
+                self.loop(item, after[index])
+            elif isinstance(item, Side):
+                self.side(item, after[index])
+            elif isinstance(item, Module):
+                self.module(item, after[index], index in nested)
+
+    def stage(self, item: Item) -> None:
+        """Write the comment of a stage that begins."""
+        if item.stage and not isinstance(item, (Let, Check)):
+            self.line(f"# stage {item.stage}")
+
+    def nested(self, items: list[Item]) -> set[int]:
+        """Return the items that are written as operands of a later one."""
+        found: set[int] = set()
+        for index, item in enumerate(items):
+            if not isinstance(item, Layer):
+                continue
+            if len(item.inputs) == 1:
+                if index and self.nests(items[index - 1], item):
+                    found.add(index - 1)
+                continue
+            first = 1 if item.op.name in ("add", "mul") else 0
+            at = index - 1
+            for wire in reversed(item.inputs[first:]):
+                maker = items[at] if at >= 0 else None
+                if not isinstance(maker, Module) or maker.outputs != (wire,) and not self.gives(maker, wire):
+                    break
+                if self.counts[wire] != 1 or at in found or maker.stage or maker.train != item.train:
+                    break
+                if isinstance(maker, Layer) and (len(maker.inputs) != 1 or self.members.is_nothing(maker)):
+                    break
+                found.add(at)
+                at -= 1
+        return found
+
+    def gives(self, item: Module, wire: Wire) -> bool:
+        """Tell whether an item makes this value and no other that is read."""
+        if isinstance(item, Container):
+            return item.exit == (wire,) and self.members.results(item) == (wire,)
+        return item.outputs == (wire,)
+
+    def nests(self, item: Item, follower: Layer) -> bool:
+        """Tell whether a step stands within the one that follows it: where one of the two allocates nothing."""
+        if not isinstance(item, Module) or follower.stage or item.train != follower.train:
+            return False
+        if not self.gives(item, follower.inputs[0]) or self.counts[follower.inputs[0]] != 1:
+            return False
+        if isinstance(item, Layer) and (len(item.inputs) > 1 or self.members.is_nothing(item)):
+            return False
+        if reads(self.members.lowered(follower).function) > 1 or self.members.is_nothing(follower):
+            return False
+        works = follower.op.computes and id(follower) not in self.members.writing
+        allocates = isinstance(item, Layer) and item.op.computes and id(item) not in self.members.writing
+        if follower.op.follows and not works:
+            return True
+        is_view = isinstance(item, Layer) and not item.op.computes
+        return is_view and self.members.is_module(follower) and not allocates
+
+    def operand(self, wire: Wire) -> Expr:
+        """Return a value as an operand."""
+        if wire in self.pending:
+            return self.pending.pop(wire)
+        return self.fixed.get(wire) or Name(self.names[wire])
+
+    def module(self, item: Module, live: set[Wire], nested: bool) -> None:
+        """Write a layer, a child or a container."""
+        if self.members.is_nothing(item):
+            self.alias(item.outputs[0], item.inputs[0])
+            return
+        outputs = self.members.results(item)
+        inputs = self.members.arguments(item)
+        if isinstance(item, Layer) and not item.inputs:  # a learned tensor
+            self.fixed[item.outputs[0]] = self.apply(item, [])
+            return
+        if not any(wire in live for wire in outputs) and not self.members.is_module(item):
+            return
+        dying = [self.names[w] for w in inputs if w in self.names and w not in live and w not in self.pending]
+        expr = self.apply(item, [self.operand(wire) for wire in inputs])
+        if nested:
+            self.pending[outputs[0]] = expr
+            self.dying = [*dying, *self.dying]
+            return
+        dying, self.dying = [*self.dying, *dying], []
+        targets: list[str] = []
+        for port, wire in enumerate(outputs):
+            if wire not in live:
+                targets.append("_" if len(outputs) > 1 else "")
+                continue
+            name = self.fresh(wire, item, dying, live, targets, alone=len(outputs) == 1)
+            targets.append(name)
+            self.names[wire] = name
+        self.bind(targets, expr)
+
+    dying: list[str] = []
+    """Names whose values are read for the last time by what is pending."""
+
+    def alias(self, wire: Wire, other: Wire) -> None:
+        """Let a value be another one."""
+        if other in self.pending:
+            self.pending[wire] = self.pending.pop(other)
+        elif other in self.fixed:
+            self.fixed[wire] = self.fixed[other]
+        else:
+            self.names[wire] = self.names[other]
+        self.aliases[wire] = self.aliases.get(other, other)
+
+    @property
+    def aliases(self) -> dict[Wire, Wire]:
+        """Which values are others."""
+        found: dict[Wire, Wire] = self.__dict__.setdefault("_aliases", {})
+        return found
+
+    def bind(self, targets: list[str], expr: Expr) -> None:
+        """Write an assignment, `+=` where it adds in place."""
+        in_place = isinstance(expr, Call) and expr.func in ("add_", "mul_") and expr.receiver is not None
+        if in_place and targets and expr.receiver == Name(targets[0]):  # type: ignore[union-attr]
+            operator = "+=" if expr.func == "add_" else "*="  # type: ignore[union-attr]
+            self.line(f"{targets[0]} {operator} ", expr.args[0].value)  # type: ignore[union-attr]
+            return
+        head = f"{', '.join(targets)} = " if any(targets) else ""
+        self.line(head, expr)
+
+    def apply(self, item: Module, operands: list[Expr]) -> Expr:
+        """Return the application of an item to its operands."""
+        this = self.members.called(item)
+        if not isinstance(item, Layer):
+            return Call(this, tuple(argument(o) for o in operands)) if isinstance(this, str) else _called(this, operands)
+        lowered = self.members.lowered(item)
+        function = lowered.function
+        if function is None or (self.members.is_module(item) and not _self(function)):
+            return Call(this, tuple(map(argument, operands))) if isinstance(this, str) else _called(this, operands)
+        name = this if isinstance(this, str) else flat(this)
+
+        def change(expr: Expr) -> Expr | None:
+            if isinstance(expr, Input):
+                return operands[expr.index]
+            if isinstance(expr, Self):
+                return Name(name)
+            if isinstance(expr, Call) and isinstance(expr.func, Self):
+                args = tuple(a.replace(value=transform(a.value, change)) for a in expr.args)
+                return expr.replace(func=name, args=args)
+            return None
+
+        return transform(self.members.in_forward(function), change)
+
+    # ---------------------------------------------------------------- names
+
+    def is_free(self, name: str, live: set[Wire], taken: Iterable[str] = ()) -> bool:
+        """Tell whether nothing alive has a name."""
+        if name in taken or any(self.names.get(wire) == name for wire in live):
+            return False
+        return all(name != held for held in self.kept)
+
+    kept: tuple[str, ...] = ()
+    """Names that are read after what is being written, by another turn."""
+
+    def fresh(
+        self, wire: Wire, item: Item | None, dying: list[str], live: set[Wire], taken: list[str], alone: bool
+    ) -> str:
+        """Return a name for a value."""
+        others = live - {wire}
+        wanted = self.want.get(wire)
+        if wanted is not None and self.is_free(wanted, others, taken):
+            return wanted
+        label = self.function.staged.labels.get(wire, "")
+        candidates = [label] if label else []
+        if not label or not alone:
+            candidates += [name for name in dying if name in GENERIC] if not label else []
+        candidates += [*GENERIC]
+        if isinstance(item, Module) and item.labelled and item.name is None:
+            candidates.append(item.key)
+        for name in candidates:
+            if name and self.usable(name) and self.is_free(name, others, taken):
+                return name
+        number = 2
+        while not self.is_free(f"y{number}", others, taken):
+            number += 1
+        return f"y{number}"
+
+    def usable(self, name: str) -> bool:
+        """Tell whether a name may be bound."""
+        if name in GENERIC:
+            return True
+        bad = reserved_attribute(name) or hasattr(builtins, name) or name in self.dialect.names
+        return not bad and name not in self.members.globals
+
+    # ---------------------------------------------------------------- conditions
+
+    def condition(self, item: If, live: set[Wire]) -> None:
+        """Write an `if`."""
+        if len(item.then) == 1 and isinstance(item.then[0], Side) and not item.otherwise:
+            self.side(item.then[0], live, item)
+            return
+        phis = [phi for phi in item.phis if phi.wire in live]
+        if not phis and not self.flows(item):
+            return
+        targets: dict[int, str] = {}
+        for phi in phis:
+            targets[id(phi)] = self.meeting(phi, item, live, phis, list(targets.values()))
+        then = self.arm(item.then, [(p.then, targets[id(p)]) for p in phis], live)
+        otherwise = self.arm(item.otherwise, [(p.otherwise, targets[id(p)]) for p in phis], live)
+        for phi in phis:
+            self.names[phi.wire] = targets[id(phi)]
+        if then or otherwise:
+            self.write_condition(item, then, otherwise)
+
+    def write_condition(self, item: If, then: list, otherwise: list) -> None:  # type: ignore[type-arg]
+        """Write both sides, or an expression of both where they are short."""
+        test = self.members.guard(item)
+        if len(then) == len(otherwise) == 1:
+            (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
+            if one is not None and two is not None and head == other_head and head.endswith(" = ") and not tail:
+                whole = Either(Name(flat(test)), one, two)
+                if len(flat(whole)) + len(head) + self.depth * 4 <= WIDTH:
+                    self.line(head, whole)
+                    return
+        if not then:
+            self.line("if ", self.members.guard(item, negated=True), ":")
+            self.lines += otherwise
+            return
+        self.line("if ", test, ":")
+        self.lines += then
+        if otherwise:
+            self.line("else:")
+            self.lines += otherwise
+
+    def flows(self, item: If) -> bool:
+        """Tell whether a condition computes something that is not only a value for later."""
+        return any(isinstance(inner, Side) for inner in walk([item]))
+
+    def meeting(self, phi: Phi, item: If, live: set[Wire], phis: list[Phi], taken: list[str]) -> str:
+        """Return the name that both sides give a value."""
+        labels = self.function.staged.labels
+        own = [labels.get(w, "") for w in (phi.then, phi.otherwise) if w not in self.function.inputs]
+        if own and all(own) and len(set(own)) == 1 and phi.wire not in self.want:
+            if self.usable(own[0]) and self.is_free(own[0], live | set(item.reads()), taken):
+                return own[0]
+        made = {wire for inner in (*item.then, *item.otherwise) for wire in inner.makes()}
+        outer = [wire for wire in (phi.then, phi.otherwise) if wire not in made and wire in self.names]
+        others = {w for p in phis if p is not phi for w in (p.then, p.otherwise)}
+        wanted = self.want.get(phi.wire)
+        if wanted is not None and self.is_free(wanted, live - {phi.wire, *outer}, taken):
+            return wanted
+        for wire in outer:
+            name = self.names[wire]
+            if wire not in live and wire not in others and self.is_free(name, (live | others) - {wire}, taken):
+                return name
+        dying = [self.names[w] for w in item.reads() if w in self.names and w not in live]
+        return self.fresh(phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True)
+
+    def arm(self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire]) -> list:  # type: ignore[type-arg]
+        """Return the lines of one side, which ends with values under given names."""
+        lines, self.lines = self.lines, []
+        self.depth += 1
+        want = dict(self.want)
+        for wire, name in ends:
+            self.want[wire] = name
+        targets = {name for _, name in ends}
+        here = {w for w in live if self.names.get(w) not in targets}
+        self.run(self.ordered(items), here | {wire for wire, _ in ends})
+        moves = [(name, wire) for wire, name in ends if self.pending.get(wire) is not None or self.shown_as(wire) != name]
+        if moves:
+            self.line(f"{', '.join(n for n, _ in moves)} = ", _tuple([self.operand(w) for _, w in moves]))
+        self.want = want
+        self.depth -= 1
+        found, self.lines = self.lines, lines
+        return found
+
+    def shown_as(self, wire: Wire) -> str:
+        """Return a value's name, "" for an expression."""
+        return "" if wire in self.fixed else self.names.get(wire, "")
+
+    def side(self, item: Side, live: set[Wire], test: If | None = None) -> None:
+        """Write what a further output needs."""
+        tests: list[str] = []
+        if test is not None:
+            tests.append(flat(self.members.guard(test)))
+        if item.train:
+            tests.append(self.dialect.training)
+        if not tests:
+            self.run(item.items, live | {item.wire})
+            return
+        self.want[item.wire] = item.name
+        if item.wire not in set(item.makes()):
+            self.line(f"if {' and '.join(tests)}:")
+            self.depth += 1
+            self.line(f"{item.name} = ", self.operand(item.wire))
+            self.depth -= 1
+            return
+        self.line(f"if {' and '.join(tests)}:")
+        self.depth += 1
+        self.run(item.items, live | {item.wire} | set(item.reads()))
+        if self.shown_as(item.wire) != item.name:
+            self.line(f"{item.name} = ", self.operand(item.wire))
+        self.depth -= 1
+
+    # ---------------------------------------------------------------- loops
+
+    def loop(self, item: Loop, live: set[Wire]) -> None:
+        """Write a `for`."""
+        inside = set(outside(item.body)) - {c.wire for c in item.carried}
+        ends: list[tuple[Wire, str]] = []
+        for carried in item.carried:
+            name = self.shown_as(carried.begin)
+            if not name or carried.begin in live or carried.begin in inside or any(name == n for _, n in ends):
+                value = self.operand(carried.begin)
+                name = self.fresh(carried.after, None, [], live | inside | {carried.begin}, [n for _, n in ends], True)
+                self.line(f"{name} = ", value)
+            self.names[carried.wire] = self.names[carried.after] = name
+            ends.append((carried.end, name))
+        self.line("for ", Name(f"{', '.join(item.targets)} in {flat(self.members.iterated(item))}"), ":")
+        kept = self.kept
+        self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
+        self.lines += self.arm(item.body, ends, live | inside)
+        self.kept = kept
+
+    # ---------------------------------------------------------------- results
+
+    def results(self) -> None:
+        """Write what is returned."""
+        outputs = self.function.outputs
+        sides = self.function.staged.sides if self.is_net else []
+        if not sides:
+            values = [self.operand(wire) for wire in outputs]
+            self.returned(values)
+            return
+        flow = self.operand(outputs[0])
+        train = [side for side, _ in self.train_sides()]
+        record = f"{self.function.name}Outputs"
+        every = [flow, *(Name(s.name) if s in train else self.operand(s.wire) for s in sides)]
+        if not train:
+            self.line("return ", Call(record, tuple(map(argument, every))))
+            return
+        if len(train) < len(sides):
+            self.line("return ", Call(record, tuple(map(argument, every))))
+            return
+        tests = " and ".join(f"{side.name} is not None" for side in train)
+        self.line(f"if {tests}:")
+        self.depth += 1
+        self.line("return ", Call(record, tuple(map(argument, every))))
+        self.depth -= 1
+        self.line("return ", flow)
+
+    def returned(self, values: list[Expr]) -> None:
+        """Write the return of values; a type checker is told what it cannot know."""
+        if len(values) > 1:
+            self.line("return ", _tuple(values))
+            return
+        value = values[0]
+        if isinstance(value, Name):
+            if value.text not in self.function.inputs.values():
+                self.annotate(value.text)
+            self.line("return ", value)
+            return
+        if self.typed(value):
+            self.line("return ", value)
+            return
+        name = "x" if "x" in self.function.inputs.values() else ""
+        if name:
+            self.line("x = ", value)
+        else:
+            name = "y"
+            self.line(f"y: {self.dialect.array} = ", value)
+        self.line("return ", Name(name))
+
+    def annotate(self, name: str) -> None:
+        """Give the first binding of a name its type, if what is bound to it is not known to have it."""
+        for index, (depth, head, expr, tail) in enumerate(self.lines):
+            if head == f"{name} = " and expr is not None:
+                self.lines[index] = (depth, f"{name}: {self.dialect.array} = ", expr, tail)
+                return
+            if name in head.removesuffix(" = ").split(", "):
+                break
+        else:
+            return
+        first = self.function.inputs and next(iter(self.function.inputs.values()))
+        fresh = "x" if first == "x" else f"{name}_"
+        if fresh == "x":
+            self.line("x = ", Name(name))
+        self.lines_returned = fresh
+
+    def typed(self, expr: Expr) -> bool:
+        """Tell whether a type checker knows an expression to be a tensor."""
+        if isinstance(expr, Name):
+            return expr.text in self.function.inputs.values()
+        if isinstance(expr, Call) and isinstance(expr.func, str):
+            if expr.receiver is not None:
+                return self.typed(expr.receiver)
+            return expr.func in self.dialect.typed
+        return False
+
+
+def argument(value: Expr) -> Arg:
+    """Return a tensor as an argument."""
+    return Arg("input", value, keyword=False)
+
+
+def _called(this: Expr, operands: list[Expr]) -> Call:
+    return Call(Name(flat(this)), tuple(map(argument, operands)))
+
+
+def _self(expr: Expr | None) -> bool:
+    from netdsl.emission.code import mentions_self
+
+    return mentions_self(expr)
+
+
+def _tuple(values: list[Expr]) -> Expr:
+    if len(values) == 1:
+        return values[0]
+    return Name(", ".join(map(flat, values)))

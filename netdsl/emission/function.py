@@ -1,0 +1,256 @@
+"""What becomes a class of the module: a block, a net, or a container that is no plain chain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from netdsl.elaborate.values import OpValue, RowValue, TableValue, Wire
+from netdsl.emission.code import Call, Const, Expr, Input, Lowered, mentions_self, transform
+from netdsl.emission.concolic import SymDims, SymList, SymOp, SymPad, SymRow, mentioned
+from netdsl.emission.items import (
+    Check,
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Side,
+    Staged,
+    outside,
+    walk,
+)
+from netdsl.emission.stage import over
+from netdsl.ir.types import Dims, Pad
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, known, symbolic
+
+Lower = Callable[[Layer, bool], Lowered]
+"""Lowers a layer, in place or not."""
+
+
+class Function:
+    """A class: what comes in, what it does, what it returns."""
+
+    def __init__(self, staged: Staged, items: list[Item], kind: str, name: str, label: str = "") -> None:
+        """`staged` is the block or net that it is of; `label` is a container's."""
+        self.staged = staged
+        self.items = items
+        self.kind = kind
+        self.name = name
+        self.label = label
+        self.inputs: dict[Wire, str] = {}
+        self.outputs: tuple[Wire, ...] = ()
+        self.names: tuple[str, ...] = ()
+        """A container's arguments: names of the block that it is in."""
+
+
+def reading(function: Function) -> Counter[Wire]:
+    """Return how often each value is read, by items and as a result."""
+    counts: Counter[Wire] = Counter(function.outputs)
+    _count(function.items, counts)
+    return counts
+
+
+def _count(items: list[Item], counts: Counter[Wire]) -> None:
+    for item in items:
+        if isinstance(item, (Layer, Child)):
+            counts.update(item.inputs)
+        elif isinstance(item, If):
+            for phi in item.phis:
+                counts.update((phi.then, phi.otherwise))
+        elif isinstance(item, Loop):
+            for carried in item.carried:
+                counts.update((carried.begin, carried.end))
+        elif isinstance(item, Side):
+            counts.update((item.wire,))
+        for inner in item.inner():
+            _count(inner, counts)
+
+
+class Chains:
+    """Which items are a chain of modules: each reads what the one before it made."""
+
+    def __init__(self, lower: Lower) -> None:
+        """Ask `lower` what is a module."""
+        self.lower = lower
+
+    def end(self, items: list[Item], wire: Wire) -> Wire | None:
+        """Return what a chain that begins with a value ends with; None if it is none."""
+        for item in items:
+            found = self.after(item, wire)
+            if found is None:
+                return None
+            wire = found
+        return wire
+
+    def after(self, item: Item, wire: Wire) -> Wire | None:
+        """Return what one item makes of the value, if that is all that it does."""
+        if isinstance(item, (Let, Check)):
+            return wire
+        if isinstance(item, Layer):
+            return self.after_layer(item, wire)
+        if isinstance(item, Child):
+            return item.outputs[0] if item.inputs == (wire,) and len(item.outputs) == 1 else None
+        if isinstance(item, Container):
+            alone = set(item.reads()) == {wire} and len(item.exit) == 1
+            return item.exit[0] if alone else None
+        if isinstance(item, If):
+            then, otherwise = self.end(item.then, wire), self.end(item.otherwise, wire)
+            if then is None or otherwise is None:
+                return None
+            if then == otherwise:
+                return then
+            return next((p.wire for p in item.phis if (p.then, p.otherwise) == (then, otherwise)), None)
+        if isinstance(item, Loop):
+            if not item.carried:
+                return None
+            (one, *more) = item.carried
+            if more or one.begin != wire or self.end(item.body, one.wire) != one.end:
+                return None
+            return one.after
+        return None
+
+    def after_layer(self, item: Layer, wire: Wire) -> Wire | None:
+        """Return what a layer makes, if it can be a module."""
+        if item.inputs != (wire,) or len(item.outputs) != 1:
+            return None
+        lowered = self.lower(item, False)
+        if isinstance(lowered.function, Input):
+            return item.outputs[0]
+        if lowered.module is None or mentions_self(lowered.function):
+            return None
+        return item.outputs[0]
+
+
+def is_nothing(item: Item, lower: Lower) -> bool:
+    """Tell whether a layer is only its input."""
+    return isinstance(item, Layer) and isinstance(lower(item, False).function, Input)
+
+
+# ---------------------------------------------------------------- writing over
+
+
+class Storage:
+    """Which values are new memory that nobody else holds."""
+
+    def __init__(self) -> None:
+        """Remember what was found."""
+        self.known: dict[int, tuple[bool, ...]] = {}
+
+    def writing(self, function: Function) -> set[int]:
+        """Return the layers, by id, that may write over their first input."""
+        counts = reading(function)
+        makers = dict(_makers(function.items))
+        found: set[int] = set()
+        for item in walk(function.items):
+            if isinstance(item, Layer) and item.op.inplace and item.given is None and item.inputs:
+                value = item.inputs[0]
+                if counts[value] == 1 and self.fresh(value, makers, counts):
+                    found.add(id(item))
+        return found
+
+    def fresh(self, wire: Wire, makers: Mapping[Wire, Item], counts: Counter[Wire]) -> bool:
+        """Tell whether a value was allocated within, by an op that does not keep it."""
+        item = makers.get(wire)
+        if isinstance(item, Layer):
+            op = item.op
+            return op.computes and not op.aliases and not op.saves_output and item.given is None
+        if isinstance(item, Child):
+            return item.callee is None and self.of_class(item.cls)[item.outputs.index(wire)]
+        if isinstance(item, If):
+            phi = next(p for p in item.phis if p.wire == wire)
+            return all(
+                counts[w] == 1 and w != wire and self.fresh(w, makers, counts)
+                for w in (phi.then, phi.otherwise)
+            )
+        return False
+
+    def of_class(self, staged: Staged) -> tuple[bool, ...]:
+        """Return of each result of a class whether it is fresh, and read by nobody else within."""
+        if id(staged) not in self.known:
+            function = Function(staged, staged.items, staged.kind, staged.name)
+            function.outputs = staged.outputs
+            counts, makers = reading(function), dict(_makers(staged.items))
+            self.known[id(staged)] = tuple(
+                counts[wire] == 1 and self.fresh(wire, makers, counts) for wire in staged.outputs
+            )
+        return self.known[id(staged)]
+
+
+def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:
+    for item in items:
+        if not isinstance(item, (Container, Side)):
+            yield from ((wire, item) for wire in item.makes())
+        for inner in item.inner():
+            yield from _makers(inner)
+
+
+# ---------------------------------------------------------------- values with other names
+
+
+def renamed(value: Any, env: Mapping[str, Any]) -> Any:
+    """Return a value whose expressions read other names, or numbers, in the place of some."""
+    if isinstance(value, SymInt):
+        poly = over(value.poly, env)
+        return poly.constant if poly.constant is not None else SymInt(int(value), poly)
+    if isinstance(value, SymFloat):
+        return SymFloat(float(value), over(value.atom, env))
+    if isinstance(value, SymBool):
+        return SymBool(value.value, over(value.test, env))
+    if isinstance(value, (Atom, Poly)):
+        return over(value, env)
+    if isinstance(value, SymDims):
+        return SymDims((renamed(n, env) for n in value), over(value.whole, env))
+    if isinstance(value, Dims):
+        return Dims(renamed(n, env) for n in value)
+    if isinstance(value, SymList):
+        return SymList(value, over(value.whole, env))
+    if isinstance(value, SymOp):
+        return value.replace(whole=over(value.whole, env))
+    if isinstance(value, SymRow):
+        return value.replace(whole=over(value.whole, env))
+    if isinstance(value, OpValue):
+        args = {k: given._replace(value=renamed(given.value, env)) for k, given in value.args.items()}
+        return OpValue(value.target, args)
+    if isinstance(value, SymPad):
+        return value.replace(whole=over(value.whole, env))
+    if isinstance(value, Pad) and isinstance(value.size, SymDims):
+        return value.replace(size=renamed(value.size, env))
+    if isinstance(value, Pad):
+        return value.replace(size=tuple(renamed(n, env) for n in value.size))
+    if isinstance(value, tuple) and not hasattr(value, "axes"):
+        return tuple(renamed(one, env) for one in value)
+    return value
+
+
+def renamed_expr(expr: Expr, env: Mapping[str, Any]) -> Expr:
+    """Return an expression of code whose constants read other names."""
+
+    def change(e: Expr) -> Expr | None:
+        if isinstance(e, Const) and mentioned(e.value):
+            return Const(renamed(e.value, env))
+        if isinstance(e, Call) and isinstance(e.func, Const) and mentioned(e.func.value):
+            parts = tuple(a.replace(value=transform(a.value, change)) for a in e.args)
+            return e.replace(func=Const(renamed(e.func.value, env)), args=parts)
+        return None
+
+    return transform(expr, change)
+
+
+def expr_names(expr: Expr | None) -> dict[str, None]:
+    """Return the names that the constants of an expression read."""
+    found: dict[str, None] = {}
+
+    def note(e: Expr) -> None:
+        if isinstance(e, Const):
+            found.update(mentioned(e.value))
+        elif isinstance(e, Call) and isinstance(e.func, Const):
+            found.update(mentioned(e.func.value))
+
+    if expr is not None:
+        transform(expr, note)
+    return found

@@ -1,0 +1,338 @@
+"""What a class does, in the order and with the conditions and loops of the spec: what staging makes and printing reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netdsl.diagnostics import Frame
+from netdsl.elaborate.values import BlockDecl, NetDecl, Wire
+from netdsl.emission.concolic import SymOp, mentioned
+from netdsl.ir.types import Init, Shape
+from netdsl.ops import Op
+from netdsl.source import Span
+from netdsl.symbolic import Atom, Term
+
+
+class Item:
+    """One step of a class. Wires are values that flow; each is made by one item."""
+
+    stage: str = ""
+    """The stage that begins here."""
+    train: bool = False
+    """Whether it runs in training only."""
+    early: bool = False
+    """Whether it is computed as soon as what it reads is there, wherever it is registered."""
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield the values that it, or anything within, reads and does not make."""
+        return iter(())
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return the values that it makes for those after it."""
+        return ()
+
+    def terms(self) -> Iterator[Any]:
+        """Yield the values and terms of its constructor, not of what is within."""
+        return iter(())
+
+    def inner(self) -> tuple[list[Item], ...]:
+        """Return the lists of items within."""
+        return ()
+
+
+class Module(Item):
+    """What may have a name in the state: a layer, a block, a container."""
+
+    def __init__(
+        self, key: str, name: Atom | None, labelled: bool, span: Span, inputs: tuple[Wire, ...]
+    ) -> None:
+        """`key` is its name where it is known; `name` gives one that is not."""
+        self.key = key
+        self.name = name
+        self.labelled = labelled
+        self.span = span
+        self.inputs = inputs
+        self.outputs: tuple[Wire, ...] = ()
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield its inputs."""
+        return iter(self.inputs)
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return its outputs."""
+        return self.outputs
+
+
+class Layer(Module):
+    """An op at its place."""
+
+    op: Op
+    before: tuple[Shape, ...]
+    after: tuple[Shape, ...]
+    given: SymOp | None = None
+    """The argument that says which op it is."""
+    calls: tuple[Frame, ...] = ()
+    batched: tuple[bool, ...] = ()
+    """Whether each input has a batch axis."""
+    own_label: bool = False
+    """Whether the label is its own, and not that of the layer that it follows."""
+    own: Mapping[str, Init] = {}
+    """How its weights start, where the spec says so at the layer or in its block."""
+
+    def terms(self) -> Iterator[Any]:
+        """Yield its arguments and its inputs' channels."""
+        yield from self.op.arguments().values()
+        for shape in self.before:
+            if "c" in shape.axes:
+                yield shape.c
+        for init in self.op.inits.values():
+            yield from init.args
+        if self.given is not None:
+            yield self.given
+
+
+class Child(Module):
+    """A call of another class."""
+
+    cls: Staged
+    shapes: tuple[Shape, ...]
+    """The shapes of what it is called with."""
+    args: Mapping[str, Any]
+    callee: SymOp | None = None
+    """The argument that says which class it is."""
+    result: str = ""
+    """The local variable for the channels of what it returns, where only it knows them."""
+
+    def terms(self) -> Iterator[Any]:
+        """Yield its arguments."""
+        for incoming, shape in zip(self.cls.inputs, self.shapes, strict=True):
+            for axis, name in incoming.sizes.items():
+                if name in self.cls.sizes_read or (axis == "c" and name in self.cls.names()):
+                    yield shape.size(axis)
+        yield from self.args.values()
+        if self.callee is not None:
+            yield self.callee
+
+
+class Container(Module):
+    """Items under a name of their own."""
+
+    def __init__(
+        self, key: str, name: Atom | None, labelled: bool, span: Span, inputs: tuple[Wire, ...]
+    ) -> None:
+        """Start empty."""
+        super().__init__(key, name, labelled, span, inputs)
+        self.items: list[Item] = []
+        self.exit: tuple[Wire, ...] = ()
+        """What flows on from it."""
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield what is read within, and what passes through."""
+        yield from outside(self.items)
+        made = {wire for item in self.items for wire in item.makes()}
+        yield from (wire for wire in self.exit if wire not in made)
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return everything that is made within."""
+        return tuple(wire for item in self.items for wire in item.makes())
+
+    def inner(self) -> tuple[list[Item], ...]:
+        """Return its items."""
+        return (self.items,)
+
+
+class Phi:
+    """A value that comes from one of two places."""
+
+    def __init__(self, wire: Wire, then: Wire, otherwise: Wire) -> None:
+        """`wire` is what it is called after both."""
+        self.wire, self.then, self.otherwise = wire, then, otherwise
+
+
+class If(Item):
+    """A condition."""
+
+    def __init__(self, test: Atom, then: list[Item], otherwise: list[Item], phis: list[Phi]) -> None:
+        """`phis` are what later items may read."""
+        self.test, self.then, self.otherwise, self.phis = test, then, otherwise, phis
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield what either side reads."""
+        yield from outside(self.then)
+        yield from outside(self.otherwise)
+        made = {wire for item in (*self.then, *self.otherwise) for wire in item.makes()}
+        for phi in self.phis:
+            yield from (wire for wire in (phi.then, phi.otherwise) if wire not in made)
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return what comes from either side."""
+        return tuple(phi.wire for phi in self.phis)
+
+    def terms(self) -> Iterator[Any]:
+        """Yield the condition."""
+        yield self.test
+
+    def inner(self) -> tuple[list[Item], ...]:
+        """Return both sides."""
+        return self.then, self.otherwise
+
+
+class Carried:
+    """A value that goes from turn to turn of a loop."""
+
+    def __init__(self, wire: Wire, begin: Wire, end: Wire, after: Wire) -> None:
+        """Within a turn it is `wire`, before all `begin`, at a turn's end `end`, and `after` all."""
+        self.wire, self.begin, self.end, self.after = wire, begin, end, after
+
+
+class Loop(Item):
+    """A `for`, or a repetition."""
+
+    def __init__(self, targets: tuple[str, ...], over: Term | Any, body: list[Item]) -> None:
+        """`over` is the expression that is iterated over."""
+        self.targets, self.over, self.body = targets, over, body
+        self.carried: list[Carried] = []
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield what the body reads from outside."""
+        own = {carried.wire for carried in self.carried}
+        yield from (carried.begin for carried in self.carried)
+        yield from (wire for wire in outside(self.body) if wire not in own)
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return what is there after all turns."""
+        return tuple(carried.after for carried in self.carried)
+
+    def terms(self) -> Iterator[Any]:
+        """Yield what is iterated over."""
+        yield self.over
+
+    def inner(self) -> tuple[list[Item], ...]:
+        """Return the body."""
+        return (self.body,)
+
+
+class Let(Item):
+    """A number under a name; `again` if the name has had another."""
+
+    def __init__(self, name: str, value: Any, again: bool = False) -> None:
+        """`value` may be symbolic."""
+        self.name, self.value, self.again = name, value, again
+
+    def terms(self) -> Iterator[Any]:
+        """Yield the value."""
+        yield self.value
+
+
+class Check(Item):
+    """What must hold of the arguments; ValueError where it does not."""
+
+    def __init__(self, test: Atom, message: str) -> None:
+        """`message` is an f-string's text."""
+        self.test, self.message = test, message
+
+    def terms(self) -> Iterator[Any]:
+        """Yield the condition."""
+        yield self.test
+
+
+class Side(Item):
+    """An output besides the flow."""
+
+    def __init__(self, name: str, items: list[Item], wire: Wire, train: bool) -> None:
+        """`wire` is what it gives."""
+        self.name, self.items, self.wire, self.train = name, items, wire, train
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield what it reads."""
+        yield from outside(self.items)
+        if self.wire not in {wire for item in self.items for wire in item.makes()}:
+            yield self.wire
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return everything that it makes."""
+        return tuple(wire for item in self.items for wire in item.makes())
+
+    def inner(self) -> tuple[list[Item], ...]:
+        """Return its items."""
+        return (self.items,)
+
+
+def outside(items: list[Item]) -> Iterator[Wire]:
+    """Yield the values that items read and none of them makes."""
+    made: set[Wire] = set()
+    for item in items:
+        for wire in item.reads():
+            if wire not in made:
+                yield wire
+        made.update(item.makes())
+
+
+def walk(items: list[Item]) -> Iterator[Item]:
+    """Yield items and all within."""
+    for item in items:
+        yield item
+        for inner in item.inner():
+            yield from walk(inner)
+
+
+class Parameter:
+    """An argument of a class's constructor."""
+
+    def __init__(self, name: str, kind: str, value: Any, default: Any) -> None:
+        """`value` is one that it has; `default` is MISSING where there is none."""
+        self.name, self.kind, self.value, self.default = name, kind, value, default
+
+
+class Incoming:
+    """A value that comes into a class: its name, wire and shape, and the names of its sizes by axis."""
+
+    def __init__(self, name: str, wire: Wire, shape: Shape, sizes: Mapping[str, str]) -> None:
+        """`sizes` are names of constructor arguments."""
+        self.name, self.wire, self.shape, self.sizes = name, wire, shape, sizes
+
+
+class Staged:
+    """A block or net as a class."""
+
+    def __init__(self, decl: BlockDecl | NetDecl, kind: str) -> None:
+        """Start empty."""
+        self.decl = decl
+        self.kind = kind
+        self.name = decl.name
+        self.params: list[Parameter] = []
+        self.inputs: list[Incoming] = []
+        self.items: list[Item] = []
+        self.outputs: tuple[Wire, ...] = ()
+        self.shapes: tuple[Shape, ...] = ()
+        self.fixed: dict[str, Any] = {}
+        """Parameters, and sizes of what comes in, that the class is made for."""
+        self.asks: dict[str, Atom] = {}
+        """Arguments that say something of the sizes of what comes in."""
+        self.bound: dict[str, int] = {}
+        """Sizes that stand as numbers in the net's own class."""
+        self.sides: list[Side] = []
+        self.defaults: dict[str, Any] = {}
+        """The defaults of its parameters."""
+        self.out_terms: tuple[Shape, ...] = ()
+        """The shapes of what it returns, over its local variables too."""
+        self.rules: Mapping[str, Mapping[str, Init]] = {}
+        """How weights of all layers start, for a net."""
+        self.hints: dict[str, Any] = {}
+        """What its names are in the instance that was walked."""
+        self.labels: dict[Wire, str] = {}
+        """What the spec calls its values."""
+        self.sizes_read: set[str] = set()
+        """The sizes of what comes in that its constructor takes."""
+        self.tidied = False
+        self.told = False
+        """Whether its callers ask it for the channels of what it returns."""
+
+    def names(self) -> dict[str, None]:
+        """Return the names that its constructor's terms read."""
+        found: dict[str, None] = {}
+        for item in walk(self.items):
+            for value in item.terms():
+                found.update(mentioned(value))
+        return found

@@ -1,0 +1,224 @@
+"""What a class has: its children and what they are called, and what its forward function reads of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.values import Wire
+from netdsl.emission.code import Call, Const, Expr, Input, Lowered, Name, mentions_self
+from netdsl.emission.concolic import mentioned
+from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, walk
+from netdsl.emission.stage import over
+from netdsl.symbolic import Atom, SymBool, negated, term, text
+
+if TYPE_CHECKING:
+    from netdsl.emission.module import ModuleText
+
+
+class Members:
+    """The children of one class, and the attributes that hold what `forward` needs."""
+
+    def __init__(self, function: Function, module: ModuleText) -> None:
+        """Name all children."""
+        self.function = function
+        self.text = module
+        self.dialect = module.dialect
+        self.writing = module.storage.writing(function) if module.inplace else set()
+        self.globals = module.names
+        self.attributes: dict[int, str | Atom] = {}
+        self.stored: dict[str, str] = {}
+        """Arguments and local variables that `forward` reads, and the attributes that hold them."""
+        self.flags: dict[str, Atom] = {}
+        """Attributes that say whether something is there."""
+        self.optional: dict[int, str] = {}
+        """By condition, the child that is None where its side is not."""
+        self.defined: dict[str, Any] = {}
+        """Local variables of one turn, by name."""
+        self.turning: set[str] = set()
+        """The variables of all loops."""
+        self.own: dict[int, Lowered] = {}
+        self.name_children()
+
+    # ---------------------------------------------------------------- children
+
+    def name_children(self) -> None:
+        """Choose an attribute for every child that `forward` calls."""
+        taken = {
+            item.key
+            for item in self.children(self.function.items)
+            if item.name is None and not item.key.isdigit() and item.key
+        }
+        for item in self.children(self.function.items):
+            if item.name is not None:
+                self.attributes[id(item)] = item.name
+            elif item.key and not item.key.isdigit():
+                self.attributes[id(item)] = item.key
+            else:
+                self.attributes[id(item)] = _unique(self.kind(item), taken)
+        for item in walk(self.function.items):
+            if isinstance(item, Loop):
+                self.turning.update(item.targets)
+                for inner in walk(item.body):
+                    if isinstance(inner, Let) and not inner.again:
+                        self.defined[inner.name] = inner.value
+
+    def children(self, items: list[Item]) -> Iterator[Module]:
+        """Yield the modules that are children of this class itself."""
+        for item in items:
+            if isinstance(item, Module):
+                if self.is_module(item):
+                    yield item
+            else:
+                for inner in item.inner():
+                    yield from self.children(inner)
+
+    @staticmethod
+    def kind(item: Module) -> str:
+        """Return what a child without a label is called."""
+        if isinstance(item, Layer):
+            if item.given is not None:
+                return text(item.given.whole).rpartition(".")[2].rpartition("]")[0] or text(item.given.whole)
+            return item.op.name
+        return "seq" if isinstance(item, Container) else item.cls.decl.name.lower()  # type: ignore[attr-defined]
+
+    def is_module(self, item: Item) -> bool:
+        """Tell whether something is a child: it has state or draws random numbers, or the spec gives it a name."""
+        if not isinstance(item, Layer):
+            return isinstance(item, Module)
+        lowered = self.lowered(item)
+        if lowered.module is None:
+            return False
+        if lowered.function is None or mentions_self(lowered.function) or item.op.module:
+            return True
+        return item.given is not None or (self.dialect.labels and item.labelled and not item.op.wiring and item.own_label)
+
+    def is_nothing(self, item: Item) -> bool:
+        """Tell whether something is only its input."""
+        return isinstance(item, Layer) and isinstance(self.lowered(item).function, Input)
+
+    def lowered(self, item: Layer) -> Lowered:
+        """Return what a layer is in the framework."""
+        if id(item) not in self.own:
+            self.own[id(item)] = self.text.lower(item, id(item) in self.writing)
+        return self.own[id(item)]
+
+    def results(self, item: Module) -> tuple[Wire, ...]:
+        """Return what a child's call returns."""
+        if isinstance(item, Container):
+            return self.text.of_container(item, self.function.staged).outputs
+        return item.outputs
+
+    def arguments(self, item: Module) -> tuple[Wire, ...]:
+        """Return what a child is called with."""
+        if isinstance(item, Container):
+            return tuple(self.text.of_container(item, self.function.staged).inputs)
+        return item.inputs
+
+    def called(self, item: Module) -> str | Expr:
+        """Return a child as `forward` calls it."""
+        if not self.is_module(item):
+            return ""
+        attribute = self.attributes[id(item)]
+        if isinstance(attribute, str):
+            return f"self.{attribute}"
+        return Name(f"getattr(self, {text(self.read(attribute))})")
+
+    # ---------------------------------------------------------------- what forward reads
+
+    def read(self, value: Any) -> Any:
+        """Return a value as `forward` reads it: from attributes."""
+        env: dict[str, Any] = {}
+        for name in mentioned(value):
+            env[name] = self.kept(name)
+        return renamed(value, env)
+
+    def kept(self, name: str) -> Any:
+        """Return an expression of a name in `forward`, and store what it reads."""
+        bound = self.text.bound(self.function)
+        if name in bound:
+            return bound[name]
+        if name in self.turning or name in self.text.constants:
+            return Atom("name", (name,))
+        if name in self.defined:
+            return self.read(term(self.defined[name]))
+        attribute = self.stored.setdefault(name, self.free_attribute(name))
+        return Atom("name", (f"self.{attribute}",))
+
+    def free_attribute(self, name: str) -> str:
+        """Return an attribute for a name that no child has."""
+        taken = {a for a in self.attributes.values() if isinstance(a, str)} | set(self.flags)
+        while name in taken or reserved_attribute(name):
+            name += "_"
+        return name
+
+    def in_forward(self, expr: Expr) -> Expr:
+        """Return an expression of code with what it reads from attributes."""
+        env = {name: self.kept(name) for name in expr_names(expr)}
+        return renamed_expr(expr, env) if env else expr
+
+    def iterated(self, item: Loop) -> Expr:
+        """Return what a loop runs over, as `forward` reads it."""
+        return Const(self.symbol(self.read(item.over)))
+
+    @staticmethod
+    def symbol(value: Any) -> Any:
+        """Return an expression as a constant of code."""
+        return SymBool(True, value) if isinstance(value, Atom) else value
+
+    # ---------------------------------------------------------------- conditions
+
+    def guard(self, item: If, negated: bool = False) -> Expr:
+        """Return what `forward` asks where the constructor asked for arguments."""
+        if set(mentioned(item.test)) & self.turning:
+            test = self.read(item.test)
+            return Const(SymBool(True, _not(test) if negated else test))
+        for side, items in ((True, item.then), (False, item.otherwise)):
+            child = next((c for c in self.children(items) if isinstance(self.attributes[id(c)], str)), None)
+            direct = child is not None and any(child is one for one in items)
+            if child is not None and direct:
+                attribute = self.attributes[id(child)]
+                self.optional[id(item)] = str(attribute)
+                there = side != negated
+                return Name(f"self.{attribute} is {'not ' if there else ''}None")
+        return self.flagged(item, negated)
+
+    def flagged(self, item: If, negated: bool) -> Expr:
+        """Return an attribute that holds a condition."""
+        test = item.test
+        inner: Atom = test.args[0] if test.op == "not" else test
+        if inner.op in ("is none", "is not none"):
+            inner = Atom(inner.op, inner.args)
+        if inner.op == "name":
+            shown = self.read(inner)
+            turned = (test.op == "not") != negated
+            return Const(SymBool(True, _not(shown) if turned else shown))
+        known = next((name for name, other in self.flags.items() if other == test), "")
+        name = known or self.free_attribute(self.flag_name(item))
+        self.flags[name] = test
+        flag = Atom("name", (f"self.{name}",))
+        return Const(SymBool(True, _not(flag) if negated else flag))
+
+    def flag_name(self, item: If) -> str:
+        """Return what to call an attribute that says whether something is there."""
+        for inner in walk([*item.then, *item.otherwise]):
+            if isinstance(inner, Layer):
+                return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
+        return "other"
+
+
+def _not(test: Atom) -> Atom:
+    return negated(test)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Return a name that no other child has, and take it."""
+    candidate, number = name, 1
+    while candidate in taken or reserved_attribute(candidate):
+        number += 1
+        candidate = f"{name}{number}"
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,546 @@
+"""The text of an emitted file: header, imports, constants, classes and factories, in the words of a dialect."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from textwrap import wrap
+from typing import Any, ClassVar
+
+from netdsl import __version__
+from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
+from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
+from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
+from netdsl.emission.construct import Constructor
+from netdsl.emission.dialect import Dialect
+from netdsl.emission.family import Family, Variant
+from netdsl.emission.flow import Flow
+from netdsl.emission.function import Chains, Function, Storage, reading, renamed
+from netdsl.emission.items import (
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Parameter,
+    Staged,
+    outside,
+    walk,
+)
+from netdsl.emission.members import Members
+from netdsl.emission.tidy import tidy
+from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
+from netdsl.ir.types import Dims, Pad
+from netdsl.ops import Op
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, symbolic, text
+from netdsl.symbolic import constant as number
+
+
+MAKE_DIVISIBLE = '''\
+def make_divisible(value: float, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % below the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+'''
+
+
+class ModuleText(ABC):
+    """The text of one module. A backend adds what only its framework has."""
+
+    dialect: ClassVar[Dialect]
+    lowerings: ClassVar[Mapping[type[Op], Callable[[Any, Context], Lowered]]]
+
+    def __init__(self, family: Family, inplace: bool = True) -> None:
+        """Take the classes of a family."""
+        self.family = family
+        self.inplace = inplace
+        self.net = family.nets[0]
+        self.constants = family.constants
+        self.storage = Storage()
+        self.chains = Chains(self.lower)
+        self.containers: dict[int, Function] = {}
+        self.made: dict[tuple[str, ...], str] = {}
+        """Texts of containers' classes, and what they are called."""
+        self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
+        self.taken = set(family.taken) | set(self.dialect.names)
+        self.lowered: dict[tuple[int, bool], Lowered] = {}
+        for staged in family.classes:
+            tidy(staged)
+
+    # ---------------------------------------------------------------- lowering
+
+    def lower(self, item: Layer, inplace: bool) -> Lowered:
+        """Return what a layer is in the framework."""
+        key = id(item), inplace
+        if key not in self.lowered:
+            context = Context(item.before, item.after, inplace, item.batched or (True,))
+            self.lowered[key] = self.lowerings[type(item.op)](item.op, context)
+        return self.lowered[key]
+
+    def construction(self, item: Layer, lowered: Lowered) -> Expr:
+        """Return what constructs a layer; one that an argument says is made by that."""
+        assert lowered.module is not None
+        if item.given is None:
+            return lowered.module
+        return self.constructed(item, lowered)
+
+    @abstractmethod
+    def constructed(self, item: Layer, lowered: Lowered) -> Expr:
+        """Return the call of an argument that makes a layer."""
+
+    @abstractmethod
+    def argument(self, value: OpValue) -> Expr:
+        """Return a primitive op as an argument."""
+
+    @abstractmethod
+    def initial(self, item: Layer) -> Iterator[Expr]:
+        """Yield the statements that say how a layer's weights start, where nothing else does."""
+
+    @abstractmethod
+    def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
+        """Return the type of an argument that is an op."""
+
+    # ---------------------------------------------------------------- values
+
+    def expression(self, value: Any) -> Expr:
+        """Return a value of the spec as code."""
+        if isinstance(value, (Atom, Poly)):
+            value = SymBool(True, value) if isinstance(value, Atom) else SymInt(0, value)
+        if isinstance(value, SymOp):
+            return Const(SymBool(True, value.whole))
+        if isinstance(value, OpValue):
+            if isinstance(value.target, BlockDecl):
+                return self.block_argument(value)
+            return self.argument(value)
+        if isinstance(value, TableValue) and not isinstance(value, SymTable):
+            return Listed(tuple(self.row(row) for row in value.rows), "[]")
+        if isinstance(value, RowValue) and not isinstance(value, SymRow):
+            return self.row(value.cells)
+        if isinstance(value, Pad):
+            if isinstance(value, SymPad):
+                return Const(SymBool(True, value.whole))
+            if value.mode == "same":
+                return Const(None)
+            return Const(value.size[0] if value.size[0] == value.size[1] else tuple(value.size))
+        if isinstance(value, Dims):
+            return Const(value if symbolic(value) else tuple(value))
+        if isinstance(value, tuple) and not symbolic(value):
+            return Listed(tuple(map(self.expression, value)), "[]")
+        return Const(value)
+
+    def row(self, cells: Iterable[Any]) -> Expr:
+        """Return a row as code."""
+        return Listed(tuple(map(self.expression, cells)), "()")
+
+    def block_argument(self, value: OpValue) -> Expr:
+        """Return a block as an argument: its class, with what it is given already."""
+        cls = next(s for s in self.family.classes if s.decl is value.target)
+        known = {p.name for p in cls.params}
+        args = tuple(
+            Arg(name, self.expression(given.value)) for name, given in value.args.items() if name in known
+        )
+        if not args:
+            return Name(cls.name)
+        return Call("partial", (Arg("", Name(cls.name), keyword=False), *args))
+
+    def call(self, item: Child) -> Expr:
+        """Return the construction of a block."""
+        cls = item.cls
+        callee = text(item.callee.whole) if item.callee is not None else cls.name
+        partial = set(item.callee.args) if item.callee is not None else set()
+        args: list[Arg] = []
+        for incoming, shape in zip(cls.inputs, item.shapes, strict=True):
+            for axis, name in incoming.sizes.items():
+                if name in cls.sizes_read or axis == "c" and item.callee is not None and axis in shape.axes:
+                    args.append(Arg(name, self.expression(shape.size(axis)), keyword=False))
+        positional = True
+        for parameter in cls.params:
+            if parameter.name not in item.args or parameter.name in partial and item.callee is not None:
+                positional = False
+                continue
+            value = item.args[parameter.name]
+            required = parameter.default is MISSING
+            args.append(Arg(parameter.name, self.expression(value), keyword=not (positional and required)))
+        return Call(callee, (*args, *self.dialect.options))
+
+    def bound(self, function: Function) -> Mapping[str, Any]:
+        """Return the sizes that stand as numbers in a class."""
+        return {name: number(size) for name, size in function.staged.bound.items()}
+
+    # ---------------------------------------------------------------- classes
+
+    def functions(self) -> Iterator[Function]:
+        """Yield the classes of blocks and nets, inner ones first."""
+        for staged in self.family.classes:
+            function = Function(staged, staged.items, staged.kind, staged.name)
+            function.inputs = {incoming.wire: incoming.name for incoming in staged.inputs}
+            function.outputs = staged.outputs
+            yield function
+
+    def of_container(self, item: Container, staged: Staged) -> Function:
+        """Return a container as a class; a chain is none, and has the kind "chain"."""
+        if id(item) not in self.containers:
+            self.containers[id(item)] = self.make_container(item, staged)
+        return self.containers[id(item)]
+
+    def make_container(self, item: Container, staged: Staged) -> Function:
+        """Return what a container is."""
+        label = "".join(part[:1].upper() + part[1:] for part in (item.key if not item.key.isdigit() else "").split("_"))
+        function = Function(staged, item.items, "chain", label or "Steps", item.key)
+        read = list(dict.fromkeys(item.reads()))
+        outer = self.outer_reads(staged, item)
+        outputs = [*dict.fromkeys(item.exit), *(w for w in item.makes() if w in outer and w not in item.exit)]
+        function.outputs = tuple(outputs)
+        if len(read) == 1:
+            function.inputs = {read[0]: "x"}
+            if self.chains.end(item.items, read[0]) == item.exit[0] and len(outputs) == 1:
+                return function
+        function.kind = "container"
+        function.inputs = self.input_names(read, staged)
+        bound = {i.name for i in walk(item.items) if isinstance(i, Let) and not i.again}
+        bound |= {t for i in walk(item.items) if isinstance(i, Loop) for t in i.targets}
+        names: dict[str, None] = {}
+        for inner in walk(item.items):
+            for value in inner.terms():
+                names.update(mentioned(value))
+            if isinstance(inner, Module) and inner.name is not None:
+                names.update(mentioned(inner.name))
+        known = set(staged.bound) | set(self.constants)
+        function.names = tuple(name for name in names if name not in bound and name not in known)
+        function.name = self.class_name(function.name, staged)
+        return function
+
+    def class_name(self, label: str, staged: Staged) -> str:
+        """Return a new name of a container's class."""
+        name, number = label, 1
+        if name in self.taken:
+            name = label = f"{staged.name}{label}"
+        while name in self.taken:
+            number += 1
+            name = f"{label}{number}"
+        self.taken.add(name)
+        return name
+
+    @staticmethod
+    def input_names(wires: list[Wire], staged: Staged) -> dict[Wire, str]:
+        """Return what a container's forward function calls what it reads."""
+        if len(wires) == 1:
+            return {wires[0]: "x"}
+        found: dict[Wire, str] = {}
+        names = {incoming.wire: incoming.name for incoming in staged.inputs} | staged.labels
+        for index, wire in enumerate(wires):
+            name = names.get(wire, f"x{index}")
+            found[wire] = name if name not in found.values() else f"x{index}"
+        return found
+
+    def outer_reads(self, staged: Staged, item: Container) -> set[Wire]:
+        """Return what is read of a class's values outside a container."""
+        found: set[Wire] = set(staged.outputs) | {side.wire for side in staged.sides}
+
+        def visit(items: list[Item]) -> None:
+            for other in items:
+                if other is item:
+                    continue
+                if isinstance(other, (Container, If, Loop)) or other.inner():
+                    for inner in other.inner():
+                        visit(inner)
+                    if isinstance(other, If):
+                        found.update(w for p in other.phis for w in (p.then, p.otherwise))
+                    if isinstance(other, Loop):
+                        found.update(w for c in other.carried for w in (c.begin, c.end))
+                    if isinstance(other, Container):
+                        found.update(other.exit if item not in list(walk(other.items)) else ())
+                else:
+                    found.update(other.reads())
+
+        visit(staged.items)
+        return found
+
+    # ---------------------------------------------------------------- text
+
+    def lines(self) -> Iterator[str]:
+        """Yield the file line by line."""
+        body = list(self.body())
+        whole = "\n".join(body)
+        yield from self.header()
+        yield from self.imports(whole)
+        yield from body
+
+    def header(self) -> Iterator[str]:
+        """Yield the docstring."""
+        net = self.net
+        inputs = ", ".join(str(s) if n == "x" else f"{n} {s}" for n, s in net.inputs.items())
+        outputs = ", ".join(str(s) if n == "out" else f"{n} {s}" for n, s in net.outputs.items())
+        params = sum(cost.params for cost in net.layer_costs.values())
+        macs = sum(cost.macs for name, cost in net.layer_costs.items() if not net.graph[name].train)
+        yield f'"""{net.name}: {net.class_name} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
+        yield ""
+        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+        yield from wrap(facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield '"""'
+        yield ""
+
+    @abstractmethod
+    def imports(self, text: str) -> Iterator[str]:
+        """Yield the imports that the text needs."""
+
+    @abstractmethod
+    def helpers(self, text: str) -> list[str]:
+        """Return the definitions that the text needs and the framework has not."""
+
+    def settled(self, function: Function, members: Members) -> Iterator[str]:
+        """Yield the last statements of a class's constructor."""
+        return iter(())
+
+    def body(self) -> Iterator[str]:
+        """Yield helpers, constants, outputs, classes and factories, two empty lines between."""
+        classes: list[list[str]] = []
+        for function in self.functions():
+            for inner in self.inner_classes(function.items, function.staged):
+                classes.append(inner)
+            classes.append(list(self.one_class(function)))
+        factories = [list(self.factory(variant)) for variant in self.family.variants]
+        text = "\n".join(line for lines in (*classes, *factories) for line in lines)
+        constants = [self.constant_lines(name, value) for name, value in self.constants.items()]
+        parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
+        if "make_divisible(" in text:
+            parts.insert(0, MAKE_DIVISIBLE.rstrip("\n").split("\n"))
+        if constants:
+            parts.append([line for lines in constants for line in lines])
+        for staged in self.family.classes:
+            if staged.kind == "net" and staged.sides:
+                parts.append(list(self.outputs(staged)))
+        parts += [*classes, *factories]
+        for number, part in enumerate(parts):
+            if number:
+                yield ""
+                yield ""
+            yield from part
+
+    def inner_classes(self, items: list[Item], staged: Staged) -> Iterator[list[str]]:
+        """Yield the classes of containers, each text once."""
+        for item in items:
+            for inner in item.inner():
+                yield from self.inner_classes(inner, staged)
+            if isinstance(item, Container):
+                function = self.of_container(item, staged)
+                if function.kind != "container":
+                    continue
+                lines = list(self.one_class(function))
+                key = tuple(line for number, line in enumerate(lines) if number > 1)
+                if key in self.made:
+                    function.name = self.made[key]
+                    continue
+                self.made[key] = function.name
+                yield lines
+
+    def constant_lines(self, name: str, value: Any) -> list[str]:
+        """Return the assignment of a table or list."""
+        expr = self.expression(value)
+        return layout(f"{name} = ", expr, "", "", explode=isinstance(value, TableValue))
+
+    def outputs(self, staged: Staged) -> Iterator[str]:
+        """Yield the NamedTuple of several outputs."""
+        yield f"class {staged.name}Outputs(NamedTuple):"
+        yield f'{INDENT}"""What {staged.name} returns."""'
+        yield ""
+        array = self.dialect.array
+        train = [side for side in staged.sides if side.train]
+        every = len(train) == len(staged.sides)
+        yield f"{INDENT}out: {array}"
+        for side in staged.sides:
+            yield f"{INDENT}{side.name}: {array}{'' if every or not side.train else ' | None'}"
+
+    def one_class(self, function: Function) -> Iterator[str]:
+        """Yield a class."""
+        members = Members(function, self)
+        chain = self.is_sequential(function)
+        forward = [] if chain else list(self.forward(function, members))
+        base = self.dialect.sequential if chain else self.dialect.module
+        init = list(self.constructor(function, members, chain))
+        yield f"class {function.name}({base}):"
+        yield from self.doc(function)
+        yield ""
+        yield from init
+        if forward:
+            if init:
+                yield ""
+            yield from forward
+
+    def is_sequential(self, function: Function) -> bool:
+        """Tell whether a class is one chain of modules without labels."""
+        if function.kind == "container" or len(function.inputs) != 1 or len(function.outputs) != 1:
+            return False
+        if any(isinstance(i, Module) and i.labelled and not Constructor.follower(i) for i in _top(function.items)):
+            return False
+        if function.staged.bound and function.kind == "net":
+            pass
+        (wire,) = function.inputs
+        return bool(function.items) and self.chains.end(function.items, wire) == function.outputs[0]
+
+    def doc(self, function: Function) -> Iterator[str]:
+        """Yield a class's docstring."""
+        what = {"net": "Net", "block": "Block", "container": "Container"}[function.kind]
+        name = function.label or function.staged.decl.name
+        spec = function.staged.decl.file.source.name.replace("\\", "/").rpartition("/")[2]
+        yield f'{INDENT}"""{what} {name} of {constant(spec)[1:-1]}."""'
+
+    def constructor(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
+        """Yield `__init__`."""
+        writer = Constructor(function, members, self, set())
+        parameters = ["self", *self.parameters(function)]
+        lines = writer.lines
+        if chain:
+            self.chained(function, writer)
+        else:
+            if self.dialect.initialised:
+                writer.line("super().__init__()")
+            flags = dict(members.flags)
+            stored = dict(members.stored)
+            writer.attributes(function.items)
+            for name, test in flags.items():
+                writer.put(f"self.{name} = ", writer.constant(test))
+            for name, attribute in stored.items():
+                writer.line(f"self.{attribute} = {name}")
+        if function.staged.told and function.kind == "block":
+            (shape,) = [s for s in function.staged.out_terms][:1]
+            writer.put("self.out_channels = ", writer.constant(shape.c))
+        lines += self.settled(function, members)
+        if self.dialect.parameters and not lines:
+            lines.append(f'{2 * INDENT}"""Make it; it has no layers."""')
+        if len(lines) > self.dialect.initialised or chain:
+            yield from signature("__init__", [*parameters, *self.dialect.parameters], "None", INDENT)
+            yield from lines
+
+    def chained(self, function: Function, writer: Constructor) -> None:
+        """Write the constructor of a class that is one chain."""
+        entries = writer.entries(function.items)
+        if entries is not None:
+            writer.put("", Call("super().__init__", tuple(entries)), explode=len(entries) > 1)
+            return
+        name = writer.gather(function.items)
+        writer.line(f"super().__init__(*{name})")
+
+    def parameters(self, function: Function) -> Iterator[str]:
+        """Yield the parameters of a constructor."""
+        staged = function.staged
+        if function.kind == "container":
+            for name in function.names:
+                yield f"{name}: {self.type_of(name, staged)}"
+            return
+        for incoming in staged.inputs:
+            for axis, name in incoming.sizes.items():
+                if name in staged.sizes_read:
+                    yield f"{name}: int"
+        for parameter in staged.params:
+            kind = self.parameter_type(parameter, staged)
+            default = ""
+            if parameter.default is not MISSING:
+                default = f" = {flat(self.expression(parameter.default))}"
+            yield f"{parameter.name}: {kind}{default}"
+
+    def parameter_type(self, parameter: Parameter, staged: Staged) -> str:
+        """Return a parameter's type."""
+        if parameter.kind == "op":
+            targets = dict(self.family.targets.get((staged.decl, parameter.name), {}))
+            if parameter.default is not MISSING:
+                targets.setdefault(show(parameter.default), parameter.default)
+            return self.annotation(parameter, targets.values())
+        if parameter.kind == "pad":
+            pads = self.family.pads(staged.decl, parameter.name, parameter.default)
+            lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
+            return f"int | tuple[int, int]{lacking}"
+        return self.type_name(parameter.value)
+
+    def type_of(self, name: str, staged: Staged) -> str:
+        """Return the type of a name of a class's frame."""
+        for parameter in staged.params:
+            if parameter.name == name:
+                return self.parameter_type(parameter, staged)
+        return self.type_name(staged.hints.get(name, 0))
+
+    def type_name(self, value: Any) -> str:
+        """Return a value's type."""
+        if isinstance(value, (bool, SymBool)):
+            return "bool"
+        if isinstance(value, int):
+            return "int"
+        if isinstance(value, float):
+            return "float"
+        if isinstance(value, Dims):
+            return f"tuple[{', '.join(['int'] * len(value))}]"
+        if isinstance(value, TableValue):
+            return f"list[{self.row_type(value.rows)}]"
+        if isinstance(value, RowValue):
+            return self.row_type([value.cells])
+        if isinstance(value, tuple):
+            kinds = {self.type_name(one) for one in value}
+            return f"list[{' | '.join(sorted(kinds)) or 'int'}]"
+        if isinstance(value, OpValue) or value is None:
+            return self.annotation(Parameter("", "op", value, MISSING), [value])
+        return "str"
+
+    def row_type(self, rows: Iterable[tuple[Any, ...]]) -> str:
+        """Return the type of a table's rows."""
+        columns = []
+        for cells in zip(*rows, strict=True):
+            kinds = list(dict.fromkeys(self.type_name(cell) for cell in cells))
+            if set(kinds) == {"int", "float"}:
+                kinds = ["float"]
+            columns.append(" | ".join(kinds))
+        return f"tuple[{', '.join(columns)}]"
+
+    def forward(self, function: Function, members: Members) -> Iterator[str]:
+        """Yield `forward`."""
+        array = self.dialect.array
+        count = len(function.outputs)
+        result = array if count == 1 else f"tuple[{', '.join([array] * count)}]"
+        sides = function.staged.sides if function.kind == "net" else []
+        if sides:
+            record = f"{function.name}Outputs"
+            result = record if any(not s.train for s in sides) else f"{array} | {record}"
+        parameters = ["self", *(f"{name}: {array}" for name in function.inputs.values())]
+        lines = Flow(function, members, self.dialect).text()
+        yield from signature(self.dialect.call, parameters, result, INDENT)
+        yield from lines
+
+    def factory(self, variant: Variant) -> Iterator[str]:
+        """Yield the function named as the variant."""
+        net, staged = variant.net, variant.staged
+        parameters: list[str] = []
+        args: list[Arg] = []
+        for parameter in staged.params:
+            value = variant.args[parameter.name]
+            if parameter.name in variant.free:
+                kind = self.parameter_type(parameter, staged)
+                parameters.append(f"{parameter.name}: {kind} = {flat(self.expression(value))}")
+                keyword = bool(args) and args[-1].keyword or parameter.default is not MISSING
+                args.append(Arg(parameter.name, Name(parameter.name), keyword=keyword))
+                continue
+            if parameter.default is not MISSING and show(value) == show(parameter.default):
+                continue
+            args.append(Arg(parameter.name, self.expression(value), keyword=parameter.default is not MISSING))
+        parameters += self.dialect.parameters
+        yield from signature(net.name, parameters, staged.name, "")
+        yield f'{INDENT}"""Return a new {net.name}, with random weights."""'
+        yield from layout("return ", Call(staged.name, (*args, *self.dialect.options)), "", INDENT)
+
+
+def _top(items: list[Item]) -> Iterator[Item]:
+    """Yield items that are children of a class itself."""
+    for item in items:
+        if isinstance(item, Module):
+            yield item
+        else:
+            for inner in item.inner():
+                yield from _top(inner)
+
+
+def unused(name: str, taken: Iterable[str]) -> str:
+    """Return a name for a local variable that is no argument."""
+    while name in taken:
+        name += "_"
+    return name

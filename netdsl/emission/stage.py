@@ -1,0 +1,1631 @@
+"""Blocks to classes: a body is walked once with arguments that remember their names, conditions taken both ways.
+
+The walker is that of elaboration. What differs is what a condition, a loop and a call do: a condition that is not
+the same for all arguments becomes an `If` with both sides, a loop a `Loop` with one turn that stands for all, and a
+block a call of its own class. Where something can be said only for given values (`Fixed`), the class is made for
+these: it has no such argument then, so it can never be another block in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Diagnostic, Frame
+from netdsl.elaborate.arguments import Param, check_allowed, coerce, declared_parameters, merge, parameters
+from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.values import (
+    MISSING,
+    POISON,
+    BlockDecl,
+    Choice,
+    Data,
+    Env,
+    Given,
+    NetDecl,
+    OpValue,
+    Poisoned,
+    Ramp,
+    RowValue,
+    SpecError,
+    TableValue,
+    Wire,
+    fail,
+    is_whole,
+    show,
+)
+from netdsl.elaborate.walk import Walker
+from netdsl.emission.concolic import (
+    Fixed,
+    SymbolicEvaluator,
+    SymDims,
+    SymList,
+    SymOp,
+    SymPad,
+    SymStr,
+    SymTable,
+    free,
+    mentioned,
+    opened,
+)
+from netdsl.emission.items import (
+    Carried,
+    Check,
+    Child,
+    Container,
+    If,
+    Incoming,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Parameter,
+    Phi,
+    Side,
+    Staged,
+)
+from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
+from netdsl.ops import Op, catalogue
+from netdsl.ops.source import Weight
+from netdsl.source import Source, Span
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymBool,
+    SymFloat,
+    SymInt,
+    arithmetic,
+    call,
+    compare,
+    constant,
+    equalities,
+    evaluate,
+    joined,
+    named,
+    names,
+    negated,
+    opposite,
+    select,
+    single,
+    symbolic,
+    term,
+    text,
+    under,
+)
+from netdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from netdsl.emission.family import Family
+
+SIZES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
+"""What the sizes of what comes in are called, after its name."""
+
+_LONG = 400
+"""How long an expression of a size may be."""
+
+OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad")
+"""Types of parameters that are arguments of a class; of others the class is made for their values."""
+
+
+class Snapshot:
+    """What a turn or a side changes, so that it can be taken back."""
+
+    def __init__(self, stager: Stager, place: Place) -> None:
+        """Take note."""
+        self.state = stager.snapshot()
+        scope = place.scope
+        self.names, self.tensors = dict(place.env.names), dict(place.env.tensors)
+        self.place = (place.flow, place.defaults, place.broken, place.inits, place.returned, place.stage)
+        self.scope = (
+            scope.position,
+            dict(scope.taken),
+            list(scope.drafts),
+            dict(scope.named),
+            dict(scope.stages),
+            dict(scope.args),
+        )
+
+    def restore(self, stager: Stager, place: Place) -> None:
+        """Take everything back."""
+        stager.restore(self.state)
+        scope = place.scope
+        scope.position, scope.taken, scope.drafts = self.scope[0], dict(self.scope[1]), list(self.scope[2])
+        scope.named, scope.stages, scope.args = dict(self.scope[3]), dict(self.scope[4]), dict(self.scope[5])
+        self.rewind(place)
+
+    def rewind(self, place: Place) -> None:
+        """Take back what the statements after it can see, but keep what was built."""
+        place.env.names, place.env.tensors = dict(self.names), dict(self.tensors)
+        place.flow, place.defaults, place.broken, place.inits, place.returned, place.stage = self.place
+
+
+class Stager(Walker):
+    """Walks the body of one block or net."""
+
+    def __init__(self, emitter: Family, staged: Staged, settings: Mapping[str, Any], max_nodes: int) -> None:
+        """`settings` are the net's, for its decisions."""
+        super().__init__(settings, {}, max_nodes)
+        self.emitter = emitter
+        self.staged = staged
+        self.evaluator = SymbolicEvaluator(10 * max_nodes, self.decide)
+        self.evaluator.ramped = self.ramped
+        self.evaluator.sized = self.sized
+        self.items: list[Item] = staged.items
+        self.path: list[Atom] = []
+        """The conditions that hold here."""
+        self.meaning: dict[str, Any] = {}
+        """What names of local variables stand for, over the class's arguments."""
+        self.loops = 0
+        """How many loops this is in, whose turns are not known."""
+        self.pending = ""
+        """The stage that begins with the next item."""
+        self.sides: list[Side] = staged.sides
+        self.opaque = 0
+        self.hints: dict[str, Any] = {}
+        """What names are in the instance that is walked."""
+        self.templates: dict[str, Atom] = {}
+        """Labels with numbers that are not known: what they are here, and their expressions."""
+        self.evaluator.templates = self.templates
+        self.turning: list[str] = []
+        """The variables of the repetitions that this is in."""
+        self.schedules: list[Schedule] = []
+        self.counted: list[Schedule] = []
+        """The depth schedules that the next item goes on in."""
+
+    # ---------------------------------------------------------------- state
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return the lengths and copies of what grows."""
+        return (
+            len(self.drafts),
+            len(self.scopes),
+            list(self.outputs),
+            self.items,
+            list(self.items),
+            list(self.path),
+            dict(self.meaning),
+            list(self.sides),
+            self.pending,
+            {k: dict(v) for k, v in self.inits.items()},
+            dict(self.early),
+            self.loops,
+            list(self.errors),
+            set(self._seen),
+            self.evaluator.depth,
+            dict(self.decisions),
+            dict(self._owners),
+            dict(self.staged.asks),
+            list(self.staged.params),
+            list(self.turning),
+            dict(self.hints),
+            dict(self.templates),
+        )
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Go back."""
+        del self.drafts[state[0] :]
+        del self.scopes[state[1] :]
+        self.outputs[:] = state[2]
+        self.items = state[3]
+        self.items[:] = state[4]
+        self.path = list(state[5])
+        self.meaning = dict(state[6])
+        self.sides[:] = state[7]
+        self.pending = state[8]
+        self.inits = {k: dict(v) for k, v in state[9].items()}
+        self.early = dict(state[10])
+        self.loops = state[11]
+        self.errors[:] = state[12]
+        self._seen = set(state[13])
+        self.evaluator.depth = state[14]
+        self.decisions = dict(state[15])
+        self._owners = dict(state[16])
+        self.staged.asks = dict(state[17])
+        self.staged.params[:] = state[18]
+        self.turning[:] = state[19]
+        self.hints = dict(state[20])
+        self.templates.clear()
+        self.templates.update(state[21])
+
+    @contextmanager
+    def into(self, items: list[Item]) -> Iterator[list[Item]]:
+        """Put items into another list."""
+        before, self.items = self.items, items
+        try:
+            yield items
+        finally:
+            self.items = before
+
+    def put(self, item: Item) -> None:
+        """Add an item."""
+        item.stage, self.pending = self.pending, ""
+        self.items.append(item)
+        for schedule in self.counted:
+            self.items.append(Let(schedule.variable, named(0, schedule.variable) + 1, again=True))
+        self.counted.clear()
+
+    def wire(self, shapes: tuple[Shape, ...], place: Place, span: Span, inputs: tuple[Wire, ...] = ()) -> Data:
+        """Return new values of these shapes."""
+        index = len(self.drafts)
+        self.drafts.append(Draft(catalogue()["identity"](), inputs, shapes, span, place, "", False, {}))
+        return Data(tuple(Wire(index, port) for port in range(len(shapes))), shapes)
+
+    def unknown_size(self, hint: int) -> SymInt:
+        """Return a size that nothing is known of."""
+        self.opaque += 1
+        return self.hinted(hint, f"?{self.opaque}")
+
+    def hinted(self, value: Any, name: str) -> Any:
+        """Return a number under a name, and remember what it is here."""
+        self.hints[name] = concrete(value)
+        return named(self.hints[name], name)
+
+    # ---------------------------------------------------------------- truths
+
+    def sized(self, value: Any) -> Any:
+        """Return a comparison; one of sizes is an argument of its own, which the caller knows."""
+        if not isinstance(value, SymBool):
+            return value
+        test = self.expanded(value.test)
+        read = names(test)
+        if any(name.startswith("?") for name in read):
+            raise Fixed("it depends on a size that is not known", value)
+        if not any(name in self.emitter.sizes for name in read):
+            return value
+        if self.staged.kind == "net":
+            return value.value
+        known = next((name for name, other in self.staged.asks.items() if other == test), "")
+        if not known:
+            known = self.local("same_size" if test.op == "==" else "large" if test.op in (">", ">=") else "small")
+            self.staged.params.insert(len(self.staged.asks), Parameter(known, "bool", value.value, MISSING))
+            self.staged.asks[known] = test
+            self.hints[known] = value.value
+        return SymBool(value.value, Atom("name", (known,)))
+
+    def expanded(self, value: Any) -> Any:
+        """Return an expression over the class's arguments alone."""
+        if not any(name in self.meaning for name in names(value)):
+            return value
+        env = {name: self.meaning.get(name, Name(name)) for name in names(value)}
+        return over(value, env)
+
+    def equal(self, a: Any, b: Any, more: tuple[Atom, ...] = ()) -> bool:
+        """Tell whether two ints are the same under the conditions that hold here, and more."""
+        x, y = self.expanded(term(a)), self.expanded(term(b))
+        if x == y:
+            return True
+        for test in (*self.path, *more):
+            for left, right in equalities(self.expanded(test)):
+                for name, other in ((left.atom, right), (right.atom, left)):
+                    if name is None or name.op != "name":
+                        continue
+                    known = {name.args[0]: other}
+                    if over(x, known) == over(y, known):
+                        return True
+        return False
+
+    # ---------------------------------------------------------------- conditions
+
+    def branch_on(
+        self,
+        test: SymBool,
+        then: Callable[[], None],
+        otherwise: Callable[[], None],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Run both sides, and go on with what comes from either."""
+        before = Snapshot(self, place)
+        item = If(test.test, [], [], [])
+        ends: list[tuple[Place, int, dict[str, Span], bool]] = []
+        item.stage, self.pending = self.pending, ""
+        for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
+            before.rewind(place)
+            place.scope.position, place.scope.taken = before.scope[0], dict(before.scope[1])
+            condition = test.test if holds else negated(test.test)
+            state = Snapshot(self, place)
+            path = list(self.path)
+            self.path.append(condition)
+            self.dead += test.value != holds
+            failed = False
+            try:
+                with self.into(side):
+                    run()
+                if place.flow is not None and place.flow.poisoned:
+                    raise Poisoned
+            except (SpecError, Poisoned):
+                if test.value == holds:
+                    raise
+                failed = True
+            if len(self.errors) > len(state.state[12]) and test.value != holds:
+                failed = True
+            if failed:  # no instance comes here, and with this one's sizes it cannot be built
+                state.restore(self, place)
+                side[:] = [Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")]
+            self.path = path
+            self.dead -= test.value != holds
+            ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
+        place.scope.taken = {**ends[0][2], **ends[1][2]}
+        place.scope.position = max(ends[0][1], ends[1][1])
+        self.merge(test, item, before, ends[0], ends[1], place, span)
+
+    def merge(
+        self, test: SymBool, item: If, before: Snapshot, a: Any, b: Any, place: Place, span: Span
+    ) -> None:
+        """Put the item down, and make what follows read either side's values."""
+        if a[3] or b[3]:
+            good = b[0] if a[3] else a[0]
+            _settle(place, good)
+            if item.then or item.otherwise:
+                # the values of the side that can be built go on as they are
+                self.pass_on(item, before, good, a[3], place, span)
+            return
+        one, two = a[0], b[0]
+        if one.returned != two.returned:
+            raise Fixed("a return under a condition", test)
+        if one.defaults is not two.defaults and one.defaults != two.defaults:
+            raise Fixed("a default under a condition", test)
+        place.returned, place.defaults, place.stage = one.returned, one.defaults, one.stage
+        place.inits = one.inits
+        if (one.flow is None) != (two.flow is None):
+            raise Fixed("a flow under a condition", test)
+        flow = one.flow
+        if one.flow is not None and two.flow is not None:
+            flow = self.either(test, one.flow, two.flow, item, place, span)
+        tensors = dict(before.tensors)
+        for name in {**one.env.tensors, **two.env.tensors}:
+            x, y = one.env.tensors.get(name), two.env.tensors.get(name)
+            if name == "flow" or x == y or x is None or y is None or x.poisoned or y.poisoned:
+                if x is not None and x == y:
+                    tensors[name] = x
+                continue
+            if len(x.wires) != len(y.wires):
+                continue
+            tensors[name] = self.either(test, x, y, item, place, span)
+        values = dict(before.names)
+        for name in {**one.env.names, **two.env.names}:
+            x, y = one.env.names.get(name, MISSING), two.env.names.get(name, MISSING)
+            if x is MISSING or y is MISSING or x is y:
+                if x is y and x is not MISSING:
+                    values[name] = x
+                elif name in before.names or x is MISSING or y is MISSING:
+                    values.pop(name, None)
+                continue
+            values[name] = self.chosen_value(test, name, x, y, item)
+        place.env.names, place.env.tensors, place.flow = values, tensors, flow
+        if flow is not None:
+            place.env.tensors["flow"] = flow
+        if item.then or item.otherwise or item.phis:
+            self.items.append(item)
+
+    def pass_on(self, item: If, before: Snapshot, good: Place, then: bool, place: Place, span: Span) -> None:
+        """Let the values of the only side that can be built go on."""
+        for data in [good.flow, *good.env.tensors.values()]:
+            for wire in data.wires if data is not None else ():
+                if all(wire != phi.wire for phi in item.phis):
+                    item.phis.append(Phi(wire, wire, wire))
+        self.items.append(item)
+
+    def chosen_value(self, test: SymBool, name: str, x: Any, y: Any, item: If) -> Any:
+        """Return a name's value after a condition, bound on both sides."""
+        if isinstance(x, (int, float, SymBool)) and isinstance(y, (int, float, SymBool)):
+            if term(x) == term(y):
+                return x
+            for side, value in ((item.then, x), (item.otherwise, y)):
+                if not any(isinstance(i, Let) and i.name == name for i in side) or term(value) != term(
+                    named(value, name)
+                ):
+                    side.append(Let(name, value))
+            self.meaning[name] = self.expanded(term(select(test, x, y)))
+            return self.hinted(x if test.value else y, name)
+        if show(x) == show(y) and not free(x) and not free(y):
+            return x
+        return Late(test)
+
+    def either(self, test: SymBool, a: Data, b: Data, item: If, place: Place, span: Span) -> Data:
+        """Return values that come from either side."""
+        if a.poisoned or b.poisoned:
+            return POISON
+        if len(a.wires) != len(b.wires):
+            raise Fixed("tuples of different lengths", test)
+        wires, shapes = [], []
+        for x, y, left, right in zip(a.wires, b.wires, a.shapes, b.shapes, strict=True):
+            if x == y:
+                wires.append(x)
+                shapes.append(left)
+                continue
+            known = next((phi for phi in item.phis if (phi.then, phi.otherwise) == (x, y)), None)
+            demands = tuple(tuple(i.test for i in side if isinstance(i, Check)) for side in (item.then, item.otherwise))
+            shape = self.either_shape(test, left, right, demands)
+            if known is None:
+                data = self.wire((shape,), place, span, (x,))
+                known = Phi(data.wires[0], x, y)
+                item.phis.append(known)
+            wires.append(known.wire)
+            shapes.append(shape)
+        return Data(tuple(wires), tuple(shapes))
+
+    def either_shape(
+        self, test: SymBool, a: Shape, b: Shape, demands: tuple[tuple[Atom, ...], ...] = ((), ())
+    ) -> Shape:
+        """Return the shape of what comes from either side, where what they demand holds."""
+        if a.axes != b.axes:
+            raise Fixed("values of different kinds", test)
+        here = a if test.value else b
+        sizes: list[int] = []
+        for axis, x, y, hint in zip(a.axes, a, b, here, strict=True):
+            if term(x) == term(y):
+                sizes.append(x)
+            elif self.equal(x, y, (negated(test.test), *demands[1])):
+                sizes.append(_hinted(x, hint))
+            elif self.equal(x, y, (test.test, *demands[0])):
+                sizes.append(_hinted(y, hint))
+            elif axis == "c" or len(text(x)) + len(text(y)) < _LONG:
+                sizes.append(_hinted(select(test, x, y), hint))
+            else:
+                sizes.append(self.unknown_size(hint))
+        return Shape(*sizes, axes=a.axes)
+
+    def conditional(self, node: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
+        """Run something under a condition; where it is false, nothing happens."""
+        holds: Any = True
+        if node is not None:
+            holds = self.evaluator.truth(node, place.env, place.source)
+        if isinstance(holds, SymBool):
+            self.branch_on(holds, run, lambda: None, place, place.span(node) if node else place.scope.span)
+        elif holds:
+            run()
+
+    def line(self, node: tree.Line, place: Place) -> None:
+        """`label: chain when condition`."""
+        self.conditional(node.condition, lambda: self.flow_on(node, place), place)
+
+    def flow_on(self, node: tree.Line, place: Place) -> None:
+        """Run a line's chain."""
+        place.flow = self.labelled(node.label, node.chain, place)
+
+    def bind_line(self, node: tree.Bind, place: Place) -> None:
+        """`a, b = from x -> split 2`."""
+        plain = node.replace(condition=None)
+        self.conditional(node.condition, lambda: super(Stager, self).bind_line(plain, place), place)
+
+    def output(self, node: tree.Output, place: Place) -> None:
+        """`train output aux: chain`."""
+        plain = node.replace(condition=None)
+        begin = len(self.items)
+        self.conditional(node.condition, lambda: self.side(plain, place), place)
+        for item in self.items[begin:]:
+            item.early = node.train and node.chain.source is not None
+
+    def side(self, node: tree.Output, place: Place) -> None:
+        """Put what an output needs into an item of its own."""
+        items: list[Item] = []
+        stage, self.pending = self.pending, ""
+        with self.into(items):
+            super().output(node, place)
+        name, wire, train = self.outputs[-1]
+        item = Side(name, items, wire, train)
+        item.stage = stage
+        self.items.append(item)
+        self.sides.append(item)
+
+    def if_line(self, node: tree.If, place: Place) -> None:
+        """`if`, `elif`, `else`: transparent."""
+        self.cases(node, 0, lambda body: self.body(body, place), place)
+
+    def cases(self, node: tree.If, at: int, run: Callable[[tree.Body], Any], place: Place) -> None:
+        """Run the case that holds, or all that may."""
+        if at == len(node.cases):
+            run(node.otherwise)
+            return
+        case = node.cases[at]
+        holds = self.evaluator.truth(case.condition, place.env, place.source)
+        if isinstance(holds, SymBool):
+            self.branch_on(
+                holds,
+                lambda: run(case.body),
+                lambda: self.cases(node, at + 1, run, place),
+                place,
+                place.span(case.condition),
+            )
+        elif holds:
+            run(case.body)
+        else:
+            self.cases(node, at + 1, run, place)
+
+    def step(self, node: tree.Step, data: Data | None, place: Place) -> Data:
+        """Run one step; an optional one under its condition."""
+        if not isinstance(node, tree.Optional):
+            return super().step(node, data, place)
+        return self.within(node.condition, data, lambda flow: self.steps(node.steps, flow, place), place, node)
+
+    def within(
+        self,
+        condition: tree.Expr | None,
+        data: Data | None,
+        run: Callable[[Data], Data],
+        place: Place,
+        node: tree.Tree,
+    ) -> Data:
+        """Return what becomes of a value under a condition."""
+        data = self.need(data, node, place)
+        outer = place.flow
+        place.flow = data
+
+        def then() -> None:
+            place.flow = run(data)
+
+        self.conditional(condition, then, place)
+        result, place.flow = place.flow, outer
+        return self.known(result)
+
+    def group(self, node: tree.Group, data: Data, place: Place) -> Data:
+        """`( a )`, `( a | b )`."""
+        if len(node.branches) > 1:
+            return super().group(node, data, place)
+        (branch,) = node.branches
+        plain = node.replace(branches=(branch.replace(condition=None),))
+        base = super().group
+        return self.within(branch.condition, data, lambda flow: base(plain, flow, place), place, node)
+
+    def branches(self, node: tree.Group, data: Data, place: Place) -> Data:
+        """Run the branches of a group."""
+        if len(node.branches) > 1 and any(branch.condition is not None for branch in node.branches):
+            for branch in node.branches:
+                if branch.condition is not None:
+                    holds = self.evaluator.truth(branch.condition, place.env, place.source)
+                    if isinstance(holds, SymBool):
+                        raise Fixed("a branch of a fork under a condition", holds)
+        return super().branches(node, data, place)
+
+    # ---------------------------------------------------------------- joints
+
+    def merged(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint makes of its branches."""
+        outer = self.joint
+        self.joint = (node, place.flow)
+        try:
+            return super().merged(node, place)
+        finally:
+            self.joint = outer
+
+    joint: tuple[tree.Merge, Data | None] | None = None
+
+    def branch(
+        self, node: tree.Statement, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run one line of a joint; a branch under a condition joins those before it."""
+        if isinstance(node, tree.Annotated):
+            self.allow(node, place)
+            node = node.statement
+        if isinstance(node, tree.For):
+            return self.branches_in_turn(node, place, flow, branches)
+        if not isinstance(node, tree.If):
+            return super().branch(node, place, flow, branches)
+        good = [True]
+
+        def run(body: tree.Body) -> None:
+            good[0] &= self.fork(body, place, flow, branches)
+
+        holds = self.evaluator.truth(node.cases[0].condition, place.env, place.source)
+        if not isinstance(holds, SymBool):
+            self.cases(node, 0, run, place)
+            return good[0]
+        assert self.joint is not None
+        joint = self.joint[0].joint
+        if joint.text not in ("add", "mul") or not branches:
+            raise Fixed("a branch under a condition", holds)
+        begin = len(self.drafts)
+        sofar = self.join(joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
+        place.flow = flow
+
+        def some(body: tree.Body) -> None:
+            mine: list[tuple[str, Data]] = [("", sofar)]
+            if not self.fork(body, place, flow, mine):
+                raise Poisoned
+            place.flow = self.join(joint, [b for _, b in mine], [n for n, _ in mine], place, begin)
+
+        self.cases(node, 0, some, place)
+        branches[:] = [("", self.known(place.flow))]
+        place.flow = flow
+        return True
+
+    def branches_in_turn(
+        self, node: tree.For, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run a loop of branches, whose number must be known."""
+        return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
+
+    def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
+        """Return the joint of branches; their channels must be the same for all arguments."""
+        result = super().join(joint, values, names, place, begin)
+        if len(values) > 1 and joint.text in ("add", "mul"):
+            self.must_agree([v.shapes[0] for v in values])
+        return result
+
+    def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
+        """Run `op args`."""
+        result = super().layer(node, data, place, label)
+        if node.op.text in ("add", "mul") and len(data.wires) > 1:
+            self.must_agree(list(data.shapes))
+        return result
+
+    def must_agree(self, shapes: list[Shape]) -> None:
+        """Demand that values have the same channels where they are not known to."""
+        first = shapes[0].c if "c" in shapes[0].axes else None
+        for shape in shapes[1:]:
+            if first is None or "c" not in shape.axes or 1 in (first, shape.c):
+                continue
+            if not self.equal(first, shape.c):
+                test = compare("==", first, shape.c)
+                if isinstance(test, SymBool):
+                    what = f"{text(first)} and {text(shape.c)} channels cannot be joined"
+                    self.check(test.test, what)
+
+    def check(self, test: Atom, message: str) -> None:
+        """Demand something of the arguments."""
+        read = names(self.expanded(test))
+        if any(name.startswith("?") or name in self.emitter.sizes for name in read):
+            return
+        items = self.items
+        for container, outer in reversed(self.opened_scopes):
+            if items is container.items:  # a chain is built of modules alone
+                items = outer
+        item = Check(test, message)
+        items.insert(len(items) - (items is not self.items), item)
+        self.path.append(test)
+
+    # ---------------------------------------------------------------- loops
+
+    def for_line(self, node: tree.For, place: Place) -> None:
+        """`for`: one turn that stands for all, or turn by turn where that cannot be."""
+        over = self.iterable(node, place)
+        if over is None:
+            super().for_line(node, place)
+            return
+        before = Snapshot(self, place)
+        try:
+            variables = tuple(name.text for name in node.names)
+            self.loop(over, node.names, variables, lambda: self.body(node.body, place), place, place.span(node))
+        except Fixed as fixed:
+            before.restore(self, place)
+            if not self.unrolled(node, place, fixed):
+                raise
+
+    def unrolled(self, node: tree.For, place: Place, fixed: Fixed) -> bool:
+        """Run the turns one by one, if they are known."""
+        try:
+            self.evaluator.iterate(node.iterable, place.env, place.source)
+        except Fixed as inner:
+            own = {name.text for name in node.names}
+            fixed.names = {n: None for n in (*fixed.names, *inner.names) if n not in own}
+            return False
+        super().for_line(node, place)
+        return True
+
+    def iterable(self, node: tree.For, place: Place) -> Over | None:
+        """Return what a loop runs over; None where it is run turn by turn."""
+        if any(isinstance(part, tree.Choice) for part in _parts(node)):
+            return None
+        return self.over_what(node.iterable, place)
+
+    def over_what(self, node: tree.Expr, place: Place) -> Over | None:
+        """Return an iterable expression, and the first of its items."""
+        evaluator, env, source = self.evaluator, place.env, place.source
+        if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
+            name = node.function.text
+            if name == "range" and not any(isinstance(a, tree.Keyword) for a in node.args):
+                numbers = [evaluator.eval(a, env, source) for a in node.args]
+                if all(map(is_whole, numbers)) and 1 <= len(numbers) <= 3:
+                    items = list(range(*map(int, numbers)))
+                    if not items and not free(tuple(numbers)):
+                        return None
+                    first = int(numbers[0]) if len(numbers) > 1 else 0
+                    return Over(Atom("call", ("range", *map(term, numbers))), items, first)
+            if name == "enumerate" and node.args:
+                inner = self.over_what(node.args[0], place)  # type: ignore[arg-type]
+                if inner is None:
+                    return None
+                rest = [a.value if isinstance(a, tree.Keyword) else a for a in node.args[1:]]
+                start = evaluator.eval(rest[0], env, source) if rest else 0  # type: ignore[arg-type]
+                args = (inner.atom, term(start)) if rest else (inner.atom,)
+                items = list(enumerate(inner.items, int(start)))
+                return Over(Atom("call", ("enumerate", *args)), items, (int(start), inner.first))
+        value = evaluator.eval(node, env, source)
+        atom: Atom | None = getattr(value, "whole", None)
+        if isinstance(value, TableValue):
+            if not value.rows:
+                return None
+            atom = atom or self.emitter.constant(node, value)
+            return Over(atom, [tuple(map(concrete, row)) for row in value.rows], tuple(value.rows[0]))
+        if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
+            return None
+        atom = atom or self.emitter.constant(node, value)
+        return Over(atom, [concrete(one) for one in value], value[0])
+
+    def loop(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        run: Callable[[], Any],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Run one turn that stands for all: what goes from turn to turn is carried."""
+        before = Snapshot(self, place)
+        varying: dict[str, Any] = {}
+        for _ in range(4):
+            before.restore(self, place)
+            found = self.turn(over, targets, variables, varying, run, place, span)
+            if found is None:
+                return
+            varying |= found
+        raise Fixed("what goes from turn to turn does not settle", over.atom)
+
+    def turn(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        varying: dict[str, Any],
+        run: Callable[[], Any],
+        place: Place,
+        span: Span,
+    ) -> dict[str, Any] | None:
+        """Run the turn; return what is found to vary besides, or None if all is right.
+
+        `varying` are by name the values that change from turn to turn: "flow", tensors as ":name", and numbers.
+        """
+        loop = Loop(variables, over.atom, [])
+        loop.stage, self.pending = self.pending, ""
+        entry_flow, entry_tensors, entry_names = place.flow, dict(place.env.tensors), dict(place.env.names)
+        carried: dict[str, tuple[Data, Data, list[tuple[str, Any]]]] = {}
+        for key, number in varying.items():
+            if key == "flow" or key.startswith(":"):
+                data = entry_flow if key == "flow" else entry_tensors[key[1:]]
+                assert data is not None
+                inside, lets = self.carry(data, number, place, span)
+                carried[key] = (data, inside, lets)
+                for name, value in lets:
+                    self.put(Let(name, value))
+                if key == "flow":
+                    place.flow = place.env.tensors["flow"] = inside
+                else:
+                    place.env.tensors[key[1:]] = inside
+            else:
+                self.put(Let(key, entry_names[key]))
+                place.env.names[key] = self.hinted(entry_names[key], key)
+        hint = over.first
+        self.turning += variables
+        self.bind_targets(over, targets, variables, hint, place)
+        self.loops += 1
+        path, meaning = list(self.path), dict(self.meaning)
+        bound = {t.text for t in targets}
+        start_names = dict(place.env.names)
+        with self.into(loop.body):
+            run()
+        self.loops -= 1
+        del self.turning[len(self.turning) - len(variables) :]
+        self.path = path
+        if place.flow is not None and place.flow.poisoned:
+            raise Poisoned
+        found = self.varied(entry_flow, entry_tensors, entry_names, start_names, bound, varying, carried, place)
+        if found:
+            return found
+        self.items.append(loop)
+        self.end_turn(loop, over, carried, varying, entry_names, start_names, place, span)
+        self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
+        for name in bound:
+            place.env.names.pop(name, None)
+        return None
+
+    def carry(
+        self, data: Data, number: Any, place: Place, span: Span
+    ) -> tuple[Data, list[tuple[str, Any]]]:
+        """Return a value as a turn sees it; where its channels change they are a variable."""
+        shapes: list[Shape] = []
+        lets: list[tuple[str, Any]] = []
+        for port, shape in enumerate(data.shapes):
+            changed = number.get(port, ())
+            sizes: list[int] = []
+            for axis, size in zip(shape.axes, shape, strict=True):
+                if axis not in changed:
+                    sizes.append(size)
+                elif axis == "c":
+                    name = self.local("channels" if len(data.shapes) == 1 else f"channels{port}")
+                    lets.append((name, size))
+                    sizes.append(self.hinted(size, name))
+                else:
+                    sizes.append(self.unknown_size(size))
+            shapes.append(Shape(*sizes, axes=shape.axes))
+        return self.wire(tuple(shapes), place, span), lets
+
+    def varied(
+        self,
+        flow: Data | None,
+        tensors: Mapping[str, Data],
+        values: Mapping[str, Any],
+        start: Mapping[str, Any],
+        bound: set[str],
+        varying: Mapping[str, Any],
+        carried: Mapping[str, tuple[Data, Data, list[tuple[str, Any]]]],
+        place: Place,
+    ) -> dict[str, Any]:
+        """Return what the turn changed that is not yet known to change."""
+        found: dict[str, Any] = {}
+        for key in ("flow", *(f":{name}" for name in tensors if name != "flow")):
+            begin = flow if key == "flow" else tensors[key[1:]]
+            end = place.flow if key == "flow" else place.env.tensors.get(key[1:], begin)
+            now = carried[key][1] if key in carried else begin
+            if now is None or end is None or now.wires == end.wires:
+                continue
+            if end.poisoned or len(end.wires) != len(now.wires):
+                raise Fixed("a tuple that changes its length", *self.loop_terms())
+            changes: dict[int, tuple[str, ...]] = dict(varying.get(key, {}))
+            new = key not in varying
+            for port, (a, b) in enumerate(zip(now.shapes, end.shapes, strict=True)):
+                if a.axes != b.axes:
+                    raise Fixed("a value that changes its kind", *self.loop_terms())
+                axes = {x for x, m, n in zip(a.axes, a, b, strict=True) if not self.equal(m, n)}
+                axes -= {x for x in axes if x != "c" and x in changes.get(port, ())}
+                axes -= {"c"} if "c" in changes.get(port, ()) else set()
+                if axes:
+                    changes[port] = (*changes.get(port, ()), *sorted(axes))
+                    new = True
+            if new:
+                found[key] = changes
+        for name, value in values.items():
+            now_value = place.env.names.get(name, MISSING)
+            if name in bound or now_value is start.get(name) or name in varying:
+                continue
+            if isinstance(value, (int, float, SymBool)) and isinstance(now_value, (int, float, SymBool)):
+                if term(now_value) != term(start.get(name)):
+                    found[name] = True
+            elif now_value is not value:
+                raise Fixed(f"{name} changes from turn to turn", *self.loop_terms())
+        return found
+
+    def loop_terms(self) -> tuple[Any, ...]:
+        """Return what a loop's turns depend on, for an error."""
+        return ()
+
+    def end_turn(
+        self,
+        loop: Loop,
+        over: Over,
+        carried: Mapping[str, tuple[Data, Data, list[tuple[str, Any]]]],
+        varying: Mapping[str, Any],
+        entry_names: Mapping[str, Any],
+        start_names: Mapping[str, Any],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Say what the next turn begins with, and what is there after the last."""
+        updates: list[tuple[str, Any]] = []
+        lasting: list[tuple[Data, Data, Data]] = []
+        for key, (begin, inside, lets) in carried.items():
+            end = place.flow if key == "flow" else place.env.tensors[key[1:]]
+            assert end is not None
+            variables = iter(lets)
+            for port, (shape, last) in enumerate(zip(inside.shapes, end.shapes, strict=True)):
+                if "c" in varying[key].get(port, ()):
+                    name, _ = next(variables)
+                    updates.append((name, last.c))
+            after = self.wire(self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1])
+            lasting.append((inside, end, after))
+            for wires in zip(inside.wires, begin.wires, end.wires, after.wires, strict=True):
+                loop.carried.append(Carried(*wires))
+            if key == "flow":
+                place.flow = after
+            else:
+                place.env.tensors[key[1:]] = after
+        for name, value in entry_names.items():
+            if name in varying:
+                now = place.env.names[name]
+                if term(now) != term(named(now, name)):
+                    updates.append((name, now))
+                place.env.names[name] = named(value, name)
+            elif place.env.names.get(name) is not start_names.get(name):
+                place.env.names[name] = value
+        for name in [n for n in place.env.names if n not in entry_names]:
+            del place.env.names[name]  # of one turn only
+        for name in [n for n in place.env.tensors if n not in start_names and f":{n}" not in carried]:
+            if name != "flow" and place.env.tensors[name] is not None:
+                self.keep(name, place)
+        changed = [(name, value) for name, value in updates if term(value) != term(named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value)]
+        for name, value in changed:
+            loop.body.append(Let(name, value, again=True))
+        self.last_turn(loop, over, lasting, changed, place)
+        if place.flow is not None:
+            place.env.tensors["flow"] = place.flow
+
+    def lasting(
+        self, inside: Data, end: Data, changed: Mapping[int, Any], over: Over, loop: Loop
+    ) -> tuple[Shape, ...]:
+        """Return what is there after a loop: what every turn ends with, if there is a turn for all arguments."""
+        if not over.items or mentioned(over.atom):
+            return inside.shapes
+        own = {*loop.targets, *(item.name for item in loop.body if isinstance(item, Let))}
+        own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
+        shapes: list[Shape] = []
+        for a, b in zip(inside.shapes, end.shapes, strict=True):
+            sizes = [n if term(m) != term(n) and not own & set(mentioned(n)) else m for m, n in zip(a, b, strict=True)]
+            shapes.append(Shape(*sizes, axes=a.axes))
+        return tuple(shapes)
+
+    def last_turn(
+        self,
+        loop: Loop,
+        over: Over,
+        lasting: list[tuple[Data, Data, Data]],
+        changed: list[tuple[str, Any]],
+        place: Place,
+    ) -> None:
+        """Give what comes out of a loop the concrete sizes that it has after all turns of this instance."""
+        updates = {name: value for name, value in changed}
+        for inside, end, _ in lasting:
+            for a, b in zip(inside.shapes, end.shapes, strict=True):
+                for m, n in zip(a, b, strict=True):
+                    atom = m.poly.atom if isinstance(m, SymInt) else None
+                    if atom is not None and atom.op == "name" and term(m) != term(n):
+                        updates[atom.args[0]] = n
+        env = dict(self.hints)
+        for one in over.items if updates else ():
+            cells = Env()
+            targets = tuple(tree.Name(0, 0, name) for name in loop.targets)
+            self.evaluator.unpack(targets, one, cells, place.source)
+            env.update(cells.names)
+            new: dict[str, Any] = {}
+            for name, value in updates.items():
+                try:
+                    new[name] = concrete(evaluate(self.expanded(term(value)), env))
+                except KeyError:
+                    new[name] = concrete(value)
+            env.update(new)
+        for name in updates:
+            self.hints[name] = env[name]
+        for _, _, after in lasting:
+            for port, wire in enumerate(after.wires):
+                shapes = list(self.drafts[wire.draft].shapes)
+                shapes[port] = self.at_hints(shapes[port])
+                self.drafts[wire.draft].shapes = tuple(shapes)
+        settled = {after.wires: Data(after.wires, tuple(map(self.at_hints, after.shapes))) for _, _, after in lasting}
+        if place.flow is not None:
+            place.flow = settled.get(place.flow.wires, place.flow)
+        for key, data in place.env.tensors.items():
+            place.env.tensors[key] = settled.get(data.wires, data)
+        for name in updates:
+            if name in place.env.names and isinstance(place.env.names[name], (int, float)):
+                place.env.names[name] = named(self.hints[name], name)
+
+    def at_hints(self, shape: Shape) -> Shape:
+        """Return a shape with the concrete sizes that its names have now."""
+        sizes: list[int] = []
+        for n in shape:
+            atom = n.poly.atom if isinstance(n, SymInt) else None
+            known = atom is not None and atom.op == "name" and atom.args[0] in self.hints
+            sizes.append(SymInt(self.hints[atom.args[0]], n.poly) if known and atom is not None else n)  # type: ignore[attr-defined]
+        return Shape(*sizes, axes=shape.axes)
+
+    def keep(self, name: str, place: Place) -> None:
+        """Forget a value of one turn that later items cannot read."""
+        data = place.env.tensors[name]
+        made = {wire for item in self.items[:-1] for wire in item.makes()}
+        made |= {incoming.wire for incoming in self.staged.inputs}
+        if not all(wire in made or wire in self.items[-1].makes() for wire in data.wires):
+            del place.env.tensors[name]
+
+    def bind_targets(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        hint: Any,
+        place: Place,
+    ) -> None:
+        """Give the loop's names the values of one turn, which are not known."""
+        env = place.env
+        if not targets:  # a repetition: the text has no name for its turn
+            self.hints[variables[0]] = hint
+            return
+        choices: dict[str, dict[str, Any]] = {}
+        for one in over.items:
+            self.evaluator.unpack(targets, one, env, place.source)
+            for target in targets:
+                value = env.names[target.text]
+                if value is None or isinstance(value, OpValue):
+                    choices.setdefault(target.text, {}).setdefault(show(value), value)
+        self.evaluator.unpack(targets, hint, env, place.source)
+        for target, variable in zip(targets, variables, strict=True):
+            self.hints[variable] = concrete(env.names[target.text])
+            ops = tuple(choices.get(target.text, {}).values())
+            env.names[target.text] = opened(env.names[target.text], Atom("name", (variable,)), ops)
+            self.meaning.pop(variable, None)
+
+    def turns(self, node: tree.For, place: Place) -> Iterator[None]:
+        """Bind the loop's names for each turn, where all are known."""
+        return super().turns(node, place)
+
+    def repeat(self, node: tree.Repeat, data: Data, place: Place) -> Data:
+        """`n * step`."""
+        count = self.evaluator.eval(node.count, place.env, place.source)
+        if isinstance(count, Choice) or not is_whole(count) or count < 0:
+            return super().repeat(node, data, place)
+        if any(isinstance(part, tree.Choice) for part in _parts(node)) or (not symbolic(count) and count < 2):
+            return super().repeat(node, data, place)
+        if not symbolic(count):
+            return self.repeat_known(node, int(count), data, place)
+        return self.repeat_loop(node, term(count), int(count), data, place)
+
+    def repeat_known(self, node: tree.Repeat, count: int, data: Data, place: Place) -> Data:
+        """`3 * step`: a loop where every turn makes one equal module, the first by itself if it alone differs."""
+        before = Snapshot(self, place)
+        for first in (0, 1):
+            start, number = self.items, len(self.items)
+            copy, place.copy = place.copy, 0
+            flow = data
+            try:
+                for _ in range(first):
+                    flow = self.step(node.step, flow, place)
+                place.copy = copy
+                if count - first > 1:
+                    result = self.repeat_loop(node, constant(count - first), count - first, flow, place, first)
+                    loop = next(i for i in reversed(start) if isinstance(i, Loop))
+                    if len(loop.body) == 1 and isinstance(loop.body[0], Module):
+                        return result
+            except Fixed:
+                pass
+            finally:
+                place.copy = copy
+            before.restore(self, place)
+            del number
+        return super().repeat(node, data, place)
+
+    def repeat_loop(
+        self, node: tree.Repeat, count: Any, number: int, data: Data, place: Place, later: int = 0
+    ) -> Data:
+        """Write a repetition as a loop; `later`: its first turn is not the first copy."""
+        before = Snapshot(self, place)
+        outer, copy = place.flow, place.copy
+        variable = next(name for name in "ijkmn" if name not in self.turning and self.unused(name))
+        place.flow = data
+
+        def run() -> None:
+            place.copy = 1 if later else named(0, variable)
+            place.flow = self.step(node.step, place.flow, place)
+
+        over = Over(Atom("call", ("range", count)), list(range(number)), 0)
+        try:
+            self.loop(over, (), (variable,), run, place, place.span(node.count))
+            result = self.known(place.flow)
+        except Fixed as fixed:
+            before.restore(self, place)
+            fixed.names = {**fixed.names, **names(count)}
+            raise
+        finally:
+            place.copy = copy
+        place.flow = outer
+        return result
+
+    def unused(self, name: str) -> bool:
+        """Tell whether neither the text nor an argument has a name."""
+        return name not in self.emitter.words(self.staged.decl)
+
+    def local(self, wanted: str, more: str = "") -> str:
+        """Return a name for a local variable that nothing here has."""
+        taken = {parameter.name for parameter in self.staged.params} | self.emitter.reserved
+        taken |= self.taken_locals
+        candidates = [wanted, *more] if more else [wanted]
+        number = 2
+        for name in candidates:
+            if name not in taken:
+                break
+        else:
+            while f"{wanted}{number}" in taken:
+                number += 1
+            name = f"{wanted}{number}"
+        return name
+
+    @property
+    def taken_locals(self) -> set[str]:
+        """The names that are bound here."""
+        return {*self.meaning, *self.assigned, *self.emitter.words(self.staged.decl)}
+
+    @property
+    def assigned(self) -> set[str]:
+        """The names of local variables so far."""
+        found: set[str] = set()
+        stack = [self.staged.items, self.items]
+        while stack:
+            for item in stack.pop():
+                if isinstance(item, Let):
+                    found.add(item.name)
+                elif isinstance(item, Child) and item.result:
+                    found.add(item.result)
+                stack += item.inner()
+        return found
+
+    # ---------------------------------------------------------------- numbers
+
+    def assign(self, node: tree.Assign, place: Place) -> None:
+        """`w = 4*c`: a local variable, if it is not the same for all."""
+        super().assign(node, place)
+        for target in node.targets:
+            name = self.evaluator.text(target, place.env, place.source)
+            value = place.env.names[name]
+            if isinstance(value, Late):
+                raise Fixed(f"{name} is not known", value.test)
+            if not isinstance(value, (int, float, SymBool)) or not symbolic(value):
+                continue
+            if not self.worth(value, name) or name in self.assigned:  # of another turn
+                continue
+            variable = name if isinstance(name, str) and name.isidentifier() else self.local("value")
+            self.put(Let(variable, value))
+            self.meaning[variable] = self.expanded(term(value))
+            place.env.names[name] = self.hinted(value, variable)
+
+    def worth(self, value: Any, name: str) -> bool:
+        """Tell whether a value gets a local variable: it can be computed here, and is no name already."""
+        read = names(self.expanded(term(value)))
+        if any(n.startswith("?") or n in self.emitter.sizes for n in read):
+            return False
+        whole = term(value)
+        atom = whole.atom if isinstance(whole, Poly) else whole
+        return atom is None or atom.op != "name"
+
+    def ramped(self, node: tree.CallExpr, values: Mapping[str, Any]) -> Any:
+        """Return a depth schedule's number here: what it rises to, times the turn, through the turns."""
+        if self.staged.kind != "net":
+            raise Fixed("a ramp counts the layers of a net")
+        known = next((s for s in self.schedules if s.node is node), None)
+        if known is None:
+            number = "" if not self.schedules else str(len(self.schedules) + 1)
+            known = Schedule(node, f"step{number}", f"steps{number}", bool(values["endpoint"]))
+            self.schedules.append(known)
+        self.counted.append(known)
+        start, stop = values["start"], values["stop"]
+        height = arithmetic("-", stop, start) if symbolic(start) or start else stop
+        rise = arithmetic("*", float(height) if not symbolic(height) else height, named(0, known.variable))
+        value = arithmetic("/", rise, named(1, known.total))
+        if symbolic(start) or start:
+            value = arithmetic("+", start, value)
+        return SymFloat(float(start), value.atom)
+
+    def input(self, node: tree.Input, place: Place) -> None:
+        """`input 3, 224x224`: sizes that no argument gives are those of the net that was compiled."""
+        super().input(node, place)
+        name = next(reversed(self.inputs))
+        data = place.env.tensors[name]
+        prefix = "in" if name == "x" else name
+        sizes: list[int] = []
+        for axis, size in zip(data.shapes[0].axes, data.shapes[0], strict=True):
+            own = f"{prefix}_{SIZES[axis]}"
+            if axis == "c" or isinstance(size, SymInt):
+                sizes.append(size)
+                continue
+            self.emitter.sizes.add(own)
+            self.staged.bound[own] = int(size)
+            sizes.append(self.hinted(size, own))
+        shape = Shape(*sizes, axes=data.shapes[0].axes)
+        self.drafts[self.inputs[name]].shapes = (shape,)
+        known = Data(data.wires, (shape,))
+        place.env.tensors[name] = known
+        flow = place.flow
+        assert flow is not None
+        place.flow = Data(flow.wires, (*flow.shapes[:-1], shape))
+        self.staged.inputs.append(Incoming(name, data.wires[0], shape, {}))
+
+    # ---------------------------------------------------------------- layers and scopes
+
+    def stage(self, node: tree.Stage, place: Place) -> None:
+        """`stage 4: ...`: transparent."""
+        self.pending = node.name
+        super().stage(node, place)
+
+    def open(self, kind: Any, label: tree.Label | None, span: Span, entry: tuple[Wire, ...], place: Place, block: str = "") -> DraftScope:
+        """Begin a container."""
+        scope = super().open(kind, label, span, entry, place, block)
+        name = label if isinstance(label, SymStr) else None
+        if label is not None and not isinstance(label, str):
+            shown = self.evaluator.text(label, place.env, place.source)
+            name = shown if isinstance(shown, SymStr) else None
+        item = Container(scope.name, name.whole if name is not None else None, label is not None, span, entry)
+        self.put(item)
+        self.opened_scopes.append((item, self.items))
+        self.items = item.items
+        return scope
+
+    def close(self, scope: DraftScope, result: Data | None) -> None:
+        """End a container."""
+        super().close(scope, result)
+        item, self.items = self.opened_scopes.pop()
+        item.exit = result.wires if result is not None else ()
+
+    @property
+    def opened_scopes(self) -> list[tuple[Container, list[Item]]]:
+        """The containers that this is in, with the lists they stand in."""
+        found: list[tuple[Container, list[Item]]] = self.__dict__.setdefault("_opened", [])
+        return found
+
+    def add(
+        self,
+        op: Op,
+        data: Data,
+        place: Place,
+        node: tree.Tree,
+        label: tree.Label | str | None,
+        given: Mapping[str, Given],
+        ramps: Mapping[str, Ramp],
+    ) -> Data:
+        """Add a layer."""
+        data = Data(data.wires, self.aligned(op, data.shapes))
+        op = self.padded(op)
+        result = super().add(op, data, place, node, label, given, ramps)
+        draft = self.drafts[-1]
+        if op.name == "input":
+            return result
+        name = self.dynamic(label, place)
+        item = Layer(draft.key, name, label is not None, draft.span, data.wires)
+        item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
+        item.calls, item.train = draft.calls, draft.train
+        item.batched = tuple(not isinstance(self.drafts[w.draft].op, Weight) for w in data.wires)
+        item.own_label = label is not None and not isinstance(label, str)
+        item.op, item.own = self.initialised(op, data.shapes, draft)
+        item.given, self.callee = self.callee, None
+        self.sound(op, data.shapes)
+        self.put(item)
+        return result
+
+    def padded(self, op: Op) -> Op:
+        """Return an op whose padding, if it is an argument, is rows and columns."""
+        pad = getattr(op, "pad", None)
+        kernel = getattr(op, "kernel", None)
+        if not isinstance(pad, SymPad) or not isinstance(kernel, Dims):
+            return op
+        apart = _both(getattr(op, "dilation", 1))
+        covered = tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True))
+        if pad.optional:
+            self.odd(op, covered, (Atom("is not none", (pad.whole,)),))
+        return op.replace(pad=pad.resolved((covered[0], covered[1])))
+
+    def odd(self, op: Op, covered: tuple[int, ...], unless: tuple[Atom, ...] = ()) -> None:
+        """Demand that windows have a middle."""
+        odd: Any = True
+        for size in dict.fromkeys(map(term, covered)):
+            own = compare("==", SymInt(1, size) % 2, 1) if isinstance(size, Poly) else True
+            odd = joined("and", odd, lambda own=own: own)
+        if isinstance(odd, SymBool):
+            shown = text(op.kernel)  # type: ignore[attr-defined]
+            demand = Atom("or", (*unless, odd.test)) if unless else odd.test
+            self.checked(demand, f"pad=same needs odd kernels, not {{{shown}}}")
+
+    def aligned(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return shapes of joined values with the same concrete sizes where they are the same here.
+
+        On a side where this instance does not come they are what they have to be.
+        """
+        if len(shapes) < 2 or op.name not in ("add", "mul", "concat"):
+            return shapes
+        first = shapes[0]
+        result = [first]
+        for shape in shapes[1:]:
+            if shape.axes != first.axes:
+                return shapes
+            sizes = list(shape)
+            for at, (axis, a, b) in enumerate(zip(shape.axes, first, shape, strict=True)):
+                if int(a) == int(b) or (op.name == "concat" and axis == "c"):
+                    continue
+                if self.dead or self.equal(a, b):
+                    sizes[at] = _hinted(b, int(a)) if isinstance(b, SymInt) else b
+            result.append(Shape(*sizes, axes=shape.axes))
+        return tuple(result)
+
+    dead = 0
+    """How many conditions this is under that do not hold in this instance."""
+
+    callee: SymOp | None = None
+    """The argument that says which op the next layer is."""
+
+    def dynamic(self, label: tree.Label | str | None, place: Place) -> Atom | None:
+        """Return a label's expression, if it is not the same in every turn."""
+        if isinstance(label, tree.Tree):
+            label = self.evaluator.text(label, place.env, place.source)
+        return label.whole if isinstance(label, SymStr) else None
+
+    def initialised(self, op: Op, shapes: tuple[Shape, ...], draft: Draft) -> tuple[Op, Mapping[str, Init]]:
+        """Return an op with how its weights start, and what of that the layer or its block says itself."""
+        weights = op.weights(*shapes)
+        own: dict[str, Init] = {}
+        for kind in (op.inherits, op.name):
+            own.update((k, v) for k, v in draft.inits.get(kind, {}).items() if k in weights)
+        own.update((k, v) for k, v in op.inits.items() if k in weights)
+        inits: dict[str, Init] = {}
+        for table in self.emitter.inits:
+            for kind in (op.inherits, op.name):
+                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
+        inits.update(own)
+        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT}), own
+
+    def sound(self, op: Op, shapes: tuple[Shape, ...]) -> None:
+        """Demand of the arguments what torch does not."""
+        kernel, pad = getattr(op, "kernel", None), getattr(op, "pad", None)
+        if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
+            apart = _both(getattr(op, "dilation", 1))
+            self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
+        channels = getattr(op, "channels", None)
+        if symbolic(channels) and _may_vanish(self.expanded(term(channels))):
+            self.positive(channels, f"{op.name} needs at least 1 channel, not {{{text(channels)}}}")
+
+    def positive(self, value: Any, message: str) -> None:
+        """Demand that an int is at least 1."""
+        self.checked(Atom(">=", (term(value), constant(1))), message)
+
+    def checked(self, test: Atom, message: str) -> None:
+        """Demand something once."""
+        if test not in self.path:
+            self.check(test, message)
+
+    # ---------------------------------------------------------------- calls
+
+    def apply(
+        self,
+        value: OpValue,
+        node: tree.Layer,
+        data: Data,
+        place: Place,
+        label: tree.Label | str | None,
+        own_arguments: bool = True,
+    ) -> Data:
+        """Apply an op or block."""
+        if isinstance(value, SymOp) and not isinstance(value.target, BlockDecl):
+            op = value.target
+            if op.fuses or op.references:
+                raise Fixed("an argument that is a layer of several ops", value)
+            self.callee = value
+        return super().apply(value, node, data, place, label, own_arguments)
+
+    def follow(
+        self, follower: Any, node: tree.Layer, data: Data, place: Place, label: str | None
+    ) -> Data:
+        """Apply a layer's norm or activation, if there is one."""
+        if isinstance(follower, Late):
+            raise Fixed("a layer's norm or activation is not known", follower.test)
+        if not isinstance(follower, SymOp) or not follower.optional:
+            return super().follow(follower, node, data, place, label)
+        test = SymBool(True, Atom("is not none", (follower.whole,)))
+        outer = place.flow
+        place.flow = data
+        base = super().follow
+        sure = follower.replace(choices=tuple(c for c in follower.choices if c is not None))
+
+        def then() -> None:
+            place.flow = base(sure, node, data, place, label)
+
+        self.branch_on(test, then, lambda: None, place, place.span(node))
+        result, place.flow = place.flow, outer
+        return self.known(result)
+
+    def block(
+        self,
+        decl: BlockDecl,
+        value: OpValue,
+        node: tree.Layer,
+        own: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | None,
+    ) -> Data:
+        """Call a block's class; an inline block is walked here."""
+        if decl.node.inline:
+            return super().block(decl, value, node, own, data, place, label)
+        span = place.span(node)
+        if decl in self.emitter.active:
+            raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
+        given = merge(place.defaults.get(decl.name, {}), value.args, own)
+        inputs = [name.text for name in decl.node.inputs]
+        if inputs and len(inputs) != len(data.wires):
+            raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
+        data = self.distinct(data, place, node)
+        for one in given.values():
+            if isinstance(one.value, Late):
+                raise Fixed("an argument is not known", one.value.test)
+        key = self.child(place, label, span)
+        dynamic = self.dynamic(label, place)
+        callee = value if isinstance(value, SymOp) else None
+        cls, args, shapes = self.emitter.call(self, decl, given, data.shapes, callee, place, span)
+        item = Child(key, dynamic, label is not None, span, data.wires)
+        item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
+        item.train = place.train
+        if callee is not None:
+            self.emitter.others(self, cls, callee, given, data.shapes, place, span)
+        if callee is not None or any(self.is_unknown(shape) for shape in shapes):
+            cls.told = True
+            shapes, item.result = self.asked(shapes)
+        result = self.wire(shapes, place, span, data.wires)
+        item.outputs = result.wires
+        self.put(item)
+        return result
+
+    @staticmethod
+    def is_unknown(shape: Shape) -> bool:
+        """Tell whether only a called class knows the channels of what it returns."""
+        return "c" in shape.axes and any(name == "?" for name in mentioned(shape.c))
+
+    def asked(self, shapes: tuple[Shape, ...]) -> tuple[tuple[Shape, ...], str]:
+        """Return shapes whose channels only the called class knows, and the variable that holds them."""
+        if len(shapes) != 1 or "c" not in shapes[0].axes:
+            raise Fixed("an argument that is a block of several values")
+        name = self.local("channels")
+        self.meaning.pop(name, None)
+        shape = shapes[0]
+        sizes = [
+            self.hinted(n, name) if axis == "c" else self.unknown_size(n)
+            for axis, n in zip(shape.axes, shape, strict=True)
+        ]
+        return (Shape(*sizes, axes=shape.axes),), name
+
+    def define(self, label: tree.Label, value: Data, place: Place) -> None:
+        """Bind a label to the value that it names."""
+        super().define(label, value, place)
+        name = self.evaluator.text(label, place.env, place.source)
+        if isinstance(name, SymStr):
+            self.templates[str(name)] = name.whole
+        else:
+            self.templates.pop(name, None)
+
+    def ref(self, ref: tree.Ref, place: Place) -> Data:
+        """Return one value by its name, which must be of this turn if it has an unknown number."""
+        name = self.evaluator.text(ref.name, place.env, place.source)
+        self.evaluator.same_turn(name)
+        return super().ref(ref, place)
+
+    def no_value(self, name: str, span: Span, place: Place) -> Exception:
+        """Return the error for a value that is not there: of another turn, perhaps."""
+        if self.loops or isinstance(name, SymStr):
+            return Fixed(f"{name} is a value of another turn")
+        if place.env.find_tensor(name) is None and name != "flow":
+            return Fixed(f"{name} is not always there")
+        return super().no_value(name, span, place)
+
+
+_RUN: dict[type, Callable[[Any, Any, Place], None]] = {
+    tree.Line: Stager.line,
+    tree.Bind: Stager.bind_line,
+    tree.Output: Stager.output,
+    tree.If: Stager.if_line,
+    tree.For: Stager.for_line,
+    tree.Assign: Stager.assign,
+    tree.Stage: Stager.stage,
+    tree.Input: Stager.input,
+}
+Stager._run = {**Walker._run, **_RUN}
+
+
+class Schedule:
+    """A depth schedule of a net: a count of what has been made, and of all that is."""
+
+    def __init__(self, node: tree.CallExpr, variable: str, total: str, endpoint: bool) -> None:
+        """`variable` and `total` are local variables."""
+        self.node, self.variable, self.total, self.endpoint = node, variable, total, endpoint
+
+
+class Late:
+    """A value that is not known: one of two things that are no numbers."""
+
+    def __init__(self, test: SymBool) -> None:
+        """`test` says which."""
+        self.test = test
+
+
+class Over:
+    """What a loop runs over, and its items here; one that stands for them where there are none."""
+
+    def __init__(self, atom: Any, items: list[Any], first: Any) -> None:
+        """All are concrete."""
+        self.atom, self.items, self.first = atom, items, first
+
+
+class Name:
+    """A name as it is: what `evaluate` leaves alone."""
+
+    def __init__(self, name: str) -> None:
+        """Hold it."""
+        self.name = name
+
+
+def over(value: Any, env: Mapping[str, Any]) -> Any:
+    """Return an expression with some names replaced by expressions."""
+    if isinstance(value, Poly):
+        total = constant(0)
+        for coefficient, atoms in value.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = over(atom, env)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            total = total.plus(product)
+        return total
+    if not isinstance(value, Atom):
+        return value
+    if value.op == "name":
+        found = env.get(value.args[0])
+        return found if isinstance(found, (Poly, Atom)) else value
+    if value.op in ("const", "format"):
+        return value
+    args = tuple(over(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
+    if value.op == "not":
+        return negated(args[0])
+    if value.op in ("//", "%", "**") and all(isinstance(arg, Poly) for arg in args):
+        from netdsl.symbolic import _whole
+
+        return _whole(value.op, *args)
+    return Atom(value.op, args)
+
+
+def concrete(value: Any) -> Any:
+    """Return a value without its expressions."""
+    if isinstance(value, SymBool):
+        return value.value
+    if isinstance(value, SymFloat):
+        return float(value)
+    if isinstance(value, SymInt):
+        return int(value)
+    if isinstance(value, Dims):
+        return Dims(map(concrete, value))
+    if isinstance(value, RowValue):
+        return RowValue(value.columns, tuple(map(concrete, value.cells)))
+    if isinstance(value, TableValue):
+        return TableValue(value.columns, tuple(tuple(map(concrete, row)) for row in value.rows))
+    if isinstance(value, tuple):
+        return tuple(map(concrete, value))
+    if isinstance(value, OpValue):
+        args = {name: given._replace(value=concrete(given.value)) for name, given in value.args.items()}
+        return OpValue(value.target, args)
+    return value
+
+
+def _may_vanish(value: Any) -> bool:
+    """Tell whether an expression of positive numbers may be 0 or less: it divides or takes away."""
+    if isinstance(value, Poly):
+        parts = value.parts.values()
+        return any(number < 0 or any(map(_may_vanish, atoms)) for number, atoms in parts)
+    if not isinstance(value, Atom) or value.op in ("const", "name"):
+        return False
+    if value.op in ("//", "%", "-"):
+        return True
+    rest = value.args[1:] if value.op in ("if", "call") else value.args
+    return value.args[:1] != ("make_divisible",) and any(map(_may_vanish, rest))
+
+
+def _hinted(size: Any, hint: int) -> int:
+    """Return a size with another concrete value."""
+    return SymInt(int(hint), size.poly) if isinstance(size, SymInt) else size
+
+
+def _both(size: Any) -> tuple[Any, Any]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _copy(place: Place) -> Place:
+    """Return what a side left."""
+    copy = Place(Env(), place.flow, place.scope, place.source, place.defaults, place.in_net)
+    copy.env.names, copy.env.tensors = dict(place.env.names), dict(place.env.tensors)
+    copy.broken, copy.inits, copy.returned, copy.stage = place.broken, place.inits, place.returned, place.stage
+    return copy
+
+
+def _settle(place: Place, other: Place) -> None:
+    place.env.names, place.env.tensors = dict(other.env.names), dict(other.env.tensors)
+    place.flow, place.defaults, place.inits = other.flow, other.defaults, other.inits
+    place.returned, place.stage = other.returned, other.stage
+
+
+def _parts(node: tree.Tree) -> Iterator[tree.Tree]:
+    """Yield a node and all within."""
+    yield node
+    for value in node.__dict__.values():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, tree.Tree):
+                yield from _parts(one)

@@ -1,0 +1,200 @@
+"""What staging leaves that nobody needs: values that nobody reads, variables that are one variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from netdsl.emission.concolic import mentioned
+from netdsl.emission.function import Function, reading, renamed
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Staged, walk
+from netdsl.symbolic import Atom, Poly, SymInt, names, term
+
+
+def tidy(staged: Staged) -> None:
+    """Drop what nobody reads, and give one name to what is one variable."""
+    if staged.tidied:
+        return
+    staged.tidied = True
+    drop_phis(staged)
+    answer(staged)
+    coalesce(staged)
+    staged.sizes_read = sizes_read(staged)
+
+
+def drop_phis(staged: Staged) -> None:
+    """Drop values of conditions that nobody reads."""
+    while True:
+        function = Function(staged, staged.items, staged.kind, staged.name)
+        function.outputs = staged.outputs
+        counts = reading(function)
+        for side in staged.sides:
+            counts[side.wire] += 1
+        for container in walk(staged.items):
+            if isinstance(container, Container):
+                counts.update(w for w in container.exit if w in staged.outputs)
+        changed = False
+        for item in walk(staged.items):
+            if isinstance(item, If):
+                kept = [phi for phi in item.phis if counts[phi.wire] or phi.wire == phi.then]
+                changed |= len(kept) < len(item.phis)
+                item.phis = kept
+        if not changed:
+            return
+
+
+def answer(staged: Staged) -> None:
+    """Let the variable that a called class's channels go into be the one that they are for."""
+    for items in _lists(staged.items):
+        for index, item in enumerate(items):
+            if not (isinstance(item, Child) and item.result):
+                continue
+            follower = next((i for i in items[index + 1 :] if not isinstance(i, Let) or mentioned(i.value)), None)
+            if not isinstance(follower, Let) or not follower.again:
+                continue
+            if list(mentioned(follower.value)) == [item.result] and _reads(staged, item.result) == 1:
+                item.result = follower.name
+                items.remove(follower)
+
+
+def coalesce(staged: Staged) -> None:
+    """Give a variable that begins as another one, which nobody reads from then on, that one's name."""
+    while True:
+        for path, items, index in _lets(staged.items, ()):
+            item = items[index]
+            assert isinstance(item, Let)
+            old = _single(item.value)
+            if item.again or old is None or old == item.name:
+                continue
+            if any(p.name == old for p in staged.params) or old.startswith("?"):
+                continue
+            if _mergeable(staged, path, items, index, old):
+                del items[index]
+                _rename(staged, item.name, old)
+                _drop_selves(staged)
+                break
+        else:
+            return
+
+
+def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index: int, old: str) -> bool:
+    """Tell whether nobody reads the old variable after the new one begins, in any turn."""
+    item = items[index]
+    assert isinstance(item, Let)
+    definition = _defined(staged.items, old, ())
+    if definition is None:
+        return False
+    own = [one for one in path if isinstance(one, (Loop, If))]
+    theirs = [one for one in definition if isinstance(one, (Loop, If))]
+    between = own[len(theirs) :] if own[: len(theirs)] == theirs else None
+    if between is None or any(isinstance(one, If) for one in between):
+        return False
+    for loop in between:
+        assert isinstance(loop, Loop)
+        last = next((i for i in reversed(loop.body) if isinstance(i, Let) and i.again and i.name == old), None)
+        if last is None or _single(last.value) != item.name:
+            return False
+    later = False
+    for one in walk(staged.items):
+        if one is item:
+            later = True
+            continue
+        if later and not (isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name):
+            read = {name for value in one.terms() for name in mentioned(value)}
+            if old in read and not _after_update(staged, one, old, between):
+                return False
+    return not any(old in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)) or bool(between)
+
+
+def _after_update(staged: Staged, item: Item, old: str, between: list[Item]) -> bool:
+    """Tell whether something stands after the loops in which the old variable follows the new one."""
+    return bool(between) and not any(item is one for loop in between for one in walk([loop]))
+
+
+def _defined(items: list[Item], name: str, path: tuple[Item, ...]) -> tuple[Item, ...] | None:
+    for item in items:
+        if isinstance(item, Let) and not item.again and item.name == name:
+            return path
+        if isinstance(item, Child) and item.result == name:
+            return path
+        for inner in item.inner():
+            found = _defined(inner, name, (*path, item))
+            if found is not None:
+                return found
+    return None
+
+
+def _single(value: Any) -> str | None:
+    """Return the name that a value is, if it is one."""
+    whole = term(value)
+    atom = whole.atom if isinstance(whole, Poly) else whole
+    return str(atom.args[0]) if atom is not None and atom.op == "name" else None
+
+
+def _lets(items: list[Item], path: tuple[Item, ...]) -> Iterator[tuple[tuple[Item, ...], list[Item], int]]:
+    for index, item in enumerate(items):
+        if isinstance(item, Let):
+            yield path, items, index
+        for inner in item.inner():
+            yield from _lets(inner, (*path, item))
+
+
+def _lists(items: list[Item]) -> Iterator[list[Item]]:
+    yield items
+    for item in items:
+        for inner in item.inner():
+            yield from _lists(inner)
+
+
+def _reads(staged: Staged, name: str) -> int:
+    return sum(
+        name in mentioned(value) for item in walk(staged.items) for value in item.terms()
+    ) + sum(name in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt))
+
+
+def _drop_selves(staged: Staged) -> None:
+    for items in _lists(staged.items):
+        items[:] = [i for i in items if not (isinstance(i, Let) and i.again and _single(i.value) == i.name)]
+
+
+def _rename(staged: Staged, name: str, other: str) -> None:
+    """Call a variable by another name everywhere."""
+    env = {name: Atom("name", (other,))}
+    staged.hints.setdefault(other, staged.hints.get(name))
+    for item in walk(staged.items):
+        if isinstance(item, Let):
+            item.name = other if item.name == name else item.name
+            item.value = renamed(item.value, env)
+        elif isinstance(item, Layer):
+            item.op = item.op.replace(**{k: renamed(v, env) for k, v in item.op.arguments().items()})
+            item.before = tuple(_shape(s, env) for s in item.before)
+            item.after = tuple(_shape(s, env) for s in item.after)
+        elif isinstance(item, Child):
+            item.args = {k: renamed(v, env) for k, v in item.args.items()}
+            item.shapes = tuple(_shape(s, env) for s in item.shapes)
+            item.result = other if item.result == name else item.result
+        elif isinstance(item, If):
+            item.test = renamed(item.test, env)
+        elif isinstance(item, Loop):
+            item.over = renamed(item.over, env)
+        elif hasattr(item, "test"):
+            item.test = renamed(item.test, env)
+        if isinstance(item, Module) and item.name is not None:
+            item.name = renamed(item.name, env)
+    staged.out_terms = tuple(_shape(s, env) for s in staged.out_terms)
+
+
+def _shape(shape: Any, env: dict[str, Any]) -> Any:
+    from netdsl.ir.types import Shape
+
+    return Shape(*(renamed(n, env) for n in shape), axes=shape.axes)
+
+
+def sizes_read(staged: Staged) -> set[str]:
+    """Return the sizes of what comes in that the constructor reads."""
+    found = staged.names()
+    if staged.told:
+        for shape in staged.out_terms:
+            if "c" in shape.axes:
+                found.update(mentioned(shape.c))
+    return {name for i in staged.inputs for name in i.sizes.values() if name in found and name not in staged.fixed}

@@ -1,0 +1,724 @@
+"""Numbers and truths that remember how they were computed: a concrete value beside the expression that gave it.
+
+`SymInt` and `SymFloat` are an int and a float, so that everything that computes with numbers takes them; what is
+computed from them remembers more. Equality and hash are those of the concrete value. A truth cannot be a bool's
+subclass: it is a `SymBool`, and whoever decides by one asks for its `test`. Ints are kept as polynomials over atoms
+(names, `//`, `%`, calls, conditional values), so that `4 * c // 4` is `c` and equal sums compare equal.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Union
+
+from netdsl.ir.types import Truth
+from netdsl.record import Record
+
+Number = int | float
+Names = Mapping[str, str]
+"""What names are called where an expression is printed, where that is not their own name."""
+
+
+class Atom(Record):
+    """An expression that is no sum and no product of ints.
+
+    `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
+    arguments), "item" (value, index), "attr" (value, a text) or "is none". Arguments are atoms and polynomials.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+
+    def __hash__(self) -> int:
+        found = self.__dict__.get("hashed")
+        if found is None:
+            found = self.__dict__["hashed"] = hash((self.op, self.args))
+        return int(found)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Atom) and hash(self) == hash(other) and self.op == other.op and self.args == other.args
+
+
+class Poly:
+    """A sum of products of atoms with whole coefficients. Its parts stand in the order in which they came."""
+
+    __slots__ = ("_hash", "parts")
+
+    def __init__(self, parts: Mapping[frozenset[tuple[Atom, int]], tuple[int, tuple[Atom, ...]]]) -> None:
+        """By which atoms how often: the coefficient, and the atoms in the order in which they are shown."""
+        self.parts = {key: part for key, part in parts.items() if part[0]}
+        self._hash = 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Poly):
+            return NotImplemented
+        return self.parts.keys() == other.parts.keys() and all(
+            self.parts[key][0] == other.parts[key][0] for key in self.parts
+        )
+
+    def __hash__(self) -> int:
+        if not self._hash:
+            self._hash = hash(frozenset((key, part[0]) for key, part in self.parts.items()))
+        return self._hash
+
+    @property
+    def constant(self) -> int | None:
+        """The number, if it is one."""
+        if not self.parts:
+            return 0
+        if len(self.parts) == 1 and _NO_ATOMS in self.parts:
+            return self.parts[_NO_ATOMS][0]
+        return None
+
+    @property
+    def atom(self) -> Atom | None:
+        """The only atom, if it is one."""
+        if len(self.parts) != 1:
+            return None
+        ((coefficient, atoms),) = self.parts.values()
+        return atoms[0] if coefficient == 1 and len(atoms) == 1 else None
+
+    def plus(self, other: Poly, sign: int = 1) -> Poly:
+        """Return the sum, or the difference."""
+        parts = dict(self.parts)
+        for key, (coefficient, atoms) in other.parts.items():
+            before, shown = parts.get(key, (0, atoms))
+            parts[key] = before + sign * coefficient, shown
+        return Poly(parts)
+
+    def times(self, other: Poly) -> Poly:
+        """Return the product."""
+        result = Poly({})
+        for one, shown in self.parts.values():
+            for two, more in other.parts.values():
+                result = result.plus(_product(one * two, (*shown, *more)))
+        return result
+
+    def divided(self, other: Poly) -> Poly | None:
+        """Return the quotient where it is exact whatever the atoms are; None elsewhere."""
+        if len(other.parts) != 1:
+            return constant(1) if self == other else None
+        ((divisor, atoms),) = other.parts.values()
+        result = Poly({})
+        for coefficient, shown in self.parts.values():
+            rest = list(shown)
+            for atom in atoms:
+                if atom not in rest:
+                    return None
+                rest.remove(atom)
+            if divisor == 0 or coefficient % divisor:
+                return None
+            result = result.plus(_product(coefficient // divisor, tuple(rest)))
+        return result
+
+
+_NO_ATOMS: frozenset[tuple[Atom, int]] = frozenset()
+
+
+def _product(coefficient: int, atoms: tuple[Atom, ...]) -> Poly:
+    counts: dict[Atom, int] = {}
+    for atom in atoms:
+        counts[atom] = counts.get(atom, 0) + 1
+    return Poly({frozenset(counts.items()): (coefficient, atoms)})
+
+
+def constant(value: int) -> Poly:
+    """Return a number as a polynomial."""
+    return Poly({_NO_ATOMS: (value, ())})
+
+
+def single(atom: Atom) -> Poly:
+    """Return an atom as a polynomial."""
+    return _product(1, (atom,))
+
+
+Term = Union[Atom, Poly]
+
+
+# ---------------------------------------------------------------- values
+
+
+class SymInt(int):
+    """An int and the polynomial that gave it."""
+
+    poly: Poly
+
+    def __new__(cls, value: int, poly: Poly) -> SymInt:
+        """`value` is what the polynomial is here."""
+        number = super().__new__(cls, value)
+        number.poly = poly
+        return number
+
+    def __add__(self, other: Any) -> Any:
+        return arithmetic("+", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return arithmetic("+", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return arithmetic("-", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return arithmetic("-", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return arithmetic("*", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return arithmetic("*", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return arithmetic("//", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return arithmetic("//", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return arithmetic("%", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return arithmetic("%", other, self)
+
+    def __pow__(self, other: Any, modulo: None = None) -> Any:
+        return arithmetic("**", self, other)
+
+    def __rpow__(self, other: Any, modulo: None = None) -> Any:
+        return arithmetic("**", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return arithmetic("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return arithmetic("/", other, self)
+
+    def __neg__(self) -> Any:
+        return arithmetic("*", -1, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __getnewargs__(self) -> tuple[int, Poly]:
+        return int(self), self.poly
+
+
+class SymFloat(float):
+    """A float and the expression that gave it."""
+
+    atom: Atom
+
+    def __new__(cls, value: float, atom: Atom) -> SymFloat:
+        """`value` is what the expression is here."""
+        number = super().__new__(cls, value)
+        number.atom = atom
+        return number
+
+    __add__ = SymInt.__add__
+    __radd__ = SymInt.__radd__
+    __sub__ = SymInt.__sub__
+    __rsub__ = SymInt.__rsub__
+    __mul__ = SymInt.__mul__
+    __rmul__ = SymInt.__rmul__
+    __floordiv__ = SymInt.__floordiv__
+    __rfloordiv__ = SymInt.__rfloordiv__
+    __mod__ = SymInt.__mod__
+    __rmod__ = SymInt.__rmod__
+    __pow__ = SymInt.__pow__
+    __rpow__ = SymInt.__rpow__
+    __truediv__ = SymInt.__truediv__
+    __rtruediv__ = SymInt.__rtruediv__
+    __neg__ = SymInt.__neg__
+    __pos__ = SymInt.__pos__
+
+
+class SymBool(Truth):
+    """A truth and the expression that gave it."""
+
+    __slots__ = ("test", "value")
+
+    def __init__(self, value: bool, test: Atom) -> None:
+        """`value` is what the expression is here."""
+        self.value = value
+        self.test = test
+
+    def __bool__(self) -> bool:
+        return self.value
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self) == other if isinstance(other, bool) else self is other
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def symbolic(value: object) -> bool:
+    """Tell whether a value remembers an expression."""
+    return isinstance(value, (SymInt, SymFloat, SymBool)) or hasattr(value, "whole")
+
+
+def term(value: Any) -> Term:
+    """Return the expression of a value; a concrete one is itself."""
+    if isinstance(value, SymInt):
+        return value.poly
+    if isinstance(value, SymFloat):
+        return value.atom
+    if isinstance(value, SymBool):
+        return value.test
+    if isinstance(value, int) and not isinstance(value, bool):
+        return constant(value)
+    whole = getattr(value, "whole", None)
+    if isinstance(whole, Atom):
+        return whole
+    return Atom("const", (value,))
+
+
+def known(value: int, poly: Poly) -> int:
+    """Return an int with its polynomial, or plain where that is a number."""
+    return value if poly.constant is not None else SymInt(value, poly)
+
+
+_CONCRETE: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+}
+
+
+def _plain(value: Any) -> Any:
+    """Return the concrete number."""
+    if isinstance(value, SymInt):
+        return int(value)
+    return float(value) if isinstance(value, SymFloat) else value
+
+
+def arithmetic(op: str, a: Any, b: Any) -> Any:
+    """Return what an operator makes of two numbers. A plain float forgets the other's expression: not so here."""
+    if not isinstance(a, (int, float)) or not isinstance(b, (int, float)):
+        return NotImplemented
+    value = _CONCRETE[op](_plain(a), _plain(b))
+    if isinstance(value, complex) or not (symbolic(a) or symbolic(b)):
+        return value
+    if isinstance(value, float):
+        return SymFloat(value, Atom(op, (term(a), term(b))))
+    x, y = term(a), term(b)
+    assert isinstance(x, Poly)
+    assert isinstance(y, Poly)
+    return known(value, _whole(op, x, y))
+
+
+def _whole(op: str, a: Poly, b: Poly) -> Poly:
+    """Return what an operator makes of two polynomials."""
+    if op in ("+", "-"):
+        return a.plus(b, 1 if op == "+" else -1)
+    if op == "*":
+        return a.times(b)
+    x, y = a.constant, b.constant
+    if x is not None and y is not None:
+        return constant(_CONCRETE[op](x, y))
+    if op == "**":
+        if y is not None and 0 <= y <= 4:
+            result = constant(1)
+            for _ in range(y):
+                result = result.times(a)
+            return result
+        return single(Atom("**", (a, b)))
+    exact = a.divided(b)
+    if exact is not None:
+        return exact if op == "//" else constant(0)
+    if op == "//" and y == 1:
+        return a
+    return single(Atom(op, (a, b)))
+
+
+def named(value: Any, name: str) -> Any:
+    """Return the same concrete value under a name: a number, a truth, or anything that takes a `whole`."""
+    atom = Atom("name", (name,))
+    return under(value, atom)
+
+
+def under(value: Any, atom: Atom) -> Any:
+    """Return the same concrete number or truth as what an atom gives."""
+    if isinstance(value, (bool, SymBool)):
+        return SymBool(bool(value), atom)
+    if isinstance(value, int):
+        return SymInt(int(value), single(atom))
+    if isinstance(value, float):
+        return SymFloat(float(value), atom)
+    raise TypeError(value)
+
+
+# ---------------------------------------------------------------- tests
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_OPPOSITE = {"in": "not in", "not in": "in", "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+def compare(op: str, a: Any, b: Any) -> bool | SymBool:
+    """Return the truth of a comparison; one that holds whatever the atoms are is plain."""
+    value = _COMPARE[op](_plain(a), _plain(b)) if isinstance(a, (int, float)) else _COMPARE[op](a, b)
+    x, y = term(a), term(b)
+    if not (symbolic(a) or symbolic(b)):
+        return bool(value)
+    if isinstance(x, Poly) and isinstance(y, Poly):
+        difference = x.plus(y, -1).constant
+        if difference is not None:
+            return bool(_COMPARE[op](difference, 0))
+        settled = _of_either(op, x, y, bool(value))
+        if settled is not None:
+            return settled
+    return SymBool(bool(value), Atom(op, (x, y)))
+
+
+def _of_either(op: str, x: Poly, y: Poly, value: bool) -> bool | SymBool | None:
+    """Return the comparison of one of two known numbers with another as the condition that says which."""
+    atom, number = (x.atom, y.constant) if y.constant is not None else (y.atom, x.constant)
+    if atom is None or number is None or atom.op != "if":
+        return None
+    test, *sides = atom.args
+    if not all(isinstance(side, Poly) and side.constant is not None for side in sides):
+        return None
+    swapped = x.atom is None
+    truths = [
+        bool(_COMPARE[op](*((number, side.constant) if swapped else (side.constant, number)))) for side in sides
+    ]
+    if truths[0] == truths[1]:
+        return truths[0]
+    return SymBool(value, test if truths[0] else negated(test))
+
+
+def negated(test: Atom) -> Atom:
+    """Return the opposite of a test."""
+    if test.op in _OPPOSITE:
+        return Atom(_OPPOSITE[test.op], test.args)
+    if test.op == "not":
+        inner: Atom = test.args[0]
+        return inner
+    if test.op == "is none":
+        return Atom("is not none", test.args)
+    if test.op == "is not none":
+        return Atom("is none", test.args)
+    if test.op in ("and", "or"):
+        return Atom("or" if test.op == "and" else "and", tuple(map(negated, test.args)))
+    return Atom("not", (test,))
+
+
+def opposite(value: bool | SymBool) -> bool | SymBool:
+    """Return `not value`."""
+    return SymBool(not value.value, negated(value.test)) if isinstance(value, SymBool) else not value
+
+
+def joined(op: str, a: bool | SymBool, b: Callable[[], bool | SymBool]) -> bool | SymBool:
+    """Return `a and b`, `a or b`; the second is asked only where the first leaves it open."""
+    if not isinstance(a, SymBool):
+        return b() if a == (op == "and") else a
+    other = b()
+    if not isinstance(other, SymBool):
+        return a if other == (op == "and") else other
+    value = (a.value and other.value) if op == "and" else (a.value or other.value)
+    return SymBool(value, Atom(op, (a.test, other.test)))
+
+
+def equalities(test: Atom) -> Iterator[tuple[Poly, Poly]]:
+    """Yield the pairs of ints that are equal where a test holds."""
+    if test.op == "==" and all(isinstance(arg, Poly) for arg in test.args):
+        yield test.args
+    elif test.op == "and":
+        for arg in test.args:
+            yield from equalities(arg)
+
+
+def select(test: SymBool, then: Any, otherwise: Any) -> Any:
+    """Return `then if test else otherwise` of two numbers or truths."""
+    x, y = assuming(term(then), test.test, True), assuming(term(otherwise), test.test, False)
+    if x == y and type(x) is type(y):
+        return then
+    atom = Atom("if", (test.test, x, y))
+    value = then if test.value else otherwise
+    if isinstance(then, float) != isinstance(otherwise, float):
+        value = float(value)
+    return under(_plain(value) if not isinstance(value, SymBool) else value.value, atom)
+
+
+def assuming(value: Any, test: Atom, holds: bool) -> Any:
+    """Return an expression where a test is known to hold, or not to."""
+    if isinstance(value, Poly):
+        total = constant(0)
+        for coefficient, atoms in value.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = assuming(atom, test, holds)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            total = total.plus(product)
+        return total
+    if not isinstance(value, Atom) or value.op in ("name", "const"):
+        return value
+    if value.op == "if":
+        asked, then, otherwise = value.args
+        if asked in (test, negated(test)):
+            return assuming(then if (asked == test) == holds else otherwise, test, holds)
+    args = tuple(assuming(arg, test, holds) if isinstance(arg, (Atom, Poly)) else arg for arg in value.args)
+    return value if args == value.args else Atom(value.op, args)
+
+
+def call(function: str, value: Any, *args: Any) -> Any:
+    """Return a number as what a function gives of others."""
+    return under(value, Atom("call", (function, *map(term, args))))
+
+
+# ---------------------------------------------------------------- reading terms
+
+Env = Mapping[str, Any]
+
+
+def names(value: Term | Any) -> dict[str, None]:
+    """Return the names that an expression reads, in order."""
+    found: dict[str, None] = {}
+    _names(value if isinstance(value, (Atom, Poly)) else term(value), found)
+    return found
+
+
+def _names(value: Any, found: dict[str, None]) -> None:
+    if isinstance(value, Poly):
+        for _, atoms in value.parts.values():
+            for atom in atoms:
+                _names(atom, found)
+    elif isinstance(value, Atom):
+        if value.op == "name":
+            found[value.args[0]] = None
+        elif value.op == "const":
+            inner = value.args[0]
+            if isinstance(inner, tuple):
+                for item in inner:
+                    _names(term(item), found)
+        else:
+            for arg in value.args:
+                _names(arg, found)
+
+
+def evaluate(value: Any, env: Env) -> Any:
+    """Return what an expression is where its names have other values, which may be symbolic again; KeyError."""
+    if isinstance(value, Poly):
+        total: Any = 0
+        for coefficient, atoms in value.parts.values():
+            product: Any = coefficient
+            for atom in atoms:
+                product = product * evaluate(atom, env)
+            total = total + product
+        return total
+    if not isinstance(value, Atom):
+        return value
+    return _EVALUATE.get(value.op, _operation)(value, env)
+
+
+def _operation(atom: Atom, env: Env) -> Any:
+    a, b = (evaluate(arg, env) for arg in atom.args)
+    return arithmetic(atom.op, a, b)
+
+
+def _comparison(atom: Atom, env: Env) -> Any:
+    a, b = (evaluate(arg, env) for arg in atom.args)
+    return compare(atom.op, a, b)
+
+
+def _junction(atom: Atom, env: Env) -> Any:
+    first, second = atom.args
+    return joined(atom.op, evaluate(first, env), lambda: evaluate(second, env))
+
+
+def _conditional(atom: Atom, env: Env) -> Any:
+    test, then, otherwise = atom.args
+    holds = evaluate(test, env)
+    if not isinstance(holds, SymBool):
+        return evaluate(then if holds else otherwise, env)
+    return select(holds, evaluate(then, env), evaluate(otherwise, env))
+
+
+def _called(atom: Atom, env: Env) -> Any:
+    function, *args = atom.args
+    values = [evaluate(arg, env) for arg in args]
+    result = FUNCTIONS[function](*map(_plain, values))
+    return call(function, result, *values) if any(map(symbolic, values)) else result
+
+
+def _item(atom: Atom, env: Env) -> Any:
+    value, index = (evaluate(arg, env) for arg in atom.args)
+    found = value[int(index)]
+    if symbolic(index) or not isinstance(found, (int, float, SymBool)) or hasattr(value, "whole"):
+        if isinstance(found, (int, float, SymBool)) and not symbolic(found):
+            return under(found, Atom("item", (term(value), term(index))))
+    return found
+
+
+def _total(atom: Atom, env: Env) -> Any:
+    raise KeyError(atom.op)
+
+
+_EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
+    **dict.fromkeys(("sum", "format", "in", "not in", "attr"), _total),
+    "name": lambda atom, env: env[atom.args[0]],
+    "const": lambda atom, env: atom.args[0],
+    "if": _conditional,
+    "call": _called,
+    "item": _item,
+    "and": _junction,
+    "or": _junction,
+    "not": lambda atom, env: opposite(evaluate(atom.args[0], env)),
+    "is none": lambda atom, env: absent(evaluate(atom.args[0], env)),
+    "is not none": lambda atom, env: opposite(absent(evaluate(atom.args[0], env))),
+    **dict.fromkeys(_COMPARE, _comparison),
+}
+
+
+def absent(value: Any) -> bool | SymBool:
+    """Return whether a value is none; what remembers that it may be says so."""
+    whole = getattr(value, "whole", None)
+    if isinstance(whole, Atom) and getattr(value, "optional", False):
+        return SymBool(False, Atom("is none", (whole,)))
+    return value is None
+
+
+def make_divisible(value: Number, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % down: torchvision's rule."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "make_divisible": make_divisible,
+    "max": max,
+    "min": min,
+    "sum": sum,
+    "len": len,
+    "round": round,
+    "int": int,
+    "float": float,
+    "math.ceil": math.ceil,
+    "math.floor": math.floor,
+}
+"""Functions of the language as Python calls them."""
+
+# ---------------------------------------------------------------- text
+
+_BINDING = {"if": 0, "or": 1, "and": 2, "not": 3, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
+_LOOSE, _TIGHT = 0, 9
+
+
+def text(value: Any, rename: Names | None = None, binding: int = _LOOSE) -> str:
+    """Return an expression as Python writes it, in parentheses if it binds less tightly than `binding`."""
+    rename = rename or {}
+    item = value if isinstance(value, (Atom, Poly)) else term(value)
+    shown, own = _poly_text(item, rename) if isinstance(item, Poly) else _atom_text(item, rename)
+    return f"({shown})" if own < binding else shown
+
+
+def tightness(value: Any) -> int:
+    """Return how tightly the last operator of an expression binds, as `text` counts; a name binds tightest."""
+    item = value if isinstance(value, (Atom, Poly)) else term(value)
+    return (_poly_text(item, {}) if isinstance(item, Poly) else _atom_text(item, {}))[1]
+
+
+def _poly_text(poly: Poly, rename: Names) -> tuple[str, int]:
+    if not poly.parts:
+        return "0", _TIGHT
+    shown = ""
+    own = _TIGHT
+    parts = sorted(poly.parts.values(), key=lambda part: part[0] < 0)  # what is taken away stands last
+    for coefficient, atoms in parts:
+        factors, bound = _factors(abs(coefficient), atoms, rename)
+        if len(parts) > 1 and bound < 5:
+            factors, bound = f"({factors})", _TIGHT
+        if not shown:
+            taken = f"-({factors})" if bound < 7 else f"-{factors}"  # `-a // b` would be `(-a) // b`
+            shown, own = (taken, 7) if coefficient < 0 else (factors, bound)
+        else:
+            shown, own = f"{shown} {'-' if coefficient < 0 else '+'} {factors}", 5
+    return shown, own
+
+
+def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[str, int]:
+    """Return a product; powers of one atom as such."""
+    counts: dict[Atom, int] = {}
+    for atom in atoms:
+        counts[atom] = counts.get(atom, 0) + 1
+    if not counts:
+        return str(coefficient), _TIGHT
+    if len(atoms) == 1 and coefficient == 1:
+        return _atom_text(atoms[0], rename)
+    shown = [str(coefficient)] if coefficient != 1 else []
+    for atom, power in counts.items():
+        if power > 1:
+            shown.append(_power(text(atom, rename, 9), str(power)))
+        else:  # a quotient may begin a product: `a // b * c`
+            shown.append(text(atom, rename, 6 if not shown else 7))
+    if len(shown) == 1:
+        ((atom, power),) = counts.items()
+        own = 8 if power > 1 else (_TIGHT if atom.op not in _BINDING else _BINDING[atom.op])
+        return shown[0], own
+    return " * ".join(shown), 6
+
+
+def _power(base: str, exponent: str) -> str:
+    simple = all(_simple(part) for part in (base, exponent))
+    return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
+
+
+def _simple(part: str) -> bool:
+    """Tell whether ruff leaves no spaces around `**` beside an operand: names, numbers and attributes."""
+    return part.removeprefix("-").replace(".", "").replace("_", "").isalnum()
+
+
+def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
+    op, args = atom.op, atom.args
+    if op == "name":
+        return rename.get(args[0], args[0]), _TIGHT
+    if op == "const":
+        return _constant(args[0], rename), _TIGHT if not isinstance(args[0], float) or args[0] >= 0 else 7
+    if op == "call":
+        inner = ", ".join(text(arg, rename) for arg in args[1:])
+        return f"{args[0]}({inner})", _TIGHT
+    if op == "item":
+        return f"{text(args[0], rename, 9)}[{text(args[1], rename)}]", _TIGHT
+    if op == "attr":
+        return f"{text(args[0], rename, 9)}.{args[1]}", _TIGHT
+    if op == "if":
+        test, then, otherwise = args
+        return f"{text(then, rename, 1)} if {text(test, rename, 1)} else {text(otherwise, rename, 0)}", 0
+    if op == "not":
+        return f"not {text(args[0], rename, 3)}", 3
+    if op in ("is none", "is not none"):
+        return f"{text(args[0], rename, 5)} {op.replace('none', 'None')}", 4
+    if op == "sum":
+        inner, targets, source = args
+        return f"sum({text(inner, rename)} for {targets} in {text(source, rename)})", _TIGHT
+    if op == "format":
+        parts = (part if isinstance(part, str) else f"{{{text(part, rename)}}}" for part in args)
+        return f'f"{"".join(parts)}"', _TIGHT
+    if op in _COMPARE or op in ("in", "not in"):
+        return f"{text(args[0], rename, 5)} {op} {text(args[1], rename, 5)}", 4
+    if op == "**":
+        base, exponent = text(args[0], rename, 9), text(args[1], rename, 7)
+        return _power(base, exponent), 8
+    own = _BINDING[op]
+    right = own if op == "+" or (op in ("and", "or")) else own + 1
+    return f"{text(args[0], rename, own)} {op} {text(args[1], rename, right)}", own
+
+
+def _constant(value: Any, rename: Names) -> str:
+    if isinstance(value, tuple):
+        inner = ", ".join(text(item, rename) for item in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
