@@ -356,7 +356,7 @@ TEXTS = [
     (Permute(axes=(1, 2, 0)), "Permute(0, 2, 3, 1)", "x0.permute(0, 2, 3, 1)"),
     (catalogue()["flatten"](), "nn.Flatten()", "x0.flatten(1)"),
     (catalogue()["tokens"](), "Tokens()", "x0.flatten(2).transpose(1, 2)"),
-    (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "F.interpolate(x0, scale_factor=2)"),
+    (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "upsample2d(x0, 2)"),
 ]
 
 

@@ -42,7 +42,7 @@ DIALECT = Dialect(
     identity=Call("nn.Identity"),
     nothing="None",
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
-    | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop"},
+    | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )
 
 

@@ -194,6 +194,11 @@ def center_crop(x: Tensor, like: Tensor) -> Tensor:
     top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
     return x[:, :, top : top + h, left : left + w]
 ''',
+    "upsample2d": '''\
+def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
+    """A map that many times as high and wide."""
+    return F.interpolate(x, scale_factor=float(scale), mode=mode)  # TorchScript takes no int
+''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave the channels of the groups, so that the next groups see all of them."""
@@ -539,9 +544,10 @@ def crop(op: Crop, context: Context) -> Lowered:
 
 @lowers(Upsample)
 def upsample(op: Upsample, context: Context) -> Lowered:
-    """nn.Upsample."""
-    args = Arg("scale_factor", Const(op.scale)), _option("mode", op.mode, "nearest")
-    return Lowered(module=Call("nn.Upsample", args), function=_apply("F.interpolate", *args))
+    """nn.Upsample, or our upsample2d as a function."""
+    mode = _option("mode", op.mode, "nearest")
+    layer = Call("nn.Upsample", (Arg("scale_factor", Const(op.scale)), mode))
+    return Lowered(module=layer, function=_apply("upsample2d", _first("scale", op.scale), mode))
 
 
 @lowers(Permute)
