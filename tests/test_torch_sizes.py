@@ -157,6 +157,16 @@ net Small:
 """
 
 
+PLACE = """
+net Place:
+    input 3, SIZE
+    a: conv 1x1, 4
+    add:
+        avgpool to=1x1
+        b: conv 1x1, 4
+"""
+
+
 def module(spec: str, side: tuple[int, int]) -> nn.Module:
     """Return the module of a net that is compiled for a size."""
     net = loads(spec.replace("SIZE", f"{side[0]}x{side[1]}"), "n.net")
@@ -174,6 +184,13 @@ def test_a_net_is_the_one_compiled_for_the_size(spec: str) -> None:
         with torch.no_grad():
             wanted = own(x)
             assert all(torch.equal(net(x), wanted) for net in nets)
+
+
+def test_a_sum_is_not_written_over_what_is_smaller_at_another_size() -> None:
+    small, large = module(PLACE, (1, 1)), module(PLACE, (3, 5))
+    x = torch.randn(2, 3, 3, 5)
+    with torch.no_grad():
+        assert torch.equal(small(x), large(x))
 
 
 @pytest.mark.parametrize("spec", [CELL, UNET], ids=["cells", "unet"])

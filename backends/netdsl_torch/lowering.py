@@ -473,10 +473,9 @@ def identity(op: Identity, context: Context) -> Lowered:
 
 @lowers(Add, Mul)
 def joint(op: Elementwise, context: Context) -> Lowered:
-    """Sum or product, `a + b`, `a * b`; in place, a.add_(b) if the first branch has the output's shape."""
+    """Sum or product, `a + b`, `a * b`; in place, a.add_(b) if the first branch always has the output's shape."""
     first, *others = (_aligned(i, context) for i in range(len(context.inputs)))
-    whole = context.inputs[0] == context.outputs[0] and _batched(context, 0)
-    if isinstance(op, Add) and context.inplace and whole:
+    if context.inplace and _batched(context, 0) and op.overwrites(*context.inputs):
         others_added = (Arg("other", y, keyword=False) for y in others)
         return Lowered(function=reduce(lambda x, y: _method("add_", y, of=x), others_added, first))
     operator = "+" if isinstance(op, Add) else "*"
