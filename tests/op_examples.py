@@ -47,7 +47,8 @@ def text(expr: Expr) -> str:
         case Binary():
             return f"({text(expr.left)} {expr.operator} {text(expr.right)})"
         case Item():
-            return f"{text(expr.value)}[{expr.index}]"
+            index = expr.index if isinstance(expr.index, str) else ", ".join(map(text, expr.index))
+            return f"{text(expr.value)}[{index}]"
         case Listed():
             open, close = expr.brackets
             return open + "".join(f"{text(item)}, " for item in expr.items) + close

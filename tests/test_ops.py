@@ -329,18 +329,19 @@ TEXTS = [
     (MaxPool(kernel=K2, stride=2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),
     (
         MaxPool(kernel=K3, stride=2, pad=TF),
-        "nn.MaxPool2d(3, stride=2, ceil_mode=True)",
-        "F.max_pool2d(x0, 3, stride=2, ceil_mode=True)",
-    ),
-    (
-        MaxPool(kernel=K2, stride=1, pad=TF),
         "",
-        "F.max_pool2d(F.pad(x0, (0, 1, 0, 1), value=-torch.inf), 2, stride=1)",
+        "max_pool2d_same(x0, 3, stride=2)",
     ),
+    (MaxPool(kernel=K2, stride=1, pad=TF), "", "max_pool2d_same(x0, 2, stride=1)"),
     (
         AvgPool(kernel=K3, stride=2, pad=TF, count_include_pad=False),
-        "nn.AvgPool2d(3, stride=2, ceil_mode=True, count_include_pad=False)",
-        "F.avg_pool2d(x0, 3, stride=2, ceil_mode=True, count_include_pad=False)",
+        "",
+        "avg_pool2d_same(x0, 3, stride=2, count_include_pad=False)",
+    ),
+    (
+        AvgPool(kernel=K3, stride=1, pad=TF, count_include_pad=False),
+        "nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)",
+        "F.avg_pool2d(x0, 3, stride=1, padding=1, count_include_pad=False)",
     ),
     (AvgPool(to=Dims((7, 7))), "nn.AdaptiveAvgPool2d(7)", "F.adaptive_avg_pool2d(x0, 7)"),
     (catalogue()["gap"](), "GlobalAvgPool2d()", "x0.mean((2, 3))"),
@@ -355,7 +356,7 @@ TEXTS = [
     (Permute(axes=(1, 2, 0)), "Permute(0, 2, 3, 1)", "x0.permute(0, 2, 3, 1)"),
     (catalogue()["flatten"](), "nn.Flatten()", "x0.flatten(1)"),
     (catalogue()["tokens"](), "Tokens()", "x0.flatten(2).transpose(1, 2)"),
-    (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "F.interpolate(x0, scale_factor=2)"),
+    (Upsample(scale=2), "nn.Upsample(scale_factor=2)", "upsample2d(x0, 2)"),
 ]
 
 
@@ -374,9 +375,8 @@ def test_text_of_joints() -> None:
     assert written(Add(), one, MAP, inplace=True)[1] == "(x0 + x1)"
     assert written(Mul(), MAP, c)[1] == "(x0 * x1[:, :, None, None])"
     assert written(Mul(), MAP, c, batched=(True, False))[1] == "(x0 * x1[..., None, None])"
-    assert written(Crop(), MAP, Shape(2, 4, 8))[1] == "x0[:, :, 2:6, :]"
-    assert written(Crop(), MAP, MAP)[1] == "x0"
-    assert written(Crop(), MAP, Shape(1, 7, 7))[1] == "x0[:, :, :7, :7]"
+    assert {written(Crop(), MAP, x)[1] for x in (MAP, Shape(2, 4, 8))} == {"center_crop(x0, x1)"}
+    assert written(catalogue()["token"](index=2), Shape(4, 6))[1] == "x0[:, 2]"
     patches, token = Shape(4, 6), Shape(1, 6)
     joined = written(Concat(axis=0), token, patches, batched=(False, True))[1]
     assert joined == "torch.cat((x0.expand(x1.size(0), -1, -1), x1, ), 1)"
@@ -477,7 +477,7 @@ def test_learned_tensor_meets_a_batch(
 def test_pools_with_tensorflows_padding(
     size: int, stride: int, kernel: tuple[int, int], counted: bool
 ) -> None:
-    """Every case of pad=tf, of which ceil mode, plain padding and F.pad each take some."""
+    """Every case of pad=tf, of which plain padding takes some."""
     x = Shape(1, size, size + 1)
     arguments: dict[str, Any] = {"kernel": Dims(kernel), "stride": stride, "pad": TF}
     for op in (MaxPool(**arguments), AvgPool(**arguments, count_include_pad=counted)):

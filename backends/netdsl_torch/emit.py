@@ -33,7 +33,8 @@ DIALECT = Dialect(
     named=("nn.Sequential", "OrderedDict"),
     identity=Call("nn.Identity"),
     nothing="None",
-    typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh", "channel_shuffle"}),
+    typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
+    | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )
 
 
@@ -232,7 +233,12 @@ class TorchText(ModuleText):
 
     def helpers(self, text: str) -> list[str]:
         """Return the classes and functions that torch has not."""
-        return [source for name, source in HELPERS.items() if re.search(rf"\b{name}\(", text)]
+        sources: list[str] = []
+        for name, source in reversed(HELPERS.items()):  # a helper uses those above it
+            if re.search(rf"\b{name}\(", text):
+                sources.insert(0, source)
+                text += source
+        return sources
 
 
 def _path(items: list[Item], wanted: Layer) -> str | None:

@@ -22,8 +22,7 @@ from netdsl.emission.code import (
     Self,
     Word,
 )
-from netdsl.ir.types import Dims, Init, Shape
-from netdsl.symbolic import symbolic, term
+from netdsl.ir.types import Dims, Init
 from netdsl.ops.activation import (
     Gelu,
     HSigmoid,
@@ -45,7 +44,6 @@ from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
-from netdsl.ops.window import VALID, both
 from netdsl.ops.wiring import (
     Add,
     Concat,
@@ -62,6 +60,7 @@ from netdsl.ops.wiring import (
     Tokens,
     Upsample,
 )
+from netdsl.symbolic import symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
@@ -69,19 +68,35 @@ L = TypeVar("L", bound=Lowering)
 LOWERINGS: dict[type[Op], Lowering] = {}
 
 HELPERS = {
+    "size_2d": '''\
+def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return a size for height and width."""
+    return (size, size) if isinstance(size, int) else size
+''',
+    "pad_same": '''\
+def pad_same(
+    x: Tensor, window: tuple[int, int], stride: tuple[int, int], value: float = 0.0
+) -> Tensor:
+    """Pad a map as TensorFlow does, of any size: an odd pixel is added below and at the right."""
+    pad: list[int] = []
+    for axis in (1, 0):  # F.pad takes the last one first
+        total = window[axis] - 1 - (x.shape[2 + axis] - 1) % stride[axis]
+        total = (total + abs(total)) // 2  # at least 0, without a comparison for tracers to fix
+        pad.extend((total // 2, total - total // 2))
+    return F.pad(x, pad, value=value)
+''',
     "Conv2dSame": '''\
 class Conv2dSame(nn.Conv2d):
     """A convolution with TensorFlow's padding: an odd pixel is added below and at the right."""
 
     def forward(self, input: Tensor) -> Tensor:
-        pad: list[int] = []
-        for axis in (1, 0):
-            n, k, s = input.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
-            total = max((-(-n // s) - 1) * s + self.dilation[axis] * (k - 1) + 1 - n, 0)
-            pad.extend((total // 2, total - total // 2))
-        if pad[::2] != pad[1::2]:
-            return super().forward(F.pad(input, pad))
-        args = self.weight, self.bias, self.stride, (pad[2], pad[0]), self.dilation, self.groups
+        (h, w), (rows, columns), (down, across) = self.kernel_size, self.dilation, self.stride
+        h, w = rows * (h - 1) + 1, columns * (w - 1) + 1
+        if max(down, across) == 1 and h % 2 == w % 2 == 1:  # the same on all sides, at any size
+            pad = h // 2, w // 2
+        else:
+            input, pad = pad_same(input, (h, w), (down, across)), (0, 0)
+        args = self.weight, self.bias, self.stride, pad, self.dilation, self.groups
         return F.conv2d(input, *args)
 ''',
     "DropPath": '''\
@@ -106,7 +121,9 @@ class LayerNorm2d(nn.LayerNorm):
     """Layer normalization over the channels of a map, at every place by itself."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = input.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
 ''',
     "Permute": '''\
 class Permute(nn.Module):
@@ -144,14 +161,44 @@ class Token(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x[:, self.index]
 ''',
-    "avg_pool2d_inside": '''\
-def avg_pool2d_inside(
-    x: Tensor, kernel_size: int | tuple[int, int], stride: int | tuple[int, int], pad: tuple[int, ...]
+    "max_pool2d_same": '''\
+def max_pool2d_same(
+    x: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    dilation: int | tuple[int, int] = 1,
 ) -> Tensor:
-    """Average over the part of every window that lies on the map."""
-    size = x.new_ones(1, 1, *x.shape[2:])
-    total = F.avg_pool2d(F.pad(x, pad), kernel_size, stride)
-    return total / F.avg_pool2d(F.pad(size, pad), kernel_size, stride)
+    """The largest value of each window, with TensorFlow's padding."""
+    kernel, step, apart = size_2d(kernel_size), size_2d(stride), size_2d(dilation)
+    window = apart[0] * (kernel[0] - 1) + 1, apart[1] * (kernel[1] - 1) + 1
+    return F.max_pool2d(pad_same(x, window, step, -torch.inf), kernel, step, dilation=apart)
+''',
+    "avg_pool2d_same": '''\
+def avg_pool2d_same(
+    x: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window, with TensorFlow's padding, which counts as zeros or not at all."""
+    kernel, step = size_2d(kernel_size), size_2d(stride)
+    mean = F.avg_pool2d(pad_same(x, kernel, step), kernel, step)
+    if count_include_pad:
+        return mean
+    inside = pad_same(x.new_ones([1, 1, x.shape[2], x.shape[3]]), kernel, step)
+    return mean / F.avg_pool2d(inside, kernel, step)
+''',
+    "center_crop": '''\
+def center_crop(x: Tensor, like: Tensor) -> Tensor:
+    """The middle of a map, as high and wide as another."""
+    h, w = like.shape[2], like.shape[3]
+    top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
+    return x[:, :, top : top + h, left : left + w]
+''',
+    "upsample2d": '''\
+def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
+    """A map that many times as high and wide."""
+    return F.interpolate(x, scale_factor=float(scale), mode=mode)  # TorchScript takes no int
 ''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -160,7 +207,10 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 ''',
 }
-"""Classes and functions that torch has not, by name, for the top of a file that uses them."""
+"""Classes and functions that torch has not, by name, for the top of a file that uses them.
+
+What follows from a map's size they find when they are called. One may use those above it.
+"""
 
 
 def lowers(*ops: type[Op]) -> Callable[[L], L]:
@@ -205,14 +255,6 @@ def _size(size: Dims | tuple[int, int] | int) -> int | tuple[int, ...]:
     return size[0] if term(size[0]) == term(size[1]) else tuple(size)
 
 
-def _sides(op: Convolution, x: Shape) -> Constant:
-    """Return a convolution's padding of rows and columns."""
-    if op.pad.mode == "explicit":
-        return _size(op.pad.size)
-    (top, _), (left, _) = op.padding(x)
-    return _size((top, left))
-
-
 def _batched(context: Context, index: int) -> bool:
     return index >= len(context.batched) or context.batched[index]
 
@@ -231,7 +273,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
             _first("out_channels", op.channels_of(x.c)),
             _first("kernel_size", _size(op.kernel)),
             _option("stride", _size(op.stride), 1),
-            _option("padding", 0 if op.pads_by_size else _sides(op, x), 0),
+            _option("padding", 0 if op.pads_by_size else _size(op.constant_padding), 0),
             _option("dilation", _size(op.dilation), 1),
             _groups(op, x.c),
             _option("bias", op.bias, True),
@@ -244,18 +286,6 @@ def _groups(op: Convolution, channels: int) -> Arg:
     """Return the argument of the groups, which a depthwise convolution always says."""
     groups = Const(op.groups_of(channels))
     return Arg("groups", groups, None if isinstance(op, DwConv) else Const(1))
-
-
-def _pad(pads: tuple[tuple[int, int], tuple[int, int]]) -> tuple[int, ...]:
-    (top, bottom), (left, right) = pads
-    return left, right, top, bottom
-
-
-def _padded(x: Expr, pads: tuple[tuple[int, int], tuple[int, int]], value: Expr | None = None) -> Call:
-    """F.pad, which takes the last axis first."""
-    return _apply(
-        "F.pad", _first("pad", _pad(pads)), *(() if value is None else (Arg("value", value),)), to=x
-    )
 
 
 @lowers(Linear)
@@ -301,62 +331,31 @@ def attention(op: Attention, context: Context) -> Lowered:
 
 # Pools
 
-_NO_PADS = ((0, 0), (0, 0))
-
 
 @lowers(MaxPool, AvgPool)
 def pool(op: Pool, context: Context) -> Lowered:
-    """nn.MaxPool2d, nn.AvgPool2d, or their adaptive forms."""
-    x, kind = context.inputs[0], "Max" if isinstance(op, MaxPool) else "Avg"
+    """nn.MaxPool2d, nn.AvgPool2d, their adaptive forms, or ours for padding that follows from the map's size."""
+    kind = "Max" if isinstance(op, MaxPool) else "Avg"
     if op.to is not None:
         size = _first("output_size", _size(op.to))
         function = _apply(f"F.adaptive_{kind.lower()}_pool2d", size)
         return Lowered(module=Call(f"nn.Adaptive{kind}Pool2d", (size,)), function=function)
-    pads = op.padding(x)
-    varies = op.pad.mode == "tf" and both(op.window[1]) != (1, 1)  # with the map's size
-    if all(lo == hi for lo, hi in pads) and not varies:
-        return _windows(op, pads, op.ceil)
-    if _ceil_pads(op, x):
-        return _windows(op, pads, True)
     kernel, stride = map(_size, op.window)
-    if isinstance(op, AvgPool) and not op.count_include_pad:
-        sizes = _first("kernel_size", kernel), _first("stride", stride)
-        return Lowered(function=_apply("avg_pool2d_inside", *sizes, _first("pad", _pad(pads))))
-    value = Name("-torch.inf") if isinstance(op, MaxPool) else None
-    args = _window_args(op.replace(pad=VALID), _NO_PADS, False)
-    return Lowered(function=_apply(f"F.{kind.lower()}_pool2d", *args, to=_padded(Input(), pads, value)))
-
-
-def _ceil_pads(op: Pool, x: Shape) -> bool:
-    """Whether ceil mode does what one more row or column of padding, below or at the right, would do.
-
-    Its last window may reach over the edge, where nothing wins or counts. A stride of 1 has none such.
-    """
-    if isinstance(op, AvgPool) and op.count_include_pad:
-        return False
-    (top, bottom), (left, right) = op.padding(x)
-    rows, columns = both(op.window[1])
-    return (top == bottom or rows > 1) and (left == right or columns > 1)
-
-
-def _windows(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool) -> Lowered:
-    """Lower a pool with the same padding on both sides, which is the first of each pair."""
-    kind, args = "Max" if isinstance(op, MaxPool) else "Avg", _window_args(op, pads, ceil)
+    size, special = _first("kernel_size", kernel), _special(op)
+    if op.pads_by_size:
+        step = Arg("stride", Const(stride))
+        return Lowered(function=_apply(f"{kind.lower()}_pool2d_same", size, step, special))
+    padding, ceil = _option("padding", _size(op.constant_padding), 0), _option("ceil_mode", op.ceil, False)
+    step = _option("stride", stride, kernel)
+    args = (size, step, padding, *((special, ceil) if kind == "Max" else (ceil, special)))
     return Lowered(module=Call(f"nn.{kind}Pool2d", args), function=_apply(f"F.{kind.lower()}_pool2d", *args))
 
 
-def _window_args(op: Pool, pads: tuple[tuple[int, int], tuple[int, int]], ceil: bool) -> tuple[Arg, ...]:
-    kernel, stride = map(_size, op.window)
-    padding = _size((pads[0][0], pads[1][0]))
-    counted = not isinstance(op, AvgPool) or op.count_include_pad or (padding == 0 and not ceil)
-    return (
-        _first("kernel_size", kernel),
-        _option("stride", stride, kernel),
-        _option("padding", padding, 0),
-        *([_option("dilation", _size(op.dilation), 1)] if isinstance(op, MaxPool) else []),
-        _option("ceil_mode", ceil, False),
-        *([_option("count_include_pad", counted, True)] if isinstance(op, AvgPool) else []),
-    )
+def _special(op: Pool) -> Arg:
+    """Return the argument that only this kind of pool has."""
+    if isinstance(op, AvgPool):
+        return _option("count_include_pad", op.count_include_pad, True)
+    return _option("dilation", _size(op.spread), 1)
 
 
 @lowers(GlobalAvgPool)
@@ -475,10 +474,9 @@ def identity(op: Identity, context: Context) -> Lowered:
 
 @lowers(Add, Mul)
 def joint(op: Elementwise, context: Context) -> Lowered:
-    """Sum or product, `a + b`, `a * b`; in place, a.add_(b) if the first branch has the output's shape."""
+    """Sum or product, `a + b`, `a * b`; in place, a.add_(b) if the first branch always has the output's shape."""
     first, *others = (_aligned(i, context) for i in range(len(context.inputs)))
-    whole = context.inputs[0] == context.outputs[0] and _batched(context, 0)
-    if isinstance(op, Add) and context.inplace and whole:
+    if context.inplace and _batched(context, 0) and op.overwrites(*context.inputs):
         others_added = (Arg("other", y, keyword=False) for y in others)
         return Lowered(function=reduce(lambda x, y: _method("add_", y, of=x), others_added, first))
     operator = "+" if isinstance(op, Add) else "*"
@@ -534,27 +532,22 @@ def shuffle(op: Shuffle, context: Context) -> Lowered:
 def shift(op: Shift, context: Context) -> Lowered:
     """F.pad by less than nothing above and at the left, which drops rows and columns."""
     rows, columns = op.by
-    return Lowered(function=_padded(Input(), ((-rows, rows), (-columns, columns))))
+    pad = _first("pad", (-columns, columns, -rows, rows))  # the last axis first
+    return Lowered(function=_apply("F.pad", pad))
 
 
 @lowers(Crop)
 def crop(op: Crop, context: Context) -> Lowered:
-    """x[:, :, top:bottom, left:right], or x where nothing is cut."""
-    (_, *size), (_, *kept) = context.inputs[0], context.outputs[0]
-    slices = []
-    for n, m in zip(size, kept, strict=True):
-        start = (n - m) // 2
-        slices.append(f"{start or ''}:{start + m}" if m < n else ":")
-    if slices == [":", ":"]:
-        return Lowered(function=Input())
-    return Lowered(function=Item(Input(), ", ".join([":", ":", *slices])))
+    """Our center_crop."""
+    return Lowered(function=Call("center_crop", (_given(Input()), _given(Input(1)))))
 
 
 @lowers(Upsample)
 def upsample(op: Upsample, context: Context) -> Lowered:
-    """nn.Upsample."""
-    args = Arg("scale_factor", Const(op.scale)), _option("mode", op.mode, "nearest")
-    return Lowered(module=Call("nn.Upsample", args), function=_apply("F.interpolate", *args))
+    """nn.Upsample, or our upsample2d as a function."""
+    mode = _option("mode", op.mode, "nearest")
+    layer = Call("nn.Upsample", (Arg("scale_factor", Const(op.scale)), mode))
+    return Lowered(module=layer, function=_apply("upsample2d", _first("scale", op.scale), mode))
 
 
 @lowers(Permute)
@@ -583,7 +576,7 @@ def tokens(op: Tokens, context: Context) -> Lowered:
 def token(op: Token, context: Context) -> Lowered:
     """x[:, index], or our Token as a module."""
     index = _first("index", op.index)
-    return Lowered(module=Call("Token", (index,)), function=Item(Input(), f":, {op.index}"))
+    return Lowered(module=Call("Token", (index,)), function=Item(Input(), (Name(":"), Const(op.index))))
 
 
 # Initial weights

@@ -22,7 +22,8 @@ _ATTRIBUTES = frozenset(
 GLOBALS = frozenset(
     """
     self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict
-    Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle avg_pool2d_inside
+    Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
+    size_2d pad_same max_pool2d_same avg_pool2d_same center_crop
     math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype rngs
     LayerOptions uniform_between normal_around learned UnbiasedBatchNorm GroupedTranspose attend

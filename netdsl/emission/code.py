@@ -95,10 +95,10 @@ class Binary(Expr):
 
 
 class Item(Expr):
-    """`value[index]`, where the index is text such as `0` or `:, 0`."""
+    """`value[index]`, where the index is text such as `0` or `..., None`, or expressions with commas between."""
 
     value: Expr
-    index: str
+    index: str | tuple[Expr, ...]
 
 
 class Listed(Expr):
@@ -141,7 +141,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, Binary):
         return expr.left, expr.right
     if isinstance(expr, Item):
-        return (expr.value,)
+        return (expr.value, *(() if isinstance(expr.index, str) else expr.index))
     if isinstance(expr, Listed):
         return expr.items
     return ()
@@ -161,7 +161,7 @@ def rebuild(expr: Expr, parts: Sequence[Expr]) -> Expr:
     if isinstance(expr, Binary):
         return expr.replace(left=parts[0], right=parts[1])
     if isinstance(expr, Item):
-        return expr.replace(value=parts[0])
+        return expr.replace(value=parts[0], index=tuple(parts[1:]) or expr.index)
     if isinstance(expr, Listed):
         return expr.replace(items=tuple(parts))
     return expr
@@ -188,7 +188,7 @@ def skeleton(expr: Expr | None) -> object:
     if isinstance(expr, Binary):
         return (expr.operator, parts)
     if isinstance(expr, Item):
-        return ("item", expr.index, parts)
+        return ("item", expr.index if isinstance(expr.index, str) else "", parts)
     if isinstance(expr, Listed):
         return (expr.brackets, parts)
     return expr
@@ -212,6 +212,11 @@ def sites(expr: Expr | None, role: str = "", default: Expr | None = None) -> Ite
         yield from sites(expr.receiver)
         for arg in expr.args:
             yield from sites(arg.value, arg.role, arg.default)
+    elif isinstance(expr, Item):
+        first, *index = children(expr)
+        yield from sites(first, role)
+        for part in index:
+            yield from sites(part, "index")
     elif expr is not None:
         for part in children(expr):
             yield from sites(part, role)

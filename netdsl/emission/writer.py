@@ -84,7 +84,8 @@ def flat(expr: Expr) -> str:
         left, right = binding(expr.left) < binding(expr), binding(expr.right) <= binding(expr)
         return f"{bracketed(expr.left, left)} {expr.operator} {bracketed(expr.right, right)}"
     if isinstance(expr, Item):
-        return f"{operand(expr.value)}[{expr.index}]"
+        index = expr.index if isinstance(expr.index, str) else ", ".join(map(flat, expr.index))
+        return f"{operand(expr.value)}[{index}]"
     if isinstance(expr, Listed):
         inner = ", ".join(map(flat, expr.items))
         comma = "," if expr.brackets == "()" and len(expr.items) == 1 else ""

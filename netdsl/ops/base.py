@@ -128,6 +128,10 @@ class Op(Record, ABC):
         """Return what else is computed for one sample; see netdsl.cost.model."""
         return 0
 
+    def overwrites(self, *x: Shape) -> bool:
+        """Tell whether its first input has the output's shape, so that it can be written over, at any size."""
+        return self.inplace
+
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the bytes of the tensors that PyTorch makes beside the output and drops at once, for one sample.
 

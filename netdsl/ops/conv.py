@@ -9,7 +9,18 @@ from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops.base import Example, Field, Op, OpError, Reach
-from netdsl.ops.window import SAME, VALID, both, check_window, need_map, padding, sliding, window_size
+from netdsl.ops.window import (
+    SAME,
+    VALID,
+    both,
+    check_window,
+    constant_padding,
+    need_map,
+    padding,
+    sliding,
+    varies,
+    window_size,
+)
 
 
 class Convolution(Op):
@@ -55,8 +66,13 @@ class Convolution(Op):
 
     @property
     def pads_by_size(self) -> bool:
-        """Whether the padding follows from the map's size."""
+        """Whether the padding follows from the map's size, at any stride."""
         return self.pad.mode == "tf" and max(self.kernel) > 1
+
+    @property
+    def constant_padding(self) -> tuple[int, int]:
+        """What is added at both ends of either axis, unless it follows from the size."""
+        return constant_padding(self.kernel, self.pad, self.dilation)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [out, in/groups, kh, kw], bias [out]."""
@@ -91,10 +107,10 @@ class Convolution(Op):
         return self.infer(*x).elements if self.bias else 0
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
-        """Return the padded map where the padding is uneven, as TensorFlow's may be."""
-        (top, bottom), (left, right) = self.padding(x[0])
-        if (top, left) == (bottom, right):
+        """Return the padded map where the padding may be uneven, as TensorFlow's at most strides."""
+        if not varies(self.kernel, self.stride, self.pad, self.dilation):
             return 0
+        (top, bottom), (left, right) = self.padding(x[0])
         return itemsize * x[0].c * (x[0].h + top + bottom) * (x[0].w + left + right)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:

@@ -9,7 +9,18 @@ from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach
-from netdsl.ops.window import SAME, VALID, both, check_size, need_map, padding, sliding, window_size
+from netdsl.ops.window import (
+    SAME,
+    VALID,
+    both,
+    check_size,
+    constant_padding,
+    need_map,
+    padding,
+    sliding,
+    varies,
+    window_size,
+)
 
 
 def adaptive_elements(size: int, out: int) -> int:
@@ -83,6 +94,23 @@ class Pool(Op):
         """Return ((top, bottom), (left, right)) for an input of that shape."""
         return padding((x.h, x.w), *self.window, self.pad, self.spread)
 
+    @property
+    def pads_by_size(self) -> bool:
+        """Whether the padding follows from the map's size."""
+        return self.to is None and varies(*self.window, self.pad, self.spread)
+
+    @property
+    def constant_padding(self) -> tuple[int, int]:
+        """What is added at both ends of either axis, unless it follows from the size."""
+        return constant_padding(self.window[0], self.pad, self.spread)
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the padded map where the padding may be uneven."""
+        if not self.pads_by_size:
+            return 0
+        (top, bottom), (left, right) = self.padding(x[0])
+        return itemsize * x[0].c * (x[0].h + top + bottom) * (x[0].w + left + right)
+
     def ops(self, *x: Shape) -> int:
         """Return the windows' sizes: full size if they slide, summed exactly if they adapt."""
         if self.to is None:
@@ -115,8 +143,8 @@ class MaxPool(Pool):
         return self.dilation
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
-        """Return 8 per output element: where each maximum stands."""
-        return 8 * self.infer(*x).elements
+        """Return 8 per output element, where each maximum stands, and what padding takes."""
+        return 8 * self.infer(*x).elements + super().scratch(itemsize, *x)
 
     def infer(self, *x: Shape) -> Shape:
         """Check the window or the output size; return c x h' x w'."""

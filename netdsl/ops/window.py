@@ -56,6 +56,23 @@ def padding(
     return result[0], result[1]
 
 
+def varies(kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1) -> bool:
+    """Tell whether the padding follows from the map's size: TensorFlow's, where it is not always `same`."""
+    covered = [d * (k - 1) + 1 for d, k in zip(both(dilation), kernel, strict=True)]
+    steps = both(stride)
+    return pad.mode == "tf" and any(
+        n > 1 and (s > 1 or n % 2 == 0) for n, s in zip(covered, steps, strict=True)
+    )
+
+
+def constant_padding(kernel: Dims, pad: Pad, dilation: Dims | int = 1) -> tuple[int, int]:
+    """Return the rows above and below, and the columns at both sides, where they do not follow from the size."""
+    if pad.mode == "explicit":
+        return pad.size
+    rows, columns = (d * (k - 1) // 2 for d, k in zip(both(dilation), kernel, strict=True))
+    return rows, columns
+
+
 def check_window(kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1) -> None:
     """Reject sizes that are no sizes. Errors name the field."""
     for field, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):

@@ -97,6 +97,10 @@ class Add(Elementwise):
     name: ClassVar[str] = "add"
     inplace: ClassVar[bool] = True
 
+    def overwrites(self, *x: Shape) -> bool:
+        """Tell whether the first branch is as large as the output; one of c x 1 x 1 may be so at this size only."""
+        return x[0] == self.infer(*x) and not (len(x[0]) == 3 and x[0].elements == x[0].c)
+
 
 class Mul(Elementwise):
     """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""

@@ -89,8 +89,7 @@ def _shares(node: Node, facts: Facts, writing: frozenset[str]) -> bool:
         return True
     if len(node.inputs) == 1 and op.wiring and op.arity == (1, None) and op.name != "concat":
         return True  # the joint of one branch is that branch
-    first = node.inputs[0]
-    return node.name in writing and facts.shapes[first.node][first.port] == facts.shapes[node.name][0]
+    return node.name in writing and op.overwrites(*[facts.shapes[v.node][v.port] for v in node.inputs])
 
 
 def _last_uses(facts: Facts, frames: _Frames, owners: Mapping[str, str]) -> dict[str, int]:

@@ -29,7 +29,9 @@ class LayerNorm2d(nn.LayerNorm):
     """Layer normalization over the channels of a map, at every place by itself."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = input.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
 
 
 class Permute(nn.Module):

@@ -11,19 +11,62 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
+    """Return a size for height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def pad_same(
+    x: Tensor, window: tuple[int, int], stride: tuple[int, int], value: float = 0.0
+) -> Tensor:
+    """Pad a map as TensorFlow does, of any size: an odd pixel is added below and at the right."""
+    pad: list[int] = []
+    for axis in (1, 0):  # F.pad takes the last one first
+        total = window[axis] - 1 - (x.shape[2 + axis] - 1) % stride[axis]
+        total = (total + abs(total)) // 2  # at least 0, without a comparison for tracers to fix
+        pad.extend((total // 2, total - total // 2))
+    return F.pad(x, pad, value=value)
+
+
 class Conv2dSame(nn.Conv2d):
     """A convolution with TensorFlow's padding: an odd pixel is added below and at the right."""
 
     def forward(self, input: Tensor) -> Tensor:
-        pad: list[int] = []
-        for axis in (1, 0):
-            n, k, s = input.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
-            total = max((-(-n // s) - 1) * s + self.dilation[axis] * (k - 1) + 1 - n, 0)
-            pad.extend((total // 2, total - total // 2))
-        if pad[::2] != pad[1::2]:
-            return super().forward(F.pad(input, pad))
-        args = self.weight, self.bias, self.stride, (pad[2], pad[0]), self.dilation, self.groups
+        (h, w), (rows, columns), (down, across) = self.kernel_size, self.dilation, self.stride
+        h, w = rows * (h - 1) + 1, columns * (w - 1) + 1
+        if max(down, across) == 1 and h % 2 == w % 2 == 1:  # the same on all sides, at any size
+            pad = h // 2, w // 2
+        else:
+            input, pad = pad_same(input, (h, w), (down, across)), (0, 0)
+        args = self.weight, self.bias, self.stride, pad, self.dilation, self.groups
         return F.conv2d(input, *args)
+
+
+def max_pool2d_same(
+    x: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    dilation: int | tuple[int, int] = 1,
+) -> Tensor:
+    """The largest value of each window, with TensorFlow's padding."""
+    kernel, step, apart = size_2d(kernel_size), size_2d(stride), size_2d(dilation)
+    window = apart[0] * (kernel[0] - 1) + 1, apart[1] * (kernel[1] - 1) + 1
+    return F.max_pool2d(pad_same(x, window, step, -torch.inf), kernel, step, dilation=apart)
+
+
+def avg_pool2d_same(
+    x: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int],
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window, with TensorFlow's padding, which counts as zeros or not at all."""
+    kernel, step = size_2d(kernel_size), size_2d(stride)
+    mean = F.avg_pool2d(pad_same(x, kernel, step), kernel, step)
+    if count_include_pad:
+        return mean
+    inside = pad_same(x.new_ones([1, 1, x.shape[2], x.shape[3]]), kernel, step)
+    return mean / F.avg_pool2d(inside, kernel, step)
 
 
 class NASNetAOutputs(NamedTuple):
@@ -97,7 +140,7 @@ class Path2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (-1, 1, -1, 1))
-        x = F.avg_pool2d(x, 1, stride=2)
+        x = F.avg_pool2d(x, 1, stride=2, count_include_pad=False)
         x = self.conv(x)
         return x
 
@@ -105,14 +148,7 @@ class Path2(nn.Module):
 class ReductionCell(nn.Module):
     """Block ReductionCell of nasnet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        c: int,
-        channels: int,
-        padding: int = 0,
-        raw: bool = False,
-    ) -> None:
+    def __init__(self, in_channels: int, c: int, channels: int, raw: bool = False) -> None:
         super().__init__()
         self.conv_prev_1x1: nn.Module | None = None
         if not raw:
@@ -123,7 +159,6 @@ class ReductionCell(nn.Module):
         self.comb_iter_1_right = BranchSeparables(channels, 7, c, stride=2)
         self.comb_iter_2_right = BranchSeparables(channels, 5, c, stride=2)
         self.comb_iter_4_left = BranchSeparables(c, 3, c)
-        self.padding = padding
 
     def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
         if self.conv_prev_1x1 is not None:
@@ -133,25 +168,18 @@ class ReductionCell(nn.Module):
         comb_iter_0_right = self.comb_iter_0_right(prev)
         comb_iter_0_left += comb_iter_0_right
         del comb_iter_0_right
-        y = F.max_pool2d(right, 3, stride=2, padding=self.padding, ceil_mode=True)
+        y = max_pool2d_same(right, 3, stride=2)
         comb_iter_1_right = self.comb_iter_1_right(prev)
         y += comb_iter_1_right
         del comb_iter_1_right
-        z = F.avg_pool2d(
-            right,
-            3,
-            stride=2,
-            padding=self.padding,
-            ceil_mode=True,
-            count_include_pad=False,
-        )
+        z = avg_pool2d_same(right, 3, stride=2, count_include_pad=False)
         prev = self.comb_iter_2_right(prev)
         z += prev
         del prev
         w = F.avg_pool2d(comb_iter_0_left, 3, stride=1, padding=1, count_include_pad=False)
         w += y
         comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = F.max_pool2d(right, 3, stride=2, padding=self.padding, ceil_mode=True)
+        right = max_pool2d_same(right, 3, stride=2)
         comb_iter_0_left += right
         del right
         y = torch.cat((y, z, w, comb_iter_0_left), 1)
@@ -166,7 +194,10 @@ class ReductionCell2(nn.Module):
         self.conv_1x1 = ActConvBn(44, 22)
         self.path_1 = nn.Sequential(
             OrderedDict(
-                [("0", nn.AvgPool2d(1, stride=2)), ("conv", nn.Conv2d(32, 11, 1, bias=False))],
+                [
+                    ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
+                    ("conv", nn.Conv2d(32, 11, 1, bias=False)),
+                ],
             ),
         )
         self.path_2 = Path2()
@@ -189,18 +220,18 @@ class ReductionCell2(nn.Module):
         comb_iter_0_right = self.comb_iter_0_right(path_1)
         comb_iter_0_left += comb_iter_0_right
         del comb_iter_0_right
-        y = F.max_pool2d(right, 3, stride=2, ceil_mode=True)
+        y = max_pool2d_same(right, 3, stride=2)
         comb_iter_1_right = self.comb_iter_1_right(path_1)
         y += comb_iter_1_right
         del comb_iter_1_right
-        z = F.avg_pool2d(right, 3, stride=2, ceil_mode=True, count_include_pad=False)
+        z = avg_pool2d_same(right, 3, stride=2, count_include_pad=False)
         path_1 = self.comb_iter_2_right(path_1)
         z += path_1
         del path_1
         w = F.avg_pool2d(comb_iter_0_left, 3, stride=1, padding=1, count_include_pad=False)
         w += y
         comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = F.max_pool2d(right, 3, stride=2, ceil_mode=True)
+        right = max_pool2d_same(right, 3, stride=2)
         comb_iter_0_left += right
         del right
         y = torch.cat((y, z, w, comb_iter_0_left), 1)
@@ -216,7 +247,7 @@ class NormalCellPath2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (-1, 1, -1, 1))
-        x = F.avg_pool2d(x, 1, stride=2)
+        x = F.avg_pool2d(x, 1, stride=2, count_include_pad=False)
         x = self.conv(x)
         return x
 
@@ -230,7 +261,7 @@ class NormalCell(nn.Module):
         self.path_1 = nn.Sequential(
             OrderedDict(
                 [
-                    ("0", nn.AvgPool2d(1, stride=2)),
+                    ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
                     ("conv", nn.Conv2d(in_channels, c // 2, 1, bias=False)),
                 ],
             ),
@@ -328,7 +359,7 @@ class AuxHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
-        x = F.avg_pool2d(x, 5, stride=3)
+        x = F.avg_pool2d(x, 5, stride=3, count_include_pad=False)
         x = self.conv(x)
         x = self.full(x.flatten(1))
         x = self.fc(x)
@@ -348,7 +379,7 @@ class NASNetA(nn.Module):
                 ],
             ),
         )
-        self.cell_stem_0 = ReductionCell(32, 11, 32, padding=1, raw=True)
+        self.cell_stem_0 = ReductionCell(32, 11, 32, raw=True)
         self.cell_stem_1 = ReductionCell2()
         self.cell_0 = NormalCell(44, 88, 44)
         self.cell_1 = NormalCell2(88, 44)
