@@ -141,12 +141,17 @@ def _size(size: Dims | int) -> int | tuple[int, ...]:
     return rows if rows == columns else (rows, columns)
 
 
-def _padding(pads: tuple[tuple[int, int], tuple[int, int]]) -> Constant:
-    """Return a convolution's padding as short as it can be written."""
-    if all(lo == hi for lo, hi in pads):
-        (rows, _), (columns, _) = pads
-        return rows if rows == columns else (rows, columns)
-    return pads
+def _padding(op: Convolution, x: Shape) -> Constant:
+    """Return a convolution's padding: TensorFlow's, which follows from the map's size, or as much on both sides."""
+    if op.pad.mode == "tf":
+        return "SAME"
+    (top, _), (left, _) = op.padding(x)
+    return _size(Dims((top, left)))
+
+
+def _are_one(*numbers: int) -> bool:
+    """Tell whether an op is what it is without these numbers, for which another function or class is needed."""
+    return all(number == 1 for number in numbers)
 
 
 def _batched(context: Context, index: int) -> bool:
@@ -168,7 +173,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
         _first("out_channels", op.channels_of(x.c)),
         Arg("kernel_size", Listed(tuple(map(Const, op.kernel)), "()"), keyword=False),
         _option("strides", _size(op.stride), 1),
-        _option("padding", "SAME" if op.pads_by_size else _padding(op.padding(x)), 0),
+        _option("padding", _padding(op, x), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
         Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
         *_biased(op, fan_in),
@@ -323,44 +328,26 @@ def _scaling(scale: Expr, mode: Constant, distribution: str) -> Call:
 
 @lowers(MaxPool, AvgPool)
 def pool(op: Pool, context: Context) -> Lowered:
-    """Our max_pool2d, avg_pool2d and adaptive_pool2d."""
-    x, out = context.inputs[0], context.outputs[0]
-    kind = "max" if isinstance(op, MaxPool) else "mean"
+    """Pools of nnx, or ours: to a size, in ceil mode, dilated, of values without padding."""
+    kind = "max" if isinstance(op, MaxPool) else "avg"
     if op.to is not None:
-        size, reduce_ = _first("size", tuple(both(op.to))), Arg("reduce", Name(f"jnp.{kind}"), keyword=False)
-        return _function("adaptive_pool2d", size, reduce_)
+        reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
+        return _function("adaptive_pool2d", _first("size", tuple(both(op.to))), reduce_)
     kernel, stride = op.window
-    window = tuple(kernel)
-    given, over = op.padding(x), _overhang(op, x, out)
-    both_ways = tuple((lo, hi + more) for (lo, hi), more in zip(given, over, strict=True))
-    sizes = _first("window", window), Arg("strides", Const(tuple(both(stride))), Const(window))
-    nothing = Const(((0, 0), (0, 0)))
-    if isinstance(op, MaxPool):
-        if both(op.dilation) == (1, 1):
-            return _function("max_pool2d", *sizes, Arg("padding", Const(both_ways), nothing))
-        apart = Arg("padding", Const(both_ways)), Arg("dilation", Const(tuple(both(op.dilation))))
-        return _function("dilated_max_pool2d", *(size.replace(default=None) for size in sizes), *apart)
-    assert isinstance(op, AvgPool)
-    padded, counted = given != ((0, 0), (0, 0)), _option("count_include_pad", False, True)
-    if not op.count_include_pad or not padded:  # what hangs over the edge never counts
-        options = [counted] if padded or any(over) else []
-        return _function("avg_pool2d", *sizes, Arg("padding", Const(both_ways), nothing), *options)
-    if not any(over):
-        return _function("avg_pool2d", *sizes, Arg("padding", Const(given), nothing))
-    beyond = Arg("padding", Const(tuple((0, more) for more in over)))
-    zeros = Arg("pad_width", Const(((0, 0), *given, (0, 0))), keyword=False)
-    return Lowered(function=_apply("avg_pool2d", *sizes, beyond, counted, to=_apply("jnp.pad", zeros)))
-
-
-def _overhang(op: Pool, x: Shape, out: Shape) -> tuple[int, int]:
-    """Return by how much the last window reaches over the padded edge, which only ceil mode lets it."""
-    kernel, stride = op.window
-    over = []
-    for axis, (lo, hi) in enumerate(op.padding(x)):
-        covered = both(op.spread)[axis] * (kernel[axis] - 1) + 1
-        end = (out[axis + 1] - 1) * both(stride)[axis] + covered
-        over.append(max(end - (x[axis + 1] + lo + hi), 0))
-    return over[0], over[1]
+    tf = op.pad.mode == "tf"  # which ceil mode adds no window to
+    args = (
+        _first("window_shape", tuple(kernel)),
+        _option("strides", tuple(both(stride)), (1, 1)),
+        _option("padding", "SAME" if tf else op.padding(context.inputs[0]), ((0, 0), (0, 0))),
+    )
+    ceil = op.ceil and not tf
+    if isinstance(op, MaxPool) and not _are_one(*both(op.dilation)):
+        apart = _option("dilation", tuple(both(op.dilation)), (1, 1)), _option("ceil_mode", ceil, False)
+        return _function("dilated_max_pool2d", *args, *apart)
+    counted = not isinstance(op, AvgPool) or op.count_include_pad
+    if ceil:
+        return _function(f"ceil_{kind}_pool2d", *args, _option("count_include_pad", counted, True))
+    return _function(f"{kind}_pool2d" if counted else "avg_pool2d_inside", *args)
 
 
 @lowers(GlobalAvgPool)
