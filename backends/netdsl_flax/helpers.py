@@ -75,13 +75,16 @@ class GroupedTranspose(nnx.ConvTranspose):
         x, kernel, bias = self.promote_dtype((x, self.kernel[...], bias), dtype=self.dtype)
         h, w, out, c = kernel.shape
         kernel = kernel[::-1, ::-1].reshape(h, w, out, self.groups, c // self.groups)
+        spread: dict[str, Any] = {
+            "padding": self.padding,
+            "lhs_dilation": self.strides,
+            "rhs_dilation": self.kernel_dilation,
+        }
         y = lax.conv_general_dilated(
             x,
             kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, c // self.groups, -1),
             window_strides=(1, 1),
-            padding=self.padding,
-            lhs_dilation=self.strides,
-            rhs_dilation=self.kernel_dilation,
+            **spread,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.groups,
         )

@@ -186,16 +186,17 @@ def upconv(op: UpConv, context: Context) -> Lowered:
     x = context.inputs[0]
     covered = tuple(d * (k - 1) for d, k in zip(both(op.dilation), op.kernel, strict=True))
     pads = tuple((n - lo, n - hi) for n, (lo, hi) in zip(covered, op.padding(x), strict=True))
-    fan_in = prod(op.kernel) * op.channels // op.groups
+    fan_in = op.kernel[0] * op.kernel[1] * op.channels // op.groups
+    alone = _are_one(op.groups)
     return _layer(
-        "GroupedConvTranspose" if op.groups > 1 else "ConvTranspose",
+        "ConvTranspose" if alone else "GroupedConvTranspose",
         _first("in_channels", x.c),
         _first("out_channels", op.channels),
         _first("kernel_size", tuple(op.kernel)),
         Arg("strides", Const(tuple(both(op.stride)))),
         Arg("padding", Const(pads)),
         Arg("kernel_dilation", Const(tuple(both(op.dilation))), Const((1, 1))),
-        *([Arg("groups", Const(op.groups))] if op.groups > 1 else []),
+        *([] if alone else [Arg("groups", Const(op.groups))]),
         *_biased(op, fan_in),
     )
 
