@@ -249,6 +249,18 @@ def channel_shuffle(x: Array, groups: int) -> Array:
     """Interleave the channels of the groups, so that the next groups see all of them."""
     return x.reshape(*x.shape[:-1], groups, -1).swapaxes(-1, -2).reshape(x.shape)
 ''',
+    "repeat_for_batch": '''\
+def repeat_for_batch(x: Array, batch: Array) -> Array:
+    """Return a learned tensor once for every sample of a batch."""
+    return jnp.broadcast_to(x, (batch.shape[0], *x.shape[1 - batch.ndim :]))
+''',
+    "crop_like": '''\
+def crop_like(x: Array, like: Array) -> Array:
+    """Return the middle of a map, as high and wide as another."""
+    h, w = like.shape[-3:-1]
+    top, left = (x.shape[-3] - h) // 2, (x.shape[-2] - w) // 2
+    return x[..., top : top + h, left : left + w, :]
+''',
     "shift2d": '''\
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
     """Move a map up and to the left, zeros coming in below and at the right."""
@@ -275,17 +287,17 @@ def upsample_bilinear2d(x: Array, scale: int) -> Array:
     "flatten_chw": '''\
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 ''',
     "flatten_samples": '''\
 def flatten_samples(x: Array) -> Array:
     """Return every sample as a vector."""
-    return x.reshape(len(x), -1)
+    return x.reshape(x.shape[0], -1)
 ''',
     "tokens_of_map": '''\
 def tokens_of_map(x: Array) -> Array:
     """Return the places of a map as a sequence, row by row."""
-    return x.reshape(len(x), -1, x.shape[-1])
+    return x.reshape(x.shape[0], -1, x.shape[-1])
 ''',
     "take_token": '''\
 def take_token(x: Array, index: int) -> Array:

@@ -467,20 +467,15 @@ def concat(op: Concat, context: Context) -> Lowered:
     sample = next((i for i in every if _batched(context, i)), None)
     axis = laid_out(out.axes).index(out.axes[op.axis_of(context.inputs[0])]) - len(out)
     tensors = tuple(
-        Input(i) if sample is None or _batched(context, i) else _repeated(i, sample, context) for i in every
+        Input(i) if sample is None or _batched(context, i) else _repeated(i, sample) for i in every
     )
     joined = Arg("arrays", Listed(tensors, "()"), keyword=False)
     return Lowered(function=Call("jnp.concatenate", (joined, Arg("axis", Const(axis), Const(0)))))
 
 
-def _repeated(index: int, sample: int, context: Context) -> Expr:
-    x = context.inputs[index]
-    sizes = (Const(x.size(axis)) for axis in laid_out(x.axes))
-    batch = Call("len", (Arg("x", Input(sample), keyword=False),))
-    shape = Listed((batch, *sizes), "()")
-    return Call(
-        "jnp.broadcast_to", (Arg("array", Input(index), keyword=False), Arg("shape", shape, keyword=False))
-    )
+def _repeated(index: int, sample: int) -> Expr:
+    tensors = tuple(Arg(role, Input(i), keyword=False) for role, i in (("x", index), ("batch", sample)))
+    return Call("repeat_for_batch", tensors)
 
 
 @lowers(Split)
@@ -504,15 +499,8 @@ def shift(op: Shift, context: Context) -> Lowered:
 
 @lowers(Crop)
 def crop(op: Crop, context: Context) -> Lowered:
-    """x[:, top:bottom, left:right], or x where nothing is cut."""
-    (_, *size), (_, *kept) = context.inputs[0], context.outputs[0]
-    slices = []
-    for n, m in zip(size, kept, strict=True):
-        start = (n - m) // 2
-        slices.append(f"{start or ''}:{start + m}" if m < n else ":")
-    if slices == [":", ":"]:
-        return Lowered(function=Input())
-    return Lowered(function=Item(Input(), ", ".join([":", *slices])))
+    """Our crop_like, which finds the middle when it runs."""
+    return Lowered(function=_apply("crop_like", Arg("like", Input(1), keyword=False)))
 
 
 @lowers(Upsample)

@@ -37,7 +37,7 @@ avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
 
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 class Conv(nnx.Conv):

@@ -52,9 +52,14 @@ class NamedSequential(nnx.Module):
         return x
 
 
+def repeat_for_batch(x: Array, batch: Array) -> Array:
+    """Return a learned tensor once for every sample of a batch."""
+    return jnp.broadcast_to(x, (batch.shape[0], *x.shape[1 - batch.ndim :]))
+
+
 def tokens_of_map(x: Array) -> Array:
     """Return the places of a map as a sequence, row by row."""
-    return x.reshape(len(x), -1, x.shape[-1])
+    return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.036084391824351615))
@@ -160,7 +165,7 @@ class ViT(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
         x = tokens_of_map(x)
-        x = jnp.concatenate((jnp.broadcast_to(self.class_token[...], (len(x), 1, 768)), x), axis=-2)
+        x = jnp.concatenate((repeat_for_batch(self.class_token[...], x), x), axis=-2)
         x = self.encoder(x)
         x = self.heads(x[:, 0])
         return x
