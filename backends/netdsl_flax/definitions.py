@@ -67,7 +67,10 @@ LAYERS = {
     "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
     "MultiHeadAttention": Layer(
         "nnx.MultiHeadAttention",
-        (*_given(broadcast_dropout=False, decode=False), Arg("attention_fn", Name("attend"))),
+        (
+            *_given(broadcast_dropout=False, decode=False, deterministic=False),
+            Arg("attention_fn", Name("attend")),
+        ),
         {"bias_init": _ZEROS, "out_bias_init": _ZEROS},
     ),
 }

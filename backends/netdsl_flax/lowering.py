@@ -233,7 +233,6 @@ def attention(op: Attention, context: Context) -> Lowered:
     """nnx.MultiHeadAttention of the tokens with themselves."""
     c = context.inputs[0].c
     rate = _option("dropout_rate", op.dropout, 0.0)
-    training = _option("deterministic", False if op.dropout else None, None)
     inits = {
         "kernel_init": _third(op.inits.get("in_proj_weight", Init("default"))),
         "out_kernel_init": _initializer(op.inits.get("out_proj.weight", Init("default"))),
@@ -241,9 +240,7 @@ def attention(op: Attention, context: Context) -> Lowered:
         "out_bias_init": _initializer(op.inits.get("out_proj.bias", Init("zeros"))),
     }
     sizes = _first("num_heads", op.heads), _first("in_features", c)
-    return _layer(
-        "MultiHeadAttention", *sizes, rate, training, *(Arg(role, init) for role, init in inits.items())
-    )
+    return _layer("MultiHeadAttention", *sizes, rate, *(Arg(role, init) for role, init in inits.items()))
 
 
 def _third(init: Init) -> Expr:
@@ -539,6 +536,5 @@ def tokens(op: Tokens, context: Context) -> Lowered:
 
 @lowers(Token)
 def token(op: Token, context: Context) -> Lowered:
-    """x[:, index], or our take_token as a layer."""
-    module = _bound("take_token", _first("index", op.index))
-    return Lowered(module=module, function=Item(Input(), f":, {op.index}"))
+    """Our take_token."""
+    return _function("take_token", _first("index", op.index))

@@ -62,6 +62,11 @@ def tokens_of_map(x: Array) -> Array:
     return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
+def take_token(x: Array, index: int) -> Array:
+    """Return one token of a sequence."""
+    return x[:, index]
+
+
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.036084391824351615))
 Linear = partial(
     nnx.Linear,
@@ -73,6 +78,7 @@ MultiHeadAttention = partial(
     nnx.MultiHeadAttention,
     broadcast_dropout=False,
     decode=False,
+    deterministic=False,
     attention_fn=attend,
     kernel_init=nnx.initializers.variance_scaling(0.5, "fan_avg", "uniform"),
     out_kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
@@ -167,7 +173,7 @@ class ViT(nnx.Module):
         x = tokens_of_map(x)
         x = jnp.concatenate((repeat_for_batch(self.class_token[...], x), x), axis=-2)
         x = self.encoder(x)
-        x = self.heads(x[:, 0])
+        x = self.heads(take_token(x, 0))
         return x
 
 
