@@ -20,6 +20,11 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
 
     return init
 ''',
+    "uniform_by_fan_in": '''\
+def uniform_by_fan_in(fan_in: int) -> nnx.Initializer:
+    """Return torch's initializer of a bias: uniform within 1 / sqrt(fan_in)."""
+    return uniform_between(-(fan_in**-0.5), fan_in**-0.5)
+''',
     "normal_around": '''\
 def normal_around(mean: float, stddev: float) -> nnx.Initializer:
     """Return an initializer that draws from a normal distribution with that mean."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from math import prod, sqrt
 from typing import Any, TypeVar
 
 from netdsl.emission.code import (
@@ -84,7 +83,7 @@ TORCH_WEIGHT = Init("fan_uniform", ("fan_in",))
 class FanIn(Expr):
     """How torch starts their biases: uniform within a bound that only the layer's own sizes give."""
 
-    bound: float
+    fan_in: int
 
 
 def lowers(*ops: type[Op]) -> Callable[[L], L]:
@@ -165,7 +164,7 @@ def _batched(context: Context, index: int) -> bool:
 def conv(op: Convolution, context: Context) -> Lowered:
     """nnx.Conv, which takes any padding."""
     x = context.inputs[0]
-    fan_in = prod(op.kernel) * x.c // op.groups_of(x.c)
+    fan_in = op.kernel[0] * op.kernel[1] * x.c // op.groups_of(x.c)
     groups = Const(op.groups_of(x.c))  # which a depthwise convolution always says
     return _layer(
         "Conv",
@@ -263,7 +262,7 @@ def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
     if not op.bias:
         return [Arg("use_bias", Const(False)), kernel]
     bias = op.inits.get("bias", Init("default"))
-    value = FanIn(1 / sqrt(fan_in)) if bias.kind == "default" else _initializer(bias)
+    value = FanIn(fan_in) if bias.kind == "default" else _initializer(bias)
     return [Arg("use_bias", Const(True)), kernel, Arg("bias_init", value)]
 
 
