@@ -470,6 +470,7 @@ def concat(op: Concat, context: Context) -> Lowered:
 
 
 def _repeated(index: int, sample: int) -> Expr:
+    """Return a learned tensor once for every sample of another input."""
     tensors = tuple(Arg(role, Input(i), keyword=False) for role, i in (("x", index), ("batch", sample)))
     return Call("repeat_for_batch", tensors)
 
