@@ -52,6 +52,7 @@ class Form:
                 return layer(*x)
             return eval(code, scope, {f"x{i}": v for i, v in enumerate(x)} | {"layer": layer})
 
+        self.function = apply
         self.held = isinstance(self.layer, nnx.Module | nnx.Variable)
         self.apply = nnx.jit(apply) if self.held else jax.jit(partial(apply, self.layer))
 

@@ -67,7 +67,10 @@ LAYERS = {
     "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
     "MultiHeadAttention": Layer(
         "nnx.MultiHeadAttention",
-        (*_given(broadcast_dropout=False, decode=False), Arg("attention_fn", Name("attend"))),
+        (
+            *_given(broadcast_dropout=False, decode=False, deterministic=False),
+            Arg("attention_fn", Name("attend")),
+        ),
         {"bias_init": _ZEROS, "out_bias_init": _ZEROS},
     ),
 }
@@ -132,10 +135,8 @@ class Definitions:
             return arg.replace(default=common)
         if isinstance(common, FanIn):
             return None
-        bound = arg.value.bound
-        return arg.replace(
-            value=Call("uniform_between", _limits(Const(-bound), Const(bound))), default=common
-        )
+        fan_in = Arg("fan_in", Const(arg.value.fan_in), keyword=False)
+        return arg.replace(value=Call("uniform_by_fan_in", (fan_in,)), default=common)
 
     def text(self) -> list[str]:
         """Return the partials, then each class."""
@@ -163,7 +164,7 @@ class Definitions:
 
 def _key(value: Expr) -> Expr:
     """Return what counts as the same: all biases that follow from the fan-in do."""
-    return FanIn(0.0) if isinstance(value, FanIn) else value
+    return FanIn(0) if isinstance(value, FanIn) else value
 
 
 def _class(name: str, layer: Layer, args: Iterable[Arg]) -> Iterator[str]:

@@ -20,6 +20,11 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
 
     return init
 ''',
+    "uniform_by_fan_in": '''\
+def uniform_by_fan_in(fan_in: int) -> nnx.Initializer:
+    """Return torch's initializer of a bias: uniform within 1 / sqrt(fan_in)."""
+    return uniform_between(-(fan_in**-0.5), fan_in**-0.5)
+''',
     "normal_around": '''\
 def normal_around(mean: float, stddev: float) -> nnx.Initializer:
     """Return an initializer that draws from a normal distribution with that mean."""
@@ -75,13 +80,16 @@ class GroupedTranspose(nnx.ConvTranspose):
         x, kernel, bias = self.promote_dtype((x, self.kernel[...], bias), dtype=self.dtype)
         h, w, out, c = kernel.shape
         kernel = kernel[::-1, ::-1].reshape(h, w, out, self.groups, c // self.groups)
+        spread: dict[str, Any] = {
+            "padding": self.padding,
+            "lhs_dilation": self.strides,
+            "rhs_dilation": self.kernel_dilation,
+        }
         y = lax.conv_general_dilated(
             x,
             kernel.transpose(0, 1, 4, 3, 2).reshape(h, w, c // self.groups, -1),
             window_strides=(1, 1),
-            padding=self.padding,
-            lhs_dilation=self.strides,
-            rhs_dilation=self.kernel_dilation,
+            **spread,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.groups,
         )
@@ -130,67 +138,86 @@ class Stacked(nnx.Module):
         y: Array = run(self.layer, x)
         return y
 ''',
-    "max_pool2d": '''\
-def max_pool2d(
+    "max_pool2d": """\
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+""",
+    "avg_pool2d": """\
+avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
+""",
+    "ceil_padding": '''\
+def ceil_padding(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    window_shape: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:
+    """Return the padding with the last windows whole, which start before the padding there."""
+    reaching = []
+    for n, k, s, (lo, hi) in zip(x.shape[1:3], window_shape, strides, padding, strict=True):
+        steps = min(-((n + lo + hi - k) // -s), (n + lo - 1) // s)
+        reaching.append((lo, max(hi, steps * s + k - n - lo)))
+    return reaching
+''',
+    "ceil_max_pool2d": '''\
+def ceil_max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+    """Return the largest value in every window of a map; the last may reach over the edge."""
+    reaching = ceil_padding(x, window_shape, strides, padding)
+    return max_pool2d(x, window_shape, strides, reaching)
 ''',
     "dilated_max_pool2d": '''\
 def dilated_max_pool2d(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    padding: tuple[tuple[int, int], tuple[int, int]],
-    dilation: tuple[int, int],
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+    ceil_mode: bool = False,
 ) -> Array:
-    """Return the largest value in every window of a map, whose pixels lie apart; XLA's has no gradient."""
+    """Return the largest value in every window of pixels apart; XLA's has no gradient."""
+    covered = [d * (k - 1) + 1 for d, k in zip(dilation, window_shape, strict=True)]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], covered, strides, padding)
+    elif ceil_mode:
+        padding = ceil_padding(x, covered, strides, padding)
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
-    rows, columns = (d * k for d, k in zip(dilation, window, strict=True))
-    h, w = x.shape[1] - rows + dilation[0], x.shape[2] - columns + dilation[1]
+    h, w = x.shape[1] - covered[0] + 1, x.shape[2] - covered[1] + 1
     places = [
         x[:, i : i + h : strides[0], j : j + w : strides[1]]
-        for i in range(0, rows, dilation[0])
-        for j in range(0, columns, dilation[1])
+        for i in range(0, covered[0], dilation[0])
+        for j in range(0, covered[1], dilation[1])
     ]
     return jnp.stack(places).max(0)
 ''',
-    "avg_pool2d": '''\
-def avg_pool2d(
+    "avg_pool2d_inside": '''\
+def avg_pool2d_inside(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the mean of the values in every window of a map, without the padding."""
+    y = avg_pool2d(x, window_shape, strides, padding, count_include_pad=False)
+    return y.astype(x.dtype)  # which was lost to the counts
+''',
+    "ceil_avg_pool2d": '''\
+def ceil_avg_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
     count_include_pad: bool = True,
 ) -> Array:
-    """Return the mean of every window of a map, over padding too or over values only."""
-
-    def total(values: Array) -> Array:
-        y: Array = lax.reduce_window(
-            values,
-            0.0,
-            lax.add,
-            window_dimensions=(1, *window, 1),
-            window_strides=(1, *(strides or window), 1),
-            padding=((0, 0), *padding, (0, 0)),
-        )
-        return y
-
+    """Return the mean of every window of a map; what lies beyond its padding never counts."""
+    reaching = ceil_padding(x, window_shape, strides, padding)
     if count_include_pad:
-        return total(x) / (window[0] * window[1])
-    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+        reaching = [(0, hi - given) for (_, hi), (_, given) in zip(reaching, padding, strict=True)]
+    return avg_pool2d_inside(x, window_shape, strides, reaching)
 ''',
     "adaptive_pool2d": '''\
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
@@ -227,6 +254,18 @@ def channel_shuffle(x: Array, groups: int) -> Array:
     """Interleave the channels of the groups, so that the next groups see all of them."""
     return x.reshape(*x.shape[:-1], groups, -1).swapaxes(-1, -2).reshape(x.shape)
 ''',
+    "repeat_for_batch": '''\
+def repeat_for_batch(x: Array, batch: Array) -> Array:
+    """Return a learned tensor once for every sample of a batch."""
+    return jnp.broadcast_to(x, (batch.shape[0], *x.shape[1 - batch.ndim :]))
+''',
+    "crop_like": '''\
+def crop_like(x: Array, like: Array) -> Array:
+    """Return the middle of a map, as high and wide as another."""
+    h, w = like.shape[-3:-1]
+    top, left = (x.shape[-3] - h) // 2, (x.shape[-2] - w) // 2
+    return x[..., top : top + h, left : left + w, :]
+''',
     "shift2d": '''\
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
     """Move a map up and to the left, zeros coming in below and at the right."""
@@ -253,17 +292,17 @@ def upsample_bilinear2d(x: Array, scale: int) -> Array:
     "flatten_chw": '''\
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 ''',
     "flatten_samples": '''\
 def flatten_samples(x: Array) -> Array:
     """Return every sample as a vector."""
-    return x.reshape(len(x), -1)
+    return x.reshape(x.shape[0], -1)
 ''',
     "tokens_of_map": '''\
 def tokens_of_map(x: Array) -> Array:
     """Return the places of a map as a sequence, row by row."""
-    return x.reshape(len(x), -1, x.shape[-1])
+    return x.reshape(x.shape[0], -1, x.shape[-1])
 ''',
     "take_token": '''\
 def take_token(x: Array, index: int) -> Array:
@@ -273,5 +312,9 @@ def take_token(x: Array, index: int) -> Array:
 }
 """Source by name, in the order in which they stand in a file."""
 
-FUNCTIONS = tuple(name for name, source in HELPERS.items() if ") -> Array:" in source and name.islower())
+FUNCTIONS = tuple(
+    name
+    for name, source in HELPERS.items()
+    if name.islower() and (") -> Array:" in source or source.startswith(f"{name}: Callable[..., Array]"))
+)
 """Those that return an array."""

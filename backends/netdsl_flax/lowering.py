@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from math import prod, sqrt
 from typing import Any, TypeVar
 
 from netdsl.emission.code import (
@@ -84,7 +83,7 @@ TORCH_WEIGHT = Init("fan_uniform", ("fan_in",))
 class FanIn(Expr):
     """How torch starts their biases: uniform within a bound that only the layer's own sizes give."""
 
-    bound: float
+    fan_in: int
 
 
 def lowers(*ops: type[Op]) -> Callable[[L], L]:
@@ -141,12 +140,17 @@ def _size(size: Dims | int) -> int | tuple[int, ...]:
     return rows if rows == columns else (rows, columns)
 
 
-def _padding(pads: tuple[tuple[int, int], tuple[int, int]]) -> Constant:
-    """Return a convolution's padding as short as it can be written."""
-    if all(lo == hi for lo, hi in pads):
-        (rows, _), (columns, _) = pads
-        return rows if rows == columns else (rows, columns)
-    return pads
+def _padding(op: Convolution, x: Shape) -> Constant:
+    """Return a convolution's padding: TensorFlow's, which follows from the map's size, or as much on both sides."""
+    if op.pad.mode == "tf":
+        return "SAME"
+    (top, _), (left, _) = op.padding(x)
+    return _size(Dims((top, left)))
+
+
+def _are_one(*numbers: int) -> bool:
+    """Tell whether an op is what it is without these numbers, for which another function or class is needed."""
+    return all(number == 1 for number in numbers)
 
 
 def _batched(context: Context, index: int) -> bool:
@@ -160,7 +164,7 @@ def _batched(context: Context, index: int) -> bool:
 def conv(op: Convolution, context: Context) -> Lowered:
     """nnx.Conv, which takes any padding."""
     x = context.inputs[0]
-    fan_in = prod(op.kernel) * x.c // op.groups_of(x.c)
+    fan_in = op.kernel[0] * op.kernel[1] * x.c // op.groups_of(x.c)
     groups = Const(op.groups_of(x.c))  # which a depthwise convolution always says
     return _layer(
         "Conv",
@@ -168,7 +172,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
         _first("out_channels", op.channels_of(x.c)),
         Arg("kernel_size", Listed(tuple(map(Const, op.kernel)), "()"), keyword=False),
         _option("strides", _size(op.stride), 1),
-        _option("padding", "SAME" if op.pads_by_size else _padding(op.padding(x)), 0),
+        _option("padding", _padding(op, x), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
         Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
         *_biased(op, fan_in),
@@ -181,16 +185,17 @@ def upconv(op: UpConv, context: Context) -> Lowered:
     x = context.inputs[0]
     covered = tuple(d * (k - 1) for d, k in zip(both(op.dilation), op.kernel, strict=True))
     pads = tuple((n - lo, n - hi) for n, (lo, hi) in zip(covered, op.padding(x), strict=True))
-    fan_in = prod(op.kernel) * op.channels // op.groups
+    fan_in = op.kernel[0] * op.kernel[1] * op.channels // op.groups
+    alone = _are_one(op.groups)
     return _layer(
-        "GroupedConvTranspose" if op.groups > 1 else "ConvTranspose",
+        "ConvTranspose" if alone else "GroupedConvTranspose",
         _first("in_channels", x.c),
         _first("out_channels", op.channels),
         _first("kernel_size", tuple(op.kernel)),
         Arg("strides", Const(tuple(both(op.stride)))),
         Arg("padding", Const(pads)),
         Arg("kernel_dilation", Const(tuple(both(op.dilation))), Const((1, 1))),
-        *([Arg("groups", Const(op.groups))] if op.groups > 1 else []),
+        *([] if alone else [Arg("groups", Const(op.groups))]),
         *_biased(op, fan_in),
     )
 
@@ -227,7 +232,6 @@ def attention(op: Attention, context: Context) -> Lowered:
     """nnx.MultiHeadAttention of the tokens with themselves."""
     c = context.inputs[0].c
     rate = _option("dropout_rate", op.dropout, 0.0)
-    training = _option("deterministic", False if op.dropout else None, None)
     inits = {
         "kernel_init": _third(op.inits.get("in_proj_weight", Init("default"))),
         "out_kernel_init": _initializer(op.inits.get("out_proj.weight", Init("default"))),
@@ -235,9 +239,7 @@ def attention(op: Attention, context: Context) -> Lowered:
         "out_bias_init": _initializer(op.inits.get("out_proj.bias", Init("zeros"))),
     }
     sizes = _first("num_heads", op.heads), _first("in_features", c)
-    return _layer(
-        "MultiHeadAttention", *sizes, rate, training, *(Arg(role, init) for role, init in inits.items())
-    )
+    return _layer("MultiHeadAttention", *sizes, rate, *(Arg(role, init) for role, init in inits.items()))
 
 
 def _third(init: Init) -> Expr:
@@ -260,7 +262,7 @@ def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
     if not op.bias:
         return [Arg("use_bias", Const(False)), kernel]
     bias = op.inits.get("bias", Init("default"))
-    value = FanIn(1 / sqrt(fan_in)) if bias.kind == "default" else _initializer(bias)
+    value = FanIn(fan_in) if bias.kind == "default" else _initializer(bias)
     return [Arg("use_bias", Const(True)), kernel, Arg("bias_init", value)]
 
 
@@ -323,44 +325,26 @@ def _scaling(scale: Expr, mode: Constant, distribution: str) -> Call:
 
 @lowers(MaxPool, AvgPool)
 def pool(op: Pool, context: Context) -> Lowered:
-    """Our max_pool2d, avg_pool2d and adaptive_pool2d."""
-    x, out = context.inputs[0], context.outputs[0]
-    kind = "max" if isinstance(op, MaxPool) else "mean"
+    """Pools of nnx, or ours: to a size, in ceil mode, dilated, of values without padding."""
+    kind = "max" if isinstance(op, MaxPool) else "avg"
     if op.to is not None:
-        size, reduce_ = _first("size", tuple(both(op.to))), Arg("reduce", Name(f"jnp.{kind}"), keyword=False)
-        return _function("adaptive_pool2d", size, reduce_)
+        reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
+        return _function("adaptive_pool2d", _first("size", tuple(both(op.to))), reduce_)
     kernel, stride = op.window
-    window = tuple(kernel)
-    given, over = op.padding(x), _overhang(op, x, out)
-    both_ways = tuple((lo, hi + more) for (lo, hi), more in zip(given, over, strict=True))
-    sizes = _first("window", window), Arg("strides", Const(tuple(both(stride))), Const(window))
-    nothing = Const(((0, 0), (0, 0)))
-    if isinstance(op, MaxPool):
-        if both(op.dilation) == (1, 1):
-            return _function("max_pool2d", *sizes, Arg("padding", Const(both_ways), nothing))
-        apart = Arg("padding", Const(both_ways)), Arg("dilation", Const(tuple(both(op.dilation))))
-        return _function("dilated_max_pool2d", *(size.replace(default=None) for size in sizes), *apart)
-    assert isinstance(op, AvgPool)
-    padded, counted = given != ((0, 0), (0, 0)), _option("count_include_pad", False, True)
-    if not op.count_include_pad or not padded:  # what hangs over the edge never counts
-        options = [counted] if padded or any(over) else []
-        return _function("avg_pool2d", *sizes, Arg("padding", Const(both_ways), nothing), *options)
-    if not any(over):
-        return _function("avg_pool2d", *sizes, Arg("padding", Const(given), nothing))
-    beyond = Arg("padding", Const(tuple((0, more) for more in over)))
-    zeros = Arg("pad_width", Const(((0, 0), *given, (0, 0))), keyword=False)
-    return Lowered(function=_apply("avg_pool2d", *sizes, beyond, counted, to=_apply("jnp.pad", zeros)))
-
-
-def _overhang(op: Pool, x: Shape, out: Shape) -> tuple[int, int]:
-    """Return by how much the last window reaches over the padded edge, which only ceil mode lets it."""
-    kernel, stride = op.window
-    over = []
-    for axis, (lo, hi) in enumerate(op.padding(x)):
-        covered = both(op.spread)[axis] * (kernel[axis] - 1) + 1
-        end = (out[axis + 1] - 1) * both(stride)[axis] + covered
-        over.append(max(end - (x[axis + 1] + lo + hi), 0))
-    return over[0], over[1]
+    tf = op.pad.mode == "tf"  # which ceil mode adds no window to
+    args = (
+        _first("window_shape", tuple(kernel)),
+        _option("strides", tuple(both(stride)), (1, 1)),
+        _option("padding", "SAME" if tf else op.padding(context.inputs[0]), ((0, 0), (0, 0))),
+    )
+    ceil = op.ceil and not tf
+    if isinstance(op, MaxPool) and not _are_one(*both(op.dilation)):
+        apart = _option("dilation", tuple(both(op.dilation)), (1, 1)), _option("ceil_mode", ceil, False)
+        return _function("dilated_max_pool2d", *args, *apart)
+    counted = not isinstance(op, AvgPool) or op.count_include_pad
+    if ceil:
+        return _function(f"ceil_{kind}_pool2d", *args, _option("count_include_pad", counted, True))
+    return _function(f"{kind}_pool2d" if counted else "avg_pool2d_inside", *args)
 
 
 @lowers(GlobalAvgPool)
@@ -479,20 +463,16 @@ def concat(op: Concat, context: Context) -> Lowered:
     sample = next((i for i in every if _batched(context, i)), None)
     axis = laid_out(out.axes).index(out.axes[op.axis_of(context.inputs[0])]) - len(out)
     tensors = tuple(
-        Input(i) if sample is None or _batched(context, i) else _repeated(i, sample, context) for i in every
+        Input(i) if sample is None or _batched(context, i) else _repeated(i, sample) for i in every
     )
     joined = Arg("arrays", Listed(tensors, "()"), keyword=False)
     return Lowered(function=Call("jnp.concatenate", (joined, Arg("axis", Const(axis), Const(0)))))
 
 
-def _repeated(index: int, sample: int, context: Context) -> Expr:
-    x = context.inputs[index]
-    sizes = (Const(x.size(axis)) for axis in laid_out(x.axes))
-    batch = Call("len", (Arg("x", Input(sample), keyword=False),))
-    shape = Listed((batch, *sizes), "()")
-    return Call(
-        "jnp.broadcast_to", (Arg("array", Input(index), keyword=False), Arg("shape", shape, keyword=False))
-    )
+def _repeated(index: int, sample: int) -> Expr:
+    """Return a learned tensor once for every sample of another input."""
+    tensors = tuple(Arg(role, Input(i), keyword=False) for role, i in (("x", index), ("batch", sample)))
+    return Call("repeat_for_batch", tensors)
 
 
 @lowers(Split)
@@ -516,15 +496,8 @@ def shift(op: Shift, context: Context) -> Lowered:
 
 @lowers(Crop)
 def crop(op: Crop, context: Context) -> Lowered:
-    """x[:, top:bottom, left:right], or x where nothing is cut."""
-    (_, *size), (_, *kept) = context.inputs[0], context.outputs[0]
-    slices = []
-    for n, m in zip(size, kept, strict=True):
-        start = (n - m) // 2
-        slices.append(f"{start or ''}:{start + m}" if m < n else ":")
-    if slices == [":", ":"]:
-        return Lowered(function=Input())
-    return Lowered(function=Item(Input(), ", ".join([":", *slices])))
+    """Our crop_like, which finds the middle when it runs."""
+    return Lowered(function=_apply("crop_like", Arg("like", Input(1), keyword=False)))
 
 
 @lowers(Upsample)
@@ -563,6 +536,5 @@ def tokens(op: Tokens, context: Context) -> Lowered:
 
 @lowers(Token)
 def token(op: Token, context: Context) -> Lowered:
-    """x[:, index], or our take_token as a layer."""
-    module = _bound("take_token", _first("index", op.index))
-    return Lowered(module=module, function=Item(Input(), f":, {op.index}"))
+    """Our take_token."""
+    return _function("take_token", _first("index", op.index))

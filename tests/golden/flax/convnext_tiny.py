@@ -42,7 +42,7 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
 
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.02))

@@ -10,7 +10,7 @@ from typing import Any, Required, TypedDict, Unpack
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -51,47 +51,10 @@ class NamedSequential(nnx.Module):
         return x
 
 
-def max_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
-def avg_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-    count_include_pad: bool = True,
-) -> Array:
-    """Return the mean of every window of a map, over padding too or over values only."""
-
-    def total(values: Array) -> Array:
-        y: Array = lax.reduce_window(
-            values,
-            0.0,
-            lax.add,
-            window_dimensions=(1, *window, 1),
-            window_strides=(1, *(strides or window), 1),
-            padding=((0, 0), *padding, (0, 0)),
-        )
-        return y
-
-    if count_include_pad:
-        return total(x) / (window[0] * window[1])
-    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
 
 
 Conv = partial(
@@ -133,7 +96,7 @@ class Transition(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.norm(x))
         x = self.conv(x)
-        return avg_pool2d(x, (2, 2))
+        return avg_pool2d(x, (2, 2), strides=(2, 2))
 
 
 class DenseNet(nnx.Module):
@@ -147,7 +110,12 @@ class DenseNet(nnx.Module):
                 ("relu0", nnx.relu),
                 (
                     "pool0",
-                    partial(max_pool2d, window=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1))),
+                    partial(
+                        max_pool2d,
+                        window_shape=(3, 3),
+                        strides=(2, 2),
+                        padding=((1, 1), (1, 1)),
+                    ),
                 ),
                 (
                     "denseblock1",

@@ -46,22 +46,32 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
-def max_pool2d(
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+
+
+def ceil_padding(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    window_shape: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:
+    """Return the padding with the last windows whole, which start before the padding there."""
+    reaching = []
+    for n, k, s, (lo, hi) in zip(x.shape[1:3], window_shape, strides, padding, strict=True):
+        steps = min(-((n + lo + hi - k) // -s), (n + lo - 1) // s)
+        reaching.append((lo, max(hi, steps * s + k - n - lo)))
+    return reaching
+
+
+def ceil_max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+    """Return the largest value in every window of a map; the last may reach over the edge."""
+    reaching = ceil_padding(x, window_shape, strides, padding)
+    return max_pool2d(x, window_shape, strides, reaching)
 
 
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
@@ -76,7 +86,7 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
 
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.01))
@@ -146,7 +156,7 @@ class Inception(nnx.Module):
             BasicConv2d(c5r, c5, 3, **options),
         )
         self.branch4 = nnx.Sequential(
-            partial(max_pool2d, window=(3, 3), strides=(1, 1), padding=((1, 1), (1, 1))),
+            partial(ceil_max_pool2d, window_shape=(3, 3), padding=((1, 1), (1, 1))),
             BasicConv2d(in_channels, cp, 1, **options),
         )
 
@@ -205,13 +215,13 @@ class GoogLeNet(nnx.Module):
 
     def __call__(self, x: Array) -> Array | GoogLeNetOutputs:
         x = self.conv1(x)
-        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.conv2(x)
         x = self.conv3(x)
-        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.inception3a(x)
         x = self.inception3b(x)
-        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.inception4a(x)
         if not self.deterministic:
             aux1 = self.aux1(x)
@@ -221,7 +231,7 @@ class GoogLeNet(nnx.Module):
         if not self.deterministic:
             aux2 = self.aux2(x)
         x = self.inception4e(x)
-        x = max_pool2d(x, (2, 2))
+        x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
         x = x.mean((1, 2))

@@ -4,14 +4,14 @@ Input 3x299x299, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,0
 Shapes are channels first, the arrays channels last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -46,47 +46,10 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
-def max_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
-def avg_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-    count_include_pad: bool = True,
-) -> Array:
-    """Return the mean of every window of a map, over padding too or over values only."""
-
-    def total(values: Array) -> Array:
-        y: Array = lax.reduce_window(
-            values,
-            0.0,
-            lax.add,
-            window_dimensions=(1, *window, 1),
-            window_strides=(1, *(strides or window), 1),
-            padding=((0, 0), *padding, (0, 0)),
-        )
-        return y
-
-    if count_include_pad:
-        return total(x) / (window[0] * window[1])
-    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
 
 
 Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.1))
@@ -159,7 +122,7 @@ class InceptionA(nnx.Module):
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
         branch3x3dbl_1 = self.branch3x3dbl_2(branch3x3dbl_1)
         branch3x3dbl_1 = self.branch3x3dbl_3(branch3x3dbl_1)
-        x = avg_pool2d(x, (3, 3), strides=(1, 1), padding=((1, 1), (1, 1)))
+        x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
         x = self.branch_pool(x)
         return jnp.concatenate((branch1x1, branch5x5_1, branch3x3dbl_1, x), axis=-1)
 
@@ -207,7 +170,7 @@ class InceptionC(nnx.Module):
         branch7x7dbl_1 = self.branch7x7dbl_3(branch7x7dbl_1)
         branch7x7dbl_1 = self.branch7x7dbl_4(branch7x7dbl_1)
         branch7x7dbl_1 = self.branch7x7dbl_5(branch7x7dbl_1)
-        x = avg_pool2d(x, (3, 3), strides=(1, 1), padding=((1, 1), (1, 1)))
+        x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
         x = self.branch_pool(x)
         return jnp.concatenate((branch1x1, branch7x7_1, branch7x7dbl_1, x), axis=-1)
 
@@ -276,7 +239,7 @@ class InceptionE(nnx.Module):
         branch3x3dbl_3a = self.branch3x3dbl_3a(branch3x3dbl_1)
         branch3x3dbl_1 = self.branch3x3dbl_3b(branch3x3dbl_1)
         branch3x3dbl_3a = jnp.concatenate((branch3x3dbl_3a, branch3x3dbl_1), axis=-1)
-        x = avg_pool2d(x, (3, 3), strides=(1, 1), padding=((1, 1), (1, 1)))
+        x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
         x = self.branch_pool(x)
         return jnp.concatenate((branch1x1, branch3x3_2a, branch3x3dbl_3a, x), axis=-1)
 

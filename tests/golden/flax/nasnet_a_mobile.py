@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Required, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -61,47 +61,21 @@ class NamedSequential(nnx.Module):
         return x
 
 
-def max_pool2d(
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+
+
+avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
+
+
+def avg_pool2d_inside(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
-
-
-def avg_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-    count_include_pad: bool = True,
-) -> Array:
-    """Return the mean of every window of a map, over padding too or over values only."""
-
-    def total(values: Array) -> Array:
-        y: Array = lax.reduce_window(
-            values,
-            0.0,
-            lax.add,
-            window_dimensions=(1, *window, 1),
-            window_strides=(1, *(strides or window), 1),
-            padding=((0, 0), *padding, (0, 0)),
-        )
-        return y
-
-    if count_include_pad:
-        return total(x) / (window[0] * window[1])
-    return total(x) / total(jnp.ones((1, *x.shape[1:3], 1), x.dtype))
+    """Return the mean of the values in every window of a map, without the padding."""
+    y = avg_pool2d(x, window_shape, strides, padding, count_include_pad=False)
+    return y.astype(x.dtype)  # which was lost to the counts
 
 
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
@@ -112,7 +86,7 @@ def shift2d(x: Array, by: tuple[int, int]) -> Array:
 
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 Conv = partial(
@@ -148,7 +122,7 @@ class ActConvBn(nnx.Module):
     """Block ActConvBn of nasnet.net."""
 
     def __init__(self, in_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv = Conv(in_channels, c, (1, 1), **options)
+        self.conv = Conv(in_channels, c, (1, 1), padding="SAME", **options)
         self.bn = BatchNorm(c, **options)
 
     def __call__(self, x: Array) -> Array:
@@ -177,7 +151,7 @@ class SeparableConv2d(nnx.Module):
             feature_group_count=in_channels,
             **options,
         )
-        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), **options)
+        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), padding="SAME", **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.depthwise_conv2d(x)
@@ -212,11 +186,11 @@ class Path2(nnx.Module):
     """Container path_2 of nasnet.net."""
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
-        self.conv = Conv(32, 11, (1, 1), **options)
+        self.conv = Conv(32, 11, (1, 1), padding="SAME", **options)
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
-        x = avg_pool2d(x, (1, 1), strides=(2, 2))
+        x = avg_pool2d_inside(x, (1, 1), strides=(2, 2))
         x = self.conv(x)
         return x
 
@@ -229,7 +203,6 @@ class ReductionCell(nnx.Module):
         in_channels: int,
         c: int,
         channels: int,
-        padding: tuple[tuple[int, int], tuple[int, int]],
         raw: bool = False,
         **options: Unpack[LayerOptions],
     ) -> None:
@@ -242,7 +215,6 @@ class ReductionCell(nnx.Module):
         self.comb_iter_1_right = BranchSeparables(channels, 7, c, stride=2, **options)
         self.comb_iter_2_right = BranchSeparables(channels, 5, c, stride=2, **options)
         self.comb_iter_4_left = BranchSeparables(c, 3, c, **options)
-        self.padding = padding
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
         if self.conv_prev_1x1 is not None:
@@ -251,22 +223,16 @@ class ReductionCell(nnx.Module):
         comb_iter_0_left = self.comb_iter_0_left(right)
         comb_iter_0_right = self.comb_iter_0_right(prev)
         comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        y = max_pool2d(right, (3, 3), strides=(2, 2), padding=self.padding)
+        y = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         comb_iter_1_right = self.comb_iter_1_right(prev)
         y = y + comb_iter_1_right
-        z = avg_pool2d(right, (3, 3), strides=(2, 2), padding=self.padding, count_include_pad=False)
+        z = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
         prev = self.comb_iter_2_right(prev)
         z = z + prev
-        w = avg_pool2d(
-            comb_iter_0_left,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        w = avg_pool2d_inside(comb_iter_0_left, (3, 3), padding="SAME")
         w = w + y
         comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d(right, (3, 3), strides=(2, 2), padding=self.padding)
+        right = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         comb_iter_0_left = comb_iter_0_left + right
         y = jnp.concatenate((y, z, w, comb_iter_0_left), axis=-1)
         return cur, y
@@ -279,8 +245,8 @@ class ReductionCell2(nnx.Module):
         self.conv_1x1 = ActConvBn(44, 22, **options)
         self.path_1 = NamedSequential(
             [
-                ("0", partial(avg_pool2d, window=(1, 1), strides=(2, 2))),
-                ("conv", Conv(32, 11, (1, 1), **options)),
+                ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                ("conv", Conv(32, 11, (1, 1), padding="SAME", **options)),
             ],
         )
         self.path_2 = Path2(**options)
@@ -300,28 +266,16 @@ class ReductionCell2(nnx.Module):
         comb_iter_0_left = self.comb_iter_0_left(right)
         comb_iter_0_right = self.comb_iter_0_right(path_1)
         comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        y = max_pool2d(right, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        y = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         comb_iter_1_right = self.comb_iter_1_right(path_1)
         y = y + comb_iter_1_right
-        z = avg_pool2d(
-            right,
-            (3, 3),
-            strides=(2, 2),
-            padding=((0, 1), (0, 1)),
-            count_include_pad=False,
-        )
+        z = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
         path_1 = self.comb_iter_2_right(path_1)
         z = z + path_1
-        w = avg_pool2d(
-            comb_iter_0_left,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        w = avg_pool2d_inside(comb_iter_0_left, (3, 3), padding="SAME")
         w = w + y
         comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d(right, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        right = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         comb_iter_0_left = comb_iter_0_left + right
         y = jnp.concatenate((y, z, w, comb_iter_0_left), axis=-1)
         return cur, y
@@ -336,11 +290,11 @@ class NormalCellPath2(nnx.Module):
         out_channels: int,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv = Conv(in_channels, out_channels, (1, 1), **options)
+        self.conv = Conv(in_channels, out_channels, (1, 1), padding="SAME", **options)
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
-        x = avg_pool2d(x, (1, 1), strides=(2, 2))
+        x = avg_pool2d_inside(x, (1, 1), strides=(2, 2))
         x = self.conv(x)
         return x
 
@@ -358,8 +312,8 @@ class NormalCell(nnx.Module):
         self.conv_1x1 = ActConvBn(channels, c, **options)
         self.path_1 = NamedSequential(
             [
-                ("0", partial(avg_pool2d, window=(1, 1), strides=(2, 2))),
-                ("conv", Conv(in_channels, c // 2, (1, 1), **options)),
+                ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                ("conv", Conv(in_channels, c // 2, (1, 1), padding="SAME", **options)),
             ],
         )
         self.path_2 = NormalCellPath2(in_channels, c // 2, **options)
@@ -382,28 +336,10 @@ class NormalCell(nnx.Module):
         comb_iter_1_left = self.comb_iter_1_left(path_1)
         comb_iter_1_right = self.comb_iter_1_right(path_1)
         comb_iter_1_left = comb_iter_1_left + comb_iter_1_right
-        y = avg_pool2d(
-            right,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        y = avg_pool2d_inside(right, (3, 3), padding="SAME")
         y = y + path_1
-        z = avg_pool2d(
-            path_1,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
-        w = avg_pool2d(
-            path_1,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        z = avg_pool2d_inside(path_1, (3, 3), padding="SAME")
+        w = avg_pool2d_inside(path_1, (3, 3), padding="SAME")
         z = z + w
         comb_iter_4_left = self.comb_iter_4_left(right)
         comb_iter_4_left = comb_iter_4_left + right
@@ -435,28 +371,10 @@ class NormalCell2(nnx.Module):
         comb_iter_1_left = self.comb_iter_1_left(prev)
         comb_iter_1_right = self.comb_iter_1_right(prev)
         comb_iter_1_left = comb_iter_1_left + comb_iter_1_right
-        y = avg_pool2d(
-            right,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        y = avg_pool2d_inside(right, (3, 3), padding="SAME")
         y = y + prev
-        z = avg_pool2d(
-            prev,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
-        w = avg_pool2d(
-            prev,
-            (3, 3),
-            strides=(1, 1),
-            padding=((1, 1), (1, 1)),
-            count_include_pad=False,
-        )
+        z = avg_pool2d_inside(prev, (3, 3), padding="SAME")
+        w = avg_pool2d_inside(prev, (3, 3), padding="SAME")
         z = z + w
         comb_iter_4_left = self.comb_iter_4_left(right)
         comb_iter_4_left = comb_iter_4_left + right
@@ -472,7 +390,7 @@ class AuxHead(nnx.Module):
 
     def __init__(self, classes: int, **options: Unpack[LayerOptions]) -> None:
         self.conv = nnx.Sequential(
-            Conv(528, 128, (1, 1), **options),
+            Conv(528, 128, (1, 1), padding="SAME", **options),
             BatchNorm(128, **options),
             nnx.relu,
         )
@@ -485,7 +403,7 @@ class AuxHead(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
-        x = avg_pool2d(x, (5, 5), strides=(3, 3))
+        x = avg_pool2d_inside(x, (5, 5), strides=(3, 3))
         x = self.conv(x)
         x = self.full(flatten_chw(x))
         x = self.fc(x)
@@ -504,19 +422,19 @@ class NASNetA(nnx.Module):
         self.conv0 = NamedSequential(
             [("conv", Conv(3, 32, (3, 3), strides=2, **options)), ("bn", BatchNorm(32, **options))],
         )
-        self.cell_stem_0 = ReductionCell(32, 11, 32, ((1, 1), (1, 1)), raw=True, **options)
+        self.cell_stem_0 = ReductionCell(32, 11, 32, raw=True, **options)
         self.cell_stem_1 = ReductionCell2(**options)
         self.cell_0 = NormalCell(44, 88, 44, **options)
         self.cell_1 = NormalCell2(88, 44, **options)
         self.cell_2 = NormalCell2(264, 44, **options)
         self.cell_3 = NormalCell2(264, 44, **options)
-        self.reduction_cell_0 = ReductionCell(264, 88, 88, ((0, 1), (0, 1)), **options)
+        self.reduction_cell_0 = ReductionCell(264, 88, 88, **options)
         self.cell_4 = NormalCell(264, 352, 88, **options)
         self.cell_5 = NormalCell2(352, 88, **options)
         self.cell_6 = NormalCell2(528, 88, **options)
         self.cell_7 = NormalCell2(528, 88, **options)
         self.aux_head = AuxHead(classes, **options)
-        self.reduction_cell_1 = ReductionCell(528, 176, 176, ((0, 1), (0, 1)), **options)
+        self.reduction_cell_1 = ReductionCell(528, 176, 176, **options)
         self.cell_8 = NormalCell(528, 704, 176, **options)
         self.cell_9 = NormalCell2(704, 176, **options)
         self.cell_10 = NormalCell2(1056, 176, **options)

@@ -11,7 +11,7 @@ from typing import Any, Required, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -46,22 +46,7 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
-def max_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
 Conv = partial(

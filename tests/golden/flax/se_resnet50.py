@@ -62,22 +62,32 @@ class NamedSequential(nnx.Module):
         return x
 
 
-def max_pool2d(
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+
+
+def ceil_padding(
     x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    window_shape: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> list[tuple[int, int]]:
+    """Return the padding with the last windows whole, which start before the padding there."""
+    reaching = []
+    for n, k, s, (lo, hi) in zip(x.shape[1:3], window_shape, strides, padding, strict=True):
+        steps = min(-((n + lo + hi - k) // -s), (n + lo - 1) // s)
+        reaching.append((lo, max(hi, steps * s + k - n - lo)))
+    return reaching
+
+
+def ceil_max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+    """Return the largest value in every window of a map; the last may reach over the edge."""
+    reaching = ceil_padding(x, window_shape, strides, padding)
+    return max_pool2d(x, window_shape, strides, reaching)
 
 
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
@@ -207,7 +217,7 @@ class SENet(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.layer0(x)
-        x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((0, 1), (0, 1)))
+        x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)

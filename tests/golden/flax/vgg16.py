@@ -22,22 +22,7 @@ class LayerOptions(TypedDict, total=False):
     rngs: Required[nnx.Rngs]
 
 
-def max_pool2d(
-    x: Array,
-    window: tuple[int, int],
-    strides: tuple[int, int] | None = None,
-    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-) -> Array:
-    """Return the largest value in every window of a map."""
-    y: Array = lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        window_dimensions=(1, *window, 1),
-        window_strides=(1, *(strides or window), 1),
-        padding=((0, 0), *padding, (0, 0)),
-    )
-    return y
+max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
@@ -52,7 +37,7 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
 
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
-    return x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 Conv = partial(
@@ -73,13 +58,13 @@ class VGG(nnx.Module):
             nnx.relu,
             Conv(64, 64, (3, 3), padding=1, **options),
             nnx.relu,
-            partial(max_pool2d, window=(2, 2)),
+            partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 2: 128x56x56
             Conv(64, 128, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(128, 128, (3, 3), padding=1, **options),
             nnx.relu,
-            partial(max_pool2d, window=(2, 2)),
+            partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 3: 256x28x28
             Conv(128, 256, (3, 3), padding=1, **options),
             nnx.relu,
@@ -87,7 +72,7 @@ class VGG(nnx.Module):
             nnx.relu,
             Conv(256, 256, (3, 3), padding=1, **options),
             nnx.relu,
-            partial(max_pool2d, window=(2, 2)),
+            partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 4: 512x14x14
             Conv(256, 512, (3, 3), padding=1, **options),
             nnx.relu,
@@ -95,7 +80,7 @@ class VGG(nnx.Module):
             nnx.relu,
             Conv(512, 512, (3, 3), padding=1, **options),
             nnx.relu,
-            partial(max_pool2d, window=(2, 2)),
+            partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 5: 512x7x7
             Conv(512, 512, (3, 3), padding=1, **options),
             nnx.relu,
@@ -103,7 +88,7 @@ class VGG(nnx.Module):
             nnx.relu,
             Conv(512, 512, (3, 3), padding=1, **options),
             nnx.relu,
-            partial(max_pool2d, window=(2, 2)),
+            partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
         )
         self.classifier = nnx.Sequential(
             Linear(25088, 4096, **options),

@@ -52,9 +52,19 @@ class NamedSequential(nnx.Module):
         return x
 
 
+def repeat_for_batch(x: Array, batch: Array) -> Array:
+    """Return a learned tensor once for every sample of a batch."""
+    return jnp.broadcast_to(x, (batch.shape[0], *x.shape[1 - batch.ndim :]))
+
+
 def tokens_of_map(x: Array) -> Array:
     """Return the places of a map as a sequence, row by row."""
-    return x.reshape(len(x), -1, x.shape[-1])
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def take_token(x: Array, index: int) -> Array:
+    """Return one token of a sequence."""
+    return x[:, index]
 
 
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.036084391824351615))
@@ -68,6 +78,7 @@ MultiHeadAttention = partial(
     nnx.MultiHeadAttention,
     broadcast_dropout=False,
     decode=False,
+    deterministic=False,
     attention_fn=attend,
     kernel_init=nnx.initializers.variance_scaling(0.5, "fan_avg", "uniform"),
     out_kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
@@ -160,9 +171,9 @@ class ViT(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
         x = tokens_of_map(x)
-        x = jnp.concatenate((jnp.broadcast_to(self.class_token[...], (len(x), 1, 768)), x), axis=-2)
+        x = jnp.concatenate((repeat_for_batch(self.class_token[...], x), x), axis=-2)
         x = self.encoder(x)
-        x = self.heads(x[:, 0])
+        x = self.heads(take_token(x, 0))
         return x
 
 
