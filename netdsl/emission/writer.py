@@ -24,7 +24,7 @@ from netdsl.emission.code import (
     skeleton,
 )
 from netdsl.ir.types import Scheduled
-from netdsl.symbolic import symbolic, text, tightness
+from netdsl.symbolic import names, symbolic, text, tightness
 
 WIDTH = 100
 INDENT = "    "
@@ -252,7 +252,7 @@ def shown(args: Sequence[Arg]) -> list[Arg]:
 def equal(a: Expr, b: Expr) -> bool:
     """Tell whether two expressions are the same constant; 1 and True are not."""
     if isinstance(a, Const) and isinstance(b, Const):
-        if symbolic(a.value) or symbolic(b.value):
+        if names(a.value) or names(b.value):
             return False
         return a.value == b.value and isinstance(a.value, bool) == isinstance(b.value, bool) and not a.source
     return a == b
