@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from netdsl.emission.code import Arg, Call, Const, Expr, Lowered, Name, transform
+from netdsl.emission.function import expr_names
 from netdsl.emission.writer import INDENT, layout, shown, signature
 from netdsl.record import Record
 from netdsl_flax.lowering import FanIn
@@ -83,16 +84,16 @@ SHARED = {"use_bias", "momentum", "epsilon"}
 class Definitions:
     """The definitions of one net."""
 
-    def __init__(self, lowered: Mapping[str, Lowered], taken: set[str]) -> None:
+    def __init__(self, lowered: Iterable[Lowered], taken: set[str]) -> None:
         """Find what most layers of each class have; `taken` are names that the spec gives."""
         found: dict[str, dict[str, Counter[Expr]]] = {}
-        for value in lowered.values():
+        for value in lowered:
             call = value.module
             if not isinstance(call, Call) or call.func not in LAYERS:
                 continue
             counts = found.setdefault(str(call.func), {})
             for arg in call.args:
-                if arg.role in SHARED or arg.role.endswith("_init"):
+                if (arg.role in SHARED or arg.role.endswith("_init")) and not expr_names(arg.value):
                     counts.setdefault(arg.role, Counter())[_key(arg.value)] += 1
         self.common = {
             name: {role: counter.most_common(1)[0][0] for role, counter in found[name].items()}

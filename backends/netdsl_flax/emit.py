@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netdsl.backend import Backend, missing
-from netdsl.emission.code import Name
-from netdsl.emission.constants import lower_all, mark
+from netdsl.elaborate.values import BlockDecl, OpValue
+from netdsl.emission.code import Arg, Call, Expr, Lowered, Name
 from netdsl.emission.dialect import Dialect
-from netdsl.emission.factor import Factory
-from netdsl.emission.plan import ClassPlan, Plan
-from netdsl.emission.source import Source, checked
-from netdsl.emission.writer import INDENT
+from netdsl.emission.family import Family
+from netdsl.emission.function import Function
+from netdsl.emission.items import Layer, Parameter, walk
+from netdsl.emission.members import Members
+from netdsl.emission.module import ModuleText
+from netdsl.emission.writer import INDENT, shown
+from netdsl.ir.types import Shape
 from netdsl.network import Network
+from netdsl.ops import Op
+from netdsl.symbolic import text as symbol_text
 from netdsl_flax.definitions import Definitions
 from netdsl_flax.helpers import FUNCTIONS, HELPERS
 from netdsl_flax.lowering import LOWERINGS, OPTIONS
+
+
+def _registered(name: Expr, module: Expr) -> Expr:
+    return Call("setattr", tuple(Arg("", part, keyword=False) for part in (Name("self"), name, module)))
+
+
+def _chain_of(layers: Expr) -> Expr:
+    return Call("NamedSequential", (Arg("layers", Call("items", (), receiver=layers), keyword=False),))
+
 
 DIALECT = Dialect(
     array="Array",
@@ -35,6 +49,11 @@ DIALECT = Dialect(
     frees=False,
     parameters=("**options: Unpack[LayerOptions]",),
     options=(OPTIONS,),
+    register=_registered,
+    chain_of=_chain_of,
+    labels=False,
+    mapping="dict[str, Callable[[Array], Array]]",
+    empty="{}",
 )
 
 SCANNED = DIALECT.replace(stacked="Stacked")
@@ -58,40 +77,77 @@ _FRAMEWORK = (
 def emit(net: Network, backend: Backend, scan: bool = False) -> str:
     """Return the source, equal blocks in a row stacked if `scan`; NetError at the layers of ops that Flax lacks."""
     missing(net, backend)
-    checked(net)
-    factory, arguments, definitions = prepare(net, scan)
-    return "\n".join(FlaxSource(net, factory.plan(), arguments, definitions).lines()) + "\n"
+    return "\n".join(FlaxText(Family([net]), scan).lines()) + "\n"
 
 
-def prepare(net: Network, scan: bool) -> tuple[Factory, dict[str, object], Definitions]:
-    """Return what makes the classes, the parameters that stay arguments, and what the layers have in common."""
-    lowered, arguments = mark(net, lambda n, known: lower_all(n, LOWERINGS, known=known), lambda _: {})
-    definitions = Definitions(lowered, _names(net))
-    settled = {name: definitions.settle(value) for name, value in lowered.items()}
-    dialect = SCANNED if scan else DIALECT
-    dialect = dialect.replace(names=dialect.names | {*definitions.names.values()})
-    return Factory(net, settled, {}, dialect), arguments, definitions
-
-
-def _names(net: Network) -> set[str]:
-    """Return the names that the spec gives, which definitions leave to it."""
-    names = {net.name, net.class_name}
-    for scope in net.graph.tree.scopes():
-        names |= {scope.block, scope.name, *scope.args}
-    return names | {node.name.rpartition(".")[2] for node in net.graph}
-
-
-class FlaxSource(Source):
-    """The text of one nnx.Module."""
+class FlaxText(ModuleText):
+    """The text of nnx.Modules."""
 
     dialect = DIALECT
+    lowerings = LOWERINGS
 
-    def __init__(
-        self, net: Network, plan: Plan, arguments: dict[str, object], definitions: Definitions
-    ) -> None:
-        """Take the definitions of the net's layers, too."""
-        super().__init__(net, plan, arguments)
-        self.definitions = definitions
+    def __init__(self, family: Family, scan: bool = False) -> None:
+        """Find what the layers have in common, too."""
+        super().__init__(family)
+        layers = [item for cls in family.classes for item in walk(cls.items) if isinstance(item, Layer)]
+        self.definitions = Definitions([self.lower(item, False) for item in layers], self.given_names())
+        self.lowered = {key: self.definitions.settle(value) for key, value in self.lowered.items()}
+        dialect = SCANNED if scan else DIALECT
+        self.dialect = dialect.replace(names=dialect.names | {*self.definitions.names.values()})
+        self.taken |= self.dialect.names
+
+    def given_names(self) -> set[str]:
+        """Return the names that the spec gives, which definitions leave to it."""
+        names = set(self.names) | {net.name for net in self.family.nets}
+        for cls in self.family.classes:
+            names |= {parameter.name for parameter in cls.params} | set(cls.hints)
+            names |= {getattr(item, "key", "") for item in walk(cls.items)}
+        return names
+
+    def constructed(self, item: Layer, lowered: Lowered) -> Expr:
+        """Return the call of an argument that makes a norm; an activation is the function itself."""
+        name = symbol_text(item.given.whole)  # type: ignore[union-attr]
+        if not isinstance(lowered.module, Call) or item.op.weights(*item.before) == {}:
+            return Name(name)
+        sizes = tuple(arg for arg in lowered.module.args if not arg.keyword and arg not in self.dialect.options)
+        return Call(name, (*sizes, *self.dialect.options))
+
+    def argument(self, value: OpValue) -> Expr:
+        """Return a norm as what makes it, or an activation as a function."""
+        assert not isinstance(value.target, BlockDecl)
+        fields = {k: g.value for k, g in value.args.items() if k in value.target._fields}
+        item = Layer("", None, False, None, ())  # type: ignore[arg-type]
+        item.op = value.target(**fields)
+        item.before = item.after = (Shape(1, 1, 1),)
+        module = self.definitions.settle(self.lower(item, False)).module
+        assert module is not None
+        del self.lowered[id(item), False]
+        if not isinstance(module, Call) or item.op.weights(*item.before) == {}:
+            return module
+        options = tuple(arg for arg in shown(module.args) if arg.keyword)
+        name = Name(str(module.func))
+        return Call("partial", (Arg("", name, keyword=False), *options)) if options else name
+
+    def initial(self, item: Layer) -> Iterator[Expr]:
+        """Yield nothing: a layer is made with its initial weights."""
+        return iter(())
+
+    def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
+        """Return the type of a function, or of what makes a block or a norm."""
+        made: dict[str, None] = {}
+        lacking, function = "", False
+        for value in targets:
+            if value is None:
+                lacking = " | None"
+            elif isinstance(value.target, BlockDecl):
+                made.update(dict.fromkeys(s.name for s in self.family.classes if s.decl is value.target))
+            elif value.target.weights is Op.weights:
+                function = True
+            else:
+                made["Callable[[Array], Array]"] = None
+        if function:
+            return f"Callable[[Array], Array]{lacking}"
+        return f"Callable[..., {' | '.join(made) or 'Callable[[Array], Array]'}]{lacking}"
 
     def imports(self, text: str) -> Iterator[str]:
         """Yield the imports that the text needs."""
@@ -112,9 +168,9 @@ class FlaxSource(Source):
                 text += source
         return [*needed, *definitions]
 
-    def settled(self, plan: ClassPlan) -> Iterator[str]:
+    def settled(self, function: Function, members: Members) -> Iterator[str]:
         """Yield what `train()` and `eval()` set, where the net asks for it."""
-        if plan.scope.kind == "net" and any(output.train for output in self.net.graph.outputs):
+        if function.kind == "net" and any(side.train for side in function.staged.sides):
             yield f"{2 * INDENT}self.deterministic = False"
 
 

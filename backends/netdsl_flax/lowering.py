@@ -65,6 +65,7 @@ from netdsl.ops.wiring import (
     Tokens,
     Upsample,
 )
+from netdsl.symbolic import symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
@@ -136,21 +137,30 @@ def _function(function: str, *args: Arg) -> Lowered:
 
 def _size(size: Dims | int) -> int | tuple[int, ...]:
     """Return a size for both axes: an int where they are equal."""
+    if symbolic(size):
+        return size
     rows, columns = both(size)
-    return rows if rows == columns else (rows, columns)
+    return rows if term(rows) == term(columns) else (rows, columns)
+
+
+def _pair(size: Dims | int) -> tuple[int, ...]:
+    """Return a size as that of rows and of columns."""
+    return size if symbolic(size) and not isinstance(size, int) else tuple(both(size))
 
 
 def _padding(op: Convolution, x: Shape) -> Constant:
     """Return a convolution's padding: TensorFlow's, which follows from the map's size, or as much on both sides."""
     if op.pad.mode == "tf":
         return "SAME"
+    if op.pad.mode == "explicit":
+        return _size(Dims(op.pad.size) if not symbolic(op.pad.size) else op.pad.size)
     (top, _), (left, _) = op.padding(x)
     return _size(Dims((top, left)))
 
 
 def _are_one(*numbers: int) -> bool:
     """Tell whether an op is what it is without these numbers, for which another function or class is needed."""
-    return all(number == 1 for number in numbers)
+    return all(number == 1 and not symbolic(number) for number in numbers)
 
 
 def _batched(context: Context, index: int) -> bool:
@@ -170,7 +180,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
         "Conv",
         _first("in_channels", x.c),
         _first("out_channels", op.channels_of(x.c)),
-        Arg("kernel_size", Listed(tuple(map(Const, op.kernel)), "()"), keyword=False),
+        _first("kernel_size", _pair(op.kernel)),
         _option("strides", _size(op.stride), 1),
         _option("padding", _padding(op, x), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
@@ -191,10 +201,10 @@ def upconv(op: UpConv, context: Context) -> Lowered:
         "ConvTranspose" if alone else "GroupedConvTranspose",
         _first("in_channels", x.c),
         _first("out_channels", op.channels),
-        _first("kernel_size", tuple(op.kernel)),
-        Arg("strides", Const(tuple(both(op.stride)))),
+        _first("kernel_size", _pair(op.kernel)),
+        Arg("strides", Const(_pair(op.stride))),
         Arg("padding", Const(pads)),
-        Arg("kernel_dilation", Const(tuple(both(op.dilation))), Const((1, 1))),
+        Arg("kernel_dilation", Const(_pair(op.dilation)), Const((1, 1))),
         *([] if alone else [Arg("groups", Const(op.groups))]),
         *_biased(op, fan_in),
     )
@@ -329,17 +339,17 @@ def pool(op: Pool, context: Context) -> Lowered:
     kind = "max" if isinstance(op, MaxPool) else "avg"
     if op.to is not None:
         reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
-        return _function("adaptive_pool2d", _first("size", tuple(both(op.to))), reduce_)
+        return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
     kernel, stride = op.window
     tf = op.pad.mode == "tf"  # which ceil mode adds no window to
     args = (
-        _first("window_shape", tuple(kernel)),
-        _option("strides", tuple(both(stride)), (1, 1)),
+        _first("window_shape", _pair(kernel)),
+        _option("strides", _pair(stride), (1, 1)),
         _option("padding", "SAME" if tf else op.padding(context.inputs[0]), ((0, 0), (0, 0))),
     )
     ceil = op.ceil and not tf
     if isinstance(op, MaxPool) and not _are_one(*both(op.dilation)):
-        apart = _option("dilation", tuple(both(op.dilation)), (1, 1)), _option("ceil_mode", ceil, False)
+        apart = _option("dilation", _pair(op.dilation), (1, 1)), _option("ceil_mode", ceil, False)
         return _function("dilated_max_pool2d", *args, *apart)
     counted = not isinstance(op, AvgPool) or op.count_include_pad
     if ceil:

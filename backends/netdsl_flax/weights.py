@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from netdsl.backend import Tensor
-from netdsl.emission.factor import item_path
+from netdsl.emission.family import Family
+from netdsl.emission.replay import Replay
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.network import Network
@@ -15,7 +16,7 @@ from netdsl.ops.conv import Convolution
 from netdsl.ops.linear import Linear
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
 from netdsl.ops.source import Weight
-from netdsl_flax.emit import prepare
+from netdsl_flax.emit import FlaxText
 from netdsl_flax.lowering import laid_out
 
 
@@ -32,23 +33,12 @@ def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
 
 def places(net: Network, scan: bool) -> dict[str, list[Node | Scope]]:
     """Return every layer and container of the net by its path in the module; several where they are stacked."""
-    factory, *_ = prepare(net, scan)
-    factory.plan()
+    text = FlaxText(Family([net]), scan)
+    scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
     found: dict[str, list[Node | Scope]] = {}
-
-    def visit(scopes: list[Scope], path: str) -> None:
-        first = scopes[0]
-        inner = f"{path}layers." if factory.is_flat(first) else path
-        positions = {item_path(item): i for i, item in enumerate(first.items)}
-        for name, items in factory.entries(first):
-            here = inner + name
-            every = [scope.items[positions[item_path(item)]] for scope in scopes for item in items]
-            found[here] = [item if isinstance(item, Scope) else net.graph[item] for item in every]
-            inside = [item for item in every if isinstance(item, Scope)]
-            if inside:
-                visit(inside, f"{here}.layer." if len(items) > 1 else f"{here}.")
-
-    visit([net.graph.tree], "")
+    for place in Replay(text, "layers").run(text.family.variants[0]):
+        node = net.graph[place.name] if place.name in net.graph else scopes[place.name]
+        found.setdefault(place.path, []).append(node)
     return found
 
 

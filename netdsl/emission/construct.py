@@ -252,16 +252,6 @@ class Constructor:
             listed = Call(call, (Arg("layers", listed, keyword=False),))
         return listed
 
-    def is_named(self, items: list[Item]) -> bool:
-        """Tell whether any module of a chain has a label."""
-        for item in items:
-            if isinstance(item, Module) and not self.members.is_nothing(item):
-                if item.labelled and not self.follower(item):
-                    return True
-            elif not isinstance(item, Module) and any(map(self.is_named, item.inner())):
-                return True
-        return False
-
     @staticmethod
     def follower(item: Module) -> bool:
         """Tell whether a module is called after its position."""
@@ -270,7 +260,7 @@ class Constructor:
     def entries(self, items: list[Item]) -> list[Arg] | None:
         """Return the modules of a chain as arguments, their role the text of a name; None: it takes statements."""
         found: list[Arg] = []
-        is_named = self.is_named(items)
+        is_named = self.module.is_named(items)
         fixed = True
         for item in items:
             if isinstance(item, Let) and item.name not in self.used:
@@ -318,7 +308,7 @@ class Constructor:
     def gathered(self, item: Container) -> Expr:
         """Write statements that build a list of layers; return the chain of it."""
         name = self.gather(item.items)
-        return self.chain_of(name, self.is_named(item.items))
+        return self.chain_of(name, self.module.is_named(item.items))
 
     def chain_of(self, name: str, is_named: bool) -> Expr:
         """Return a chain of the layers in a list."""
@@ -333,7 +323,7 @@ class Constructor:
         }
         free = [name for name in _LISTS if name not in taken]
         name = free[self.nesting] if self.nesting < len(free) else f"layers{self.nesting}"
-        is_named = self.is_named(items)
+        is_named = self.module.is_named(items)
         head: list[Item] = []
         rest = list(items)
         if not is_named:

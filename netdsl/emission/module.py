@@ -15,7 +15,7 @@ from netdsl.emission.construct import Constructor
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family, Variant
 from netdsl.emission.flow import Flow
-from netdsl.emission.function import Chains, Function, Storage, reading, renamed
+from netdsl.emission.function import Chains, Function, Storage, is_nothing
 from netdsl.emission.items import (
     Child,
     Container,
@@ -103,6 +103,20 @@ class ModuleText(ABC):
     def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
         """Return the type of an argument that is an op."""
 
+    def is_nothing(self, item: Item) -> bool:
+        """Tell whether a layer is only its input."""
+        return is_nothing(item, self.lower)
+
+    def is_named(self, items: list[Item]) -> bool:
+        """Tell whether any module of a chain has a label."""
+        for item in items:
+            if isinstance(item, Module):
+                if item.labelled and not Constructor.follower(item) and not self.is_nothing(item):
+                    return True
+            elif any(map(self.is_named, item.inner())):
+                return True
+        return False
+
     # ---------------------------------------------------------------- values
 
     def expression(self, value: Any) -> Expr:
@@ -124,7 +138,7 @@ class ModuleText(ABC):
                 return Const(SymBool(True, value.whole))
             if value.mode == "same":
                 return Const(None)
-            return Const(value.size[0] if value.size[0] == value.size[1] else tuple(value.size))
+            return Const(tuple(value.size))
         if isinstance(value, Dims):
             return Const(value if symbolic(value) else tuple(value))
         if isinstance(value, tuple) and not symbolic(value):
@@ -452,7 +466,7 @@ class ModuleText(ABC):
         if parameter.kind == "pad":
             pads = self.family.pads(staged.decl, parameter.name, parameter.default)
             lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
-            return f"int | tuple[int, int]{lacking}"
+            return f"tuple[int, int]{lacking}"
         return self.type_name(parameter.value)
 
     def type_of(self, name: str, staged: Staged) -> str:

@@ -1,0 +1,208 @@
+"""What a module's constructor makes for given arguments: every child with its path, as the emitted code would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netdsl.elaborate.values import OpValue, RowValue, TableValue
+from netdsl.emission.concolic import mentioned
+from netdsl.emission.function import Function
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, Staged
+from netdsl.emission.stage import concrete
+from netdsl.ir.types import Dims, Pad
+from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
+
+if TYPE_CHECKING:
+    from netdsl.emission.family import Variant
+    from netdsl.emission.module import ModuleText
+
+
+class Place(NamedTuple):
+    """A child of a built module."""
+
+    name: str
+    """Its name in the net's graph, which is torch's path."""
+    path: str
+    """Its path in the module."""
+    item: Module
+    turn: tuple[int, int]
+    """Which of how many equal ones it is, where these are stacked; else the first of one."""
+
+
+class Scope:
+    """A module that is being filled."""
+
+    def __init__(self, name: str, path: str, mode: str) -> None:
+        """`mode` is "layers" for a chain of positions, "named" for one of labels, "" for attributes."""
+        self.name, self.path, self.mode = name, path, mode
+        self.position = 0
+        self.index = 0
+
+    def joined(self, path: str, key: str) -> str:
+        """Return the path of a child."""
+        return f"{path}.{key}" if path else key
+
+
+class Replay:
+    """Makes a net without its framework: which child is where."""
+
+    def __init__(self, module: ModuleText, inside: str = "") -> None:
+        """`inside` is the attribute in which a chain of positions keeps its modules, if it has one."""
+        self.module = module
+        self.inside = inside
+
+    def run(self, variant: Variant) -> Iterator[Place]:
+        """Yield all children of a net, outer ones first."""
+        staged = variant.staged
+        env: dict[str, Any] = dict(self.module.constants)
+        env.update(staged.bound)
+        env.update({name: sides(value) for name, value in variant.args.items()})
+        mode = "layers" if self.is_chain(staged) else ""
+        yield from self.walk(staged.items, env, Scope("", self.within("", mode), mode), staged)
+
+    def is_chain(self, staged: Staged) -> bool:
+        """Tell whether a class is a chain."""
+        function = Function(staged, staged.items, staged.kind, staged.name)
+        function.inputs = {incoming.wire: incoming.name for incoming in staged.inputs}
+        function.outputs = staged.outputs
+        return self.module.is_sequential(function)
+
+    def within(self, path: str, mode: str) -> str:
+        """Return the path that a module's children begin with."""
+        if mode != "layers" or not self.inside:
+            return path
+        return f"{path}.{self.inside}" if path else self.inside
+
+    def walk(
+        self, items: list[Item], env: dict[str, Any], scope: Scope, staged: Staged
+    ) -> Iterator[Place]:
+        """Yield the children that items make."""
+        for item in items:
+            if isinstance(item, Let):
+                self.let(item, env)
+            elif isinstance(item, If):
+                holds = settled(SymBool(True, item.test), env)
+                yield from self.walk(item.then if holds else item.otherwise, env, scope, staged)
+            elif isinstance(item, Loop):
+                for one in iterated(item.over, env):
+                    unpack(item.targets, one, env)
+                    yield from self.walk(item.body, env, scope, staged)
+            elif isinstance(item, Side):
+                yield from self.walk(item.items, env, scope, staged)
+            elif isinstance(item, Module):
+                yield from self.child(item, env, scope, staged)
+
+    @staticmethod
+    def let(item: Let, env: dict[str, Any]) -> None:
+        """Bind a local variable; one that needs what is not known here is left out."""
+        try:
+            env[item.name] = settled(item.value, env)
+        except KeyError:
+            env.pop(item.name, None)
+
+    def child(
+        self, item: Module, env: dict[str, Any], scope: Scope, staged: Staged
+    ) -> Iterator[Place]:
+        """Yield one child, and those within."""
+        if isinstance(item, Layer) and not item.key and item.name is None:
+            return  # wiring
+        key = str(scope.position) if item.name is None and item.key.isdigit() else item.key
+        if item.name is not None:
+            key = "".join(
+                part if isinstance(part, str) else str(settled(part, env)) for part in item.name.args
+            )
+        scope.position += 1
+        own = key
+        if scope.mode == "layers":
+            own = str(scope.index)
+        if self.module.is_nothing(item):
+            return
+        scope.index += 1
+        name, path = scope.joined(scope.name, key), scope.joined(scope.path, own)
+        yield Place(name, path, item, (0, 1))
+        if isinstance(item, Container):
+            function = self.module.of_container(item, staged)
+            mode = ""
+            if function.kind != "container":
+                mode = "named" if self.module.is_named(item.items) else "layers"
+            yield from self.walk(item.items, env, Scope(name, self.within(path, mode), mode), staged)
+        elif isinstance(item, Child):
+            cls, inner = self.called(item, env)
+            mode = "layers" if self.is_chain(cls) else ""
+            yield from self.walk(cls.items, inner, Scope(name, self.within(path, mode), mode), cls)
+            if item.result:
+                env[item.result] = settled(cls.out_terms[0].c, inner)
+
+    def called(self, item: Child, env: Mapping[str, Any]) -> tuple[Staged, dict[str, Any]]:
+        """Return the class that is called, and what its names are there."""
+        args = {name: sides(settled(value, env)) for name, value in item.args.items() if known(value, env)}
+        cls = item.cls
+        if item.callee is not None:
+            callee = settled(item.callee, env)
+            given = {name: one.value for name, one in callee.args.items()}
+            own = {k: v for k, v in args.items() if k not in item.callee.args}
+            args = {name: sides(settled(value, env)) for name, value in given.items()} | own
+            cls = next(s for s in self.module.family.classes if s.decl is callee.target)
+        inner: dict[str, Any] = dict(self.module.constants)
+        defaults = {name: value for name, value in cls.defaults.items()}
+        inner |= {name: sides(settled(value, {**inner, **args})) for name, value in defaults.items()}
+        inner |= args
+        for incoming, shape in zip(cls.inputs, item.shapes, strict=True):
+            for axis, name in incoming.sizes.items():
+                if known(shape.size(axis), env):
+                    inner[name] = settled(shape.size(axis), env)
+        inner |= {name: value for name, value in cls.fixed.items() if name not in inner}
+        return cls, inner
+
+
+def known(value: Any, env: Mapping[str, Any]) -> bool:
+    """Tell whether all names that a value reads have values."""
+    return all(name in env for name in mentioned(value))
+
+
+def settled(value: Any, env: Mapping[str, Any]) -> Any:
+    """Return the concrete value; KeyError where it reads what is not known."""
+    if isinstance(value, (Atom, Poly)) or symbolic(value):
+        found = evaluate(value if isinstance(value, (Atom, Poly)) else term(value), env)
+        return concrete(found)
+    if isinstance(value, Dims):
+        return Dims(settled(n, env) for n in value)
+    if isinstance(value, OpValue):
+        args = {k: g._replace(value=settled(g.value, env)) for k, g in value.args.items()}
+        return OpValue(value.target, args)
+    if isinstance(value, tuple) and not hasattr(value, "axes"):
+        return tuple(settled(one, env) for one in value)
+    return value
+
+
+def sides(value: Any) -> Any:
+    """Return a padding as a class takes it; anything else as it is."""
+    if isinstance(value, Pad):
+        return None if value.mode == "same" else Dims(value.size)
+    return value
+
+
+def iterated(over: Any, env: Mapping[str, Any]) -> list[Any]:
+    """Return what a loop runs over."""
+    if isinstance(over, Atom) and over.op == "call" and over.args[0] in ("range", "enumerate"):
+        function, *args = over.args
+        if function == "range":
+            return list(range(*(settled(arg, env) for arg in args)))
+        start = settled(args[1], env) if len(args) > 1 else 0
+        return list(enumerate(iterated(args[0], env), start))
+    value = evaluate(over, env)
+    if isinstance(value, TableValue):
+        return [tuple(row) for row in value.rows]
+    return list(value.cells if isinstance(value, RowValue) else value)
+
+
+def unpack(targets: tuple[str, ...], one: Any, env: dict[str, Any]) -> None:
+    """Bind a loop's variables."""
+    if len(targets) == 1:
+        env[targets[0]] = one
+        return
+    cells = list(one.cells if isinstance(one, RowValue) else one)
+    if len(cells) != len(targets):
+        cells = [c for cell in cells for c in (cell if type(cell) is tuple else (cell,))]
+    env.update(zip(targets, cells, strict=True))
