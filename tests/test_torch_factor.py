@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from netdsl_torch.emit import _init_calls
 from netdsl_torch.lowering import LOWERINGS
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,18 +18,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, tensors
 
-from netdsl.emission.code import Call, Expr, Input, Lowered, Name, Self, mentions_self, transform
-from netdsl.emission.constants import lower_all, mark
+from netdsl.emission.code import Call, Context, Expr, Input, Lowered, Name, Self, mentions_self, transform
 from netdsl.emission.writer import flat
 from netdsl.ir.graph import Value
 from netdsl.network import Network
+from netdsl.ops.source import Weight
 from netdsl.passes.inplace import overwriting
 
 
 def lower(net: Network) -> dict[str, Lowered]:
-    """Return every op as it was before factoring."""
+    """Return every op by itself, with the numbers of this net."""
     writing = overwriting(net.graph)
-    return mark(net, lambda n, known: lower_all(n, LOWERINGS, writing, known), _init_calls)[0]
+    lowered: dict[str, Lowered] = {}
+    for node in net.graph:
+        batched = tuple(not isinstance(net.graph[value.node].op, Weight) for value in node.inputs)
+        shapes = net.inputs_of(node.name), net.outputs_of(node.name)
+        context = Context(*shapes, node.name in writing, batched or (True,))
+        lowered[node.name] = LOWERINGS[type(node.op)](node.op, context)
+    return lowered
 
 
 def bound(expr: Expr, operands: list[str], this: str) -> Expr:

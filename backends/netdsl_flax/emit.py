@@ -13,7 +13,8 @@ from netdsl.emission.family import Family
 from netdsl.emission.function import Function
 from netdsl.emission.items import Layer, Parameter, walk
 from netdsl.emission.members import Members
-from netdsl.emission.module import ModuleText
+from netdsl.emission.module import ModuleText, checked
+from netdsl.emission.stack import stack
 from netdsl.emission.writer import INDENT, shown
 from netdsl.ir.types import Shape
 from netdsl.network import Network
@@ -77,6 +78,7 @@ _FRAMEWORK = (
 def emit(net: Network, backend: Backend, scan: bool = False) -> str:
     """Return the source, equal blocks in a row stacked if `scan`; NetError at the layers of ops that Flax lacks."""
     missing(net, backend)
+    checked(net)
     return "\n".join(FlaxText(Family([net]), scan).lines()) + "\n"
 
 
@@ -89,6 +91,8 @@ class FlaxText(ModuleText):
     def __init__(self, family: Family, scan: bool = False) -> None:
         """Find what the layers have in common, too."""
         super().__init__(family)
+        for cls in family.classes if scan else ():
+            stack(cls)
         layers = [item for cls in family.classes for item in walk(cls.items) if isinstance(item, Layer)]
         self.definitions = Definitions([self.lower(item, False) for item in layers], self.given_names())
         self.lowered = {key: self.definitions.settle(value) for key, value in self.lowered.items()}

@@ -175,7 +175,7 @@ class Runner:
         def note(path: str, call: Callable[..., Any]) -> Callable[..., Any]:
             def noted(module: Any, *args: Any, **kwargs: Any) -> Any:
                 output = call(module, *args, **kwargs)
-                for place in known.get(path, ()):
+                for place, _ in known.get(path, ()):
                     made[place.path if isinstance(place, Scope) else place.name] = self.logical(place, output)
                 return output
 

@@ -23,22 +23,22 @@ from netdsl_flax.lowering import laid_out
 def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
     """Return what the state of the net's module holds, layer by layer."""
     return tuple(
-        tensor.replace(place=(index, len(nodes)) if len(nodes) > 1 else None)
+        tensor.replace(place=(index, len(nodes)) if stacked else None)
         for path, nodes in places(net, scan).items()
-        for index, node in enumerate(nodes)
+        for index, (node, stacked) in enumerate(nodes)
         if not isinstance(node, Scope)
         for tensor in held(path, node, net)
     )
 
 
-def places(net: Network, scan: bool) -> dict[str, list[Node | Scope]]:
-    """Return every layer and container of the net by its path in the module; several where they are stacked."""
+def places(net: Network, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
+    """Return every layer and container of the net by its path in the module, and whether it is one of a stack."""
     text = FlaxText(Family([net]), scan)
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
-    found: dict[str, list[Node | Scope]] = {}
+    found: dict[str, list[tuple[Node | Scope, bool]]] = {}
     for place in Replay(text, "layers").run(text.family.variants[0]):
         node = net.graph[place.name] if place.name in net.graph else scopes[place.name]
-        found.setdefault(place.path, []).append(node)
+        found.setdefault(place.path, []).append((node, place.stacked))
     return found
 
 

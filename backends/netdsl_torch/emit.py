@@ -14,7 +14,7 @@ from netdsl.emission.family import Family
 from netdsl.emission.function import Function
 from netdsl.emission.items import Container, Item, Layer, Module, Parameter, Staged, walk
 from netdsl.emission.members import Members
-from netdsl.emission.module import ModuleText, unused
+from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.writer import INDENT, layout, shown
 from netdsl.ir.types import Init, Shape
 from netdsl.network import Network
@@ -41,6 +41,7 @@ DIALECT = Dialect(
 def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
     """Return the source; NetError at the layers of ops that torch lacks."""
     missing(net, backend)
+    checked(net)
     return "\n".join(TorchText(Family([net]), inplace).lines()) + "\n"
 
 

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Any, ClassVar
 
 from netdsl import __version__
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
 from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
@@ -31,9 +32,11 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
+from netdsl.emission.stack import Stack
 from netdsl.emission.tidy import tidy
 from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
 from netdsl.ir.types import Dims, Pad
+from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, symbolic, text
 from netdsl.symbolic import constant as number
@@ -45,6 +48,21 @@ def make_divisible(value: float, divisor: int) -> int:
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 '''
+
+
+def checked(net: Network) -> None:
+    """Refuse a net that no module can be written for."""
+    for scope in net.graph.tree.scopes():
+        if scope.block == net.name:
+            help = "name nets and blocks in CamelCase, instances in lower case"
+            message = f"a {scope.kind} and the instance are both called `{net.name}`"
+            raise NetError([Diagnostic("E219", message, scope.span, help=help)])
+        inner = [name for name in scope.nodes() if net.graph[name].train]
+        if scope.kind == "net" or not inner or len(inner) == len(list(scope.nodes())):
+            continue
+        message = f"a training-only output inside {scope.path} cannot be written as a module"
+        help = "write the `train output` line in the net's own body"
+        raise NetError([Diagnostic("E508", message, net.graph[inner[0]].span, help=help)])
 
 
 class ModuleText(ABC):
@@ -121,8 +139,10 @@ class ModuleText(ABC):
 
     def expression(self, value: Any) -> Expr:
         """Return a value of the spec as code."""
-        if isinstance(value, (Atom, Poly)):
-            value = SymBool(True, value) if isinstance(value, Atom) else SymInt(0, value)
+        if isinstance(value, Poly):
+            value = SymInt(0, value) if value.constant is None else value.constant
+        if isinstance(value, Atom):
+            value = SymBool(True, value)
         if isinstance(value, SymOp):
             return Const(SymBool(True, value.whole))
         if isinstance(value, OpValue):
@@ -166,6 +186,8 @@ class ModuleText(ABC):
         callee = text(item.callee.whole) if item.callee is not None else cls.name
         partial = set(item.callee.args) if item.callee is not None else set()
         args: list[Arg] = []
+        if isinstance(item, Stack):
+            return self.stacked(item)
         for incoming, shape in zip(cls.inputs, item.shapes, strict=True):
             for axis, name in incoming.sizes.items():
                 if name in cls.sizes_read or axis == "c" and item.callee is not None and axis in shape.axes:
@@ -179,6 +201,18 @@ class ModuleText(ABC):
             required = parameter.default is MISSING
             args.append(Arg(parameter.name, self.expression(value), keyword=not (positional and required)))
         return Call(callee, (*args, *self.dialect.options))
+
+    def stacked(self, item: Stack) -> Expr:
+        """Return the construction of equal blocks as one with stacked weights."""
+        one = Child(item.key, None, item.labelled, item.span, item.inputs)
+        one.__dict__.update(item.__dict__)
+        call = self.call(one)
+        assert isinstance(call, Call)
+        own = tuple(arg for arg in call.args if arg not in self.dialect.options)
+        make = Call("partial", (Arg("function", Name(str(call.func)), keyword=False), *own))
+        number = Arg("count", self.expression(item.number), keyword=False)
+        maker = Arg("make", make, keyword=False)
+        return Call(self.dialect.stacked, (number, maker, *self.dialect.options))
 
     def bound(self, function: Function) -> Mapping[str, Any]:
         """Return the sizes that stand as numbers in a class."""

@@ -9,6 +9,7 @@ from netdsl.elaborate.values import OpValue, RowValue, TableValue
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, Staged
+from netdsl.emission.stack import Stack
 from netdsl.emission.stage import concrete
 from netdsl.ir.types import Dims, Pad
 from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
@@ -16,6 +17,10 @@ from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
 if TYPE_CHECKING:
     from netdsl.emission.family import Variant
     from netdsl.emission.module import ModuleText
+
+
+STACKED = "layer"
+"""The attribute of stacked blocks that holds the one that they are."""
 
 
 class Place(NamedTuple):
@@ -26,16 +31,17 @@ class Place(NamedTuple):
     path: str
     """Its path in the module."""
     item: Module
-    turn: tuple[int, int]
-    """Which of how many equal ones it is, where these are stacked; else the first of one."""
+    stacked: bool
+    """Whether it is one of several equal ones whose weights are stacked."""
 
 
 class Scope:
     """A module that is being filled."""
 
-    def __init__(self, name: str, path: str, mode: str) -> None:
+    def __init__(self, name: str, path: str, mode: str, stacked: bool = False) -> None:
         """`mode` is "layers" for a chain of positions, "named" for one of labels, "" for attributes."""
         self.name, self.path, self.mode = name, path, mode
+        self.stacked = stacked
         self.position = 0
         self.index = 0
 
@@ -112,6 +118,9 @@ class Replay:
             key = "".join(
                 part if isinstance(part, str) else str(settled(part, env)) for part in item.name.args
             )
+        if isinstance(item, Stack):
+            yield from self.stack(item, env, scope)
+            return
         scope.position += 1
         own = key
         if scope.mode == "layers":
@@ -120,19 +129,34 @@ class Replay:
             return
         scope.index += 1
         name, path = scope.joined(scope.name, key), scope.joined(scope.path, own)
-        yield Place(name, path, item, (0, 1))
+        yield Place(name, path, item, scope.stacked)
         if isinstance(item, Container):
             function = self.module.of_container(item, staged)
             mode = ""
             if function.kind != "container":
                 mode = "named" if self.module.is_named(item.items) else "layers"
-            yield from self.walk(item.items, env, Scope(name, self.within(path, mode), mode), staged)
+            inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
+            yield from self.walk(item.items, env, inner_scope, staged)
         elif isinstance(item, Child):
             cls, inner = self.called(item, env)
             mode = "layers" if self.is_chain(cls) else ""
-            yield from self.walk(cls.items, inner, Scope(name, self.within(path, mode), mode), cls)
+            inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
+            yield from self.walk(cls.items, inner, inner_scope, cls)
             if item.result:
                 env[item.result] = settled(cls.out_terms[0].c, inner)
+
+    def stack(self, item: Stack, env: dict[str, Any], scope: Scope) -> Iterator[Place]:
+        """Yield equal blocks whose weights are stacked, one after the other: all have one path."""
+        path = scope.joined(scope.path, str(scope.index))
+        scope.index += 1
+        for _ in range(settled(item.number, env)):
+            name = scope.joined(scope.name, str(scope.position))
+            scope.position += 1
+            yield Place(name, path, item, True)
+            cls, inner = self.called(item, env)
+            mode = "layers" if self.is_chain(cls) else ""
+            inner_scope = Scope(name, self.within(f"{path}.{STACKED}", mode), mode, True)
+            yield from self.walk(cls.items, inner, inner_scope, cls)
 
     def called(self, item: Child, env: Mapping[str, Any]) -> tuple[Staged, dict[str, Any]]:
         """Return the class that is called, and what its names are there."""
