@@ -556,7 +556,7 @@ def _called(atom: Atom, env: Env) -> Any:
 
 def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
-    found = value[int(index)]
+    found = getattr(value, "cells", value)[int(index)]  # a row is indexed by its cells
     if symbolic(index) or not isinstance(found, (int, float, SymBool)) or hasattr(value, "whole"):
         if isinstance(found, (int, float, SymBool)) and not symbolic(found):
             return under(found, Atom("item", (term(value), term(index))))

@@ -78,6 +78,8 @@ class Family:
         self.classes: list[Staged] = []
         """Inner ones first."""
         self.active: list[Any] = []
+        self.unrolled: set[Any] = set()
+        """Declarations whose loops are written turn by turn."""
         self.fixes: dict[Any, set[str]] = {}
         """By declaration, the parameters that its classes are made for."""
         self.sizes: set[str] = set()
@@ -136,6 +138,9 @@ class Family:
         env = self.environment(staged, values, shapes)
         for name, test in staged.asks.items():
             values[name] = stager.sized(evaluate(test, env))
+        for name, (node, given_values) in staged.ramps.items():
+            known = {key: evaluate(term(v), env) if symbolic(v) else v for key, v in given_values.items()}
+            values[name] = stager.ramped(node, known)
         args = {p.name: values[p.name] for p in staged.params if p.name in values}
         return staged, args, self.results(staged, values, shapes)
 
@@ -230,8 +235,10 @@ class Family:
                     break
                 except Fixed as fixed:
                     own = {n for n in fixed.names if n in self.names_of(staged)} - wanted
-                    if not own:
-                        own = set(self.names_of(staged)) - wanted
+                    if not own and decl not in self.unrolled:
+                        self.unrolled.add(decl)
+                        continue
+                    own = own or set(self.names_of(staged)) - wanted
                     if not own:
                         raise NetError([Diagnostic("E508", f"{decl.name} cannot be written as a class: {fixed}", span)]) from None
                     wanted |= own
@@ -491,11 +498,16 @@ class Family:
                 break
             except Fixed as fixed:
                 own = {n for n in fixed.names if any(p.name == n for p in staged.params)} - wanted
+                del self.classes[before:]
+                if not own and decl not in self.unrolled:
+                    self.unrolled.add(decl)
+                    continue
                 own = own or {p.name for p in staged.params} - wanted
                 if not own:
-                    raise
+                    span = Span(decl.file.source, decl.node.start, decl.node.end)
+                    message = f"{decl.name} cannot be written as a class: {fixed}"
+                    raise NetError([Diagnostic("E508", message, span)]) from None
                 wanted |= own
-                del self.classes[before:]
         self.classes.append(staged)
         return staged
 

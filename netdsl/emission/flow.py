@@ -189,6 +189,9 @@ class Flow:
             self.fixed[item.outputs[0]] = self.apply(item, [])
             return
         if not any(wire in live for wire in outputs) and not self.members.is_module(item):
+            for wire in inputs:  # a module is called though nobody reads what is made of it
+                if wire in self.pending:
+                    self.line("", self.pending.pop(wire))
             return
         dying = [self.names[w] for w in inputs if w in self.names and w not in live and w not in self.pending]
         expr = self.apply(item, [self.operand(wire) for wire in inputs])

@@ -110,9 +110,12 @@ class Child(Module):
             for axis, name in incoming.sizes.items():
                 if name in self.cls.sizes_read or (axis == "c" and name in self.cls.names()):
                     yield shape.size(axis)
-        yield from self.args.values()
         if self.callee is not None:
             yield self.callee
+            yield from self.args.values()
+            return
+        known = {parameter.name for parameter in self.cls.params}
+        yield from (value for name, value in self.args.items() if name in known)
 
 
 class Container(Module):
@@ -310,6 +313,8 @@ class Staged:
         """Parameters, and sizes of what comes in, that the class is made for."""
         self.asks: dict[str, Atom] = {}
         """Arguments that say something of the sizes of what comes in."""
+        self.ramps: dict[str, tuple[Any, Mapping[str, Any]]] = {}
+        """Arguments that are numbers of a depth schedule: its call, and what that is given."""
         self.bound: dict[str, int] = {}
         """Sizes that stand as numbers in the net's own class."""
         self.sides: list[Side] = []

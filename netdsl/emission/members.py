@@ -41,11 +41,11 @@ class Members:
         self.turning: set[str] = set()
         """The variables of all loops."""
         self.own: dict[int, Lowered] = {}
-        self.name_children()
+        self.name_children(module)
 
     # ---------------------------------------------------------------- children
 
-    def name_children(self) -> None:
+    def name_children(self, module: ModuleText) -> None:
         """Choose an attribute for every child that `forward` calls."""
         taken = {
             item.key
@@ -58,6 +58,8 @@ class Members:
             elif item.key and not item.key.isdigit():
                 self.attributes[id(item)] = item.key
             else:
+                if not module.is_sequential(self.function):
+                    self.must_be_free(item)
                 self.attributes[id(item)] = _unique(self.kind(item), taken)
         for item in walk(self.function.items):
             if isinstance(item, Loop):
@@ -65,6 +67,14 @@ class Members:
                 for inner in walk(item.body):
                     if isinstance(inner, Let) and not inner.again:
                         self.defined[inner.name] = inner.value
+
+    @staticmethod
+    def must_be_free(item: Module) -> None:
+        """Refuse a layer that is called by its position where it is no element of a Sequential."""
+        if isinstance(item, Layer) and item.op.weights(*item.before):
+            message = f"{item.op.name} needs a label here, where it is no plain element of a Sequential"
+            help = f"{item.op.name}1: {item.span.text}"
+            raise NetError([Diagnostic("E221", message, item.span, calls=item.calls, help=help)])
 
     def children(self, items: list[Item]) -> Iterator[Module]:
         """Yield the modules that are children of this class itself."""

@@ -459,7 +459,7 @@ class ModuleText(ABC):
         lines += self.settled(function, members)
         if self.dialect.parameters and not lines:
             lines.append(f'{2 * INDENT}"""Make it; it has no layers."""')
-        if len(lines) > self.dialect.initialised or chain:
+        if len(lines) > self.dialect.initialised or chain or len(parameters) > 1:
             yield from signature("__init__", [*parameters, *self.dialect.parameters], "None", INDENT)
             yield from lines
 

@@ -201,6 +201,8 @@ class Stager(Walker):
             list(self.turning),
             dict(self.hints),
             dict(self.templates),
+            (self.dead, self.sided),
+            dict(self.staged.ramps),
         )
 
     def restore(self, state: tuple[Any, ...]) -> None:
@@ -228,6 +230,8 @@ class Stager(Walker):
         self.hints = dict(state[20])
         self.templates.clear()
         self.templates.update(state[21])
+        self.dead, self.sided = state[22]
+        self.staged.ramps = dict(state[23])
 
     @contextmanager
     def into(self, items: list[Item]) -> Iterator[list[Item]]:
@@ -329,6 +333,7 @@ class Stager(Walker):
             path = list(self.path)
             self.path.append(condition)
             self.dead += test.value != holds
+            self.sided += 1
             failed = False
             try:
                 with self.into(side):
@@ -346,6 +351,7 @@ class Stager(Walker):
                 side[:] = [Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")]
             self.path = path
             self.dead -= test.value != holds
+            self.sided -= 1
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
         place.scope.taken = {**ends[0][2], **ends[1][2]}
         place.scope.position = max(ends[0][1], ends[1][1])
@@ -707,7 +713,7 @@ class Stager(Walker):
 
     def iterable(self, node: tree.For, place: Place) -> Over | None:
         """Return what a loop runs over; None where it is run turn by turn."""
-        if any(isinstance(part, tree.Choice) for part in _parts(node)):
+        if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in _parts(node)):
             return None
         return self.over_what(node.iterable, place)
 
@@ -739,7 +745,8 @@ class Stager(Walker):
             if not value.rows:
                 return None
             atom = atom or self.emitter.constant(node, value)
-            return Over(atom, [tuple(map(concrete, row)) for row in value.rows], tuple(value.rows[0]))
+            rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
+            return Over(atom, rows, rows[0])
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
         atom = atom or self.emitter.constant(node, value)
@@ -1056,6 +1063,8 @@ class Stager(Walker):
             return super().repeat(node, data, place)
         if any(isinstance(part, tree.Choice) for part in _parts(node)) or (not symbolic(count) and count < 2):
             return super().repeat(node, data, place)
+        if not symbolic(count) and self.staged.decl in self.emitter.unrolled:
+            return super().repeat(node, data, place)
         if not symbolic(count):
             return self.repeat_known(node, int(count), data, place)
         return self.repeat_loop(node, term(count), int(count), data, place)
@@ -1179,7 +1188,7 @@ class Stager(Walker):
     def ramped(self, node: tree.CallExpr, values: Mapping[str, Any]) -> Any:
         """Return a depth schedule's number here: what it rises to, times the turn, through the turns."""
         if self.staged.kind != "net":
-            raise Fixed("a ramp counts the layers of a net")
+            return self.asked_ramp(node, values)
         known = next((s for s in self.schedules if s.node is node), None)
         if known is None:
             number = "" if not self.schedules else str(len(self.schedules) + 1)
@@ -1217,6 +1226,19 @@ class Stager(Walker):
         assert flow is not None
         place.flow = Data(flow.wires, (*flow.shapes[:-1], shape))
         self.staged.inputs.append(Incoming(name, data.wires[0], shape, {}))
+
+    def asked_ramp(self, node: tree.CallExpr, values: Mapping[str, Any]) -> Any:
+        """Return a depth schedule's number in a block: an argument, which the net's class counts for."""
+        if self.loops or self.sided:
+            raise Fixed("a ramp under a condition or in a loop of a block")
+        name = self.local("rate")
+        self.staged.params.append(Parameter(name, "float", float(values["start"]), MISSING))
+        self.staged.ramps[name] = (node, {key: self.expanded_value(value) for key, value in values.items()})
+        return self.hinted(float(values["start"]), name)
+
+    def expanded_value(self, value: Any) -> Any:
+        """Return a number over the class's arguments alone."""
+        return SymFloat(float(value), self.expanded(value.atom)) if isinstance(value, SymFloat) else value
 
     # ---------------------------------------------------------------- layers and scopes
 
@@ -1277,6 +1299,8 @@ class Stager(Walker):
         item.given, self.callee = self.callee, None
         self.sound(op, data.shapes)
         self.put(item)
+        if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
+            raise Fixed(f"{op.name} needs a size that is not known")
         return result
 
     def padded(self, op: Op) -> Op:
@@ -1322,6 +1346,9 @@ class Stager(Walker):
                     sizes[at] = _hinted(b, int(a)) if isinstance(b, SymInt) else b
             result.append(Shape(*sizes, axes=shape.axes))
         return tuple(result)
+
+    sided = 0
+    """How many conditions this is under that are not known."""
 
     dead = 0
     """How many conditions this is under that do not hold in this instance."""

@@ -19,7 +19,19 @@ def tidy(staged: Staged) -> None:
     drop_phis(staged)
     answer(staged)
     coalesce(staged)
+    drop_parameters(staged)
     staged.sizes_read = sizes_read(staged)
+
+
+def drop_parameters(staged: Staged) -> None:
+    """Drop arguments that nothing is made with."""
+    used = staged.names()
+    for shape in staged.out_terms if staged.told else ():
+        if "c" in shape.axes:
+            used.update(mentioned(shape.c))
+    if staged.told and staged.kind == "block":  # what is called by an argument is called like the others
+        return
+    staged.params = [parameter for parameter in staged.params if parameter.name in used]
 
 
 def drop_phis(staged: Staged) -> None:
