@@ -91,7 +91,14 @@ class Poly:
         return Poly(parts)
 
     def times(self, other: Poly) -> Poly:
-        """Return the product."""
+        """Return the product; of two sums it is written as such."""
+        if len(self.parts) > 1 and len(other.parts) > 1:
+            return single(Atom("group", (self,))).times(single(Atom("group", (other,))))
+        if len(other.parts) > 1:
+            return other.times(self)
+        ((_, atoms),) = other.parts.values() if other.parts else ((0, ()),)
+        if len(self.parts) > 1 and any(atom.op == "group" for atom in atoms):
+            return single(Atom("group", (self,))).times(other)
         result = Poly({})
         for one, shown in self.parts.values():
             for two, more in other.parts.values():
@@ -329,6 +336,11 @@ def _whole(op: str, a: Poly, b: Poly) -> Poly:
                 result = result.times(a)
             return result
         return single(Atom("**", (a, b)))
+    if y is not None and a.atom is not None and a.atom.op == "if":
+        test, then, otherwise = a.atom.args
+        if isinstance(then, Poly) and isinstance(otherwise, Poly) and y:
+            x1, x2 = _whole(op, then, b), _whole(op, otherwise, b)
+            return x1 if x1 == x2 else single(Atom("if", (test, x1, x2)))
     exact = a.divided(b)
     if exact is not None:
         return exact if op == "//" else constant(0)
@@ -388,16 +400,25 @@ def _of_either(op: str, x: Poly, y: Poly, value: bool) -> bool | SymBool | None:
     atom, number = (x.atom, y.constant) if y.constant is not None else (y.atom, x.constant)
     if atom is None or number is None or atom.op != "if":
         return None
-    test, *sides = atom.args
-    if not all(isinstance(side, Poly) and side.constant is not None for side in sides):
-        return None
-    swapped = x.atom is None
-    truths = [
-        bool(_COMPARE[op](*((number, side.constant) if swapped else (side.constant, number)))) for side in sides
-    ]
-    if truths[0] == truths[1]:
-        return truths[0]
-    return SymBool(value, test if truths[0] else negated(test))
+    test, then, otherwise = atom.args
+    swapped = x.atom is not atom
+    sides: list[bool | Atom] = []
+    for side in (then, otherwise):
+        if not isinstance(side, Poly):
+            return None
+        pair = (constant(number), side) if swapped else (side, constant(number))
+        if side.constant is not None:
+            sides.append(bool(_COMPARE[op](pair[0].constant, pair[1].constant)))
+        else:
+            sides.append(Atom(op, pair))
+    one, two = sides
+    if isinstance(one, bool) and isinstance(two, bool):
+        return one if one == two else SymBool(value, test if one else negated(test))
+    if isinstance(one, bool):
+        return SymBool(value, Atom("or", (test, two)) if one else Atom("and", (negated(test), two)))
+    if isinstance(two, bool):
+        return SymBool(value, Atom("or", (negated(test), one)) if two else Atom("and", (test, one)))
+    return None
 
 
 def negated(test: Atom) -> Atom:
@@ -471,6 +492,8 @@ def assuming(value: Any, test: Atom, holds: bool) -> Any:
         if asked in (test, negated(test)):
             return assuming(then if (asked == test) == holds else otherwise, test, holds)
     args = tuple(assuming(arg, test, holds) if isinstance(arg, (Atom, Poly)) else arg for arg in value.args)
+    if value.op == "group" and len(args[0].parts) < 2:
+        return args[0]
     return value if args == value.args else Atom(value.op, args)
 
 
@@ -572,6 +595,7 @@ _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
     "name": lambda atom, env: env[atom.args[0]],
     "const": lambda atom, env: atom.args[0],
     "if": _conditional,
+    "group": lambda atom, env: evaluate(atom.args[0], env),
     "call": _called,
     "item": _item,
     "and": _junction,
@@ -656,7 +680,7 @@ def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[st
         counts[atom] = counts.get(atom, 0) + 1
     if not counts:
         return str(coefficient), _TIGHT
-    if len(atoms) == 1 and coefficient == 1:
+    if len(atoms) == 1 and coefficient == 1 and atoms[0].op != "group":
         return _atom_text(atoms[0], rename)
     shown = [str(coefficient)] if coefficient != 1 else []
     for atom, power in counts.items():
@@ -667,6 +691,7 @@ def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[st
     if len(shown) == 1:
         ((atom, power),) = counts.items()
         own = 8 if power > 1 else (_TIGHT if atom.op not in _BINDING else _BINDING[atom.op])
+        own = _TIGHT if atom.op == "group" and power == 1 else own
         return shown[0], own
     return " * ".join(shown), 6
 
@@ -701,6 +726,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"not {text(args[0], rename, 3)}", 3
     if op in ("is none", "is not none"):
         return f"{text(args[0], rename, 5)} {op.replace('none', 'None')}", 4
+    if op == "group":
+        return _poly_text(args[0], rename)
     if op == "sum":
         inner, targets, source = args
         return f"sum({text(inner, rename)} for {targets} in {text(source, rename)})", _TIGHT
@@ -712,9 +739,15 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "**":
         base, exponent = text(args[0], rename, 9), text(args[1], rename, 7)
         return _power(base, exponent), 8
+    if op == "or":  # `and` binds tighter, which few know by heart
+        return " or ".join(text(arg, rename, 3 if _is_and(arg) else 1) for arg in args), _BINDING[op]
     own = _BINDING[op]
     right = own if op == "+" or (op in ("and", "or")) else own + 1
     return f"{text(args[0], rename, own)} {op} {text(args[1], rename, right)}", own
+
+
+def _is_and(value: Any) -> bool:
+    return isinstance(value, Atom) and value.op == "and"
 
 
 def _constant(value: Any, rename: Names) -> str:

@@ -197,7 +197,10 @@ class TorchText(ModuleText):
                 lines.append(f"{inner}{INDENT}if isinstance({module}, {cls.name}):")
             indent = inner if cls is staged else inner + 2 * INDENT
             for item, key, init in layers:
-                target = Name(f"{own}{self.path(cls, item)}.{key}")
+                path = f"{self.path(cls, item)}.{key}"
+                target = Name(f"{own}{path}")
+                if path.startswith("["):  # a Sequential does not say what its elements are
+                    target = Name(f'{own}.get_parameter("{path[1:].replace("]", "")}")')
                 lines += layout("", init_call(init, target), "", indent)
         return lines
 
@@ -215,7 +218,7 @@ class TorchText(ModuleText):
             line
             for name, line in (
                 ("math.", "import math"),
-                ("OrderedDict(", "from collections import OrderedDict"),
+                ("OrderedDict", "from collections import OrderedDict"),
                 ("Callable[", "from collections.abc import Callable"),
                 ("partial(", "from functools import partial"),
                 ("NamedTuple", "from typing import NamedTuple"),

@@ -261,6 +261,8 @@ class SymbolicEvaluator(Evaluator):
         then, otherwise = self.eval(node.then, env, source), self.eval(node.otherwise, env, source)
         if isinstance(then, (int, float, SymBool)) and isinstance(otherwise, (int, float, SymBool)):
             return select(test, then, otherwise)
+        if type(then) is type(otherwise) and not free(then) and not free(otherwise) and then == otherwise:
+            return then
         if isinstance(then, Dims) and isinstance(otherwise, Dims) and len(then) == len(otherwise):
             sizes = [select(test, a, b) for a, b in zip(then, otherwise, strict=True)]
             return SymDims(sizes, Atom("if", (test.test, term(then), term(otherwise))))

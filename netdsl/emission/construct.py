@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LISTS = ("layers", "block", "inner", "part")
 """What lists of layers are called, the outermost first."""
+_MAPPINGS = ("named", "members", "parts", "pieces")
+"""What mappings of layers by their names are called."""
 
 
 class Constructor:
@@ -140,7 +142,10 @@ class Constructor:
         test = renamed(negated(item.test), self.bound)
         self.line(f"if {self.value(test)}:")
         marker = 'f"' if "{" in item.message else '"'
-        self.line(f'{INDENT}raise ValueError({marker}{item.message}")')
+        error = Call("ValueError", (Arg("", Name(f'{marker}{item.message}"'), keyword=False),))
+        self.depth += 1
+        self.put("raise ", error)
+        self.depth -= 1
 
     def condition(self, item: If, inner: Any, holds: Any) -> None:
         """Write an `if`."""
@@ -152,11 +157,17 @@ class Constructor:
             if not holds(otherwise):
                 return
             test, then, otherwise = negated(test), otherwise, []
+        then = [one for one in then if holds([one])]
         only = then[0] if len(then) == 1 and not holds(otherwise) else None
         if isinstance(only, Check):  # one condition for both
             joined = Atom("and", (test, negated(only.test)))
             self.check(Check(negated(joined) if test != negated(only.test) else only.test, only.message))
             return
+        while len(then) == 1 and isinstance(then[0], If) and not holds(otherwise):  # one condition for both
+            only = then[0]
+            if id(only) in self.members.optional or holds(only.otherwise) or not holds(only.then):
+                break
+            test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
         self.line(f"if {self.value(test)}:")
         self.deeper(inner, then)
         if holds(otherwise):
@@ -321,9 +332,9 @@ class Constructor:
         taken = {p.name for p in self.function.staged.params} | {
             i.name for i in walk(self.function.staged.items) if isinstance(i, Let)
         }
-        free = [name for name in _LISTS if name not in taken]
-        name = free[self.nesting] if self.nesting < len(free) else f"layers{self.nesting}"
         is_named = self.module.is_named(items)
+        free = [name for name in (_MAPPINGS if is_named else _LISTS) if name not in taken]
+        name = free[self.nesting] if self.nesting < len(free) else f"{free[0]}{self.nesting}"
         head: list[Item] = []
         rest = list(items)
         if not is_named:

@@ -194,11 +194,11 @@ class ModuleText(ABC):
                     args.append(Arg(name, self.expression(shape.size(axis)), keyword=False))
         positional = True
         for parameter in cls.params:
-            if parameter.name not in item.args or parameter.name in partial and item.callee is not None:
+            if parameter.name in partial or (parameter.name not in item.args and self.has_default(parameter)):
                 positional = False
                 continue
-            value = item.args[parameter.name]
-            required = parameter.default is MISSING
+            value = item.args.get(parameter.name, parameter.default)
+            required = not self.has_default(parameter)
             args.append(Arg(parameter.name, self.expression(value), keyword=not (positional and required)))
         return Call(callee, (*args, *self.dialect.options))
 
@@ -213,6 +213,10 @@ class ModuleText(ABC):
         number = Arg("count", self.expression(item.number), keyword=False)
         maker = Arg("make", make, keyword=False)
         return Call(self.dialect.stacked, (number, maker, *self.dialect.options))
+
+    def has_default(self, parameter: Parameter) -> bool:
+        """Tell whether an argument has a default: none that is the result of a call."""
+        return parameter.default is not MISSING and not isinstance(self.expression(parameter.default), Call)
 
     def bound(self, function: Function) -> Mapping[str, Any]:
         """Return the sizes that stand as numbers in a class."""
@@ -486,9 +490,14 @@ class ModuleText(ABC):
         for parameter in staged.params:
             kind = self.parameter_type(parameter, staged)
             default = ""
-            if parameter.default is not MISSING:
+            if self.has_default(parameter):
                 default = f" = {flat(self.expression(parameter.default))}"
-            yield f"{parameter.name}: {kind}{default}"
+            line = f"{parameter.name}: {kind}{default}"
+            if default and len(line) + 1 > WIDTH - 2 * len(INDENT):
+                head = f"{parameter.name}: {kind} = "
+                lines = layout(head, self.expression(parameter.default), "", 2 * INDENT)
+                line = "\n".join(lines).strip()
+            yield line
 
     def parameter_type(self, parameter: Parameter, staged: Staged) -> str:
         """Return a parameter's type."""
@@ -565,12 +574,12 @@ class ModuleText(ABC):
             if parameter.name in variant.free:
                 kind = self.parameter_type(parameter, staged)
                 parameters.append(f"{parameter.name}: {kind} = {flat(self.expression(value))}")
-                keyword = bool(args) and args[-1].keyword or parameter.default is not MISSING
+                keyword = (bool(args) and args[-1].keyword) or self.has_default(parameter)
                 args.append(Arg(parameter.name, Name(parameter.name), keyword=keyword))
                 continue
-            if parameter.default is not MISSING and show(value) == show(parameter.default):
+            if self.has_default(parameter) and show(value) == show(parameter.default):
                 continue
-            args.append(Arg(parameter.name, self.expression(value), keyword=parameter.default is not MISSING))
+            args.append(Arg(parameter.name, self.expression(value), keyword=self.has_default(parameter)))
         parameters += self.dialect.parameters
         yield from signature(net.name, parameters, staged.name, "")
         yield f'{INDENT}"""Return a new {net.name}, with random weights."""'

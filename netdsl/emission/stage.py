@@ -1584,6 +1584,8 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
     args = tuple(over(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
         return negated(args[0])
+    if value.op == "group" and len(args[0].parts) < 2:
+        return args[0]
     if value.op in ("//", "%", "**") and all(isinstance(arg, Poly) for arg in args):
         from netdsl.symbolic import _whole
 

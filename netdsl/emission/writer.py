@@ -283,6 +283,8 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         if len(line) <= WIDTH:
             return [line]
     inner = indent + INDENT
+    if isinstance(expr, Const) and isinstance(expr.value, tuple) and not symbolic(expr.value):
+        expr = Listed(tuple(map(Const, expr.value)), "()")
     if isinstance(expr, Call) and expr.args:
         lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, (Repeat, Each)) and not expr.args[0].value.star:
