@@ -193,7 +193,7 @@ class ModuleText(ABC):
                 if name in cls.sizes_read or axis == "c" and item.callee is not None and axis in shape.axes:
                     args.append(Arg(name, self.expression(shape.size(axis)), keyword=False))
         positional = True
-        for parameter in cls.params:
+        for parameter in self.ordered(cls):
             if parameter.name in partial or (parameter.name not in item.args and self.has_default(parameter)):
                 positional = False
                 continue
@@ -213,6 +213,10 @@ class ModuleText(ABC):
         number = Arg("count", self.expression(item.number), keyword=False)
         maker = Arg("make", make, keyword=False)
         return Call(self.dialect.stacked, (number, maker, *self.dialect.options))
+
+    def ordered(self, staged: Staged) -> list[Parameter]:
+        """Return the arguments of a class in its order: those without a default first, as Python wants it."""
+        return sorted(staged.params, key=self.has_default)
 
     def has_default(self, parameter: Parameter) -> bool:
         """Tell whether an argument has a default: none that is the result of a call."""
@@ -487,7 +491,7 @@ class ModuleText(ABC):
             for axis, name in incoming.sizes.items():
                 if name in staged.sizes_read:
                     yield f"{name}: int"
-        for parameter in staged.params:
+        for parameter in self.ordered(staged):
             kind = self.parameter_type(parameter, staged)
             default = ""
             if self.has_default(parameter):
@@ -569,7 +573,7 @@ class ModuleText(ABC):
         net, staged = variant.net, variant.staged
         parameters: list[str] = []
         args: list[Arg] = []
-        for parameter in staged.params:
+        for parameter in self.ordered(staged):
             value = variant.args[parameter.name]
             if parameter.name in variant.free:
                 kind = self.parameter_type(parameter, staged)

@@ -667,7 +667,7 @@ class Stager(Walker):
             if not self.equal(first, shape.c):
                 test = compare("==", first, shape.c)
                 if isinstance(test, SymBool):
-                    what = f"{text(first)} and {text(shape.c)} channels cannot be joined"
+                    what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
                     self.check(test.test, what)
 
     def check(self, test: Atom, message: str) -> None:
@@ -1631,6 +1631,11 @@ def _may_vanish(value: Any) -> bool:
 def _hinted(size: Any, hint: int) -> int:
     """Return a size with another concrete value."""
     return SymInt(int(hint), size.poly) if isinstance(size, SymInt) else size
+
+
+def _braced(value: Any) -> str:
+    """Return an expression as a part of an f-string."""
+    return f"{{{text(value)}}}" if symbolic(value) else text(value)
 
 
 def _both(size: Any) -> tuple[Any, Any]:
