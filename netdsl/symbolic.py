@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 from netdsl.ir.types import Truth
@@ -25,7 +25,8 @@ class Atom(Record):
     """An expression that is no sum and no product of ints.
 
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
-    arguments), "item" (value, index), "attr" (value, a text) or "is none". Arguments are atoms and polynomials.
+    arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a list
+    for all of its items) and "each" (item, a variable's text, count). Arguments are atoms and polynomials.
     """
 
     op: str
@@ -259,6 +260,18 @@ class SymBool(Truth):
 
     def __hash__(self) -> int:
         return hash(self.value)
+
+
+class SymList(tuple[Any, ...]):
+    """A list and its expression."""
+
+    whole: Atom
+
+    def __new__(cls, items: Iterable[Any], whole: Atom) -> SymList:
+        """Make it from its items."""
+        made = super().__new__(cls, items)
+        made.whole = whole
+        return made
 
 
 def symbolic(value: object) -> bool:
@@ -502,6 +515,71 @@ def call(function: str, value: Any, *args: Any) -> Any:
     return under(value, Atom("call", (function, *map(term, args))))
 
 
+# ---------------------------------------------------------------- lists
+
+
+def length(whole: Atom) -> Poly:
+    """Return how many items a list has."""
+    if whole.op == "each":
+        count: Poly = whole.args[2]
+        return count
+    if whole.op == "list":
+        total = constant(0)
+        for part in whole.args:
+            more = length(part.args[0]) if isinstance(part, Atom) and part.op == "star" else constant(1)
+            total = total.plus(more)
+        return total
+    return single(Atom("call", ("len", whole)))
+
+
+def position(whole: Atom, index: Poly) -> Poly:
+    """Return an index of a list, from its end if that makes it a number."""
+    from_end = index.plus(length(whole), -1)
+    return from_end if index.constant is None and from_end.constant is not None else index
+
+
+def item(whole: Atom, index: Poly) -> Term:
+    """Return the item of a list at an index."""
+    index = position(whole, index)
+    if whole.op == "each" and (index.constant is None or index.constant >= 0):
+        return substituted(whole.args[0], whole.args[1], index)
+    at = index.constant
+    if whole.op == "list" and at is not None:
+        for number in range(len(whole.args)) if at >= 0 else range(-1, -len(whole.args) - 1, -1):
+            part: Term = whole.args[number]
+            if isinstance(part, Atom) and part.op == "star":
+                break
+            if number == at:
+                return part
+    return Atom("item", (whole, index))
+
+
+def each(value: Poly, variable: str, count: Poly) -> Atom:
+    """Return the list of what a value is for a variable from 0 to a count: of all items of a list, that list."""
+    atom = value.atom
+    if atom is not None and atom.op == "item" and atom.args[1] == single(Atom("name", (variable,))):
+        whole: Atom = atom.args[0]
+        if length(whole) == count and variable not in names(whole):
+            return whole
+    return Atom("each", (value, variable, count))
+
+
+def substituted(value: Any, name: str, other: Poly) -> Any:
+    """Return an expression with a name replaced."""
+    if isinstance(value, Poly):
+        total = constant(0)
+        for coefficient, atoms in value.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = substituted(atom, name, other)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            total = total.plus(product)
+        return total
+    if not isinstance(value, Atom) or name not in names(value):
+        return value
+    return other if value.op == "name" else Atom(value.op, tuple(substituted(a, name, other) for a in value.args))
+
+
 # ---------------------------------------------------------------- reading terms
 
 Env = Mapping[str, Any]
@@ -525,8 +603,13 @@ def _names(value: Any, found: dict[str, None]) -> None:
         elif value.op == "const":
             inner = value.args[0]
             if isinstance(inner, tuple):
-                for item in inner:
-                    _names(term(item), found)
+                for one in inner:
+                    _names(term(one), found)
+        elif value.op == "each":
+            own = names(value.args[0])
+            own.pop(value.args[1], None)
+            found.update(own)
+            _names(value.args[2], found)
         else:
             for arg in value.args:
                 _names(arg, found)
@@ -574,16 +657,57 @@ def _called(atom: Atom, env: Env) -> Any:
     function, *args = atom.args
     values = [evaluate(arg, env) for arg in args]
     result = FUNCTIONS[function](*map(_plain, values))
+    if function == "len" and symbolic(values[0]):
+        return SymInt(result, length(values[0].whole))
     return call(function, result, *values) if any(map(symbolic, values)) else result
 
 
 def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
     found = getattr(value, "cells", value)[int(index)]  # a row is indexed by its cells
-    if symbolic(index) or not isinstance(found, (int, float, SymBool)) or hasattr(value, "whole"):
-        if isinstance(found, (int, float, SymBool)) and not symbolic(found):
-            return under(found, Atom("item", (term(value), term(index))))
-    return found
+    if not isinstance(found, (int, float, SymBool)) or not (symbolic(index) or symbolic(value)):
+        return found
+    if symbolic(found) and not symbolic(index):
+        return found
+    whole = term(value) if symbolic(value) or not any(map(symbolic, value)) else Atom("list", tuple(map(term, value)))
+    chosen = item(whole, term(index))  # type: ignore[arg-type]
+    return SymInt(int(found), chosen) if isinstance(chosen, Poly) else under(_plain(found), chosen)
+
+
+def _listed(atom: Atom, env: Env) -> Any:
+    """Return a list of parts; a tuple if its length is known."""
+    values: list[Any] = []
+    terms: list[Term] = []
+    unknown = False
+    for part in atom.args:
+        if isinstance(part, Atom) and part.op == "star":
+            inner = evaluate(part.args[0], env)
+            unknown |= symbolic(inner)
+            values += inner
+            terms += [Atom("star", (term(inner),))] if symbolic(inner) else map(term, inner)
+        else:
+            values.append(evaluate(part, env))
+            terms.append(term(values[-1]))
+    return SymList(map(_plain, values), Atom("list", tuple(terms))) if unknown else tuple(values)
+
+
+def _each(atom: Atom, env: Env) -> Any:
+    """Return what a value is for every turn; a tuple if their number is known."""
+    value, variable, number = atom.args
+    count = evaluate(number, env)
+    values = tuple(evaluate(value, {**env, variable: turn}) for turn in range(int(count)))
+    if not symbolic(count):
+        return values
+    taken = {name for other in env.values() for name in names(other)}
+    fresh = next(name for name in (variable, *"ijkmnpqrs") if name not in taken)
+    general = evaluate(value, {**env, variable: named(0, fresh)})
+    return SymList(map(_plain, values), each(_poly(general), fresh, term(count)))  # type: ignore[arg-type]
+
+
+def _poly(value: Any) -> Poly:
+    """Return the expression of an int."""
+    whole = term(value)
+    return whole if isinstance(whole, Poly) else single(whole)
 
 
 def _total(atom: Atom, env: Env) -> Any:
@@ -598,6 +722,8 @@ _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
     "group": lambda atom, env: evaluate(atom.args[0], env),
     "call": _called,
     "item": _item,
+    "list": _listed,
+    "each": _each,
     "and": _junction,
     "or": _junction,
     "not": lambda atom, env: opposite(evaluate(atom.args[0], env)),
@@ -673,6 +799,16 @@ def _poly_text(poly: Poly, rename: Names) -> tuple[str, int]:
     return shown, own
 
 
+def summands(value: SymInt) -> list[str]:
+    """Return a sum as Python writes it, one summand after the other, each with its operator."""
+    parts = sorted(value.poly.parts.items(), key=lambda part: part[1][0] < 0)
+    shown = []
+    for key, part in parts:
+        one = text(Poly({key: part}))
+        shown.append(one if not shown else f"- {one.removeprefix('-')}" if part[0] < 0 else f"+ {one}")
+    return shown
+
+
 def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[str, int]:
     """Return a product; powers of one atom as such."""
     counts: dict[Atom, int] = {}
@@ -719,6 +855,12 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"{text(args[0], rename, 9)}[{text(args[1], rename)}]", _TIGHT
     if op == "attr":
         return f"{text(args[0], rename, 9)}.{args[1]}", _TIGHT
+    if op == "list":
+        return f"[{', '.join(text(arg, rename) for arg in args)}]", _TIGHT
+    if op == "star":
+        return f"*{text(args[0], rename, 9)}", _TIGHT
+    if op == "each":
+        return f"[{text(args[0], rename)} for {args[1]} in range({text(args[2], rename)})]", _TIGHT
     if op == "if":
         test, then, otherwise = args
         return f"{text(then, rename, 1)} if {text(test, rename, 1)} else {text(otherwise, rename, 0)}", 0
@@ -752,6 +894,6 @@ def _is_and(value: Any) -> bool:
 
 def _constant(value: Any, rename: Names) -> str:
     if isinstance(value, tuple):
-        inner = ", ".join(text(item, rename) for item in value)
+        inner = ", ".join(text(one, rename) for one in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)

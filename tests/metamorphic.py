@@ -106,6 +106,9 @@ class Subject:
         self.inputs = [name.text for name in decl.node.inputs] if isinstance(decl, BlockDecl) else []
         self.several = not self.inputs and any(len(s.inputs) > 1 for s in instances)
         """Whether `x` is a tuple."""
+        call = inspect.signature(getattr(cls, "forward", cls.__call__))
+        self.listed = any("list[" in str(p.annotation) for p in call.parameters.values())
+        """Whether the class takes that as a list, of any length."""
         self.names = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
 
     def patterns(self) -> list[tuple[Shape, ...]]:
@@ -120,8 +123,9 @@ class Subject:
 
     def unknown(self) -> list[str]:
         """Return the parameters without a default whose meaning the spec does not give."""
-        derived = {"in_channels", "size", *(["channels"] if self.several else [])}
-        derived |= {f"{name}_{what}" for name in self.inputs for what in ("channels", "size")}
+        derived = {"size", *(["channels"] if self.several else []), *(["same_size"] if self.inputs else [])}
+        sizes = ("channels", "size", "height", "width")
+        derived |= {f"{name}_{what}" for name in ("in", *self.inputs) for what in sizes}
         return [
             name
             for name, p in self.signature.items()
@@ -442,10 +446,12 @@ class Drawer:
         if isinstance(self.subject.decl, NetDecl):
             return self.net_shapes(pattern, values)
         if self.subject.several:
-            count = r.randint(1, len(pattern) + 1)
-            last = pattern[-1]
-            more = Shape(2 * last.c, max(1, last.h // 2), max(1, last.w // 2)) if len(last) == 3 else last
-            pattern = (*pattern, more)[:count]
+            count = r.randint(1, 5) if self.subject.listed else r.randint(1, len(pattern) + 1)
+            while len(pattern) < count:
+                last = pattern[-1]
+                more = Shape(2 * last.c, max(1, last.h // 2), max(1, last.w // 2)) if len(last) == 3 else last
+                pattern = (*pattern, more)
+            pattern = pattern[:count]
         first, c = pattern[0], self.channels(pattern[0], values)
         h, w = r.choice(SIZES)
         if len(pattern) > 1 and r.random() < 0.8:
@@ -617,17 +623,19 @@ class Framework(ABC):
                 given[name] = self.argument(value, parameter, subject)
             elif name in subject.params:
                 continue
-            elif name == "in_channels":
-                given[name] = draw.shapes[0].c
+            elif name == "same_size":
+                given[name] = draw.shapes[0].h == draw.shapes[1].h
             elif name == "channels" and subject.several:
                 given[name] = [shape.c for shape in draw.shapes]
             elif name == "size" and len(draw.shapes[0]) == 3:
                 given[name] = tuple(draw.shapes[0][1:])
-            for input, shape in zip(subject.inputs, draw.shapes, strict=False):
+            for input, shape in zip(subject.inputs or ["in"], draw.shapes, strict=False):
                 if name == f"{input}_channels":
                     given[name] = shape.c
                 elif name == f"{input}_size" and len(shape) == 3:
                     given[name] = tuple(shape[1:])
+                elif name in (f"{input}_height", f"{input}_width") and len(shape) == 3:
+                    given[name] = shape.h if name.endswith("height") else shape.w
         return given
 
     def argument(self, value: Any, parameter: inspect.Parameter | None, subject: Subject) -> Any:
@@ -665,8 +673,7 @@ class Framework(ABC):
 
 def called(module: Any, call: Callable[..., Any], x: Sequence[Any]) -> tuple[Any, ...]:
     """Return what a module returns for these inputs, however it takes several."""
-    takes = list(inspect.signature(call).parameters.values())
-    listed = len(x) > 1 and len(takes) == 1 and takes[0].kind is not inspect.Parameter.VAR_POSITIONAL
+    listed = any("list[" in str(p.annotation) for p in inspect.signature(call).parameters.values())
     out = module(list(x)) if listed else module(*x)
     return tuple(t for t in out if t is not None) if isinstance(out, tuple | list) else (out,)
 

@@ -33,6 +33,7 @@ DIALECT = Dialect(
     named=("nn.Sequential", "OrderedDict"),
     identity=Call("nn.Identity"),
     nothing="None",
+    table="nn.ModuleDict",
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
     | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )

@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
 from netdsl.elaborate.values import Data, Env, OpValue, RowValue, TableValue, show
+from netdsl.emission.streams import Streams
 from netdsl.ir.types import Dims, Pad
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
     Atom,
     Poly,
     SymBool,
+    SymList,
     absent,
     arithmetic,
     call,
@@ -46,6 +48,10 @@ class Fixed(Exception):
             self.names.update(names(item))
 
 
+class Demanded(Fixed):
+    """What no other way of writing, turn by turn, would do without."""
+
+
 class SymDims(Dims):
     """Sizes and the expression of the pair."""
 
@@ -56,18 +62,6 @@ class SymDims(Dims):
         dims = super().__new__(cls, sizes)
         dims.whole = whole
         return dims
-
-
-class SymList(tuple[Any, ...]):
-    """A list and its expression."""
-
-    whole: Atom
-
-    def __new__(cls, items: Iterable[Any], whole: Atom) -> SymList:
-        """Make it from its items."""
-        made = super().__new__(cls, items)
-        made.whole = whole
-        return made
 
 
 class SymStr(str):
@@ -239,10 +233,13 @@ class SymbolicEvaluator(Evaluator):
         return super().iterate(node, env, source)
 
     def pick(self, value: Data, index: int, span: Span) -> Data:
-        """Return one value of a tuple that flows, by a known index."""
-        if symbolic(index):
-            raise Fixed("which value it is is not known", index)
+        """Return one value of a tuple that flows; of a list, or by an index that is not known, it is a step of its own."""
+        if isinstance(value, Streams) or symbolic(index):
+            return self.picked(value, index)
         return super().pick(value, index, span)
+
+    picked: Callable[[Data, int], Data]
+    """What one value of a list is, by its index."""
 
     ramped: Callable[[tree.CallExpr, dict[str, Any]], Any]
     """What a depth schedule is, by its call and arguments."""
@@ -304,10 +301,17 @@ class SymbolicEvaluator(Evaluator):
             return opened(found, Atom("item", (term(value), term(index))))
         return found
 
+    def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:
+        if isinstance(self.eval(node.value, env, source), Streams):
+            raise Fixed("the size of a list that may have one value")
+        return self._attribute(node, env, source)
+
     def _comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> Any:
         return self._comprehension(node, env, source)
 
     def _apply(self, name: str, args: list[Any], span: Span) -> Any:
+        if name == "len" and isinstance(args[0], Streams):
+            return args[0].shapes[0][0]
         if name == "len" and isinstance(args[0], (SymList, SymTable)):
             size = len(args[0].rows) if isinstance(args[0], SymTable) else len(args[0])
             return call("len", size, args[0])
@@ -336,6 +340,7 @@ class SymbolicEvaluator(Evaluator):
         tree.Unary: _signed,
         tree.Binary: _operation,
         tree.Index: _at,
+        tree.Attribute: _size_of,
         tree.Comprehension: _comprehended,
     }
 

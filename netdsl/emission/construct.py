@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
+from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Side, Slot, walk
 from netdsl.emission.members import Members
-from netdsl.emission.writer import INDENT, Each, flat, layout
+from netdsl.emission.writer import INDENT, WIDTH, Each, flat, layout
 from netdsl.symbolic import Atom, SymBool, negated, symbolic, term, text
 
 if TYPE_CHECKING:
@@ -170,9 +170,16 @@ class Constructor:
             test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
         self.line(f"if {self.value(test)}:")
         self.deeper(inner, then)
-        if holds(otherwise):
-            self.line("else:")
-            self.deeper(inner, otherwise)
+        if not holds(otherwise):
+            return
+        more = [one for one in otherwise if holds([one])]
+        if len(more) == 1 and isinstance(more[0], If) and not self.members.optional.get(id(more[0])):
+            begin = len(self.lines)
+            self.condition(more[0], inner, holds)
+            self.lines[begin] = f"{self.indent}el{self.lines[begin].lstrip()}"
+            return
+        self.line("else:")
+        self.deeper(inner, otherwise)
 
     def loop(self, item: Loop, inner: Any, holds: Any) -> None:
         """Write a `for`."""
@@ -212,6 +219,9 @@ class Constructor:
             explode = isinstance(expr, Call) and expr.func == self.dialect.sequential and len(expr.args) > 3
             self.put(f"self.{name} = ", expr, explode=explode)
             place = f"self.{name}"
+        elif self.members.table:
+            place = f"self[{self.value(name)}]"
+            self.put(f"{place} = ", expr)
         else:
             self.put("", self.dialect.register(Name(self.value(name)), expr))
             place = f"getattr(self, {self.value(name)})"
@@ -228,6 +238,8 @@ class Constructor:
             return self.settled(module)
         if isinstance(item, Child):
             return self.settled(self.module.call(item))
+        if isinstance(item, Slot):
+            return self.dialect.identity
         assert isinstance(item, Container)
         function = self.module.of_container(item, self.function.staged)
         if function.kind == "container":

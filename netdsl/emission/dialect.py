@@ -58,5 +58,7 @@ class Dialect(Record):
     """The type of a list of named layers."""
     empty: str = "OrderedDict()"
     """One that is still empty."""
+    table: str = ""
+    """The class of a mapping of modules, if there is one."""
     options: tuple[Arg, ...] = ()
     """The last arguments of every constructor's call: those parameters, passed on."""

@@ -30,13 +30,18 @@ from netdsl.elaborate.values import (
 )
 from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, item, mentioned, opened
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Side, Staged
-from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over
+from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over, pieces
+from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, compare, constant, evaluate, named, names, single, symbolic, term, under
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, compare, constant, evaluate, length, named, names, single, symbolic, term, under
 from netdsl.syntax import tree
+
+ONE_BY_ONE = "[]"
+"""Stands for a list among what a class is made for: it takes the values of this list as so many."""
+
 
 class Stale(Exception):
     """A call gives an argument that the class was staged without: all is to be staged again."""
@@ -137,7 +142,7 @@ class Family:
             staged = self.stage_block(stager, decl, values, shapes, place, span)
         env = self.environment(staged, values, shapes)
         for name, test in staged.asks.items():
-            values[name] = stager.sized(evaluate(test, env))
+            values[name] = stager.answer(staged, test, values, env)
         for name, (node, given_values) in staged.ramps.items():
             known = {key: evaluate(term(v), env) if symbolic(v) else v for key, v in given_values.items()}
             values[name] = stager.ramped(node, known)
@@ -164,7 +169,9 @@ class Family:
 
     def accepts(self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]) -> bool:
         """Tell whether a class is made for these arguments."""
-        if tuple(i.shape.axes for i in staged.inputs) != tuple(s.axes for s in shapes):
+        if staged.many:
+            return {shape.axes for shape in shapes} == {staged.axes} and self.listed(staged.decl, shapes)
+        if isinstance(shapes, Elements) or tuple(i.shape.axes for i in staged.inputs) != tuple(s.axes for s in shapes):
             return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
@@ -180,7 +187,10 @@ class Family:
     ) -> dict[str, Any]:
         """Return what the names of a class's terms are at a call."""
         env: dict[str, Any] = {}
-        for incoming, shape in zip(staged.inputs, shapes, strict=True):
+        if staged.many:
+            whole = shapes.channels if isinstance(shapes, Elements) else tuple(shape.c for shape in shapes)
+            env.update(dict.fromkeys(staged.inputs[0].sizes.values(), whole))
+        for incoming, shape in zip(staged.inputs, shapes, strict=True) if not staged.many else ():
             for axis, name in incoming.sizes.items():
                 env[name] = shape.size(axis)
         env.update(staged.defaults)
@@ -226,6 +236,9 @@ class Family:
         self.active.append(decl)
         try:
             while True:
+                many = self.listed(decl, shapes)
+                if isinstance(shapes, Elements) and not many:
+                    raise Fixed(f"{decl.name} takes values one by one", *_terms(shapes.channels))
                 for name in wanted:
                     if name in values and free(values[name]):
                         raise Fixed(f"{decl.name} is made for values of {name}", *_terms(values[name]))
@@ -233,7 +246,15 @@ class Family:
                 try:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
                     break
+                except (NetError, SpecError, Poisoned):
+                    if not many:
+                        raise
+                    wanted.add(ONE_BY_ONE)
                 except Fixed as fixed:
+                    named = set(fixed.names) & set(self.names_of(staged)) - wanted
+                    if many and (not named or any(named & set(i.sizes.values()) for i in staged.inputs)):
+                        wanted.add(ONE_BY_ONE)
+                        continue
                     own = {n for n in fixed.names if n in self.names_of(staged)} - wanted
                     if not own and decl not in self.unrolled:
                         self.unrolled.add(decl)
@@ -246,6 +267,13 @@ class Family:
             self.active.pop()
         self.classes.append(staged)
         return staged
+
+    def listed(self, decl: BlockDecl, shapes: tuple[Shape, ...]) -> bool:
+        """Tell whether a block is called with a list, of any length: several values, or one that it takes as such."""
+        if decl.node.inputs or ONE_BY_ONE in self.fixes.get(decl, ()) or len({shape.axes for shape in shapes}) != 1:
+            return False
+        several = isinstance(shapes, Elements) or len(shapes) > 1
+        return "c" in shapes[0].axes and (several or any(map(_indexes, pieces(decl.node))))
 
     @staticmethod
     def names_of(staged: Staged) -> dict[str, None]:
@@ -299,6 +327,8 @@ class Family:
         span: Span,
     ) -> Data:
         """Return what comes in, with sizes that remember their names."""
+        if not inputs and self.listed(staged.decl, shapes):
+            return self.incoming_list(stager, staged, shapes, place, span)
         wires: list[Wire] = []
         seen: list[Shape] = []
         for port, shape in enumerate(shapes):
@@ -322,6 +352,18 @@ class Family:
             wires.append(wire)
             seen.append(known)
         return Data(tuple(wires), tuple(seen))
+
+    def incoming_list(
+        self, stager: Stager, staged: Staged, shapes: tuple[Shape, ...], place: Place, span: Span
+    ) -> Data:
+        """Return a list that comes in, whose length and channels are known by their names."""
+        name = stager.local("channels")
+        whole = SymList((int(shape.c) for shape in shapes), Atom("name", (name,)))
+        stager.hints[name] = tuple(whole)
+        data = stager.list_wire(length(whole.whole), len(shapes), place, span)
+        staged.inputs.append(Incoming("xs", data.wires[0], data.shapes[0], {"c": name}))
+        staged.axes = shapes[0].axes
+        return Streams(data.wires, data.shapes, False, Elements(shapes, whole))
 
     def parameters(
         self,
@@ -448,6 +490,8 @@ class Family:
             ]
             shapes.append(Shape(*sizes, axes=shape.axes))
         staged.shapes = tuple(shapes)
+        if isinstance(result, Streams):
+            staged.channels = stager.expanded(term(result.elements.channels))
         staged.out_terms = tuple(result.shapes)
 
     # ---------------------------------------------------------------- nets
@@ -596,6 +640,17 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
             for inner_items in item.inner():
                 total = total.plus(counted(inner_items, variable, known))
     return total
+
+
+def _indexes(node: tree.Tree) -> bool:
+    """Tell whether a part of a block's text takes what comes in as several values: `x[i]`, `len(x)`."""
+    if isinstance(node, tree.Ref):
+        return node.index is not None and isinstance(node.name, tree.Name) and node.name.text == "x"
+    if isinstance(node, tree.Index):
+        return isinstance(node.value, tree.Name) and node.value.text == "x"
+    if not isinstance(node, tree.CallExpr) or not isinstance(node.function, tree.Name):
+        return False
+    return node.function.text == "len" and any(isinstance(a, tree.Name) and a.text == "x" for a in node.args)
 
 
 def _terms(value: Any) -> tuple[Any, ...]:

@@ -9,19 +9,40 @@ from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
-from netdsl.emission.code import Arg, Call, Expr, Input, Name, Self, reads, transform
+from netdsl.emission.code import Arg, Call, Expr, Input, Listed, Name, Self, reads, transform
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.function import Function, reading
-from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Phi, Side, outside, walk
+from netdsl.emission.items import (
+    Check,
+    Child,
+    Collect,
+    Container,
+    Gathered,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Phi,
+    Pick,
+    Side,
+    Sum,
+    outside,
+    walk,
+)
 from netdsl.emission.members import Members
-from netdsl.emission.writer import INDENT, WIDTH, Either, flat, layout
+from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
+from netdsl.symbolic import text
 
 GENERIC = ("x", "y")
 """Names that say nothing, and may be bound anew."""
+LISTS = ("xs", "ys", "zs")
+"""Such names of lists."""
 
 
 class Flow:
@@ -41,6 +62,9 @@ class Flow:
         self.want: dict[Wire, str] = {}
         self.counts: Counter[Wire] = reading(function)
         self.sides: list[tuple[Side, If | None]] = []
+        self.lists = function.staged.lists
+        self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
+        """The lists that values are looked up in where they are read."""
 
     # ---------------------------------------------------------------- the whole
 
@@ -61,13 +85,17 @@ class Flow:
 
     def train_sides(self) -> list[tuple[Side, If | None]]:
         """Return the outputs that are there in training, or under a condition, only."""
-        found: list[tuple[Side, If | None]] = []
-        for item in self.function.items if self.is_net else ():
+        return list(self.sides_of(self.function.items)) if self.is_net else []
+
+    def sides_of(self, items: list[Item]) -> Iterator[tuple[Side, If | None]]:
+        """Yield such outputs among items."""
+        for item in items:
             if isinstance(item, Side) and item.train:
-                found.append((item, None))
+                yield item, None
             elif isinstance(item, If):
-                found += [(side, item) for side in item.then if isinstance(side, Side)]
-        return found
+                yield from ((side, item) for side in item.then if isinstance(side, Side))
+            elif isinstance(item, Loop):
+                yield from self.sides_of(item.body)
 
     def ordered(self, items: list[Item]) -> list[Item]:
         """Return items in the order of computing: an early one follows what it reads."""
@@ -103,22 +131,55 @@ class Flow:
     def run(self, items: list[Item], live_out: set[Wire]) -> None:
         """Write items; `live_out` is what is read after them."""
         after: list[set[Wire]] = [set()] * len(items)
-        live = set(live_out)
+        live = self.held(live_out)
         for index in range(len(items) - 1, -1, -1):
             after[index] = set(live)
             live -= set(items[index].makes())
-            live |= set(items[index].reads())
+            live |= self.held(items[index].reads())
         nested = self.nested(items)
         for index, item in enumerate(items):
             self.stage(item)
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
-                self.loop(item, after[index])
+                self.loop(item, after[index], items[index + 1 :])
             elif isinstance(item, Side):
                 self.side(item, after[index])
             elif isinstance(item, Module):
                 self.module(item, after[index], index in nested)
+            elif isinstance(item, Pick):
+                at = text(self.members.read(item.index))
+                self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
+            elif isinstance(item, Collect):
+                self.listed(item.wire, self.collected(item), items[index + 1 :], after[index], item.reads())
+            elif isinstance(item, Sum):
+                whole = flat(self.operand(item.whole))
+                terms = tuple(argument(Name(f"{whole}[{part}]")) for part in ("1:", "0"))
+                name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
+                self.bind([name], Call("sum", terms))
+
+    def held(self, wires: Iterable[Wire]) -> set[Wire]:
+        """Return values with the lists that they are looked up in."""
+        found = set(wires)
+        return found | {self.wholes[wire] for wire in found if wire in self.wholes}
+
+    def collected(self, item: Collect) -> Expr:
+        """Return a list of values."""
+        parts = [(wire in self.lists, self.operand(wire)) for wire in item.parts]
+        return Listed(tuple(Name(f"*{flat(value)}") if many else value for many, value in parts))
+
+    def listed(
+        self, wire: Wire, expr: Expr, later: list[Item], live: set[Wire], reads: Iterable[Wire]
+    ) -> None:
+        """Write a list, within what follows if that alone reads it."""
+        reader = later[0] if later else None
+        alone = isinstance(reader, (Module, Collect)) and wire in reader.reads()
+        if self.counts[wire] == 1 and (alone or (reader is None and wire in self.function.outputs)):
+            self.pending[wire] = expr
+            return
+        dying = [self.names[w] for w in reads if w in self.names and w not in live]
+        name = self.names[wire] = self.fresh(wire, None, dying, live, [], alone=True)
+        self.bind([name], expr)
 
     def stage(self, item: Item) -> None:
         """Write the comment of a stage that begins."""
@@ -278,14 +339,15 @@ class Flow:
     ) -> str:
         """Return a name for a value."""
         others = live - {wire}
+        generic = self.generic(wire)
         wanted = self.want.get(wire)
         if wanted is not None and self.is_free(wanted, others, taken):
             return wanted
         label = self.function.staged.labels.get(wire, "")
         candidates = [label] if label else []
         if not label or not alone:
-            candidates += [name for name in dying if name in GENERIC] if not label else []
-        candidates += [*GENERIC]
+            candidates += [name for name in dying if name in generic] if not label else []
+        candidates += [*generic]
         if isinstance(item, Module) and item.labelled and item.name is None:
             candidates.append(item.key)
         for name in candidates:
@@ -296,9 +358,16 @@ class Flow:
             number += 1
         return f"y{number}"
 
+    def generic(self, wire: Wire) -> tuple[str, ...]:
+        """Return names that say nothing; that of a list that comes in is only for lists as long as that one."""
+        if wire not in self.lists:
+            return GENERIC
+        taken = {name for w, name in self.function.inputs.items() if self.lists.get(w) != self.lists[wire]}
+        return tuple(name for name in LISTS if name not in taken)
+
     def usable(self, name: str) -> bool:
         """Tell whether a name may be bound."""
-        if name in GENERIC:
+        if name in (*GENERIC, *LISTS):
             return True
         bad = reserved_attribute(name) or hasattr(builtins, name) or name in self.dialect.names
         return not bad and name not in self.members.globals
@@ -325,6 +394,11 @@ class Flow:
 
     def write_condition(self, item: If, then: list, otherwise: list) -> None:  # type: ignore[type-arg]
         """Write both sides, or an expression of both where they are short."""
+        if len(then) == len(otherwise) == 1:
+            (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
+            if one is not None and two is not None and head == other_head and flat(one) == flat(two):
+                self.line(head, one, tail)
+                return
         test = self.members.guard(item)
         if len(then) == len(otherwise) == 1:
             (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
@@ -415,9 +489,37 @@ class Flow:
 
     # ---------------------------------------------------------------- loops
 
-    def loop(self, item: Loop, live: set[Wire]) -> None:
+    def gather(self, item: Loop, one: Gathered, live: set[Wire], later: list[Item]) -> None:
+        """Write a list of what a loop's turns make: an expression, or statements that append to it."""
+        lines, self.lines = self.lines, []
+        self.depth += 1
+        self.run(self.ordered(item.body), live | {one.end})
+        self.depth -= 1
+        body, self.lines = self.lines, lines
+        over = self.members.iterated(item)
+        targets = ", ".join(item.targets)
+        if len(body) == 1 and body[0][1] == f"{self.names.get(one.end)} = " and body[0][2] is not None:
+            value: Expr | None = body[0][2]
+        else:
+            value = self.operand(one.end) if not body else None
+        if value is not None:
+            each = Each(value, targets, over, star=False)
+            self.listed(one.after, Listed((each,)), later, live - {one.end}, item.reads())
+            return
+        name = self.names[one.after] = self.fresh(one.after, None, [], live | set(self.names), [], alone=True)
+        self.line(f"{name}: list[{self.dialect.array}] = []")
+        self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
+        self.lines += body
+        self.depth += 1
+        self.line("", Call(f"{name}.append", (argument(self.operand(one.end)),)))
+        self.depth -= 1
+
+    def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""
-        inside = set(outside(item.body)) - {c.wire for c in item.carried}
+        inside = self.held(outside(item.body)) - {c.wire for c in item.carried}
+        if item.gathered:
+            self.gather(item, item.gathered[0], live | inside, later)
+            return
         ends: list[tuple[Wire, str]] = []
         for carried in item.carried:
             name = self.shown_as(carried.begin)
@@ -444,6 +546,8 @@ class Flow:
             self.returned(values)
             return
         flow = self.operand(outputs[0])
+        if isinstance(flow, Name) and flow.text not in self.function.inputs.values():
+            flow = Name(self.annotate(flow.text, self.dialect.array))
         train = [side for side, _ in self.train_sides()]
         record = f"{self.function.name}Outputs"
         every = [flow, *(Name(s.name) if s in train else self.operand(s.wire) for s in sides)]
@@ -466,9 +570,13 @@ class Flow:
             self.line("return ", _tuple(values))
             return
         value = values[0]
+        many = self.function.outputs[0] in self.lists
+        if isinstance(value, Listed):
+            self.line("return ", value)
+            return
         if isinstance(value, Name):
             if value.text not in self.function.inputs.values():
-                self.annotate(value.text)
+                value = Name(self.annotate(value.text, f"list[{self.dialect.array}]" if many else self.dialect.array))
             self.line("return ", value)
             return
         if self.typed(value):
@@ -482,21 +590,20 @@ class Flow:
             self.line(f"y: {self.dialect.array} = ", value)
         self.line("return ", Name(name))
 
-    def annotate(self, name: str) -> None:
-        """Give the first binding of a name its type, if what is bound to it is not known to have it."""
+    def annotate(self, name: str, kind: str) -> str:
+        """Give the first binding of a name its type; return that name, or another one where it has none."""
         for index, (depth, head, expr, tail) in enumerate(self.lines):
             if head == f"{name} = " and expr is not None:
-                self.lines[index] = (depth, f"{name}: {self.dialect.array} = ", expr, tail)
-                return
+                self.lines[index] = (depth, f"{name}: {kind} = ", expr, tail)
+                return name
             if name in head.removesuffix(" = ").split(", "):
                 break
         else:
-            return
-        first = self.function.inputs and next(iter(self.function.inputs.values()))
-        fresh = "x" if first == "x" else f"{name}_"
-        if fresh == "x":
-            self.line("x = ", Name(name))
-        self.lines_returned = fresh
+            return name
+        if "x" not in self.function.inputs.values():
+            return name
+        self.line("x = ", Name(name))
+        return "x"
 
     def typed(self, expr: Expr) -> bool:
         """Tell whether a type checker knows an expression to be a tensor."""

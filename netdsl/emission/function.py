@@ -8,10 +8,11 @@ from typing import Any
 
 from netdsl.elaborate.values import OpValue, RowValue, TableValue, Wire
 from netdsl.emission.code import Call, Const, Expr, Input, Lowered, mentions_self, transform
-from netdsl.emission.concolic import SymDims, SymList, SymOp, SymPad, SymRow, mentioned
+from netdsl.emission.concolic import SymDims, SymOp, SymPad, SymRow, mentioned
 from netdsl.emission.items import (
     Check,
     Child,
+    Collect,
     Container,
     If,
     Item,
@@ -19,14 +20,16 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Pick,
     Side,
     Staged,
+    Sum,
     outside,
     walk,
 )
 from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
-from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, known, symbolic
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, known, symbolic
 
 Lower = Callable[[Layer, bool], Lowered]
 """Lowers a layer, in place or not."""
@@ -65,6 +68,9 @@ def _count(items: list[Item], counts: Counter[Wire]) -> None:
         elif isinstance(item, Loop):
             for carried in item.carried:
                 counts.update((carried.begin, carried.end))
+            counts.update(one.end for one in item.gathered)
+        elif isinstance(item, (Pick, Collect, Sum)):
+            counts.update(item.reads())
         elif isinstance(item, Side):
             counts.update((item.wire,))
         for inner in item.inner():
@@ -106,7 +112,7 @@ class Chains:
                 return then
             return next((p.wire for p in item.phis if (p.then, p.otherwise) == (then, otherwise)), None)
         if isinstance(item, Loop):
-            if not item.carried:
+            if not item.carried or item.gathered:
                 return None
             (one, *more) = item.carried
             if more or one.begin != wire or self.end(item.body, one.wire) != one.end:

@@ -8,10 +8,11 @@ from typing import Any
 from netdsl.diagnostics import Frame
 from netdsl.elaborate.values import BlockDecl, NetDecl, Wire
 from netdsl.emission.concolic import SymOp, mentioned
+from netdsl.emission.streams import Elements, listed
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Term
+from netdsl.symbolic import Atom, Poly, Term
 
 
 class Item:
@@ -96,7 +97,7 @@ class Child(Module):
     """A call of another class."""
 
     cls: Staged
-    shapes: tuple[Shape, ...]
+    shapes: tuple[Shape | Elements, ...]
     """The shapes of what it is called with."""
     args: Mapping[str, Any]
     callee: SymOp | None = None
@@ -189,6 +190,14 @@ class Carried:
         self.wire, self.begin, self.end, self.after = wire, begin, end, after
 
 
+class Gathered:
+    """A list of what every turn of a loop ends with."""
+
+    def __init__(self, end: Wire, after: Wire) -> None:
+        """`end` is the value of one turn, `after` the list of all."""
+        self.end, self.after = end, after
+
+
 class Loop(Item):
     """A `for`, or a repetition."""
 
@@ -196,6 +205,7 @@ class Loop(Item):
         """`over` is the expression that is iterated over."""
         self.targets, self.over, self.body = targets, over, body
         self.carried: list[Carried] = []
+        self.gathered: list[Gathered] = []
 
     def reads(self) -> Iterator[Wire]:
         """Yield what the body reads from outside."""
@@ -205,7 +215,7 @@ class Loop(Item):
 
     def makes(self) -> tuple[Wire, ...]:
         """Return what is there after all turns."""
-        return tuple(carried.after for carried in self.carried)
+        return tuple(one.after for one in (*self.carried, *self.gathered))
 
     def terms(self) -> Iterator[Any]:
         """Yield what is iterated over."""
@@ -214,6 +224,58 @@ class Loop(Item):
     def inner(self) -> tuple[list[Item], ...]:
         """Return the body."""
         return (self.body,)
+
+
+class Pick(Item):
+    """One value of a list."""
+
+    def __init__(self, whole: Wire, index: Term, wire: Wire) -> None:
+        """`index` may count from the end."""
+        self.whole, self.index, self.wire = whole, index, wire
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield the list."""
+        yield self.whole
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return the value."""
+        return (self.wire,)
+
+
+class Collect(Item):
+    """A list of values, and of all values of other lists."""
+
+    def __init__(self, parts: tuple[Wire, ...], wire: Wire) -> None:
+        """`wire` is the list."""
+        self.parts, self.wire = parts, wire
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield the parts."""
+        return iter(self.parts)
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return the list."""
+        return (self.wire,)
+
+
+class Sum(Item):
+    """The sum of a list's values, in their order; of one, that value."""
+
+    def __init__(self, whole: Wire, wire: Wire) -> None:
+        """`wire` is the sum."""
+        self.whole, self.wire = whole, wire
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield the list."""
+        yield self.whole
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return the sum."""
+        return (self.wire,)
+
+
+class Slot(Module):
+    """A child that returns its input: in the place of one that other turns of a loop make."""
 
 
 class Let(Item):
@@ -292,8 +354,13 @@ class Incoming:
     """A value that comes into a class: its name, wire and shape, and the names of its sizes by axis."""
 
     def __init__(self, name: str, wire: Wire, shape: Shape, sizes: Mapping[str, str]) -> None:
-        """`sizes` are names of constructor arguments."""
+        """`sizes` are names of constructor arguments; of a list, one is that of its channels."""
         self.name, self.wire, self.shape, self.sizes = name, wire, shape, sizes
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a list."""
+        return listed(self.shape)
 
 
 class Staged:
@@ -330,9 +397,20 @@ class Staged:
         """What the spec calls its values."""
         self.sizes_read: set[str] = set()
         """The sizes of what comes in that its constructor takes."""
+        self.lists: dict[Wire, Poly] = {}
+        """The values that are lists, and how long they are."""
+        self.axes = ""
+        """The axes of a list's values that comes in."""
+        self.channels: Term | None = None
+        """The channels of what it returns, if that is a list."""
         self.tidied = False
         self.told = False
         """Whether its callers ask it for the channels of what it returns."""
+
+    @property
+    def many(self) -> bool:
+        """Whether it takes a list."""
+        return any(incoming.many for incoming in self.inputs)
 
     def names(self) -> dict[str, None]:
         """Return the names that its constructor's terms read."""

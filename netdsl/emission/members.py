@@ -13,7 +13,7 @@ from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, walk
 from netdsl.emission.stage import over
-from netdsl.symbolic import Atom, SymBool, negated, term, text
+from netdsl.symbolic import Atom, SymBool, names, negated, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -41,7 +41,15 @@ class Members:
         self.turning: set[str] = set()
         """The variables of all loops."""
         self.own: dict[int, Lowered] = {}
+        self.lengths: dict[Any, Atom] = {}
+        """The lengths of lists that come in, as `forward` knows them."""
+        for incoming in function.staged.inputs if function.kind != "container" else ():
+            if incoming.many:
+                own = Atom("name", (function.inputs[incoming.wire],))
+                (channels,) = incoming.sizes.values()
+                self.lengths[length_of(channels)] = Atom("call", ("len", own))
         self.name_children(module)
+        self.table = self.is_table()
 
     # ---------------------------------------------------------------- children
 
@@ -75,6 +83,10 @@ class Members:
             message = f"{item.op.name} needs a label here, where it is no plain element of a Sequential"
             help = f"{item.op.name}1: {item.span.text}"
             raise NetError([Diagnostic("E221", message, item.span, calls=item.calls, help=help)])
+    def is_table(self) -> bool:
+        """Tell whether the class is a mapping of its children: a class of lists that all have numbered names."""
+        names = [self.attributes[id(item)] for item in self.children(self.function.items)]
+        return bool(self.lengths and self.dialect.table and names) and not any(isinstance(n, str) for n in names)
 
     def children(self, items: list[Item]) -> Iterator[Module]:
         """Yield the modules that are children of this class itself."""
@@ -135,12 +147,14 @@ class Members:
         attribute = self.attributes[id(item)]
         if isinstance(attribute, str):
             return f"self.{attribute}"
-        return Name(f"getattr(self, {text(self.read(attribute))})")
+        name = text(self.read(attribute))
+        return Name(f"self[{name}]" if self.table else f"getattr(self, {name})")
 
     # ---------------------------------------------------------------- what forward reads
 
     def read(self, value: Any) -> Any:
         """Return a value as `forward` reads it: from attributes."""
+        value = renamed(value, self.lengths) if self.lengths else value
         env: dict[str, Any] = {}
         for name in mentioned(value):
             env[name] = self.kept(name)
@@ -151,7 +165,7 @@ class Members:
         bound = self.text.bound(self.function)
         if name in bound:
             return bound[name]
-        if name in self.turning or name in self.text.constants:
+        if name in self.turning or name in self.text.constants or any(name in names(n) for n in self.lengths.values()):
             return Atom("name", (name,))
         if name in self.defined:
             return self.read(term(self.defined[name]))
@@ -218,6 +232,11 @@ class Members:
             if isinstance(inner, Layer):
                 return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
         return "other"
+
+
+def length_of(channels: str) -> Atom:
+    """Return the length of a list that comes in."""
+    return Atom("call", ("len", Atom("name", (channels,))))
 
 
 def _not(test: Atom) -> Atom:

@@ -27,6 +27,7 @@ from netdsl.emission.items import (
     Loop,
     Module,
     Parameter,
+    Pick,
     Staged,
     outside,
     walk,
@@ -251,7 +252,7 @@ class ModuleText(ABC):
         outputs = [*dict.fromkeys(item.exit), *(w for w in item.makes() if w in outer and w not in item.exit)]
         function.outputs = tuple(outputs)
         if len(read) == 1:
-            function.inputs = {read[0]: "x"}
+            function.inputs = {read[0]: "xs" if read[0] in staged.lists else "x"}
             if self.chains.end(item.items, read[0]) == item.exit[0] and len(outputs) == 1:
                 return function
         function.kind = "container"
@@ -264,6 +265,8 @@ class ModuleText(ABC):
                 names.update(mentioned(value))
             if isinstance(inner, Module) and inner.name is not None:
                 names.update(mentioned(inner.name))
+            if isinstance(inner, Pick):
+                names.update(mentioned(inner.index))
         known = set(staged.bound) | set(self.constants)
         function.names = tuple(name for name in names if name not in bound and name not in known)
         function.name = self.class_name(function.name, staged)
@@ -284,7 +287,7 @@ class ModuleText(ABC):
     def input_names(wires: list[Wire], staged: Staged) -> dict[Wire, str]:
         """Return what a container's forward function calls what it reads."""
         if len(wires) == 1:
-            return {wires[0]: "x"}
+            return {wires[0]: "xs" if wires[0] in staged.lists else "x"}
         found: dict[Wire, str] = {}
         names = {incoming.wire: incoming.name for incoming in staged.inputs} | staged.labels
         for index, wire in enumerate(wires):
@@ -307,6 +310,7 @@ class ModuleText(ABC):
                         found.update(w for p in other.phis for w in (p.then, p.otherwise))
                     if isinstance(other, Loop):
                         found.update(w for c in other.carried for w in (c.begin, c.end))
+                        found.update(one.end for one in other.gathered)
                     if isinstance(other, Container):
                         found.update(other.exit if item not in list(walk(other.items)) else ())
                 else:
@@ -415,7 +419,7 @@ class ModuleText(ABC):
         members = Members(function, self)
         chain = self.is_sequential(function)
         forward = [] if chain else list(self.forward(function, members))
-        base = self.dialect.sequential if chain else self.dialect.module
+        base = self.dialect.sequential if chain else self.dialect.table if members.table else self.dialect.module
         init = list(self.constructor(function, members, chain))
         yield f"class {function.name}({base}):"
         yield from self.doc(function)
@@ -490,7 +494,7 @@ class ModuleText(ABC):
         for incoming in staged.inputs:
             for axis, name in incoming.sizes.items():
                 if name in staged.sizes_read:
-                    yield f"{name}: int"
+                    yield f"{name}: {'list[int]' if incoming.many else 'int'}"
         for parameter in self.ordered(staged):
             kind = self.parameter_type(parameter, staged)
             default = ""
@@ -557,13 +561,15 @@ class ModuleText(ABC):
     def forward(self, function: Function, members: Members) -> Iterator[str]:
         """Yield `forward`."""
         array = self.dialect.array
-        count = len(function.outputs)
-        result = array if count == 1 else f"tuple[{', '.join([array] * count)}]"
+        lists = function.staged.lists
+        kinds = [f"list[{array}]" if wire in lists else array for wire in function.outputs]
+        result = kinds[0] if len(kinds) == 1 else f"tuple[{', '.join(kinds)}]"
         sides = function.staged.sides if function.kind == "net" else []
         if sides:
             record = f"{function.name}Outputs"
             result = record if any(not s.train for s in sides) else f"{array} | {record}"
-        parameters = ["self", *(f"{name}: {array}" for name in function.inputs.values())]
+        parameters = ["self"]
+        parameters += [f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()]
         lines = Flow(function, members, self.dialect).text()
         yield from signature(self.dialect.call, parameters, result, INDENT)
         yield from lines

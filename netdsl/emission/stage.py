@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Diagnostic, Frame
+from netdsl.diagnostics import Diagnostic, Frame, NetError
 from netdsl.elaborate.arguments import Param, check_allowed, coerce, declared_parameters, merge, parameters
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.values import (
@@ -37,10 +38,10 @@ from netdsl.elaborate.values import (
 )
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import (
+    Demanded,
     Fixed,
     SymbolicEvaluator,
     SymDims,
-    SymList,
     SymOp,
     SymPad,
     SymStr,
@@ -53,7 +54,9 @@ from netdsl.emission.items import (
     Carried,
     Check,
     Child,
+    Collect,
     Container,
+    Gathered,
     If,
     Incoming,
     Item,
@@ -63,9 +66,12 @@ from netdsl.emission.items import (
     Module,
     Parameter,
     Phi,
+    Pick,
     Side,
     Staged,
+    Sum,
 )
+from netdsl.emission.streams import LIST, Elements, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
@@ -76,17 +82,22 @@ from netdsl.symbolic import (
     SymBool,
     SymFloat,
     SymInt,
+    SymList,
     arithmetic,
     call,
     compare,
     constant,
+    each,
     equalities,
     evaluate,
+    item as item_of,
     joined,
+    length,
     named,
     names,
     negated,
     opposite,
+    position,
     select,
     single,
     symbolic,
@@ -104,6 +115,9 @@ SIZES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
 
 _LONG = 400
 """How long an expression of a size may be."""
+
+Seen = tuple[tuple[int, ...], tuple[Shape, ...]]
+"""The turns of the loops around a call, and the shapes that it gets."""
 
 OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad")
 """Types of parameters that are arguments of a class; of others the class is made for their values."""
@@ -152,6 +166,7 @@ class Stager(Walker):
         self.evaluator = SymbolicEvaluator(10 * max_nodes, self.decide)
         self.evaluator.ramped = self.ramped
         self.evaluator.sized = self.sized
+        self.evaluator.picked = self.picked
         self.items: list[Item] = staged.items
         self.path: list[Atom] = []
         """The conditions that hold here."""
@@ -173,6 +188,24 @@ class Stager(Walker):
         self.schedules: list[Schedule] = []
         self.counted: list[Schedule] = []
         """The depth schedules that the next item goes on in."""
+        self.counts: list[str] = []
+        """The variables of the loops that this is in, "" for one that does not count its turns."""
+        self.observed: Mapping[int, list[Seen]] | None = None
+        """By call, the shapes that it gets in every turn of the loops around it, once that is asked for."""
+        self.unsure: list[Poly] = []
+        """How often loops in an outermost one run, where that is an argument."""
+        self.by_count: list[Poly] = []
+        """Those of them that must run, since what is said of sizes is what was seen in their turns."""
+        self.site: tree.Layer | None = None
+        """The call that is being written."""
+        self.ranges: dict[str, range] = {}
+        """What the variables of loops over lists are in this instance, turn by turn."""
+        self.picks: dict[Wire, Pick] = {}
+        """Values of lists."""
+        self.unread: dict[Wire, Pick] = {}
+        """Those that nothing reads yet: they are no items."""
+        self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}
+        """Lists that calls return: their channels over the class's names, and what these are."""
 
     # ---------------------------------------------------------------- state
 
@@ -203,7 +236,13 @@ class Stager(Walker):
             dict(self.templates),
             (self.dead, self.sided),
             dict(self.staged.ramps),
+            [dict(table) for table in self.tables],
         )
+
+    @property
+    def tables(self) -> tuple[dict[Any, Any], ...]:
+        """What is known of lists."""
+        return self.picks, self.unread, self.results, self.staged.lists
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Go back."""
@@ -232,6 +271,9 @@ class Stager(Walker):
         self.templates.update(state[21])
         self.dead, self.sided = state[22]
         self.staged.ramps = dict(state[23])
+        for table, before in zip(self.tables, state[24], strict=True):
+            table.clear()
+            table.update(before)
 
     @contextmanager
     def into(self, items: list[Item]) -> Iterator[list[Item]]:
@@ -336,11 +378,11 @@ class Stager(Walker):
             self.sided += 1
             failed = False
             try:
-                with self.into(side):
+                with self.into(side), self.supposed(condition, test.value != holds, place):
                     run()
                 if place.flow is not None and place.flow.poisoned:
                     raise Poisoned
-            except (SpecError, Poisoned):
+            except (SpecError, Poisoned, NetError):
                 if test.value == holds:
                     raise
                 failed = True
@@ -356,6 +398,23 @@ class Stager(Walker):
         place.scope.taken = {**ends[0][2], **ends[1][2]}
         place.scope.position = max(ends[0][1], ends[1][1])
         self.merge(test, item, before, ends[0], ends[1], place, span)
+
+    @contextmanager
+    def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
+        """Walk a side in a turn that comes there, if any does, where the one that stands for all does not."""
+        own = next((name for name in names(condition) if name in self.ranges), "")
+        turn = None
+        if dead and own in place.env.names:
+            turn = next((n for n in self.ranges[own] if evaluate(condition, {**self.hints, own: n}) is True), None)
+        if turn is None:
+            yield
+            return
+        before, hint = place.env.names[own], self.hints[own]
+        place.env.names[own] = self.hinted(turn, own)
+        try:
+            yield
+        finally:
+            place.env.names[own], self.hints[own] = before, hint
 
     def merge(
         self, test: SymBool, item: If, before: Snapshot, a: Any, b: Any, place: Place, span: Span
@@ -451,7 +510,7 @@ class Stager(Walker):
                 item.phis.append(known)
             wires.append(known.wire)
             shapes.append(shape)
-        return Data(tuple(wires), tuple(shapes))
+        return self.like(Data(tuple(wires), tuple(shapes)), a, b)
 
     def either_shape(
         self, test: SymBool, a: Shape, b: Shape, demands: tuple[tuple[Atom, ...], ...] = ((), ())
@@ -590,14 +649,19 @@ class Stager(Walker):
 
     def merged(self, node: tree.Merge, place: Place) -> Data:
         """Return what a joint makes of its branches."""
-        outer = self.joint
-        self.joint = (node, place.flow)
+        outer = self.joint, self.gathering
+        self.joint, self.gathering = (node, place.flow), False
         try:
+            if any(self.of_list(statement, place) for statement in node.body):
+                return self.merged_list(node, place)
             return super().merged(node, place)
         finally:
-            self.joint = outer
+            self.joint, self.gathering = outer
 
     joint: tuple[tree.Merge, Data | None] | None = None
+
+    gathering = False
+    """Whether the lines are those of a loop whose turns are a branch each."""
 
     def branch(
         self, node: tree.Statement, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
@@ -610,6 +674,11 @@ class Stager(Walker):
             return self.branches_in_turn(node, place, flow, branches)
         if not isinstance(node, tree.If):
             return super().branch(node, place, flow, branches)
+        if self.gathering:
+            self.cases(node, 0, lambda body: self.one_branch(body, place, flow), place)
+            branches.append(("", self.known(place.flow)))
+            place.flow = flow
+            return True
         good = [True]
 
         def run(body: tree.Body) -> None:
@@ -643,6 +712,227 @@ class Stager(Walker):
     ) -> bool:
         """Run a loop of branches, whose number must be known."""
         return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
+
+    # ---------------------------------------------------------------- lists
+
+    def of_list(self, node: tree.Tree, place: Place) -> bool:
+        """Tell whether a line of a joint is a loop whose number of turns is an argument."""
+        if not isinstance(node, tree.For) or len(node.names) != 1:
+            return False
+        over = self.iterable(node, place)
+        atom = over.atom if over is not None else None
+        counts = atom is not None and atom.op == "call" and atom.args[0] == "range" and len(atom.args) == 2
+        return counts and bool(mentioned(atom))
+
+    def merged_list(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint with such a loop makes of its branches: a list, or the sum of one."""
+        kind, flow = node.joint.text, place.flow
+        if kind not in ("fork", "add") or place.defaults.get(kind) or kind in place.broken:
+            raise Fixed(f"a loop of branches of {kind}")
+        real = self.rehearsed(lambda walker, there: walker.merged(node, there), place) if kind == "fork" else ()
+        parts: list[Data] = []
+        for statement in node.body:
+            place.flow = flow
+            if self.of_list(statement, place):
+                assert isinstance(statement, tree.For)
+                parts.append(self.gathered(statement, place, flow))
+                continue
+            branches: list[tuple[str, Data]] = []
+            if not self.branch(statement, place, flow, branches):
+                raise Poisoned
+            parts += [data for _, data in branches]
+        place.flow = flow
+        if kind == "add":
+            return self.summed(parts, place, place.span(node))
+        return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
+
+    def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
+        """Return the list of what a loop's turns make; its elements are that of the turn that stands for all."""
+        over = self.iterable(node, place)
+        assert over is not None
+        (variable,) = (name.text for name in node.names)
+        ends: list[tuple[Data, Any]] = []
+
+        def run() -> None:
+            self.gathering = True
+            self.one_branch(node.body, place, flow)
+            self.gathering = False
+            data = self.known(place.flow)
+            ends[:] = [(data, self.expanded(term(data.shapes[0].size("c"))))]
+            place.flow = flow
+
+        outer, self.ranges = self.ranges, {**self.ranges, variable: range(len(over.items))}
+        try:
+            self.loop(over, node.names, (variable,), run, place, place.span(node))
+        finally:
+            self.ranges = outer
+        loop = self.items[-1]
+        assert isinstance(loop, Loop)
+        ((data, channels),) = ends
+        count = self.expanded(over.atom.args[1])
+        if any(name.startswith("?") or name in self.emitter.sizes for name in names(channels)):
+            raise Fixed("channels that are not known", channels)
+        whole = each(channels, variable, count)
+        elements = Elements(data.shapes, SymList((int(data.shapes[0].c),), whole))
+        only = loop.body[0] if len(loop.body) == 1 else None
+        if isinstance(only, Pick) and only.wire == data.wires[0] and only.index == term(named(0, variable)):
+            if self.staged.lists[only.whole] == count:  # a list's own values
+                self.items.pop()
+                return Streams((only.whole,), (self.of_length(count, len(over.items)),), False, elements)
+        result = self.list_wire(count, len(over.items), place, place.span(node))
+        loop.gathered.append(Gathered(data.wires[0], result.wires[0]))
+        return Streams(result.wires, result.shapes, False, elements)
+
+    def one_branch(self, body: tree.Body, place: Place, flow: Data | None) -> None:
+        """Run lines that make one branch of a joint, which then flows."""
+        mine: list[tuple[str, Data]] = []
+        if not self.fork(body, place, flow, mine):
+            raise Poisoned
+        if len(mine) != 1:
+            raise Fixed(f"{len(mine)} branches in a turn")
+        place.flow = mine[0][1]
+
+    def collected(self, parts: list[Data], elements: Elements, place: Place, span: Span) -> Streams:
+        """Return the list of values and of all values of lists."""
+        if len(parts) == 1 and isinstance(parts[0], Streams):
+            whole = parts[0].elements.channels.whole  # type: ignore[attr-defined]
+            return parts[0].replace(elements=Elements(elements, SymList(elements.channels, whole)))
+        terms: list[Any] = []
+        for part in parts:
+            if isinstance(part, Streams):
+                terms.append(Atom("star", (part.elements.channels.whole,)))  # type: ignore[attr-defined]
+            else:
+                terms.append(self.expanded(term(self.single(part, span).shapes[0].size("c"))))
+        whole = Atom("list", tuple(terms))
+        result = self.list_wire(length(whole), len(elements), place, span)
+        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0]))
+        return Streams(
+            result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
+        )
+
+    def summed(self, parts: list[Data], place: Place, span: Span) -> Data:
+        """Return the sum of values and of all values of lists, which have the same channels in every turn."""
+        shapes: list[Shape] = []
+        for part in parts:
+            shape = part.shapes[0]
+            if isinstance(part, Streams):
+                whole = part.elements.channels.whole  # type: ignore[attr-defined]
+                if whole.op != "each" or whole.args[1] in names(whole.args[0]):
+                    raise Fixed("a sum of values with other channels in every turn", whole)
+                shape = part.elements[0].with_size("c", SymInt(int(part.elements[0].c), whole.args[0]))
+            shapes.append(shape)
+        self.must_agree(shapes)
+        items = self.collected(parts, Elements(shapes, tuple(s.c for s in shapes)), place, span)
+        sizes = [n if axis == "c" else self.unknown_size(n) for axis, n in zip(shapes[0].axes, shapes[0], strict=True)]
+        result = self.wire((Shape(*sizes, axes=shapes[0].axes),), place, span, items.wires)
+        self.put(Sum(items.wires[0], result.wires[0]))
+        return result
+
+    def of_length(self, count: Any, hint: int) -> Shape:
+        """Return the shape of a list."""
+        return Shape(SymInt(hint, count), axes=LIST)
+
+    def list_wire(self, count: Any, hint: int, place: Place, span: Span) -> Data:
+        """Return a new list."""
+        result = self.wire((self.of_length(count, hint),), place, span)
+        self.staged.lists[result.wires[0]] = count
+        return result
+
+    def like(self, data: Data, *others: Data) -> Data:
+        """Return values as a list where they are one like others."""
+        if not any(isinstance(other, Streams) for other in others):
+            return data
+        channels = {getattr(other.elements.channels, "whole", None) if isinstance(other, Streams) else None for other in others}
+        if len(channels) != 1 or None in channels:
+            raise Fixed("lists of other channels")
+        self.staged.lists[data.wires[0]] = length(channels.pop())
+        return Streams(data.wires, data.shapes, False, others[0].elements)  # type: ignore[attr-defined]
+
+    def picked(self, value: Data, index: int) -> Data:
+        """Return one value of a list. Nothing is put down before it is read: its channels alone may be asked for."""
+        at = term(index)
+        if isinstance(value, Streams):
+            whole, elements = value.wires[0], value.elements
+            at = position(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
+            channels = item_of(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
+        else:
+            whole, (general, env) = self.whole_of(value, index)
+            elements = Elements(value.shapes, ())
+            own = {**env, "?index": index}
+            channels = term(evaluate(item_of(general, single(Atom("name", ("?index",)))), own))  # type: ignore[arg-type]
+        if not -len(elements) <= int(index) < len(elements):
+            raise Fixed("a list that is shorter", index)
+        shape = elements[int(index)]
+        sizes: list[int] = []
+        for axis, size in zip(shape.axes, shape, strict=True):
+            known = channels if isinstance(channels, Poly) else single(channels)
+            sizes.append(SymInt(int(size), known) if axis == "c" else self.unknown_size(int(size)))
+        place = self._deciding[1]
+        data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
+        self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, at, data.wires[0])
+        return data
+
+    def whole_of(self, value: Data, index: int) -> tuple[Wire, Any]:
+        """Return the list that a tuple is all of, and its channels."""
+        picks = [self.picks.get(wire) for wire in value.wires]
+        whole = picks[0].whole if picks[0] is not None else None
+        every = [pick is not None and pick.whole == whole and pick.index == constant(n) for n, pick in enumerate(picks)]
+        if whole is None or whole not in self.results or not all(every):
+            raise Fixed("which value it is is not known", index)
+        if self.staged.lists[whole] != constant(len(picks)):
+            raise Fixed("which value it is is not known", index)
+        return whole, self.results[whole]
+
+    def reading(self, data: Data) -> None:
+        """Put down the values of lists that something is about to read."""
+        for wire in data.wires:
+            if wire in self.unread:
+                self.items.append(self.unread.pop(wire))
+
+    @staticmethod
+    def single(data: Data | None, span: Span) -> Data:
+        """Return a branch's one value."""
+        if isinstance(data, Streams):
+            raise Fixed("a branch that is a list")
+        return Walker.single(data, span)
+
+    def refs(self, refs: tuple[tree.Ref, ...], place: Place) -> Data:
+        """Return the values that `from` names."""
+        data = super().refs(refs, place)
+        if len(refs) > 1 and any(map(listed, data.shapes)):
+            raise Fixed("a list among other values")
+        return data
+
+    def rehearsed(
+        self, run: Callable[[Walker, Place], Data], place: Place, walker: Walker | None = None
+    ) -> tuple[Shape, ...]:
+        """Return the shapes of what something gives in this instance, for which all values are known."""
+        walker = walker or Walker(self.settings, {}, self.max_nodes)
+        env, scope = self.plain(place.env, walker, place), DraftScope("block", "", place.scope.span)
+        there = Place(env, None, scope, place.source, {}, place.in_net)
+        there.container = place.container
+        there.defaults = {
+            op: {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
+            for op, given in place.defaults.items()
+        }
+        if place.flow is not None:
+            there.flow = there.env.tensors["flow"] = drafted(walker, place.flow, place)
+        walker.at(there)
+        result = run(walker, there)
+        if walker.errors or walker.decisions or result.poisoned:
+            raise Poisoned
+        return result.shapes
+
+    def plain(self, env: Env, walker: Walker, place: Place) -> Env:
+        """Return the names of a scope with values that remember nothing."""
+        if env.parent is None or env is self.staged.decl.file.env:
+            return env
+        found = Env(self.plain(env.parent, walker, place))
+        found.names = {name: concrete(value) for name, value in env.names.items()}
+        found.tensors = {name: drafted(walker, data, place) for name, data in env.tensors.items()}
+        return found
+
+    # ---------------------------------------------------------------- joints of layers
 
     def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
         """Return the joint of branches; their channels must be the same for all arguments."""
@@ -692,13 +982,88 @@ class Stager(Walker):
             super().for_line(node, place)
             return
         before = Snapshot(self, place)
+        variables = tuple(name.text for name in node.names)
+        run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
+        outermost = self.staged.kind == "net" and not self.loops
         try:
-            variables = tuple(name.text for name in node.names)
-            self.loop(over, node.names, variables, lambda: self.body(node.body, place), place, place.span(node))
+            with self.counting(node, over):
+                try:
+                    run(place.span(node))
+                except Fixed as fixed:
+                    if not outermost or isinstance(fixed, Demanded):
+                        raise
+                    before.restore(self, place)
+                    self.observed = self.observe(node, place)
+                    run(place.span(node))
+                    for count in self.by_count:
+                        what = f"{self.staged.name} was not made for {{{text(count)}}} turns"
+                        self.positive(SymInt(1, count), what)
+        except Demanded:
+            raise
         except Fixed as fixed:
             before.restore(self, place)
-            if not self.unrolled(node, place, fixed):
+            unseen = self.staged.kind == "net" and self.observed is None and not outermost
+            if unseen or not self.unrolled(node, place, fixed):
                 raise
+        finally:
+            if outermost:
+                self.observed, self.by_count = None, []
+
+    @contextmanager
+    def counting(self, node: tree.For, over: Over) -> Iterator[None]:
+        """Be in a loop, whose variable is a number that counts its turns, or none does."""
+        plain = over.atom.op == "call" and over.atom.args[0] == "range" and len(over.atom.args) == 2
+        variable = node.names[0].text
+        self.counts.append(variable if plain else "")
+        outer = dict(self.ranges)
+        if plain and self.staged.kind == "net":
+            self.ranges[variable] = range(len(over.items))
+            if self.observed and mentioned(over.atom):
+                self.unsure.append(over.atom.args[1])
+        try:
+            yield
+        finally:
+            self.counts.pop()
+            self.ranges = outer
+
+    def observe(self, node: tree.For, place: Place) -> Mapping[int, list[Seen]]:
+        """Return the shapes that the calls of blocks in a loop get, turn by turn."""
+        observer = Observer(self.settings, {}, self.max_nodes)
+        try:
+            self.rehearsed(lambda walker, there: _after(walker, node, there), place, observer)
+        except (SpecError, Poisoned):
+            return {}
+        return observer.calls
+
+    def answer(self, staged: Staged, test: Atom, values: Mapping[str, Any], env: Mapping[str, Any]) -> Any:
+        """Return what a call says of the sizes that it gives, where it must in terms of the turns around it."""
+        seen = (self.observed or {}).get(id(self.site))
+        if seen is None:
+            return self.sized(evaluate(test, env))
+        self.for_size()
+        self.by_count = self.unsure
+        plain = {name: concrete(value) for name, value in values.items()}
+        turns: dict[tuple[int, ...], bool] = {}
+        for turn, shapes in seen:
+            turns[turn] = bool(evaluate(test, self.emitter.environment(staged, plain, shapes)))
+        return self.by_turn(turns)
+
+    def for_size(self) -> None:
+        """Demand that the sizes of the net's inputs are known."""
+        sizes = [n for i in self.staged.inputs for axis, n in zip(i.shape.axes, i.shape, strict=True) if axis != "c"]
+        unknown = [n for n in sizes if not all(name in self.emitter.sizes for name in mentioned(n))]
+        if unknown:
+            raise Demanded("what changes from turn to turn is known for a size", *unknown)
+
+    def by_turn(self, turns: Mapping[tuple[int, ...], bool]) -> Any:
+        """Return a truth of every turn as an expression: it is always so, or in the first turn of a loop alone."""
+        if len(set(turns.values())) == 1:
+            return next(iter(turns.values()))
+        for at, variable in reversed(list(enumerate(self.counts))):
+            for op in (">", "==") if variable else ():
+                if all(truth == compare(op, turn[at], 0) for turn, truth in turns.items()):
+                    return compare(op, named(int(self.hints[variable]), variable), 0)
+        raise Fixed("sizes that change from turn to turn")
 
     def unrolled(self, node: tree.For, place: Place, fixed: Fixed) -> bool:
         """Run the turns one by one, if they are known."""
@@ -713,7 +1078,7 @@ class Stager(Walker):
 
     def iterable(self, node: tree.For, place: Place) -> Over | None:
         """Return what a loop runs over; None where it is run turn by turn."""
-        if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in _parts(node)):
+        if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in pieces(node)):
             return None
         return self.over_what(node.iterable, place)
 
@@ -848,7 +1213,7 @@ class Stager(Walker):
                 else:
                     sizes.append(self.unknown_size(size))
             shapes.append(Shape(*sizes, axes=shape.axes))
-        return self.wire(tuple(shapes), place, span), lets
+        return self.like(self.wire(tuple(shapes), place, span), data), lets
 
     def varied(
         self,
@@ -871,6 +1236,7 @@ class Stager(Walker):
                 continue
             if end.poisoned or len(end.wires) != len(now.wires):
                 raise Fixed("a tuple that changes its length", *self.loop_terms())
+            self.like(now, now, end)
             changes: dict[int, tuple[str, ...]] = dict(varying.get(key, {}))
             new = key not in varying
             for port, (a, b) in enumerate(zip(now.shapes, end.shapes, strict=True)):
@@ -922,6 +1288,7 @@ class Stager(Walker):
                     name, _ = next(variables)
                     updates.append((name, last.c))
             after = self.wire(self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1])
+            after = self.like(after, inside)
             lasting.append((inside, end, after))
             for wires in zip(inside.wires, begin.wires, end.wires, after.wires, strict=True):
                 loop.carried.append(Carried(*wires))
@@ -999,7 +1366,9 @@ class Stager(Walker):
                 shapes = list(self.drafts[wire.draft].shapes)
                 shapes[port] = self.at_hints(shapes[port])
                 self.drafts[wire.draft].shapes = tuple(shapes)
-        settled = {after.wires: Data(after.wires, tuple(map(self.at_hints, after.shapes))) for _, _, after in lasting}
+        settled = {
+            after.wires: after.replace(shapes=tuple(map(self.at_hints, after.shapes))) for _, _, after in lasting
+        }
         if place.flow is not None:
             place.flow = settled.get(place.flow.wires, place.flow)
         for key, data in place.env.tensors.items():
@@ -1059,9 +1428,11 @@ class Stager(Walker):
     def repeat(self, node: tree.Repeat, data: Data, place: Place) -> Data:
         """`n * step`."""
         count = self.evaluator.eval(node.count, place.env, place.source)
+        if self.dead and isinstance(count, SymInt) and count < 0:
+            count = SymInt(1, count.poly)
         if isinstance(count, Choice) or not is_whole(count) or count < 0:
             return super().repeat(node, data, place)
-        if any(isinstance(part, tree.Choice) for part in _parts(node)) or (not symbolic(count) and count < 2):
+        if any(isinstance(part, tree.Choice) for part in pieces(node)) or (not symbolic(count) and count < 2):
             return super().repeat(node, data, place)
         if not symbolic(count) and self.staged.decl in self.emitter.unrolled:
             return super().repeat(node, data, place)
@@ -1183,6 +1554,8 @@ class Stager(Walker):
             return False
         whole = term(value)
         atom = whole.atom if isinstance(whole, Poly) else whole
+        if atom is not None and atom.op == "not":
+            atom = atom.args[0]
         return atom is None or atom.op != "name"
 
     def ramped(self, node: tree.CallExpr, values: Mapping[str, Any]) -> Any:
@@ -1283,6 +1656,9 @@ class Stager(Walker):
         ramps: Mapping[str, Ramp],
     ) -> Data:
         """Add a layer."""
+        if any(map(listed, data.shapes)):
+            raise Fixed("a layer of a list")
+        self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
         op = self.padded(op)
         result = super().add(op, data, place, node, label, given, ramps)
@@ -1383,7 +1759,8 @@ class Stager(Walker):
             apart = _both(getattr(op, "dilation", 1))
             self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
         channels = getattr(op, "channels", None)
-        if symbolic(channels) and _may_vanish(self.expanded(term(channels))):
+        lists = {name for incoming in self.staged.inputs if incoming.many for name in incoming.sizes.values()}
+        if symbolic(channels) and _may_vanish(self.expanded(term(channels)), lists):
             self.positive(channels, f"{op.name} needs at least 1 channel, not {{{text(channels)}}}")
 
     def positive(self, value: Any, message: str) -> None:
@@ -1414,12 +1791,36 @@ class Stager(Walker):
             self.callee = value
         return super().apply(value, node, data, place, label, own_arguments)
 
+    def primitive(
+        self,
+        target: type[Op],
+        value: OpValue,
+        node: tree.Layer,
+        given: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | str | None,
+        text: str,
+    ) -> Data:
+        """Apply a primitive op; what follows it is called after its label, with the numbers in it."""
+        outer, self.leading = self.leading, text
+        try:
+            return super().primitive(target, value, node, given, data, place, label, text)
+        finally:
+            self.leading = outer
+
+    leading = ""
+    """The label of the layer whose norm and activation follow."""
+
     def follow(
         self, follower: Any, node: tree.Layer, data: Data, place: Place, label: str | None
     ) -> Data:
         """Apply a layer's norm or activation, if there is one."""
         if isinstance(follower, Late):
             raise Fixed("a layer's norm or activation is not known", follower.test)
+        if label is not None and isinstance(self.leading, SymStr):
+            rest = label.removeprefix(self.leading)
+            label = SymStr(label, Atom("format", (*self.leading.whole.args, rest)))
         if not isinstance(follower, SymOp) or not follower.optional:
             return super().follow(follower, node, data, place, label)
         test = SymBool(True, Atom("is not none", (follower.whole,)))
@@ -1455,14 +1856,21 @@ class Stager(Walker):
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
-        data = self.distinct(data, place, node)
+        data = self.distinct(data, place, node) if not isinstance(data, Streams) else data
         for one in given.values():
             if isinstance(one.value, Late):
                 raise Fixed("an argument is not known", one.value.test)
         key = self.child(place, label, span)
         dynamic = self.dynamic(label, place)
         callee = value if isinstance(value, SymOp) else None
-        cls, args, shapes = self.emitter.call(self, decl, given, data.shapes, callee, place, span)
+        before = data.elements if isinstance(data, Streams) else data.shapes
+        self.site = node
+        cls, args, shapes = self.emitter.call(self, decl, given, before, callee, place, span)
+        data = self.sized_by_turn(cls, node, data)
+        if cls.many:
+            if callee is not None:
+                raise Fixed("an argument that is a block of a list", callee)
+            return self.block_of_list(decl, Child(key, dynamic, label is not None, span, ()), cls, args, shapes, data, given, place)
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
         item.train = place.train
@@ -1475,6 +1883,89 @@ class Stager(Walker):
         item.outputs = result.wires
         self.put(item)
         return result
+
+    def sized_by_turn(self, cls: Staged, node: tree.Layer, data: Data) -> Data:
+        """Return what a call is given with the sizes that its class has to know, if they are the same in all turns."""
+        names_read = cls.names()
+        shapes: list[Shape] = []
+        for port, (incoming, shape) in enumerate(zip(cls.inputs, data.shapes, strict=False)):
+            for axis, name in incoming.sizes.items():
+                if axis == "c" or name not in names_read or not any(n.startswith("?") for n in mentioned(shape.size(axis))):
+                    continue
+                seen = {int(given[port].size(axis)) for _, given in (self.observed or {}).get(id(node), ())}
+                self.for_size()
+                if len(seen) != 1:
+                    raise Fixed("a size that is not known")
+                shape = shape.with_size(axis, seen.pop())
+            shapes.append(shape)
+        return data.replace(shapes=tuple(shapes)) if len(shapes) == len(data.shapes) else data
+
+    def block_of_list(
+        self,
+        decl: BlockDecl,
+        item: Child,
+        cls: Staged,
+        args: Mapping[str, Any],
+        shapes: tuple[Shape, ...],
+        data: Data,
+        given: Mapping[str, Given],
+        place: Place,
+    ) -> Data:
+        """Call a class that takes a list."""
+        elements = data.elements if isinstance(data, Streams) else Elements(data.shapes, tuple(s.c for s in data.shapes))
+        plain = {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
+        node = tree.Layer(item.span.start, item.span.end, decl.node.name, (), None)
+        own = OpValue(decl, {})
+        real = self.rehearsed(
+            lambda walker, there: walker.block(decl, own, node, plain, drafted(walker, data, there), there, None), place
+        )
+        item.cls, item.args, item.shapes, item.train = cls, args, (elements,), place.train
+        item.inputs = self.as_list(data, place, item.span)
+        env = self.emitter.environment(cls, {name: one.value for name, one in given.items()}, elements)
+        if cls.channels is None:
+            sizes = [
+                Shape(
+                    *(SymInt(int(hint), n.poly) if isinstance(n, SymInt) else n for n, hint in zip(shape, own, strict=True)),
+                    axes=shape.axes,
+                )
+                for shape, own in zip(shapes, real, strict=True)
+            ]
+            result = self.wire(tuple(map(self.opaque_sizes, sizes)), place, item.span)
+            item.outputs = result.wires
+            self.put(item)
+            return result
+        channels = evaluate(cls.channels, env)
+        count = length(channels.whole) if symbolic(channels) else constant(len(channels))
+        result = self.list_wire(count, len(real), place, item.span)
+        item.outputs = result.wires
+        self.put(item)
+        if symbolic(channels):
+            return Streams(result.wires, result.shapes, False, Elements(real, SymList((s.c for s in real), channels.whole)))
+        self.results[result.wires[0]] = cls.channels, env
+        values = []
+        for number, (shape, c) in enumerate(zip(real, channels, strict=True)):
+            sized = self.opaque_sizes(shape.with_size("c", c))
+            one = self.wire((sized,), place, item.span)
+            pick = self.picks[one.wires[0]] = Pick(result.wires[0], constant(number), one.wires[0])
+            self.items.append(pick)
+            values.append(one)
+        return Data(tuple(one.wires[0] for one in values), tuple(one.shapes[0] for one in values))
+
+    def opaque_sizes(self, shape: Shape) -> Shape:
+        """Return a shape whose channels alone are known."""
+        sizes = [n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)]
+        return Shape(*sizes, axes=shape.axes)
+
+    def as_list(self, data: Data, place: Place, span: Span) -> tuple[Wire, ...]:
+        """Return values as one list: that of which they are all."""
+        if isinstance(data, Streams):
+            return data.wires
+        try:
+            return (self.whole_of(data, 0)[0],)
+        except Fixed:
+            result = self.list_wire(constant(len(data.wires)), len(data.wires), place, span)
+            self.items.append(Collect(data.wires, result.wires[0]))
+            return result.wires
 
     @staticmethod
     def is_unknown(shape: Shape) -> bool:
@@ -1507,7 +1998,9 @@ class Stager(Walker):
         """Return one value by its name, which must be of this turn if it has an unknown number."""
         name = self.evaluator.text(ref.name, place.env, place.source)
         self.evaluator.same_turn(name)
-        return super().ref(ref, place)
+        data = super().ref(ref, place)
+        self.reading(data)
+        return data
 
     def no_value(self, name: str, span: Span, place: Place) -> Exception:
         """Return the error for a value that is not there: of another turn, perhaps."""
@@ -1537,6 +2030,35 @@ class Schedule:
     def __init__(self, node: tree.CallExpr, variable: str, total: str, endpoint: bool) -> None:
         """`variable` and `total` are local variables."""
         self.node, self.variable, self.total, self.endpoint = node, variable, total, endpoint
+
+
+class Observer(Walker):
+    """Notes the shapes that calls of blocks get."""
+
+    def __init__(self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int) -> None:
+        """Start with none."""
+        super().__init__(settings, inputs, max_nodes)
+        self.calls: dict[int, list[Seen]] = {}
+
+    def block(
+        self,
+        decl: BlockDecl,
+        value: OpValue,
+        node: tree.Layer,
+        own: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | None,
+    ) -> Data:
+        """Call a block."""
+        self.calls.setdefault(id(node), []).append((place.turns, data.shapes))
+        return super().block(decl, value, node, own, data, place, label)
+
+
+def _after(walker: Walker, node: tree.For, place: Place) -> Data:
+    """Return what flows after a loop."""
+    walker.for_line(node, place)
+    return walker.known(place.flow)
 
 
 class Late:
@@ -1579,8 +2101,12 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
     if value.op == "name":
         found = env.get(value.args[0])
         return found if isinstance(found, (Poly, Atom)) else value
-    if value.op in ("const", "format"):
+    if value.op == "const":
         return value
+    if value.op == "call" and value in env:
+        return env[value]  # type: ignore[index]
+    if value.op == "each":
+        env = {name: other for name, other in env.items() if name != value.args[1]}
     args = tuple(over(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
         return negated(args[0])
@@ -1615,17 +2141,30 @@ def concrete(value: Any) -> Any:
     return value
 
 
-def _may_vanish(value: Any) -> bool:
-    """Tell whether an expression of positive numbers may be 0 or less: it divides or takes away."""
+def drafted(walker: Walker, data: Data, place: Place) -> Data:
+    """Return new values of the same shapes that remember nothing, a list as all of its values."""
+    shapes = data.elements if isinstance(data, Streams) else data.shapes
+    plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
+    walker.drafts.append(Draft(catalogue()["identity"](), (), plain, place.scope.span, place, "", False, {}))
+    return Data(tuple(Wire(len(walker.drafts) - 1, port) for port in range(len(plain))), plain, data.poisoned)
+
+
+def _may_vanish(value: Any, positive: set[str]) -> bool:
+    """Tell whether an expression of positive numbers may be 0 or less: it divides or takes away.
+
+    `positive` are the lists that hold such numbers.
+    """
     if isinstance(value, Poly):
         parts = value.parts.values()
-        return any(number < 0 or any(map(_may_vanish, atoms)) for number, atoms in parts)
+        return any(number < 0 or any(_may_vanish(atom, positive) for atom in atoms) for number, atoms in parts)
     if not isinstance(value, Atom) or value.op in ("const", "name"):
+        return False
+    if value.op == "item" and set(names(value.args[0])) <= positive:
         return False
     if value.op in ("//", "%", "-"):
         return True
     rest = value.args[1:] if value.op in ("if", "call") else value.args
-    return value.args[:1] != ("make_divisible",) and any(map(_may_vanish, rest))
+    return value.args[:1] != ("make_divisible",) and any(_may_vanish(one, positive) for one in rest)
 
 
 def _hinted(size: Any, hint: int) -> int:
@@ -1656,10 +2195,10 @@ def _settle(place: Place, other: Place) -> None:
     place.returned, place.stage = other.returned, other.stage
 
 
-def _parts(node: tree.Tree) -> Iterator[tree.Tree]:
+def pieces(node: tree.Tree) -> Iterator[tree.Tree]:
     """Yield a node and all within."""
     yield node
     for value in node.__dict__.values():
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, tree.Tree):
-                yield from _parts(one)
+                yield from pieces(one)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, reading, renamed
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Staged, walk
+from netdsl.emission.items import (
+    Check,
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Pick,
+    Side,
+    Slot,
+    Staged,
+    walk,
+)
+from netdsl.emission.streams import Elements
 from netdsl.symbolic import Atom, Poly, SymInt, names, term
 
 
@@ -17,6 +35,10 @@ def tidy(staged: Staged) -> None:
         return
     staged.tidied = True
     drop_phis(staged)
+    drop_picks(staged)
+    for item in walk(staged.items):
+        if isinstance(item, Loop):
+            fill_slots(item)
     answer(staged)
     coalesce(staged)
     drop_parameters(staged)
@@ -55,6 +77,76 @@ def drop_phis(staged: Staged) -> None:
             return
 
 
+def drop_picks(staged: Staged) -> None:
+    """Drop values of lists that nobody reads."""
+    read = {wire for item in walk(staged.items) if not isinstance(item, Pick) for wire in _read(item)}
+    read.update(staged.outputs)
+    for items in _lists(staged.items):
+        items[:] = [item for item in items if not isinstance(item, Pick) or item.wire in read]
+
+
+def _read(item: Item) -> Iterator[Wire]:
+    """Yield the values that an item reads, or hands on."""
+    yield from item.reads()
+    if isinstance(item, Container):
+        yield from item.exit
+    elif isinstance(item, If):
+        yield from (wire for phi in item.phis for wire in (phi.then, phi.otherwise))
+    elif isinstance(item, Loop):
+        yield from (one.end for one in (*item.carried, *item.gathered))
+    elif isinstance(item, Side):
+        yield item.wire
+
+
+def fill_slots(loop: Loop) -> None:
+    """Let every turn of a loop call a child of one name, where some hand on what the others call theirs with."""
+    for one in loop.gathered:
+        arms = list(_arms(loop.body, one.end))
+        made = [item for items, _, _ in arms for item in items if isinstance(item, Module)]
+        calls = {_called(items, wire) for items, wire, _ in arms}
+        if len({item.name for item in made}) != 1 or len(calls) != 1 or None in calls:
+            continue
+        first = made[0]
+        for number, (items, wire, hand_on) in enumerate(arms):
+            if not any(isinstance(item, Module) for item in items):
+                slot = Slot(first.key, first.name, True, first.span, (wire,))
+                slot.outputs = (Wire(-1 - number, wire.draft),)
+                items.append(slot)
+                hand_on(slot.outputs[0])
+
+
+def _arms(items: list[Item], wire: Wire) -> Iterator[tuple[list[Item], Wire, Callable[[Wire], None]]]:
+    """Yield the sides that a value may come from: their items, what it is there, and how to make it another."""
+    item = next((i for i in items if isinstance(i, If) and wire in i.makes()), None)
+    if item is None:
+        return
+    phi = next(phi for phi in item.phis if phi.wire == wire)
+    for side, name in ((item.then, "then"), (item.otherwise, "otherwise")):
+        own = getattr(phi, name)
+        inner = list(_arms(side, own))
+        yield from inner or [(side, own, partial(setattr, phi, name))]
+
+
+def _called(items: list[Item], wire: Wire) -> tuple[Any, ...] | None:
+    """Return which value of a list a side hands on, or calls its only child with; None if it does more."""
+    rest = [item for item in items if not isinstance(item, (Let, Check))]
+    pick = rest[0] if rest and isinstance(rest[0], Pick) else None
+    if pick is None or len(rest) > 2:
+        return None
+    if len(rest) == 2:
+        child = rest[1]
+        if not isinstance(child, Module) or child.inputs != (pick.wire,) or _exit(child) != (wire,):
+            return None
+    elif pick.wire != wire:
+        return None
+    return pick.whole, pick.index
+
+
+def _exit(item: Module) -> tuple[Wire, ...]:
+    """Return what flows on from a container."""
+    return item.exit if isinstance(item, Container) else item.outputs
+
+
 def answer(staged: Staged) -> None:
     """Let the variable that a called class's channels go into be the one that they are for."""
     for items in _lists(staged.items):
@@ -75,18 +167,26 @@ def coalesce(staged: Staged) -> None:
         for path, items, index in _lets(staged.items, ()):
             item = items[index]
             assert isinstance(item, Let)
-            old = _single(item.value)
-            if item.again or old is None or old == item.name:
+            if item.again:
                 continue
-            if any(p.name == old for p in staged.params) or old.startswith("?"):
-                continue
-            if _mergeable(staged, path, items, index, old):
-                del items[index]
+            old = next((name for name in _begins(staged, item) if _mergeable(staged, path, items, index, name)), None)
+            if old is not None:
+                if _single(item.value) == old:
+                    del items[index]
+                else:
+                    item.again = True
                 _rename(staged, item.name, old)
                 _drop_selves(staged)
                 break
         else:
             return
+
+
+def _begins(staged: Staged, item: Let) -> Iterator[str]:
+    """Yield the variables that a variable may begin as, or be computed from."""
+    taken = {p.name for p in staged.params} | {item.name}
+    taken |= {name for i in staged.inputs for name in i.sizes.values()}
+    yield from (name for name in mentioned(item.value) if name not in taken and not name.startswith("?"))
 
 
 def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index: int, old: str) -> bool:
@@ -100,6 +200,8 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
     theirs = [one for one in definition if isinstance(one, (Loop, If))]
     between = own[len(theirs) :] if own[: len(theirs)] == theirs else None
     if between is None or any(isinstance(one, If) for one in between):
+        return False
+    if _single(item.value) != old and not between:
         return False
     for loop in between:
         assert isinstance(loop, Loop)
@@ -189,6 +291,8 @@ def _rename(staged: Staged, name: str, other: str) -> None:
             item.test = renamed(item.test, env)
         elif isinstance(item, Loop):
             item.over = renamed(item.over, env)
+        elif isinstance(item, Pick):
+            item.index = renamed(item.index, env)
         elif hasattr(item, "test"):
             item.test = renamed(item.test, env)
         if isinstance(item, Module) and item.name is not None:
@@ -199,6 +303,8 @@ def _rename(staged: Staged, name: str, other: str) -> None:
 def _shape(shape: Any, env: dict[str, Any]) -> Any:
     from netdsl.ir.types import Shape
 
+    if isinstance(shape, Elements):
+        return Elements(shape, renamed(shape.channels, env))
     return Shape(*(renamed(n, env) for n in shape), axes=shape.axes)
 
 
