@@ -116,7 +116,7 @@ BODIES = {
     ),
     "views hold the whole": (
         "a: conv 3x3, 8\np, q = from a -> split 2\nb: conv 1x1, 8\nc: conv 1x1, 8\nfrom q -> conv 1x1, 8 as d",
-        {"b": 3, "c": 4, "d": 3},
+        {"b": 3, "c": 4, "d": 4},
     ),
     "dropout and flatten are nothing": (
         "a: conv 3x3, 8\nb: dropout\nc: flatten\nd: fc 128",

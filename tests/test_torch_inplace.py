@@ -145,3 +145,25 @@ def test_writes_over_what_nobody_else_sees(body: str, code: str) -> None:
     assert code in fast
     assert fast != plain
     assert_equal_in_both_modes(net, fast, plain)
+
+
+def test_what_every_turn_reads_is_not_written_over() -> None:
+    net = net_of(
+        "a: conv 3x3, 4\ny = from a -> conv 1x1, 4 as b\nfor i in range(2):\n"
+        "    z = from y -> hswish\n    add:\n        from flow -> conv 3x3, 4 as p{i}\n        from z"
+    )
+    fast, plain = sources(net)
+    assert "inplace=True" not in fast
+    assert_equal_in_both_modes(net, fast, plain)
+
+
+def test_writes_over_what_an_optional_norm_makes_and_what_it_would_read() -> None:
+    text = (
+        "block B(norm: op = none, act: op = silu):\n    conv 3x3, 4 -> [norm when norm] -> relu6\n"
+        "    conv 3x3, 4, act=act -> relu\n"
+        "net N():\n    input 4, 8x8\n    a: B bn, gelu\n    b: B\n"
+    )
+    net = loads(text, "n.net", "n")
+    fast, plain = sources(net)
+    assert writes(fast) == ["inplace=True"] * 2
+    assert_equal_in_both_modes(net, fast, plain)

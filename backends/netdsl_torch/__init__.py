@@ -25,11 +25,14 @@ class Backend:
         """Tell whether torch has the op."""
         return op in LOWERINGS
 
-    def emit(self, net: Network, inplace: bool = True) -> str:
-        """Return the source of a module; `inplace=False` writes nothing over anything, for comparison."""
+    def emit(self, net: Network, inplace: bool = True, low_memory: bool = False) -> str:
+        """Return the source of a module; `inplace=False` writes nothing over anything, for comparison.
+
+        `low_memory` adds a `del` wherever that frees memory before more is needed.
+        """
         from netdsl_torch.emit import emit  # only when something is emitted
 
-        return emit(net, self, inplace)
+        return emit(net, self, inplace, low_memory)
 
     def build(self, text: str, net: Network) -> Any:
         """Return the nn.Module that the source's factory makes; NetError where torch is missing."""

@@ -39,11 +39,11 @@ DIALECT = Dialect(
 )
 
 
-def emit(net: Network, backend: Backend, inplace: bool = True) -> str:
+def emit(net: Network, backend: Backend, inplace: bool = True, low_memory: bool = False) -> str:
     """Return the source; NetError at the layers of ops that torch lacks."""
     missing(net, backend)
     checked(net)
-    return "\n".join(TorchText(Family([net]), inplace).lines()) + "\n"
+    return "\n".join(TorchText(Family([net]), inplace, low_memory).lines()) + "\n"
 
 
 class TorchText(ModuleText):

@@ -83,7 +83,7 @@ class Elaborator:
         for check in (self.check_settings, self.check_decisions):
             walker.errors += check()
             self.raise_errors()
-        finisher = Finisher(walker.drafts, walker.scopes, walker.outputs, walker.early)
+        finisher = Finisher(walker.drafts, walker.scopes, walker.outputs, walker.early, walker.given)
         for diagnostic in finisher.unlabelled():
             walker.record(diagnostic, place)
         self.raise_errors()

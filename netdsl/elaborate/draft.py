@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from netdsl.diagnostics import Frame
-from netdsl.elaborate.values import Arguments, Data, Env, Ramp, Wire
+from netdsl.elaborate.values import Arguments, Data, Declared, Env, Ramp, Wire
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
@@ -18,7 +18,7 @@ class Draft:
     """A node before it has a name."""
 
     __slots__ = (
-        *("calls", "inits", "inputs", "key", "labelled", "op", "ramps", "scope"),
+        *("argument", "calls", "inits", "inputs", "key", "labelled", "op", "ramps", "scope"),
         *("shapes", "span", "stage", "train"),
     )
 
@@ -46,6 +46,7 @@ class Draft:
         self.key = key
         self.labelled = labelled
         self.ramps = ramps
+        self.argument: tuple[Declared, str] | None = None
 
 
 class DraftScope(Scope):

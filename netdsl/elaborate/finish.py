@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
 from netdsl.elaborate.evaluate import Evaluator
-from netdsl.elaborate.values import Wire
+from netdsl.elaborate.values import Declared, Wire
 from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Shape
 from netdsl.ops import Op, OpError
@@ -25,14 +25,17 @@ class Finisher:
         scopes: list[DraftScope],
         outputs: list[tuple[str, Wire, bool]],
         early: Mapping[DraftScope, list[range]],
+        given: Collection[tuple[Declared, str] | None],
     ) -> None:
         """Take the drafts in the order of the text, and the scopes, outer ones first.
 
-        `early` are branches, items of a scope that are computed as soon as what they read is there.
+        `early` are branches, items of a scope that are computed as soon as what they read is there; `given` are the
+        parameters that any call gives.
         """
         self.drafts = drafts
         self.scopes = scopes
         self.outputs = outputs
+        self.given = given
         self.coming: dict[DraftScope, tuple[Wire, ...]] = {}
         """What each scope reads from outside: a block's declared inputs first."""
         self.leaving: dict[DraftScope, tuple[Wire, ...]] = {}
@@ -192,7 +195,8 @@ class Finisher:
             name, draft = names[index], self.drafts[index]
             values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
             op = self._decided(draft, tables, evaluator)
-            graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train))
+            given = draft.argument in self.given
+            graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train, given))
             shapes[name] = draft.shapes
         graph.inputs = {name: names[i] for name, i in inputs.items()}
         graph.outputs = tuple(Output(n, Value(names[w.draft], w.port), t) for n, w, t in self.outputs)

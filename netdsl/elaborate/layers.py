@@ -25,6 +25,7 @@ from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
+    ArgumentOp,
     BlockDecl,
     Choice,
     Data,
@@ -65,6 +66,8 @@ class Layers(ABC):
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
         self.allows: dict[Span, Allow] = {}
+        self.given: set[tuple[Declared, str]] = set()
+        """The parameters that any call gives."""
         self._seen: set[tuple[str, Source | None, int]] = set()
         self._owners: dict[str, tuple[Any, ...]] = {}
         self._active: list[BlockDecl] = []
@@ -213,8 +216,12 @@ class Layers(ABC):
                     raise fail("E203", message, place.span(node))
                 value = coerce(value, param.types)
                 check_allowed(self.evaluator, param, Given(value, place.span(node)), what)
-            env.names[name] = value
             args[name] = value
+            if name in given:
+                self.given.add((declared, name))
+            if isinstance(value, OpValue) and not (isinstance(declared, BlockDecl) and declared.node.inline):
+                value = ArgumentOp(value.target, value.args, (declared, name))
+            env.names[name] = value
 
     # ---------------------------------------------------------------- layers
 
@@ -345,6 +352,7 @@ class Layers(ABC):
             other = self.single(extras[name].value, extras[name].span or place.span(node))
             inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
         result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
+        self.drafts[-1].argument = value.parameter if isinstance(value, ArgumentOp) else None
         for extra in ("norm", "act"):
             follower = extras[extra].value if extra in extras else None
             result = self.follow(follower, node, result, place, None if label is None else f"{text}_{extra}")

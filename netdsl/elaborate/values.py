@@ -60,6 +60,17 @@ class OpValue(Record):
         return show(self)
 
 
+class ArgumentOp(OpValue):
+    """An op that a parameter of a block or net stands for, equal to the op itself."""
+
+    parameter: tuple[Declared, str]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OpValue) and (self.target, self.args) == (other.target, other.args)
+
+    __hash__ = None  # type: ignore[assignment]  # as an op's arguments have none
+
+
 class Given(NamedTuple):
     """A value given for an argument, and the text that gave it."""
 

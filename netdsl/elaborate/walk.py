@@ -139,12 +139,27 @@ class Walker(Layers):
             raise fail("E214", f"`{name}` is {what}", place.span(label), f"call it {name}1")
         place.env.tensors[name] = value
 
+    @staticmethod
+    @contextmanager
+    def apart(place: Place, turn: bool = False) -> Iterator[None]:
+        """Note what is made meanwhile as the part of a condition, or as a turn of a loop."""
+        scope, begin = place.scope, len(place.scope.drafts)
+        yield
+        end = len(scope.drafts)
+        scope.cuts.update((begin, end))
+        if turn and end > begin:
+            scope.turns.append(range(begin, end))
+
     # ---------------------------------------------------------------- lines with a chain
 
     def line(self, node: tree.Line, place: Place) -> None:
         """`label: chain when condition`."""
-        if node.condition is None or self.evaluator.truth(node.condition, place.env, place.source):
+        if node.condition is None:
             place.flow = self.labelled(node.label, node.chain, place)
+            return
+        with self.apart(place):
+            if self.evaluator.truth(node.condition, place.env, place.source):
+                place.flow = self.labelled(node.label, node.chain, place)
 
     def labelled(self, label: tree.Label | None, chain: tree.Chain, place: Place) -> Data:
         """Run a chain under a label: the layer has it if the chain is one layer, else a Sequential."""
@@ -361,12 +376,14 @@ class Walker(Layers):
 
     def if_line(self, node: tree.If, place: Place) -> None:
         """`if`, `elif`, `else`: transparent."""
-        self.body(self.taken(node, place), place)
+        with self.apart(place):
+            self.body(self.taken(node, place), place)
 
     def for_line(self, node: tree.For, place: Place) -> None:
         """`for`: transparent."""
         for _ in self.turns(node, place):
-            self.body(node.body, place)
+            with self.apart(place, turn=True):
+                self.body(node.body, place)
             if (place.flow is not None and place.flow.poisoned) or len(self.errors) >= MAX_ERRORS:
                 break
 
@@ -605,8 +622,9 @@ class Walker(Layers):
                 return self.repeat(node, data, place)
             if isinstance(node, tree.Group):
                 return self.group(node, data, place)
-            if self.evaluator.truth(node.condition, place.env, place.source):
-                return self.steps(node.steps, data, place)
+            with self.apart(place):
+                if self.evaluator.truth(node.condition, place.env, place.source):
+                    return self.steps(node.steps, data, place)
             return data
         finally:
             self.evaluator.depth -= 1
@@ -658,7 +676,8 @@ class Walker(Layers):
         for turn in range(count):
             place.copy = turn
             self.evaluator.spend(1, node.count, place.source)
-            data = self.step(node.step, data, place)
+            with self.apart(place, turn=True):
+                data = self.step(node.step, data, place)
         place.copy = outer
         return data
 

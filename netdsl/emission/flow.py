@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
@@ -37,10 +38,9 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
+from netdsl.passes.bindings import GENERIC, candidates, choose
 from netdsl.symbolic import text
 
-GENERIC = ("x", "y")
-"""Names that say nothing, and may be bound anew."""
 LISTS = ("xs", "ys", "zs")
 """Such names of lists."""
 
@@ -48,11 +48,20 @@ LISTS = ("xs", "ys", "zs")
 class Flow:
     """Writes one forward function."""
 
-    def __init__(self, function: Function, members: Members, dialect: Dialect) -> None:
-        """Take in the values that come in."""
+    def __init__(
+        self, function: Function, members: Members, dialect: Dialect, low_memory: bool = False
+    ) -> None:
+        """Take in the values that come in; `low_memory` drops what is not read again."""
         self.function = function
         self.members = members
         self.dialect = dialect
+        self.low_memory = low_memory
+        self.held: set[str] = set()
+        """Names that are bound here, and hold memory that no caller holds."""
+        self.dropped: set[str] = set()
+        """Names that were dropped where they are held."""
+        self.later = False
+        """Whether names are to be dropped, since memory is allocated after what is being written."""
         self.lines: list[tuple[int, str, Expr | None, str]] = []
         """Depth, what stands before an expression, the expression, and what stands behind it."""
         self.depth = 2
@@ -61,6 +70,12 @@ class Flow:
         self.pending: dict[Wire, Expr] = {}
         self.want: dict[Wire, str] = {}
         self.counts: Counter[Wire] = reading(function)
+        self.over = {
+            item.inputs[0]: item.outputs[0]
+            for item in walk(function.items)
+            if isinstance(item, Layer) and members.overwrites(item)
+        }
+        """By value, what is written over it."""
         self.sides: list[tuple[Side, If | None]] = []
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
@@ -131,14 +146,16 @@ class Flow:
     def run(self, items: list[Item], live_out: set[Wire]) -> None:
         """Write items; `live_out` is what is read after them."""
         after: list[set[Wire]] = [set()] * len(items)
-        live = self.held(live_out)
+        live = self.with_lists(live_out)
         for index in range(len(items) - 1, -1, -1):
             after[index] = set(live)
             live -= set(items[index].makes())
-            live |= self.held(items[index].reads())
+            live |= self.with_lists(items[index].reads())
         nested = self.nested(items)
+        later = self.later
         for index, item in enumerate(items):
             self.stage(item)
+            self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
@@ -157,8 +174,11 @@ class Flow:
                 terms = tuple(argument(Name(f"{whole}[{part}]")) for part in ("1:", "0"))
                 name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
                 self.bind([name], Call("sum", terms))
+            if self.later:
+                self.drop(after[index])
+        self.later = later
 
-    def held(self, wires: Iterable[Wire]) -> set[Wire]:
+    def with_lists(self, wires: Iterable[Wire]) -> set[Wire]:
         """Return values with the lists that they are looked up in."""
         found = set(wires)
         return found | {self.wholes[wire] for wire in found if wire in self.wholes}
@@ -185,6 +205,29 @@ class Flow:
         """Write the comment of a stage that begins."""
         if item.stage and not isinstance(item, (Let, Check)):
             self.line(f"# stage {item.stage}")
+
+    def drop(self, live: set[Wire]) -> None:
+        """Write a `del` of names whose values nobody reads again."""
+        names = {*self.kept, *(self.names[wire] for wire in live if wire in self.names)}
+        dead = [] if self.dying or self.pending else sorted(self.held - names)
+        if dead:
+            self.line(f"del {', '.join(dead)}")
+            self.held.difference_update(dead)
+            self.dropped.update(dead)
+
+    def allocates(self, item: Item) -> bool:
+        """Tell whether an item makes new memory in evaluation."""
+        if isinstance(item, Layer):
+            return item.op.computes and not item.train and not self.members.overwrites(item)
+        return isinstance(item, Child) or any(self.allocates(one) for inner in item.inner() for one in inner)
+
+    @contextmanager
+    def apart(self, again: bool = False) -> Iterator[None]:
+        """Write what may not run, or run again: only names that are bound in it are dropped in it."""
+        held, dropped, later = self.held, self.dropped, self.later
+        self.held, self.dropped, self.later = set(), set(), later or again
+        yield
+        self.held, self.dropped, self.later = held - self.dropped, dropped | self.dropped, later
 
     def nested(self, items: list[Item]) -> set[int]:
         """Return the items that are written as operands of a later one."""
@@ -227,11 +270,10 @@ class Flow:
         if reads(self.members.lowered(follower).function) > 1 or self.members.is_nothing(follower):
             return False
         works = follower.op.computes and id(follower) not in self.members.writing
-        allocates = isinstance(item, Layer) and item.op.computes and id(item) not in self.members.writing
         if follower.op.follows and not works:
             return True
         is_view = isinstance(item, Layer) and not item.op.computes
-        return is_view and self.members.is_module(follower) and not allocates
+        return is_view and self.members.is_module(follower)
 
     def operand(self, wire: Wire) -> Expr:
         """Return a value as an operand."""
@@ -292,6 +334,7 @@ class Flow:
 
     def bind(self, targets: list[str], expr: Expr) -> None:
         """Write an assignment, `+=` where it adds in place."""
+        self.held.update(filter(None, targets))
         in_place = isinstance(expr, Call) and expr.func in ("add_", "mul_") and expr.receiver is not None
         if in_place and targets and expr.receiver == Name(targets[0]):  # type: ignore[union-attr]
             operator = "+=" if expr.func == "add_" else "*="  # type: ignore[union-attr]
@@ -343,20 +386,22 @@ class Flow:
         wanted = self.want.get(wire)
         if wanted is not None and self.is_free(wanted, others, taken):
             return wanted
-        label = self.function.staged.labels.get(wire, "")
-        candidates = [label] if label else []
-        if not label or not alone:
-            candidates += [name for name in dying if name in generic] if not label else []
-        candidates += [*generic]
-        if isinstance(item, Module) and item.labelled and item.name is None:
-            candidates.append(item.key)
-        for name in candidates:
-            if name and self.usable(name) and self.is_free(name, others, taken):
-                return name
-        number = 2
-        while not self.is_free(f"y{number}", others, taken):
-            number += 1
-        return f"y{number}"
+        named = isinstance(item, Module) and item.labelled and item.name is None and alone
+        key = item.key if named and isinstance(item, Module) else ""
+        return choose(
+            candidates(self.label(wire, item, dying), key, dying, self.generic(wire)),
+            lambda name: self.usable(name) and self.is_free(name, others, taken),
+        )
+
+    def label(self, wire: Wire, item: Item | None, dying: list[str]) -> str:
+        """Return what the spec calls a value, or what is written over it, or else what it is written over."""
+        labels, after = self.function.staged.labels, wire
+        while after not in labels and after in self.over:
+            after = self.over[after]
+        if after not in labels and isinstance(item, Layer) and self.members.overwrites(item):
+            name = self.names.get(item.inputs[0], "")
+            return name if name in dying else ""
+        return labels.get(after, "")
 
     def generic(self, wire: Wire) -> tuple[str, ...]:
         """Return names that say nothing; that of a list that comes in is only for lists as long as that one."""
@@ -389,6 +434,7 @@ class Flow:
         otherwise = self.arm(item.otherwise, [(p.otherwise, targets[id(p)]) for p in phis], live)
         for phi in phis:
             self.names[phi.wire] = targets[id(phi)]
+        self.held.update(targets.values())
         if then or otherwise:
             self.write_condition(item, then, otherwise)
 
@@ -423,8 +469,7 @@ class Flow:
 
     def meeting(self, phi: Phi, item: If, live: set[Wire], phis: list[Phi], taken: list[str]) -> str:
         """Return the name that both sides give a value."""
-        labels = self.function.staged.labels
-        own = [labels.get(w, "") for w in (phi.then, phi.otherwise) if w not in self.function.inputs]
+        own = [self.label(w, None, []) for w in (phi.then, phi.otherwise) if w not in self.function.inputs]
         if own and all(own) and len(set(own)) == 1 and phi.wire not in self.want:
             if self.usable(own[0]) and self.is_free(own[0], live | set(item.reads()), taken):
                 return own[0]
@@ -434,15 +479,17 @@ class Flow:
         wanted = self.want.get(phi.wire)
         if wanted is not None and self.is_free(wanted, live - {phi.wire, *outer}, taken):
             return wanted
-        for wire in outer:
+        for wire in sorted(outer, key=lambda w: self.names[w] not in GENERIC):  # a label is of one value
             name = self.names[wire]
             if wire not in live and wire not in others and self.is_free(name, (live | others) - {wire}, taken):
                 return name
         dying = [self.names[w] for w in item.reads() if w in self.names and w not in live]
         return self.fresh(phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True)
 
-    def arm(self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire]) -> list:  # type: ignore[type-arg]
-        """Return the lines of one side, which ends with values under given names."""
+    def arm(  # type: ignore[type-arg]
+        self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire], again: bool = False
+    ) -> list:
+        """Return the lines of one side, or of a turn, which ends with values under given names."""
         lines, self.lines = self.lines, []
         self.depth += 1
         want = dict(self.want)
@@ -450,7 +497,8 @@ class Flow:
             self.want[wire] = name
         targets = {name for _, name in ends}
         here = {w for w in live if self.names.get(w) not in targets}
-        self.run(self.ordered(items), here | {wire for wire, _ in ends})
+        with self.apart(again):
+            self.run(self.ordered(items), here | {wire for wire, _ in ends})
         moves = [(name, wire) for wire, name in ends if self.pending.get(wire) is not None or self.shown_as(wire) != name]
         if moves:
             self.line(f"{', '.join(n for n, _ in moves)} = ", _tuple([self.operand(w) for _, w in moves]))
@@ -482,7 +530,8 @@ class Flow:
             return
         self.line(f"if {' and '.join(tests)}:")
         self.depth += 1
-        self.run(item.items, live | {item.wire} | set(item.reads()))
+        with self.apart():
+            self.run(item.items, live | {item.wire} | set(item.reads()))
         if self.shown_as(item.wire) != item.name:
             self.line(f"{item.name} = ", self.operand(item.wire))
         self.depth -= 1
@@ -516,7 +565,7 @@ class Flow:
 
     def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""
-        inside = self.held(outside(item.body)) - {c.wire for c in item.carried}
+        inside = self.with_lists(outside(item.body)) - {c.wire for c in item.carried}
         if item.gathered:
             self.gather(item, item.gathered[0], live | inside, later)
             return
@@ -532,7 +581,8 @@ class Flow:
         self.line("for ", Name(f"{', '.join(item.targets)} in {flat(self.members.iterated(item))}"), ":")
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
-        self.lines += self.arm(item.body, ends, live | inside)
+        self.lines += self.arm(item.body, ends, live | inside, self.low_memory)
+        self.held.update(name for _, name in ends)
         self.kept = kept
 
     # ---------------------------------------------------------------- results

@@ -29,6 +29,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
+from netdsl.ops import Op
 from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, known, symbolic
 
 Lower = Callable[[Layer, bool], Lowered]
@@ -149,31 +150,46 @@ class Storage:
 
     def writing(self, function: Function) -> set[int]:
         """Return the layers, by id, that may write over their first input."""
-        counts = reading(function)
-        makers = dict(_makers(function.items))
         found: set[int] = set()
-        for item in walk(function.items):
+        self.look(function.items, dict(_makers(function.items)), reading(function), found)
+        return found
+
+    def look(
+        self, items: list[Item], makers: Mapping[Wire, Item], counts: Counter[Wire], found: set[int]
+    ) -> None:
+        """Find what may write; in a loop, only over what was made in the same turn."""
+        for item in items:
             if isinstance(item, Layer) and item.op.inplace and item.given is None and item.inputs:
                 value = item.inputs[0]
                 if counts[value] == 1 and self.fresh(value, makers, counts):
                     found.add(id(item))
-        return found
+            for inner in item.inner():
+                self.look(inner, dict(_makers(inner)) if isinstance(item, Loop) else makers, counts, found)
 
     def fresh(self, wire: Wire, makers: Mapping[Wire, Item], counts: Counter[Wire]) -> bool:
         """Tell whether a value was allocated within, by an op that does not keep it."""
         item = makers.get(wire)
         if isinstance(item, Layer):
-            op = item.op
-            return op.computes and not op.aliases and not op.saves_output and item.given is None
+            choices = item.given.choices if item.given is not None else (type(item.op),)
+            return bool(choices) and all(map(allocates, choices))
         if isinstance(item, Child):
             return item.callee is None and self.of_class(item.cls)[item.outputs.index(wire)]
         if isinstance(item, If):
             phi = next(p for p in item.phis if p.wire == wire)
             return all(
-                counts[w] == 1 and w != wire and self.fresh(w, makers, counts)
-                for w in (phi.then, phi.otherwise)
+                self.passes(w, item, side, counts) and self.fresh(w, makers, counts)
+                for side, w in enumerate((phi.then, phi.otherwise))
             )
         return False
+
+    @staticmethod
+    def passes(wire: Wire, item: If, side: int, counts: Counter[Wire]) -> bool:
+        """Tell whether a value that one side of a condition ends with is read by nobody else when that side runs."""
+        within: Counter[Wire] = Counter()
+        _count([item], within)
+        here = Counter((phi.then, phi.otherwise)[side] for phi in item.phis)
+        _count(item.inner()[side], here)
+        return here[wire] == 1 and within[wire] == counts[wire]
 
     def of_class(self, staged: Staged) -> tuple[bool, ...]:
         """Return of each result of a class whether it is fresh, and read by nobody else within."""
@@ -185,6 +201,14 @@ class Storage:
                 counts[wire] == 1 and self.fresh(wire, makers, counts) for wire in staged.outputs
             )
         return self.known[id(staged)]
+
+
+def allocates(choice: type[Op] | OpValue | None) -> bool:
+    """Tell whether an op makes new memory that it does not keep; one that is not there hands on what it is given."""
+    op = choice.target if isinstance(choice, OpValue) else choice
+    if op is None:
+        return True
+    return issubclass(op, Op) and op.computes and not op.aliases and not op.saves_output
 
 
 def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:

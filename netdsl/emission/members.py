@@ -122,6 +122,10 @@ class Members:
         """Tell whether something is only its input."""
         return isinstance(item, Layer) and isinstance(self.lowered(item).function, Input)
 
+    def overwrites(self, item: Layer) -> bool:
+        """Tell whether a layer writes its output over its first input."""
+        return id(item) in self.writing and item.op.overwrites(*item.before)
+
     def lowered(self, item: Layer) -> Lowered:
         """Return what a layer is in the framework."""
         if id(item) not in self.own:

@@ -72,10 +72,11 @@ class ModuleText(ABC):
     dialect: ClassVar[Dialect]
     lowerings: ClassVar[Mapping[type[Op], Callable[[Any, Context], Lowered]]]
 
-    def __init__(self, family: Family, inplace: bool = True) -> None:
-        """Take the classes of a family."""
+    def __init__(self, family: Family, inplace: bool = True, low_memory: bool = False) -> None:
+        """Take the classes of a family; `low_memory` drops values as soon as nobody reads them."""
         self.family = family
         self.inplace = inplace
+        self.low_memory = low_memory
         self.net = family.nets[0]
         self.constants = family.constants
         self.storage = Storage()
@@ -570,7 +571,7 @@ class ModuleText(ABC):
             result = record if any(not s.train for s in sides) else f"{array} | {record}"
         parameters = ["self"]
         parameters += [f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()]
-        lines = Flow(function, members, self.dialect).text()
+        lines = Flow(function, members, self.dialect, self.low_memory).text()
         yield from signature(self.dialect.call, parameters, result, INDENT)
         yield from lines
 

@@ -35,6 +35,8 @@ class Node(Record):
     stage: str = ""
     train: bool = False
     """Whether it feeds nothing but a training-only output."""
+    given: bool = False
+    """Whether a parameter that calls give says which op it is."""
 
 
 class Scope:
@@ -60,6 +62,10 @@ class Scope:
         """The items by index in the order in which they are computed, where that is another."""
         self.stages: dict[int, str] = {}
         """Index of an item to the stage that begins there."""
+        self.cuts: set[int] = set()
+        """Indices of items that a condition or turn of a loop begins with or ends before: statements begin there."""
+        self.turns: list[range] = []
+        """The items of each turn of a loop, by index, inner ones first."""
         self.inputs: tuple[Value, ...] = ()
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()

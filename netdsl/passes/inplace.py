@@ -1,4 +1,4 @@
-"""Which ops may overwrite their first input."""
+"""Which ops overwrite their first input in emitted code."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ from collections import Counter, defaultdict
 
 from netdsl.ir.graph import Graph, Node, Scope, Value
 
+Home = tuple[Scope, int]
+"""A class, and a turn of a loop in it: what is made elsewhere may be read there again."""
+
 
 def overwriting(graph: Graph) -> frozenset[str]:
-    """Return the nodes that may write their output over their first input.
+    """Return the nodes that write their output over their first input.
 
-    The input was allocated in this forward by an op that does not keep its output for backward, nobody else reads
-    or outputs it, it did not come into the block from outside, and all this holds at the same place of every
-    instance of the block.
+    The input was allocated in the same call of a class, and turn of a loop, or in a block that is called there, by an
+    op that does not keep its output for backward, and nobody else reads or outputs it. A class decides for all its
+    instances: all this holds for what the same text makes in each of them, and no argument says which op it is.
     """
+    homes: dict[str | Scope, Home] = {}
+    _enter(graph.tree, graph.tree, (graph.tree, 0), homes)
     reads = Counter(value for node in graph for value in node.inputs)
     reads.update(output.value for output in graph.outputs)
-    candidates = {node.name for node in graph if node.op.inplace and _may(graph, node, reads)}
-    places: defaultdict[tuple[str, str, str, int], list[str]] = defaultdict(list)
-    _place(graph, graph.tree, "", "", places, candidates)
-    return frozenset(
-        name for names in places.values() if all(name in candidates for name in names) for name in names
-    )
+    places: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+    refused: set[tuple[object, ...]] = set()
+    for node in graph:
+        if node.op.inplace:
+            place = (homes[node.name][0].block, node.span, "" if node.given else node.op.name)
+            places[place].append(node.name)
+            if node.given or not _may(graph, node, reads, homes):
+                refused.add(place)
+    return frozenset(name for place, names in places.items() if place not in refused for name in names)
 
 
-def _may(graph: Graph, node: Node, reads: Counter[Value]) -> bool:
+def _may(graph: Graph, node: Node, reads: Counter[Value], homes: dict[str | Scope, Home]) -> bool:
     value = node.inputs[0]
     source = graph[value.node].op
     allocated = source.computes and not source.aliases and not source.saves_output and source.name != "input"
-    return allocated and reads[value] == 1
+    if not allocated or reads[value] != 1:
+        return False
+    here, made = homes[node.name], homes[value.node]
+    while made[0] is not here[0] and made[0] in homes:
+        made = homes[made[0]]
+    return made == here
 
 
-def _place(
-    graph: Graph,
-    scope: Scope,
-    owner: str,
-    path: str,
-    places: defaultdict[tuple[str, str, str, int], list[str]],
-    candidates: set[str],
-) -> None:
-    """Group nodes by their place in their block: its name, the path within, op and producer, the number of those."""
-    if scope.kind == "block":
-        owner, path = scope.block, ""
-        incoming = set(scope.inputs)
-    else:
-        incoming = set()
-    counts: Counter[str] = Counter()
-    for item in scope.items:
-        if isinstance(item, Scope):
-            _place(graph, item, owner, f"{path}.{item.name}", places, candidates)
-            continue
-        node = graph[item]
-        if node.op.inplace:
-            producer = "" if node.inputs[0] in incoming else graph[node.inputs[0].node].op.name
-            kind = f"{node.op.name} of {producer}"
-            places[owner, path, kind, counts[kind]].append(item)
-            counts[kind] += 1
-            if not producer:
-                candidates.discard(item)
+def _enter(scope: Scope, owner: Scope, home: Home, homes: dict[str | Scope, Home]) -> None:
+    """Note where each node and block of a scope is."""
+    own = [home] * len(scope.items)
+    for turn in reversed(scope.turns):  # outer ones first
+        for at in turn:
+            own[at] = (owner, id(turn))
+    for item, here in zip(scope.items, own, strict=True):
+        if not isinstance(item, Scope):
+            homes[item] = here
+        elif item.kind == "block":
+            homes[item] = here
+            _enter(item, item, (item, 0), homes)
+        else:
+            _enter(item, owner, here, homes)

@@ -1,20 +1,24 @@
 """Liveness: which tensors are alive at each step of inference, in the order in which emitted code runs.
 
-A value lives until its last reader has returned, and what a block or container is given until that returns: the
-caller holds its arguments. Views share the storage of what they look at, and so does what is written in place.
+Emitted code drops nothing on purpose: a value lives until its name is bound anew, or the function that it is in
+returns (`bindings.py` says which name is bound when). What a block or container is given lives until that returns,
+since its caller holds it; what is written as an operand, until what it is an operand of is there. Views share the
+storage of what they look at, and so does what is written in place.
 
-This is exact to the byte for the tensors of emitted PyTorch code, with one exception: an instance of a block that
-lacks an optional part holds what that part would have read for as long as the others do.
+This is exact to the byte for the tensors of emitted PyTorch code, with two exceptions: an instance of a block that
+lacks an optional part holds what that part would have read for as long as the others do; and a sum of three or more
+holds what it has so far while its next part is computed, but the moments of adding are not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import accumulate
 
 from netdsl.collector import no_collection
-from netdsl.ir.graph import Graph, Node, Scope, Value
+from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import DTYPES
+from netdsl.passes.bindings import Frame, Step
 from netdsl.passes.facts import Facts, Lifetime, Liveness
 from netdsl.passes.inplace import overwriting
 
@@ -22,54 +26,17 @@ from netdsl.passes.inplace import overwriting
 def find_lifetimes(facts: Facts) -> Facts:
     """Add how long the storage lives that each node allocates in inference; the shapes must be known."""
     with no_collection():
-        frames = _Frames(facts.graph)
-        owners = _owners(facts, overwriting(facts.graph))
-        last = _last_uses(facts, frames, owners)
+        writing = overwriting(facts.graph)
+        run = _Run(facts, writing, _owners(facts, writing))
         lifetimes = {
             name: Lifetime(
-                frames.step[name],
+                run.first.get(name, run.step[name]),
                 until,
                 sum(shape.elements for shape in facts.shapes[name]),
             )
-            for name, until in last.items()
+            for name, until in run.last.items()
         }
     return facts.replace(lifetimes=lifetimes)
-
-
-class _Frames:
-    """The calls of emitted code: each scope is a module, and calls what is in it from its first to its last step."""
-
-    def __init__(self, graph: Graph) -> None:
-        """Number the nodes in the order in which they run."""
-        self.step: dict[str, int] = {}
-        self.parent: dict[Scope, Scope] = {}
-        self.owner: dict[str, Scope] = {}
-        self.depth: dict[Scope, int] = {graph.tree: 0}
-        self.end: dict[Scope, int] = {}
-        self._enter(graph.tree)
-
-    def _enter(self, scope: Scope) -> None:
-        for item in scope.steps:
-            if isinstance(item, Scope):
-                self.parent[item] = scope
-                self.depth[item] = self.depth[scope] + 1
-                self._enter(item)
-            else:
-                self.owner[item] = scope
-                self.step[item] = len(self.step)
-        self.end[scope] = len(self.step) - 1
-
-    def common(self, maker: str, reader: str) -> tuple[Scope, int]:
-        """Return the scope in which a value is read that was made there or within, and when the reading ends."""
-        a, b = self.owner[maker], self.owner[reader]
-        end = self.step[reader]
-        while self.depth[b] > self.depth[a]:
-            b, end = self.parent[b], self.end[b]
-        while a is not b:
-            if self.depth[b] == self.depth[a]:
-                b, end = self.parent[b], self.end[b]
-            a = self.parent[a]
-        return a, end
 
 
 def _owners(facts: Facts, writing: frozenset[str]) -> Mapping[str, str]:
@@ -92,45 +59,65 @@ def _shares(node: Node, facts: Facts, writing: frozenset[str]) -> bool:
     return node.name in writing and op.overwrites(*[facts.shapes[v.node][v.port] for v in node.inputs])
 
 
-def _last_uses(facts: Facts, frames: _Frames, owners: Mapping[str, str]) -> dict[str, int]:
-    """Return the step up to which each storage lives that inference allocates."""
-    graph = facts.graph
-    whole = frames.end[graph.tree]
-    last = {
-        node.name: whole if node.op.name == "input" else frames.step[node.name]
-        for node in graph
-        if owners[node.name] == node.name and node.op.name != "weight" and not node.train
-    }
-    latest: dict[Value, tuple[int, int]] = {}  # the step of the last reader, and when its reading ends
-    for node in graph:
-        for value in node.inputs:
-            scope, end = frames.common(value.node, node.name)
-            # what only training reads last is not dropped: in evaluation the statement does not run
-            until = frames.end[scope] if node.train else end
-            latest[value] = max(latest.get(value, (0, 0)), (frames.step[node.name], until))
-    for output in graph.outputs:
-        latest[output.value] = whole, whole
-    for values, end, until in _bound_together(facts, frames):
-        unread = [value for value in values if latest.get(value, (0, 0))[0] <= end]
-        if len(unread) < len(values):  # one that nobody reads keeps its name
-            latest.update(dict.fromkeys(unread, (end, until)))
-    for (name, _), (_, until) in latest.items():
-        owner = owners[name]
-        if owner in last:
-            last[owner] = max(last[owner], until)
-    return last
+class _Run:
+    """Inference, function by function: each scope is a module, and calls what is in it."""
 
+    def __init__(self, facts: Facts, writing: frozenset[str], owners: Mapping[str, str]) -> None:
+        """Run the net's own function."""
+        self.shapes = facts.shapes
+        self.nodes = {node.name: node for node in facts.graph}
+        self.trains = {name for name, node in self.nodes.items() if node.train}
+        self.outputs = tuple(output.value for output in facts.graph.outputs)
+        self.owners = owners
+        self.writing = frozenset(n for n in writing if owners[n] == owners[self.nodes[n].inputs[0].node])
+        self.step = {name: step for step, name in enumerate(facts.graph.tree.nodes())}
+        self.first: dict[str, int] = {}
+        """The step from which a sum of three or more holds what it has so far."""
+        self.last = {
+            name: len(self.step) - 1 if node.op.name == "input" else self.step[name]
+            for name, node in self.nodes.items()
+            if owners[name] == name and node.op.name != "weight" and not node.train
+        }
+        """The step up to which each storage lives that is allocated."""
+        self.call(facts.graph.tree)
 
-def _bound_together(facts: Facts, frames: _Frames) -> Iterator[tuple[Sequence[Value], int, int]]:
-    """Yield what one call returns where that is several values, when it returns, and when its caller does."""
-    for node in facts.graph:
-        count = len(facts.shapes[node.name])
-        if count > 1:
-            values = [Value(node.name, port) for port in range(count)]
-            yield values, frames.step[node.name], frames.end[frames.owner[node.name]]
-    for scope, caller in frames.parent.items():
-        if len(scope.outputs) > 1:
-            yield scope.outputs, frames.end[scope], frames.end[caller]
+    def hold(self, value: Value, until: int) -> None:
+        """Let the storage of a value live up to a step."""
+        owner = self.owners[value.node]
+        if self.last.get(owner, until) < until:
+            self.last[owner] = until
+
+    def call(self, scope: Scope) -> int:
+        """Run a function; return its last step."""
+        frame = Frame(scope, self.steps(scope), scope.outputs or self.outputs, self.writing)
+        end = 0
+        for at, step in enumerate(frame.steps):
+            if (joint := frame.summed(at)) is not None:
+                self.first.setdefault(str(joint.item), end + 1)
+            end = self.call(step.item) if isinstance(step.item, Scope) else self.step[step.item]
+            gone = frame.added(step)
+            for value in (*step.reads, *step.makes):
+                if value not in gone:
+                    self.hold(value, end)
+            if not step.train:
+                for value in frame.run(at):
+                    self.hold(value, end)
+        for value in frame.values():
+            self.hold(value, end)
+        return end
+
+    def steps(self, scope: Scope) -> list[Step]:
+        """Return what a function does."""
+        steps: list[Step] = []
+        for at in scope.order or range(len(scope.items)):
+            item = scope.items[at]
+            if isinstance(item, Scope):
+                step = Step(item, None, 0, bool(self.trains) and next(item.nodes(), "") in self.trains)
+            else:
+                step = Step(item, self.nodes[item], len(self.shapes[item]), item in self.trains)
+            step.begins, step.cut = at in scope.stages, at in scope.cuts
+            steps.append(step)
+        return steps
 
 
 def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
@@ -146,6 +133,8 @@ def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
         node = facts.graph[name]
         if not node.train:
             scratch = node.op.scratch(size, *[facts.shapes[value.node][value.port] for value in node.inputs])
+            if name in facts.lifetimes and len(node.inputs) > 2 and node.op.name in ("add", "mul"):
+                scratch += size * facts.lifetimes[name].elements  # the sum so far
             alive[name] = batch * (held + scratch)
     at = max(alive, key=lambda name: alive[name])
     step = order.index(at)

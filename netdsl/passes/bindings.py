@@ -1,0 +1,286 @@
+"""Bindings: which values of a function of emitted code are bound to names, when, and which names are bound anew.
+
+A value that the spec names has that name. Any other takes over a name that says nothing, `x` or `y`, whose value it
+is the last to read, or one that is free; else it is called after its module. What is written in place keeps its name.
+A name stays until it is bound anew, so a value is freed then, or when the function returns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from netdsl.ir.graph import Node, Scope, Value
+from netdsl.ops import Op
+
+GENERIC = ("x", "y")
+"""Names that say nothing, and may be bound anew."""
+
+
+def choose(candidates: Iterable[str], is_free: Callable[[str], bool]) -> str:
+    """Return the first name that is free, of some candidates, `y2`, `y3`, ..."""
+    for name in candidates:
+        if name and is_free(name):
+            return name
+    number = 2
+    while not is_free(f"y{number}"):
+        number += 1
+    return f"y{number}"
+
+
+def candidates(
+    label: str, key: str, dying: Iterable[str], generic: tuple[str, ...] = GENERIC
+) -> Iterator[str]:
+    """Yield what a value may be called.
+
+    `label` is what the spec calls it, `key` the module that makes only it, `dying` are the names of what is read for
+    the last time to make it, `generic` the names that say nothing.
+    """
+    yield label
+    if not label:
+        yield from (name for name in dying if name in generic)
+    yield from generic
+    yield key
+
+
+class Step:
+    """One call or op of a function."""
+
+    __slots__ = (
+        "aliases",
+        "begins",
+        "cut",
+        "is_module",
+        "item",
+        "key",
+        "labelled",
+        "makes",
+        "op",
+        "reads",
+        "train",
+    )
+
+    def __init__(self, item: str | Scope, node: Node | None, ports: int, train: bool) -> None:
+        """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only."""
+        self.item = item
+        self.train = train
+        self.begins = self.cut = False
+        """Whether a stage begins with it; whether a condition or turn of a loop begins or ends before it."""
+        self.op = op = node.op if node is not None else None
+        if isinstance(item, Scope):
+            self.key, self.reads, self.makes = item.name, item.inputs, item.outputs
+        else:
+            assert node is not None
+            self.key, self.reads = item.rpartition(".")[2], node.inputs
+            self.makes = (Value(item),) if ports == 1 else tuple([Value(item, port) for port in range(ports)])
+        self.labelled = not self.key.isdigit() and (op is None or not op.wiring)
+        self.is_module = op is None or op.module or self.labelled or type(op).weights is not Op.weights
+        self.aliases = op is not None and op.name in ("identity", "input", "weight")
+        """Whether it computes nothing: it is only its input, or what always lives."""
+
+
+def is_sequential(scope: Scope, steps: list[Step]) -> bool:
+    """Tell whether a function only calls one module after another: it holds one value at a time."""
+    if len(scope.inputs) != 1 or scope.kind == "net":
+        return False
+    flow = scope.inputs
+    for step in steps:
+        if step.reads != flow or len(step.makes) != 1:
+            return False
+        if step.op is not None and (step.op.wiring and step.op.name != "identity"):
+            return False
+        if scope.kind == "block" and step.labelled:
+            return False
+        flow = step.makes
+    return scope.outputs == flow
+
+
+def told_apart(steps: list[Step]) -> dict[Value, Value]:
+    """Make what a call hands on as it is a value of its own, with a port below 0; return what each is last."""
+    latest: dict[Value, Value] = {}
+    number = 0
+    for step in steps:
+        reads = step.reads
+        if latest:
+            step.reads = tuple([latest.get(value, value) for value in reads])
+        if step.op is None and not set(reads).isdisjoint(step.makes):
+            for value in set(reads).intersection(step.makes):
+                number += 1
+                latest[value] = Value(value.node, -number)
+            step.makes = tuple([latest.get(value, value) for value in step.makes])
+    return latest
+
+
+class Frame:
+    """The names of one function while it runs."""
+
+    def __init__(
+        self, scope: Scope, steps: list[Step], outputs: tuple[Value, ...], writing: frozenset[str]
+    ) -> None:
+        """Bind what comes in; `outputs` are what is returned."""
+        self.steps = steps
+        chain = is_sequential(scope, steps)
+        latest = told_apart(steps)
+        outputs = tuple([latest.get(value, value) for value in outputs])
+        self.labels = {} if chain else {latest.get(v, v): name for v, name in scope.names.items()}
+        self.writing = writing
+        self.over = {step.reads[0]: step.makes[0] for step in steps if step.item in writing}
+        """By value, what is written over it."""
+        self.names: dict[Value, str] = {}
+        self.bound: dict[str, list[Value]] = {}
+        self.pending: set[Value] = set()
+        self.dying: list[str] = []
+        self.counts: dict[Value, int] = dict(Counter(outputs))
+        self.until: dict[Value, int] = {}
+        """The last step that reads a value."""
+        counts, until = self.counts, self.until
+        for at, step in enumerate(steps):
+            for value in step.reads:
+                counts[value] = counts.get(value, 0) + 1
+                until[value] = at
+        until.update(dict.fromkeys(outputs, len(steps)))
+        self.parts: dict[int, int] = {}
+        """By operand of a joint, the joint."""
+        self.nested = set() if chain else self.operands()
+        for value, name in zip(scope.inputs, self.incoming(scope), strict=True):
+            self.name(value, name)
+
+    @staticmethod
+    def incoming(scope: Scope) -> list[str]:
+        """Return the names of what comes in."""
+        if len(scope.inputs) == 1 and not scope.input_names:
+            return ["x"]
+        names = [*scope.input_names]
+        return names + [f"x{port}" for port in range(len(names), len(scope.inputs))]
+
+    def values(self) -> Iterator[Value]:
+        """Yield what is bound."""
+        for values in self.bound.values():
+            yield from values
+
+    def name(self, value: Value, name: str) -> list[Value]:
+        """Bind a name; return what had it."""
+        before = self.bound.get(name, [])
+        self.bound[name] = [value]
+        self.names[value] = name
+        return before
+
+    # ---------------------------------------------------------------- operands
+
+    def operands(self) -> set[int]:
+        """Return the steps that are written as operands of a later one."""
+        found: set[int] = set()
+        for at, step in enumerate(self.steps):
+            if step.op is None or not step.reads:
+                continue
+            if len(step.reads) == 1:
+                if at and self.nests(self.steps[at - 1], step):
+                    found.add(at - 1)
+                continue
+            first = 1 if step.op.name in ("add", "mul") else 0
+            for before, value in zip(range(at - 1, -1, -1), reversed(step.reads[first:]), strict=False):
+                maker = self.steps[before]
+                if before in found or self.steps[before + 1].cut or not self.is_operand(maker, value, step):
+                    break
+                found.add(before)
+                self.parts[before] = at
+        return found
+
+    def is_operand(self, maker: Step, value: Value, reader: Step) -> bool:
+        """Tell whether a step makes only what another one reads, from one value."""
+        if maker.makes != (value,) or self.counts[value] != 1 or maker.begins or maker.train != reader.train:
+            return False
+        return maker.op is None or (len(maker.reads) == 1 and not maker.aliases)
+
+    def nests(self, maker: Step, step: Step) -> bool:
+        """Tell whether a step stands within the one that follows it: where one of the two allocates nothing."""
+        (value,) = step.reads
+        op = step.op
+        if op is None or step.aliases or step.begins or step.cut or maker.makes != (value,):
+            return False
+        if self.counts[value] != 1 or maker.train != step.train or maker.aliases:
+            return False
+        if maker.op is not None and len(maker.reads) > 1:
+            return False
+        if op.follows and (not op.computes or step.item in self.writing):
+            return True
+        return maker.op is not None and not maker.op.computes and step.is_module
+
+    def summed(self, at: int) -> Step | None:
+        """Return the sum that an operand is a part of, if the parts before it are added while it is computed."""
+        if at not in self.parts:
+            return None
+        joint = self.steps[self.parts[at]]
+        if joint.op is None or joint.op.name not in ("add", "mul") or joint.item in self.writing:
+            return None
+        return joint if self.steps[at].makes[0] in joint.reads[2:] else None
+
+    def added(self, step: Step) -> tuple[Value, ...]:
+        """Return the operands of a sum that are gone when its last one is added."""
+        if len(step.reads) < 3 or step.op is None or step.op.name not in ("add", "mul"):
+            return ()
+        if step.item in self.writing:
+            return ()
+        return tuple(value for value in step.reads[:-1] if value in self.pending)
+
+    # ---------------------------------------------------------------- statements
+
+    def run(self, at: int) -> list[Value]:
+        """Run a step, the next that is no training's; return the values whose names are bound anew."""
+        step = self.steps[at]
+        if step.aliases:
+            self.alias(step)
+            return []
+        names, until = self.names, self.until
+        dying = [names[v] for v in step.reads if v in names and until[v] <= at]
+        self.pending.difference_update(step.reads)
+        if at in self.nested:
+            self.pending.add(step.makes[0])
+            self.dying = [*dying, *self.dying]
+            return []
+        dying, self.dying = [*self.dying, *dying], []
+        alone = len(step.makes) == 1
+        taken: set[str] = set()
+        freed: list[Value] = []
+        for value in step.makes:
+            if until.get(value, -1) > at:
+                name = self.called(value, at, dying, taken)
+                taken.add(name)
+                freed += self.name(value, name)
+            elif not alone:
+                freed += self.name(value, "_")
+        return freed
+
+    def alias(self, step: Step) -> None:
+        """Let a value be another one, or what always lives."""
+        if step.reads:
+            (other,) = step.reads
+            if other in self.pending:
+                self.pending.add(step.makes[0])
+            elif other in self.names:
+                self.names[step.makes[0]] = name = self.names[other]
+                self.bound[name].append(step.makes[0])
+        elif step.op is not None and step.op.name == "input":
+            self.name(step.makes[0], step.key)
+
+    def label(self, value: Value, step: Step, dying: list[str]) -> str:
+        """Return what the spec calls a value, or what is written over it, or else what it is written over."""
+        after = value
+        while after not in self.labels and after in self.over:
+            after = self.over[after]
+        if after not in self.labels and step.item in self.writing:
+            name = self.names.get(step.reads[0], "")
+            return name if name in dying else ""
+        return self.labels.get(after, "")
+
+    def called(self, value: Value, at: int, dying: list[str], taken: set[str]) -> str:
+        """Return the name that a value is bound to."""
+        step = self.steps[at]
+        label = self.label(value, step, dying)
+
+        def is_free(name: str) -> bool:
+            held = self.bound.get(name, ())
+            return name not in taken and all(self.until.get(v, -1) <= at for v in held)
+
+        key = step.key if step.labelled and len(step.makes) == 1 else ""
+        return choose(candidates(label, key, dying), is_free)
