@@ -1,4 +1,4 @@
-"""Time that XLA needs for resnet152 in Flax, unrolled against scanned (`compile --scan`), and how equal they are.
+"""Time that XLA needs for resnet152 in Flax, unrolled against scanned (`flax:scan`), and how equal they are.
 
 Both are the same training step (loss, gradients, running statistics) with the same weights and images. Its first call
 traces and compiles. Later calls take turns, and their medians are shown. Seconds are those of the clock, and in

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.api import load
-    from netdsl.backend import Backend
+    from netdsl.api import load, load_family
+    from netdsl.backend import Backend, emit_family
     from netdsl.diagnostics import Diagnostic, NetError
     from netdsl.ir.types import Shape
     from netdsl.network import Network
@@ -27,8 +27,10 @@ __all__ = [
     "Shape",
     "Verification",
     "convert_weights",
+    "emit_family",
     "format",
     "load",
+    "load_family",
     "verify",
 ]
 
@@ -42,8 +44,10 @@ _HOME = {
     "Shape": "ir.types",
     "Verification": "verification",
     "convert_weights": "weights.convert",
+    "emit_family": "backend",
     "format": "syntax.format",
     "load": "api",
+    "load_family": "api",
     "verify": "verification",
 }
 

@@ -59,6 +59,33 @@ def load(
     return Network(recipe(file, name, {**(set or {}), **params}, inputs or {}, max_nodes))
 
 
+def load_family(
+    spec: str,
+    *,
+    set: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    path: Iterable[str | Path] = (),
+    max_nodes: int = MAX_NODES,
+    **params: Any,
+) -> tuple[Network, ...]:
+    """Return all nets of a file, in its order: `resnet.net`; the only one of `resnet.net:resnet50` or `resnet50`.
+
+    Args:
+        spec: As for `load`.
+        set: As for `load`; a net is given those that it has.
+        inputs: As for `load`, for every net.
+        path: As for `load`.
+        max_nodes: How many ops each net may have.
+        **params: As `set`.
+
+    Raises:
+        NetError: The spec is wrong, or one of its nets is a search space with something left to decide.
+    """
+    file, name = locate(spec, path)
+    settings = {**(set or {}), **params}
+    return tuple(map(Network, recipes(file, name or alone(file, spec), settings, inputs or {}, max_nodes)))
+
+
 def loads(text: str, name: str = "<string>", net: str = "", **params: Any) -> Network:
     """Return the net of a text; its imports can only be of packaged files."""
     file = Files(_importer(None, ())).load(Source(name, text))
@@ -89,6 +116,28 @@ def recipe(
     values = {key: _setting(net, key, value) for key, value in settings.items()}
     shapes = {key: _shape(key, value) for key, value in inputs.items()}
     return Recipe(net, variant, values, shapes, max_nodes)
+
+
+def recipes(
+    file: FileScope,
+    name: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Sequence[int]],
+    max_nodes: int = MAX_NODES,
+) -> list[Recipe]:
+    """Return what makes each instance of a file, or the one of that name; settings go to the nets that have them."""
+    available = instances(file)
+    if name or not available:
+        return [recipe(file, name, settings, inputs, max_nodes)]
+    order = list(dict.fromkeys([*file.nets.values(), *(net for net, _ in available.values())]))
+    names = sorted(distinct(file), key=lambda one: (order.index(available[one][0]), available[one][1] is not None))
+    known = {net: declared_parameters(net) for net, _ in available.values()}
+    common = {key for key in settings if any(key in params for params in known.values())}
+    made = []
+    for one in names:
+        own = {k: v for k, v in settings.items() if k not in common or k in known[available[one][0]]}
+        made.append(recipe(file, one, own, inputs, max_nodes))
+    return made
 
 
 def _setting(net: NetDecl, name: str, value: Any) -> Any:
@@ -177,6 +226,11 @@ def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
         f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"
     )
     raise _usage("E501", what, help)
+
+
+def alone(file: FileScope, spec: str) -> str:
+    """Return the net that a SPEC without a colon means if it is a name of the zoo, such as `unet`; "" for a file."""
+    return spec if spec in instances(file) else ""
 
 
 def _names_net(spec: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import keyword
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     Array = ndarray[Any, Any]
 
 GROUP = "netdsl.backends"
-"""The entry point under which distributions register backends: a name, and a class without arguments."""
+"""The entry point under which distributions register backends: a name, and a class.
+
+The class takes no arguments but its options, each a bool by name. Its `OPTIONS` say in a line what each does.
+"""
 
 
 class Backend(Protocol):
@@ -34,6 +39,14 @@ class Backend(Protocol):
 
     def build(self, text: str, net: Network) -> Any:
         """Return the module that the source defines; imports the framework here, and only here."""
+
+
+@runtime_checkable
+class FamilyBackend(Backend, Protocol):
+    """A backend that writes several nets of a file into one module, or files beside it."""
+
+    def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
+        """Return texts by names of files, the module first. Raises NetError."""
 
 
 class Tensor(Record):
@@ -130,31 +143,65 @@ def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
     return {f"{node.name}.{key}" if key else node.name: tuple(shape) for key, shape in held.items()}
 
 
+def emit_family(nets: Sequence[Network], backend: str = "torch") -> dict[str, str]:
+    """Return a module for nets of one file, and what the backend's options put beside it, by names of files.
+
+    Raises:
+        NetError: There is no such backend, or it cannot write them.
+    """
+    chosen = find(backend)
+    if isinstance(chosen, FamilyBackend):
+        return dict(chosen.files(nets))
+    if len(nets) > 1:
+        net = nets[0]
+        help = f"choose one: {net.spec}:{net.name}"
+        raise NetError([Diagnostic("E506", f"the {chosen.name} backend writes one net a file", help=help)])
+    return {f"{module_name(nets)}.py": chosen.emit(nets[0])}
+
+
+def module_name(nets: Sequence[Network]) -> str:
+    """Return what the module of some nets is called: as the only one, or as their file."""
+    if len(nets) == 1:
+        return nets[0].name
+    name = re.sub(r"[^A-Za-z0-9_]", "_", nets[0].spec.removesuffix(".net"))
+    return f"_{name}" if not name.isidentifier() or keyword.iskeyword(name) else name
+
+
+def options_of(name: str) -> Mapping[str, str]:
+    """Return a backend's options, with what each does."""
+    return dict(getattr(_entry_points()[name].load(), "OPTIONS", {}))
+
+
 def names() -> list[str]:
     """Return what `find` takes: each installed backend, and each with one option."""
     found = []
-    for name, point in _entry_points().items():
+    for name in _entry_points():
         try:
-            backend = point.load()
+            found += [name, *(f"{name}:{option}" for option in options_of(name))]
         except ImportError:  # a broken distribution is an error where it is asked for
             continue
-        found += [name, *(f"{name}:{option}" for option in getattr(backend, "OPTIONS", ()))]
     return found
 
 
+def spelled(backend: Backend) -> str:
+    """Return what `find` takes for a backend with its options."""
+    chosen = [option for option in getattr(backend, "OPTIONS", ()) if getattr(backend, option)]
+    return f"{backend.name}:{','.join(chosen)}" if chosen else backend.name
+
+
 def find(name: str) -> Backend:
-    """Return the backend of that name, `flax`, or `flax:scan` with an option, from any installed distribution.
+    """Return the backend of a name, with options as in `torch:features,test`, from any installed distribution.
 
     Raises:
         NetError: There is none, or it has no such option.
     """
-    name, *options = name.split(":")
+    name, *options = re.split("[:,]", name)
     found = _entry_points()
     if name not in found:
         help = did_you_mean(name, list(found)) or f"installed are {', '.join(found)}"
         raise NetError([Diagnostic("E506", f"there is no backend `{name}`", help=help)])
     backend: type[Backend] = found[name].load()
-    known: tuple[str, ...] = getattr(backend, "OPTIONS", ())
+    known = tuple(getattr(backend, "OPTIONS", ()))
     for option in options:
         if option not in known:
             help = did_you_mean(option, known) or (f"there are {', '.join(known)}" if known else "")

@@ -46,7 +46,7 @@ LOW = {"nasnet_a_mobile": 96, "hrnet_w18": 64, "preact_resnet50": 64, "unet_same
 @pytest.mark.parametrize(("name", "side"), LOW.items())
 def test_low_memory_holds_less_and_changes_no_number(name: str, side: int) -> None:
     net = load(name, side)
-    texts = [Backend().emit(net, low_memory=low_memory) for low_memory in (False, True)]
+    texts = [Backend(low_memory=low_memory).emit(net) for low_memory in (False, True)]
     (peak, held), (lower, lower_held) = (alive(text, name, net) for text in texts)
     assert lower <= peak
     assert all(lower_held[path] <= size for path, size in held.items())
@@ -65,4 +65,4 @@ def test_low_memory_drops_nothing_where_nothing_follows() -> None:
     net = loads(
         "net N():\n    input 4, 8x8\n    add:\n        a: conv 3x3, 4\n        b: conv 3x3, 4\n", "n.net", "n"
     )
-    assert "del " not in Backend().emit(net, low_memory=True)
+    assert "del " not in Backend(low_memory=True).emit(net)

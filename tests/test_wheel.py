@@ -49,7 +49,7 @@ def test_compiles_checks_and_costs_the_zoo_without_a_framework(installed: Path, 
             ("cost", net),
             ("compile", net, "--backend", "torch", "-o", f"{net}.py"),
             ("compile", net, "--backend", "flax", "-o", f"{net}_flax.py"),
-            ("compile", net, "--backend", "flax", "--scan", "-o", f"{net}_scan.py"),
+            ("compile", net, "--backend", "flax:scan", "-o", f"{net}_scan.py"),
         ):
             done = run(installed / "netdsl", *command, cwd=tmp_path)
             assert (done.returncode, done.stderr) == (0, ""), command

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netdsl.network import Network
 from netdsl.ops import Op
+from netdsl.record import Record
 from netdsl_flax.lowering import LOWERINGS
 
 if TYPE_CHECKING:
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["Backend"]
 
 
-class Backend:
+class Backend(Record):
     """Emits `flax.nnx` modules that compute what the torch backend's compute."""
 
-    name = "flax"
-    OPTIONS = ("scan",)
+    scan: bool = False
+    idiomatic: bool = False
 
-    def __init__(self, scan: bool = False) -> None:
-        """With `scan`, equal blocks in a row become one with stacked weights, which XLA compiles once."""
-        self.scan = scan
+    name = "flax"
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "scan": "stacks the weights of equal blocks in a row, which XLA compiles once",
+        "idiomatic": "writes what Flax's own examples would, where torch's numerics need more",
+    }
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether Flax has the op."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from netdsl.backend import module_name
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.ops.activation import HSigmoid
+from netdsl.record import Record
 from netdsl_torch.lowering import LOWERINGS
 
 if TYPE_CHECKING:
@@ -16,23 +18,43 @@ if TYPE_CHECKING:
 __all__ = ["Backend"]
 
 
-class Backend:
+class Backend(Record):
     """Emits `torch.nn` modules with torchvision's conventions."""
 
+    features: bool = False
+    remat: bool = False
+    test: bool = False
+    low_memory: bool = False
+
     name = "torch"
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        "features": "gives nets `forward_features`, the maps of every stage, for a net on top",
+        "remat": "keeps no activations within blocks in training, and computes them again for gradients",
+        "test": "writes a file of tests beside the module",
+        "low_memory": "frees and writes over what it can, and is less readable",
+    }
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether torch has the op."""
         return op in LOWERINGS
 
-    def emit(self, net: Network, inplace: bool = True, low_memory: bool = False) -> str:
-        """Return the source of a module; `inplace=False` writes nothing over anything, for comparison.
-
-        `low_memory` adds a `del` wherever that frees memory before more is needed.
-        """
+    def emit(self, net: Network, inplace: bool = True) -> str:
+        """Return the source of a module; `inplace=False` writes nothing over anything, for comparison."""
         from netdsl_torch.emit import emit  # only when something is emitted
 
-        return emit(net, self, inplace, low_memory)
+        return emit([net], self, inplace)
+
+    def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
+        """Return the module of some nets of a file, and its tests if they are asked for, by names of files."""
+        from netdsl_torch.emit import emit
+
+        name = module_name(nets)
+        found = {f"{name}.py": emit(nets, self)}
+        if self.test:
+            from netdsl_torch.checks import tests
+
+            found[f"test_{name}.py"] = tests(nets, name)
+        return found
 
     def build(self, text: str, net: Network) -> Any:
         """Return the nn.Module that the source's factory makes; NetError where torch is missing."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
-from netdsl.backend import Backend, missing
+from netdsl.backend import missing, spelled
 from netdsl.elaborate.values import BlockDecl, OpValue
-from netdsl.emission.code import Arg, Call, Const, Context, Expr, Lowered, Name, Param
+from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
+from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function
-from netdsl.emission.items import Container, Item, Layer, Module, Parameter, Staged, walk
+from netdsl.emission.items import Child, Container, Item, Layer, Module, Parameter, Staged, walk
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
-from netdsl.emission.writer import INDENT, layout, shown
+from netdsl.emission.writer import INDENT, flat, layout, shown, signature
 from netdsl.ir.types import Init, Shape
 from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.symbolic import text as symbol_text
+from netdsl_torch import Backend
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 DIALECT = Dialect(
@@ -39,11 +41,14 @@ DIALECT = Dialect(
 )
 
 
-def emit(net: Network, backend: Backend, inplace: bool = True, low_memory: bool = False) -> str:
+def emit(nets: Sequence[Network], backend: Backend, inplace: bool = True) -> str:
     """Return the source; NetError at the layers of ops that torch lacks."""
-    missing(net, backend)
-    checked(net)
-    return "\n".join(TorchText(Family([net]), inplace, low_memory).lines()) + "\n"
+    for net in nets:
+        missing(net, backend)
+        checked(net)
+    options = {name: getattr(backend, name) for name in ("features", "remat", "low_memory")}
+    text = TorchText(Family(nets), inplace, spelled(backend), **options)
+    return "\n".join(text.lines()) + "\n"
 
 
 class TorchText(ModuleText):
@@ -95,27 +100,56 @@ class TorchText(ModuleText):
 
     # ---------------------------------------------------------------- initial weights
 
-    def rules(self) -> Mapping[str, Mapping[str, Init]]:
-        """Return what `init` lines of the net and its file say, by op."""
-        return self.net.elaborated.inits
+    @cached_property
+    def layers(self) -> Mapping[int, list[tuple[Staged, Layer]]]:
+        """The layers of each net's classes, by the id of the net's class."""
+        return {
+            id(net): [
+                (cls, item)
+                for cls in self.family.reached(net)
+                for item in walk(cls.items)
+                if isinstance(item, Layer)
+            ]
+            for net in self.family.classes
+            if net.kind == "net"
+        }
 
-    def rule(self, item: Layer) -> Mapping[str, Init]:
-        """Return what the loop over all modules does to a layer."""
-        return self.rules().get(item.op.inherits or item.op.name, {})
+    @cached_property
+    def homes(self) -> Mapping[int, tuple[Staged, tuple[Staged, ...]]]:
+        """By the id of a layer, its class and the nets that have it."""
+        found: dict[int, tuple[Staged, tuple[Staged, ...]]] = {}
+        for net in self.family.classes:
+            for cls, item in self.layers.get(id(net), ()):
+                found[id(item)] = cls, (*found.get(id(item), (cls, ()))[1], net)
+        return found
+
+    def reached(self, staged: Staged) -> list[tuple[Staged, Layer]]:
+        """Return the layers of a net's classes."""
+        return self.layers[id(staged)]
+
+    @staticmethod
+    def rule(net: Staged, item: Layer) -> Mapping[str, Init]:
+        """Return what a net's loop over all modules does to a layer."""
+        return net.rules.get(item.op.inherits or item.op.name, {})
 
     def initial(self, item: Layer) -> Iterator[Expr]:
-        """Yield the statements for initial weights that the loop over all modules does not make."""
-        if self.rule(item):
-            return
-        for key, init in self.special(item).items():
-            yield init_call(init, Param(key))
+        """Yield the statements for initial weights that some net's loop over all modules does not make."""
+        cls, nets = self.homes[id(item)]
+        if not all(self.rule(net, item) for net in nets):
+            for key, init in self.special(cls, item).items():
+                yield init_call(init, Param(key))
 
-    def special(self, item: Layer) -> dict[str, Init]:
-        """Return how a layer's weights start where that is neither torch's way nor the loop's."""
-        rule = self.rule(item)
-        own = {k: v for k, v in item.op.inits.items() if rule.get(k) != v}
+    @staticmethod
+    def own(cls: Staged, item: Layer) -> dict[str, Init]:
+        """Return what the spec says of a layer's initial weights, not counting the loop over all modules."""
+        wide = cls.rules.get(item.op.name, {}) if item.op.inherits else {}
+        return {**{k: v for k, v in wide.items() if k in item.op.weights(*item.before)}, **item.own}
+
+    def special(self, cls: Staged, item: Layer) -> dict[str, Init]:
+        """Return how a layer's weights start where that is not torch's way, and no loop says so."""
         weight, bias = DEFAULT_INITS.get(item.op.name, ("", ""))
-        own = {k: v for k, v in own.items() if v.kind != {"weight": weight, "bias": bias}.get(k)}
+        usual = {"weight": weight, "bias": bias}
+        own = {k: v for k, v in self.own(cls, item).items() if v.kind not in ("default", usual.get(k))}
         if isinstance(item.op, Weight):
             own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
         return own
@@ -125,21 +159,12 @@ class TorchText(ModuleText):
         if function.kind == "net":
             yield from self.initialise(function.staged)
 
-    def reached(self, staged: Staged) -> Iterator[tuple[Staged, Layer]]:
-        """Yield the layers of a net's classes."""
-        for cls in self.family.classes:
-            if cls.kind == "net" and cls is not staged:
-                continue
-            for item in walk(cls.items):
-                if isinstance(item, Layer):
-                    yield cls, item
-
     def torch_rules(self, staged: Staged) -> dict[str, dict[str, tuple[Init, bool]]]:
         """Return torch class to parameter to initialiser, and whether some layers lack the parameter."""
         rules: dict[str, dict[str, tuple[Init, bool]]] = {}
         have: dict[str, set[str]] = {}
         for _, item in self.reached(staged):
-            rule = self.rule(item)
+            rule = self.rule(staged, item)
             if not rule:
                 continue
             weights = item.op.weights(*item.before)
@@ -185,8 +210,8 @@ class TorchText(ModuleText):
         """Return what a layer's own line, or its block's, says otherwise than the loop."""
         found: dict[int, tuple[Staged, list[tuple[Layer, str, Init]]]] = {}
         for cls, item in self.reached(staged):
-            rule = self.rule(item)
-            for key, init in item.op.inits.items():
+            rule = self.rule(staged, item)
+            for key, init in self.own(cls, item).items():
                 if rule and rule.get(key) != init:
                     found.setdefault(id(cls), (cls, []))[1].append((item, key, init))
         lines: list[str] = []
@@ -211,28 +236,97 @@ class TorchText(ModuleText):
         assert path is not None
         return path
 
+    # ---------------------------------------------------------------- what is computed again for gradients
+
+    def recomputes(self, function: Function) -> bool:
+        """Tell whether blocks are computed again here: the outermost, which are the net's own."""
+        return self.remat and function.staged.kind == "net"
+
+    def applied(self, function: Function, this: str, operands: tuple[Arg, ...]) -> Expr:
+        """Return a call of a block in `forward`."""
+        if not self.recomputes(function):
+            return super().applied(function, this, operands)
+        return Call("recomputed", (Arg("block", Name(this), keyword=False), *operands))
+
+    def step(self, function: Function, items: list[Item], x: str) -> Expr:
+        """Return the call of a module of a chain."""
+        if not (self.recomputes(function) and _has_blocks(items)):
+            return super().step(function, items, x)
+        return Call("recomputed", tuple(Arg("", Name(name), keyword=False) for name in ("layer", x)))
+
+    def chain(self, function: Function, item: Container, expr: Expr) -> Expr:
+        """Return the construction of a chain; one of blocks computes them again."""
+        if self.recomputes(function) and _has_blocks(item.items):
+            assert isinstance(expr, Call)
+            return expr.replace(func="Recomputed")
+        return expr
+
+    # ---------------------------------------------------------------- maps for a net on top
+
+    def base(self, function: Function, chain: bool, table: bool) -> str:
+        """Return the base classes of a class; a net that returns its maps is a backbone."""
+        base = super().base(function, chain, table)
+        if chain and self.recomputes(function) and _has_blocks(function.items):
+            base = "Recomputed"
+        if not self.features or function.kind != "net":
+            return base
+        return f"FeatureMaps, {base}" if chain else "FeatureMaps"
+
+    def facts(self, function: Function) -> Iterator[str]:
+        """Yield the inputs that a net was compiled for, from which its maps' channels and strides are found."""
+        if self.features and function.kind == "net":
+            net = next(v.net for v in self.family.variants if v.staged is function.staged)
+            shapes = Listed(tuple(Const(tuple(shape)) for shape in net.inputs.values()), "()")
+            yield from layout("FEATURE_INPUTS = ", shapes, "", INDENT)
+            yield ""
+
+    def maps(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
+        """Yield the function of a net that returns its maps."""
+        inner = 2 * INDENT
+        parameters = ["self", *(f"{name}: Tensor" for name in function.inputs.values())]
+        yield ""
+        yield from signature("forward_features", parameters, "list[Tensor]", INDENT)
+        yield f'{inner}"""Return the last map of each size, the first one first."""'
+        if not chain:
+            yield from Flow(function, members, self.dialect).maps()
+            return
+        yield f"{inner}features: list[Tensor] = []"
+        yield f"{inner}for layer in self:"
+        yield f"{inner}{INDENT}x = {flat(self.step(function, function.items, 'x'))}"
+        yield f"{inner}{INDENT}if x.dim() < 4 or x.shape[2:] == (1, 1):"
+        yield f"{inner}{2 * INDENT}break"
+        yield f"{inner}{INDENT}note_map(features, x)"
+        yield f"{inner}return features"
+
     # ---------------------------------------------------------------- text
 
     def imports(self, text: str) -> Iterator[str]:
         """Yield the imports that the text needs."""
-        standard = [
-            line
-            for name, line in (
-                ("math.", "import math"),
-                ("OrderedDict", "from collections import OrderedDict"),
-                ("Callable[", "from collections.abc import Callable"),
-                ("partial(", "from functools import partial"),
-                ("NamedTuple", "from typing import NamedTuple"),
-            )
-            if re.search(rf"(?<![\w.]){re.escape(name)}", text)
-        ]
+        known = {
+            "collections": ("OrderedDict",),
+            "collections.abc": ("Callable[", "Iterator["),
+            "contextlib": ("AbstractContextManager[", "contextmanager", "nullcontext("),
+            "copy": ("deepcopy(",),
+            "functools": ("partial(",),
+            "typing": ("Any:", "NamedTuple"),
+        }
+
+        def used(word: str) -> bool:
+            return re.search(rf"(?<![\w.]){re.escape(word)}", text) is not None
+
+        standard = ["import math"] if used("math.") else []
+        for module, words in known.items():
+            names = ", ".join(re.sub(r"\W", "", word) for word in words if used(word))
+            standard += [f"from {module} import {names}"] if names else []
         if standard:
             yield from [*standard, ""]
         if "torch." in text:
             yield "import torch"
         yield "from torch import Tensor, nn" if "Tensor" in text else "from torch import nn"
-        if re.search(r"(?<![\w.])F\.", text):
+        if used("F."):
             yield "from torch.nn import functional as F"
+        if used("checkpoint("):
+            yield "from torch.utils.checkpoint import checkpoint"
         yield ""
         yield ""
 
@@ -240,10 +334,18 @@ class TorchText(ModuleText):
         """Return the classes and functions that torch has not."""
         sources: list[str] = []
         for name, source in reversed(HELPERS.items()):  # a helper uses those above it
-            if re.search(rf"\b{name}\(", text):
+            if re.search(rf"\b{name}\(", text) or f"({name}" in text:
                 sources.insert(0, source)
                 text += source
         return sources
+
+
+def _has_blocks(items: list[Item]) -> bool:
+    """Tell whether a chain has blocks among its own modules."""
+    return any(
+        isinstance(item, Child) or (not isinstance(item, Module) and any(map(_has_blocks, item.inner())))
+        for item in items
+    )
 
 
 def _path(items: list[Item], wanted: Layer) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
@@ -126,6 +126,16 @@ def network(args: argparse.Namespace) -> Network:
     return Network(api.recipe(file, name, settings(args), inputs(args), args.max_nodes))
 
 
+def networks(args: argparse.Namespace) -> tuple[Network, ...]:
+    """Return the nets that the arguments ask for: all of a file, or one."""
+    from netdsl import api
+    from netdsl.network import Network
+
+    file, name = files(args.spec, args)
+    name = name or api.alone(file, args.spec)
+    return tuple(map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes)))
+
+
 def reason(error: OSError) -> str:
     """Return what the system says, as the end of a message."""
     return (error.strerror or str(error)).lower()
@@ -133,8 +143,16 @@ def reason(error: OSError) -> str:
 
 def write(file: Path, text: str) -> None:
     """Write a file, as a whole or not at all."""
-    with replacing(file) as stream:
-        stream.write(text.encode())
+    write_all({file: text})
+
+
+def write_all(texts: Mapping[Path, str]) -> None:
+    """Write files; where one cannot be written, none is."""
+    with ExitStack() as stack:
+        streams = [(stack.enter_context(replacing(file)), text) for file, text in texts.items()]
+        for stream, text in streams:
+            stream.write(text.encode())
+            stream.flush()
 
 
 @contextmanager

@@ -4,42 +4,73 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from netdsl.cli.common import misuse, network, reason, spec_arguments, write
+from netdsl.cli.common import misuse, networks, reason, spec_arguments, write_all
 
-HELP = "write the source of a module"
+HELP = "write the source of a module, of all nets of a file or of one"
+
+
+class Help(argparse.HelpFormatter):
+    """Help that lists the options of the backends that are installed."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.dest != "backend":
+            return super()._get_help_string(action)
+        from netdsl.backend import names, options_of  # found only when somebody asks
+
+        known = [name for name in names() if ":" not in name]
+        said = [f"{name}:{option} {what}" for name in known for option, what in options_of(name).items()]
+        return "; ".join([str(action.help), *said]).replace("%", "%%")
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    sub.formatter_class = Help
     spec_arguments(sub)
-    sub.add_argument("--backend", default="torch", metavar="NAME", help="for which framework (torch)")
-    sub.add_argument(
-        "--scan", action="store_true", help="stack equal blocks in a row, which XLA compiles once (flax)"
-    )
-    sub.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
+    help = "for which framework (torch), with options after a colon, commas between"
+    sub.add_argument("--backend", default="torch", metavar="NAME[:OPTION,...]", help=help)
+    help = "write to FILE instead of standard output; several files to the folder FILE"
+    sub.add_argument("-o", "--output", metavar="FILE", help=help)
     sub.add_argument("--check", action="store_true", help="only say whether FILE is what would be written")
 
 
 def run(args: argparse.Namespace) -> int:
     """Emit a module, or compare it with a file."""
+    from netdsl.backend import emit_family
+
     if args.check and args.output is None:
         misuse("E510", "--check needs the file to look at", "netdsl compile SPEC -o FILE --check")
-    text = network(args).emit(f"{args.backend}:scan" if args.scan else args.backend)
+    texts = emit_family(networks(args), args.backend)
+    if args.output in (None, "-") and not args.check:
+        if len(texts) > 1:
+            misuse("E510", f"{' and '.join(texts)} need a folder to be written to", "give one with -o DIR")
+        sys.stdout.write("".join(texts.values()))
+        return 0
+    files = _places(Path(args.output), texts)
     if args.check:
-        return _compare(Path(args.output), text)
-    if args.output in (None, "-"):
-        sys.stdout.write(text)
+        for file, text in files.items():
+            _compare(file, text)
         return 0
     try:
-        write(Path(args.output), text)
+        if len(files) > 1:
+            Path(args.output).mkdir(exist_ok=True)
+        write_all(files)
     except OSError as error:
         misuse("E510", f"cannot write {args.output}: {reason(error)}")
     return 0
 
 
-def _compare(file: Path, text: str) -> int:
+def _places(output: Path, texts: Mapping[str, str]) -> dict[Path, str]:
+    """Return where each text goes: the only one to the file that was asked for."""
+    if len(texts) == 1:
+        return dict(zip([output], texts.values(), strict=True))
+    return {output / name: text for name, text in texts.items()}
+
+
+def _compare(file: Path, text: str) -> None:
+    """Say that a file is not what would be written, if so."""
     try:
         same = file.read_bytes() == text.encode()
     except FileNotFoundError:
@@ -48,4 +79,3 @@ def _compare(file: Path, text: str) -> int:
         misuse("E510", f"cannot read {file}: {reason(error)}")
     if not same:
         misuse("E511", f"{file} is not what would be written", "leave out --check to write it anew")
-    return 0

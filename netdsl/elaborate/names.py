@@ -17,6 +17,7 @@ _ATTRIBUTES = frozenset(
     requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
     xpu zero_grad iter_children iter_modules perturb set_attributes sow
     deterministic use_running_average set_view
+    forward_features FEATURE_CHANNELS FEATURE_STRIDES FEATURE_INPUTS
     """.split()
 )
 GLOBALS = frozenset(
@@ -24,6 +25,8 @@ GLOBALS = frozenset(
     self nn F torch Tensor jax jnp nnx partial Callable annotations NamedTuple OrderedDict
     Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
     size_2d pad_same max_pool2d_same avg_pool2d_same center_crop
+    FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
+    AbstractContextManager Iterator
     math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype rngs
     LayerOptions uniform_between uniform_by_fan_in normal_around learned UnbiasedBatchNorm GroupedTranspose attend

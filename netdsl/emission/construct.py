@@ -248,7 +248,7 @@ class Constructor:
         entries = self.entries(item.items)
         if entries is None:
             return None
-        return self.sequential(entries)
+        return self.module.chain(self.function, item, self.sequential(entries))
 
     @staticmethod
     def local(name: str) -> Atom:
@@ -331,7 +331,7 @@ class Constructor:
     def gathered(self, item: Container) -> Expr:
         """Write statements that build a list of layers; return the chain of it."""
         name = self.gather(item.items)
-        return self.chain_of(name, self.module.is_named(item.items))
+        return self.module.chain(self.function, item, self.chain_of(name, self.module.is_named(item.items)))
 
     def chain_of(self, name: str, is_named: bool) -> Expr:
         """Return a chain of the layers in a list."""

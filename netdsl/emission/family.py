@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -29,22 +29,18 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, item, mentioned, opened
-from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Side, Staged
+from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Side, Staged, walk
 from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over, pieces
 from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
-from netdsl.ops import Op
+from netdsl.ops import Op, catalogue
 from netdsl.source import Span
 from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, compare, constant, evaluate, length, named, names, single, symbolic, term, under
 from netdsl.syntax import tree
 
 ONE_BY_ONE = "[]"
 """Stands for a list among what a class is made for: it takes the values of this list as so many."""
-
-
-class Stale(Exception):
-    """A call gives an argument that the class was staged without: all is to be staged again."""
 
 
 class Variant:
@@ -64,29 +60,48 @@ class Family:
         self.given: dict[Any, set[str]] = {}
         """By declaration, the parameters that some call gives."""
         self.reserved = set(GLOBALS)
+        self.varied: dict[Any, set[str]] = {}
+        """By net, the parameters that its variants give."""
         self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
         """By declaration and parameter, the ops that are given for it."""
         with deep_recursion(), no_collection():
+            self.foresee()
             for _ in range(100):
-                try:
-                    self.begin()
-                    self.variants = [self.variant(net) for net in self.nets]
+                self.begin()
+                self.variants = [self.variant(net) for net in self.nets]
+                if not self.stale:
                     break
-                except Stale:
-                    continue
             else:
                 raise AssertionError("the arguments of the classes do not settle")
         self.name_classes()
 
-    def begin(self) -> None:
-        """Forget all classes."""
+    def foresee(self) -> None:
+        """Note what the nets give their blocks, which staging would find too, one net after the other."""
         self.classes: list[Staged] = []
         """Inner ones first."""
+        for decl in dict.fromkeys(net.recipe.net for net in self.nets):
+            lines = [self.of_variant(line) for line in decl.file.variants.values() if line.net is decl]
+            self.varied[decl] = {name for args in lines for name in args}
+            for args in lines:
+                self.note(decl, args)
+        for net in self.nets:
+            self.note(net.recipe.net, net.elaborated.params)
+            for value in net.elaborated.params.values():
+                if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
+                    self.note(value.target, value.args)
+
+    def begin(self) -> None:
+        """Forget all classes."""
+        self.classes = []
+        self.stale = False
+        """Whether some class was staged without an argument that a later call gives."""
         self.active: list[Any] = []
         self.unrolled: set[Any] = set()
         """Declarations whose loops are written turn by turn."""
         self.fixes: dict[Any, set[str]] = {}
         """By declaration, the parameters that its classes are made for."""
+        self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
+        """What `init` lines of the net in hand say."""
         self.sizes: set[str] = set()
         self.constants: dict[str, Any] = {}
         """Tables and lists of the file by their name in the module."""
@@ -95,16 +110,21 @@ class Family:
 
     def name_classes(self) -> None:
         """Give every class a name of its own."""
-        taken = {net.name for net in self.nets} | {f"{net.class_name}Outputs" for net in self.nets}
+        taken = {net.name for net in self.nets}
         ordered = sorted(self.classes, key=lambda staged: staged.kind != "net")
         for staged in ordered:
             name, number = staged.decl.name, 1
-            while name in taken:
+            while not taken.isdisjoint(self.words_of(staged, name)):
                 number += 1
                 name = f"{staged.decl.name}{number}"
-            taken.add(name)
+            taken.update(self.words_of(staged, name))
             staged.name = name
         self.taken = taken
+
+    @staticmethod
+    def words_of(staged: Staged, name: str) -> tuple[str, ...]:
+        """Return what stands at the top of the file for a class of that name."""
+        return (name, f"{name}Outputs") if staged.kind == "net" else (name,)
 
     def constant(self, node: tree.Expr, value: Any) -> Atom:
         """Return the expression of a list or table that is known."""
@@ -150,10 +170,11 @@ class Family:
         return staged, args, self.results(staged, values, shapes)
 
     def note(self, decl: Any, given: Mapping[str, Any]) -> None:
-        """Note which parameters are given, and which ops for them."""
+        """Note which parameters are given, and which ops for them; a class that was staged without is none."""
         known = self.given.setdefault(decl, set())
         new = set(given) - known
         known |= new
+        changed = bool(new)
         for name, one in given.items():
             value = getattr(one, "value", one)
             if isinstance(value, (OpValue, Pad)) or value is None:
@@ -162,16 +183,18 @@ class Family:
                 before = len(known_ops)
                 for choice in choices:
                     known_ops.setdefault(show(choice), concrete(choice))
-                if len(known_ops) > before and any(staged.decl is decl for staged in self.classes):
-                    raise Stale
-        if new and any(staged.decl is decl for staged in self.classes):
-            raise Stale
+                changed = changed or len(known_ops) > before
+        if changed and any(staged.decl is decl for staged in self.classes):
+            self.stale = True  # this pass goes on, to find what else is given
+            self.classes = [staged for staged in self.classes if staged.decl is not decl]
 
     def accepts(self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]) -> bool:
         """Tell whether a class is made for these arguments."""
         if staged.many:
             return {shape.axes for shape in shapes} == {staged.axes} and self.listed(staged.decl, shapes)
         if isinstance(shapes, Elements) or tuple(i.shape.axes for i in staged.inputs) != tuple(s.axes for s in shapes):
+            return False
+        if staged.rules != self.narrow():
             return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
@@ -218,6 +241,15 @@ class Family:
                     sizes.append(SymInt(int(size), single(Atom("name", ("?",)))))
             found.append(Shape(*sizes, axes=shape.axes))
         return tuple(found)
+
+    def class_of(self, value: OpValue) -> Staged:
+        """Return the class of a block that is given as an argument."""
+        classes = [staged for staged in self.classes if staged.decl is value.target]
+        for staged in classes:
+            own = {**staged.defaults, **{name: given.value for name, given in value.args.items()}}
+            if all(_same(own[name], fixed) for name, fixed in staged.fixed.items() if name in own):
+                return staged
+        raise AssertionError(f"{show(value)} has no class")
 
     # ---------------------------------------------------------------- staging
 
@@ -294,6 +326,7 @@ class Family:
     ) -> None:
         """Walk a block's body."""
         decl = staged.decl
+        staged.rules = self.narrow()
         stager = Stager(self, staged, outer.settings, outer.max_nodes)
         span = Span(decl.file.source, decl.node.start, decl.node.end)
         root = DraftScope("block", "", span, decl.name)
@@ -404,9 +437,13 @@ class Family:
             choices = dict(self.targets[staged.decl, param.name])
             if default is not MISSING:
                 choices.setdefault(show(default), default)
-            if staged.kind == "net":  # other variants' blocks are not of this net
-                mine = {k: v for k, v in choices.items() if v is None or not isinstance(v.target, BlockDecl)}
-                choices = {**mine, show(value): value} if value is not None else choices
+            if staged.kind == "net":  # the blocks of variants that are not of this family are not in the file
+                own = {show(n.elaborated.params[param.name]) for n in self.nets if n.recipe.net is staged.decl}
+                choices = {
+                    k: v
+                    for k, v in choices.items()
+                    if k in own or v is None or not isinstance(v.target, BlockDecl)
+                }
         if "pad" in param.types and all(v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)):
             choices = {"": "explicit"}
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
@@ -428,16 +465,22 @@ class Family:
         place: Place,
         span: Span,
     ) -> None:
-        """Stage the other blocks that an argument may be, which are called in the same way."""
+        """Stage the other blocks that an argument may be, or the same with other arguments, called in the same way."""
         cls.told = True
+        done = set() if cls.fixed else {cls.decl}
         for choice in callee.choices:
-            if choice is None or choice.target is cls.decl or not isinstance(choice.target, BlockDecl):
+            if choice is None or not isinstance(choice.target, BlockDecl):
+                continue
+            self.note(choice.target, choice.args)
+            if choice.target in done:
                 continue
             own = {name: one for name, one in given.items() if name not in callee.args}
             if not set(own) <= {p.name.text for p in choice.target.node.params}:
                 raise Fixed("blocks that are called with other arguments", callee)
             other, *_ = self.call(stager, choice.target, {**choice.args, **own}, shapes, None, place, span)
             other.told = True
+            if not other.fixed:
+                done.add(choice.target)
 
     def opens(self, param: Param, default: Any, decl: Any) -> bool:
         """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
@@ -501,21 +544,17 @@ class Family:
         recipe = net.recipe
         decl = recipe.net
         values = {name: value for name, value in net.elaborated.params.items()}
-        self.note(decl, values)
-        for other in decl.file.variants.values():
-            if other.net is decl:
-                self.note(decl, self.of_variant(other))
         for staged in self.classes:
             if staged.decl is decl and self.accepts_net(staged, values):
                 break
         else:
             staged = self.stage_net(net, values)
         chosen = {p.name: values[p.name] for p in staged.params}
-        varied = {name for v in decl.file.variants.values() if v.net is decl for name in self.of_variant(v)}
+        varied = self.varied[decl]
         stay = tuple(
             p.name
             for p in staged.params
-            if p.kind in ("int", "float", "bool") and p.name not in net.elaborated.given | varied
+            if p.kind in ("int", "float", "bool") and p.name not in varied
         )
         return Variant(net, staged, chosen, stay)
 
@@ -578,7 +617,53 @@ class Family:
             item for schedule in stager.schedules for item in schedule_lets(schedule, staged.items)
         ]
         self.finish(stager, staged, result)
-        staged.rules = stager.inits
+        staged.rules = joined((decl.file.inits, stager.inits))
+        for init in (init for inits in staged.rules.values() for init in inits.values()):
+            own = {name for arg in init.args for name in mentioned(arg)} - {p.name for p in staged.params}
+            if own:
+                raise Fixed("an `init` line that reads more than the net's arguments", *init.args)
+
+    def narrow(self) -> Mapping[str, Mapping[str, Init]]:
+        """Return what `init` lines of the net say of ops that follow another op's: no loop over layers does that."""
+        known = catalogue()
+        return {name: inits for name, inits in joined(self.inits).items() if known[name].inherits}
+
+    def reached(self, net: Staged) -> list[Staged]:
+        """Return the classes of a net: its own, and those that it, or one of them, makes."""
+        found = {id(net)}
+        stack = [net]
+        while stack:
+            for cls in self.made_by(stack.pop()):
+                if id(cls) not in found:
+                    found.add(id(cls))
+                    stack.append(cls)
+        return [cls for cls in self.classes if id(cls) in found]
+
+    def made_by(self, staged: Staged) -> Iterator[Staged]:
+        """Yield the classes that a class makes, or is given to make."""
+        values: list[Any] = [parameter.default for parameter in staged.params]
+        values += self.targets_of(staged)
+        for item in walk(staged.items):
+            if isinstance(item, Child):
+                yield item.cls
+                values += item.args.values()
+        for value in values:
+            target = getattr(value, "target", None)
+            yield from (cls for cls in self.classes if cls.decl is target)
+
+    def targets_of(self, staged: Staged) -> Iterator[OpValue]:
+        """Yield the ops that are given for arguments of a class."""
+        for parameter in staged.params:
+            yield from self.targets.get((staged.decl, parameter.name), {}).values()
+
+
+def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict[str, Init]]:
+    """Return what several tables of initial weights say, the later ones first."""
+    found: dict[str, dict[str, Init]] = {}
+    for table in tables:
+        for name, inits in table.items():
+            found.setdefault(name, {}).update(inits)
+    return found
 
 
 def sides(pad: Pad) -> Any:

@@ -16,6 +16,7 @@ from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Arg, Call, Expr, Input, Listed, Name, Self, reads, transform
 from netdsl.emission.dialect import Dialect
+from netdsl.emission.features import Features
 from netdsl.emission.function import Function, reading
 from netdsl.emission.items import (
     Check,
@@ -93,6 +94,40 @@ class Flow:
         self.results()
         return list(self.shown())
 
+    features: Features | None = None
+    """Where the maps are, if this is the function that returns them."""
+
+    def maps(self) -> list[str]:
+        """Return the lines of the function that returns the maps for a net on top."""
+        items = self.ordered(self.function.items)
+        self.features = Features(items, self.members)
+        self.kept = ("features", "layer")
+        self.line(f"features: list[{self.dialect.array}] = []")
+        self.run(self.features.items, set())
+        self.line("return features")
+        return list(self.shown())
+
+    def note(self, name: str) -> None:
+        """Write that a map is one of those that are returned, if it is the last of its size."""
+        self.line("note_map(features, ", Name(name), ")")
+
+    def through(self, item: Module, live: set[Wire]) -> None:
+        """Write a chain module by module, with the maps between them."""
+        (wire,), (source,) = self.members.results(item), self.members.arguments(item)
+        value = self.operand(source)
+        dying = [self.names[source]] if source not in live and source in self.names else []
+        name = self.fresh(wire, item, dying, live, [], alone=True)
+        if value != Name(name):
+            self.line(f"{name} = ", value)
+        self.names[wire] = name
+        this = self.members.called(item)
+        self.line(f"for layer in {this if isinstance(this, str) else flat(this)}:")
+        self.depth += 1
+        assert isinstance(item, Container)
+        self.line(f"{name} = ", self.members.text.step(self.function, item.items, name))
+        self.note(name)
+        self.depth -= 1
+
     @property
     def is_net(self) -> bool:
         """Whether this is the net's own function."""
@@ -152,16 +187,22 @@ class Flow:
             live -= set(items[index].makes())
             live |= self.with_lists(items[index].reads())
         nested = self.nested(items)
+        marks = self.features.marks if self.features else {}
+        nested -= {index for index, item in enumerate(items) if id(item) in marks}
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
+            if id(item) in marks:
+                after[index].add(marks[id(item)])
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
                 self.loop(item, after[index], items[index + 1 :])
             elif isinstance(item, Side):
                 self.side(item, after[index])
+            elif self.features and id(item) in self.features.entered and isinstance(item, Module):
+                self.through(item, after[index])
             elif isinstance(item, Module):
                 self.module(item, after[index], index in nested)
             elif isinstance(item, Pick):
@@ -174,6 +215,8 @@ class Flow:
                 terms = tuple(argument(Name(f"{whole}[{part}]")) for part in ("1:", "0"))
                 name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
                 self.bind([name], Call("sum", terms))
+            if id(item) in marks:
+                self.note(self.names[marks[id(item)]])
             if self.later:
                 self.drop(after[index])
         self.later = later
@@ -346,6 +389,9 @@ class Flow:
     def apply(self, item: Module, operands: list[Expr]) -> Expr:
         """Return the application of an item to its operands."""
         this = self.members.called(item)
+        if isinstance(item, Child):
+            callee = this if isinstance(this, str) else flat(this)
+            return self.members.text.applied(self.function, callee, tuple(map(argument, operands)))
         if not isinstance(item, Layer):
             return Call(this, tuple(argument(o) for o in operands)) if isinstance(this, str) else _called(this, operands)
         lowered = self.members.lowered(item)

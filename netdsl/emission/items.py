@@ -99,6 +99,8 @@ class Child(Module):
     cls: Staged
     shapes: tuple[Shape | Elements, ...]
     """The shapes of what it is called with."""
+    after: tuple[Shape, ...] = ()
+    """The shapes of what it returns."""
     args: Mapping[str, Any]
     callee: SymOp | None = None
     """The argument that says which class it is."""
@@ -390,7 +392,7 @@ class Staged:
         self.out_terms: tuple[Shape, ...] = ()
         """The shapes of what it returns, over its local variables too."""
         self.rules: Mapping[str, Mapping[str, Init]] = {}
-        """How weights of all layers start, for a net."""
+        """What `init` lines say, by op: of a net all, of a block those of ops that follow another op's."""
         self.hints: dict[str, Any] = {}
         """What its names are in the instance that was walked."""
         self.labels: dict[Wire, str] = {}

@@ -138,6 +138,10 @@ class Members:
             return self.text.of_container(item, self.function.staged).outputs
         return item.outputs
 
+    def is_chain(self, item: Container) -> bool:
+        """Tell whether a container is a chain of modules, and no class."""
+        return self.text.of_container(item, self.function.staged).kind == "chain"
+
     def arguments(self, item: Module) -> tuple[Wire, ...]:
         """Return what a child is called with."""
         if isinstance(item, Container):

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
+from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
 from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
 from netdsl.emission.construct import Constructor
@@ -72,12 +73,22 @@ class ModuleText(ABC):
     dialect: ClassVar[Dialect]
     lowerings: ClassVar[Mapping[type[Op], Callable[[Any, Context], Lowered]]]
 
-    def __init__(self, family: Family, inplace: bool = True, low_memory: bool = False) -> None:
-        """Take the classes of a family; `low_memory` drops values as soon as nobody reads them."""
+    def __init__(
+        self,
+        family: Family,
+        inplace: bool = True,
+        form: str = "",
+        features: bool = False,
+        remat: bool = False,
+        low_memory: bool = False,
+    ) -> None:
+        """Take the classes of a family; `form` is the backend with its options, as the command takes it."""
         self.family = family
         self.inplace = inplace
+        self.form = form
+        self.features = features
+        self.remat = remat
         self.low_memory = low_memory
-        self.net = family.nets[0]
         self.constants = family.constants
         self.storage = Storage()
         self.chains = Chains(self.lower)
@@ -173,7 +184,7 @@ class ModuleText(ABC):
 
     def block_argument(self, value: OpValue) -> Expr:
         """Return a block as an argument: its class, with what it is given already."""
-        cls = next(s for s in self.family.classes if s.decl is value.target)
+        cls = self.family.class_of(value)
         known = {p.name for p in cls.params}
         args = tuple(
             Arg(name, self.expression(given.value)) for name, given in value.args.items() if name in known
@@ -223,6 +234,17 @@ class ModuleText(ABC):
     def has_default(self, parameter: Parameter) -> bool:
         """Tell whether an argument has a default: none that is the result of a call."""
         return parameter.default is not MISSING and not isinstance(self.expression(parameter.default), Call)
+    def applied(self, function: Function, this: str, operands: tuple[Arg, ...]) -> Expr:
+        """Return a call of a block in `forward`."""
+        return Call(this, operands)
+
+    def step(self, function: Function, items: list[Item], x: str) -> Expr:
+        """Return the call of one module of a chain of these items, which is called `layer`."""
+        return Call("layer", (Arg("input", Name(x), keyword=False),))
+
+    def chain(self, function: Function, item: Container, expr: Expr) -> Expr:
+        """Return the construction of a chain, as a backend has it."""
+        return expr
 
     def bound(self, function: Function) -> Mapping[str, Any]:
         """Return the sizes that stand as numbers in a class."""
@@ -332,15 +354,25 @@ class ModuleText(ABC):
 
     def header(self) -> Iterator[str]:
         """Yield the docstring."""
-        net = self.net
-        inputs = ", ".join(str(s) if n == "x" else f"{n} {s}" for n, s in net.inputs.items())
-        outputs = ", ".join(str(s) if n == "out" else f"{n} {s}" for n, s in net.outputs.items())
-        params = sum(cost.params for cost in net.layer_costs.values())
-        macs = sum(cost.macs for name, cost in net.layer_costs.items() if not net.graph[name].train)
-        yield f'"""{net.name}: {net.class_name} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
+        nets = self.family.nets
+        net = nets[0]
+        what = f"{net.name}: {net.class_name}" if len(nets) == 1 else "The nets"
+        yield f'"""{what} of {constant(net.spec)[1:-1]}, compiled by netdsl {__version__}.'
         yield ""
-        facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
-        yield from wrap(facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False)
+        about = [prose.title(net.recipe.net.file.source), prose.paper(net) if len(nets) == 1 else ""]
+        if any(about):
+            yield from prose.paragraph(prose.sentence(about), WIDTH)
+            yield ""
+        if len(nets) == 1:
+            params, macs = prose.counts(net)
+            inputs, outputs = prose.sizes(net.inputs), prose.sizes(net.outputs)
+            facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
+            yield from wrap(facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False)
+        else:
+            yield from prose.table(nets)
+        if self.form:
+            yield ""
+            yield from prose.paragraph(prose.command(nets, self.form), WIDTH, INDENT)
         yield '"""'
         yield ""
 
@@ -420,16 +452,31 @@ class ModuleText(ABC):
         members = Members(function, self)
         chain = self.is_sequential(function)
         forward = [] if chain else list(self.forward(function, members))
-        base = self.dialect.sequential if chain else self.dialect.table if members.table else self.dialect.module
+        base = self.base(function, chain, members.table)
         init = list(self.constructor(function, members, chain))
         yield f"class {function.name}({base}):"
         yield from self.doc(function)
         yield ""
+        yield from self.facts(function)
         yield from init
         if forward:
             if init:
                 yield ""
             yield from forward
+        if self.features and function.kind == "net":
+            yield from self.maps(function, members, chain)
+
+    def maps(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
+        """Yield the function of a net that returns its maps."""
+        return iter(())
+
+    def facts(self, function: Function) -> Iterator[str]:
+        """Yield what a class says of itself, and an empty line."""
+        return iter(())
+
+    def base(self, function: Function, chain: bool, table: bool) -> str:
+        """Return the base classes of a class: a chain's, a mapping's or a module's."""
+        return self.dialect.sequential if chain else self.dialect.table if table else self.dialect.module
 
     def is_sequential(self, function: Function) -> bool:
         """Tell whether a class is one chain of modules without labels."""
@@ -447,7 +494,32 @@ class ModuleText(ABC):
         what = {"net": "Net", "block": "Block", "container": "Container"}[function.kind]
         name = function.label or function.staged.decl.name
         spec = function.staged.decl.file.source.name.replace("\\", "/").rpartition("/")[2]
-        yield f'{INDENT}"""{what} {name} of {constant(spec)[1:-1]}."""'
+        first = f'{INDENT}"""{what} {name} of {constant(spec)[1:-1]}.'
+        more = [] if function.kind == "container" else list(self.more(function.staged))
+        if not more:
+            yield f'{first}"""'
+            return
+        yield first
+        yield from (f"{INDENT}{line}".rstrip() for line in more)
+        yield f'{INDENT}"""'
+
+    def more(self, staged: Staged) -> Iterator[str]:
+        """Yield what the spec's comments say of a class, and where a net comes from."""
+        parts = [prose.about(staged.decl)]
+        if staged.kind == "net":
+            parts[0] = parts[0] or prose.title(staged.decl.file.source)
+            papers = dict.fromkeys(prose.paper(v.net) for v in self.family.variants if v.staged is staged)
+            parts += papers
+        text, width = prose.sentence(parts), WIDTH - len(INDENT)
+        if text:
+            yield ""
+            yield from prose.paragraph(text, width)
+        known = {parameter.name for parameter in staged.params}
+        lines = [f"{name}: {said}" for name, said in prose.arguments(staged.decl).items() if name in known]
+        if lines:
+            yield from ("", "Args:")
+        for line in lines:
+            yield from prose.paragraph(line, width, INDENT)
 
     def constructor(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
         """Yield `__init__`."""

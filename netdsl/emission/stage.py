@@ -543,6 +543,12 @@ class Stager(Walker):
         elif holds:
             run()
 
+    def init(self, node: tree.InitLine, place: Place) -> None:
+        """`init conv weight=...`: the loop over all layers of a net has no conditions."""
+        if place.in_net and self.path:
+            raise Fixed("an `init` line under a condition", *self.path)
+        super().init(node, place)
+
     def line(self, node: tree.Line, place: Place) -> None:
         """`label: chain when condition`."""
         self.conditional(node.condition, lambda: self.flow_on(node, place), place)
@@ -1879,6 +1885,7 @@ class Stager(Walker):
         if callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
             shapes, item.result = self.asked(shapes)
+        item.after = shapes
         result = self.wire(shapes, place, span, data.wires)
         item.outputs = result.wires
         self.put(item)
@@ -2016,6 +2023,7 @@ _RUN: dict[type, Callable[[Any, Any, Place], None]] = {
     tree.Bind: Stager.bind_line,
     tree.Output: Stager.output,
     tree.If: Stager.if_line,
+    tree.InitLine: Stager.init,
     tree.For: Stager.for_line,
     tree.Assign: Stager.assign,
     tree.Stage: Stager.stage,

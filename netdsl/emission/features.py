@@ -1,0 +1,117 @@
+"""Where a net has its maps for another net on top: the last map of each size, before the head.
+
+What counts is what the net's own text makes, one value after the other; of a chain whose modules give maps of several
+sizes, such as VGG's, each module counts. The head begins with what is no map, has one pixel, or has a size that does
+not follow its input's.
+"""
+
+from __future__ import annotations
+
+from netdsl.elaborate.values import Wire
+from netdsl.emission.items import Child, Container, If, Item, Layer, Loop, Module, Side, walk
+from netdsl.emission.members import Members
+from netdsl.ir.types import Shape
+
+Size = tuple[int, int]
+
+
+class Features:
+    """The points of one net's function."""
+
+    def __init__(self, items: list[Item], members: Members) -> None:
+        """Find them, at the size that the net was compiled for."""
+        self.members = members
+        self.shapes = _shapes(items)
+        self.items: list[Item] = []
+        """What computes the maps."""
+        self.marks: dict[int, Wire] = {}
+        """The map that is there after an item, by its id."""
+        self.entered: set[int] = set()
+        """The chains, by id, whose modules give maps of several sizes."""
+        self.find([item for item in items if not _is_side(item)])
+
+    def find(self, items: list[Item]) -> None:
+        """Go through a net's items up to its head."""
+        before: tuple[Item, Wire, Size] | None = None
+        for index, item in enumerate(items):
+            made = self.results(item)
+            if not made:
+                continue
+            size = self.size(made[-1])
+            if size is None or self.is_pool(item):
+                if before is not None:
+                    break
+                continue
+            if before is not None and before[2] != size:
+                self.marks[id(before[0])] = before[1]
+            self.within(item, size)
+            before = item, made[-1], size
+            self.items = items[: index + 1]
+        if before is not None and id(before[0]) not in self.entered:
+            self.marks[id(before[0])] = before[1]
+
+    def results(self, item: Item) -> tuple[Wire, ...]:
+        """Return what an item makes for those after it."""
+        return self.members.results(item) if isinstance(item, Module) else item.makes()
+
+    def size(self, wire: Wire) -> Size | None:
+        """Return the size of a map; None for what is none, or has one pixel."""
+        shape = self.shapes.get(wire)
+        if shape is None or "h" not in shape.axes:
+            return None
+        size = int(shape.h), int(shape.w)
+        return None if size == (1, 1) else size
+
+    @staticmethod
+    def is_pool(item: Item) -> bool:
+        """Tell whether an item makes maps of one size, whatever comes in."""
+        return isinstance(item, Layer) and getattr(item.op, "to", None) is not None
+
+    def within(self, item: Item, size: Size) -> None:
+        """Note what is within an item whose parts give maps of several sizes."""
+        if isinstance(item, Container):
+            sizes = {self.size(wire) for inner in walk(item.items) for wire in inner.makes()} - {None}
+            if (len(sizes | {size}) > 1 or _varies(item.items)) and self.members.is_chain(item):
+                self.entered.add(id(item))
+        elif isinstance(item, Loop) and len(item.carried) == 1:
+            (carried,) = item.carried
+            if self.size(carried.begin) != size:
+                last = next((one for one in item.body if carried.end in self.results(one)), None)
+                if last is not None:
+                    self.marks[id(last)] = carried.end
+
+
+def _varies(items: list[Item]) -> bool:
+    """Tell whether a loop's turns are more than one block repeated."""
+    return any(
+        isinstance(item, Loop)
+        and (getattr(item.over, "op", "") != "call" or any(isinstance(one, Loop) for one in walk(item.body)))
+        for item in walk(items)
+    )
+
+
+def _shapes(items: list[Item]) -> dict[Wire, Shape]:
+    """Return the shapes of values; after a loop they are those of its first turn."""
+    found: dict[Wire, Shape] = {}
+    for item in walk(items):
+        if isinstance(item, (Layer, Child)):
+            before = item.before if isinstance(item, Layer) else item.shapes
+            found.update(zip(item.inputs, before, strict=True))
+            found.update(zip(item.outputs, item.after, strict=True))
+    for item in reversed(list(walk(items))):  # what is within a loop or condition is known before it
+        if isinstance(item, Loop):
+            pairs = [(one.after, one.end) for one in item.carried]
+        else:
+            pairs = [(phi.wire, phi.then) for phi in item.phis] if isinstance(item, If) else []
+            pairs += [(phi.wire, phi.otherwise) for phi in item.phis] if isinstance(item, If) else []
+        for wire, same in pairs:
+            if same in found:
+                found.setdefault(wire, found[same])
+    return found
+
+
+def _is_side(item: Item) -> bool:
+    """Tell whether an item is an output besides the flow, and no more."""
+    if isinstance(item, If):
+        return bool(item.then) and not item.otherwise and all(map(_is_side, item.then))
+    return isinstance(item, Side)

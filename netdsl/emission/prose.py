@@ -1,0 +1,147 @@
+"""What a spec's comments say, as text of a docstring: never anything that ends one or that a reader cannot see."""
+
+from __future__ import annotations
+
+import shlex
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
+from typing import Any
+
+from netdsl.elaborate.values import BlockDecl, NetDecl, show
+from netdsl.network import Network
+from netdsl.source import Source
+from netdsl.syntax.tokens import lex
+
+MOST = 1000
+"""The characters of a comment that a docstring takes."""
+WRITTEN = str.maketrans({"×": "x", "–": "-", "—": "-", "’": "'", "‘": "'", '"': "'", "\\": "/"})  # noqa: RUF001
+"""What stands for some characters in a docstring, which a quote or a backslash could end or change."""
+
+
+def plain(text: str) -> str:
+    """Return a text in ASCII, without quotes that end a docstring, backslashes and control characters."""
+    apart = unicodedata.normalize("NFKD", text[:MOST].translate(WRITTEN))  # letters and their accents
+    return "".join(c if " " <= c <= "~" else "?" for c in apart if not unicodedata.combining(c))
+
+
+def paragraph(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text as lines of a docstring, those after the first deeper if it is indented."""
+    if any(len(word) > width - 2 * len(indent) for word in text.split()):
+        return [f"{indent}{text}"]
+    deeper = indent and f"{indent}    "
+    return wrap(text, width, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Return the lines of one comment as a text."""
+    return plain(" ".join(line.strip().lstrip("#").strip() for line in lines).strip())
+
+
+def title(source: Source) -> str:
+    """Return the comment that a file begins with."""
+    lines: list[str] = []
+    for line in source.text.split("\n"):
+        if not line.lstrip().startswith("#"):
+            break
+        lines.append(line)
+    return joined(lines)
+
+
+def about(decl: BlockDecl | NetDecl) -> str:
+    """Return the comments above a declaration and behind its first line; one that begins the file is the file's."""
+    source = decl.file.source
+    number, _ = source.position(decl.node.start)
+    above: list[str] = []
+    while number > 1:
+        number -= 1
+        line = source.line(number).strip()
+        if line.startswith("#"):
+            above.insert(0, line)
+        elif not line.startswith("@"):
+            break
+        if number == 1:
+            above = []
+    return sentence([joined(above), behind(source.text, colon(decl))])
+
+
+def sentence(parts: Iterable[str]) -> str:
+    """Return several things as one sentence."""
+    text = "; ".join(part.rstrip(".") for part in parts if part)
+    return text if not text or text.endswith(("?", "!", ":")) else f"{text}."
+
+
+def colon(decl: BlockDecl | NetDecl) -> int:
+    """Return the offset after the colon that ends the first line of a declaration."""
+    depth = 0
+    for token in lex(decl.file.source.text, [], decl.node.start):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if token.text == ":" and not depth:
+            return token.end
+    raise AssertionError("a declaration has a body")
+
+
+def behind(text: str, at: int) -> str:
+    """Return the comment that is all that follows on a line, but for a comma."""
+    rest = text[at:].partition("\n")[0].strip().removeprefix(",").strip()
+    return joined([rest]) if rest.startswith("#") else ""
+
+
+def arguments(decl: BlockDecl | NetDecl) -> dict[str, str]:
+    """Return the comments behind parameters that stand on lines of their own."""
+    text = decl.file.source.text
+    found = {param.name.text: behind(text, param.end) for param in decl.node.params}
+    return {name: comment for name, comment in found.items() if comment}
+
+
+def paper(net: Network) -> str:
+    """Return what `meta` says of a net's paper."""
+    arxiv, year = net.meta.get("arxiv"), net.meta.get("year")
+    parts = [f"arXiv {arxiv}" if isinstance(arxiv, str) else "", str(year) if type(year) is int else ""]
+    return plain(", ".join(part for part in parts if part))
+
+
+def command(nets: Sequence[Network], backend: str) -> str:
+    """Return the command that writes a module."""
+    return plain(shlex.join(["netdsl", "compile", *_words(nets), "--backend", backend]))
+
+
+def _words(nets: Sequence[Network]) -> Iterator[str]:
+    spec = nets[0].spec
+    file = "-" if spec.startswith("<") else spec
+    yield f"{file}:{nets[0].name}" if len(nets) == 1 else file
+    settings: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    for net in nets:
+        settings.update(net.recipe.settings)
+        inputs.update(net.recipe.inputs)
+    for name, value in settings.items():
+        yield from ("--set", f"{name}={value if isinstance(value, str) else show(value)}")
+    for name, shape in inputs.items():
+        yield from ("--input", f"{name}={shape}" if name else str(shape))
+
+
+def table(nets: Sequence[Network]) -> list[str]:
+    """Return the facts of several nets, one a line."""
+    rows = [("variant", "params", "MACs", "input")]
+    for net in nets:
+        params, macs = counts(net)
+        rows.append((net.name, f"{params:,}", f"{macs:,}", sizes(net.inputs)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        f"{name:{widths[0]}}  {params:>{widths[1]}}  {macs:>{widths[2]}}  {inputs}"
+        for name, params, macs, inputs in rows
+    ]
+
+
+def counts(net: Network) -> tuple[int, int]:
+    """Return the parameters of a net, and its MACs for one sample in evaluation."""
+    cost = net.cost()
+    return cost.params, cost.macs
+
+
+def sizes(shapes: Any) -> str:
+    """Return shapes by name; the usual names are left out."""
+    return ", ".join(
+        str(shape) if name in ("x", "out") else f"{name} {shape}" for name, shape in shapes.items()
+    )

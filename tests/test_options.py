@@ -1,0 +1,209 @@
+"""The options of backends: how they are asked for, and what those of torch do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import netdsl_flax
+import netdsl_torch
+import pytest
+import torch
+from torch import Tensor
+from torch_oracles import ENVIRONMENT, execute
+
+import netdsl
+from netdsl import cli
+from netdsl.api import loads
+from netdsl.backend import emit_family, find, names, spelled
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("name", ["torch:features,test", "torch:features:test", "torch:test,features"])
+def test_options_stand_behind_a_colon(name: str) -> None:
+    assert find(name) == netdsl_torch.Backend(features=True, test=True)
+    assert spelled(find(name)) == "torch:features,test"
+    assert spelled(find("flax")) == "flax"
+    assert find("flax:scan") == netdsl_flax.Backend(scan=True)
+
+
+def test_an_unknown_option_is_an_error_with_what_was_meant() -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        find("torch:features,tests")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.help) == ("E506", "did you mean `test`?")
+    with pytest.raises(netdsl.NetError) as caught:
+        find("torch:")
+    assert caught.value.diagnostics[0].help == "there are features, remat, test, low_memory"
+
+
+def test_the_help_lists_them(capsys: Captured) -> None:
+    assert cli.main(["compile", "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in ("torch", "flax"):
+        backend: Any = find(name)
+        for option, what in backend.OPTIONS.items():
+            assert f"{name}:{option}" in names()
+            assert f"{name}:{option} {what}" in shown
+
+
+def test_several_files_need_a_folder(tmp_path: Path, capsys: Captured) -> None:
+    assert cli.main(["compile", "lenet", "--backend", "torch:test"]) == 2
+    assert "lenet.py and test_lenet.py need a folder" in capsys.readouterr().err
+    folder = tmp_path / "out"
+    command = ["compile", "lenet", "--backend", "torch:test", "-o", str(folder)]
+    assert cli.main(command) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["lenet.py", "test_lenet.py"]
+    assert cli.main([*command, "--check"]) == 0
+    (folder / "test_lenet.py").write_text("")
+    assert cli.main([*command, "--check"]) == 1
+    assert cli.main(["compile", "lenet", "--backend", "torch:test", "-o", str(folder / "lenet.py")]) == 2
+
+
+def test_no_file_is_written_if_one_cannot_be(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    (folder / "test_lenet.py").mkdir(parents=True)
+    assert cli.main(["compile", "lenet", "--backend", "torch:test", "-o", str(folder)]) == 2
+    assert [path.name for path in folder.iterdir()] == ["test_lenet.py"]
+
+
+# ---------------------------------------------------------------- test
+
+
+@pytest.mark.parametrize("spec", ["alexnet.net", "googlenet"])
+def test_the_tests_pass_in_an_empty_folder(spec: str, tmp_path: Path) -> None:
+    for name, text in emit_family(netdsl.load_family(spec), "torch:test").items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    lint = ("ruff", "check", "--isolated", "--no-cache", "--line-length", "100", "--select", "E,F,W,I,UP,B")
+    style = ("ruff", "format", "--isolated", "--no-cache", "--line-length", "100", "--check")
+    for tool in (lint, style):
+        done = subprocess.run(
+            [sys.executable, "-m", *tool, "."], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_tests_find_what_is_wrong(tmp_path: Path) -> None:
+    texts = emit_family(netdsl.load_family("lenet"), "torch:test")
+    (tmp_path / "lenet.py").write_text(
+        texts["lenet.py"].replace("nn.Linear(84, classes)", "nn.Linear(84, 9)")
+    )
+    (tmp_path / "test_lenet.py").write_text(texts["test_lenet.py"])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+    assert "3 failed, 1 passed" in done.stdout
+
+
+# ---------------------------------------------------------------- features
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "strides"),
+    [
+        ("resnet18", [64, 64, 128, 256, 512], [2, 4, 8, 16, 32]),
+        ("resnet50", [64, 256, 512, 1024, 2048], [2, 4, 8, 16, 32]),
+        ("mobilenet_v2", [16, 24, 32, 96, 1280], [2, 4, 8, 16, 32]),
+        ("convnext_tiny", [96, 192, 384, 768], [4, 8, 16, 32]),
+        ("squeezenet1_0", [96, 256, 512, 512], [2, 4, 8, 16]),
+        ("googlenet", [64, 192, 480, 832, 1024], [2, 4, 8, 16, 32]),
+        ("lenet", [6, 6, 16, 16], [1, 2, 2, 4]),
+    ],
+)
+def test_features_are_the_last_map_of_each_size(name: str, channels: list[int], strides: list[int]) -> None:
+    net = netdsl.load(name)
+    plain = execute(net.emit())[net.name]
+    with torch.device("meta"):
+        model = execute(net.emit("torch:features"))[net.name]()
+        assert list(model.state_dict()) == list(plain().state_dict())
+        maps = model.forward_features(torch.empty(2, net.inputs["x"].c, 96, 96))
+    assert (model.FEATURE_CHANNELS, model.FEATURE_STRIDES) == (channels, strides)
+    assert [y.shape[1] for y in maps] == channels
+    heights = [y.shape[2] for y in maps]
+    assert heights == sorted(set(heights), reverse=True)
+
+
+def test_features_lead_to_the_output() -> None:
+    model = execute(netdsl.load("resnet18").emit("torch:features"))["resnet18"]().eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(model.fc(model.forward_features(x)[-1].mean((2, 3))), model(x))
+
+
+def test_features_follow_the_arguments() -> None:
+    names = execute(emit_family(netdsl.load_family("resnet.net"), "torch:features")["resnet.py"])
+    with torch.device("meta"):
+        assert names["resnet18"]().FEATURE_CHANNELS == [64, 64, 128, 256, 512]
+        assert names["preact_resnet50"]().FEATURE_CHANNELS == [64, 256, 512, 1024, 2048]
+
+
+# ---------------------------------------------------------------- remat
+
+
+def step(text: str, net: netdsl.Network) -> tuple[int, list[Tensor]]:
+    """Return the bytes kept for gradients outside blocks, and what a step of training computes and moves."""
+    torch.manual_seed(0)
+    model = execute(text)[net.name]().train()
+    x = torch.randn(2, *net.inputs["x"], requires_grad=True)
+    kept = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept.append(tensor.nbytes)
+        return tensor
+
+    torch.manual_seed(1)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = model(x)
+    outputs = [out] if isinstance(out, Tensor) else list(out)
+    loss = torch.stack([output.square().sum() for output in outputs]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [p.grad for p in (x, *model.parameters()) if p.grad is not None]
+    return sum(kept), [*outputs, *gradients, *model.buffers()]
+
+
+SMALL = """\
+block B(c):
+    add:
+        conv 3x3, c as a -> bn as b -> relu -> conv 3x3, c as d -> bn as e
+        identity
+    relu
+    dropout 0.3
+
+net N():
+    input 3, 8x8
+    stem: conv 3x3, 4
+    one: B 4
+    relu
+    rest: 2 * B 4 -> conv 3x3, 4 -> B 4
+    train output aux: from one -> B 4 -> gap
+    gap
+"""
+
+
+@pytest.mark.parametrize(
+    "net", [loads(SMALL), netdsl.load("resnet18", inputs={"": (3, 32, 32)})], ids=["n", "resnet18"]
+)
+def test_remat_changes_no_number(net: netdsl.Network) -> None:
+    kept, plain = step(net.emit(), net)
+    less, again = step(net.emit("torch:remat"), net)
+    assert len(plain) == len(again)
+    assert all(map(torch.equal, plain, again))
+    assert less < 0.75 * kept
+
+
+def test_options_go_together() -> None:
+    chain = "    body:\n        2 * B 4 -> conv 3x3, 6, /2 -> B 6\n    gap\n"
+    net = loads(SMALL[: SMALL.index("    one:")] + chain)
+    text = net.emit("torch:features,remat")
+    assert "self.body = Recomputed(" in text
+    assert "recomputed(layer, x)" in text
+    model = execute(text)["n"]().train()
+    maps = model.forward_features(torch.randn(2, 3, 8, 8))
+    assert model.FEATURE_CHANNELS == [y.shape[1] for y in maps] == [4, 6]
+    sum(y.sum() for y in maps).backward()
+    assert model.stem.weight.grad is not None
