@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from netdsl.backend import module_name
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.record import Record
@@ -36,7 +37,13 @@ class Backend(Record):
         """Return the source of a module."""
         from netdsl_flax.emit import emit  # only when something is emitted
 
-        return emit(net, self, self.scan)
+        return emit([net], self, self.scan)
+
+    def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
+        """Return the module of some nets of a file by its name."""
+        from netdsl_flax.emit import emit
+
+        return {f"{module_name(nets)}.py": emit(nets, self, self.scan)}
 
     def build(self, text: str, net: Network) -> Any:
         """Return the nnx.Module that the source's factory makes; NetError where jax or flax is missing."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from netdsl.backend import Backend, missing
+from netdsl.backend import Backend, missing, spelled
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Expr, Lowered, Name
 from netdsl.emission.dialect import Dialect
@@ -75,11 +75,12 @@ _FRAMEWORK = (
 )
 
 
-def emit(net: Network, backend: Backend, scan: bool = False) -> str:
+def emit(nets: Sequence[Network], backend: Backend, scan: bool = False) -> str:
     """Return the source, equal blocks in a row stacked if `scan`; NetError at the layers of ops that Flax lacks."""
-    missing(net, backend)
-    checked(net)
-    return "\n".join(FlaxText(Family([net]), scan).lines()) + "\n"
+    for net in nets:
+        missing(net, backend)
+        checked(net)
+    return "\n".join(FlaxText(Family(nets), scan, spelled(backend)).lines()) + "\n"
 
 
 class FlaxText(ModuleText):
@@ -88,9 +89,9 @@ class FlaxText(ModuleText):
     dialect = DIALECT
     lowerings = LOWERINGS
 
-    def __init__(self, family: Family, scan: bool = False) -> None:
+    def __init__(self, family: Family, scan: bool = False, form: str = "flax") -> None:
         """Find what the layers have in common, too."""
-        super().__init__(family)
+        super().__init__(family, form=form)
         for cls in family.classes if scan else ():
             stack(cls)
         layers = [item for cls in family.classes for item in walk(cls.items) if isinstance(item, Layer)]
