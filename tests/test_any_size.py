@@ -39,8 +39,8 @@ NUMBERS = 45_000_000
 """Of nets with more parameters kernels are compared, and no numbers."""
 CLOSE = 1e-9
 """Rounding of another order, where the deepest nets amplify it."""
-REFUSALS = (ValueError, RuntimeError, TypeError)
-"""What emitted code raises, what torch does, what jax does."""
+REFUSALS = (AssertionError, ValueError, RuntimeError, TypeError)
+"""What emitted code raises in torch and in Flax, what torch does, what jax does."""
 EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
 FIRST = [*FAMILIES, *(name for name in ZOO if name not in FAMILIES)]
 
@@ -125,7 +125,7 @@ def check_torch(kind: str, net: Network, name: str) -> None:
         with torch.device("meta"):
             module = made()
         with pytest.raises(REFUSALS) as caught:
-            module.eval()(*inputs(net, BATCH, "meta"))
+            module.train()(*inputs(net, BATCH, "meta"))
         check_refused(caught.value, net, base)
     elif net.cost().params > NUMBERS:
         check_kernels(made, net, where)
@@ -161,6 +161,32 @@ def check_kernels(made: object, net: Network, where: str) -> None:
     for mode in (False, True):
         one, two = (traced(m.train(mode), m, x) for m in (first, second))
         assert one == two, where
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("lenet", (64, 64), "fc1 takes 400 features: resize the input"),
+        ("lenet", (36, 33), "fc1 takes 400 features: resize the input"),
+        ("zfnet_big", (200, 224), "classifier[1] takes 18432 features: resize the input"),
+        ("vit_b_32", (224, 256), "pos_embedding takes 50 tokens: resize the input"),
+    ],
+)
+def test_torch_modules_name_the_weights_that_another_size_does_not_fit(
+    name: str, size: tuple[int, int], said: str
+) -> None:
+    with torch.device("meta"):
+        module = execute(emitted(name))[name]().eval()
+        image = torch.randn(1, next(iter(own(name).inputs.values())).c, *size)
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        module(image)
+    with pytest.raises(AssertionError, match=re.escape(said.partition(" ")[0])):
+        torch.fx.symbolic_trace(module)(image)
+
+
+def test_a_size_that_gives_the_same_features_is_taken() -> None:
+    module = execute(emitted("lenet"))["lenet"]()
+    assert module(torch.randn(2, 1, 33, 35)).shape == (2, 10)
 
 
 @pytest.mark.slow

@@ -88,10 +88,10 @@ def test_training_only_layers() -> None:
 
 def test_rules_of_the_groups() -> None:
     blocks = [row.name for row in net("resnet18").costs(by="block")]
-    assert blocks[:6] == ["conv1", "bn1", "2", "3", "layer1.0", "layer1.1"]
+    assert blocks[:6] == ["conv1", "bn1", "relu", "maxpool", "layer1.0", "layer1.1"]
     assert net("resnet18").costs(by="block")["layer1.0"].op == "BasicBlock"
     stages = [row.name for row in net("vgg16").costs(by="stage")]
-    assert stages == [*(f"stage {i}" for i in range(1, 6)), "1", "2", "classifier"]
+    assert stages == [*(f"stage {i}" for i in range(1, 6)), "avgpool", "2", "classifier"]
     assert net("vgg16").costs(by="stage")["stage 2"].output == Shape(128, 56, 56)
     assert [row.output for row in net("vgg16").costs(by="op")] == [None] * 7
     with pytest.raises(KeyError):

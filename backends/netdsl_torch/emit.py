@@ -25,6 +25,13 @@ from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
+
+def demand(test: Expr, message: Expr) -> list[tuple[int, str, Expr | None, str]]:
+    """Return the line that demands a condition in a form that tracers take."""
+    args = Arg("condition", test, keyword=False), Arg("message", message, keyword=False)
+    return [(0, "", Call("torch._assert", args), "")]
+
+
 DIALECT = Dialect(
     array="Tensor",
     layer="nn.Module",
@@ -36,6 +43,8 @@ DIALECT = Dialect(
     identity=Call("nn.Identity"),
     nothing="None",
     table="nn.ModuleDict",
+    demand=demand,
+    final="Final[bool]",
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
     | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )
@@ -308,7 +317,7 @@ class TorchText(ModuleText):
             "contextlib": ("AbstractContextManager[", "contextmanager", "nullcontext("),
             "copy": ("deepcopy(",),
             "functools": ("partial(",),
-            "typing": ("Any:", "NamedTuple"),
+            "typing": ("Any:", "Final[", "NamedTuple"),
         }
 
         def used(word: str) -> bool:

@@ -255,6 +255,20 @@ def avg_pool2d_same(
     inside = pad_same(x.new_ones([1, 1, x.shape[2], x.shape[3]]), kernel, step)
     return mean / F.avg_pool2d(inside, kernel, step)
 ''',
+    "MaxPool2dSame": '''\
+class MaxPool2dSame(nn.MaxPool2d):
+    """Max pooling with TensorFlow's padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return max_pool2d_same(input, self.kernel_size, self.stride, self.dilation)
+''',
+    "AvgPool2dSame": '''\
+class AvgPool2dSame(nn.AvgPool2d):
+    """Average pooling with TensorFlow's padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return avg_pool2d_same(input, self.kernel_size, self.stride, self.count_include_pad)
+''',
     "center_crop": '''\
 def center_crop(x: Tensor, like: Tensor) -> Tensor:
     """The middle of a map, as high and wide as another."""
@@ -410,8 +424,9 @@ def pool(op: Pool, context: Context) -> Lowered:
     kernel, stride = map(_size, op.window)
     size, special = _first("kernel_size", kernel), _special(op)
     if op.pads_by_size:
-        step = Arg("stride", Const(stride))
-        return Lowered(function=_apply(f"{kind.lower()}_pool2d_same", size, step, special))
+        same = size, Arg("stride", Const(stride)), special
+        function = _apply(f"{kind.lower()}_pool2d_same", *same)
+        return Lowered(module=Call(f"{kind}Pool2dSame", same), function=function)
     padding, ceil = _option("padding", _size(op.constant_padding), 0), _option("ceil_mode", op.ceil, False)
     step = _option("stride", stride, kernel)
     args = (size, step, padding, *((special, ceil) if kind == "Max" else (ceil, special)))

@@ -34,6 +34,10 @@ class Dialect(Record):
     """A module that returns its input."""
     nothing: str
     """A child that is not there, where it may be assigned later."""
+    demand: Callable[[Expr, Expr], list[tuple[int, str, Expr | None, str]]] | None = None
+    """The lines that demand a condition, with a message where it is false: depth, head, expression, tail."""
+    final: str = ""
+    """The type of an attribute that says for good whether a child is there, if a compiler asks for one."""
     typed: frozenset[str]
     """Functions whose result a type checker knows to be an array."""
     layout: str = ""

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
-from netdsl.emission.code import Arg, Call, Expr, Input, Listed, Name, Self, reads, transform
+from netdsl.emission.code import Arg, Binary, Call, Expr, Input, Listed, Name, Self, reads, transform
+from netdsl.emission.demands import Demand, Demands
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, reading
@@ -81,6 +82,7 @@ class Flow:
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
         """The lists that values are looked up in where they are read."""
+        self.demands = Demands(members)
 
     # ---------------------------------------------------------------- the whole
 
@@ -276,7 +278,7 @@ class Flow:
         """Return the items that are written as operands of a later one."""
         found: set[int] = set()
         for index, item in enumerate(items):
-            if not isinstance(item, Layer):
+            if not isinstance(item, Layer) or any(self.demanded(item)):
                 continue
             if len(item.inputs) == 1:
                 if index and self.nests(items[index - 1], item):
@@ -339,6 +341,7 @@ class Flow:
                 if wire in self.pending:
                     self.line("", self.pending.pop(wire))
             return
+        self.demand(item)
         dying = [self.names[w] for w in inputs if w in self.names and w not in live and w not in self.pending]
         expr = self.apply(item, [self.operand(wire) for wire in inputs])
         if nested:
@@ -355,6 +358,18 @@ class Flow:
             targets.append(name)
             self.names[wire] = name
         self.bind(targets, expr)
+
+    def demanded(self, item: Item) -> Iterable[Demand]:
+        """Return what an item demands of the sizes of what it reads, if the framework can say so."""
+        return self.demands.of(item) if self.dialect.demand is not None else ()
+
+    def demand(self, item: Item) -> None:
+        """Write what must hold of the sizes of what an item reads."""
+        for wire, axis, size, message in self.demanded(item):
+            assert self.dialect.demand is not None
+            have = Name(f"{self.names[wire]}.shape[{axis}]")
+            for depth, head, expr, tail in self.dialect.demand(Binary("==", have, size), message):
+                self.lines.append((self.depth + depth, head, expr, tail))
 
     dying: list[str] = []
     """Names whose values are read for the last time by what is pending."""
@@ -486,6 +501,9 @@ class Flow:
 
     def write_condition(self, item: If, then: list, otherwise: list) -> None:  # type: ignore[type-arg]
         """Write both sides, or an expression of both where they are short."""
+        if then == otherwise:  # only the children differ
+            self.lines += [(depth - 1, *rest) for depth, *rest in then]  # type: ignore[misc]
+            return
         if len(then) == len(otherwise) == 1:
             (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
             if one is not None and two is not None and head == other_head and flat(one) == flat(two):

@@ -11,7 +11,7 @@ from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Call, Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, walk
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
 from netdsl.emission.stage import over
 from netdsl.symbolic import Atom, SymBool, names, negated, term, text
 
@@ -34,6 +34,8 @@ class Members:
         """Arguments and local variables that `forward` reads, and the attributes that hold them."""
         self.flags: dict[str, Atom] = {}
         """Attributes that say whether something is there."""
+        self.fixed: dict[str, None] = {}
+        """Attributes that say whether children are there, and never change."""
         self.optional: dict[int, str] = {}
         """By condition, the child that is None where its side is not."""
         self.defined: dict[str, Any] = {}
@@ -209,14 +211,22 @@ class Members:
             test = self.read(item.test)
             return Const(SymBool(True, _not(test) if negated else test))
         for side, items in ((True, item.then), (False, item.otherwise)):
-            child = next((c for c in self.children(items) if isinstance(self.attributes[id(c)], str)), None)
-            direct = child is not None and any(child is one for one in items)
-            if child is not None and direct:
-                attribute = self.attributes[id(child)]
-                self.optional[id(item)] = str(attribute)
+            attribute = next(self.only_here(items), None)
+            if attribute is not None:
+                self.optional[id(item)] = attribute
                 there = side != negated
                 return Name(f"self.{attribute} is {'not ' if there else ''}None")
         return self.flagged(item, negated)
+
+    def only_here(self, items: list[Item]) -> Iterator[str]:
+        """Yield the children that are there on one side of a condition, under no other, and nowhere else."""
+        own = [item for item in items if isinstance(item, Module)]
+        own += [inner for item in items if isinstance(item, Side) for inner in item.items if isinstance(inner, Module)]
+        everywhere = list(self.attributes.values())
+        for item in own:
+            attribute = self.attributes.get(id(item))
+            if isinstance(attribute, str) and everywhere.count(attribute) == 1:
+                yield attribute
 
     def flagged(self, item: If, negated: bool) -> Expr:
         """Return an attribute that holds a condition."""
@@ -226,13 +236,20 @@ class Members:
             inner = Atom(inner.op, inner.args)
         if inner.op == "name":
             shown = self.read(inner)
+            self.fix(item, self.stored.get(inner.args[0]))
             turned = (test.op == "not") != negated
             return Const(SymBool(True, _not(shown) if turned else shown))
         known = next((name for name, other in self.flags.items() if other == test), "")
         name = known or self.free_attribute(self.flag_name(item))
         self.flags[name] = test
+        self.fix(item, name)
         flag = Atom("name", (f"self.{name}",))
         return Const(SymBool(True, _not(flag) if negated else flag))
+
+    def fix(self, item: If, attribute: str | None) -> None:
+        """Note that children are there or not as an attribute says, so that compilers look at one side only."""
+        if attribute is not None and any(True for items in item.inner() for _ in self.children(items)):
+            self.fixed[attribute] = None
 
     def flag_name(self, item: If) -> str:
         """Return what to call an attribute that says whether something is there."""

@@ -254,11 +254,15 @@ class ModuleText(ABC):
 
     def functions(self) -> Iterator[Function]:
         """Yield the classes of blocks and nets, inner ones first."""
-        for staged in self.family.classes:
-            function = Function(staged, staged.items, staged.kind, staged.name)
-            function.inputs = {incoming.wire: incoming.name for incoming in staged.inputs}
-            function.outputs = staged.outputs
-            yield function
+        yield from map(self.function, self.family.classes)
+
+    @staticmethod
+    def function(staged: Staged) -> Function:
+        """Return the class of a block or net."""
+        function = Function(staged, staged.items, staged.kind, staged.name)
+        function.inputs = {incoming.wire: incoming.name for incoming in staged.inputs}
+        function.outputs = staged.outputs
+        return function
 
     def of_container(self, item: Container, staged: Staged) -> Function:
         """Return a container as a class; a chain is none, and has the kind "chain"."""
@@ -438,10 +442,11 @@ class ModuleText(ABC):
     def outputs(self, staged: Staged) -> Iterator[str]:
         """Yield the NamedTuple of several outputs."""
         yield f"class {staged.name}Outputs(NamedTuple):"
-        yield f'{INDENT}"""What {staged.name} returns."""'
-        yield ""
         array = self.dialect.array
         train = [side for side in staged.sides if side.train]
+        when = " in training; in evaluation it is the first alone" if len(train) == len(staged.sides) else ""
+        yield f'{INDENT}"""What {staged.name} returns{when}."""'
+        yield ""
         every = len(train) == len(staged.sides)
         yield f"{INDENT}out: {array}"
         for side in staged.sides:
@@ -457,6 +462,9 @@ class ModuleText(ABC):
         yield f"class {function.name}({base}):"
         yield from self.doc(function)
         yield ""
+        if members.fixed and self.dialect.final:
+            yield from (f"{INDENT}{name}: {self.dialect.final}" for name in members.fixed)
+            yield ""
         yield from self.facts(function)
         yield from init
         if forward:

@@ -1,0 +1,113 @@
+"""An emitted module stands in for torchvision's: the same children, for what walks, cuts, traces or scripts it."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from references import REFERENCES, make
+from torch import nn
+from torch_oracles import FAMILIES, build, load, perturb
+
+NETS = [name for name, reference in REFERENCES.items() if reference.library == "torchvision"]
+SMALL = {
+    "alexnet": 64,
+    "convnext_tiny": 32,
+    "densenet121": 32,
+    "efficientnet_b0": 32,
+    "googlenet": 64,
+    "mobilenet_v2": 32,
+    "mobilenet_v3_small": 32,
+    "resnet18": 32,
+    "resnet50": 32,
+    "shufflenet_v2_x0_5": 32,
+    "squeezenet1_1": 64,
+    "vgg11_bn": 32,
+}
+"""One net of each family that takes small inputs, and their side."""
+
+
+def pair(name: str) -> tuple[nn.Module, nn.Module]:
+    """Return our module and torchvision's, with the same random weights, in evaluation."""
+    torch.manual_seed(0)
+    ours, theirs = perturb(build(name)), make(REFERENCES[name], "meta")
+    theirs.load_state_dict(ours.state_dict(), assign=True)
+    return ours.eval(), theirs.eval()
+
+
+def image(side: int) -> torch.Tensor:
+    """Return a batch of two random images."""
+    return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(5))
+
+
+def scripted(model: nn.Module) -> nn.Module:
+    """Return a module in TorchScript, which torch keeps but recommends no more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        script: nn.Module = torch.jit.script(model)
+    return script
+
+
+@pytest.mark.parametrize("name", [*NETS, "vgg.net:vgg16"])
+def test_children_are_torchvisions_in_its_order(name: str) -> None:
+    theirs = make(REFERENCES[name.rpartition(":")[2]], "meta")
+    assert [key for key, _ in build(name, "meta").named_children()] == [
+        key for key, _ in theirs.named_children()
+    ]
+
+
+@pytest.mark.parametrize("name", ["resnet50", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
+def test_intermediate_layer_getter_gives_torchvisions_maps(name: str) -> None:
+    from torchvision.models._utils import IntermediateLayerGetter
+
+    ours, theirs = pair(name)
+    stages = [key for key, _ in theirs.named_children()][:-1]
+    for model in (ours, theirs):
+        model.maps = IntermediateLayerGetter(model, {key: key for key in stages})
+    with torch.no_grad():
+        mine, other = ours.maps(image(64)), theirs.maps(image(64))
+    assert list(mine) == list(other)
+    for key in other:
+        assert torch.equal(mine[key], other[key]), key
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet50", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "vgg11_bn"]
+)
+def test_all_but_the_last_child_is_a_backbone(name: str) -> None:
+    ours, theirs = (nn.Sequential(*list(model.children())[:-1]) for model in pair(name))
+    with torch.no_grad():
+        assert torch.equal(ours(image(SMALL[name])), theirs(image(SMALL[name])))
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "efficientnet_b0", "googlenet", "resnet18"])
+def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> None:
+    torch.manual_seed(0)
+    model = load(name).build("torch")
+    script = scripted(model)
+    for training in (False, True):
+        copies = [script.train(training), torch.fx.symbolic_trace(model.train(training))]
+        with torch.no_grad(), torch.jit.optimized_execution(False):
+            torch.manual_seed(1)
+            expected = model(image(64))
+            for copy in copies:
+                torch.manual_seed(1)
+                found = copy(image(64))
+                assert type(found).__name__ == type(expected).__name__
+                torch.testing.assert_close(tuple(found), tuple(expected))
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in {"hrnet_w18", "xception"}])
+def test_modules_can_be_scripted_and_traced(name: str) -> None:
+    """Those with a loop of blocks that have numbered labels cannot: `getattr` is nothing that TorchScript knows."""
+    with torch.device("meta"):
+        model = load(name).build("torch").eval()
+    scripted(model)
+    torch.fx.symbolic_trace(model)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_a_net_without_its_training_outputs_can_be_scripted(name: str) -> None:
+    with torch.device("meta"):
+        scripted(load(name, aux=False).build("torch"))
