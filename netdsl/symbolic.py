@@ -25,8 +25,8 @@ class Atom(Record):
     """An expression that is no sum and no product of ints.
 
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
-    arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a list
-    for all of its items) and "each" (item, a variable's text, count). Arguments are atoms and polynomials.
+    arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a
+    list for all of its items) and "each" (item, a variable's text, count). Arguments are atoms and polynomials.
     """
 
     op: str
@@ -542,7 +542,8 @@ def item(whole: Atom, index: Poly) -> Term:
     """Return the item of a list at an index."""
     index = position(whole, index)
     if whole.op == "each" and (index.constant is None or index.constant >= 0):
-        return substituted(whole.args[0], whole.args[1], index)
+        found: Term = substituted(whole.args[0], whole.args[1], index)
+        return found
     at = index.constant
     if whole.op == "list" and at is not None:
         for number in range(len(whole.args)) if at >= 0 else range(-1, -len(whole.args) - 1, -1):
@@ -555,7 +556,7 @@ def item(whole: Atom, index: Poly) -> Term:
 
 
 def each(value: Poly, variable: str, count: Poly) -> Atom:
-    """Return the list of what a value is for a variable from 0 to a count: of all items of a list, that list."""
+    """Return the list of what a value is for a variable from 0 to a count; of a list's items, that list."""
     atom = value.atom
     if atom is not None and atom.op == "item" and atom.args[1] == single(Atom("name", (variable,))):
         whole: Atom = atom.args[0]
@@ -577,7 +578,11 @@ def substituted(value: Any, name: str, other: Poly) -> Any:
         return total
     if not isinstance(value, Atom) or name not in names(value):
         return value
-    return other if value.op == "name" else Atom(value.op, tuple(substituted(a, name, other) for a in value.args))
+    return (
+        other
+        if value.op == "name"
+        else Atom(value.op, tuple(substituted(a, name, other) for a in value.args))
+    )
 
 
 # ---------------------------------------------------------------- reading terms
@@ -669,9 +674,13 @@ def _item(atom: Atom, env: Env) -> Any:
         return found
     if symbolic(found) and not symbolic(index):
         return found
-    whole = term(value) if symbolic(value) or not any(map(symbolic, value)) else Atom("list", tuple(map(term, value)))
+    whole = (
+        term(value)
+        if symbolic(value) or not any(map(symbolic, value))
+        else Atom("list", tuple(map(term, value)))
+    )
     chosen = item(whole, term(index))  # type: ignore[arg-type]
-    return SymInt(int(found), chosen) if isinstance(chosen, Poly) else under(_plain(found), chosen)
+    return SymInt(int(_plain(found)), chosen) if isinstance(chosen, Poly) else under(_plain(found), chosen)
 
 
 def _listed(atom: Atom, env: Env) -> Any:
@@ -802,7 +811,7 @@ def _poly_text(poly: Poly, rename: Names) -> tuple[str, int]:
 def summands(value: SymInt) -> list[str]:
     """Return a sum as Python writes it, one summand after the other, each with its operator."""
     parts = sorted(value.poly.parts.items(), key=lambda part: part[1][0] < 0)
-    shown = []
+    shown: list[str] = []
     for key, part in parts:
         one = text(Poly({key: part}))
         shown.append(one if not shown else f"- {one.removeprefix('-')}" if part[0] < 0 else f"+ {one}")

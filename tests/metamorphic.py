@@ -123,7 +123,11 @@ class Subject:
 
     def unknown(self) -> list[str]:
         """Return the parameters without a default whose meaning the spec does not give."""
-        derived = {"size", *(["channels"] if self.several else []), *(["same_size"] if self.inputs else [])}
+        derived = {
+            "size",
+            *(["channels"] if self.several or self.listed else []),
+            *(["same_size"] if self.inputs else []),
+        }
         sizes = ("channels", "size", "height", "width")
         derived |= {f"{name}_{what}" for name in ("in", *self.inputs) for what in sizes}
         return [
@@ -625,7 +629,7 @@ class Framework(ABC):
                 continue
             elif name == "same_size":
                 given[name] = draw.shapes[0].h == draw.shapes[1].h
-            elif name == "channels" and subject.several:
+            elif name == "channels" and (subject.several or subject.listed):
                 given[name] = [shape.c for shape in draw.shapes]
             elif name == "size" and len(draw.shapes[0]) == 3:
                 given[name] = tuple(draw.shapes[0][1:])

@@ -169,7 +169,11 @@ def test_forward_has_no_control_flow_but_what_is_allowed(name: str) -> None:
                     for n in ast.walk(node)
                     if isinstance(n, (ast.If, ast.IfExp, ast.While))
                 ]
-                allowed = re.compile(r"self\.\w+( is None| is not None)?")
+                turns = [ast.unparse(n.target) for n in ast.walk(node) if isinstance(n, ast.For)]
+                own = "|".join([r"self\.\w+", *turns])  # the constructor's arguments, and loops' variables
+                allowed = re.compile(
+                    rf"(self\.)?\w+( is None| is not None)?|(not )?({own})( (and|==|>) (\d+|{own}))*"
+                )
                 assert [test for test in tests if not allowed.fullmatch(test)] == []
 
 

@@ -233,7 +233,7 @@ class SymbolicEvaluator(Evaluator):
         return super().iterate(node, env, source)
 
     def pick(self, value: Data, index: int, span: Span) -> Data:
-        """Return one value of a tuple that flows; of a list, or by an index that is not known, it is a step of its own."""
+        """Return one value of a tuple that flows; of a list, or by an unknown index, it is a step of its own."""
         if isinstance(value, Streams) or symbolic(index):
             return self.picked(value, index)
         return super().pick(value, index, span)

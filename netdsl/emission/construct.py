@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Loop, Module, Side, Slot, walk
+from netdsl.emission.items import (
+    Check,
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Side,
+    Slot,
+    walk,
+)
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, WIDTH, Each, flat, layout
 from netdsl.symbolic import Atom, SymBool, negated, symbolic, term, text

@@ -36,7 +36,24 @@ from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op, catalogue
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, compare, constant, evaluate, length, named, names, single, symbolic, term, under
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymBool,
+    SymFloat,
+    SymInt,
+    SymList,
+    compare,
+    constant,
+    evaluate,
+    length,
+    named,
+    names,
+    single,
+    symbolic,
+    term,
+    under,
+)
 from netdsl.syntax import tree
 
 ONE_BY_ONE = "[]"
@@ -192,7 +209,9 @@ class Family:
         """Tell whether a class is made for these arguments."""
         if staged.many:
             return {shape.axes for shape in shapes} == {staged.axes} and self.listed(staged.decl, shapes)
-        if isinstance(shapes, Elements) or tuple(i.shape.axes for i in staged.inputs) != tuple(s.axes for s in shapes):
+        if isinstance(shapes, Elements) or tuple(i.shape.axes for i in staged.inputs) != tuple(
+            s.axes for s in shapes
+        ):
             return False
         if staged.rules != self.narrow():
             return False
@@ -293,16 +312,23 @@ class Family:
                         continue
                     own = own or set(self.names_of(staged)) - wanted
                     if not own:
-                        raise NetError([Diagnostic("E508", f"{decl.name} cannot be written as a class: {fixed}", span)]) from None
+                        raise NetError(
+                            [Diagnostic("E508", f"{decl.name} cannot be written as a class: {fixed}", span)]
+                        ) from None
                     wanted |= own
         finally:
             self.active.pop()
         self.classes.append(staged)
         return staged
 
-    def listed(self, decl: BlockDecl, shapes: tuple[Shape, ...]) -> bool:
-        """Tell whether a block is called with a list, of any length: several values, or one that it takes as such."""
-        if decl.node.inputs or ONE_BY_ONE in self.fixes.get(decl, ()) or len({shape.axes for shape in shapes}) != 1:
+    def listed(self, decl: BlockDecl | NetDecl, shapes: tuple[Shape, ...]) -> bool:
+        """Tell whether a block is called with a list: several values, or one that it takes as such."""
+        if (
+            not isinstance(decl, BlockDecl)
+            or decl.node.inputs
+            or ONE_BY_ONE in self.fixes.get(decl, ())
+            or len({shape.axes for shape in shapes}) != 1
+        ):
             return False
         several = isinstance(shapes, Elements) or len(shapes) > 1
         return "c" in shapes[0].axes and (several or any(map(_indexes, pieces(decl.node))))

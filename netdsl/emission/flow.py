@@ -237,7 +237,7 @@ class Flow:
         self, wire: Wire, expr: Expr, later: list[Item], live: set[Wire], reads: Iterable[Wire]
     ) -> None:
         """Write a list, within what follows if that alone reads it."""
-        reader = later[0] if later else None
+        reader = next((item for item in later if not isinstance(item, (Let, Check))), None)
         alone = isinstance(reader, (Module, Collect)) and wire in reader.reads()
         if self.counts[wire] == 1 and (alone or (reader is None and wire in self.function.outputs)):
             self.pending[wire] = expr
@@ -465,7 +465,7 @@ class Flow:
         return labels.get(after, "")
 
     def generic(self, wire: Wire) -> tuple[str, ...]:
-        """Return names that say nothing; that of a list that comes in is only for lists as long as that one."""
+        """Return names that say nothing; that of a list that comes in is for lists as long as that one."""
         if wire not in self.lists:
             return GENERIC
         taken = {name for w, name in self.function.inputs.items() if self.lists.get(w) != self.lists[wire]}
@@ -690,7 +690,9 @@ class Flow:
             return
         if isinstance(value, Name):
             if value.text not in self.function.inputs.values():
-                value = Name(self.annotate(value.text, f"list[{self.dialect.array}]" if many else self.dialect.array))
+                value = Name(
+                    self.annotate(value.text, f"list[{self.dialect.array}]" if many else self.dialect.array)
+                )
             self.line("return ", value)
             return
         if self.typed(value):

@@ -217,7 +217,7 @@ class Loop(Item):
 
     def makes(self) -> tuple[Wire, ...]:
         """Return what is there after all turns."""
-        return tuple(one.after for one in (*self.carried, *self.gathered))
+        return (*(one.after for one in self.carried), *(one.after for one in self.gathered))
 
     def terms(self) -> Iterator[Any]:
         """Yield what is iterated over."""

@@ -86,9 +86,11 @@ class Members:
             help = f"{item.op.name}1: {item.span.text}"
             raise NetError([Diagnostic("E221", message, item.span, calls=item.calls, help=help)])
     def is_table(self) -> bool:
-        """Tell whether the class is a mapping of its children: a class of lists that all have numbered names."""
+        """Tell whether the class is a mapping of its children: it takes a list, and all have numbered names."""
         names = [self.attributes[id(item)] for item in self.children(self.function.items)]
-        return bool(self.lengths and self.dialect.table and names) and not any(isinstance(n, str) for n in names)
+        return bool(self.lengths and self.dialect.table and names) and not any(
+            isinstance(n, str) for n in names
+        )
 
     def children(self, items: list[Item]) -> Iterator[Module]:
         """Yield the modules that are children of this class itself."""
@@ -175,7 +177,11 @@ class Members:
         bound = self.text.bound(self.function)
         if name in bound:
             return bound[name]
-        if name in self.turning or name in self.text.constants or any(name in names(n) for n in self.lengths.values()):
+        if (
+            name in self.turning
+            or name in self.text.constants
+            or any(name in names(n) for n in self.lengths.values())
+        ):
             return Atom("name", (name,))
         if name in self.defined:
             return self.read(term(self.defined[name]))

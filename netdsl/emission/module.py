@@ -650,7 +650,9 @@ class ModuleText(ABC):
             record = f"{function.name}Outputs"
             result = record if any(not s.train for s in sides) else f"{array} | {record}"
         parameters = ["self"]
-        parameters += [f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()]
+        parameters += [
+            f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()
+        ]
         lines = Flow(function, members, self.dialect, self.low_memory).text()
         yield from signature(self.dialect.call, parameters, result, INDENT)
         yield from lines

@@ -83,6 +83,7 @@ from netdsl.symbolic import (
     SymFloat,
     SymInt,
     SymList,
+    Term,
     arithmetic,
     call,
     compare,
@@ -405,7 +406,9 @@ class Stager(Walker):
         own = next((name for name in names(condition) if name in self.ranges), "")
         turn = None
         if dead and own in place.env.names:
-            turn = next((n for n in self.ranges[own] if evaluate(condition, {**self.hints, own: n}) is True), None)
+            turn = next(
+                (n for n in self.ranges[own] if evaluate(condition, {**self.hints, own: n}) is True), None
+            )
         if turn is None:
             yield
             return
@@ -735,7 +738,9 @@ class Stager(Walker):
         kind, flow = node.joint.text, place.flow
         if kind not in ("fork", "add") or place.defaults.get(kind) or kind in place.broken:
             raise Fixed(f"a loop of branches of {kind}")
-        real = self.rehearsed(lambda walker, there: walker.merged(node, there), place) if kind == "fork" else ()
+        real = (
+            self.rehearsed(lambda walker, there: walker.merged(node, there), place) if kind == "fork" else ()
+        )
         parts: list[Data] = []
         for statement in node.body:
             place.flow = flow
@@ -748,12 +753,20 @@ class Stager(Walker):
                 raise Poisoned
             parts += [data for _, data in branches]
         place.flow = flow
+        if len(parts) == 1:
+            self.some(parts[0].shapes[0], f"{kind} has no branches")
         if kind == "add":
             return self.summed(parts, place, place.span(node))
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
 
+    def some(self, shape: Shape, message: str) -> None:
+        """Demand that a list is not empty; one that comes in is not."""
+        count = term(shape[0])
+        if all(self.staged.lists[i.wire] != count for i in self.staged.inputs if i.many):
+            self.positive(shape[0], message)
+
     def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
-        """Return the list of what a loop's turns make; its elements are that of the turn that stands for all."""
+        """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
         over = self.iterable(node, place)
         assert over is not None
         (variable,) = (name.text for name in node.names)
@@ -829,7 +842,10 @@ class Stager(Walker):
             shapes.append(shape)
         self.must_agree(shapes)
         items = self.collected(parts, Elements(shapes, tuple(s.c for s in shapes)), place, span)
-        sizes = [n if axis == "c" else self.unknown_size(n) for axis, n in zip(shapes[0].axes, shapes[0], strict=True)]
+        sizes = [
+            n if axis == "c" else self.unknown_size(n)
+            for axis, n in zip(shapes[0].axes, shapes[0], strict=True)
+        ]
         result = self.wire((Shape(*sizes, axes=shapes[0].axes),), place, span, items.wires)
         self.put(Sum(items.wires[0], result.wires[0]))
         return result
@@ -848,24 +864,28 @@ class Stager(Walker):
         """Return values as a list where they are one like others."""
         if not any(isinstance(other, Streams) for other in others):
             return data
-        channels = {getattr(other.elements.channels, "whole", None) if isinstance(other, Streams) else None for other in others}
-        if len(channels) != 1 or None in channels:
-            raise Fixed("lists of other channels")
-        self.staged.lists[data.wires[0]] = length(channels.pop())
-        return Streams(data.wires, data.shapes, False, others[0].elements)  # type: ignore[attr-defined]
+        first = others[0]
+        if not isinstance(first, Streams):
+            raise Fixed("a list in the place of a value")
+        whole: Atom = first.elements.channels.whole  # type: ignore[attr-defined]
+        for other in others[1:]:
+            if not isinstance(other, Streams) or term(other.elements.channels) != whole:
+                raise Fixed("lists of other channels")
+        self.staged.lists[data.wires[0]] = length(whole)
+        return Streams(data.wires, data.shapes, False, first.elements)
 
     def picked(self, value: Data, index: int) -> Data:
-        """Return one value of a list. Nothing is put down before it is read: its channels alone may be asked for."""
+        """Return one value of a list, which is an item when something reads it, and not its channels alone."""
         at = term(index)
         if isinstance(value, Streams):
             whole, elements = value.wires[0], value.elements
             at = position(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
-            channels = item_of(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
+            channels = item_of(elements.channels.whole, at)  # type: ignore[attr-defined]
         else:
             whole, (general, env) = self.whole_of(value, index)
             elements = Elements(value.shapes, ())
             own = {**env, "?index": index}
-            channels = term(evaluate(item_of(general, single(Atom("name", ("?index",)))), own))  # type: ignore[arg-type]
+            channels = term(evaluate(item_of(general, single(Atom("name", ("?index",)))), own))
         if not -len(elements) <= int(index) < len(elements):
             raise Fixed("a list that is shorter", index)
         shape = elements[int(index)]
@@ -882,7 +902,10 @@ class Stager(Walker):
         """Return the list that a tuple is all of, and its channels."""
         picks = [self.picks.get(wire) for wire in value.wires]
         whole = picks[0].whole if picks[0] is not None else None
-        every = [pick is not None and pick.whole == whole and pick.index == constant(n) for n, pick in enumerate(picks)]
+        every = [
+            pick is not None and pick.whole == whole and pick.index == constant(n)
+            for n, pick in enumerate(picks)
+        ]
         if whole is None or whole not in self.results or not all(every):
             raise Fixed("which value it is is not known", index)
         if self.staged.lists[whole] != constant(len(picks)):
@@ -1042,7 +1065,7 @@ class Stager(Walker):
         return observer.calls
 
     def answer(self, staged: Staged, test: Atom, values: Mapping[str, Any], env: Mapping[str, Any]) -> Any:
-        """Return what a call says of the sizes that it gives, where it must in terms of the turns around it."""
+        """Return what a call says of the sizes that it gives, in terms of the turns around it if it must."""
         seen = (self.observed or {}).get(id(self.site))
         if seen is None:
             return self.sized(evaluate(test, env))
@@ -1056,13 +1079,18 @@ class Stager(Walker):
 
     def for_size(self) -> None:
         """Demand that the sizes of the net's inputs are known."""
-        sizes = [n for i in self.staged.inputs for axis, n in zip(i.shape.axes, i.shape, strict=True) if axis != "c"]
+        sizes = [
+            n
+            for i in self.staged.inputs
+            for axis, n in zip(i.shape.axes, i.shape, strict=True)
+            if axis != "c"
+        ]
         unknown = [n for n in sizes if not all(name in self.emitter.sizes for name in mentioned(n))]
         if unknown:
             raise Demanded("what changes from turn to turn is known for a size", *unknown)
 
     def by_turn(self, turns: Mapping[tuple[int, ...], bool]) -> Any:
-        """Return a truth of every turn as an expression: it is always so, or in the first turn of a loop alone."""
+        """Return a truth of every turn as an expression: always so, or in the first turn of a loop alone."""
         if len(set(turns.values())) == 1:
             return next(iter(turns.values()))
         for at, variable in reversed(list(enumerate(self.counts))):
@@ -1373,7 +1401,8 @@ class Stager(Walker):
                 shapes[port] = self.at_hints(shapes[port])
                 self.drafts[wire.draft].shapes = tuple(shapes)
         settled = {
-            after.wires: after.replace(shapes=tuple(map(self.at_hints, after.shapes))) for _, _, after in lasting
+            after.wires: after.replace(shapes=tuple(map(self.at_hints, after.shapes)))
+            for _, _, after in lasting
         }
         if place.flow is not None:
             place.flow = settled.get(place.flow.wires, place.flow)
@@ -1876,7 +1905,9 @@ class Stager(Walker):
         if cls.many:
             if callee is not None:
                 raise Fixed("an argument that is a block of a list", callee)
-            return self.block_of_list(decl, Child(key, dynamic, label is not None, span, ()), cls, args, shapes, data, given, place)
+            return self.block_of_list(
+                decl, Child(key, dynamic, label is not None, span, ()), cls, args, shapes, data, given, place
+            )
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
         item.train = place.train
@@ -1892,12 +1923,16 @@ class Stager(Walker):
         return result
 
     def sized_by_turn(self, cls: Staged, node: tree.Layer, data: Data) -> Data:
-        """Return what a call is given with the sizes that its class has to know, if they are the same in all turns."""
+        """Return what a call is given with the sizes that its class has to know, the same in all turns."""
         names_read = cls.names()
         shapes: list[Shape] = []
         for port, (incoming, shape) in enumerate(zip(cls.inputs, data.shapes, strict=False)):
             for axis, name in incoming.sizes.items():
-                if axis == "c" or name not in names_read or not any(n.startswith("?") for n in mentioned(shape.size(axis))):
+                if (
+                    axis == "c"
+                    or name not in names_read
+                    or not any(n.startswith("?") for n in mentioned(shape.size(axis)))
+                ):
                     continue
                 seen = {int(given[port].size(axis)) for _, given in (self.observed or {}).get(id(node), ())}
                 self.for_size()
@@ -1919,12 +1954,19 @@ class Stager(Walker):
         place: Place,
     ) -> Data:
         """Call a class that takes a list."""
-        elements = data.elements if isinstance(data, Streams) else Elements(data.shapes, tuple(s.c for s in data.shapes))
+        elements = (
+            data.elements
+            if isinstance(data, Streams)
+            else Elements(data.shapes, tuple(s.c for s in data.shapes))
+        )
         plain = {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
         node = tree.Layer(item.span.start, item.span.end, decl.node.name, (), None)
         own = OpValue(decl, {})
         real = self.rehearsed(
-            lambda walker, there: walker.block(decl, own, node, plain, drafted(walker, data, there), there, None), place
+            lambda walker, there: walker.block(
+                decl, own, node, plain, drafted(walker, data, there), there, None
+            ),
+            place,
         )
         item.cls, item.args, item.shapes, item.train = cls, args, (elements,), place.train
         item.inputs = self.as_list(data, place, item.span)
@@ -1932,7 +1974,10 @@ class Stager(Walker):
         if cls.channels is None:
             sizes = [
                 Shape(
-                    *(SymInt(int(hint), n.poly) if isinstance(n, SymInt) else n for n, hint in zip(shape, own, strict=True)),
+                    *(
+                        SymInt(int(hint), n.poly) if isinstance(n, SymInt) else n
+                        for n, hint in zip(shape, own, strict=True)
+                    ),
                     axes=shape.axes,
                 )
                 for shape, own in zip(shapes, real, strict=True)
@@ -1947,7 +1992,12 @@ class Stager(Walker):
         item.outputs = result.wires
         self.put(item)
         if symbolic(channels):
-            return Streams(result.wires, result.shapes, False, Elements(real, SymList((s.c for s in real), channels.whole)))
+            return Streams(
+                result.wires,
+                result.shapes,
+                False,
+                Elements(real, SymList((s.c for s in real), channels.whole)),
+            )
         self.results[result.wires[0]] = cls.channels, env
         values = []
         for number, (shape, c) in enumerate(zip(real, channels, strict=True)):
@@ -1960,7 +2010,9 @@ class Stager(Walker):
 
     def opaque_sizes(self, shape: Shape) -> Shape:
         """Return a shape whose channels alone are known."""
-        sizes = [n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)]
+        sizes = [
+            n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
+        ]
         return Shape(*sizes, axes=shape.axes)
 
     def as_list(self, data: Data, place: Place, span: Span) -> tuple[Wire, ...]:
@@ -2164,7 +2216,9 @@ def _may_vanish(value: Any, positive: set[str]) -> bool:
     """
     if isinstance(value, Poly):
         parts = value.parts.values()
-        return any(number < 0 or any(_may_vanish(atom, positive) for atom in atoms) for number, atoms in parts)
+        return any(
+            number < 0 or any(_may_vanish(atom, positive) for atom in atoms) for number, atoms in parts
+        )
     if not isinstance(value, Atom) or value.op in ("const", "name"):
         return False
     if value.op == "item" and set(names(value.args[0])) <= positive:

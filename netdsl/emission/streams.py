@@ -33,7 +33,7 @@ class Elements(tuple[Shape, ...]):
 class Streams(Data):
     """A list of values, as one wire whose shape has the length alone."""
 
-    elements: Elements
+    elements: Elements = Elements((), ())
 
 
 def listed(shape: Shape) -> bool:

@@ -93,13 +93,14 @@ def _read(item: Item) -> Iterator[Wire]:
     elif isinstance(item, If):
         yield from (wire for phi in item.phis for wire in (phi.then, phi.otherwise))
     elif isinstance(item, Loop):
-        yield from (one.end for one in (*item.carried, *item.gathered))
+        yield from (one.end for one in item.carried)
+        yield from (one.end for one in item.gathered)
     elif isinstance(item, Side):
         yield item.wire
 
 
 def fill_slots(loop: Loop) -> None:
-    """Let every turn of a loop call a child of one name, where some hand on what the others call theirs with."""
+    """Let every turn of a loop call a child of one name, where some hand on what others call theirs with."""
     for one in loop.gathered:
         arms = list(_arms(loop.body, one.end))
         made = [item for items, _, _ in arms for item in items if isinstance(item, Module)]
@@ -116,7 +117,7 @@ def fill_slots(loop: Loop) -> None:
 
 
 def _arms(items: list[Item], wire: Wire) -> Iterator[tuple[list[Item], Wire, Callable[[Wire], None]]]:
-    """Yield the sides that a value may come from: their items, what it is there, and how to make it another."""
+    """Yield the sides that a value may come from: their items, what it is there, how to make it another."""
     item = next((i for i in items if isinstance(i, If) and wire in i.makes()), None)
     if item is None:
         return
@@ -169,7 +170,9 @@ def coalesce(staged: Staged) -> None:
             assert isinstance(item, Let)
             if item.again:
                 continue
-            old = next((name for name in _begins(staged, item) if _mergeable(staged, path, items, index, name)), None)
+            old = next(
+                (name for name in _begins(staged, item) if _mergeable(staged, path, items, index, name)), None
+            )
             if old is not None:
                 if _single(item.value) == old:
                     del items[index]

@@ -285,7 +285,11 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
     inner = indent + INDENT
     if isinstance(expr, Const) and isinstance(expr.value, SymInt) and tail == "," and not head:
         first, *more = summands(expr.value)
-        return [f"{indent}{first}", *(f"{indent}{part}" for part in more[:-1]), f"{indent}{more[-1]}{tail}"] if more else [f"{indent}{first}{tail}"]
+        return (
+            [f"{indent}{first}", *(f"{indent}{part}" for part in more[:-1]), f"{indent}{more[-1]}{tail}"]
+            if more
+            else [f"{indent}{first}{tail}"]
+        )
     if isinstance(expr, Const) and isinstance(expr.value, tuple) and not symbolic(expr.value):
         expr = Listed(tuple(map(Const, expr.value)), "()")
     if isinstance(expr, Call) and expr.args:
