@@ -130,7 +130,9 @@ def recipes(
     if name or not available:
         return [recipe(file, name, settings, inputs, max_nodes)]
     order = list(dict.fromkeys([*file.nets.values(), *(net for net, _ in available.values())]))
-    names = sorted(distinct(file), key=lambda one: (order.index(available[one][0]), available[one][1] is not None))
+    names = sorted(
+        distinct(file), key=lambda one: (order.index(available[one][0]), available[one][1] is not None)
+    )
     known = {net: declared_parameters(net) for net, _ in available.values()}
     common = {key for key in settings if any(key in params for params in known.values())}
     made = []

@@ -41,7 +41,12 @@ class Atom(Record):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Atom) and hash(self) == hash(other) and self.op == other.op and self.args == other.args
+        return (
+            isinstance(other, Atom)
+            and hash(self) == hash(other)
+            and self.op == other.op
+            and self.args == other.args
+        )
 
 
 class Poly:
@@ -389,7 +394,16 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_OPPOSITE = {"in": "not in", "not in": "in", "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_OPPOSITE = {
+    "in": "not in",
+    "not in": "in",
+    "==": "!=",
+    "!=": "==",
+    "<": ">=",
+    ">=": "<",
+    ">": "<=",
+    "<=": ">",
+}
 
 
 def compare(op: str, a: Any, b: Any) -> bool | SymBool:

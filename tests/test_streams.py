@@ -140,7 +140,10 @@ def test_a_block_of_a_list_is_one_class_for_any_length(name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["    concat\n    c: conv 1x1, 4\n", "    a, b = from x\n    concat:\n        from b -> conv 1x1, 2 as c\n        from a\n"],
+    [
+        "    concat\n    c: conv 1x1, 4\n",
+        "    a, b = from x\n    concat:\n        from b -> conv 1x1, 2 as c\n        from a\n",
+    ],
 )
 def test_what_needs_the_length_takes_values_one_by_one(body: str) -> None:
     net = net_of(f"{TWO}block Join:\n{body}\nnet N:\n    input 3, 8x8\n    two: Two 4\n    join: Join\n")

@@ -114,7 +114,9 @@ class FlaxText(ModuleText):
         name = symbol_text(item.given.whole)  # type: ignore[union-attr]
         if not isinstance(lowered.module, Call) or item.op.weights(*item.before) == {}:
             return Name(name)
-        sizes = tuple(arg for arg in lowered.module.args if not arg.keyword and arg not in self.dialect.options)
+        sizes = tuple(
+            arg for arg in lowered.module.args if not arg.keyword and arg not in self.dialect.options
+        )
         return Call(name, (*sizes, *self.dialect.options))
 
     def argument(self, value: OpValue) -> Expr:

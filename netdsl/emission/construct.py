@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from netdsl.emission.code import Arg, Call, Comment, Const, Expr, Listed, Name, Param, transform
+from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
+from netdsl.emission.function import Function, renamed, renamed_expr
 from netdsl.emission.items import (
     Check,
     Child,
@@ -23,8 +23,8 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
-from netdsl.emission.writer import INDENT, WIDTH, Each, flat, layout
-from netdsl.symbolic import Atom, SymBool, negated, symbolic, term, text
+from netdsl.emission.writer import INDENT, Each, flat, layout
+from netdsl.symbolic import Atom, SymBool, negated, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -402,7 +402,9 @@ class Constructor:
                 self.check(item)
             elif isinstance(item, If):
                 known = fixed
-                self.condition(item, lambda inner, known=known: self.append(inner, name, is_named, known), self.fills)
+                self.condition(
+                    item, lambda inner, known=known: self.append(inner, name, is_named, known), self.fills
+                )
                 fixed = False
             elif isinstance(item, Loop):
                 self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)

@@ -81,7 +81,12 @@ class Demands:
     def of_features(self, item: Module) -> Iterator[Demand]:
         """Yield what the weights of a layer, or the first of a chain or block, demand of a vector."""
         place, shape = self.members.called(item), entering(item)
-        if not isinstance(place, str) or type(shape) is not Shape or shape.axes != "c" or not self.follows(shape.c):
+        if (
+            not isinstance(place, str)
+            or type(shape) is not Shape
+            or shape.axes != "c"
+            or not self.follows(shape.c)
+        ):
             return
         path = self.first(item)
         if path is not None:

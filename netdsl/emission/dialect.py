@@ -54,7 +54,9 @@ class Dialect(Record):
     """The last parameters of every constructor."""
     register: Callable[[Expr, Expr], Expr] = _registered
     """The statement that gives a child a name that is not known."""
-    chain_of: Callable[[Expr], Expr] = lambda layers: Call("nn.Sequential", (Arg("layers", layers, keyword=False),))
+    chain_of: Callable[[Expr], Expr] = lambda layers: Call(
+        "nn.Sequential", (Arg("layers", layers, keyword=False),)
+    )
     """A chain of the layers in a mapping."""
     labels: bool = True
     """Whether a label of its own makes any op a module."""

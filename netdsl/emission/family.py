@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Frame, NetError
-from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, takes
+from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator, deep_recursion
 from netdsl.elaborate.names import GLOBALS
@@ -21,7 +21,6 @@ from netdsl.elaborate.values import (
     NetDecl,
     OpValue,
     Poisoned,
-    RowValue,
     SpecError,
     TableValue,
     VariantDecl,
@@ -29,7 +28,7 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, item, mentioned, opened
-from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Side, Staged, walk
+from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over, pieces
 from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Dims, Init, Pad, Shape
@@ -39,15 +38,11 @@ from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
     Poly,
-    SymBool,
-    SymFloat,
     SymInt,
     SymList,
-    compare,
     constant,
     evaluate,
     length,
-    named,
     names,
     single,
     symbolic,
@@ -456,7 +451,9 @@ class Family:
             self.allowed(stager, param, place.env.names[name], place)
             place.scope.args[name] = place.env.names[name]
 
-    def argument(self, stager: Stager, staged: Staged, param: Param, value: Any, default: Any, place: Place) -> None:
+    def argument(
+        self, stager: Stager, staged: Staged, param: Param, value: Any, default: Any, place: Place
+    ) -> None:
         """Make a parameter an argument of the class."""
         choices: dict[str, Any] = {}
         if "op" in param.types:
@@ -464,13 +461,17 @@ class Family:
             if default is not MISSING:
                 choices.setdefault(show(default), default)
             if staged.kind == "net":  # the blocks of variants that are not of this family are not in the file
-                own = {show(n.elaborated.params[param.name]) for n in self.nets if n.recipe.net is staged.decl}
+                own = {
+                    show(n.elaborated.params[param.name]) for n in self.nets if n.recipe.net is staged.decl
+                }
                 choices = {
                     k: v
                     for k, v in choices.items()
                     if k in own or v is None or not isinstance(v.target, BlockDecl)
                 }
-        if "pad" in param.types and all(v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)):
+        if "pad" in param.types and all(
+            v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)
+        ):
             choices = {"": "explicit"}
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
         place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
@@ -554,9 +555,7 @@ class Family:
             staged.labels.update(scope.named)
         shapes = []
         for shape in result.shapes:
-            sizes = [
-                SymInt(int(n), stager.expanded(term(n))) if isinstance(n, SymInt) else n for n in shape
-            ]
+            sizes = [SymInt(int(n), stager.expanded(term(n))) if isinstance(n, SymInt) else n for n in shape]
             shapes.append(Shape(*sizes, axes=shape.axes))
         staged.shapes = tuple(shapes)
         if isinstance(result, Streams):
@@ -578,9 +577,7 @@ class Family:
         chosen = {p.name: values[p.name] for p in staged.params}
         varied = self.varied[decl]
         stay = tuple(
-            p.name
-            for p in staged.params
-            if p.kind in ("int", "float", "bool") and p.name not in varied
+            p.name for p in staged.params if p.kind in ("int", "float", "bool") and p.name not in varied
         )
         return Variant(net, staged, chosen, stay)
 

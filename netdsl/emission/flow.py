@@ -288,7 +288,7 @@ class Flow:
             at = index - 1
             for wire in reversed(item.inputs[first:]):
                 maker = items[at] if at >= 0 else None
-                if not isinstance(maker, Module) or maker.outputs != (wire,) and not self.gives(maker, wire):
+                if not isinstance(maker, Module) or (maker.outputs != (wire,) and not self.gives(maker, wire)):
                     break
                 if self.counts[wire] != 1 or at in found or maker.stage or maker.train != item.train:
                     break
@@ -408,11 +408,19 @@ class Flow:
             callee = this if isinstance(this, str) else flat(this)
             return self.members.text.applied(self.function, callee, tuple(map(argument, operands)))
         if not isinstance(item, Layer):
-            return Call(this, tuple(argument(o) for o in operands)) if isinstance(this, str) else _called(this, operands)
+            return (
+                Call(this, tuple(argument(o) for o in operands))
+                if isinstance(this, str)
+                else _called(this, operands)
+            )
         lowered = self.members.lowered(item)
         function = lowered.function
         if function is None or (self.members.is_module(item) and not _self(function)):
-            return Call(this, tuple(map(argument, operands))) if isinstance(this, str) else _called(this, operands)
+            return (
+                Call(this, tuple(map(argument, operands)))
+                if isinstance(this, str)
+                else _called(this, operands)
+            )
         name = this if isinstance(this, str) else flat(this)
 
         def change(expr: Expr) -> Expr | None:
@@ -512,7 +520,13 @@ class Flow:
         test = self.members.guard(item)
         if len(then) == len(otherwise) == 1:
             (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
-            if one is not None and two is not None and head == other_head and head.endswith(" = ") and not tail:
+            if (
+                one is not None
+                and two is not None
+                and head == other_head
+                and head.endswith(" = ")
+                and not tail
+            ):
                 whole = Either(Name(flat(test)), one, two)
                 if len(flat(whole)) + len(head) + self.depth * 4 <= WIDTH:
                     self.line(head, whole)
@@ -545,10 +559,16 @@ class Flow:
             return wanted
         for wire in sorted(outer, key=lambda w: self.names[w] not in GENERIC):  # a label is of one value
             name = self.names[wire]
-            if wire not in live and wire not in others and self.is_free(name, (live | others) - {wire}, taken):
+            if (
+                wire not in live
+                and wire not in others
+                and self.is_free(name, (live | others) - {wire}, taken)
+            ):
                 return name
         dying = [self.names[w] for w in item.reads() if w in self.names and w not in live]
-        return self.fresh(phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True)
+        return self.fresh(
+            phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True
+        )
 
     def arm(  # type: ignore[type-arg]
         self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire], again: bool = False
@@ -563,7 +583,11 @@ class Flow:
         here = {w for w in live if self.names.get(w) not in targets}
         with self.apart(again):
             self.run(self.ordered(items), here | {wire for wire, _ in ends})
-        moves = [(name, wire) for wire, name in ends if self.pending.get(wire) is not None or self.shown_as(wire) != name]
+        moves = [
+            (name, wire)
+            for wire, name in ends
+            if self.pending.get(wire) is not None or self.shown_as(wire) != name
+        ]
         if moves:
             self.line(f"{', '.join(n for n, _ in moves)} = ", _tuple([self.operand(w) for _, w in moves]))
         self.want = want
@@ -636,9 +660,16 @@ class Flow:
         ends: list[tuple[Wire, str]] = []
         for carried in item.carried:
             name = self.shown_as(carried.begin)
-            if not name or carried.begin in live or carried.begin in inside or any(name == n for _, n in ends):
+            if (
+                not name
+                or carried.begin in live
+                or carried.begin in inside
+                or any(name == n for _, n in ends)
+            ):
                 value = self.operand(carried.begin)
-                name = self.fresh(carried.after, None, [], live | inside | {carried.begin}, [n for _, n in ends], True)
+                name = self.fresh(
+                    carried.after, None, [], live | inside | {carried.begin}, [n for _, n in ends], True
+                )
                 self.line(f"{name} = ", value)
             self.names[carried.wire] = self.names[carried.after] = name
             ends.append((carried.end, name))

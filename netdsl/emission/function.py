@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from netdsl.elaborate.values import OpValue, RowValue, TableValue, Wire
+from netdsl.elaborate.values import OpValue, Wire
 from netdsl.emission.code import Call, Const, Expr, Input, Lowered, mentions_self, transform
 from netdsl.emission.concolic import SymDims, SymOp, SymPad, SymRow, mentioned
 from netdsl.emission.items import (
@@ -19,18 +19,15 @@ from netdsl.emission.items import (
     Layer,
     Let,
     Loop,
-    Module,
     Pick,
     Side,
     Staged,
     Sum,
-    outside,
-    walk,
 )
 from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
 from netdsl.ops import Op
-from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, known, symbolic
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList
 
 Lower = Callable[[Layer, bool], Lowered]
 """Lowers a layer, in place or not."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
-from netdsl.emission.code import Call, Const, Expr, Input, Lowered, Name, mentions_self
+from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
-from netdsl.emission.stage import over
+from netdsl.emission.items import Container, If, Item, Layer, Let, Loop, Module, Side, walk
 from netdsl.symbolic import Atom, SymBool, names, negated, term, text
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ class Members:
             message = f"{item.op.name} needs a label here, where it is no plain element of a Sequential"
             help = f"{item.op.name}1: {item.span.text}"
             raise NetError([Diagnostic("E221", message, item.span, calls=item.calls, help=help)])
+
     def is_table(self) -> bool:
         """Tell whether the class is a mapping of its children: it takes a list, and all have numbered names."""
         names = [self.attributes[id(item)] for item in self.children(self.function.items)]
@@ -120,7 +120,9 @@ class Members:
             return False
         if lowered.function is None or mentions_self(lowered.function) or item.op.module:
             return True
-        return item.given is not None or (self.dialect.labels and item.labelled and not item.op.wiring and item.own_label)
+        return item.given is not None or (
+            self.dialect.labels and item.labelled and not item.op.wiring and item.own_label
+        )
 
     def is_nothing(self, item: Item) -> bool:
         """Tell whether something is only its input."""
@@ -227,7 +229,13 @@ class Members:
     def only_here(self, items: list[Item]) -> Iterator[str]:
         """Yield the children that are there on one side of a condition, under no other, and nowhere else."""
         own = [item for item in items if isinstance(item, Module)]
-        own += [inner for item in items if isinstance(item, Side) for inner in item.items if isinstance(inner, Module)]
+        own += [
+            inner
+            for item in items
+            if isinstance(item, Side)
+            for inner in item.items
+            if isinstance(inner, Module)
+        ]
         everywhere = list(self.attributes.values())
         for item in own:
             attribute = self.attributes.get(id(item))

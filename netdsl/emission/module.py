@@ -30,7 +30,6 @@ from netdsl.emission.items import (
     Parameter,
     Pick,
     Staged,
-    outside,
     walk,
 )
 from netdsl.emission.members import Members
@@ -42,7 +41,6 @@ from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, symbolic, text
 from netdsl.symbolic import constant as number
-
 
 MAKE_DIVISIBLE = '''\
 def make_divisible(value: float, divisor: int) -> int:
@@ -203,7 +201,7 @@ class ModuleText(ABC):
             return self.stacked(item)
         for incoming, shape in zip(cls.inputs, item.shapes, strict=True):
             for axis, name in incoming.sizes.items():
-                if name in cls.sizes_read or axis == "c" and item.callee is not None and axis in shape.axes:
+                if name in cls.sizes_read or (axis == "c" and item.callee is not None and axis in shape.axes):
                     args.append(Arg(name, self.expression(shape.size(axis)), keyword=False))
         positional = True
         for parameter in self.ordered(cls):
@@ -234,6 +232,7 @@ class ModuleText(ABC):
     def has_default(self, parameter: Parameter) -> bool:
         """Tell whether an argument has a default: none that is the result of a call."""
         return parameter.default is not MISSING and not isinstance(self.expression(parameter.default), Call)
+
     def applied(self, function: Function, this: str, operands: tuple[Arg, ...]) -> Expr:
         """Return a call of a block in `forward`."""
         return Call(this, operands)
@@ -272,7 +271,9 @@ class ModuleText(ABC):
 
     def make_container(self, item: Container, staged: Staged) -> Function:
         """Return what a container is."""
-        label = "".join(part[:1].upper() + part[1:] for part in (item.key if not item.key.isdigit() else "").split("_"))
+        label = "".join(
+            part[:1].upper() + part[1:] for part in (item.key if not item.key.isdigit() else "").split("_")
+        )
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
         read = list(dict.fromkeys(item.reads()))
         outer = self.outer_reads(staged, item)
@@ -371,7 +372,9 @@ class ModuleText(ABC):
             params, macs = prose.counts(net)
             inputs, outputs = prose.sizes(net.inputs), prose.sizes(net.outputs)
             facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
-            yield from wrap(facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False)
+            yield from wrap(
+                facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False
+            )
         else:
             yield from prose.table(nets)
         if self.form:
@@ -490,7 +493,9 @@ class ModuleText(ABC):
         """Tell whether a class is one chain of modules without labels."""
         if function.kind == "container" or len(function.inputs) != 1 or len(function.outputs) != 1:
             return False
-        if any(isinstance(i, Module) and i.labelled and not Constructor.follower(i) for i in _top(function.items)):
+        if any(
+            isinstance(i, Module) and i.labelled and not Constructor.follower(i) for i in _top(function.items)
+        ):
             return False
         if function.staged.bound and function.kind == "net":
             pass

@@ -80,9 +80,7 @@ class Replay:
             return path
         return f"{path}.{self.inside}" if path else self.inside
 
-    def walk(
-        self, items: list[Item], env: dict[str, Any], scope: Scope, staged: Staged
-    ) -> Iterator[Place]:
+    def walk(self, items: list[Item], env: dict[str, Any], scope: Scope, staged: Staged) -> Iterator[Place]:
         """Yield the children that items make."""
         for item in items:
             if isinstance(item, Let):
@@ -107,9 +105,7 @@ class Replay:
         except KeyError:
             env.pop(item.name, None)
 
-    def child(
-        self, item: Module, env: dict[str, Any], scope: Scope, staged: Staged
-    ) -> Iterator[Place]:
+    def child(self, item: Module, env: dict[str, Any], scope: Scope, staged: Staged) -> Iterator[Place]:
         """Yield one child, and those within."""
         if isinstance(item, Layer) and not item.key and item.name is None:
             return  # wiring

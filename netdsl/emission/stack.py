@@ -35,7 +35,12 @@ def _stacked(items: list[Item]) -> list[Item]:
 def _of_loop(loop: Loop) -> list[Item]:
     """Return what stands for a loop: itself, if its turns are not equal."""
     child = _only_child(loop)
-    if child is None or not isinstance(loop.over, Atom) or loop.over.args[0] != "range" or len(loop.over.args) != 2:
+    if (
+        child is None
+        or not isinstance(loop.over, Atom)
+        or loop.over.args[0] != "range"
+        or len(loop.over.args) != 2
+    ):
         return [loop]
     (carried,), (variable,) = loop.carried, loop.targets
     number: Poly = loop.over.args[1]

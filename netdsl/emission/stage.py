@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Diagnostic, Frame, NetError
-from netdsl.elaborate.arguments import Param, check_allowed, coerce, declared_parameters, merge, parameters
+from netdsl.diagnostics import NetError
+from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.values import (
     MISSING,
@@ -24,7 +24,6 @@ from netdsl.elaborate.values import (
     Data,
     Env,
     Given,
-    NetDecl,
     OpValue,
     Poisoned,
     Ramp,
@@ -45,7 +44,6 @@ from netdsl.emission.concolic import (
     SymOp,
     SymPad,
     SymStr,
-    SymTable,
     free,
     mentioned,
     opened,
@@ -75,7 +73,7 @@ from netdsl.emission.streams import LIST, Elements, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
-from netdsl.source import Source, Span
+from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
     Poly,
@@ -85,26 +83,25 @@ from netdsl.symbolic import (
     SymList,
     Term,
     arithmetic,
-    call,
     compare,
     constant,
     each,
     equalities,
     evaluate,
-    item as item_of,
     joined,
     length,
     named,
     names,
     negated,
-    opposite,
     position,
     select,
     single,
     symbolic,
     term,
     text,
-    under,
+)
+from netdsl.symbolic import (
+    item as item_of,
 )
 from netdsl.syntax import tree
 
@@ -293,7 +290,9 @@ class Stager(Walker):
             self.items.append(Let(schedule.variable, named(0, schedule.variable) + 1, again=True))
         self.counted.clear()
 
-    def wire(self, shapes: tuple[Shape, ...], place: Place, span: Span, inputs: tuple[Wire, ...] = ()) -> Data:
+    def wire(
+        self, shapes: tuple[Shape, ...], place: Place, span: Span, inputs: tuple[Wire, ...] = ()
+    ) -> Data:
         """Return new values of these shapes."""
         index = len(self.drafts)
         self.drafts.append(Draft(catalogue()["identity"](), inputs, shapes, span, place, "", False, {}))
@@ -325,7 +324,9 @@ class Stager(Walker):
             return value.value
         known = next((name for name, other in self.staged.asks.items() if other == test), "")
         if not known:
-            known = self.local("same_size" if test.op == "==" else "large" if test.op in (">", ">=") else "small")
+            known = self.local(
+                "same_size" if test.op == "==" else "large" if test.op in (">", ">=") else "small"
+            )
             self.staged.params.insert(len(self.staged.asks), Parameter(known, "bool", value.value, MISSING))
             self.staged.asks[known] = test
             self.hints[known] = value.value
@@ -391,7 +392,9 @@ class Stager(Walker):
                 failed = True
             if failed:  # no instance comes here, and with this one's sizes it cannot be built
                 state.restore(self, place)
-                side[:] = [Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")]
+                side[:] = [
+                    Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")
+                ]
             self.path = path
             self.dead -= test.value != holds
             self.sided -= 1
@@ -505,7 +508,9 @@ class Stager(Walker):
                 shapes.append(left)
                 continue
             known = next((phi for phi in item.phis if (phi.then, phi.otherwise) == (x, y)), None)
-            demands = tuple(tuple(i.test for i in side if isinstance(i, Check)) for side in (item.then, item.otherwise))
+            demands = tuple(
+                tuple(i.test for i in side if isinstance(i, Check)) for side in (item.then, item.otherwise)
+            )
             shape = self.either_shape(test, left, right, demands)
             if known is None:
                 data = self.wire((shape,), place, span, (x,))
@@ -613,7 +618,9 @@ class Stager(Walker):
         """Run one step; an optional one under its condition."""
         if not isinstance(node, tree.Optional):
             return super().step(node, data, place)
-        return self.within(node.condition, data, lambda flow: self.steps(node.steps, flow, place), place, node)
+        return self.within(
+            node.condition, data, lambda flow: self.steps(node.steps, flow, place), place, node
+        )
 
     def within(
         self,
@@ -1218,7 +1225,9 @@ class Stager(Walker):
         self.path = path
         if place.flow is not None and place.flow.poisoned:
             raise Poisoned
-        found = self.varied(entry_flow, entry_tensors, entry_names, start_names, bound, varying, carried, place)
+        found = self.varied(
+            entry_flow, entry_tensors, entry_names, start_names, bound, varying, carried, place
+        )
         if found:
             return found
         self.items.append(loop)
@@ -1228,9 +1237,7 @@ class Stager(Walker):
             place.env.names.pop(name, None)
         return None
 
-    def carry(
-        self, data: Data, number: Any, place: Place, span: Span
-    ) -> tuple[Data, list[tuple[str, Any]]]:
+    def carry(self, data: Data, number: Any, place: Place, span: Span) -> tuple[Data, list[tuple[str, Any]]]:
         """Return a value as a turn sees it; where its channels change they are a variable."""
         shapes: list[Shape] = []
         lets: list[tuple[str, Any]] = []
@@ -1321,7 +1328,9 @@ class Stager(Walker):
                 if "c" in varying[key].get(port, ()):
                     name, _ = next(variables)
                     updates.append((name, last.c))
-            after = self.wire(self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1])
+            after = self.wire(
+                self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1]
+            )
             after = self.like(after, inside)
             lasting.append((inside, end, after))
             for wires in zip(inside.wires, begin.wires, end.wires, after.wires, strict=True):
@@ -1343,7 +1352,14 @@ class Stager(Walker):
         for name in [n for n in place.env.tensors if n not in start_names and f":{n}" not in carried]:
             if name != "flow" and place.env.tensors[name] is not None:
                 self.keep(name, place)
-        changed = [(name, value) for name, value in updates if term(value) != term(named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value)]
+        changed = [
+            (name, value)
+            for name, value in updates
+            if term(value)
+            != term(
+                named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value
+            )
+        ]
         for name, value in changed:
             loop.body.append(Let(name, value, again=True))
         self.last_turn(loop, over, lasting, changed, place)
@@ -1360,7 +1376,10 @@ class Stager(Walker):
         own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
         shapes: list[Shape] = []
         for a, b in zip(inside.shapes, end.shapes, strict=True):
-            sizes = [n if term(m) != term(n) and not own & set(mentioned(n)) else m for m, n in zip(a, b, strict=True)]
+            sizes = [
+                n if term(m) != term(n) and not own & set(mentioned(n)) else m
+                for m, n in zip(a, b, strict=True)
+            ]
             shapes.append(Shape(*sizes, axes=a.axes))
         return tuple(shapes)
 
@@ -1487,7 +1506,9 @@ class Stager(Walker):
                     flow = self.step(node.step, flow, place)
                 place.copy = copy
                 if count - first > 1:
-                    result = self.repeat_loop(node, constant(count - first), count - first, flow, place, first)
+                    result = self.repeat_loop(
+                        node, constant(count - first), count - first, flow, place, first
+                    )
                     loop = next(i for i in reversed(start) if isinstance(i, Loop))
                     if len(loop.body) == 1 and isinstance(loop.body[0], Module):
                         return result
@@ -1655,7 +1676,15 @@ class Stager(Walker):
         self.pending = node.name
         super().stage(node, place)
 
-    def open(self, kind: Any, label: tree.Label | None, span: Span, entry: tuple[Wire, ...], place: Place, block: str = "") -> DraftScope:
+    def open(
+        self,
+        kind: Any,
+        label: tree.Label | None,
+        span: Span,
+        entry: tuple[Wire, ...],
+        place: Place,
+        block: str = "",
+    ) -> DraftScope:
         """Begin a container."""
         scope = super().open(kind, label, span, entry, place, block)
         name = label if isinstance(label, SymStr) else None
@@ -1847,9 +1876,7 @@ class Stager(Walker):
     leading = ""
     """The label of the layer whose norm and activation follow."""
 
-    def follow(
-        self, follower: Any, node: tree.Layer, data: Data, place: Place, label: str | None
-    ) -> Data:
+    def follow(self, follower: Any, node: tree.Layer, data: Data, place: Place, label: str | None) -> Data:
         """Apply a layer's norm or activation, if there is one."""
         if isinstance(follower, Late):
             raise Fixed("a layer's norm or activation is not known", follower.test)
@@ -2247,7 +2274,12 @@ def _copy(place: Place) -> Place:
     """Return what a side left."""
     copy = Place(Env(), place.flow, place.scope, place.source, place.defaults, place.in_net)
     copy.env.names, copy.env.tensors = dict(place.env.names), dict(place.env.tensors)
-    copy.broken, copy.inits, copy.returned, copy.stage = place.broken, place.inits, place.returned, place.stage
+    copy.broken, copy.inits, copy.returned, copy.stage = (
+        place.broken,
+        place.inits,
+        place.returned,
+        place.stage,
+    )
     return copy
 
 

@@ -26,7 +26,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.streams import Elements
-from netdsl.symbolic import Atom, Poly, SymInt, names, term
+from netdsl.symbolic import Atom, Poly, SymInt, term
 
 
 def tidy(staged: Staged) -> None:
@@ -154,7 +154,9 @@ def answer(staged: Staged) -> None:
         for index, item in enumerate(items):
             if not (isinstance(item, Child) and item.result):
                 continue
-            follower = next((i for i in items[index + 1 :] if not isinstance(i, Let) or mentioned(i.value)), None)
+            follower = next(
+                (i for i in items[index + 1 :] if not isinstance(i, Let) or mentioned(i.value)), None
+            )
             if not isinstance(follower, Let) or not follower.again:
                 continue
             if list(mentioned(follower.value)) == [item.result] and _reads(staged, item.result) == 1:
@@ -208,7 +210,9 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
         return False
     for loop in between:
         assert isinstance(loop, Loop)
-        last = next((i for i in reversed(loop.body) if isinstance(i, Let) and i.again and i.name == old), None)
+        last = next(
+            (i for i in reversed(loop.body) if isinstance(i, Let) and i.again and i.name == old), None
+        )
         if last is None or _single(last.value) != item.name:
             return False
     later = False
@@ -216,11 +220,15 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
         if one is item:
             later = True
             continue
-        if later and not (isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name):
+        if later and not (
+            isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name
+        ):
             read = {name for value in one.terms() for name in mentioned(value)}
             if old in read and not _after_update(staged, one, old, between):
                 return False
-    return not any(old in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)) or bool(between)
+    return not any(
+        old in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)
+    ) or bool(between)
 
 
 def _after_update(staged: Staged, item: Item, old: str, between: list[Item]) -> bool:
@@ -264,9 +272,9 @@ def _lists(items: list[Item]) -> Iterator[list[Item]]:
 
 
 def _reads(staged: Staged, name: str) -> int:
-    return sum(
-        name in mentioned(value) for item in walk(staged.items) for value in item.terms()
-    ) + sum(name in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt))
+    return sum(name in mentioned(value) for item in walk(staged.items) for value in item.terms()) + sum(
+        name in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)
+    )
 
 
 def _drop_selves(staged: Staged) -> None:
@@ -318,4 +326,6 @@ def sizes_read(staged: Staged) -> set[str]:
         for shape in staged.out_terms:
             if "c" in shape.axes:
                 found.update(mentioned(shape.c))
-    return {name for i in staged.inputs for name in i.sizes.values() if name in found and name not in staged.fixed}
+    return {
+        name for i in staged.inputs for name in i.sizes.values() if name in found and name not in staged.fixed
+    }
