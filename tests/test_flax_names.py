@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from flax_oracles import IMPORTS, execute
 from netdsl_flax.helpers import HELPERS
+from netdsl_torch.extras import EXTRAS
 from netdsl_torch.lowering import HELPERS as TORCH_HELPERS
 from torch import nn
 from torch_oracles import ENVIRONMENT
@@ -49,7 +50,7 @@ def test_helpers_and_imports_are_reserved() -> None:
     """A file's own names: what it imports, and what it defines. (That it imports no other, test_emitted tells.)"""
     imported = set(execute(IMPORTS)) - {"__name__", "__builtins__"}
     options = set(execute("\n".join([IMPORTS, HELPERS["LayerOptions"]]))["LayerOptions"].__annotations__)
-    assert imported | options | {*HELPERS, *TORCH_HELPERS, "options"} <= GLOBALS
+    assert imported | options | {*HELPERS, *TORCH_HELPERS, *EXTRAS, "options"} <= GLOBALS
 
 
 @pytest.mark.parametrize("name", ["rngs", "options", "uniform_between", "Stacked", "math", "Array", "dtype"])

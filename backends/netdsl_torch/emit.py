@@ -23,6 +23,7 @@ from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
+from netdsl_torch.extras import EXTRAS
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 
@@ -342,7 +343,7 @@ class TorchText(ModuleText):
     def helpers(self, text: str) -> list[str]:
         """Return the classes and functions that torch has not."""
         sources: list[str] = []
-        for name, source in reversed(HELPERS.items()):  # a helper uses those above it
+        for name, source in reversed((EXTRAS | HELPERS).items()):  # a helper uses those above it
             if re.search(rf"\b{name}\(", text) or f"({name}" in text:
                 sources.insert(0, source)
                 text += source
