@@ -9,13 +9,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check update grammar docs bench wheel clean
+.PHONY: help demo test check update proofs grammar docs bench wheel clean
 
 help:
 	@echo 'make demo     compile the first example, build it and check it'
 	@echo 'make test     run all tests (JOBS=2)'
 	@echo 'make check    ruff, mypy and the import rule'
 	@echo 'make update   rewrite the goldens and the snapshots of the cases, and make the proofs that are missing'
+	@echo 'make proofs   make every proof anew, of all nets of the zoo'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
 	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint, and specs/README.md'
 	@echo 'make bench    run the benchmarks'
@@ -55,6 +56,10 @@ check: $(VENV)/test.stamp
 update: $(VENV)/test.stamp
 	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case'
 	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -n $(JOBS) -m proof
+
+proofs: $(VENV)/test.stamp
+	rm -f tests/golden/proved/*
+	NETDSL_UPDATE=every $(BIN)/python -m pytest -q -n $(JOBS) -m proof
 
 grammar: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.syntax.tables

@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+EVERY = os.environ.get("NETDSL_UPDATE") == "every"
+"""Whether all nets of the zoo are proved, and not only one of each family, whose classes the others have too."""
 FOLDER = Path(__file__).parent / "golden" / "proved"
 
 

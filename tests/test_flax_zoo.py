@@ -14,8 +14,8 @@ import jax
 import netdsl_flax.run
 import netdsl_torch.run
 import pytest
-from proved import proving
-from torch_oracles import ENVIRONMENT, ZOO, load, spec_of
+from proved import EVERY, proving
+from torch_oracles import ENVIRONMENT, FAMILIES, ZOO, load, spec_of
 
 from netdsl import api, verification
 from netdsl.backend import ExactBackend, find
@@ -76,7 +76,7 @@ def proof(name: str, *nets: Network, checks: Sequence[ModuleType] = ()) -> Abstr
 
 @pytest.mark.slow
 @pytest.mark.proof
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", ZOO if EVERY else [*dict.fromkeys((*NETS, *FAMILIES))])
 def test_every_net_has_the_state_and_macs_that_were_said_and_evaluates_as_torchs(name: str) -> None:
     """In float64, at the smallest input: some nets each time, others when anything has changed."""
     net = smallest(name)

@@ -150,6 +150,30 @@ def test_by_hand(case: str) -> None:
     assert_measured(net)
 
 
+WHOLE = {
+    "an op that an argument says writes over nothing": (
+        "block B(act: op = relu):\n    conv 3x3, 8, act=act\nnet N():\n    input 8, 4x4\n    a: B\n    b: B silu\n"
+    ),
+    "a value that a block hands on": (
+        "block B from p, q:\n    c = from q -> conv 3x3, 8 as conv\n    y = from p, c -> add\n    return q, y\n"
+        "net N():\n    input 8, 4x4\n    a: conv 3x3, 8\n    from x, a -> B as b\n    B as c\n    concat\n"
+        "    d: conv 1x1, 8\n"
+    ),
+    "a sum of three": (
+        "net N():\n    input 8, 4x4\n    add:\n        identity\n        a: (conv 3x3, 16 -> conv 3x3, 8)\n"
+        "        b: (conv 3x3, 16 -> conv 3x3, 8)\n    c: conv 3x3, 8\n"
+    ),
+    "what another turn made": (
+        "net N():\n    input 8, 4x4\n    a: conv 3x3, 8\n    body:\n        3 * relu -> conv 3x3, 8\n    relu\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_of_blocks_and_loops(case: str) -> None:
+    assert assert_measured(api.loads(WHOLE[case], "n.net", "n")) > 0
+
+
 def test_peak() -> None:
     net = net_of("a: conv 3x3, 8\nb: conv 3x3, 16\nc: gelu\nd: conv 3x3, 8")
     live = net.liveness()

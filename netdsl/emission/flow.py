@@ -47,6 +47,7 @@ LISTS = ("xs", "ys", "zs")
 """Such names of lists."""
 
 
+
 class Flow:
     """Writes one forward function."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from netdsl.elaborate.values import OpValue, Wire
+from netdsl.elaborate.values import BlockDecl, OpValue, Wire
 from netdsl.emission.code import Call, Const, Expr, Input, Lowered, mentions_self, transform
 from netdsl.emission.concolic import SymDims, SymOp, SymPad, SymRow, mentioned
 from netdsl.emission.items import (
@@ -203,9 +203,9 @@ class Storage:
 def allocates(choice: type[Op] | OpValue | None) -> bool:
     """Tell whether an op makes new memory that it does not keep; one that is not there hands on what it is given."""
     op = choice.target if isinstance(choice, OpValue) else choice
-    if op is None:
-        return True
-    return issubclass(op, Op) and op.computes and not op.aliases and not op.saves_output
+    if op is None or isinstance(op, BlockDecl):
+        return op is None
+    return op.computes and not op.aliases and not op.saves_output
 
 
 def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:
