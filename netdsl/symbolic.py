@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Union
+from typing import Any
 
 from netdsl.ir.types import Truth
 from netdsl.record import Record
@@ -149,7 +149,7 @@ def single(atom: Atom) -> Poly:
     return _product(1, (atom,))
 
 
-Term = Union[Atom, Poly]
+Term = Atom | Poly
 
 
 # ---------------------------------------------------------------- values
@@ -196,10 +196,10 @@ class SymInt(int):
     def __rmod__(self, other: Any) -> Any:
         return arithmetic("%", other, self)
 
-    def __pow__(self, other: Any, modulo: None = None) -> Any:
+    def __pow__(self, other: Any, modulo: int | None = None) -> Any:
         return arithmetic("**", self, other)
 
-    def __rpow__(self, other: Any, modulo: None = None) -> Any:
+    def __rpow__(self, other: Any, modulo: int | None = None) -> Any:
         return arithmetic("**", other, self)
 
     def __truediv__(self, other: Any) -> Any:
@@ -214,7 +214,7 @@ class SymInt(int):
     def __pos__(self) -> Any:
         return self
 
-    def __getnewargs__(self) -> tuple[int, Poly]:
+    def __getnewargs__(self) -> Any:
         return int(self), self.poly
 
 

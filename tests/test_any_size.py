@@ -44,7 +44,9 @@ REFUSALS = (AssertionError, ValueError, RuntimeError, TypeError)
 EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
 FIRST = [*FAMILIES, *(name for name in ZOO if EVERY and name not in FAMILIES)]
 """The other nets of a family have its classes."""
-IN_FLAX = FIRST if EVERY else ("alexnet", "googlenet", "lenet", "mobilenet_v3_small", "squeezenet1_1", "unet_same")
+IN_FLAX = (
+    FIRST if EVERY else ("alexnet", "googlenet", "lenet", "mobilenet_v3_small", "squeezenet1_1", "unet_same")
+)
 
 
 @cache

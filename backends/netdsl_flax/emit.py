@@ -47,7 +47,6 @@ DIALECT = Dialect(
     layout=" Shapes are channels first, the arrays channels last.",
     names=frozenset(HELPERS),
     initialised=False,
-    frees=False,
     parameters=("**options: Unpack[LayerOptions]",),
     options=(OPTIONS,),
     register=_registered,
@@ -111,7 +110,8 @@ class FlaxText(ModuleText):
 
     def constructed(self, item: Layer, lowered: Lowered) -> Expr:
         """Return the call of an argument that makes a norm; an activation is the function itself."""
-        name = symbol_text(item.given.whole)  # type: ignore[union-attr]
+        assert item.given is not None
+        name = symbol_text(item.given.whole)
         if not isinstance(lowered.module, Call) or item.op.weights(*item.before) == {}:
             return Name(name)
         sizes = tuple(

@@ -135,7 +135,7 @@ def _function(function: str, *args: Arg) -> Lowered:
     return Lowered(module=_bound(function, *args), function=_apply(function, *args))
 
 
-def _size(size: Dims | int) -> int | tuple[int, ...]:
+def _size(size: Dims | tuple[int, int] | int) -> int | tuple[int, ...]:
     """Return a size for both axes: an int where they are equal."""
     if symbolic(size):
         return size
@@ -153,7 +153,7 @@ def _padding(op: Convolution, x: Shape) -> Constant:
     if op.pad.mode == "tf":
         return "SAME"
     if op.pad.mode == "explicit":
-        return _size(Dims(op.pad.size) if not symbolic(op.pad.size) else op.pad.size)
+        return _size(op.pad.size)
     (top, _), (left, _) = op.padding(x)
     return _size(Dims((top, left)))
 

@@ -562,8 +562,7 @@ class Walker(Layers):
             raise fail("E203", f"an index must be an int, got {show(index)}", span)
         return self.evaluator.pick(value, index, span)
 
-    @staticmethod
-    def no_value(name: str, span: Span, place: Place) -> Exception:
+    def no_value(self, name: str, span: Span, place: Place) -> Exception:
         """Return the error for a value that is not there."""
         env = place.env
         if name == "flow":

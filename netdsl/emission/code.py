@@ -5,11 +5,11 @@ Nothing from a spec is in it but checked identifiers, numbers and strings that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from netdsl.ir.types import Shape
 from netdsl.record import Record
+from netdsl.symbolic import SymBool
 
 
 class Word(str):
@@ -24,7 +24,7 @@ class Word(str):
         return word
 
 
-Scalar = int | float | bool | str | None
+Scalar = int | float | bool | str | SymBool | None
 Constant = Scalar | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
@@ -33,10 +33,9 @@ class Expr(Record):
 
 
 class Const(Expr):
-    """A constant. `source` names the argument of the net that it follows, if any."""
+    """A constant."""
 
     value: Constant
-    source: str = ""
 
 
 class Input(Expr):
@@ -174,62 +173,6 @@ def transform(expr: Expr, change: Callable[[Expr], Expr | None]) -> Expr:
         return changed
     parts = children(expr)
     return rebuild(expr, [transform(part, change) for part in parts]) if parts else expr
-
-
-def skeleton(expr: Expr | None) -> object:
-    """Return what two expressions have in common that differ in constants only."""
-    if expr is None or isinstance(expr, Const):
-        return type(expr)
-    parts = tuple(skeleton(part) for part in children(expr))
-    if isinstance(expr, Call):
-        roles = tuple((arg.role, arg.keyword, arg.default is None) for arg in expr.args)
-        called = Const if isinstance(expr.func, Const) else expr.func
-        return ("call", called, expr.receiver is None, roles, parts)
-    if isinstance(expr, Binary):
-        return (expr.operator, parts)
-    if isinstance(expr, Item):
-        return ("item", expr.index if isinstance(expr.index, str) else "", parts)
-    if isinstance(expr, Listed):
-        return (expr.brackets, parts)
-    return expr
-
-
-class Site(NamedTuple):
-    """A constant in an expression: what it is for, torch's default for it, and the constant."""
-
-    role: str
-    default: Expr | None
-    constant: Const
-
-
-def sites(expr: Expr | None, role: str = "", default: Expr | None = None) -> Iterator[Site]:
-    """Yield the constants of an expression in order."""
-    if isinstance(expr, Const):
-        yield Site("activation" if isinstance(expr.value, Word) else role, default, expr)
-    elif isinstance(expr, Call):
-        if isinstance(expr.func, Const):
-            yield from sites(expr.func)
-        yield from sites(expr.receiver)
-        for arg in expr.args:
-            yield from sites(arg.value, arg.role, arg.default)
-    elif isinstance(expr, Item):
-        first, *index = children(expr)
-        yield from sites(first, role)
-        for part in index:
-            yield from sites(part, "index")
-    elif expr is not None:
-        for part in children(expr):
-            yield from sites(part, role)
-
-
-def fill(expr: Expr, values: Iterator[Expr]) -> Expr:
-    """Return the expression with its constants replaced, in the order of `sites`."""
-    return transform(expr, lambda e: next(values) if isinstance(e, Const) else None)
-
-
-def within(name: str, init: Expr) -> Expr:
-    """Return a statement about a module's parameters as one about the module that holds it as `name`."""
-    return transform(init, lambda e: Param(f"{name}.{e.path}") if isinstance(e, Param) else None)
 
 
 def reads(expr: Expr | None) -> int:

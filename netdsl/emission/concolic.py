@@ -91,7 +91,7 @@ class SymRow(RowValue):
 class SymPad(Pad):
     """A padding that is an argument: none for `same`, else rows and columns."""
 
-    whole: Atom
+    whole: Atom = Atom("const", (None,))
     optional: bool = True
     """Whether it may be `same`."""
 

@@ -38,8 +38,8 @@ _MAPPINGS = ("named", "members", "parts", "pieces")
 class Constructor:
     """Writes one constructor."""
 
-    def __init__(self, function: Function, members: Members, module: ModuleText, forward: set[str]) -> None:
-        """`forward` are the names that the forward function reads of the class."""
+    def __init__(self, function: Function, members: Members, module: ModuleText) -> None:
+        """`members` say what is stored for the forward function."""
         self.function = function
         self.members = members
         self.module = module
@@ -436,8 +436,8 @@ class Constructor:
             self.put(f"{variable} = ", expr)
             for statement in self.statements(item, variable):
                 self.put("", statement)
-            if asked:
-                self.after.append(f"{item.result} = {variable}.out_channels")  # type: ignore[attr-defined]
+            if isinstance(item, Child) and asked:
+                self.after.append(f"{item.result} = {variable}.out_channels")
             expr = Name(variable)
         if not is_named:
             self.put("", Call(f"{name}.append", (Arg("", expr, keyword=False),)))

@@ -13,6 +13,7 @@ from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Name
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.items import Check, Child, Container, Item, Layer, Let, Module, walk
+from netdsl.emission.streams import Elements
 from netdsl.emission.writer import flat
 from netdsl.ir.types import Shape
 from netdsl.ops.base import Op
@@ -127,7 +128,7 @@ class Demands:
         return None
 
 
-def entering(item: Module) -> Shape | None:
+def entering(item: Module) -> Shape | Elements | None:
     """Return the shape of what comes into an item first."""
     if isinstance(item, Layer):
         return item.before[0] if item.before else None

@@ -34,12 +34,12 @@ class Dialect(Record):
     """A module that returns its input."""
     nothing: str
     """A child that is not there, where it may be assigned later."""
+    typed: frozenset[str]
+    """Functions whose result a type checker knows to be an array."""
     demand: Callable[[Expr, Expr], list[tuple[int, str, Expr | None, str]]] | None = None
     """The lines that demand a condition, with a message where it is false: depth, head, expression, tail."""
     final: str = ""
     """The type of an attribute that says for good whether a child is there, if a compiler asks for one."""
-    typed: frozenset[str]
-    """Functions whose result a type checker knows to be an array."""
     layout: str = ""
     """What the file's docstring says about the order of axes, after a space."""
     names: frozenset[str] = frozenset()
@@ -48,8 +48,6 @@ class Dialect(Record):
     """The class of equal blocks with stacked weights, if they are to be stacked."""
     initialised: bool = True
     """Whether the base class needs its own `__init__` called."""
-    frees: bool = True
-    """Whether a value's memory is held by its name, so that names are dropped after the last use."""
     parameters: tuple[str, ...] = ()
     """The last parameters of every constructor."""
     register: Callable[[Expr, Expr], Expr] = _registered

@@ -27,7 +27,8 @@ from netdsl.elaborate.values import (
     Wire,
     show,
 )
-from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, item, mentioned, opened
+from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, mentioned, opened
+from netdsl.emission.concolic import item as item_of
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over, pieces
 from netdsl.emission.streams import Elements, Streams
@@ -40,6 +41,7 @@ from netdsl.symbolic import (
     Poly,
     SymInt,
     SymList,
+    Term,
     constant,
     evaluate,
     length,
@@ -248,7 +250,7 @@ class Family:
         found: list[Shape] = []
         for shape in staged.shapes:
             sizes: list[Any] = []
-            for axis, size in zip(shape.axes, shape, strict=True):
+            for size in shape:
                 try:
                     sizes.append(evaluate(term(size), env))
                 except KeyError:
@@ -347,6 +349,7 @@ class Family:
     ) -> None:
         """Walk a block's body."""
         decl = staged.decl
+        assert isinstance(decl, BlockDecl)
         staged.rules = self.narrow()
         stager = Stager(self, staged, outer.settings, outer.max_nodes)
         span = Span(decl.file.source, decl.node.start, decl.node.end)
@@ -492,7 +495,7 @@ class Family:
         place: Place,
         span: Span,
     ) -> None:
-        """Stage the other blocks that an argument may be, or the same with other arguments, called in the same way."""
+        """Stage the other blocks that an argument may be, or the same with other arguments, called in this way."""
         cls.told = True
         done = set() if cls.fixed else {cls.decl}
         for choice in callee.choices:
@@ -692,27 +695,23 @@ def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict
 def sides(pad: Pad) -> Any:
     """Return a padding as a class takes it: None for `same`."""
     if isinstance(pad, SymPad):
-        rows = [under(int(n), item(pad.whole, axis)) for axis, n in enumerate(pad.size)]
+        rows = [under(int(n), item_of(pad.whole, axis)) for axis, n in enumerate(pad.size)]
         return SymDims(rows, pad.whole)
     return None if pad.mode == "same" else Dims(pad.size)
 
 
 def schedule_lets(schedule: Schedule, items: list[Item]) -> list[Item]:
     """Return the statements that begin a depth schedule: how many steps there are, and that none is done."""
-    total = counted(items, schedule.variable)
+    steps = counted(items, schedule.variable)
+    total: Term = steps
     if schedule.endpoint:
-        total = Atom("call", ("max", over_minus_one(total), constant(1)))
+        total = Atom("call", ("max", steps.plus(constant(1), -1), constant(1)))
     return [Let(schedule.total, wrap(total)), Let(schedule.variable, 0)]
 
 
 def wrap(value: Any) -> Any:
     """Return an expression as a value."""
     return SymInt(1, value if isinstance(value, Poly) else single(value))
-
-
-def over_minus_one(value: Poly) -> Poly:
-    """Return one less."""
-    return value.plus(constant(1), -1)
 
 
 def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None = None) -> Poly:
@@ -729,8 +728,7 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
             if inner.constant == 0:
                 continue
             source = item.over
-            targets = ", ".join(item.targets)
-            if source.op == "call" and source.args[0] == "range" and len(source.args) == 2:
+            if isinstance(source, Atom) and source.op == "call" and source.args[:-1] == ("range",):
                 if not set(item.targets) & set(names(inner)):
                     count = over(source.args[1], known)
                     total = total.plus(inner.times(count))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from netdsl.elaborate.values import Wire
 from netdsl.emission.items import Child, Container, If, Item, Layer, Loop, Module, Side, walk
 from netdsl.emission.members import Members
+from netdsl.emission.streams import Elements
 from netdsl.ir.types import Shape
 
 Size = tuple[int, int]
@@ -57,7 +58,7 @@ class Features:
     def size(self, wire: Wire) -> Size | None:
         """Return the size of a map; None for what is none, or has one pixel."""
         shape = self.shapes.get(wire)
-        if shape is None or "h" not in shape.axes:
+        if not isinstance(shape, Shape) or "h" not in shape.axes:
             return None
         size = int(shape.h), int(shape.w)
         return None if size == (1, 1) else size
@@ -90,12 +91,12 @@ def _varies(items: list[Item]) -> bool:
     )
 
 
-def _shapes(items: list[Item]) -> dict[Wire, Shape]:
+def _shapes(items: list[Item]) -> dict[Wire, Shape | Elements]:
     """Return the shapes of values; after a loop they are those of its first turn."""
-    found: dict[Wire, Shape] = {}
+    found: dict[Wire, Shape | Elements] = {}
     for item in walk(items):
         if isinstance(item, (Layer, Child)):
-            before = item.before if isinstance(item, Layer) else item.shapes
+            before: tuple[Shape | Elements, ...] = item.before if isinstance(item, Layer) else item.shapes
             found.update(zip(item.inputs, before, strict=True))
             found.update(zip(item.outputs, item.after, strict=True))
     for item in reversed(list(walk(items))):  # what is within a loop or condition is known before it

@@ -14,7 +14,19 @@ from contextlib import contextmanager
 
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
-from netdsl.emission.code import Arg, Binary, Call, Expr, Input, Listed, Name, Self, reads, transform
+from netdsl.emission.code import (
+    Arg,
+    Binary,
+    Call,
+    Expr,
+    Input,
+    Listed,
+    Name,
+    Self,
+    mentions_self,
+    reads,
+    transform,
+)
 from netdsl.emission.demands import Demand, Demands
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.features import Features
@@ -46,6 +58,8 @@ from netdsl.symbolic import text
 LISTS = ("xs", "ys", "zs")
 """Such names of lists."""
 
+Line = tuple[int, str, Expr | None, str]
+"""Depth, what stands before an expression, the expression, and what stands behind it."""
 
 
 class Flow:
@@ -65,12 +79,15 @@ class Flow:
         """Names that were dropped where they are held."""
         self.later = False
         """Whether names are to be dropped, since memory is allocated after what is being written."""
-        self.lines: list[tuple[int, str, Expr | None, str]] = []
-        """Depth, what stands before an expression, the expression, and what stands behind it."""
+        self.lines: list[Line] = []
         self.depth = 2
         self.names: dict[Wire, str] = dict(function.inputs)
         self.fixed: dict[Wire, Expr] = {}
         self.pending: dict[Wire, Expr] = {}
+        self.dying: list[str] = []
+        """Names whose values are read for the last time by what is pending."""
+        self.aliases: dict[Wire, Wire] = {}
+        """Which values are others."""
         self.want: dict[Wire, str] = {}
         self.counts: Counter[Wire] = reading(function)
         self.over = {
@@ -289,7 +306,9 @@ class Flow:
             at = index - 1
             for wire in reversed(item.inputs[first:]):
                 maker = items[at] if at >= 0 else None
-                if not isinstance(maker, Module) or (maker.outputs != (wire,) and not self.gives(maker, wire)):
+                if not isinstance(maker, Module) or (
+                    maker.outputs != (wire,) and not self.gives(maker, wire)
+                ):
                     break
                 if self.counts[wire] != 1 or at in found or maker.stage or maker.train != item.train:
                     break
@@ -351,7 +370,7 @@ class Flow:
             return
         dying, self.dying = [*self.dying, *dying], []
         targets: list[str] = []
-        for port, wire in enumerate(outputs):
+        for wire in outputs:
             if wire not in live:
                 targets.append("_" if len(outputs) > 1 else "")
                 continue
@@ -372,9 +391,6 @@ class Flow:
             for depth, head, expr, tail in self.dialect.demand(Binary("==", have, size), message):
                 self.lines.append((self.depth + depth, head, expr, tail))
 
-    dying: list[str] = []
-    """Names whose values are read for the last time by what is pending."""
-
     def alias(self, wire: Wire, other: Wire) -> None:
         """Let a value be another one."""
         if other in self.pending:
@@ -385,20 +401,14 @@ class Flow:
             self.names[wire] = self.names[other]
         self.aliases[wire] = self.aliases.get(other, other)
 
-    @property
-    def aliases(self) -> dict[Wire, Wire]:
-        """Which values are others."""
-        found: dict[Wire, Wire] = self.__dict__.setdefault("_aliases", {})
-        return found
-
     def bind(self, targets: list[str], expr: Expr) -> None:
         """Write an assignment, `+=` where it adds in place."""
         self.held.update(filter(None, targets))
-        in_place = isinstance(expr, Call) and expr.func in ("add_", "mul_") and expr.receiver is not None
-        if in_place and targets and expr.receiver == Name(targets[0]):  # type: ignore[union-attr]
-            operator = "+=" if expr.func == "add_" else "*="  # type: ignore[union-attr]
-            self.line(f"{targets[0]} {operator} ", expr.args[0].value)  # type: ignore[union-attr]
-            return
+        if isinstance(expr, Call) and expr.func in ("add_", "mul_") and targets:
+            if expr.receiver == Name(targets[0]):
+                operator = "+=" if expr.func == "add_" else "*="
+                self.line(f"{targets[0]} {operator} ", expr.args[0].value)
+                return
         head = f"{', '.join(targets)} = " if any(targets) else ""
         self.line(head, expr)
 
@@ -416,7 +426,7 @@ class Flow:
             )
         lowered = self.members.lowered(item)
         function = lowered.function
-        if function is None or (self.members.is_module(item) and not _self(function)):
+        if function is None or (self.members.is_module(item) and not mentions_self(function)):
             return (
                 Call(this, tuple(map(argument, operands)))
                 if isinstance(this, str)
@@ -452,7 +462,6 @@ class Flow:
     ) -> str:
         """Return a name for a value."""
         others = live - {wire}
-        generic = self.generic(wire)
         wanted = self.want.get(wire)
         if wanted is not None and self.is_free(wanted, others, taken):
             return wanted
@@ -508,19 +517,19 @@ class Flow:
         if then or otherwise:
             self.write_condition(item, then, otherwise)
 
-    def write_condition(self, item: If, then: list, otherwise: list) -> None:  # type: ignore[type-arg]
+    def write_condition(self, item: If, then: list[Line], otherwise: list[Line]) -> None:
         """Write both sides, or an expression of both where they are short."""
         if then == otherwise:  # only the children differ
-            self.lines += [(depth - 1, *rest) for depth, *rest in then]  # type: ignore[misc]
+            self.lines += [(depth - 1, head, expr, tail) for depth, head, expr, tail in then]
             return
         if len(then) == len(otherwise) == 1:
-            (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
+            (_, head, one, tail), (_, other_head, two, _) = then[0], otherwise[0]
             if one is not None and two is not None and head == other_head and flat(one) == flat(two):
                 self.line(head, one, tail)
                 return
         test = self.members.guard(item)
         if len(then) == len(otherwise) == 1:
-            (_, head, one, tail), (_, other_head, two, other_tail) = then[0], otherwise[0]
+            (_, head, one, tail), (_, other_head, two, _) = then[0], otherwise[0]
             if (
                 one is not None
                 and two is not None
@@ -571,9 +580,9 @@ class Flow:
             phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True
         )
 
-    def arm(  # type: ignore[type-arg]
+    def arm(
         self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire], again: bool = False
-    ) -> list:
+    ) -> list[Line]:
         """Return the lines of one side, or of a turn, which ends with values under given names."""
         lines, self.lines = self.lines, []
         self.depth += 1
@@ -771,12 +780,6 @@ def argument(value: Expr) -> Arg:
 
 def _called(this: Expr, operands: list[Expr]) -> Call:
     return Call(Name(flat(this)), tuple(map(argument, operands)))
-
-
-def _self(expr: Expr | None) -> bool:
-    from netdsl.emission.code import mentions_self
-
-    return mentions_self(expr)
 
 
 def _tuple(values: list[Expr]) -> Expr:

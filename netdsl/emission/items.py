@@ -1,4 +1,4 @@
-"""What a class does, in the order and with the conditions and loops of the spec: what staging makes and printing reads."""
+"""What a class does, in the order and with the conditions and loops of the spec: staged, then printed."""
 
 from __future__ import annotations
 

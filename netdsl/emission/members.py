@@ -11,7 +11,7 @@ from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Container, If, Item, Layer, Let, Loop, Module, Side, walk
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
 from netdsl.symbolic import Atom, SymBool, names, negated, term, text
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ class Members:
                 if not module.is_sequential(self.function):
                     self.must_be_free(item)
                 self.attributes[id(item)] = _unique(self.kind(item), taken)
-        for item in walk(self.function.items):
-            if isinstance(item, Loop):
-                self.turning.update(item.targets)
-                for inner in walk(item.body):
+        for loop in walk(self.function.items):
+            if isinstance(loop, Loop):
+                self.turning.update(loop.targets)
+                for inner in walk(loop.body):
                     if isinstance(inner, Let) and not inner.again:
                         self.defined[inner.name] = inner.value
 
@@ -109,7 +109,7 @@ class Members:
             if item.given is not None:
                 return text(item.given.whole).rpartition(".")[2].rpartition("]")[0] or text(item.given.whole)
             return item.op.name
-        return "seq" if isinstance(item, Container) else item.cls.decl.name.lower()  # type: ignore[attr-defined]
+        return item.cls.decl.name.lower() if isinstance(item, Child) else "seq"
 
     def is_module(self, item: Item) -> bool:
         """Tell whether something is a child: it has state or draws random numbers, or the spec gives it a name."""

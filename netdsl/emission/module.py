@@ -68,7 +68,7 @@ def checked(net: Network) -> None:
 class ModuleText(ABC):
     """The text of one module. A backend adds what only its framework has."""
 
-    dialect: ClassVar[Dialect]
+    dialect: Dialect
     lowerings: ClassVar[Mapping[type[Op], Callable[[Any, Context], Lowered]]]
 
     def __init__(
@@ -414,8 +414,8 @@ class ModuleText(ABC):
             if staged.kind == "net" and staged.sides:
                 parts.append(list(self.outputs(staged)))
         parts += [*classes, *factories]
-        for number, part in enumerate(parts):
-            if number:
+        for at, part in enumerate(parts):
+            if at:
                 yield ""
                 yield ""
             yield from part
@@ -536,7 +536,7 @@ class ModuleText(ABC):
 
     def constructor(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
         """Yield `__init__`."""
-        writer = Constructor(function, members, self, set())
+        writer = Constructor(function, members, self)
         parameters = ["self", *self.parameters(function)]
         lines = writer.lines
         if chain:
@@ -578,7 +578,7 @@ class ModuleText(ABC):
                 yield f"{name}: {self.type_of(name, staged)}"
             return
         for incoming in staged.inputs:
-            for axis, name in incoming.sizes.items():
+            for name in incoming.sizes.values():
                 if name in staged.sizes_read:
                     yield f"{name}: {'list[int]' if incoming.many else 'int'}"
         for parameter in self.ordered(staged):

@@ -7,7 +7,7 @@ from itertools import count
 from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.items import Child, If, Item, Let, Loop, Phi, Staged, walk
-from netdsl.symbolic import Atom, Poly, SymInt, assuming, constant, known, single, symbolic, term
+from netdsl.symbolic import Atom, Poly, SymFloat, SymInt, assuming, constant, known, single
 
 _NUMBERS = count(1)
 
@@ -106,8 +106,8 @@ def assumed(value: object, test: Atom, holds: bool) -> object:
     if isinstance(value, SymInt):
         poly = assuming(value.poly, test, holds)
         return known(int(value), poly) if poly.constant is None else poly.constant
-    if symbolic(value):
-        return type(value)(value, assuming(term(value), test, holds)) if isinstance(value, float) else value
+    if isinstance(value, SymFloat):
+        return SymFloat(value, assuming(value.atom, test, holds))
     return value
 
 

@@ -156,6 +156,8 @@ class Snapshot:
 class Stager(Walker):
     """Walks the body of one block or net."""
 
+    evaluator: SymbolicEvaluator
+
     def __init__(self, emitter: Family, staged: Staged, settings: Mapping[str, Any], max_nodes: int) -> None:
         """`settings` are the net's, for its decisions."""
         super().__init__(settings, {}, max_nodes)
@@ -301,7 +303,8 @@ class Stager(Walker):
     def unknown_size(self, hint: int) -> SymInt:
         """Return a size that nothing is known of."""
         self.opaque += 1
-        return self.hinted(hint, f"?{self.opaque}")
+        size: SymInt = self.hinted(hint, f"?{self.opaque}")
+        return size
 
     def hinted(self, value: Any, name: str) -> Any:
         """Return a number under a name, and remember what it is here."""
@@ -431,7 +434,7 @@ class Stager(Walker):
             _settle(place, good)
             if item.then or item.otherwise:
                 # the values of the side that can be built go on as they are
-                self.pass_on(item, before, good, a[3], place, span)
+                self.pass_on(item, good)
             return
         one, two = a[0], b[0]
         if one.returned != two.returned:
@@ -471,7 +474,7 @@ class Stager(Walker):
         if item.then or item.otherwise or item.phis:
             self.items.append(item)
 
-    def pass_on(self, item: If, before: Snapshot, good: Place, then: bool, place: Place, span: Span) -> None:
+    def pass_on(self, item: If, good: Place) -> None:
         """Let the values of the only side that can be built go on."""
         for data in [good.flow, *good.env.tensors.values()]:
             for wire in data.wires if data is not None else ():
@@ -1128,20 +1131,21 @@ class Stager(Walker):
         evaluator, env, source = self.evaluator, place.env, place.source
         if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
             name = node.function.text
-            if name == "range" and not any(isinstance(a, tree.Keyword) for a in node.args):
-                numbers = [evaluator.eval(a, env, source) for a in node.args]
+            given = [a for a in node.args if isinstance(a, tree.Expr)]
+            if name == "range" and len(given) == len(node.args):
+                numbers = [evaluator.eval(a, env, source) for a in given]
                 if all(map(is_whole, numbers)) and 1 <= len(numbers) <= 3:
-                    items = list(range(*map(int, numbers)))
+                    items: list[Any] = list(range(*map(int, numbers)))
                     if not items and not free(tuple(numbers)):
                         return None
                     first = int(numbers[0]) if len(numbers) > 1 else 0
                     return Over(Atom("call", ("range", *map(term, numbers))), items, first)
-            if name == "enumerate" and node.args:
-                inner = self.over_what(node.args[0], place)  # type: ignore[arg-type]
+            if name == "enumerate" and given:
+                inner = self.over_what(given[0], place)
                 if inner is None:
                     return None
-                rest = [a.value if isinstance(a, tree.Keyword) else a for a in node.args[1:]]
-                start = evaluator.eval(rest[0], env, source) if rest else 0  # type: ignore[arg-type]
+                rest = [a if isinstance(a, tree.Expr) else a.value for a in node.args[1:]]
+                start = evaluator.eval(rest[0], env, source) if rest else 0
                 args = (inner.atom, term(start)) if rest else (inner.atom,)
                 items = list(enumerate(inner.items, int(start)))
                 return Over(Atom("call", ("enumerate", *args)), items, (int(start), inner.first))
@@ -1324,7 +1328,7 @@ class Stager(Walker):
             end = place.flow if key == "flow" else place.env.tensors[key[1:]]
             assert end is not None
             variables = iter(lets)
-            for port, (shape, last) in enumerate(zip(inside.shapes, end.shapes, strict=True)):
+            for port, last in enumerate(end.shapes):
                 if "c" in varying[key].get(port, ()):
                     name, _ = next(variables)
                     updates.append((name, last.c))
@@ -1436,8 +1440,9 @@ class Stager(Walker):
         sizes: list[int] = []
         for n in shape:
             atom = n.poly.atom if isinstance(n, SymInt) else None
-            known = atom is not None and atom.op == "name" and atom.args[0] in self.hints
-            sizes.append(SymInt(self.hints[atom.args[0]], n.poly) if known and atom is not None else n)  # type: ignore[attr-defined]
+            if isinstance(n, SymInt) and atom is not None and atom.op == "name":
+                n = SymInt(self.hints.get(atom.args[0], n), n.poly)
+            sizes.append(n)
         return Shape(*sizes, axes=shape.axes)
 
     def keep(self, name: str, place: Place) -> None:
@@ -1596,14 +1601,14 @@ class Stager(Walker):
                 raise Fixed(f"{name} is not known", value.test)
             if not isinstance(value, (int, float, SymBool)) or not symbolic(value):
                 continue
-            if not self.worth(value, name) or name in self.assigned:  # of another turn
+            if not self.worth(value) or name in self.assigned:  # of another turn
                 continue
             variable = name if isinstance(name, str) and name.isidentifier() else self.local("value")
             self.put(Let(variable, value))
             self.meaning[variable] = self.expanded(term(value))
             place.env.names[name] = self.hinted(value, variable)
 
-    def worth(self, value: Any, name: str) -> bool:
+    def worth(self, value: Any) -> bool:
         """Tell whether a value gets a local variable: it can be computed here, and is no name already."""
         read = names(self.expanded(term(value)))
         if any(n.startswith("?") or n in self.emitter.sizes for n in read):
@@ -1737,7 +1742,7 @@ class Stager(Walker):
         item.own_label = label is not None and not isinstance(label, str)
         item.op, item.own = self.initialised(op, data.shapes, draft)
         item.given, self.callee = self.callee, None
-        self.sound(op, data.shapes)
+        self.sound(op)
         self.put(item)
         if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
             raise Fixed(f"{op.name} needs a size that is not known")
@@ -1760,7 +1765,7 @@ class Stager(Walker):
         odd: Any = True
         for size in dict.fromkeys(map(term, covered)):
             own = compare("==", SymInt(1, size) % 2, 1) if isinstance(size, Poly) else True
-            odd = joined("and", odd, lambda own=own: own)
+            odd = joined("and", odd, _always(own))
         if isinstance(odd, SymBool):
             shown = text(op.kernel)  # type: ignore[attr-defined]
             demand = Atom("or", (*unless, odd.test)) if unless else odd.test
@@ -1816,7 +1821,7 @@ class Stager(Walker):
         inits.update(own)
         return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT}), own
 
-    def sound(self, op: Op, shapes: tuple[Shape, ...]) -> None:
+    def sound(self, op: Op) -> None:
         """Demand of the arguments what torch does not."""
         kernel, pad = getattr(op, "kernel", None), getattr(op, "pad", None)
         if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
@@ -2264,6 +2269,11 @@ def _hinted(size: Any, hint: int) -> int:
 def _braced(value: Any) -> str:
     """Return an expression as a part of an f-string."""
     return f"{{{text(value)}}}" if symbolic(value) else text(value)
+
+
+def _always(truth: bool | SymBool) -> Callable[[], bool | SymBool]:
+    """Return a function that returns it."""
+    return lambda: truth
 
 
 def _both(size: Any) -> tuple[Any, Any]:

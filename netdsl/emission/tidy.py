@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -224,14 +224,14 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
             isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name
         ):
             read = {name for value in one.terms() for name in mentioned(value)}
-            if old in read and not _after_update(staged, one, old, between):
+            if old in read and not _after_update(one, between):
                 return False
     return not any(
         old in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)
     ) or bool(between)
 
 
-def _after_update(staged: Staged, item: Item, old: str, between: list[Item]) -> bool:
+def _after_update(item: Item, between: Sequence[Item]) -> bool:
     """Tell whether something stands after the loops in which the old variable follows the new one."""
     return bool(between) and not any(item is one for loop in between for one in walk([loop]))
 

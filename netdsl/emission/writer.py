@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from netdsl.emission.code import (
@@ -18,35 +17,12 @@ from netdsl.emission.code import (
     Name,
     Self,
     Word,
-    children,
-    fill,
-    sites,
-    skeleton,
 )
 from netdsl.ir.types import Scheduled
 from netdsl.symbolic import SymInt, names, summands, symbolic, text, tightness
 
 WIDTH = 100
 INDENT = "    "
-
-
-class Repeat(Expr):
-    """`*(value for variable in range(count))`: a run of equal arguments, or of an arithmetic progression.
-
-    Without the star it is the only argument of a call.
-    """
-
-    value: Expr
-    variable: str
-    count: int
-    star: bool = True
-    start: int = 0
-
-    @property
-    def loop(self) -> str:
-        """The loop: `for i in range(4)`."""
-        bounds = f"{self.start}, {self.start + self.count}" if self.start else str(self.count)
-        return f"for {self.variable} in range({bounds})"
 
 
 class Each(Expr):
@@ -90,113 +66,14 @@ def flat(expr: Expr) -> str:
         inner = ", ".join(map(flat, expr.items))
         comma = "," if expr.brackets == "()" and len(expr.items) == 1 else ""
         return f"{expr.brackets[0]}{inner}{comma}{expr.brackets[1]}"
-    if isinstance(expr, Repeat):
-        text = f"{flat(expr.value)} {expr.loop}"
-        return f"*({text})" if expr.star else text
     assert not isinstance(expr, (Input, Self)), "an unbound expression"
     raise TypeError(expr)
-
-
-def fold(args: Sequence[Arg]) -> list[Arg]:
-    """Return arguments with runs of equal ones, and of arithmetic progressions, as a `Repeat` each."""
-    result: list[Arg] = []
-    index = 0
-    while index < len(args):
-        length, repeated = run(args, index)
-        result.append(Arg("*", repeated, keyword=False) if repeated is not None else args[index])
-        index += length
-    return result
-
-
-def run(args: Sequence[Arg], start: int) -> tuple[int, Expr | None]:
-    """Return the length of the longest run from there, and what stands for it; (1, None) if there is none."""
-    first = args[start].value
-    if isinstance(first, Comment):
-        return 1, None
-    shape, base = skeleton(first), [s.constant for s in sites(first)]
-    steps: list[int] | None = None
-    stop = start + 1
-    while stop < len(args) and skeleton(args[stop].value) == shape:
-        now = [s.constant for s in sites(args[stop].value)]
-        found = progress(base, now, stop - start)
-        if found is None or (steps is not None and found != steps):
-            break
-        steps, stop = found, stop + 1
-    length = stop - start
-    if steps is None or length < 2 + any(steps):
-        return 1, None
-    variable = next(name for name in ("i", "j", "k", "index") if not uses(first, name))
-    growing = [c.value for c, step in zip(base, steps, strict=True) if step]
-    starts = {value.index if isinstance(value, Scheduled) else 0 for value in growing}
-    begin = starts.pop() if len(starts) == 1 and set(steps) <= {0, 1} else 0
-    values = (term(c, step, variable, begin) for c, step in zip(base, steps, strict=True))
-    return length, Repeat(fill(first, values), variable if any(steps) else "_", length, start=begin)
-
-
-def progress(base: list[Const], now: list[Const], count: int) -> list[int] | None:
-    """Return how much each constant grows a turn, if `now` is `count` turns after `base`."""
-    steps = []
-    for a, b in zip(base, now, strict=True):
-        if type(a.value) is not type(b.value) or a.source != b.source:
-            return None
-        if a.value == b.value:
-            steps.append(0)
-        elif isinstance(a.value, Scheduled) and isinstance(b.value, Scheduled):
-            one, other = a.value, b.value
-            turns, rest = divmod(other.index - one.index, count)
-            if rest or (one.start, one.stop, one.steps) != (other.start, other.stop, other.steps):
-                return None
-            steps.append(turns)
-        elif (
-            type(a.value) is int
-            and type(b.value) is int
-            and not a.source
-            and (b.value - a.value) % count == 0
-        ):
-            steps.append((b.value - a.value) // count)
-        elif isinstance(a.value, str) and isinstance(b.value, str) and numbered(a.value, count) == b.value:
-            steps.append(1)
-        else:
-            return None
-    return steps
-
-
-def numbered(name: str, by: int) -> str:
-    """Return a name with its number raised: denselayer1 to denselayer3."""
-    head, number, tail = _NUMBER.match(name).groups()  # type: ignore[union-attr]
-    return f"{head}{int(number) + by}{tail}" if number and str(int(number)) == number else ""
-
-
-_NUMBER = re.compile(r"(.*?)(\d*)(\D*)$")
-
-
-def term(constant: Const, step: int, variable: str, begin: int = 0) -> Expr:
-    """Return a constant that grows: `64 + 32 * i`, or f"denselayer{i + 1}"; `variable` counts from `begin`."""
-    if not step:
-        return constant
-    if isinstance(constant.value, Scheduled):
-        return scheduled(constant.value, term(Const(constant.value.index - begin), step, variable))
-    if isinstance(constant.value, str):
-        head, number, tail = _NUMBER.match(constant.value).groups()  # type: ignore[union-attr]
-        index = variable if number == "0" else f"{variable} + {number}"
-        return Name(f'f"{head}{{{index}}}{tail}"')
-    grown: Expr = Name(variable) if step == 1 else Binary("*", Const(step), Name(variable))
-    return Binary("+", constant, grown) if constant.value else grown
 
 
 def scheduled(value: Scheduled, index: Expr) -> Expr:
     """Return the number at an index of a depth schedule, as it was computed, to the last bit."""
     rise = Binary("/", Binary("*", Const(value.stop - value.start), index), Const(value.steps))
     return Binary("+", Const(value.start), rise) if value.start else rise
-
-
-def uses(expr: Expr, variable: str) -> bool:
-    """Tell whether an expression reads a name, or a loop within binds it."""
-    if isinstance(expr, Name):
-        return expr.text == variable
-    if isinstance(expr, Repeat):
-        return expr.variable == variable or uses(expr.value, variable)
-    return any(uses(part, variable) for part in children(expr))
 
 
 def bracketed(expr: Expr, needed: bool) -> str:
@@ -254,7 +131,7 @@ def equal(a: Expr, b: Expr) -> bool:
     if isinstance(a, Const) and isinstance(b, Const):
         if names(a.value) or names(b.value):
             return False
-        return a.value == b.value and isinstance(a.value, bool) == isinstance(b.value, bool) and not a.source
+        return a.value == b.value and isinstance(a.value, bool) == isinstance(b.value, bool)
     return a == b
 
 
@@ -294,7 +171,7 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         expr = Listed(tuple(map(Const, expr.value)), "()")
     if isinstance(expr, Call) and expr.args:
         lines = [f"{indent}{head}{called(expr)}("]
-        if isinstance(expr.args[0].value, (Repeat, Each)) and not expr.args[0].value.star:
+        if isinstance(expr.args[0].value, Each) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
         for arg in shown(expr.args):
             lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
@@ -309,14 +186,6 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         if not expr.star:
             return [*layout("", expr.value, "", indent), f"{indent}{loop}"]
         return [f"{indent}{head}*(", *layout("", expr.value, "", inner), f"{inner}{loop}", f"{indent}){tail}"]
-    if isinstance(expr, Repeat):
-        if not expr.star:
-            return [
-                *layout("", expr.value, "", indent),
-                f"{indent}{expr.loop}",
-            ]
-        lines = [f"{indent}{head}*(", *layout("", expr.value, "", inner)]
-        return [*lines, f"{inner}{expr.loop}", f"{indent}){tail}"]
     return [f"{indent}{head}{flat(expr)}{tail}"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from netdsl.record import Record
 
@@ -91,7 +91,7 @@ class Shape(tuple[int, ...]):
 class Dims(tuple[int, ...]):
     """A literal such as `3x3` or `224x224`."""
 
-    def __new__(cls, sizes: Iterable[int]) -> Dims:
+    def __new__(cls, sizes: Iterable[int]) -> Self:
         """Make it from its sizes, in the order of the text."""
         return super().__new__(cls, sizes)
 
@@ -103,7 +103,7 @@ class Pad(Record):
     """Padding: `same` (half of what the kernel covers), `tf` (TensorFlow's), or explicit rows and columns."""
 
     mode: Literal["same", "tf", "explicit"]
-    size: tuple[int, int] = (0, 0)
+    size: Dims | tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         if self.mode != "explicit":

@@ -70,7 +70,7 @@ class Convolution(Op):
         return self.pad.mode == "tf" and max(self.kernel) > 1
 
     @property
-    def constant_padding(self) -> tuple[int, int]:
+    def constant_padding(self) -> Dims | tuple[int, int]:
         """What is added at both ends of either axis, unless it follows from the size."""
         return constant_padding(self.kernel, self.pad, self.dilation)
 

@@ -100,7 +100,7 @@ class Pool(Op):
         return self.to is None and varies(*self.window, self.pad, self.spread)
 
     @property
-    def constant_padding(self) -> tuple[int, int]:
+    def constant_padding(self) -> Dims | tuple[int, int]:
         """What is added at both ends of either axis, unless it follows from the size."""
         return constant_padding(self.window[0], self.pad, self.spread)
 

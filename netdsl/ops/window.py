@@ -9,7 +9,7 @@ SAME = Pad("same")
 VALID = Pad("explicit")
 
 
-def both(size: Dims | int) -> tuple[int, int]:
+def both(size: Dims | tuple[int, int] | int) -> tuple[int, int]:
     """Return a size for height and width."""
     if isinstance(size, int):
         return size, size
@@ -65,7 +65,7 @@ def varies(kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1)
     )
 
 
-def constant_padding(kernel: Dims, pad: Pad, dilation: Dims | int = 1) -> tuple[int, int]:
+def constant_padding(kernel: Dims, pad: Pad, dilation: Dims | int = 1) -> Dims | tuple[int, int]:
     """Return the rows above and below, and the columns at both sides, where they do not follow from the size."""
     if pad.mode == "explicit":
         return pad.size
