@@ -149,8 +149,8 @@ def test_inputs() -> None:
 
 
 def test_limit() -> None:
-    assert len(netdsl.load("resnet18", max_nodes=69).graph) == 69
-    with pytest.raises(netdsl.NetError, match="more than 68"):
+    assert len(netdsl.load("resnet18", max_nodes=70).graph) == 69
+    with pytest.raises(netdsl.NetError, match="more than 69"):
         netdsl.load("resnet18", max_nodes=68)
 
 

@@ -1,19 +1,22 @@
 """alexnet: AlexNet of alexnet.net, compiled by netdsl 0.1.0.
 
+ImageNet Classification with Deep Convolutional Neural Networks; arXiv 1404.5997, 2014.
+
 Input 3x224x224, output 1000; 61,100,840 parameters, 714,188,480 MACs a sample.
+
+    netdsl compile alexnet.net:alexnet --backend torch
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Classifier(nn.Sequential):
     """Block Classifier of alexnet.net."""
 
-    def __init__(self, drop: float, classes: int) -> None:
+    def __init__(self, in_channels: int, drop: float, classes: int) -> None:
         super().__init__(
             nn.Dropout(drop),
-            nn.Linear(9216, 4096),
+            nn.Linear(in_channels, 4096),
             nn.ReLU(inplace=True),
             nn.Dropout(drop),
             nn.Linear(4096, 4096),
@@ -23,7 +26,10 @@ class Classifier(nn.Sequential):
 
 
 class AlexNet(nn.Module):
-    """Net AlexNet of alexnet.net."""
+    """Net AlexNet of alexnet.net.
+
+    'One weird trick' (1404.5997): the single-GPU AlexNet of torchvision; arXiv 1404.5997, 2014.
+    """
 
     def __init__(self, drop: float = 0.5, classes: int = 1000) -> None:
         super().__init__()
@@ -42,15 +48,17 @@ class AlexNet(nn.Module):
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, stride=2),
         )
-        self.classifier = Classifier(drop, classes)
+        self.avgpool = nn.AdaptiveAvgPool2d(6)
+        self.classifier = Classifier(9216, drop, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
-        x = F.adaptive_avg_pool2d(x, 6)
-        x = self.classifier(x.flatten(1))
+        x = self.avgpool(x)
+        x = x.flatten(1)
+        x = self.classifier(x)
         return x
 
 
 def alexnet(drop: float = 0.5, classes: int = 1000) -> AlexNet:
     """Return a new alexnet, with random weights."""
-    return AlexNet(drop, classes)
+    return AlexNet(drop=drop, classes=classes)

@@ -1,6 +1,10 @@
 """convnext_tiny: ConvNeXt of convnext.net, compiled by netdsl 0.1.0.
 
+A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+
 Input 3x224x224, output 1000; 28,589,128 parameters, 4,455,531,264 MACs a sample.
+
+    netdsl compile convnext.net:convnext_tiny --backend torch
 """
 
 import torch
@@ -63,32 +67,45 @@ class CNBlock(nn.Module):
         self.droppath = DropPath(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        block = self.block(x)
-        block = self.layer_scale * block
-        block = self.droppath(block)
-        x = x + block
-        return x
+        y: Tensor = self.layer_scale * self.block(x)
+        y = x + self.droppath(y)
+        return y
 
 
 class ConvNeXt(nn.Module):
-    """Net ConvNeXt of convnext.net."""
+    """Net ConvNeXt of convnext.net.
 
-    def __init__(self, classes: int = 1000) -> None:
+    A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+    """
+
+    def __init__(self, c: list[int], n: list[int], drop: float, classes: int = 1000) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Sequential(nn.Conv2d(3, 96, 4, stride=4), LayerNorm2d(96, eps=1e-06)),
-            nn.Sequential(*(CNBlock(96, 0.1 * i / 17) for i in range(3))),
-            nn.Sequential(LayerNorm2d(96, eps=1e-06), nn.Conv2d(96, 192, 2, stride=2)),
-            nn.Sequential(*(CNBlock(192, 0.1 * i / 17) for i in range(3, 6))),
-            nn.Sequential(LayerNorm2d(192, eps=1e-06), nn.Conv2d(192, 384, 2, stride=2)),
-            nn.Sequential(*(CNBlock(384, 0.1 * i / 17) for i in range(6, 15))),
-            nn.Sequential(LayerNorm2d(384, eps=1e-06), nn.Conv2d(384, 768, 2, stride=2)),
-            nn.Sequential(*(CNBlock(768, 0.1 * i / 17) for i in range(15, 18))),
-        )
+        steps = max(sum(n[i] for i in range(4)) - 1, 1)
+        step = 0
+        layers: list[nn.Module] = []
+        layers.append(nn.Sequential(nn.Conv2d(3, c[0], 4, stride=4), LayerNorm2d(c[0], eps=1e-06)))
+        channels = c[0]
+        for i in range(4):
+            if i > 0:
+                layers.append(
+                    nn.Sequential(
+                        LayerNorm2d(channels, eps=1e-06),
+                        nn.Conv2d(channels, c[i], 2, stride=2),
+                    ),
+                )
+            depth = n[i]
+            block: list[nn.Module] = []
+            for _ in range(depth):
+                block.append(CNBlock(c[i] if i > 0 else channels, drop * step / steps))
+                step += 1
+            layers.append(nn.Sequential(*block))
+            channels = c[i] if i > 0 else channels
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            LayerNorm2d(768, eps=1e-06),
+            LayerNorm2d(channels, eps=1e-06),
             nn.Flatten(),
-            nn.Linear(768, classes),
+            nn.Linear(channels, classes),
         )
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
@@ -101,11 +118,11 @@ class ConvNeXt(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
-        x = F.adaptive_avg_pool2d(x, 1)
+        x = self.avgpool(x)
         x = self.classifier(x)
         return x
 
 
 def convnext_tiny(classes: int = 1000) -> ConvNeXt:
     """Return a new convnext_tiny, with random weights."""
-    return ConvNeXt(classes)
+    return ConvNeXt([96, 192, 384, 768], [3, 3, 9, 3], 0.1, classes=classes)

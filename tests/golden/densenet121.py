@@ -1,6 +1,10 @@
 """densenet121: DenseNet of densenet.net, compiled by netdsl 0.1.0.
 
+Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+
 Input 3x224x224, output 1000; 7,978,856 parameters, 2,834,161,664 MACs a sample.
+
+    netdsl compile densenet.net:densenet121 --backend torch
 """
 
 from collections import OrderedDict
@@ -13,19 +17,25 @@ from torch.nn import functional as F
 class DenseLayer(nn.Module):
     """Block DenseLayer of densenet.net."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, growth: int, drop: float = 0.0) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
-        self.conv1 = nn.Conv2d(in_channels, 128, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(128)
-        self.conv2 = nn.Conv2d(128, 32, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 4 * growth, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(4 * growth)
+        self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
+        self.dropout: nn.Module | None = None
+        if drop > 0:
+            self.dropout = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm1(x), inplace=True)
         y = self.conv1(y)
         y = F.relu(self.norm2(y), inplace=True)
         y = self.conv2(y)
-        return torch.cat((x, y), 1)
+        if self.dropout is not None:
+            y = self.dropout(y)
+        x = torch.cat((x, y), 1)
+        return x
 
 
 class Transition(nn.Module):
@@ -34,6 +44,8 @@ class Transition(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(in_channels)
+        if in_channels // 2 < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
         self.conv = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,57 +56,39 @@ class Transition(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Net DenseNet of densenet.net."""
+    """Net DenseNet of densenet.net.
 
-    def __init__(self, classes: int = 1000) -> None:
+    Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+    """
+
+    def __init__(
+        self,
+        growth: int,
+        stem: int,
+        layers: list[int],
+        drop: float = 0.0,
+        classes: int = 1000,
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            OrderedDict(
-                [
-                    ("conv0", nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)),
-                    ("norm0", nn.BatchNorm2d(64)),
-                    ("relu0", nn.ReLU(inplace=True)),
-                    ("pool0", nn.MaxPool2d(3, stride=2, padding=1)),
-                    (
-                        "denseblock1",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i + 1}", DenseLayer(64 + 32 * i)) for i in range(6)
-                            ),
-                        ),
-                    ),
-                    ("transition1", Transition(256)),
-                    (
-                        "denseblock2",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i + 1}", DenseLayer(128 + 32 * i)) for i in range(12)
-                            ),
-                        ),
-                    ),
-                    ("transition2", Transition(512)),
-                    (
-                        "denseblock3",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i + 1}", DenseLayer(256 + 32 * i)) for i in range(24)
-                            ),
-                        ),
-                    ),
-                    ("transition3", Transition(1024)),
-                    (
-                        "denseblock4",
-                        nn.Sequential(
-                            OrderedDict(
-                                (f"denselayer{i + 1}", DenseLayer(512 + 32 * i)) for i in range(16)
-                            ),
-                        ),
-                    ),
-                    ("norm5", nn.BatchNorm2d(1024)),
-                ],
-            ),
-        )
-        self.classifier = nn.Linear(1024, classes)
+        named: OrderedDict[str, nn.Module] = OrderedDict()
+        named["conv0"] = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        named["norm0"] = nn.BatchNorm2d(stem)
+        named["relu0"] = nn.ReLU(inplace=True)
+        named["pool0"] = nn.MaxPool2d(3, stride=2, padding=1)
+        channels = stem
+        for b, n in enumerate(layers, 1):
+            members: OrderedDict[str, nn.Module] = OrderedDict()
+            channels2 = channels
+            for i in range(n):
+                members[f"denselayer{i + 1}"] = DenseLayer(channels2, growth, drop=drop)
+                channels2 += growth
+            named[f"denseblock{b}"] = nn.Sequential(members)
+            if b < len(layers):
+                named[f"transition{b}"] = Transition(channels2)
+            channels = channels2 // 2 if b < len(layers) else channels2
+        named["norm5"] = nn.BatchNorm2d(channels)
+        self.features = nn.Sequential(named)
+        self.classifier = nn.Linear(channels, classes)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
@@ -108,6 +102,6 @@ class DenseNet(nn.Module):
         return x
 
 
-def densenet121(classes: int = 1000) -> DenseNet:
+def densenet121(drop: float = 0.0, classes: int = 1000) -> DenseNet:
     """Return a new densenet121, with random weights."""
-    return DenseNet(classes)
+    return DenseNet(32, 64, [6, 12, 24, 16], drop=drop, classes=classes)

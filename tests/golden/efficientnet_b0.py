@@ -1,11 +1,24 @@
 """efficientnet_b0: EfficientNet of efficientnet.net, compiled by netdsl 0.1.0.
 
+EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946, 2019.
+
 Input 3x224x224, output 1000; 5,288,548 parameters, 385,814,752 MACs a sample.
+
+    netdsl compile efficientnet.net:efficientnet_b0 --backend torch
 """
+
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def make_divisible(value: float, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % below the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 class DropPath(nn.Module):
@@ -25,21 +38,38 @@ class DropPath(nn.Module):
         return x * mask
 
 
-class SqueezeExcitation(nn.Module):
-    """Block SqueezeExcitation of efficientnet.net."""
+STAGES = [
+    (1, (3, 3), 1, 16, 1),
+    (6, (3, 3), 2, 24, 2),
+    (6, (5, 5), 2, 40, 2),
+    (6, (3, 3), 2, 80, 3),
+    (6, (5, 5), 1, 112, 3),
+    (6, (5, 5), 2, 192, 4),
+    (6, (3, 3), 1, 320, 1),
+]
 
-    def __init__(self, in_channels: int, squeeze: int) -> None:
+
+class SqueezeExcitation(nn.Module):
+    """Block SqueezeExcitation of mobilenet_v3.net."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        squeeze: int,
+        act: Callable[..., nn.Module] = nn.ReLU,
+    ) -> None:
         super().__init__()
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
+        self.fc1_act = act()
         self.fc2 = nn.Conv2d(squeeze, in_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.adaptive_avg_pool2d(x, 1)
-        y = F.silu(self.fc1(y), inplace=True)
+        y: Tensor = F.adaptive_avg_pool2d(x, 1)
+        y = self.fc1(y)
+        y = self.fc1_act(y)
         y = self.fc2(y)
-        y = torch.sigmoid(y)
-        x = x * y
-        return x
+        y = x * torch.sigmoid(y)
+        return y
 
 
 class MBConv(nn.Module):
@@ -48,95 +78,125 @@ class MBConv(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        hidden: int,
-        k: int,
-        squeeze: int,
+        k: tuple[int, int],
         c: int,
         stride: int = 1,
+        expand: int = 6,
         drop: float = 0.0,
+        norm: Callable[..., nn.Module] = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        self.residual = stride == 1 and in_channels == c
+        hidden = make_divisible(expand * in_channels, 8)
+        residual = stride == 1 and in_channels == c
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
-        if in_channels != hidden:
+        if hidden != in_channels:
             layers.append(
                 nn.Sequential(
                     nn.Conv2d(in_channels, hidden, 1, bias=False),
-                    nn.BatchNorm2d(hidden),
+                    norm(hidden),
                     nn.SiLU(inplace=True),
                 ),
             )
-        layers += [
+        layers.append(
             nn.Sequential(
                 nn.Conv2d(
-                    hidden,
-                    hidden,
+                    hidden if hidden != in_channels else in_channels,
+                    hidden if hidden != in_channels else in_channels,
                     k,
                     stride=stride,
-                    padding=k // 2,
-                    groups=hidden,
+                    padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
+                    groups=hidden if hidden != in_channels else in_channels,
                     bias=False,
                 ),
-                nn.BatchNorm2d(hidden),
-                nn.SiLU(inplace=True),
-            ),
-            SqueezeExcitation(hidden, squeeze),
-            nn.Sequential(nn.Conv2d(hidden, c, 1, bias=False), nn.BatchNorm2d(c)),
-        ]
-        self.block = nn.Sequential(*layers)
-        if self.residual:
-            self.droppath = DropPath(drop)
-
-    def forward(self, x: Tensor) -> Tensor:
-        block: Tensor = self.block(x)
-        if self.residual:
-            block = self.droppath(block)
-            block = x + block
-        return block
-
-
-class EfficientNet(nn.Module):
-    """Net EfficientNet of efficientnet.net."""
-
-    def __init__(self, classes: int = 1000) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Sequential(
-                nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(32),
-                nn.SiLU(inplace=True),
-            ),
-            nn.Sequential(MBConv(32, 32, 3, 8, 16)),
-            nn.Sequential(
-                MBConv(16, 96, 3, 4, 24, stride=2),
-                MBConv(24, 144, 3, 6, 24, drop=0.2 * 2 / 16),
-            ),
-            nn.Sequential(
-                MBConv(24, 144, 5, 6, 40, stride=2),
-                MBConv(40, 240, 5, 10, 40, drop=0.2 * 4 / 16),
-            ),
-            nn.Sequential(
-                MBConv(40, 240, 3, 10, 80, stride=2),
-                MBConv(80, 480, 3, 20, 80, drop=0.2 * 6 / 16),
-                MBConv(80, 480, 3, 20, 80, drop=0.2 * 7 / 16),
-            ),
-            nn.Sequential(
-                MBConv(80, 480, 5, 20, 112),
-                MBConv(112, 672, 5, 28, 112, drop=0.2 * 9 / 16),
-                MBConv(112, 672, 5, 28, 112, drop=0.2 * 10 / 16),
-            ),
-            nn.Sequential(
-                MBConv(112, 672, 5, 28, 192, stride=2),
-                *(MBConv(192, 1152, 5, 48, 192, drop=0.2 * i / 16) for i in range(12, 15)),
-            ),
-            nn.Sequential(MBConv(192, 1152, 3, 48, 320)),
-            nn.Sequential(
-                nn.Conv2d(320, 1280, 1, bias=False),
-                nn.BatchNorm2d(1280),
+                norm(hidden if hidden != in_channels else in_channels),
                 nn.SiLU(inplace=True),
             ),
         )
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
+        layers.append(
+            SqueezeExcitation(
+                hidden if hidden != in_channels else in_channels,
+                max(1, in_channels // 4),
+                act=nn.SiLU,
+            ),
+        )
+        layers.append(
+            nn.Sequential(
+                nn.Conv2d(hidden if hidden != in_channels else in_channels, c, 1, bias=False),
+                norm(c),
+            ),
+        )
+        self.block = nn.Sequential(*layers)
+        self.droppath: nn.Module | None = None
+        if residual:
+            self.droppath = DropPath(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.block(x)
+        if self.droppath is not None:
+            y = x + self.droppath(y)
+        return y
+
+
+class EfficientNet(nn.Module):
+    """Net EfficientNet of efficientnet.net.
+
+    EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946,
+    2019.
+    """
+
+    def __init__(
+        self,
+        width: float,
+        depth: float,
+        drop: float,
+        norm: Callable[..., nn.Module] = nn.BatchNorm2d,
+        classes: int = 1000,
+    ) -> None:
+        super().__init__()
+        steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
+        step = 0
+        layers: list[nn.Module] = []
+        layers.append(
+            nn.Sequential(
+                nn.Conv2d(3, make_divisible(32 * width, 8), 3, stride=2, padding=1, bias=False),
+                norm(make_divisible(32 * width, 8)),
+                nn.SiLU(inplace=True),
+            ),
+        )
+        channels = make_divisible(32 * width, 8)
+        for t, k, s, c, n in STAGES:
+            blocks = math.ceil(n * depth)
+            block: list[nn.Module] = []
+            for i in range(blocks):
+                block.append(
+                    MBConv(
+                        channels,
+                        k,
+                        make_divisible(c * width, 8),
+                        stride=s if i == 0 else 1,
+                        expand=t,
+                        drop=0.2 * step / steps,
+                        norm=norm,
+                    ),
+                )
+                step += 1
+                channels = make_divisible(c * width, 8)
+            layers.append(nn.Sequential(*block))
+        layers.append(
+            nn.Sequential(
+                nn.Conv2d(channels, 4 * make_divisible(320 * width, 8), 1, bias=False),
+                norm(4 * make_divisible(320 * width, 8)),
+                nn.SiLU(inplace=True),
+            ),
+        )
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(
+            nn.Dropout(drop),
+            nn.Linear(4 * make_divisible(320 * width, 8), classes),
+        )
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
@@ -148,11 +208,12 @@ class EfficientNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
-        x = x.mean((2, 3))
+        x = self.avgpool(x)
+        x = x.flatten(1)
         x = self.classifier(x)
         return x
 
 
 def efficientnet_b0(classes: int = 1000) -> EfficientNet:
     """Return a new efficientnet_b0, with random weights."""
-    return EfficientNet(classes)
+    return EfficientNet(1.0, 1.0, 0.2, classes=classes)

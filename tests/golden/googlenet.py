@@ -1,7 +1,11 @@
 """googlenet: GoogLeNet of googlenet.net, compiled by netdsl 0.1.0.
 
+Going Deeper with Convolutions; arXiv 1409.4842, 2014.
+
 Input 3x224x224, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
 sample.
+
+    netdsl compile googlenet.net:googlenet --backend torch
 """
 
 from typing import NamedTuple
@@ -12,7 +16,7 @@ from torch.nn import functional as F
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What GoogLeNet returns."""
+    """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
     out: Tensor
     aux1: Tensor
@@ -22,14 +26,32 @@ class GoogLeNetOutputs(NamedTuple):
 class BasicConv2d(nn.Module):
     """Block BasicConv2d of googlenet.net."""
 
-    def __init__(self, in_channels: int, c: int, k: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        k: tuple[int, int],
+        c: int,
+        stride: int = 1,
+        sd: float = 0.1,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, c, k, stride=stride, padding=k // 2, bias=False)
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
+        self.conv = nn.Conv2d(
+            in_channels,
+            c,
+            k,
+            stride=stride,
+            padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
+            bias=False,
+        )
+        nn.init.trunc_normal_(self.conv.weight, std=sd)
         self.bn = nn.BatchNorm2d(c, eps=0.001)
-        nn.init.trunc_normal_(self.conv.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)), inplace=True)
+        x = self.conv(x)
+        x = F.relu(self.bn(x), inplace=True)
+        return x
 
 
 class Inception(nn.Module):
@@ -44,22 +66,26 @@ class Inception(nn.Module):
         c5r: int,
         c5: int,
         cp: int,
+        k5: tuple[int, int],
     ) -> None:
         super().__init__()
-        self.branch1 = BasicConv2d(in_channels, c1, 1)
-        self.branch2 = nn.Sequential(BasicConv2d(in_channels, c3r, 1), BasicConv2d(c3r, c3, 3))
-        self.branch3 = nn.Sequential(BasicConv2d(in_channels, c5r, 1), BasicConv2d(c5r, c5, 3))
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, sd=0.01)
+        self.branch2 = nn.Sequential(
+            BasicConv2d(in_channels, (1, 1), c3r, sd=0.01),
+            BasicConv2d(c3r, (3, 3), c3, sd=0.01),
+        )
+        self.branch3 = nn.Sequential(
+            BasicConv2d(in_channels, (1, 1), c5r, sd=0.01),
+            BasicConv2d(c5r, k5, c5, sd=0.01),
+        )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            BasicConv2d(in_channels, cp, 1),
+            BasicConv2d(in_channels, (1, 1), cp, sd=0.01),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        branch1 = self.branch1(x)
-        branch2 = self.branch2(x)
-        branch3 = self.branch3(x)
-        x = self.branch4(x)
-        return torch.cat((branch1, branch2, branch3, x), 1)
+        x = torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
+        return x
 
 
 class InceptionAux(nn.Module):
@@ -67,7 +93,7 @@ class InceptionAux(nn.Module):
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
-        self.conv = BasicConv2d(in_channels, 128, 1)
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01)
         self.fc1 = nn.Linear(2048, 1024)
         self.dropout = nn.Dropout(0.7)
         self.fc2 = nn.Linear(1024, classes)
@@ -76,30 +102,41 @@ class InceptionAux(nn.Module):
         x = F.adaptive_avg_pool2d(x, 4)
         x = self.conv(x)
         x = F.relu(self.fc1(x.flatten(1)), inplace=True)
-        x = self.dropout(x)
-        x = self.fc2(x)
+        x = self.fc2(self.dropout(x))
         return x
 
 
 class GoogLeNet(nn.Module):
-    """Net GoogLeNet of googlenet.net."""
+    """Net GoogLeNet of googlenet.net.
 
-    def __init__(self, drop: float = 0.2, classes: int = 1000) -> None:
+    torchvision's has batch norm, and 3x3 where the paper has 5x5; arXiv 1409.4842, 2014.
+    """
+
+    def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:
         super().__init__()
-        self.conv1 = BasicConv2d(3, 64, 7, stride=2)
-        self.conv2 = BasicConv2d(64, 64, 1)
-        self.conv3 = BasicConv2d(64, 192, 3)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
-        self.aux1 = InceptionAux(512, classes)
-        self.aux2 = InceptionAux(528, classes)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, sd=0.01)
+        self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, sd=0.01)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, sd=0.01)
+        self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, (3, 3))
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, (3, 3))
+        self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, (3, 3))
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, (3, 3))
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, (3, 3))
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, (3, 3))
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3))
+        self.maxpool4 = nn.MaxPool2d(2, ceil_mode=True)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3))
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3))
+        self.aux1: nn.Module | None = None
+        if aux:
+            self.aux1 = InceptionAux(512, classes)
+        self.aux2: nn.Module | None = None
+        if aux:
+            self.aux2 = InceptionAux(528, classes)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(drop)
         self.fc = nn.Linear(1024, classes)
         for m in self.modules():
@@ -107,34 +144,35 @@ class GoogLeNet(nn.Module):
                 nn.init.trunc_normal_(m.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
+        aux1: Tensor | None = None
+        aux2: Tensor | None = None
         x = self.conv1(x)
-        x = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        x = self.maxpool1(x)
         x = self.conv2(x)
         x = self.conv3(x)
-        x = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        x = self.maxpool2(x)
         x = self.inception3a(x)
         x = self.inception3b(x)
-        x = F.max_pool2d(x, 3, stride=2, ceil_mode=True)
+        x = self.maxpool3(x)
         x = self.inception4a(x)
-        if self.training:
+        if self.aux1 is not None and self.training:
             aux1 = self.aux1(x)
         x = self.inception4b(x)
         x = self.inception4c(x)
         x = self.inception4d(x)
-        if self.training:
+        if self.aux2 is not None and self.training:
             aux2 = self.aux2(x)
         x = self.inception4e(x)
-        x = F.max_pool2d(x, 2, ceil_mode=True)
+        x = self.maxpool4(x)
         x = self.inception5a(x)
         x = self.inception5b(x)
-        x = x.mean((2, 3))
-        x = self.dropout(x)
-        x = self.fc(x)
-        if self.training:
+        x = self.avgpool(x)
+        x = self.fc(self.dropout(x.flatten(1)))
+        if aux1 is not None and aux2 is not None:
             return GoogLeNetOutputs(x, aux1, aux2)
         return x
 
 
-def googlenet(drop: float = 0.2, classes: int = 1000) -> GoogLeNet:
+def googlenet(aux: bool = True, classes: int = 1000) -> GoogLeNet:
     """Return a new googlenet, with random weights."""
-    return GoogLeNet(drop, classes)
+    return GoogLeNet(aux=aux, classes=classes)

@@ -1,6 +1,10 @@
 """lenet: LeNet of lenet.net, compiled by netdsl 0.1.0.
 
+Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+
 Input 1x32x32, output 10; 61,706 parameters, 416,520 MACs a sample.
+
+    netdsl compile lenet.net:lenet --backend torch
 """
 
 import torch
@@ -9,7 +13,10 @@ from torch.nn import functional as F
 
 
 class LeNet(nn.Module):
-    """Net LeNet of lenet.net."""
+    """Net LeNet of lenet.net.
+
+    Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+    """
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -20,12 +27,18 @@ class LeNet(nn.Module):
         self.fc3 = nn.Linear(84, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.tanh(self.conv1(x))
+        x = self.conv1(x)
+        x = torch.tanh(x)
         x = F.avg_pool2d(x, 2)
         x = self.conv2(x)
         x = torch.tanh(x)
         x = F.avg_pool2d(x, 2)
-        x = self.fc1(x.flatten(1))
+        x = x.flatten(1)
+        torch._assert(
+            x.shape[1] == self.fc1.in_features,
+            f"fc1 takes {self.fc1.in_features} features: resize the input",
+        )
+        x = self.fc1(x)
         x = torch.tanh(x)
         x = self.fc2(x)
         x = torch.tanh(x)
@@ -35,4 +48,4 @@ class LeNet(nn.Module):
 
 def lenet(classes: int = 10) -> LeNet:
     """Return a new lenet, with random weights."""
-    return LeNet(classes)
+    return LeNet(classes=classes)

@@ -1,26 +1,44 @@
 """mobilenet_v3_large: MobileNetV3 of mobilenet_v3.net, compiled by netdsl 0.1.0.
 
+Searching for MobileNetV3; arXiv 1905.02244, 2019.
+
 Input 3x224x224, output 1000; 5,483,032 parameters, 216,589,760 MACs a sample.
+
+    netdsl compile mobilenet_v3.net:mobilenet_v3_large --backend torch
 """
+
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def make_divisible(value: float, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % below the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
 class SqueezeExcitation(nn.Module):
     """Block SqueezeExcitation of mobilenet_v3.net."""
 
-    def __init__(self, in_channels: int, squeeze: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        squeeze: int,
+        gate: Callable[..., nn.Module] = nn.Sigmoid,
+    ) -> None:
         super().__init__()
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
         self.fc2 = nn.Conv2d(squeeze, in_channels, 1)
+        self.fc2_act = gate()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.adaptive_avg_pool2d(x, 1)
+        y: Tensor = F.adaptive_avg_pool2d(x, 1)
         y = F.relu(self.fc1(y), inplace=True)
-        y = F.hardsigmoid(self.fc2(y), inplace=True)
-        x = x * y
-        return x
+        y = self.fc2(y)
+        y = x * self.fc2_act(y)
+        return y
 
 
 class InvertedResidual(nn.Module):
@@ -29,23 +47,23 @@ class InvertedResidual(nn.Module):
     def __init__(
         self,
         in_channels: int,
+        k: tuple[int, int],
         hidden: int,
-        k: int,
-        activation: type[nn.Module],
         c: int,
+        se: bool,
+        act: Callable[..., nn.Module],
         stride: int = 1,
-        squeeze: int = 0,
-        se: bool = True,
     ) -> None:
         super().__init__()
-        self.residual = stride == 1 and in_channels == c
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
-        if in_channels != hidden:
+        if hidden != in_channels:
             layers.append(
                 nn.Sequential(
                     nn.Conv2d(in_channels, hidden, 1, bias=False),
                     nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01),
-                    activation(inplace=True),
+                    act(),
                 ),
             )
         layers.append(
@@ -55,16 +73,18 @@ class InvertedResidual(nn.Module):
                     hidden,
                     k,
                     stride=stride,
-                    padding=k // 2,
+                    padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
                     groups=hidden,
                     bias=False,
                 ),
                 nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01),
-                activation(inplace=True),
+                act(),
             ),
         )
         if se:
-            layers.append(SqueezeExcitation(hidden, squeeze))
+            layers.append(
+                SqueezeExcitation(hidden, make_divisible(hidden // 4, 8), gate=nn.Hardsigmoid),
+            )
         layers.append(
             nn.Sequential(
                 nn.Conv2d(hidden, c, 1, bias=False),
@@ -72,48 +92,70 @@ class InvertedResidual(nn.Module):
             ),
         )
         self.block = nn.Sequential(*layers)
+        self.with_identity = stride == 1 and in_channels == c
 
     def forward(self, x: Tensor) -> Tensor:
-        block: Tensor = self.block(x)
-        if self.residual:
-            block += x
-        return block
+        y: Tensor = self.block(x)
+        if self.with_identity:
+            y = y + x
+        return y
 
 
 class MobileNetV3(nn.Module):
-    """Net MobileNetV3 of mobilenet_v3.net."""
+    """Net MobileNetV3 of mobilenet_v3.net.
 
-    def __init__(self, drop: float = 0.2, classes: int = 1000) -> None:
+    Searching for MobileNetV3; arXiv 1905.02244, 2019.
+    """
+
+    def __init__(
+        self,
+        rows: list[tuple[tuple[int, int], int, int, bool, Callable[..., nn.Module], int]],
+        head: int,
+        width: float = 1.0,
+        drop: float = 0.2,
+        classes: int = 1000,
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
+        layers: list[nn.Module] = []
+        layers.append(
             nn.Sequential(
-                nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(16, eps=0.001, momentum=0.01),
-                nn.Hardswish(inplace=True),
-            ),
-            InvertedResidual(16, 16, 3, nn.ReLU, 16, se=False),
-            InvertedResidual(16, 64, 3, nn.ReLU, 24, stride=2, se=False),
-            InvertedResidual(24, 72, 3, nn.ReLU, 24, se=False),
-            InvertedResidual(24, 72, 5, nn.ReLU, 40, stride=2, squeeze=24),
-            *(InvertedResidual(40, 120, 5, nn.ReLU, 40, squeeze=32) for _ in range(2)),
-            InvertedResidual(40, 240, 3, nn.Hardswish, 80, stride=2, se=False),
-            InvertedResidual(80, 200, 3, nn.Hardswish, 80, se=False),
-            *(InvertedResidual(80, 184, 3, nn.Hardswish, 80, se=False) for _ in range(2)),
-            InvertedResidual(80, 480, 3, nn.Hardswish, 112, squeeze=120),
-            InvertedResidual(112, 672, 3, nn.Hardswish, 112, squeeze=168),
-            InvertedResidual(112, 672, 5, nn.Hardswish, 160, stride=2, squeeze=168),
-            *(InvertedResidual(160, 960, 5, nn.Hardswish, 160, squeeze=240) for _ in range(2)),
-            nn.Sequential(
-                nn.Conv2d(160, 960, 1, bias=False),
-                nn.BatchNorm2d(960, eps=0.001, momentum=0.01),
+                nn.Conv2d(3, make_divisible(16 * width, 8), 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(make_divisible(16 * width, 8), eps=0.001, momentum=0.01),
                 nn.Hardswish(inplace=True),
             ),
         )
+        channels = make_divisible(16 * width, 8)
+        for k, e, c, se, act, s in rows:
+            layers.append(
+                InvertedResidual(
+                    channels,
+                    k,
+                    make_divisible(e * width, 8),
+                    make_divisible(c * width, 8),
+                    se,
+                    act,
+                    stride=s,
+                ),
+            )
+            channels = make_divisible(c * width, 8)
+        layers.append(
+            nn.Sequential(
+                nn.Conv2d(channels, 6 * make_divisible(rows[-1][2] * width, 8), 1, bias=False),
+                nn.BatchNorm2d(
+                    6 * make_divisible(rows[-1][2] * width, 8),
+                    eps=0.001,
+                    momentum=0.01,
+                ),
+                nn.Hardswish(inplace=True),
+            ),
+        )
+        self.features = nn.Sequential(*layers)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            nn.Linear(960, 1280),
+            nn.Linear(6 * make_divisible(rows[-1][2] * width, 8), make_divisible(head * width, 8)),
             nn.Hardswish(inplace=True),
             nn.Dropout(drop),
-            nn.Linear(1280, classes),
+            nn.Linear(make_divisible(head * width, 8), classes),
         )
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
@@ -126,11 +168,33 @@ class MobileNetV3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
-        x = x.mean((2, 3))
+        x = self.avgpool(x)
+        x = x.flatten(1)
         x = self.classifier(x)
         return x
 
 
 def mobilenet_v3_large(drop: float = 0.2, classes: int = 1000) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
-    return MobileNetV3(drop, classes)
+    return MobileNetV3(
+        [
+            ((3, 3), 16, 16, False, nn.ReLU, 1),
+            ((3, 3), 64, 24, False, nn.ReLU, 2),
+            ((3, 3), 72, 24, False, nn.ReLU, 1),
+            ((5, 5), 72, 40, True, nn.ReLU, 2),
+            ((5, 5), 120, 40, True, nn.ReLU, 1),
+            ((5, 5), 120, 40, True, nn.ReLU, 1),
+            ((3, 3), 240, 80, False, nn.Hardswish, 2),
+            ((3, 3), 200, 80, False, nn.Hardswish, 1),
+            ((3, 3), 184, 80, False, nn.Hardswish, 1),
+            ((3, 3), 184, 80, False, nn.Hardswish, 1),
+            ((3, 3), 480, 112, True, nn.Hardswish, 1),
+            ((3, 3), 672, 112, True, nn.Hardswish, 1),
+            ((5, 5), 672, 160, True, nn.Hardswish, 2),
+            ((5, 5), 960, 160, True, nn.Hardswish, 1),
+            ((5, 5), 960, 160, True, nn.Hardswish, 1),
+        ],
+        1280,
+        drop=drop,
+        classes=classes,
+    )

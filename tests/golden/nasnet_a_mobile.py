@@ -1,6 +1,11 @@
 """nasnet_a_mobile: NASNetA of nasnet.net, compiled by netdsl 0.1.0.
 
+Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names) Every
+cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv 1707.07012, 2017.
+
 Input 3x224x224, output 1000, aux_head 1000; 7,701,218 parameters, 563,638,816 MACs a sample.
+
+    netdsl compile nasnet.net:nasnet_a_mobile --backend torch
 """
 
 from collections import OrderedDict
@@ -70,7 +75,7 @@ def avg_pool2d_same(
 
 
 class NASNetAOutputs(NamedTuple):
-    """What NASNetA returns."""
+    """What NASNetA returns in training; in evaluation it is the first alone."""
 
     out: Tensor
     aux_head: Tensor
@@ -94,7 +99,7 @@ class ActConvBn(nn.Module):
 class SeparableConv2d(nn.Module):
     """Block SeparableConv2d of nasnet.net."""
 
-    def __init__(self, in_channels: int, k: int, c: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
         self.depthwise_conv2d = Conv2dSame(
             in_channels,
@@ -115,7 +120,7 @@ class SeparableConv2d(nn.Module):
 class BranchSeparables(nn.Module):
     """Block BranchSeparables of nasnet.net."""
 
-    def __init__(self, in_channels: int, k: int, c: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
         self.separable_1 = SeparableConv2d(in_channels, k, c, stride=stride)
         self.bn_sep_1 = nn.BatchNorm2d(c, eps=0.001)
@@ -134,9 +139,9 @@ class BranchSeparables(nn.Module):
 class Path2(nn.Module):
     """Container path_2 of nasnet.net."""
 
-    def __init__(self) -> None:
+    def __init__(self, prev_channels: int, c: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(32, 11, 1, bias=False)
+        self.conv = nn.Conv2d(prev_channels, c // 2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (-1, 1, -1, 1))
@@ -146,212 +151,154 @@ class Path2(nn.Module):
 
 
 class ReductionCell(nn.Module):
-    """Block ReductionCell of nasnet.net."""
+    """Block ReductionCell of nasnet.net.
 
-    def __init__(self, in_channels: int, c: int, channels: int, raw: bool = False) -> None:
+    border: timm's average counts the padding.
+    """
+
+    def __init__(
+        self,
+        prev_channels: int,
+        cur_channels: int,
+        same_size: bool,
+        c: int,
+        raw: bool = False,
+        border: bool = False,
+    ) -> None:
         super().__init__()
+        project = same_size and not raw
+        halve = not same_size and not raw
         self.conv_prev_1x1: nn.Module | None = None
-        if not raw:
-            self.conv_prev_1x1 = ActConvBn(in_channels, c)
-        self.conv_1x1 = ActConvBn(in_channels, c)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c, stride=2)
-        self.comb_iter_0_right = BranchSeparables(channels, 7, c, stride=2)
-        self.comb_iter_1_right = BranchSeparables(channels, 7, c, stride=2)
-        self.comb_iter_2_right = BranchSeparables(channels, 5, c, stride=2)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c)
-
-    def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
-        if self.conv_prev_1x1 is not None:
-            prev = self.conv_prev_1x1(prev)
-        right = self.conv_1x1(cur)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(prev)
-        comb_iter_0_left += comb_iter_0_right
-        del comb_iter_0_right
-        y = max_pool2d_same(right, 3, stride=2)
-        comb_iter_1_right = self.comb_iter_1_right(prev)
-        y += comb_iter_1_right
-        del comb_iter_1_right
-        z = avg_pool2d_same(right, 3, stride=2, count_include_pad=False)
-        prev = self.comb_iter_2_right(prev)
-        z += prev
-        del prev
-        w = F.avg_pool2d(comb_iter_0_left, 3, stride=1, padding=1, count_include_pad=False)
-        w += y
-        comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d_same(right, 3, stride=2)
-        comb_iter_0_left += right
-        del right
-        y = torch.cat((y, z, w, comb_iter_0_left), 1)
-        return cur, y
-
-
-class ReductionCell2(nn.Module):
-    """Block ReductionCell of nasnet.net."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv_1x1 = ActConvBn(44, 22)
-        self.path_1 = nn.Sequential(
-            OrderedDict(
-                [
-                    ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
-                    ("conv", nn.Conv2d(32, 11, 1, bias=False)),
-                ],
-            ),
+        if project:
+            self.conv_prev_1x1 = ActConvBn(prev_channels, c)
+        self.conv_1x1 = ActConvBn(cur_channels, c)
+        self.path_1: nn.Module | None = None
+        if halve:
+            if c // 2 < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
+            self.path_1 = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
+                        ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
+                    ],
+                ),
+            )
+            self.path_2 = Path2(prev_channels, c)
+            self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2)
+        self.comb_iter_0_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (7, 7),
+            c,
+            stride=2,
         )
-        self.path_2 = Path2()
-        self.final_path_bn = nn.BatchNorm2d(22, eps=0.001)
-        self.comb_iter_0_left = BranchSeparables(22, 5, 22, stride=2)
-        self.comb_iter_0_right = BranchSeparables(22, 7, 22, stride=2)
-        self.comb_iter_1_right = BranchSeparables(22, 7, 22, stride=2)
-        self.comb_iter_2_right = BranchSeparables(22, 5, 22, stride=2)
-        self.comb_iter_4_left = BranchSeparables(22, 3, 22)
+        self.comb_iter_1_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (7, 7),
+            c,
+            stride=2,
+        )
+        self.comb_iter_2_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (5, 5),
+            c,
+            stride=2,
+        )
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
+        self.border = border
 
     def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+        left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
-        prev = F.relu(prev)
-        path_1 = self.path_1(prev)
-        prev = self.path_2(prev)
-        path_1 = torch.cat((path_1, prev), 1)
-        del prev
-        path_1 = self.final_path_bn(path_1)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(path_1)
-        comb_iter_0_left += comb_iter_0_right
-        del comb_iter_0_right
-        y = max_pool2d_same(right, 3, stride=2)
-        comb_iter_1_right = self.comb_iter_1_right(path_1)
-        y += comb_iter_1_right
-        del comb_iter_1_right
-        z = avg_pool2d_same(right, 3, stride=2, count_include_pad=False)
-        path_1 = self.comb_iter_2_right(path_1)
-        z += path_1
-        del path_1
-        w = F.avg_pool2d(comb_iter_0_left, 3, stride=1, padding=1, count_include_pad=False)
-        w += y
-        comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d_same(right, 3, stride=2)
-        comb_iter_0_left += right
-        del right
-        y = torch.cat((y, z, w, comb_iter_0_left), 1)
+        if self.path_1 is not None:
+            x = F.relu(prev)
+            x = torch.cat((self.path_1(x), self.path_2(x)), 1)
+            left = self.final_path_bn(x)
+        y0 = self.comb_iter_0_left(right)
+        y0 += self.comb_iter_0_right(left)
+        y1 = max_pool2d_same(right, 3, stride=2)
+        y1 += self.comb_iter_1_right(left)
+        y2 = avg_pool2d_same(right, 3, stride=2, count_include_pad=self.border)
+        y2 += self.comb_iter_2_right(left)
+        y3 = F.avg_pool2d(y0, 3, stride=1, padding=1, count_include_pad=False)
+        y3 += y1
+        y4 = self.comb_iter_4_left(y0)
+        y4 += max_pool2d_same(right, 3, stride=2)
+        y = torch.cat((y1, y2, y3, y4), 1)
         return cur, y
-
-
-class NormalCellPath2(nn.Module):
-    """Container path_2 of nasnet.net."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (-1, 1, -1, 1))
-        x = F.avg_pool2d(x, 1, stride=2, count_include_pad=False)
-        x = self.conv(x)
-        return x
 
 
 class NormalCell(nn.Module):
     """Block NormalCell of nasnet.net."""
 
-    def __init__(self, in_channels: int, channels: int, c: int) -> None:
+    def __init__(self, prev_channels: int, cur_channels: int, same_size: bool, c: int) -> None:
         super().__init__()
-        self.conv_1x1 = ActConvBn(channels, c)
-        self.path_1 = nn.Sequential(
-            OrderedDict(
-                [
-                    ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
-                    ("conv", nn.Conv2d(in_channels, c // 2, 1, bias=False)),
-                ],
-            ),
-        )
-        self.path_2 = NormalCellPath2(in_channels, c // 2)
-        self.final_path_bn = nn.BatchNorm2d(c, eps=0.001)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c)
-        self.comb_iter_0_right = BranchSeparables(c, 3, c)
-        self.comb_iter_1_left = BranchSeparables(c, 5, c)
-        self.comb_iter_1_right = BranchSeparables(c, 3, c)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c)
+        self.conv_prev_1x1: nn.Module | None = None
+        if same_size:
+            self.conv_prev_1x1 = ActConvBn(prev_channels, c)
+        self.conv_1x1 = ActConvBn(cur_channels, c)
+        self.path_1: nn.Module | None = None
+        if not same_size:
+            if c // 2 < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
+            self.path_1 = nn.Sequential(
+                OrderedDict(
+                    [
+                        ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
+                        ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
+                    ],
+                ),
+            )
+            self.path_2 = Path2(prev_channels, c)
+            self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c)
+        self.comb_iter_0_right = BranchSeparables(2 * (c // 2) if not same_size else c, (3, 3), c)
+        self.comb_iter_1_left = BranchSeparables(2 * (c // 2) if not same_size else c, (5, 5), c)
+        self.comb_iter_1_right = BranchSeparables(2 * (c // 2) if not same_size else c, (3, 3), c)
+        if c != (2 * (c // 2) if not same_size else c):
+            raise ValueError(
+                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
+            )
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
 
     def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+        left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
-        prev = F.relu(prev)
-        path_1 = self.path_1(prev)
-        prev = self.path_2(prev)
-        path_1 = torch.cat((path_1, prev), 1)
-        del prev
-        path_1 = self.final_path_bn(path_1)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(path_1)
-        comb_iter_0_left += comb_iter_0_right
-        del comb_iter_0_right
-        comb_iter_1_left = self.comb_iter_1_left(path_1)
-        comb_iter_1_right = self.comb_iter_1_right(path_1)
-        comb_iter_1_left += comb_iter_1_right
-        del comb_iter_1_right
-        y = F.avg_pool2d(right, 3, stride=1, padding=1, count_include_pad=False)
-        y += path_1
-        z = F.avg_pool2d(path_1, 3, stride=1, padding=1, count_include_pad=False)
-        w = F.avg_pool2d(path_1, 3, stride=1, padding=1, count_include_pad=False)
-        z += w
-        del w
-        comb_iter_4_left = self.comb_iter_4_left(right)
-        comb_iter_4_left += right
-        del right
-        path_1 = torch.cat((path_1, comb_iter_0_left, comb_iter_1_left, y, z, comb_iter_4_left), 1)
-        return cur, path_1
-
-
-class NormalCell2(nn.Module):
-    """Block NormalCell of nasnet.net."""
-
-    def __init__(self, in_channels: int, c: int) -> None:
-        super().__init__()
-        self.conv_prev_1x1 = ActConvBn(in_channels, c)
-        self.conv_1x1 = ActConvBn(6 * c, c)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c)
-        self.comb_iter_0_right = BranchSeparables(c, 3, c)
-        self.comb_iter_1_left = BranchSeparables(c, 5, c)
-        self.comb_iter_1_right = BranchSeparables(c, 3, c)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c)
-
-    def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
-        prev = self.conv_prev_1x1(prev)
-        right = self.conv_1x1(cur)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(prev)
-        comb_iter_0_left += comb_iter_0_right
-        del comb_iter_0_right
-        comb_iter_1_left = self.comb_iter_1_left(prev)
-        comb_iter_1_right = self.comb_iter_1_right(prev)
-        comb_iter_1_left += comb_iter_1_right
-        del comb_iter_1_right
-        y = F.avg_pool2d(right, 3, stride=1, padding=1, count_include_pad=False)
-        y += prev
-        z = F.avg_pool2d(prev, 3, stride=1, padding=1, count_include_pad=False)
-        w = F.avg_pool2d(prev, 3, stride=1, padding=1, count_include_pad=False)
-        z += w
-        del w
-        comb_iter_4_left = self.comb_iter_4_left(right)
-        comb_iter_4_left += right
-        del right
-        prev = torch.cat((prev, comb_iter_0_left, comb_iter_1_left, y, z, comb_iter_4_left), 1)
-        return cur, prev
+        if self.path_1 is not None:
+            x = F.relu(prev)
+            x = torch.cat((self.path_1(x), self.path_2(x)), 1)
+            left = self.final_path_bn(x)
+        y0 = self.comb_iter_0_left(right)
+        y0 += self.comb_iter_0_right(left)
+        y1 = self.comb_iter_1_left(left)
+        y1 += self.comb_iter_1_right(left)
+        y2 = F.avg_pool2d(right, 3, stride=1, padding=1, count_include_pad=False)
+        y2 += left
+        y3 = F.avg_pool2d(left, 3, stride=1, padding=1, count_include_pad=False)
+        y3 += F.avg_pool2d(left, 3, stride=1, padding=1, count_include_pad=False)
+        y4 = self.comb_iter_4_left(right)
+        y4 += right
+        y = torch.cat((left, y0, y1, y2, y3, y4), 1)
+        return cur, y
 
 
 class AuxHead(nn.Module):
     """Block AuxHead of nasnet.net."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, in_channels: int, in_height: int, in_width: int, classes: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(528, 128, 1, bias=False),
+            nn.Conv2d(in_channels, 128, 1, bias=False),
             nn.BatchNorm2d(128, eps=0.001),
             nn.ReLU(inplace=True),
         )
         self.full = nn.Sequential(
-            nn.Linear(2048, 768, bias=False),
+            nn.Linear(
+                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1),
+                768,
+                bias=False,
+            ),
             nn.BatchNorm1d(768, eps=0.001),
             nn.ReLU(inplace=True),
         )
@@ -361,74 +308,95 @@ class AuxHead(nn.Module):
         x = F.relu(x)
         x = F.avg_pool2d(x, 5, stride=3, count_include_pad=False)
         x = self.conv(x)
-        x = self.full(x.flatten(1))
+        x = x.flatten(1)
+        torch._assert(
+            x.shape[1] == self.full[0].in_features,
+            f"full[0] takes {self.full[0].in_features} features: resize the input",
+        )
+        x = self.full(x)
         x = self.fc(x)
         return x
 
 
 class NASNetA(nn.Module):
-    """Net NASNetA of nasnet.net."""
+    """Net NASNetA of nasnet.net.
 
-    def __init__(self, drop: float = 0.5, classes: int = 1000) -> None:
+    Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names)
+    Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
+    1707.07012, 2017.
+    """
+
+    def __init__(
+        self,
+        stem: int,
+        c: int,
+        n: int,
+        skip: bool = False,
+        border: bool = False,
+        aux: bool = False,
+        drop: float = 0.5,
+        classes: int = 1000,
+    ) -> None:
         super().__init__()
         self.conv0 = nn.Sequential(
             OrderedDict(
                 [
-                    ("conv", nn.Conv2d(3, 32, 3, stride=2, bias=False)),
-                    ("bn", nn.BatchNorm2d(32, eps=0.001)),
+                    ("conv", nn.Conv2d(3, stem, 3, stride=2, bias=False)),
+                    ("bn", nn.BatchNorm2d(stem, eps=0.001)),
                 ],
             ),
         )
-        self.cell_stem_0 = ReductionCell(32, 11, 32, raw=True)
-        self.cell_stem_1 = ReductionCell2()
-        self.cell_0 = NormalCell(44, 88, 44)
-        self.cell_1 = NormalCell2(88, 44)
-        self.cell_2 = NormalCell2(264, 44)
-        self.cell_3 = NormalCell2(264, 44)
-        self.reduction_cell_0 = ReductionCell(264, 88, 88)
-        self.cell_4 = NormalCell(264, 352, 88)
-        self.cell_5 = NormalCell2(352, 88)
-        self.cell_6 = NormalCell2(528, 88)
-        self.cell_7 = NormalCell2(528, 88)
-        self.aux_head = AuxHead(classes)
-        self.reduction_cell_1 = ReductionCell(528, 176, 176)
-        self.cell_8 = NormalCell(528, 704, 176)
-        self.cell_9 = NormalCell2(704, 176)
-        self.cell_10 = NormalCell2(1056, 176)
-        self.cell_11 = NormalCell2(1056, 176)
+        self.cell_stem_0 = ReductionCell(stem, stem, True, c // 4, raw=True, border=border)
+        self.cell_stem_1 = ReductionCell(stem, 4 * (c // 4), False, c // 2, border=border)
+        channels0 = 4 * (c // 4)
+        channels1 = 4 * (c // 2)
+        for s in range(3):
+            w = c * 2**s
+            if s > 0:
+                self.add_module(
+                    f"reduction_cell_{s - 1}",
+                    ReductionCell(channels0, channels1, True, w, border=border),
+                )
+            channels0 = (channels0 if skip else channels1) if s > 0 else channels0
+            channels1 = 4 * w if s > 0 else channels1
+            for i in range(n):
+                self.add_module(f"cell_{s * n + i}", NormalCell(channels0, channels1, i > 0, w))
+                channels0 = channels1
+                channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
+            if aux and s == 1:
+                self.aux_head = AuxHead(channels1, 14, 14, classes)
+        if n < 1:
+            raise ValueError(f"NASNetA was not made for {n} turns")
         self.dropout = nn.Dropout(drop)
-        self.last_linear = nn.Linear(1056, classes)
+        self.last_linear = nn.Linear(channels1, classes)
+        self.skip = skip
+        self.n = n
+        self.aux = aux
 
     def forward(self, x: Tensor) -> Tensor | NASNetAOutputs:
+        aux_head: Tensor | None = None
         x = self.conv0(x)
         x, y = self.cell_stem_0(x, x)
         x, y = self.cell_stem_1(x, y)
-        x, y = self.cell_0(x, y)
-        x, y = self.cell_1(x, y)
-        x, y = self.cell_2(x, y)
-        x, y = self.cell_3(x, y)
-        x, y = self.reduction_cell_0(x, y)
-        x, y = self.cell_4(x, y)
-        x, y = self.cell_5(x, y)
-        x, y = self.cell_6(x, y)
-        x, y = self.cell_7(x, y)
-        if self.training:
-            aux_head = self.aux_head(y)
-        x, y = self.reduction_cell_1(x, y)
-        x, y = self.cell_8(x, y)
-        x, y = self.cell_9(x, y)
-        x, y = self.cell_10(x, y)
-        _, x = self.cell_11(x, y)
-        del y
-        x = F.relu(x, inplace=True)
-        x = x.mean((2, 3))
-        x = self.dropout(x)
-        x = self.last_linear(x)
-        if self.training:
+        for s in range(3):
+            if s > 0:
+                y, y2 = getattr(self, f"reduction_cell_{s - 1}")(x, y)
+                if not self.skip:
+                    x = y
+                y = y2
+            for i in range(self.n):
+                x, y = getattr(self, f"cell_{s * self.n + i}")(x, y)
+            if self.aux and s == 1 and self.training:
+                aux_head = self.aux_head(y)
+        y = F.relu(y)
+        y = y.mean((2, 3))
+        y = self.last_linear(self.dropout(y))
+        x = y
+        if aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x
 
 
 def nasnet_a_mobile(drop: float = 0.5, classes: int = 1000) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
-    return NASNetA(drop, classes)
+    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes)

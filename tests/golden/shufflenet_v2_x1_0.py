@@ -1,11 +1,14 @@
 """shufflenet_v2_x1_0: ShuffleNetV2 of shufflenet_v2.net, compiled by netdsl 0.1.0.
 
+ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164, 2018.
+
 Input 3x224x224, output 1000; 2,278,604 parameters, 144,907,992 MACs a sample.
+
+    netdsl compile shufflenet_v2.net:shufflenet_v2_x1_0 --backend torch
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -17,28 +20,35 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 class InvertedResidual(nn.Module):
     """Block InvertedResidual of shufflenet_v2.net."""
 
-    def __init__(self, in_channels: int, half: int) -> None:
+    def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
-        self.branch1 = nn.Sequential(
-            nn.Conv2d(
-                in_channels,
-                in_channels,
-                3,
-                stride=2,
-                padding=1,
-                groups=in_channels,
-                bias=False,
-            ),
-            nn.BatchNorm2d(in_channels),
-            nn.Conv2d(in_channels, half, 1, bias=False),
-            nn.BatchNorm2d(half),
-            nn.ReLU(inplace=True),
-        )
+        half = c // 2
+        self.branch1: nn.Module | None = None
+        if stride != 1:
+            if half < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {half}")
+            self.branch1 = nn.Sequential(
+                nn.Conv2d(
+                    in_channels,
+                    in_channels,
+                    3,
+                    stride=stride,
+                    padding=1,
+                    groups=in_channels,
+                    bias=False,
+                ),
+                nn.BatchNorm2d(in_channels),
+                nn.Conv2d(in_channels, half, 1, bias=False),
+                nn.BatchNorm2d(half),
+                nn.ReLU(inplace=True),
+            )
+        if half < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch2 = nn.Sequential(
-            nn.Conv2d(in_channels, half, 1, bias=False),
+            nn.Conv2d(in_channels // 2 if stride == 1 else in_channels, half, 1, bias=False),
             nn.BatchNorm2d(half),
             nn.ReLU(inplace=True),
-            nn.Conv2d(half, half, 3, stride=2, padding=1, groups=half, bias=False),
+            nn.Conv2d(half, half, 3, stride=stride, padding=1, groups=half, bias=False),
             nn.BatchNorm2d(half),
             nn.Conv2d(half, half, 1, bias=False),
             nn.BatchNorm2d(half),
@@ -46,61 +56,45 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        left = self.branch1(x)
-        x = self.branch2(x)
-        left = torch.cat((left, x), 1)
-        del x
-        return channel_shuffle(left, 2)
-
-
-class InvertedResidual2(nn.Module):
-    """Block InvertedResidual of shufflenet_v2.net."""
-
-    def __init__(self, half: int) -> None:
-        super().__init__()
-        self.branch2 = nn.Sequential(
-            nn.Conv2d(half, half, 1, bias=False),
-            nn.BatchNorm2d(half),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(half, half, 3, padding=1, groups=half, bias=False),
-            nn.BatchNorm2d(half),
-            nn.Conv2d(half, half, 1, bias=False),
-            nn.BatchNorm2d(half),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        left, right = x.chunk(2, 1)
-        right = self.branch2(right)
-        left = torch.cat((left, right), 1)
-        del right
-        return channel_shuffle(left, 2)
+        if self.branch1 is None:
+            left, right = x.chunk(2, 1)
+        else:
+            left = self.branch1(x)
+            right = x
+        x = torch.cat((left, self.branch2(right)), 1)
+        x = channel_shuffle(x, 2)
+        return x
 
 
 class ShuffleNetV2(nn.Module):
-    """Net ShuffleNetV2 of shufflenet_v2.net."""
+    """Net ShuffleNetV2 of shufflenet_v2.net.
 
-    def __init__(self, last: int = 1024, classes: int = 1000) -> None:
+    ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164,
+    2018.
+    """
+
+    def __init__(self, c: int, last: int = 1024, classes: int = 1000) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, 24, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(24),
             nn.ReLU(inplace=True),
         )
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage2 = nn.Sequential(
-            InvertedResidual(24, 58),
-            *(InvertedResidual2(58) for _ in range(3)),
+            InvertedResidual(24, c, stride=2),
+            *(InvertedResidual(2 * (c // 2), c, stride=1) for _ in range(3)),
         )
         self.stage3 = nn.Sequential(
-            InvertedResidual(116, 116),
-            *(InvertedResidual2(116) for _ in range(7)),
+            InvertedResidual(2 * (c // 2), 2 * c, stride=2),
+            *(InvertedResidual(2 * c, 2 * c, stride=1) for _ in range(7)),
         )
         self.stage4 = nn.Sequential(
-            InvertedResidual(232, 232),
-            *(InvertedResidual2(232) for _ in range(3)),
+            InvertedResidual(2 * c, 4 * c, stride=2),
+            *(InvertedResidual(4 * c, 4 * c, stride=1) for _ in range(3)),
         )
         self.conv5 = nn.Sequential(
-            nn.Conv2d(464, last, 1, bias=False),
+            nn.Conv2d(4 * c, last, 1, bias=False),
             nn.BatchNorm2d(last),
             nn.ReLU(inplace=True),
         )
@@ -108,7 +102,7 @@ class ShuffleNetV2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        x = F.max_pool2d(x, 3, stride=2, padding=1)
+        x = self.maxpool(x)
         x = self.stage2(x)
         x = self.stage3(x)
         x = self.stage4(x)
@@ -118,6 +112,6 @@ class ShuffleNetV2(nn.Module):
         return x
 
 
-def shufflenet_v2_x1_0(last: int = 1024, classes: int = 1000) -> ShuffleNetV2:
+def shufflenet_v2_x1_0(classes: int = 1000) -> ShuffleNetV2:
     """Return a new shufflenet_v2_x1_0, with random weights."""
-    return ShuffleNetV2(last, classes)
+    return ShuffleNetV2(116, classes=classes)

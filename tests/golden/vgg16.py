@@ -1,31 +1,38 @@
 """vgg16: VGG of vgg16.net, compiled by netdsl 0.1.0.
 
+VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556); 2014.
+
 Input 3x224x224, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a sample.
+
+    netdsl compile vgg16.net:vgg16 --backend torch
 """
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class VGG(nn.Module):
-    """Net VGG of vgg16.net."""
+    """Net VGG of vgg16.net.
+
+    VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556);
+    2014.
+    """
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            # stage 1: 64x112x112
+            # stage 1
             nn.Conv2d(3, 64, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(64, 64, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            # stage 2: 128x56x56
+            # stage 2
             nn.Conv2d(64, 128, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(128, 128, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            # stage 3: 256x28x28
+            # stage 3
             nn.Conv2d(128, 256, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(256, 256, 3, padding=1),
@@ -33,7 +40,7 @@ class VGG(nn.Module):
             nn.Conv2d(256, 256, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            # stage 4: 512x14x14
+            # stage 4
             nn.Conv2d(256, 512, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(512, 512, 3, padding=1),
@@ -41,7 +48,7 @@ class VGG(nn.Module):
             nn.Conv2d(512, 512, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            # stage 5: 512x7x7
+            # stage 5
             nn.Conv2d(512, 512, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(512, 512, 3, padding=1),
@@ -50,6 +57,7 @@ class VGG(nn.Module):
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
         )
+        self.avgpool = nn.AdaptiveAvgPool2d(7)
         self.classifier = nn.Sequential(
             nn.Linear(25088, 4096),
             nn.ReLU(inplace=True),
@@ -70,11 +78,12 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
-        x = F.adaptive_avg_pool2d(x, 7)
-        x = self.classifier(x.flatten(1))
+        x = self.avgpool(x)
+        x = x.flatten(1)
+        x = self.classifier(x)
         return x
 
 
 def vgg16(classes: int = 1000) -> VGG:
     """Return a new vgg16, with random weights."""
-    return VGG(classes)
+    return VGG(classes=classes)

@@ -1,6 +1,10 @@
 """vit_b_16: ViT of vit.net, compiled by netdsl 0.1.0.
 
+An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+
 Input 3x224x224, output 1000; 86,567,656 parameters, 17,563,828,224 MACs a sample.
+
+    netdsl compile vit.net:vit_b_16 --backend torch
 """
 
 from collections import OrderedDict
@@ -12,70 +16,48 @@ from torch import Tensor, nn
 class MLPBlock(nn.Sequential):
     """Block MLPBlock of vit.net."""
 
-    def __init__(self, drop: float) -> None:
-        super().__init__(
-            nn.Linear(768, 3072),
-            nn.GELU(),
-            nn.Dropout(drop),
-            nn.Linear(3072, 768),
-            nn.Dropout(drop),
-        )
-        nn.init.xavier_uniform_(self.get_parameter("0.weight"))
-        nn.init.normal_(self.get_parameter("0.bias"), std=1e-06)
-        nn.init.xavier_uniform_(self.get_parameter("3.weight"))
-        nn.init.normal_(self.get_parameter("3.bias"), std=1e-06)
+    def __init__(self, in_channels: int, hidden: int, drop: float) -> None:
+        layers: list[nn.Module] = []
+        layer = nn.Linear(in_channels, hidden)
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.normal_(layer.bias, std=1e-06)
+        layers.append(layer)
+        layers.append(nn.GELU())
+        layers.append(nn.Dropout(drop))
+        layer = nn.Linear(hidden, in_channels)
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.normal_(layer.bias, std=1e-06)
+        layers.append(layer)
+        layers.append(nn.Dropout(drop))
+        super().__init__(*layers)
 
 
 class EncoderBlock(nn.Module):
     """Block EncoderBlock of vit.net."""
 
-    def __init__(self, drop: float) -> None:
+    def __init__(self, in_channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(768, eps=1e-06)
-        self.self_attention = nn.MultiheadAttention(768, 12, batch_first=True)
+        self.ln_1 = nn.LayerNorm(in_channels, eps=1e-06)
+        self.self_attention = nn.MultiheadAttention(in_channels, heads, batch_first=True)
         self.dropout = nn.Dropout(drop)
-        self.ln_2 = nn.LayerNorm(768, eps=1e-06)
-        self.mlp = MLPBlock(drop)
+        self.ln_2 = nn.LayerNorm(in_channels, eps=1e-06)
+        self.mlp = MLPBlock(in_channels, hidden, drop)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.ln_1(x)
         y = self.self_attention(y, y, y, need_weights=False)[0]
-        y = self.dropout(y)
-        x = x + y
-        del y
-        y = self.ln_2(x)
-        y = self.mlp(y)
-        x = x + y
-        return x
-
-
-class Encoder(nn.Module):
-    """Container encoder of vit.net."""
-
-    def __init__(self, drop: float) -> None:
-        super().__init__()
-        self.pos_embedding = nn.Parameter(torch.empty(1, 197, 768))
-        self.dropout = nn.Dropout(drop)
-        self.layers = nn.Sequential(
-            OrderedDict((f"encoder_layer_{i}", EncoderBlock(drop)) for i in range(12)),
-        )
-        self.ln = nn.LayerNorm(768, eps=1e-06)
-        nn.init.normal_(self.pos_embedding, std=0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.pos_embedding
-        x = self.dropout(x)
-        x = self.layers(x)
-        x = self.ln(x)
+        attended = x + self.dropout(y)
+        x = self.ln_2(attended)
+        x = attended + self.mlp(x)
         return x
 
 
 class Head(nn.Module):
     """Block Head of vit.net."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
-        self.head = nn.Linear(768, classes)
+        self.head = nn.Linear(in_channels, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -84,30 +66,91 @@ class Head(nn.Module):
         return x
 
 
-class ViT(nn.Module):
-    """Net ViT of vit.net."""
+class Encoder(nn.Module):
+    """Container encoder of vit.net."""
 
-    def __init__(self, drop: float = 0.0, classes: int = 1000) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        patch: tuple[int, int],
+        dim: int,
+        drop: float,
+        depth: int,
+        heads: int,
+        hidden: int,
+    ) -> None:
         super().__init__()
-        self.class_token = nn.Parameter(torch.zeros(1, 1, 768))
-        self.conv_proj = nn.Conv2d(3, 768, 16, stride=16)
-        self.encoder = Encoder(drop)
-        self.heads = Head(classes)
+        self.pos_embedding = nn.Parameter(
+            torch.empty(
+                1,
+                ((size[0] - patch[0]) // patch[0] + 1) * ((size[1] - patch[1]) // patch[1] + 1) + 1,
+                dim,
+            ),
+        )
+        nn.init.normal_(self.pos_embedding, std=0.02)
+        self.dropout = nn.Dropout(drop)
+        self.layers = nn.Sequential(
+            OrderedDict(
+                (f"encoder_layer_{i}", EncoderBlock(dim, heads, hidden, drop)) for i in range(depth)
+            ),
+        )
+        self.ln = nn.LayerNorm(dim, eps=1e-06)
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch._assert(
+            x.shape[1] == self.pos_embedding.shape[1],
+            f"pos_embedding takes {self.pos_embedding.shape[1]} tokens: resize the input",
+        )
+        x = x + self.pos_embedding
+        x = self.dropout(x)
+        x = self.layers(x)
+        x = self.ln(x)
+        return x
+
+
+class ViT(nn.Module):
+    """Net ViT of vit.net.
+
+    An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+    """
+
+    def __init__(
+        self,
+        patch: tuple[int, int],
+        depth: int,
+        heads: int,
+        dim: int,
+        hidden: int,
+        size: tuple[int, int] = (224, 224),
+        drop: float = 0.0,
+        classes: int = 1000,
+    ) -> None:
+        super().__init__()
+        self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.conv_proj = nn.Conv2d(3, dim, patch, stride=patch)
+        self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden)
+        self.heads = Head(dim, classes)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
-                nn.init.trunc_normal_(m.weight, std=0.036084391824351615)
+                nn.init.trunc_normal_(m.weight, std=1 / (3 * patch[0] * patch[1]) ** 0.5)
                 if m.bias is not None:
                     nn.init.zeros_(m.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_proj(x)
-        x = x.flatten(2).transpose(1, 2)
-        x = torch.cat((self.class_token.expand(x.size(0), -1, -1), x), 1)
+        x = torch.cat(
+            (
+                self.class_token.expand(x.flatten(2).transpose(1, 2).size(0), -1, -1),
+                x.flatten(2).transpose(1, 2),
+            ),
+            1,
+        )
         x = self.encoder(x)
-        x = self.heads(x[:, 0])
+        x = x[:, 0]
+        x = self.heads(x)
         return x
 
 
 def vit_b_16(drop: float = 0.0, classes: int = 1000) -> ViT:
     """Return a new vit_b_16, with random weights."""
-    return ViT(drop, classes)
+    return ViT((16, 16), 12, 12, 768, 3072, drop=drop, classes=classes)

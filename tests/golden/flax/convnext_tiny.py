@@ -1,7 +1,11 @@
 """convnext_tiny: ConvNeXt of convnext.net, compiled by netdsl 0.1.0.
 
+A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+
 Input 3x224x224, output 1000; 28,589,128 parameters, 4,455,531,264 MACs a sample. Shapes are
 channels first, the arrays channels last.
+
+    netdsl compile convnext.net:convnext_tiny --backend flax
 """
 
 from collections.abc import Callable
@@ -64,41 +68,60 @@ class CNBlock(nnx.Module):
                 feature_group_count=in_channels,
                 **options,
             ),
-            nnx.identity,
             LayerNorm(in_channels, **options),
             Linear(in_channels, 4 * in_channels, **options),
             partial(nnx.gelu, approximate=False),
             Linear(4 * in_channels, in_channels, **options),
-            nnx.identity,
         )
         self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
 
     def __call__(self, x: Array) -> Array:
-        block = self.block(x)
-        block = self.layer_scale[...] * block
-        block = self.droppath(block)
-        x = x + block
-        return x
+        y: Array = self.layer_scale[...] * self.block(x)
+        y = x + self.droppath(y)
+        return y
 
 
 class ConvNeXt(nnx.Module):
-    """Net ConvNeXt of convnext.net."""
+    """Net ConvNeXt of convnext.net.
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
-        self.features = nnx.Sequential(
-            nnx.Sequential(Conv(3, 96, (4, 4), strides=4, **options), LayerNorm(96, **options)),
-            nnx.Sequential(*(CNBlock(96, 0.1 * i / 17, **options) for i in range(3))),
-            nnx.Sequential(LayerNorm(96, **options), Conv(96, 192, (2, 2), strides=2, **options)),
-            nnx.Sequential(*(CNBlock(192, 0.1 * i / 17, **options) for i in range(3, 6))),
-            nnx.Sequential(LayerNorm(192, **options), Conv(192, 384, (2, 2), strides=2, **options)),
-            nnx.Sequential(*(CNBlock(384, 0.1 * i / 17, **options) for i in range(6, 15))),
-            nnx.Sequential(LayerNorm(384, **options), Conv(384, 768, (2, 2), strides=2, **options)),
-            nnx.Sequential(*(CNBlock(768, 0.1 * i / 17, **options) for i in range(15, 18))),
+    A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+    """
+
+    def __init__(
+        self,
+        c: list[int],
+        n: list[int],
+        drop: float,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        steps = max(sum(n[i] for i in range(4)) - 1, 1)
+        step = 0
+        layers: list[Callable[[Array], Array]] = []
+        layers.append(
+            nnx.Sequential(Conv(3, c[0], (4, 4), strides=4, **options), LayerNorm(c[0], **options)),
         )
+        channels = c[0]
+        for i in range(4):
+            if i > 0:
+                layers.append(
+                    nnx.Sequential(
+                        LayerNorm(channels, **options),
+                        Conv(channels, c[i], (2, 2), strides=2, **options),
+                    ),
+                )
+            depth = n[i]
+            block: list[Callable[[Array], Array]] = []
+            for _ in range(depth):
+                block.append(CNBlock(c[i] if i > 0 else channels, drop * step / steps, **options))
+                step += 1
+            layers.append(nnx.Sequential(*block))
+            channels = c[i] if i > 0 else channels
+        self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            LayerNorm(768, **options),
+            LayerNorm(channels, **options),
             flatten_chw,
-            Linear(768, classes, **options),
+            Linear(channels, classes, **options),
         )
 
     def __call__(self, x: Array) -> Array:
@@ -110,4 +133,4 @@ class ConvNeXt(nnx.Module):
 
 def convnext_tiny(classes: int = 1000, **options: Unpack[LayerOptions]) -> ConvNeXt:
     """Return a new convnext_tiny, with random weights."""
-    return ConvNeXt(classes, **options)
+    return ConvNeXt([96, 192, 384, 768], [3, 3, 9, 3], 0.1, classes=classes, **options)

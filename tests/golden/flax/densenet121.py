@@ -1,7 +1,11 @@
 """densenet121: DenseNet of densenet.net, compiled by netdsl 0.1.0.
 
+Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+
 Input 3x224x224, output 1000; 7,978,856 parameters, 2,834,161,664 MACs a sample. Shapes are channels
 first, the arrays channels last.
+
+    netdsl compile densenet.net:densenet121 --backend flax
 """
 
 from collections.abc import Callable, Iterable
@@ -73,17 +77,30 @@ BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 class DenseLayer(nnx.Module):
     """Block DenseLayer of densenet.net."""
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        growth: int,
+        drop: float = 0.0,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.norm1 = BatchNorm(in_channels, **options)
-        self.conv1 = Conv(in_channels, 128, (1, 1), **options)
-        self.norm2 = BatchNorm(128, **options)
-        self.conv2 = Conv(128, 32, (3, 3), padding=1, **options)
+        self.conv1 = Conv(in_channels, 4 * growth, (1, 1), **options)
+        self.norm2 = BatchNorm(4 * growth, **options)
+        self.conv2 = Conv(4 * growth, growth, (3, 3), padding=1, **options)
+        self.dropout: Callable[[Array], Array] | None = nnx.data(None)
+        if drop > 0:
+            self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.norm1(x))
-        y = nnx.relu(self.norm2(self.conv1(y)))
+        y = self.conv1(y)
+        y = nnx.relu(self.norm2(y))
         y = self.conv2(y)
-        return jnp.concatenate((x, y), axis=-1)
+        if self.dropout is not None:
+            y = self.dropout(y)
+        x = jnp.concatenate((x, y), axis=-1)
+        return x
 
 
 class Transition(nnx.Module):
@@ -91,66 +108,56 @@ class Transition(nnx.Module):
 
     def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
         self.norm = BatchNorm(in_channels, **options)
+        if in_channels // 2 < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
         self.conv = Conv(in_channels, in_channels // 2, (1, 1), **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.norm(x))
         x = self.conv(x)
-        return avg_pool2d(x, (2, 2), strides=(2, 2))
+        x = avg_pool2d(x, (2, 2), strides=(2, 2))
+        return x
 
 
 class DenseNet(nnx.Module):
-    """Net DenseNet of densenet.net."""
+    """Net DenseNet of densenet.net.
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
-        self.features = NamedSequential(
-            [
-                ("conv0", Conv(3, 64, (7, 7), strides=2, padding=3, **options)),
-                ("norm0", BatchNorm(64, **options)),
-                ("relu0", nnx.relu),
-                (
-                    "pool0",
-                    partial(
-                        max_pool2d,
-                        window_shape=(3, 3),
-                        strides=(2, 2),
-                        padding=((1, 1), (1, 1)),
-                    ),
-                ),
-                (
-                    "denseblock1",
-                    NamedSequential(
-                        (f"denselayer{i + 1}", DenseLayer(64 + 32 * i, **options)) for i in range(6)
-                    ),
-                ),
-                ("transition1", Transition(256, **options)),
-                (
-                    "denseblock2",
-                    NamedSequential(
-                        (f"denselayer{i + 1}", DenseLayer(128 + 32 * i, **options))
-                        for i in range(12)
-                    ),
-                ),
-                ("transition2", Transition(512, **options)),
-                (
-                    "denseblock3",
-                    NamedSequential(
-                        (f"denselayer{i + 1}", DenseLayer(256 + 32 * i, **options))
-                        for i in range(24)
-                    ),
-                ),
-                ("transition3", Transition(1024, **options)),
-                (
-                    "denseblock4",
-                    NamedSequential(
-                        (f"denselayer{i + 1}", DenseLayer(512 + 32 * i, **options))
-                        for i in range(16)
-                    ),
-                ),
-                ("norm5", BatchNorm(1024, **options)),
-            ],
+    Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+    """
+
+    def __init__(
+        self,
+        growth: int,
+        stem: int,
+        layers: list[int],
+        drop: float = 0.0,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        named: dict[str, Callable[[Array], Array]] = {}
+        named["conv0"] = Conv(3, stem, (7, 7), strides=2, padding=3, **options)
+        named["norm0"] = BatchNorm(stem, **options)
+        named["relu0"] = nnx.relu
+        named["pool0"] = partial(
+            max_pool2d,
+            window_shape=(3, 3),
+            strides=(2, 2),
+            padding=((1, 1), (1, 1)),
         )
-        self.classifier = Linear(1024, classes, **options)
+        channels = stem
+        for b, n in enumerate(layers, 1):
+            members: dict[str, Callable[[Array], Array]] = {}
+            channels2 = channels
+            for i in range(n):
+                members[f"denselayer{i + 1}"] = DenseLayer(channels2, growth, drop=drop, **options)
+                channels2 += growth
+            named[f"denseblock{b}"] = NamedSequential(members.items())
+            if b < len(layers):
+                named[f"transition{b}"] = Transition(channels2, **options)
+            channels = channels2 // 2 if b < len(layers) else channels2
+        named["norm5"] = BatchNorm(channels, **options)
+        self.features = NamedSequential(named.items())
+        self.classifier = Linear(channels, classes, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.features(x))
@@ -159,6 +166,10 @@ class DenseNet(nnx.Module):
         return x
 
 
-def densenet121(classes: int = 1000, **options: Unpack[LayerOptions]) -> DenseNet:
+def densenet121(
+    drop: float = 0.0,
+    classes: int = 1000,
+    **options: Unpack[LayerOptions],
+) -> DenseNet:
     """Return a new densenet121, with random weights."""
-    return DenseNet(classes, **options)
+    return DenseNet(32, 64, [6, 12, 24, 16], drop=drop, classes=classes, **options)

@@ -1,9 +1,14 @@
 """efficientnet_b0: EfficientNet of efficientnet.net, compiled by netdsl 0.1.0.
 
+EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946, 2019.
+
 Input 3x224x224, output 1000; 5,288,548 parameters, 385,814,752 MACs a sample. Shapes are channels
 first, the arrays channels last.
+
+    netdsl compile efficientnet.net:efficientnet_b0 --backend flax
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Required, TypedDict, Unpack
@@ -12,6 +17,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
 from jax.typing import DTypeLike
+
+
+def make_divisible(value: float, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % below the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 class LayerOptions(TypedDict, total=False):
@@ -46,6 +57,11 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
     return x
 
 
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 Conv = partial(
     nnx.Conv,
     padding=0,
@@ -59,19 +75,38 @@ Linear = partial(
 BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
-class SqueezeExcitation(nnx.Module):
-    """Block SqueezeExcitation of efficientnet.net."""
+STAGES = [
+    (1, (3, 3), 1, 16, 1),
+    (6, (3, 3), 2, 24, 2),
+    (6, (5, 5), 2, 40, 2),
+    (6, (3, 3), 2, 80, 3),
+    (6, (5, 5), 1, 112, 3),
+    (6, (5, 5), 2, 192, 4),
+    (6, (3, 3), 1, 320, 1),
+]
 
-    def __init__(self, in_channels: int, squeeze: int, **options: Unpack[LayerOptions]) -> None:
+
+class SqueezeExcitation(nnx.Module):
+    """Block SqueezeExcitation of mobilenet_v3.net."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        squeeze: int,
+        act: Callable[[Array], Array] = nnx.relu,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, **options)
+        self.fc1_act = act
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, **options)
 
     def __call__(self, x: Array) -> Array:
-        y = adaptive_pool2d(x, (1, 1), jnp.mean)
-        y = nnx.silu(self.fc1(y))
-        y = nnx.sigmoid(self.fc2(y))
-        x = x * y
-        return x
+        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y = self.fc1(y)
+        y = self.fc1_act(y)
+        y = self.fc2(y)
+        y = x * nnx.sigmoid(y)
+        return y
 
 
 class MBConv(nnx.Module):
@@ -80,108 +115,135 @@ class MBConv(nnx.Module):
     def __init__(
         self,
         in_channels: int,
-        hidden: int,
-        k: int,
-        squeeze: int,
+        k: tuple[int, int],
         c: int,
         stride: int = 1,
+        expand: int = 6,
         drop: float = 0.0,
+        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.residual = stride == 1 and in_channels == c
+        hidden = make_divisible(expand * in_channels, 8)
+        residual = stride == 1 and in_channels == c
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
-        if in_channels != hidden:
+        if hidden != in_channels:
             layers.append(
                 nnx.Sequential(
                     Conv(in_channels, hidden, (1, 1), **options),
-                    BatchNorm(hidden, **options),
+                    norm(hidden, **options),
                     nnx.silu,
                 ),
             )
-        layers += [
+        layers.append(
             nnx.Sequential(
                 Conv(
-                    hidden,
-                    hidden,
-                    (k, k),
+                    hidden if hidden != in_channels else in_channels,
+                    hidden if hidden != in_channels else in_channels,
+                    k,
                     strides=stride,
-                    padding=k // 2,
-                    feature_group_count=hidden,
+                    padding=(k[0] // 2, k[1] // 2),
+                    feature_group_count=hidden if hidden != in_channels else in_channels,
                     **options,
                 ),
-                BatchNorm(hidden, **options),
-                nnx.silu,
-            ),
-            SqueezeExcitation(hidden, squeeze, **options),
-            nnx.Sequential(Conv(hidden, c, (1, 1), **options), BatchNorm(c, **options)),
-        ]
-        self.block = nnx.Sequential(*layers)
-        if self.residual:
-            self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
-
-    def __call__(self, x: Array) -> Array:
-        block: Array = self.block(x)
-        if self.residual:
-            block = self.droppath(block)
-            block = x + block
-        return block
-
-
-class EfficientNet(nnx.Module):
-    """Net EfficientNet of efficientnet.net."""
-
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
-        self.features = nnx.Sequential(
-            nnx.Sequential(
-                Conv(3, 32, (3, 3), strides=2, padding=1, **options),
-                BatchNorm(32, **options),
-                nnx.silu,
-            ),
-            nnx.Sequential(MBConv(32, 32, 3, 8, 16, **options)),
-            nnx.Sequential(
-                MBConv(16, 96, 3, 4, 24, stride=2, **options),
-                MBConv(24, 144, 3, 6, 24, drop=0.2 * 2 / 16, **options),
-            ),
-            nnx.Sequential(
-                MBConv(24, 144, 5, 6, 40, stride=2, **options),
-                MBConv(40, 240, 5, 10, 40, drop=0.2 * 4 / 16, **options),
-            ),
-            nnx.Sequential(
-                MBConv(40, 240, 3, 10, 80, stride=2, **options),
-                MBConv(80, 480, 3, 20, 80, drop=0.2 * 6 / 16, **options),
-                MBConv(80, 480, 3, 20, 80, drop=0.2 * 7 / 16, **options),
-            ),
-            nnx.Sequential(
-                MBConv(80, 480, 5, 20, 112, **options),
-                MBConv(112, 672, 5, 28, 112, drop=0.2 * 9 / 16, **options),
-                MBConv(112, 672, 5, 28, 112, drop=0.2 * 10 / 16, **options),
-            ),
-            nnx.Sequential(
-                MBConv(112, 672, 5, 28, 192, stride=2, **options),
-                *(
-                    MBConv(192, 1152, 5, 48, 192, drop=0.2 * i / 16, **options)
-                    for i in range(12, 15)
-                ),
-            ),
-            nnx.Sequential(MBConv(192, 1152, 3, 48, 320, **options)),
-            nnx.Sequential(
-                Conv(320, 1280, (1, 1), **options),
-                BatchNorm(1280, **options),
+                norm(hidden if hidden != in_channels else in_channels, **options),
                 nnx.silu,
             ),
         )
+        layers.append(
+            SqueezeExcitation(
+                hidden if hidden != in_channels else in_channels,
+                max(1, in_channels // 4),
+                act=nnx.silu,
+                **options,
+            ),
+        )
+        layers.append(
+            nnx.Sequential(
+                Conv(hidden if hidden != in_channels else in_channels, c, (1, 1), **options),
+                norm(c, **options),
+            ),
+        )
+        self.block = nnx.Sequential(*layers)
+        self.droppath: Callable[[Array], Array] | None = nnx.data(None)
+        if residual:
+            self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
+
+    def __call__(self, x: Array) -> Array:
+        y: Array = self.block(x)
+        if self.droppath is not None:
+            y = x + self.droppath(y)
+        return y
+
+
+class EfficientNet(nnx.Module):
+    """Net EfficientNet of efficientnet.net.
+
+    EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946,
+    2019.
+    """
+
+    def __init__(
+        self,
+        width: float,
+        depth: float,
+        drop: float,
+        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
+        step = 0
+        layers: list[Callable[[Array], Array]] = []
+        layers.append(
+            nnx.Sequential(
+                Conv(3, make_divisible(32 * width, 8), (3, 3), strides=2, padding=1, **options),
+                norm(make_divisible(32 * width, 8), **options),
+                nnx.silu,
+            ),
+        )
+        channels = make_divisible(32 * width, 8)
+        for t, k, s, c, n in STAGES:
+            blocks = math.ceil(n * depth)
+            block: list[Callable[[Array], Array]] = []
+            for i in range(blocks):
+                block.append(
+                    MBConv(
+                        channels,
+                        k,
+                        make_divisible(c * width, 8),
+                        stride=s if i == 0 else 1,
+                        expand=t,
+                        drop=0.2 * step / steps,
+                        norm=norm,
+                        **options,
+                    ),
+                )
+                step += 1
+                channels = make_divisible(c * width, 8)
+            layers.append(nnx.Sequential(*block))
+        layers.append(
+            nnx.Sequential(
+                Conv(channels, 4 * make_divisible(320 * width, 8), (1, 1), **options),
+                norm(4 * make_divisible(320 * width, 8), **options),
+                nnx.silu,
+            ),
+        )
+        self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            nnx.Dropout(0.2, rngs=options["rngs"]),
-            Linear(1280, classes, **options),
+            nnx.Dropout(drop, rngs=options["rngs"]),
+            Linear(4 * make_divisible(320 * width, 8), classes, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = x.mean((1, 2))
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = flatten_chw(x)
         x = self.classifier(x)
         return x
 
 
 def efficientnet_b0(classes: int = 1000, **options: Unpack[LayerOptions]) -> EfficientNet:
     """Return a new efficientnet_b0, with random weights."""
-    return EfficientNet(classes, **options)
+    return EfficientNet(1.0, 1.0, 0.2, classes=classes, **options)

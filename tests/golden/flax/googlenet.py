@@ -1,7 +1,11 @@
 """googlenet: GoogLeNet of googlenet.net, compiled by netdsl 0.1.0.
 
+Going Deeper with Convolutions; arXiv 1409.4842, 2014.
+
 Input 3x224x224, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
 sample. Shapes are channels first, the arrays channels last.
+
+    netdsl compile googlenet.net:googlenet --backend flax
 """
 
 from collections.abc import Callable, Sequence
@@ -89,7 +93,7 @@ def flatten_chw(x: Array) -> Array:
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
-Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.01))
+Conv = partial(nnx.Conv, padding=0, use_bias=False)
 BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001)
 
 
@@ -107,7 +111,7 @@ class Linear(nnx.Linear):
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What GoogLeNet returns."""
+    """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
     out: Array
     aux1: Array
@@ -120,16 +124,29 @@ class BasicConv2d(nnx.Module):
     def __init__(
         self,
         in_channels: int,
+        k: tuple[int, int],
         c: int,
-        k: int,
         stride: int = 1,
+        sd: float = 0.1,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv = Conv(in_channels, c, (k, k), strides=stride, padding=k // 2, **options)
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
+        self.conv = Conv(
+            in_channels,
+            c,
+            k,
+            strides=stride,
+            padding=(k[0] // 2, k[1] // 2),
+            kernel_init=nnx.initializers.normal(sd),
+            **options,
+        )
         self.bn = BatchNorm(c, **options)
 
     def __call__(self, x: Array) -> Array:
-        return nnx.relu(self.bn(self.conv(x)))
+        x = self.conv(x)
+        x = nnx.relu(self.bn(x))
+        return x
 
 
 class Inception(nnx.Module):
@@ -144,35 +161,36 @@ class Inception(nnx.Module):
         c5r: int,
         c5: int,
         cp: int,
+        k5: tuple[int, int],
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.branch1 = BasicConv2d(in_channels, c1, 1, **options)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, sd=0.01, **options)
         self.branch2 = nnx.Sequential(
-            BasicConv2d(in_channels, c3r, 1, **options),
-            BasicConv2d(c3r, c3, 3, **options),
+            BasicConv2d(in_channels, (1, 1), c3r, sd=0.01, **options),
+            BasicConv2d(c3r, (3, 3), c3, sd=0.01, **options),
         )
         self.branch3 = nnx.Sequential(
-            BasicConv2d(in_channels, c5r, 1, **options),
-            BasicConv2d(c5r, c5, 3, **options),
+            BasicConv2d(in_channels, (1, 1), c5r, sd=0.01, **options),
+            BasicConv2d(c5r, k5, c5, sd=0.01, **options),
         )
         self.branch4 = nnx.Sequential(
             partial(ceil_max_pool2d, window_shape=(3, 3), padding=((1, 1), (1, 1))),
-            BasicConv2d(in_channels, cp, 1, **options),
+            BasicConv2d(in_channels, (1, 1), cp, sd=0.01, **options),
         )
 
     def __call__(self, x: Array) -> Array:
-        branch1 = self.branch1(x)
-        branch2 = self.branch2(x)
-        branch3 = self.branch3(x)
-        x = self.branch4(x)
-        return jnp.concatenate((branch1, branch2, branch3, x), axis=-1)
+        x = jnp.concatenate(
+            (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)),
+            axis=-1,
+        )
+        return x
 
 
 class InceptionAux(nnx.Module):
     """Block InceptionAux of googlenet.net."""
 
     def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv = BasicConv2d(in_channels, 128, 1, **options)
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01, **options)
         self.fc1 = Linear(2048, 1024, **options)
         self.dropout = nnx.Dropout(0.7, rngs=options["rngs"])
         self.fc2 = Linear(1024, classes, **options)
@@ -181,39 +199,48 @@ class InceptionAux(nnx.Module):
         x = adaptive_pool2d(x, (4, 4), jnp.mean)
         x = self.conv(x)
         x = nnx.relu(self.fc1(flatten_chw(x)))
-        x = self.dropout(x)
-        x = self.fc2(x)
+        x = self.fc2(self.dropout(x))
         return x
 
 
 class GoogLeNet(nnx.Module):
-    """Net GoogLeNet of googlenet.net."""
+    """Net GoogLeNet of googlenet.net.
+
+    torchvision's has batch norm, and 3x3 where the paper has 5x5; arXiv 1409.4842, 2014.
+    """
 
     def __init__(
         self,
+        aux: bool = True,
         drop: float = 0.2,
         classes: int = 1000,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = BasicConv2d(3, 64, 7, stride=2, **options)
-        self.conv2 = BasicConv2d(64, 64, 1, **options)
-        self.conv3 = BasicConv2d(64, 192, 3, **options)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, **options)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, **options)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, **options)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, **options)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, **options)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, **options)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, **options)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, **options)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, **options)
-        self.aux1 = InceptionAux(512, classes, **options)
-        self.aux2 = InceptionAux(528, classes, **options)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, sd=0.01, **options)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, sd=0.01, **options)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, sd=0.01, **options)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, (3, 3), **options)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, (3, 3), **options)
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, (3, 3), **options)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, (3, 3), **options)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, (3, 3), **options)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, (3, 3), **options)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3), **options)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3), **options)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3), **options)
+        self.aux1: Callable[[Array], Array] | None = nnx.data(None)
+        if aux:
+            self.aux1 = InceptionAux(512, classes, **options)
+        self.aux2: Callable[[Array], Array] | None = nnx.data(None)
+        if aux:
+            self.aux2 = InceptionAux(528, classes, **options)
         self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
         self.fc = Linear(1024, classes, **options)
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | GoogLeNetOutputs:
+        aux1: Array | None = None
+        aux2: Array | None = None
         x = self.conv1(x)
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.conv2(x)
@@ -223,25 +250,24 @@ class GoogLeNet(nnx.Module):
         x = self.inception3b(x)
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.inception4a(x)
-        if not self.deterministic:
+        if self.aux1 is not None and not self.deterministic:
             aux1 = self.aux1(x)
         x = self.inception4b(x)
         x = self.inception4c(x)
         x = self.inception4d(x)
-        if not self.deterministic:
+        if self.aux2 is not None and not self.deterministic:
             aux2 = self.aux2(x)
         x = self.inception4e(x)
         x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
-        x = x.mean((1, 2))
-        x = self.dropout(x)
-        x = self.fc(x)
-        if not self.deterministic:
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = self.fc(self.dropout(flatten_chw(x)))
+        if aux1 is not None and aux2 is not None:
             return GoogLeNetOutputs(x, aux1, aux2)
         return x
 
 
-def googlenet(drop: float = 0.2, classes: int = 1000, **options: Unpack[LayerOptions]) -> GoogLeNet:
+def googlenet(aux: bool = True, classes: int = 1000, **options: Unpack[LayerOptions]) -> GoogLeNet:
     """Return a new googlenet, with random weights."""
-    return GoogLeNet(drop, classes, **options)
+    return GoogLeNet(aux=aux, classes=classes, **options)

@@ -1,7 +1,11 @@
 """inception_v3: InceptionV3 of inception_v3.net, compiled by netdsl 0.1.0.
 
+Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
+
 Input 3x299x299, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,096 MACs a sample.
 Shapes are channels first, the arrays channels last.
+
+    netdsl compile inception_v3.net:inception_v3 --backend flax
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +15,7 @@ from typing import Any, NamedTuple, Required, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 
@@ -52,6 +56,21 @@ max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
 
 
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+
+
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.1))
 BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001)
 
@@ -70,117 +89,128 @@ class Linear(nnx.Linear):
 
 
 class InceptionV3Outputs(NamedTuple):
-    """What InceptionV3 returns."""
+    """What InceptionV3 returns in training; in evaluation it is the first alone."""
 
     out: Array
     AuxLogits: Array
 
 
 class BasicConv2d(nnx.Module):
-    """Block BasicConv2d of inception_v3.net."""
+    """Block BasicConv2d of googlenet.net."""
 
     def __init__(
         self,
         in_channels: int,
+        k: tuple[int, int],
         c: int,
-        kernel_size: int,
-        kernel_size2: int,
         stride: int = 1,
-        padding: int | tuple[int, int] = 0,
+        pad: tuple[int, int] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = Conv(
             in_channels,
             c,
-            (kernel_size, kernel_size2),
+            k,
             strides=stride,
-            padding=padding,
+            padding=(k[0] // 2, k[1] // 2) if pad is None else pad,
             **options,
         )
         self.bn = BatchNorm(c, **options)
 
     def __call__(self, x: Array) -> Array:
-        return nnx.relu(self.bn(self.conv(x)))
+        x = self.conv(x)
+        x = nnx.relu(self.bn(x))
+        return x
 
 
 class InceptionA(nnx.Module):
     """Block InceptionA of inception_v3.net."""
 
     def __init__(self, in_channels: int, pool: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(in_channels, 64, 1, 1, **options)
-        self.branch5x5_1 = BasicConv2d(in_channels, 48, 1, 1, **options)
-        self.branch5x5_2 = BasicConv2d(48, 64, 5, 5, padding=2, **options)
-        self.branch3x3dbl_1 = BasicConv2d(in_channels, 64, 1, 1, **options)
-        self.branch3x3dbl_2 = BasicConv2d(64, 96, 3, 3, padding=1, **options)
-        self.branch3x3dbl_3 = BasicConv2d(96, 96, 3, 3, padding=1, **options)
-        self.branch_pool = BasicConv2d(in_channels, pool, 1, 1, **options)
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 64, **options)
+        self.branch5x5_1 = BasicConv2d(in_channels, (1, 1), 48, **options)
+        self.branch5x5_2 = BasicConv2d(48, (5, 5), 64, **options)
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, **options)
+        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, **options)
+        self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), pool, **options)
 
     def __call__(self, x: Array) -> Array:
-        branch1x1 = self.branch1x1(x)
+        y = self.branch1x1(x)
         branch5x5_1 = self.branch5x5_1(x)
-        branch5x5_1 = self.branch5x5_2(branch5x5_1)
+        branch5x5_2 = self.branch5x5_2(branch5x5_1)
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_1 = self.branch3x3dbl_2(branch3x3dbl_1)
-        branch3x3dbl_1 = self.branch3x3dbl_3(branch3x3dbl_1)
+        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
+        branch3x3dbl_3 = self.branch3x3dbl_3(branch3x3dbl_2)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = self.branch_pool(x)
-        return jnp.concatenate((branch1x1, branch5x5_1, branch3x3dbl_1, x), axis=-1)
+        x = jnp.concatenate((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), axis=-1)
+        return x
 
 
 class InceptionB(nnx.Module):
-    """Block InceptionB of inception_v3.net."""
+    """Block InceptionB of inception_v3.net.
 
-    def __init__(self, **options: Unpack[LayerOptions]) -> None:
-        self.branch3x3 = BasicConv2d(288, 384, 3, 3, stride=2, **options)
-        self.branch3x3dbl_1 = BasicConv2d(288, 64, 1, 1, **options)
-        self.branch3x3dbl_2 = BasicConv2d(64, 96, 3, 3, padding=1, **options)
-        self.branch3x3dbl_3 = BasicConv2d(96, 96, 3, 3, stride=2, **options)
+    35x35 -> 17x17.
+    """
+
+    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+        self.branch3x3 = BasicConv2d(in_channels, (3, 3), 384, stride=2, pad=(0, 0), **options)
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, **options)
+        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, **options)
+        self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, stride=2, pad=(0, 0), **options)
 
     def __call__(self, x: Array) -> Array:
-        branch3x3 = self.branch3x3(x)
+        y = self.branch3x3(x)
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_1 = self.branch3x3dbl_2(branch3x3dbl_1)
-        branch3x3dbl_1 = self.branch3x3dbl_3(branch3x3dbl_1)
-        x = max_pool2d(x, (3, 3), strides=(2, 2))
-        return jnp.concatenate((branch3x3, branch3x3dbl_1, x), axis=-1)
+        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
+        x = jnp.concatenate(
+            (y, self.branch3x3dbl_3(branch3x3dbl_2), max_pool2d(x, (3, 3), strides=(2, 2))),
+            axis=-1,
+        )
+        return x
 
 
 class InceptionC(nnx.Module):
-    """Block InceptionC of inception_v3.net."""
+    """Block InceptionC of inception_v3.net.
 
-    def __init__(self, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(768, 192, 1, 1, **options)
-        self.branch7x7_1 = BasicConv2d(768, c, 1, 1, **options)
-        self.branch7x7_2 = BasicConv2d(c, c, 1, 7, padding=(0, 3), **options)
-        self.branch7x7_3 = BasicConv2d(c, 192, 7, 1, padding=(3, 0), **options)
-        self.branch7x7dbl_1 = BasicConv2d(768, c, 1, 1, **options)
-        self.branch7x7dbl_2 = BasicConv2d(c, c, 7, 1, padding=(3, 0), **options)
-        self.branch7x7dbl_3 = BasicConv2d(c, c, 1, 7, padding=(0, 3), **options)
-        self.branch7x7dbl_4 = BasicConv2d(c, c, 7, 1, padding=(3, 0), **options)
-        self.branch7x7dbl_5 = BasicConv2d(c, 192, 1, 7, padding=(0, 3), **options)
-        self.branch_pool = BasicConv2d(768, 192, 1, 1, **options)
+    nxn as 1xn, nx1.
+    """
+
+    def __init__(self, in_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 192, **options)
+        self.branch7x7_1 = BasicConv2d(in_channels, (1, 1), c, **options)
+        self.branch7x7_2 = BasicConv2d(c, (1, 7), c, **options)
+        self.branch7x7_3 = BasicConv2d(c, (7, 1), 192, **options)
+        self.branch7x7dbl_1 = BasicConv2d(in_channels, (1, 1), c, **options)
+        self.branch7x7dbl_2 = BasicConv2d(c, (7, 1), c, **options)
+        self.branch7x7dbl_3 = BasicConv2d(c, (1, 7), c, **options)
+        self.branch7x7dbl_4 = BasicConv2d(c, (7, 1), c, **options)
+        self.branch7x7dbl_5 = BasicConv2d(c, (1, 7), 192, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, **options)
 
     def __call__(self, x: Array) -> Array:
-        branch1x1 = self.branch1x1(x)
+        y = self.branch1x1(x)
         branch7x7_1 = self.branch7x7_1(x)
-        branch7x7_1 = self.branch7x7_2(branch7x7_1)
-        branch7x7_1 = self.branch7x7_3(branch7x7_1)
+        branch7x7_2 = self.branch7x7_2(branch7x7_1)
+        branch7x7_3 = self.branch7x7_3(branch7x7_2)
         branch7x7dbl_1 = self.branch7x7dbl_1(x)
-        branch7x7dbl_1 = self.branch7x7dbl_2(branch7x7dbl_1)
-        branch7x7dbl_1 = self.branch7x7dbl_3(branch7x7dbl_1)
-        branch7x7dbl_1 = self.branch7x7dbl_4(branch7x7dbl_1)
-        branch7x7dbl_1 = self.branch7x7dbl_5(branch7x7dbl_1)
+        branch7x7dbl_2 = self.branch7x7dbl_2(branch7x7dbl_1)
+        branch7x7dbl_3 = self.branch7x7dbl_3(branch7x7dbl_2)
+        branch7x7dbl_4 = self.branch7x7dbl_4(branch7x7dbl_3)
+        branch7x7dbl_5 = self.branch7x7dbl_5(branch7x7dbl_4)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = self.branch_pool(x)
-        return jnp.concatenate((branch1x1, branch7x7_1, branch7x7dbl_1, x), axis=-1)
+        x = jnp.concatenate((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), axis=-1)
+        return x
 
 
 class InceptionAux(nnx.Module):
     """Block InceptionAux of inception_v3.net."""
 
-    def __init__(self, classes: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv0 = BasicConv2d(768, 128, 1, 1, **options)
-        self.conv1 = BasicConv2d(128, 768, 5, 5, **options)
+    def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
+        self.conv0 = BasicConv2d(in_channels, (1, 1), 128, **options)
+        self.conv1 = BasicConv2d(128, (5, 5), 768, pad=(0, 0), **options)
         self.fc = Linear(768, classes, **options)
 
     def __call__(self, x: Array) -> Array:
@@ -193,81 +223,97 @@ class InceptionAux(nnx.Module):
 
 
 class InceptionD(nnx.Module):
-    """Block InceptionD of inception_v3.net."""
+    """Block InceptionD of inception_v3.net.
 
-    def __init__(self, **options: Unpack[LayerOptions]) -> None:
-        self.branch3x3_1 = BasicConv2d(768, 192, 1, 1, **options)
-        self.branch3x3_2 = BasicConv2d(192, 320, 3, 3, stride=2, **options)
-        self.branch7x7x3_1 = BasicConv2d(768, 192, 1, 1, **options)
-        self.branch7x7x3_2 = BasicConv2d(192, 192, 1, 7, padding=(0, 3), **options)
-        self.branch7x7x3_3 = BasicConv2d(192, 192, 7, 1, padding=(3, 0), **options)
-        self.branch7x7x3_4 = BasicConv2d(192, 192, 3, 3, stride=2, **options)
+    17x17 -> 8x8.
+    """
+
+    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 192, **options)
+        self.branch3x3_2 = BasicConv2d(192, (3, 3), 320, stride=2, pad=(0, 0), **options)
+        self.branch7x7x3_1 = BasicConv2d(in_channels, (1, 1), 192, **options)
+        self.branch7x7x3_2 = BasicConv2d(192, (1, 7), 192, **options)
+        self.branch7x7x3_3 = BasicConv2d(192, (7, 1), 192, **options)
+        self.branch7x7x3_4 = BasicConv2d(192, (3, 3), 192, stride=2, pad=(0, 0), **options)
 
     def __call__(self, x: Array) -> Array:
-        branch3x3_1 = self.branch3x3_1(x)
-        branch3x3_1 = self.branch3x3_2(branch3x3_1)
+        y = self.branch3x3_1(x)
+        y = self.branch3x3_2(y)
         branch7x7x3_1 = self.branch7x7x3_1(x)
-        branch7x7x3_1 = self.branch7x7x3_2(branch7x7x3_1)
-        branch7x7x3_1 = self.branch7x7x3_3(branch7x7x3_1)
-        branch7x7x3_1 = self.branch7x7x3_4(branch7x7x3_1)
-        x = max_pool2d(x, (3, 3), strides=(2, 2))
-        return jnp.concatenate((branch3x3_1, branch7x7x3_1, x), axis=-1)
+        branch7x7x3_2 = self.branch7x7x3_2(branch7x7x3_1)
+        branch7x7x3_3 = self.branch7x7x3_3(branch7x7x3_2)
+        x = jnp.concatenate(
+            (y, self.branch7x7x3_4(branch7x7x3_3), max_pool2d(x, (3, 3), strides=(2, 2))),
+            axis=-1,
+        )
+        return x
 
 
 class InceptionE(nnx.Module):
-    """Block InceptionE of inception_v3.net."""
+    """Block InceptionE of inception_v3.net.
+
+    the widest: its branches fork again.
+    """
 
     def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(in_channels, 320, 1, 1, **options)
-        self.branch3x3_1 = BasicConv2d(in_channels, 384, 1, 1, **options)
-        self.branch3x3_2a = BasicConv2d(384, 384, 1, 3, padding=(0, 1), **options)
-        self.branch3x3_2b = BasicConv2d(384, 384, 3, 1, padding=(1, 0), **options)
-        self.branch3x3dbl_1 = BasicConv2d(in_channels, 448, 1, 1, **options)
-        self.branch3x3dbl_2 = BasicConv2d(448, 384, 3, 3, padding=1, **options)
-        self.branch3x3dbl_3a = BasicConv2d(384, 384, 1, 3, padding=(0, 1), **options)
-        self.branch3x3dbl_3b = BasicConv2d(384, 384, 3, 1, padding=(1, 0), **options)
-        self.branch_pool = BasicConv2d(in_channels, 192, 1, 1, **options)
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 320, **options)
+        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 384, **options)
+        self.branch3x3_2a = BasicConv2d(384, (1, 3), 384, **options)
+        self.branch3x3_2b = BasicConv2d(384, (3, 1), 384, **options)
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 448, **options)
+        self.branch3x3dbl_2 = BasicConv2d(448, (3, 3), 384, **options)
+        self.branch3x3dbl_3a = BasicConv2d(384, (1, 3), 384, **options)
+        self.branch3x3dbl_3b = BasicConv2d(384, (3, 1), 384, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, **options)
 
     def __call__(self, x: Array) -> Array:
-        branch1x1 = self.branch1x1(x)
+        y = self.branch1x1(x)
         branch3x3_1 = self.branch3x3_1(x)
-        branch3x3_2a = self.branch3x3_2a(branch3x3_1)
-        branch3x3_1 = self.branch3x3_2b(branch3x3_1)
-        branch3x3_2a = jnp.concatenate((branch3x3_2a, branch3x3_1), axis=-1)
+        y2 = jnp.concatenate(
+            (self.branch3x3_2a(branch3x3_1), self.branch3x3_2b(branch3x3_1)),
+            axis=-1,
+        )
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_1 = self.branch3x3dbl_2(branch3x3dbl_1)
-        branch3x3dbl_3a = self.branch3x3dbl_3a(branch3x3dbl_1)
-        branch3x3dbl_1 = self.branch3x3dbl_3b(branch3x3dbl_1)
-        branch3x3dbl_3a = jnp.concatenate((branch3x3dbl_3a, branch3x3dbl_1), axis=-1)
+        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
+        y3 = jnp.concatenate(
+            (self.branch3x3dbl_3a(branch3x3dbl_2), self.branch3x3dbl_3b(branch3x3dbl_2)),
+            axis=-1,
+        )
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = self.branch_pool(x)
-        return jnp.concatenate((branch1x1, branch3x3_2a, branch3x3dbl_3a, x), axis=-1)
+        x = jnp.concatenate((y, y2, y3, self.branch_pool(x)), axis=-1)
+        return x
 
 
 class InceptionV3(nnx.Module):
-    """Net InceptionV3 of inception_v3.net."""
+    """Net InceptionV3 of inception_v3.net.
+
+    Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
+    """
 
     def __init__(
         self,
+        aux: bool = True,
         drop: float = 0.5,
         classes: int = 1000,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.Conv2d_1a_3x3 = BasicConv2d(3, 32, 3, 3, stride=2, **options)
-        self.Conv2d_2a_3x3 = BasicConv2d(32, 32, 3, 3, **options)
-        self.Conv2d_2b_3x3 = BasicConv2d(32, 64, 3, 3, padding=1, **options)
-        self.Conv2d_3b_1x1 = BasicConv2d(64, 80, 1, 1, **options)
-        self.Conv2d_4a_3x3 = BasicConv2d(80, 192, 3, 3, **options)
+        self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0), **options)
+        self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0), **options)
+        self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64, **options)
+        self.Conv2d_3b_1x1 = BasicConv2d(64, (1, 1), 80, **options)
+        self.Conv2d_4a_3x3 = BasicConv2d(80, (3, 3), 192, pad=(0, 0), **options)
         self.Mixed_5b = InceptionA(192, 32, **options)
         self.Mixed_5c = InceptionA(256, 64, **options)
         self.Mixed_5d = InceptionA(288, 64, **options)
-        self.Mixed_6a = InceptionB(**options)
-        self.Mixed_6b = InceptionC(128, **options)
-        self.Mixed_6c = InceptionC(160, **options)
-        self.Mixed_6d = InceptionC(160, **options)
-        self.Mixed_6e = InceptionC(192, **options)
-        self.AuxLogits = InceptionAux(classes, **options)
-        self.Mixed_7a = InceptionD(**options)
+        self.Mixed_6a = InceptionB(288, **options)
+        self.Mixed_6b = InceptionC(768, 128, **options)
+        self.Mixed_6c = InceptionC(768, 160, **options)
+        self.Mixed_6d = InceptionC(768, 160, **options)
+        self.Mixed_6e = InceptionC(768, 192, **options)
+        self.AuxLogits: Callable[[Array], Array] | None = nnx.data(None)
+        if aux:
+            self.AuxLogits = InceptionAux(768, classes, **options)
+        self.Mixed_7a = InceptionD(768, **options)
         self.Mixed_7b = InceptionE(1280, **options)
         self.Mixed_7c = InceptionE(2048, **options)
         self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
@@ -275,6 +321,7 @@ class InceptionV3(nnx.Module):
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | InceptionV3Outputs:
+        AuxLogits: Array | None = None
         x = self.Conv2d_1a_3x3(x)
         x = self.Conv2d_2a_3x3(x)
         x = self.Conv2d_2b_3x3(x)
@@ -290,23 +337,23 @@ class InceptionV3(nnx.Module):
         x = self.Mixed_6c(x)
         x = self.Mixed_6d(x)
         x = self.Mixed_6e(x)
-        if not self.deterministic:
+        if self.AuxLogits is not None and not self.deterministic:
             AuxLogits = self.AuxLogits(x)
         x = self.Mixed_7a(x)
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
-        x = x.mean((1, 2))
-        x = self.dropout(x)
-        x = self.fc(x)
-        if not self.deterministic:
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = self.fc(self.dropout(flatten_chw(x)))
+        if AuxLogits is not None:
             return InceptionV3Outputs(x, AuxLogits)
         return x
 
 
 def inception_v3(
+    aux: bool = True,
     drop: float = 0.5,
     classes: int = 1000,
     **options: Unpack[LayerOptions],
 ) -> InceptionV3:
     """Return a new inception_v3, with random weights."""
-    return InceptionV3(drop, classes, **options)
+    return InceptionV3(aux=aux, drop=drop, classes=classes, **options)

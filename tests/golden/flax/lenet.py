@@ -1,7 +1,11 @@
 """lenet: LeNet of lenet.net, compiled by netdsl 0.1.0.
 
+Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+
 Input 1x32x32, output 10; 61,706 parameters, 416,520 MACs a sample. Shapes are channels first, the
 arrays channels last.
+
+    netdsl compile lenet.net:lenet --backend flax
 """
 
 import math
@@ -74,7 +78,10 @@ class Linear(nnx.Linear):
 
 
 class LeNet(nnx.Module):
-    """Net LeNet of lenet.net."""
+    """Net LeNet of lenet.net.
+
+    Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+    """
 
     def __init__(self, classes: int = 10, **options: Unpack[LayerOptions]) -> None:
         self.conv1 = Conv(1, 6, (5, 5), **options)
@@ -84,16 +91,20 @@ class LeNet(nnx.Module):
         self.fc3 = Linear(84, classes, **options)
 
     def __call__(self, x: Array) -> Array:
-        x = nnx.tanh(self.conv1(x))
+        x = self.conv1(x)
+        x = nnx.tanh(x)
         x = avg_pool2d(x, (2, 2), strides=(2, 2))
-        x = nnx.tanh(self.conv2(x))
+        x = self.conv2(x)
+        x = nnx.tanh(x)
         x = avg_pool2d(x, (2, 2), strides=(2, 2))
-        x = nnx.tanh(self.fc1(flatten_chw(x)))
-        x = nnx.tanh(self.fc2(x))
+        x = self.fc1(flatten_chw(x))
+        x = nnx.tanh(x)
+        x = self.fc2(x)
+        x = nnx.tanh(x)
         x = self.fc3(x)
         return x
 
 
 def lenet(classes: int = 10, **options: Unpack[LayerOptions]) -> LeNet:
     """Return a new lenet, with random weights."""
-    return LeNet(classes, **options)
+    return LeNet(classes=classes, **options)

@@ -1,7 +1,11 @@
 """mobilenet_v3_large: MobileNetV3 of mobilenet_v3.net, compiled by netdsl 0.1.0.
 
+Searching for MobileNetV3; arXiv 1905.02244, 2019.
+
 Input 3x224x224, output 1000; 5,483,032 parameters, 216,589,760 MACs a sample. Shapes are channels
 first, the arrays channels last.
+
+    netdsl compile mobilenet_v3.net:mobilenet_v3_large --backend flax
 """
 
 from collections.abc import Callable
@@ -12,6 +16,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array, lax
 from jax.typing import DTypeLike
+
+
+def make_divisible(value: float, divisor: int) -> int:
+    """Return the nearest multiple of a divisor, never more than 10 % below the value."""
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 class LayerOptions(TypedDict, total=False):
@@ -46,6 +56,11 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
     return x
 
 
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 Conv = partial(
     nnx.Conv,
     padding=0,
@@ -59,16 +74,23 @@ BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.99, e
 class SqueezeExcitation(nnx.Module):
     """Block SqueezeExcitation of mobilenet_v3.net."""
 
-    def __init__(self, in_channels: int, squeeze: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        squeeze: int,
+        gate: Callable[[Array], Array] = nnx.sigmoid,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, **options)
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, **options)
+        self.fc2_act = gate
 
     def __call__(self, x: Array) -> Array:
-        y = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
         y = nnx.relu(self.fc1(y))
-        y = nnx.hard_sigmoid(self.fc2(y))
-        x = x * y
-        return x
+        y = self.fc2(y)
+        y = x * self.fc2_act(y)
+        return y
 
 
 class InvertedResidual(nnx.Module):
@@ -77,23 +99,23 @@ class InvertedResidual(nnx.Module):
     def __init__(
         self,
         in_channels: int,
+        k: tuple[int, int],
         hidden: int,
-        k: int,
-        activation: Callable[[Array], Array],
         c: int,
+        se: bool,
+        act: Callable[[Array], Array],
         stride: int = 1,
-        squeeze: int = 0,
-        se: bool = True,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.residual = stride == 1 and in_channels == c
+        if k[0] % 2 != 1 or k[1] % 2 != 1:
+            raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
-        if in_channels != hidden:
+        if hidden != in_channels:
             layers.append(
                 nnx.Sequential(
                     Conv(in_channels, hidden, (1, 1), **options),
                     BatchNorm(hidden, **options),
-                    activation,
+                    act,
                 ),
             )
         layers.append(
@@ -101,77 +123,97 @@ class InvertedResidual(nnx.Module):
                 Conv(
                     hidden,
                     hidden,
-                    (k, k),
+                    k,
                     strides=stride,
-                    padding=k // 2,
+                    padding=(k[0] // 2, k[1] // 2),
                     feature_group_count=hidden,
                     **options,
                 ),
                 BatchNorm(hidden, **options),
-                activation,
+                act,
             ),
         )
         if se:
-            layers.append(SqueezeExcitation(hidden, squeeze, **options))
+            layers.append(
+                SqueezeExcitation(
+                    hidden,
+                    make_divisible(hidden // 4, 8),
+                    gate=nnx.hard_sigmoid,
+                    **options,
+                ),
+            )
         layers.append(nnx.Sequential(Conv(hidden, c, (1, 1), **options), BatchNorm(c, **options)))
         self.block = nnx.Sequential(*layers)
+        self.with_identity = stride == 1 and in_channels == c
 
     def __call__(self, x: Array) -> Array:
-        block: Array = self.block(x)
-        if self.residual:
-            block = block + x
-        return block
+        y: Array = self.block(x)
+        if self.with_identity:
+            y = y + x
+        return y
 
 
 class MobileNetV3(nnx.Module):
-    """Net MobileNetV3 of mobilenet_v3.net."""
+    """Net MobileNetV3 of mobilenet_v3.net.
+
+    Searching for MobileNetV3; arXiv 1905.02244, 2019.
+    """
 
     def __init__(
         self,
+        rows: list[tuple[tuple[int, int], int, int, bool, Callable[[Array], Array], int]],
+        head: int,
+        width: float = 1.0,
         drop: float = 0.2,
         classes: int = 1000,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.features = nnx.Sequential(
+        layers: list[Callable[[Array], Array]] = []
+        layers.append(
             nnx.Sequential(
-                Conv(3, 16, (3, 3), strides=2, padding=1, **options),
-                BatchNorm(16, **options),
-                nnx.hard_swish,
-            ),
-            InvertedResidual(16, 16, 3, nnx.relu, 16, se=False, **options),
-            InvertedResidual(16, 64, 3, nnx.relu, 24, stride=2, se=False, **options),
-            InvertedResidual(24, 72, 3, nnx.relu, 24, se=False, **options),
-            InvertedResidual(24, 72, 5, nnx.relu, 40, stride=2, squeeze=24, **options),
-            *(InvertedResidual(40, 120, 5, nnx.relu, 40, squeeze=32, **options) for _ in range(2)),
-            InvertedResidual(40, 240, 3, nnx.hard_swish, 80, stride=2, se=False, **options),
-            InvertedResidual(80, 200, 3, nnx.hard_swish, 80, se=False, **options),
-            *(
-                InvertedResidual(80, 184, 3, nnx.hard_swish, 80, se=False, **options)
-                for _ in range(2)
-            ),
-            InvertedResidual(80, 480, 3, nnx.hard_swish, 112, squeeze=120, **options),
-            InvertedResidual(112, 672, 3, nnx.hard_swish, 112, squeeze=168, **options),
-            InvertedResidual(112, 672, 5, nnx.hard_swish, 160, stride=2, squeeze=168, **options),
-            *(
-                InvertedResidual(160, 960, 5, nnx.hard_swish, 160, squeeze=240, **options)
-                for _ in range(2)
-            ),
-            nnx.Sequential(
-                Conv(160, 960, (1, 1), **options),
-                BatchNorm(960, **options),
+                Conv(3, make_divisible(16 * width, 8), (3, 3), strides=2, padding=1, **options),
+                BatchNorm(make_divisible(16 * width, 8), **options),
                 nnx.hard_swish,
             ),
         )
+        channels = make_divisible(16 * width, 8)
+        for k, e, c, se, act, s in rows:
+            layers.append(
+                InvertedResidual(
+                    channels,
+                    k,
+                    make_divisible(e * width, 8),
+                    make_divisible(c * width, 8),
+                    se,
+                    act,
+                    stride=s,
+                    **options,
+                ),
+            )
+            channels = make_divisible(c * width, 8)
+        layers.append(
+            nnx.Sequential(
+                Conv(channels, 6 * make_divisible(rows[-1][2] * width, 8), (1, 1), **options),
+                BatchNorm(6 * make_divisible(rows[-1][2] * width, 8), **options),
+                nnx.hard_swish,
+            ),
+        )
+        self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            Linear(960, 1280, **options),
+            Linear(
+                6 * make_divisible(rows[-1][2] * width, 8),
+                make_divisible(head * width, 8),
+                **options,
+            ),
             nnx.hard_swish,
             nnx.Dropout(drop, rngs=options["rngs"]),
-            Linear(1280, classes, **options),
+            Linear(make_divisible(head * width, 8), classes, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = x.mean((1, 2))
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = flatten_chw(x)
         x = self.classifier(x)
         return x
 
@@ -182,4 +224,26 @@ def mobilenet_v3_large(
     **options: Unpack[LayerOptions],
 ) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
-    return MobileNetV3(drop, classes, **options)
+    return MobileNetV3(
+        [
+            ((3, 3), 16, 16, False, nnx.relu, 1),
+            ((3, 3), 64, 24, False, nnx.relu, 2),
+            ((3, 3), 72, 24, False, nnx.relu, 1),
+            ((5, 5), 72, 40, True, nnx.relu, 2),
+            ((5, 5), 120, 40, True, nnx.relu, 1),
+            ((5, 5), 120, 40, True, nnx.relu, 1),
+            ((3, 3), 240, 80, False, nnx.hard_swish, 2),
+            ((3, 3), 200, 80, False, nnx.hard_swish, 1),
+            ((3, 3), 184, 80, False, nnx.hard_swish, 1),
+            ((3, 3), 184, 80, False, nnx.hard_swish, 1),
+            ((3, 3), 480, 112, True, nnx.hard_swish, 1),
+            ((3, 3), 672, 112, True, nnx.hard_swish, 1),
+            ((5, 5), 672, 160, True, nnx.hard_swish, 2),
+            ((5, 5), 960, 160, True, nnx.hard_swish, 1),
+            ((5, 5), 960, 160, True, nnx.hard_swish, 1),
+        ],
+        1280,
+        drop=drop,
+        classes=classes,
+        **options,
+    )

@@ -1,7 +1,12 @@
 """nasnet_a_mobile: NASNetA of nasnet.net, compiled by netdsl 0.1.0.
 
+Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names) Every
+cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv 1707.07012, 2017.
+
 Input 3x224x224, output 1000, aux_head 1000; 7,701,218 parameters, 563,638,816 MACs a sample. Shapes
 are channels first, the arrays channels last.
+
+    netdsl compile nasnet.net:nasnet_a_mobile --backend flax
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -112,7 +117,7 @@ class Linear(nnx.Linear):
 
 
 class NASNetAOutputs(NamedTuple):
-    """What NASNetA returns."""
+    """What NASNetA returns in training; in evaluation it is the first alone."""
 
     out: Array
     aux_head: Array
@@ -127,7 +132,8 @@ class ActConvBn(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
-        x = self.bn(self.conv(x))
+        x = self.conv(x)
+        x = self.bn(x)
         return x
 
 
@@ -137,7 +143,7 @@ class SeparableConv2d(nnx.Module):
     def __init__(
         self,
         in_channels: int,
-        k: int,
+        k: tuple[int, int],
         c: int,
         stride: int = 1,
         **options: Unpack[LayerOptions],
@@ -145,7 +151,7 @@ class SeparableConv2d(nnx.Module):
         self.depthwise_conv2d = Conv(
             in_channels,
             in_channels,
-            (k, k),
+            k,
             strides=stride,
             padding="SAME",
             feature_group_count=in_channels,
@@ -165,7 +171,7 @@ class BranchSeparables(nnx.Module):
     def __init__(
         self,
         in_channels: int,
-        k: int,
+        k: tuple[int, int],
         c: int,
         stride: int = 1,
         **options: Unpack[LayerOptions],
@@ -177,16 +183,18 @@ class BranchSeparables(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
-        x = nnx.relu(self.bn_sep_1(self.separable_1(x)))
-        x = self.bn_sep_2(self.separable_2(x))
+        x = self.separable_1(x)
+        x = nnx.relu(self.bn_sep_1(x))
+        x = self.separable_2(x)
+        x = self.bn_sep_2(x)
         return x
 
 
 class Path2(nnx.Module):
     """Container path_2 of nasnet.net."""
 
-    def __init__(self, **options: Unpack[LayerOptions]) -> None:
-        self.conv = Conv(32, 11, (1, 1), padding="SAME", **options)
+    def __init__(self, prev_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
+        self.conv = Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
@@ -196,107 +204,82 @@ class Path2(nnx.Module):
 
 
 class ReductionCell(nnx.Module):
-    """Block ReductionCell of nasnet.net."""
+    """Block ReductionCell of nasnet.net.
+
+    border: timm's average counts the padding.
+    """
 
     def __init__(
         self,
-        in_channels: int,
+        prev_channels: int,
+        cur_channels: int,
+        same_size: bool,
         c: int,
-        channels: int,
         raw: bool = False,
+        border: bool = False,
         **options: Unpack[LayerOptions],
     ) -> None:
+        project = same_size and not raw
+        halve = not same_size and not raw
         self.conv_prev_1x1: Callable[[Array], Array] | None = nnx.data(None)
-        if not raw:
-            self.conv_prev_1x1 = ActConvBn(in_channels, c, **options)
-        self.conv_1x1 = ActConvBn(in_channels, c, **options)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c, stride=2, **options)
-        self.comb_iter_0_right = BranchSeparables(channels, 7, c, stride=2, **options)
-        self.comb_iter_1_right = BranchSeparables(channels, 7, c, stride=2, **options)
-        self.comb_iter_2_right = BranchSeparables(channels, 5, c, stride=2, **options)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c, **options)
-
-    def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
-        if self.conv_prev_1x1 is not None:
-            prev = self.conv_prev_1x1(prev)
-        right = self.conv_1x1(cur)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(prev)
-        comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        y = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
-        comb_iter_1_right = self.comb_iter_1_right(prev)
-        y = y + comb_iter_1_right
-        z = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
-        prev = self.comb_iter_2_right(prev)
-        z = z + prev
-        w = avg_pool2d_inside(comb_iter_0_left, (3, 3), padding="SAME")
-        w = w + y
-        comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
-        comb_iter_0_left = comb_iter_0_left + right
-        y = jnp.concatenate((y, z, w, comb_iter_0_left), axis=-1)
-        return cur, y
-
-
-class ReductionCell2(nnx.Module):
-    """Block ReductionCell of nasnet.net."""
-
-    def __init__(self, **options: Unpack[LayerOptions]) -> None:
-        self.conv_1x1 = ActConvBn(44, 22, **options)
-        self.path_1 = NamedSequential(
-            [
-                ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
-                ("conv", Conv(32, 11, (1, 1), padding="SAME", **options)),
-            ],
+        if project:
+            self.conv_prev_1x1 = ActConvBn(prev_channels, c, **options)
+        self.conv_1x1 = ActConvBn(cur_channels, c, **options)
+        self.path_1: Callable[[Array], Array] | None = nnx.data(None)
+        if halve:
+            if c // 2 < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
+            self.path_1 = NamedSequential(
+                [
+                    ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                    ("conv", Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)),
+                ],
+            )
+            self.path_2 = Path2(prev_channels, c, **options)
+            self.final_path_bn = BatchNorm(2 * (c // 2), **options)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2, **options)
+        self.comb_iter_0_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (7, 7),
+            c,
+            stride=2,
+            **options,
         )
-        self.path_2 = Path2(**options)
-        self.final_path_bn = BatchNorm(22, **options)
-        self.comb_iter_0_left = BranchSeparables(22, 5, 22, stride=2, **options)
-        self.comb_iter_0_right = BranchSeparables(22, 7, 22, stride=2, **options)
-        self.comb_iter_1_right = BranchSeparables(22, 7, 22, stride=2, **options)
-        self.comb_iter_2_right = BranchSeparables(22, 5, 22, stride=2, **options)
-        self.comb_iter_4_left = BranchSeparables(22, 3, 22, **options)
+        self.comb_iter_1_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (7, 7),
+            c,
+            stride=2,
+            **options,
+        )
+        self.comb_iter_2_right = BranchSeparables(
+            2 * (c // 2) if halve else c if project else prev_channels,
+            (5, 5),
+            c,
+            stride=2,
+            **options,
+        )
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, **options)
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
+        left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
-        prev = nnx.relu(prev)
-        path_1 = self.path_1(prev)
-        prev = self.path_2(prev)
-        path_1 = self.final_path_bn(jnp.concatenate((path_1, prev), axis=-1))
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(path_1)
-        comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        y = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
-        comb_iter_1_right = self.comb_iter_1_right(path_1)
-        y = y + comb_iter_1_right
-        z = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
-        path_1 = self.comb_iter_2_right(path_1)
-        z = z + path_1
-        w = avg_pool2d_inside(comb_iter_0_left, (3, 3), padding="SAME")
-        w = w + y
-        comb_iter_0_left = self.comb_iter_4_left(comb_iter_0_left)
-        right = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
-        comb_iter_0_left = comb_iter_0_left + right
-        y = jnp.concatenate((y, z, w, comb_iter_0_left), axis=-1)
+        if self.path_1 is not None:
+            x = nnx.relu(prev)
+            x = jnp.concatenate((self.path_1(x), self.path_2(x)), axis=-1)
+            left = self.final_path_bn(x)
+        y0 = self.comb_iter_0_left(right)
+        y0 = y0 + self.comb_iter_0_right(left)
+        y1 = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
+        y1 = y1 + self.comb_iter_1_right(left)
+        y2 = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
+        y2 = y2 + self.comb_iter_2_right(left)
+        y3 = avg_pool2d_inside(y0, (3, 3), padding="SAME")
+        y3 = y3 + y1
+        y4 = self.comb_iter_4_left(y0)
+        y4 = y4 + max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
+        y = jnp.concatenate((y1, y2, y3, y4), axis=-1)
         return cur, y
-
-
-class NormalCellPath2(nnx.Module):
-    """Container path_2 of nasnet.net."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        **options: Unpack[LayerOptions],
-    ) -> None:
-        self.conv = Conv(in_channels, out_channels, (1, 1), padding="SAME", **options)
-
-    def __call__(self, x: Array) -> Array:
-        x = shift2d(x, (1, 1))
-        x = avg_pool2d_inside(x, (1, 1), strides=(2, 2))
-        x = self.conv(x)
-        return x
 
 
 class NormalCell(nnx.Module):
@@ -304,98 +287,97 @@ class NormalCell(nnx.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        channels: int,
+        prev_channels: int,
+        cur_channels: int,
+        same_size: bool,
         c: int,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv_1x1 = ActConvBn(channels, c, **options)
-        self.path_1 = NamedSequential(
-            [
-                ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
-                ("conv", Conv(in_channels, c // 2, (1, 1), padding="SAME", **options)),
-            ],
+        self.conv_prev_1x1: Callable[[Array], Array] | None = nnx.data(None)
+        if same_size:
+            self.conv_prev_1x1 = ActConvBn(prev_channels, c, **options)
+        self.conv_1x1 = ActConvBn(cur_channels, c, **options)
+        self.path_1: Callable[[Array], Array] | None = nnx.data(None)
+        if not same_size:
+            if c // 2 < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
+            self.path_1 = NamedSequential(
+                [
+                    ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                    ("conv", Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)),
+                ],
+            )
+            self.path_2 = Path2(prev_channels, c, **options)
+            self.final_path_bn = BatchNorm(2 * (c // 2), **options)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, **options)
+        self.comb_iter_0_right = BranchSeparables(
+            2 * (c // 2) if not same_size else c,
+            (3, 3),
+            c,
+            **options,
         )
-        self.path_2 = NormalCellPath2(in_channels, c // 2, **options)
-        self.final_path_bn = BatchNorm(c, **options)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c, **options)
-        self.comb_iter_0_right = BranchSeparables(c, 3, c, **options)
-        self.comb_iter_1_left = BranchSeparables(c, 5, c, **options)
-        self.comb_iter_1_right = BranchSeparables(c, 3, c, **options)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c, **options)
+        self.comb_iter_1_left = BranchSeparables(
+            2 * (c // 2) if not same_size else c,
+            (5, 5),
+            c,
+            **options,
+        )
+        self.comb_iter_1_right = BranchSeparables(
+            2 * (c // 2) if not same_size else c,
+            (3, 3),
+            c,
+            **options,
+        )
+        if c != (2 * (c // 2) if not same_size else c):
+            raise ValueError(
+                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
+            )
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, **options)
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
+        left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
-        prev = nnx.relu(prev)
-        path_1 = self.path_1(prev)
-        prev = self.path_2(prev)
-        path_1 = self.final_path_bn(jnp.concatenate((path_1, prev), axis=-1))
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(path_1)
-        comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        comb_iter_1_left = self.comb_iter_1_left(path_1)
-        comb_iter_1_right = self.comb_iter_1_right(path_1)
-        comb_iter_1_left = comb_iter_1_left + comb_iter_1_right
-        y = avg_pool2d_inside(right, (3, 3), padding="SAME")
-        y = y + path_1
-        z = avg_pool2d_inside(path_1, (3, 3), padding="SAME")
-        w = avg_pool2d_inside(path_1, (3, 3), padding="SAME")
-        z = z + w
-        comb_iter_4_left = self.comb_iter_4_left(right)
-        comb_iter_4_left = comb_iter_4_left + right
-        path_1 = jnp.concatenate(
-            (path_1, comb_iter_0_left, comb_iter_1_left, y, z, comb_iter_4_left),
-            axis=-1,
-        )
-        return cur, path_1
-
-
-class NormalCell2(nnx.Module):
-    """Block NormalCell of nasnet.net."""
-
-    def __init__(self, in_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv_prev_1x1 = ActConvBn(in_channels, c, **options)
-        self.conv_1x1 = ActConvBn(6 * c, c, **options)
-        self.comb_iter_0_left = BranchSeparables(c, 5, c, **options)
-        self.comb_iter_0_right = BranchSeparables(c, 3, c, **options)
-        self.comb_iter_1_left = BranchSeparables(c, 5, c, **options)
-        self.comb_iter_1_right = BranchSeparables(c, 3, c, **options)
-        self.comb_iter_4_left = BranchSeparables(c, 3, c, **options)
-
-    def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
-        prev = self.conv_prev_1x1(prev)
-        right = self.conv_1x1(cur)
-        comb_iter_0_left = self.comb_iter_0_left(right)
-        comb_iter_0_right = self.comb_iter_0_right(prev)
-        comb_iter_0_left = comb_iter_0_left + comb_iter_0_right
-        comb_iter_1_left = self.comb_iter_1_left(prev)
-        comb_iter_1_right = self.comb_iter_1_right(prev)
-        comb_iter_1_left = comb_iter_1_left + comb_iter_1_right
-        y = avg_pool2d_inside(right, (3, 3), padding="SAME")
-        y = y + prev
-        z = avg_pool2d_inside(prev, (3, 3), padding="SAME")
-        w = avg_pool2d_inside(prev, (3, 3), padding="SAME")
-        z = z + w
-        comb_iter_4_left = self.comb_iter_4_left(right)
-        comb_iter_4_left = comb_iter_4_left + right
-        prev = jnp.concatenate(
-            (prev, comb_iter_0_left, comb_iter_1_left, y, z, comb_iter_4_left),
-            axis=-1,
-        )
-        return cur, prev
+        if self.path_1 is not None:
+            x = nnx.relu(prev)
+            x = jnp.concatenate((self.path_1(x), self.path_2(x)), axis=-1)
+            left = self.final_path_bn(x)
+        y0 = self.comb_iter_0_left(right)
+        y0 = y0 + self.comb_iter_0_right(left)
+        y1 = self.comb_iter_1_left(left)
+        y1 = y1 + self.comb_iter_1_right(left)
+        y2 = avg_pool2d_inside(right, (3, 3), padding="SAME")
+        y2 = y2 + left
+        y3 = avg_pool2d_inside(left, (3, 3), padding="SAME")
+        y3 = y3 + avg_pool2d_inside(left, (3, 3), padding="SAME")
+        y4 = self.comb_iter_4_left(right)
+        y4 = y4 + right
+        y = jnp.concatenate((left, y0, y1, y2, y3, y4), axis=-1)
+        return cur, y
 
 
 class AuxHead(nnx.Module):
     """Block AuxHead of nasnet.net."""
 
-    def __init__(self, classes: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        in_height: int,
+        in_width: int,
+        classes: int,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.conv = nnx.Sequential(
-            Conv(528, 128, (1, 1), padding="SAME", **options),
+            Conv(in_channels, 128, (1, 1), padding="SAME", **options),
             BatchNorm(128, **options),
             nnx.relu,
         )
         self.full = nnx.Sequential(
-            Linear(2048, 768, use_bias=False, **options),
+            Linear(
+                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1),
+                768,
+                use_bias=False,
+                **options,
+            ),
             BatchNorm(768, **options),
             nnx.relu,
         )
@@ -405,69 +387,106 @@ class AuxHead(nnx.Module):
         x = nnx.relu(x)
         x = avg_pool2d_inside(x, (5, 5), strides=(3, 3))
         x = self.conv(x)
-        x = self.full(flatten_chw(x))
+        x = flatten_chw(x)
+        x = self.full(x)
         x = self.fc(x)
         return x
 
 
 class NASNetA(nnx.Module):
-    """Net NASNetA of nasnet.net."""
+    """Net NASNetA of nasnet.net.
+
+    Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names)
+    Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
+    1707.07012, 2017.
+    """
 
     def __init__(
         self,
+        stem: int,
+        c: int,
+        n: int,
+        skip: bool = False,
+        border: bool = False,
+        aux: bool = False,
         drop: float = 0.5,
         classes: int = 1000,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv0 = NamedSequential(
-            [("conv", Conv(3, 32, (3, 3), strides=2, **options)), ("bn", BatchNorm(32, **options))],
+            [
+                ("conv", Conv(3, stem, (3, 3), strides=2, **options)),
+                ("bn", BatchNorm(stem, **options)),
+            ],
         )
-        self.cell_stem_0 = ReductionCell(32, 11, 32, raw=True, **options)
-        self.cell_stem_1 = ReductionCell2(**options)
-        self.cell_0 = NormalCell(44, 88, 44, **options)
-        self.cell_1 = NormalCell2(88, 44, **options)
-        self.cell_2 = NormalCell2(264, 44, **options)
-        self.cell_3 = NormalCell2(264, 44, **options)
-        self.reduction_cell_0 = ReductionCell(264, 88, 88, **options)
-        self.cell_4 = NormalCell(264, 352, 88, **options)
-        self.cell_5 = NormalCell2(352, 88, **options)
-        self.cell_6 = NormalCell2(528, 88, **options)
-        self.cell_7 = NormalCell2(528, 88, **options)
-        self.aux_head = AuxHead(classes, **options)
-        self.reduction_cell_1 = ReductionCell(528, 176, 176, **options)
-        self.cell_8 = NormalCell(528, 704, 176, **options)
-        self.cell_9 = NormalCell2(704, 176, **options)
-        self.cell_10 = NormalCell2(1056, 176, **options)
-        self.cell_11 = NormalCell2(1056, 176, **options)
+        self.cell_stem_0 = ReductionCell(
+            stem,
+            stem,
+            True,
+            c // 4,
+            raw=True,
+            border=border,
+            **options,
+        )
+        self.cell_stem_1 = ReductionCell(
+            stem,
+            4 * (c // 4),
+            False,
+            c // 2,
+            border=border,
+            **options,
+        )
+        channels0 = 4 * (c // 4)
+        channels1 = 4 * (c // 2)
+        for s in range(3):
+            w = c * 2**s
+            if s > 0:
+                setattr(
+                    self,
+                    f"reduction_cell_{s - 1}",
+                    ReductionCell(channels0, channels1, True, w, border=border, **options),
+                )
+            channels0 = (channels0 if skip else channels1) if s > 0 else channels0
+            channels1 = 4 * w if s > 0 else channels1
+            for i in range(n):
+                setattr(
+                    self,
+                    f"cell_{s * n + i}",
+                    NormalCell(channels0, channels1, i > 0, w, **options),
+                )
+                channels0 = channels1
+                channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
+            if aux and s == 1:
+                self.aux_head = AuxHead(channels1, 14, 14, classes, **options)
+        if n < 1:
+            raise ValueError(f"NASNetA was not made for {n} turns")
         self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.last_linear = Linear(1056, classes, **options)
+        self.last_linear = Linear(channels1, classes, **options)
+        self.skip = skip
+        self.n = n
+        self.aux = aux
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | NASNetAOutputs:
+        aux_head: Array | None = None
         x = self.conv0(x)
         x, y = self.cell_stem_0(x, x)
         x, y = self.cell_stem_1(x, y)
-        x, y = self.cell_0(x, y)
-        x, y = self.cell_1(x, y)
-        x, y = self.cell_2(x, y)
-        x, y = self.cell_3(x, y)
-        x, y = self.reduction_cell_0(x, y)
-        x, y = self.cell_4(x, y)
-        x, y = self.cell_5(x, y)
-        x, y = self.cell_6(x, y)
-        x, y = self.cell_7(x, y)
-        if not self.deterministic:
-            aux_head = self.aux_head(y)
-        x, y = self.reduction_cell_1(x, y)
-        x, y = self.cell_8(x, y)
-        x, y = self.cell_9(x, y)
-        x, y = self.cell_10(x, y)
-        _, x = self.cell_11(x, y)
-        x = nnx.relu(x)
-        x = x.mean((1, 2))
-        x = self.dropout(x)
-        x = self.last_linear(x)
-        if not self.deterministic:
+        for s in range(3):
+            if s > 0:
+                y, y2 = getattr(self, f"reduction_cell_{s - 1}")(x, y)
+                if not self.skip:
+                    x = y
+                y = y2
+            for i in range(self.n):
+                x, y = getattr(self, f"cell_{s * self.n + i}")(x, y)
+            if self.aux and s == 1 and not self.deterministic:
+                aux_head = self.aux_head(y)
+        y = nnx.relu(y)
+        y = y.mean((1, 2))
+        y = self.last_linear(self.dropout(y))
+        x = y
+        if aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x
 
@@ -478,4 +497,4 @@ def nasnet_a_mobile(
     **options: Unpack[LayerOptions],
 ) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
-    return NASNetA(drop, classes, **options)
+    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes, **options)

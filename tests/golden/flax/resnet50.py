@@ -1,7 +1,12 @@
 """resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
 
+Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
+pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
+
 Input 3x224x224, output 1000; 25,557,032 parameters, 4,089,184,256 MACs a sample. Shapes are
 channels first, the arrays channels last.
+
+    netdsl compile resnet.net:resnet50 --backend flax
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +16,7 @@ from typing import Any, Required, TypedDict, Unpack
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 
@@ -49,6 +54,21 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
 max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
+def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
+    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
+        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
+        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
+    return x
+
+
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 Conv = partial(
     nnx.Conv,
     padding=0,
@@ -72,7 +92,10 @@ class Linear(nnx.Linear):
 
 
 class Bottleneck(nnx.Module):
-    """Block Bottleneck of resnet.net."""
+    """Block Bottleneck of resnet.net.
+
+    The stride is in the 3x3, as in torchvision; in the paper (v1) it is in the first 1x1.
+    """
 
     def __init__(
         self,
@@ -93,52 +116,90 @@ class Bottleneck(nnx.Module):
                 Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options),
                 BatchNorm(4 * planes, **options),
             )
+        self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
-        y = nnx.relu(self.bn1(self.conv1(x)))
-        y = nnx.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        y: Array = self.conv1(x)
+        y = nnx.relu(self.bn1(y))
+        y = self.conv2(y)
+        y = nnx.relu(self.bn2(y))
+        y = self.conv3(y)
+        y = self.bn3(y)
         if self.downsample is not None:
             x = self.downsample(x)
-        return nnx.relu(y + x)
+        y = y + x
+        y = nnx.relu(y)
+        return y
 
 
 class ResNet(nnx.Module):
-    """Net ResNet of resnet.net."""
+    """Net ResNet of resnet.net.
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+    Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
+    pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
+    """
+
+    def __init__(
+        self,
+        unit: Callable[..., Bottleneck],
+        n1: int,
+        n2: int,
+        n3: int,
+        n4: int,
+        preact: bool = False,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
-        self.bn1 = BatchNorm(64, **options)
-        self.layer1 = nnx.Sequential(
-            Bottleneck(64, 64, **options),
-            *(Bottleneck(256, 64, **options) for _ in range(2)),
-        )
-        self.layer2 = nnx.Sequential(
-            Bottleneck(256, 128, stride=2, **options),
-            *(Bottleneck(512, 128, **options) for _ in range(3)),
-        )
-        self.layer3 = nnx.Sequential(
-            Bottleneck(512, 256, stride=2, **options),
-            *(Bottleneck(1024, 256, **options) for _ in range(5)),
-        )
-        self.layer4 = nnx.Sequential(
-            Bottleneck(1024, 512, stride=2, **options),
-            *(Bottleneck(2048, 512, **options) for _ in range(2)),
-        )
-        self.fc = Linear(2048, classes, **options)
+        self.bn1: Callable[[Array], Array] | None = nnx.data(None)
+        if not preact:
+            self.bn1 = BatchNorm(64, **options)
+        layers: list[Callable[[Array], Array]] = []
+        channels = 64
+        for _ in range(n1):
+            block = unit(channels, 64, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer1 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n2):
+            block = unit(channels, 128, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer2 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n3):
+            block = unit(channels, 256, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer3 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n4):
+            block = unit(channels, 512, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer4 = nnx.Sequential(*layers)
+        self.norm: Callable[[Array], Array] | None = nnx.data(None)
+        if preact:
+            self.norm = BatchNorm(channels, **options)
+        self.fc = Linear(channels, classes, **options)
 
     def __call__(self, x: Array) -> Array:
-        x = nnx.relu(self.bn1(self.conv1(x)))
+        x = self.conv1(x)
+        if self.bn1 is not None:
+            x = nnx.relu(self.bn1(x))
         x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        x = x.mean((1, 2))
-        x = self.fc(x)
+        if self.norm is not None:
+            x = nnx.relu(self.norm(x))
+        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = self.fc(flatten_chw(x))
         return x
 
 
 def resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> ResNet:
     """Return a new resnet50, with random weights."""
-    return ResNet(classes, **options)
+    return ResNet(Bottleneck, 3, 4, 6, 3, classes=classes, **options)

@@ -1,7 +1,11 @@
 """se_resnet50: SENet of senet.net, compiled by netdsl 0.1.0.
 
+Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
+
 Input 3x224x224, output 1000; 28,088,024 parameters, 3,860,488,192 MACs a sample. Shapes are
 channels first, the arrays channels last.
+
+    netdsl compile senet.net:se_resnet50 --backend flax
 """
 
 import math
@@ -141,79 +145,128 @@ class SE(nnx.Module):
     """Block SE of senet.net."""
 
     def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+        if in_channels // 16 < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {in_channels // 16}")
         self.fc1 = Conv(in_channels, in_channels // 16, (1, 1), use_bias=True, **options)
         self.fc2 = Conv(in_channels // 16, in_channels, (1, 1), use_bias=True, **options)
 
     def __call__(self, x: Array) -> Array:
-        y = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
         y = nnx.relu(self.fc1(y))
-        y = nnx.sigmoid(self.fc2(y))
-        x = x * y
-        return x
+        y = self.fc2(y)
+        y = x * nnx.sigmoid(y)
+        return y
 
 
 class Bottleneck(nnx.Module):
-    """Block Bottleneck of senet.net."""
+    """Block Bottleneck of senet.net.
+
+    `a` and `b` times as wide as planes; SE-ResNet has its stride in the first 1x1, the others in
+    the 3x3.
+    """
 
     def __init__(
         self,
         in_channels: int,
         planes: int,
         stride: int = 1,
+        v1: bool = False,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = Conv(in_channels, planes, (1, 1), strides=stride, **options)
+        early = stride if v1 else 1
+        self.conv1 = Conv(in_channels, planes, (1, 1), strides=early, **options)
         self.bn1 = BatchNorm(planes, **options)
-        self.conv2 = Conv(planes, planes, (3, 3), padding=1, **options)
+        self.conv2 = Conv(planes, planes, (3, 3), strides=stride // early, padding=1, **options)
         self.bn2 = BatchNorm(planes, **options)
         self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
         self.bn3 = BatchNorm(4 * planes, **options)
         self.se_module = SE(4 * planes, **options)
         self.downsample: Callable[[Array], Array] | None = nnx.data(None)
-        if stride != 1 or in_channels != 4 * planes:
+        if stride > 1 or in_channels != 4 * planes:
             self.downsample = nnx.Sequential(
                 Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options),
                 BatchNorm(4 * planes, **options),
             )
+        self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
-        y = nnx.relu(self.bn1(self.conv1(x)))
-        y = nnx.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        y: Array = self.conv1(x)
+        y = nnx.relu(self.bn1(y))
+        y = self.conv2(y)
+        y = nnx.relu(self.bn2(y))
+        y = self.conv3(y)
+        y = self.bn3(y)
         y = self.se_module(y)
         if self.downsample is not None:
             x = self.downsample(x)
-        return nnx.relu(y + x)
+        y = y + x
+        y = nnx.relu(y)
+        return y
 
 
 class SENet(nnx.Module):
-    """Net SENet of senet.net."""
+    """Net SENet of senet.net.
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
-        self.layer0 = NamedSequential(
-            [
-                ("conv1", Conv(3, 64, (7, 7), strides=2, padding=3, **options)),
-                ("bn1", BatchNorm(64, **options)),
-                ("2", nnx.relu),
-            ],
-        )
-        self.layer1 = nnx.Sequential(
-            Bottleneck(64, 64, **options),
-            *(Bottleneck(256, 64, **options) for _ in range(2)),
-        )
-        self.layer2 = nnx.Sequential(
-            Bottleneck(256, 128, stride=2, **options),
-            *(Bottleneck(512, 128, **options) for _ in range(3)),
-        )
-        self.layer3 = nnx.Sequential(
-            Bottleneck(512, 256, stride=2, **options),
-            *(Bottleneck(1024, 256, **options) for _ in range(5)),
-        )
-        self.layer4 = nnx.Sequential(
-            Bottleneck(1024, 512, stride=2, **options),
-            *(Bottleneck(2048, 512, **options) for _ in range(2)),
-        )
-        self.last_linear = Linear(2048, classes, **options)
+    Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
+    """
+
+    def __init__(
+        self,
+        unit: Callable[..., Bottleneck],
+        n1: int,
+        n2: int,
+        n3: int,
+        n4: int,
+        deep: bool = False,
+        drop: float = 0.0,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        named: dict[str, Callable[[Array], Array]] = {}
+        if deep:
+            named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, **options)
+            named["bn1"] = BatchNorm(64, **options)
+            named["2"] = nnx.relu
+            named["conv2"] = Conv(64, 64, (3, 3), padding=1, **options)
+            named["bn2"] = BatchNorm(64, **options)
+            named["5"] = nnx.relu
+            named["conv3"] = Conv(64, 128, (3, 3), padding=1, **options)
+            named["bn3"] = BatchNorm(128, **options)
+            named["8"] = nnx.relu
+        else:
+            named["conv1"] = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
+            named["bn1"] = BatchNorm(64, **options)
+            named["2"] = nnx.relu
+        self.layer0 = NamedSequential(named.items())
+        layers: list[Callable[[Array], Array]] = []
+        channels = 128 if deep else 64
+        for _ in range(n1):
+            block = unit(channels, 64, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer1 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n2):
+            block = unit(channels, 128, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer2 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n3):
+            block = unit(channels, 256, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer3 = nnx.Sequential(*layers)
+        layers = []
+        for i in range(n4):
+            block = unit(channels, 512, stride=2 if i == 0 else 1, **options)
+            layers.append(block)
+            channels = block.out_channels
+        self.layer4 = nnx.Sequential(*layers)
+        self.dropout: Callable[[Array], Array] | None = nnx.data(None)
+        if drop > 0:
+            self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.last_linear = Linear(channels, classes, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.layer0(x)
@@ -223,10 +276,12 @@ class SENet(nnx.Module):
         x = self.layer3(x)
         x = self.layer4(x)
         x = x.mean((1, 2))
+        if self.dropout is not None:
+            x = self.dropout(x)
         x = self.last_linear(x)
         return x
 
 
 def se_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> SENet:
     """Return a new se_resnet50, with random weights."""
-    return SENet(classes, **options)
+    return SENet(partial(Bottleneck, v1=True), 3, 4, 6, 3, classes=classes, **options)

@@ -1,7 +1,11 @@
 """shufflenet_v2_x1_0: ShuffleNetV2 of shufflenet_v2.net, compiled by netdsl 0.1.0.
 
+ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164, 2018.
+
 Input 3x224x224, output 1000; 2,278,604 parameters, 144,907,992 MACs a sample. Shapes are channels
 first, the arrays channels last.
+
+    netdsl compile shufflenet_v2.net:shufflenet_v2_x1_0 --backend flax
 """
 
 from collections.abc import Callable, Sequence
@@ -79,27 +83,48 @@ class Linear(nnx.Linear):
 class InvertedResidual(nnx.Module):
     """Block InvertedResidual of shufflenet_v2.net."""
 
-    def __init__(self, in_channels: int, half: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1 = nnx.Sequential(
+    def __init__(
+        self,
+        in_channels: int,
+        c: int,
+        stride: int = 1,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        half = c // 2
+        self.branch1: Callable[[Array], Array] | None = nnx.data(None)
+        if stride != 1:
+            if half < 1:
+                raise ValueError(f"conv needs at least 1 channel, not {half}")
+            self.branch1 = nnx.Sequential(
+                Conv(
+                    in_channels,
+                    in_channels,
+                    (3, 3),
+                    strides=stride,
+                    padding=1,
+                    feature_group_count=in_channels,
+                    **options,
+                ),
+                BatchNorm(in_channels, **options),
+                Conv(in_channels, half, (1, 1), **options),
+                BatchNorm(half, **options),
+                nnx.relu,
+            )
+        if half < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {half}")
+        self.branch2 = nnx.Sequential(
+            Conv(in_channels // 2 if stride == 1 else in_channels, half, (1, 1), **options),
+            BatchNorm(half, **options),
+            nnx.relu,
             Conv(
-                in_channels,
-                in_channels,
+                half,
+                half,
                 (3, 3),
-                strides=2,
+                strides=stride,
                 padding=1,
-                feature_group_count=in_channels,
+                feature_group_count=half,
                 **options,
             ),
-            BatchNorm(in_channels, **options),
-            Conv(in_channels, half, (1, 1), **options),
-            BatchNorm(half, **options),
-            nnx.relu,
-        )
-        self.branch2 = nnx.Sequential(
-            Conv(in_channels, half, (1, 1), **options),
-            BatchNorm(half, **options),
-            nnx.relu,
-            Conv(half, half, (3, 3), strides=2, padding=1, feature_group_count=half, **options),
             BatchNorm(half, **options),
             Conv(half, half, (1, 1), **options),
             BatchNorm(half, **options),
@@ -107,61 +132,53 @@ class InvertedResidual(nnx.Module):
         )
 
     def __call__(self, x: Array) -> Array:
-        left = self.branch1(x)
-        x = self.branch2(x)
-        left = jnp.concatenate((left, x), axis=-1)
-        return channel_shuffle(left, 2)
-
-
-class InvertedResidual2(nnx.Module):
-    """Block InvertedResidual of shufflenet_v2.net."""
-
-    def __init__(self, half: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch2 = nnx.Sequential(
-            Conv(half, half, (1, 1), **options),
-            BatchNorm(half, **options),
-            nnx.relu,
-            Conv(half, half, (3, 3), padding=1, feature_group_count=half, **options),
-            BatchNorm(half, **options),
-            Conv(half, half, (1, 1), **options),
-            BatchNorm(half, **options),
-            nnx.relu,
-        )
-
-    def __call__(self, x: Array) -> Array:
-        left, right = jnp.split(x, 2, axis=-1)
-        right = self.branch2(right)
-        left = jnp.concatenate((left, right), axis=-1)
-        return channel_shuffle(left, 2)
+        if self.branch1 is None:
+            left, right = jnp.split(x, 2, axis=-1)
+        else:
+            left = self.branch1(x)
+            right = x
+        x = jnp.concatenate((left, self.branch2(right)), axis=-1)
+        x = channel_shuffle(x, 2)
+        return x
 
 
 class ShuffleNetV2(nnx.Module):
-    """Net ShuffleNetV2 of shufflenet_v2.net."""
+    """Net ShuffleNetV2 of shufflenet_v2.net.
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+    ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164,
+    2018.
+    """
+
+    def __init__(
+        self,
+        c: int,
+        last: int = 1024,
+        classes: int = 1000,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.conv1 = nnx.Sequential(
             Conv(3, 24, (3, 3), strides=2, padding=1, **options),
             BatchNorm(24, **options),
             nnx.relu,
         )
         self.stage2 = nnx.Sequential(
-            InvertedResidual(24, 58, **options),
-            *(InvertedResidual2(58, **options) for _ in range(3)),
+            InvertedResidual(24, c, stride=2, **options),
+            *(InvertedResidual(2 * (c // 2), c, stride=1, **options) for _ in range(3)),
         )
         self.stage3 = nnx.Sequential(
-            InvertedResidual(116, 116, **options),
-            *(InvertedResidual2(116, **options) for _ in range(7)),
+            InvertedResidual(2 * (c // 2), 2 * c, stride=2, **options),
+            *(InvertedResidual(2 * c, 2 * c, stride=1, **options) for _ in range(7)),
         )
         self.stage4 = nnx.Sequential(
-            InvertedResidual(232, 232, **options),
-            *(InvertedResidual2(232, **options) for _ in range(3)),
+            InvertedResidual(2 * c, 4 * c, stride=2, **options),
+            *(InvertedResidual(4 * c, 4 * c, stride=1, **options) for _ in range(3)),
         )
         self.conv5 = nnx.Sequential(
-            Conv(464, 1024, (1, 1), **options),
-            BatchNorm(1024, **options),
+            Conv(4 * c, last, (1, 1), **options),
+            BatchNorm(last, **options),
             nnx.relu,
         )
-        self.fc = Linear(1024, classes, **options)
+        self.fc = Linear(last, classes, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
@@ -177,4 +194,4 @@ class ShuffleNetV2(nnx.Module):
 
 def shufflenet_v2_x1_0(classes: int = 1000, **options: Unpack[LayerOptions]) -> ShuffleNetV2:
     """Return a new shufflenet_v2_x1_0, with random weights."""
-    return ShuffleNetV2(classes, **options)
+    return ShuffleNetV2(116, classes=classes, **options)

@@ -1,7 +1,11 @@
 """vgg16: VGG of vgg16.net, compiled by netdsl 0.1.0.
 
+VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556); 2014.
+
 Input 3x224x224, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a sample. Shapes are
 channels first, the arrays channels last.
+
+    netdsl compile vgg16.net:vgg16 --backend flax
 """
 
 from collections.abc import Callable
@@ -49,23 +53,27 @@ Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.01))
 
 
 class VGG(nnx.Module):
-    """Net VGG of vgg16.net."""
+    """Net VGG of vgg16.net.
+
+    VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556);
+    2014.
+    """
 
     def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
         self.features = nnx.Sequential(
-            # stage 1: 64x112x112
+            # stage 1
             Conv(3, 64, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(64, 64, (3, 3), padding=1, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
-            # stage 2: 128x56x56
+            # stage 2
             Conv(64, 128, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(128, 128, (3, 3), padding=1, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
-            # stage 3: 256x28x28
+            # stage 3
             Conv(128, 256, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(256, 256, (3, 3), padding=1, **options),
@@ -73,7 +81,7 @@ class VGG(nnx.Module):
             Conv(256, 256, (3, 3), padding=1, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
-            # stage 4: 512x14x14
+            # stage 4
             Conv(256, 512, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(512, 512, (3, 3), padding=1, **options),
@@ -81,7 +89,7 @@ class VGG(nnx.Module):
             Conv(512, 512, (3, 3), padding=1, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
-            # stage 5: 512x7x7
+            # stage 5
             Conv(512, 512, (3, 3), padding=1, **options),
             nnx.relu,
             Conv(512, 512, (3, 3), padding=1, **options),
@@ -103,10 +111,11 @@ class VGG(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
         x = adaptive_pool2d(x, (7, 7), jnp.mean)
-        x = self.classifier(flatten_chw(x))
+        x = flatten_chw(x)
+        x = self.classifier(x)
         return x
 
 
 def vgg16(classes: int = 1000, **options: Unpack[LayerOptions]) -> VGG:
     """Return a new vgg16, with random weights."""
-    return VGG(classes, **options)
+    return VGG(classes=classes, **options)

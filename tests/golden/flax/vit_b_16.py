@@ -1,7 +1,11 @@
 """vit_b_16: ViT of vit.net, compiled by netdsl 0.1.0.
 
+An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+
 Input 3x224x224, output 1000; 86,567,656 parameters, 17,563,828,224 MACs a sample. Shapes are
 channels first, the arrays channels last.
+
+    netdsl compile vit.net:vit_b_16 --backend flax
 """
 
 from collections.abc import Callable, Iterable
@@ -88,12 +92,18 @@ MultiHeadAttention = partial(
 class MLPBlock(nnx.Sequential):
     """Block MLPBlock of vit.net."""
 
-    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: int,
+        drop: float,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(
-            Linear(768, 3072, **options),
+            Linear(in_channels, hidden, **options),
             partial(nnx.gelu, approximate=False),
             nnx.Dropout(drop, rngs=options["rngs"]),
-            Linear(3072, 768, **options),
+            Linear(hidden, in_channels, **options),
             nnx.Dropout(drop, rngs=options["rngs"]),
         )
 
@@ -101,48 +111,35 @@ class MLPBlock(nnx.Sequential):
 class EncoderBlock(nnx.Module):
     """Block EncoderBlock of vit.net."""
 
-    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
-        self.ln_1 = LayerNorm(768, **options)
-        self.self_attention = MultiHeadAttention(12, 768, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        heads: int,
+        hidden: int,
+        drop: float,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.ln_1 = LayerNorm(in_channels, **options)
+        self.self_attention = MultiHeadAttention(heads, in_channels, **options)
         self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.ln_2 = LayerNorm(768, **options)
-        self.mlp = MLPBlock(drop, **options)
+        self.ln_2 = LayerNorm(in_channels, **options)
+        self.mlp = MLPBlock(in_channels, hidden, drop, **options)
 
     def __call__(self, x: Array) -> Array:
         y = self.ln_1(x)
         y = self.self_attention(y)
-        y = self.dropout(y)
-        x = x + y
-        z = self.ln_2(x)
-        z = self.mlp(z)
-        x = x + z
-        return x
-
-
-class Encoder(nnx.Module):
-    """Container encoder of vit.net."""
-
-    def __init__(self, drop: float, **options: Unpack[LayerOptions]) -> None:
-        self.pos_embedding = learned(nnx.initializers.normal(0.02), 1, 197, 768, **options)
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.layers = NamedSequential(
-            (f"encoder_layer_{i}", EncoderBlock(drop, **options)) for i in range(12)
-        )
-        self.ln = LayerNorm(768, **options)
-
-    def __call__(self, x: Array) -> Array:
-        x = x + self.pos_embedding[...]
-        x = self.dropout(x)
-        x = self.ln(self.layers(x))
+        attended = x + self.dropout(y)
+        x = self.ln_2(attended)
+        x = attended + self.mlp(x)
         return x
 
 
 class Head(nnx.Module):
     """Block Head of vit.net."""
 
-    def __init__(self, classes: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
         self.head = Linear(
-            768,
+            in_channels,
             classes,
             kernel_init=nnx.initializers.zeros,
             bias_init=nnx.initializers.zeros,
@@ -154,29 +151,77 @@ class Head(nnx.Module):
         return x
 
 
-class ViT(nnx.Module):
-    """Net ViT of vit.net."""
+class Encoder(nnx.Module):
+    """Container encoder of vit.net."""
 
     def __init__(
         self,
+        size: tuple[int, int],
+        patch: tuple[int, int],
+        dim: int,
+        drop: float,
+        depth: int,
+        heads: int,
+        hidden: int,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.pos_embedding = learned(
+            nnx.initializers.normal(0.02),
+            1,
+            ((size[0] - patch[0]) // patch[0] + 1) * ((size[1] - patch[1]) // patch[1] + 1) + 1,
+            dim,
+            **options,
+        )
+        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.layers = NamedSequential(
+            (f"encoder_layer_{i}", EncoderBlock(dim, heads, hidden, drop, **options))
+            for i in range(depth)
+        )
+        self.ln = LayerNorm(dim, **options)
+
+    def __call__(self, x: Array) -> Array:
+        x = x + self.pos_embedding[...]
+        x = self.dropout(x)
+        x = self.layers(x)
+        x = self.ln(x)
+        return x
+
+
+class ViT(nnx.Module):
+    """Net ViT of vit.net.
+
+    An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+    """
+
+    def __init__(
+        self,
+        patch: tuple[int, int],
+        depth: int,
+        heads: int,
+        dim: int,
+        hidden: int,
+        size: tuple[int, int] = (224, 224),
         drop: float = 0.0,
         classes: int = 1000,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.class_token = learned(nnx.initializers.zeros, 1, 1, 768, **options)
-        self.conv_proj = Conv(3, 768, (16, 16), strides=16, **options)
-        self.encoder = Encoder(drop, **options)
-        self.heads = Head(classes, **options)
+        self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, **options)
+        self.conv_proj = Conv(3, dim, patch, strides=patch, **options)
+        self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, **options)
+        self.heads = Head(dim, classes, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
-        x = tokens_of_map(x)
-        x = jnp.concatenate((repeat_for_batch(self.class_token[...], x), x), axis=-2)
+        x = jnp.concatenate(
+            (repeat_for_batch(self.class_token[...], tokens_of_map(x)), tokens_of_map(x)),
+            axis=-2,
+        )
         x = self.encoder(x)
-        x = self.heads(take_token(x, 0))
+        x = take_token(x, 0)
+        x = self.heads(x)
         return x
 
 
 def vit_b_16(drop: float = 0.0, classes: int = 1000, **options: Unpack[LayerOptions]) -> ViT:
     """Return a new vit_b_16, with random weights."""
-    return ViT(drop, classes, **options)
+    return ViT((16, 16), 12, 12, 768, 3072, drop=drop, classes=classes, **options)
