@@ -149,9 +149,9 @@ def test_inputs() -> None:
 
 
 def test_limit() -> None:
-    assert len(netdsl.load("resnet18", max_nodes=70).graph) == 69
+    assert len(netdsl.load("resnet18", max_nodes=70).graph) == 70
     with pytest.raises(netdsl.NetError, match="more than 69"):
-        netdsl.load("resnet18", max_nodes=68)
+        netdsl.load("resnet18", max_nodes=69)
 
 
 def test_parameters_are_what_the_cost_counts() -> None:
