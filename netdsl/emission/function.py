@@ -160,8 +160,16 @@ class Storage:
                 value = item.inputs[0]
                 if counts[value] == 1 and self.fresh(value, makers, counts):
                     found.add(id(item))
-            for inner in item.inner():
-                self.look(inner, dict(_makers(inner)) if isinstance(item, Loop) else makers, counts, found)
+            for side, inner in enumerate(item.inner()):
+                here = counts - self.of_other_side(item, side) if isinstance(item, If) else counts
+                self.look(inner, dict(_makers(inner)) if isinstance(item, Loop) else makers, here, found)
+
+    @staticmethod
+    def of_other_side(item: If, side: int) -> Counter[Wire]:
+        """Return what is read only when a side of a condition does not run."""
+        other = Counter((phi.otherwise, phi.then)[side] for phi in item.phis)
+        _count(item.inner()[1 - side], other)
+        return other
 
     def fresh(self, wire: Wire, makers: Mapping[Wire, Item], counts: Counter[Wire]) -> bool:
         """Tell whether a value was allocated within, by an op that does not keep it."""

@@ -268,7 +268,7 @@ class Members:
     def flag_name(self, item: If) -> str:
         """Return what to call an attribute that says whether something is there."""
         for inner in walk([*item.then, *item.otherwise]):
-            if isinstance(inner, Layer):
+            if isinstance(inner, Layer) and not self.is_nothing(inner):
                 return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
         return "other"
 
