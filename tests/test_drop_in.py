@@ -98,7 +98,9 @@ def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> N
                 torch.testing.assert_close(tuple(found), tuple(expected))
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in {"hrnet_w18", "nasnet_a_mobile", "xception"}])
+@pytest.mark.parametrize(
+    "name", [name for name in FAMILIES if name not in {"hrnet_w18", "nasnet_a_mobile", "xception"}]
+)
 def test_modules_can_be_scripted_and_traced(name: str) -> None:
     """Those with a loop of blocks that have numbered labels cannot: `getattr` is nothing that TorchScript knows."""
     with torch.device("meta"):

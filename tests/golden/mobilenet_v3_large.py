@@ -92,12 +92,12 @@ class InvertedResidual(nn.Module):
             ),
         )
         self.block = nn.Sequential(*layers)
-        self.with_identity = stride == 1 and in_channels == c
+        self.residual = stride == 1 and in_channels == c
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)
-        if self.with_identity:
-            y = y + x
+        if self.residual:
+            y += x
         return y
 
 

@@ -144,11 +144,11 @@ class InvertedResidual(nnx.Module):
             )
         layers.append(nnx.Sequential(Conv(hidden, c, (1, 1), **options), BatchNorm(c, **options)))
         self.block = nnx.Sequential(*layers)
-        self.with_identity = stride == 1 and in_channels == c
+        self.residual = stride == 1 and in_channels == c
 
     def __call__(self, x: Array) -> Array:
         y: Array = self.block(x)
-        if self.with_identity:
+        if self.residual:
             y = y + x
         return y
 
