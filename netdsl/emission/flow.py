@@ -23,6 +23,7 @@ from netdsl.emission.code import (
     Listed,
     Name,
     Self,
+    children,
     mentions_self,
     reads,
     transform,
@@ -314,6 +315,8 @@ class Flow:
                     break
                 if isinstance(maker, Layer) and (len(maker.inputs) != 1 or self.members.is_nothing(maker)):
                     break
+                if times(self.members.lowered(item).function, item.inputs.index(wire)) > 1:
+                    break  # it would be computed as often
                 found.add(at)
                 at -= 1
         return found
@@ -771,6 +774,13 @@ class Flow:
                 return self.typed(expr.receiver)
             return expr.func in self.dialect.typed
         return False
+
+
+def times(expr: Expr | None, index: int) -> int:
+    """Return how often an expression reads one of its op's inputs."""
+    if isinstance(expr, Input):
+        return int(expr.index == index)
+    return sum(times(part, index) for part in children(expr)) if expr is not None else 1
 
 
 def argument(value: Expr) -> Arg:

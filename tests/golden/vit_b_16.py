@@ -138,13 +138,8 @@ class ViT(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_proj(x)
-        x = torch.cat(
-            (
-                self.class_token.expand(x.flatten(2).transpose(1, 2).size(0), -1, -1),
-                x.flatten(2).transpose(1, 2),
-            ),
-            1,
-        )
+        patches = x.flatten(2).transpose(1, 2)
+        x = torch.cat((self.class_token.expand(patches.size(0), -1, -1), patches), 1)
         x = self.encoder(x)
         x = x[:, 0]
         x = self.heads(x)

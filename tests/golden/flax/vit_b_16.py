@@ -212,10 +212,8 @@ class ViT(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
-        x = jnp.concatenate(
-            (repeat_for_batch(self.class_token[...], tokens_of_map(x)), tokens_of_map(x)),
-            axis=-2,
-        )
+        patches = tokens_of_map(x)
+        x = jnp.concatenate((repeat_for_batch(self.class_token[...], patches), patches), axis=-2)
         x = self.encoder(x)
         x = take_token(x, 0)
         x = self.heads(x)
