@@ -654,9 +654,7 @@ class Framework(ABC):
             square = len(set(value)) == 1
             return value[0] if square and annotation in ("int", "<class 'int'>") else tuple(value)
         if isinstance(value, Pad):
-            if value.mode != "explicit":
-                return value.mode
-            return value.size[0] if len(set(value.size)) == 1 else value.size
+            return None if value.mode == "same" else tuple(value.size)
         if isinstance(value, TableValue):
             return [tuple(self.argument(cell, None, subject) for cell in row) for row in value.rows]
         if isinstance(value, tuple):
