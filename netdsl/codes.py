@@ -283,7 +283,8 @@ CODES: dict[str, Code] = {
     ),
     "E220": Code(
         "two modules or outputs of one name",
-        "Names in a net, block or container are keys of the state_dict, and have to be different.",
+        "Names in a net, block or container are keys of the state_dict, and have to be different. "
+        "Only equal layers without weights may share one: they are one module.",
         _net("a: conv 3x3, 64\na: conv 3x3, 64"),
         _net("a: conv 3x3, 64\nb: conv 3x3, 64"),
     ),

@@ -10,6 +10,8 @@ from references import REFERENCES, make
 from torch import nn
 from torch_oracles import FAMILIES, build, load, perturb
 
+from netdsl.api import loads
+
 NETS = [name for name, reference in REFERENCES.items() if reference.library == "torchvision"]
 SMALL = {
     "alexnet": 64,
@@ -26,6 +28,15 @@ SMALL = {
     "vgg11_bn": 32,
 }
 """One net of each family that takes small inputs, and their side."""
+TWICE = """\
+net N:
+    input 3, 8x8
+    conv1: conv 3x3, 3
+    add:
+        identity
+        relu: relu
+    relu: relu
+"""
 
 
 def pair(name: str) -> tuple[nn.Module, nn.Module]:
@@ -113,3 +124,55 @@ def test_modules_can_be_scripted_and_traced(name: str) -> None:
 def test_a_net_without_its_training_outputs_can_be_scripted(name: str) -> None:
     with torch.device("meta"):
         scripted(load(name, aux=False).build("torch"))
+
+
+def node_names(model: nn.Module) -> list[str]:
+    """Return the names that torchvision's feature extraction gives the steps of a module."""
+    from torchvision.models.feature_extraction import get_graph_node_names
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # there are others in training, as in torchvision
+        names: list[str] = get_graph_node_names(model)[1]
+    return names
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "resnet18", "resnet50", "googlenet", "inception_v3"])
+def test_steps_have_torchvisions_names(name: str) -> None:
+    ours, theirs = build(name, "meta"), make(REFERENCES[name], "meta")
+    assert set(node_names(ours)) == set(node_names(theirs))
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in {"densenet121", "mobilenet_v2"}])
+def test_steps_of_the_net_have_torchvisions_names(name: str) -> None:
+    ours, theirs = build(name, "meta"), make(REFERENCES[name], "meta")
+    top = {step for step in node_names(theirs) if "." not in step}
+    assert top - set(node_names(ours)) == set()
+
+
+def test_feature_extractor_gives_torchvisions_maps_within_blocks() -> None:
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    steps = [
+        "maxpool",
+        "layer1.0.relu",
+        "layer1.0.relu_1",
+        "layer1.0.add",
+        "layer1.0.relu_2",
+        "layer2",
+        "flatten",
+    ]
+    ours, theirs = (create_feature_extractor(model, steps) for model in pair("resnet50"))
+    with torch.no_grad():
+        mine, other = ours(image(32)), theirs(image(32))
+    assert list(mine) == list(other)
+    for step in steps:
+        assert torch.equal(mine[step], other[step]), step
+
+
+def test_a_module_that_is_called_twice_is_there_once() -> None:
+    model = build("resnet50", "meta")
+    block = model.get_submodule("layer1.0")
+    assert [key for key, child in block.named_children() if isinstance(child, nn.ReLU)] == ["relu"]
+    assert block.get_submodule("relu").inplace
+    shared = loads(TWICE).build("torch")
+    assert not shared.relu.inplace  # the sum reads what the first call would write over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -38,10 +39,13 @@ def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.flo
     inputs = [torch.rand(batch, *shape, dtype=dtype) for shape in net.inputs.values()]
     tracker = Tracker(model)
     found: dict[str, int] = {}
+    calls: Counter[str] = Counter()
 
     def note(path: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            found[path] = sum(tracker.sizes.values())
+            calls[path] += 1  # a module that is called again has a step of its own
+            step = path if calls[path] == 1 else f"{path}_{calls[path] - 1}"
+            found[step] = sum(tracker.sizes.values())
 
         return hook
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from netdsl.diagnostics import Frame
 from netdsl.elaborate.values import Arguments, Data, Declared, Env, Ramp, Wire
@@ -18,7 +18,7 @@ class Draft:
     """A node before it has a name."""
 
     __slots__ = (
-        *("argument", "calls", "inits", "inputs", "key", "labelled", "op", "ramps", "scope"),
+        *("argument", "calls", "inits", "inputs", "key", "labelled", "module", "op", "ramps", "scope"),
         *("shapes", "span", "stage", "train"),
     )
 
@@ -44,6 +44,8 @@ class Draft:
         self.scope = place.scope
         self.inits = place.inits
         self.key = key
+        self.module = ""
+        """Its label in the scope, if it has one of its own: that of an earlier one, if it is that module again."""
         self.labelled = labelled
         self.ramps = ramps
         self.argument: tuple[Declared, str] | None = None
@@ -66,6 +68,8 @@ class DraftScope(Scope):
         self.labels = labels
         self.labelled = labelled
         self.taken: dict[str, Span] = {}
+        self.shared: dict[str, Any] = {}
+        """Layers without state by their labels, which may be given again: what `identity_of` says of each."""
         self.named: dict[Wire, str] = {}
         self.position = 0
         self.begin = 0

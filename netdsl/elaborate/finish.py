@@ -198,6 +198,8 @@ class Finisher:
             given = draft.argument in self.given
             graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train, given))
             shapes[name] = draft.shapes
+            if draft.module:
+                draft.scope.modules[name] = draft.scope.join(draft.module)
         graph.inputs = {name: names[i] for name, i in inputs.items()}
         graph.outputs = tuple(Output(n, Value(names[w.draft], w.port), t) for n, w, t in self.outputs)
         for scope in self.scopes:

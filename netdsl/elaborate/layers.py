@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import count
 from math import prod
 from typing import Any, Literal
 
@@ -163,8 +164,11 @@ class Layers(ABC):
         scope.end = len(self.drafts)
         scope.exit = result.wires if result is not None else ()
 
-    def child(self, place: Place, label: tree.Label | str | None, span: Span) -> str:
-        """Return the name of a new child of the scope: its label, or its position."""
+    def child(self, place: Place, label: tree.Label | str | None, span: Span, op: Op | None = None) -> str:
+        """Return the name of a new child of the scope: its label, or its position.
+
+        An op without state whose label an equal one has is that module again, with a name of its own: `relu_1`.
+        """
         scope = place.scope
         if label is None:
             name = str(scope.position)
@@ -180,15 +184,30 @@ class Layers(ABC):
                 )
                 raise fail("E219", f"`{name}` {why}", at, help)
             first = scope.taken.get(name)
+            if first is not None and op is not None and self.is_again(scope, name, op):
+                number = next(n for n in count(1) if f"{name}_{n}" not in scope.taken)
+                scope.taken[f"{name}_{number}"] = at
+                scope.position += 1
+                return f"{name}_{number}"
             if first is not None:
                 where = f" of {scope.block or scope.path}" if scope.block or scope.path else ""
                 labels = () if first.start == at.start else (Label(first, "the first is here"),)
                 help = "" if labels else "number the copies: name{i}, in a loop"
                 raise fail("E220", f"two modules{where} are called `{name}`", at, help, labels=labels)
             span = at
+            if op is not None and not has_state(op):
+                scope.shared[name] = self.identity_of(op)
         scope.position += 1
         scope.taken[name] = span
         return name
+
+    def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
+        """Tell whether an op is the module that has its label already."""
+        return not has_state(op) and scope.shared.get(name) == self.identity_of(op)
+
+    def identity_of(self, op: Op) -> Any:
+        """Return what two ops have in common that are one module."""
+        return op
 
     def bind_parameters(
         self,
@@ -401,7 +420,7 @@ class Layers(ABC):
                 raise fail("E304", what, span)
         self.evaluator.spend(len(wires) + len(outputs), node, place.source)
         if not op.wiring:
-            key = self.child(place, label, span)
+            key = self.child(place, label, span, op)
         elif isinstance(label, str):  # an input: it has a name, but is no module and takes no position
             key = label
             place.scope.taken.setdefault(key, span)
@@ -409,6 +428,8 @@ class Layers(ABC):
             key = ""
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
+        if key and label is not None and not isinstance(label, str):
+            self.drafts[-1].module = str(self.evaluator.text(label, place.env, place.source))
         place.scope.drafts.append(index)
         return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
 
@@ -572,5 +593,10 @@ class Layers(ABC):
         return Data(tuple(wires), data.shapes)
 
 
-def _values(count: int) -> str:
-    return "one value" if count == 1 else f"{count} values"
+def has_state(op: Op) -> bool:
+    """Tell whether an op has weights or buffers."""
+    return type(op).weights is not Op.weights or type(op).buffers is not Op.buffers
+
+
+def _values(number: int) -> str:
+    return "one value" if number == 1 else f"{number} values"

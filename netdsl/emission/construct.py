@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
@@ -50,6 +50,8 @@ class Constructor:
         self.annotated: dict[str, str] = {}
         self.begun: set[str] = set()
         self.bound = module.bound(function)
+        self.made: set[str | Atom] = set()
+        """The children that are certainly there where the next line stands."""
         self.used = self.read_names()
 
     def read_names(self) -> set[str]:
@@ -129,15 +131,22 @@ class Constructor:
                 self.loop(item, self.attributes, self.holds)
             elif isinstance(item, Side):
                 self.attributes(item.items)
-            elif isinstance(item, Module) and self.members.is_module(item):
+            elif self.makes(item):
                 self.attribute(item)
+
+    def makes(self, item: Item) -> TypeGuard[Module]:
+        """Tell whether an item is a child that is not there yet."""
+        if not isinstance(item, Module) or not self.members.is_module(item):
+            return False
+        again = isinstance(item, Layer) and item.again
+        return not again or self.members.attributes[id(item)] not in self.made
 
     def holds(self, items: list[Item]) -> bool:
         """Tell whether items make any child, or check anything."""
         return any(
             isinstance(i, Check)
             or (isinstance(i, Let) and i.name in self.used)
-            or (isinstance(i, Module) and self.members.is_module(i))
+            or self.makes(i)
             or any(map(self.holds, i.inner() if not isinstance(i, Module) else ()))
             for i in items
         )
@@ -215,15 +224,17 @@ class Constructor:
     def deeper(self, inner: Any, items: list[Item]) -> None:
         """Write items one level in."""
         self.depth += 1
-        before = len(self.lines)
+        before, made = len(self.lines), set(self.made)
         inner(items)
         if len(self.lines) == before:
             self.line("pass")
         self.depth -= 1
+        self.made = made
 
     def attribute(self, item: Module) -> None:
         """Write a child."""
         name = self.members.attributes[id(item)]
+        self.made.add(name)
         expr = self.expression(item)
         if expr is None:
             assert isinstance(item, Container)

@@ -120,7 +120,7 @@ class Chains:
 
     def after_layer(self, item: Layer, wire: Wire) -> Wire | None:
         """Return what a layer makes, if it can be a module."""
-        if item.inputs != (wire,) or len(item.outputs) != 1:
+        if item.inputs != (wire,) or len(item.outputs) != 1 or item.again:
             return None
         lowered = self.lower(item, False)
         if isinstance(lowered.function, Input):

@@ -78,6 +78,8 @@ class Layer(Module):
     """Whether each input has a batch axis."""
     own_label: bool = False
     """Whether the label is its own, and not that of the layer that it follows."""
+    again: bool = False
+    """Whether it is the module that an earlier layer with its label is."""
     own: Mapping[str, Init] = {}
     """How its weights start, where the spec says so at the layer or in its block."""
 

@@ -27,6 +27,9 @@ class Members:
         self.text = module
         self.dialect = module.dialect
         self.writing = module.storage.writing(function) if module.inplace else set()
+        for uses in shared(function.items):
+            if not all(id(item) in self.writing for item in uses):  # one module is all of them
+                self.writing -= {id(item) for item in uses}
         self.globals = module.names
         self.attributes: dict[int, str | Atom] = {}
         self.stored: dict[str, str] = {}
@@ -276,6 +279,21 @@ class Members:
 def length_of(channels: str) -> Atom:
     """Return the length of a list that comes in."""
     return Atom("call", ("len", Atom("name", (channels,))))
+
+
+def shared(items: list[Item]) -> Iterator[list[Layer]]:
+    """Yield the layers that are one module, by module."""
+    uses: dict[str, list[Layer]] = {}
+
+    def visit(items: list[Item]) -> Iterator[list[Layer]]:
+        for item in items:
+            if isinstance(item, Layer) and item.own_label:
+                uses.setdefault(item.key, []).append(item)
+            for inner in item.inner():
+                yield from shared(inner) if isinstance(item, Container) else visit(inner)
+
+    yield from visit(items)
+    yield from uses.values()
 
 
 def _not(test: Atom) -> Atom:

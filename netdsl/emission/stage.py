@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -137,6 +138,7 @@ class Snapshot:
             dict(scope.named),
             dict(scope.stages),
             dict(scope.args),
+            dict(scope.shared),
         )
 
     def restore(self, stager: Stager, place: Place) -> None:
@@ -145,6 +147,7 @@ class Snapshot:
         scope = place.scope
         scope.position, scope.taken, scope.drafts = self.scope[0], dict(self.scope[1]), list(self.scope[2])
         scope.named, scope.stages, scope.args = dict(self.scope[3]), dict(self.scope[4]), dict(self.scope[5])
+        scope.shared = dict(self.scope[6])
         self.rewind(place)
 
     def rewind(self, place: Place) -> None:
@@ -371,10 +374,12 @@ class Stager(Walker):
         before = Snapshot(self, place)
         item = If(test.test, [], [], [])
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []
+        shared: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
         for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
             before.rewind(place)
             place.scope.position, place.scope.taken = before.scope[0], dict(before.scope[1])
+            place.scope.shared = dict(before.scope[6])
             condition = test.test if holds else negated(test.test)
             state = Snapshot(self, place)
             path = list(self.path)
@@ -402,7 +407,12 @@ class Stager(Walker):
             self.dead -= test.value != holds
             self.sided -= 1
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
+            shared.append(place.scope.shared)
         place.scope.taken = {**ends[0][2], **ends[1][2]}
+        place.scope.shared = {**shared[0], **shared[1]}
+        for name in place.scope.shared:
+            if any(name in one and one[name] != place.scope.shared[name] for one in shared):
+                place.scope.shared[name] = Late(test)
         place.scope.position = max(ends[0][1], ends[1][1])
         self.merge(test, item, before, ends[0], ends[1], place, span)
 
@@ -1735,7 +1745,8 @@ class Stager(Walker):
         if op.name == "input":
             return result
         name = self.dynamic(label, place)
-        item = Layer(draft.key, name, label is not None, draft.span, data.wires)
+        item = Layer(draft.module or draft.key, name, label is not None, draft.span, data.wires)
+        item.again = draft.module not in ("", draft.key)
         item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
         item.calls, item.train = draft.calls, draft.train
         item.batched = tuple(not isinstance(self.drafts[w.draft].op, Weight) for w in data.wires)
@@ -1747,6 +1758,23 @@ class Stager(Walker):
         if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
             raise Fixed(f"{op.name} needs a size that is not known")
         return result
+
+    def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
+        """Tell whether an op is the module that has its label already, for all arguments."""
+        known, own = scope.shared.get(name), self.identity_of(op)
+        if known is None or has_state(op):
+            return False
+        if isinstance(known, Late):
+            raise Fixed(f"{name} is one of two modules", known.test)
+        if known[:2] == own[:2] and known != own:
+            read = mentioned((known[2:], own[2:]))
+            raise Fixed(f"{name} is not always one module", *(Atom("name", (one,)) for one in read))
+        return bool(known == own)
+
+    def identity_of(self, op: Op) -> Any:
+        """Return what two ops have in common that are one module: here, and for all arguments."""
+        args = tuple(op.arguments().values())
+        return op.name, concrete(args), expressed(args), self.callee and self.callee.whole
 
     def padded(self, op: Op) -> Op:
         """Return an op whose padding, if it is an argument, is rows and columns."""
@@ -2231,6 +2259,15 @@ def concrete(value: Any) -> Any:
         args = {name: given._replace(value=concrete(given.value)) for name, given in value.args.items()}
         return OpValue(value.target, args)
     return value
+
+
+def expressed(value: Any) -> Any:
+    """Return a value with expressions in the place of what remembers one, to compare for all arguments."""
+    if symbolic(value):
+        return term(value)
+    if isinstance(value, Pad):
+        return value.mode, expressed(value.size)
+    return tuple(map(expressed, value)) if isinstance(value, tuple) else value
 
 
 def drafted(walker: Walker, data: Data, place: Place) -> Data:

@@ -69,6 +69,8 @@ class Scope:
         self.inputs: tuple[Value, ...] = ()
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()
+        self.modules: dict[str, str] = {}
+        """The paths of modules by node, where a label of its own says it: equal layers may share one."""
         self.names: dict[Value, str] = {}
         """What the spec calls values here; emitted code takes its local names from it."""
 

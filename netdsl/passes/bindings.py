@@ -47,6 +47,7 @@ class Step:
     """One call or op of a function."""
 
     __slots__ = (
+        "again",
         "aliases",
         "begins",
         "cut",
@@ -60,8 +61,13 @@ class Step:
         "train",
     )
 
-    def __init__(self, item: str | Scope, node: Node | None, ports: int, train: bool) -> None:
-        """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only."""
+    def __init__(
+        self, item: str | Scope, node: Node | None, ports: int, train: bool, module: str = ""
+    ) -> None:
+        """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only.
+
+        `module` is the path of an op's module where its label says it.
+        """
         self.item = item
         self.train = train
         self.begins = self.cut = False
@@ -71,10 +77,12 @@ class Step:
             self.key, self.reads, self.makes = item.name, item.inputs, item.outputs
         else:
             assert node is not None
-            self.key, self.reads = item.rpartition(".")[2], node.inputs
+            self.key, self.reads = (module or item).rpartition(".")[2], node.inputs
             self.makes = (Value(item),) if ports == 1 else tuple([Value(item, port) for port in range(ports)])
         self.labelled = not self.key.isdigit() and (op is None or not op.wiring)
         self.is_module = op is None or op.module or self.labelled or type(op).weights is not Op.weights
+        self.again = module not in ("", item)
+        """Whether it is a module that was called before."""
         self.aliases = op is not None and op.name in ("identity", "input", "weight")
         """Whether it computes nothing: it is only its input, or what always lives."""
 
@@ -85,7 +93,7 @@ def is_sequential(scope: Scope, steps: list[Step]) -> bool:
         return False
     flow = scope.inputs
     for step in steps:
-        if step.reads != flow or len(step.makes) != 1:
+        if step.reads != flow or len(step.makes) != 1 or step.again:
             return False
         if step.op is not None and (step.op.wiring and step.op.name != "identity"):
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 from netdsl.ir.graph import Graph, Node, Scope, Value
 
@@ -15,21 +15,30 @@ def overwriting(graph: Graph) -> frozenset[str]:
 
     The input was allocated in the same call of a class, and turn of a loop, or in a block that is called there, by an
     op that does not keep its output for backward, and nobody else reads or outputs it. A class decides for all its
-    instances: all this holds for what the same text makes in each of them, and no argument says which op it is.
+    instances: all this holds for what the same text makes in each of them, for all calls of one module, and no
+    argument says which op it is.
     """
     homes: dict[str | Scope, Home] = {}
     _enter(graph.tree, graph.tree, (graph.tree, 0), homes)
     reads = Counter(value for node in graph for value in node.inputs)
     reads.update(output.value for output in graph.outputs)
-    places: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
-    refused: set[tuple[object, ...]] = set()
+    modules = {name: module for scope in graph.tree.scopes() for name, module in scope.modules.items()}
+    places: dict[str, tuple[object, ...]] = {}
+    refused: set[object] = set()
     for node in graph:
         if node.op.inplace:
-            place = (homes[node.name][0].block, node.span, "" if node.given else node.op.name)
-            places[place].append(node.name)
+            block = homes[node.name][0]
+            places[node.name] = (
+                (block.block, node.span, "" if node.given else node.op.name),
+                (block.block, modules.get(node.name, node.name).removeprefix(f"{block.path}.")),
+            )
             if node.given or not _may(graph, node, reads, homes):
-                refused.add(place)
-    return frozenset(name for place, names in places.items() if place not in refused for name in names)
+                refused.update(places[node.name])
+    while (
+        more := {place for own in places.values() if not refused.isdisjoint(own) for place in own} - refused
+    ):
+        refused |= more
+    return frozenset(name for name, own in places.items() if refused.isdisjoint(own))
 
 
 def _may(graph: Graph, node: Node, reads: Counter[Value], homes: dict[str | Scope, Home]) -> bool:

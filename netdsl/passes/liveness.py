@@ -114,7 +114,8 @@ class _Run:
             if isinstance(item, Scope):
                 step = Step(item, None, 0, bool(self.trains) and next(item.nodes(), "") in self.trains)
             else:
-                step = Step(item, self.nodes[item], len(self.shapes[item]), item in self.trains)
+                module = scope.modules.get(item, "")
+                step = Step(item, self.nodes[item], len(self.shapes[item]), item in self.trains, module)
             step.begins, step.cut = at in scope.stages, at in scope.cuts
             steps.append(step)
         return steps
