@@ -30,7 +30,7 @@ from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 def demand(test: Expr, message: Expr) -> list[tuple[int, str, Expr | None, str]]:
     """Return the line that demands a condition in a form that tracers take."""
     args = Arg("condition", test, keyword=False), Arg("message", message, keyword=False)
-    return [(0, "", Call("torch._assert", args), "")]
+    return [(0, "", Call("check_size", args), "")]
 
 
 DIALECT = Dialect(

@@ -68,6 +68,11 @@ L = TypeVar("L", bound=Lowering)
 LOWERINGS: dict[type[Op], Lowering] = {}
 
 HELPERS = {
+    "check_size": '''\
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+''',
     "size_2d": '''\
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return a size for height and width."""

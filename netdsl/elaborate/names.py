@@ -24,7 +24,7 @@ GLOBALS = frozenset(
     """
     self nn F torch Tensor jax jnp nnx partial Callable annotations Final NamedTuple OrderedDict
     Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
-    size_2d pad_same max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame center_crop
+    check_size size_2d pad_same max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame center_crop
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
     AbstractContextManager Iterator
     math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights

@@ -64,11 +64,11 @@ class CNBlock(nn.Module):
             nn.Linear(4 * in_channels, in_channels),
             Permute(0, 3, 1, 2),
         )
-        self.droppath = DropPath(drop)
+        self.stochastic_depth = DropPath(drop)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layer_scale * self.block(x)
-        y = x + self.droppath(y)
+        y = x + self.stochastic_depth(y)
         return y
 
 

@@ -20,17 +20,19 @@ class DenseLayer(nn.Module):
     def __init__(self, in_channels: int, growth: int, drop: float = 0.0) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(in_channels)
+        self.relu1 = nn.ReLU(inplace=True)
         self.conv1 = nn.Conv2d(in_channels, 4 * growth, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(4 * growth)
+        self.relu2 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
         self.dropout: nn.Module | None = None
         if drop > 0:
             self.dropout = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm1(x), inplace=True)
+        y = self.relu1(self.norm1(x))
         y = self.conv1(y)
-        y = F.relu(self.norm2(y), inplace=True)
+        y = self.relu2(self.norm2(y))
         y = self.conv2(y)
         if self.dropout is not None:
             y = self.dropout(y)
@@ -44,14 +46,16 @@ class Transition(nn.Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(in_channels)
+        self.relu = nn.ReLU(inplace=True)
         if in_channels // 2 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
         self.conv = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
+        self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(x), inplace=True)
+        x = self.relu(self.norm(x))
         x = self.conv(x)
-        x = F.avg_pool2d(x, 2)
+        x = self.pool(x)
         return x
 
 

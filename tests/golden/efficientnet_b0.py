@@ -128,14 +128,14 @@ class MBConv(nn.Module):
             ),
         )
         self.block = nn.Sequential(*layers)
-        self.droppath: nn.Module | None = None
+        self.stochastic_depth: nn.Module | None = None
         if residual:
-            self.droppath = DropPath(drop)
+            self.stochastic_depth = DropPath(drop)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)
-        if self.droppath is not None:
-            y = x + self.droppath(y)
+        if self.stochastic_depth is not None:
+            y = x + self.stochastic_depth(y)
         return y
 
 

@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
 class LeNet(nn.Module):
     """Net LeNet of lenet.net.
 
@@ -34,7 +39,7 @@ class LeNet(nn.Module):
         x = torch.tanh(x)
         x = F.avg_pool2d(x, 2)
         x = x.flatten(1)
-        torch._assert(
+        check_size(
             x.shape[1] == self.fc1.in_features,
             f"fc1 takes {self.fc1.in_features} features: resize the input",
         )

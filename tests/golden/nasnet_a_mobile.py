@@ -16,6 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return a size for height and width."""
     return (size, size) if isinstance(size, int) else size
@@ -309,7 +314,7 @@ class AuxHead(nn.Module):
         x = F.avg_pool2d(x, 5, stride=3, count_include_pad=False)
         x = self.conv(x)
         x = x.flatten(1)
-        torch._assert(
+        check_size(
             x.shape[1] == self.full[0].in_features,
             f"full[0] takes {self.full[0].in_features} features: resize the input",
         )

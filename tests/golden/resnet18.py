@@ -21,6 +21,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, planes, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
         self.downsample: nn.Module | None = None
@@ -33,13 +34,13 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv1(x)
-        y = F.relu(self.bn1(y), inplace=True)
+        y = self.relu(self.bn1(y))
         y = self.conv2(y)
         y = self.bn2(y)
         if self.downsample is not None:
             x = self.downsample(x)
         y += x
-        y = F.relu(y, inplace=True)
+        y = self.relu(y)
         return y
 
 

@@ -24,6 +24,7 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, planes, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(planes, planes, 3, stride=stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, 4 * planes, 1, bias=False)
@@ -38,15 +39,15 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv1(x)
-        y = F.relu(self.bn1(y), inplace=True)
+        y = self.relu(self.bn1(y))
         y = self.conv2(y)
-        y = F.relu(self.bn2(y), inplace=True)
+        y = self.relu(self.bn2(y))
         y = self.conv3(y)
         y = self.bn3(y)
         if self.downsample is not None:
             x = self.downsample(x)
         y += x
-        y = F.relu(y, inplace=True)
+        y = self.relu(y)
         return y
 
 

@@ -35,6 +35,7 @@ class Bottleneck(nn.Module):
             raise ValueError(f"conv needs at least 1 channel, not {width}")
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, width, 3, stride=stride, padding=1, groups=groups, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, 4 * planes, 1, bias=False)
@@ -49,15 +50,15 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv1(x)
-        y = F.relu(self.bn1(y), inplace=True)
+        y = self.relu(self.bn1(y))
         y = self.conv2(y)
-        y = F.relu(self.bn2(y), inplace=True)
+        y = self.relu(self.bn2(y))
         y = self.conv3(y)
         y = self.bn3(y)
         if self.downsample is not None:
             x = self.downsample(x)
         y += x
-        y = F.relu(y, inplace=True)
+        y = self.relu(y)
         return y
 
 

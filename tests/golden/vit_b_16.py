@@ -13,6 +13,11 @@ import torch
 from torch import Tensor, nn
 
 
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
 class MLPBlock(nn.Sequential):
     """Block MLPBlock of vit.net."""
 
@@ -97,7 +102,7 @@ class Encoder(nn.Module):
         self.ln = nn.LayerNorm(dim, eps=1e-06)
 
     def forward(self, x: Tensor) -> Tensor:
-        torch._assert(
+        check_size(
             x.shape[1] == self.pos_embedding.shape[1],
             f"pos_embedding takes {self.pos_embedding.shape[1]} tokens: resize the input",
         )

@@ -11,6 +11,11 @@ import torch
 from torch import Tensor, nn
 
 
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
 class Classifier(nn.Sequential):
     """Block Classifier of alexnet.net."""
 
@@ -66,7 +71,7 @@ class ZFNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = x.flatten(1)
-        torch._assert(
+        check_size(
             x.shape[1] == self.classifier[1].in_features,
             f"classifier[1] takes {self.classifier[1].in_features} features: resize the input",
         )

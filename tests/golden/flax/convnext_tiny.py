@@ -73,11 +73,11 @@ class CNBlock(nnx.Module):
             partial(nnx.gelu, approximate=False),
             Linear(4 * in_channels, in_channels, **options),
         )
-        self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
+        self.stochastic_depth = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
 
     def __call__(self, x: Array) -> Array:
         y: Array = self.layer_scale[...] * self.block(x)
-        y = x + self.droppath(y)
+        y = x + self.stochastic_depth(y)
         return y
 
 

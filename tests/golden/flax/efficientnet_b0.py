@@ -166,14 +166,18 @@ class MBConv(nnx.Module):
             ),
         )
         self.block = nnx.Sequential(*layers)
-        self.droppath: Callable[[Array], Array] | None = nnx.data(None)
+        self.stochastic_depth: Callable[[Array], Array] | None = nnx.data(None)
         if residual:
-            self.droppath = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
+            self.stochastic_depth = nnx.Dropout(
+                drop,
+                broadcast_dims=(1, 2, 3),
+                rngs=options["rngs"],
+            )
 
     def __call__(self, x: Array) -> Array:
         y: Array = self.block(x)
-        if self.droppath is not None:
-            y = x + self.droppath(y)
+        if self.stochastic_depth is not None:
+            y = x + self.stochastic_depth(y)
         return y
 
 
