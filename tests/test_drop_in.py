@@ -176,3 +176,16 @@ def test_a_module_that_is_called_twice_is_there_once() -> None:
     assert block.get_submodule("relu").inplace
     shared = loads(TWICE).build("torch")
     assert not shared.relu.inplace  # the sum reads what the first call would write over
+
+
+def test_what_transform_input_does_is_another_normalisation() -> None:
+    """As the spec says of the published weights, whose pictures torchvision's module takes as ImageNet's others."""
+    torch.manual_seed(0)
+    ours = perturb(build("googlenet")).eval()
+    theirs = make(REFERENCES["googlenet"], "meta", transform_input=True).eval()
+    theirs.load_state_dict(ours.state_dict(), assign=True)
+    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    mean, deviation = (torch.tensor(n)[:, None, None] for n in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        expected = theirs((picture - mean) / deviation)
+        torch.testing.assert_close(ours((picture - 0.5) / 0.5), expected, rtol=1e-4, atol=1e-4)

@@ -53,6 +53,32 @@ def test_exports(name: str) -> None:
         torch.testing.assert_close(program.module()(other), model(other))
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18", "squeezenet1_1", "unet_same"])
+def test_exports_for_any_batch_and_size(name: str) -> None:
+    torch.manual_seed(0)
+    model, (channels, *_) = build(name).eval(), next(iter(load(name).inputs.values()))
+    x, other = torch.randn(2, channels, 64, 64), torch.randn(3, channels, 96, 160)
+    any_size = {
+        0: torch.export.Dim("batch", min=1, max=64),
+        2: torch.export.Dim.DYNAMIC,
+        3: torch.export.Dim.DYNAMIC,
+    }
+    program = torch.export.export(model, (x,), dynamic_shapes=(any_size,))
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(other), model(other))
+
+
+@pytest.mark.parametrize("name", ["lenet", "mobilenet_v3_small"])
+def test_exports_to_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
+    shape = next(iter(load(name).inputs.values()))
+    x = torch.randn(2, shape.c, 32, 32)
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    file = str(tmp_path / "model.onnx")
+    torch.onnx.export(build(name).eval(), (x,), file, dynamo=True, verbose=False, dynamic_shapes=(batch,))
+    (output,) = onnx.load(file).graph.output
+    assert output.type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_exports_to_onnx(name: str, tmp_path: Path) -> None:
     model, x = small(name)

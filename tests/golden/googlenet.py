@@ -109,7 +109,9 @@ class InceptionAux(nn.Module):
 class GoogLeNet(nn.Module):
     """Net GoogLeNet of googlenet.net.
 
-    torchvision's has batch norm, and 3x3 where the paper has 5x5; arXiv 1409.4842, 2014.
+    torchvision's has batch norm, and 3x3 where the paper has 5x5. Its published weights take images
+    that are normalised with mean 0.5 and deviation 0.5 in every channel, which there
+    transform_input=True does; arXiv 1409.4842, 2014.
     """
 
     def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:

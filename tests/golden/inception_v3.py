@@ -211,7 +211,8 @@ class InceptionE(nn.Module):
 class InceptionV3(nn.Module):
     """Net InceptionV3 of inception_v3.net.
 
-    Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
+    torchvision's published weights take images that are normalised with mean 0.5 and deviation 0.5
+    in every channel, which there transform_input=True does; arXiv 1512.00567, 2015.
     """
 
     def __init__(self, aux: bool = True, drop: float = 0.5, classes: int = 1000) -> None:
