@@ -147,6 +147,7 @@ class Frame:
                 counts[value] = counts.get(value, 0) + 1
                 until[value] = at
         until.update(dict.fromkeys(outputs, len(steps)))
+        self.learned = {step.makes[0] for step in steps if step.op is not None and step.op.name == "weight"}
         self.parts: dict[int, int] = {}
         """By operand of a joint, the joint."""
         self.nested = set() if chain else self.operands()
@@ -188,11 +189,19 @@ class Frame:
             first = 1 if step.op.name in ("add", "mul") else 0
             for before, value in zip(range(at - 1, -1, -1), reversed(step.reads[first:]), strict=False):
                 maker = self.steps[before]
+                if value == self.repeated(step):  # an expression would be computed as often as it is read
+                    break
                 if before in found or self.steps[before + 1].cut or not self.is_operand(maker, value, step):
                     break
                 found.add(before)
                 self.parts[before] = at
         return found
+
+    def repeated(self, step: Step) -> Value | None:
+        """Return the operand that a joint reads twice: the batch that learned tensors are repeated for."""
+        if step.op is None or step.op.name != "concat" or self.learned.isdisjoint(step.reads):
+            return None
+        return next((value for value in step.reads if value not in self.learned), None)
 
     def is_operand(self, maker: Step, value: Value, reader: Step) -> bool:
         """Tell whether a step makes only what another one reads, from one value."""
