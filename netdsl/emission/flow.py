@@ -643,7 +643,10 @@ class Flow:
         """Write a list of what a loop's turns make: an expression, or statements that append to it."""
         lines, self.lines = self.lines, []
         self.depth += 1
+        held = set(self.held)
         self.run(self.ordered(item.body), live | {one.end})
+        # What a comprehension binds is not bound after it.
+        self.held &= held
         self.depth -= 1
         body, self.lines = self.lines, lines
         over = self.members.iterated(item)
