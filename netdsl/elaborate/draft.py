@@ -18,8 +18,8 @@ class Draft:
     """A node before it has a name."""
 
     __slots__ = (
-        *("argument", "calls", "inits", "inputs", "key", "labelled", "module", "op", "ramps", "scope"),
-        *("shapes", "span", "stage", "train"),
+        *("argument", "calls", "counted", "inits", "inputs", "key", "labelled", "module", "op", "ramps"),
+        *("scope", "shapes", "span", "stage", "train"),
     )
 
     def __init__(
@@ -49,6 +49,8 @@ class Draft:
         self.labelled = labelled
         self.ramps = ramps
         self.argument: tuple[Declared, str] | None = None
+        self.counted = False
+        """Whether it joins what a loop makes, which may be one value in another instance."""
 
 
 class DraftScope(Scope):

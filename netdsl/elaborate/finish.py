@@ -196,7 +196,8 @@ class Finisher:
             values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
             op = self._decided(draft, tables, evaluator)
             given = draft.argument in self.given
-            graph.add(Node(name, op, values, draft.span, draft.calls, draft.stage, draft.train, given))
+            more = draft.stage, draft.train, given, draft.counted
+            graph.add(Node(name, op, values, draft.span, draft.calls, *more))
             shapes[name] = draft.shapes
             if draft.module:
                 draft.scope.modules[name] = draft.scope.join(draft.module)

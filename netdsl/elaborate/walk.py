@@ -139,9 +139,8 @@ class Walker(Layers):
             raise fail("E214", f"`{name}` is {what}", place.span(label), f"call it {name}1")
         place.env.tensors[name] = value
 
-    @staticmethod
     @contextmanager
-    def apart(place: Place, turn: bool = False) -> Iterator[None]:
+    def apart(self, place: Place, turn: bool = False) -> Iterator[None]:
         """Note what is made meanwhile as the part of a condition, or as a turn of a loop."""
         scope, begin = place.scope, len(place.scope.drafts)
         yield
@@ -302,7 +301,10 @@ class Walker(Layers):
             help = "give it a line that is always there, such as identity"
             raise fail("E222", f"{node.joint.text} has no branches", place.span(node.joint), help)
         self.limit(len(branches), node, place)
-        return self.join(node.joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
+        data = self.join(node.joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
+        if len(branches) > 1 and node.joint.text != "fork" and has_loop(node.body):
+            self.drafts[-1].counted = True
+        return data
 
     def chosen(self, node: tree.Merge, label: tree.Label, place: Place) -> Data:
         """Return the branch that a decision takes."""
@@ -700,3 +702,16 @@ class Walker(Layers):
         tree.Require: require,
         tree.Annotated: annotated,
     }
+
+
+def has_loop(body: tree.Body) -> bool:
+    """Tell whether lines of a joint are turns of a loop."""
+    for node in body:
+        inner = node.statement if isinstance(node, tree.Annotated) else node
+        if isinstance(inner, tree.For):
+            return True
+        if isinstance(inner, tree.If) and any(
+            map(has_loop, (*[c.body for c in inner.cases], inner.otherwise))
+        ):
+            return True
+    return False

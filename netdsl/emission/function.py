@@ -158,7 +158,9 @@ class Storage:
         for item in items:
             if isinstance(item, Layer) and item.op.inplace and item.given is None and item.inputs:
                 value = item.inputs[0]
-                if counts[value] == 1 and self.fresh(value, makers, counts):
+                maker = makers.get(value)
+                near = maker is not None and maker.turn == item.turn
+                if near and counts[value] == 1 and self.fresh(value, makers, counts):
                     found.add(id(item))
             for side, inner in enumerate(item.inner()):
                 here = counts - self.of_other_side(item, side) if isinstance(item, If) else counts
@@ -176,7 +178,7 @@ class Storage:
         item = makers.get(wire)
         if isinstance(item, Layer):
             choices = item.given.choices if item.given is not None else (type(item.op),)
-            return bool(choices) and all(map(allocates, choices))
+            return bool(choices) and not item.counted and all(map(allocates, choices))
         if isinstance(item, Child):
             return item.callee is None and self.of_class(item.cls)[item.outputs.index(wire)]
         if isinstance(item, If):

@@ -24,6 +24,8 @@ class Item:
     """Whether it runs in training only."""
     early: bool = False
     """Whether it is computed as soon as what it reads is there, wherever it is registered."""
+    turn: tuple[object, ...] = ()
+    """The turn of each loop around it that is written turn by turn."""
 
     def reads(self) -> Iterator[Wire]:
         """Yield the values that it, or anything within, reads and does not make."""
@@ -80,6 +82,8 @@ class Layer(Module):
     """Whether the label is its own, and not that of the layer that it follows."""
     again: bool = False
     """Whether it is the module that an earlier layer with its label is."""
+    counted: bool = False
+    """Whether it joins what a loop makes, which may be one value in another instance."""
     own: Mapping[str, Init] = {}
     """How its weights start, where the spec says so at the layer or in its block."""
 

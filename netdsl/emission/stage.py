@@ -287,9 +287,23 @@ class Stager(Walker):
         finally:
             self.items = before
 
+    @contextmanager
+    def apart(self, place: Place, turn: bool = False) -> Iterator[None]:
+        """Note in which turn of a loop what is made meanwhile is."""
+        outer = self.unrolling
+        if turn:
+            self.unrolling = (*outer, object())
+        with super().apart(place, turn):
+            yield
+        self.unrolling = outer
+
+    unrolling: tuple[object, ...] = ()
+    """The turn of each loop that is walked turn by turn."""
+
     def put(self, item: Item) -> None:
         """Add an item."""
         item.stage, self.pending = self.pending, ""
+        item.turn = self.unrolling
         self.items.append(item)
         for schedule in self.counted:
             self.items.append(Let(schedule.variable, named(0, schedule.variable) + 1, again=True))
@@ -482,6 +496,7 @@ class Stager(Walker):
         if flow is not None:
             place.env.tensors["flow"] = flow
         if item.then or item.otherwise or item.phis:
+            item.turn = self.unrolling
             self.items.append(item)
 
     def pass_on(self, item: If, good: Place) -> None:
@@ -490,6 +505,7 @@ class Stager(Walker):
             for wire in data.wires if data is not None else ():
                 if all(wire != phi.wire for phi in item.phis):
                     item.phis.append(Phi(wire, wire, wire))
+        item.turn = self.unrolling
         self.items.append(item)
 
     def chosen_value(self, test: SymBool, name: str, x: Any, y: Any, item: If) -> Any:
@@ -683,7 +699,11 @@ class Stager(Walker):
         try:
             if any(self.of_list(statement, place) for statement in node.body):
                 return self.merged_list(node, place)
-            return super().merged(node, place)
+            result = super().merged(node, place)
+            item = self.items[-1] if self.items else None
+            if isinstance(item, Layer) and item.outputs == result.wires and self.drafts[-1].counted:
+                item.counted = True
+            return result
         finally:
             self.joint, self.gathering = outer
 

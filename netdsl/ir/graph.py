@@ -37,6 +37,8 @@ class Node(Record):
     """Whether it feeds nothing but a training-only output."""
     given: bool = False
     """Whether a parameter that calls give says which op it is."""
+    counted: bool = False
+    """Whether it joins what a loop makes, which may be one value in another instance of its class."""
 
 
 class Scope:

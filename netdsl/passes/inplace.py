@@ -14,7 +14,8 @@ def overwriting(graph: Graph) -> frozenset[str]:
     """Return the nodes that write their output over their first input.
 
     The input was allocated in the same call of a class, and turn of a loop, or in a block that is called there, by an
-    op that does not keep its output for backward, and nobody else reads or outputs it. A class decides for all its
+    op that does not keep its output for backward, nor joins what a loop makes, which may be one value that others
+    hold, and nobody else reads or outputs it. A class decides for all its
     instances: all this holds for what the same text makes in each of them, for all calls of one module, and no
     argument says which op it is.
     """
@@ -44,6 +45,8 @@ def overwriting(graph: Graph) -> frozenset[str]:
 def _may(graph: Graph, node: Node, reads: Counter[Value], homes: dict[str | Scope, Home]) -> bool:
     value = node.inputs[0]
     source = graph[value.node].op
+    if graph[value.node].counted:
+        return False
     allocated = source.computes and not source.aliases and not source.saves_output and source.name != "input"
     if not allocated or reads[value] != 1:
         return False
