@@ -30,9 +30,7 @@ def built(net: Network) -> nn.Module:
     return model.to_empty(device="cpu")
 
 
-def assert_measured(
-    net: Network, batch: int = 1, dtype: torch.dtype = torch.float32, slack: int = 0
-) -> int:
+def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.float32, slack: int = 0) -> int:
     """Assert that peak and bytes alive after each layer are those of the emitted module; return how many layers.
 
     `slack` is how many bytes more a layer may hold than the pass says, below the peak.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ class Mirror:
     """A backend that only has weights: kernels last axis first, q, k and v apart, equal layers on a stack."""
 
     name = "mirror"
-    OPTIONS = ("stack",)
+    OPTIONS: ClassVar[Mapping[str, str]] = {"stack": "puts equal layers on a stack"}
 
     def __init__(self, stack: bool = False) -> None:
         self.stack = stack
