@@ -329,13 +329,17 @@ TEXTS = [
     (MaxPool(kernel=K2, stride=2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),
     (
         MaxPool(kernel=K3, stride=2, pad=TF),
-        "",
+        "MaxPool2dSame(3, stride=2)",
         "max_pool2d_same(x0, 3, stride=2)",
     ),
-    (MaxPool(kernel=K2, stride=1, pad=TF), "", "max_pool2d_same(x0, 2, stride=1)"),
+    (
+        MaxPool(kernel=K2, stride=1, pad=TF),
+        "MaxPool2dSame(2, stride=1)",
+        "max_pool2d_same(x0, 2, stride=1)",
+    ),
     (
         AvgPool(kernel=K3, stride=2, pad=TF, count_include_pad=False),
-        "",
+        "AvgPool2dSame(3, stride=2, count_include_pad=False)",
         "avg_pool2d_same(x0, 3, stride=2, count_include_pad=False)",
     ),
     (

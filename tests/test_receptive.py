@@ -41,11 +41,11 @@ def show(receptive: Receptive) -> tuple[Any, Any]:
         ("alexnet", "features.12", 195, 32),
         ("zfnet", "features.14", 171, 32),
         ("vgg16", "features.30", 212, 32),
-        ("resnet18", "layer4.1.5", 435, 32),
-        ("resnet34", "layer4.2.5", 899, 32),
-        ("resnet50", "layer4.2.8", 427, 32),
-        ("resnet101", "layer4.2.8", 971, 32),
-        ("resnet152", "layer4.2.8", 1451, 32),
+        ("resnet18", "layer4.1.relu_1", 435, 32),
+        ("resnet34", "layer4.2.relu_1", 899, 32),
+        ("resnet50", "layer4.2.relu_2", 427, 32),
+        ("resnet101", "layer4.2.relu_2", 971, 32),
+        ("resnet152", "layer4.2.relu_2", 1451, 32),
     ],
 )
 def test_published(name: str, node: str, largest: int, jump: int) -> None:
@@ -268,8 +268,8 @@ def smooth(text: str, name: str) -> nn.Module:
     def pad(x: Tensor, size: list[int], value: float = 0.0) -> Tensor:
         return F.pad(x, size)
 
-    def pool(x: Tensor, *args: Any, dilation: int = 1, **options: Any) -> Tensor:
-        assert dilation == 1
+    def pool(x: Tensor, *args: Any, dilation: Any = 1, **options: Any) -> Tensor:
+        assert dilation in (1, (1, 1))
         return F.avg_pool2d(x, *args, **options)
 
     names = execute(text)

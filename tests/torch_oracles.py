@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -199,13 +200,16 @@ def real_macs(model: nn.Module, x: list[Tensor]) -> tuple[dict[str, int], tuple[
 
 @contextmanager
 def outputs_by_path(model: nn.Module) -> Iterator[dict[str, tuple[tuple[int, ...], ...]]]:
-    """Give the shapes that every module returned, without the batch, by its path."""
+    """Give the shapes that every module returned, without the batch, by its path: `path_1` when called again."""
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
+    calls: Counter[str] = Counter()
 
     def note(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            found = tensors(output) if isinstance(output, (Tensor, tuple)) else ()
-            shapes[path] = tuple(tuple(t.shape[1:]) for t in found)
+            found = tensors(output) if isinstance(output, (Tensor, tuple, list)) else ()
+            step = f"{path}_{calls[path]}" if calls[path] else path
+            calls[path] += 1
+            shapes[step] = tuple(tuple(t.shape[1:]) for t in found)
 
         return hook
 
