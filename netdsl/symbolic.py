@@ -683,7 +683,8 @@ def _called(atom: Atom, env: Env) -> Any:
 
 def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
-    found = getattr(value, "cells", value)[int(index)]  # a row is indexed by its cells
+    items = getattr(value, "cells", getattr(value, "rows", value))  # of a row, a table or a list
+    found = items[int(index)]
     if not isinstance(found, (int, float, SymBool)) or not (symbolic(index) or symbolic(value)):
         return found
     if symbolic(found) and not symbolic(index):

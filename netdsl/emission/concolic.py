@@ -8,7 +8,7 @@ values raises `Fixed`: the class is then made for the values of some parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
@@ -20,6 +20,8 @@ from netdsl.symbolic import (
     Atom,
     Poly,
     SymBool,
+    SymFloat,
+    SymInt,
     SymList,
     absent,
     arithmetic,
@@ -80,6 +82,8 @@ class SymTable(TableValue):
     """A table and its expression."""
 
     whole: Atom
+    others: tuple[tuple[Any, ...], ...] = ()
+    """Rows of every table that it may be."""
 
 
 class SymRow(RowValue):
@@ -123,7 +127,7 @@ class SymOp(OpValue):
 def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
     """Return a value as what an atom gives, with all that is in it; Fixed where it can be no argument.
 
-    `choices` are the ops that it may be.
+    `choices` are the ops that it may be; for a row or list, rows or lists that it may be.
     """
     if choices and value is None:
         value = next((choice for choice in choices if choice is not None), None)
@@ -132,16 +136,29 @@ def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, Dims):
         return SymDims([under(int(n), item(atom, i)) for i, n in enumerate(value)], atom)
     if isinstance(value, RowValue):
-        return SymRow(value.columns, tuple(opened(v, item(atom, i)) for i, v in enumerate(value.cells)), atom)
+        return SymRow(value.columns, tuple(cells(value.cells, atom, choices)), atom)
     if isinstance(value, tuple):
-        return SymList([opened(v, item(atom, i)) for i, v in enumerate(value)], atom)
+        return SymList(cells(value, atom, choices), atom)
     if isinstance(value, TableValue):
-        return SymTable(value.columns, value.rows, atom)
+        return SymTable(value.columns, value.rows, atom, choices or value.rows)
     if isinstance(value, Pad) and value.mode != "tf":
         return SymPad(value.mode, value.size, atom, choices != ("explicit",))
     if isinstance(value, OpValue):
         return SymOp(value.target, value.args, atom, choices or (value,))
     raise Fixed(f"{show(value)} can be no argument")
+
+
+def cells(values: tuple[Any, ...], atom: Atom, others: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield the items of what an atom gives, which may be a row or list among others."""
+    for index, value in enumerate(values):
+        column = [other[index] for other in others if len(other) == len(values)]
+        yield opened(value, item(atom, index), ops([*column, value]))
+
+
+def ops(values: Iterable[Any]) -> tuple[OpValue | None, ...]:
+    """Return the ops, and none, that are among values, each once; nothing where there is no op."""
+    found = {show(v): concrete(v) for v in values if v is None or isinstance(v, OpValue)}
+    return tuple(found.values()) if any(v is not None for v in found.values()) else ()
 
 
 def item(atom: Atom, index: int) -> Atom:
@@ -298,7 +315,9 @@ class SymbolicEvaluator(Evaluator):
         if isinstance(value, TableValue):
             found = RowValue(found.columns, found.cells)
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
-            return opened(found, Atom("item", (term(value), term(index))))
+            rows = getattr(value, "others", ()) if isinstance(value, TableValue) else tuple(value)
+            choices = tuple(rows) if isinstance(found, (RowValue, tuple)) else ops(rows)
+            return opened(found, Atom("item", (term(value), term(index))), choices)
         return found
 
     def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:
@@ -343,6 +362,28 @@ class SymbolicEvaluator(Evaluator):
         tree.Attribute: _size_of,
         tree.Comprehension: _comprehended,
     }
+
+
+def concrete(value: Any) -> Any:
+    """Return a value without its expressions."""
+    if isinstance(value, SymBool):
+        return value.value
+    if isinstance(value, SymFloat):
+        return float(value)
+    if isinstance(value, SymInt):
+        return int(value)
+    if isinstance(value, Dims):
+        return Dims(map(concrete, value))
+    if isinstance(value, RowValue):
+        return RowValue(value.columns, tuple(map(concrete, value.cells)))
+    if isinstance(value, TableValue):
+        return TableValue(value.columns, tuple(tuple(map(concrete, row)) for row in value.rows))
+    if isinstance(value, tuple):
+        return tuple(map(concrete, value))
+    if isinstance(value, OpValue):
+        args = {name: given._replace(value=concrete(given.value)) for name, given in value.args.items()}
+        return OpValue(value.target, args)
+    return value
 
 
 def concrete_number(value: Any) -> Any:

@@ -27,10 +27,10 @@ from netdsl.elaborate.values import (
     Wire,
     show,
 )
-from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, free, mentioned, opened
+from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, concrete, free, mentioned, opened
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
-from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, concrete, over, pieces
+from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, over, pieces
 from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
@@ -77,6 +77,10 @@ class Family:
         self.varied: dict[Any, set[str]] = {}
         """By net, the parameters that its variants give."""
         self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
+        self.rows: dict[tuple[Any, str], dict[tuple[str, ...], tuple[Any, ...]]] = {}
+        """By parameter, the rows of the tables that it is given."""
+        self.mixed: set[tuple[Any, str]] = set()
+        """Parameters that are given lists with ops in them."""
         """By declaration and parameter, the ops that are given for it."""
         with deep_recursion(), no_collection():
             self.foresee()
@@ -198,6 +202,15 @@ class Family:
                 for choice in choices:
                     known_ops.setdefault(show(choice), concrete(choice))
                 changed = changed or len(known_ops) > before
+            if isinstance(value, tuple) and (decl, name) not in self.mixed and any(ops_in(value)):
+                self.mixed.add((decl, name))
+                changed = True
+            if isinstance(value, TableValue):
+                rows = self.rows.setdefault((decl, name), {})
+                before = len(rows)
+                for row in getattr(value, "others", value.rows):
+                    rows.setdefault(tuple(map(show, row)), tuple(map(concrete, row)))
+                changed = changed or len(rows) > before
         if changed and any(staged.decl is decl for staged in self.classes):
             self.stale = True  # this pass goes on, to find what else is given
             self.classes = [staged for staged in self.classes if staged.decl is not decl]
@@ -476,6 +489,10 @@ class Family:
             v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)
         ):
             choices = {"": "explicit"}
+        if isinstance(value, TableValue):
+            rows = [*value.rows, *(default.rows if isinstance(default, TableValue) else ())]
+            rows += self.rows.get((staged.decl, param.name), {}).values()
+            choices = {str(number): row for number, row in enumerate(rows)}
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
         place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
         staged.params.append(Parameter(param.name, param.types[0], value, default))
@@ -514,7 +531,7 @@ class Family:
 
     def opens(self, param: Param, default: Any, decl: Any) -> bool:
         """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
-        if param.types[0] not in OPEN_KINDS:
+        if param.types[0] not in OPEN_KINDS or (decl, param.name) in self.mixed:
             return False
         if param.types[0] == "pad":
             return all(pad.mode != "tf" for pad in self.pads(decl, param.name, default))
@@ -770,3 +787,10 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, TableValue) and isinstance(b, TableValue):
         return a is b or (a.columns == b.columns and repr(a.rows) == repr(b.rows))
     return type(a) is type(b) and bool(a == b)
+
+
+def ops_in(value: Any) -> Iterator[bool]:
+    """Yield for every item of a list, and of lists in it, whether it is an op or none."""
+    for one in value if isinstance(value, tuple) else ():
+        yield one is None or isinstance(one, OpValue)
+        yield from ops_in(one)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.elaborate.values import OpValue, RowValue, TableValue
-from netdsl.emission.concolic import mentioned
+from netdsl.emission.concolic import concrete, mentioned
 from netdsl.emission.function import Function
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, Staged
 from netdsl.emission.stack import Stack
-from netdsl.emission.stage import concrete
 from netdsl.ir.types import Dims, Pad
 from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
 

@@ -8,7 +8,7 @@ these: it has no such argument then, so it can never be another block in silence
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,9 +45,11 @@ from netdsl.emission.concolic import (
     SymOp,
     SymPad,
     SymStr,
+    concrete,
     free,
     mentioned,
     opened,
+    ops,
 )
 from netdsl.emission.items import (
     Carried,
@@ -1178,7 +1180,8 @@ class Stager(Walker):
                 start = evaluator.eval(rest[0], env, source) if rest else 0
                 args = (inner.atom, term(start)) if rest else (inner.atom,)
                 items = list(enumerate(inner.items, int(start)))
-                return Over(Atom("call", ("enumerate", *args)), items, (int(start), inner.first))
+                others = [(0, other) for other in inner.others]
+                return Over(Atom("call", ("enumerate", *args)), items, (int(start), inner.first), others)
         value = evaluator.eval(node, env, source)
         atom: Atom | None = getattr(value, "whole", None)
         if isinstance(value, TableValue):
@@ -1186,7 +1189,8 @@ class Stager(Walker):
                 return None
             atom = atom or self.emitter.constant(node, value)
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
-            return Over(atom, rows, rows[0])
+            more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
+            return Over(atom, rows, rows[0], more)
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
         atom = atom or self.emitter.constant(node, value)
@@ -1496,18 +1500,19 @@ class Stager(Walker):
         if not targets:  # a repetition: the text has no name for its turn
             self.hints[variables[0]] = hint
             return
-        choices: dict[str, dict[str, Any]] = {}
-        for one in over.items:
+        found: dict[str, list[Any]] = {target.text: [] for target in targets}
+        for one in (*over.items, *over.others):
             self.evaluator.unpack(targets, one, env, place.source)
             for target in targets:
-                value = env.names[target.text]
-                if value is None or isinstance(value, OpValue):
-                    choices.setdefault(target.text, {}).setdefault(show(value), value)
+                found[target.text].append(env.names[target.text])
         self.evaluator.unpack(targets, hint, env, place.source)
         for target, variable in zip(targets, variables, strict=True):
             self.hints[variable] = concrete(env.names[target.text])
-            ops = tuple(choices.get(target.text, {}).values())
-            env.names[target.text] = opened(env.names[target.text], Atom("name", (variable,)), ops)
+            others = found[target.text]
+            rows = tuple(getattr(one, "cells", one) for one in others if isinstance(one, (RowValue, tuple)))
+            env.names[target.text] = opened(
+                env.names[target.text], Atom("name", (variable,)), rows or ops(others)
+            )
             self.meaning.pop(variable, None)
 
     def turns(self, node: tree.For, place: Place) -> Iterator[None]:
@@ -2212,9 +2217,9 @@ class Late:
 class Over:
     """What a loop runs over, and its items here; one that stands for them where there are none."""
 
-    def __init__(self, atom: Any, items: list[Any], first: Any) -> None:
-        """All are concrete."""
-        self.atom, self.items, self.first = atom, items, first
+    def __init__(self, atom: Any, items: list[Any], first: Any, others: Sequence[Any] = ()) -> None:
+        """All are concrete; `others` are items that it may have for other arguments."""
+        self.atom, self.items, self.first, self.others = atom, items, first, others
 
 
 class Name:
@@ -2257,28 +2262,6 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
 
         return _whole(value.op, *args)
     return Atom(value.op, args)
-
-
-def concrete(value: Any) -> Any:
-    """Return a value without its expressions."""
-    if isinstance(value, SymBool):
-        return value.value
-    if isinstance(value, SymFloat):
-        return float(value)
-    if isinstance(value, SymInt):
-        return int(value)
-    if isinstance(value, Dims):
-        return Dims(map(concrete, value))
-    if isinstance(value, RowValue):
-        return RowValue(value.columns, tuple(map(concrete, value.cells)))
-    if isinstance(value, TableValue):
-        return TableValue(value.columns, tuple(tuple(map(concrete, row)) for row in value.rows))
-    if isinstance(value, tuple):
-        return tuple(map(concrete, value))
-    if isinstance(value, OpValue):
-        args = {name: given._replace(value=concrete(given.value)) for name, given in value.args.items()}
-        return OpValue(value.target, args)
-    return value
 
 
 def expressed(value: Any) -> Any:
