@@ -154,7 +154,10 @@ def close(found: Iterable[Tensor], expected: Iterable[Tensor]) -> None:
 
 
 def check_factored(spec: Spec) -> None:
-    """Check that classes and arguments make the very layers and calls that the graph has."""
+    """Check that classes and arguments make the very layers and calls that the graph has.
+
+    A class works in place where all its instances may, on both sides of every condition; the graph is one instance.
+    """
     net = net_of(spec)
     text = net.emit()
     model, names = on_meta(text), {"nn": nn, "torch": torch, "F": F, "Tensor": Tensor}
@@ -162,7 +165,7 @@ def check_factored(spec: Spec) -> None:
         exec(helper, names)
     names.update(execute(text))
     lowered = lower(net)
-    check_layers(lowered, model, names)
+    check_layers(lowered, model, names, inplace=False)
     x = inputs(net, batch=BATCH, device="meta")
     for training in (True, False):
         one = traced(model.train(training), model, x)
@@ -170,13 +173,23 @@ def check_factored(spec: Spec) -> None:
 
 
 def read(lines: list[str], outputs: list[object]) -> list[str]:
-    """Return the kernels that outputs depend on, numbered anew: what nobody reads need not be computed."""
-    needed: set[int] = {int(n) for n, _ in SOURCE.findall(repr(outputs))}
-    for number in range(len(lines), 0, -1):
-        if number in needed:
-            needed |= {int(n) for n, _ in SOURCE.findall(lines[number - 1])}
-    order = {str(old): new for new, old in enumerate(sorted(needed))}
-    return [SOURCE.sub(lambda m: f"'{order[m[1]]}{m[2]}'", lines[n - 1]) for n in sorted(needed)]
+    """Return the kernels that outputs depend on, in the order of operands.
+
+    What nobody reads need not be computed, and branches of a joint may take turns with its sums.
+    """
+    order: dict[str, str] = {}
+    todo = [(number, False) for number, _ in reversed(SOURCE.findall(repr(outputs)))]
+    while todo:
+        number, ready = todo.pop()
+        if number in order:
+            continue
+        if ready:
+            order[number] = str(len(order) + 1)
+            continue
+        todo.append((number, True))
+        todo += [(one, False) for one, _ in reversed(SOURCE.findall(lines[int(number) - 1]))]
+    kernels = [re.sub(r"^(\w+\.\w+?)_\.", r"\1.", lines[int(number) - 1]) for number in order]
+    return [SOURCE.sub(lambda m: f"'{order[m[1]]}{m[2]}'", line) for line in kernels]
 
 
 def each(examples: int, shrink: bool = True) -> settings:

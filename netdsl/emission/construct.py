@@ -171,6 +171,14 @@ class Constructor:
 
     def condition(self, item: If, inner: Any, holds: Any) -> None:
         """Write an `if`."""
+        for side, other, test in (
+            (item.then, item.otherwise, item.test),
+            (item.otherwise, item.then, negated(item.test)),
+        ):
+            if len(side) == 1 and isinstance(side[0], Check) and side[0].test == negated(test):
+                self.check(side[0])
+                inner(other)
+                return
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
             self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")

@@ -506,6 +506,10 @@ class Flow:
         if len(item.then) == 1 and isinstance(item.then[0], Side) and not item.otherwise:
             self.side(item.then[0], live, item)
             return
+        for side, other in ((item.then, item.otherwise), (item.otherwise, item.then)):
+            if side and all(isinstance(one, Check) for one in side):  # it was not made for that
+                self.run(self.ordered(other), live)
+                return
         phis = [phi for phi in item.phis if phi.wire in live]
         if not phis and not self.flows(item):
             return

@@ -71,6 +71,7 @@ from netdsl.emission.items import (
     Side,
     Staged,
     Sum,
+    walk,
 )
 from netdsl.emission.streams import LIST, Elements, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
@@ -1038,7 +1039,8 @@ class Stager(Walker):
             return
         items = self.items
         for container, outer in reversed(self.opened_scopes):
-            if items is container.items:  # a chain is built of modules alone
+            counted = {inner.name for inner in walk(container.items) if isinstance(inner, Let)}
+            if items is container.items and counted.isdisjoint(read):  # a chain is built of modules alone
                 items = outer
         item = Check(test, message)
         items.insert(len(items) - (items is not self.items), item)

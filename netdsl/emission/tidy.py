@@ -66,7 +66,7 @@ def drop_phis(staged: Staged) -> None:
             counts[side.wire] += 1
         for container in walk(staged.items):
             if isinstance(container, Container):
-                counts.update(w for w in container.exit if w in staged.outputs)
+                counts.update(container.exit)
         changed = False
         for item in walk(staged.items):
             if isinstance(item, If):
