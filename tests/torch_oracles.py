@@ -207,6 +207,7 @@ def outputs_by_path(model: nn.Module) -> Iterator[dict[str, tuple[tuple[int, ...
     def note(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             found = tensors(output) if isinstance(output, (Tensor, tuple, list)) else ()
+            found = tuple({id(t): t for t in found}.values())  # a value may be returned twice
             step = f"{path}_{calls[path]}" if calls[path] else path
             calls[path] += 1
             shapes[step] = tuple(tuple(t.shape[1:]) for t in found)

@@ -244,6 +244,7 @@ class Constructor:
         name = self.members.attributes[id(item)]
         self.made.add(name)
         expr = self.expression(item)
+        at_once = expr is None  # what takes statements is initialised by them
         if expr is None:
             assert isinstance(item, Container)
             expr = self.gathered(item)
@@ -257,7 +258,8 @@ class Constructor:
         else:
             self.put("", self.dialect.register(Name(self.value(name)), expr))
             place = f"getattr(self, {self.value(name)})"
-        self.initialise(item, place)
+        if not at_once:
+            self.initialise(item, place)
         if isinstance(item, Child) and item.result and item.result in self.used:
             self.line(f"{item.result} = {place}.out_channels")
 
@@ -445,15 +447,15 @@ class Constructor:
     def append_one(self, item: Module, name: str, is_named: bool, fixed: bool) -> None:
         """Write a statement that puts one module into a list."""
         expr = self.expression(item)
+        inits = list(self.statements(item, "layer")) if expr is not None else []
         if expr is None:
             assert isinstance(item, Container)
             expr = self.gathered(item)
-        inits = list(self.statements(item, "layer"))
         asked = isinstance(item, Child) and item.result and item.result in self.used
         if inits or asked:
             variable = "layer" if isinstance(item, Layer) else "block" if name != "block" else "unit"
             self.put(f"{variable} = ", expr)
-            for statement in self.statements(item, variable):
+            for statement in self.statements(item, variable) if inits else ():
                 self.put("", statement)
             if isinstance(item, Child) and asked:
                 self.after.append(f"{item.result} = {variable}.out_channels")
