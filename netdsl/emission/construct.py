@@ -407,7 +407,9 @@ class Constructor:
         return ""
 
     def plain(self, item: Item) -> bool:
-        """Tell whether an item is a module that an expression constructs."""
+        """Tell whether an item is a module that an expression constructs, or a loop of one."""
+        if isinstance(item, Loop) and not item.stage:
+            return self.entries([item]) is not None
         if item.stage or not isinstance(item, Module):
             return False
         return not isinstance(item, Container) and self.entry(item) is not None
@@ -428,11 +430,21 @@ class Constructor:
                 )
                 fixed = False
             elif isinstance(item, Loop):
-                self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)
+                if is_named or not self.extend(item, name):
+                    self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)
                 fixed = False
             elif isinstance(item, Module) and not self.members.is_nothing(item):
                 self.append_one(item, name, is_named, fixed)
         return fixed
+
+    def extend(self, item: Loop, name: str) -> bool:
+        """Write a loop that puts one module into a list a turn as one call, if an expression constructs that."""
+        entries = self.entries([item])
+        if entries is None or len(entries) != 1 or not isinstance(entries[0].value, Each):
+            return False
+        each = entries[0].value.replace(star=False)
+        self.put("", Call(f"{name}.extend", (Arg("", each, keyword=False),)))
+        return True
 
     def fills(self, items: list[Item]) -> bool:
         """Tell whether items put anything into a list, or check anything."""

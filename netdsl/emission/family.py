@@ -722,7 +722,9 @@ def schedule_lets(schedule: Schedule, items: list[Item]) -> list[Item]:
     steps = counted(items, schedule.variable)
     total: Term = steps
     if schedule.endpoint:
-        total = Atom("call", ("max", steps.plus(constant(1), -1), constant(1)))
+        known = steps.constant
+        less = steps.plus(constant(1), -1)
+        total = Atom("call", ("max", less, constant(1))) if known is None else constant(max(known - 1, 1))
     return [Let(schedule.total, wrap(total)), Let(schedule.variable, 0)]
 
 

@@ -8,6 +8,7 @@ works on.
 from __future__ import annotations
 
 import builtins
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -202,20 +203,24 @@ class Flow:
     def run(self, items: list[Item], live_out: set[Wire]) -> None:
         """Write items; `live_out` is what is read after them."""
         after: list[set[Wire]] = [set()] * len(items)
-        live = self.with_lists(live_out)
+        live, unread = self.with_lists(live_out), set[int]()
+        marks = self.features.marks if self.features else {}
         for index in range(len(items) - 1, -1, -1):
+            live.update([marks[id(items[index])]] if id(items[index]) in marks else [])
             after[index] = set(live)
+            if not self.needed(items[index], live):
+                unread.add(index)
+                continue
             live -= set(items[index].makes())
             live |= self.with_lists(items[index].reads())
-        nested = self.nested(items)
-        marks = self.features.marks if self.features else {}
+        nested = self.nested(items, unread)
         nested -= {index for index, item in enumerate(items) if id(item) in marks}
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
+            if index in unread:
+                continue
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
-            if id(item) in marks:
-                after[index].add(marks[id(item)])
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
@@ -241,6 +246,14 @@ class Flow:
             if self.later:
                 self.drop(after[index])
         self.later = later
+
+    def needed(self, item: Item, live: set[Wire]) -> bool:
+        """Tell whether an item runs: a condition, or layer that is no module, does only for what is read of it."""
+        if not isinstance(item, (If, Layer, Pick)) or not live.isdisjoint(item.makes()):
+            return True
+        if isinstance(item, If):
+            return self.flows(item) or any(map(_never, (item.then, item.otherwise)))
+        return isinstance(item, Layer) and self.members.is_module(item)
 
     def with_lists(self, wires: Iterable[Wire]) -> set[Wire]:
         """Return values with the lists that they are looked up in."""
@@ -293,11 +306,11 @@ class Flow:
         yield
         self.held, self.dropped, self.later = held - self.dropped, dropped | self.dropped, later
 
-    def nested(self, items: list[Item]) -> set[int]:
-        """Return the items that are written as operands of a later one."""
+    def nested(self, items: list[Item], unread: set[int]) -> set[int]:
+        """Return the items that are written as operands of a later one that is written itself."""
         found: set[int] = set()
         for index, item in enumerate(items):
-            if not isinstance(item, Layer) or any(self.demanded(item)):
+            if not isinstance(item, Layer) or index in unread or any(self.demanded(item)):
                 continue
             if len(item.inputs) == 1:
                 if index and self.nests(items[index - 1], item):
@@ -507,12 +520,10 @@ class Flow:
             self.side(item.then[0], live, item)
             return
         for side, other in ((item.then, item.otherwise), (item.otherwise, item.then)):
-            if side and all(isinstance(one, Check) for one in side):  # it was not made for that
+            if _never(side):
                 self.run(self.ordered(other), live)
                 return
         phis = [phi for phi in item.phis if phi.wire in live]
-        if not phis and not self.flows(item):
-            return
         targets: dict[int, str] = {}
         for phi in phis:
             targets[id(phi)] = self.meeting(phi, item, live, phis, list(targets.values()))
@@ -693,10 +704,13 @@ class Flow:
                 self.line(f"{name} = ", value)
             self.names[carried.wire] = self.names[carried.after] = name
             ends.append((carried.end, name))
-        self.line("for ", Name(f"{', '.join(item.targets)} in {flat(self.members.iterated(item))}"), ":")
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
-        self.lines += self.arm(item.body, ends, live | inside, self.low_memory)
+        body = self.arm(item.body, ends, live | inside, self.low_memory)
+        words = {w for _, *parts in body for part in parts if part for w in _WORD.findall(_shown(part))}
+        targets = ", ".join(name if name in words else "_" for name in item.targets)
+        self.line("for ", Name(f"{targets} in {flat(self.members.iterated(item))}"), ":")
+        self.lines += body
         self.held.update(name for _, name in ends)
         self.kept = kept
 
@@ -803,3 +817,16 @@ def _tuple(values: list[Expr]) -> Expr:
     if len(values) == 1:
         return values[0]
     return Name(", ".join(map(flat, values)))
+
+
+def _never(side: list[Item]) -> bool:
+    """Tell whether a side of a condition is what the class was not made for."""
+    return bool(side) and all(isinstance(one, Check) for one in side)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _shown(part: str | Expr) -> str:
+    """Return a part of a line as text."""
+    return part if isinstance(part, str) else flat(part)

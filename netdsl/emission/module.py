@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
@@ -303,7 +304,7 @@ class ModuleText(ABC):
     def class_name(self, label: str, staged: Staged) -> str:
         """Return a new name of a container's class."""
         name, number = label, 1
-        if name in self.taken:
+        if name in self.taken or reserved_name(name):
             name = label = f"{staged.name}{label}"
         while name in self.taken:
             number += 1

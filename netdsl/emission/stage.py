@@ -387,7 +387,14 @@ class Stager(Walker):
         place: Place,
         span: Span,
     ) -> None:
-        """Run both sides, and go on with what comes from either."""
+        """Run both sides, and go on with what comes from either; only one where a condition around says which."""
+        if self.assigned.isdisjoint(names(test.test)) and not set(self.turning).intersection(
+            names(test.test)
+        ):
+            for known, run in ((test.test, then), (negated(test.test), otherwise)):
+                if known in self.path:
+                    run()
+                    return
         before = Snapshot(self, place)
         item = If(test.test, [], [], [])
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []
@@ -1027,7 +1034,7 @@ class Stager(Walker):
             if first is None or "c" not in shape.axes or 1 in (first, shape.c):
                 continue
             if not self.equal(first, shape.c):
-                test = compare("==", first, shape.c)
+                test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
                 if isinstance(test, SymBool):
                     what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
                     self.check(test.test, what)

@@ -26,7 +26,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.streams import Elements
-from netdsl.symbolic import Atom, Poly, SymInt, term
+from netdsl.symbolic import Atom, Poly, SymInt, symbolic, term, text
 
 
 def tidy(staged: Staged) -> None:
@@ -41,6 +41,7 @@ def tidy(staged: Staged) -> None:
             fill_slots(item)
     answer(staged)
     coalesce(staged)
+    count_turns(staged)
     drop_parameters(staged)
     staged.sizes_read = sizes_read(staged)
 
@@ -185,6 +186,37 @@ def coalesce(staged: Staged) -> None:
                 break
         else:
             return
+
+
+def count_turns(staged: Staged) -> None:
+    """Let a variable that counts the turns of a loop from 0 be the loop's own."""
+    for start in [one for one in staged.items if isinstance(one, Let) and not one.again]:
+        name = start.name
+        changes = [place for place in _lets(staged.items, ()) if place[1][place[2]] is not start]
+        changes = [(path, inner, at) for path, inner, at in changes if _name(inner[at]) == name]
+        if symbolic(start.value) or start.value != 0 or len(changes) != 1:
+            continue
+        ((path, inner, at),) = changes
+        loop, change = path[0] if path else None, inner[at]
+        if (
+            not isinstance(loop, Loop)
+            or not isinstance(change, Let)
+            or not all(isinstance(one, Container) for one in path[1:])
+        ):
+            continue
+        begin, *more = loop.over.args if isinstance(loop.over, Atom) and loop.over.op == "call" else ("",)
+        if begin not in ("range", "enumerate") or len(more) > 1 or text(change.value) != f"{name} + 1":
+            continue
+        turn = list(walk(loop.body))
+        before = turn[: next(i for i, one in enumerate(turn) if one is change)]
+        if _reads(staged, name) == 1 + sum(name in mentioned(v) for one in before for v in one.terms()):
+            staged.items.remove(start)
+            del inner[at]
+            _rename(staged, name, loop.targets[0])
+
+
+def _name(item: Item) -> str:
+    return item.name if isinstance(item, Let) else ""
 
 
 def _begins(staged: Staged, item: Let) -> Iterator[str]:
