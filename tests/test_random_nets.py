@@ -286,6 +286,7 @@ def test_ruff_and_mypy_find_nothing(folder: Path) -> None:
     found = tool("ruff", "check", *ruff, *rules, folder)
     found += tool("ruff", "format", *ruff, "--check", "--diff", folder)
     found += tool(
-        "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache", folder
+        *("mypy", "--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache"),
+        *("--enable-error-code", "possibly-undefined", folder),  # definite assignment
     )
     assert found == ""

@@ -440,10 +440,10 @@ class Constructor:
     def extend(self, item: Loop, name: str) -> bool:
         """Write a loop that puts one module into a list a turn as one call, if an expression constructs that."""
         entries = self.entries([item])
-        if entries is None or len(entries) != 1 or not isinstance(entries[0].value, Each):
+        each = entries[-1].value if entries else None  # after a comment, which is there already
+        if not isinstance(each, Each):
             return False
-        each = entries[0].value.replace(star=False)
-        self.put("", Call(f"{name}.extend", (Arg("", each, keyword=False),)))
+        self.put("", Call(f"{name}.extend", (Arg("", each.replace(star=False), keyword=False),)))
         return True
 
     def fills(self, items: list[Item]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Name
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.items import Check, Child, Container, Item, Layer, Let, Module, walk
+from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Module, walk
 from netdsl.emission.streams import Elements
 from netdsl.emission.writer import flat
 from netdsl.ir.types import Shape
@@ -44,6 +44,9 @@ class Demands:
         self.members = members
         staged = members.function.staged
         self.sizes = set(members.text.family.sizes)
+        conditions = [item for item in walk(members.function.items) if isinstance(item, If)]
+        self.unsure = {id(inner) for item in conditions for inner in walk([*item.then, *item.otherwise])}
+        """What may not be there: a type checker knows less of it."""
         if staged.kind == "net":
             for incoming in staged.inputs:
                 for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):
@@ -89,9 +92,12 @@ class Demands:
             or not self.follows(shape.c)
         ):
             return
-        path = self.first(item)
-        if path is not None:
-            own = f"{place}{path}.in_features"
+        keys = self.first(item)
+        if keys is not None:
+            path = "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in keys)
+            plain = not keys or (path == f"[{keys[0]}]" and id(item) not in self.unsure)
+            own = f"{place}{path}" if plain else f'{place}.get_submodule("{".".join(keys)}")'
+            own += ".in_features"
         elif isinstance(item, Child) and item.cls.inputs[0].sizes["c"] in item.cls.sizes_read:
             path, own = "", flat(Const(self.members.read(shape.c)))
         else:
@@ -101,12 +107,13 @@ class Demands:
     @staticmethod
     def message(place: str, size: str, what: str) -> Expr:
         """Return what is said where a size differs."""
-        return Name(f'f"{place.removeprefix("self.")} takes {{{size}}} {what}: resize the input"')
+        shown = size.replace('"', "'")  # in a string
+        return Name(f'f"{place.removeprefix("self.")} takes {{{shown}}} {what}: resize the input"')
 
-    def first(self, item: Module) -> str | None:
+    def first(self, item: Module) -> tuple[str, ...] | None:
         """Return the path of the linear layer that a value meets before any other with weights."""
         if isinstance(item, Layer):
-            return "" if isinstance(item.op, Linear) else None
+            return () if isinstance(item.op, Linear) else None
         text, chain = self.members.text, list[Item]()
         if isinstance(item, Container):
             is_chain = text.of_container(item, self.members.function.staged).kind == "chain"
@@ -121,7 +128,7 @@ class Demands:
                 return None
             path = self.first(inner)
             if path is not None:
-                return f"[{position}]{path}" if inner.key.isdigit() else f".{inner.key}{path}"
+                return (str(position) if inner.key.isdigit() else inner.key, *path)
             if not isinstance(inner, Layer) or type(inner.op).weights is not Op.weights:
                 return None
             position += 1

@@ -98,7 +98,8 @@ class Flow:
             if isinstance(item, Layer) and members.overwrites(item)
         }
         """By value, what is written over it."""
-        self.sides: list[tuple[Side, If | None]] = []
+        self.optional = {side.name for side, _ in self.train_sides()}
+        """Outputs that may not be there: their names are theirs alone."""
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
         """The lists that values are looked up in where they are read."""
@@ -507,6 +508,8 @@ class Flow:
 
     def usable(self, name: str) -> bool:
         """Tell whether a name may be bound."""
+        if name in self.optional:
+            return False
         if name in (*GENERIC, *LISTS):
             return True
         bad = reserved_attribute(name) or hasattr(builtins, name) or name in self.dialect.names
@@ -781,10 +784,9 @@ class Flow:
                 break
         else:
             return name
-        if "x" not in self.function.inputs.values():
-            return name
-        self.line("x = ", Name(name))
-        return "x"
+        own = "x" if "x" in self.function.inputs.values() else f"out: {kind}"
+        self.line(f"{own} = ", Name(name))
+        return own.partition(":")[0]
 
     def typed(self, expr: Expr) -> bool:
         """Tell whether a type checker knows an expression to be a tensor."""

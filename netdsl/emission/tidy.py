@@ -197,12 +197,9 @@ def count_turns(staged: Staged) -> None:
         if symbolic(start.value) or start.value != 0 or len(changes) != 1:
             continue
         ((path, inner, at),) = changes
-        loop, change = path[0] if path else None, inner[at]
-        if (
-            not isinstance(loop, Loop)
-            or not isinstance(change, Let)
-            or not all(isinstance(one, Container) for one in path[1:])
-        ):
+        change, others = inner[at], [one for one in path if not isinstance(one, Container)]
+        loop = others[0] if others else None
+        if not isinstance(loop, Loop) or not isinstance(change, Let) or len(others) > 1:
             continue
         begin, *more = loop.over.args if isinstance(loop.over, Atom) and loop.over.op == "call" else ("",)
         if begin not in ("range", "enumerate") or len(more) > 1 or text(change.value) != f"{name} + 1":
