@@ -22,12 +22,13 @@ IMPORTS = """\
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Required, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from flax.nnx.nn.attention import dot_product_attention_weights
+from flax.typing import PrecisionLike
 from jax import Array, lax
 from jax.typing import DTypeLike
 """

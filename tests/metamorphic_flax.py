@@ -42,9 +42,9 @@ def plain(key: str) -> str:
     return ".".join(part for part in key.split(".") if part != "layers")
 
 
-def nothing(x: jax.Array) -> jax.Array:
-    """Return the input."""
-    return x
+def nothing(x: Any, **options: Any) -> Any:
+    """Return the input; for the channels of a norm, what returns its input."""
+    return nothing if isinstance(x, int) else x
 
 
 class Flax(Framework):

@@ -82,7 +82,7 @@ def forms(op: Op, context: Context) -> list[Form]:
     definitions = Definitions([lowered], set())
     settled = definitions.settle(lowered)
     source = "\n".join(definitions.text())
-    scope = {**HELPED, "options": {"rngs": nnx.Rngs(0), "param_dtype": jnp.float64}}
+    scope = {**HELPED, "rngs": nnx.Rngs(0), "options": {"param_dtype": jnp.float64}}
     exec(source, scope)
     made = []
     uses = mentions_self(settled.function)

@@ -22,11 +22,13 @@ class Backend(Record):
 
     scan: bool = False
     idiomatic: bool = False
+    remat: bool = False
 
     name = "flax"
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "scan": "stacks the weights of equal blocks in a row, which XLA compiles once",
-        "idiomatic": "writes what Flax's own examples would, where torch's numerics need more",
+        "idiomatic": "starts and keeps statistics as Flax does, and leaves out what only equals torch",
+        "remat": "keeps no activations within blocks in training, and computes them again for gradients",
     }
 
     def lowers(self, op: type[Op]) -> bool:
@@ -37,13 +39,13 @@ class Backend(Record):
         """Return the source of a module."""
         from netdsl_flax.emit import emit  # only when something is emitted
 
-        return emit([net], self, self.scan)
+        return emit([net], self)
 
     def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
         """Return the module of some nets of a file by its name."""
         from netdsl_flax.emit import emit
 
-        return {f"{module_name(nets)}.py": emit(nets, self, self.scan)}
+        return {f"{module_name(nets)}.py": emit(nets, self)}
 
     def build(self, text: str, net: Network) -> Any:
         """Return the nnx.Module that the source's factory makes; NetError where jax or flax is missing."""

@@ -13,7 +13,7 @@ from netdsl.emission.code import Arg, Call, Const, Expr, Lowered, Name, transfor
 from netdsl.emission.function import expr_names
 from netdsl.emission.writer import INDENT, layout, shown, signature
 from netdsl.record import Record
-from netdsl_flax.lowering import FanIn
+from netdsl_flax.lowering import LECUN, FanIn
 
 
 class Layer(Record):
@@ -28,6 +28,8 @@ class Layer(Record):
     """The fan-in of a bias, over the constructor's arguments."""
     sizes: tuple[str, ...] = ()
     """The parameters that it follows from."""
+    factors: bool = True
+    """Whether it multiplies by weights, with some precision."""
 
 
 def _given(**values: object) -> tuple[Arg, ...]:
@@ -63,9 +65,9 @@ LAYERS = {
         _KERNEL,
     ),
     "Linear": Layer("nnx.Linear", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT),
-    "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}),
-    "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
-    "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}),
+    "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}, factors=False),
+    "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
+    "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
     "MultiHeadAttention": Layer(
         "nnx.MultiHeadAttention",
         (
@@ -77,6 +79,19 @@ LAYERS = {
 }
 """By what lowering calls them."""
 
+_LECUN = {"kernel_init": LECUN}
+IDIOMATIC_LAYERS = {
+    **{name: layer.replace(defaults={**_LECUN, **layer.defaults}) for name, layer in LAYERS.items()},
+    "BatchNorm": LAYERS["BatchNorm"].replace(base="nnx.BatchNorm", fixed=()),
+    "LayerNorm": LAYERS["LayerNorm"].replace(fixed=()),
+    "GroupNorm": LAYERS["GroupNorm"].replace(fixed=()),
+    "MultiHeadAttention": LAYERS["MultiHeadAttention"].replace(
+        fixed=_given(decode=False, deterministic=False),
+        defaults={**_LECUN, **LAYERS["MultiHeadAttention"].defaults},
+    ),
+}
+"""The same without what is there to equal torch."""
+
 SHARED = {"use_bias", "momentum", "epsilon"}
 """Arguments that are said once, besides the initializers."""
 
@@ -84,12 +99,15 @@ SHARED = {"use_bias", "momentum", "epsilon"}
 class Definitions:
     """The definitions of one net."""
 
-    def __init__(self, lowered: Iterable[Lowered], taken: set[str]) -> None:
+    def __init__(
+        self, lowered: Iterable[Lowered], taken: set[str], layers: Mapping[str, Layer] = LAYERS
+    ) -> None:
         """Find what most layers of each class have; `taken` are names that the spec gives."""
+        self.layers = layers
         found: dict[str, dict[str, Counter[Expr]]] = {}
         for value in lowered:
             call = value.module
-            if not isinstance(call, Call) or call.func not in LAYERS:
+            if not isinstance(call, Call) or call.func not in self.layers:
                 continue
             counts = found.setdefault(str(call.func), {})
             for arg in call.args:
@@ -97,15 +115,15 @@ class Definitions:
                     counts.setdefault(arg.role, Counter())[_key(arg.value)] += 1
         self.common = {
             name: {role: counter.most_common(1)[0][0] for role, counter in found[name].items()}
-            for name in LAYERS
+            for name in self.layers
             if name in found
         }
         self.names = {name: self.free(name, taken) for name in self.common}
 
     def free(self, name: str, taken: set[str]) -> str:
         """Return what a definition is called here: nnx's own class where nothing is to be said."""
-        layer = LAYERS[name]
-        if not layer.fixed and layer.base.startswith("nnx.") and not self.said(name):
+        layer = self.layers[name]
+        if layer.factors and not layer.fixed and layer.base.startswith("nnx.") and not self.said(name):
             return layer.base
         while name in taken:
             name = f"Base{name}"
@@ -113,7 +131,7 @@ class Definitions:
 
     def said(self, name: str) -> dict[str, Expr]:
         """Return what a definition says that Flax's defaults do not."""
-        defaults = LAYERS[name].defaults
+        defaults = self.layers[name].defaults
         return {role: value for role, value in self.common[name].items() if defaults.get(role) != value}
 
     def settle(self, lowered: Lowered) -> Lowered:
@@ -144,7 +162,7 @@ class Definitions:
         partials: list[str] = []
         classes = []
         for name, own in self.names.items():
-            if own == LAYERS[name].base:
+            if own == self.layers[name].base:
                 continue
             lines = self.definition(name, own)
             if lines[0].startswith("class "):
@@ -155,11 +173,12 @@ class Definitions:
 
     def definition(self, name: str, own: str) -> list[str]:
         """Return one definition: a partial, or a class where a bias needs the sizes."""
-        layer, said = LAYERS[name], self.said(name)
+        layer, said = self.layers[name], self.said(name)
         args = [*layer.fixed, *(Arg(role, value) for role, value in said.items())]
         if not isinstance(said.get("bias_init"), FanIn):
-            base = Arg("function", Name(layer.base), keyword=False)
-            return layout(f"{own} = ", Call("partial", (base, *args)), "", "")
+            words = (layer.base,) if layer.factors else ("make_norm", layer.base)
+            bases = tuple(Arg("function", Name(word), keyword=False) for word in words)
+            return layout(f"{own} = ", Call("partial", (*bases, *args)), "", "")
         return list(_class(own, layer, [arg for arg in args if arg.role != "bias_init"]))
 
 

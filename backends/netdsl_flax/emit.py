@@ -20,9 +20,9 @@ from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.symbolic import text as symbol_text
-from netdsl_flax.definitions import Definitions
+from netdsl_flax.definitions import IDIOMATIC_LAYERS, LAYERS, Definitions
 from netdsl_flax.helpers import FUNCTIONS, HELPERS
-from netdsl_flax.lowering import LOWERINGS, OPTIONS
+from netdsl_flax.lowering import IDIOMATIC, LOWERINGS, OPTIONS
 
 
 def _registered(name: Expr, module: Expr) -> Expr:
@@ -44,11 +44,13 @@ DIALECT = Dialect(
     identity=Name("nnx.identity"),
     nothing="nnx.data(None)",
     typed=frozenset(["nnx.relu", "jnp.concatenate", *FUNCTIONS]),
-    layout=" Shapes are channels first, the arrays channels last.",
+    last=True,
+    remat="@nnx.remat",
     names=frozenset(HELPERS),
     initialised=False,
-    parameters=("**options: Unpack[LayerOptions]",),
-    options=(OPTIONS,),
+    parameters=("*", "rngs: nnx.Rngs", "**options: Unpack[LayerOptions]"),
+    options=OPTIONS,
+    conditional=True,
     register=_registered,
     chain_of=_chain_of,
     labels=False,
@@ -62,24 +64,26 @@ _IMPORTS = (
     ("math.", "import math"),
     (r"(Callable|Iterable|Sequence)\b", "from collections.abc import {}"),
     (r"partial\(", "from functools import partial"),
-    (r"(Any|NamedTuple|Required|TypedDict|Unpack)\b", "from typing import {}"),
+    (r"(Any|NamedTuple|TypedDict|Unpack)\b", "from typing import {}"),
 )
 _FRAMEWORK = (
     (r"jax\.(random|image)", "import jax"),
     (r"jnp\.", "import jax.numpy as jnp"),
     (r"nnx\.", "from flax import nnx"),
     (r"(dot_product_attention_weights)\b", "from flax.nnx.nn.attention import {}"),
+    (r"(PrecisionLike)\b", "from flax.typing import {}"),
     (r"(Array|lax)\b", "from jax import {}"),
     (r"(DTypeLike)\b", "from jax.typing import {}"),
 )
 
 
-def emit(nets: Sequence[Network], backend: Backend, scan: bool = False) -> str:
-    """Return the source, equal blocks in a row stacked if `scan`; NetError at the layers of ops that Flax lacks."""
+def emit(nets: Sequence[Network], backend: Backend) -> str:
+    """Return the source as the backend's options say; NetError at the layers of ops that Flax lacks."""
     for net in nets:
         missing(net, backend)
         checked(net)
-    return "\n".join(FlaxText(Family(nets), scan, spelled(backend)).lines()) + "\n"
+    options = {name: getattr(backend, name) for name in ("scan", "idiomatic", "remat")}
+    return "\n".join(FlaxText(Family(nets), form=spelled(backend), **options).lines()) + "\n"
 
 
 class FlaxText(ModuleText):
@@ -88,13 +92,22 @@ class FlaxText(ModuleText):
     dialect = DIALECT
     lowerings = LOWERINGS
 
-    def __init__(self, family: Family, scan: bool = False, form: str = "flax") -> None:
-        """Find what the layers have in common, too."""
-        super().__init__(family, form=form)
+    def __init__(
+        self,
+        family: Family,
+        scan: bool = False,
+        form: str = "flax",
+        idiomatic: bool = False,
+        remat: bool = False,
+    ) -> None:
+        """Find what the layers have in common, too; `idiomatic` leaves out what is there to equal torch."""
+        super().__init__(family, form=form, remat=remat)
+        self.lowerings = IDIOMATIC if idiomatic else LOWERINGS
         for cls in family.classes if scan else ():
             stack(cls)
         layers = [item for cls in family.classes for item in walk(cls.items) if isinstance(item, Layer)]
-        self.definitions = Definitions([self.lower(item, False) for item in layers], self.given_names())
+        lowered = [self.lower(item, False) for item in layers]
+        self.definitions = Definitions(lowered, self.given_names(), IDIOMATIC_LAYERS if idiomatic else LAYERS)
         self.lowered = {key: self.definitions.settle(value) for key, value in self.lowered.items()}
         dialect = SCANNED if scan else DIALECT
         self.dialect = dialect.replace(names=dialect.names | {*self.definitions.names.values()})

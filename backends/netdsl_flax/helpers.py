@@ -5,11 +5,21 @@ from __future__ import annotations
 HELPERS = {
     "LayerOptions": '''\
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+''',
+    "make_norm": '''\
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 ''',
     "uniform_between": '''\
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -36,11 +46,10 @@ def normal_around(mean: float, stddev: float) -> nnx.Initializer:
 ''',
     "learned": '''\
 def learned(
-    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+    init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
     """Return a learned tensor."""
-    dtype = options.get("param_dtype", jnp.float32)
-    return nnx.Param(init(options["rngs"].params(), shape, dtype))
+    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 ''',
     "UnbiasedBatchNorm": '''\
 class UnbiasedBatchNorm(nnx.BatchNorm):
@@ -121,14 +130,19 @@ class Stacked(nnx.Module):
     """Equal layers one after the other, their weights stacked: compiled once and run in a loop."""
 
     def __init__(
-        self, count: int, make: Callable[..., nnx.Module], **options: Unpack[LayerOptions]
+        self,
+        count: int,
+        make: Callable[..., nnx.Module],
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
     ) -> None:
         @nnx.split_rngs(splits=count)
         @nnx.vmap
         def create(rngs: nnx.Rngs) -> nnx.Module:
-            return make(**{**options, "rngs": rngs})
+            return make(rngs=rngs, **options)
 
-        self.layer = create(options["rngs"])
+        self.layer = create(rngs)
 
     def __call__(self, x: Array) -> Array:
         @nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)

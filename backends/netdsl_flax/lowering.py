@@ -24,6 +24,7 @@ from netdsl.emission.code import (
     Name,
     Self,
     Word,
+    transform,
 )
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
@@ -72,10 +73,10 @@ L = TypeVar("L", bound=Lowering)
 
 LOWERINGS: dict[type[Op], Lowering] = {}
 
-OPTIONS = Arg("options", Name("**options"), keyword=False)
-"""What every constructor passes on to its layers: dtypes and random numbers."""
+_RNGS = Arg("rngs", Name("rngs"))
 
-_RNGS = Arg("rngs", Name('options["rngs"]'))
+OPTIONS = (_RNGS, Arg("options", Name("**options"), keyword=False))
+"""What every constructor passes on to its layers: random numbers, dtypes, precision."""
 
 TORCH_WEIGHT = Init("fan_uniform", ("fan_in",))
 """How torch starts the weights of convolutions and linear layers."""
@@ -263,7 +264,7 @@ def _third(init: Init) -> Expr:
 
 
 def _layer(name: str, *args: Arg) -> Lowered:
-    return Lowered(module=Call(name, (*args, OPTIONS)))
+    return Lowered(module=Call(name, (*args, *OPTIONS)))
 
 
 def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
@@ -337,6 +338,11 @@ def _scaling(scale: Expr, mode: Constant, distribution: str) -> Call:
 def pool(op: Pool, context: Context) -> Lowered:
     """Pools of nnx, or ours: to a size, in ceil mode, dilated, of values without padding."""
     kind = "max" if isinstance(op, MaxPool) else "avg"
+    if op.to is not None and _are_one(*both(op.to)):
+        name = "max" if kind == "max" else "mean"
+        axes, kept = Arg("axis", Const((1, 2))), Arg("keepdims", Const(True))
+        module = Call("partial", (Arg("function", Name(f"jnp.{name}"), keyword=False), axes, kept))
+        return Lowered(module=module, function=_method(name, axes.replace(keyword=False), kept))
     if op.to is not None:
         reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
         return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
@@ -437,7 +443,7 @@ def weight(op: Weight, context: Context) -> Lowered:
     )
     names = ["batch"] * op.batch + [_AXES[axis] for axis in laid_out(op.infer().axes)]
     args = (_first(name, size) for name, size in zip(names, sizes, strict=True))
-    module = Call("learned", (Arg("init", init, keyword=False), *args, OPTIONS))
+    module = Call("learned", (Arg("init", init, keyword=False), *args, *OPTIONS))
     return Lowered(module=module, function=Item(Self(), "..."))
 
 
@@ -548,3 +554,53 @@ def tokens(op: Tokens, context: Context) -> Lowered:
 def token(op: Token, context: Context) -> Lowered:
     """Our take_token."""
     return _function("take_token", _first("index", op.index))
+
+
+# What Flax's own examples would write
+
+
+LECUN = Call("nnx.initializers.lecun_normal", ())
+"""How Flax starts kernels."""
+
+
+def _idiomatic(lowering: Lowering) -> Lowering:
+    """Return a lowering without what is there to equal torch: its initial weights, and dtypes that are lost."""
+
+    def lower(op: Any, context: Context) -> Lowered:
+        found = lowering(op, context)
+        module, function = (
+            None if expr is None else transform(expr, _plain) for expr in (found.module, found.function)
+        )
+        return found.replace(module=module, function=function)
+
+    return lower
+
+
+def _plain(expr: Expr) -> Expr | None:
+    """Return what stands for a part of an op, if another does."""
+    if not isinstance(expr, Call):
+        return None
+    counted = Arg("count_include_pad", Const(False))
+    if expr.func == "avg_pool2d_inside":
+        return expr.replace(func="avg_pool2d", args=(*expr.args, counted))
+    if expr.func == "partial" and expr.args[0].value == Name("avg_pool2d_inside"):
+        first = expr.args[0].replace(value=Name("avg_pool2d"))
+        return expr.replace(args=(first, *expr.args[1:], counted))
+    return expr.replace(args=tuple(map(_started, expr.args))) if any(map(_of_torch, expr.args)) else None
+
+
+def _of_torch(arg: Arg) -> bool:
+    """Tell whether an initializer is torch's, which the spec does not ask for."""
+    return isinstance(arg.value, FanIn) or arg.value in (
+        _initializer(Init("default")),
+        _third(Init("default")),
+    )
+
+
+def _started(arg: Arg) -> Arg:
+    """Return an initializer as Flax's, where it is torch's."""
+    zeros = Name("nnx.initializers.zeros")
+    return arg.replace(value=zeros if isinstance(arg.value, FanIn) else LECUN) if _of_torch(arg) else arg
+
+
+IDIOMATIC = {op: _idiomatic(lowering) for op, lowering in LOWERINGS.items()}

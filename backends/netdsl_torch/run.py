@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
@@ -85,13 +86,19 @@ class Runner:
         return {key: tensor.numpy(force=True).copy() for key, tensor in self.module.state_dict().items()}
 
     def shapes(self, inputs: Mapping[str, Array]) -> Mapping[str, tuple[tuple[int, ...], ...]]:
-        """Return what every module returned in training, by path, without the batch; nothing is computed."""
+        """Return what every module returned in training, by path, without the batch; nothing is computed.
+
+        A module that is called again is `path_1`, and so on, as the net's own names are.
+        """
         module, x = self._abstract(inputs)
         shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
+        calls: Counter[str] = Counter()
 
         def note(path: str) -> Callable[[nn.Module, Any, Any], None]:
             def hook(module: nn.Module, args: Any, output: Any) -> None:
-                shapes[path] = tuple(tuple(t.shape[1:]) for t in returned(output))
+                step = f"{path}_{calls[path]}" if calls[path] else path
+                calls[path] += 1
+                shapes[step] = tuple(tuple(t.shape[1:]) for t in returned(output))
 
             return hook
 

@@ -27,9 +27,9 @@ GLOBALS = frozenset(
     check_size size_2d pad_same max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame center_crop
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
     AbstractContextManager Iterator
-    math lax Array DTypeLike Any Iterable Required Sequence TypedDict Unpack dot_product_attention_weights
-    options dtype param_dtype rngs
-    LayerOptions uniform_between uniform_by_fan_in normal_around learned UnbiasedBatchNorm GroupedTranspose attend
+    math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
+    options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
+    uniform_between uniform_by_fan_in normal_around learned UnbiasedBatchNorm GroupedTranspose attend
     NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
     avg_pool2d_inside ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
     shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token

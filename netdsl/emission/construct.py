@@ -23,7 +23,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
-from netdsl.emission.writer import INDENT, Each, flat, layout
+from netdsl.emission.writer import INDENT, Each, Either, flat, layout
 from netdsl.symbolic import Atom, SymBool, negated, text
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ class Constructor:
                 return
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
+            if self.dialect.conditional and self.either(item, attribute):
+                return
             self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")
         test, then, otherwise = item.test, item.then, item.otherwise
         if not holds(then):
@@ -210,6 +212,19 @@ class Constructor:
             return
         self.line("else:")
         self.deeper(inner, otherwise)
+
+    def either(self, item: If, attribute: str) -> bool:
+        """Write a child that may not be there as one expression, if that is all that a condition makes."""
+        held = [one for one in (*item.then, *item.otherwise) if self.holds([one])]
+        if len(held) != 1 or not self.makes(held[0]) or self.members.attributes[id(held[0])] != attribute:
+            return False
+        expr = self.entry(held[0])
+        if expr is None:
+            return False
+        test = item.test if held[0] in item.then else negated(item.test)
+        self.made.add(attribute)
+        self.put(f"self.{attribute} = ", Either(Name(self.value(test)), expr, Name("None")))
+        return True
 
     def loop(self, item: Loop, inner: Any, holds: Any) -> None:
         """Write a `for`."""

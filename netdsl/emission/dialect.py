@@ -40,8 +40,10 @@ class Dialect(Record):
     """The lines that demand a condition, with a message where it is false: depth, head, expression, tail."""
     final: str = ""
     """The type of an attribute that says for good whether a child is there, if a compiler asks for one."""
-    layout: str = ""
-    """What the file's docstring says about the order of axes, after a space."""
+    last: bool = False
+    """Whether channels are the last axis."""
+    remat: str = ""
+    """The decorator of what is computed again for gradients, if that is one."""
     names: frozenset[str] = frozenset()
     """Functions at the top of the file, which no local variable may hide."""
     stacked: str = ""
@@ -50,6 +52,8 @@ class Dialect(Record):
     """Whether the base class needs its own `__init__` called."""
     parameters: tuple[str, ...] = ()
     """The last parameters of every constructor."""
+    conditional: bool = False
+    """Whether a child that may not be there is one conditional expression."""
     register: Callable[[Expr, Expr], Expr] = _registered
     """The statement that gives a child a name that is not known."""
     chain_of: Callable[[Expr], Expr] = lambda layers: Call(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import wrap
-from typing import Any, ClassVar
+from typing import Any
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
@@ -70,7 +70,7 @@ class ModuleText(ABC):
     """The text of one module. A backend adds what only its framework has."""
 
     dialect: Dialect
-    lowerings: ClassVar[Mapping[type[Op], Callable[[Any, Context], Lowered]]]
+    lowerings: Mapping[type[Op], Callable[[Any, Context], Lowered]]
 
     def __init__(
         self,
@@ -371,13 +371,11 @@ class ModuleText(ABC):
             yield ""
         if len(nets) == 1:
             params, macs = prose.counts(net)
-            inputs, outputs = prose.sizes(net.inputs), prose.sizes(net.outputs)
+            inputs, outputs = (prose.sizes(s, self.dialect.last) for s in (net.inputs, net.outputs))
             facts = f"Input {inputs}, output {outputs}; {params:,} parameters, {macs:,} MACs a sample."
-            yield from wrap(
-                facts + self.dialect.layout, WIDTH, break_long_words=False, break_on_hyphens=False
-            )
+            yield from wrap(facts, WIDTH, break_long_words=False, break_on_hyphens=False)
         else:
-            yield from prose.table(nets)
+            yield from prose.table(nets, self.dialect.last)
         if self.form:
             yield ""
             yield from prose.paragraph(prose.command(nets, self.form), WIDTH, INDENT)
@@ -460,7 +458,8 @@ class ModuleText(ABC):
         """Yield a class."""
         members = Members(function, self)
         chain = self.is_sequential(function)
-        forward = [] if chain else list(self.forward(function, members))
+        chained = chain and not self.is_outermost(function)
+        forward = [] if chained else list(self.forward(function, members))
         base = self.base(function, chain, members.table)
         init = list(self.constructor(function, members, chain))
         yield f"class {function.name}({base}):"
@@ -477,6 +476,16 @@ class ModuleText(ABC):
             yield from forward
         if self.features and function.kind == "net":
             yield from self.maps(function, members, chain)
+
+    def is_outermost(self, function: Function) -> bool:
+        """Tell whether a class is a block that a net calls, which keeps only its inputs for gradients if so asked."""
+        if not (self.remat and self.dialect.remat and function.kind == "block"):
+            return False
+        nets = (variant.staged for variant in self.family.variants)
+        called = [item for net in nets for item in walk(net.items) if isinstance(item, Child)]
+        choices = [choice for item in called if item.callee is not None for choice in item.callee.choices]
+        decls = {id(item.cls.decl) for item in called} | {id(c.target) for c in choices if c is not None}
+        return id(function.staged.decl) in decls
 
     def maps(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
         """Yield the function of a net that returns its maps."""
@@ -659,7 +668,13 @@ class ModuleText(ABC):
         parameters += [
             f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()
         ]
-        lines = Flow(function, members, self.dialect, self.low_memory).text()
+        if self.is_sequential(function):
+            parameters, result = ["self", "*args: Any", "**kwargs: Any"], "Any"
+            lines = [f"{2 * INDENT}return super().{self.dialect.call}(*args, **kwargs)"]
+        else:
+            lines = Flow(function, members, self.dialect, self.low_memory).text()
+        if self.is_outermost(function):
+            yield f"{INDENT}{self.dialect.remat}"
         yield from signature(self.dialect.call, parameters, result, INDENT)
         yield from lines
 

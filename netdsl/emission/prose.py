@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from netdsl.elaborate.values import BlockDecl, NetDecl, show
+from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.source import Source
 from netdsl.syntax.tokens import lex
@@ -121,12 +122,12 @@ def _words(nets: Sequence[Network]) -> Iterator[str]:
         yield from ("--input", f"{name}={shape}" if name else str(shape))
 
 
-def table(nets: Sequence[Network]) -> list[str]:
+def table(nets: Sequence[Network], last: bool = False) -> list[str]:
     """Return the facts of several nets, one a line."""
     rows = [("variant", "params", "MACs", "input")]
     for net in nets:
         params, macs = counts(net)
-        rows.append((net.name, f"{params:,}", f"{macs:,}", sizes(net.inputs)))
+        rows.append((net.name, f"{params:,}", f"{macs:,}", sizes(net.inputs, last)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         f"{name:{widths[0]}}  {params:>{widths[1]}}  {macs:>{widths[2]}}  {inputs}"
@@ -140,8 +141,14 @@ def counts(net: Network) -> tuple[int, int]:
     return cost.params, cost.macs
 
 
-def sizes(shapes: Any) -> str:
-    """Return shapes by name; the usual names are left out."""
+def sizes(shapes: Any, last: bool = False) -> str:
+    """Return shapes by name, with the channels `last` if so; the usual names are left out."""
+    found = {
+        name: Shape(*shape[1:], shape[0], axes=f"{shape.axes[1:]}c")
+        if last and shape.axes[0] == "c"
+        else shape
+        for name, shape in shapes.items()
+    }
     return ", ".join(
-        str(shape) if name in ("x", "out") else f"{name} {shape}" for name, shape in shapes.items()
+        str(shape) if name in ("x", "out") else f"{name} {shape}" for name, shape in found.items()
     )

@@ -148,6 +148,8 @@ def has_comment(expr: Expr) -> bool:
         return any(has_comment(arg.value) for arg in expr.args)
     if isinstance(expr, Listed):
         return any(map(has_comment, expr.items))
+    if isinstance(expr, Either):
+        return has_comment(expr.then)
     return False
 
 
@@ -181,6 +183,11 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         for item in expr.items:
             lines += layout("", item, ",", inner)
         return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
+    if isinstance(expr, Either) and head.endswith(" = "):
+        if len(inner + flat(expr)) <= WIDTH and not has_comment(expr):
+            return [f"{indent}{head}(", f"{inner}{flat(expr)}", f"{indent}){tail}"]
+        parts = [*layout("", expr.then, "", inner), *layout("if ", expr.test, "", inner)]
+        return [f"{indent}{head}(", *parts, *layout("else ", expr.otherwise, "", inner), f"{indent}){tail}"]
     if isinstance(expr, Each):
         loop = f"for {expr.targets} in {flat(expr.over)}"
         if not expr.star:

@@ -2,46 +2,45 @@
 
 A ConvNet for the 2020s; arXiv 2201.03545, 2022.
 
-Input 3x224x224, output 1000; 28,589,128 parameters, 4,455,531,264 MACs a sample. Shapes are
-channels first, the arrays channels last.
+Input 224x224x3, output 1000; 28,589,128 parameters, 4,455,531,264 MACs a sample.
 
     netdsl compile convnext.net:convnext_tiny --backend flax
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def learned(
-    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+    init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
     """Return a learned tensor."""
-    dtype = options.get("param_dtype", jnp.float32)
-    return nnx.Param(init(options["rngs"].params(), shape, dtype))
-
-
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
+    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 
 
 def flatten_chw(x: Array) -> Array:
@@ -51,14 +50,28 @@ def flatten_chw(x: Array) -> Array:
 
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.02))
 Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.02))
-LayerNorm = partial(nnx.LayerNorm, use_fast_variance=False)
+LayerNorm = partial(make_norm, nnx.LayerNorm, use_fast_variance=False)
 
 
 class CNBlock(nnx.Module):
     """Block CNBlock of convnext.net."""
 
-    def __init__(self, in_channels: int, drop: float, **options: Unpack[LayerOptions]) -> None:
-        self.layer_scale = learned(nnx.initializers.constant(1e-06), 1, 1, in_channels, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        drop: float,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.layer_scale = learned(
+            nnx.initializers.constant(1e-06),
+            1,
+            1,
+            in_channels,
+            rngs=rngs,
+            **options,
+        )
         self.block = nnx.Sequential(
             Conv(
                 in_channels,
@@ -66,14 +79,15 @@ class CNBlock(nnx.Module):
                 (7, 7),
                 padding=3,
                 feature_group_count=in_channels,
+                rngs=rngs,
                 **options,
             ),
-            LayerNorm(in_channels, **options),
-            Linear(in_channels, 4 * in_channels, **options),
+            LayerNorm(in_channels, rngs=rngs, **options),
+            Linear(in_channels, 4 * in_channels, rngs=rngs, **options),
             partial(nnx.gelu, approximate=False),
-            Linear(4 * in_channels, in_channels, **options),
+            Linear(4 * in_channels, in_channels, rngs=rngs, **options),
         )
-        self.stochastic_depth = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=options["rngs"])
+        self.stochastic_depth = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         y: Array = self.layer_scale[...] * self.block(x)
@@ -93,44 +107,56 @@ class ConvNeXt(nnx.Module):
         n: list[int],
         drop: float,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
         layers: list[Callable[[Array], Array]] = []
         layers.append(
-            nnx.Sequential(Conv(3, c[0], (4, 4), strides=4, **options), LayerNorm(c[0], **options)),
+            nnx.Sequential(
+                Conv(3, c[0], (4, 4), strides=4, rngs=rngs, **options),
+                LayerNorm(c[0], rngs=rngs, **options),
+            ),
         )
         channels = c[0]
         for i in range(4):
             if i > 0:
                 layers.append(
                     nnx.Sequential(
-                        LayerNorm(channels, **options),
-                        Conv(channels, c[i], (2, 2), strides=2, **options),
+                        LayerNorm(channels, rngs=rngs, **options),
+                        Conv(channels, c[i], (2, 2), strides=2, rngs=rngs, **options),
                     ),
                 )
             depth = n[i]
             block: list[Callable[[Array], Array]] = []
             for _ in range(depth):
-                block.append(CNBlock(c[i] if i > 0 else channels, drop * step / steps, **options))
+                block.append(
+                    CNBlock(c[i] if i > 0 else channels, drop * step / steps, rngs=rngs, **options),
+                )
                 step += 1
             layers.append(nnx.Sequential(*block))
             channels = c[i] if i > 0 else channels
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            LayerNorm(channels, **options),
+            LayerNorm(channels, rngs=rngs, **options),
             flatten_chw,
-            Linear(channels, classes, **options),
+            Linear(channels, classes, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = self.classifier(x)
         return x
 
 
-def convnext_tiny(classes: int = 1000, **options: Unpack[LayerOptions]) -> ConvNeXt:
+def convnext_tiny(
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> ConvNeXt:
     """Return a new convnext_tiny, with random weights."""
-    return ConvNeXt([96, 192, 384, 768], [3, 3, 9, 3], 0.1, classes=classes, **options)
+    return ConvNeXt([96, 192, 384, 768], [3, 3, 9, 3], 0.1, classes=classes, rngs=rngs, **options)

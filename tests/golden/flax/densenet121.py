@@ -2,28 +2,38 @@
 
 Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
 
-Input 3x224x224, output 1000; 7,978,856 parameters, 2,834,161,664 MACs a sample. Shapes are channels
-first, the arrays channels last.
+Input 224x224x3, output 1000; 7,978,856 parameters, 2,834,161,664 MACs a sample.
 
     netdsl compile densenet.net:densenet121 --backend flax
 """
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 class UnbiasedBatchNorm(nnx.BatchNorm):
@@ -71,7 +81,7 @@ Linear = partial(
     nnx.Linear,
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
 )
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
 class DenseLayer(nnx.Module):
@@ -82,15 +92,15 @@ class DenseLayer(nnx.Module):
         in_channels: int,
         growth: int,
         drop: float = 0.0,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.norm1 = BatchNorm(in_channels, **options)
-        self.conv1 = Conv(in_channels, 4 * growth, (1, 1), **options)
-        self.norm2 = BatchNorm(4 * growth, **options)
-        self.conv2 = Conv(4 * growth, growth, (3, 3), padding=1, **options)
-        self.dropout: Callable[[Array], Array] | None = nnx.data(None)
-        if drop > 0:
-            self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.norm1 = BatchNorm(in_channels, rngs=rngs, **options)
+        self.conv1 = Conv(in_channels, 4 * growth, (1, 1), rngs=rngs, **options)
+        self.norm2 = BatchNorm(4 * growth, rngs=rngs, **options)
+        self.conv2 = Conv(4 * growth, growth, (3, 3), padding=1, rngs=rngs, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs) if drop > 0 else None
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.norm1(x))
@@ -106,11 +116,17 @@ class DenseLayer(nnx.Module):
 class Transition(nnx.Module):
     """Block Transition of densenet.net."""
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
-        self.norm = BatchNorm(in_channels, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.norm = BatchNorm(in_channels, rngs=rngs, **options)
         if in_channels // 2 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
-        self.conv = Conv(in_channels, in_channels // 2, (1, 1), **options)
+        self.conv = Conv(in_channels, in_channels // 2, (1, 1), rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.norm(x))
@@ -132,11 +148,13 @@ class DenseNet(nnx.Module):
         layers: list[int],
         drop: float = 0.0,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         named: dict[str, Callable[[Array], Array]] = {}
-        named["conv0"] = Conv(3, stem, (7, 7), strides=2, padding=3, **options)
-        named["norm0"] = BatchNorm(stem, **options)
+        named["conv0"] = Conv(3, stem, (7, 7), strides=2, padding=3, rngs=rngs, **options)
+        named["norm0"] = BatchNorm(stem, rngs=rngs, **options)
         named["relu0"] = nnx.relu
         named["pool0"] = partial(
             max_pool2d,
@@ -149,15 +167,21 @@ class DenseNet(nnx.Module):
             members: dict[str, Callable[[Array], Array]] = {}
             channels2 = channels
             for i in range(n):
-                members[f"denselayer{i + 1}"] = DenseLayer(channels2, growth, drop=drop, **options)
+                members[f"denselayer{i + 1}"] = DenseLayer(
+                    channels2,
+                    growth,
+                    drop=drop,
+                    rngs=rngs,
+                    **options,
+                )
                 channels2 += growth
             named[f"denseblock{b}"] = NamedSequential(members.items())
             if b < len(layers):
-                named[f"transition{b}"] = Transition(channels2, **options)
+                named[f"transition{b}"] = Transition(channels2, rngs=rngs, **options)
             channels = channels2 // 2 if b < len(layers) else channels2
-        named["norm5"] = BatchNorm(channels, **options)
+        named["norm5"] = BatchNorm(channels, rngs=rngs, **options)
         self.features = NamedSequential(named.items())
-        self.classifier = Linear(channels, classes, **options)
+        self.classifier = Linear(channels, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.features(x))
@@ -169,7 +193,9 @@ class DenseNet(nnx.Module):
 def densenet121(
     drop: float = 0.0,
     classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
 ) -> DenseNet:
     """Return a new densenet121, with random weights."""
-    return DenseNet(32, 64, [6, 12, 24, 16], drop=drop, classes=classes, **options)
+    return DenseNet(32, 64, [6, 12, 24, 16], drop=drop, classes=classes, rngs=rngs, **options)

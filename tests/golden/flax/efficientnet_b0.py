@@ -2,8 +2,7 @@
 
 EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946, 2019.
 
-Input 3x224x224, output 1000; 5,288,548 parameters, 385,814,752 MACs a sample. Shapes are channels
-first, the arrays channels last.
+Input 224x224x3, output 1000; 5,288,548 parameters, 385,814,752 MACs a sample.
 
     netdsl compile efficientnet.net:efficientnet_b0 --backend flax
 """
@@ -11,11 +10,11 @@ first, the arrays channels last.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -26,11 +25,21 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 class UnbiasedBatchNorm(nnx.BatchNorm):
@@ -45,16 +54,6 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
             n = x.size // x.shape[-1]
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
-
-
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
 
 
 def flatten_chw(x: Array) -> Array:
@@ -72,7 +71,7 @@ Linear = partial(
     nnx.Linear,
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_out", "uniform"),
 )
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
 STAGES = [
@@ -94,14 +93,16 @@ class SqueezeExcitation(nnx.Module):
         in_channels: int,
         squeeze: int,
         act: Callable[[Array], Array] = nnx.relu,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, **options)
+        self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
         self.fc1_act = act
-        self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, **options)
+        self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y: Array = x.mean((1, 2), keepdims=True)
         y = self.fc1(y)
         y = self.fc1_act(y)
         y = self.fc2(y)
@@ -117,10 +118,12 @@ class MBConv(nnx.Module):
         in_channels: int,
         k: tuple[int, int],
         c: int,
+        norm: Callable[..., Callable[[Array], Array]],
         stride: int = 1,
         expand: int = 6,
         drop: float = 0.0,
-        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         hidden = make_divisible(expand * in_channels, 8)
@@ -131,8 +134,8 @@ class MBConv(nnx.Module):
         if hidden != in_channels:
             layers.append(
                 nnx.Sequential(
-                    Conv(in_channels, hidden, (1, 1), **options),
-                    norm(hidden, **options),
+                    Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
+                    norm(hidden, rngs=rngs, **options),
                     nnx.silu,
                 ),
             )
@@ -145,9 +148,10 @@ class MBConv(nnx.Module):
                     strides=stride,
                     padding=(k[0] // 2, k[1] // 2),
                     feature_group_count=hidden if hidden != in_channels else in_channels,
+                    rngs=rngs,
                     **options,
                 ),
-                norm(hidden if hidden != in_channels else in_channels, **options),
+                norm(hidden if hidden != in_channels else in_channels, rngs=rngs, **options),
                 nnx.silu,
             ),
         )
@@ -156,23 +160,26 @@ class MBConv(nnx.Module):
                 hidden if hidden != in_channels else in_channels,
                 max(1, in_channels // 4),
                 act=nnx.silu,
+                rngs=rngs,
                 **options,
             ),
         )
         layers.append(
             nnx.Sequential(
-                Conv(hidden if hidden != in_channels else in_channels, c, (1, 1), **options),
-                norm(c, **options),
+                Conv(
+                    hidden if hidden != in_channels else in_channels,
+                    c,
+                    (1, 1),
+                    rngs=rngs,
+                    **options,
+                ),
+                norm(c, rngs=rngs, **options),
             ),
         )
         self.block = nnx.Sequential(*layers)
-        self.stochastic_depth: Callable[[Array], Array] | None = nnx.data(None)
-        if residual:
-            self.stochastic_depth = nnx.Dropout(
-                drop,
-                broadcast_dims=(1, 2, 3),
-                rngs=options["rngs"],
-            )
+        self.stochastic_depth = (
+            nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs) if residual else None
+        )
 
     def __call__(self, x: Array) -> Array:
         y: Array = self.block(x)
@@ -193,8 +200,10 @@ class EfficientNet(nnx.Module):
         width: float,
         depth: float,
         drop: float,
-        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
+        norm: Callable[..., Callable[[Array], Array]],
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
@@ -202,8 +211,16 @@ class EfficientNet(nnx.Module):
         layers: list[Callable[[Array], Array]] = []
         layers.append(
             nnx.Sequential(
-                Conv(3, make_divisible(32 * width, 8), (3, 3), strides=2, padding=1, **options),
-                norm(make_divisible(32 * width, 8), **options),
+                Conv(
+                    3,
+                    make_divisible(32 * width, 8),
+                    (3, 3),
+                    strides=2,
+                    padding=1,
+                    rngs=rngs,
+                    **options,
+                ),
+                norm(make_divisible(32 * width, 8), rngs=rngs, **options),
                 nnx.silu,
             ),
         )
@@ -217,10 +234,11 @@ class EfficientNet(nnx.Module):
                         channels,
                         k,
                         make_divisible(c * width, 8),
+                        norm,
                         stride=s if i == 0 else 1,
                         expand=t,
                         drop=0.2 * step / steps,
-                        norm=norm,
+                        rngs=rngs,
                         **options,
                     ),
                 )
@@ -229,25 +247,38 @@ class EfficientNet(nnx.Module):
             layers.append(nnx.Sequential(*block))
         layers.append(
             nnx.Sequential(
-                Conv(channels, 4 * make_divisible(320 * width, 8), (1, 1), **options),
-                norm(4 * make_divisible(320 * width, 8), **options),
+                Conv(channels, 4 * make_divisible(320 * width, 8), (1, 1), rngs=rngs, **options),
+                norm(4 * make_divisible(320 * width, 8), rngs=rngs, **options),
                 nnx.silu,
             ),
         )
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            nnx.Dropout(drop, rngs=options["rngs"]),
-            Linear(4 * make_divisible(320 * width, 8), classes, **options),
+            nnx.Dropout(drop, rngs=rngs),
+            Linear(4 * make_divisible(320 * width, 8), classes, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = flatten_chw(x)
         x = self.classifier(x)
         return x
 
 
-def efficientnet_b0(classes: int = 1000, **options: Unpack[LayerOptions]) -> EfficientNet:
+def efficientnet_b0(
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> EfficientNet:
     """Return a new efficientnet_b0, with random weights."""
-    return EfficientNet(1.0, 1.0, 0.2, classes=classes, **options)
+    return EfficientNet(
+        1.0,
+        1.0,
+        0.2,
+        partial(BatchNorm, rngs=rngs),
+        classes=classes,
+        rngs=rngs,
+        **options,
+    )

@@ -2,29 +2,40 @@
 
 Going Deeper with Convolutions; arXiv 1409.4842, 2014.
 
-Input 3x224x224, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
-sample. Shapes are channels first, the arrays channels last.
+Input 224x224x3, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
+sample.
 
     netdsl compile googlenet.net:googlenet --backend flax
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Required, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array, lax
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -94,7 +105,13 @@ def flatten_chw(x: Array) -> Array:
 
 
 Conv = partial(nnx.Conv, padding=0, use_bias=False)
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001)
+BatchNorm = partial(
+    make_norm,
+    UnbiasedBatchNorm,
+    use_fast_variance=False,
+    momentum=0.9,
+    epsilon=0.001,
+)
 
 
 class Linear(nnx.Linear):
@@ -128,6 +145,8 @@ class BasicConv2d(nnx.Module):
         c: int,
         stride: int = 1,
         sd: float = 0.1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         if k[0] % 2 != 1 or k[1] % 2 != 1:
@@ -139,9 +158,10 @@ class BasicConv2d(nnx.Module):
             strides=stride,
             padding=(k[0] // 2, k[1] // 2),
             kernel_init=nnx.initializers.normal(sd),
+            rngs=rngs,
             **options,
         )
-        self.bn = BatchNorm(c, **options)
+        self.bn = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv(x)
@@ -162,20 +182,22 @@ class Inception(nnx.Module):
         c5: int,
         cp: int,
         k5: tuple[int, int],
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, sd=0.01, **options)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, sd=0.01, rngs=rngs, **options)
         self.branch2 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, sd=0.01, **options),
-            BasicConv2d(c3r, (3, 3), c3, sd=0.01, **options),
+            BasicConv2d(in_channels, (1, 1), c3r, sd=0.01, rngs=rngs, **options),
+            BasicConv2d(c3r, (3, 3), c3, sd=0.01, rngs=rngs, **options),
         )
         self.branch3 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, sd=0.01, **options),
-            BasicConv2d(c5r, k5, c5, sd=0.01, **options),
+            BasicConv2d(in_channels, (1, 1), c5r, sd=0.01, rngs=rngs, **options),
+            BasicConv2d(c5r, k5, c5, sd=0.01, rngs=rngs, **options),
         )
         self.branch4 = nnx.Sequential(
             partial(ceil_max_pool2d, window_shape=(3, 3), padding=((1, 1), (1, 1))),
-            BasicConv2d(in_channels, (1, 1), cp, sd=0.01, **options),
+            BasicConv2d(in_channels, (1, 1), cp, sd=0.01, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
@@ -189,11 +211,18 @@ class Inception(nnx.Module):
 class InceptionAux(nnx.Module):
     """Block InceptionAux of googlenet.net."""
 
-    def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01, **options)
-        self.fc1 = Linear(2048, 1024, **options)
-        self.dropout = nnx.Dropout(0.7, rngs=options["rngs"])
-        self.fc2 = Linear(1024, classes, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01, rngs=rngs, **options)
+        self.fc1 = Linear(2048, 1024, rngs=rngs, **options)
+        self.dropout = nnx.Dropout(0.7, rngs=rngs)
+        self.fc2 = Linear(1024, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = adaptive_pool2d(x, (4, 4), jnp.mean)
@@ -216,28 +245,30 @@ class GoogLeNet(nnx.Module):
         aux: bool = True,
         drop: float = 0.2,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, sd=0.01, **options)
-        self.conv2 = BasicConv2d(64, (1, 1), 64, sd=0.01, **options)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, sd=0.01, **options)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, (3, 3), **options)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, (3, 3), **options)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, (3, 3), **options)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, (3, 3), **options)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, (3, 3), **options)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, (3, 3), **options)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3), **options)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3), **options)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3), **options)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, sd=0.01, rngs=rngs, **options)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, sd=0.01, rngs=rngs, **options)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, sd=0.01, rngs=rngs, **options)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, (3, 3), rngs=rngs, **options)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, (3, 3), rngs=rngs, **options)
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, (3, 3), rngs=rngs, **options)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, (3, 3), rngs=rngs, **options)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, (3, 3), rngs=rngs, **options)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, (3, 3), rngs=rngs, **options)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3), rngs=rngs, **options)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3), rngs=rngs, **options)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3), rngs=rngs, **options)
         self.aux1: Callable[[Array], Array] | None = nnx.data(None)
         if aux:
-            self.aux1 = InceptionAux(512, classes, **options)
+            self.aux1 = InceptionAux(512, classes, rngs=rngs, **options)
         self.aux2: Callable[[Array], Array] | None = nnx.data(None)
         if aux:
-            self.aux2 = InceptionAux(528, classes, **options)
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.fc = Linear(1024, classes, **options)
+            self.aux2 = InceptionAux(528, classes, rngs=rngs, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs)
+        self.fc = Linear(1024, classes, rngs=rngs, **options)
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | GoogLeNetOutputs:
@@ -263,13 +294,19 @@ class GoogLeNet(nnx.Module):
         x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
         if aux1 is not None and aux2 is not None:
             return GoogLeNetOutputs(x, aux1, aux2)
         return x
 
 
-def googlenet(aux: bool = True, classes: int = 1000, **options: Unpack[LayerOptions]) -> GoogLeNet:
+def googlenet(
+    aux: bool = True,
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> GoogLeNet:
     """Return a new googlenet, with random weights."""
-    return GoogLeNet(aux=aux, classes=classes, **options)
+    return GoogLeNet(aux=aux, classes=classes, rngs=rngs, **options)

@@ -2,29 +2,39 @@
 
 Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
 
-Input 3x299x299, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,096 MACs a sample.
-Shapes are channels first, the arrays channels last.
+Input 299x299x3, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,096 MACs a sample.
 
     netdsl compile inception_v3.net:inception_v3 --backend flax
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Required, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -56,23 +66,19 @@ max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
 
 
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
-
-
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
 Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.1))
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001)
+BatchNorm = partial(
+    make_norm,
+    UnbiasedBatchNorm,
+    use_fast_variance=False,
+    momentum=0.9,
+    epsilon=0.001,
+)
 
 
 class Linear(nnx.Linear):
@@ -105,6 +111,8 @@ class BasicConv2d(nnx.Module):
         c: int,
         stride: int = 1,
         pad: tuple[int, int] | None = None,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
@@ -115,9 +123,10 @@ class BasicConv2d(nnx.Module):
             k,
             strides=stride,
             padding=(k[0] // 2, k[1] // 2) if pad is None else pad,
+            rngs=rngs,
             **options,
         )
-        self.bn = BatchNorm(c, **options)
+        self.bn = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv(x)
@@ -128,14 +137,21 @@ class BasicConv2d(nnx.Module):
 class InceptionA(nnx.Module):
     """Block InceptionA of inception_v3.net."""
 
-    def __init__(self, in_channels: int, pool: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 64, **options)
-        self.branch5x5_1 = BasicConv2d(in_channels, (1, 1), 48, **options)
-        self.branch5x5_2 = BasicConv2d(48, (5, 5), 64, **options)
-        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, **options)
-        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, **options)
-        self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, **options)
-        self.branch_pool = BasicConv2d(in_channels, (1, 1), pool, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        pool: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 64, rngs=rngs, **options)
+        self.branch5x5_1 = BasicConv2d(in_channels, (1, 1), 48, rngs=rngs, **options)
+        self.branch5x5_2 = BasicConv2d(48, (5, 5), 64, rngs=rngs, **options)
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, rngs=rngs, **options)
+        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, rngs=rngs, **options)
+        self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, rngs=rngs, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), pool, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         y = self.branch1x1(x)
@@ -155,11 +171,33 @@ class InceptionB(nnx.Module):
     35x35 -> 17x17.
     """
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch3x3 = BasicConv2d(in_channels, (3, 3), 384, stride=2, pad=(0, 0), **options)
-        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, **options)
-        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, **options)
-        self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, stride=2, pad=(0, 0), **options)
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.branch3x3 = BasicConv2d(
+            in_channels,
+            (3, 3),
+            384,
+            stride=2,
+            pad=(0, 0),
+            rngs=rngs,
+            **options,
+        )
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, rngs=rngs, **options)
+        self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, rngs=rngs, **options)
+        self.branch3x3dbl_3 = BasicConv2d(
+            96,
+            (3, 3),
+            96,
+            stride=2,
+            pad=(0, 0),
+            rngs=rngs,
+            **options,
+        )
 
     def __call__(self, x: Array) -> Array:
         y = self.branch3x3(x)
@@ -178,17 +216,24 @@ class InceptionC(nnx.Module):
     nxn as 1xn, nx1.
     """
 
-    def __init__(self, in_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 192, **options)
-        self.branch7x7_1 = BasicConv2d(in_channels, (1, 1), c, **options)
-        self.branch7x7_2 = BasicConv2d(c, (1, 7), c, **options)
-        self.branch7x7_3 = BasicConv2d(c, (7, 1), 192, **options)
-        self.branch7x7dbl_1 = BasicConv2d(in_channels, (1, 1), c, **options)
-        self.branch7x7dbl_2 = BasicConv2d(c, (7, 1), c, **options)
-        self.branch7x7dbl_3 = BasicConv2d(c, (1, 7), c, **options)
-        self.branch7x7dbl_4 = BasicConv2d(c, (7, 1), c, **options)
-        self.branch7x7dbl_5 = BasicConv2d(c, (1, 7), 192, **options)
-        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        c: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
+        self.branch7x7_1 = BasicConv2d(in_channels, (1, 1), c, rngs=rngs, **options)
+        self.branch7x7_2 = BasicConv2d(c, (1, 7), c, rngs=rngs, **options)
+        self.branch7x7_3 = BasicConv2d(c, (7, 1), 192, rngs=rngs, **options)
+        self.branch7x7dbl_1 = BasicConv2d(in_channels, (1, 1), c, rngs=rngs, **options)
+        self.branch7x7dbl_2 = BasicConv2d(c, (7, 1), c, rngs=rngs, **options)
+        self.branch7x7dbl_3 = BasicConv2d(c, (1, 7), c, rngs=rngs, **options)
+        self.branch7x7dbl_4 = BasicConv2d(c, (7, 1), c, rngs=rngs, **options)
+        self.branch7x7dbl_5 = BasicConv2d(c, (1, 7), 192, rngs=rngs, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         y = self.branch1x1(x)
@@ -208,10 +253,17 @@ class InceptionC(nnx.Module):
 class InceptionAux(nnx.Module):
     """Block InceptionAux of inception_v3.net."""
 
-    def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv0 = BasicConv2d(in_channels, (1, 1), 128, **options)
-        self.conv1 = BasicConv2d(128, (5, 5), 768, pad=(0, 0), **options)
-        self.fc = Linear(768, classes, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv0 = BasicConv2d(in_channels, (1, 1), 128, rngs=rngs, **options)
+        self.conv1 = BasicConv2d(128, (5, 5), 768, pad=(0, 0), rngs=rngs, **options)
+        self.fc = Linear(768, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = avg_pool2d(x, (5, 5), strides=(3, 3))
@@ -228,13 +280,27 @@ class InceptionD(nnx.Module):
     17x17 -> 8x8.
     """
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 192, **options)
-        self.branch3x3_2 = BasicConv2d(192, (3, 3), 320, stride=2, pad=(0, 0), **options)
-        self.branch7x7x3_1 = BasicConv2d(in_channels, (1, 1), 192, **options)
-        self.branch7x7x3_2 = BasicConv2d(192, (1, 7), 192, **options)
-        self.branch7x7x3_3 = BasicConv2d(192, (7, 1), 192, **options)
-        self.branch7x7x3_4 = BasicConv2d(192, (3, 3), 192, stride=2, pad=(0, 0), **options)
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
+        self.branch3x3_2 = BasicConv2d(192, (3, 3), 320, stride=2, pad=(0, 0), rngs=rngs, **options)
+        self.branch7x7x3_1 = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
+        self.branch7x7x3_2 = BasicConv2d(192, (1, 7), 192, rngs=rngs, **options)
+        self.branch7x7x3_3 = BasicConv2d(192, (7, 1), 192, rngs=rngs, **options)
+        self.branch7x7x3_4 = BasicConv2d(
+            192,
+            (3, 3),
+            192,
+            stride=2,
+            pad=(0, 0),
+            rngs=rngs,
+            **options,
+        )
 
     def __call__(self, x: Array) -> Array:
         y = self.branch3x3_1(x)
@@ -255,16 +321,22 @@ class InceptionE(nnx.Module):
     the widest: its branches fork again.
     """
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
-        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 320, **options)
-        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 384, **options)
-        self.branch3x3_2a = BasicConv2d(384, (1, 3), 384, **options)
-        self.branch3x3_2b = BasicConv2d(384, (3, 1), 384, **options)
-        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 448, **options)
-        self.branch3x3dbl_2 = BasicConv2d(448, (3, 3), 384, **options)
-        self.branch3x3dbl_3a = BasicConv2d(384, (1, 3), 384, **options)
-        self.branch3x3dbl_3b = BasicConv2d(384, (3, 1), 384, **options)
-        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.branch1x1 = BasicConv2d(in_channels, (1, 1), 320, rngs=rngs, **options)
+        self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 384, rngs=rngs, **options)
+        self.branch3x3_2a = BasicConv2d(384, (1, 3), 384, rngs=rngs, **options)
+        self.branch3x3_2b = BasicConv2d(384, (3, 1), 384, rngs=rngs, **options)
+        self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 448, rngs=rngs, **options)
+        self.branch3x3dbl_2 = BasicConv2d(448, (3, 3), 384, rngs=rngs, **options)
+        self.branch3x3dbl_3a = BasicConv2d(384, (1, 3), 384, rngs=rngs, **options)
+        self.branch3x3dbl_3b = BasicConv2d(384, (3, 1), 384, rngs=rngs, **options)
+        self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         y = self.branch1x1(x)
@@ -296,29 +368,37 @@ class InceptionV3(nnx.Module):
         aux: bool = True,
         drop: float = 0.5,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0), **options)
-        self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0), **options)
-        self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64, **options)
-        self.Conv2d_3b_1x1 = BasicConv2d(64, (1, 1), 80, **options)
-        self.Conv2d_4a_3x3 = BasicConv2d(80, (3, 3), 192, pad=(0, 0), **options)
-        self.Mixed_5b = InceptionA(192, 32, **options)
-        self.Mixed_5c = InceptionA(256, 64, **options)
-        self.Mixed_5d = InceptionA(288, 64, **options)
-        self.Mixed_6a = InceptionB(288, **options)
-        self.Mixed_6b = InceptionC(768, 128, **options)
-        self.Mixed_6c = InceptionC(768, 160, **options)
-        self.Mixed_6d = InceptionC(768, 160, **options)
-        self.Mixed_6e = InceptionC(768, 192, **options)
+        self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0), rngs=rngs, **options)
+        self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0), rngs=rngs, **options)
+        self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64, rngs=rngs, **options)
+        self.Conv2d_3b_1x1 = BasicConv2d(64, (1, 1), 80, rngs=rngs, **options)
+        self.Conv2d_4a_3x3 = BasicConv2d(80, (3, 3), 192, pad=(0, 0), rngs=rngs, **options)
+        self.Mixed_5b = InceptionA(192, 32, rngs=rngs, **options)
+        self.Mixed_5c = InceptionA(256, 64, rngs=rngs, **options)
+        self.Mixed_5d = InceptionA(288, 64, rngs=rngs, **options)
+        self.Mixed_6a = InceptionB(288, rngs=rngs, **options)
+        self.Mixed_6b = InceptionC(768, 128, rngs=rngs, **options)
+        self.Mixed_6c = InceptionC(768, 160, rngs=rngs, **options)
+        self.Mixed_6d = InceptionC(768, 160, rngs=rngs, **options)
+        self.Mixed_6e = InceptionC(768, 192, rngs=rngs, **options)
         self.AuxLogits: Callable[[Array], Array] | None = nnx.data(None)
         if aux:
-            self.AuxLogits = InceptionAux(768, classes, **options)
-        self.Mixed_7a = InceptionD(768, **options)
-        self.Mixed_7b = InceptionE(1280, **options)
-        self.Mixed_7c = InceptionE(2048, **options)
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.fc = Linear(2048, classes, kernel_init=nnx.initializers.normal(0.1), **options)
+            self.AuxLogits = InceptionAux(768, classes, rngs=rngs, **options)
+        self.Mixed_7a = InceptionD(768, rngs=rngs, **options)
+        self.Mixed_7b = InceptionE(1280, rngs=rngs, **options)
+        self.Mixed_7c = InceptionE(2048, rngs=rngs, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs)
+        self.fc = Linear(
+            2048,
+            classes,
+            kernel_init=nnx.initializers.normal(0.1),
+            rngs=rngs,
+            **options,
+        )
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | InceptionV3Outputs:
@@ -343,7 +423,7 @@ class InceptionV3(nnx.Module):
         x = self.Mixed_7a(x)
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
         if AuxLogits is not None:
             return InceptionV3Outputs(x, AuxLogits)
@@ -354,7 +434,9 @@ def inception_v3(
     aux: bool = True,
     drop: float = 0.5,
     classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
 ) -> InceptionV3:
     """Return a new inception_v3, with random weights."""
-    return InceptionV3(aux=aux, drop=drop, classes=classes, **options)
+    return InceptionV3(aux=aux, drop=drop, classes=classes, rngs=rngs, **options)

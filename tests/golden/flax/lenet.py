@@ -2,29 +2,29 @@
 
 Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
 
-Input 1x32x32, output 10; 61,706 parameters, 416,520 MACs a sample. Shapes are channels first, the
-arrays channels last.
+Input 32x32x1, output 10; 61,706 parameters, 416,520 MACs a sample.
 
     netdsl compile lenet.net:lenet --backend flax
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -83,12 +83,18 @@ class LeNet(nnx.Module):
     Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
     """
 
-    def __init__(self, classes: int = 10, **options: Unpack[LayerOptions]) -> None:
-        self.conv1 = Conv(1, 6, (5, 5), **options)
-        self.conv2 = Conv(6, 16, (5, 5), **options)
-        self.fc1 = Linear(400, 120, **options)
-        self.fc2 = Linear(120, 84, **options)
-        self.fc3 = Linear(84, classes, **options)
+    def __init__(
+        self,
+        classes: int = 10,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv1 = Conv(1, 6, (5, 5), rngs=rngs, **options)
+        self.conv2 = Conv(6, 16, (5, 5), rngs=rngs, **options)
+        self.fc1 = Linear(400, 120, rngs=rngs, **options)
+        self.fc2 = Linear(120, 84, rngs=rngs, **options)
+        self.fc3 = Linear(84, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
@@ -105,6 +111,6 @@ class LeNet(nnx.Module):
         return x
 
 
-def lenet(classes: int = 10, **options: Unpack[LayerOptions]) -> LeNet:
+def lenet(classes: int = 10, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]) -> LeNet:
     """Return a new lenet, with random weights."""
-    return LeNet(classes=classes, **options)
+    return LeNet(classes=classes, rngs=rngs, **options)

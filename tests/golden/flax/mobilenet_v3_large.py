@@ -2,19 +2,18 @@
 
 Searching for MobileNetV3; arXiv 1905.02244, 2019.
 
-Input 3x224x224, output 1000; 5,483,032 parameters, 216,589,760 MACs a sample. Shapes are channels
-first, the arrays channels last.
+Input 224x224x3, output 1000; 5,483,032 parameters, 216,589,760 MACs a sample.
 
     netdsl compile mobilenet_v3.net:mobilenet_v3_large --backend flax
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
@@ -25,11 +24,21 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 class UnbiasedBatchNorm(nnx.BatchNorm):
@@ -46,16 +55,6 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
-
-
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
@@ -68,7 +67,13 @@ Conv = partial(
     kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
 )
 Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.01))
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.99, epsilon=0.001)
+BatchNorm = partial(
+    make_norm,
+    UnbiasedBatchNorm,
+    use_fast_variance=False,
+    momentum=0.99,
+    epsilon=0.001,
+)
 
 
 class SqueezeExcitation(nnx.Module):
@@ -79,14 +84,16 @@ class SqueezeExcitation(nnx.Module):
         in_channels: int,
         squeeze: int,
         gate: Callable[[Array], Array] = nnx.sigmoid,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, **options)
-        self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, **options)
+        self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
+        self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
         self.fc2_act = gate
 
     def __call__(self, x: Array) -> Array:
-        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y: Array = x.mean((1, 2), keepdims=True)
         y = nnx.relu(self.fc1(y))
         y = self.fc2(y)
         y = x * self.fc2_act(y)
@@ -105,6 +112,8 @@ class InvertedResidual(nnx.Module):
         se: bool,
         act: Callable[[Array], Array],
         stride: int = 1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         if k[0] % 2 != 1 or k[1] % 2 != 1:
@@ -113,8 +122,8 @@ class InvertedResidual(nnx.Module):
         if hidden != in_channels:
             layers.append(
                 nnx.Sequential(
-                    Conv(in_channels, hidden, (1, 1), **options),
-                    BatchNorm(hidden, **options),
+                    Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
+                    BatchNorm(hidden, rngs=rngs, **options),
                     act,
                 ),
             )
@@ -127,9 +136,10 @@ class InvertedResidual(nnx.Module):
                     strides=stride,
                     padding=(k[0] // 2, k[1] // 2),
                     feature_group_count=hidden,
+                    rngs=rngs,
                     **options,
                 ),
-                BatchNorm(hidden, **options),
+                BatchNorm(hidden, rngs=rngs, **options),
                 act,
             ),
         )
@@ -139,10 +149,16 @@ class InvertedResidual(nnx.Module):
                     hidden,
                     make_divisible(hidden // 4, 8),
                     gate=nnx.hard_sigmoid,
+                    rngs=rngs,
                     **options,
                 ),
             )
-        layers.append(nnx.Sequential(Conv(hidden, c, (1, 1), **options), BatchNorm(c, **options)))
+        layers.append(
+            nnx.Sequential(
+                Conv(hidden, c, (1, 1), rngs=rngs, **options),
+                BatchNorm(c, rngs=rngs, **options),
+            ),
+        )
         self.block = nnx.Sequential(*layers)
         self.residual = stride == 1 and in_channels == c
 
@@ -166,13 +182,23 @@ class MobileNetV3(nnx.Module):
         width: float = 1.0,
         drop: float = 0.2,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         layers: list[Callable[[Array], Array]] = []
         layers.append(
             nnx.Sequential(
-                Conv(3, make_divisible(16 * width, 8), (3, 3), strides=2, padding=1, **options),
-                BatchNorm(make_divisible(16 * width, 8), **options),
+                Conv(
+                    3,
+                    make_divisible(16 * width, 8),
+                    (3, 3),
+                    strides=2,
+                    padding=1,
+                    rngs=rngs,
+                    **options,
+                ),
+                BatchNorm(make_divisible(16 * width, 8), rngs=rngs, **options),
                 nnx.hard_swish,
             ),
         )
@@ -187,14 +213,21 @@ class MobileNetV3(nnx.Module):
                     se,
                     act,
                     stride=s,
+                    rngs=rngs,
                     **options,
                 ),
             )
             channels = make_divisible(c * width, 8)
         layers.append(
             nnx.Sequential(
-                Conv(channels, 6 * make_divisible(rows[-1][2] * width, 8), (1, 1), **options),
-                BatchNorm(6 * make_divisible(rows[-1][2] * width, 8), **options),
+                Conv(
+                    channels,
+                    6 * make_divisible(rows[-1][2] * width, 8),
+                    (1, 1),
+                    rngs=rngs,
+                    **options,
+                ),
+                BatchNorm(6 * make_divisible(rows[-1][2] * width, 8), rngs=rngs, **options),
                 nnx.hard_swish,
             ),
         )
@@ -203,16 +236,17 @@ class MobileNetV3(nnx.Module):
             Linear(
                 6 * make_divisible(rows[-1][2] * width, 8),
                 make_divisible(head * width, 8),
+                rngs=rngs,
                 **options,
             ),
             nnx.hard_swish,
-            nnx.Dropout(drop, rngs=options["rngs"]),
-            Linear(make_divisible(head * width, 8), classes, **options),
+            nnx.Dropout(drop, rngs=rngs),
+            Linear(make_divisible(head * width, 8), classes, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = flatten_chw(x)
         x = self.classifier(x)
         return x
@@ -221,6 +255,8 @@ class MobileNetV3(nnx.Module):
 def mobilenet_v3_large(
     drop: float = 0.2,
     classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
 ) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
@@ -245,5 +281,6 @@ def mobilenet_v3_large(
         1280,
         drop=drop,
         classes=classes,
+        rngs=rngs,
         **options,
     )

@@ -3,29 +3,39 @@
 Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names) Every
 cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv 1707.07012, 2017.
 
-Input 3x224x224, output 1000, aux_head 1000; 7,701,218 parameters, 563,638,816 MACs a sample. Shapes
-are channels first, the arrays channels last.
+Input 224x224x3, output 1000, aux_head 1000; 7,701,218 parameters, 563,638,816 MACs a sample.
 
     netdsl compile nasnet.net:nasnet_a_mobile --backend flax
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Required, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -100,7 +110,13 @@ Conv = partial(
     use_bias=False,
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
 )
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001)
+BatchNorm = partial(
+    make_norm,
+    UnbiasedBatchNorm,
+    use_fast_variance=False,
+    momentum=0.9,
+    epsilon=0.001,
+)
 
 
 class Linear(nnx.Linear):
@@ -126,9 +142,16 @@ class NASNetAOutputs(NamedTuple):
 class ActConvBn(nnx.Module):
     """Block ActConvBn of nasnet.net."""
 
-    def __init__(self, in_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv = Conv(in_channels, c, (1, 1), padding="SAME", **options)
-        self.bn = BatchNorm(c, **options)
+    def __init__(
+        self,
+        in_channels: int,
+        c: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv = Conv(in_channels, c, (1, 1), padding="SAME", rngs=rngs, **options)
+        self.bn = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
@@ -146,6 +169,8 @@ class SeparableConv2d(nnx.Module):
         k: tuple[int, int],
         c: int,
         stride: int = 1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.depthwise_conv2d = Conv(
@@ -155,9 +180,10 @@ class SeparableConv2d(nnx.Module):
             strides=stride,
             padding="SAME",
             feature_group_count=in_channels,
+            rngs=rngs,
             **options,
         )
-        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), padding="SAME", **options)
+        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), padding="SAME", rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.depthwise_conv2d(x)
@@ -174,12 +200,14 @@ class BranchSeparables(nnx.Module):
         k: tuple[int, int],
         c: int,
         stride: int = 1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.separable_1 = SeparableConv2d(in_channels, k, c, stride=stride, **options)
-        self.bn_sep_1 = BatchNorm(c, **options)
-        self.separable_2 = SeparableConv2d(c, k, c, **options)
-        self.bn_sep_2 = BatchNorm(c, **options)
+        self.separable_1 = SeparableConv2d(in_channels, k, c, stride=stride, rngs=rngs, **options)
+        self.bn_sep_1 = BatchNorm(c, rngs=rngs, **options)
+        self.separable_2 = SeparableConv2d(c, k, c, rngs=rngs, **options)
+        self.bn_sep_2 = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
@@ -193,8 +221,15 @@ class BranchSeparables(nnx.Module):
 class Path2(nnx.Module):
     """Container path_2 of nasnet.net."""
 
-    def __init__(self, prev_channels: int, c: int, **options: Unpack[LayerOptions]) -> None:
-        self.conv = Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)
+    def __init__(
+        self,
+        prev_channels: int,
+        c: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.conv = Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
@@ -217,14 +252,14 @@ class ReductionCell(nnx.Module):
         c: int,
         raw: bool = False,
         border: bool = False,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         project = same_size and not raw
         halve = not same_size and not raw
-        self.conv_prev_1x1: Callable[[Array], Array] | None = nnx.data(None)
-        if project:
-            self.conv_prev_1x1 = ActConvBn(prev_channels, c, **options)
-        self.conv_1x1 = ActConvBn(cur_channels, c, **options)
+        self.conv_prev_1x1 = ActConvBn(prev_channels, c, rngs=rngs, **options) if project else None
+        self.conv_1x1 = ActConvBn(cur_channels, c, rngs=rngs, **options)
         self.path_1: Callable[[Array], Array] | None = nnx.data(None)
         if halve:
             if c // 2 < 1:
@@ -232,17 +267,21 @@ class ReductionCell(nnx.Module):
             self.path_1 = NamedSequential(
                 [
                     ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
-                    ("conv", Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)),
+                    (
+                        "conv",
+                        Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
+                    ),
                 ],
             )
-            self.path_2 = Path2(prev_channels, c, **options)
-            self.final_path_bn = BatchNorm(2 * (c // 2), **options)
-        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2, **options)
+            self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
+            self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2, rngs=rngs, **options)
         self.comb_iter_0_right = BranchSeparables(
             2 * (c // 2) if halve else c if project else prev_channels,
             (7, 7),
             c,
             stride=2,
+            rngs=rngs,
             **options,
         )
         self.comb_iter_1_right = BranchSeparables(
@@ -250,6 +289,7 @@ class ReductionCell(nnx.Module):
             (7, 7),
             c,
             stride=2,
+            rngs=rngs,
             **options,
         )
         self.comb_iter_2_right = BranchSeparables(
@@ -257,9 +297,10 @@ class ReductionCell(nnx.Module):
             (5, 5),
             c,
             stride=2,
+            rngs=rngs,
             **options,
         )
-        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, **options)
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
@@ -291,12 +332,14 @@ class NormalCell(nnx.Module):
         cur_channels: int,
         same_size: bool,
         c: int,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv_prev_1x1: Callable[[Array], Array] | None = nnx.data(None)
-        if same_size:
-            self.conv_prev_1x1 = ActConvBn(prev_channels, c, **options)
-        self.conv_1x1 = ActConvBn(cur_channels, c, **options)
+        self.conv_prev_1x1 = (
+            ActConvBn(prev_channels, c, rngs=rngs, **options) if same_size else None
+        )
+        self.conv_1x1 = ActConvBn(cur_channels, c, rngs=rngs, **options)
         self.path_1: Callable[[Array], Array] | None = nnx.data(None)
         if not same_size:
             if c // 2 < 1:
@@ -304,35 +347,41 @@ class NormalCell(nnx.Module):
             self.path_1 = NamedSequential(
                 [
                     ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
-                    ("conv", Conv(prev_channels, c // 2, (1, 1), padding="SAME", **options)),
+                    (
+                        "conv",
+                        Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
+                    ),
                 ],
             )
-            self.path_2 = Path2(prev_channels, c, **options)
-            self.final_path_bn = BatchNorm(2 * (c // 2), **options)
-        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, **options)
+            self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
+            self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
+        self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, rngs=rngs, **options)
         self.comb_iter_0_right = BranchSeparables(
             2 * (c // 2) if not same_size else c,
             (3, 3),
             c,
+            rngs=rngs,
             **options,
         )
         self.comb_iter_1_left = BranchSeparables(
             2 * (c // 2) if not same_size else c,
             (5, 5),
             c,
+            rngs=rngs,
             **options,
         )
         self.comb_iter_1_right = BranchSeparables(
             2 * (c // 2) if not same_size else c,
             (3, 3),
             c,
+            rngs=rngs,
             **options,
         )
         if c != (2 * (c // 2) if not same_size else c):
             raise ValueError(
                 f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
             )
-        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, **options)
+        self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
@@ -364,11 +413,13 @@ class AuxHead(nnx.Module):
         in_height: int,
         in_width: int,
         classes: int,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv = nnx.Sequential(
-            Conv(in_channels, 128, (1, 1), padding="SAME", **options),
-            BatchNorm(128, **options),
+            Conv(in_channels, 128, (1, 1), padding="SAME", rngs=rngs, **options),
+            BatchNorm(128, rngs=rngs, **options),
             nnx.relu,
         )
         self.full = nnx.Sequential(
@@ -376,12 +427,13 @@ class AuxHead(nnx.Module):
                 (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1),
                 768,
                 use_bias=False,
+                rngs=rngs,
                 **options,
             ),
-            BatchNorm(768, **options),
+            BatchNorm(768, rngs=rngs, **options),
             nnx.relu,
         )
-        self.fc = Linear(768, classes, **options)
+        self.fc = Linear(768, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
@@ -411,12 +463,14 @@ class NASNetA(nnx.Module):
         aux: bool = False,
         drop: float = 0.5,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv0 = NamedSequential(
             [
-                ("conv", Conv(3, stem, (3, 3), strides=2, **options)),
-                ("bn", BatchNorm(stem, **options)),
+                ("conv", Conv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
+                ("bn", BatchNorm(stem, rngs=rngs, **options)),
             ],
         )
         self.cell_stem_0 = ReductionCell(
@@ -426,6 +480,7 @@ class NASNetA(nnx.Module):
             c // 4,
             raw=True,
             border=border,
+            rngs=rngs,
             **options,
         )
         self.cell_stem_1 = ReductionCell(
@@ -434,6 +489,7 @@ class NASNetA(nnx.Module):
             False,
             c // 2,
             border=border,
+            rngs=rngs,
             **options,
         )
         channels0 = 4 * (c // 4)
@@ -444,7 +500,15 @@ class NASNetA(nnx.Module):
                 setattr(
                     self,
                     f"reduction_cell_{s - 1}",
-                    ReductionCell(channels0, channels1, True, w, border=border, **options),
+                    ReductionCell(
+                        channels0,
+                        channels1,
+                        True,
+                        w,
+                        border=border,
+                        rngs=rngs,
+                        **options,
+                    ),
                 )
             channels0 = (channels0 if skip else channels1) if s > 0 else channels0
             channels1 = 4 * w if s > 0 else channels1
@@ -452,16 +516,16 @@ class NASNetA(nnx.Module):
                 setattr(
                     self,
                     f"cell_{s * n + i}",
-                    NormalCell(channels0, channels1, i > 0, w, **options),
+                    NormalCell(channels0, channels1, i > 0, w, rngs=rngs, **options),
                 )
                 channels0 = channels1
                 channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
             if aux and s == 1:
-                self.aux_head = AuxHead(channels1, 14, 14, classes, **options)
+                self.aux_head = AuxHead(channels1, 14, 14, classes, rngs=rngs, **options)
         if n < 1:
             raise ValueError(f"NASNetA was not made for {n} turns")
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.last_linear = Linear(channels1, classes, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs)
+        self.last_linear = Linear(channels1, classes, rngs=rngs, **options)
         self.skip = skip
         self.n = n
         self.aux = aux
@@ -494,7 +558,9 @@ class NASNetA(nnx.Module):
 def nasnet_a_mobile(
     drop: float = 0.5,
     classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
 ) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
-    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes, **options)
+    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes, rngs=rngs, **options)

@@ -3,29 +3,39 @@
 Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
 pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.
 
-Input 3x224x224, output 1000; 25,549,352 parameters, 4,089,184,256 MACs a sample. Shapes are
-channels first, the arrays channels last.
+Input 224x224x3, output 1000; 25,549,352 parameters, 4,089,184,256 MACs a sample.
 
     netdsl compile resnet.net:preact_resnet50 --backend flax
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -54,16 +64,6 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
 max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
 
 
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
-
-
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
@@ -75,7 +75,7 @@ Conv = partial(
     use_bias=False,
     kernel_init=nnx.initializers.variance_scaling(2.0, "fan_out", "normal"),
 )
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
 class Linear(nnx.Linear):
@@ -99,17 +99,21 @@ class PreActBottleneck(nnx.Module):
         in_channels: int,
         planes: int,
         stride: int = 1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.bn1 = BatchNorm(in_channels, **options)
-        self.conv1 = Conv(in_channels, planes, (1, 1), **options)
-        self.bn2 = BatchNorm(planes, **options)
-        self.conv2 = Conv(planes, planes, (3, 3), strides=stride, padding=1, **options)
-        self.bn3 = BatchNorm(planes, **options)
-        self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
-        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
-        if stride != 1 or in_channels != 4 * planes:
-            self.downsample = Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options)
+        self.bn1 = BatchNorm(in_channels, rngs=rngs, **options)
+        self.conv1 = Conv(in_channels, planes, (1, 1), rngs=rngs, **options)
+        self.bn2 = BatchNorm(planes, rngs=rngs, **options)
+        self.conv2 = Conv(planes, planes, (3, 3), strides=stride, padding=1, rngs=rngs, **options)
+        self.bn3 = BatchNorm(planes, rngs=rngs, **options)
+        self.conv3 = Conv(planes, 4 * planes, (1, 1), rngs=rngs, **options)
+        self.downsample = (
+            Conv(in_channels, 4 * planes, (1, 1), strides=stride, rngs=rngs, **options)
+            if stride != 1 or in_channels != 4 * planes
+            else None
+        )
         self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
@@ -141,41 +145,39 @@ class ResNet(nnx.Module):
         n4: int,
         preact: bool = False,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
-        self.bn1: Callable[[Array], Array] | None = nnx.data(None)
-        if not preact:
-            self.bn1 = BatchNorm(64, **options)
+        self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
+        self.bn1 = BatchNorm(64, rngs=rngs, **options) if not preact else None
         layers: list[Callable[[Array], Array]] = []
         channels = 64
         for _ in range(n1):
-            block = unit(channels, 64, **options)
+            block = unit(channels, 64, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer1 = nnx.Sequential(*layers)
         layers = []
         for i in range(n2):
-            block = unit(channels, 128, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer2 = nnx.Sequential(*layers)
         layers = []
         for i in range(n3):
-            block = unit(channels, 256, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer3 = nnx.Sequential(*layers)
         layers = []
         for i in range(n4):
-            block = unit(channels, 512, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer4 = nnx.Sequential(*layers)
-        self.norm: Callable[[Array], Array] | None = nnx.data(None)
-        if preact:
-            self.norm = BatchNorm(channels, **options)
-        self.fc = Linear(channels, classes, **options)
+        self.norm = BatchNorm(channels, rngs=rngs, **options) if preact else None
+        self.fc = Linear(channels, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
@@ -188,11 +190,16 @@ class ResNet(nnx.Module):
         x = self.layer4(x)
         if self.norm is not None:
             x = nnx.relu(self.norm(x))
-        x = adaptive_pool2d(x, (1, 1), jnp.mean)
+        x = x.mean((1, 2), keepdims=True)
         x = self.fc(flatten_chw(x))
         return x
 
 
-def preact_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> ResNet:
+def preact_resnet50(
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> ResNet:
     """Return a new preact_resnet50, with random weights."""
-    return ResNet(PreActBottleneck, 3, 4, 6, 3, preact=True, classes=classes, **options)
+    return ResNet(PreActBottleneck, 3, 4, 6, 3, preact=True, classes=classes, rngs=rngs, **options)

@@ -2,8 +2,7 @@
 
 Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
 
-Input 3x224x224, output 1000; 28,088,024 parameters, 3,860,488,192 MACs a sample. Shapes are
-channels first, the arrays channels last.
+Input 224x224x3, output 1000; 28,088,024 parameters, 3,860,488,192 MACs a sample.
 
     netdsl compile senet.net:se_resnet50 --backend flax
 """
@@ -11,21 +10,32 @@ channels first, the arrays channels last.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from flax.typing import PrecisionLike
+from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -94,17 +104,7 @@ def ceil_max_pool2d(
     return max_pool2d(x, window_shape, strides, reaching)
 
 
-def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
-    """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
-    for axis, m in zip((1, 2), size, strict=True):
-        n = x.shape[axis]
-        bounds = [(i * n // m, -((i + 1) * n // -m)) for i in range(m)]
-        windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
-        x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
-    return x
-
-
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
 class Conv(nnx.Conv):
@@ -144,14 +144,20 @@ class Linear(nnx.Linear):
 class SE(nnx.Module):
     """Block SE of senet.net."""
 
-    def __init__(self, in_channels: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         if in_channels // 16 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 16}")
-        self.fc1 = Conv(in_channels, in_channels // 16, (1, 1), use_bias=True, **options)
-        self.fc2 = Conv(in_channels // 16, in_channels, (1, 1), use_bias=True, **options)
+        self.fc1 = Conv(in_channels, in_channels // 16, (1, 1), use_bias=True, rngs=rngs, **options)
+        self.fc2 = Conv(in_channels // 16, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y: Array = adaptive_pool2d(x, (1, 1), jnp.mean)
+        y: Array = x.mean((1, 2), keepdims=True)
         y = nnx.relu(self.fc1(y))
         y = self.fc2(y)
         y = x * nnx.sigmoid(y)
@@ -171,22 +177,34 @@ class Bottleneck(nnx.Module):
         planes: int,
         stride: int = 1,
         v1: bool = False,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         early = stride if v1 else 1
-        self.conv1 = Conv(in_channels, planes, (1, 1), strides=early, **options)
-        self.bn1 = BatchNorm(planes, **options)
-        self.conv2 = Conv(planes, planes, (3, 3), strides=stride // early, padding=1, **options)
-        self.bn2 = BatchNorm(planes, **options)
-        self.conv3 = Conv(planes, 4 * planes, (1, 1), **options)
-        self.bn3 = BatchNorm(4 * planes, **options)
-        self.se_module = SE(4 * planes, **options)
-        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
-        if stride > 1 or in_channels != 4 * planes:
-            self.downsample = nnx.Sequential(
-                Conv(in_channels, 4 * planes, (1, 1), strides=stride, **options),
-                BatchNorm(4 * planes, **options),
+        self.conv1 = Conv(in_channels, planes, (1, 1), strides=early, rngs=rngs, **options)
+        self.bn1 = BatchNorm(planes, rngs=rngs, **options)
+        self.conv2 = Conv(
+            planes,
+            planes,
+            (3, 3),
+            strides=stride // early,
+            padding=1,
+            rngs=rngs,
+            **options,
+        )
+        self.bn2 = BatchNorm(planes, rngs=rngs, **options)
+        self.conv3 = Conv(planes, 4 * planes, (1, 1), rngs=rngs, **options)
+        self.bn3 = BatchNorm(4 * planes, rngs=rngs, **options)
+        self.se_module = SE(4 * planes, rngs=rngs, **options)
+        self.downsample = (
+            nnx.Sequential(
+                Conv(in_channels, 4 * planes, (1, 1), strides=stride, rngs=rngs, **options),
+                BatchNorm(4 * planes, rngs=rngs, **options),
             )
+            if stride > 1 or in_channels != 4 * planes
+            else None
+        )
         self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
@@ -220,53 +238,53 @@ class SENet(nnx.Module):
         deep: bool = False,
         drop: float = 0.0,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:
-            named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, **options)
-            named["bn1"] = BatchNorm(64, **options)
+            named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, rngs=rngs, **options)
+            named["bn1"] = BatchNorm(64, rngs=rngs, **options)
             named["2"] = nnx.relu
-            named["conv2"] = Conv(64, 64, (3, 3), padding=1, **options)
-            named["bn2"] = BatchNorm(64, **options)
+            named["conv2"] = Conv(64, 64, (3, 3), padding=1, rngs=rngs, **options)
+            named["bn2"] = BatchNorm(64, rngs=rngs, **options)
             named["5"] = nnx.relu
-            named["conv3"] = Conv(64, 128, (3, 3), padding=1, **options)
-            named["bn3"] = BatchNorm(128, **options)
+            named["conv3"] = Conv(64, 128, (3, 3), padding=1, rngs=rngs, **options)
+            named["bn3"] = BatchNorm(128, rngs=rngs, **options)
             named["8"] = nnx.relu
         else:
-            named["conv1"] = Conv(3, 64, (7, 7), strides=2, padding=3, **options)
-            named["bn1"] = BatchNorm(64, **options)
+            named["conv1"] = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
+            named["bn1"] = BatchNorm(64, rngs=rngs, **options)
             named["2"] = nnx.relu
         self.layer0 = NamedSequential(named.items())
         layers: list[Callable[[Array], Array]] = []
         channels = 128 if deep else 64
         for _ in range(n1):
-            block = unit(channels, 64, **options)
+            block = unit(channels, 64, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer1 = nnx.Sequential(*layers)
         layers = []
         for i in range(n2):
-            block = unit(channels, 128, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer2 = nnx.Sequential(*layers)
         layers = []
         for i in range(n3):
-            block = unit(channels, 256, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer3 = nnx.Sequential(*layers)
         layers = []
         for i in range(n4):
-            block = unit(channels, 512, stride=2 if i == 0 else 1, **options)
+            block = unit(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options)
             layers.append(block)
             channels = block.out_channels
         self.layer4 = nnx.Sequential(*layers)
-        self.dropout: Callable[[Array], Array] | None = nnx.data(None)
-        if drop > 0:
-            self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.last_linear = Linear(channels, classes, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs) if drop > 0 else None
+        self.last_linear = Linear(channels, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.layer0(x)
@@ -282,6 +300,6 @@ class SENet(nnx.Module):
         return x
 
 
-def se_resnet50(classes: int = 1000, **options: Unpack[LayerOptions]) -> SENet:
+def se_resnet50(classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]) -> SENet:
     """Return a new se_resnet50, with random weights."""
-    return SENet(partial(Bottleneck, v1=True), 3, 4, 6, 3, classes=classes, **options)
+    return SENet(partial(Bottleneck, v1=True), 3, 4, 6, 3, classes=classes, rngs=rngs, **options)

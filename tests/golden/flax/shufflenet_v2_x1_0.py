@@ -2,29 +2,39 @@
 
 ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164, 2018.
 
-Input 3x224x224, output 1000; 2,278,604 parameters, 144,907,992 MACs a sample. Shapes are channels
-first, the arrays channels last.
+Input 224x224x3, output 1000; 2,278,604 parameters, 144,907,992 MACs a sample.
 
     netdsl compile shufflenet_v2.net:shufflenet_v2_x1_0 --backend flax
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def uniform_between(low: float, high: float) -> nnx.Initializer:
@@ -64,7 +74,7 @@ Conv = partial(
     use_bias=False,
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
 )
-BatchNorm = partial(UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
+BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
 class Linear(nnx.Linear):
@@ -88,6 +98,8 @@ class InvertedResidual(nnx.Module):
         in_channels: int,
         c: int,
         stride: int = 1,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         half = c // 2
@@ -103,18 +115,25 @@ class InvertedResidual(nnx.Module):
                     strides=stride,
                     padding=1,
                     feature_group_count=in_channels,
+                    rngs=rngs,
                     **options,
                 ),
-                BatchNorm(in_channels, **options),
-                Conv(in_channels, half, (1, 1), **options),
-                BatchNorm(half, **options),
+                BatchNorm(in_channels, rngs=rngs, **options),
+                Conv(in_channels, half, (1, 1), rngs=rngs, **options),
+                BatchNorm(half, rngs=rngs, **options),
                 nnx.relu,
             )
         if half < 1:
             raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch2 = nnx.Sequential(
-            Conv(in_channels // 2 if stride == 1 else in_channels, half, (1, 1), **options),
-            BatchNorm(half, **options),
+            Conv(
+                in_channels // 2 if stride == 1 else in_channels,
+                half,
+                (1, 1),
+                rngs=rngs,
+                **options,
+            ),
+            BatchNorm(half, rngs=rngs, **options),
             nnx.relu,
             Conv(
                 half,
@@ -123,11 +142,12 @@ class InvertedResidual(nnx.Module):
                 strides=stride,
                 padding=1,
                 feature_group_count=half,
+                rngs=rngs,
                 **options,
             ),
-            BatchNorm(half, **options),
-            Conv(half, half, (1, 1), **options),
-            BatchNorm(half, **options),
+            BatchNorm(half, rngs=rngs, **options),
+            Conv(half, half, (1, 1), rngs=rngs, **options),
+            BatchNorm(half, rngs=rngs, **options),
             nnx.relu,
         )
 
@@ -154,31 +174,33 @@ class ShuffleNetV2(nnx.Module):
         c: int,
         last: int = 1024,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.conv1 = nnx.Sequential(
-            Conv(3, 24, (3, 3), strides=2, padding=1, **options),
-            BatchNorm(24, **options),
+            Conv(3, 24, (3, 3), strides=2, padding=1, rngs=rngs, **options),
+            BatchNorm(24, rngs=rngs, **options),
             nnx.relu,
         )
         self.stage2 = nnx.Sequential(
-            InvertedResidual(24, c, stride=2, **options),
-            *(InvertedResidual(2 * (c // 2), c, stride=1, **options) for _ in range(3)),
+            InvertedResidual(24, c, stride=2, rngs=rngs, **options),
+            *(InvertedResidual(2 * (c // 2), c, stride=1, rngs=rngs, **options) for _ in range(3)),
         )
         self.stage3 = nnx.Sequential(
-            InvertedResidual(2 * (c // 2), 2 * c, stride=2, **options),
-            *(InvertedResidual(2 * c, 2 * c, stride=1, **options) for _ in range(7)),
+            InvertedResidual(2 * (c // 2), 2 * c, stride=2, rngs=rngs, **options),
+            *(InvertedResidual(2 * c, 2 * c, stride=1, rngs=rngs, **options) for _ in range(7)),
         )
         self.stage4 = nnx.Sequential(
-            InvertedResidual(2 * c, 4 * c, stride=2, **options),
-            *(InvertedResidual(4 * c, 4 * c, stride=1, **options) for _ in range(3)),
+            InvertedResidual(2 * c, 4 * c, stride=2, rngs=rngs, **options),
+            *(InvertedResidual(4 * c, 4 * c, stride=1, rngs=rngs, **options) for _ in range(3)),
         )
         self.conv5 = nnx.Sequential(
-            Conv(4 * c, last, (1, 1), **options),
-            BatchNorm(last, **options),
+            Conv(4 * c, last, (1, 1), rngs=rngs, **options),
+            BatchNorm(last, rngs=rngs, **options),
             nnx.relu,
         )
-        self.fc = Linear(last, classes, **options)
+        self.fc = Linear(last, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
@@ -192,6 +214,11 @@ class ShuffleNetV2(nnx.Module):
         return x
 
 
-def shufflenet_v2_x1_0(classes: int = 1000, **options: Unpack[LayerOptions]) -> ShuffleNetV2:
+def shufflenet_v2_x1_0(
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> ShuffleNetV2:
     """Return a new shufflenet_v2_x1_0, with random weights."""
-    return ShuffleNetV2(116, classes=classes, **options)
+    return ShuffleNetV2(116, classes=classes, rngs=rngs, **options)

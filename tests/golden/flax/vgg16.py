@@ -2,28 +2,28 @@
 
 VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556); 2014.
 
-Input 3x224x224, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a sample. Shapes are
-channels first, the arrays channels last.
+Input 224x224x3, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a sample.
 
     netdsl compile vgg16.net:vgg16 --backend flax
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Required, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import jax.numpy as jnp
 from flax import nnx
+from flax.typing import PrecisionLike
 from jax import Array, lax
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
 
 
 max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
@@ -59,53 +59,59 @@ class VGG(nnx.Module):
     2014.
     """
 
-    def __init__(self, classes: int = 1000, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.features = nnx.Sequential(
             # stage 1
-            Conv(3, 64, (3, 3), padding=1, **options),
+            Conv(3, 64, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(64, 64, (3, 3), padding=1, **options),
+            Conv(64, 64, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 2
-            Conv(64, 128, (3, 3), padding=1, **options),
+            Conv(64, 128, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(128, 128, (3, 3), padding=1, **options),
+            Conv(128, 128, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 3
-            Conv(128, 256, (3, 3), padding=1, **options),
+            Conv(128, 256, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(256, 256, (3, 3), padding=1, **options),
+            Conv(256, 256, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(256, 256, (3, 3), padding=1, **options),
+            Conv(256, 256, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 4
-            Conv(256, 512, (3, 3), padding=1, **options),
+            Conv(256, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(512, 512, (3, 3), padding=1, **options),
+            Conv(512, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(512, 512, (3, 3), padding=1, **options),
+            Conv(512, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
             # stage 5
-            Conv(512, 512, (3, 3), padding=1, **options),
+            Conv(512, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(512, 512, (3, 3), padding=1, **options),
+            Conv(512, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
-            Conv(512, 512, (3, 3), padding=1, **options),
+            Conv(512, 512, (3, 3), padding=1, rngs=rngs, **options),
             nnx.relu,
             partial(max_pool2d, window_shape=(2, 2), strides=(2, 2)),
         )
         self.classifier = nnx.Sequential(
-            Linear(25088, 4096, **options),
+            Linear(25088, 4096, rngs=rngs, **options),
             nnx.relu,
-            nnx.Dropout(0.5, rngs=options["rngs"]),
-            Linear(4096, 4096, **options),
+            nnx.Dropout(0.5, rngs=rngs),
+            Linear(4096, 4096, rngs=rngs, **options),
             nnx.relu,
-            nnx.Dropout(0.5, rngs=options["rngs"]),
-            Linear(4096, classes, **options),
+            nnx.Dropout(0.5, rngs=rngs),
+            Linear(4096, classes, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
@@ -116,6 +122,6 @@ class VGG(nnx.Module):
         return x
 
 
-def vgg16(classes: int = 1000, **options: Unpack[LayerOptions]) -> VGG:
+def vgg16(classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]) -> VGG:
     """Return a new vgg16, with random weights."""
-    return VGG(classes=classes, **options)
+    return VGG(classes=classes, rngs=rngs, **options)

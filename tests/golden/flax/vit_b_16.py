@@ -2,37 +2,46 @@
 
 An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
 
-Input 3x224x224, output 1000; 86,567,656 parameters, 17,563,828,224 MACs a sample. Shapes are
-channels first, the arrays channels last.
+Input 224x224x3, output 1000; 86,567,656 parameters, 17,563,828,224 MACs a sample.
 
     netdsl compile vit.net:vit_b_16 --backend flax
 """
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import jax.numpy as jnp
 from flax import nnx
 from flax.nnx.nn.attention import dot_product_attention_weights
+from flax.typing import PrecisionLike
 from jax import Array
 from jax.typing import DTypeLike
 
 
 class LayerOptions(TypedDict, total=False):
-    """What every layer takes: the dtypes to compute and to store in, and random numbers."""
+    """What layers take: the dtypes to compute and to store in, the precision of products."""
 
     dtype: DTypeLike | None
     param_dtype: DTypeLike
-    rngs: Required[nnx.Rngs]
+    precision: PrecisionLike
+
+
+def make_norm(
+    make: Callable[..., Callable[[Array], Array]],
+    *sizes: int,
+    precision: PrecisionLike = None,
+    **options: Any,
+) -> Callable[[Array], Array]:
+    """Return a norm: it has no products, and takes no precision."""
+    return make(*sizes, **options)
 
 
 def learned(
-    init: nnx.Initializer, *shape: int, **options: Unpack[LayerOptions]
+    init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
     """Return a learned tensor."""
-    dtype = options.get("param_dtype", jnp.float32)
-    return nnx.Param(init(options["rngs"].params(), shape, dtype))
+    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 
 
 def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
@@ -77,7 +86,7 @@ Linear = partial(
     kernel_init=nnx.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
     bias_init=nnx.initializers.normal(1e-06),
 )
-LayerNorm = partial(nnx.LayerNorm, use_fast_variance=False)
+LayerNorm = partial(make_norm, nnx.LayerNorm, use_fast_variance=False)
 MultiHeadAttention = partial(
     nnx.MultiHeadAttention,
     broadcast_dropout=False,
@@ -97,14 +106,16 @@ class MLPBlock(nnx.Sequential):
         in_channels: int,
         hidden: int,
         drop: float,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
-            Linear(in_channels, hidden, **options),
+            Linear(in_channels, hidden, rngs=rngs, **options),
             partial(nnx.gelu, approximate=False),
-            nnx.Dropout(drop, rngs=options["rngs"]),
-            Linear(hidden, in_channels, **options),
-            nnx.Dropout(drop, rngs=options["rngs"]),
+            nnx.Dropout(drop, rngs=rngs),
+            Linear(hidden, in_channels, rngs=rngs, **options),
+            nnx.Dropout(drop, rngs=rngs),
         )
 
 
@@ -117,13 +128,15 @@ class EncoderBlock(nnx.Module):
         heads: int,
         hidden: int,
         drop: float,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.ln_1 = LayerNorm(in_channels, **options)
-        self.self_attention = MultiHeadAttention(heads, in_channels, **options)
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
-        self.ln_2 = LayerNorm(in_channels, **options)
-        self.mlp = MLPBlock(in_channels, hidden, drop, **options)
+        self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
+        self.self_attention = MultiHeadAttention(heads, in_channels, rngs=rngs, **options)
+        self.dropout = nnx.Dropout(drop, rngs=rngs)
+        self.ln_2 = LayerNorm(in_channels, rngs=rngs, **options)
+        self.mlp = MLPBlock(in_channels, hidden, drop, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         y = self.ln_1(x)
@@ -137,12 +150,20 @@ class EncoderBlock(nnx.Module):
 class Head(nnx.Module):
     """Block Head of vit.net."""
 
-    def __init__(self, in_channels: int, classes: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         self.head = Linear(
             in_channels,
             classes,
             kernel_init=nnx.initializers.zeros,
             bias_init=nnx.initializers.zeros,
+            rngs=rngs,
             **options,
         )
 
@@ -163,6 +184,8 @@ class Encoder(nnx.Module):
         depth: int,
         heads: int,
         hidden: int,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         self.pos_embedding = learned(
@@ -170,14 +193,15 @@ class Encoder(nnx.Module):
             1,
             ((size[0] - patch[0]) // patch[0] + 1) * ((size[1] - patch[1]) // patch[1] + 1) + 1,
             dim,
+            rngs=rngs,
             **options,
         )
-        self.dropout = nnx.Dropout(drop, rngs=options["rngs"])
+        self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.layers = NamedSequential(
-            (f"encoder_layer_{i}", EncoderBlock(dim, heads, hidden, drop, **options))
+            (f"encoder_layer_{i}", EncoderBlock(dim, heads, hidden, drop, rngs=rngs, **options))
             for i in range(depth)
         )
-        self.ln = LayerNorm(dim, **options)
+        self.ln = LayerNorm(dim, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = x + self.pos_embedding[...]
@@ -203,12 +227,14 @@ class ViT(nnx.Module):
         size: tuple[int, int] = (224, 224),
         drop: float = 0.0,
         classes: int = 1000,
+        *,
+        rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, **options)
-        self.conv_proj = Conv(3, dim, patch, strides=patch, **options)
-        self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, **options)
-        self.heads = Head(dim, classes, **options)
+        self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
+        self.conv_proj = Conv(3, dim, patch, strides=patch, rngs=rngs, **options)
+        self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, rngs=rngs, **options)
+        self.heads = Head(dim, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
@@ -220,6 +246,12 @@ class ViT(nnx.Module):
         return x
 
 
-def vit_b_16(drop: float = 0.0, classes: int = 1000, **options: Unpack[LayerOptions]) -> ViT:
+def vit_b_16(
+    drop: float = 0.0,
+    classes: int = 1000,
+    *,
+    rngs: nnx.Rngs,
+    **options: Unpack[LayerOptions],
+) -> ViT:
     """Return a new vit_b_16, with random weights."""
-    return ViT((16, 16), 12, 12, 768, 3072, drop=drop, classes=classes, **options)
+    return ViT((16, 16), 12, 12, 768, 3072, drop=drop, classes=classes, rngs=rngs, **options)
