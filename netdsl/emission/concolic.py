@@ -342,11 +342,14 @@ class SymbolicEvaluator(Evaluator):
                 return args[0]
             if name in ("ceil", "floor", "round") and isinstance(args[0], int):
                 return args[0]
+            given = args
             if len(args) == 1 and isinstance(args[0], tuple):
                 if isinstance(args[0], SymList):
                     return call(function, compute(*map(concrete_number, args[0])), args[0])
                 args = list(args[0])
-            super()._apply(name, args, span)  # its errors
+            super()._apply(name, given, span)  # its errors
+            if len(args) == 1 and name in ("max", "min"):
+                return args[0]
             return call(function, compute(*map(concrete_number, args)), *args)
         if name == "sum" and not isinstance(args[0], SymList):
             return super()._apply(name, args, span)

@@ -442,13 +442,8 @@ class Stager(Walker):
 
     @contextmanager
     def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
-        """Walk a side in a turn that comes there, if any does, where the one that stands for all does not."""
-        own = next((name for name in names(condition) if name in self.ranges), "")
-        turn = None
-        if dead and own in place.env.names:
-            turn = next(
-                (n for n in self.ranges[own] if evaluate(condition, {**self.hints, own: n}) is True), None
-            )
+        """Walk a side with a turn, or an argument, that comes there, where the one that stands for all does not."""
+        own, turn = next(self.coming(condition, place), ("", None)) if dead else ("", None)
         if turn is None:
             yield
             return
@@ -458,6 +453,23 @@ class Stager(Walker):
             yield
         finally:
             place.env.names[own], self.hints[own] = before, hint
+
+    def coming(self, condition: Atom, place: Place) -> Iterator[tuple[str, Any]]:
+        """Yield names of a condition with values for which it holds, the first of each."""
+        for own in names(condition):
+            value = place.env.names.get(own)
+            hint = self.hints.get(own)
+            if not isinstance(value, (SymInt, SymFloat)) or term(value) != term(named(hint, own)):
+                continue
+            tried = self.ranges.get(own) or (_WHOLE if isinstance(hint, int) else _RATES)
+            for one in tried:
+                try:
+                    holds = evaluate(condition, {**self.hints, own: one})
+                except (ArithmeticError, LookupError, TypeError, ValueError):
+                    continue
+                if holds is True:
+                    yield own, one
+                    break
 
     def merge(
         self, test: SymBool, item: If, before: Snapshot, a: Any, b: Any, place: Place, span: Span
@@ -734,10 +746,7 @@ class Stager(Walker):
         if not isinstance(node, tree.If):
             return super().branch(node, place, flow, branches)
         if self.gathering:
-            self.cases(node, 0, lambda body: self.one_branch(body, place, flow), place)
-            branches.append(("", self.known(place.flow)))
-            place.flow = flow
-            return True
+            return self.either_branch(node, place, flow, branches)
         good = [True]
 
         def run(body: tree.Body) -> None:
@@ -750,7 +759,9 @@ class Stager(Walker):
         assert self.joint is not None
         joint = self.joint[0].joint
         if joint.text not in ("add", "mul") or not branches:
-            raise Fixed("a branch under a condition", holds)
+            if not all(len(body) == 1 for body in (*[case.body for case in node.cases], node.otherwise)):
+                raise Fixed("a branch under a condition", holds)
+            return self.either_branch(node, place, flow, branches)
         begin = len(self.drafts)
         sofar = self.join(joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
         place.flow = flow
@@ -763,6 +774,15 @@ class Stager(Walker):
 
         self.cases(node, 0, some, place)
         branches[:] = [("", self.known(place.flow))]
+        place.flow = flow
+        return True
+
+    def either_branch(
+        self, node: tree.If, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run a condition of which every side makes one branch."""
+        self.cases(node, 0, lambda body: self.one_branch(body, place, flow), place)
+        branches.append(("", self.known(place.flow)))
         place.flow = flow
         return True
 
@@ -1895,7 +1915,9 @@ class Stager(Walker):
             self.positive(channels, f"{op.name} needs at least 1 channel, not {{{text(channels)}}}")
 
     def positive(self, value: Any, message: str) -> None:
-        """Demand that an int is at least 1."""
+        """Demand that an int is at least 1, where no condition says so."""
+        if Atom(">", (term(value), constant(0))) in self.path:
+            return
         self.checked(Atom(">=", (term(value), constant(1))), message)
 
     def checked(self, test: Atom, message: str) -> None:
@@ -2355,3 +2377,7 @@ def pieces(node: tree.Tree) -> Iterator[tree.Tree]:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, tree.Tree):
                 yield from pieces(one)
+
+
+_WHOLE, _RATES = (1, 2, 3, 4, 5, 8, 16, 64, 0, -1), (0.5, 0.25, 1.0, 2.0, 0.0, -1.0)
+"""Arguments that are tried to come to a side of a condition."""

@@ -1,0 +1,195 @@
+"""Small nets of forms that the zoo has not: every emitted module, alone and in a family, is the spec's net."""
+
+from __future__ import annotations
+
+import jax
+import netdsl_flax
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from interpreter import draw_state, interpret, state_shapes
+from jax import numpy as jnp
+from netdsl_flax.run import channels_last
+from netdsl_flax.run import load as load_flax
+from netdsl_torch.run import by_name, without_dropout
+from torch_oracles import execute
+
+import netdsl
+from netdsl.api import read_text, recipes
+from netdsl.backend import emit_family
+from netdsl.network import Network
+
+NETS = {
+    "a part that an argument leaves out": """
+net N(head = 0):
+    input 3, 8x8
+    gap
+    pre: fc head when head > 0
+    fc: fc 4
+
+variant one = N()
+variant two = N(8)
+""",
+    "a part that a rate of zero leaves out": """
+block X(c, se = 0.0):
+    a: conv 1x1, c
+    b: conv 3x3, int(se * c) when se > 0
+
+net N:
+    input 3, 8x8
+    a: X 8, 0.0
+    b: X 8, 0.5
+    gap
+""",
+    "numbers that mean something else in a list": """
+block VGG(cfg: list):
+    for c in cfg:
+        if c == 0:
+            maxpool 2x2, /2
+        else:
+            conv 3x3, c
+
+net N(front: list = [0, 0, 2, 2, 0]):
+    input 4, 32x32
+    f: VGG front
+    gap
+""",
+    "the largest of a list of one": """
+net N(reductions: list = [1]):
+    input 3, 8x8
+    for i in range(3):
+        c{i}: conv 1x1, 4 if max([1 if i == j else 0 for j in reductions]) == 1 else 8
+    gap
+""",
+    "a condition in the first branch of a joint": """
+block X(c, stride = 1):
+    add:
+        if stride != 1 or x.c != c:
+            proj: conv 1x1, c, /stride
+        else:
+            identity
+        f: conv 3x3, c, /stride
+
+net N:
+    input 3, 8x8
+    a: X 8
+    b: X 8, /2
+    c: X 8
+    gap
+""",
+    "ops in the columns of tables that are arguments": """
+table rows(k, c, act):
+    3x3, 2, relu
+    1x1, 3, none
+
+table more(k, c, act):
+    3x3, 2, relu
+    1x1, 3, gelu
+
+block Rows(t: table):
+    for j, row in enumerate(t):
+        row{j}: conv row.k, row.c, act=row.act
+
+block Pick(t: table, i):
+    one: conv t[i].k, t[i].c, act=t[i].act
+
+net N():
+    input 3, 9x8
+    a: Rows more
+    b: Rows rows
+    c: Pick more, 0
+    d: Pick rows, 1
+""",
+    "a schedule in one loop": """
+net N:
+    input 3, 8x8
+    for j in range(3):
+        main{j+1}: conv 3x3, 5 -> droppath ramp(0, 0.2)
+    gap
+""",
+    "a module that nobody reads": """
+net N:
+    input 3, 8x8
+    a: conv 3x3, 4
+    e = from flow -> conv 1x1, 3 as b -> relu
+    from a -> gap
+""",
+    "an initialiser in a chain of statements": """
+net N:
+    input 4, 6x9
+    conv:
+        ln
+        2 * dropout 0.0 -> 2 * bn -> dwconv 3x3, pad=tf, init=xavier_normal -> conv 1x1, 2
+    gap
+""",
+    "a container that an argument leaves empty, and nobody reads": """
+net N(depth = 2):
+    input 4, 5x5
+    fork:
+        c1: conv 1x1, 4
+        value: [relu when depth > 4]
+    q: from flow[0] -> conv 1x1, 5
+""",
+}
+
+
+def nets(text: str) -> list[Network]:
+    """Return the nets of a text."""
+    return list(map(Network, recipes(read_text(text), "", {}, {})))
+
+
+def texts(text: str, backend: str) -> list[tuple[Network, str]]:
+    """Return every net with its module, alone and, where there are several, in a family."""
+    found = nets(text)
+    alone = [(net, net.emit(backend)) for net in found]
+    if len(found) == 1:
+        return alone
+    (family,) = emit_family(found, backend).values()
+    return [*alone, *((net, family) for net in found)]
+
+
+@pytest.mark.parametrize("case", NETS)
+def test_torch(case: str) -> None:
+    for net, text in texts(NETS[case], "torch"):
+        model, shapes = execute(text)[net.name](), state_shapes(net)
+        assert {key: tuple(t.shape) for key, t in model.state_dict().items()} == shapes
+        assert list(model.state_dict()) == list(shapes)
+        numbers = draw_state(shapes, 1)
+        model = without_dropout(model.double())
+        model.load_state_dict(numbers)
+        torch.manual_seed(0)
+        x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+        for train in (False, True):
+            with torch.no_grad():
+                ours, theirs = by_name(model.train(train)(*x)), interpret(net, numbers, x, train)
+            assert list(ours) == list(theirs)
+            for name, expected in theirs.items():
+                assert float(expected.abs().max()) > 0
+                torch.testing.assert_close(ours[name], expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("case", NETS)
+def test_flax(case: str) -> None:
+    for net, text in texts(NETS[case], "flax"):
+        numbers = draw_state(state_shapes(net), 1)
+        numbers = {key: value.float().double() for key, value in numbers.items()}  # statistics stay float32
+        with jax.enable_x64(True):
+            model = execute(text)[net.name](rngs=nnx.Rngs(0), param_dtype=jnp.float64)
+            arrays = {key: value.numpy() for key, value in numbers.items()}
+            state = netdsl.convert_weights(net, arrays, "torch", "flax")
+            assert set(state) == {tensor.key for tensor in netdsl_flax.Backend().tensors(net)}
+            load_flax(model, state)
+            model.eval()
+            torch.manual_seed(0)
+            x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+            laid = [
+                jnp.asarray(value.numpy().transpose(channels_last(shape)))
+                for value, shape in zip(x, net.inputs.values(), strict=True)
+            ]
+            out = nnx.jit(lambda model, *x: model(*x))(model, *laid)
+            found = out if isinstance(out, tuple) else (out,)
+            for ours, expected in zip(found, interpret(net, numbers, x, False).values(), strict=True):
+                theirs = expected.numpy()
+                theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
+                assert np.abs(np.asarray(ours) - theirs).max() <= 1e-9 * np.abs(theirs).max()
