@@ -105,6 +105,11 @@ def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> N
             for copy in copies:
                 torch.manual_seed(1)
                 found = copy(image(64))
+                if (
+                    copy is script and name == "googlenet" and not training
+                ):  # its record always, as torchvision's
+                    assert [found.aux1, found.aux2] == [None, None]
+                    found = found.out
                 assert type(found).__name__ == type(expected).__name__
                 torch.testing.assert_close(tuple(found), tuple(expected))
 

@@ -128,6 +128,12 @@ def test_features_are_the_last_map_of_each_size(name: str, channels: list[int], 
     assert heights == sorted(set(heights), reverse=True)
 
 
+def test_features_need_one_flow() -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        netdsl.load("hrnet_w18").emit("torch:features")
+    assert [error.code for error in caught.value.diagnostics] == ["E508"]
+
+
 def test_features_lead_to_the_output() -> None:
     model = execute(netdsl.load("resnet18").emit("torch:features"))["resnet18"]().eval()
     x = torch.randn(2, 3, 64, 64)

@@ -57,7 +57,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Any:
             file = folder / f"form{made}.py"
             file.write_text(IMPORTS + "\n\n".join([*HELPERS.values(), form]))
             names: dict[str, Any] = {"__name__": f"form{made}"}
-            exec(compile(file.read_text(), str(file), "exec"), names)
+            exec(compile(file.read_text(), str(file), "exec", dont_inherit=True), names)
             torch.manual_seed(0)
             forms.append(names["Form"]().double())
         return forms

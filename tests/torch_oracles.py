@@ -102,7 +102,7 @@ def emitted(name: str, inplace: bool = True) -> str:
 def execute(text: str) -> dict[str, Any]:
     """Run an emitted module and return its names."""
     names: dict[str, Any] = {"__name__": "emitted"}
-    exec(compile(text, "<emitted>", "exec"), names)
+    exec(compile(text, "<emitted>", "exec", dont_inherit=True), names)
     return names
 
 

@@ -42,7 +42,7 @@ def factory(text: str, net: Network) -> Callable[..., nnx.Module]:
     name = f"<netdsl {net.name}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     module = ModuleType(net.name)
-    exec(compile(text, name, "exec"), module.__dict__)
+    exec(compile(text, name, "exec", dont_inherit=True), module.__dict__)
     made: Callable[..., nnx.Module] = module.__dict__[net.name]
     return made
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from netdsl.backend import missing, spelled
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.dialect import Dialect
@@ -21,6 +22,7 @@ from netdsl.ir.types import Init, Shape
 from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
+from netdsl.source import Span
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
@@ -39,6 +41,7 @@ DIALECT = Dialect(
     module="nn.Module",
     call="forward",
     training="self.training",
+    compiled="torch.jit.is_scripting()",
     sequential="nn.Sequential",
     named=("nn.Sequential", "OrderedDict"),
     identity=Call("nn.Identity"),
@@ -57,7 +60,13 @@ def emit(nets: Sequence[Network], backend: Backend, inplace: bool = True) -> str
         missing(net, backend)
         checked(net)
     options = {name: getattr(backend, name) for name in ("features", "remat", "low_memory")}
-    text = TorchText(Family(nets), inplace, spelled(backend), **options)
+    family = Family(nets)
+    for staged in (variant.staged for variant in family.variants if options["features"]):
+        if staged.lists:
+            message = f"`features` are the maps of one flow, and {staged.name} hands on lists of streams"
+            node = staged.decl.node
+            raise NetError([Diagnostic("E508", message, Span(staged.decl.file.source, node.start, node.end))])
+    text = TorchText(family, inplace, spelled(backend), **options)
     return "\n".join(text.lines()) + "\n"
 
 

@@ -29,7 +29,7 @@ def build(text: str, net: Network) -> nn.Module:
     name = f"<netdsl {net.name}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     module = ModuleType(net.name)
-    exec(compile(text, name, "exec"), module.__dict__)
+    exec(compile(text, name, "exec", dont_inherit=True), module.__dict__)
     factory: Any = module.__dict__[net.name]
     built: nn.Module = factory()
     return built

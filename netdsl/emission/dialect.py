@@ -36,6 +36,8 @@ class Dialect(Record):
     """A child that is not there, where it may be assigned later."""
     typed: frozenset[str]
     """Functions whose result a type checker knows to be an array."""
+    compiled: str = ""
+    """What is true where a net with outputs in training returns its record always."""
     demand: Callable[[Expr, Expr], list[tuple[int, str, Expr | None, str]]] | None = None
     """The lines that demand a condition, with a message where it is false: depth, head, expression, tail."""
     final: str = ""

@@ -659,6 +659,12 @@ class Family:
         staged.items[:0] = [
             item for schedule in stager.schedules for item in schedule_lets(schedule, staged.items)
         ]
+        counts = [n for n in stager.repeated if any(p.name == n and p.kind == "int" for p in staged.params)]
+        if counts:
+            least = [single(Atom("name", (name,))) for name in counts]
+            whole = least[0] if len(least) == 1 else single(Atom("call", ("min", *least)))
+            what = "a repetition needs a whole number from 0"
+            staged.items.insert(0, Check(Atom(">=", (whole, constant(0))), what))
         self.finish(stager, staged, result)
         staged.rules = joined((decl.file.inits, stager.inits))
         for init in (init for inits in staged.rules.values() for init in inits.values()):

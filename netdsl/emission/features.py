@@ -97,8 +97,9 @@ def _shapes(items: list[Item]) -> dict[Wire, Shape | Elements]:
     for item in walk(items):
         if isinstance(item, (Layer, Child)):
             before: tuple[Shape | Elements, ...] = item.before if isinstance(item, Layer) else item.shapes
-            found.update(zip(item.inputs, before, strict=True))
-            found.update(zip(item.outputs, item.after, strict=True))
+            for wires, shapes in ((item.inputs, before), (item.outputs, item.after)):
+                if len(wires) == len(shapes):  # a list of streams has no one size
+                    found.update(zip(wires, shapes, strict=True))
     for item in reversed(list(walk(items))):  # what is within a loop or condition is known before it
         if isinstance(item, Loop):
             pairs = [(one.after, one.end) for one in item.carried]

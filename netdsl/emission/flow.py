@@ -740,6 +740,8 @@ class Flow:
             self.line("return ", Call(record, tuple(map(argument, every))))
             return
         tests = " and ".join(f"{side.name} is not None" for side in train)
+        if self.dialect.compiled:
+            tests = f"{self.dialect.compiled} or {f'({tests})' if len(train) > 1 else tests}"
         self.line(f"if {tests}:")
         self.depth += 1
         self.line("return ", Call(record, tuple(map(argument, every))))

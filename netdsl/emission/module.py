@@ -452,7 +452,8 @@ class ModuleText(ABC):
         every = len(train) == len(staged.sides)
         yield f"{INDENT}out: {array}"
         for side in staged.sides:
-            yield f"{INDENT}{side.name}: {array}{'' if every or not side.train else ' | None'}"
+            lacks = side.train and (not every or self.dialect.compiled)
+            yield f"{INDENT}{side.name}: {array}{' | None' if lacks else ''}"
 
     def one_class(self, function: Function) -> Iterator[str]:
         """Yield a class."""

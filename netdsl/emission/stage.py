@@ -175,6 +175,8 @@ class Stager(Walker):
         self.evaluator.picked = self.picked
         self.items: list[Item] = staged.items
         self.path: list[Atom] = []
+        self.repeated: dict[str, None] = {}
+        """The names that say how often something is repeated."""
         """The conditions that hold here."""
         self.meaning: dict[str, Any] = {}
         """What names of local variables stand for, over the class's arguments."""
@@ -1603,6 +1605,7 @@ class Stager(Walker):
             place.flow = self.step(node.step, place.flow, place)
 
         over = Over(Atom("call", ("range", count)), list(range(number)), 0)
+        self.repeated.update(names(count))
         try:
             self.loop(over, (), (variable,), run, place, place.span(node.count))
             result = self.known(place.flow)

@@ -19,8 +19,8 @@ class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
     out: Tensor
-    aux1: Tensor
-    aux2: Tensor
+    aux1: Tensor | None
+    aux2: Tensor | None
 
 
 class BasicConv2d(nn.Module):
@@ -170,7 +170,7 @@ class GoogLeNet(nn.Module):
         x = self.inception5b(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if aux1 is not None and aux2 is not None:
+        if torch.jit.is_scripting() or (aux1 is not None and aux2 is not None):
             return GoogLeNetOutputs(x, aux1, aux2)
         return x
 

@@ -18,7 +18,7 @@ class InceptionV3Outputs(NamedTuple):
     """What InceptionV3 returns in training; in evaluation it is the first alone."""
 
     out: Tensor
-    AuxLogits: Tensor
+    AuxLogits: Tensor | None
 
 
 class BasicConv2d(nn.Module):
@@ -272,7 +272,7 @@ class InceptionV3(nn.Module):
         x = self.Mixed_7c(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if AuxLogits is not None:
+        if torch.jit.is_scripting() or AuxLogits is not None:
             return InceptionV3Outputs(x, AuxLogits)
         return x
 

@@ -83,7 +83,7 @@ class NASNetAOutputs(NamedTuple):
     """What NASNetA returns in training; in evaluation it is the first alone."""
 
     out: Tensor
-    aux_head: Tensor
+    aux_head: Tensor | None
 
 
 class ActConvBn(nn.Module):
@@ -397,7 +397,7 @@ class NASNetA(nn.Module):
         y = y.mean((2, 3))
         y = self.last_linear(self.dropout(y))
         x = y
-        if aux_head is not None:
+        if torch.jit.is_scripting() or aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x
 

@@ -62,6 +62,8 @@ class ResNet(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if min(n1, n2, n3, n4) < 0:
+            raise ValueError("a repetition needs a whole number from 0")
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1: nn.Module | None = None
         if not preact:

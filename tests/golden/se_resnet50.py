@@ -92,6 +92,8 @@ class SENet(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if min(n1, n2, n3, n4) < 0:
+            raise ValueError("a repetition needs a whole number from 0")
         named: OrderedDict[str, nn.Module] = OrderedDict()
         if deep:
             named["conv1"] = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)

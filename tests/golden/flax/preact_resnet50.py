@@ -149,6 +149,8 @@ class ResNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(n1, n2, n3, n4) < 0:
+            raise ValueError("a repetition needs a whole number from 0")
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
         self.bn1 = BatchNorm(64, rngs=rngs, **options) if not preact else None
         layers: list[Callable[[Array], Array]] = []

@@ -242,6 +242,8 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(n1, n2, n3, n4) < 0:
+            raise ValueError("a repetition needs a whole number from 0")
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:
             named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, rngs=rngs, **options)
