@@ -761,7 +761,7 @@ def absent(value: Any) -> bool | SymBool:
     """Return whether a value is none; what remembers that it may be says so."""
     whole = getattr(value, "whole", None)
     if isinstance(whole, Atom) and getattr(value, "optional", False):
-        return SymBool(False, Atom("is none", (whole,)))
+        return SymBool(getattr(value, "missing", False), Atom("is none", (whole,)))
     return value is None
 
 

@@ -58,6 +58,10 @@ class SymDims(Dims):
     """Sizes and the expression of the pair."""
 
     whole: Atom
+    optional = False
+    """Whether they may be none, and are as many as keep a map's size."""
+    missing = False
+    """Whether they are none here."""
 
     def __new__(cls, sizes: Iterable[int], whole: Atom) -> SymDims:
         """Make it from its sizes."""

@@ -197,7 +197,9 @@ class Family:
             value = getattr(one, "value", one)
             if isinstance(value, (OpValue, Pad)) or value is None:
                 known_ops = self.targets.setdefault((decl, name), {})
-                choices = value.choices if isinstance(value, SymOp) else (value,)
+                choices: tuple[Any, ...] = value.choices if isinstance(value, SymOp) else (value,)
+                if isinstance(value, SymPad) and value.optional:
+                    choices = (value, Pad("same"))
                 before = len(known_ops)
                 for choice in choices:
                     known_ops.setdefault(show(choice), concrete(choice))
@@ -719,7 +721,9 @@ def sides(pad: Pad) -> Any:
     """Return a padding as a class takes it: None for `same`."""
     if isinstance(pad, SymPad):
         rows = [under(int(n), item_of(pad.whole, axis)) for axis, n in enumerate(pad.size)]
-        return SymDims(rows, pad.whole)
+        found = SymDims(rows, pad.whole)
+        found.optional, found.missing = pad.optional, pad.mode == "same"
+        return found
     return None if pad.mode == "same" else Dims(pad.size)
 
 
