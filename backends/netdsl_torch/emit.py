@@ -35,6 +35,14 @@ def demand(test: Expr, message: Expr) -> list[tuple[int, str, Expr | None, str]]
     return [(0, "", Call("check_size", args), "")]
 
 
+def _registered(name: Expr, module: Expr) -> Expr:
+    if isinstance(module, Call) and module.func == "nn.Parameter":
+        args = Arg("name", name, keyword=False), Arg("param", module, keyword=False)
+        return Call("self.register_parameter", args)
+    args = Arg("name", name, keyword=False), Arg("module", module, keyword=False)
+    return Call("self.add_module", args)
+
+
 DIALECT = Dialect(
     array="Tensor",
     layer="nn.Module",
@@ -49,6 +57,7 @@ DIALECT = Dialect(
     table="nn.ModuleDict",
     demand=demand,
     final="Final[bool]",
+    register=_registered,
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
     | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )

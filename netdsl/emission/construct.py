@@ -24,7 +24,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
-from netdsl.symbolic import Atom, SymBool, negated, text
+from netdsl.symbolic import Atom, SymBool, negated, single, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -154,7 +154,7 @@ class Constructor:
     def let(self, item: Let) -> None:
         """Write a local variable, if anything reads it."""
         if item.name in self.used:
-            if item.again and text(item.value).startswith(f"{item.name} + "):
+            if item.again and is_raised(item) and text(item.value).startswith(f"{item.name} + "):
                 self.line(f"{item.name} += {self.value(item.value).removeprefix(f'{item.name} + ')}")
             else:
                 self.put(f"{item.name} = ", self.constant(item.value))
@@ -525,6 +525,14 @@ class Constructor:
                     if inner.name is None:
                         yield from self.statements(inner, own)
                     position += 1
+
+
+def is_raised(item: Let) -> bool:
+    """Tell whether a variable's next value is a sum with its own."""
+    value, own = term(item.value), Atom("name", (item.name,))
+    if isinstance(value, Atom):
+        return value.op == "+" and value.args[0] in (own, single(own))
+    return len(value.parts) > 1 and (1, (own,)) in value.parts.values()
 
 
 def located(statement: Expr, place: str) -> Expr:

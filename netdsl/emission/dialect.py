@@ -8,11 +8,6 @@ from netdsl.emission.code import Arg, Call, Expr
 from netdsl.record import Record
 
 
-def _registered(name: Expr, module: Expr) -> Expr:
-    args = Arg("name", name, keyword=False), Arg("module", module, keyword=False)
-    return Call("self.add_module", args)
-
-
 class Dialect(Record):
     """What a framework calls what every emitted module has."""
 
@@ -36,6 +31,8 @@ class Dialect(Record):
     """A child that is not there, where it may be assigned later."""
     typed: frozenset[str]
     """Functions whose result a type checker knows to be an array."""
+    register: Callable[[Expr, Expr], Expr]
+    """The statement that gives a child, a module or a learned tensor, a name that is not known."""
     compiled: str = ""
     """What is true where a net with outputs in training returns its record always."""
     demand: Callable[[Expr, Expr], list[tuple[int, str, Expr | None, str]]] | None = None
@@ -56,8 +53,6 @@ class Dialect(Record):
     """The last parameters of every constructor."""
     conditional: bool = False
     """Whether a child that may not be there is one conditional expression."""
-    register: Callable[[Expr, Expr], Expr] = _registered
-    """The statement that gives a child a name that is not known."""
     chain_of: Callable[[Expr], Expr] = lambda layers: Call(
         "nn.Sequential", (Arg("layers", layers, keyword=False),)
     )

@@ -633,6 +633,8 @@ class Stager(Walker):
 
     def side(self, node: tree.Output, place: Place) -> None:
         """Put what an output needs into an item of its own."""
+        if self.loops:
+            raise Fixed("an output in a loop")
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):
@@ -1794,6 +1796,8 @@ class Stager(Walker):
         """Add a layer."""
         if any(map(listed, data.shapes)):
             raise Fixed("a layer of a list")
+        if op.name == "split" and symbolic(op.parts):  # type: ignore[attr-defined]
+            raise Fixed("how many values there are is not known", op.parts)  # type: ignore[attr-defined]
         self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
         op = self.padded(op)

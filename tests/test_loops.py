@@ -1,0 +1,142 @@
+"""Loops of a spec in emitted modules: every turn has its own layers, outputs and numbers, in a loop or turn by turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from interpreter import draw_state, interpret, state_shapes
+from netdsl_torch.run import by_name, without_dropout
+from torch_oracles import execute
+
+import netdsl
+from netdsl import Network, api
+
+BACKENDS = ["torch", "flax"]
+
+LOOPS = {
+    "a variable that is a sum in some turns": """\
+net N(n = 4):
+    input 3, 8x8
+    all = from flow
+    for i in range(n):
+        y = from all -> conv 3x3, 4 as conv{i}
+        if i % 2 == 1:
+            all = from all, y -> concat
+    from all -> gap
+""",
+    "outputs": """\
+net N(n = 2):
+    input 3, 8x8
+    for i in range(n):
+        c{i}: conv 3x3, 4
+        output side{i}: gap
+    gap
+""",
+    "outputs in training": """\
+net N(n = 2):
+    input 3, 8x8
+    for i in range(n):
+        c{i}: conv 3x3, 4
+        train output side{i}: gap
+    gap
+""",
+    "learned tensors": """\
+net N(n = 2):
+    input 4, 8x8
+    tokens
+    for i in range(n):
+        weight q{i} [1, 4], batch=true, init=normal(std=0.02)
+        from q{i}, flow -> concat axis=0
+    token 0
+""",
+    "parts, of which there may be one": """\
+block Mix(n):
+    parts = from x -> split n
+    concat:
+        for i in range(n):
+            mix{i}: from parts[i] -> dwconv 3x3
+
+block Kernels(kernels: list):
+    parts = from x -> split len(kernels)
+    concat:
+        for i, k in enumerate(kernels):
+            conv{i}: from parts[i] -> dwconv k
+
+net N:
+    input 4, 8x8
+    a: Mix 1
+    b: Mix 2
+    c: Kernels [3x3]
+    d: Kernels [3x3, 5x5]
+    gap
+""",
+    "parts, as many as the turn": """\
+net N:
+    input 4, 8x8
+    for i in range(1, 3):
+        c{i}: conv 1x1, 4*i
+        split i -> concat
+    gap
+""",
+}
+
+
+def net_of(text: str) -> Network:
+    """Return the net N of a text."""
+    return api.loads(text, "n.net", "n")
+
+
+def assert_same(net: Network, backend: str) -> None:
+    """Assert that the emitted module is the graph: its state, and what it gives."""
+    made = execute(net.emit(backend))[net.name]
+    (in_torch if backend == "torch" else in_flax)(net, made)
+
+
+def in_torch(net: Network, made: Any) -> None:
+    shapes = state_shapes(net)
+    module = without_dropout(made().double())
+    assert {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()} == shapes
+    numbers = draw_state(shapes, seed=2)
+    module.load_state_dict(numbers)
+    x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+    for training in (False, True):
+        with torch.no_grad():
+            mine, theirs = by_name(module.train(training)(*x)), interpret(net, numbers, x, training)
+        assert list(mine) == list(theirs)
+        for name, value in theirs.items():
+            torch.testing.assert_close(mine[name], value, rtol=1e-10, atol=1e-10)
+
+
+def in_flax(net: Network, made: Any) -> None:
+    jax = pytest.importorskip("jax")
+    from flax import nnx
+    from netdsl_flax.run import channels_last, load, variables
+
+    with jax.enable_x64(True):
+        module = made(rngs=nnx.Rngs(0), param_dtype=jax.numpy.float64)
+        numbers = draw_state(state_shapes(net), seed=2)
+        state = netdsl.convert_weights(net, {k: v.numpy() for k, v in numbers.items()}, "torch", "flax")
+        assert {key: variable.get_value().shape for key, variable in variables(module).items()} == {
+            key: value.shape for key, value in state.items()
+        }
+        load(module, state)
+        module.eval()
+        x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+        mine = module(*(t.numpy().transpose(channels_last(s)) for t, s in zip(x, net.inputs.values(), strict=True)))
+        theirs = list(interpret(net, numbers, x, False).values())
+        for one, value in zip(mine if isinstance(mine, tuple) else (mine,), theirs, strict=False):
+            torch.testing.assert_close(torch.tensor(one.tolist()).double(), value, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_is_all_its_turns(name: str, backend: str) -> None:
+    assert_same(net_of(LOOPS[name]), backend)
+
+
+def test_a_learned_tensor_of_a_turn_is_registered_as_one() -> None:
+    text = net_of(LOOPS["learned tensors"]).emit("torch")
+    assert 'self.register_parameter(f"q{i}", nn.Parameter(torch.empty(1, 1, 4)))' in text
+    assert 'nn.init.normal_(getattr(self, f"q{i}"), std=0.02)' in text
