@@ -42,6 +42,15 @@ net N(n = 2):
         train output side{i}: gap
     gap
 """,
+    "an output of one turn": """\
+net N(n = 3, deep = true):
+    input 3, 8x8
+    for i in range(n):
+        c{i}: conv 3x3, 4
+        if deep and i == 1:
+            train output side: conv 1x1, 2 -> gap
+    gap
+""",
     "learned tensors": """\
 net N(n = 2):
     input 4, 8x8

@@ -633,8 +633,8 @@ class Stager(Walker):
 
     def side(self, node: tree.Output, place: Place) -> None:
         """Put what an output needs into an item of its own."""
-        if self.loops:
-            raise Fixed("an output in a loop")
+        if isinstance(self.evaluator.text(node.label, place.env, place.source), SymStr):
+            raise Fixed("an output of every turn")
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):
