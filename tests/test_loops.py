@@ -1,4 +1,4 @@
-"""Loops of a spec in emitted modules: every turn has its own layers, outputs and numbers, in a loop or turn by turn."""
+"""Loops of a spec in emitted modules: every turn has its own layers, outputs and numbers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ net N(n = 3, deep = true):
         c{i}: conv 3x3, 4
         if deep and i == 1:
             train output side: conv 1x1, 2 -> gap
+    gap
+""",
+    "ops that the turn says": """\
+net N(acts: list = [relu, tanh]):
+    input 3, 8x8
+    for i, a in enumerate(acts):
+        c{i}: conv 3x3, 4
+        a
+        dropout 0.1 * i
+        for b in acts:
+            b
+    for a in [sigmoid, relu]:
+        a
     gap
 """,
     "learned tensors": """\
@@ -133,7 +146,9 @@ def in_flax(net: Network, made: Any) -> None:
         load(module, state)
         module.eval()
         x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
-        mine = module(*(t.numpy().transpose(channels_last(s)) for t, s in zip(x, net.inputs.values(), strict=True)))
+        mine = module(
+            *(t.numpy().transpose(channels_last(s)) for t, s in zip(x, net.inputs.values(), strict=True))
+        )
         theirs = list(interpret(net, numbers, x, False).values())
         for one, value in zip(mine if isinstance(mine, tuple) else (mine,), theirs, strict=False):
             torch.testing.assert_close(torch.tensor(one.tolist()).double(), value, rtol=1e-6, atol=1e-6)
@@ -149,3 +164,11 @@ def test_a_learned_tensor_of_a_turn_is_registered_as_one() -> None:
     text = net_of(LOOPS["learned tensors"]).emit("torch")
     assert 'self.register_parameter(f"q{i}", nn.Parameter(torch.empty(1, 1, 4)))' in text
     assert 'nn.init.normal_(getattr(self, f"q{i}"), std=0.02)' in text
+
+
+def test_a_layer_without_a_label_is_called_after_the_turn_that_makes_it_another_one() -> None:
+    text = net_of(LOOPS["ops that the turn says"]).emit("torch")
+    assert 'self.add_module(f"a{i}", a())' in text
+    assert 'self.add_module(f"dropout{i}", nn.Dropout(0.1 * i))' in text
+    assert "for i, _ in enumerate(ACTS):" in text.partition("def forward")[2]
+    assert " as F\n\nACTS = [" in text

@@ -174,8 +174,6 @@ class FlaxText(ModuleText):
         standard = list(_imports(text, _IMPORTS))
         yield from [*standard, ""]
         yield from _imports(text, _FRAMEWORK)
-        yield ""
-        yield ""
 
     def helpers(self, text: str) -> list[str]:
         """Return what Flax has not, then the definitions of the layers."""

@@ -355,8 +355,6 @@ class TorchText(ModuleText):
             yield "from torch.nn import functional as F"
         if used("checkpoint("):
             yield "from torch.utils.checkpoint import checkpoint"
-        yield ""
-        yield ""
 
     def helpers(self, text: str) -> list[str]:
         """Return the classes and functions that torch has not."""

@@ -242,6 +242,8 @@ class Constructor:
                     read.update(mentioned(value))
             if isinstance(inner, Module) and inner.name is not None:
                 read.update(mentioned(inner.name))
+            elif isinstance(inner, Module) and isinstance(self.members.attributes.get(id(inner)), Atom):
+                read.update(mentioned(self.members.attributes[id(inner)]))
         return ", ".join(name if name in read else "_" for name in item.targets)
 
     def deeper(self, inner: Any, items: list[Item]) -> None:

@@ -144,12 +144,14 @@ class Family:
         """Return what stands at the top of the file for a class of that name."""
         return (name, f"{name}Outputs") if staged.kind == "net" else (name,)
 
-    def constant(self, node: tree.Expr, value: Any) -> Atom:
-        """Return the expression of a list or table that is known."""
+    def constant(self, node: tree.Expr, value: Any) -> Atom | None:
+        """Return the expression of a list or table that is known; None of ops without a name of their own."""
         if isinstance(node, tree.Name):
             name = node.text.upper()
             if self.constants.setdefault(name, value) is value:
                 return Atom("name", (name,))
+        if any(ops_in(tuple(value.rows) if isinstance(value, TableValue) else value)):
+            return None
         if isinstance(value, TableValue):
             return Atom("const", (tuple(value.rows),))
         return Atom("const", (value,))

@@ -828,9 +828,11 @@ def _never(side: list[Item]) -> bool:
     return bool(side) and all(isinstance(one, Check) for one in side)
 
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")
+_QUOTED = re.compile(r'(f?)"([^"]*)"')
 
 
 def _shown(part: str | Expr) -> str:
-    """Return a part of a line as text."""
-    return part if isinstance(part, str) else flat(part)
+    """Return a part of a line as text, of an f-string what it reads."""
+    whole = part if isinstance(part, str) else flat(part)
+    return _QUOTED.sub(lambda found: " ".join(re.findall(r"{([^}]*)}", found[2])) if found[1] else "", whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from netdsl.diagnostics import Frame
@@ -97,6 +97,14 @@ class Layer(Module):
             yield from init.args
         if self.given is not None:
             yield self.given
+
+    def varies(self, loops: Iterable[Loop]) -> bool:
+        """Tell whether it has no name of its own, and is another op in other turns of some loops around it."""
+        if self.name is not None or not self.key.isdigit():
+            return False
+        changing = {name for loop in loops for name in loop.changing()}
+        channels = () if self.given is None else tuple(s.c for s in self.before if "c" in s.axes)
+        return not changing.isdisjoint(mentioned((*self.op.arguments().values(), self.given, *channels)))
 
 
 class Child(Module):
@@ -214,6 +222,27 @@ class Loop(Item):
         self.targets, self.over, self.body = targets, over, body
         self.carried: list[Carried] = []
         self.gathered: list[Gathered] = []
+
+    @property
+    def counter(self) -> str | None:
+        """The variable that is another number in every turn, if there is one."""
+        over = self.over
+        counts = isinstance(over, Atom) and over.op == "call" and over.args[0] in ("range", "enumerate")
+        return self.targets[0] if counts else None
+
+    def changing(self) -> set[str]:
+        """Return the names that are other values in other turns."""
+        return {*self.targets, *(item.name for item in walk(self.body) if isinstance(item, Let))}
+
+    def modules(self) -> Iterator[Module]:
+        """Yield the modules that a turn makes, but not what is within them."""
+        stack = list(self.body)
+        while stack:
+            item = stack.pop(0)
+            if isinstance(item, Module):
+                yield item
+            else:
+                stack[:0] = [inner for items in item.inner() for inner in items]
 
     def reads(self) -> Iterator[Wire]:
         """Yield what the body reads from outside."""

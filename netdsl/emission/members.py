@@ -12,7 +12,7 @@ from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_sel
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
-from netdsl.symbolic import Atom, SymBool, names, negated, term, text
+from netdsl.symbolic import Atom, SymBool, names, negated, single, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -70,15 +70,33 @@ class Members:
             elif item.key and not item.key.isdigit():
                 self.attributes[id(item)] = item.key
             else:
+                attribute: str | Atom = _unique(self.kind(item), taken)
                 if not module.is_sequential(self.function):
                     self.must_be_free(item)
-                self.attributes[id(item)] = _unique(self.kind(item), taken)
+                    attribute = self.of_turn(item, str(attribute))
+                self.attributes[id(item)] = attribute
         for loop in walk(self.function.items):
             if isinstance(loop, Loop):
                 self.turning.update(loop.targets)
                 for inner in walk(loop.body):
                     if isinstance(inner, Let) and not inner.again:
                         self.defined[inner.name] = inner.value
+
+    def of_turn(self, item: Module, name: str) -> str | Atom:
+        """Return the name of a layer without a label, with the turns of loops that make it another one."""
+        loops = list(around(self.function.items, item))
+        if not isinstance(item, Layer) or not item.varies(loops):
+            return name
+        counters = [loop.counter for loop in loops]
+        if None in counters:
+            message = f"{item.op.name} needs a label here, where it is another layer in every turn"
+            raise NetError([Diagnostic("E508", message, item.span, calls=item.calls)])
+        name += "x" * name[-1].isdigit()
+        others = [other.key for other in self.children(self.function.items) if other is not item]
+        while any(key.startswith(name) and key[len(name) :][:1].isdigit() for key in others):
+            name += "x"
+        parts = [single(Atom("name", (counter,))) for counter in counters]
+        return Atom("format", (name, *[one for part in parts for one in ("_", part)][1:]))
 
     @staticmethod
     def must_be_free(item: Module) -> None:
@@ -279,6 +297,16 @@ class Members:
 def length_of(channels: str) -> Atom:
     """Return the length of a list that comes in."""
     return Atom("call", ("len", Atom("name", (channels,))))
+
+
+def around(items: list[Item], wanted: Item) -> Iterator[Loop]:
+    """Yield the loops around an item, the outermost first."""
+    for item in items:
+        if item is not wanted and any(one is wanted for one in walk([item])):
+            if isinstance(item, Loop):
+                yield item
+            for inner in item.inner():
+                yield from around(inner, wanted)
 
 
 def shared(items: list[Item]) -> Iterator[list[Layer]]:

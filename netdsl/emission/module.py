@@ -356,6 +356,9 @@ class ModuleText(ABC):
         whole = "\n".join(body)
         yield from self.header()
         yield from self.imports(whole)
+        yield ""
+        if body and body[0].startswith(("class ", "def ", "@")):  # a constant follows one empty line
+            yield ""
         yield from body
 
     def header(self) -> Iterator[str]:

@@ -1221,12 +1221,16 @@ class Stager(Walker):
             if not value.rows:
                 return None
             atom = atom or self.emitter.constant(node, value)
+            if atom is None:
+                return None
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
             more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
             return Over(atom, rows, rows[0], more)
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
         atom = atom or self.emitter.constant(node, value)
+        if atom is None:
+            return None
         return Over(atom, [concrete(one) for one in value], value[0])
 
     def loop(
@@ -1301,12 +1305,24 @@ class Stager(Walker):
         )
         if found:
             return found
+        self.tell_turns_apart(loop)
         self.items.append(loop)
         self.end_turn(loop, over, carried, varying, entry_names, start_names, place, span)
         self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
         for name in bound:
             place.env.names.pop(name, None)
         return None
+
+    def tell_turns_apart(self, loop: Loop) -> None:
+        """Demand that modules without labels, which another turn makes otherwise, can be called after the turn."""
+        if loop.counter is not None or self.opened_scopes:
+            return
+        if not any(
+            isinstance(p, tree.Merge) or getattr(p, "label", None) for p in pieces(self.staged.decl.node)
+        ):
+            return  # all are elements of one chain
+        if any(isinstance(item, Layer) and item.varies([loop]) for item in loop.modules()):
+            raise Fixed("a layer that is another one in every turn", *self.loop_terms())
 
     def carry(self, data: Data, number: Any, place: Place, span: Span) -> tuple[Data, list[tuple[str, Any]]]:
         """Return a value as a turn sees it; where its channels change they are a variable."""
