@@ -64,6 +64,55 @@ net N(acts: list = [relu, tanh]):
         a
     gap
 """,
+    "channels that a branch's loop ends with": """\
+block SE:
+    c: conv 1x1, x.c
+
+block Wide:
+    c: conv 1x1, 2*x.c
+
+block Res(c: list, k: list):
+    add:
+        identity
+        both: concat:
+            b0: conv 1x1, c[0]
+            b1:
+                conv 1x1, c[0]
+                for i in range(len(k)):
+                    conv k[i], c[i + 1]
+
+block B(att: op = none, n = 2):
+    a: conv 3x3, 4
+    both: concat:
+        p: conv 1x1, 3
+        q:
+            att: att when att
+            for i in range(n):
+                g{i}: conv 1x1, i + 2
+    last: conv 1x1, 3
+    more:
+        for i in range(n):
+            u{i}: concat:
+                identity
+                v: att when att
+                w: conv 1x1, i + 1
+    z: conv 1x1, 5
+
+net N(n = 2):
+    input 4, 8x8
+    a: Res [2, 2], [3x3]
+    a2: Res [2, 3, 2], [3x3, 1x1]
+    b1: B
+    b2: B SE
+    b3: B Wide, n=3
+    for i in range(n):
+        s{i}: concat:
+            identity
+            m:
+                for j in range(i + 1):
+                    conv 1x1, j + 2
+    gap
+""",
     "learned tensors": """\
 net N(n = 2):
     input 4, 8x8

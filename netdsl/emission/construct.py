@@ -279,6 +279,14 @@ class Constructor:
             self.initialise(item, place)
         if isinstance(item, Child) and item.result and item.result in self.used:
             self.line(f"{item.result} = {place}.out_channels")
+        for line in self.asked(item, place):
+            self.line(line)
+
+    def asked(self, item: Module, place: str) -> Iterator[str]:
+        """Yield the statements that ask a container for its local variables that are read here."""
+        if isinstance(item, Container):
+            tells = self.module.of_container(item, self.function.staged).tells
+            yield from (f"{name} = {place}.{own}" for name, own in tells.items() if name in self.used)
 
     # ---------------------------------------------------------------- expressions
 
@@ -373,7 +381,7 @@ class Constructor:
         """Return what constructs a module of a chain, if an expression does, and nothing is to be done after it."""
         if isinstance(item, Child) and item.result and item.result in self.used:
             return None
-        if any(True for _ in self.statements(item, "x")):
+        if any(True for _ in (*self.statements(item, "x"), *self.asked(item, "x"))):
             return None
         return self.expression(item)
 
@@ -481,13 +489,14 @@ class Constructor:
             assert isinstance(item, Container)
             expr = self.gathered(item)
         asked = isinstance(item, Child) and item.result and item.result in self.used
-        if inits or asked:
+        if inits or asked or any(True for _ in self.asked(item, "")):
             variable = "layer" if isinstance(item, Layer) else "block" if name != "block" else "unit"
             self.put(f"{variable} = ", expr)
             for statement in self.statements(item, variable) if inits else ():
                 self.put("", statement)
             if isinstance(item, Child) and asked:
                 self.after.append(f"{item.result} = {variable}.out_channels")
+            self.after.extend(self.asked(item, variable))
             expr = Name(variable)
         if not is_named:
             self.put("", Call(f"{name}.append", (Arg("", expr, keyword=False),)))

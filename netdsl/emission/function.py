@@ -47,6 +47,8 @@ class Function:
         self.outputs: tuple[Wire, ...] = ()
         self.names: tuple[str, ...] = ()
         """A container's arguments: names of the block that it is in."""
+        self.tells: dict[str, str] = {}
+        """Local variables of a container that the block reads, and the attributes that hold them."""
 
 
 def reading(function: Function) -> Counter[Wire]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import reserved_name
+from netdsl.elaborate.names import reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
@@ -42,6 +42,9 @@ from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, symbolic, text
 from netdsl.symbolic import constant as number
+
+_NOTHING = {"float": "0.0", "bool": "False"}
+"""By type, what a variable is before it has a value."""
 
 MAKE_DIVISIBLE = '''\
 def make_divisible(value: float, divisor: int) -> int:
@@ -288,6 +291,7 @@ class ModuleText(ABC):
         function.inputs = self.input_names(read, staged)
         bound = {i.name for i in walk(item.items) if isinstance(i, Let) and not i.again}
         bound |= {t for i in walk(item.items) if isinstance(i, Loop) for t in i.targets}
+        bound |= {i.result for i in walk(item.items) if isinstance(i, Child) and i.result}
         names: dict[str, None] = {}
         for inner in walk(item.items):
             for value in inner.terms():
@@ -299,7 +303,31 @@ class ModuleText(ABC):
         known = set(staged.bound) | set(self.constants)
         function.names = tuple(name for name in names if name not in bound and name not in known)
         function.name = self.class_name(function.name, staged)
+        children = {inner.key for inner in walk(item.items) if isinstance(inner, Module)}
+        for name in self.told_names(item, staged):
+            attribute = name
+            while attribute in children or reserved_attribute(attribute):
+                attribute += "_"
+            function.tells[name] = attribute
         return function
+
+    @staticmethod
+    def told_names(item: Container, staged: Staged) -> list[str]:
+        """Return the local variables of a container that what is outside reads."""
+        within = {id(inner) for inner in walk([item])}
+        outside = [other for other in walk(staged.items) if id(other) not in within]
+        read: set[str] = set()
+        for other in outside:
+            for value in other.terms():
+                read.update(mentioned(value))
+            if isinstance(other, Module) and other.name is not None:
+                read.update(mentioned(other.name))
+        for shape in staged.out_terms if staged.told else ():
+            read.update(name for size in shape for name in mentioned(size))
+        own = dict.fromkeys(name for name in bound_names(item.items))
+        known = {other.name for other in outside if isinstance(other, Let) and not other.again}
+        changed = {i.name for i in walk(item.items) if isinstance(i, Let) and i.again}
+        return [name for name in own if name in read and (name not in known or name in changed)]
 
     def class_name(self, label: str, staged: Staged) -> str:
         """Return a new name of a container's class."""
@@ -461,6 +489,7 @@ class ModuleText(ABC):
     def one_class(self, function: Function) -> Iterator[str]:
         """Yield a class."""
         members = Members(function, self)
+        members.stored.update(function.tells)
         chain = self.is_sequential(function)
         chained = chain and not self.is_outermost(function)
         forward = [] if chained else list(self.forward(function, members))
@@ -560,6 +589,11 @@ class ModuleText(ABC):
                 writer.line("super().__init__()")
             flags = dict(members.flags)
             stored = dict(members.stored)
+            sure = {*function.names, *bound_names(function.items, always=True)}
+            for name in function.tells:
+                if name not in sure:
+                    kind = self.type_of(name, function.staged)
+                    writer.line(f"{name} = {_NOTHING.get(kind, '0')}")
             writer.attributes(function.items)
             for name, test in flags.items():
                 writer.put(f"self.{name} = ", writer.constant(test))
@@ -702,6 +736,17 @@ class ModuleText(ABC):
         yield from signature(net.name, parameters, staged.name, "")
         yield f'{INDENT}"""Return a new {net.name}, with random weights."""'
         yield from layout("return ", Call(staged.name, (*args, *self.dialect.options)), "", INDENT)
+
+
+def bound_names(items: list[Item], always: bool = False) -> Iterator[str]:
+    """Yield the local variables that items bind; `always`: whatever holds."""
+    for item in items:
+        if isinstance(item, Let):
+            yield item.name
+        elif isinstance(item, Child) and item.result:
+            yield item.result
+        for inner in () if always and isinstance(item, (If, Loop)) else item.inner():
+            yield from bound_names(inner, always)
 
 
 def _top(items: list[Item]) -> Iterator[Item]:
