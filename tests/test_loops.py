@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -221,3 +222,33 @@ def test_a_layer_without_a_label_is_called_after_the_turn_that_makes_it_another_
     assert 'self.add_module(f"dropout{i}", nn.Dropout(0.1 * i))' in text
     assert "for i, _ in enumerate(ACTS):" in text.partition("def forward")[2]
     assert " as F\n\nACTS = [" in text
+
+
+def test_no_variable_is_hard_to_tell_from_a_number() -> None:
+    net = net_of(
+        """\
+block D(c) from low, high:
+    l = from low -> conv 1x1, c as lp
+    I = from high -> conv 1x1, c as hp
+    O: from l, I -> add
+    both: add:
+        from O -> conv 1x1, c as u
+        from l
+    from l, I, l, both, O -> concat
+
+block E from m, I2:
+    l: from m -> conv 1x1, 4
+    from l, I2 -> concat
+
+net N:
+    input 4, 8x8
+    a: conv 3x3, 4
+    l: from a, flow -> D 4 as d
+    e: from a, l -> E
+    from e, l -> concat
+    gap
+"""
+    )
+    for backend in BACKENDS:
+        assert not re.findall(r"^ +(?:[lOI] = |[lOI]: |.*, [lOI] = )", net.emit(backend), re.MULTILINE)
+        assert_same(net, backend)

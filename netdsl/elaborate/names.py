@@ -38,6 +38,15 @@ GLOBALS = frozenset(
 )
 
 
+LIKE_NUMBERS = ("l", "O", "I")
+"""Names that are hard to tell from a number: no parameter has one, and no variable of emitted code."""
+
+
+def readable(name: str) -> str:
+    """Return what a variable of emitted code is called for a value of the spec with that name."""
+    return f"{name}_" if name in LIKE_NUMBERS else name
+
+
 def reserved_attribute(name: str) -> str:
     """Return why a label cannot be an attribute of an emitted class, or an empty string."""
     if not name.isidentifier() or not name.isascii():
@@ -57,7 +66,7 @@ def reserved_name(name: str) -> str:
     """Return why a net, block, variant or parameter cannot have a name, or an empty string."""
     if name in ("x", "flow"):
         return "is the value that flows"
-    if name in ("l", "O", "I"):
+    if name in LIKE_NUMBERS:
         return "is hard to tell from a number"
     if issoftkeyword(name) and name != "type":
         return "is a keyword of Python"

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.names import LIKE_NUMBERS, readable, reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import (
     Arg,
@@ -497,7 +497,7 @@ class Flow:
         if after not in labels and isinstance(item, Layer) and self.members.overwrites(item):
             name = self.names.get(item.inputs[0], "")
             return name if name in dying else ""
-        return labels.get(after, "")
+        return readable(labels.get(after, ""))
 
     def generic(self, wire: Wire) -> tuple[str, ...]:
         """Return names that say nothing; that of a list that comes in is for lists as long as that one."""
@@ -508,7 +508,7 @@ class Flow:
 
     def usable(self, name: str) -> bool:
         """Tell whether a name may be bound."""
-        if name in self.optional:
+        if name in self.optional or name in LIKE_NUMBERS:
             return False
         if name in (*GENERIC, *LISTS):
             return True

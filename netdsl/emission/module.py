@@ -9,7 +9,7 @@ from typing import Any
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import reserved_attribute, reserved_name
+from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
@@ -348,7 +348,7 @@ class ModuleText(ABC):
         found: dict[Wire, str] = {}
         names = {incoming.wire: incoming.name for incoming in staged.inputs} | staged.labels
         for index, wire in enumerate(wires):
-            name = names.get(wire, f"x{index}")
+            name = readable(names.get(wire, f"x{index}"))
             found[wire] = name if name not in found.values() else f"x{index}"
         return found
 
