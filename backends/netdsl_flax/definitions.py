@@ -6,6 +6,7 @@ gives only what differs from it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -100,10 +101,31 @@ class Definitions:
     """The definitions of one net."""
 
     def __init__(
-        self, lowered: Iterable[Lowered], taken: set[str], layers: Mapping[str, Layer] = LAYERS
+        self,
+        lowered: Iterable[Lowered],
+        given: Iterable[Lowered],
+        taken: set[str],
+        layers: Mapping[str, Layer] = LAYERS,
     ) -> None:
-        """Find what most layers of each class have; `taken` are names that the spec gives."""
+        """Find what most layers of each class have, or what is given as an argument if there are none.
+
+        `taken` are names that the spec gives.
+        """
         self.layers = layers
+        found = self.counted(lowered)
+        more = {name: own for name, own in self.counted(given).items() if name not in found}
+        self.extra = set(more)
+        """Classes that no layer is of: they are defined where something is given one."""
+        found |= more
+        self.common = {
+            name: {role: counter.most_common(1)[0][0] for role, counter in found[name].items()}
+            for name in self.layers
+            if name in found
+        }
+        self.names = {name: self.free(name, taken) for name in self.common}
+
+    def counted(self, lowered: Iterable[Lowered]) -> dict[str, dict[str, Counter[Expr]]]:
+        """Return how often each class of layers has which arguments."""
         found: dict[str, dict[str, Counter[Expr]]] = {}
         for value in lowered:
             call = value.module
@@ -113,12 +135,7 @@ class Definitions:
             for arg in call.args:
                 if (arg.role in SHARED or arg.role.endswith("_init")) and not expr_names(arg.value):
                     counts.setdefault(arg.role, Counter())[_key(arg.value)] += 1
-        self.common = {
-            name: {role: counter.most_common(1)[0][0] for role, counter in found[name].items()}
-            for name in self.layers
-            if name in found
-        }
-        self.names = {name: self.free(name, taken) for name in self.common}
+        return found
 
     def free(self, name: str, taken: set[str]) -> str:
         """Return what a definition is called here: nnx's own class where nothing is to be said."""
@@ -157,12 +174,14 @@ class Definitions:
         fan_in = Arg("fan_in", Const(arg.value.fan_in), keyword=False)
         return arg.replace(value=Call("uniform_by_fan_in", (fan_in,)), default=common)
 
-    def text(self) -> list[str]:
-        """Return the partials, then each class."""
+    def text(self, used: str) -> list[str]:
+        """Return the partials, then each class; `used` is the text that may use them."""
         partials: list[str] = []
         classes = []
         for name, own in self.names.items():
             if own == self.layers[name].base:
+                continue
+            if name in self.extra and not re.search(rf"\b{own}\b", used):
                 continue
             lines = self.definition(name, own)
             if lines[0].startswith("class "):

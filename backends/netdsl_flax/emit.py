@@ -16,7 +16,6 @@ from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked
 from netdsl.emission.stack import stack
 from netdsl.emission.writer import INDENT, shown
-from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.symbolic import text as symbol_text
@@ -107,7 +106,9 @@ class FlaxText(ModuleText):
             stack(cls)
         layers = [item for cls in family.classes for item in walk(cls.items) if isinstance(item, Layer)]
         lowered = [self.lower(item, False) for item in layers]
-        self.definitions = Definitions(lowered, self.given_names(), IDIOMATIC_LAYERS if idiomatic else LAYERS)
+        given = [Lowered(self.example(value)) for value in family.given_ops()]
+        known = IDIOMATIC_LAYERS if idiomatic else LAYERS
+        self.definitions = Definitions(lowered, given, self.given_names(), known)
         self.lowered = {key: self.definitions.settle(value) for key, value in self.lowered.items()}
         dialect = SCANNED if scan else DIALECT
         self.dialect = dialect.replace(names=dialect.names | {*self.definitions.names.values()})
@@ -124,27 +125,19 @@ class FlaxText(ModuleText):
     def constructed(self, item: Layer, lowered: Lowered) -> Expr:
         """Return the call of an argument that makes a norm; an activation is the function itself."""
         assert item.given is not None
-        name = symbol_text(item.given.whole)
-        if not isinstance(lowered.module, Call) or item.op.weights(*item.before) == {}:
-            return Name(name)
-        sizes = tuple(
-            arg for arg in lowered.module.args if not arg.keyword and arg not in self.dialect.options
-        )
-        return Call(name, (*sizes, *self.dialect.options))
+        name, channels = symbol_text(item.given.whole), self.channels_of(item)
+        return Call(name, (*channels, *self.dialect.options)) if channels else Name(name)
 
     def argument(self, value: OpValue) -> Expr:
         """Return a norm as what makes it, or an activation as a function."""
-        assert not isinstance(value.target, BlockDecl)
-        fields = {k: g.value for k, g in value.args.items() if k in value.target._fields}
-        item = Layer("", None, False, None, ())  # type: ignore[arg-type]
-        item.op = value.target(**fields)
-        item.before = item.after = (Shape(1, 1, 1),)
-        module = self.definitions.settle(self.lower(item, False)).module
+        module = self.definitions.settle(Lowered(self.example(value))).module
         assert module is not None
-        del self.lowered[id(item), False]
-        if not isinstance(module, Call) or item.op.weights(*item.before) == {}:
+        assert not isinstance(value.target, BlockDecl)
+        if not isinstance(module, Call) or value.target.weights is Op.weights:
             return module
-        options = tuple(arg for arg in shown(module.args) if arg.keyword)
+        options = tuple(
+            arg for arg in shown(module.args) if not self.is_open(arg) and arg not in self.dialect.options
+        )
         name = Name(str(module.func))
         return Call("partial", (Arg("", name, keyword=False), *options)) if options else name
 
@@ -177,7 +170,7 @@ class FlaxText(ModuleText):
 
     def helpers(self, text: str) -> list[str]:
         """Return what Flax has not, then the definitions of the layers."""
-        definitions = self.definitions.text()
+        definitions = self.definitions.text(text)
         text = "\n".join([text, *definitions])
         needed: list[str] = []
         for name, source in reversed(HELPERS.items()):  # a helper uses those above it

@@ -9,7 +9,7 @@ from functools import cached_property
 from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
-from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param
+from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.flow import Flow
@@ -18,7 +18,7 @@ from netdsl.emission.items import Child, Container, Item, Layer, Module, Paramet
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
-from netdsl.ir.types import Init, Shape
+from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
@@ -87,31 +87,20 @@ class TorchText(ModuleText):
 
     def constructed(self, item: Layer, lowered: Lowered) -> Expr:
         """Return the call of an argument that makes a norm or an activation: with the channels, if it has any."""
-        assert isinstance(lowered.module, Call)
         assert item.given is not None
-        sizes = tuple(arg for arg in lowered.module.args if not arg.keyword)
-        return Call(symbol_text(item.given.whole), sizes)
+        return Call(symbol_text(item.given.whole), self.channels_of(item))
 
     def argument(self, value: OpValue) -> Expr:
         """Return a norm or an activation as what makes it."""
         call = self.example(value)
-        options = tuple(arg for arg in shown(call.args) if arg.keyword)
+        assert isinstance(call, Call)
+        options = tuple(arg for arg in shown(call.args) if not self.is_open(arg))
         func = call.func.value if isinstance(call.func, Const) else call.func
         name = Name(str(func))
+        self.arguments.add(name.text)
         if not options:
             return name
         return Call("partial", (Arg("", name, keyword=False), *options))
-
-    def example(self, value: OpValue) -> Call:
-        """Return the construction of an op that is an argument."""
-        assert not isinstance(value.target, BlockDecl)
-        fields = {k: g.value for k, g in value.args.items() if k in value.target._fields}
-        item = Layer("", None, False, None, ())  # type: ignore[arg-type]
-        item.op = value.target(**fields)
-        item.before = item.after = (Shape(1, 1, 1),)
-        module = self.lowerings[value.target](item.op, Context(item.before, item.after)).module
-        assert isinstance(module, Call)
-        return module
 
     def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
         """Return `Callable[..., X]`, with the classes that it may make."""
@@ -360,7 +349,8 @@ class TorchText(ModuleText):
         """Return the classes and functions that torch has not."""
         sources: list[str] = []
         for name, source in reversed((EXTRAS | HELPERS).items()):  # a helper uses those above it
-            if re.search(rf"\b{name}\(", text) or f"({name}" in text:
+            given = name in self.arguments and re.search(rf"[=(,] ?{name}\b", text)
+            if given or re.search(rf"\b{name}\(", text) or f"({name}" in text:
                 sources.insert(0, source)
                 text += source
         return sources

@@ -59,6 +59,9 @@ class OpValue(Record):
     def __str__(self) -> str:
         return show(self)
 
+    def __hash__(self) -> int:
+        return hash((self.target, *self.args))
+
 
 class ArgumentOp(OpValue):
     """An op that a parameter of a block or net stands for, equal to the op itself."""
@@ -68,7 +71,7 @@ class ArgumentOp(OpValue):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OpValue) and (self.target, self.args) == (other.target, other.args)
 
-    __hash__ = None  # type: ignore[assignment]  # as an op's arguments have none
+    __hash__ = OpValue.__hash__
 
 
 class Given(NamedTuple):

@@ -21,6 +21,7 @@ from netdsl.elaborate.values import (
     NetDecl,
     OpValue,
     Poisoned,
+    RowValue,
     SpecError,
     TableValue,
     VariantDecl,
@@ -80,7 +81,7 @@ class Family:
         self.rows: dict[tuple[Any, str], dict[tuple[str, ...], tuple[Any, ...]]] = {}
         """By parameter, the rows of the tables that it is given."""
         self.mixed: set[tuple[Any, str]] = set()
-        """Parameters that are given lists with ops in them."""
+        """Parameters that are given lists with ops or strings in them."""
         """By declaration and parameter, the ops that are given for it."""
         with deep_recursion(), no_collection():
             self.foresee()
@@ -206,7 +207,7 @@ class Family:
                 for choice in choices:
                     known_ops.setdefault(show(choice), concrete(choice))
                 changed = changed or len(known_ops) > before
-            if isinstance(value, tuple) and (decl, name) not in self.mixed and any(ops_in(value)):
+            if isinstance(value, tuple) and (decl, name) not in self.mixed and any(closed_in(value)):
                 self.mixed.add((decl, name))
                 changed = True
             if isinstance(value, TableValue):
@@ -477,18 +478,7 @@ class Family:
         """Make a parameter an argument of the class."""
         choices: dict[str, Any] = {}
         if "op" in param.types:
-            choices = dict(self.targets[staged.decl, param.name])
-            if default is not MISSING:
-                choices.setdefault(show(default), default)
-            if staged.kind == "net":  # the blocks of variants that are not of this family are not in the file
-                own = {
-                    show(n.elaborated.params[param.name]) for n in self.nets if n.recipe.net is staged.decl
-                }
-                choices = {
-                    k: v
-                    for k, v in choices.items()
-                    if k in own or v is None or not isinstance(v.target, BlockDecl)
-                }
+            choices = self.choices(staged.decl, param.name, default)
         if "pad" in param.types and all(
             v.mode == "explicit" for v in self.pads(staged.decl, param.name, default)
         ):
@@ -500,6 +490,19 @@ class Family:
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
         place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
         staged.params.append(Parameter(param.name, param.types[0], value, default))
+
+    def choices(self, decl: Any, name: str, default: Any) -> dict[Any, Any]:
+        """Return the ops, and none, that a parameter is given."""
+        found: dict[Any, Any] = dict(self.targets.get((decl, name), {}))
+        if default is not MISSING:
+            found.setdefault(show(default), default)
+        if not isinstance(decl, NetDecl):
+            return found
+        # the blocks of variants that are not of this family are not in the file
+        own = {show(n.elaborated.params[name]) for n in self.nets if n.recipe.net is decl}
+        return {
+            k: v for k, v in found.items() if k in own or v is None or not isinstance(v.target, BlockDecl)
+        }
 
     def pads(self, decl: Any, name: str, default: Any) -> list[Pad]:
         """Return the paddings that a parameter is given."""
@@ -535,7 +538,7 @@ class Family:
 
     def opens(self, param: Param, default: Any, decl: Any) -> bool:
         """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
-        if param.types[0] not in OPEN_KINDS or (decl, param.name) in self.mixed:
+        if param.types[0] not in OPEN_KINDS or (decl, param.name) in self.mixed or any(closed_in(default)):
             return False
         if param.types[0] == "pad":
             return all(pad.mode != "tf" for pad in self.pads(decl, param.name, default))
@@ -544,7 +547,8 @@ class Family:
             if default is not MISSING:
                 given.setdefault(show(default), default)
             targets = {value.target for value in given.values() if value is not None}
-            if len(given) < 2 or not targets:
+            here = self.choices(decl, param.name, default).values()
+            if len(given) < 2 or all(value is None for value in here):
                 return False
             kinds = {isinstance(t, BlockDecl) or t.weights is not Op.weights for t in targets}
             return len({isinstance(t, BlockDecl) for t in targets}) == 1 and len(kinds) == 1
@@ -704,6 +708,32 @@ class Family:
             target = getattr(value, "target", None)
             yield from (cls for cls in self.classes if cls.decl is target)
 
+    def given_ops(self) -> Iterator[OpValue]:
+        """Yield the primitive ops that are arguments, or in lists and tables of the file."""
+        values: list[Any] = [*self.constants.values()]
+        for staged in self.classes:
+            for parameter in staged.params:
+                values += self.targets.get((staged.decl, parameter.name), {}).values()
+                values += self.rows.get((staged.decl, parameter.name), {}).values()
+                values += (parameter.default, parameter.value)
+            for item in walk(staged.items):
+                if isinstance(item, Child):
+                    values += item.args.values()
+        for variant in self.variants:
+            values += variant.args.values()
+        while values:
+            value = values.pop(0)
+            if isinstance(value, TableValue):
+                values += value.rows
+            elif isinstance(value, RowValue):
+                values += value.cells
+            elif isinstance(value, tuple):
+                values += value
+            elif isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
+                values += (given.value for given in value.args.values())
+            elif isinstance(value, OpValue):
+                yield value
+
     def targets_of(self, staged: Staged) -> Iterator[OpValue]:
         """Yield the ops that are given for arguments of a class."""
         for parameter in staged.params:
@@ -803,8 +833,8 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def ops_in(value: Any) -> Iterator[bool]:
-    """Yield for every item of a list, and of lists in it, whether it is an op or none."""
+def closed_in(value: Any) -> Iterator[bool]:
+    """Yield for every item of a list, and of lists in it, whether it is an op, none or a string."""
     for one in value if isinstance(value, tuple) else ():
-        yield one is None or isinstance(one, OpValue)
-        yield from ops_in(one)
+        yield one is None or isinstance(one, (OpValue, str))
+        yield from closed_in(one)

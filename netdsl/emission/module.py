@@ -37,14 +37,17 @@ from netdsl.emission.members import Members
 from netdsl.emission.stack import Stack
 from netdsl.emission.tidy import tidy
 from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
-from netdsl.ir.types import Dims, Pad
+from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op
-from netdsl.symbolic import Atom, Poly, SymBool, SymInt, symbolic, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, single, symbolic, text
 from netdsl.symbolic import constant as number
 
 _NOTHING = {"float": "0.0", "bool": "False"}
 """By type, what a variable is before it has a value."""
+
+_OPEN = "?"
+"""Stands for the channels of an op that is an argument."""
 
 MAKE_DIVISIBLE = '''\
 def make_divisible(value: float, divisor: int) -> int:
@@ -100,6 +103,8 @@ class ModuleText(ABC):
         self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
         self.taken = set(family.taken) | set(self.dialect.names)
         self.lowered: dict[tuple[int, bool], Lowered] = {}
+        self.arguments: set[str] = set()
+        """The names of ops that are arguments."""
         for staged in family.classes:
             tidy(staged)
 
@@ -110,8 +115,31 @@ class ModuleText(ABC):
         key = id(item), inplace
         if key not in self.lowered:
             context = Context(item.before, item.after, inplace, item.batched or (True,))
-            self.lowered[key] = self.lowerings[type(item.op)](item.op, context)
+            lowered = self.lowerings[type(item.op)](item.op, context)
+            if item.given is not None:  # always a module, whatever the op is here
+                lowered = Lowered(self.dialect.identity if lowered.module is None else lowered.module)
+            self.lowered[key] = lowered
         return self.lowered[key]
+
+    def example(self, value: OpValue) -> Expr:
+        """Return what constructs an op that is an argument, for a map whose channels are not known."""
+        assert not isinstance(value.target, BlockDecl)
+        fields = {k: g.value for k, g in value.args.items() if k in value.target._fields}
+        shapes = (Shape(SymInt(1, single(Atom("name", (_OPEN,)))), 1, 1),)
+        lowered = self.lowerings[value.target](value.target(**fields), Context(shapes, shapes))
+        return self.dialect.identity if lowered.module is None else lowered.module
+
+    @staticmethod
+    def is_open(arg: Arg) -> bool:
+        """Tell whether an argument of an example is the channels, which the call gives."""
+        return isinstance(arg.value, Const) and _OPEN in mentioned(arg.value.value)
+
+    @staticmethod
+    def channels_of(item: Layer) -> tuple[Arg, ...]:
+        """Return what a call of an argument gives the op: the channels, if it has weights."""
+        if not item.op.weights(*item.before):
+            return ()
+        return (Arg("channels", Const(item.before[0].c), keyword=False),)
 
     def construction(self, item: Layer, lowered: Lowered) -> Expr:
         """Return what constructs a layer; one that an argument says is made by that."""

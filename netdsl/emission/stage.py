@@ -76,7 +76,10 @@ from netdsl.emission.items import (
 from netdsl.emission.streams import LIST, Elements, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
+from netdsl.ops.activation import Activation, Softmax
+from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
+from netdsl.ops.wiring import Identity
 from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
@@ -1221,15 +1224,15 @@ class Stager(Walker):
             if not value.rows:
                 return None
             atom = atom or self.emitter.constant(node, value)
-            if atom is None:
-                return None
+            if atom is None or (atom.op == "const" and any(map(holds_ops, value.rows))):
+                return None  # ops are no constants
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
             more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
             return Over(atom, rows, rows[0], more)
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
         atom = atom or self.emitter.constant(node, value)
-        if atom is None:
+        if atom is None or (atom.op == "const" and holds_ops(value)):
             return None
         return Over(atom, [concrete(one) for one in value], value[0])
 
@@ -1830,11 +1833,39 @@ class Stager(Walker):
         item.own_label = label is not None and not isinstance(label, str)
         item.op, item.own = self.initialised(op, data.shapes, draft)
         item.given, self.callee = self.callee, None
+        if item.given is not None:
+            self.fits(item.given, data.shapes, given, place)
         self.sound(op)
         self.put(item)
         if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
             raise Fixed(f"{op.name} needs a size that is not known")
         return result
+
+    @staticmethod
+    def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:
+        """Demand that every op that an argument may be is made by the same call, whatever it is."""
+        targets = [choice.target for choice in callee.choices if choice is not None]
+        normal = [t for t in targets if not isinstance(t, BlockDecl) and issubclass(t, Norm)]
+        plain = [
+            t
+            for t in targets
+            if not isinstance(t, BlockDecl) and (issubclass(t, Activation) or t is Identity)
+        ]
+        if len(targets) not in (len(normal), len(plain)):
+            raise Demanded("an argument that is one of several kinds of ops", callee)
+        if shapes[0].axes != "chw" and (normal or Softmax in plain):
+            raise Demanded("an argument that is an op of what is no map", callee)
+        for choice in callee.choices:
+            if choice is None or isinstance(choice.target, BlockDecl):
+                continue
+            more = dict(place.defaults.get(choice.target.name, {}))
+            more.update(place.defaults.get(choice.target.inherits, {}))
+            more.update(given if choice.target is callee.target else {})
+            if any(
+                name not in choice.args or show(one.value) != show(choice.args[name].value)
+                for name, one in more.items()
+            ):
+                raise Demanded("an op that is an argument and has arguments of its own here", callee)
 
     def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
         """Tell whether an op is the module that has its label already, for all arguments."""
@@ -2031,6 +2062,12 @@ class Stager(Walker):
         if inputs and len(inputs) != len(data.wires):
             raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
         data = self.distinct(data, place, node) if not isinstance(data, Streams) else data
+        if isinstance(value, SymOp):
+            for choice in value.choices:
+                if choice is None or not isinstance(choice.target, BlockDecl):
+                    continue
+                if place.defaults.get(choice.target.name) or not own.keys().isdisjoint(choice.args):
+                    raise Demanded("a block that is an argument and has these of its own here", value)
         for one in given.values():
             if isinstance(one.value, Late):
                 raise Fixed("an argument is not known", one.value.test)
@@ -2316,6 +2353,14 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
 
         return _whole(value.op, *args)
     return Atom(value.op, args)
+
+
+def holds_ops(value: Any) -> bool:
+    """Tell whether an op or none is in a list, or in a list or row in it."""
+    cells = value.cells if isinstance(value, RowValue) else value
+    if isinstance(cells, tuple):
+        return any(map(holds_ops, cells))
+    return value is None or isinstance(value, OpValue)
 
 
 def expressed(value: Any) -> Any:

@@ -118,10 +118,10 @@ class MBConv(nnx.Module):
         in_channels: int,
         k: tuple[int, int],
         c: int,
-        norm: Callable[..., Callable[[Array], Array]],
         stride: int = 1,
         expand: int = 6,
         drop: float = 0.0,
+        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
@@ -200,7 +200,7 @@ class EfficientNet(nnx.Module):
         width: float,
         depth: float,
         drop: float,
-        norm: Callable[..., Callable[[Array], Array]],
+        norm: Callable[..., Callable[[Array], Array]] = BatchNorm,
         classes: int = 1000,
         *,
         rngs: nnx.Rngs,
@@ -234,10 +234,10 @@ class EfficientNet(nnx.Module):
                         channels,
                         k,
                         make_divisible(c * width, 8),
-                        norm,
                         stride=s if i == 0 else 1,
                         expand=t,
                         drop=0.2 * step / steps,
+                        norm=norm,
                         rngs=rngs,
                         **options,
                     ),
@@ -273,12 +273,4 @@ def efficientnet_b0(
     **options: Unpack[LayerOptions],
 ) -> EfficientNet:
     """Return a new efficientnet_b0, with random weights."""
-    return EfficientNet(
-        1.0,
-        1.0,
-        0.2,
-        partial(BatchNorm, rngs=rngs),
-        classes=classes,
-        rngs=rngs,
-        **options,
-    )
+    return EfficientNet(1.0, 1.0, 0.2, classes=classes, rngs=rngs, **options)

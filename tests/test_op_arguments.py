@@ -1,0 +1,264 @@
+"""Ops and blocks as arguments: a module computes what the net does, whichever of them it is given."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import differing_state
+from netdsl_torch.run import by_name
+from torch_oracles import execute
+
+from netdsl.api import read_text, recipes
+from netdsl.backend import emit_family
+from netdsl.network import Network
+
+
+def family(text: str) -> tuple[Network, ...]:
+    """Return the nets of a text."""
+    return tuple(map(Network, recipes(read_text(text), "", {}, {})))
+
+
+def torch_text(text: str) -> str:
+    """Return the torch module of all nets of a text, once it is seen that its numbers are those of the nets."""
+    nets = family(text)
+    for group in (nets, *((net,) for net in nets)):
+        (emitted,) = emit_family(group, "torch").values()
+        made = execute(emitted)
+        for net in group:
+            compare(made[net.name](), net)
+    return next(iter(emit_family(nets, "torch").values()))
+
+
+def compare(module: torch.nn.Module, net: Network) -> None:
+    """Demand the state and the outputs of the interpreter."""
+    shapes = state_shapes(net)
+    own = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    assert not differing_state(own, shapes), net.name
+    numbers = draw_state(shapes, 1)
+    module.double().load_state_dict(numbers)
+    inputs = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+    for training in (False, True):
+        with torch.no_grad():
+            outputs = by_name(module.train(training)(*inputs))
+            wanted = interpret(net, numbers, inputs, training)
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(outputs[name], tensor, rtol=1e-9, atol=1e-9)
+
+
+def flax_runs(text: str) -> None:
+    """Demand that the Flax modules of a text have the states of its nets."""
+    pytest.importorskip("flax")
+    from flax import nnx
+
+    nets = family(text)
+    for group in (nets, *((net,) for net in nets)):
+        (emitted,) = emit_family(group, "flax").values()
+        made = execute(emitted)
+        for net in group:
+            state = nnx.state(made[net.name](rngs=nnx.Rngs(0)), nnx.Param)
+            assert sum(leaf.size for leaf in nnx.to_flat_state(state).leaves) == net.cost().params
+
+
+SPECS = {
+    "a norm with an argument": """\
+block B(c, norm: op = bn):
+    conv: conv 1x1, c, norm=norm
+
+net N(norm: op = bn):
+    input 3, 8x8
+    a: B 4, norm
+    gap
+
+variant one = N()
+variant two = N(gn(groups=2))
+variant three = N(ln(eps=0.5))
+""",
+    "a norm that is only given": """\
+block B(norm: op = bn):
+    conv: conv 1x1, x.c, norm=norm
+
+net N(norm: op = bn):
+    input 3, 8x8
+    a: B norm
+    gap
+
+variant one = N(norm=ln)
+""",
+    "norms in tables": """\
+table t1(c, n):
+    4, bn
+    4, bn
+
+table t2(c, n):
+    8, ln
+
+block B(c, n: op):
+    conv: conv 1x1, c
+    n as norm
+
+net N(rows: table = t1):
+    input 4, 8x8
+    for i, r in enumerate(rows):
+        b{i}: B r.c, r.n
+    gap
+
+variant one = N(t2)
+variant two = N()
+""",
+    "a norm whose default line is its own": """\
+default bn eps=0.5
+
+block B(norm: op = bn):
+    conv: conv 1x1, x.c, norm=norm
+
+net N:
+    input 4, 8x8
+    a: B
+    b: B ln
+    c: B gn(groups=2)
+    d: B bn(eps=0.25)
+    gap
+""",
+    "a norm of a vector": """\
+block B(v: op = none):
+    fc: fc 4, norm=v
+
+net N:
+    input 4
+    a: B bn
+    b: B
+""",
+    "a norm of maps and of tokens": """\
+block B(v: op = none, act: op = relu):
+    v as norm
+    act
+
+net N(norm: op = bn, act: op = relu):
+    input 4, 3x3
+    a: B norm, act
+    flat: tokens
+    b: B ln, act
+    c: B ln(eps=0.5), softmax
+    token 0
+
+variant one = N()
+variant two = N(ln, act=gelu)
+""",
+    "identity": """\
+block Res(act: op = relu):
+    conv: conv 3x3, x.c
+    act
+
+net N:
+    input 3, 8x8
+    a: Res
+    b: Res act=identity
+    gap
+""",
+    "a loop over ops": """\
+block B(act: op = relu):
+    conv: conv 1x1, x.c
+    act
+
+net N:
+    input 3, 8x8
+    for i, a in enumerate([relu, tanh, leaky_relu(0.3)]):
+        b{i}: B a
+    for i, row in enumerate([[4, relu], [5, tanh]]):
+        c{i}: conv 1x1, row[0] -> B row[1]
+    gap
+""",
+    "pools": """\
+block B(pool: op):
+    pool 3x3, /2, pad=1
+
+net N(pool: op = avgpool):
+    input 4, 16x16
+    a: B maxpool
+    b: B avgpool
+    c: B pool
+    gap
+
+variant one = N()
+variant two = N(maxpool)
+""",
+    "a block that may be none": """\
+block SE:
+    c: conv 1x1, x.c
+
+net N(att: op = none):
+    input 3, 8x8
+    att: att when att
+    gap
+
+variant one = N()
+variant two = N(att=SE)
+""",
+    "a default line of one of two blocks": """\
+block A(c, k = 1):
+    conv: conv 1x1, c*k
+
+block B(c, k = 1):
+    conv: conv 3x3, c*k
+
+net N(unit: op, k = 1):
+    input 3, 8x8
+    default A k=k
+    a: unit 4
+    gap
+
+variant one = N(A, k=3)
+variant two = N(B(k=2), k=3)
+""",
+    "arguments of one of two blocks": """\
+block A(c, k = 1):
+    conv: conv 1x1, c*k
+
+block B(c, k = 1):
+    conv: conv 3x3, c*k
+
+net N(unit: op, k = 1):
+    input 3, 8x8
+    a: unit 4, k=k
+    b: unit 5
+    gap
+
+variant one = N(A)
+variant two = N(B(k=2))
+variant three = N(B, k=3)
+""",
+    "strings and truths": """\
+block A(modes: list, flags: list):
+    for i, m in enumerate(modes):
+        c{i}: conv 1x1, 4 if m == "a" else 8
+    for i, m in enumerate(flags):
+        d{i}: conv 1x1, 4 if m else 8
+
+net N(modes: list = ["a"]):
+    input 3, 8x8
+    a: A ["a", "b"], [true, false]
+    b: A ["b", "a"], [false]
+    c: A modes, [true]
+    gap
+
+variant one = N()
+variant two = N(["b", "a"])
+""",
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_numbers_are_those_of_the_net(name: str) -> None:
+    torch_text(SPECS[name])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_flax_has_the_weights_of_the_net(name: str) -> None:
+    flax_runs(SPECS[name])
+
+
+def test_a_norm_keeps_its_arguments() -> None:
+    text = torch_text(SPECS["a norm with an argument"])
+    assert "self.conv_norm = norm(c)" in text
+    assert "norm=partial(nn.GroupNorm, 2)" in text
