@@ -228,6 +228,49 @@ variant one = N(A)
 variant two = N(B(k=2))
 variant three = N(B, k=3)
 """,
+    "blocks that need not be there": """\
+block SE:
+    c: conv 1x1, x.c
+
+block Wide(k = 2):
+    c: conv 1x1, k*x.c
+
+block B(att: op = none, other: op = SE, n = 1):
+    a: conv 3x3, 8
+    if att and n > 1:
+        att as att
+        for i in range(n):
+            c{i}: conv 1x1, x.c
+    else:
+        other as other
+    b: conv 3x3, 8 -> att when att
+
+block C(att: op = none):
+    a: conv 3x3, 8
+    att: att when att
+    b: conv 3x3, 8
+
+block D(att: op = none):
+    a: conv 3x3, 8
+    att as att
+
+net N(att: op = none):
+    input 4, 8x8
+    a: B
+    b: B SE, n=2
+    c: B SE, Wide
+    d: B Wide(k=3), n=3
+    e: C Wide
+    f: C
+    g: C att
+    h: D SE
+    gap
+    fc: fc 3
+
+variant one = N()
+variant two = N(SE)
+variant three = N(Wide(k=4))
+""",
     "strings and truths": """\
 block A(modes: list, flags: list):
     for i, m in enumerate(modes):
@@ -262,3 +305,14 @@ def test_a_norm_keeps_its_arguments() -> None:
     text = torch_text(SPECS["a norm with an argument"])
     assert "self.conv_norm = norm(c)" in text
     assert "norm=partial(nn.GroupNorm, 2)" in text
+
+
+def test_a_block_that_need_not_be_there_is_asked_for_its_channels_only_there() -> None:
+    text = torch_text(SPECS["blocks that need not be there"])
+    lines = [line.strip() for line in text.splitlines()]
+    at = lines.index("channels = 8")
+    assert lines[at - 1] == "else:"
+    assert lines[at + 1] == "self.b = nn.Conv2d(channels, 8, 3, padding=1)"
+    assert "if att is None:" in lines
+    assert 'raise ValueError("D needs att")' in lines
+    assert not [line for line in lines if line.split(" = ")[0] == line.split(" = ")[-1] and " = " in line]

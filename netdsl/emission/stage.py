@@ -567,6 +567,9 @@ class Stager(Walker):
             demands = tuple(
                 tuple(i.test for i in side if isinstance(i, Check)) for side in (item.then, item.otherwise)
             )
+            if known is None:
+                left, right = self.told(left, right, item.then, item.otherwise)
+                right, left = self.told(right, left, item.otherwise, item.then)
             shape = self.either_shape(test, left, right, demands)
             if known is None:
                 data = self.wire((shape,), place, span, (x,))
@@ -575,6 +578,20 @@ class Stager(Walker):
             wires.append(known.wire)
             shapes.append(shape)
         return self.like(Data(tuple(wires), tuple(shapes)), a, b)
+
+    @staticmethod
+    def told(here: Shape, there: Shape, side: list[Item], other: list[Item]) -> tuple[Shape, Shape]:
+        """Return shapes of two sides; channels that a class says on one side are bound on the other, too."""
+        name = here.c.poly.atom if "c" in here.axes and isinstance(here.c, SymInt) else None
+        if name is None or term(here.c) == term(there.c):
+            return here, there
+        inner = [
+            i for item in side for i in ([item] if not isinstance(item, Container) else walk(item.items))
+        ]
+        if not any(isinstance(i, Child) and name == Atom("name", (i.result,)) for i in inner):
+            return here, there
+        other.append(Let(name.args[0], there.c))
+        return here, there.with_size("c", _hinted(here.c, int(there.c)))
 
     def either_shape(
         self, test: SymBool, a: Shape, b: Shape, demands: tuple[tuple[Atom, ...], ...] = ((), ())
@@ -1996,6 +2013,10 @@ class Stager(Walker):
             if op.fuses or op.references:
                 raise Fixed("an argument that is a layer of several ops", value)
             self.callee = value
+        if isinstance(value, SymOp) and value.optional:
+            there = Atom("is not none", (value.whole,))
+            if not any(there in _conjuncts(test) for test in self.path):
+                self.check(there, f"{self.staged.name} needs {text(value.whole)}")
         return super().apply(value, node, data, place, label, own_arguments)
 
     def primitive(
@@ -2378,6 +2399,11 @@ def drafted(walker: Walker, data: Data, place: Place) -> Data:
     plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
     walker.drafts.append(Draft(catalogue()["identity"](), (), plain, place.scope.span, place, "", False, {}))
     return Data(tuple(Wire(len(walker.drafts) - 1, port) for port in range(len(plain))), plain, data.poisoned)
+
+
+def _conjuncts(test: Atom) -> tuple[Atom, ...]:
+    """Return what holds where a test does."""
+    return tuple(one for part in test.args for one in _conjuncts(part)) if test.op == "and" else (test,)
 
 
 def _may_vanish(value: Any, positive: set[str]) -> bool:

@@ -308,7 +308,7 @@ def _reads(staged: Staged, name: str) -> int:
 
 def _drop_selves(staged: Staged) -> None:
     for items in _lists(staged.items):
-        items[:] = [i for i in items if not (isinstance(i, Let) and i.again and _single(i.value) == i.name)]
+        items[:] = [i for i in items if not (isinstance(i, Let) and _single(i.value) == i.name)]
 
 
 def _rename(staged: Staged, name: str, other: str) -> None:
