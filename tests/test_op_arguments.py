@@ -316,3 +316,41 @@ def test_a_block_that_need_not_be_there_is_asked_for_its_channels_only_there() -
     assert "if att is None:" in lines
     assert 'raise ValueError("D needs att")' in lines
     assert not [line for line in lines if line.split(" = ")[0] == line.split(" = ")[-1] and " = " in line]
+
+
+GATES = """\
+block Gate(ratio = 2):
+    mul:
+        identity
+        gate: conv 1x1, x.c // ratio -> conv 1x1, x.c -> sigmoid
+
+block Spatial(k: dims = 3x3):
+    mul:
+        identity
+        gate: conv k, 2 -> conv k, x.c -> sigmoid
+
+block Both(spatial = true):
+    Gate as channel
+    Spatial as spatial when spatial
+
+block Plain(c):
+    conv: conv 1x1, c
+
+net N(att: op = Both):
+    input 4, 8x8
+    conv: conv 3x3, 8
+    att as att
+    plain: Plain 8
+    gap
+
+variant one = N()
+variant two = N(Both(spatial=false))
+"""
+
+
+def test_every_block_that_can_be_called_like_an_argument_is_one() -> None:
+    made = execute(torch_text(GATES))
+    for name in ("Gate", "Spatial", "Both"):
+        module = made["N"](att=made[name])
+        assert module(torch.randn(2, 4, 8, 8)).shape == (2, 8)
+    assert not hasattr(made["Plain"](4, 8), "out_channels")

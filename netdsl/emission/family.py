@@ -92,6 +92,7 @@ class Family:
                     break
             else:
                 raise AssertionError("the arguments of the classes do not settle")
+        self.tell()
         self.name_classes()
 
     def foresee(self) -> None:
@@ -122,6 +123,8 @@ class Family:
         self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
         """What `init` lines of the net in hand say."""
         self.sizes: set[str] = set()
+        self.called: set[tuple[frozenset[str], str]] = set()
+        """How arguments that are blocks are called: which parameters are given, and the axes of what comes in."""
         self.constants: dict[str, Any] = {}
         """Tables and lists of the file by their name in the module."""
 
@@ -521,6 +524,8 @@ class Family:
     ) -> None:
         """Stage the other blocks that an argument may be, or the same with other arguments, called in this way."""
         cls.told = True
+        known = {name for name in given if name not in callee.args}
+        self.called.update((frozenset(known), shape.axes) for shape in shapes[: len(shapes) == 1])
         done = set() if cls.fixed else {cls.decl}
         for choice in callee.choices:
             if choice is None or not isinstance(choice.target, BlockDecl):
@@ -535,6 +540,20 @@ class Family:
             other.told = True
             if not other.fixed:
                 done.add(choice.target)
+
+    def tell(self) -> None:
+        """Let every block that can be called as one that is an argument say what its callers ask for."""
+        for staged in self.classes:
+            if staged.kind != "block" or len(staged.inputs) != 1 or staged.many or len(staged.out_terms) != 1:
+                continue
+            (shape,), (incoming,) = staged.out_terms, staged.inputs
+            if "c" not in shape.axes or any(name.startswith("?") for name in mentioned(shape.c)):
+                continue
+            taken = {p.name for p in staged.params}
+            needed = {p.name for p in staged.params if p.default is MISSING}
+            staged.told = staged.told or any(
+                needed <= given <= taken and axes == incoming.shape.axes for given, axes in self.called
+            )
 
     def opens(self, param: Param, default: Any, decl: Any) -> bool:
         """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
