@@ -329,3 +329,20 @@ def test_pools_of_every_size(size: int) -> None:
         arguments = {"kernel": Dims((kernel, kernel)), "stride": stride, "ceil": ceil}
         ops += pools(x, counted, **arguments, pad=Pad("explicit", (pad, pad)))
     compare(ops, x)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        AvgPool(kernel=Dims((3, 2))),
+        AvgPool(kernel=Dims((3, 2)), stride=1, ceil=True),
+        MaxPool(kernel=Dims((3, 2)), stride=1),
+        MaxPool(kernel=Dims((3, 2)), stride=1, ceil=True),
+        MaxPool(kernel=Dims((3, 2)), dilation=2),
+    ],
+)
+def test_a_pool_whose_window_does_not_fit_says_so(op: Op) -> None:
+    (form,) = forms(op, context(Example(op, (Shape(1, 7, 7),))))[1:]
+    for size in ((1, 7), (7, 1)):
+        with pytest.raises(ValueError, match=r"no window of \(3, 2\)"):
+            form(np.zeros((BATCH, *size, 1)))

@@ -134,6 +134,37 @@ def test_a_net_of_one_block_is_emitted_as_its_spec_says(name: str) -> None:
             assert Torch().differ("evaluation", [ours[key] for key in theirs], [*theirs.values()]) == "", draw
 
 
+GIVEN = {
+    "bias: bool = true": "conv 3x3, 4, bias=bias",
+    "bias: bool = true, groups = 1": "upconv 2x2, 4, /2, bias=bias, groups=groups",
+    "momentum: float in [0.1, 0.3] = 0.1": "bn momentum=momentum",
+    "slope: float in [0.01, 0.3] = 0.01": "leaky_relu slope",
+    "counted: bool = true": "avgpool 3x3, /2, pad=1, count_include_pad=counted",
+    "counted: bool = true, whole: bool = true": "avgpool 2x2, /2, ceil=whole, count_include_pad=counted",
+    "whole: bool = true": "maxpool 2x2, /2, ceil=whole",
+    "whole: bool = true, apart = 1": "maxpool 2x2, /2, dilation=apart, ceil=whole",
+}
+"""Parameters that are an op's own arguments, whose values decide how a framework writes it."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("parameters", GIVEN)
+def test_an_ops_argument_is_followed(parameters: str, backend: str) -> None:
+    other = "false" if "bool" in parameters else "0.3"
+    text = f"""
+block Unit({parameters}):
+    {GIVEN[parameters]}
+
+net Small:
+    input 4, 11x11
+    a: Unit {other}
+    b: Unit
+"""
+    found = report(subjects_of(loads(text, "small.net"), backend)["Unit"], backend, 5)
+    assert found.faults == []
+    assert found.legal > 1
+
+
 # ---------------------------------------------------------------- the harness itself
 
 SPEC = """\

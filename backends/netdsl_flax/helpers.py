@@ -44,6 +44,12 @@ def normal_around(mean: float, stddev: float) -> nnx.Initializer:
 
     return init
 ''',
+    "normal_cut_at_two": '''\
+def normal_cut_at_two(stddev: float) -> nnx.Initializer:
+    """Return an initializer that draws from a normal distribution between -2 and 2, as torch does."""
+    cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
+    return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
+''',
     "learned": '''\
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
@@ -152,12 +158,35 @@ class Stacked(nnx.Module):
         y: Array = run(self.layer, x)
         return y
 ''',
-    "max_pool2d": """\
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
-""",
-    "avg_pool2d": """\
-avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
-""",
+    "max_pool2d": '''\
+def max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
+''',
+    "avg_pool2d": '''\
+def avg_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.avg_pool  # which has no types
+    y = pool(x, window_shape, strides, padding, count_include_pad)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y.astype(x.dtype)  # which division by counts loses
+''',
     "ceil_padding": '''\
 def ceil_padding(
     x: Array,
@@ -200,23 +229,14 @@ def dilated_max_pool2d(
         padding = ceil_padding(x, covered, strides, padding)
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
     h, w = x.shape[1] - covered[0] + 1, x.shape[2] - covered[1] + 1
+    if min(h, w) < 1:
+        raise ValueError(f"no window of {window_shape}, {dilation} apart, fits into a map")
     places = [
         x[:, i : i + h : strides[0], j : j + w : strides[1]]
         for i in range(0, covered[0], dilation[0])
         for j in range(0, covered[1], dilation[1])
     ]
     return jnp.stack(places).max(0)
-''',
-    "avg_pool2d_inside": '''\
-def avg_pool2d_inside(
-    x: Array,
-    window_shape: tuple[int, int],
-    strides: tuple[int, int] = (1, 1),
-    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
-) -> Array:
-    """Return the mean of the values in every window of a map, without the padding."""
-    y = avg_pool2d(x, window_shape, strides, padding, count_include_pad=False)
-    return y.astype(x.dtype)  # which was lost to the counts
 ''',
     "ceil_avg_pool2d": '''\
 def ceil_avg_pool2d(
@@ -231,7 +251,32 @@ def ceil_avg_pool2d(
     if count_include_pad:
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         reaching = [(0, hi - given) for (_, hi), (_, given) in zip(reaching, padding, strict=True)]
-    return avg_pool2d_inside(x, window_shape, strides, reaching)
+    return avg_pool2d(x, window_shape, strides, reaching, count_include_pad=False)
+''',
+    "max_pool2d_by_mode": '''\
+def max_pool2d_by_mode(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    ceil_mode: bool = False,
+) -> Array:
+    """Return the largest value in every window of a map; in ceil mode the last may reach over the edge."""
+    pool = ceil_max_pool2d if ceil_mode else max_pool2d
+    return pool(x, window_shape, strides, padding)
+''',
+    "avg_pool2d_by_mode": '''\
+def avg_pool2d_by_mode(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+    ceil_mode: bool = False,
+) -> Array:
+    """Return the mean of every window of a map; in ceil mode the last may reach over the edge."""
+    pool = ceil_avg_pool2d if ceil_mode else avg_pool2d
+    return pool(x, window_shape, strides, padding, count_include_pad)
 ''',
     "adaptive_pool2d": '''\
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:

@@ -26,6 +26,7 @@ from netdsl.emission.code import (
     Word,
     transform,
 )
+from netdsl.emission.writer import shown
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
     Activation,
@@ -125,7 +126,7 @@ def _method(name: str, *args: Arg, of: Expr | None = None) -> Call:
 
 def _bound(function: str, *args: Arg) -> Expr:
     """Make a function a layer of a Sequential: with its options bound, if it has any that are written."""
-    if all(arg.default == arg.value for arg in args):
+    if not shown(args):
         return Name(function)
     named = tuple(arg.replace(keyword=True) for arg in args)
     return Call("partial", (Arg("function", Name(function), keyword=False), *named))
@@ -221,7 +222,8 @@ def fc(op: Linear, context: Context) -> Lowered:
 @lowers(BatchNorm)
 def bn(op: BatchNorm, context: Context) -> Lowered:
     """Our BatchNorm; nnx's momentum is how much stays."""
-    stays = Arg("momentum", Const(round(1 - op.momentum, 12)))
+    kept = 1 - op.momentum
+    stays = Arg("momentum", Const(kept if symbolic(kept) else round(kept, 12)))
     return _layer("BatchNorm", _first("num_features", context.inputs[0].c), stays, *_scaled(op))
 
 
@@ -270,11 +272,12 @@ def _layer(name: str, *args: Arg) -> Lowered:
 def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
     """Return use_bias and the initializers of kernel and bias."""
     kernel = Arg("kernel_init", _initializer(op.inits.get("weight", Init("default"))))
-    if not op.bias:
-        return [Arg("use_bias", Const(False)), kernel]
+    use = Arg("use_bias", Const(op.bias))
+    if not op.bias and not symbolic(op.bias):
+        return [use, kernel]
     bias = op.inits.get("bias", Init("default"))
     value = FanIn(fan_in) if bias.kind == "default" else _initializer(bias)
-    return [Arg("use_bias", Const(True)), kernel, Arg("bias_init", value)]
+    return [use, kernel, Arg("bias_init", value)]
 
 
 def _scaled(op: BatchNorm | LayerNorm | GroupNorm) -> list[Arg]:
@@ -298,7 +301,7 @@ def _initializer(init: Init, default: Init | None = None) -> Expr:
         return _initializer_call("nnx.initializers.constant", _first("value", numbers["value"]))
     if init.kind == "normal":
         deviation = _first("stddev", numbers["std"])
-        if numbers["mean"]:
+        if numbers["mean"] or symbolic(numbers["mean"]):
             return _initializer_call("normal_around", _first("mean", numbers["mean"]), deviation)
         return _initializer_call("nnx.initializers.normal", deviation)
     if init.kind == "uniform":
@@ -306,6 +309,8 @@ def _initializer(init: Init, default: Init | None = None) -> Expr:
         return _initializer_call("uniform_between", low, high)
     if init.kind == "trunc_normal":  # cut at two units, as torch's; jax counts in standard deviations
         std = numbers["std"]
+        if symbolic(std):
+            return _initializer_call("normal_cut_at_two", _first("stddev", std))
         if 2 / std > 6:  # no float32 lies as far out, but jax would set one number in millions to the cut
             return _initializer_call("nnx.initializers.normal", _first("stddev", std))
         cuts = Arg("lower", Const(-2 / std)), Arg("upper", Const(2 / std))
@@ -336,7 +341,7 @@ def _scaling(scale: Expr, mode: Constant, distribution: str) -> Call:
 
 @lowers(MaxPool, AvgPool)
 def pool(op: Pool, context: Context) -> Lowered:
-    """Pools of nnx, or ours: to a size, in ceil mode, dilated, of values without padding."""
+    """Pools of nnx, whose windows must fit, or ours: to a size, in ceil mode, dilated."""
     kind = "max" if isinstance(op, MaxPool) else "avg"
     if op.to is not None and _are_one(*both(op.to)):
         name = "max" if kind == "max" else "mean"
@@ -348,19 +353,20 @@ def pool(op: Pool, context: Context) -> Lowered:
         return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
     kernel, stride = op.window
     tf = op.pad.mode == "tf"  # which ceil mode adds no window to
-    args = (
+    args: tuple[Arg, ...] = (
         _first("window_shape", _pair(kernel)),
         _option("strides", _pair(stride), (1, 1)),
         _option("padding", "SAME" if tf else op.padding(context.inputs[0]), ((0, 0), (0, 0))),
     )
-    ceil = op.ceil and not tf
+    ceil = Arg("ceil_mode", Const(not tf and op.ceil), Const(False))
     if isinstance(op, MaxPool) and not _are_one(*both(op.dilation)):
-        apart = _option("dilation", _pair(op.dilation), (1, 1)), _option("ceil_mode", ceil, False)
-        return _function("dilated_max_pool2d", *args, *apart)
-    counted = not isinstance(op, AvgPool) or op.count_include_pad
-    if ceil:
-        return _function(f"ceil_{kind}_pool2d", *args, _option("count_include_pad", counted, True))
-    return _function(f"{kind}_pool2d" if counted else "avg_pool2d_inside", *args)
+        apart = _option("dilation", _pair(op.dilation), (1, 1))
+        return _function("dilated_max_pool2d", *args, apart, ceil)
+    if isinstance(op, AvgPool):
+        args = (*args, _option("count_include_pad", op.count_include_pad, True))
+    if symbolic(op.ceil) and not tf:
+        return _function(f"{kind}_pool2d_by_mode", *args, ceil)
+    return _function(f"ceil_{kind}_pool2d" if shown([ceil]) else f"{kind}_pool2d", *args)
 
 
 @lowers(GlobalAvgPool)
@@ -566,7 +572,7 @@ LECUN = Call("nnx.initializers.lecun_normal", ())
 
 
 def _idiomatic(lowering: Lowering) -> Lowering:
-    """Return a lowering without what is there to equal torch: its initial weights, and dtypes that are lost."""
+    """Return a lowering without what is there to equal torch: its initial weights."""
 
     def lower(op: Any, context: Context) -> Lowered:
         found = lowering(op, context)
@@ -582,12 +588,6 @@ def _plain(expr: Expr) -> Expr | None:
     """Return what stands for a part of an op, if another does."""
     if not isinstance(expr, Call):
         return None
-    counted = Arg("count_include_pad", Const(False))
-    if expr.func == "avg_pool2d_inside":
-        return expr.replace(func="avg_pool2d", args=(*expr.args, counted))
-    if expr.func == "partial" and expr.args[0].value == Name("avg_pool2d_inside"):
-        first = expr.args[0].replace(value=Name("avg_pool2d"))
-        return expr.replace(args=(first, *expr.args[1:], counted))
     return expr.replace(args=tuple(map(_started, expr.args))) if any(map(_of_torch, expr.args)) else None
 
 

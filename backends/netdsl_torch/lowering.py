@@ -473,7 +473,8 @@ def weight(op: Weight, context: Context) -> Lowered:
     sizes = tuple(_first(role, n) for role, n in zip(_roles(op), parameter.shape, strict=True))
     if parameter.init.kind == "constant":
         shape = Listed(tuple(arg.value for arg in sizes), "()")
-        value = Arg("fill_value", Const(float(parameter.init.args[0])), keyword=False)
+        fill = parameter.init.args[0]
+        value = Arg("fill_value", Const(fill if symbolic(fill) else float(fill)), keyword=False)
         tensor = Call("torch.full", (Arg("size", shape, keyword=False), value))
     else:
         kind = parameter.init.kind

@@ -7,7 +7,7 @@ Input 224x224x3, output 1000; 7,978,856 parameters, 2,834,161,664 MACs a sample.
     netdsl compile densenet.net:densenet121 --backend flax
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypedDict, Unpack
 
@@ -65,10 +65,33 @@ class NamedSequential(nnx.Module):
         return x
 
 
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+def max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
 
 
-avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
+def avg_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.avg_pool  # which has no types
+    y = pool(x, window_shape, strides, padding, count_include_pad)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y.astype(x.dtype)  # which division by counts loses
 
 
 Conv = partial(

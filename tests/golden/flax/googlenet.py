@@ -47,6 +47,12 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
     return init
 
 
+def normal_cut_at_two(stddev: float) -> nnx.Initializer:
+    """Return an initializer that draws from a normal distribution between -2 and 2, as torch does."""
+    cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
+    return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
+
+
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalization that keeps the unbiased running variance, as torch does."""
 
@@ -61,7 +67,18 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+def max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
 
 
 def ceil_padding(
@@ -157,7 +174,7 @@ class BasicConv2d(nnx.Module):
             k,
             strides=stride,
             padding=(k[0] // 2, k[1] // 2),
-            kernel_init=nnx.initializers.normal(sd),
+            kernel_init=normal_cut_at_two(sd),
             rngs=rngs,
             **options,
         )

@@ -36,7 +36,19 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
     return init
 
 
-avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
+def avg_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.avg_pool  # which has no types
+    y = pool(x, window_shape, strides, padding, count_include_pad)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y.astype(x.dtype)  # which division by counts loses
 
 
 def flatten_chw(x: Array) -> Array:

@@ -76,21 +76,33 @@ class NamedSequential(nnx.Module):
         return x
 
 
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
-
-
-avg_pool2d: Callable[..., Array] = nnx.avg_pool  # which has no types
-
-
-def avg_pool2d_inside(
+def max_pool2d(
     x: Array,
     window_shape: tuple[int, int],
     strides: tuple[int, int] = (1, 1),
     padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Array:
-    """Return the mean of the values in every window of a map, without the padding."""
-    y = avg_pool2d(x, window_shape, strides, padding, count_include_pad=False)
-    return y.astype(x.dtype)  # which was lost to the counts
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
+
+
+def avg_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    count_include_pad: bool = True,
+) -> Array:
+    """Return the mean of every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.avg_pool  # which has no types
+    y = pool(x, window_shape, strides, padding, count_include_pad)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y.astype(x.dtype)  # which division by counts loses
 
 
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
@@ -233,7 +245,7 @@ class Path2(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
-        x = avg_pool2d_inside(x, (1, 1), strides=(2, 2))
+        x = avg_pool2d(x, (1, 1), strides=(2, 2), count_include_pad=False)
         x = self.conv(x)
         return x
 
@@ -266,7 +278,15 @@ class ReductionCell(nnx.Module):
                 raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
             self.path_1 = NamedSequential(
                 [
-                    ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                    (
+                        "0",
+                        partial(
+                            avg_pool2d,
+                            window_shape=(1, 1),
+                            strides=(2, 2),
+                            count_include_pad=False,
+                        ),
+                    ),
                     (
                         "conv",
                         Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
@@ -301,6 +321,7 @@ class ReductionCell(nnx.Module):
             **options,
         )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
+        self.border = border
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
@@ -313,9 +334,15 @@ class ReductionCell(nnx.Module):
         y0 = y0 + self.comb_iter_0_right(left)
         y1 = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         y1 = y1 + self.comb_iter_1_right(left)
-        y2 = avg_pool2d_inside(right, (3, 3), strides=(2, 2), padding="SAME")
+        y2 = avg_pool2d(
+            right,
+            (3, 3),
+            strides=(2, 2),
+            padding="SAME",
+            count_include_pad=self.border,
+        )
         y2 = y2 + self.comb_iter_2_right(left)
-        y3 = avg_pool2d_inside(y0, (3, 3), padding="SAME")
+        y3 = avg_pool2d(y0, (3, 3), padding="SAME", count_include_pad=False)
         y3 = y3 + y1
         y4 = self.comb_iter_4_left(y0)
         y4 = y4 + max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
@@ -346,7 +373,15 @@ class NormalCell(nnx.Module):
                 raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
             self.path_1 = NamedSequential(
                 [
-                    ("0", partial(avg_pool2d_inside, window_shape=(1, 1), strides=(2, 2))),
+                    (
+                        "0",
+                        partial(
+                            avg_pool2d,
+                            window_shape=(1, 1),
+                            strides=(2, 2),
+                            count_include_pad=False,
+                        ),
+                    ),
                     (
                         "conv",
                         Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
@@ -394,10 +429,10 @@ class NormalCell(nnx.Module):
         y0 = y0 + self.comb_iter_0_right(left)
         y1 = self.comb_iter_1_left(left)
         y1 = y1 + self.comb_iter_1_right(left)
-        y2 = avg_pool2d_inside(right, (3, 3), padding="SAME")
+        y2 = avg_pool2d(right, (3, 3), padding="SAME", count_include_pad=False)
         y2 = y2 + left
-        y3 = avg_pool2d_inside(left, (3, 3), padding="SAME")
-        y3 = y3 + avg_pool2d_inside(left, (3, 3), padding="SAME")
+        y3 = avg_pool2d(left, (3, 3), padding="SAME", count_include_pad=False)
+        y3 = y3 + avg_pool2d(left, (3, 3), padding="SAME", count_include_pad=False)
         y4 = self.comb_iter_4_left(right)
         y4 = y4 + right
         y = jnp.concatenate((left, y0, y1, y2, y3, y4), axis=-1)
@@ -437,7 +472,7 @@ class AuxHead(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
-        x = avg_pool2d_inside(x, (5, 5), strides=(3, 3))
+        x = avg_pool2d(x, (5, 5), strides=(3, 3), count_include_pad=False)
         x = self.conv(x)
         x = flatten_chw(x)
         x = self.full(x)

@@ -88,7 +88,18 @@ class Stacked(nnx.Module):
         return y
 
 
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+def max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
 
 
 def flatten_chw(x: Array) -> Array:

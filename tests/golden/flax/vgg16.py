@@ -7,7 +7,7 @@ Input 224x224x3, output 1000; 138,357,544 parameters, 15,470,264,320 MACs a samp
     netdsl compile vgg16.net:vgg16 --backend flax
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypedDict, Unpack
 
@@ -26,7 +26,18 @@ class LayerOptions(TypedDict, total=False):
     precision: PrecisionLike
 
 
-max_pool2d: Callable[..., Array] = nnx.max_pool  # which has no types
+def max_pool2d(
+    x: Array,
+    window_shape: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Array:
+    """Return the largest value in every window of a map; there must be one."""
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, window_shape, strides, padding)
+    if 0 in y.shape[1:3]:
+        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
+    return y
 
 
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
