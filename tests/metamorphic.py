@@ -670,7 +670,7 @@ class Framework(ABC):
         given = {
             k: self.argument(g.value, None, subject) for k, g in value.args.items() if not unsaid(g.value)
         }
-        takes = inspect.signature(cls).parameters
+        takes = inspect.signature(cls.__init__).parameters  # a metaclass may hide them
         return partial(cls, **{k: v for k, v in given.items() if k in takes}) if given else cls
 
 

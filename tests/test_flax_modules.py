@@ -328,6 +328,30 @@ def test_the_readmes_snippet_runs() -> None:
     assert (done.stdout, done.returncode) == ("(1, 10)\n", 0), done.stderr
 
 
+OPTIONAL = """
+block Unit(c, act: op = relu, wide = true):
+    conv: conv 1x1, c
+    act -> conv 1x1, c as conv2 when wide
+
+net N:
+    input 3, 8x8
+    a: Unit 4
+    b: Unit 4, act=tanh, wide=false
+    gap
+"""
+
+
+def test_a_function_that_may_not_be_there_is_a_plain_attribute() -> None:
+    """What nnx holds as data, as modules that may not be there, cannot be a function."""
+    net = spec(OPTIONAL)
+    model = build(net, "flax")
+    assert model.a.act is nnx.relu
+    assert model.b.act is None
+    graph, state = nnx.split(model)
+    (x,) = images(net)
+    close(nnx.jit(run)(nnx.merge(graph, state), x), run(model, x), 1e-6, 1e-6)
+
+
 # Names that a spec gives
 
 

@@ -165,6 +165,25 @@ net Small:
     assert found.legal > 1
 
 
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_block_as_an_argument_keeps_its_own(backend: str) -> None:
+    text = """
+block Inner(c, k: dims = 1x1):
+    conv: conv k, c
+
+block Outer(c, unit: op = Inner(k=3x3)):
+    body: unit c
+
+net Small:
+    input 4, 8x8
+    a: Outer 4
+    b: Outer 5, unit=Inner
+"""
+    found = report(subjects_of(loads(text, "small.net"), backend)["Outer"], backend, 5)
+    assert found.faults == []
+    assert found.legal > 1
+
+
 # ---------------------------------------------------------------- the harness itself
 
 SPEC = """\

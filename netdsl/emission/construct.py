@@ -52,6 +52,8 @@ class Constructor:
         self.bound = module.bound(function)
         self.made: set[str | Atom] = set()
         """The children that are certainly there where the next line stands."""
+        self.written: set[int] = set()
+        """The children that are there before the condition under which they stand."""
         self.used = self.read_names()
 
     def read_names(self) -> set[str]:
@@ -136,7 +138,7 @@ class Constructor:
 
     def makes(self, item: Item) -> TypeGuard[Module]:
         """Tell whether an item is a child that is not there yet."""
-        if not isinstance(item, Module) or not self.members.is_module(item):
+        if not isinstance(item, Module) or not self.members.is_module(item) or id(item) in self.written:
             return False
         again = isinstance(item, Layer) and item.again
         return not again or self.members.attributes[id(item)] not in self.made
@@ -183,7 +185,8 @@ class Constructor:
         if attribute is not None and inner == self.attributes:
             if self.dialect.conditional and self.either(item, attribute):
                 return
-            self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")
+            if not (self.dialect.conditional and self.function_or_none(item, attribute)):
+                self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")
         test, then, otherwise = item.test, item.then, item.otherwise
         if not holds(then):
             if not holds(otherwise):
@@ -223,8 +226,28 @@ class Constructor:
             return False
         test = item.test if held[0] in item.then else negated(item.test)
         self.made.add(attribute)
-        self.put(f"self.{attribute} = ", Either(Name(self.value(test)), expr, Name("None")))
+        self.put_or_none(attribute, test, expr)
         return True
+
+    def put_or_none(self, attribute: str, test: Atom, expr: Expr) -> None:
+        """Write a child, or None where a condition is false."""
+        shown = self.value(test)
+        if not isinstance(expr, Name) or shown != f"{expr.text} is not None":  # else it says so itself
+            expr = Either(Name(shown), expr, Name("None"))
+        self.put(f"self.{attribute} = ", expr)
+
+    def function_or_none(self, item: If, attribute: str) -> bool:
+        """Write an argument that may not be there and is no module, whose attribute may not change its kind."""
+        for side, test in ((item.then, item.test), (item.otherwise, negated(item.test))):
+            for one in side:
+                if isinstance(one, Layer) and self.members.attributes.get(id(one)) == attribute:
+                    expr = self.expression(one)
+                    if not isinstance(expr, Name):
+                        return False
+                    self.put_or_none(attribute, test, expr)
+                    self.written.add(id(one))
+                    return True
+        return False
 
     def loop(self, item: Loop, inner: Any, holds: Any) -> None:
         """Write a `for`."""
