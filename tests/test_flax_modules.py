@@ -352,6 +352,47 @@ def test_a_function_that_may_not_be_there_is_a_plain_attribute() -> None:
     close(nnx.jit(run)(nnx.merge(graph, state), x), run(model, x), 1e-6, 1e-6)
 
 
+SEVERAL = """
+block Sum(c) from a, b:
+    add:
+        from a -> conv 1x1, c as conv1
+        from b -> conv 1x1, c as conv2
+
+block Product(c) from a, b:
+    mul:
+        from a -> conv 1x1, c as conv1
+        from b -> conv 1x1, c as conv2
+
+block Unit(c, join: op = Sum, deep = true):
+    a: conv 1x1, c
+    b: conv 1x1, c
+    if deep:
+        from a, b
+        joined: join c
+        from a, joined
+        product: Product c
+        if c > 4:
+            from a, joined
+            product2: Product c
+            last: conv 1x1, c
+
+net N:
+    input 4, 8x8
+    unit1: Unit 4
+    unit2: Unit 8, Product
+    unit3: Unit 4, deep=false
+    gap
+"""
+
+
+def test_what_takes_several_values_and_may_not_be_there_has_a_type() -> None:
+    net = spec(SEVERAL)
+    text = net.emit("flax")
+    assert "self.joined: Callable[..., Array] | None = nnx.data(None)" in text
+    assert "self.product2: Product | None = nnx.data(None)" in text
+    assert run(build(net, "flax"), *images(net)).shape[-1] == 4
+
+
 # Names that a spec gives
 
 

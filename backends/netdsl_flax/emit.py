@@ -50,6 +50,7 @@ DIALECT = Dialect(
     parameters=("*", "rngs: nnx.Rngs", "**options: Unpack[LayerOptions]"),
     options=OPTIONS,
     conditional=True,
+    several="Callable[..., {}]",
     register=_registered,
     chain_of=_chain_of,
     labels=False,

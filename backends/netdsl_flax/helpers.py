@@ -46,7 +46,7 @@ def normal_around(mean: float, stddev: float) -> nnx.Initializer:
 ''',
     "normal_cut_at_two": '''\
 def normal_cut_at_two(stddev: float) -> nnx.Initializer:
-    """Return an initializer that draws from a normal distribution between -2 and 2, as torch does."""
+    """Return torch's initializer of normal numbers from -2 to 2."""
     cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
     return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
 ''',
@@ -261,7 +261,7 @@ def max_pool2d_by_mode(
     padding: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
     ceil_mode: bool = False,
 ) -> Array:
-    """Return the largest value in every window of a map; in ceil mode the last may reach over the edge."""
+    """Return the largest value in every window, in ceil mode of those over the edge too."""
     pool = ceil_max_pool2d if ceil_mode else max_pool2d
     return pool(x, window_shape, strides, padding)
 ''',
@@ -274,7 +274,7 @@ def avg_pool2d_by_mode(
     count_include_pad: bool = True,
     ceil_mode: bool = False,
 ) -> Array:
-    """Return the mean of every window of a map; in ceil mode the last may reach over the edge."""
+    """Return the mean of every window, in ceil mode of those over the edge too."""
     pool = ceil_avg_pool2d if ceil_mode else avg_pool2d
     return pool(x, window_shape, strides, padding, count_include_pad)
 ''',

@@ -186,7 +186,7 @@ class Constructor:
             if self.dialect.conditional and self.either(item, attribute):
                 return
             if not (self.dialect.conditional and self.function_or_none(item, attribute)):
-                self.line(f"self.{attribute}: {self.dialect.layer} | None = {self.dialect.nothing}")
+                self.line(f"self.{attribute}: {self.kind(item, attribute)} | None = {self.dialect.nothing}")
         test, then, otherwise = item.test, item.then, item.otherwise
         if not holds(then):
             if not holds(otherwise):
@@ -228,6 +228,23 @@ class Constructor:
         self.made.add(attribute)
         self.put_or_none(attribute, test, expr)
         return True
+
+    def kind(self, item: If, attribute: str) -> str:
+        """Return the type of a child that may not be there: a layer's, or its class where calls are no layer's."""
+        lists, array = self.function.staged.lists, self.dialect.array
+        for one in (*item.then, *item.otherwise) if self.dialect.several else ():
+            if isinstance(one, (Child, Container)) and self.members.attributes.get(id(one)) == attribute:
+                arguments, results = self.members.arguments(one), self.members.results(one)
+                plain = not any(wire in lists for wire in (*arguments, *results))
+                if plain and len(arguments) == len(results) == 1:
+                    break
+                expr = self.expression(one)
+                if isinstance(expr, Call) and getattr(one, "callee", None) is None:
+                    return str(expr.func)
+                many = f"tuple[{array}, ...]" if len(results) > 1 else f"list[{array}]"
+                one_array = len(results) == 1 and results[0] not in lists
+                return self.dialect.several.format(array if one_array else many)
+        return self.dialect.layer
 
     def put_or_none(self, attribute: str, test: Atom, expr: Expr) -> None:
         """Write a child, or None where a condition is false."""

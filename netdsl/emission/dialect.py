@@ -53,6 +53,8 @@ class Dialect(Record):
     """The last parameters of every constructor."""
     conditional: bool = False
     """Whether a child that may not be there is one conditional expression."""
+    several: str = ""
+    """The type of a child that takes or returns several values, by what it returns, if it is not a layer's."""
     chain_of: Callable[[Expr], Expr] = lambda layers: Call(
         "nn.Sequential", (Arg("layers", layers, keyword=False),)
     )

@@ -48,7 +48,7 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
 
 
 def normal_cut_at_two(stddev: float) -> nnx.Initializer:
-    """Return an initializer that draws from a normal distribution between -2 and 2, as torch does."""
+    """Return torch's initializer of normal numbers from -2 to 2."""
     cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
     return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
 
