@@ -165,6 +165,14 @@ def ops(values: Iterable[Any]) -> tuple[OpValue | None, ...]:
     return tuple(found.values()) if any(v is not None for v in found.values()) else ()
 
 
+def holds_ops(value: Any) -> bool:
+    """Tell whether an op or none is in a list, or in a list or row in it."""
+    cells = value.cells if isinstance(value, RowValue) else value
+    if isinstance(cells, tuple):
+        return any(map(holds_ops, cells))
+    return value is None or isinstance(value, OpValue)
+
+
 def item(atom: Atom, index: int) -> Atom:
     """Return one item of what an atom gives."""
     return Atom("item", (atom, term(index)))

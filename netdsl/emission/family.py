@@ -28,7 +28,17 @@ from netdsl.elaborate.values import (
     Wire,
     show,
 )
-from netdsl.emission.concolic import Fixed, SymDims, SymOp, SymPad, concrete, free, mentioned, opened
+from netdsl.emission.concolic import (
+    Fixed,
+    SymDims,
+    SymOp,
+    SymPad,
+    concrete,
+    free,
+    holds_ops,
+    mentioned,
+    opened,
+)
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, over, pieces
@@ -154,7 +164,7 @@ class Family:
             name = node.text.upper()
             if self.constants.setdefault(name, value) is value:
                 return Atom("name", (name,))
-        if any(ops_in(tuple(value.rows) if isinstance(value, TableValue) else value)):
+        if holds_ops(tuple(value.rows) if isinstance(value, TableValue) else value):
             return None
         if isinstance(value, TableValue):
             return Atom("const", (tuple(value.rows),))

@@ -1241,15 +1241,15 @@ class Stager(Walker):
             if not value.rows:
                 return None
             atom = atom or self.emitter.constant(node, value)
-            if atom is None or (atom.op == "const" and any(map(holds_ops, value.rows))):
-                return None  # ops are no constants
+            if atom is None:
+                return None
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
             more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
             return Over(atom, rows, rows[0], more)
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
         atom = atom or self.emitter.constant(node, value)
-        if atom is None or (atom.op == "const" and holds_ops(value)):
+        if atom is None:
             return None
         return Over(atom, [concrete(one) for one in value], value[0])
 
@@ -2374,14 +2374,6 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
 
         return _whole(value.op, *args)
     return Atom(value.op, args)
-
-
-def holds_ops(value: Any) -> bool:
-    """Tell whether an op or none is in a list, or in a list or row in it."""
-    cells = value.cells if isinstance(value, RowValue) else value
-    if isinstance(cells, tuple):
-        return any(map(holds_ops, cells))
-    return value is None or isinstance(value, OpValue)
 
 
 def expressed(value: Any) -> Any:
