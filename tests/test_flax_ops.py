@@ -79,7 +79,7 @@ class Form:
 def forms(op: Op, context: Context) -> list[Form]:
     """Return every way to write an op, with random weights and statistics."""
     lowered = LOWERINGS[type(op)](op, context)
-    definitions = Definitions([lowered], set())
+    definitions = Definitions([lowered], [], set())
     settled = definitions.settle(lowered)
     source = "\n".join(definitions.text())
     scope = {**HELPED, "rngs": nnx.Rngs(0), "options": {"param_dtype": jnp.float64}}

@@ -68,6 +68,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 ''',
@@ -289,9 +291,11 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
     return x
 ''',
     "global_avg_pool2d": '''\
-def global_avg_pool2d(x: Array) -> Array:
-    """Return the mean of every channel of a map."""
-    return x.mean((1, 2))
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 ''',
     "local_response_norm": '''\
 def local_response_norm(
@@ -360,7 +364,9 @@ def flatten_samples(x: Array) -> Array:
 ''',
     "tokens_of_map": '''\
 def tokens_of_map(x: Array) -> Array:
-    """Return the places of a map as a sequence, row by row."""
+    """Return the places of a map as a sequence, row by row; there must be one."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
     return x.reshape(x.shape[0], -1, x.shape[-1])
 ''',
     "take_token": '''\

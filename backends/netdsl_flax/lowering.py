@@ -344,10 +344,12 @@ def pool(op: Pool, context: Context) -> Lowered:
     """Pools of nnx, whose windows must fit, or ours: to a size, in ceil mode, dilated."""
     kind = "max" if isinstance(op, MaxPool) else "avg"
     if op.to is not None and _are_one(*both(op.to)):
-        name = "max" if kind == "max" else "mean"
-        axes, kept = Arg("axis", Const((1, 2))), Arg("keepdims", Const(True))
-        module = Call("partial", (Arg("function", Name(f"jnp.{name}"), keyword=False), axes, kept))
-        return Lowered(module=module, function=_method(name, axes.replace(keyword=False), kept))
+        kept = Arg("keepdims", Const(True))
+        if kind == "avg":
+            return _function("global_avg_pool2d", kept)
+        axes = Arg("axis", Const((1, 2)))
+        module = Call("partial", (Arg("function", Name("jnp.max"), keyword=False), axes, kept))
+        return Lowered(module=module, function=_method("max", axes.replace(keyword=False), kept))
     if op.to is not None:
         reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
         return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
@@ -371,8 +373,8 @@ def pool(op: Pool, context: Context) -> Lowered:
 
 @lowers(GlobalAvgPool)
 def gap(op: GlobalAvgPool, context: Context) -> Lowered:
-    """x.mean((1, 2)), or our global_avg_pool2d as a layer."""
-    return Lowered(module=Name("global_avg_pool2d"), function=_method("mean", _first("axis", (1, 2))))
+    """Our global_avg_pool2d."""
+    return _function("global_avg_pool2d")
 
 
 # Normalisation without weights, activations, dropout

@@ -43,6 +43,13 @@ def learned(
     return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 
 
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
+
+
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
@@ -147,7 +154,7 @@ class ConvNeXt(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = x.mean((1, 2), keepdims=True)
+        x = global_avg_pool2d(x, keepdims=True)
         x = self.classifier(x)
         return x
 

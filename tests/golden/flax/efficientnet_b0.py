@@ -52,8 +52,17 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def flatten_chw(x: Array) -> Array:
@@ -102,7 +111,7 @@ class SqueezeExcitation(nnx.Module):
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y: Array = x.mean((1, 2), keepdims=True)
+        y: Array = global_avg_pool2d(x, keepdims=True)
         y = self.fc1(y)
         y = self.fc1_act(y)
         y = self.fc2(y)
@@ -260,7 +269,7 @@ class EfficientNet(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
-        x = x.mean((1, 2), keepdims=True)
+        x = global_avg_pool2d(x, keepdims=True)
         x = flatten_chw(x)
         x = self.classifier(x)
         return x

@@ -63,6 +63,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -114,6 +116,13 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
         windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
         x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
     return x
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def flatten_chw(x: Array) -> Array:
@@ -311,7 +320,7 @@ class GoogLeNet(nnx.Module):
         x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
-        x = x.mean((1, 2), keepdims=True)
+        x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
         if aux1 is not None and aux2 is not None:
             return GoogLeNetOutputs(x, aux1, aux2)

@@ -56,6 +56,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -87,6 +89,13 @@ def avg_pool2d(
     if 0 in y.shape[1:3]:
         raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
     return y.astype(x.dtype)  # which division by counts loses
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def flatten_chw(x: Array) -> Array:
@@ -292,7 +301,7 @@ class InceptionAux(nnx.Module):
         x = avg_pool2d(x, (5, 5), strides=(3, 3))
         x = self.conv0(x)
         x = self.conv1(x)
-        x = x.mean((1, 2))
+        x = global_avg_pool2d(x)
         x = self.fc(x)
         return x
 
@@ -446,7 +455,7 @@ class InceptionV3(nnx.Module):
         x = self.Mixed_7a(x)
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
-        x = x.mean((1, 2), keepdims=True)
+        x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
         if AuxLogits is not None:
             return InceptionV3Outputs(x, AuxLogits)

@@ -57,6 +57,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -103,6 +105,13 @@ def avg_pool2d(
     if 0 in y.shape[1:3]:
         raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
     return y.astype(x.dtype)  # which division by counts loses
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
@@ -582,7 +591,7 @@ class NASNetA(nnx.Module):
             if self.aux and s == 1 and not self.deterministic:
                 aux_head = self.aux_head(y)
         y = nnx.relu(y)
-        y = y.mean((1, 2))
+        y = global_avg_pool2d(y)
         y = self.last_linear(self.dropout(y))
         x = y
         if aux_head is not None:

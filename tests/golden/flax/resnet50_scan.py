@@ -57,6 +57,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -100,6 +102,13 @@ def max_pool2d(
     if 0 in y.shape[1:3]:
         raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
     return y
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def flatten_chw(x: Array) -> Array:
@@ -251,7 +260,7 @@ class ResNet(nnx.Module):
         x = self.layer4(x)
         if self.norm is not None:
             x = nnx.relu(self.norm(x))
-        x = x.mean((1, 2), keepdims=True)
+        x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(flatten_chw(x))
         return x
 

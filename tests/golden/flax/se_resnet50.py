@@ -57,6 +57,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -115,6 +117,13 @@ def ceil_max_pool2d(
     return max_pool2d(x, window_shape, strides, reaching)
 
 
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
+
+
 BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9)
 
 
@@ -168,7 +177,7 @@ class SE(nnx.Module):
         self.fc2 = Conv(in_channels // 16, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y: Array = x.mean((1, 2), keepdims=True)
+        y: Array = global_avg_pool2d(x, keepdims=True)
         y = nnx.relu(self.fc1(y))
         y = self.fc2(y)
         y = x * nnx.sigmoid(y)
@@ -306,7 +315,7 @@ class SENet(nnx.Module):
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        x = x.mean((1, 2))
+        x = global_avg_pool2d(x)
         if self.dropout is not None:
             x = self.dropout(x)
         x = self.last_linear(x)

@@ -56,6 +56,8 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y: Array = super().__call__(x, use_running_average, **kwargs)
         if not use_running_average:
             n = x.size // x.shape[-1]
+            if n == 1:
+                raise ValueError("a batch norm in training needs more than one value a channel")
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 
@@ -72,6 +74,13 @@ def max_pool2d(
     if 0 in y.shape[1:3]:
         raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
     return y
+
+
+def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
+    """Return the mean of every channel of a map; it must have a pixel."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    return x.mean((1, 2), keepdims=keepdims)
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
@@ -220,7 +229,7 @@ class ShuffleNetV2(nnx.Module):
         x = self.stage3(x)
         x = self.stage4(x)
         x = self.conv5(x)
-        x = x.mean((1, 2))
+        x = global_avg_pool2d(x)
         x = self.fc(x)
         return x
 

@@ -71,7 +71,9 @@ def repeat_for_batch(x: Array, batch: Array) -> Array:
 
 
 def tokens_of_map(x: Array) -> Array:
-    """Return the places of a map as a sequence, row by row."""
+    """Return the places of a map as a sequence, row by row; there must be one."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
     return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
