@@ -394,6 +394,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+COMPARISONS = frozenset(_COMPARE)
 _OPPOSITE = {
     "in": "not in",
     "not in": "in",
@@ -821,16 +822,6 @@ def _poly_text(poly: Poly, rename: Names) -> tuple[str, int]:
         else:
             shown, own = f"{shown} {'-' if coefficient < 0 else '+'} {factors}", 5
     return shown, own
-
-
-def summands(value: SymInt) -> list[str]:
-    """Return a sum as Python writes it, one summand after the other, each with its operator."""
-    parts = sorted(value.poly.parts.items(), key=lambda part: part[1][0] < 0)
-    shown: list[str] = []
-    for key, part in parts:
-        one = text(Poly({key: part}))
-        shown.append(one if not shown else f"- {one.removeprefix('-')}" if part[0] < 0 else f"+ {one}")
-    return shown
 
 
 def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[str, int]:

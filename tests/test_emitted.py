@@ -130,6 +130,32 @@ def test_ruff_would_format_nothing(folder: Path) -> None:
     )
 
 
+WIDE = "3x3 if index == 0 or make_divisible(base_width*index, group_width) > longest_width else 1x1"
+LONG = f"""
+block Unit(c, k: dims = 3x3, stride = 1):
+    conv: conv 3x3, c
+    add:
+        from conv -> maxpool 3x3, /stride, pad=1
+        lateral: conv k, c, /stride
+
+net Long(base_width = 8, group_width = 4, longest_width = 3):
+    input 4, 16x16
+    for index in range(3):
+        block{{index}}: Unit make_divisible(base_width + 2*index, group_width), k={WIDE}
+    for index in range(2):
+        unit{{index}}: Unit 8, 3x3, stride=2 if index == 1 and base_width > 2*group_width else 1
+    gap
+"""
+
+
+@pytest.mark.parametrize("form", ["torch", "flax"])
+def test_what_is_too_long_for_a_line_is_broken_as_ruff_does(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "long.py"
+    file.write_text(loads(LONG, "long.net").emit(form))
+    assert max(map(len, file.read_text().splitlines())) <= 100
+    assert tool("ruff", "format", "--isolated", "--no-cache", "--diff", "--line-length", "100", file) == ""
+
+
 @pytest.mark.slow
 def test_mypy_strict_finds_nothing(folder: Path) -> None:
     assert (

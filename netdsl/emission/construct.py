@@ -250,7 +250,7 @@ class Constructor:
         """Write a child, or None where a condition is false."""
         shown = self.value(test)
         if not isinstance(expr, Name) or shown != f"{expr.text} is not None":  # else it says so itself
-            expr = Either(Name(shown), expr, Name("None"))
+            expr = Either(self.constant(test), expr, Name("None"))
         self.put(f"self.{attribute} = ", expr)
 
     def function_or_none(self, item: If, attribute: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from netdsl.emission.code import (
     Arg,
@@ -19,7 +19,18 @@ from netdsl.emission.code import (
     Word,
 )
 from netdsl.ir.types import Scheduled
-from netdsl.symbolic import SymInt, names, summands, symbolic, text, tightness
+from netdsl.symbolic import (
+    COMPARISONS,
+    Poly,
+    SymBool,
+    SymInt,
+    Term,
+    names,
+    symbolic,
+    term,
+    text,
+    tightness,
+)
 
 WIDTH = 100
 INDENT = "    "
@@ -42,12 +53,20 @@ class Either(Expr):
     otherwise: Expr
 
 
+class Group(Expr):
+    """An expression in parentheses."""
+
+    inner: Expr
+
+
 def flat(expr: Expr) -> str:
     """Return an expression on one line."""
     if isinstance(expr, Const):
         return constant(expr.value)
     if isinstance(expr, Name):
         return expr.text
+    if isinstance(expr, Group):
+        return f"({flat(expr.inner)})"
     if isinstance(expr, Either):
         test, other = bracketed(expr.test, binding(expr.test) < 1), flat(expr.otherwise)
         return f"{bracketed(expr.then, binding(expr.then) < 1)} if {test} else {other}"
@@ -150,6 +169,8 @@ def has_comment(expr: Expr) -> bool:
         return any(map(has_comment, expr.items))
     if isinstance(expr, Either):
         return has_comment(expr.then)
+    if isinstance(expr, Group):
+        return has_comment(expr.inner)
     return False
 
 
@@ -162,15 +183,10 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         if len(line) <= WIDTH:
             return [line]
     inner = indent + INDENT
-    if isinstance(expr, Const) and isinstance(expr.value, SymInt) and tail == "," and not head:
-        first, *more = summands(expr.value)
-        return (
-            [f"{indent}{first}", *(f"{indent}{part}" for part in more[:-1]), f"{indent}{more[-1]}{tail}"]
-            if more
-            else [f"{indent}{first}{tail}"]
-        )
     if isinstance(expr, Const) and isinstance(expr.value, tuple) and not symbolic(expr.value):
         expr = Listed(tuple(map(Const, expr.value)), "()")
+    if isinstance(expr, Const) and symbolic(expr.value):
+        expr = _called(expr)
     if isinstance(expr, Call) and expr.args:
         lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, Each) and not expr.args[0].value.star:
@@ -183,17 +199,128 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         for item in expr.items:
             lines += layout("", item, ",", inner)
         return [*lines, f"{indent}{expr.brackets[1]}{tail}"]
-    if isinstance(expr, Either) and head.endswith(" = "):
-        if len(inner + flat(expr)) <= WIDTH and not has_comment(expr):
-            return [f"{indent}{head}(", f"{inner}{flat(expr)}", f"{indent}){tail}"]
-        parts = [*layout("", expr.then, "", inner), *layout("if ", expr.test, "", inner)]
-        return [f"{indent}{head}(", *parts, *layout("else ", expr.otherwise, "", inner), f"{indent}){tail}"]
+    if isinstance(expr, Group):  # which no line holds
+        return [f"{indent}{head}(", *stacked("", expr.inner, "", inner), f"{indent}){tail}"]
+    parts = operands(expr)
+    if len(parts) > 1 and not head.endswith(("= ", "return ", "raise ")):  # an argument needs no parentheses
+        return [line for one in _each_on_its_own(parts, head, tail, indent) for line in one]
+    if len(parts) == 2:  # brackets that are there anyway hold the lines
+        (_, left), (operator, right) = parts
+        rest, lead = f"{indent}) {operator}{flat(right)}{tail}", f"{head}{flat(left)} {operator}"
+        if isinstance(left, Group) and len(rest) <= WIDTH:
+            return [f"{indent}{head}(", *stacked("", left.inner, "", inner), rest]
+        brackets = isinstance(right, Group) or (isinstance(right, Call) and shown(right.args))
+        if brackets and len(f"{indent}{lead}{called(right) if isinstance(right, Call) else ''}(") <= WIDTH:
+            return layout(lead, right, tail, indent, explode=True)
+    if len(parts) > 1:
+        return [f"{indent}{head}(", *stacked("", expr, "", inner), f"{indent}){tail}"]
     if isinstance(expr, Each):
         loop = f"for {expr.targets} in {flat(expr.over)}"
         if not expr.star:
             return [*layout("", expr.value, "", indent), f"{indent}{loop}"]
         return [f"{indent}{head}*(", *layout("", expr.value, "", inner), f"{inner}{loop}", f"{indent}){tail}"]
     return [f"{indent}{head}{flat(expr)}{tail}"]
+
+
+def stacked(head: str, expr: Expr, tail: str, indent: str) -> list[str]:
+    """Return an operation as lines within parentheses: on one if it fits, else an operand a line."""
+    if not has_comment(expr) and len(f"{indent}{head}{flat(expr)}{tail}") <= WIDTH:
+        return [f"{indent}{head}{flat(expr)}{tail}"]
+    parts = operands(expr)
+    if len(parts) == 1:
+        return layout(head, expr, tail, indent)
+    return [line for one in _each_on_its_own(parts, head, tail, indent) for line in one]
+
+
+def _each_on_its_own(
+    parts: Sequence[tuple[str, Expr]], head: str, tail: str, indent: str
+) -> Iterator[list[str]]:
+    for number, (operator, part) in enumerate(parts, 1):
+        yield stacked(head + operator, part, tail if number == len(parts) else "", indent)
+        head = ""
+
+
+def operands(expr: Expr) -> list[tuple[str, Expr]]:
+    """Return the operands of an operation, each behind its operator; what is no operation is one."""
+    if isinstance(expr, Either):
+        then, test = _within(expr.then, 1), _within(expr.test, 1)
+        return _ternary(("", then), ("if ", test), operands(expr.otherwise), expr.otherwise)
+    if isinstance(expr, Binary):
+        chained = isinstance(expr.left, Binary) and binding(expr.left) == binding(expr)
+        left = operands(expr.left) if chained else [("", _within(expr.left, binding(expr)))]
+        return [*left, (f"{expr.operator} ", _within(expr.right, binding(expr) + 1))]
+    if not isinstance(expr, Const) or not symbolic(expr.value):
+        return [("", expr)]
+    whole = term(expr.value)
+    if isinstance(whole, Poly):
+        if whole.atom is None:
+            (sign, first), *more = _summands(whole) if len(whole.parts) > 1 else _factors(whole)
+            return [("", first), *more] if not sign.startswith("-") else [("", expr)]
+        whole = whole.atom
+    if whole.op == "if":
+        test, then, otherwise = whole.args
+        last = _term(otherwise, 0)
+        return _ternary(("", _term(then, 1)), ("if ", _term(test, 1)), operands(last), last)
+    if whole.op in ("and", "or"):
+        tight = 3 if whole.op == "or" else 2
+        sides: list[tuple[str, Expr]] = []
+        for arg in whole.args:
+            same = getattr(arg, "op", "") == whole.op
+            parts = operands(Const(SymBool(True, arg))) if same else [("", _term(arg, tight))]
+            sides += [(operator or f"{whole.op} ", part) for operator, part in parts]
+        return [("", sides[0][1]), *sides[1:]]
+    if whole.op in COMPARISONS:
+        one, two = whole.args
+        return [("", _term(one, 5)), (f"{whole.op} ", _term(two, 5))]
+    return [("", expr)]
+
+
+def _called(expr: Const) -> Expr:
+    """Return a number as a call, where a function gives it."""
+    whole = term(expr.value)
+    atom = whole.atom if isinstance(whole, Poly) else whole
+    if atom is None or atom.op != "call":
+        return expr
+    function, *args = atom.args
+    return Call(function, tuple(Arg("", _term(arg, 0), keyword=False) for arg in args))
+
+
+def _ternary(
+    then: tuple[str, Expr], test: tuple[str, Expr], parts: list[tuple[str, Expr]], last: Expr
+) -> list[tuple[str, Expr]]:
+    """Return the parts of a conditional expression; those of one after its `else` go on."""
+    (_, first), *more = parts if parts[1:] and parts[1][0] == "if " else [("", last)]
+    return [then, test, ("else ", first), *more]
+
+
+def _within(expr: Expr, tight: int) -> Expr:
+    """Return an operand, in parentheses if it binds less tightly."""
+    return Group(expr) if binding(expr) < tight else expr
+
+
+def _term(value: Term, tight: int) -> Expr:
+    """Return an expression within another as code, in parentheses if it binds less tightly."""
+    whole = Const(SymInt(0, value) if isinstance(value, Poly) else SymBool(True, value))
+    return Group(whole) if tightness(value) < tight else whole
+
+
+def _factors(whole: Poly) -> Iterator[tuple[str, Expr]]:
+    """Yield what a product multiplies, each with its operator."""
+    ((coefficient, atoms),) = whole.parts.values() or [(0, ())]
+    if coefficient < 0 or len(set(atoms)) < len(atoms):  # a power
+        yield "", Const(SymInt(0, whole))
+        return
+    factors: list[Term] = [term(coefficient)] if coefficient != 1 or not atoms else []
+    factors += [atom.args[0] if atom.op == "group" else atom for atom in atoms]
+    for number, factor in enumerate(factors):
+        yield "* ", _term(factor, 7 if number else 6)
+
+
+def _summands(whole: Poly) -> Iterator[tuple[str, Expr]]:
+    """Yield what a sum adds, each with its operator; what it takes away stands last."""
+    for key, (coefficient, atoms) in sorted(whole.parts.items(), key=lambda part: part[1][0] < 0):
+        one = _term(Poly({key: (abs(coefficient), atoms)}), 5)
+        yield "- " if coefficient < 0 else "+ ", one
 
 
 def signature(name: str, parameters: Sequence[str], result: str, indent: str) -> list[str]:
