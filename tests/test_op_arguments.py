@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from interpreter import draw_state, interpret, state_shapes
@@ -354,3 +358,15 @@ def test_every_block_that_can_be_called_like_an_argument_is_one() -> None:
         module = made["N"](att=made[name])
         assert module(torch.randn(2, 4, 8, 8)).shape == (2, 8)
     assert not hasattr(made["Plain"](4, 8), "out_channels")
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_nothing_is_bound_that_nobody_reads(backend: str, tmp_path: Path) -> None:
+    for number, text in enumerate((*SPECS.values(), GATES)):
+        (emitted,) = emit_family(family(text), backend).values()
+        (tmp_path / f"m{number}.py").write_text(emitted)
+    command = (sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F,I", tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    (emitted,) = emit_family(family(SPECS["strings and truths"]), backend).values()
+    assert "MODES" not in emitted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.function import Function, renamed, renamed_expr
+from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import (
     Check,
     Child,
@@ -63,7 +63,13 @@ class Constructor:
         for item in walk(stack):
             if isinstance(item, Let):
                 continue
-            for value in item.terms():
+            if isinstance(item, Layer) and item.given is None and not item.op.weights(*item.before):
+                lowered = self.members.lowered(item)  # most ops without weights are made without channels
+                found.update(expr_names(lowered.module) | expr_names(lowered.function))
+                terms = iter(item.op.arguments().values())
+            else:
+                terms = item.terms()
+            for value in terms:
                 found.update(mentioned(value))
             if isinstance(item, Module) and item.name is not None:
                 found.update(mentioned(item.name))

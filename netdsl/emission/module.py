@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import wrap
@@ -462,7 +463,11 @@ class ModuleText(ABC):
             classes.append(list(self.one_class(function)))
         factories = [list(self.factory(variant)) for variant in self.family.variants]
         text = "\n".join(line for lines in (*classes, *factories) for line in lines)
-        constants = [self.constant_lines(name, value) for name, value in self.constants.items()]
+        constants = [
+            self.constant_lines(name, value)
+            for name, value in self.constants.items()
+            if re.search(rf"\b{name}\b", text)
+        ]
         parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
         if "make_divisible(" in text:
             parts.insert(0, MAKE_DIVISIBLE.rstrip("\n").split("\n"))
