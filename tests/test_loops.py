@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -251,4 +252,71 @@ net N:
     )
     for backend in BACKENDS:
         assert not re.findall(r"^ +(?:[lOI] = |[lOI]: |.*, [lOI] = )", net.emit(backend), re.MULTILINE)
+        assert_same(net, backend)
+
+
+LISTS = """\
+block SE:
+    c: conv 1x1, x.c
+
+table rows(c, se, act):
+    4, none, relu
+    8, SE, relu6
+
+table t1(c, n):
+    4, bn
+    6, ln
+
+block B(c, se: op = none, act: op = relu, k: list = [3, 1]):
+    a: conv 3x3, c, act=act
+    se: se when se
+    for i, m in enumerate(k):
+        m{i}: conv 1x1, m
+
+block L(c, n: op):
+    conv: conv 1x1, c
+    n as norm
+
+block Lists(cs: list, more: list = [2]):
+    n = len(cs) + len(more)
+    for i, c in enumerate(cs):
+        c{i}: conv 1x1, c
+    e: conv 1x1, sum(more) + more[len(more) - 1] + n
+    same: conv 1x1, 3 when more == [2]
+    has: conv 1x1, 3 when more[0] == 2
+
+net N(rows: table = rows, depths: list = [1, 2], last: table = t1, words: list = [[1, 2], [3]]):
+    input 4, 8x8
+    for i, r in enumerate(rows):
+        b{i}: B r.c, r.se, r.act
+    for i, r in enumerate(last):
+        l{i}: L r.c, r.n
+    a: Lists depths
+    b: Lists depths, [1, 2]
+    c: Lists [1, 3], depths
+    for i, d in enumerate(words[0]):
+        d{i}: conv 1x1, d
+    gap
+
+net M(depths: list):
+    input 4, 8x8
+    a: Lists depths, [1, 2]
+    b: Lists [1]
+    gap
+
+variant one = N(depths=[3])
+variant two = N(words=[[2], [4]])
+variant three = M([2])
+"""
+"""Lists as defaults, and norms and blocks in lists."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_default_is_a_list_or_a_call(backend: str) -> None:
+    for name in ("n", "one", "two", "three"):
+        net = api.loads(LISTS, "n.net", name)
+        text = net.emit(backend)
+        arguments = [a for n in ast.walk(ast.parse(text)) if isinstance(n, ast.arguments) for a in n.defaults]
+        assert not [a for a in arguments if isinstance(a, ast.List)]
+        assert not [a for one in arguments for a in ast.walk(one) if isinstance(a, ast.Call)]
         assert_same(net, backend)

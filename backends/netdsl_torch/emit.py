@@ -321,7 +321,7 @@ class TorchText(ModuleText):
         """Yield the imports that the text needs."""
         known = {
             "collections": ("OrderedDict",),
-            "collections.abc": ("Callable[", "Iterator["),
+            "collections.abc": ("Callable[", "Iterator[", "Sequence["),
             "contextlib": ("AbstractContextManager[", "contextmanager", "nullcontext("),
             "copy": ("deepcopy(",),
             "functools": ("partial(",),

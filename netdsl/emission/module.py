@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from textwrap import wrap
 from typing import Any
 
@@ -13,7 +14,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
-from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name
+from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, children
 from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.dialect import Dialect
@@ -263,8 +264,30 @@ class ModuleText(ABC):
         return sorted(staged.params, key=self.has_default)
 
     def has_default(self, parameter: Parameter) -> bool:
-        """Tell whether an argument has a default: none that is the result of a call."""
-        return parameter.default is not MISSING and not isinstance(self.expression(parameter.default), Call)
+        """Tell whether an argument has a default: none that is the result of a call, or holds one."""
+        return parameter.default is not MISSING and not has_call(self.expression(parameter.default))
+
+    @cached_property
+    def sequences(self) -> bool:
+        """Whether lists may be any sequences: some argument has one as its default, which nothing may change."""
+        return any(
+            parameter.kind in ("list", "table") and self.has_default(parameter)
+            for staged in self.family.classes
+            for parameter in staged.params
+        )
+
+    def taken_as(self, kind: str) -> str:
+        """Return the type of an argument that takes what has a type."""
+        return (
+            f"Sequence[{kind.removeprefix('list[')}" if self.sequences and kind.startswith("list[") else kind
+        )
+
+    def default(self, parameter: Parameter) -> Expr:
+        """Return the default of an argument; of a list a tuple."""
+        expr = self.expression(parameter.default)
+        if isinstance(expr, Listed) and expr.brackets == "[]":
+            return expr.replace(brackets="()")
+        return expr
 
     def applied(self, function: Function, this: str, operands: tuple[Arg, ...]) -> Expr:
         """Return a call of a block in `forward`."""
@@ -468,6 +491,7 @@ class ModuleText(ABC):
             for name, value in self.constants.items()
             if re.search(rf"\b{name}\b", text)
         ]
+        text = "\n".join([*(line for lines in constants for line in lines), text])
         parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
         if "make_divisible(" in text:
             parts.insert(0, MAKE_DIVISIBLE.rstrip("\n").split("\n"))
@@ -661,16 +685,16 @@ class ModuleText(ABC):
         for incoming in staged.inputs:
             for name in incoming.sizes.values():
                 if name in staged.sizes_read:
-                    yield f"{name}: {'list[int]' if incoming.many else 'int'}"
+                    yield f"{name}: {self.taken_as('list[int]') if incoming.many else 'int'}"
         for parameter in self.ordered(staged):
             kind = self.parameter_type(parameter, staged)
             default = ""
             if self.has_default(parameter):
-                default = f" = {flat(self.expression(parameter.default))}"
+                default = f" = {flat(self.default(parameter))}"
             line = f"{parameter.name}: {kind}{default}"
             if default and len(line) + 1 > WIDTH - 2 * len(INDENT):
                 head = f"{parameter.name}: {kind} = "
-                lines = layout(head, self.expression(parameter.default), "", 2 * INDENT)
+                lines = layout(head, self.default(parameter), "", 2 * INDENT)
                 line = "\n".join(lines).strip()
             yield line
 
@@ -685,14 +709,14 @@ class ModuleText(ABC):
             pads = self.family.pads(staged.decl, parameter.name, parameter.default)
             lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
             return f"tuple[int, int]{lacking}"
-        return self.type_name(parameter.value)
+        return self.taken_as(self.type_name(parameter.value))
 
     def type_of(self, name: str, staged: Staged) -> str:
         """Return the type of a name of a class's frame."""
         for parameter in staged.params:
             if parameter.name == name:
                 return self.parameter_type(parameter, staged)
-        return self.type_name(staged.hints.get(name, 0))
+        return self.taken_as(self.type_name(staged.hints.get(name, 0)))
 
     def type_name(self, value: Any) -> str:
         """Return a value's type."""
@@ -722,7 +746,9 @@ class ModuleText(ABC):
             kinds = list(dict.fromkeys(self.type_name(cell) for cell in cells))
             if set(kinds) == {"int", "float"}:
                 kinds = ["float"]
-            columns.append(" | ".join(kinds))
+            none = " | None" if any(kind.endswith(" | None") for kind in kinds) else ""
+            kinds = list(dict.fromkeys(kind.removesuffix(" | None") for kind in kinds))
+            columns.append(" | ".join(kinds) + none)
         return f"tuple[{', '.join(columns)}]"
 
     def forward(self, function: Function, members: Members) -> Iterator[str]:
@@ -769,6 +795,11 @@ class ModuleText(ABC):
         yield from signature(net.name, parameters, staged.name, "")
         yield f'{INDENT}"""Return a new {net.name}, with random weights."""'
         yield from layout("return ", Call(staged.name, (*args, *self.dialect.options)), "", INDENT)
+
+
+def has_call(expr: Expr) -> bool:
+    """Tell whether an expression calls anything."""
+    return isinstance(expr, Call) or any(map(has_call, children(expr)))
 
 
 def bound_names(items: list[Item], always: bool = False) -> Iterator[str]:
