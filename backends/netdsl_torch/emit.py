@@ -49,7 +49,7 @@ DIALECT = Dialect(
     module="nn.Module",
     call="forward",
     training="self.training",
-    compiled="torch.jit.is_scripting()",
+    compiled="is_scripting()",
     sequential="nn.Sequential",
     named=("nn.Sequential", "OrderedDict"),
     identity=Call("nn.Identity"),
@@ -340,6 +340,8 @@ class TorchText(ModuleText):
         if "torch." in text:
             yield "import torch"
         yield "from torch import Tensor, nn" if "Tensor" in text else "from torch import nn"
+        if used("is_scripting("):
+            yield "from torch.jit import is_scripting  # type: ignore[attr-defined]"
         if used("F."):
             yield "from torch.nn import functional as F"
         if used("checkpoint("):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
@@ -170,7 +171,7 @@ class GoogLeNet(nn.Module):
         x = self.inception5b(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if torch.jit.is_scripting() or (aux1 is not None and aux2 is not None):
+        if is_scripting() or (aux1 is not None and aux2 is not None):
             return GoogLeNetOutputs(x, aux1, aux2)
         return x
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
@@ -272,7 +273,7 @@ class InceptionV3(nn.Module):
         x = self.Mixed_7c(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if torch.jit.is_scripting() or AuxLogits is not None:
+        if is_scripting() or AuxLogits is not None:
             return InceptionV3Outputs(x, AuxLogits)
         return x
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
@@ -397,7 +398,7 @@ class NASNetA(nn.Module):
         y = y.mean((2, 3))
         y = self.last_linear(self.dropout(y))
         x = y
-        if torch.jit.is_scripting() or aux_head is not None:
+        if is_scripting() or aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x
 
