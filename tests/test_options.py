@@ -213,3 +213,72 @@ def test_options_go_together() -> None:
     assert model.FEATURE_CHANNELS == [y.shape[1] for y in maps] == [4, 6]
     sum(y.sum() for y in maps).backward()
     assert model.stem.weight.grad is not None
+
+
+# ---------------------------------------------------------------- Flax
+
+
+MIXED = """\
+block B(c, wide = false):
+    add:
+        conv 3x3, c, bias=false as a -> bn as b -> relu
+        identity
+    d: [conv 1x1, c -> ln when wide]
+
+net N():
+    input 3, 9x8
+    stem: conv 3x3, 4
+    one: B 4, true
+    rest: 2 * B 4
+    avgpool 3x3, /2, pad=1, count_include_pad=false
+    gap
+    fc: fc 5
+"""
+
+
+def flax_step(form: str, **options: Any) -> list[Any]:
+    """Return loss, gradients and statistics of a step of training."""
+    import jax
+    from flax import nnx
+    from jax import numpy as jnp
+
+    net = loads(MIXED, "n.net", "n")
+    model = execute(net.emit(form))["n"](rngs=nnx.Rngs(0), **options)
+    x = jax.random.normal(jax.random.key(1), (2, 9, 8, 3))
+    loss, gradients = nnx.value_and_grad(lambda model: jnp.square(model(x)).sum())(model)
+    return jax.tree.leaves((loss, gradients, nnx.state(model, nnx.BatchStat)))
+
+
+@pytest.mark.slow
+def test_flax_remat_changes_no_number() -> None:
+    """But by rounding: XLA may fuse other ops."""
+    import numpy as np
+
+    assert "@nnx.remat" in loads(MIXED, "n.net", "n").emit("flax:remat")
+    plain, again = flax_step("flax"), flax_step("flax:remat", precision="highest")
+    for one, other in zip(plain, again, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_idiomatic_flax_has_the_same_net() -> None:
+    """The state and, with the same weights, the same outputs in evaluation; no helper that only equals torch."""
+    import jax
+    import numpy as np
+    from flax import nnx
+    from netdsl_flax.run import load as load_flax
+
+    net = loads(MIXED, "n.net", "n")
+    text = net.emit("flax:idiomatic")
+    for helper in ("UnbiasedBatchNorm", "uniform_between", "use_fast_variance"):
+        assert helper in net.emit("flax")
+        assert helper not in text
+    x, found = jax.random.normal(jax.random.key(1), (2, 9, 8, 3)), []
+    torch.manual_seed(0)
+    state = {k: v.numpy() for k, v in execute(net.emit())["n"]().state_dict().items()}
+    for form in ("flax", "flax:idiomatic"):
+        model = execute(net.emit(form))["n"](rngs=nnx.Rngs(0))
+        load_flax(model, netdsl.convert_weights(net, state, "torch", form))
+        model.eval()
+        found.append(np.asarray(model(x)))
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
