@@ -81,7 +81,7 @@ def forms(op: Op, context: Context) -> list[Form]:
     lowered = LOWERINGS[type(op)](op, context)
     definitions = Definitions([lowered], [], set())
     settled = definitions.settle(lowered)
-    source = "\n".join(definitions.text())
+    source = "\n".join(definitions.text(""))
     scope = {**HELPED, "rngs": nnx.Rngs(0), "options": {"param_dtype": jnp.float64}}
     exec(source, scope)
     made = []
