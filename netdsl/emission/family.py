@@ -88,11 +88,11 @@ class Family:
         self.varied: dict[Any, set[str]] = {}
         """By net, the parameters that its variants give."""
         self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
+        """By declaration and parameter, the ops that are given for it."""
         self.rows: dict[tuple[Any, str], dict[tuple[str, ...], tuple[Any, ...]]] = {}
         """By parameter, the rows of the tables that it is given."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
-        """By declaration and parameter, the ops that are given for it."""
         with deep_recursion(), no_collection():
             self.foresee()
             for _ in range(100):
@@ -102,6 +102,7 @@ class Family:
                     break
             else:
                 raise AssertionError("the arguments of the classes do not settle")
+        self.drop_unreached()
         self.tell()
         self.name_classes()
 
@@ -119,6 +120,11 @@ class Family:
             for value in net.elaborated.params.values():
                 if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
                     self.note(value.target, value.args)
+
+    def drop_unreached(self) -> None:
+        """Forget the classes of sides that turned out to be none."""
+        needed = {id(cls) for variant in self.variants for cls in self.reached(variant.staged)}
+        self.classes = [cls for cls in self.classes if id(cls) in needed]
 
     def begin(self) -> None:
         """Forget all classes."""
