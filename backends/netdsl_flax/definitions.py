@@ -51,6 +51,13 @@ LAYERS = {
         fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
         sizes=_KERNEL,
     ),
+    "FittedConv": Layer(
+        "ConvThatFits",
+        _given(padding=0),
+        defaults={"use_bias": Const(True), "bias_init": _ZEROS},
+        fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
+        sizes=_KERNEL,
+    ),
     "ConvTranspose": Layer(
         "nnx.ConvTranspose",
         _given(transpose_kernel=True),

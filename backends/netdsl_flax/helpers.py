@@ -73,6 +73,16 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 ''',
+    "ConvThatFits": '''\
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+''',
     "GroupedTranspose": '''\
 class GroupedTranspose(nnx.ConvTranspose):
     """A transposed convolution in groups; the kernel is h x w x out / groups x in."""

@@ -179,7 +179,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
     fan_in = op.kernel[0] * op.kernel[1] * x.c // op.groups_of(x.c)
     groups = Const(op.groups_of(x.c))  # which a depthwise convolution always says
     return _layer(
-        "Conv",
+        "Conv" if _covers(op, x) else "FittedConv",
         _first("in_channels", x.c),
         _first("out_channels", op.channels_of(x.c)),
         _first("kernel_size", _pair(op.kernel)),
@@ -189,6 +189,14 @@ def conv(op: Convolution, context: Context) -> Lowered:
         Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
         *_biased(op, fan_in),
     )
+
+
+def _covers(op: Convolution, x: Shape) -> bool:
+    """Tell whether a convolution has a place on every map, however small."""
+    if op.pad.mode != "explicit":
+        return True
+    sizes = zip(op.kernel, both(op.dilation), both(op.pad.size), strict=True)
+    return all(not any(map(symbolic, size)) and size[1] * (size[0] - 1) <= 2 * size[2] for size in sizes)
 
 
 @lowers(UpConv)

@@ -26,7 +26,7 @@ GLOBALS = frozenset(
     Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
     check_size size_2d pad_same max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame center_crop
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
-    AbstractContextManager Iterator is_scripting
+    AbstractContextManager Iterator is_scripting FittedConv ConvThatFits
     math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose

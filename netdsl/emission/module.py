@@ -660,7 +660,8 @@ class ModuleText(ABC):
             (shape,) = [s for s in function.staged.out_terms][:1]
             writer.put("self.out_channels = ", writer.constant(shape.c))
         lines += self.settled(function, members)
-        if self.dialect.parameters and not lines:
+        if self.dialect.parameters and all(line.lstrip().startswith("#") for line in lines):
+            lines[:] = []  # a stage that makes no child
             lines.append(f'{2 * INDENT}"""Make it; it has no layers."""')
         if len(lines) > self.dialect.initialised or chain or len(parameters) > 1:
             yield from signature("__init__", [*parameters, *self.dialect.parameters], "None", INDENT)

@@ -43,6 +43,16 @@ def learned(
     return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 
 
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+
+
 def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
     """Return the mean of every channel of a map; it must have a pixel."""
     if 0 in x.shape[1:3]:
@@ -56,6 +66,7 @@ def flatten_chw(x: Array) -> Array:
 
 
 Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.02))
+FittedConv = partial(ConvThatFits, padding=0, kernel_init=nnx.initializers.normal(0.02))
 Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.02))
 LayerNorm = partial(make_norm, nnx.LayerNorm, use_fast_variance=False)
 
@@ -123,7 +134,7 @@ class ConvNeXt(nnx.Module):
         layers: list[Callable[[Array], Array]] = []
         layers.append(
             nnx.Sequential(
-                Conv(3, c[0], (4, 4), strides=4, rngs=rngs, **options),
+                FittedConv(3, c[0], (4, 4), strides=4, rngs=rngs, **options),
                 LayerNorm(c[0], rngs=rngs, **options),
             ),
         )
@@ -133,7 +144,7 @@ class ConvNeXt(nnx.Module):
                 layers.append(
                     nnx.Sequential(
                         LayerNorm(channels, rngs=rngs, **options),
-                        Conv(channels, c[i], (2, 2), strides=2, rngs=rngs, **options),
+                        FittedConv(channels, c[i], (2, 2), strides=2, rngs=rngs, **options),
                     ),
                 )
             depth = n[i]

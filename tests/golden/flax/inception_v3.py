@@ -62,6 +62,16 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+
+
 def max_pool2d(
     x: Array,
     window_shape: tuple[int, int],
@@ -103,7 +113,12 @@ def flatten_chw(x: Array) -> Array:
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
-Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.1))
+FittedConv = partial(
+    ConvThatFits,
+    padding=0,
+    use_bias=False,
+    kernel_init=nnx.initializers.normal(0.1),
+)
 BatchNorm = partial(
     make_norm,
     UnbiasedBatchNorm,
@@ -149,7 +164,7 @@ class BasicConv2d(nnx.Module):
     ) -> None:
         if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
             raise ValueError(f"pad=same needs odd kernels, not {k}")
-        self.conv = Conv(
+        self.conv = FittedConv(
             in_channels,
             c,
             k,

@@ -36,6 +36,16 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
     return init
 
 
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+
+
 def avg_pool2d(
     x: Array,
     window_shape: tuple[int, int],
@@ -56,8 +66,8 @@ def flatten_chw(x: Array) -> Array:
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
-class Conv(nnx.Conv):
-    """nnx.Conv with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
+class FittedConv(ConvThatFits):
+    """ConvThatFits with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
 
     def __init__(
         self,
@@ -102,8 +112,8 @@ class LeNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = Conv(1, 6, (5, 5), rngs=rngs, **options)
-        self.conv2 = Conv(6, 16, (5, 5), rngs=rngs, **options)
+        self.conv1 = FittedConv(1, 6, (5, 5), rngs=rngs, **options)
+        self.conv2 = FittedConv(6, 16, (5, 5), rngs=rngs, **options)
         self.fc1 = Linear(400, 120, rngs=rngs, **options)
         self.fc2 = Linear(120, 84, rngs=rngs, **options)
         self.fc3 = Linear(84, classes, rngs=rngs, **options)

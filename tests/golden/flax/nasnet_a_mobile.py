@@ -63,6 +63,16 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+
+
 class NamedSequential(nnx.Module):
     """Layers one after the other, each under its name."""
 
@@ -127,6 +137,12 @@ def flatten_chw(x: Array) -> Array:
 
 Conv = partial(
     nnx.Conv,
+    padding=0,
+    use_bias=False,
+    kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+)
+FittedConv = partial(
+    ConvThatFits,
     padding=0,
     use_bias=False,
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
@@ -513,7 +529,7 @@ class NASNetA(nnx.Module):
     ) -> None:
         self.conv0 = NamedSequential(
             [
-                ("conv", Conv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
+                ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
                 ("bn", BatchNorm(stem, rngs=rngs, **options)),
             ],
         )

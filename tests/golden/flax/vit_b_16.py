@@ -44,6 +44,16 @@ def learned(
     return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
 
 
+class ConvThatFits(nnx.Conv):
+    """A convolution that says so where its kernel is larger than the map."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        if 0 in y.shape[1:3]:
+            raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
+        return y
+
+
 def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
     """Attend in the dtype of the values, where nnx's own function goes through float32."""
     weights = dot_product_attention_weights(query, key, **kwargs)
@@ -82,7 +92,11 @@ def take_token(x: Array, index: int) -> Array:
     return x[:, index]
 
 
-Conv = partial(nnx.Conv, padding=0, kernel_init=nnx.initializers.normal(0.036084391824351615))
+FittedConv = partial(
+    ConvThatFits,
+    padding=0,
+    kernel_init=nnx.initializers.normal(0.036084391824351615),
+)
 Linear = partial(
     nnx.Linear,
     kernel_init=nnx.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
@@ -234,7 +248,7 @@ class ViT(nnx.Module):
         **options: Unpack[LayerOptions],
     ) -> None:
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
-        self.conv_proj = Conv(3, dim, patch, strides=patch, rngs=rngs, **options)
+        self.conv_proj = FittedConv(3, dim, patch, strides=patch, rngs=rngs, **options)
         self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, rngs=rngs, **options)
         self.heads = Head(dim, classes, rngs=rngs, **options)
 
