@@ -14,7 +14,7 @@ from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function
-from netdsl.emission.items import Child, Container, Item, Layer, Module, Parameter, Staged, walk
+from netdsl.emission.items import Child, Container, Item, Layer, Loop, Module, Parameter, Staged, walk
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
@@ -23,6 +23,7 @@ from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.source import Span
+from netdsl.symbolic import Atom
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
@@ -243,7 +244,9 @@ class TorchText(ModuleText):
                 path = f"{self.path(cls, item)}.{key}"
                 target = Name(f"{own}{path}")
                 if path.startswith("["):  # a Sequential does not say what its elements are
-                    target = Name(f'{own}.get_parameter("{path[1:].replace("]", "")}")')
+                    target = Name(
+                        f'{own}.get_parameter("{path[1:].replace("[", ".").replace("]", "").replace("..", ".")}")'
+                    )
                 lines += layout("", init_call(init, target), "", indent)
         return lines
 
@@ -383,4 +386,7 @@ def _path(items: list[Item], wanted: Layer) -> str | None:
                     return inner
         if isinstance(item, Module):
             position += 1
+        elif isinstance(item, Loop) and isinstance(item.over, Atom):
+            turns = getattr(item.over.args[-1], "constant", None) or 1
+            position += turns * sum(isinstance(inner, Module) for inner in item.body)
     return None
