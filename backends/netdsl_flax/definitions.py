@@ -43,21 +43,16 @@ _KERNEL = (*_IN_OUT, "kernel_size: tuple[int, int]")
 _EXACT = _given(use_fast_variance=False)
 _SCALED = {"scale_init": _ONES, "bias_init": _ZEROS}
 
+_CONV = Layer(
+    "nnx.Conv",
+    _given(padding=0),
+    defaults={"use_bias": Const(True), "bias_init": _ZEROS},
+    fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
+    sizes=_KERNEL,
+)
 LAYERS = {
-    "Conv": Layer(
-        "nnx.Conv",
-        _given(padding=0),
-        defaults={"use_bias": Const(True), "bias_init": _ZEROS},
-        fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
-        sizes=_KERNEL,
-    ),
-    "FittedConv": Layer(
-        "ConvThatFits",
-        _given(padding=0),
-        defaults={"use_bias": Const(True), "bias_init": _ZEROS},
-        fan_in='math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)',
-        sizes=_KERNEL,
-    ),
+    "Conv": _CONV,
+    "FittedConv": _CONV.replace(base="ConvThatFits"),
     "ConvTranspose": Layer(
         "nnx.ConvTranspose",
         _given(transpose_kernel=True),
@@ -87,16 +82,15 @@ LAYERS = {
 }
 """By what lowering calls them."""
 
-_LECUN = {"kernel_init": LECUN}
+_PLAIN: Mapping[str, Mapping[str, object]] = {
+    "BatchNorm": {"base": "nnx.BatchNorm", "fixed": ()},
+    "LayerNorm": {"fixed": ()},
+    "GroupNorm": {"fixed": ()},
+    "MultiHeadAttention": {"fixed": _given(decode=False, deterministic=False)},
+}
 IDIOMATIC_LAYERS = {
-    **{name: layer.replace(defaults={**_LECUN, **layer.defaults}) for name, layer in LAYERS.items()},
-    "BatchNorm": LAYERS["BatchNorm"].replace(base="nnx.BatchNorm", fixed=()),
-    "LayerNorm": LAYERS["LayerNorm"].replace(fixed=()),
-    "GroupNorm": LAYERS["GroupNorm"].replace(fixed=()),
-    "MultiHeadAttention": LAYERS["MultiHeadAttention"].replace(
-        fixed=_given(decode=False, deterministic=False),
-        defaults={**_LECUN, **LAYERS["MultiHeadAttention"].defaults},
-    ),
+    name: layer.replace(defaults={"kernel_init": LECUN, **layer.defaults}, **_PLAIN.get(name, {}))
+    for name, layer in LAYERS.items()
 }
 """The same without what is there to equal torch."""
 
