@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch_oracles import build, load, reference
+from torch_oracles import build, execute, load, reference
 
+from netdsl.api import loads
 from netdsl.ir.types import Init
 from netdsl.network import Network
 
@@ -116,3 +117,40 @@ def test_a_seed_gives_the_same_weights_again() -> None:
         states.append(build("resnet18").state_dict())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
     assert not torch.equal(states[0]["conv1.weight"], states[2]["conv1.weight"])
+
+
+SCATTERED = """\
+block B(n, c = true):
+    [fc 8 when c]
+    n * fc 8, init=constant(2)
+    fc 8
+    fc 3, init=ones
+
+net T(n = 2, c = true):
+    input 2, 4x4
+    init fc weight=constant(3)
+    init conv weight=constant(4)
+    for i in range(n):
+        s{i}: conv 3x3, 2, init=constant(5) -> relu
+    gap
+    flatten
+    b: B n, c=c
+    body:
+        n * relu -> fc 4, init=constant(6)
+        [fc 5 when c]
+        fc 6, init=zeros
+    head: fc 7, init=constant(7) when c
+    last: fc 3
+"""
+"""Layers that start in a way of their own where only the arguments say which position they have."""
+
+
+@pytest.mark.parametrize("given", [{"n": n, "c": c} for n in (0, 1, 3) for c in (False, True)])
+def test_a_layers_own_line_holds_wherever_arguments_put_it(given: dict[str, int | bool]) -> None:
+    model = execute(loads(SCATTERED).emit("torch"))["T"](**given)
+    expected = said(loads(SCATTERED, **given))
+    assert set(expected) == set(dict(model.named_parameters()))
+    for key, init in expected.items():
+        if key.endswith("weight"):
+            value = init.args[0] if init.args else float(init.kind == "ones")
+            assert (model.get_parameter(key) == value).all(), key

@@ -14,7 +14,7 @@ from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function
-from netdsl.emission.items import Child, Container, Item, Layer, Loop, Module, Parameter, Staged, walk
+from netdsl.emission.items import Child, Container, Item, Layer, Module, Parameter, Side, Staged, walk
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
@@ -23,7 +23,6 @@ from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.source import Span
-from netdsl.symbolic import Atom
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
@@ -145,17 +144,47 @@ class TorchText(ModuleText):
         """Return the layers of a net's classes."""
         return self.layers[id(staged)]
 
-    @staticmethod
-    def rule(net: Staged, item: Layer) -> Mapping[str, Init]:
+    def rule(self, net: Staged, item: Layer) -> Mapping[str, Init]:
         """Return what a net's loop over all modules does to a layer."""
-        return net.rules.get(item.op.inherits or item.op.name, {})
+        ruled = _ruled(item)
+        return {} if ruled in self.scattered[id(net)] else net.rules.get(ruled, {})
+
+    @cached_property
+    def scattered(self) -> Mapping[int, set[str]]:
+        """By the id of a net's class, the ops whose `init` line is written at each layer.
+
+        What a loop over all modules does must be undone where a layer's own line says otherwise. Where such a layer
+        is can depend on arguments, and then the constructors say it, which have the layer at hand.
+        """
+        return {
+            number: {
+                _ruled(item)
+                for cls, item in layers
+                if self.differs(cls, item, net.rules.get(_ruled(item), {}))
+                and self.path(cls.items, item) is None
+            }
+            for net in self.family.classes
+            for number, layers in self.layers.items()
+            if number == id(net)
+        }
+
+    def differs(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:
+        """Return what a layer's own line, or its block's, says otherwise than a loop over all modules."""
+        own = self.own(cls, item).items()
+        return {key: init for key, init in own if rule.get(key) != init} if rule else {}
 
     def initial(self, item: Layer) -> Iterator[Expr]:
         """Yield the statements for initial weights that some net's loop over all modules does not make."""
         cls, nets = self.homes[id(item)]
-        if not all(self.rule(net, item) for net in nets):
-            for key, init in self.special(cls, item).items():
-                yield init_call(init, Param(key))
+        if all(self.rule(net, item) for net in nets):
+            return
+        ruled = _ruled(item)
+        wide = [net.rules.get(ruled, {}) for net in nets if ruled in self.scattered[id(net)]]
+        if any(rules != wide[0] for rules in wide):
+            message = f"{item.op.name} is to start in another way in each of the nets that share {cls.name}"
+            raise NetError([Diagnostic("E508", message, item.span, calls=item.calls)])
+        for key, init in self.special(cls, item, wide[0] if wide else {}).items():
+            yield init_call(init, Param(key))
 
     @staticmethod
     def own(cls: Staged, item: Layer) -> dict[str, Init]:
@@ -163,11 +192,13 @@ class TorchText(ModuleText):
         wide = cls.rules.get(item.op.name, {}) if item.op.inherits else {}
         return {**{k: v for k, v in wide.items() if k in item.op.weights(*item.before)}, **item.own}
 
-    def special(self, cls: Staged, item: Layer) -> dict[str, Init]:
+    def special(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:
         """Return how a layer's weights start where that is not torch's way, and no loop says so."""
         weight, bias = DEFAULT_INITS.get(item.op.name, ("", ""))
         usual = {"weight": weight, "bias": bias}
-        own = {k: v for k, v in self.own(cls, item).items() if v.kind not in ("default", usual.get(k))}
+        has = item.op.weights(*item.before)
+        own = {k: v for k, v in rule.items() if k in has} | self.own(cls, item)
+        own = {k: v for k, v in own.items() if v.kind not in ("default", usual.get(k))}
         if isinstance(item.op, Weight):
             own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
         return own
@@ -228,10 +259,8 @@ class TorchText(ModuleText):
         """Return what a layer's own line, or its block's, says otherwise than the loop."""
         found: dict[int, tuple[Staged, list[tuple[Layer, str, Init]]]] = {}
         for cls, item in self.reached(staged):
-            rule = self.rule(staged, item)
-            for key, init in self.own(cls, item).items():
-                if rule and rule.get(key) != init:
-                    found.setdefault(id(cls), (cls, []))[1].append((item, key, init))
+            for key, init in self.differs(cls, item, self.rule(staged, item)).items():
+                found.setdefault(id(cls), (cls, []))[1].append((item, key, init))
         lines: list[str] = []
         inner = 2 * INDENT
         for cls, layers in found.values():
@@ -241,20 +270,33 @@ class TorchText(ModuleText):
                 lines.append(f"{inner}{INDENT}if isinstance({module}, {cls.name}):")
             indent = inner if cls is staged else inner + 2 * INDENT
             for item, key, init in layers:
-                path = f"{self.path(cls, item)}.{key}"
+                path = f"{self.path(cls.items, item)}.{key}"
                 target = Name(f"{own}{path}")
                 if path.startswith("["):  # a Sequential does not say what its elements are
-                    target = Name(
-                        f'{own}.get_parameter("{path[1:].replace("[", ".").replace("]", "").replace("..", ".")}")'
-                    )
+                    target = Name(f'{own}.get_parameter("{re.sub(r"[][.]+", ".", path).strip(".")}")')
                 lines += layout("", init_call(init, target), "", indent)
         return lines
 
-    def path(self, cls: Staged, item: Layer) -> str:
-        """Return where a layer is in its class: `.fc`, `[1]`."""
-        path = _path(cls.items, item)
-        assert path is not None
-        return path
+    def path(self, items: list[Item], wanted: Layer) -> str | None:
+        """Return where a layer is among a class's items, `.fc` or `[1]`; None if that depends on arguments."""
+        position: int | None = 0
+        for item in items:
+            if isinstance(item, Side):
+                inner = self.path(item.items, wanted)
+                if inner is not None:
+                    return inner
+            if not isinstance(item, Module):
+                made = any(isinstance(one, Module) and not self.is_nothing(one) for one in walk([item]))
+                position = None if made else position
+                continue
+            inner = self.path(item.items, wanted) if isinstance(item, Container) else None
+            if inner is not None or item is wanted:
+                if item.name is not None or (item.key.isdigit() and position is None):
+                    return None
+                return (f"[{position}]" if item.key.isdigit() else f".{item.key}") + (inner or "")
+            if position is not None and not self.is_nothing(item):
+                position += 1
+        return None
 
     # ---------------------------------------------------------------- what is computed again for gradients
 
@@ -369,24 +411,6 @@ def _has_blocks(items: list[Item]) -> bool:
     )
 
 
-def _path(items: list[Item], wanted: Layer) -> str | None:
-    """Return where a layer is among items of a class, by attributes and positions."""
-    position = 0
-    for item in items:
-        if item is wanted:
-            return f"[{position}]" if not item.labelled or item.key.isdigit() else f".{item.key}"
-        if isinstance(item, Container):
-            inner = _path(item.items, wanted)
-            if inner is not None:
-                return (f"[{position}]" if item.key.isdigit() else f".{item.key}") + inner
-        elif not isinstance(item, Module):
-            for items_within in item.inner():
-                inner = _path(items_within, wanted)
-                if inner is not None:
-                    return inner
-        if isinstance(item, Module):
-            position += 1
-        elif isinstance(item, Loop) and isinstance(item.over, Atom):
-            turns = getattr(item.over.args[-1], "constant", None) or 1
-            position += turns * sum(isinstance(inner, Module) for inner in item.body)
-    return None
+def _ruled(item: Layer) -> str:
+    """Return the op whose `init` line is a layer's."""
+    return item.op.inherits or item.op.name
