@@ -193,6 +193,7 @@ def productions() -> dict[str, list[list[str]]]:
 SAMPLES = {
     "NAME": ["a", "conv", "x1", "relu"],
     "TEMPLATE": ["b{i}", "b{ i + 1 }_c{j*2}", "cell{2 if a else  f(1,2)}"],
+    "COUNTED": ["{i}", "{ i + 1 }"],
     "DIMS": ["3x3", "1x7"],
     "NUMBER": ["1", "64", "0.5", "1e-6", "5M", "138_357_544"],
     "STRING": [

@@ -210,8 +210,9 @@ class Walker(Layers):
 
     def stage(self, node: tree.Stage, place: Place) -> None:
         """`stage 4: ...`: transparent."""
-        outer, place.stage = place.stage, node.name
-        place.scope.stages[len(place.scope.drafts)] = node.name
+        name = self.evaluator.text(node.name, place.env, place.source)
+        outer, place.stage = place.stage, name
+        place.scope.stages[len(place.scope.drafts)] = name
         self.body(node.body, place)
         place.stage = outer
 

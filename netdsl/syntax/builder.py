@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
-from netdsl.syntax.tokens import MAX_DEPTH, Fault, Token, lex
+from netdsl.syntax.tokens import MAX_DEPTH, TEMPLATES, Fault, Token, lex
 
 MAX_INT = 2**63 - 1
 
@@ -315,7 +315,8 @@ class Builder:
         if isinstance(rest[0], tree.Chain):
             condition = rest[1] if len(rest) > 1 else None
             rest = [(tree.Line(rest[0].start, end, None, rest[0], condition),)]
-        return tree.Stage(start, c[1].end, c[1].text, rest[0])
+        name = self._template(c[1]) if c[1].type in TEMPLATES else _name(c[1])
+        return tree.Stage(start, c[1].end, name, rest[0])
 
     def output(self, start: int, end: int, c: list[Any]) -> tree.Output:
         """`train output label: chain`."""

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from netdsl.syntax.spacing import Spacing
-from netdsl.syntax.tokens import Token
+from netdsl.syntax.tokens import TEMPLATES, Token
 
 LIMIT = 110
 """The columns of a line, wherever it can be broken."""
@@ -75,7 +75,7 @@ class Words:
             if before is not None and spacing.spaced(before, token):
                 parts.append(" ")
                 width += 1
-            shown = spacing.text(token) if kind == "TEMPLATE" else token.text
+            shown = spacing.text(token) if kind in TEMPLATES else token.text
             parts.append(shown)
             self.starts.append(width)
             width += len(shown)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from netdsl.syntax import tree
-from netdsl.syntax.tokens import LogicalLine, Token, lex
+from netdsl.syntax.tokens import TEMPLATES, LogicalLine, Token, lex
 
 _SPACED, _PRODUCTS, _ALL = 0, 1, 2
 """Which operators stand close: none; products, as in the arguments of a layer; sums too, as in a name."""
@@ -62,7 +62,7 @@ class Spacing:
 
     def text(self, token: Token) -> str:
         """Return a token as it is written; spaces in the braces of a name are not kept."""
-        if token.type != "TEMPLATE":
+        if token.type not in TEMPLATES:
             return token.text
         text, at = "", 0
         for start, end, inner in self._names[token.start]:
@@ -92,7 +92,7 @@ class Spacing:
         for token in tokens:
             if token.type == "LPAR":
                 self._opening.add(token.start)
-            elif token.type == "TEMPLATE":
+            elif token.type in TEMPLATES:
                 parts = self._names[token.start] = []
                 for braces in _BRACES.finditer(token.text):
                     inner = [

@@ -12,6 +12,8 @@ from netdsl.syntax.tables import load
 MAX_DEPTH = 64
 """How deep bodies, brackets and expressions may nest."""
 MAX_ERRORS = 20
+TEMPLATES = frozenset({"TEMPLATE", "COUNTED"})
+"""Tokens with expressions in braces."""
 
 
 class Fault(Exception):

@@ -235,9 +235,9 @@ class Merge(Statement):
 
 
 class Stage(Statement):
-    """`stage 4: ...`: a transparent group."""
+    """`stage 4: ...`, `stage {i + 1}: ...`: a transparent group."""
 
-    name: str
+    name: Label
     body: Body
 
 
