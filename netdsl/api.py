@@ -145,6 +145,8 @@ def recipes(
 def _setting(net: NetDecl, name: str, value: Any) -> Any:
     """Return a parameter's value; a text is an expression of the language, unless it is to be a text."""
     param = declared_parameters(net).get(name)
+    if isinstance(value, list):
+        return tuple(_setting(net, name, item) if isinstance(item, list) else item for item in value)
     # a decision's options are compared as texts
     if (
         not isinstance(value, str)

@@ -138,7 +138,7 @@ class Elaborator:
     @staticmethod
     def example(param: Param) -> str:
         """Return a value that a parameter would take."""
-        examples = {"int": 10, "float": 0.5, "bool": True, "dims": Dims((3, 3)), "op": None}
+        examples = {"int": 10, "float": 0.5, "bool": True, "dims": Dims((3, 3)), "op": None, "list": (1, 2)}
         return show(examples[param.types[0]]) if param.types[0] in examples else "..."
 
     # ---------------------------------------------------------------- after the body
