@@ -495,11 +495,28 @@ def select(test: SymBool, then: Any, otherwise: Any) -> Any:
     x, y = assuming(term(then), test.test, True), assuming(term(otherwise), test.test, False)
     if x == y and type(x) is type(y):
         return then
+    if isinstance(x, Poly) and isinstance(y, Poly):
+        found = int(then if test.value else otherwise)
+        if _vanishes(x.plus(y, -1), negated(test.test)):  # `a if a != b else b`
+            return known(found, x)
+        if _vanishes(x.plus(y, -1), test.test):
+            return known(found, y)
     atom = Atom("if", (test.test, x, y))
     value = then if test.value else otherwise
     if isinstance(then, float) != isinstance(otherwise, float):
         value = float(value)
     return under(_plain(value) if not isinstance(value, SymBool) else value.value, atom)
+
+
+def _vanishes(difference: Poly, test: Atom) -> bool:
+    """Tell whether a difference is a multiple of that of two numbers which a test says to be equal."""
+    for a, b in equalities(test):
+        other = a.plus(b, -1)
+        if difference.parts.keys() == other.parts.keys():
+            pairs = [(difference.parts[key][0], other.parts[key][0]) for key in other.parts]
+            if all(n * pairs[0][1] == m * pairs[0][0] for n, m in pairs):
+                return True
+    return False
 
 
 def assuming(value: Any, test: Atom, holds: bool) -> Any:
@@ -568,6 +585,13 @@ def item(whole: Atom, index: Poly) -> Term:
             if number == at:
                 return part
     return Atom("item", (whole, index))
+
+
+def list_of(value: Any) -> Atom | None:
+    """Return the list of which a value is an item; None of what is none."""
+    whole = term(value)
+    atom = whole.atom if isinstance(whole, Poly) else whole
+    return atom.args[0] if atom is not None and atom.op == "item" else None
 
 
 def each(value: Poly, variable: str, count: Poly) -> Atom:

@@ -340,9 +340,33 @@ def test_a_given_parameter_is_the_factorys_default() -> None:
 
 
 def test_what_a_variant_gives_is_in_the_factorys_call() -> None:
-    text = netdsl.load("vgg.net:vgg16", n1=3).emit()
+    text = netdsl.load("vgg.net:vgg16", depths=[3, 2, 3, 3, 3]).emit()
     assert "def vgg16(drop: float = 0.5, classes: int = 1000) -> VGG:" in text
-    assert "return VGG(3, 2, 3, 3, 3, drop=drop, classes=classes)" in text
+    assert "return VGG([3, 2, 3, 3, 3], drop=drop, classes=classes)" in text
+
+
+def test_a_list_that_is_unpacked_has_as_many_items() -> None:
+    made = execute(emitted("resnet18"))
+    with pytest.raises(ValueError, match="unpack"):
+        made["ResNet"](made["BasicBlock"], [2, 2, 2])
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_choice_between_what_is_equal_is_none(backend: str) -> None:
+    text = netdsl.load("efficientnet_b0").emit(backend)
+    assert "if hidden != in_channels:" in text
+    assert "else in_channels" not in text
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_variable_changes_where_its_condition_stands(backend: str) -> None:
+    text = netdsl.load("convnext_tiny").emit(backend)
+    assert "                channels = c[i]\n" in text
+    assert "else channels" not in text
+
+
+def test_a_check_on_a_side_and_after_it_stands_once() -> None:
+    assert emitted("shufflenet_v2_x1_0").count("conv needs at least 1 channel") == 1
 
 
 def test_a_variants_arguments_are_written_in_place() -> None:

@@ -131,6 +131,45 @@ net N(depth = 2):
         value: [relu when depth > 4]
     q: from flow[0] -> conv 1x1, 5
 """,
+    "what was there before a condition is read after it": """
+net N(w: list, late = 1):
+    input 3, 8x8
+    for i in range(len(w)):
+        y = from flow
+        c{i}: conv 3x3, w[i] when i >= late
+        h = from flow
+        add:
+            identity
+            from y -> conv 1x1, h.c as d{i}
+        e{i}: bn when late > 1
+    gap
+
+variant one = N([4, 5, 6])
+variant two = N([4, 5], 0)
+variant three = N([4, 5, 6, 7], 2)
+""",
+    "lists that are unpacked and looked up, layers that are or are not there": """
+block B(n1, n2, c, deep = false):
+    hidden = c * 2
+    [conv 1x1, hidden as pre when hidden != x.c]
+    conv 3x3, hidden as mid -> bn as bn -> relu
+    [conv 1x1, c as post when deep]
+    conv 1x1, c as last
+net N(depths: list, norm: op = none, deep = false):
+    input 3, 8x8
+    widths = [4, 6, 8]
+    n1, n2, n3 = depths
+    stem: n1 * conv 3x3, widths[0], norm=norm
+    for i in range(3):
+        n = depths[i]
+        s{i}: n * conv 3x3, widths[i], norm=norm -> B 1, 2, widths[i], deep=deep -> [conv 1x1, widths[0] when deep]
+    k = widths[1]
+    last: n3 * conv 1x1, k -> n2 * bn
+    gap
+variant one = N([1, 2, 1])
+variant two = N([0, 1, 2], bn, true)
+variant three = N([3, 0, 0], gn(groups=2))
+""",
 }
 
 

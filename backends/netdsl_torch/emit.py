@@ -57,6 +57,7 @@ DIALECT = Dialect(
     table="nn.ModuleDict",
     demand=demand,
     final="Final[bool]",
+    arithmetic=True,
     register=_registered,
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
     | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},

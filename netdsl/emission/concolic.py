@@ -82,6 +82,18 @@ class SymStr(str):
         return made
 
 
+class Constants(tuple[Any, ...]):
+    """A list of known numbers under a name, by which one is taken where the index is not known."""
+
+    name: Atom
+
+    def __new__(cls, items: Iterable[Any], name: Atom) -> Constants:
+        """Make it from its items."""
+        made = super().__new__(cls, items)
+        made.name = name
+        return made
+
+
 class SymTable(TableValue):
     """A table and its expression."""
 
@@ -329,7 +341,8 @@ class SymbolicEvaluator(Evaluator):
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
             rows = getattr(value, "others", ()) if isinstance(value, TableValue) else tuple(value)
             choices = tuple(rows) if isinstance(found, (RowValue, tuple)) else ops(rows)
-            return opened(found, Atom("item", (term(value), term(index))), choices)
+            whole = value.name if isinstance(value, Constants) else term(value)
+            return opened(found, Atom("item", (whole, term(index))), choices)
         return found
 
     def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:

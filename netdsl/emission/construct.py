@@ -24,7 +24,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
-from netdsl.symbolic import Atom, SymBool, negated, single, term, text
+from netdsl.symbolic import Atom, SymBool, list_of, negated, single, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -55,6 +55,8 @@ class Constructor:
         self.written: set[int] = set()
         """The children that are there before the condition under which they stand."""
         self.used = self.read_names()
+        self.taken = {p.name for p in function.staged.params}
+        self.taken |= {item.name for item in walk(function.staged.items) if isinstance(item, Let)}
 
     def read_names(self) -> set[str]:
         """Return the names that constructors read, so that a local variable is worth a line."""
@@ -153,15 +155,22 @@ class Constructor:
         """Tell whether items make any child, or check anything."""
         return any(
             isinstance(i, Check)
-            or (isinstance(i, Let) and i.name in self.used)
+            or (isinstance(i, Let) and self.binds(i))
             or self.makes(i)
             or any(map(self.holds, i.inner() if not isinstance(i, Module) else ()))
             for i in items
         )
 
+    def binds(self, item: Let) -> bool:
+        """Tell whether a statement stands here for a local variable, since something reads it."""
+        return any(one.name in self.used for one in item.unpacked)
+
     def let(self, item: Let) -> None:
         """Write a local variable, if anything reads it."""
-        if item.name in self.used:
+        if len(item.unpacked) > 1 and self.binds(item):
+            names = (one.name if one.name in self.used else "_" for one in item.unpacked)
+            self.put(f"{', '.join(names)} = ", self.constant(list_of(item.value)))
+        elif self.binds(item):
             if item.again and is_raised(item) and text(item.value).startswith(f"{item.name} + "):
                 self.line(f"{item.name} += {self.value(item.value).removeprefix(f'{item.name} + ')}")
             else:
@@ -189,7 +198,7 @@ class Constructor:
                 return
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
-            if self.dialect.conditional and self.either(item, attribute):
+            if self.either(item, attribute):
                 return
             if not (self.dialect.conditional and self.function_or_none(item, attribute)):
                 self.line(f"self.{attribute}: {self.kind(item, attribute)} | None = {self.dialect.nothing}")
@@ -223,16 +232,22 @@ class Constructor:
         self.deeper(inner, otherwise)
 
     def either(self, item: If, attribute: str) -> bool:
-        """Write a child that may not be there as one expression, if that is all that a condition makes."""
-        held = [one for one in (*item.then, *item.otherwise) if self.holds([one])]
+        """Write a child that may not be there as one expression, if that is all that a condition makes.
+
+        Where the dialect leaves the choice, it is one that a line holds.
+        """
+        then, otherwise = ([inner for one in side for inner in within(one)] for side in item.inner())
+        held = [one for one in (*then, *otherwise) if self.holds([one])]
         if len(held) != 1 or not self.makes(held[0]) or self.members.attributes[id(held[0])] != attribute:
             return False
         expr = self.entry(held[0])
         if expr is None:
             return False
-        test = item.test if held[0] in item.then else negated(item.test)
+        lines = self.or_none(attribute, item.test if held[0] in then else negated(item.test), expr)
+        if len(lines) > 1 and not self.dialect.conditional:
+            return False
         self.made.add(attribute)
-        self.put_or_none(attribute, test, expr)
+        self.lines += lines
         return True
 
     def kind(self, item: If, attribute: str) -> str:
@@ -252,12 +267,12 @@ class Constructor:
                 return self.dialect.several.format(array if one_array else many)
         return self.dialect.layer
 
-    def put_or_none(self, attribute: str, test: Atom, expr: Expr) -> None:
-        """Write a child, or None where a condition is false."""
+    def or_none(self, attribute: str, test: Atom, expr: Expr) -> list[str]:
+        """Return the lines of a child that is None where a condition is false."""
         shown = self.value(test)
         if not isinstance(expr, Name) or shown != f"{expr.text} is not None":  # else it says so itself
             expr = Either(self.constant(test), expr, Name("None"))
-        self.put(f"self.{attribute} = ", expr)
+        return layout(f"self.{attribute} = ", expr, "", self.indent)
 
     def function_or_none(self, item: If, attribute: str) -> bool:
         """Write an argument that may not be there and is no module, whose attribute may not change its kind."""
@@ -267,7 +282,7 @@ class Constructor:
                     expr = self.expression(one)
                     if not isinstance(expr, Name):
                         return False
-                    self.put_or_none(attribute, test, expr)
+                    self.lines += self.or_none(attribute, test, expr)
                     self.written.add(id(one))
                     return True
         return False
@@ -391,14 +406,14 @@ class Constructor:
         is_named = self.module.is_named(items)
         fixed = True
         for item in items:
-            if isinstance(item, Let) and item.name not in self.used:
+            if isinstance(item, Let) and not self.binds(item):
                 continue
             if isinstance(item, (If, Let, Check, Side)):
                 return None
             if item.stage:
                 found.append(Arg("#", Comment(f"stage {item.stage}"), keyword=False))
             if isinstance(item, Loop):
-                body = [i for i in item.body if not isinstance(i, Let) or i.name in self.used]
+                body = [i for i in item.body if not isinstance(i, Let) or self.binds(i)]
                 body = [i for i in body if not self.members.is_nothing(i)]
                 if len(body) != 1 or not isinstance(body[0], Module):
                     return None
@@ -446,25 +461,16 @@ class Constructor:
 
     def gather(self, items: list[Item]) -> str:
         """Write statements that build a list of layers; return its name."""
-        taken = {p.name for p in self.function.staged.params} | {
-            i.name for i in walk(self.function.staged.items) if isinstance(i, Let)
-        }
         is_named = self.module.is_named(items)
-        free = [name for name in (_MAPPINGS if is_named else _LISTS) if name not in taken]
+        free = [name for name in (_MAPPINGS if is_named else _LISTS) if name not in self.taken]
         name = free[self.nesting] if self.nesting < len(free) else f"{free[0]}{self.nesting}"
-        head: list[Item] = []
-        rest = list(items)
-        if not is_named:
-            while rest and self.plain(rest[0]):
-                head.append(rest.pop(0))
-        if head and (entries := self.entries(head)) is not None and entries:
-            values = tuple(arg.value for arg in entries)
-            self.put(f"{name}{self.typed(name, f': list[{self.dialect.layer}]')} = ", Listed(values, "[]"))
+        kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
+        head, rest = ([], items) if is_named else self.first(items)
+        begin = f"{name}{self.typed(name, f': {kind}')} = "
+        if head:
+            self.put(begin, Listed(tuple(head), "[]"))
         else:
-            rest = list(items)
-            kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
-            empty = self.dialect.empty if is_named else "[]"
-            self.line(f"{name}{self.typed(name, f': {kind}')} = {empty}")
+            self.line(f"{begin}{self.dialect.empty if is_named else '[]'}")
         self.nesting += 1
         self.append(rest, name, is_named, True)
         self.nesting -= 1
@@ -477,17 +483,54 @@ class Constructor:
             return annotation
         return ""
 
-    def plain(self, item: Item) -> bool:
-        """Tell whether an item is a module that an expression constructs, or a loop of one."""
-        if isinstance(item, Loop) and not item.stage:
-            return self.entries([item]) is not None
-        if item.stage or not isinstance(item, Module):
-            return False
-        return not isinstance(item, Container) and self.entry(item) is not None
+    def first(self, items: list[Item]) -> tuple[list[Expr], list[Item]]:
+        """Return the first modules of a chain that one statement holds, and the items after those.
+
+        The very first may be a layer that takes statements of its own, which are written.
+        """
+        layer = items[0] if items else None
+        if not isinstance(layer, Layer) or self.members.is_nothing(layer):
+            return self.expressed(items)
+        variable = self.variable(layer)
+        inits = list(self.statements(layer, variable))
+        if not inits:
+            return self.expressed(items)
+        expr = self.expression(layer)
+        assert expr is not None
+        if layer.stage:
+            self.line(f"# stage {layer.stage}")
+        self.put(f"{variable} = ", expr)
+        for statement in inits:
+            self.put("", statement)
+        more, rest = self.expressed(items[1:])
+        return [Name(variable), *more], rest
+
+    def variable(self, item: Layer) -> str:
+        """Return a local name for a layer: its op's, so that what has one name has one type."""
+        name = item.op.name if item.given is None else "layer"
+        while name in self.taken or name in self.members.globals:
+            name += "_"
+        return name
+
+    def expressed(self, items: list[Item]) -> tuple[list[Expr], list[Item]]:
+        """Return the first modules of a chain, as far as expressions make them, and the items after those."""
+        found: list[Expr] = []
+        for number, item in enumerate(items):
+            entries = self.entries([item])
+            if entries is None:
+                return found, items[number:]
+            found += [entry.value for entry in entries]
+        return found, []
 
     def append(self, items: list[Item], name: str, is_named: bool, fixed: bool) -> bool:
         """Write statements that put modules into a list; tell whether their positions are still known."""
-        for item in items:
+        while items:
+            several, rest = ([], items) if is_named else self.first(items)
+            if several:
+                self.extend(several, name)
+                items = rest
+                continue
+            item, *items = items
             if item.stage and not isinstance(item, (Let, Check)):
                 self.line(f"# stage {item.stage}")
             if isinstance(item, Let):
@@ -501,27 +544,32 @@ class Constructor:
                 )
                 fixed = False
             elif isinstance(item, Loop):
-                if is_named or not self.extend(item, name):
-                    self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)
+                self.loop(item, lambda inner: self.append(inner, name, is_named, False), self.fills)
                 fixed = False
             elif isinstance(item, Module) and not self.members.is_nothing(item):
                 self.append_one(item, name, is_named, fixed)
         return fixed
 
-    def extend(self, item: Loop, name: str) -> bool:
-        """Write a loop that puts one module into a list a turn as one call, if an expression constructs that."""
-        entries = self.entries([item])
-        each = entries[-1].value if entries else None  # after a comment, which is there already
-        if not isinstance(each, Each):
-            return False
-        self.put("", Call(f"{name}.extend", (Arg("", each.replace(star=False), keyword=False),)))
-        return True
+    def extend(self, several: list[Expr], name: str) -> None:
+        """Write what puts modules into a list: one statement, or one for each if that is as short."""
+        lines = layout(f"{name} += ", Listed(tuple(several), "[]"), "", self.indent)
+        singly: list[str] = []
+        for one in several:
+            if isinstance(one, Comment):
+                singly += layout("", one, "", self.indent)
+            else:
+                many = isinstance(one, Each)
+                arg = Arg("", one.replace(star=False) if many else one, keyword=False)
+                singly += layout(
+                    "", Call(f"{name}.{'extend' if many else 'append'}", (arg,)), "", self.indent
+                )
+        self.lines += lines if len(lines) < len(singly) else singly
 
     def fills(self, items: list[Item]) -> bool:
         """Tell whether items put anything into a list, or check anything."""
         return any(
             isinstance(i, Check)
-            or (isinstance(i, Let) and i.name in self.used)
+            or (isinstance(i, Let) and self.binds(i))
             or (isinstance(i, Module) and not self.members.is_nothing(i))
             or any(map(self.fills, i.inner() if not isinstance(i, Module) else ()))
             for i in items
@@ -536,7 +584,10 @@ class Constructor:
             expr = self.gathered(item)
         asked = isinstance(item, Child) and item.result and item.result in self.used
         if inits or asked or any(True for _ in self.asked(item, "")):
-            variable = "layer" if isinstance(item, Layer) else "block" if name != "block" else "unit"
+            if isinstance(item, Layer):
+                variable = self.variable(item)
+            else:
+                variable = "block" if name != "block" else "unit"
             self.put(f"{variable} = ", expr)
             for statement in self.statements(item, variable) if inits else ():
                 self.put("", statement)
@@ -582,6 +633,11 @@ class Constructor:
                     if inner.name is None:
                         yield from self.statements(inner, own)
                     position += 1
+
+
+def within(item: Item) -> list[Item]:
+    """Return what an output beside the flow holds; anything else is itself."""
+    return item.items if isinstance(item, Side) else [item]
 
 
 def is_raised(item: Let) -> bool:

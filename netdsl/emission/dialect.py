@@ -51,8 +51,10 @@ class Dialect(Record):
     """Whether the base class needs its own `__init__` called."""
     parameters: tuple[str, ...] = ()
     """The last parameters of every constructor."""
+    arithmetic: bool = False
+    """Whether a type checker knows what an operator makes of an array."""
     conditional: bool = False
-    """Whether a child that may not be there is one conditional expression."""
+    """Whether a child that may not be there is one conditional expression, on however many lines."""
     several: str = ""
     """The type of a child that takes or returns several values, by what it returns, if it is not a layer's."""
     chain_of: Callable[[Expr], Expr] = lambda layers: Call(

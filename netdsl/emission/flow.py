@@ -759,6 +759,10 @@ class Flow:
             self.line("return ", value)
             return
         if isinstance(value, Name):
+            depth, head, last, tail = self.lines[-1] if self.lines else (0, "", None, "")
+            if (depth, head, tail) == (self.depth, f"{value.text} = ", "") and last and self.typed(last):
+                self.lines[-1] = depth, "return ", last, ""
+                return
             if value.text not in self.function.inputs.values():
                 value = Name(
                     self.annotate(value.text, f"list[{self.dialect.array}]" if many else self.dialect.array)
@@ -798,6 +802,8 @@ class Flow:
             if expr.receiver is not None:
                 return self.typed(expr.receiver)
             return expr.func in self.dialect.typed
+        if isinstance(expr, Binary) and self.dialect.arithmetic:
+            return self.typed(expr.left) and self.typed(expr.right)
         return False
 
 

@@ -231,7 +231,7 @@ def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:
 # ---------------------------------------------------------------- values with other names
 
 
-def renamed(value: Any, env: Mapping[str, Any]) -> Any:
+def renamed(value: Any, env: Mapping[Any, Any]) -> Any:
     """Return a value whose expressions read other names, or numbers, in the place of some."""
     if isinstance(value, SymInt):
         poly = over(value.poly, env)

@@ -321,6 +321,8 @@ class Let(Item):
     def __init__(self, name: str, value: Any, again: bool = False) -> None:
         """`value` may be symbolic."""
         self.name, self.value, self.again = name, value, again
+        self.unpacked: tuple[Let, ...] = (self,)
+        """The variables that one statement binds to the items of a list; none at those after the first."""
 
     def terms(self) -> Iterator[Any]:
         """Yield the value."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.evaluate import is_number
 from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.values import (
     MISSING,
@@ -38,6 +39,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import (
+    Constants,
     Demanded,
     Fixed,
     SymbolicEvaluator,
@@ -97,6 +99,7 @@ from netdsl.symbolic import (
     evaluate,
     joined,
     length,
+    list_of,
     named,
     names,
     negated,
@@ -1699,19 +1702,31 @@ class Stager(Walker):
     def assign(self, node: tree.Assign, place: Place) -> None:
         """`w = 4*c`: a local variable, if it is not the same for all."""
         super().assign(node, place)
+        made: list[Let] = []
         for target in node.targets:
             name = self.evaluator.text(target, place.env, place.source)
             value = place.env.names[name]
             if isinstance(value, Late):
                 raise Fixed(f"{name} is not known", value.test)
+            if type(value) is tuple and len(value) > 1 and all(map(is_number, value)):
+                variable = self.local(name)
+                self.put(Let(variable, value))
+                self.hints[variable], self.meaning[variable] = value, term(value)
+                place.env.names[name] = Constants(value, Atom("name", (variable,)))
+                continue
             if not isinstance(value, (int, float, SymBool)) or not symbolic(value):
                 continue
             if not self.worth(value) or name in self.assigned:  # of another turn
                 continue
             variable = name if isinstance(name, str) and name.isidentifier() else self.local("value")
-            self.put(Let(variable, value))
+            made.append(Let(variable, value))
+            self.put(made[-1])
             self.meaning[variable] = self.expanded(term(value))
             place.env.names[name] = self.hinted(value, variable)
+        lists = {list_of(let.value) for let in made}
+        if len(made) == len(node.targets) > 1 and len(lists) == 1 and None not in lists:
+            for let in made:
+                let.unpacked = tuple(made) if let is made[0] else ()
 
     def worth(self, value: Any) -> bool:
         """Tell whether a value gets a local variable: it can be computed here, and is no name already."""
@@ -1783,7 +1798,8 @@ class Stager(Walker):
 
     def stage(self, node: tree.Stage, place: Place) -> None:
         """`stage 4: ...`: transparent."""
-        self.pending = node.name
+        name = self.evaluator.text(node.name, place.env, place.source)
+        self.pending = "" if isinstance(name, SymStr) else name
         super().stage(node, place)
 
     def open(
@@ -2360,7 +2376,7 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
         return found if isinstance(found, (Poly, Atom)) else value
     if value.op == "const":
         return value
-    if value.op == "call" and value in env:
+    if value.op in ("call", "if") and value in env:
         return env[value]  # type: ignore[index]
     if value.op == "each":
         env = {name: other for name, other in env.items() if name != value.args[1]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,14 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.streams import Elements
-from netdsl.symbolic import Atom, Poly, SymInt, symbolic, term, text
+from netdsl.symbolic import Atom, Poly, SymInt, negated, single, symbolic, term, text
+
+_NEW = Atom("name", ("?",))
+"""What stands for a variable's next value."""
+
+
+_SHORT = 24
+"""How long a number is at most that needs no name."""
 
 
 def tidy(staged: Staged) -> None:
@@ -41,6 +48,9 @@ def tidy(staged: Staged) -> None:
             fill_slots(item)
     answer(staged)
     coalesce(staged)
+    follow(staged)
+    inline_counts(staged)
+    check_once(staged)
     count_turns(staged)
     drop_parameters(staged)
     staged.sizes_read = sizes_read(staged)
@@ -188,6 +198,82 @@ def coalesce(staged: Staged) -> None:
             return
 
 
+def follow(staged: Staged) -> None:
+    """Let a variable change where a condition holds that stands there already: `a = b if test else a`."""
+    for items in _lists(staged.items):
+        for let in [one for one in items if isinstance(one, Let) and one.again]:
+            whole = term(let.value)
+            atom = whole.atom if isinstance(whole, Poly) else whole
+            if atom is None or atom.op != "if":
+                continue
+            test, then, otherwise = atom.args
+            kept = single(Atom("name", (let.name,)))
+            if kept not in (then, otherwise):
+                continue
+            holds, value = (negated(test), otherwise) if then == kept else (test, then)
+            at = items.index(let)
+            for index in range(at - 1, -1, -1):
+                item = items[index]
+                if isinstance(item, If) and holds in (item.test, negated(item.test)):
+                    _replace(items[index + 1 : at], {atom: Atom("name", (let.name,))})
+                    items.remove(let)
+                    side = item.then if item.test == holds else item.otherwise
+                    side.append(Let(let.name, SymInt(int(let.value), value), again=True))
+                    break
+                if _touches(item, let, atom):
+                    break
+
+
+def _touches(item: Item, let: Let, atom: Atom) -> bool:
+    """Tell whether anything binds what a variable is computed from, or reads what it was before."""
+    own = {let.name, *mentioned(let.value)}
+    inner = list(walk([item]))
+    bound = {one.name for one in inner if isinstance(one, Let)}
+    bound |= {one.result for one in inner if isinstance(one, Child)}
+    bound |= {name for one in inner if isinstance(one, Loop) for name in one.targets}
+    read = {
+        name for one in inner for value in one.terms() for name in mentioned(renamed(value, {atom: _NEW}))
+    }
+    return not own.isdisjoint(bound) or let.name in read
+
+
+def inline_counts(staged: Staged) -> None:
+    """Write a short number where it is that of a loop's turns, for which the language wants a name."""
+    changing = {item.name for item in walk(staged.items) if isinstance(item, Let) and item.again}
+    loops = [item for item in walk(staged.items) if isinstance(item, Loop)]
+    for items in _lists(staged.items):
+        for item in [one for one in items if isinstance(one, Let) and len(one.unpacked) == 1]:
+            loop = next((one for one in loops if item.name in mentioned(one.over)), None)
+            if loop is None or len(text(item.value)) > _SHORT or _reads(staged, item.name) > 1:
+                continue
+            if item.name not in changing and changing.isdisjoint(mentioned(item.value)):
+                loop.over = renamed(loop.over, {item.name: term(item.value)})
+                items.remove(item)
+
+
+def check_once(staged: Staged) -> None:
+    """Check before a condition what is checked on a side of it and again after it."""
+    for items in _lists(staged.items):
+        for check in [one for one in items if isinstance(one, Check)]:
+            for index, item in enumerate(items[: items.index(check)]):
+                sides = [inner for inner in item.inner() if isinstance(item, If) and _drop(inner, check)]
+                if sides:
+                    items.remove(check)
+                    items.insert(index, check)
+                    break
+
+
+def _drop(items: list[Item], check: Check) -> bool:
+    """Drop a check from some items; tell whether it was there."""
+    found = [
+        one
+        for one in items
+        if isinstance(one, Check) and (one.test, one.message) == (check.test, check.message)
+    ]
+    items[:] = [one for one in items if one not in found]
+    return bool(found)
+
+
 def count_turns(staged: Staged) -> None:
     """Let a variable that counts the turns of a loop from 0 be the loop's own."""
     for start in [one for one in staged.items if isinstance(one, Let) and not one.again]:
@@ -242,7 +328,9 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
         last = next(
             (i for i in reversed(loop.body) if isinstance(i, Let) and i.again and i.name == old), None
         )
-        if last is None or _single(last.value) != item.name:
+        if last is None:
+            return False
+        if _single(last.value) != item.name and (len(between) > 1 or _read_after(loop, last, item.name)):
             return False
     later = False
     for one in walk(staged.items):
@@ -258,6 +346,13 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
     return not any(
         old in mentioned(n) for shape in staged.out_terms for n in shape if isinstance(n, SymInt)
     ) or bool(between)
+
+
+def _read_after(loop: Loop, last: Let, name: str) -> bool:
+    """Tell whether a variable is read in a loop's turn after another's last update."""
+    turn = list(walk(loop.body))
+    after = turn[next(i for i, one in enumerate(turn) if one is last) + 1 :]
+    return any(name in mentioned(value) for one in after for value in one.terms())
 
 
 def _after_update(item: Item, between: Sequence[Item]) -> bool:
@@ -318,6 +413,16 @@ def _rename(staged: Staged, name: str, other: str) -> None:
     for item in walk(staged.items):
         if isinstance(item, Let):
             item.name = other if item.name == name else item.name
+        elif isinstance(item, Child):
+            item.result = other if item.result == name else item.result
+    _replace(staged.items, env)
+    staged.out_terms = tuple(_shape(s, env) for s in staged.out_terms)
+
+
+def _replace(items: list[Item], env: Mapping[Any, Any]) -> None:
+    """Replace names, or conditional values, in all expressions of items."""
+    for item in walk(items):
+        if isinstance(item, Let):
             item.value = renamed(item.value, env)
         elif isinstance(item, Layer):
             item.op = item.op.replace(**{k: renamed(v, env) for k, v in item.op.arguments().items()})
@@ -326,7 +431,6 @@ def _rename(staged: Staged, name: str, other: str) -> None:
         elif isinstance(item, Child):
             item.args = {k: renamed(v, env) for k, v in item.args.items()}
             item.shapes = tuple(_shape(s, env) for s in item.shapes)
-            item.result = other if item.result == name else item.result
         elif isinstance(item, If):
             item.test = renamed(item.test, env)
         elif isinstance(item, Loop):
@@ -337,10 +441,9 @@ def _rename(staged: Staged, name: str, other: str) -> None:
             item.test = renamed(item.test, env)
         if isinstance(item, Module) and item.name is not None:
             item.name = renamed(item.name, env)
-    staged.out_terms = tuple(_shape(s, env) for s in staged.out_terms)
 
 
-def _shape(shape: Any, env: dict[str, Any]) -> Any:
+def _shape(shape: Any, env: Mapping[Any, Any]) -> Any:
     from netdsl.ir.types import Shape
 
     if isinstance(shape, Elements):

@@ -82,8 +82,9 @@ class ConvNeXt(nn.Module):
         super().__init__()
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
-        layers: list[nn.Module] = []
-        layers.append(nn.Sequential(nn.Conv2d(3, c[0], 4, stride=4), LayerNorm2d(c[0], eps=1e-06)))
+        layers: list[nn.Module] = [
+            nn.Sequential(nn.Conv2d(3, c[0], 4, stride=4), LayerNorm2d(c[0], eps=1e-06)),
+        ]
         channels = c[0]
         for i in range(4):
             if i > 0:
@@ -93,13 +94,12 @@ class ConvNeXt(nn.Module):
                         nn.Conv2d(channels, c[i], 2, stride=2),
                     ),
                 )
-            depth = n[i]
+                channels = c[i]
             block: list[nn.Module] = []
-            for _ in range(depth):
-                block.append(CNBlock(c[i] if i > 0 else channels, drop * step / steps))
+            for _ in range(n[i]):
+                block.append(CNBlock(channels, drop * step / steps))
                 step += 1
             layers.append(nn.Sequential(*block))
-            channels = c[i] if i > 0 else channels
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(

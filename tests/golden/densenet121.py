@@ -25,9 +25,7 @@ class DenseLayer(nn.Module):
         self.norm2 = nn.BatchNorm2d(4 * growth)
         self.relu2 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
-        self.dropout: nn.Module | None = None
-        if drop > 0:
-            self.dropout = nn.Dropout(drop)
+        self.dropout = nn.Dropout(drop) if drop > 0 else None
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu1(self.norm1(x))
@@ -36,8 +34,7 @@ class DenseLayer(nn.Module):
         y = self.conv2(y)
         if self.dropout is not None:
             y = self.dropout(y)
-        x = torch.cat((x, y), 1)
-        return x
+        return torch.cat((x, y), 1)
 
 
 class Transition(nn.Module):
@@ -82,14 +79,13 @@ class DenseNet(nn.Module):
         channels = stem
         for b, n in enumerate(layers, 1):
             members: OrderedDict[str, nn.Module] = OrderedDict()
-            channels2 = channels
             for i in range(n):
-                members[f"denselayer{i + 1}"] = DenseLayer(channels2, growth, drop=drop)
-                channels2 += growth
+                members[f"denselayer{i + 1}"] = DenseLayer(channels, growth, drop=drop)
+                channels += growth
             named[f"denseblock{b}"] = nn.Sequential(members)
             if b < len(layers):
-                named[f"transition{b}"] = Transition(channels2)
-            channels = channels2 // 2 if b < len(layers) else channels2
+                named[f"transition{b}"] = Transition(channels)
+                channels = channels // 2
         named["norm5"] = nn.BatchNorm2d(channels)
         self.features = nn.Sequential(named)
         self.classifier = nn.Linear(channels, classes)

@@ -64,12 +64,11 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Conv2d(squeeze, in_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = F.adaptive_avg_pool2d(x, 1)
+        y = F.adaptive_avg_pool2d(x, 1)
         y = self.fc1(y)
         y = self.fc1_act(y)
         y = self.fc2(y)
-        y = x * torch.sigmoid(y)
-        return y
+        return x * torch.sigmoid(y)
 
 
 class MBConv(nn.Module):
@@ -102,35 +101,22 @@ class MBConv(nn.Module):
         layers.append(
             nn.Sequential(
                 nn.Conv2d(
-                    hidden if hidden != in_channels else in_channels,
-                    hidden if hidden != in_channels else in_channels,
+                    hidden,
+                    hidden,
                     k,
                     stride=stride,
                     padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
-                    groups=hidden if hidden != in_channels else in_channels,
+                    groups=hidden,
                     bias=False,
                 ),
-                norm(hidden if hidden != in_channels else in_channels),
+                norm(hidden),
                 nn.SiLU(inplace=True),
             ),
         )
-        layers.append(
-            SqueezeExcitation(
-                hidden if hidden != in_channels else in_channels,
-                max(1, in_channels // 4),
-                act=nn.SiLU,
-            ),
-        )
-        layers.append(
-            nn.Sequential(
-                nn.Conv2d(hidden if hidden != in_channels else in_channels, c, 1, bias=False),
-                norm(c),
-            ),
-        )
+        layers.append(SqueezeExcitation(hidden, max(1, in_channels // 4), act=nn.SiLU))
+        layers.append(nn.Sequential(nn.Conv2d(hidden, c, 1, bias=False), norm(c)))
         self.block = nn.Sequential(*layers)
-        self.stochastic_depth: nn.Module | None = None
-        if residual:
-            self.stochastic_depth = DropPath(drop)
+        self.stochastic_depth = DropPath(drop) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)
@@ -157,19 +143,17 @@ class EfficientNet(nn.Module):
         super().__init__()
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
-        layers: list[nn.Module] = []
-        layers.append(
+        layers: list[nn.Module] = [
             nn.Sequential(
                 nn.Conv2d(3, make_divisible(32 * width, 8), 3, stride=2, padding=1, bias=False),
                 norm(make_divisible(32 * width, 8)),
                 nn.SiLU(inplace=True),
             ),
-        )
+        ]
         channels = make_divisible(32 * width, 8)
         for t, k, s, c, n in STAGES:
-            blocks = math.ceil(n * depth)
             block: list[nn.Module] = []
-            for i in range(blocks):
+            for i in range(math.ceil(n * depth)):
                 block.append(
                     MBConv(
                         channels,

@@ -51,8 +51,7 @@ class BasicConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        x = F.relu(self.bn(x), inplace=True)
-        return x
+        return F.relu(self.bn(x), inplace=True)
 
 
 class Inception(nn.Module):
@@ -85,8 +84,7 @@ class Inception(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
-        return x
+        return torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
 
 
 class InceptionAux(nn.Module):
@@ -133,12 +131,8 @@ class GoogLeNet(nn.Module):
         self.maxpool4 = nn.MaxPool2d(2, ceil_mode=True)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3))
         self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3))
-        self.aux1: nn.Module | None = None
-        if aux:
-            self.aux1 = InceptionAux(512, classes)
-        self.aux2: nn.Module | None = None
-        if aux:
-            self.aux2 = InceptionAux(528, classes)
+        self.aux1 = InceptionAux(512, classes) if aux else None
+        self.aux2 = InceptionAux(528, classes) if aux else None
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(drop)
         self.fc = nn.Linear(1024, classes)

@@ -49,8 +49,7 @@ class BasicConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        x = F.relu(self.bn(x), inplace=True)
-        return x
+        return F.relu(self.bn(x), inplace=True)
 
 
 class InceptionA(nn.Module):
@@ -74,8 +73,7 @@ class InceptionA(nn.Module):
         branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
         branch3x3dbl_3 = self.branch3x3dbl_3(branch3x3dbl_2)
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        x = torch.cat((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), 1)
-        return x
+        return torch.cat((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), 1)
 
 
 class InceptionB(nn.Module):
@@ -95,8 +93,7 @@ class InceptionB(nn.Module):
         y = self.branch3x3(x)
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
         branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        x = torch.cat((y, self.branch3x3dbl_3(branch3x3dbl_2), F.max_pool2d(x, 3, stride=2)), 1)
-        return x
+        return torch.cat((y, self.branch3x3dbl_3(branch3x3dbl_2), F.max_pool2d(x, 3, stride=2)), 1)
 
 
 class InceptionC(nn.Module):
@@ -129,8 +126,7 @@ class InceptionC(nn.Module):
         branch7x7dbl_4 = self.branch7x7dbl_4(branch7x7dbl_3)
         branch7x7dbl_5 = self.branch7x7dbl_5(branch7x7dbl_4)
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        x = torch.cat((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), 1)
-        return x
+        return torch.cat((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), 1)
 
 
 class InceptionAux(nn.Module):
@@ -172,8 +168,7 @@ class InceptionD(nn.Module):
         branch7x7x3_1 = self.branch7x7x3_1(x)
         branch7x7x3_2 = self.branch7x7x3_2(branch7x7x3_1)
         branch7x7x3_3 = self.branch7x7x3_3(branch7x7x3_2)
-        x = torch.cat((y, self.branch7x7x3_4(branch7x7x3_3), F.max_pool2d(x, 3, stride=2)), 1)
-        return x
+        return torch.cat((y, self.branch7x7x3_4(branch7x7x3_3), F.max_pool2d(x, 3, stride=2)), 1)
 
 
 class InceptionE(nn.Module):
@@ -205,8 +200,7 @@ class InceptionE(nn.Module):
             1,
         )
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        x = torch.cat((y, y2, y3, self.branch_pool(x)), 1)
-        return x
+        return torch.cat((y, y2, y3, self.branch_pool(x)), 1)
 
 
 class InceptionV3(nn.Module):
@@ -233,9 +227,7 @@ class InceptionV3(nn.Module):
         self.Mixed_6c = InceptionC(768, 160)
         self.Mixed_6d = InceptionC(768, 160)
         self.Mixed_6e = InceptionC(768, 192)
-        self.AuxLogits: nn.Module | None = None
-        if aux:
-            self.AuxLogits = InceptionAux(768, classes)
+        self.AuxLogits = InceptionAux(768, classes) if aux else None
         self.Mixed_7a = InceptionD(768)
         self.Mixed_7b = InceptionE(1280)
         self.Mixed_7c = InceptionE(2048)

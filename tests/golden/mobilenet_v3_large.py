@@ -116,14 +116,13 @@ class MobileNetV3(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        layers.append(
+        layers: list[nn.Module] = [
             nn.Sequential(
                 nn.Conv2d(3, make_divisible(16 * width, 8), 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(make_divisible(16 * width, 8), eps=0.001, momentum=0.01),
                 nn.Hardswish(inplace=True),
             ),
-        )
+        ]
         channels = make_divisible(16 * width, 8)
         for k, e, c, se, act, s in rows:
             layers.append(

@@ -174,9 +174,7 @@ class ReductionCell(nn.Module):
         super().__init__()
         project = same_size and not raw
         halve = not same_size and not raw
-        self.conv_prev_1x1: nn.Module | None = None
-        if project:
-            self.conv_prev_1x1 = ActConvBn(prev_channels, c)
+        self.conv_prev_1x1 = ActConvBn(prev_channels, c) if project else None
         self.conv_1x1 = ActConvBn(cur_channels, c)
         self.path_1: nn.Module | None = None
         if halve:
@@ -240,9 +238,7 @@ class NormalCell(nn.Module):
 
     def __init__(self, prev_channels: int, cur_channels: int, same_size: bool, c: int) -> None:
         super().__init__()
-        self.conv_prev_1x1: nn.Module | None = None
-        if same_size:
-            self.conv_prev_1x1 = ActConvBn(prev_channels, c)
+        self.conv_prev_1x1 = ActConvBn(prev_channels, c) if same_size else None
         self.conv_1x1 = ActConvBn(cur_channels, c)
         self.path_1: nn.Module | None = None
         if not same_size:
@@ -363,8 +359,9 @@ class NASNetA(nn.Module):
                     f"reduction_cell_{s - 1}",
                     ReductionCell(channels0, channels1, True, w, border=border),
                 )
-            channels0 = (channels0 if skip else channels1) if s > 0 else channels0
-            channels1 = 4 * w if s > 0 else channels1
+                if not skip:
+                    channels0 = channels1
+                channels1 = 4 * w
             for i in range(n):
                 self.add_module(f"cell_{s * n + i}", NormalCell(channels0, channels1, i > 0, w))
                 channels0 = channels1

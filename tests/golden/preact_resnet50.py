@@ -1,4 +1,4 @@
-"""preact_resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
+"""preact_resnet50: PreActResNet of resnet.net, compiled by netdsl 0.1.0.
 
 Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
 pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.
@@ -7,8 +7,6 @@ Input 3x224x224, output 1000; 25,549,352 parameters, 4,089,184,256 MACs a sample
 
     netdsl compile resnet.net:preact_resnet50 --backend torch
 """
-
-from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,7 +26,6 @@ class PreActBottleneck(nn.Module):
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != 4 * planes:
             self.downsample = nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False)
-        self.out_channels = 4 * planes
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(x), inplace=True)
@@ -43,60 +40,39 @@ class PreActBottleneck(nn.Module):
         return conv3
 
 
-class ResNet(nn.Module):
-    """Net ResNet of resnet.net.
+class PreActResNet(nn.Module):
+    """Net PreActResNet of resnet.net.
 
-    Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
-    pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.
+    The stem has no activation, and the last block's is behind all of them; arXiv 1603.05027, 2016.
     """
 
-    def __init__(
-        self,
-        unit: Callable[..., PreActBottleneck],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
-        preact: bool = False,
-        classes: int = 1000,
-    ) -> None:
+    def __init__(self, depths: list[int], classes: int = 1000) -> None:
         super().__init__()
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1: nn.Module | None = None
-        if not preact:
-            self.bn1 = nn.BatchNorm2d(64)
-            self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         layers: list[nn.Module] = []
         channels = 64
         for _ in range(n1):
-            block = unit(channels, 64)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(PreActBottleneck(channels, 64))
+            channels = 256
         self.layer1 = nn.Sequential(*layers)
         layers = []
         for i in range(n2):
-            block = unit(channels, 128, stride=2 if i == 0 else 1)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(PreActBottleneck(channels, 128, stride=2 if i == 0 else 1))
+            channels = 512
         self.layer2 = nn.Sequential(*layers)
         layers = []
         for i in range(n3):
-            block = unit(channels, 256, stride=2 if i == 0 else 1)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(PreActBottleneck(channels, 256, stride=2 if i == 0 else 1))
+            channels = 1024
         self.layer3 = nn.Sequential(*layers)
         layers = []
         for i in range(n4):
-            block = unit(channels, 512, stride=2 if i == 0 else 1)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(PreActBottleneck(channels, 512, stride=2 if i == 0 else 1))
+            channels = 2048
         self.layer4 = nn.Sequential(*layers)
-        self.norm: nn.Module | None = None
-        if preact:
-            self.norm = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm2d(channels)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, classes)
         for m in self.modules():
@@ -105,20 +81,17 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        if self.bn1 is not None:
-            x = self.relu(self.bn1(x))
         x = self.maxpool(x)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        if self.norm is not None:
-            x = F.relu(self.norm(x), inplace=True)
+        x = F.relu(self.norm(x), inplace=True)
         x = self.avgpool(x)
         x = self.fc(x.flatten(1))
         return x
 
 
-def preact_resnet50(classes: int = 1000) -> ResNet:
+def preact_resnet50(classes: int = 1000) -> PreActResNet:
     """Return a new preact_resnet50, with random weights."""
-    return ResNet(PreActBottleneck, 3, 4, 6, 3, preact=True, classes=classes)
+    return PreActResNet([3, 4, 6, 3], classes=classes)

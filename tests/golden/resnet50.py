@@ -11,7 +11,6 @@ Input 3x224x224, output 1000; 25,557,032 parameters, 4,089,184,256 MACs a sample
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Bottleneck(nn.Module):
@@ -61,21 +60,14 @@ class ResNet(nn.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
-        preact: bool = False,
+        depths: list[int],
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1: nn.Module | None = None
-        if not preact:
-            self.bn1 = nn.BatchNorm2d(64)
-            self.relu = nn.ReLU(inplace=True)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         layers: list[nn.Module] = []
         channels = 64
@@ -102,9 +94,6 @@ class ResNet(nn.Module):
             layers.append(block)
             channels = block.out_channels
         self.layer4 = nn.Sequential(*layers)
-        self.norm: nn.Module | None = None
-        if preact:
-            self.norm = nn.BatchNorm2d(channels)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, classes)
         for m in self.modules():
@@ -113,15 +102,12 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        if self.bn1 is not None:
-            x = self.relu(self.bn1(x))
+        x = self.relu(self.bn1(x))
         x = self.maxpool(x)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        if self.norm is not None:
-            x = F.relu(self.norm(x), inplace=True)
         x = self.avgpool(x)
         x = self.fc(x.flatten(1))
         return x
@@ -129,4 +115,4 @@ class ResNet(nn.Module):
 
 def resnet50(classes: int = 1000) -> ResNet:
     """Return a new resnet50, with random weights."""
-    return ResNet(Bottleneck, 3, 4, 6, 3, classes=classes)
+    return ResNet(Bottleneck, [3, 4, 6, 3], classes=classes)

@@ -27,11 +27,10 @@ class SE(nn.Module):
         self.fc2 = nn.Conv2d(in_channels // 16, in_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = F.adaptive_avg_pool2d(x, 1)
+        y = F.adaptive_avg_pool2d(x, 1)
         y = F.relu(self.fc1(y), inplace=True)
         y = self.fc2(y)
-        y = x * torch.sigmoid(y)
-        return y
+        return x * torch.sigmoid(y)
 
 
 class Bottleneck(nn.Module):
@@ -60,7 +59,7 @@ class Bottleneck(nn.Module):
         self.out_channels = 4 * planes
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv1(x)
+        y = self.conv1(x)
         y = F.relu(self.bn1(y), inplace=True)
         y = self.conv2(y)
         y = F.relu(self.bn2(y), inplace=True)
@@ -70,8 +69,7 @@ class Bottleneck(nn.Module):
         if self.downsample is not None:
             x = self.downsample(x)
         y += x
-        y = F.relu(y, inplace=True)
-        return y
+        return F.relu(y, inplace=True)
 
 
 class SENet(nn.Module):
@@ -83,17 +81,13 @@ class SENet(nn.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
+        depths: list[int],
         deep: bool = False,
         drop: float = 0.0,
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         named: OrderedDict[str, nn.Module] = OrderedDict()
         if deep:
             named["conv1"] = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
@@ -135,9 +129,7 @@ class SENet(nn.Module):
             layers.append(block)
             channels = block.out_channels
         self.layer4 = nn.Sequential(*layers)
-        self.dropout: nn.Module | None = None
-        if drop > 0:
-            self.dropout = nn.Dropout(drop)
+        self.dropout = nn.Dropout(drop) if drop > 0 else None
         self.last_linear = nn.Linear(channels, classes)
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
@@ -159,4 +151,4 @@ class SENet(nn.Module):
 
 def se_resnet50(classes: int = 1000) -> SENet:
     """Return a new se_resnet50, with random weights."""
-    return SENet(partial(Bottleneck, v1=True), 3, 4, 6, 3, classes=classes)
+    return SENet(partial(Bottleneck, v1=True), [3, 4, 6, 3], classes=classes)

@@ -23,10 +23,10 @@ class InvertedResidual(nn.Module):
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
         half = c // 2
+        if half < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch1: nn.Module | None = None
         if stride != 1:
-            if half < 1:
-                raise ValueError(f"conv needs at least 1 channel, not {half}")
             self.branch1 = nn.Sequential(
                 nn.Conv2d(
                     in_channels,
@@ -42,8 +42,6 @@ class InvertedResidual(nn.Module):
                 nn.BatchNorm2d(half),
                 nn.ReLU(inplace=True),
             )
-        if half < 1:
-            raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch2 = nn.Sequential(
             nn.Conv2d(in_channels // 2 if stride == 1 else in_channels, half, 1, bias=False),
             nn.BatchNorm2d(half),
@@ -62,8 +60,7 @@ class InvertedResidual(nn.Module):
             left = self.branch1(x)
             right = x
         x = torch.cat((left, self.branch2(right)), 1)
-        x = channel_shuffle(x, 2)
-        return x
+        return channel_shuffle(x, 2)
 
 
 class ShuffleNetV2(nn.Module):

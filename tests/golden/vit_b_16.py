@@ -22,18 +22,14 @@ class MLPBlock(nn.Sequential):
     """Block MLPBlock of vit.net."""
 
     def __init__(self, in_channels: int, hidden: int, drop: float) -> None:
-        layers: list[nn.Module] = []
-        layer = nn.Linear(in_channels, hidden)
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.normal_(layer.bias, std=1e-06)
-        layers.append(layer)
-        layers.append(nn.GELU())
-        layers.append(nn.Dropout(drop))
-        layer = nn.Linear(hidden, in_channels)
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.normal_(layer.bias, std=1e-06)
-        layers.append(layer)
-        layers.append(nn.Dropout(drop))
+        fc = nn.Linear(in_channels, hidden)
+        nn.init.xavier_uniform_(fc.weight)
+        nn.init.normal_(fc.bias, std=1e-06)
+        layers: list[nn.Module] = [fc, nn.GELU(), nn.Dropout(drop)]
+        fc = nn.Linear(hidden, in_channels)
+        nn.init.xavier_uniform_(fc.weight)
+        nn.init.normal_(fc.bias, std=1e-06)
+        layers += [fc, nn.Dropout(drop)]
         super().__init__(*layers)
 
 

@@ -131,13 +131,12 @@ class ConvNeXt(nnx.Module):
     ) -> None:
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
-        layers: list[Callable[[Array], Array]] = []
-        layers.append(
+        layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 FittedConv(3, c[0], (4, 4), strides=4, rngs=rngs, **options),
                 LayerNorm(c[0], rngs=rngs, **options),
             ),
-        )
+        ]
         channels = c[0]
         for i in range(4):
             if i > 0:
@@ -147,15 +146,12 @@ class ConvNeXt(nnx.Module):
                         FittedConv(channels, c[i], (2, 2), strides=2, rngs=rngs, **options),
                     ),
                 )
-            depth = n[i]
+                channels = c[i]
             block: list[Callable[[Array], Array]] = []
-            for _ in range(depth):
-                block.append(
-                    CNBlock(c[i] if i > 0 else channels, drop * step / steps, rngs=rngs, **options),
-                )
+            for _ in range(n[i]):
+                block.append(CNBlock(channels, drop * step / steps, rngs=rngs, **options))
                 step += 1
             layers.append(nnx.Sequential(*block))
-            channels = c[i] if i > 0 else channels
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
             LayerNorm(channels, rngs=rngs, **options),

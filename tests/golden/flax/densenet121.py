@@ -141,8 +141,7 @@ class DenseLayer(nnx.Module):
         y = self.conv2(y)
         if self.dropout is not None:
             y = self.dropout(y)
-        x = jnp.concatenate((x, y), axis=-1)
-        return x
+        return jnp.concatenate((x, y), axis=-1)
 
 
 class Transition(nnx.Module):
@@ -163,8 +162,7 @@ class Transition(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.norm(x))
         x = self.conv(x)
-        x = avg_pool2d(x, (2, 2), strides=(2, 2))
-        return x
+        return avg_pool2d(x, (2, 2), strides=(2, 2))
 
 
 class DenseNet(nnx.Module):
@@ -197,20 +195,19 @@ class DenseNet(nnx.Module):
         channels = stem
         for b, n in enumerate(layers, 1):
             members: dict[str, Callable[[Array], Array]] = {}
-            channels2 = channels
             for i in range(n):
                 members[f"denselayer{i + 1}"] = DenseLayer(
-                    channels2,
+                    channels,
                     growth,
                     drop=drop,
                     rngs=rngs,
                     **options,
                 )
-                channels2 += growth
+                channels += growth
             named[f"denseblock{b}"] = NamedSequential(members.items())
             if b < len(layers):
-                named[f"transition{b}"] = Transition(channels2, rngs=rngs, **options)
-            channels = channels2 // 2 if b < len(layers) else channels2
+                named[f"transition{b}"] = Transition(channels, rngs=rngs, **options)
+                channels = channels // 2
         named["norm5"] = BatchNorm(channels, rngs=rngs, **options)
         self.features = NamedSequential(named.items())
         self.classifier = Linear(channels, classes, rngs=rngs, **options)

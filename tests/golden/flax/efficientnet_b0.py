@@ -148,43 +148,27 @@ class MBConv(nnx.Module):
                     nnx.silu,
                 ),
             )
-        layers.append(
+        layers += [
             nnx.Sequential(
                 Conv(
-                    hidden if hidden != in_channels else in_channels,
-                    hidden if hidden != in_channels else in_channels,
+                    hidden,
+                    hidden,
                     k,
                     strides=stride,
                     padding=(k[0] // 2, k[1] // 2),
-                    feature_group_count=hidden if hidden != in_channels else in_channels,
+                    feature_group_count=hidden,
                     rngs=rngs,
                     **options,
                 ),
-                norm(hidden if hidden != in_channels else in_channels, rngs=rngs, **options),
+                norm(hidden, rngs=rngs, **options),
                 nnx.silu,
             ),
-        )
-        layers.append(
-            SqueezeExcitation(
-                hidden if hidden != in_channels else in_channels,
-                max(1, in_channels // 4),
-                act=nnx.silu,
-                rngs=rngs,
-                **options,
-            ),
-        )
-        layers.append(
+            SqueezeExcitation(hidden, max(1, in_channels // 4), act=nnx.silu, rngs=rngs, **options),
             nnx.Sequential(
-                Conv(
-                    hidden if hidden != in_channels else in_channels,
-                    c,
-                    (1, 1),
-                    rngs=rngs,
-                    **options,
-                ),
+                Conv(hidden, c, (1, 1), rngs=rngs, **options),
                 norm(c, rngs=rngs, **options),
             ),
-        )
+        ]
         self.block = nnx.Sequential(*layers)
         self.stochastic_depth = (
             nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs) if residual else None
@@ -217,8 +201,7 @@ class EfficientNet(nnx.Module):
     ) -> None:
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
-        layers: list[Callable[[Array], Array]] = []
-        layers.append(
+        layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 Conv(
                     3,
@@ -232,12 +215,11 @@ class EfficientNet(nnx.Module):
                 norm(make_divisible(32 * width, 8), rngs=rngs, **options),
                 nnx.silu,
             ),
-        )
+        ]
         channels = make_divisible(32 * width, 8)
         for t, k, s, c, n in STAGES:
-            blocks = math.ceil(n * depth)
             block: list[Callable[[Array], Array]] = []
-            for i in range(blocks):
+            for i in range(math.ceil(n * depth)):
                 block.append(
                     MBConv(
                         channels,

@@ -191,8 +191,7 @@ class BasicConv2d(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.conv(x)
-        x = nnx.relu(self.bn(x))
-        return x
+        return nnx.relu(self.bn(x))
 
 
 class Inception(nnx.Module):
@@ -227,11 +226,10 @@ class Inception(nnx.Module):
         )
 
     def __call__(self, x: Array) -> Array:
-        x = jnp.concatenate(
+        return jnp.concatenate(
             (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)),
             axis=-1,
         )
-        return x
 
 
 class InceptionAux(nnx.Module):
@@ -287,12 +285,8 @@ class GoogLeNet(nnx.Module):
         self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3), rngs=rngs, **options)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3), rngs=rngs, **options)
         self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3), rngs=rngs, **options)
-        self.aux1: Callable[[Array], Array] | None = nnx.data(None)
-        if aux:
-            self.aux1 = InceptionAux(512, classes, rngs=rngs, **options)
-        self.aux2: Callable[[Array], Array] | None = nnx.data(None)
-        if aux:
-            self.aux2 = InceptionAux(528, classes, rngs=rngs, **options)
+        self.aux1 = InceptionAux(512, classes, rngs=rngs, **options) if aux else None
+        self.aux2 = InceptionAux(528, classes, rngs=rngs, **options) if aux else None
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.fc = Linear(1024, classes, rngs=rngs, **options)
         self.deterministic = False

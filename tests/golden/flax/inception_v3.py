@@ -177,8 +177,7 @@ class BasicConv2d(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = self.conv(x)
-        x = nnx.relu(self.bn(x))
-        return x
+        return nnx.relu(self.bn(x))
 
 
 class InceptionA(nnx.Module):
@@ -208,8 +207,7 @@ class InceptionA(nnx.Module):
         branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
         branch3x3dbl_3 = self.branch3x3dbl_3(branch3x3dbl_2)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = jnp.concatenate((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), axis=-1)
-        return x
+        return jnp.concatenate((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), axis=-1)
 
 
 class InceptionB(nnx.Module):
@@ -250,11 +248,10 @@ class InceptionB(nnx.Module):
         y = self.branch3x3(x)
         branch3x3dbl_1 = self.branch3x3dbl_1(x)
         branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        x = jnp.concatenate(
+        return jnp.concatenate(
             (y, self.branch3x3dbl_3(branch3x3dbl_2), max_pool2d(x, (3, 3), strides=(2, 2))),
             axis=-1,
         )
-        return x
 
 
 class InceptionC(nnx.Module):
@@ -293,8 +290,7 @@ class InceptionC(nnx.Module):
         branch7x7dbl_4 = self.branch7x7dbl_4(branch7x7dbl_3)
         branch7x7dbl_5 = self.branch7x7dbl_5(branch7x7dbl_4)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = jnp.concatenate((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), axis=-1)
-        return x
+        return jnp.concatenate((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), axis=-1)
 
 
 class InceptionAux(nnx.Module):
@@ -355,11 +351,10 @@ class InceptionD(nnx.Module):
         branch7x7x3_1 = self.branch7x7x3_1(x)
         branch7x7x3_2 = self.branch7x7x3_2(branch7x7x3_1)
         branch7x7x3_3 = self.branch7x7x3_3(branch7x7x3_2)
-        x = jnp.concatenate(
+        return jnp.concatenate(
             (y, self.branch7x7x3_4(branch7x7x3_3), max_pool2d(x, (3, 3), strides=(2, 2))),
             axis=-1,
         )
-        return x
 
 
 class InceptionE(nnx.Module):
@@ -399,8 +394,7 @@ class InceptionE(nnx.Module):
             axis=-1,
         )
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        x = jnp.concatenate((y, y2, y3, self.branch_pool(x)), axis=-1)
-        return x
+        return jnp.concatenate((y, y2, y3, self.branch_pool(x)), axis=-1)
 
 
 class InceptionV3(nnx.Module):
@@ -432,9 +426,7 @@ class InceptionV3(nnx.Module):
         self.Mixed_6c = InceptionC(768, 160, rngs=rngs, **options)
         self.Mixed_6d = InceptionC(768, 160, rngs=rngs, **options)
         self.Mixed_6e = InceptionC(768, 192, rngs=rngs, **options)
-        self.AuxLogits: Callable[[Array], Array] | None = nnx.data(None)
-        if aux:
-            self.AuxLogits = InceptionAux(768, classes, rngs=rngs, **options)
+        self.AuxLogits = InceptionAux(768, classes, rngs=rngs, **options) if aux else None
         self.Mixed_7a = InceptionD(768, rngs=rngs, **options)
         self.Mixed_7b = InceptionE(1280, rngs=rngs, **options)
         self.Mixed_7c = InceptionE(2048, rngs=rngs, **options)

@@ -195,8 +195,7 @@ class MobileNetV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        layers: list[Callable[[Array], Array]] = []
-        layers.append(
+        layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 Conv(
                     3,
@@ -210,7 +209,7 @@ class MobileNetV3(nnx.Module):
                 BatchNorm(make_divisible(16 * width, 8), rngs=rngs, **options),
                 nnx.hard_swish,
             ),
-        )
+        ]
         channels = make_divisible(16 * width, 8)
         for k, e, c, se, act, s in rows:
             layers.append(

@@ -570,8 +570,9 @@ class NASNetA(nnx.Module):
                         **options,
                     ),
                 )
-            channels0 = (channels0 if skip else channels1) if s > 0 else channels0
-            channels1 = 4 * w if s > 0 else channels1
+                if not skip:
+                    channels0 = channels1
+                channels1 = 4 * w
             for i in range(n):
                 setattr(
                     self,

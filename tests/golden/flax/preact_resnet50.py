@@ -1,4 +1,4 @@
-"""preact_resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
+"""preact_resnet50: PreActResNet of resnet.net, compiled by netdsl 0.1.0.
 
 Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
 pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.
@@ -134,7 +134,6 @@ class PreActBottleneck(nnx.Module):
             if stride != 1 or in_channels != 4 * planes
             else None
         )
-        self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
         y = nnx.relu(self.bn1(x))
@@ -149,69 +148,60 @@ class PreActBottleneck(nnx.Module):
         return conv3
 
 
-class ResNet(nnx.Module):
-    """Net ResNet of resnet.net.
+class PreActResNet(nnx.Module):
+    """Net PreActResNet of resnet.net.
 
-    Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
-    pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.
+    The stem has no activation, and the last block's is behind all of them; arXiv 1603.05027, 2016.
     """
 
     def __init__(
         self,
-        unit: Callable[..., PreActBottleneck],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
-        preact: bool = False,
+        depths: list[int],
         classes: int = 1000,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
-        self.bn1 = BatchNorm(64, rngs=rngs, **options) if not preact else None
         layers: list[Callable[[Array], Array]] = []
         channels = 64
         for _ in range(n1):
-            block = unit(channels, 64, rngs=rngs, **options)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(PreActBottleneck(channels, 64, rngs=rngs, **options))
+            channels = 256
         self.layer1 = nnx.Sequential(*layers)
         layers = []
         for i in range(n2):
-            block = unit(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(
+                PreActBottleneck(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options),
+            )
+            channels = 512
         self.layer2 = nnx.Sequential(*layers)
         layers = []
         for i in range(n3):
-            block = unit(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(
+                PreActBottleneck(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options),
+            )
+            channels = 1024
         self.layer3 = nnx.Sequential(*layers)
         layers = []
         for i in range(n4):
-            block = unit(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options)
-            layers.append(block)
-            channels = block.out_channels
+            layers.append(
+                PreActBottleneck(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options),
+            )
+            channels = 2048
         self.layer4 = nnx.Sequential(*layers)
-        self.norm = BatchNorm(channels, rngs=rngs, **options) if preact else None
+        self.norm = BatchNorm(channels, rngs=rngs, **options)
         self.fc = Linear(channels, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
-        if self.bn1 is not None:
-            x = nnx.relu(self.bn1(x))
         x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        if self.norm is not None:
-            x = nnx.relu(self.norm(x))
+        x = nnx.relu(self.norm(x))
         x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(flatten_chw(x))
         return x
@@ -222,6 +212,6 @@ def preact_resnet50(
     *,
     rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
-) -> ResNet:
+) -> PreActResNet:
     """Return a new preact_resnet50, with random weights."""
-    return ResNet(PreActBottleneck, 3, 4, 6, 3, preact=True, classes=classes, rngs=rngs, **options)
+    return PreActResNet([3, 4, 6, 3], classes=classes, rngs=rngs, **options)

@@ -146,15 +146,14 @@ class BasicBlock(nnx.Module):
         self.out_channels = planes
 
     def __call__(self, x: Array) -> Array:
-        y: Array = self.conv1(x)
+        y = self.conv1(x)
         y = nnx.relu(self.bn1(y))
         y = self.conv2(y)
         y = self.bn2(y)
         if self.downsample is not None:
             x = self.downsample(x)
         y = y + x
-        y = nnx.relu(y)
-        return y
+        return nnx.relu(y)
 
 
 class ResNet(nnx.Module):
@@ -167,20 +166,15 @@ class ResNet(nnx.Module):
     def __init__(
         self,
         unit: Callable[..., BasicBlock],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
-        preact: bool = False,
+        depths: list[int],
         classes: int = 1000,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
-        self.bn1 = BatchNorm(64, rngs=rngs, **options) if not preact else None
+        self.bn1 = BatchNorm(64, rngs=rngs, **options)
         layers: list[Callable[[Array], Array]] = []
         channels = 64
         for _ in range(n1):
@@ -206,20 +200,16 @@ class ResNet(nnx.Module):
             layers.append(block)
             channels = block.out_channels
         self.layer4 = nnx.Sequential(*layers)
-        self.norm = BatchNorm(channels, rngs=rngs, **options) if preact else None
         self.fc = Linear(channels, classes, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv1(x)
-        if self.bn1 is not None:
-            x = nnx.relu(self.bn1(x))
+        x = nnx.relu(self.bn1(x))
         x = max_pool2d(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        if self.norm is not None:
-            x = nnx.relu(self.norm(x))
         x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(flatten_chw(x))
         return x
@@ -227,4 +217,4 @@ class ResNet(nnx.Module):
 
 def resnet18(classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]) -> ResNet:
     """Return a new resnet18, with random weights."""
-    return ResNet(BasicBlock, 2, 2, 2, 2, classes=classes, rngs=rngs, **options)
+    return ResNet(BasicBlock, [2, 2, 2, 2], classes=classes, rngs=rngs, **options)

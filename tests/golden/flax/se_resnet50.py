@@ -228,7 +228,7 @@ class Bottleneck(nnx.Module):
         self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
-        y: Array = self.conv1(x)
+        y = self.conv1(x)
         y = nnx.relu(self.bn1(y))
         y = self.conv2(y)
         y = nnx.relu(self.bn2(y))
@@ -238,8 +238,7 @@ class Bottleneck(nnx.Module):
         if self.downsample is not None:
             x = self.downsample(x)
         y = y + x
-        y = nnx.relu(y)
-        return y
+        return nnx.relu(y)
 
 
 class SENet(nnx.Module):
@@ -251,10 +250,7 @@ class SENet(nnx.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        n1: int,
-        n2: int,
-        n3: int,
-        n4: int,
+        depths: list[int],
         deep: bool = False,
         drop: float = 0.0,
         classes: int = 1000,
@@ -262,8 +258,7 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(n1, n2, n3, n4) < 0:
-            raise ValueError("a repetition needs a whole number from 0")
+        n1, n2, n3, n4 = depths
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:
             named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, rngs=rngs, **options)
@@ -324,4 +319,4 @@ class SENet(nnx.Module):
 
 def se_resnet50(classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]) -> SENet:
     """Return a new se_resnet50, with random weights."""
-    return SENet(partial(Bottleneck, v1=True), 3, 4, 6, 3, classes=classes, rngs=rngs, **options)
+    return SENet(partial(Bottleneck, v1=True), [3, 4, 6, 3], classes=classes, rngs=rngs, **options)

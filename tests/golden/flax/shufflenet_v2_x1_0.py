@@ -123,11 +123,10 @@ class InvertedResidual(nnx.Module):
         **options: Unpack[LayerOptions],
     ) -> None:
         half = c // 2
-        self.branch1: Callable[[Array], Array] | None = nnx.data(None)
-        if stride != 1:
-            if half < 1:
-                raise ValueError(f"conv needs at least 1 channel, not {half}")
-            self.branch1 = nnx.Sequential(
+        if half < 1:
+            raise ValueError(f"conv needs at least 1 channel, not {half}")
+        self.branch1 = (
+            nnx.Sequential(
                 Conv(
                     in_channels,
                     in_channels,
@@ -143,8 +142,9 @@ class InvertedResidual(nnx.Module):
                 BatchNorm(half, rngs=rngs, **options),
                 nnx.relu,
             )
-        if half < 1:
-            raise ValueError(f"conv needs at least 1 channel, not {half}")
+            if stride != 1
+            else None
+        )
         self.branch2 = nnx.Sequential(
             Conv(
                 in_channels // 2 if stride == 1 else in_channels,
@@ -178,8 +178,7 @@ class InvertedResidual(nnx.Module):
             left = self.branch1(x)
             right = x
         x = jnp.concatenate((left, self.branch2(right)), axis=-1)
-        x = channel_shuffle(x, 2)
-        return x
+        return channel_shuffle(x, 2)
 
 
 class ShuffleNetV2(nnx.Module):
