@@ -120,7 +120,8 @@ def test_a_loop_numbers_its_stages() -> None:
         "features:\n    for i in range(2):\n        stage {i+1}: relu -> relu\n        stage s{i}: relu"
     )
     assert [net.graph[f"features.{i}"].stage for i in range(6)] == ["1", "1", "s0", "2", "2", "s1"]
-    assert net.graph.scopes["features"].stages == {0: "1", 2: "s0", 3: "2", 5: "s1"}
+    (features,) = [s for s in net.graph.tree.scopes() if s.path == "features"]
+    assert features.stages == {0: "1", 2: "s0", 3: "2", 5: "s1"}
 
 
 def test_inputs_and_outputs_of_scopes() -> None:
