@@ -24,8 +24,10 @@ from torch import nn
 from torch_oracles import FAMILIES, ZOO, emitted, execute, inputs, spec_of
 
 import netdsl
+from netdsl.api import loads
 from netdsl.diagnostics import NetError
-from netdsl.network import Network
+from netdsl.ir.types import Shape
+from netdsl.network import Network, Recipe
 
 BATCH = 2
 SIZES = {
@@ -174,6 +176,7 @@ def check_kernels(made: object, net: Network, where: str) -> None:
         ("lenet", (36, 33), "fc1 takes 400 features: resize the input"),
         ("zfnet_big", (200, 224), "classifier[1] takes 18432 features: resize the input"),
         ("vit_b_32", (224, 256), "pos_embedding takes 50 tokens: resize the input"),
+        ("nasnet_a_large", (7, 9), "NormalCell: same_size is False here: resize the input"),
     ],
 )
 def test_torch_modules_name_the_weights_that_another_size_does_not_fit(
@@ -186,6 +189,26 @@ def test_torch_modules_name_the_weights_that_another_size_does_not_fit(
         module(image)
     with pytest.raises(AssertionError, match=re.escape(said.partition(" ")[0])):
         torch.fx.symbolic_trace(module)(image)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("lenet", (64, 64), "fc1 takes 400 features: resize the input"),
+        ("zfnet_big", (200, 224), "classifier[1] takes 18432 features: resize the input"),
+        ("vit_b_32", (224, 256), "pos_embedding takes 50 tokens: resize the input"),
+        ("nasnet_a_large", (7, 9), "NormalCell: same_size is False here: resize the input"),
+    ],
+)
+def test_flax_modules_name_what_another_size_does_not_fit(
+    name: str, size: tuple[int, int], said: str
+) -> None:
+    import any_size_flax
+
+    net = own(name)
+    image = Shape(next(iter(net.inputs.values())).c, *size)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        any_size_flax.call(Network(Recipe(net.recipe.net, net.recipe.variant, {}, {"x": image})), net)
 
 
 def test_a_size_that_gives_the_same_features_is_taken() -> None:
@@ -210,3 +233,116 @@ def test_flax_modules_are_the_net_at_every_size(name: str) -> None:
                     any_size_flax.check_numbers(net, own(name), f"{name} ({kind})")
                 else:
                     any_size_flax.check_traces(net, own(name), f"{name} ({kind})")
+
+
+# ---------------------------------------------------------------- sizes that decide what there is
+
+DECIDING = {
+    "a layer": """
+net N(deep = true):
+    input 3, 32x32
+    a: conv 3x3, 4
+    if deep:
+        b: conv 3x3, 4, /2 when flow.h > 16
+    gap
+""",
+    "a layer of a chain": """
+net N:
+    input 3, 32x32
+    conv 3x3, 4
+    conv 3x3, 4, /2 when flow.h > 16
+    gap
+""",
+    "a layer of a block": """
+block B(c, deep = false):
+    a: conv 3x3, c
+    b: conv 3x3, c when x.h > 8 and deep
+    d: conv 3x3, x.c when x.w > 2*c
+
+net N:
+    input 3, 32x32
+    b1: B 4, true
+    maxpool 2x2, /2
+    b2: B 4
+    maxpool 2x2, /2
+    b3: B 4, true
+    gap
+""",
+    "a kernel": """
+block B(c):
+    k = 3x3 if x.h > 8 else 1x1
+    a: conv k, c
+
+net N:
+    input 3, 32x32
+    b: B 4
+    maxpool 4x4, /4
+    c: B 4
+    gap
+""",
+    "layers of turns": """
+block B(n):
+    for i in range(n):
+        conv{i}: conv 3x3, 4, /2
+        more{i}: conv 3x3, 4 when flow.h > 4
+
+net N:
+    input 3, 32x32
+    b: B 3
+    gap
+""",
+    "channels": """
+block B(c):
+    a: conv 3x3, x.h + c
+
+net N:
+    input 3, 32x32
+    b: B 4
+    maxpool 2x2, /2
+    c: B 4
+    d: conv 1x1, flow.w
+    gap
+""",
+    "how many": """
+net N:
+    input 3, 32x32
+    for i in range(flow.h // 8):
+        c{i}: conv 3x3, 4
+    gap
+""",
+    "a padding": """
+net N:
+    input 3, 32x32
+    a: conv 3x3, 4, pad=(flow.h // 16)
+    gap
+""",
+}
+"""Specs whose net is another one at other sizes of the input."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("what", DECIDING)
+def test_a_size_that_makes_another_net_is_refused(what: str, backend: str) -> None:
+    base, runs = loads(DECIDING[what]), 0
+    for size in ((32, 32), (32, 33), (32, 40), (16, 16), (33, 8), (8, 32), (9, 70), (64, 64)):
+        net = Network(Recipe(base.recipe.net, None, {}, {"x": Shape(3, *size)}))
+        ours, theirs = ([(n.name, n.op) for n in one.graph][1:] for one in (base, net))
+        try:
+            called(base, net, backend)
+            runs += 1
+            assert ours == theirs, size
+        except (AssertionError, ValueError) as error:
+            if "resize the input" not in str(error):
+                raise
+    assert 1 <= runs < 8
+
+
+def called(base: Network, net: Network, backend: str) -> None:
+    """Call a net's module with inputs of another one's sizes; nothing is computed."""
+    if backend == "flax":
+        import any_size_flax
+
+        any_size_flax.call(net, base)
+        return
+    with torch.device("meta"):
+        execute(base.emit())[base.name]()(*inputs(net, BATCH, "meta"))

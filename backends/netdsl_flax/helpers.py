@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 HELPERS = {
+    "check_size": '''\
+def check_size(size: int, takes: int, name: str, what: str) -> None:
+    """Raise an error where a size does not fit."""
+    if size != takes:
+        raise ValueError(f"{name} takes {takes} {what}: resize the input")
+''',
+    "check_condition": '''\
+def check_condition(holds: bool, takes: bool, what: str) -> None:
+    """Raise an error where sizes would make another net."""
+    if holds != takes:
+        raise ValueError(f"{what} is {takes} here: resize the input")
+''',
     "LayerOptions": '''\
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""

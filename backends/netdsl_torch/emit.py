@@ -29,12 +29,6 @@ from netdsl_torch.extras import EXTRAS
 from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
 
 
-def demand(test: Expr, message: Expr) -> list[tuple[int, str, Expr | None, str]]:
-    """Return the line that demands a condition in a form that tracers take."""
-    args = Arg("condition", test, keyword=False), Arg("message", message, keyword=False)
-    return [(0, "", Call("check_size", args), "")]
-
-
 def _registered(name: Expr, module: Expr) -> Expr:
     if isinstance(module, Call) and module.func == "nn.Parameter":
         args = Arg("name", name, keyword=False), Arg("param", module, keyword=False)
@@ -55,7 +49,6 @@ DIALECT = Dialect(
     identity=Call("nn.Identity"),
     nothing="None",
     table="nn.ModuleDict",
-    demand=demand,
     final="Final[bool]",
     arithmetic=True,
     register=_registered,
@@ -323,6 +316,17 @@ class TorchText(ModuleText):
             assert isinstance(expr, Call)
             return expr.replace(func="Recomputed")
         return expr
+
+    # ---------------------------------------------------------------- chains that check their input
+
+    entering = "x"
+
+    def of_chain(self, function: Function) -> tuple[list[str], str, list[str]]:
+        """Return what compilers and type checkers take, too: a loop."""
+        inner = 2 * INDENT
+        step = flat(self.step(function, function.items, "x"))
+        lines = [f"{inner}for layer in self:", f"{inner}{INDENT}x = {step}", f"{inner}return x"]
+        return ["self", "x: Tensor"], "Tensor", lines
 
     # ---------------------------------------------------------------- maps for a net on top
 

@@ -69,9 +69,16 @@ LOWERINGS: dict[type[Op], Lowering] = {}
 
 HELPERS = {
     "check_size": '''\
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
+''',
+    "check_condition": '''\
+def check_condition(holds: bool, takes: bool, what: str) -> None:
+    """Raise an error where sizes would make another net, in a form that tracers take."""
+    message = f"{what} is {takes} here: resize the input"
+    torch._assert(holds == takes, message)  # type: ignore[no-untyped-call]
 ''',
     "size_2d": '''\
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:

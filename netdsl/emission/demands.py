@@ -6,19 +6,21 @@ right before it meets the weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.elaborate.values import Wire
-from netdsl.emission.code import Const, Expr, Name
+from netdsl.emission.code import Arg, Call, Const, Expr, Name
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.items import Check, Child, Container, If, Item, Layer, Let, Module, walk
+from netdsl.emission.function import renamed
+from netdsl.emission.items import Check, Child, Container, Item, Layer, Let, Loop, Module, Pick, walk
 from netdsl.emission.streams import Elements
-from netdsl.emission.writer import flat
 from netdsl.ir.types import Shape
 from netdsl.ops.base import Op
 from netdsl.ops.linear import Linear
 from netdsl.ops.source import Weight
+from netdsl.symbolic import Atom, SymBool, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.members import Members
@@ -28,12 +30,15 @@ SIZES = {"c": "channels", "h": "rows", "w": "columns", "n": "tokens"}
 
 
 class Demand(NamedTuple):
-    """What must hold of a value: that an axis, counted with the batch, has a size."""
+    """What must hold of a value: that an axis, counted with the batch, has the size that a layer was made for."""
 
     wire: Wire
     axis: int
     size: Expr
-    message: Expr
+    place: str
+    """Where the layer, or the learned tensor, is in the class."""
+    what: str
+    """What its sizes are: `features`."""
 
 
 class Demands:
@@ -44,9 +49,6 @@ class Demands:
         self.members = members
         staged = members.function.staged
         self.sizes = set(members.text.family.sizes)
-        conditions = [item for item in walk(members.function.items) if isinstance(item, If)]
-        self.unsure = {id(inner) for item in conditions for inner in walk([*item.then, *item.otherwise])}
-        """What may not be there: a type checker knows less of it."""
         if staged.kind == "net":
             for incoming in staged.inputs:
                 for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):
@@ -77,10 +79,11 @@ class Demands:
                 continue
             assert isinstance(tensor.op, Weight)
             shape = tensor.after[0]
-            for index, (axis, size) in enumerate(zip(shape.axes, shape, strict=True)):
+            for axis, size in zip(shape.axes, shape, strict=True):
                 if self.follows(size):
-                    own = f"{place}.shape[{index + tensor.op.batch}]"
-                    yield Demand(values[0], index + 1, Name(own), self.message(place, own, SIZES[axis]))
+                    at = self.members.dialect.axis(shape.axes, axis)
+                    own = Name(f"{place}.shape[{at - 1 + tensor.op.batch}]")
+                    yield Demand(values[0], at, own, place, SIZES[axis])
 
     def of_features(self, item: Module) -> Iterator[Demand]:
         """Yield what the weights of a layer, or the first of a chain or block, demand of a vector."""
@@ -94,21 +97,50 @@ class Demands:
             return
         keys = self.first(item)
         if keys is not None:
-            path = "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in keys)
-            plain = not keys or (path == f"[{keys[0]}]" and id(item) not in self.unsure)
-            own = f"{place}{path}" if plain else f'{place}.get_submodule("{".".join(keys)}")'
-            own += ".in_features"
+            # a type checker knows no more of a chain's element than that it is a module
+            size = Const(self.members.read(shape.c)) if keys else Name(f"{place}.in_features")
+            place += "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in keys)
+            yield Demand(item.inputs[0], 1, size, place, "features")
         elif isinstance(item, Child) and item.cls.inputs[0].sizes["c"] in item.cls.sizes_read:
-            path, own = "", flat(Const(self.members.read(shape.c)))
-        else:
-            return
-        yield Demand(item.inputs[0], 1, Name(own), self.message(place + path, own, "features"))
+            yield Demand(item.inputs[0], 1, Const(self.members.read(shape.c)), place, "features")
 
-    @staticmethod
-    def message(place: str, size: str, what: str) -> Expr:
-        """Return what is said where a size differs."""
-        shown = size.replace('"', "'")  # in a string
-        return Name(f'f"{place.removeprefix("self.")} takes {{{shown}}} {what}: resize the input"')
+    def entry(self, inputs: Mapping[Wire, str]) -> Iterator[Expr]:
+        """Yield the checks of what comes in, under these names: what the constructor was told of its sizes."""
+        staged, dialect = self.members.function.staged, self.members.dialect
+        read = set(self.read_sizes())
+        sizes: dict[str, Atom] = {}
+        for incoming in staged.inputs if not staged.many else ():
+            for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):
+                name = next(iter(mentioned(size)), incoming.sizes.get(axis, ""))
+                if axis == "c" or name not in {*self.sizes, *staged.fixed}:
+                    continue
+                own = f"{inputs[incoming.wire]}.shape[{dialect.axis(incoming.shape.axes, axis)}]"
+                sizes[name] = Atom("name", (own,))
+                if name in read or name in staged.fixed:
+                    takes = Const(staged.fixed.get(name) or self.members.read(size))
+                    yield checking("check_size", Name(own), takes, Const(staged.name), Const(SIZES[axis]))
+        params = {parameter.name for parameter in staged.params}
+        for test, (truth, path) in staged.measured.items():
+            if isinstance(truth, SymBool) and not params.issuperset(mentioned(truth)):
+                continue  # nothing is made with it
+            env = {name: sizes.get(name) or self.members.kept(name) for name in mentioned(test)}
+            have, takes = renamed(test, env), self.members.read(term(truth))
+            what = text(truth) if isinstance(truth, SymBool) else text(have)
+            if path:
+                asked = self.members.read(reduce(lambda a, b: Atom("and", (a, b)), path))
+                have = Atom("if", (asked, have, takes))
+            holds, told = Const(SymBool(True, have)), Const(self.members.symbol(takes))
+            yield checking("check_condition", holds, told, Const(f"{staged.name}: {what}"))
+
+    def read_sizes(self) -> Iterator[str]:
+        """Yield the sizes of what comes in that decide how a child is made, other than what `of` demands."""
+        for item in walk(self.members.function.staged.items):
+            values: Iterable[Any] = item.terms() if isinstance(item, (Let, Loop, Pick)) else ()
+            if isinstance(item, Layer) and not isinstance(item.op, Weight):
+                values = item.op.arguments().values()
+            elif isinstance(item, Child):
+                values = item.args.values()
+            yield from (name for value in values for name in mentioned(value))
 
     def first(self, item: Module) -> tuple[str, ...] | None:
         """Return the path of the linear layer that a value meets before any other with weights."""
@@ -133,6 +165,11 @@ class Demands:
                 return None
             position += 1
         return None
+
+
+def checking(function: str, *args: Expr) -> Expr:
+    """Return a call of a function that raises an error where its arguments do not fit."""
+    return Call(function, tuple(Arg("", arg, keyword=False) for arg in args))
 
 
 def entering(item: Module) -> Shape | Elements | None:

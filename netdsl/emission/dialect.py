@@ -35,8 +35,6 @@ class Dialect(Record):
     """The statement that gives a child, a module or a learned tensor, a name that is not known."""
     compiled: str = ""
     """What is true where a net with outputs in training returns its record always."""
-    demand: Callable[[Expr, Expr], list[tuple[int, str, Expr | None, str]]] | None = None
-    """The lines that demand a condition, with a message where it is false: depth, head, expression, tail."""
     final: str = ""
     """The type of an attribute that says for good whether a child is there, if a compiler asks for one."""
     last: bool = False
@@ -71,3 +69,7 @@ class Dialect(Record):
     """The class of a mapping of modules, if there is one."""
     options: tuple[Arg, ...] = ()
     """The last arguments of every constructor's call: those parameters, passed on."""
+
+    def axis(self, axes: str, axis: str) -> int:
+        """Return where an axis of a batch is."""
+        return 1 + (axes.replace("c", "") + "c" if self.last else axes).index(axis)

@@ -19,6 +19,7 @@ from netdsl.emission.code import (
     Arg,
     Binary,
     Call,
+    Const,
     Expr,
     Input,
     Listed,
@@ -29,7 +30,7 @@ from netdsl.emission.code import (
     reads,
     transform,
 )
-from netdsl.emission.demands import Demand, Demands
+from netdsl.emission.demands import Demands, checking
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, reading
@@ -110,6 +111,9 @@ class Flow:
     def text(self) -> list[str]:
         """Return the lines."""
         items = self.ordered(self.function.items)
+        if self.function.kind != "container":
+            for call in self.demands.entry(self.function.inputs):
+                self.line("", call)
         for side, _ in self.train_sides():
             self.line(f"{side.name}: {self.dialect.array} | None = None")
         live = {*self.function.outputs, *(s.wire for s in self.function.staged.sides if self.is_net)}
@@ -311,7 +315,7 @@ class Flow:
         """Return the items that are written as operands of a later one that is written itself."""
         found: set[int] = set()
         for index, item in enumerate(items):
-            if not isinstance(item, Layer) or index in unread or any(self.demanded(item)):
+            if not isinstance(item, Layer) or index in unread or any(self.demands.of(item)):
                 continue
             if len(item.inputs) == 1:
                 if index and self.nests(items[index - 1], item):
@@ -396,17 +400,12 @@ class Flow:
             self.names[wire] = name
         self.bind(targets, expr)
 
-    def demanded(self, item: Item) -> Iterable[Demand]:
-        """Return what an item demands of the sizes of what it reads, if the framework can say so."""
-        return self.demands.of(item) if self.dialect.demand is not None else ()
-
     def demand(self, item: Item) -> None:
         """Write what must hold of the sizes of what an item reads."""
-        for wire, axis, size, message in self.demanded(item):
-            assert self.dialect.demand is not None
-            have = Name(f"{self.names[wire]}.shape[{axis}]")
-            for depth, head, expr, tail in self.dialect.demand(Binary("==", have, size), message):
-                self.lines.append((self.depth + depth, head, expr, tail))
+        for demand in self.demands.of(item):
+            have = Name(f"{self.names[demand.wire]}.shape[{demand.axis}]")
+            place = Const(demand.place.removeprefix("self."))
+            self.line("", checking("check_size", have, demand.size, place, Const(demand.what)))
 
     def alias(self, wire: Wire, other: Wire) -> None:
         """Let a value be another one."""

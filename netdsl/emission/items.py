@@ -419,6 +419,8 @@ class Staged:
         """Parameters, and sizes of what comes in, that the class is made for."""
         self.asks: dict[str, Atom] = {}
         """Arguments that say something of the sizes of what comes in."""
+        self.measured: dict[Atom, tuple[Any, tuple[Atom, ...]]] = {}
+        """Conditions on sizes of what comes in: their truth here, and the conditions under which they are asked."""
         self.ramps: dict[str, tuple[Any, Mapping[str, Any]]] = {}
         """Arguments that are numbers of a depth schedule: its call, and what that is given."""
         self.bound: dict[str, int] = {}

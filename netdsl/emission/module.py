@@ -17,6 +17,7 @@ from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, children
 from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
 from netdsl.emission.construct import Constructor
+from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family, Variant
 from netdsl.emission.flow import Flow
@@ -548,7 +549,7 @@ class ModuleText(ABC):
         members = Members(function, self)
         members.stored.update(function.tells)
         chain = self.is_sequential(function)
-        chained = chain and not self.is_outermost(function)
+        chained = chain and not any(self.held(function, members)) and not self.is_outermost(function)
         forward = [] if chained else list(self.forward(function, members))
         base = self.base(function, chain, members.table)
         init = list(self.constructor(function, members, chain))
@@ -566,6 +567,19 @@ class ModuleText(ABC):
             yield from forward
         if self.features and function.kind == "net":
             yield from self.maps(function, members, chain)
+
+    def held(self, function: Function, members: Members) -> Iterator[str]:
+        """Yield the checks of what comes into a chain."""
+        for call in Demands(members).entry(dict.fromkeys(function.inputs, self.entering)):
+            yield from layout("", call, "", 2 * INDENT)
+
+    entering = "args[0]"
+    """What comes into the `forward` of a chain."""
+
+    def of_chain(self, function: Function) -> tuple[list[str], str, list[str]]:
+        """Return the parameters of a chain's `forward`, what it returns, and its last lines."""
+        lines = [f"{2 * INDENT}return super().{self.dialect.call}(*args, **kwargs)"]
+        return ["self", "*args: Any", "**kwargs: Any"], "Any", lines
 
     def is_outermost(self, function: Function) -> bool:
         """Tell whether a class is a block that a net calls, which keeps only its inputs for gradients if so asked."""
@@ -767,8 +781,8 @@ class ModuleText(ABC):
             f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()
         ]
         if self.is_sequential(function):
-            parameters, result = ["self", "*args: Any", "**kwargs: Any"], "Any"
-            lines = [f"{2 * INDENT}return super().{self.dialect.call}(*args, **kwargs)"]
+            parameters, result, last = self.of_chain(function)
+            lines = [*self.held(function, members), *last]
         else:
             lines = Flow(function, members, self.dialect, self.low_memory).text()
         if self.is_outermost(function):

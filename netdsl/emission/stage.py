@@ -177,13 +177,15 @@ class Stager(Walker):
         self.staged = staged
         self.evaluator = SymbolicEvaluator(10 * max_nodes, self.decide)
         self.evaluator.ramped = self.ramped
-        self.evaluator.sized = self.sized
+        self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
         self.items: list[Item] = staged.items
         self.path: list[Atom] = []
+        """The conditions that hold here."""
+        self.demanded: set[Atom] = set()
+        """Those of them that hold for every class, since its constructor checks them."""
         self.repeated: dict[str, None] = {}
         """The names that say how often something is repeated."""
-        """The conditions that hold here."""
         self.meaning: dict[str, Any] = {}
         """What names of local variables stand for, over the class's arguments."""
         self.loops = 0
@@ -243,7 +245,7 @@ class Stager(Walker):
             self.evaluator.depth,
             dict(self.decisions),
             dict(self._owners),
-            dict(self.staged.asks),
+            (dict(self.staged.asks), dict(self.staged.measured)),
             list(self.staged.params),
             list(self.turning),
             dict(self.hints),
@@ -277,7 +279,7 @@ class Stager(Walker):
         self.evaluator.depth = state[14]
         self.decisions = dict(state[15])
         self._owners = dict(state[16])
-        self.staged.asks = dict(state[17])
+        self.staged.asks, self.staged.measured = map(dict, state[17])
         self.staged.params[:] = state[18]
         self.turning[:] = state[19]
         self.hints = dict(state[20])
@@ -340,6 +342,19 @@ class Stager(Walker):
         return named(self.hints[name], name)
 
     # ---------------------------------------------------------------- truths
+
+    def measured(self, value: Any) -> Any:
+        """Return a comparison of the text; one of sizes is noted, since other sizes may make another net."""
+        result = self.sized(value)
+        if isinstance(value, SymBool) and result is not value:
+            turning = {*self.turning, *self.templates}
+            path = [self.expanded(test) for test in self.path if test not in self.demanded]
+            path = [test for test in path if turning.isdisjoint(names(test))]
+            test = self.expanded(value.test)
+            if test in self.staged.measured and self.staged.measured[test][1] != tuple(path):
+                path = []  # it is asked in two places
+            self.staged.measured[test] = result, tuple(path)
+        return result
 
     def sized(self, value: Any) -> Any:
         """Return a comparison; one of sizes is an argument of its own, which the caller knows."""
@@ -1099,6 +1114,7 @@ class Stager(Walker):
         item = Check(test, message)
         items.insert(len(items) - (items is not self.items), item)
         self.path.append(test)
+        self.demanded.add(test)
 
     # ---------------------------------------------------------------- loops
 

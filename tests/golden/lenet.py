@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
 
 
 class LeNet(nn.Module):
@@ -39,10 +40,7 @@ class LeNet(nn.Module):
         x = torch.tanh(x)
         x = F.avg_pool2d(x, 2)
         x = x.flatten(1)
-        check_size(
-            x.shape[1] == self.fc1.in_features,
-            f"fc1 takes {self.fc1.in_features} features: resize the input",
-        )
+        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
         x = self.fc1(x)
         x = torch.tanh(x)
         x = self.fc2(x)

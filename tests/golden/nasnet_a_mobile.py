@@ -17,9 +17,16 @@ from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
+
+
+def check_condition(holds: bool, takes: bool, what: str) -> None:
+    """Raise an error where sizes would make another net, in a form that tracers take."""
+    message = f"{what} is {takes} here: resize the input"
+    torch._assert(holds == takes, message)  # type: ignore[no-untyped-call]
 
 
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -210,9 +217,11 @@ class ReductionCell(nn.Module):
             stride=2,
         )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
+        self.same_size = same_size
         self.border = border
 
     def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+        check_condition(prev.shape[2] == cur.shape[2], self.same_size, "ReductionCell: same_size")
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
         if self.path_1 is not None:
@@ -263,8 +272,10 @@ class NormalCell(nn.Module):
                 f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
             )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
+        self.same_size = same_size
 
     def forward(self, prev: Tensor, cur: Tensor) -> tuple[Tensor, Tensor]:
+        check_condition(prev.shape[2] == cur.shape[2], self.same_size, "NormalCell: same_size")
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
         if self.path_1 is not None:
@@ -305,6 +316,8 @@ class AuxHead(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.fc = nn.Linear(768, classes)
+        self.in_height = in_height
+        self.in_width = in_width
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
@@ -312,8 +325,10 @@ class AuxHead(nn.Module):
         x = self.conv(x)
         x = x.flatten(1)
         check_size(
-            x.shape[1] == self.full[0].in_features,
-            f"full[0] takes {self.full[0].in_features} features: resize the input",
+            x.shape[1],
+            (128 * ((self.in_height - 5) // 3) + 128) * ((self.in_width - 5) // 3 + 1),
+            "full[0]",
+            "features",
         )
         x = self.full(x)
         x = self.fc(x)

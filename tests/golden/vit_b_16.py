@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
 
 
 class MLPBlock(nn.Sequential):
@@ -98,10 +99,7 @@ class Encoder(nn.Module):
         self.ln = nn.LayerNorm(dim, eps=1e-06)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_size(
-            x.shape[1] == self.pos_embedding.shape[1],
-            f"pos_embedding takes {self.pos_embedding.shape[1]} tokens: resize the input",
-        )
+        check_size(x.shape[1], self.pos_embedding.shape[1], "pos_embedding", "tokens")
         x = x + self.pos_embedding
         x = self.dropout(x)
         x = self.layers(x)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
 
 
 class Classifier(nn.Sequential):
@@ -67,14 +68,12 @@ class ZFNet(nn.Module):
             nn.MaxPool2d(3, stride=2),
         )
         self.classifier = Classifier(36 * c5, drop, classes)
+        self.c5 = c5
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = x.flatten(1)
-        check_size(
-            x.shape[1] == self.classifier[1].in_features,
-            f"classifier[1] takes {self.classifier[1].in_features} features: resize the input",
-        )
+        check_size(x.shape[1], 36 * self.c5, "classifier[1]", "features")
         x = self.classifier(x)
         return x
 

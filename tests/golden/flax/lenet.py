@@ -19,6 +19,12 @@ from jax import Array
 from jax.typing import DTypeLike
 
 
+def check_size(size: int, takes: int, name: str, what: str) -> None:
+    """Raise an error where a size does not fit."""
+    if size != takes:
+        raise ValueError(f"{name} takes {takes} {what}: resize the input")
+
+
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""
 
@@ -125,7 +131,9 @@ class LeNet(nnx.Module):
         x = self.conv2(x)
         x = nnx.tanh(x)
         x = avg_pool2d(x, (2, 2), strides=(2, 2))
-        x = self.fc1(flatten_chw(x))
+        x = flatten_chw(x)
+        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
+        x = self.fc1(x)
         x = nnx.tanh(x)
         x = self.fc2(x)
         x = nnx.tanh(x)

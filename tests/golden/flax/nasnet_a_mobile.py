@@ -20,6 +20,18 @@ from jax import Array
 from jax.typing import DTypeLike
 
 
+def check_size(size: int, takes: int, name: str, what: str) -> None:
+    """Raise an error where a size does not fit."""
+    if size != takes:
+        raise ValueError(f"{name} takes {takes} {what}: resize the input")
+
+
+def check_condition(holds: bool, takes: bool, what: str) -> None:
+    """Raise an error where sizes would make another net."""
+    if holds != takes:
+        raise ValueError(f"{what} is {takes} here: resize the input")
+
+
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""
 
@@ -346,9 +358,11 @@ class ReductionCell(nnx.Module):
             **options,
         )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
+        self.same_size = same_size
         self.border = border
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
+        check_condition(prev.shape[1] == cur.shape[1], self.same_size, "ReductionCell: same_size")
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
         if self.path_1 is not None:
@@ -442,8 +456,10 @@ class NormalCell(nnx.Module):
                 f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
             )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
+        self.same_size = same_size
 
     def __call__(self, prev: Array, cur: Array) -> tuple[Array, Array]:
+        check_condition(prev.shape[1] == cur.shape[1], self.same_size, "NormalCell: same_size")
         left = self.conv_prev_1x1(prev) if self.conv_prev_1x1 is not None else prev
         right = self.conv_1x1(cur)
         if self.path_1 is not None:
@@ -494,12 +510,20 @@ class AuxHead(nnx.Module):
             nnx.relu,
         )
         self.fc = Linear(768, classes, rngs=rngs, **options)
+        self.in_height = in_height
+        self.in_width = in_width
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
         x = avg_pool2d(x, (5, 5), strides=(3, 3), count_include_pad=False)
         x = self.conv(x)
         x = flatten_chw(x)
+        check_size(
+            x.shape[1],
+            (128 * ((self.in_height - 5) // 3) + 128) * ((self.in_width - 5) // 3 + 1),
+            "full[0]",
+            "features",
+        )
         x = self.full(x)
         x = self.fc(x)
         return x

@@ -19,6 +19,12 @@ from jax import Array
 from jax.typing import DTypeLike
 
 
+def check_size(size: int, takes: int, name: str, what: str) -> None:
+    """Raise an error where a size does not fit."""
+    if size != takes:
+        raise ValueError(f"{name} takes {takes} {what}: resize the input")
+
+
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""
 
@@ -220,6 +226,7 @@ class Encoder(nnx.Module):
         self.ln = LayerNorm(dim, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
+        check_size(x.shape[1], self.pos_embedding.shape[1], "pos_embedding", "tokens")
         x = x + self.pos_embedding[...]
         x = self.dropout(x)
         x = self.layers(x)
