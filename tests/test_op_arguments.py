@@ -275,6 +275,80 @@ variant one = N()
 variant two = N(SE)
 variant three = N(Wide(k=4))
 """,
+    "blocks that read some of what comes in": """\
+block Drop(c) from prev, cur:
+    from cur -> conv 3x3, c as only
+
+block Cut(c) from prev, cur:
+    from prev -> maxpool 3x3, /1, pad=1
+
+block Both(c) from prev, cur:
+    add:
+        from prev -> conv 1x1, c as l
+        from cur -> conv 1x1, c as r
+
+block Outer(c, unit: op) from a, b:
+    from a, b -> unit c as u
+    v: conv 1x1, c
+
+net N(unit: op = Both):
+    input 3, 8x8
+    a: conv 3x3, 4
+    b: from a, a -> Outer 5, Both
+    c: from a, b -> Outer 6, Drop
+    d: from b, c -> Outer 7, Cut
+    e: from c, d -> unit 4
+    gap
+
+variant one = N()
+variant two = N(Drop)
+variant three = N(Cut)
+""",
+    "blocks that are told sizes": """\
+block Flat(c):
+    flatten
+    p: fc c
+
+block Gap(c):
+    gap
+    p: fc c
+
+block Tall(c):
+    p: conv 3x3, c
+    q: conv 3x3, c when x.h > 4
+
+block Plain(c):
+    p: conv 3x3, c
+
+block Outer(c, unit: op):
+    u: unit c
+
+net N(head: op = Flat, unit: op = Plain):
+    input 3, 8x8
+    a: Outer 3, Tall
+    b: Outer 4, Plain
+    c: unit 5
+    train output one: from a -> Outer 5, Flat
+    train output two: from b -> Outer 6, Gap
+    d: head 7
+
+variant one = N()
+variant two = N(Gap, Tall)
+""",
+    "a default of no net": """\
+block Inner(c):
+    p: conv 3x3, c
+
+block Other(c):
+    q: conv 3x3, 2*c
+
+net N(unit: op = Inner):
+    input 3, 8x8
+    unit 4 as u
+    gap
+
+variant one = N(Other)
+""",
     "strings and truths": """\
 block A(modes: list, flags: list):
     for i, m in enumerate(modes):

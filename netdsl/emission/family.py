@@ -29,6 +29,7 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.emission.concolic import (
+    Demanded,
     Fixed,
     SymDims,
     SymOp,
@@ -506,6 +507,12 @@ class Family:
             rows = [*value.rows, *(default.rows if isinstance(default, TableValue) else ())]
             rows += self.rows.get((staged.decl, param.name), {}).values()
             choices = {str(number): row for number, row in enumerate(rows)}
+        if (
+            isinstance(default, OpValue)
+            and isinstance(default.target, BlockDecl)
+            and show(default) not in choices
+        ):
+            default = MISSING  # of no net that is in the file
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
         place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
         staged.params.append(Parameter(param.name, param.types[0], value, default))
@@ -542,6 +549,7 @@ class Family:
         cls.told = True
         known = {name for name in given if name not in callee.args}
         self.called.update((frozenset(known), shape.axes) for shape in shapes[: len(shapes) == 1])
+        told = {self.tells(cls)}
         done = set() if cls.fixed else {cls.decl}
         for choice in callee.choices:
             if choice is None or not isinstance(choice.target, BlockDecl):
@@ -554,8 +562,23 @@ class Family:
                 raise Fixed("blocks that are called with other arguments", callee)
             other, *_ = self.call(stager, choice.target, {**choice.args, **own}, shapes, None, place, span)
             other.told = True
+            told.add(self.tells(other))
             if not other.fixed:
                 done.add(choice.target)
+        if len(told) > 1:
+            raise Demanded("blocks that are told other things of what comes in", callee)
+
+    @staticmethod
+    def tells(staged: Staged) -> tuple[Any, ...]:
+        """Return what a caller tells a class, besides channels, that is no parameter of the text."""
+        read = staged.names()
+        sizes = tuple(
+            (port, axis)
+            for port, incoming in enumerate(staged.inputs)
+            for axis, name in incoming.sizes.items()
+            if axis != "c" and name in read
+        )
+        return sizes, tuple(staged.asks.items()), tuple(staged.ramps)
 
     def tell(self) -> None:
         """Let every block that can be called as one that is an argument say what its callers ask for."""

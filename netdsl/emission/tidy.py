@@ -458,6 +458,8 @@ def sizes_read(staged: Staged) -> set[str]:
         for shape in staged.out_terms:
             if "c" in shape.axes:
                 found.update(mentioned(shape.c))
+        # what is called by an argument is given the channels of all that comes in
+        found.update(dict.fromkeys(i.sizes["c"] for i in staged.inputs if "c" in i.sizes))
     return {
         name for i in staged.inputs for name in i.sizes.values() if name in found and name not in staged.fixed
     }
