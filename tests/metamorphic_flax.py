@@ -22,6 +22,7 @@ from metamorphic import (
     Subject,
     called,
     expected_order,
+    gradients,
     owned,
     small,
     text_of,
@@ -36,10 +37,41 @@ from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.weights.convert import convert_weights
 
+OFTEN = 4
+"""Of so many draws one has its gradients compared, which takes three times as long to compile."""
+NODES = 100
+"""And of none with more nodes than these."""
+
 
 def plain(key: str) -> str:
     """Return a key without the name of what holds a Sequential's layers."""
     return ".".join(part for part in key.split(".") if part != "layers")
+
+
+def is_statistic(tensor: Tensor) -> bool:
+    """Tell whether a tensor is no learned one."""
+    return tensor.parameter.rpartition(".")[2].startswith("running_")
+
+
+def in_flax(subject: Subject, net: Network, numbers: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Return torch's numbers by Flax's keys and in its layouts."""
+    converted = convert_weights(net, numbers, "torch", "flax")
+    return {plain(owned(subject, key)): value for key, value in converted.items()}
+
+
+def named_inputs(arrays: Sequence[Any]) -> dict[str, Any]:
+    """Return the gradients of inputs by what these are called."""
+    return {f"input {number}": array for number, array in enumerate(arrays)}
+
+
+def laid_out(values: Sequence[torch.Tensor], shapes: Sequence[Shape]) -> list[Any]:
+    """Return values with channels last."""
+    return [t.detach().numpy().transpose(channels_last(s)) for t, s in zip(values, shapes, strict=True)]
+
+
+def arrays_of(values: Sequence[torch.Tensor], shapes: Sequence[Shape]) -> list[jax.Array]:
+    """Return values as Flax has them, with channels last."""
+    return [jnp.asarray(array) for array in laid_out(values, shapes)]
 
 
 def nothing(x: Any, **options: Any) -> Any:
@@ -51,6 +83,8 @@ class Flax(Framework):
     """Flax, in float64 and under jit."""
 
     bound = CLOSE_FLAX
+    checked = 0
+    """How many draws were run of which gradients can be had in no time."""
 
     def nothing(self) -> Any:
         return nothing
@@ -98,46 +132,74 @@ class Flax(Framework):
     def check(self, subject: Subject, draw: Draw, net: Network) -> str:
         if not small(net):
             return self.sizes(subject, draw, net)
-        numbers = draw_state(state_shapes(net), seed=3)
+        light = len(net.graph) <= NODES
+        steep = light and self.checked % OFTEN == 0
+        self.checked += light
+        shapes = state_shapes(net)
+        numbers = draw_state(shapes, seed=3)
         generator = torch.Generator().manual_seed(5)
-        x = [torch.randn(BATCH, *s, generator=generator, dtype=torch.float64) for s in draw.shapes]
+
+        def normal(shape: Shape) -> torch.Tensor:
+            return torch.randn(BATCH, *shape, generator=generator, dtype=torch.float64)
+
+        x = [normal(shape) for shape in draw.shapes]
         tensors = {plain(owned(subject, t.key)): t for t in Backend().tensors(net)}
-        arrays = {
-            plain(owned(subject, key)): value
-            for key, value in convert_weights(net, numbers, "torch", "flax").items()
-        }
+        arrays = in_flax(subject, net, numbers)
+        with torch.no_grad():
+            still_ones = expected_order(subject, net, interpret(net, numbers, x, False))
+        leaves = [t.clone().requires_grad_(steep) for t in x]
+        learned = {t.parameter: numbers[t.parameter] for t in tensors.values() if not is_statistic(t)}
+        for tensor in learned.values():
+            tensor.requires_grad_(steep)
+        found = interpret(net, numbers, leaves, True)
+        theirs = expected_order(subject, net, found)
+        orders = expected_order(subject, net, {name: net.outputs[name] for name in found})
+        factors = [normal(shape) for shape in orders]
         with jax.enable_x64(True):
             module = self.make(subject, draw)
             wrong = self.load(module, tensors, arrays)
             if wrong:
                 return wrong
             module.eval()
-            still_graph, state = nnx.split(module)
+            still_graph, _ = nnx.split(module)
             module.train()
-            graph, _ = nnx.split(module)
+            graph, params, rest = nnx.split(module, nnx.Param, ...)
+
+            def weighed(params: Any, x: list[jax.Array], factors: list[jax.Array]) -> Any:
+                trained = nnx.merge(graph, params, rest, copy=True)
+                outputs = _call(trained, x)
+                total = sum((f * t).sum() for f, t in zip(factors, outputs, strict=True))
+                return total, (outputs, nnx.state(trained))
 
             @jax.jit
-            def both(state: Any, x: list[jax.Array]) -> Any:
-                trained = nnx.merge(graph, state, copy=True)
-                outputs = _call(trained, x)
-                return _call(nnx.merge(still_graph, state, copy=True), x), outputs, nnx.state(trained)
+            def both(*given: Any) -> Any:
+                step = jax.grad(weighed, argnums=(0, 1), has_aux=True) if steep else weighed
+                still = nnx.merge(still_graph, given[0], rest, copy=True)
+                return _call(still, given[1]), step(*given)
 
-            given = [
-                jnp.asarray(t.numpy().transpose(channels_last(s)))
-                for t, s in zip(x, draw.shapes, strict=True)
-            ]
-            evaluated, trained, after = both(state, given)
+            evaluated, (slopes, (trained, after)) = both(
+                params, arrays_of(x, draw.shapes), arrays_of(factors, orders)
+            )
             nnx.update(module, after)
             kept = {plain(key): np.asarray(v.get_value()) for key, v in variables(module).items()}
-        for what, outputs, train in (("evaluation", evaluated, False), ("training", trained, True)):
-            with torch.no_grad():
-                found = interpret(net, numbers, x, train)
-            shapes = expected_order(subject, net, {name: net.outputs[name] for name in found})
-            wrong = self.differ(what, outputs, expected_order(subject, net, found), shapes)
+        for what, outputs, others in (("evaluation", evaluated, still_ones), ("training", trained, theirs)):
+            wrong = self.differ(what, outputs, [t.detach() for t in others], orders)
             if wrong:
                 return wrong
+        if steep:
+            expected = gradients(theirs, factors, [*learned.values(), *leaves])
+            known = numbers | dict(zip(learned, expected, strict=False))
+            wanted = in_flax(subject, net, {key: tensor.detach() for key, tensor in known.items()})
+            wanted |= named_inputs(laid_out(expected[len(learned) :], draw.shapes))
+            ours = {plain(".".join(map(str, k))): v.get_value() for k, v in nnx.to_flat_state(slopes[0])}
+            ours |= named_inputs(slopes[1])
+            scale = max((float(t.abs().max()) for t in expected), default=0.0)
+            for key, array in ours.items():
+                error = float(np.abs(np.asarray(array) - np.asarray(wanted[key])).max())
+                if not error <= self.bound * scale:
+                    return f"the gradient of {key} differs by {error / scale:.1e}"
         for key, tensor in tensors.items():
-            if tensor.parameter.rpartition(".")[2].startswith("running_"):
+            if is_statistic(tensor):
                 other = numbers[tensor.parameter].numpy()
                 if not np.abs(kept[key] - other).max() <= self.bound * max(1.0, np.abs(other).max()):
                     return f"statistics: {key} differs"

@@ -290,3 +290,15 @@ def test_draws_decide_every_condition_both_ways_and_are_the_same_each_time() -> 
 
 def test_every_op_can_be_interpreted() -> None:
     assert [name for name, op in catalogue().items() if not interpreter.known(op)] == []
+
+
+@pytest.mark.parametrize("fault", ["", "gradient"])
+def test_a_gradient_of_flax_is_seen(fault: str) -> None:
+    net = loads(SPEC, "small.net")
+    text = net.emit("flax")
+    right = "y = self.conv2(y)"
+    assert text.count(right) == 1
+    if fault:
+        text = text.replace(right, "y = jax.lax.stop_gradient(self.conv2(y))")
+    found = report(subjects_of(net, "flax", text)["Unit"], "flax", 1)
+    assert [fault in one for one in found.wrong] == [True] * bool(fault), found.wrong
