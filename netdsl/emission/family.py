@@ -634,7 +634,13 @@ class Family:
         stager.items.append(Check(test, message))
 
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
-        """Note what a class returns, over its arguments alone."""
+        """Note what a class returns, over its arguments alone; its first check is of their least values."""
+        shown = {*result.wires, *(side.wire for side in staged.sides)} if staged.kind == "net" else set()
+        # that a net returns nothing for 0 classes nobody can overlook
+        heads = {name for name, wires in stager.features.items() if shown.issuperset(wires)}
+        least = {name: bound for name, bound in stager.least.items() if not bound or name not in heads}
+        if least:
+            staged.items.insert(0, least_check(least))
         staged.outputs = result.wires
         staged.hints = stager.hints
         for scope in reversed(stager.scopes):
@@ -725,12 +731,6 @@ class Family:
         staged.items[:0] = [
             item for schedule in stager.schedules for item in schedule_lets(schedule, staged.items)
         ]
-        counts = [n for n in stager.repeated if any(p.name == n and p.kind == "int" for p in staged.params)]
-        if counts:
-            least = [single(Atom("name", (name,))) for name in counts]
-            whole = least[0] if len(least) == 1 else single(Atom("call", ("min", *least)))
-            what = "a repetition needs a whole number from 0"
-            staged.items.insert(0, Check(Atom(">=", (whole, constant(0))), what))
         self.finish(stager, staged, result)
         staged.rules = joined((decl.file.inits, stager.inits))
         for init in (init for inits in staged.rules.values() for init in inits.values()):
@@ -865,6 +865,20 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
             for inner_items in item.inner():
                 total = total.plus(counted(inner_items, variable, known))
     return total
+
+
+def least_check(least: Mapping[str, int]) -> Check:
+    """Return one check of all arguments that have to be at least 0 or 1."""
+    tests: list[Atom] = []
+    said: list[str] = []
+    for bound in sorted(set(least.values())):
+        own = [name for name, number in least.items() if number == bound]
+        values = [single(Atom("name", (name,))) for name in own]
+        whole = values[0] if len(own) == 1 else single(Atom("call", ("min", *values)))
+        tests.append(Atom(">=", (whole, constant(bound))))
+        listed = " and ".join([", ".join(own[:-1]), own[-1]] if own[1:] else own)
+        said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
+    return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))
 
 
 def _indexes(node: tree.Tree) -> bool:

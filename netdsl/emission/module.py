@@ -23,6 +23,7 @@ from netdsl.emission.family import Family, Variant
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Chains, Function, Storage, is_nothing
 from netdsl.emission.items import (
+    Check,
     Child,
     Container,
     If,
@@ -43,7 +44,7 @@ from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signat
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op
-from netdsl.symbolic import Atom, Poly, SymBool, SymInt, single, symbolic, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, names, single, symbolic, text
 from netdsl.symbolic import constant as number
 
 _NOTHING = {"float": "0.0", "bool": "False"}
@@ -683,11 +684,18 @@ class ModuleText(ABC):
 
     def chained(self, function: Function, writer: Constructor) -> None:
         """Write the constructor of a class that is one chain."""
-        entries = writer.entries(function.items)
+        given = {p.name for p in function.staged.params} | function.staged.sizes_read
+        checks = [
+            item for item in function.items if isinstance(item, Check) and given.issuperset(names(item.test))
+        ]
+        for check in checks:  # of arguments alone, so that the rest may be one expression
+            writer.check(check)
+        items = [item for item in function.items if item not in checks]
+        entries = writer.entries(items)
         if entries is not None:
             writer.put("", Call("super().__init__", tuple(entries)), explode=len(entries) > 1)
             return
-        name = writer.gather(function.items)
+        name = writer.gather(items)
         writer.line(f"super().__init__(*{name})")
 
     def parameters(self, function: Function) -> Iterator[str]:

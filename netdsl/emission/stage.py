@@ -79,6 +79,7 @@ from netdsl.emission.streams import LIST, Elements, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
+from netdsl.ops.linear import Linear
 from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Identity
@@ -184,8 +185,10 @@ class Stager(Walker):
         """The conditions that hold here."""
         self.demanded: set[Atom] = set()
         """Those of them that hold for every class, since its constructor checks them."""
-        self.repeated: dict[str, None] = {}
-        """The names that say how often something is repeated."""
+        self.least: dict[str, int] = {}
+        """Arguments, and what they have to be at least, whatever the conditions."""
+        self.features: dict[str, list[Wire]] = {}
+        """The results of linear layers, by the expression of their features."""
         self.meaning: dict[str, Any] = {}
         """What names of local variables stand for, over the class's arguments."""
         self.loops = 0
@@ -245,7 +248,7 @@ class Stager(Walker):
             self.evaluator.depth,
             dict(self.decisions),
             dict(self._owners),
-            (dict(self.staged.asks), dict(self.staged.measured)),
+            (dict(self.staged.asks), dict(self.staged.measured), dict(self.least)),
             list(self.staged.params),
             list(self.turning),
             dict(self.hints),
@@ -279,7 +282,7 @@ class Stager(Walker):
         self.evaluator.depth = state[14]
         self.decisions = dict(state[15])
         self._owners = dict(state[16])
-        self.staged.asks, self.staged.measured = map(dict, state[17])
+        self.staged.asks, self.staged.measured, self.least = map(dict, state[17])
         self.staged.params[:] = state[18]
         self.turning[:] = state[19]
         self.hints = dict(state[20])
@@ -1139,8 +1142,11 @@ class Stager(Walker):
                     self.observed = self.observe(node, place)
                     run(place.span(node))
                     for count in self.by_count:
-                        what = f"{self.staged.name} was not made for {{{text(count)}}} turns"
-                        self.positive(SymInt(1, count), what)
+                        what = f"{self.staged.name} needs at least 1 turn, not {{{text(count)}}}"
+                        if any(parameter.name == text(count) for parameter in self.staged.params):
+                            self.at_least(count, 1, what)
+                        else:
+                            self.positive(SymInt(1, count), what)
         except Demanded:
             raise
         except Fixed as fixed:
@@ -1662,7 +1668,7 @@ class Stager(Walker):
             place.flow = self.step(node.step, place.flow, place)
 
         over = Over(Atom("call", ("range", count)), list(range(number)), 0)
-        self.repeated.update(names(count))
+        self.at_least(count, 0, "a repetition needs a whole number from 0")
         try:
             self.loop(over, (), (variable,), run, place, place.span(node.count))
             result = self.known(place.flow)
@@ -1884,7 +1890,7 @@ class Stager(Walker):
         item.given, self.callee = self.callee, None
         if item.given is not None:
             self.fits(item.given, data.shapes, given, place)
-        self.sound(op)
+        self.sound(item)
         self.put(item)
         if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
             raise Fixed(f"{op.name} needs a size that is not known")
@@ -2006,16 +2012,51 @@ class Stager(Walker):
         inits.update(own)
         return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT}), own
 
-    def sound(self, op: Op) -> None:
-        """Demand of the arguments what torch does not."""
+    def sound(self, item: Layer) -> None:
+        """Demand of the arguments what frameworks do not, which make and call a linear layer without features."""
+        op = item.op
         kernel, pad = getattr(op, "kernel", None), getattr(op, "pad", None)
         if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
             apart = _both(getattr(op, "dilation", 1))
             self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
         channels = getattr(op, "channels", None)
         lists = {name for incoming in self.staged.inputs if incoming.many for name in incoming.sizes.values()}
-        if symbolic(channels) and _may_vanish(self.expanded(term(channels)), lists):
-            self.positive(channels, f"{op.name} needs at least 1 channel, not {{{text(channels)}}}")
+        if symbolic(channels):
+            what = f"{op.name} needs at least 1 channel, not {{{text(channels)}}}"
+            if _may_vanish(self.expanded(term(channels)), lists):
+                self.positive(channels, what)
+            elif isinstance(op, Linear) and not any(
+                channels is size for shape in item.before for size in shape
+            ):
+                self.at_least(term(channels), 1, what)
+                self.features.setdefault(text(channels), []).extend(item.outputs)
+        scale = getattr(op, "scale", None)
+        if isinstance(scale, SymInt) and any(
+            a.op == "**" for _, atoms in scale.poly.parts.values() for a in atoms
+        ):
+            self.positive(scale, f"{op.name} needs a scale from 1, not {{{text(scale)}}}")
+
+    def at_least(self, value: Any, least: int, message: str) -> None:
+        """Demand that an int is at least 0 or 1; an argument at once, if no condition matters."""
+        whole = self.expanded(value)
+        name = whole.atom.args[0] if whole.atom is not None and whole.atom.op == "name" else ""
+        given = any(parameter.name == name and parameter.kind == "int" for parameter in self.staged.params)
+        if given and self.demanded.issuperset(self.path):
+            self.least[name] = max(least, self.least.get(name, least))
+        elif given or self.may_be_less(whole, least):
+            self.checked(Atom(">=", (value, constant(least))), message)
+
+    def may_be_less(self, value: Poly, least: int) -> bool:
+        """Tell whether a difference may be less than a number under the conditions that hold here."""
+        if all(number > 0 for number, _ in value.parts.values()):
+            return False
+        for test in map(self.expanded, self.path):
+            if test.op in ("<", ">", "<=", ">=") and all(isinstance(side, Poly) for side in test.args):
+                large, small = test.args if test.op in (">", ">=") else test.args[::-1]
+                more = value.plus(large.plus(small, -1), -1).constant
+                if more is not None and more + (test.op in ("<", ">")) >= least:
+                    return False
+        return True
 
     def positive(self, value: Any, message: str) -> None:
         """Demand that an int is at least 1, where no condition says so."""

@@ -14,6 +14,8 @@ class Classifier(nn.Sequential):
     """Block Classifier of alexnet.net."""
 
     def __init__(self, in_channels: int, drop: float, classes: int) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         super().__init__(
             nn.Dropout(drop),
             nn.Linear(in_channels, 4096),

@@ -92,6 +92,8 @@ class InceptionAux(nn.Module):
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01)
         self.fc1 = nn.Linear(2048, 1024)
         self.dropout = nn.Dropout(0.7)

@@ -134,6 +134,8 @@ class InceptionAux(nn.Module):
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv0 = BasicConv2d(in_channels, (1, 1), 128)
         self.conv1 = BasicConv2d(128, (5, 5), 768, pad=(0, 0))
         self.fc = nn.Linear(768, classes)

@@ -301,6 +301,8 @@ class AuxHead(nn.Module):
 
     def __init__(self, in_channels: int, in_height: int, in_width: int, classes: int) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = nn.Sequential(
             nn.Conv2d(in_channels, 128, 1, bias=False),
             nn.BatchNorm2d(128, eps=0.001),
@@ -355,6 +357,8 @@ class NASNetA(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if n < 1:
+            raise ValueError("n must be at least 1")
         self.conv0 = nn.Sequential(
             OrderedDict(
                 [
@@ -383,8 +387,6 @@ class NASNetA(nn.Module):
                 channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
             if aux and s == 1:
                 self.aux_head = AuxHead(channels1, 14, 14, classes)
-        if n < 1:
-            raise ValueError(f"NASNetA was not made for {n} turns")
         self.dropout = nn.Dropout(drop)
         self.last_linear = nn.Linear(channels1, classes)
         self.skip = skip

@@ -23,6 +23,8 @@ class MLPBlock(nn.Sequential):
     """Block MLPBlock of vit.net."""
 
     def __init__(self, in_channels: int, hidden: int, drop: float) -> None:
+        if hidden < 1:
+            raise ValueError("hidden must be at least 1")
         fc = nn.Linear(in_channels, hidden)
         nn.init.xavier_uniform_(fc.weight)
         nn.init.normal_(fc.bias, std=1e-06)
@@ -59,6 +61,8 @@ class Head(nn.Module):
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.head = nn.Linear(in_channels, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -243,6 +243,8 @@ class InceptionAux(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01, rngs=rngs, **options)
         self.fc1 = Linear(2048, 1024, rngs=rngs, **options)
         self.dropout = nnx.Dropout(0.7, rngs=rngs)

@@ -304,6 +304,8 @@ class InceptionAux(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv0 = BasicConv2d(in_channels, (1, 1), 128, rngs=rngs, **options)
         self.conv1 = BasicConv2d(128, (5, 5), 768, pad=(0, 0), rngs=rngs, **options)
         self.fc = Linear(768, classes, rngs=rngs, **options)

@@ -493,6 +493,8 @@ class AuxHead(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = nnx.Sequential(
             Conv(in_channels, 128, (1, 1), padding="SAME", rngs=rngs, **options),
             BatchNorm(128, rngs=rngs, **options),
@@ -551,6 +553,8 @@ class NASNetA(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if n < 1:
+            raise ValueError("n must be at least 1")
         self.conv0 = NamedSequential(
             [
                 ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
@@ -607,8 +611,6 @@ class NASNetA(nnx.Module):
                 channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
             if aux and s == 1:
                 self.aux_head = AuxHead(channels1, 14, 14, classes, rngs=rngs, **options)
-        if n < 1:
-            raise ValueError(f"NASNetA was not made for {n} turns")
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.last_linear = Linear(channels1, classes, rngs=rngs, **options)
         self.skip = skip

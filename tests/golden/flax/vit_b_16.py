@@ -132,6 +132,8 @@ class MLPBlock(nnx.Sequential):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if hidden < 1:
+            raise ValueError("hidden must be at least 1")
         super().__init__(
             Linear(in_channels, hidden, rngs=rngs, **options),
             partial(nnx.gelu, approximate=False),
@@ -180,6 +182,8 @@ class Head(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.head = Linear(
             in_channels,
             classes,

@@ -1,0 +1,87 @@
+"""What the spec refuses and frameworks do not, the constructor of an emitted class refuses, and says what it is."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from netdsl_flax.run import still
+from torch_oracles import execute
+
+import netdsl
+from netdsl.api import loads
+
+SPEC = """\
+block Turns(n, m = 2, c = 4):
+    n * conv 3x3, 4
+    more = m - 1
+    more * conv 1x1, c
+
+block Deep(n, c, deep = false):
+    a: (n * conv 3x3, 4) when deep
+    gap
+    f: fc c when deep
+    g: fc 3
+
+block Up(steps, c = 4):
+    conv 1x1, c -> upsample 2**steps
+
+net N(k = 3, hidden = 5, classes = 3):
+    input 4, 8x8
+    a: Turns 2
+    b: Turns 3, m=1
+    c: Up 1
+    train output one: from b -> Deep 1, 3
+    train output two: from c -> Deep 2, 4, true
+    k * relu
+    gap
+    f: fc hidden -> relu
+    g: fc classes
+"""
+WRONG = [
+    ("Turns", {"n": -1}, "n must be at least 0"),
+    ("Turns", {"n": 2, "m": 0}, "a repetition needs a whole number from 0"),
+    ("Deep", {"n": -1, "c": 3, "deep": True}, "a repetition needs a whole number from 0"),
+    ("Deep", {"n": 1, "c": 0, "deep": True}, "fc needs at least 1 channel, not 0"),
+    ("Up", {"steps": -1}, "upsample needs a scale from 1, not 0.5"),
+    ("N", {"k": -1}, "k must be at least 0, hidden at least 1"),
+    ("N", {"hidden": 0}, "k must be at least 0, hidden at least 1"),
+]
+
+
+def make(names: dict[str, Any], name: str, given: dict[str, Any]) -> object:
+    """Return a module of a class."""
+    takes = inspect.signature(names[name].__init__).parameters
+    return names[name](
+        **({"in_channels": 4} if name != "N" else {}),
+        **given,
+        **({"rngs": still()} if "rngs" in takes else {}),
+    )
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_the_spec_refuses_is_a_value_error(backend: str) -> None:
+    names = execute(loads(SPEC).emit(backend))
+    for name, given, said in WRONG:
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, name, given)
+    make(names, "Turns", {"n": 0, "m": 1})
+    make(names, "Deep", {"n": -1, "c": 0})
+    make(names, "N", {"k": 0, "hidden": 1})
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_nasnet_has_at_least_one_cell_of_each_size(backend: str) -> None:
+    names = execute(netdsl.load("nasnet_a_mobile").emit(backend))
+    with pytest.raises(ValueError, match=r"^n must be at least 1$"):
+        names["NASNetA"](32, 44, 0, **({"rngs": still()} if backend == "flax" else {}))
+
+
+def test_the_checks_of_a_chain_stand_before_it() -> None:
+    text = """\
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
+        super().__init__(
+"""
+    assert text in netdsl.load("alexnet").emit()
