@@ -316,7 +316,7 @@ CODES: dict[str, Code] = {
     "E225": Code(
         "a statement in the wrong place",
         "`input` belongs to a net, `return` to a block or net, and a variant's body holds `meta` and "
-        "`require` only.",
+        "`require` only. What is there in training only is read by outputs in training.",
         _net("relu") + "variant v = N():\n    relu\n",
         _net("relu") + "variant v = N():\n    meta year=2014\n",
     ),

@@ -129,7 +129,7 @@ class Network:
 
     @property
     def outputs(self) -> Mapping[str, Shape]:
-        """Shape by name of output; the first is `out`."""
+        """Shape by name of output; the first is the net's result, `out` unless `return` names it."""
         shapes = self.elaborated.shapes
         return {o.name: shapes[o.value.node][o.value.port] for o in self.graph.outputs}
 

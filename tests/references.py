@@ -23,8 +23,6 @@ class Reference(NamedTuple):
     """What the model is made with to take an input of that side, and in the form that the spec has."""
     same_keys: bool = True
     """Whether the keys of the state are equal; else their order and shapes are."""
-    outputs: tuple[int, ...] = ()
-    """Where the outputs of training are among the model's, if they have another order."""
     reason: str = ""
     """Why its keys have other names."""
 
@@ -39,7 +37,7 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision(*(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)), side=32),
     **_torchvision("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", side=32),
     **_torchvision("wide_resnet50_2", "wide_resnet101_2", side=32),
-    **_torchvision("googlenet", arguments={"init_weights": False}, outputs=(0, 2, 1)),
+    **_torchvision("googlenet", arguments={"init_weights": False}),
     **_torchvision("inception_v3", side=299, arguments={"init_weights": False}),
     "inception_v4": Reference("timm", "inception_v4", 75, {"drop_rate": 0.2}),
     "xception": Reference("timm", "legacy_xception"),
@@ -117,10 +115,6 @@ def make(reference: Reference, device: str = "cpu", **arguments: Any) -> nn.Modu
 
         with torch.device("meta"):
             model = timm.create_model(reference.name, **arguments)
-    if reference.outputs:
-        model.register_forward_hook(
-            lambda module, _, found: [found[i] for i in reference.outputs] if module.training else found
-        )
     return model if device == "meta" else randomised(model)
 
 

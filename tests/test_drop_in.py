@@ -108,8 +108,8 @@ def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> N
                 if (
                     copy is script and name == "googlenet" and not training
                 ):  # its record always, as torchvision's
-                    assert [found.aux1, found.aux2] == [None, None]
-                    found = found.out
+                    assert [found.aux_logits1, found.aux_logits2] == [None, None]
+                    found = found.logits
                 assert type(found).__name__ == type(expected).__name__
                 torch.testing.assert_close(tuple(found), tuple(expected))
 
@@ -123,6 +123,20 @@ def test_modules_can_be_scripted_and_traced(name: str) -> None:
         model = load(name).build("torch").eval()
     scripted(model)
     torch.fx.symbolic_trace(model)
+
+
+@pytest.mark.parametrize(("name", "side"), [("googlenet", 64), ("inception_v3", 299)])
+def test_records_have_torchvisions_fields(name: str, side: int) -> None:
+    """In its order, and with its values; the two draw the same numbers for dropout."""
+    ours, theirs = pair(name)
+    found = []
+    for model in (ours, theirs):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            found.append(model.train()(image(side)))
+    mine, other = found
+    assert mine._fields == type(other)._fields
+    assert all(map(torch.equal, mine, other))
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])

@@ -241,6 +241,50 @@ def test_the_command_writes_a_family(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert cli.main(["compile", "search.net"]) == 1
 
 
+OUTPUTS = """\
+net N(aux = true, deep = true):
+    input 3, 8x8
+    a: conv 3x3, 4
+    if aux:
+        train output h: from a -> gap
+    output p2: from a
+    gap
+    fc: fc 5
+    RETURN
+
+variant n1 = N()
+variant n2 = N(deep=false, aux=false)
+"""
+SIDES = """if deep:
+        return fc as logits, h as e
+    else:
+        return fc as q, p2 as w, h"""
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("relu", [["out", "h", "p2"], ["out", "p2"]]),
+        ("return fc, p2 as low", [["out", "low", "h"], ["out", "low"]]),
+        ("return fc as logits, h as head", [["logits", "head", "p2"], ["logits", "p2"]]),
+        (SIDES, [["logits", "e", "p2"], ["q", "w"]]),
+    ],
+)
+def test_return_names_the_fields_of_a_record(line: str, fields: list[list[str]]) -> None:
+    """Also of outputs that are not there, whose field is None in the class that variants share."""
+    nets = family(OUTPUTS.replace("RETURN", line))
+    assert [list(net.outputs) for net in nets] == fields
+    names, x = execute(module(nets)), torch.randn(2, 3, 8, 8)
+    for net in nets:
+        found = names[net.name]()(x)._asdict()
+        assert [name for name, value in found.items() if value is not None] == list(net.outputs)
+        assert {name: list(found[name].shape[1:]) for name in net.outputs} == {
+            name: list(shape) for name, shape in net.outputs.items()
+        }
+        alone = execute(net.emit())[net.name]()(x)._asdict()
+        assert [name for name, value in alone.items() if value is not None] == list(net.outputs)
+
+
 class One:
     """A backend that writes one net a file."""
 

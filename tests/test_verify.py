@@ -185,7 +185,7 @@ BROKEN: dict[Callable[[Graph], None], str] = {
     missing_edge: "the edges into fc are",
     wrong_arity: "fc: fc has 2 inputs",
     unlisted_input: "the inputs are",
-    first_output: "the first output is called out, got aux, out",
+    first_output: "the first output is the net's result, got aux, out",
     same_outputs: "two outputs have one name: out, out",
     output_of_nothing: "the output out is of ghost, which is not there",
     training_feeds_evaluation: "fc reads head, which is there in training only",

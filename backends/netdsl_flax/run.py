@@ -223,7 +223,7 @@ class Runner:
     def outputs(self, output: Any) -> dict[str, Any]:
         """Return a net's outputs by name: a NamedTuple has several, None where one is there in training only."""
         if not isinstance(output, tuple):
-            return {"out": output}
+            return {next(iter(self.net.outputs)): output}
         named: dict[str, Any] = output._asdict()  # type: ignore[attr-defined]
         return {name: value for name, value in named.items() if value is not None}
 

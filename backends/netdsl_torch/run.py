@@ -64,7 +64,7 @@ class Runner:
         import torch
 
         with torch.no_grad():
-            return arrays(by_name(self.module.eval()(*self._tensors(inputs))))
+            return arrays(by_name(self.module.eval()(*self._tensors(inputs)), next(iter(self.net.outputs))))
 
     def train(
         self, inputs: Mapping[str, Array], weights: Mapping[str, Array]
@@ -74,7 +74,7 @@ class Runner:
 
         leaves = [x.requires_grad_() for x in self._tensors(inputs)]
         with exact(self.dtype):
-            outputs = by_name(self.module.train()(*leaves))
+            outputs = by_name(self.module.train()(*leaves), next(iter(self.net.outputs)))
         terms = [(torch.from_numpy(weights[name]) * output).sum() for name, output in outputs.items()]
         learned: dict[str, Tensor] = dict(self.module.named_parameters())
         learned |= {f"input {name}": leaf for name, leaf in zip(self.net.inputs, leaves, strict=True)}
@@ -177,10 +177,10 @@ def returned(output: Any) -> tuple[Tensor, ...]:
     return (output,) if isinstance(output, Tensor) else tuple(t for t in output if t is not None)
 
 
-def by_name(output: Any) -> dict[str, Tensor]:
-    """Return a net's outputs by name: a NamedTuple has several, None where one is there in training only."""
+def by_name(output: Any, result: str = "out") -> dict[str, Tensor]:
+    """Return a net's outputs by name, the `result` alone or a NamedTuple, whose None are there in training only."""
     from torch import Tensor
 
     if isinstance(output, Tensor):
-        return {"out": output}
+        return {result: output}
     return {name: tensor for name, tensor in output._asdict().items() if tensor is not None}

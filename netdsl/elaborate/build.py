@@ -71,7 +71,7 @@ class Elaborator:
             given = self.given(place)
             walker.bind_parameters(net, self.params, given, place, self.span)
             params = dict(root.args)
-            result = walker.body(net.node.body, place)
+            result = walker.net_body(net.node.body, place)
             self.variant_body(place)
             if not walker.errors:
                 self.finish(result, place)
@@ -165,7 +165,9 @@ class Elaborator:
         if len(result.wires) != 1:
             help = "join them (-> concat), or name them: output p2: from flow[0]"
             raise fail("E305", f"{name} ends with a tuple of {len(result.wires)} values", self.span, help)
-        walker.outputs.insert(0, ("out", result.wires[0], False))
+        outputs = [("out", result.wires[0], False), *walker.outputs]
+        outputs.sort(key=lambda output: walker.field(output[0])[0])
+        walker.outputs = [(walker.field(label)[1], wire, train) for label, wire, train in outputs]
         place.scope.exit = tuple(wire for _, wire, _ in walker.outputs)
         place.scope.end = len(walker.drafts)
 

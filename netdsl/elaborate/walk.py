@@ -49,6 +49,10 @@ class Walker(Layers):
         self.input_shapes = inputs
         self.inputs: dict[str, int] = {}
         self.outputs: list[tuple[str, Wire, bool]] = []
+        self.labels: frozenset[str] = frozenset()
+        """What the net's text calls outputs, whether they are there or not."""
+        self.fields: dict[str, str] = {}
+        """The names that `return` gives outputs, by their labels and in its order; "out" is the net's result."""
         self.early: dict[DraftScope, list[range]] = {}
         """The items that are computed as soon as what they read is there, by the scope that they are in."""
         self.inits: dict[str, dict[str, Init]] = {}
@@ -63,6 +67,11 @@ class Walker(Layers):
                 self.allow(item, file)
 
     # ---------------------------------------------------------------- bodies
+
+    def net_body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run the body of a net."""
+        self.labels = frozenset(output_labels(body))
+        return self.body(body, place)
 
     def body(self, body: tree.Body, place: Place) -> Data | None:
         """Run statements; an error in one leaves what it would have made unknown, and the next ones run."""
@@ -226,9 +235,7 @@ class Walker(Layers):
         if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
             return
         name = self.evaluator.text(node.label, place.env, place.source)
-        why = reserved_attribute(name) or ("is a method of every tuple" if name in ("count", "index") else "")
-        if why:
-            raise fail("E219", f"`{name}` {why}", place.span(node.label), "choose another name")
+        self.check_field(name, node.label, place)
         if name == "out" or any(name == other for other, _, _ in self.outputs):
             help = "the net's own result is called out" if name == "out" else ""
             raise fail("E220", f"two outputs are called `{name}`", place.span(node.label), help)
@@ -243,12 +250,52 @@ class Walker(Layers):
         finally:
             place.flow, place.train = flow, train
 
+    @staticmethod
+    def check_field(name: str, node: tree.Tree, place: Place) -> None:
+        """Refuse what no field of a NamedTuple can be called."""
+        why = reserved_attribute(name) or ("is a method of every tuple" if name in ("count", "index") else "")
+        if why:
+            raise fail("E219", f"`{name}` {why}", place.span(node), "choose another name")
+
     def return_line(self, node: tree.Return, place: Place) -> None:
-        """`return a, b`."""
+        """`return a, b`; of a net `return fc as logits, aux as aux_logits`."""
         if place.container:
             raise fail("E225", "`return` belongs to a block or net, not to a container", place.span(node))
-        place.flow = self.refs(node.refs, place)
+        results = node.results
+        if place.in_net:
+            self.name_results(results, place)
+            results = results[:1]
+        for result in results:
+            if result.name is not None and not place.in_net:
+                help = "a block returns values in their order"
+                raise fail("E225", "only results of a net have names", place.span(result.name), help)
+        place.flow = self.refs(tuple(result.ref for result in results), place)
         place.returned = True
+
+    def name_results(self, results: tuple[tree.Result, ...], place: Place) -> None:
+        """Note the names of a net's result and of its outputs, and their order."""
+        labels = ["out", *(self.output_label(result.ref, place) for result in results[1:])]
+        taken = {*self.inputs, *self.labels.difference(labels)}
+        for label, result in zip(labels, results, strict=True):
+            name = result.name.text if result.name else label
+            self.check_field(name, result, place)
+            if name in taken or labels.count(label) > 1:
+                raise fail("E220", f"two inputs or outputs are called `{name}`", place.span(result))
+            taken.add(name)
+            self.fields[label] = name
+
+    def output_label(self, ref: tree.Ref, place: Place) -> str:
+        """Return the label of an output that `return` names, which may not be there for these arguments."""
+        label = self.evaluator.text(ref.name, place.env, place.source)
+        if not isinstance(ref.name, tree.Name) or ref.index is not None or label not in self.labels:
+            help = f"name it on a line of its own: output p2: from {label}"
+            raise fail("E305", f"`{label}` is no output of the net", place.span(ref), help)
+        return label
+
+    def field(self, label: str) -> tuple[int, str]:
+        """Return where `return` puts an output, and its name."""
+        order = ["out", *self.fields]
+        return order.index(label) if label in order else len(order), self.fields.get(label, label)
 
     def bind_line(self, node: tree.Bind, place: Place) -> None:
         """`a, b = from x -> split 2`: names no module, does not move the flow."""
@@ -558,6 +605,9 @@ class Walker(Layers):
             raise self.no_value(name, span, place)
         if value.poisoned:
             raise Poisoned
+        if not place.train and any(self.drafts[wire.draft].train for wire in value.wires):
+            help = "what reads it is an output in training, too: train output aux2: ..."
+            raise fail("E225", f"`{name}` is there in training only", span, help)
         if ref.index is None:
             return value
         index = self.evaluator.eval(ref.index, place.env, place.source)
@@ -703,6 +753,19 @@ class Walker(Layers):
         tree.Require: require,
         tree.Annotated: annotated,
     }
+
+
+def output_labels(body: tree.Body) -> Iterator[str]:
+    """Yield the labels of outputs that stand in a net's text, under conditions too."""
+    for node in body:
+        inner = node.statement if isinstance(node, tree.Annotated) else node
+        if isinstance(inner, tree.Output) and isinstance(inner.label, tree.Name):
+            yield inner.label.text
+        elif isinstance(inner, tree.If):
+            for part in (*[case.body for case in inner.cases], inner.otherwise):
+                yield from output_labels(part)
+        elif isinstance(inner, (tree.For, tree.Stage)):
+            yield from output_labels(inner.body)
 
 
 def has_loop(body: tree.Body) -> bool:

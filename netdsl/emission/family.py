@@ -723,7 +723,7 @@ class Family:
         stager.at(place)
         self.parameters(stager, staged, values, wanted, place, span)
         self.inits = (net.elaborated.inits,)
-        result = stager.body(decl.node.body, place)
+        result = stager.net_body(decl.node.body, place)
         if stager.errors:
             raise NetError(stager.errors)
         if result is None or result.poisoned:
@@ -732,6 +732,10 @@ class Family:
             item for schedule in stager.schedules for item in schedule_lets(schedule, staged.items)
         ]
         self.finish(stager, staged, result)
+        staged.sides.sort(key=lambda side: stager.field(side.name)[0])
+        for side in staged.sides:
+            side.name = stager.field(side.name)[1]
+        staged.result = stager.field("out")[1]
         staged.rules = joined((decl.file.inits, stager.inits))
         for init in (init for inits in staged.rules.values() for init in inits.values()):
             own = {name for arg in init.args for name in mentioned(arg)} - {p.name for p in staged.params}

@@ -426,6 +426,9 @@ class Staged:
         self.bound: dict[str, int] = {}
         """Sizes that stand as numbers in the net's own class."""
         self.sides: list[Side] = []
+        """The outputs of a net besides its own result, in the order of its record."""
+        self.result = "out"
+        """What a net calls its own result."""
         self.defaults: dict[str, Any] = {}
         """The defaults of its parameters."""
         self.out_terms: tuple[Shape, ...] = ()

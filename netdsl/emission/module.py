@@ -540,7 +540,7 @@ class ModuleText(ABC):
         yield f'{INDENT}"""What {staged.name} returns{when}."""'
         yield ""
         every = len(train) == len(staged.sides)
-        yield f"{INDENT}out: {array}"
+        yield f"{INDENT}{staged.result}: {array}"
         for side in staged.sides:
             lacks = side.train and (not every or self.dialect.compiled)
             yield f"{INDENT}{side.name}: {array}{' | None' if lacks else ''}"

@@ -672,6 +672,12 @@ class Stager(Walker):
         for item in self.items[begin:]:
             item.early = node.train and node.chain.source is not None
 
+    def name_results(self, results: tuple[tree.Result, ...], place: Place) -> None:
+        """Note the names of results, which are the class's."""
+        if self.path:
+            raise Fixed("a return under a condition", *self.path)
+        super().name_results(results, place)
+
     def side(self, node: tree.Output, place: Place) -> None:
         """Put what an output needs into an item of its own."""
         if isinstance(self.evaluator.text(node.label, place.env, place.source), SymStr):

@@ -66,13 +66,13 @@ def _arities(graph: Graph) -> Iterator[str]:
 
 
 def _ends(graph: Graph) -> Iterator[str]:
-    """The net's inputs are its nodes with the op `input`; its outputs exist, the first being `out`."""
+    """The net's inputs are its nodes with the op `input`; its outputs exist, the first being its result."""
     ops = [node.name for node in graph if node.op.name == "input"]
     if sorted(ops) != sorted(graph.inputs.values()):
         yield f"the inputs are {sorted(graph.inputs.values())}, the nodes with the op input {sorted(ops)}"
     names = [output.name for output in graph.outputs]
-    if not names or names[0] != "out":
-        yield f"the first output is called out, got {', '.join(names) or 'none'}"
+    if not graph.outputs or graph.outputs[0].train:
+        yield f"the first output is the net's result, got {', '.join(names) or 'none'}"
     if len(set(names)) < len(names):
         yield f"two outputs have one name: {', '.join(names)}"
     for output in graph.outputs:

@@ -325,8 +325,12 @@ class Builder:
         return tree.Output(start, end, c[0].type == "TRAIN", label, chain, condition)
 
     def return_(self, start: int, end: int, c: list[Any]) -> tree.Return:
-        """`return refs`."""
-        return tree.Return(start, end, c[1])
+        """`return result, result`."""
+        return tree.Return(start, end, _trees(c))
+
+    def result(self, start: int, end: int, c: list[Any]) -> tree.Result:
+        """`ref as name`."""
+        return tree.Result(start, end, c[0], c[-1] if len(c) > 1 else None)
 
     def bind(self, start: int, end: int, c: list[Any]) -> tree.Bind:
         """`targets = chain`, or a merge."""

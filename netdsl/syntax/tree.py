@@ -250,10 +250,17 @@ class Output(Statement):
     condition: Expr | None
 
 
+class Result(Tree):
+    """`fc as logits`: one value of `return`."""
+
+    ref: Ref
+    name: Name | None
+
+
 class Return(Statement):
     """`return a, b`."""
 
-    refs: tuple[Ref, ...]
+    results: tuple[Result, ...]
 
 
 class Bind(Statement):

@@ -2,8 +2,8 @@
 
 Going Deeper with Convolutions; arXiv 1409.4842, 2014.
 
-Input 3x224x224, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
-sample.
+Input 3x224x224, output logits 1000, aux_logits2 1000, aux_logits1 1000; 13,004,888 parameters,
+1,498,376,192 MACs a sample.
 
     netdsl compile googlenet.net:googlenet --backend torch
 """
@@ -19,9 +19,9 @@ from torch.nn import functional as F
 class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
-    out: Tensor
-    aux1: Tensor | None
-    aux2: Tensor | None
+    logits: Tensor
+    aux_logits2: Tensor | None
+    aux_logits1: Tensor | None
 
 
 class BasicConv2d(nn.Module):
@@ -143,8 +143,8 @@ class GoogLeNet(nn.Module):
                 nn.init.trunc_normal_(m.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
-        aux1: Tensor | None = None
-        aux2: Tensor | None = None
+        aux_logits1: Tensor | None = None
+        aux_logits2: Tensor | None = None
         x = self.conv1(x)
         x = self.maxpool1(x)
         x = self.conv2(x)
@@ -155,20 +155,20 @@ class GoogLeNet(nn.Module):
         x = self.maxpool3(x)
         x = self.inception4a(x)
         if self.aux1 is not None and self.training:
-            aux1 = self.aux1(x)
+            aux_logits1 = self.aux1(x)
         x = self.inception4b(x)
         x = self.inception4c(x)
         x = self.inception4d(x)
         if self.aux2 is not None and self.training:
-            aux2 = self.aux2(x)
+            aux_logits2 = self.aux2(x)
         x = self.inception4e(x)
         x = self.maxpool4(x)
         x = self.inception5a(x)
         x = self.inception5b(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if is_scripting() or (aux1 is not None and aux2 is not None):
-            return GoogLeNetOutputs(x, aux1, aux2)
+        if is_scripting() or (aux_logits1 is not None and aux_logits2 is not None):
+            return GoogLeNetOutputs(x, aux_logits2, aux_logits1)
         return x
 
 

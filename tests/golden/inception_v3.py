@@ -2,7 +2,8 @@
 
 Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
 
-Input 3x299x299, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,096 MACs a sample.
+Input 3x299x299, output logits 1000, aux_logits 1000; 27,161,264 parameters, 5,713,216,096 MACs a
+sample.
 
     netdsl compile inception_v3.net:inception_v3 --backend torch
 """
@@ -18,8 +19,8 @@ from torch.nn import functional as F
 class InceptionV3Outputs(NamedTuple):
     """What InceptionV3 returns in training; in evaluation it is the first alone."""
 
-    out: Tensor
-    AuxLogits: Tensor | None
+    logits: Tensor
+    aux_logits: Tensor | None
 
 
 class BasicConv2d(nn.Module):
@@ -244,7 +245,7 @@ class InceptionV3(nn.Module):
                 nn.init.trunc_normal_(m.fc.weight, std=0.001)
 
     def forward(self, x: Tensor) -> Tensor | InceptionV3Outputs:
-        AuxLogits: Tensor | None = None
+        aux_logits: Tensor | None = None
         x = self.Conv2d_1a_3x3(x)
         x = self.Conv2d_2a_3x3(x)
         x = self.Conv2d_2b_3x3(x)
@@ -261,14 +262,14 @@ class InceptionV3(nn.Module):
         x = self.Mixed_6d(x)
         x = self.Mixed_6e(x)
         if self.AuxLogits is not None and self.training:
-            AuxLogits = self.AuxLogits(x)
+            aux_logits = self.AuxLogits(x)
         x = self.Mixed_7a(x)
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if is_scripting() or AuxLogits is not None:
-            return InceptionV3Outputs(x, AuxLogits)
+        if is_scripting() or aux_logits is not None:
+            return InceptionV3Outputs(x, aux_logits)
         return x
 
 

@@ -2,8 +2,8 @@
 
 Going Deeper with Convolutions; arXiv 1409.4842, 2014.
 
-Input 224x224x3, output 1000, aux1 1000, aux2 1000; 13,004,888 parameters, 1,498,376,192 MACs a
-sample.
+Input 224x224x3, output logits 1000, aux_logits2 1000, aux_logits1 1000; 13,004,888 parameters,
+1,498,376,192 MACs a sample.
 
     netdsl compile googlenet.net:googlenet --backend flax
 """
@@ -156,9 +156,9 @@ class Linear(nnx.Linear):
 class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
-    out: Array
-    aux1: Array
-    aux2: Array
+    logits: Array
+    aux_logits2: Array
+    aux_logits1: Array
 
 
 class BasicConv2d(nnx.Module):
@@ -294,8 +294,8 @@ class GoogLeNet(nnx.Module):
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | GoogLeNetOutputs:
-        aux1: Array | None = None
-        aux2: Array | None = None
+        aux_logits1: Array | None = None
+        aux_logits2: Array | None = None
         x = self.conv1(x)
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.conv2(x)
@@ -306,20 +306,20 @@ class GoogLeNet(nnx.Module):
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.inception4a(x)
         if self.aux1 is not None and not self.deterministic:
-            aux1 = self.aux1(x)
+            aux_logits1 = self.aux1(x)
         x = self.inception4b(x)
         x = self.inception4c(x)
         x = self.inception4d(x)
         if self.aux2 is not None and not self.deterministic:
-            aux2 = self.aux2(x)
+            aux_logits2 = self.aux2(x)
         x = self.inception4e(x)
         x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
         x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
-        if aux1 is not None and aux2 is not None:
-            return GoogLeNetOutputs(x, aux1, aux2)
+        if aux_logits1 is not None and aux_logits2 is not None:
+            return GoogLeNetOutputs(x, aux_logits2, aux_logits1)
         return x
 
 

@@ -2,7 +2,8 @@
 
 Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
 
-Input 299x299x3, output 1000, AuxLogits 1000; 27,161,264 parameters, 5,713,216,096 MACs a sample.
+Input 299x299x3, output logits 1000, aux_logits 1000; 27,161,264 parameters, 5,713,216,096 MACs a
+sample.
 
     netdsl compile inception_v3.net:inception_v3 --backend flax
 """
@@ -144,8 +145,8 @@ class Linear(nnx.Linear):
 class InceptionV3Outputs(NamedTuple):
     """What InceptionV3 returns in training; in evaluation it is the first alone."""
 
-    out: Array
-    AuxLogits: Array
+    logits: Array
+    aux_logits: Array
 
 
 class BasicConv2d(nnx.Module):
@@ -443,7 +444,7 @@ class InceptionV3(nnx.Module):
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | InceptionV3Outputs:
-        AuxLogits: Array | None = None
+        aux_logits: Array | None = None
         x = self.Conv2d_1a_3x3(x)
         x = self.Conv2d_2a_3x3(x)
         x = self.Conv2d_2b_3x3(x)
@@ -460,14 +461,14 @@ class InceptionV3(nnx.Module):
         x = self.Mixed_6d(x)
         x = self.Mixed_6e(x)
         if self.AuxLogits is not None and not self.deterministic:
-            AuxLogits = self.AuxLogits(x)
+            aux_logits = self.AuxLogits(x)
         x = self.Mixed_7a(x)
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
         x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
-        if AuxLogits is not None:
-            return InceptionV3Outputs(x, AuxLogits)
+        if aux_logits is not None:
+            return InceptionV3Outputs(x, aux_logits)
         return x
 
 
