@@ -97,8 +97,8 @@ class DenseNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.features(x), inplace=True)
-        x = x.mean((2, 3))
-        x = self.classifier(x)
+        x = F.adaptive_avg_pool2d(x, 1)
+        x = self.classifier(x.flatten(1))
         return x
 
 

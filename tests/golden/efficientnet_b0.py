@@ -10,9 +10,7 @@ Input 3x224x224, output 1000; 5,288,548 parameters, 385,814,752 MACs a sample.
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def make_divisible(value: float, divisor: int) -> int:
@@ -59,16 +57,19 @@ class SqueezeExcitation(nn.Module):
         act: Callable[..., nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
-        self.fc1_act = act()
+        self.activation = act()
         self.fc2 = nn.Conv2d(squeeze, in_channels, 1)
+        self.scale_activation = nn.Sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.adaptive_avg_pool2d(x, 1)
+        y: Tensor = self.avgpool(x)
         y = self.fc1(y)
-        y = self.fc1_act(y)
+        y = self.activation(y)
         y = self.fc2(y)
-        return x * torch.sigmoid(y)
+        y = x * self.scale_activation(y)
+        return y
 
 
 class MBConv(nn.Module):

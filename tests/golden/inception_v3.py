@@ -267,7 +267,8 @@ class InceptionV3(nn.Module):
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
         x = self.avgpool(x)
-        x = self.fc(self.dropout(x.flatten(1)))
+        x = self.dropout(x)
+        x = self.fc(x.flatten(1))
         if is_scripting() or aux_logits is not None:
             return InceptionV3Outputs(x, aux_logits)
         return x

@@ -10,7 +10,6 @@ Input 3x224x224, output 1000; 5,483,032 parameters, 216,589,760 MACs a sample.
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 def make_divisible(value: float, divisor: int) -> int:
@@ -29,15 +28,17 @@ class SqueezeExcitation(nn.Module):
         gate: Callable[..., nn.Module] = nn.Sigmoid,
     ) -> None:
         super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
+        self.activation = nn.ReLU(inplace=True)
         self.fc2 = nn.Conv2d(squeeze, in_channels, 1)
-        self.fc2_act = gate()
+        self.scale_activation = gate()
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = F.adaptive_avg_pool2d(x, 1)
-        y = F.relu(self.fc1(y), inplace=True)
+        y: Tensor = self.avgpool(x)
+        y = self.activation(self.fc1(y))
         y = self.fc2(y)
-        y = x * self.fc2_act(y)
+        y = x * self.scale_activation(y)
         return y
 
 

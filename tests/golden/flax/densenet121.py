@@ -103,6 +103,11 @@ def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
     return x.mean((1, 2), keepdims=keepdims)
 
 
+def flatten_chw(x: Array) -> Array:
+    """Return maps as vectors in torch's order: channels, rows, columns."""
+    return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
+
+
 Conv = partial(
     nnx.Conv,
     padding=0,
@@ -214,8 +219,8 @@ class DenseNet(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(self.features(x))
-        x = global_avg_pool2d(x)
-        x = self.classifier(x)
+        x = global_avg_pool2d(x, keepdims=True)
+        x = self.classifier(flatten_chw(x))
         return x
 
 

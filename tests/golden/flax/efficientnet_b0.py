@@ -107,13 +107,13 @@ class SqueezeExcitation(nnx.Module):
         **options: Unpack[LayerOptions],
     ) -> None:
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
-        self.fc1_act = act
+        self.activation = act
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         y: Array = global_avg_pool2d(x, keepdims=True)
         y = self.fc1(y)
-        y = self.fc1_act(y)
+        y = self.activation(y)
         y = self.fc2(y)
         y = x * nnx.sigmoid(y)
         return y

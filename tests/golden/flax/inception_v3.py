@@ -466,7 +466,8 @@ class InceptionV3(nnx.Module):
         x = self.Mixed_7b(x)
         x = self.Mixed_7c(x)
         x = global_avg_pool2d(x, keepdims=True)
-        x = self.fc(self.dropout(flatten_chw(x)))
+        x = self.dropout(x)
+        x = self.fc(flatten_chw(x))
         if aux_logits is not None:
             return InceptionV3Outputs(x, aux_logits)
         return x

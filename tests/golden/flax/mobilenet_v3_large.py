@@ -99,13 +99,13 @@ class SqueezeExcitation(nnx.Module):
     ) -> None:
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
-        self.fc2_act = gate
+        self.scale_activation = gate
 
     def __call__(self, x: Array) -> Array:
         y: Array = global_avg_pool2d(x, keepdims=True)
         y = nnx.relu(self.fc1(y))
         y = self.fc2(y)
-        y = x * self.fc2_act(y)
+        y = x * self.scale_activation(y)
         return y
 
 
