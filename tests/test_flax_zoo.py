@@ -14,6 +14,9 @@ import jax
 import netdsl_flax.run
 import netdsl_torch.run
 import pytest
+from flax import nnx
+from flax_oracles import execute
+from jax import export
 from proved import EVERY, proving
 from torch_oracles import ENVIRONMENT, FAMILIES, ZOO, load, spec_of
 
@@ -104,6 +107,30 @@ def check_evaluation(net: Network) -> None:
     for ours, theirs in zip(found["flax"].values(), found["torch"].values(), strict=True):
         assert abs(theirs).max() > 0
         assert abs(ours - theirs).max() <= BOUNDS[dtype] * abs(theirs).max()
+
+
+@pytest.mark.slow
+@pytest.mark.proof
+@pytest.mark.parametrize("name", [*FAMILIES, "inception_v4"])
+def test_every_net_exports_for_any_batch(name: str) -> None:
+    """`jax.export` with a batch whose size is a symbol; nothing is computed, so weights and images are shapes."""
+    net, backend = load(name), find("flax")
+    with proving(f"{name}.flax.exported", "jax jaxlib flax", [], backend.emit(net)) as known:
+        if known and name not in EACH_TIME:
+            return
+
+        def made() -> nnx.Module:
+            model: nnx.Module = execute(backend.emit(net))[net.name](rngs=nnx.Rngs(0))
+            model.eval()
+            return model
+
+        graph, state = nnx.split(nnx.eval_shape(made))
+        (batch,) = export.symbolic_shape("batch")
+        (shape,), (result, *_) = net.inputs.values(), net.outputs.values()
+        x = jax.ShapeDtypeStruct((batch, *shape[1:], shape[0]), "float32")
+        found = export.export(jax.jit(lambda state, x: nnx.merge(graph, state)(x)))(state, x)
+        (out,) = found.out_avals
+        assert out.shape == (batch, *result[1:], result[0])
 
 
 EACH_TIME = ("lenet", "resnet18", "squeezenet1_1")
