@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 import torch
+from conftest import import_torchvision
 from references import REFERENCES, make
 from torch import nn
 from torch_oracles import FAMILIES, build, load, perturb
@@ -161,6 +162,7 @@ def node_names(model: nn.Module) -> list[str]:
 @pytest.mark.parametrize(("name", "side"), [*SMALL.items(), ("inception_v3", 96)])
 def test_feature_extraction_gives_torchvisions_values_under_its_names(name: str, side: int) -> None:
     """Of every step of the net and within its blocks; what is a step by itself there may be several here."""
+    import_torchvision()
     from torchvision.models.feature_extraction import create_feature_extractor
 
     ours, theirs = pair(name)

@@ -11,8 +11,11 @@ import netdsl_flax
 import netdsl_torch
 import pytest
 import torch
+from conftest import import_torchvision
+from references import REFERENCES, make
+from test_family import family, module
 from torch import Tensor
-from torch_oracles import ENVIRONMENT, execute
+from torch_oracles import ENVIRONMENT, execute, perturb, spec_of
 
 import netdsl
 from netdsl import cli
@@ -113,6 +116,8 @@ def test_the_tests_find_what_is_wrong(tmp_path: Path) -> None:
         ("squeezenet1_0", [96, 256, 512, 512], [2, 4, 8, 16]),
         ("googlenet", [64, 192, 480, 832, 1024], [2, 4, 8, 16, 32]),
         ("lenet", [6, 6, 16, 16], [1, 2, 2, 4]),
+        ("vgg16", [64, 128, 256, 512, 512], [2, 4, 8, 16, 32]),
+        ("zfnet", [96, 256, 256], [4, 16, 32]),
     ],
 )
 def test_features_are_the_last_map_of_each_size(name: str, channels: list[int], strides: list[int]) -> None:
@@ -126,6 +131,125 @@ def test_features_are_the_last_map_of_each_size(name: str, channels: list[int], 
     assert [y.shape[1] for y in maps] == channels
     heights = [y.shape[2] for y in maps]
     assert heights == sorted(set(heights), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("resnet50", "relu layer1 layer2 layer3 layer4"),
+        ("vgg11_bn", "features.3 features.7 features.14 features.21 features.28"),
+        ("googlenet", "conv1 conv3 inception3b inception4e inception5b"),
+        ("mobilenet_v2", "features.1 features.3 features.6 features.13 features.18"),
+        ("efficientnet_b0", "features.1 features.2 features.3 features.5 features.8"),
+        ("convnext_tiny", "features.1 features.3 features.5 features.7"),
+        ("shufflenet_v2_x0_5", "conv1 maxpool stage2 stage3 conv5"),
+        ("densenet121", "features.relu0 features.denseblock1 features.denseblock2 features.denseblock3 relu"),
+    ],
+)
+def test_features_are_those_that_torchvision_extracts(name: str, steps: str) -> None:
+    import_torchvision()
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    torch.manual_seed(0)
+    ours = perturb(execute(netdsl.load(spec_of(name)).emit("torch:features"))[name]()).eval()
+    theirs = make(REFERENCES[name], "meta")
+    theirs.load_state_dict(ours.state_dict(), assign=True)
+    image = torch.randn(2, 3, 75, 101)
+    with torch.no_grad():
+        expected = create_feature_extractor(theirs.eval(), steps.split(), suppress_diff_warning=True)(image)
+        found = ours.forward_features(image)
+        for one, other in zip(found, expected.values(), strict=True):
+            assert torch.equal(one, other)
+    assert ours.FEATURE_CHANNELS == [one.shape[1] for one in expected.values()]
+
+
+STAGES = """\
+block B(c, stride = 1):
+    add:
+        conv 3x3, c, /stride as conv1 -> bn as bn1
+        downsample: conv 1x1, c, /stride
+    relu
+
+net N(deep = true, n = 2):
+    input 3, 32x32
+    stage stem: conv 3x3, 8, /2 as conv1 -> bn as bn1
+    relu
+    stage 2:
+        layer2: n * B 16, /2 first
+        [bn as extra when deep]
+    relu
+    stage 3:
+        if deep:
+            layer3: B 32
+        else:
+            layer4: B 24
+    tail: conv 3x3, 12
+    stage head: gap -> fc 10 as fc
+
+net S(norm = true):
+    input 3, 32x32
+    stage 1: conv 3x3, 8, /2 -> [bn when norm]
+    stage 2: relu -> conv 3x3, 8, /2 -> bn
+    relu
+    gap
+    fc 10
+
+net C(norm = true, n = 2):
+    input 3, 32x32
+    features:
+        stage 1: conv 3x3, 8, /2 -> [bn when norm]
+        stage 2: relu -> n * conv 3x3, 8 -> bn
+        for i in range(n):
+            stage 3: relu -> conv 3x3, 8, /2 -> bn
+    relu
+    gap
+    fc: fc 10
+
+variant n1 = N()
+variant n2 = N(deep=false, n=1)
+variant s1 = S()
+variant s2 = S(norm=false)
+variant c1 = C()
+variant c2 = C(norm=false, n=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "strides"),
+    [
+        ("n1", [8, 16, 32], [2, 4, 4]),
+        ("n2", [8, 16, 24], [2, 4, 4]),
+        ("s1", [8, 8], [2, 4]),
+        ("s2", [8, 8], [2, 4]),
+        ("c1", [8, 8, 8, 8], [2, 2, 4, 8]),
+        ("c2", [8, 8, 8], [2, 2, 4]),
+    ],
+)
+def test_features_are_what_stages_end_with(name: str, channels: list[int], strides: list[int]) -> None:
+    """Whatever the arguments are, and before what follows could write over it."""
+    text = module(family(STAGES), "torch:features")
+    plain = text.replace("inplace=True", "inplace=False")
+    models, x = [execute(one)[name]().eval() for one in (text, plain)], torch.randn(2, 3, 33, 47)
+    assert (models[0].FEATURE_CHANNELS, models[0].FEATURE_STRIDES) == (channels, strides)
+    models[1].load_state_dict(models[0].state_dict())
+    with torch.no_grad():
+        found, expected = (model.forward_features(x) for model in models)
+        assert torch.equal(models[0](x), models[1](x))
+    assert all(map(torch.equal, found, expected))
+    assert [y.shape[1] for y in found] == channels
+    assert any((y < 0).any() for y in found), "what a norm gives is not what relu makes of it"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("f:\n        stage 1: conv 3x3, 4\n        stage 2: gap", "are maps, and stage 2 ends without one"),
+        ("f:\n        g:\n            stage 1: conv 3x3, 4\n        relu", "and stages stand deeper"),
+    ],
+)
+def test_stages_that_are_no_features(body: str, message: str) -> None:
+    with pytest.raises(netdsl.NetError, match=message):
+        loads(f"net N:\n    input 3, 8x8\n    {body}\n").emit("torch:features")
 
 
 def test_features_need_one_flow() -> None:

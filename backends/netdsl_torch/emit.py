@@ -353,16 +353,23 @@ class TorchText(ModuleText):
         parameters = ["self", *(f"{name}: Tensor" for name in function.inputs.values())]
         yield ""
         yield from signature("forward_features", parameters, "list[Tensor]", INDENT)
-        yield f'{inner}"""Return the last map of each size, the first one first."""'
+        stages = any(item.ends for item in walk(function.items))
+        which = "map at the end of each stage" if stages else "last map of each size"
+        yield f'{inner}"""Return the {which}, the first one first."""'
         if not chain:
             yield from Flow(function, members, self.dialect).maps()
             return
         yield f"{inner}features: list[Tensor] = []"
-        yield f"{inner}for layer in self:"
-        yield f"{inner}{INDENT}x = {flat(self.step(function, function.items, 'x'))}"
+        step = flat(self.step(function, function.items, "x"))
+        yield f"{inner}for {'length, layer in enumerate(self, 1)' if stages else 'layer in self'}:"
+        yield f"{inner}{INDENT}x = {step}"
         yield f"{inner}{INDENT}if x.dim() < 4 or x.shape[2:] == (1, 1):"
         yield f"{inner}{2 * INDENT}break"
-        yield f"{inner}{INDENT}note_map(features, x)"
+        if stages:
+            yield f"{inner}{INDENT}if length in self._ends:"
+            yield f"{inner}{2 * INDENT}features.append(x)"
+        else:
+            yield f"{inner}{INDENT}note_map(features, x)"
         yield f"{inner}return features"
 
     # ---------------------------------------------------------------- text

@@ -20,6 +20,7 @@ from netdsl.emission.items import (
     Module,
     Side,
     Slot,
+    has_stages,
     walk,
 )
 from netdsl.emission.members import Members
@@ -47,6 +48,8 @@ class Constructor:
         self.lines: list[str] = []
         self.depth = 2
         self.nesting = 0
+        self.ends = "ends"
+        """What a list of the lengths of a chain at the end of each stage is called."""
         self.annotated: dict[str, str] = {}
         self.begun: set[str] = set()
         self.bound = module.bound(function)
@@ -326,6 +329,8 @@ class Constructor:
         if expr is None:
             assert isinstance(item, Container)
             expr = self.gathered(item)
+        if self.module.features and isinstance(item, Container) and has_stages(item.items):
+            self.line(f"self._{name}_ends = {self.ends}")
         if isinstance(name, str):
             explode = isinstance(expr, Call) and expr.func == self.dialect.sequential and len(expr.args) > 3
             self.put(f"self.{name} = ", expr, explode=explode)
@@ -402,6 +407,8 @@ class Constructor:
 
     def entries(self, items: list[Item]) -> list[Arg] | None:
         """Return the modules of a chain as arguments, their role the text of a name; None: it takes statements."""
+        if self.module.features and has_stages(items):
+            return None
         found: list[Arg] = []
         is_named = self.module.is_named(items)
         fixed = True
@@ -462,6 +469,10 @@ class Constructor:
     def gather(self, items: list[Item]) -> str:
         """Write statements that build a list of layers; return its name."""
         is_named = self.module.is_named(items)
+        if self.module.features and has_stages(items):
+            while self.ends in self.taken:
+                self.ends += "_"
+            self.line(f"{self.ends}{self.typed(self.ends, ': list[int]')} = []")
         free = [name for name in (_MAPPINGS if is_named else _LISTS) if name not in self.taken]
         name = free[self.nesting] if self.nesting < len(free) else f"{free[0]}{self.nesting}"
         kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
@@ -489,7 +500,11 @@ class Constructor:
         The very first may be a layer that takes statements of its own, which are written.
         """
         layer = items[0] if items else None
-        if not isinstance(layer, Layer) or self.members.is_nothing(layer):
+        if (
+            not isinstance(layer, Layer)
+            or self.members.is_nothing(layer)
+            or (layer.ends and self.module.features)
+        ):
             return self.expressed(items)
         variable = self.variable(layer)
         inits = list(self.statements(layer, variable))
@@ -548,6 +563,8 @@ class Constructor:
                 fixed = False
             elif isinstance(item, Module) and not self.members.is_nothing(item):
                 self.append_one(item, name, is_named, fixed)
+            if item.ends and self.module.features:
+                self.line(f"{self.ends}.append(len({name}))")
         return fixed
 
     def extend(self, several: list[Expr], name: str) -> None:

@@ -1,12 +1,13 @@
-"""Where a net has its maps for another net on top: the last map of each size, before the head.
+"""Where a net has its maps for another net on top: what each stage ends with, or the last map of each size.
 
-What counts is what the net's own text makes, one value after the other; of a chain whose modules give maps of several
-sizes, such as VGG's, each module counts. The head begins with what is no map, has one pixel, or has a size that does
-not follow its input's.
+A net whose text has `stage` lines says so itself. Of any other net counts what its own text makes, one value after
+the other; of a chain whose modules give maps of several sizes, such as MobileNet's, each module counts. The head
+begins with what is no map, has one pixel, or has a size that does not follow its input's.
 """
 
 from __future__ import annotations
 
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import Wire
 from netdsl.emission.items import Child, Container, If, Item, Layer, Loop, Module, Side, walk
 from netdsl.emission.members import Members
@@ -29,7 +30,52 @@ class Features:
         """The map that is there after an item, by its id."""
         self.entered: set[int] = set()
         """The chains, by id, whose modules give maps of several sizes."""
-        self.find([item for item in items if not _is_side(item)])
+        self.stages = any(item.ends for item in walk(items))
+        """Whether they are what stages end with."""
+        own = [item for item in items if not _is_side(item)]
+        if self.stages:
+            self.items = self.find_stages(own)
+        else:
+            self.find(own)
+
+    def find_stages(self, items: list[Item]) -> list[Item]:
+        """Go through items, and return those up to the end of the last stage that ends with a map."""
+        end = 0
+        for index, item in enumerate(items):
+            before = len(self.marks) + len(self.entered)
+            if isinstance(item, Container) and any(one.ends for one in walk(item.items)):
+                self.enter(item)
+            elif item.ends and self.ends_with_map(item):
+                self.marks[id(item)] = self.results(item)[-1]
+            elif isinstance(item, (If, Loop)):
+                for inner in item.inner():
+                    self.find_stages(inner)
+            if len(self.marks) + len(self.entered) > before:
+                end = index + 1
+        return items[:end]
+
+    def ends_with_map(self, item: Item) -> bool:
+        """Tell whether an item makes a map."""
+        wires = self.results(item)
+        return bool(wires) and self.size(wires[-1]) is not None
+
+    def enter(self, item: Container) -> None:
+        """Take a chain that has stages; each of them ends with a map."""
+        self.entered.add(id(item))
+        for one in walk(item.items):
+            if one.ends and not self.ends_with_map(one):
+                self.fail(f"`features` are maps, and stage {one.ends} ends without one", item)
+        if not (self.members.is_chain(item) and isinstance(self.members.attributes[id(item)], str)):
+            self.fail("`features` are maps of the net or of a chain in it, and stages stand elsewhere", item)
+        if any(
+            isinstance(one, Container) and any(i.ends for i in walk(one.items)) for one in walk(item.items)
+        ):
+            self.fail("`features` are maps of the net or of a chain in it, and stages stand deeper", item)
+
+    @staticmethod
+    def fail(message: str, item: Container) -> None:
+        """Raise an error at a container."""
+        raise NetError([Diagnostic("E508", message, item.span)])
 
     def find(self, items: list[Item]) -> None:
         """Go through a net's items up to its head."""

@@ -128,15 +128,16 @@ class Flow:
         """Return the lines of the function that returns the maps for a net on top."""
         items = self.ordered(self.function.items)
         self.features = Features(items, self.members)
-        self.kept = ("features", "layer")
+        self.kept = ("features", "layer", "length")
         self.line(f"features: list[{self.dialect.array}] = []")
         self.run(self.features.items, set())
         self.line("return features")
         return list(self.shown())
 
     def note(self, name: str) -> None:
-        """Write that a map is one of those that are returned, if it is the last of its size."""
-        self.line("note_map(features, ", Name(name), ")")
+        """Write that a map is one of those that are returned, if it ends a stage or is the last of its size."""
+        assert self.features
+        self.line("features.append(" if self.features.stages else "note_map(features, ", Name(name), ")")
 
     def through(self, item: Module, live: set[Wire]) -> None:
         """Write a chain module by module, with the maps between them."""
@@ -148,12 +149,24 @@ class Flow:
             self.line(f"{name} = ", value)
         self.names[wire] = name
         this = self.members.called(item)
-        self.line(f"for layer in {this if isinstance(this, str) else flat(this)}:")
-        self.depth += 1
+        chain = this if isinstance(this, str) else flat(this)
         assert isinstance(item, Container)
-        self.line(f"{name} = ", self.members.text.step(self.function, item.items, name))
+        assert self.features
+        step = self.members.text.step(self.function, item.items, name)
+        if not self.features.stages:
+            self.line(f"for layer in {chain}:")
+            self.depth += 1
+            self.line(f"{name} = ", step)
+            self.note(name)
+            self.depth -= 1
+            return
+        self.line(f"for length, layer in enumerate({chain}, 1):")
+        self.depth += 1
+        self.line(f"{name} = ", step)
+        self.line(f"if length in self._{self.members.attributes[id(item)]}_ends:")
+        self.depth += 1
         self.note(name)
-        self.depth -= 1
+        self.depth -= 2
 
     @property
     def is_net(self) -> bool:

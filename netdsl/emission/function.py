@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from netdsl.elaborate.values import BlockDecl, OpValue, Wire
@@ -147,10 +147,12 @@ class Storage:
         """Remember what was found."""
         self.known: dict[int, tuple[bool, ...]] = {}
 
-    def writing(self, function: Function) -> set[int]:
-        """Return the layers, by id, that may write over their first input."""
+    def writing(self, function: Function, kept: Iterable[Wire] = ()) -> set[int]:
+        """Return the layers, by id, that may write over their first input; values that are kept have more readers."""
         found: set[int] = set()
-        self.look(function.items, dict(_makers(function.items)), reading(function), found)
+        counts = reading(function)
+        counts.update(kept)
+        self.look(function.items, dict(_makers(function.items)), counts, found)
         return found
 
     def look(

@@ -20,6 +20,8 @@ class Item:
 
     stage: str = ""
     """The stage that begins here."""
+    ends: str = ""
+    """The stage that ends here."""
     train: bool = False
     """Whether it runs in training only."""
     early: bool = False
@@ -379,6 +381,13 @@ def walk(items: list[Item]) -> Iterator[Item]:
         yield item
         for inner in item.inner():
             yield from walk(inner)
+
+
+def has_stages(items: list[Item]) -> bool:
+    """Tell whether a stage ends among the items of one chain or function."""
+    return any(
+        item.ends or (isinstance(item, (If, Loop)) and any(map(has_stages, item.inner()))) for item in items
+    )
 
 
 class Parameter:

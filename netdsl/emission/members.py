@@ -26,7 +26,9 @@ class Members:
         self.function = function
         self.text = module
         self.dialect = module.dialect
-        self.writing = module.storage.writing(function) if module.inplace else set()
+        ends = [item for item in walk(function.items) if item.ends and module.features]
+        maps = [wire for item in ends for wire in item.makes()]
+        self.writing = module.storage.writing(function, maps) if module.inplace else set()
         for uses in shared(function.items):
             if not all(id(item) in self.writing for item in uses):  # one module is all of them
                 self.writing -= {id(item) for item in uses}

@@ -35,6 +35,7 @@ from netdsl.emission.items import (
     Parameter,
     Pick,
     Staged,
+    has_stages,
     walk,
 )
 from netdsl.emission.members import Members
@@ -697,6 +698,8 @@ class ModuleText(ABC):
             return
         name = writer.gather(items)
         writer.line(f"super().__init__(*{name})")
+        if self.features and has_stages(function.items):
+            writer.line(f"self._ends = {writer.ends}")
 
     def parameters(self, function: Function) -> Iterator[str]:
         """Yield the parameters of a constructor."""

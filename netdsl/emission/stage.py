@@ -1826,9 +1826,13 @@ class Stager(Walker):
 
     def stage(self, node: tree.Stage, place: Place) -> None:
         """`stage 4: ...`: transparent."""
-        name = self.evaluator.text(node.name, place.env, place.source)
+        name, begin = self.evaluator.text(node.name, place.env, place.source), len(self.items)
         self.pending = "" if isinstance(name, SymStr) else name
         super().stage(node, place)
+        for item in reversed(self.items[begin:]):
+            if isinstance(item, (Module, If, Loop)):
+                item.ends = name
+                break
 
     def open(
         self,
