@@ -123,12 +123,18 @@ def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> N
 @pytest.mark.parametrize(
     "name", [name for name in FAMILIES if name not in {"hrnet_w18", "nasnet_a_mobile", "xception"}]
 )
-def test_modules_can_be_scripted_and_traced(name: str) -> None:
+def test_modules_can_be_scripted(name: str) -> None:
     """Those with a loop of blocks that have numbered labels cannot: `getattr` is nothing that TorchScript knows."""
     with torch.device("meta"):
         model = load(name).build("torch").eval()
     scripted(model)
-    torch.fx.symbolic_trace(model)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_modules_can_be_traced(name: str) -> None:
+    model = build(name, "meta")
+    for training in (False, True):
+        torch.fx.symbolic_trace(model.train(training))
 
 
 @pytest.mark.parametrize(("name", "side"), [("googlenet", 64), ("inception_v3", 299)])
