@@ -118,6 +118,8 @@ def test_the_tests_find_what_is_wrong(tmp_path: Path) -> None:
         ("lenet", [6, 6, 16, 16], [1, 2, 2, 4]),
         ("vgg16", [64, 128, 256, 512, 512], [2, 4, 8, 16, 32]),
         ("zfnet", [96, 256, 256], [4, 16, 32]),
+        ("nasnet_a_mobile", [32, 44, 264, 528, 1056], [2, 4, 8, 16, 32]),
+        ("hrnet_w18", [128, 256, 512, 1024], [4, 8, 16, 32]),
     ],
 )
 def test_features_are_the_last_map_of_each_size(name: str, channels: list[int], strides: list[int]) -> None:
@@ -245,17 +247,42 @@ def test_features_are_what_stages_end_with(name: str, channels: list[int], strid
     [
         ("f:\n        stage 1: conv 3x3, 4\n        stage 2: gap", "are maps, and stage 2 ends without one"),
         ("f:\n        g:\n            stage 1: conv 3x3, 4\n        relu", "and stages stand deeper"),
+        ("stage 1: (relu | tanh)\n    l: L\n    from flow[0]", "hands on lists of streams"),
     ],
 )
 def test_stages_that_are_no_features(body: str, message: str) -> None:
+    block = (
+        "block L:\n    fork:\n        for i in range(len(x)):\n            r{i}: from x[i] -> conv 3x3, 4\n\n"
+    )
     with pytest.raises(netdsl.NetError, match=message):
-        loads(f"net N:\n    input 3, 8x8\n    {body}\n").emit("torch:features")
+        loads(f"{block}net N:\n    input 3, 8x8\n    {body}\n").emit("torch:features")
 
 
-def test_features_need_one_flow() -> None:
-    with pytest.raises(netdsl.NetError) as caught:
-        netdsl.load("hrnet_w18").emit("torch:features")
-    assert [error.code for error in caught.value.diagnostics] == ["E508"]
+def test_features_of_streams_are_the_last_list() -> None:
+    model = execute(netdsl.load("hrnet_w18").emit("torch:features"))["hrnet_w18"]().eval()
+    seen: list[list[Tensor]] = []
+    model.incre.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.no_grad():
+        maps = model.forward_features(torch.randn(2, 3, 64, 96))
+    assert [y.shape[1:] for y in maps] == [(128, 16, 24), (256, 8, 12), (512, 4, 6), (1024, 2, 3)]
+    assert all(map(torch.equal, maps, *seen))
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("nasnet_a_large", [96, 168, 1008, 2016, 4032]), ("nasnet_a_mobile", [32, 44, 264, 528, 1056])],
+)
+def test_features_compute_nothing_else(name: str, channels: list[int]) -> None:
+    """No output of training, and no value again that a condition only chooses."""
+    names = execute(module(netdsl.load_family("nasnet.net"), "torch:features"))
+    with torch.device("meta"):
+        model = names[name]().train()
+        called: list[object] = []
+        for key, child in model.named_children():
+            if key == "aux_head":
+                child.register_forward_hook(lambda *given: called.append(given))
+        model.forward_features(torch.empty(2, 3, 96, 96))
+    assert (model.FEATURE_CHANNELS, called) == (channels, [])
 
 
 def test_features_lead_to_the_output() -> None:

@@ -65,8 +65,8 @@ def emit(nets: Sequence[Network], backend: Backend, inplace: bool = True) -> str
     options = {name: getattr(backend, name) for name in ("features", "remat", "low_memory")}
     family = Family(nets)
     for staged in (variant.staged for variant in family.variants if options["features"]):
-        if staged.lists:
-            message = f"`features` are the maps of one flow, and {staged.name} hands on lists of streams"
+        if staged.lists and any(item.ends for item in walk(staged.items)):
+            message = f"`features` are maps that stages end with, and {staged.name} hands on lists of streams"
             node = staged.decl.node
             raise NetError([Diagnostic("E508", message, Span(staged.decl.file.source, node.start, node.end))])
     text = TorchText(family, inplace, spelled(backend), **options)
@@ -355,6 +355,7 @@ class TorchText(ModuleText):
         yield from signature("forward_features", parameters, "list[Tensor]", INDENT)
         stages = any(item.ends for item in walk(function.items))
         which = "map at the end of each stage" if stages else "last map of each size"
+        which = "last list of streams" if function.staged.lists else which
         yield f'{inner}"""Return the {which}, the first one first."""'
         if not chain:
             yield from Flow(function, members, self.dialect).maps()

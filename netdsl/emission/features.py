@@ -1,6 +1,7 @@
 """Where a net has its maps for another net on top: what each stage ends with, or the last map of each size.
 
-A net whose text has `stage` lines says so itself. Of any other net counts what its own text makes, one value after
+A net whose text has `stage` lines says so itself; one that hands on lists of maps has the last of these, such as
+HRNet's streams. Of any other net counts what its own text makes, one value after
 the other; of a chain whose modules give maps of several sizes, such as MobileNet's, each module counts. The head
 begins with what is no map, has one pixel, or has a size that does not follow its input's.
 """
@@ -32,11 +33,22 @@ class Features:
         """The chains, by id, whose modules give maps of several sizes."""
         self.stages = any(item.ends for item in walk(items))
         """Whether they are what stages end with."""
-        own = [item for item in items if not _is_side(item)]
+        self.streams: Wire | None = None
+        """The last list of maps, if the net hands on such."""
+        own = [item for item in items if not is_side(item)]
         if self.stages:
             self.items = self.find_stages(own)
-        else:
+        elif not self.find_streams(own):
             self.find(own)
+
+    def find_streams(self, items: list[Item]) -> bool:
+        """Find the last list that a net hands on; tell whether there is one."""
+        lists = self.members.function.staged.lists
+        for index, item in enumerate(items):
+            for wire in self.results(item):
+                if wire in lists:
+                    self.streams, self.items = wire, items[: index + 1]
+        return self.streams is not None
 
     def find_stages(self, items: list[Item]) -> list[Item]:
         """Go through items, and return those up to the end of the last stage that ends with a map."""
@@ -99,7 +111,11 @@ class Features:
 
     def results(self, item: Item) -> tuple[Wire, ...]:
         """Return what an item makes for those after it."""
-        return self.members.results(item) if isinstance(item, Module) else item.makes()
+        if isinstance(item, Module):
+            return self.members.results(item)
+        if isinstance(item, If) and not any(isinstance(one, Module) for one in walk([item])):
+            return ()  # it only chooses among what is there
+        return item.makes()
 
     def size(self, wire: Wire) -> Size | None:
         """Return the size of a map; None for what is none, or has one pixel."""
@@ -120,12 +136,13 @@ class Features:
             sizes = {self.size(wire) for inner in walk(item.items) for wire in inner.makes()} - {None}
             if (len(sizes | {size}) > 1 or _varies(item.items)) and self.members.is_chain(item):
                 self.entered.add(id(item))
-        elif isinstance(item, Loop) and len(item.carried) == 1:
-            (carried,) = item.carried
-            if self.size(carried.begin) != size:
-                last = next((one for one in item.body if carried.end in self.results(one)), None)
-                if last is not None:
-                    self.marks[id(last)] = carried.end
+        elif isinstance(item, Loop) and item.carried:
+            carried = item.carried[-1]
+            sizes = {self.size(wire) for inner in walk(item.body) for wire in inner.makes()} - {None}
+            last = next((one for one in item.body if carried.end in self.results(one)), None)
+            if last is not None and len(sizes | {self.size(carried.begin)}) > 1:
+                self.marks[id(last)] = carried.end
+                self.within(last, size)
 
 
 def _varies(items: list[Item]) -> bool:
@@ -158,8 +175,8 @@ def _shapes(items: list[Item]) -> dict[Wire, Shape | Elements]:
     return found
 
 
-def _is_side(item: Item) -> bool:
+def is_side(item: Item) -> bool:
     """Tell whether an item is an output besides the flow, and no more."""
     if isinstance(item, If):
-        return bool(item.then) and not item.otherwise and all(map(_is_side, item.then))
+        return bool(item.then) and not item.otherwise and all(map(is_side, item.then))
     return isinstance(item, Side)

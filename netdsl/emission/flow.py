@@ -32,7 +32,7 @@ from netdsl.emission.code import (
 )
 from netdsl.emission.demands import Demands, checking
 from netdsl.emission.dialect import Dialect
-from netdsl.emission.features import Features
+from netdsl.emission.features import Features, is_side
 from netdsl.emission.function import Function, reading
 from netdsl.emission.items import (
     Check,
@@ -129,6 +129,14 @@ class Flow:
         items = self.ordered(self.function.items)
         self.features = Features(items, self.members)
         self.kept = ("features", "layer", "length")
+        streams = self.features.streams
+        if streams is not None:
+            self.run(self.features.items, {streams})
+            value = self.operand(streams)
+            if isinstance(value, Name):
+                value = Name(self.annotate(value.text, f"list[{self.dialect.array}]"))
+            self.line("return ", value)
+            return list(self.shown())
         self.line(f"features: list[{self.dialect.array}] = []")
         self.run(self.features.items, set())
         self.line("return features")
@@ -236,7 +244,7 @@ class Flow:
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
-            if index in unread:
+            if index in unread or (self.features and is_side(item)):
                 continue
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
             if isinstance(item, If):
