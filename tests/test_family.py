@@ -52,7 +52,7 @@ def test_every_file_is_one_module_with_the_states_of_its_nets(file: str) -> None
 @pytest.mark.parametrize(
     ("file", "classes"),
     [
-        ("resnet.net", ["BasicBlock", "Bottleneck", "PreActBottleneck", "ResNet"]),
+        ("resnet.net", ["BasicBlock", "Bottleneck", "ResNet", "PreActBottleneck", "PreActResNet"]),
         ("senet.net", ["SE", "Bottleneck", "SENet"]),
         ("alexnet.net", ["Classifier", "AlexNet", "AlexNet2012"]),
         ("squeezenet.net", ["Fire", "Classifier", "SqueezeNet1_0", "SqueezeNet1_1"]),
