@@ -26,7 +26,8 @@ class Atom(Record):
 
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
     arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a
-    list for all of its items) and "each" (item, a variable's text, count). Arguments are atoms and polynomials.
+    list for all of its items), "tuple" (items) and "each" (item, a variable's text, count). Arguments are atoms and
+    polynomials.
     """
 
     op: str
@@ -297,7 +298,14 @@ def term(value: Any) -> Term:
     whole = getattr(value, "whole", None)
     if isinstance(whole, Atom):
         return whole
+    if isinstance(value, tuple) and _holds_symbolic(value):
+        return Atom("tuple", tuple(map(term, value)))
     return Atom("const", (value,))
+
+
+def _holds_symbolic(value: object) -> bool:
+    """Tell whether a value is symbolic, or a list with one that is."""
+    return symbolic(value) or (isinstance(value, tuple) and any(map(_holds_symbolic, value)))
 
 
 def known(value: int, poly: Poly) -> int:
@@ -644,11 +652,6 @@ def _names(value: Any, found: dict[str, None]) -> None:
     elif isinstance(value, Atom):
         if value.op == "name":
             found[value.args[0]] = None
-        elif value.op == "const":
-            inner = value.args[0]
-            if isinstance(inner, tuple):
-                for one in inner:
-                    _names(term(one), found)
         elif value.op == "each":
             own = names(value.args[0])
             own.pop(value.args[1], None)
@@ -772,6 +775,7 @@ _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
     "call": _called,
     "item": _item,
     "list": _listed,
+    "tuple": lambda atom, env: tuple(evaluate(arg, env) for arg in atom.args),
     "each": _each,
     "and": _junction,
     "or": _junction,
@@ -886,7 +890,7 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "name":
         return rename.get(args[0], args[0]), _TIGHT
     if op == "const":
-        return _constant(args[0], rename), _TIGHT if not isinstance(args[0], float) or args[0] >= 0 else 7
+        return _constant(args[0]), _TIGHT if not isinstance(args[0], float) or args[0] >= 0 else 7
     if op == "call":
         inner = ", ".join(text(arg, rename) for arg in args[1:])
         return f"{args[0]}({inner})", _TIGHT
@@ -894,6 +898,9 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"{text(args[0], rename, 9)}[{text(args[1], rename)}]", _TIGHT
     if op == "attr":
         return f"{text(args[0], rename, 9)}.{args[1]}", _TIGHT
+    if op == "tuple":
+        inner = ", ".join(text(arg, rename) for arg in args)
+        return f"({inner},)" if len(args) == 1 else f"({inner})", _TIGHT
     if op == "list":
         return f"[{', '.join(text(arg, rename) for arg in args)}]", _TIGHT
     if op == "star":
@@ -931,8 +938,8 @@ def _is_and(value: Any) -> bool:
     return isinstance(value, Atom) and value.op == "and"
 
 
-def _constant(value: Any, rename: Names) -> str:
+def _constant(value: Any) -> str:
     if isinstance(value, tuple):
-        inner = ", ".join(text(one, rename) for one in value)
+        inner = ", ".join(map(text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)

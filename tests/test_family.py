@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import netdsl
 from netdsl import cli, data
 from netdsl.api import loads, read_text
 from netdsl.backend import emit_family, module_name
+from netdsl.elaborate.arguments import declared_parameters
 from netdsl.emission import prose
 from netdsl.network import Network
 
@@ -61,6 +63,43 @@ def test_every_file_is_one_module_with_the_states_of_its_nets(file: str) -> None
 def test_each_class_is_written_once(file: str, classes: list[str]) -> None:
     tree = ast.parse(module(netdsl.load_family(file)))
     assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == classes
+
+
+NO_ARGUMENTS = {"LeNet": {"act"}, "size": {"EfficientNet", "MobileNetV1", "NASNetA", "UNet"}}
+"""By net, parameters that no variant gives; and the nets whose class takes inputs of any size."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("file", FILES)
+def test_every_parameter_of_a_net_is_an_argument_of_its_class(file: str, backend: str) -> None:
+    nets = netdsl.load_family(file)
+    for some in (nets, nets[:1], nets[-1:]):
+        classes = {
+            node.name: node
+            for node in ast.parse(module(some, backend)).body
+            if isinstance(node, ast.ClassDef)
+        }
+        for net in some:
+            declared = declared_parameters(net.recipe.net)
+            needed = set(declared) - NO_ARGUMENTS.get(net.class_name, set())
+            needed -= {"size"} if net.class_name in NO_ARGUMENTS["size"] else set()
+            for name, node in classes.items():
+                others = {other.class_name for other in some} - {net.class_name}
+                if name in others or not re.fullmatch(rf"{net.class_name}\d*", name):
+                    continue
+                (made,) = (m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__init__")
+                args = {arg.arg for arg in (*made.args.args, *made.args.kwonlyargs)}
+                assert needed <= args, (name, net.name)
+
+
+def test_a_class_is_made_from_a_call_that_comes_where_the_others_cannot() -> None:
+    net = netdsl.load("nasnet_a_mobile", c=4, n=1, aux=False, inputs={"": (3, 64, 64)})
+    text = net.emit()
+    assert "was not made for halve" not in text
+    assert "class ReductionCell2" not in text
+    with torch.device("meta"):
+        model = execute(text)["nasnet_a_mobile"]()
+    assert set(net.parameters) <= set(model.state_dict())
 
 
 def test_a_name_means_one_net_and_a_file_all() -> None:

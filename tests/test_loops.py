@@ -145,6 +145,43 @@ net N:
     d: Kernels [3x3, 5x5]
     gap
 """,
+    "lists of arguments": """\
+block Block(c):
+    widths = [c, 2*c]
+    for i, w in enumerate(widths):
+        conv{i}: conv 1x1, w
+    for i, w in enumerate([c, x.c]):
+        last{i}: conv 1x1, w
+    for i, row in enumerate([[c, 1], [2*c, 3]]):
+        row{i}: conv 1x1, row[0] + row[1]
+
+net N(c = 4):
+    input 4, 8x8
+    a: Block c
+    b: Block 6
+    widths = [c, 2*c]
+    for i, w in enumerate(widths):
+        conv{i}: conv 1x1, w
+    gap
+""",
+    "channels that every side ends with": """\
+block Block(c, deep = true):
+    if deep:
+        for i, w in enumerate([c, 2*c]):
+            conv{i}: conv 1x1, w
+    else:
+        for i, w in enumerate([c]):
+            conv{i}: conv 1x1, w
+    add:
+        identity
+        more: conv 1x1, 2*c if deep else c
+
+net N(c = 4):
+    input 4, 8x8
+    a: Block c, false
+    b: Block 6
+    gap
+""",
     "parts, as many as the turn": """\
 net N:
     input 4, 8x8

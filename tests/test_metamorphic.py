@@ -184,6 +184,102 @@ net Small:
     assert found.legal > 1
 
 
+CHOSEN = {
+    "acts": """
+block Unit(c, deep = true):
+    act = gelu if deep else relu
+    conv: conv 3x3, c, act=act
+    act
+    last: conv 1x1, c
+    act
+
+net N(deep = true, c = 4):
+    input 4, 9x9
+    a: Unit c, deep
+    b: Unit 6
+    c: Unit 6, false
+""",
+    "kinds, lists, defaults": """
+block Plain(c):
+    conv: conv 3x3, c -> bn
+
+block Unit(c, deep = true, wide = false):
+    act = gelu if deep else none
+    norm = bn if wide else (gn(2) if deep else none)
+    unit = Plain if wide else conv(kernel=3x3, act=act)
+    widths = [c, 2*c] if deep else [c]
+    if deep:
+        default conv 1x1, act=act, norm=norm
+    else:
+        default conv 3x3, act=relu, norm=norm
+    head: unit c
+    for i, w in enumerate(widths):
+        conv{i}: conv w
+    pool = maxpool(3x3, stride=1) if deep else avgpool(3x3, stride=1)
+    pool
+    add:
+        identity
+        more: unit widths[0] if not deep else 2*c
+
+net N(deep = true, wide = false, c = 4):
+    input 4, 9x9
+    unit = Plain if wide else conv(kernel=3x3, act=relu)
+    default Unit deep=deep
+    x0: unit 4
+    a: Unit c
+    b: Unit c, false
+    c: Unit 6, wide=true
+    if deep:
+        default Unit wide=true
+    d: Unit 6 when wide
+    for i in range(3):
+        e{i}: unit 4
+    f: concat:
+        f0: unit 3
+        f1: 3 * unit 5
+""",
+    "paddings": """
+block Unit(c, t = true):
+    p = tf if t else same
+    conv: conv 3x3, c, /2, pad=p
+    k = 3x3 if t else 5x5
+    conv2: conv k, c
+
+net N(t = true):
+    input 4, 9x9
+    a: Unit 4, t
+    b: Unit 4
+""",
+    "turns": """
+block Unit(c, n = 3):
+    for i in range(n):
+        act = relu if i == 0 else tanh
+        conv{i}: conv 3x3, c, act=act
+        act
+
+net N(n = 2):
+    input 4, 9x9
+    a: Unit 4
+    b: Unit 4, n=n
+    for i in range(n):
+        unit = Unit(n=1) if i == 0 else conv(kernel=3x3)
+        c{i}: unit 6
+""",
+}
+"""Conditions that decide between things that are no numbers."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_a_condition_chooses_is_written_both_ways(name: str, backend: str) -> None:
+    for cls, subject in subjects_of(loads(CHOSEN[name], "n.net", "n"), backend).items():
+        if cls in ("Unit", "N"):
+            assert set(subject.params) <= set(subject.signature), cls
+        found = report(subject, backend, 12 if backend == "torch" else 3)
+        assert found.faults == [], cls
+        assert found.legal > 1
+
+
 # ---------------------------------------------------------------- the harness itself
 
 SPEC = """\

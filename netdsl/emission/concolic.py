@@ -54,6 +54,23 @@ class Demanded(Fixed):
     """What no other way of writing, turn by turn, would do without."""
 
 
+class Undecided(Exception):
+    """A condition decides which of two things stands here that are no numbers; both are written."""
+
+    def __init__(self, test: SymBool) -> None:
+        """`test` says which."""
+        super().__init__("one of two things that are no numbers")
+        self.test = test
+
+
+class Late:
+    """One of two things that are no numbers."""
+
+    def __init__(self, test: SymBool, then: Any, otherwise: Any) -> None:
+        """`test` says which."""
+        self.test, self.then, self.otherwise = test, then, otherwise
+
+
 class SymDims(Dims):
     """Sizes and the expression of the pair."""
 
@@ -123,7 +140,7 @@ class SymPad(Pad):
         test = SymBool(self.mode == "same", Atom("is none", (self.whole,)))
         halves = [n // 2 for n in covered]
         sizes = [select(test, half, own) for half, own in zip(halves, rows, strict=True)]
-        middle = Atom("const", (tuple(halves) if term(halves[0]) != term(halves[1]) else halves[0],))
+        middle = term(tuple(halves) if term(halves[0]) != term(halves[1]) else halves[0])
         return Pad("explicit", SymDims(sizes, Atom("if", (test.test, middle, self.whole))))
 
 
@@ -222,6 +239,13 @@ def mentioned(value: Any) -> dict[str, None]:
 class SymbolicEvaluator(Evaluator):
     """Evaluates expressions over values that remember theirs."""
 
+    settled: Callable[[Any], Any]
+    """What a value is here, if it is one of two things; raises Undecided where it may be either."""
+
+    def name(self, node: tree.Name, env: Env, source: Source) -> Any:
+        """Return a name's value."""
+        return self.settled(super().name(node, env, source))
+
     def truth(self, node: tree.Expr, env: Env, source: Source) -> Any:
         """Return a condition's value; a `SymBool` where it is not the same for all."""
         value = self.eval(node, env, source)
@@ -304,7 +328,7 @@ class SymbolicEvaluator(Evaluator):
         if isinstance(then, Dims) and isinstance(otherwise, Dims) and len(then) == len(otherwise):
             sizes = [select(test, a, b) for a, b in zip(then, otherwise, strict=True)]
             return SymDims(sizes, Atom("if", (test.test, term(then), term(otherwise))))
-        raise Fixed("one of two things that are no numbers", test)
+        return self.settled(Late(test, then, otherwise))
 
     def _signed(self, node: tree.Unary, env: Env, source: Source) -> Any:
         if node.operator == "not":

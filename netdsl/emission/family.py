@@ -34,6 +34,7 @@ from netdsl.emission.concolic import (
     SymDims,
     SymOp,
     SymPad,
+    Undecided,
     concrete,
     free,
     holds_ops,
@@ -85,6 +86,8 @@ class Family:
         self.nets = tuple(nets)
         self.given: dict[Any, set[str]] = {}
         """By declaration, the parameters that some call gives."""
+        self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
+        """By declaration, the arguments and shapes of the call that its class is made from, if not of the first."""
         self.reserved = set(GLOBALS)
         self.varied: dict[Any, set[str]] = {}
         """By net, the parameters that its variants give."""
@@ -135,6 +138,8 @@ class Family:
         self.active: list[Any] = []
         self.unrolled: set[Any] = set()
         """Declarations whose loops are written turn by turn."""
+        self.divided: set[Any] = set()
+        """Declarations with values that are one of two things."""
         self.fixes: dict[Any, set[str]] = {}
         """By declaration, the parameters that its classes are made for."""
         self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
@@ -167,15 +172,13 @@ class Family:
 
     def constant(self, node: tree.Expr, value: Any) -> Atom | None:
         """Return the expression of a list or table that is known; None of ops without a name of their own."""
-        if isinstance(node, tree.Name):
+        rows = tuple(value.rows) if isinstance(value, TableValue) else value
+        if isinstance(node, tree.Name) and not free(rows):  # no items that are arguments or local variables
             name = node.text.upper()
             if self.constants.setdefault(name, value) is value:
                 return Atom("name", (name,))
-        if holds_ops(tuple(value.rows) if isinstance(value, TableValue) else value):
-            return None
-        if isinstance(value, TableValue):
-            return Atom("const", (tuple(value.rows),))
-        return Atom("const", (value,))
+        whole = term(rows)
+        return whole if isinstance(whole, Atom) and not holds_ops(rows) else None
 
     def words(self, decl: Any) -> set[str]:
         """Return the names that a declaration's text gives to what is no local variable."""
@@ -200,15 +203,45 @@ class Family:
             if staged.decl is decl and self.accepts(staged, values, shapes):
                 break
         else:
-            staged = self.stage_block(stager, decl, values, shapes, place, span)
+            staged = self.stage_like(stager, decl, values, shapes, place, span)
         env = self.environment(staged, values, shapes)
         for name, test in staged.asks.items():
             values[name] = stager.answer(staged, test, values, env)
+        self.prefer(staged, values, env, shapes)
         for name, (node, given_values) in staged.ramps.items():
             known = {key: evaluate(term(v), env) if symbolic(v) else v for key, v in given_values.items()}
             values[name] = stager.ramped(node, known)
         args = {p.name: values[p.name] for p in staged.params if p.name in values}
         return staged, args, self.results(staged, values, shapes)
+
+    def stage_like(
+        self,
+        stager: Stager,
+        decl: BlockDecl,
+        values: Mapping[str, Any],
+        shapes: tuple[Shape, ...],
+        place: Place,
+        span: Span,
+    ) -> Staged:
+        """Return a new class of a block, from another call than this one if that comes where this one cannot."""
+        if decl in self.preferred:
+            staged = self.stage_block(stager, decl, *self.preferred[decl], place, span)
+            if self.accepts(staged, values, shapes):
+                return staged
+        return self.stage_block(stager, decl, values, shapes, place, span)
+
+    def prefer(
+        self, staged: Staged, values: Mapping[str, Any], env: Mapping[str, Any], shapes: tuple[Shape, ...]
+    ) -> None:
+        """Note a call that comes to a side for which its class was not made: the class is to be made from it."""
+        if staged.many or staged.decl in self.preferred:
+            return
+        known = {**env, **values}
+        for condition in staged.unmade:
+            if set(names(condition)) <= known.keys() and concrete(evaluate(condition, known)):
+                plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
+                self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
+                self.stale = True
 
     def note(self, decl: Any, given: Mapping[str, Any]) -> None:
         """Note which parameters are given, and which ops for them; a class that was staged without is none."""
@@ -336,7 +369,10 @@ class Family:
                     if not many:
                         raise
                     wanted.add(ONE_BY_ONE)
-                except Fixed as fixed:
+                except (Fixed, Undecided) as error:
+                    if self.divides(decl, error):
+                        continue
+                    fixed = error if isinstance(error, Fixed) else Fixed(str(error), error.test)
                     named = set(fixed.names) & set(self.names_of(staged)) - wanted
                     if many and (not named or any(named & set(i.sizes.values()) for i in staged.inputs)):
                         wanted.add(ONE_BY_ONE)
@@ -694,9 +730,12 @@ class Family:
             try:
                 self.walk_net(staged, net, values, wanted)
                 break
-            except Fixed as fixed:
-                own = {n for n in fixed.names if any(p.name == n for p in staged.params)} - wanted
+            except (Fixed, Undecided) as error:
                 del self.classes[before:]
+                if self.divides(decl, error):
+                    continue
+                fixed = error if isinstance(error, Fixed) else Fixed(str(error), error.test)
+                own = {n for n in fixed.names if any(p.name == n for p in staged.params)} - wanted
                 if not own and decl not in self.unrolled:
                     self.unrolled.add(decl)
                     continue
@@ -708,6 +747,12 @@ class Family:
                 wanted |= own
         self.classes.append(staged)
         return staged
+
+    def divides(self, decl: BlockDecl | NetDecl, error: Exception) -> bool:
+        """Tell whether a class can be walked once more, with both sides of values that are one of two things."""
+        new = isinstance(error, Undecided) and decl not in self.divided
+        self.divided.add(decl) if new else None
+        return new
 
     def walk_net(self, staged: Staged, net: Network, values: Mapping[str, Any], wanted: set[str]) -> None:
         """Walk a net's body."""

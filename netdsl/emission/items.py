@@ -434,6 +434,8 @@ class Staged:
         """Arguments that are numbers of a depth schedule: its call, and what that is given."""
         self.bound: dict[str, int] = {}
         """Sizes that stand as numbers in the net's own class."""
+        self.unmade: list[Atom] = []
+        """Conditions, over its arguments, for which it could not be made."""
         self.sides: list[Side] = []
         """The outputs of a net besides its own result, in the order of its record."""
         self.result = "out"

@@ -21,6 +21,7 @@ from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
+    Arguments,
     BlockDecl,
     Choice,
     Data,
@@ -42,11 +43,13 @@ from netdsl.emission.concolic import (
     Constants,
     Demanded,
     Fixed,
+    Late,
     SymbolicEvaluator,
     SymDims,
     SymOp,
     SymPad,
     SymStr,
+    Undecided,
     concrete,
     free,
     mentioned,
@@ -180,6 +183,7 @@ class Stager(Walker):
         self.evaluator.ramped = self.ramped
         self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
+        self.evaluator.settled = self.settled
         self.items: list[Item] = staged.items
         self.path: list[Atom] = []
         """The conditions that hold here."""
@@ -221,6 +225,8 @@ class Stager(Walker):
         """What the variables of loops over lists are in this instance, turn by turn."""
         self.picks: dict[Wire, Pick] = {}
         """Values of lists."""
+        self.supposed_here: list[Atom] = []
+        """The conditions that decide which of two things values are."""
         self.unread: dict[Wire, Pick] = {}
         """Those that nothing reads yet: they are no items."""
         self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}
@@ -425,6 +431,7 @@ class Stager(Walker):
         item = If(test.test, [], [], [])
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []
         shared: list[dict[str, Any]] = []
+        hints: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
         for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
             before.rewind(place)
@@ -450,6 +457,7 @@ class Stager(Walker):
                 failed = True
             if failed:  # no instance comes here, and with this one's sizes it cannot be built
                 state.restore(self, place)
+                self.staged.unmade.append(self.expanded(condition))
                 side[:] = [
                     Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")
                 ]
@@ -458,11 +466,13 @@ class Stager(Walker):
             self.sided -= 1
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
             shared.append(place.scope.shared)
+            hints.append(dict(self.hints))
+        self.hints = {**hints[test.value], **hints[not test.value]}
         place.scope.taken = {**ends[0][2], **ends[1][2]}
         place.scope.shared = {**shared[0], **shared[1]}
         for name in place.scope.shared:
             if any(name in one and one[name] != place.scope.shared[name] for one in shared):
-                place.scope.shared[name] = Late(test)
+                place.scope.shared[name] = Late(test, *(one.get(name) for one in shared))
         place.scope.position = max(ends[0][1], ends[1][1])
         self.merge(test, item, before, ends[0], ends[1], place, span)
 
@@ -511,9 +521,8 @@ class Stager(Walker):
         one, two = a[0], b[0]
         if one.returned != two.returned:
             raise Fixed("a return under a condition", test)
-        if one.defaults is not two.defaults and one.defaults != two.defaults:
-            raise Fixed("a default under a condition", test)
-        place.returned, place.defaults, place.stage = one.returned, one.defaults, one.stage
+        place.returned, place.stage = one.returned, one.stage
+        place.defaults = self.either_default(test, one.defaults, two.defaults)
         place.inits = one.inits
         if (one.flow is None) != (two.flow is None):
             raise Fixed("a flow under a condition", test)
@@ -547,6 +556,23 @@ class Stager(Walker):
             item.turn = self.unrolling
             self.items.append(item)
 
+    @staticmethod
+    def either_default(
+        test: SymBool, one: Mapping[str, Arguments], two: Mapping[str, Arguments]
+    ) -> Mapping[str, Arguments]:
+        """Return what `default` lines say after a condition."""
+        if one is two or one == two:
+            return one
+        found: dict[str, dict[str, Given]] = {}
+        for op in {**one, **two}:
+            sides = one.get(op, {}), two.get(op, {})
+            found[op] = {}
+            for name, given in {**sides[0], **sides[1]}.items():
+                values = [side[name].value if name in side else MISSING for side in sides]
+                same = all(name in side and side[name] == given for side in sides)
+                found[op][name] = given if same else given._replace(value=Late(test, *values))
+        return found
+
     def pass_on(self, item: If, good: Place) -> None:
         """Let the values of the only side that can be built go on."""
         for data in [good.flow, *good.env.tensors.values()]:
@@ -570,7 +596,7 @@ class Stager(Walker):
             return self.hinted(x if test.value else y, name)
         if show(x) == show(y) and not free(x) and not free(y):
             return x
-        return Late(test)
+        return Late(test, x, y)
 
     def either(self, test: SymBool, a: Data, b: Data, item: If, place: Place, span: Span) -> Data:
         """Return values that come from either side."""
@@ -624,7 +650,7 @@ class Stager(Walker):
         sizes: list[int] = []
         for axis, x, y, hint in zip(a.axes, a, b, here, strict=True):
             if term(x) == term(y):
-                sizes.append(x)
+                sizes.append(_hinted(x, hint))
             elif self.equal(x, y, (negated(test.test), *demands[1])):
                 sizes.append(_hinted(x, hint))
             elif self.equal(x, y, (test.test, *demands[0])):
@@ -634,6 +660,43 @@ class Stager(Walker):
             else:
                 sizes.append(self.unknown_size(hint))
         return Shape(*sizes, axes=a.axes)
+
+    def settled(self, value: Any) -> Any:
+        """Return what a value is here, if it is one of two things; raise Undecided where it may be either."""
+        if not isinstance(value, Late):
+            return value
+        for known, side in ((value.test.test, value.then), (negated(value.test.test), value.otherwise)):
+            if known in self.supposed_here:
+                return self.settled(side)
+        raise Undecided(value.test)
+
+    def decided(self, run: Callable[[], None], place: Place, span: Span) -> None:
+        """Run something; where it depends on a value that is one of two things, run it for either.
+
+        Only in a class that is known to have such values: everything has to be taken back for that.
+        """
+        if self.staged.decl not in self.emitter.divided:
+            run()
+            return
+        before = Snapshot(self, place)
+        try:
+            run()
+        except Undecided as undecided:
+            before.restore(self, place)
+            test = undecided.test
+
+            def side(condition: Atom) -> None:
+                self.supposed_here.append(condition)
+                try:
+                    self.decided(run, place, span)
+                finally:
+                    self.supposed_here.pop()
+
+            self.branch_on(test, partial(side, test.test), partial(side, negated(test.test)), place, span)
+
+    def statement(self, node: tree.Statement, place: Place) -> None:
+        """Run one statement."""
+        self.decided(partial(super().statement, node, place), place, place.span(node))
 
     def conditional(self, node: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
         """Run something under a condition; where it is false, nothing happens."""
@@ -734,13 +797,26 @@ class Stager(Walker):
     ) -> Data:
         """Return what becomes of a value under a condition."""
         data = self.need(data, node, place)
-        outer = place.flow
-        place.flow = data
+        return self.flowing(lambda then: self.conditional(condition, then, place), run, data, place)
+
+    def either_way(self, run: Callable[[Data], Data], data: Data, place: Place, node: tree.Tree) -> Data:
+        """Return what becomes of a value, for either of two things that decide it."""
+        return self.flowing(lambda then: self.decided(then, place, place.span(node)), run, data, place)
+
+    def flowing(
+        self,
+        under: Callable[[Callable[[], None]], None],
+        run: Callable[[Data], Data],
+        data: Data,
+        place: Place,
+    ) -> Data:
+        """Return what becomes of a value that flows, under a condition."""
+        outer, place.flow = place.flow, data
 
         def then() -> None:
             place.flow = run(data)
 
-        self.conditional(condition, then, place)
+        under(then)
         result, place.flow = place.flow, outer
         return self.known(result)
 
@@ -1093,7 +1169,8 @@ class Stager(Walker):
 
     def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
         """Run `op args`."""
-        result = super().layer(node, data, place, label)
+        one = super().layer
+        result = self.either_way(lambda flow: one(node, flow, place, label), data, place, node)
         if node.op.text in ("add", "mul") and len(data.wires) > 1:
             self.must_agree(list(data.shapes))
         return result
@@ -1158,6 +1235,8 @@ class Stager(Walker):
         except Fixed as fixed:
             before.restore(self, place)
             unseen = self.staged.kind == "net" and self.observed is None and not outermost
+            if outermost:
+                self.observed, self.by_count = None, []  # a loop within is now one of its own
             if unseen or not self.unrolled(node, place, fixed):
                 raise
         finally:
@@ -1182,13 +1261,26 @@ class Stager(Walker):
             self.ranges = outer
 
     def observe(self, node: tree.For, place: Place) -> Mapping[int, list[Seen]]:
-        """Return the shapes that the calls of blocks in a loop get, turn by turn."""
-        observer = Observer(self.settings, {}, self.max_nodes)
-        try:
-            self.rehearsed(lambda walker, there: _after(walker, node, there), place, observer)
-        except (SpecError, Poisoned):
-            return {}
-        return observer.calls
+        """Return the shapes that the calls of blocks in a loop get, turn by turn.
+
+        Of calls that this instance does not make, they are what an option gives them that is taken otherwise.
+        """
+        found: dict[int, list[Seen]] = {}
+        plain = dict(place.env.names)
+        read = {part.text for part in pieces(node) if isinstance(part, tree.Name)}
+        options = [p.name for p in self.staged.params if p.kind == "bool" and p.name in read]
+        for option in ("", *options):
+            if option:
+                place.env.names[option] = not concrete(place.env.find_name(option))
+            observer = Observer(self.settings, {}, self.max_nodes)
+            try:
+                self.rehearsed(lambda walker, there: _after(walker, node, there), place, observer)
+            except (SpecError, Poisoned):
+                continue
+            finally:
+                place.env.names = dict(plain)
+            found = {**observer.calls, **found}
+        return found
 
     def answer(self, staged: Staged, test: Atom, values: Mapping[str, Any], env: Mapping[str, Any]) -> Any:
         """Return what a call says of the sizes that it gives, in terms of the turns around it if it must."""
@@ -1734,8 +1826,6 @@ class Stager(Walker):
         for target in node.targets:
             name = self.evaluator.text(target, place.env, place.source)
             value = place.env.names[name]
-            if isinstance(value, Late):
-                raise Fixed(f"{name} is not known", value.test)
             if type(value) is tuple and len(value) > 1 and all(map(is_number, value)):
                 variable = self.local(name)
                 self.put(Let(variable, value))
@@ -1925,7 +2015,8 @@ class Stager(Walker):
                 continue
             more = dict(place.defaults.get(choice.target.name, {}))
             more.update(place.defaults.get(choice.target.inherits, {}))
-            more.update(given if choice.target is callee.target else {})
+            if choice.target is callee.target:  # and what the op itself says, as it is here, is not said here
+                more.update((name, one) for name, one in given.items() if callee.args.get(name) is not one)
             if any(
                 name not in choice.args or show(one.value) != show(choice.args[name].value)
                 for name, one in more.items()
@@ -2100,7 +2191,41 @@ class Stager(Walker):
             there = Atom("is not none", (value.whole,))
             if not any(there in _conjuncts(test) for test in self.path):
                 self.check(there, f"{self.staged.name} needs {text(value.whole)}")
-        return super().apply(value, node, data, place, label, own_arguments)
+        outer = place.defaults
+        for kind in (value.target.name, getattr(value.target, "inherits", "")):
+            known = outer.get(kind, {})
+            if any(isinstance(one.value, Late) for one in known.values()):
+                own = {name: one._replace(value=self.settled(one.value)) for name, one in known.items()}
+                own = {name: one for name, one in own.items() if one.value is not MISSING}
+                place.defaults = {**place.defaults, kind: own}
+        try:
+            return super().apply(value, node, data, place, label, own_arguments)
+        finally:
+            place.defaults = outer
+
+    def op(self, name: tree.Name, place: Place, node: tree.Tree) -> OpValue:
+        """Return the op or block of a name."""
+        with self.named_as_settled(name, place):
+            return super().op(name, place, node)
+
+    def default(self, node: tree.Default, place: Place) -> None:
+        """`default conv 3x3, norm=bn`: for the rest of the block or net."""
+        with self.named_as_settled(node.op, place):
+            super().default(node, place)
+
+    @contextmanager
+    def named_as_settled(self, name: tree.Name, place: Place) -> Iterator[None]:
+        """Give a name the value that it has here, if it is one of two things."""
+        value = place.env.find_name(name.text)
+        if not isinstance(value, Late):
+            yield
+            return
+        outer, place.env = place.env, Env(place.env)
+        try:
+            place.env.names[name.text] = self.settled(value)
+            yield
+        finally:
+            place.env = outer
 
     def primitive(
         self,
@@ -2126,7 +2251,9 @@ class Stager(Walker):
     def follow(self, follower: Any, node: tree.Layer, data: Data, place: Place, label: str | None) -> Data:
         """Apply a layer's norm or activation, if there is one."""
         if isinstance(follower, Late):
-            raise Fixed("a layer's norm or activation is not known", follower.test)
+            return self.either_way(
+                lambda flow: self.follow(self.settled(follower), node, flow, place, label), data, place, node
+            )
         if label is not None and isinstance(self.leading, SymStr):
             rest = label.removeprefix(self.leading)
             label = SymStr(label, Atom("format", (*self.leading.whole.args, rest)))
@@ -2172,9 +2299,6 @@ class Stager(Walker):
                     continue
                 if place.defaults.get(choice.target.name) or not own.keys().isdisjoint(choice.args):
                     raise Demanded("a block that is an argument and has these of its own here", value)
-        for one in given.values():
-            if isinstance(one.value, Late):
-                raise Fixed("an argument is not known", one.value.test)
         key = self.child(place, label, span)
         dynamic = self.dynamic(label, place)
         callee = value if isinstance(value, SymOp) else None
@@ -2399,14 +2523,6 @@ def _after(walker: Walker, node: tree.For, place: Place) -> Data:
     """Return what flows after a loop."""
     walker.for_line(node, place)
     return walker.known(place.flow)
-
-
-class Late:
-    """A value that is not known: one of two things that are no numbers."""
-
-    def __init__(self, test: SymBool) -> None:
-        """`test` says which."""
-        self.test = test
 
 
 class Over:

@@ -16,6 +16,11 @@ from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
+def check_size(fits: bool, message: str) -> None:
+    """Raise an error where a size does not fit, in a form that tracers take."""
+    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
 class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
@@ -33,6 +38,7 @@ class BasicConv2d(nn.Module):
         k: tuple[int, int],
         c: int,
         stride: int = 1,
+        norm: bool = True,
         sd: float = 0.1,
     ) -> None:
         super().__init__()
@@ -44,14 +50,19 @@ class BasicConv2d(nn.Module):
             k,
             stride=stride,
             padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
-            bias=False,
+            bias=not norm,
         )
         nn.init.trunc_normal_(self.conv.weight, std=sd)
-        self.bn = nn.BatchNorm2d(c, eps=0.001)
+        self.bn: nn.Module | None = None
+        if norm:
+            self.bn = nn.BatchNorm2d(c, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        return F.relu(self.bn(x), inplace=True)
+        if self.bn is not None:
+            x = self.bn(x)
+        x = F.relu(x, inplace=True)
+        return x
 
 
 class Inception(nn.Module):
@@ -66,43 +77,60 @@ class Inception(nn.Module):
         c5r: int,
         c5: int,
         cp: int,
-        k5: tuple[int, int],
+        paper: bool = False,
     ) -> None:
         super().__init__()
-        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, sd=0.01)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper, sd=0.01)
         self.branch2 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, sd=0.01),
-            BasicConv2d(c3r, (3, 3), c3, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper, sd=0.01),
+            BasicConv2d(c3r, (3, 3), c3, norm=not paper, sd=0.01),
         )
         self.branch3 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, sd=0.01),
-            BasicConv2d(c5r, k5, c5, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper, sd=0.01),
+            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper, sd=0.01),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            BasicConv2d(in_channels, (1, 1), cp, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), cp, norm=not paper, sd=0.01),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
+        x = torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
+        return x
 
 
 class InceptionAux(nn.Module):
     """Block InceptionAux of googlenet.net."""
 
-    def __init__(self, in_channels: int, classes: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        in_height: int,
+        in_width: int,
+        classes: int,
+        paper: bool = False,
+    ) -> None:
         super().__init__()
-        if classes < 1:
-            raise ValueError("classes must be at least 1")
-        self.conv = BasicConv2d(in_channels, (1, 1), 128, sd=0.01)
-        self.fc1 = nn.Linear(2048, 1024)
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper, sd=0.01)
+        self.fc1 = nn.Linear(
+            128
+            * ((in_height - 5) // 3 + 1 if paper else 4)
+            * ((in_width - 5) // 3 + 1 if paper else 4),
+            1024,
+        )
         self.dropout = nn.Dropout(0.7)
         self.fc2 = nn.Linear(1024, classes)
+        self.paper = paper
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.adaptive_avg_pool2d(x, 4)
+        x = F.avg_pool2d(x, 5, stride=3) if self.paper else F.adaptive_avg_pool2d(x, 4)
         x = self.conv(x)
-        x = F.relu(self.fc1(x.flatten(1)), inplace=True)
+        x = x.flatten(1)
+        check_size(
+            x.shape[1] == self.fc1.in_features,
+            f"fc1 takes {self.fc1.in_features} features: resize the input",
+        )
+        x = F.relu(self.fc1(x), inplace=True)
         x = self.fc2(self.dropout(x))
         return x
 
@@ -115,29 +143,40 @@ class GoogLeNet(nn.Module):
     transform_input=True does; arXiv 1409.4842, 2014.
     """
 
-    def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:
+    def __init__(
+        self,
+        paper: bool = False,
+        aux: bool = True,
+        drop: float = 0.2,
+        classes: int = 1000,
+    ) -> None:
         super().__init__()
-        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, sd=0.01)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper, sd=0.01)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = BasicConv2d(64, (1, 1), 64, sd=0.01)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, sd=0.01)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper, sd=0.01)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper, sd=0.01)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, (3, 3))
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, (3, 3))
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, paper=paper)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, paper=paper)
         self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, (3, 3))
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, (3, 3))
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, (3, 3))
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, (3, 3))
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, (3, 3))
-        self.maxpool4 = nn.MaxPool2d(2, ceil_mode=True)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, (3, 3))
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, (3, 3))
-        self.aux1 = InceptionAux(512, classes) if aux else None
-        self.aux2 = InceptionAux(528, classes) if aux else None
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, paper=paper)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, paper=paper)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, paper=paper)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, paper=paper)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, paper=paper)
+        self.maxpool4 = nn.MaxPool2d((3, 3) if paper else (2, 2), stride=2, ceil_mode=True)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, paper=paper)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, paper=paper)
+        self.aux1: nn.Module | None = None
+        if aux:
+            self.aux1 = InceptionAux(512, 14, 14, classes, paper=paper)
+        self.aux2: nn.Module | None = None
+        if aux:
+            self.aux2 = InceptionAux(528, 14, 14, classes, paper=paper)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(drop)
         self.fc = nn.Linear(1024, classes)
+        self.paper = paper
         for m in self.modules():
             if isinstance(m, nn.Linear):
                 nn.init.trunc_normal_(m.weight, std=0.01)
@@ -147,8 +186,12 @@ class GoogLeNet(nn.Module):
         aux_logits2: Tensor | None = None
         x = self.conv1(x)
         x = self.maxpool1(x)
+        if self.paper:
+            x = F.local_response_norm(x, 5)
         x = self.conv2(x)
         x = self.conv3(x)
+        if self.paper:
+            x = F.local_response_norm(x, 5)
         x = self.maxpool2(x)
         x = self.inception3a(x)
         x = self.inception3b(x)
