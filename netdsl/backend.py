@@ -218,10 +218,13 @@ def _entry_points() -> dict[str, Any]:
 
 def missing(net: Network, backend: Backend) -> None:
     """Raise NetError at the layers whose ops a backend lacks."""
-    lacking = {}
+    first: dict[type[Op], Node] = {}
     for node in net.graph:
-        if type(node.op) not in lacking and not backend.lowers(type(node.op)):
-            message = f"the {backend.name} backend has no `{node.op.name}`"
-            lacking[type(node.op)] = Diagnostic("E507", message, node.span, calls=node.calls)
+        first.setdefault(type(node.op), node)
+    lacking = [
+        Diagnostic("E507", f"the {backend.name} backend has no `{op.name}`", node.span, calls=node.calls)
+        for op, node in first.items()
+        if not backend.lowers(op)
+    ]
     if lacking:
-        raise NetError(list(lacking.values()))
+        raise NetError(lacking)

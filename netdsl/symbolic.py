@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 from netdsl.ir.types import Truth
@@ -99,6 +100,9 @@ class Poly:
 
     def times(self, other: Poly) -> Poly:
         """Return the product; of two sums it is written as such."""
+        for poly, number in ((self, other.constant), (other, self.constant)):
+            if number is not None:
+                return poly if number == 1 else poly.scaled(number)
         if len(self.parts) > 1 and len(other.parts) > 1:
             return single(Atom("group", (self,))).times(single(Atom("group", (other,))))
         if len(other.parts) > 1:
@@ -111,6 +115,10 @@ class Poly:
             for two, more in other.parts.values():
                 result = result.plus(_product(one * two, (*shown, *more)))
         return result
+
+    def scaled(self, number: int) -> Poly:
+        """Return a multiple."""
+        return Poly({key: (number * coefficient, shown) for key, (coefficient, shown) in self.parts.items()})
 
     def divided(self, other: Poly) -> Poly | None:
         """Return the quotient where it is exact whatever the atoms are; None elsewhere."""
@@ -140,6 +148,7 @@ def _product(coefficient: int, atoms: tuple[Atom, ...]) -> Poly:
     return Poly({frozenset(counts.items()): (coefficient, atoms)})
 
 
+@lru_cache(maxsize=1024, typed=True)
 def constant(value: int) -> Poly:
     """Return a number as a polynomial."""
     return Poly({_NO_ATOMS: (value, ())})
@@ -665,13 +674,14 @@ def _names(value: Any, found: dict[str, None]) -> None:
 def evaluate(value: Any, env: Env) -> Any:
     """Return what an expression is where its names have other values, which may be symbolic again; KeyError."""
     if isinstance(value, Poly):
-        total: Any = 0
+        total: Any = None
         for coefficient, atoms in value.parts.values():
-            product: Any = coefficient
-            for atom in atoms:
-                product = product * evaluate(atom, env)
-            total = total + product
-        return total
+            factors = [evaluate(atom, env) for atom in atoms]
+            if coefficient != 1 or not factors:
+                factors.insert(0, coefficient)
+            product = reduce(operator.mul, factors)
+            total = product if total is None else total + product
+        return 0 if total is None else total
     if not isinstance(value, Atom):
         return value
     return _EVALUATE.get(value.op, _operation)(value, env)

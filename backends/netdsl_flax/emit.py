@@ -175,7 +175,7 @@ class FlaxText(ModuleText):
         text = "\n".join([text, *definitions])
         needed: list[str] = []
         for name, source in reversed(HELPERS.items()):  # a helper uses those above it
-            if re.search(rf"\b{name}\b", text):
+            if name in text and re.search(rf"\b{name}\b", text):
                 needed.insert(0, source)
                 text += source
         return [*needed, *definitions]

@@ -387,7 +387,8 @@ class TorchText(ModuleText):
         }
 
         def used(word: str) -> bool:
-            return re.search(rf"(?<![\w.]){re.escape(word)}", text) is not None
+            # most words are not there at all, which a search by pattern takes long to tell
+            return word in text and re.search(rf"(?<![\w.]){re.escape(word)}", text) is not None
 
         standard = ["import math"] if used("math.") else []
         for module, words in known.items():
@@ -409,6 +410,8 @@ class TorchText(ModuleText):
         """Return the classes and functions that torch has not."""
         sources: list[str] = []
         for name, source in reversed((EXTRAS | HELPERS).items()):  # a helper uses those above it
+            if name not in text:
+                continue
             given = name in self.arguments and re.search(rf"[=(,] ?{name}\b", text)
             if given or re.search(rf"\b{name}\(", text) or f"({name}" in text:
                 sources.insert(0, source)

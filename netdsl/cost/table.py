@@ -125,11 +125,16 @@ def tabulate(
 
 def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
     """Return the cost of nodes in bytes; training-only ones count only tensors unless `train`."""
-    result = Cost()
+    params = buffers = macs = ops = activations = 0
     for node in nodes:
         cost = costs[node.name]
-        result += cost if train or not node.train else Cost(cost.params, cost.buffers)
-    return result.scaled(batch, DTYPES[dtype])
+        params += cost.params
+        buffers += cost.buffers
+        if train or not node.train:
+            macs += cost.macs
+            ops += cost.ops
+            activations += cost.activations
+    return Cost(params, buffers, macs, ops, activations).scaled(batch, DTYPES[dtype])
 
 
 # ---------------------------------------------------------------- groups

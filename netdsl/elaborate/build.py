@@ -93,6 +93,7 @@ class Elaborator:
             shapes,
             params,
             frozenset(given),
+            frozenset(walker.given),
             tuple(walker.budgets),
             walker.meta,
             tuple(walker.allows.values()),

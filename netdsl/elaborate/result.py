@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netdsl.elaborate.values import Env
+from netdsl.elaborate.values import Declared, Env
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import Init, Shape
 from netdsl.record import Record
@@ -52,6 +52,8 @@ class Elaborated(Record):
     """The net's parameters with their values."""
     given: frozenset[str]
     """Those that the variant or the caller gave."""
+    calls: frozenset[tuple[Declared, str]]
+    """The parameters of blocks, and of the net, that any call gives."""
     budgets: tuple[Budget, ...]
     meta: Mapping[str, Any]
     allows: tuple[Allow, ...]

@@ -120,6 +120,8 @@ class Family:
             for args in lines:
                 self.note(decl, args)
         for net in self.nets:
+            for called, name in net.elaborated.calls:
+                self.given.setdefault(called, set()).add(name)
             self.note(net.recipe.net, net.elaborated.params)
             for value in net.elaborated.params.values():
                 if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
@@ -127,7 +129,8 @@ class Family:
 
     def drop_unreached(self) -> None:
         """Forget the classes of sides that turned out to be none."""
-        needed = {id(cls) for variant in self.variants for cls in self.reached(variant.staged)}
+        nets = {id(variant.staged): variant.staged for variant in self.variants}
+        needed = {id(cls) for net in nets.values() for cls in self.reached(net)}
         self.classes = [cls for cls in self.classes if id(cls) in needed]
 
     def begin(self) -> None:
@@ -596,7 +599,11 @@ class Family:
             own = {name: one for name, one in given.items() if name not in callee.args}
             if not set(own) <= {p.name.text for p in choice.target.node.params}:
                 raise Fixed("blocks that are called with other arguments", callee)
-            other, *_ = self.call(stager, choice.target, {**choice.args, **own}, shapes, None, place, span)
+            own = {**choice.args, **own}
+            self.note(choice.target, own)
+            other = self.general(choice.target, shapes)
+            if other is None:
+                other, *_ = self.call(stager, choice.target, own, shapes, None, place, span)
             other.told = True
             told.add(self.tells(other))
             if not other.fixed:
@@ -615,6 +622,14 @@ class Family:
             if axis != "c" and name in read
         )
         return sizes, tuple(staged.asks.items()), tuple(staged.ramps)
+
+    def general(self, decl: BlockDecl, shapes: tuple[Shape, ...]) -> Staged | None:
+        """Return a class of a block that is one for all arguments and sizes, if there is one already."""
+        for staged in self.classes:
+            if staged.decl is decl and not (staged.fixed or staged.asks or staged.ramps):
+                if self.accepts(staged, {}, shapes):
+                    return staged
+        return None
 
     def tell(self) -> None:
         """Let every block that can be called as one that is an argument say what its callers ask for."""

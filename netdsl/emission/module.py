@@ -64,13 +64,17 @@ def make_divisible(value: float, divisor: int) -> int:
 
 def checked(net: Network) -> None:
     """Refuse a net that no module can be written for."""
+    train = {node.name for node in net.graph if node.train}
     for scope in net.graph.tree.scopes():
         if scope.block == net.name:
             help = "name nets and blocks in CamelCase, instances in lower case"
             message = f"a {scope.kind} and the instance are both called `{net.name}`"
             raise NetError([Diagnostic("E219", message, scope.span, help=help)])
-        inner = [name for name in scope.nodes() if net.graph[name].train]
-        if scope.kind == "net" or not inner or len(inner) == len(list(scope.nodes())):
+        if scope.kind == "net" or not train:
+            continue
+        own = list(scope.nodes())
+        inner = [name for name in own if name in train]
+        if len(inner) in (0, len(own)):
             continue
         message = f"a training-only output inside {scope.path} cannot be written as a module"
         help = "write the `train output` line in the net's own body"
@@ -613,8 +617,6 @@ class ModuleText(ABC):
             isinstance(i, Module) and i.labelled and not Constructor.follower(i) for i in _top(function.items)
         ):
             return False
-        if function.staged.bound and function.kind == "net":
-            pass
         (wire,) = function.inputs
         return bool(function.items) and self.chains.end(function.items, wire) == function.outputs[0]
 
