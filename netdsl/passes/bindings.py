@@ -125,12 +125,11 @@ class Frame:
     def __init__(
         self, scope: Scope, steps: list[Step], outputs: tuple[Value, ...], writing: frozenset[str]
     ) -> None:
-        """Bind what comes in; `outputs` are what is returned."""
+        """Bind what comes in; `outputs` are what is returned. The function is no chain of modules."""
         self.steps = steps
-        chain = is_sequential(scope, steps)
         latest = told_apart(steps)
         outputs = tuple([latest.get(value, value) for value in outputs])
-        self.labels = {} if chain else {latest.get(v, v): name for v, name in scope.names.items()}
+        self.labels = {latest.get(v, v): name for v, name in scope.names.items()}
         self.writing = writing
         self.over = {step.reads[0]: step.makes[0] for step in steps if step.item in writing}
         """By value, what is written over it."""
@@ -150,7 +149,7 @@ class Frame:
         self.learned = {step.makes[0] for step in steps if step.op is not None and step.op.name == "weight"}
         self.parts: dict[int, int] = {}
         """By operand of a joint, the joint."""
-        self.nested = set() if chain else self.operands()
+        self.nested = self.operands()
         for value, name in zip(scope.inputs, self.incoming(scope), strict=True):
             self.name(value, name)
 
@@ -295,9 +294,15 @@ class Frame:
         step = self.steps[at]
         label = self.label(value, step, dying)
 
+        bound, until = self.bound, self.until
+
         def is_free(name: str) -> bool:
-            held = self.bound.get(name, ())
-            return name not in taken and all(self.until.get(v, -1) <= at for v in held)
+            if name in taken:
+                return False
+            for held in bound.get(name, ()):
+                if until.get(held, -1) > at:
+                    return False
+            return True
 
         key = step.key if step.labelled and len(step.makes) == 1 else ""
         return choose(candidates(label, key, dying), is_free)

@@ -20,7 +20,7 @@ from itertools import accumulate
 from netdsl.collector import no_collection
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import DTYPES
-from netdsl.passes.bindings import Frame, Step
+from netdsl.passes.bindings import Frame, Step, is_sequential
 from netdsl.passes.facts import Facts, Lifetime, Liveness
 from netdsl.passes.inplace import overwriting
 
@@ -91,8 +91,15 @@ class _Run:
 
     def call(self, scope: Scope) -> int:
         """Run a function; return its last step."""
-        frame = Frame(scope, self.steps(scope), scope.outputs or self.outputs, self.writing)
+        steps = self.steps(scope)
         end = 0
+        if is_sequential(scope, steps):  # what a step reads is gone after it
+            for step in steps:
+                end = self.call(step.item) if isinstance(step.item, Scope) else self.step[step.item]
+                for value in (*step.reads, *step.makes):
+                    self.hold(value, end)
+            return end
+        frame = Frame(scope, steps, scope.outputs or self.outputs, self.writing)
         for at, step in enumerate(frame.steps):
             if (joint := frame.summed(at)) is not None:
                 self.first.setdefault(str(joint.item), end + 1)

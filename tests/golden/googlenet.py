@@ -39,7 +39,6 @@ class BasicConv2d(nn.Module):
         c: int,
         stride: int = 1,
         norm: bool = True,
-        sd: float = 0.1,
     ) -> None:
         super().__init__()
         if k[0] % 2 != 1 or k[1] % 2 != 1:
@@ -52,7 +51,7 @@ class BasicConv2d(nn.Module):
             padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
             bias=not norm,
         )
-        nn.init.trunc_normal_(self.conv.weight, std=sd)
+        nn.init.trunc_normal_(self.conv.weight, std=0.01)
         self.bn: nn.Module | None = None
         if norm:
             self.bn = nn.BatchNorm2d(c, eps=0.001)
@@ -80,18 +79,18 @@ class Inception(nn.Module):
         paper: bool = False,
     ) -> None:
         super().__init__()
-        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper, sd=0.01)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper)
         self.branch2 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper, sd=0.01),
-            BasicConv2d(c3r, (3, 3), c3, norm=not paper, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper),
+            BasicConv2d(c3r, (3, 3), c3, norm=not paper),
         )
         self.branch3 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper, sd=0.01),
-            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper),
+            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            BasicConv2d(in_channels, (1, 1), cp, norm=not paper, sd=0.01),
+            BasicConv2d(in_channels, (1, 1), cp, norm=not paper),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,7 +110,7 @@ class InceptionAux(nn.Module):
         paper: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper, sd=0.01)
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper)
         self.fc1 = nn.Linear(
             128
             * ((in_height - 5) // 3 + 1 if paper else 4)
@@ -151,10 +150,10 @@ class GoogLeNet(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper, sd=0.01)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper, sd=0.01)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper, sd=0.01)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, paper=paper)
         self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, paper=paper)

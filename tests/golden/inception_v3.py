@@ -24,7 +24,7 @@ class InceptionV3Outputs(NamedTuple):
 
 
 class BasicConv2d(nn.Module):
-    """Block BasicConv2d of googlenet.net."""
+    """Block BasicConv2d of inception_v3.net."""
 
     def __init__(
         self,

@@ -48,12 +48,6 @@ def uniform_between(low: float, high: float) -> nnx.Initializer:
     return init
 
 
-def normal_cut_at_two(stddev: float) -> nnx.Initializer:
-    """Return torch's initializer of normal numbers from -2 to 2."""
-    cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
-    return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
-
-
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalization that keeps the unbiased running variance, as torch does."""
 
@@ -184,6 +178,7 @@ class Conv(nnx.Conv):
         bound = fan_in**-0.5
         defaults: dict[str, Any] = {
             "padding": 0,
+            "kernel_init": nnx.initializers.normal(0.01),
             "bias_init": uniform_between(-bound, bound),
         }
         super().__init__(in_features, out_features, kernel_size, **(defaults | options))
@@ -220,7 +215,6 @@ class BasicConv2d(nnx.Module):
         c: int,
         stride: int = 1,
         norm: bool = True,
-        sd: float = 0.1,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
@@ -234,7 +228,6 @@ class BasicConv2d(nnx.Module):
             strides=stride,
             padding=(k[0] // 2, k[1] // 2),
             use_bias=not norm,
-            kernel_init=normal_cut_at_two(sd),
             rngs=rngs,
             **options,
         )
@@ -265,34 +258,18 @@ class Inception(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.branch1 = BasicConv2d(
-            in_channels,
-            (1, 1),
-            c1,
-            norm=not paper,
-            sd=0.01,
-            rngs=rngs,
-            **options,
-        )
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper, rngs=rngs, **options)
         self.branch2 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper, sd=0.01, rngs=rngs, **options),
-            BasicConv2d(c3r, (3, 3), c3, norm=not paper, sd=0.01, rngs=rngs, **options),
+            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper, rngs=rngs, **options),
+            BasicConv2d(c3r, (3, 3), c3, norm=not paper, rngs=rngs, **options),
         )
         self.branch3 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper, sd=0.01, rngs=rngs, **options),
-            BasicConv2d(
-                c5r,
-                (5, 5) if paper else (3, 3),
-                c5,
-                norm=not paper,
-                sd=0.01,
-                rngs=rngs,
-                **options,
-            ),
+            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper, rngs=rngs, **options),
+            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper, rngs=rngs, **options),
         )
         self.branch4 = nnx.Sequential(
             partial(ceil_max_pool2d, window_shape=(3, 3), padding=((1, 1), (1, 1))),
-            BasicConv2d(in_channels, (1, 1), cp, norm=not paper, sd=0.01, rngs=rngs, **options),
+            BasicConv2d(in_channels, (1, 1), cp, norm=not paper, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
@@ -317,15 +294,7 @@ class InceptionAux(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv = BasicConv2d(
-            in_channels,
-            (1, 1),
-            128,
-            norm=not paper,
-            sd=0.01,
-            rngs=rngs,
-            **options,
-        )
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper, rngs=rngs, **options)
         self.fc1 = Linear(
             128
             * ((in_height - 5) // 3 + 1 if paper else 4)
@@ -367,18 +336,9 @@ class GoogLeNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = BasicConv2d(
-            3,
-            (7, 7),
-            64,
-            stride=2,
-            norm=not paper,
-            sd=0.01,
-            rngs=rngs,
-            **options,
-        )
-        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper, sd=0.01, rngs=rngs, **options)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper, sd=0.01, rngs=rngs, **options)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper, rngs=rngs, **options)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper, rngs=rngs, **options)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper, rngs=rngs, **options)
         self.inception3a = Inception(
             192,
             64,

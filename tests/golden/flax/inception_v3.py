@@ -150,7 +150,7 @@ class InceptionV3Outputs(NamedTuple):
 
 
 class BasicConv2d(nnx.Module):
-    """Block BasicConv2d of googlenet.net."""
+    """Block BasicConv2d of inception_v3.net."""
 
     def __init__(
         self,
