@@ -138,10 +138,20 @@ block Unit(c, k: dims = 3x3, stride = 1):
         from conv -> maxpool 3x3, /stride, pad=1
         lateral: conv k, c, /stride
 
+block Asked(first_layers_stride = 1, second_layers_channels = 4, last_layers_groups = 1, layers: list = [1]):
+    if first_layers_stride != 1 and second_layers_channels != 4 and last_layers_groups != 1 or layers[0] > 100:
+        extra: conv 1x1, 4
+    if first_layers_stride == 1 and second_layers_channels == 4 and last_layers_groups == 1 and layers[0] > 2:
+        conv: conv 3x3, 4
+    else:
+        conv: conv 1x1, 4
+
 net Long(base_width = 8, group_width = 4, longest_width = 3):
     input 4, 16x16
     for index in range(3):
         block{{index}}: Unit make_divisible(base_width + 2*index, group_width), k={WIDE}
+    asked: Asked
+    again: Asked 2, 5, 3, [4]
     for index in range(2):
         unit{{index}}: Unit 8, 3x3, stride=2 if index == 1 and base_width > 2*group_width else 1
     gap

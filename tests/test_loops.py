@@ -164,6 +164,25 @@ net N(c = 4):
         conv{i}: conv 1x1, w
     gap
 """,
+    "a joint of all that a loop makes": """\
+block Joined(n, c):
+    for l in range(n):
+        c{l}: conv 1x1, c + l
+    fork:
+        for O in range(n):
+            e{O}: conv 1x1, 4
+    add
+
+net N(n = 2):
+    input 4, 8x8
+    a: Joined n, 4
+    b: Joined 3, 5
+    fork:
+        for i in range(n):
+            last{i}: conv 1x1, 4
+    concat
+    gap
+""",
     "channels that every side ends with": """\
 block Block(c, deep = true):
     if deep:
@@ -260,6 +279,12 @@ def test_a_layer_without_a_label_is_called_after_the_turn_that_makes_it_another_
     assert 'self.add_module(f"dropout{i}", nn.Dropout(0.1 * i))' in text
     assert "for i, _ in enumerate(ACTS):" in text.partition("def forward")[2]
     assert " as F\n\nACTS = [" in text
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_variable_of_a_loop_is_hard_to_tell_from_a_number(backend: str) -> None:
+    net = net_of(LOOPS["a joint of all that a loop makes"])
+    assert not re.findall(r"\bfor [lOI] in ", net.emit(backend))
 
 
 def test_no_variable_is_hard_to_tell_from_a_number() -> None:

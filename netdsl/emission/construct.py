@@ -182,7 +182,7 @@ class Constructor:
     def check(self, item: Check) -> None:
         """Write what must hold of the arguments."""
         test = renamed(negated(item.test), self.bound)
-        self.line(f"if {self.value(test)}:")
+        self.put("if ", self.constant(test), ":")
         marker = 'f"' if "{" in item.message else '"'
         error = Call("ValueError", (Arg("", Name(f'{marker}{item.message}"'), keyword=False),))
         self.depth += 1
@@ -221,7 +221,7 @@ class Constructor:
             if id(only) in self.members.optional or holds(only.otherwise) or not holds(only.then):
                 break
             test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
-        self.line(f"if {self.value(test)}:")
+        self.put("if ", self.constant(test), ":")
         self.deeper(inner, then)
         if not holds(otherwise):
             return

@@ -17,7 +17,8 @@ from netdsl.diagnostics import NetError
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.evaluate import is_number
-from netdsl.elaborate.layers import has_state
+from netdsl.elaborate.layers import JOINTS, has_state
+from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -966,7 +967,7 @@ class Stager(Walker):
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
         over = self.iterable(node, place)
         assert over is not None
-        (variable,) = (name.text for name in node.names)
+        (variable,) = (readable(name.text) for name in node.names)
         ends: list[tuple[Data, Any]] = []
 
         def run() -> None:
@@ -1169,6 +1170,8 @@ class Stager(Walker):
 
     def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
         """Run `op args`."""
+        if node.op.text in JOINTS and isinstance(data, Streams):
+            raise Fixed(f"{node.op.text} of a list", data.elements.channels, data.shapes[0][0])
         one = super().layer
         result = self.either_way(lambda flow: one(node, flow, place, label), data, place, node)
         if node.op.text in ("add", "mul") and len(data.wires) > 1:
@@ -1211,7 +1214,7 @@ class Stager(Walker):
             super().for_line(node, place)
             return
         before = Snapshot(self, place)
-        variables = tuple(name.text for name in node.names)
+        variables = tuple(readable(name.text) for name in node.names)
         run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
         outermost = self.staged.kind == "net" and not self.loops
         try:
@@ -1247,7 +1250,7 @@ class Stager(Walker):
     def counting(self, node: tree.For, over: Over) -> Iterator[None]:
         """Be in a loop, whose variable is a number that counts its turns, or none does."""
         plain = over.atom.op == "call" and over.atom.args[0] == "range" and len(over.atom.args) == 2
-        variable = node.names[0].text
+        variable = readable(node.names[0].text)
         self.counts.append(variable if plain else "")
         outer = dict(self.ranges)
         if plain and self.staged.kind == "net":
