@@ -202,7 +202,7 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
     if isinstance(expr, Group):  # which no line holds
         return [f"{indent}{head}(", *stacked("", expr.inner, "", inner), f"{indent}){tail}"]
     parts = operands(expr)
-    if len(parts) > 1 and not head.endswith(("= ", "return ", "raise ", "if ")):  # an argument needs no parentheses
+    if len(parts) > 1 and not head.endswith(("= ", "return ", "raise ", "if ")):  # an argument
         return [line for one in _each_on_its_own(parts, head, tail, indent) for line in one]
     if len(parts) == 2:  # brackets that are there anyway hold the lines
         (_, left), (operator, right) = parts

@@ -16,9 +16,10 @@ from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
-def check_size(fits: bool, message: str) -> None:
+def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""
-    torch._assert(fits, message)  # type: ignore[no-untyped-call]
+    message = f"{name} takes {takes} {what}: resize the input"
+    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
 
 
 class GoogLeNetOutputs(NamedTuple):
@@ -52,16 +53,13 @@ class BasicConv2d(nn.Module):
             bias=not norm,
         )
         nn.init.trunc_normal_(self.conv.weight, std=0.01)
-        self.bn: nn.Module | None = None
-        if norm:
-            self.bn = nn.BatchNorm2d(c, eps=0.001)
+        self.bn = nn.BatchNorm2d(c, eps=0.001) if norm else None
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         if self.bn is not None:
             x = self.bn(x)
-        x = F.relu(x, inplace=True)
-        return x
+        return F.relu(x, inplace=True)
 
 
 class Inception(nn.Module):
@@ -94,8 +92,7 @@ class Inception(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
-        return x
+        return torch.cat((self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)), 1)
 
 
 class InceptionAux(nn.Module):
@@ -110,6 +107,8 @@ class InceptionAux(nn.Module):
         paper: bool = False,
     ) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper)
         self.fc1 = nn.Linear(
             128
@@ -125,10 +124,7 @@ class InceptionAux(nn.Module):
         x = F.avg_pool2d(x, 5, stride=3) if self.paper else F.adaptive_avg_pool2d(x, 4)
         x = self.conv(x)
         x = x.flatten(1)
-        check_size(
-            x.shape[1] == self.fc1.in_features,
-            f"fc1 takes {self.fc1.in_features} features: resize the input",
-        )
+        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
         x = F.relu(self.fc1(x), inplace=True)
         x = self.fc2(self.dropout(x))
         return x
@@ -166,12 +162,8 @@ class GoogLeNet(nn.Module):
         self.maxpool4 = nn.MaxPool2d((3, 3) if paper else (2, 2), stride=2, ceil_mode=True)
         self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, paper=paper)
         self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, paper=paper)
-        self.aux1: nn.Module | None = None
-        if aux:
-            self.aux1 = InceptionAux(512, 14, 14, classes, paper=paper)
-        self.aux2: nn.Module | None = None
-        if aux:
-            self.aux2 = InceptionAux(528, 14, 14, classes, paper=paper)
+        self.aux1 = InceptionAux(512, 14, 14, classes, paper=paper) if aux else None
+        self.aux2 = InceptionAux(528, 14, 14, classes, paper=paper) if aux else None
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(drop)
         self.fc = nn.Linear(1024, classes)

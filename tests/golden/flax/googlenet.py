@@ -21,6 +21,12 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 
+def check_size(size: int, takes: int, name: str, what: str) -> None:
+    """Raise an error where a size does not fit."""
+    if size != takes:
+        raise ValueError(f"{name} takes {takes} {what}: resize the input")
+
+
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""
 
@@ -237,8 +243,7 @@ class BasicConv2d(nnx.Module):
         x = self.conv(x)
         if self.bn is not None:
             x = self.bn(x)
-        x = nnx.relu(x)
-        return x
+        return nnx.relu(x)
 
 
 class Inception(nnx.Module):
@@ -273,11 +278,10 @@ class Inception(nnx.Module):
         )
 
     def __call__(self, x: Array) -> Array:
-        x = jnp.concatenate(
+        return jnp.concatenate(
             (self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)),
             axis=-1,
         )
-        return x
 
 
 class InceptionAux(nnx.Module):
@@ -294,6 +298,8 @@ class InceptionAux(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper, rngs=rngs, **options)
         self.fc1 = Linear(
             128
@@ -313,7 +319,9 @@ class InceptionAux(nnx.Module):
         else:
             x = adaptive_pool2d(x, (4, 4), jnp.mean)
         x = self.conv(x)
-        x = nnx.relu(self.fc1(flatten_chw(x)))
+        x = flatten_chw(x)
+        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
+        x = nnx.relu(self.fc1(x))
         x = self.fc2(self.dropout(x))
         return x
 
@@ -447,12 +455,12 @@ class GoogLeNet(nnx.Module):
             rngs=rngs,
             **options,
         )
-        self.aux1: Callable[[Array], Array] | None = nnx.data(None)
-        if aux:
-            self.aux1 = InceptionAux(512, 14, 14, classes, paper=paper, rngs=rngs, **options)
-        self.aux2: Callable[[Array], Array] | None = nnx.data(None)
-        if aux:
-            self.aux2 = InceptionAux(528, 14, 14, classes, paper=paper, rngs=rngs, **options)
+        self.aux1 = (
+            InceptionAux(512, 14, 14, classes, paper=paper, rngs=rngs, **options) if aux else None
+        )
+        self.aux2 = (
+            InceptionAux(528, 14, 14, classes, paper=paper, rngs=rngs, **options) if aux else None
+        )
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.fc = Linear(1024, classes, rngs=rngs, **options)
         self.paper = paper
