@@ -581,6 +581,23 @@ def length(whole: Atom) -> Poly:
     return single(Atom("call", ("len", whole)))
 
 
+def total(whole: Atom) -> Poly:
+    """Return the sum of a list of ints."""
+    if whole.op == "each":
+        value, variable, count = whole.args
+        if variable not in names(value):
+            product: Poly = value.times(count)
+            return product
+        return single(Atom("sum", (value, variable, Atom("call", ("range", count)))))
+    if whole.op == "list":
+        found = constant(0)
+        for part in whole.args:
+            star = isinstance(part, Atom) and part.op == "star"
+            found = found.plus(total(part.args[0]) if star else _poly(part))
+        return found
+    return single(Atom("call", ("sum", whole)))
+
+
 def position(whole: Atom, index: Poly) -> Poly:
     """Return an index of a list, from its end if that makes it a number."""
     from_end = index.plus(length(whole), -1)
@@ -661,9 +678,10 @@ def _names(value: Any, found: dict[str, None]) -> None:
     elif isinstance(value, Atom):
         if value.op == "name":
             found[value.args[0]] = None
-        elif value.op == "each":
+        elif value.op in ("each", "sum"):
             own = names(value.args[0])
-            own.pop(value.args[1], None)
+            for target in value.args[1].split(", "):
+                own.pop(target, None)
             found.update(own)
             _names(value.args[2], found)
         else:
@@ -713,6 +731,8 @@ def _conditional(atom: Atom, env: Env) -> Any:
 def _called(atom: Atom, env: Env) -> Any:
     function, *args = atom.args
     values = [evaluate(arg, env) for arg in args]
+    if function == "sum" and isinstance(values[0], SymList) and values[0].whole.op != "name":
+        raise KeyError(function)  # only who has the list knows it
     result = FUNCTIONS[function](*map(_plain, values))
     if function == "len" and symbolic(values[0]):
         return SymInt(result, length(values[0].whole))
@@ -772,12 +792,24 @@ def _poly(value: Any) -> Poly:
     return whole if isinstance(whole, Poly) else single(whole)
 
 
-def _total(atom: Atom, env: Env) -> Any:
+def _summed(atom: Atom, env: Env) -> Any:
+    """Return the sum of what a value is for every turn; KeyError where it is not known how many there are."""
+    value, variable, source = atom.args
+    if source.op != "call" or source.args[:-1] != ("range",):
+        raise KeyError(atom.op)
+    found = _each(Atom("each", (value, variable, source.args[1])), env)
+    if symbolic(found):
+        raise KeyError(atom.op)
+    return sum(found)
+
+
+def _unknown(atom: Atom, env: Env) -> Any:
     raise KeyError(atom.op)
 
 
 _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
-    **dict.fromkeys(("sum", "format", "in", "not in", "attr"), _total),
+    **dict.fromkeys(("format", "in", "not in", "attr"), _unknown),
+    "sum": _summed,
     "name": lambda atom, env: env[atom.args[0]],
     "const": lambda atom, env: atom.args[0],
     "if": _conditional,
@@ -916,7 +948,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "star":
         return f"*{text(args[0], rename, 9)}", _TIGHT
     if op == "each":
-        return f"[{text(args[0], rename)} for {args[1]} in range({text(args[2], rename)})]", _TIGHT
+        value, variable, count = args
+        return f"[{_turns_text(value, variable, Atom('call', ('range', count)), rename)}]", _TIGHT
     if op == "if":
         test, then, otherwise = args
         return f"{text(then, rename, 1)} if {text(test, rename, 1)} else {text(otherwise, rename, 0)}", 0
@@ -927,8 +960,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "group":
         return _poly_text(args[0], rename)
     if op == "sum":
-        inner, targets, source = args
-        return f"sum({text(inner, rename)} for {targets} in {text(source, rename)})", _TIGHT
+        value, variable, source = args
+        return f"sum({_turns_text(value, variable, source, rename)})", _TIGHT
     if op == "format":
         parts = (part if isinstance(part, str) else f"{{{text(part, rename)}}}" for part in args)
         return f'f"{"".join(parts)}"', _TIGHT
@@ -942,6 +975,41 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     own = _BINDING[op]
     right = own if op == "+" or (op in ("and", "or")) else own + 1
     return f"{text(args[0], rename, own)} {op} {text(args[1], rename, right)}", own
+
+
+NUMBER = "_number"
+"""What ends the name of a variable that counts the items of a list, which are called what stands before it."""
+
+
+def _turns_text(value: Any, variable: str, source: Atom, rename: Names) -> str:
+    """Return what a value is for every turn; of a list whose items alone are read, for every item."""
+    counted: Poly | None = source.args[1] if source.args[:-1] == ("range",) else None
+    length = counted.atom if counted is not None else None
+    if variable.endswith(NUMBER) and length is not None and length.args[0] == "len":
+        whole, name = length.args[1], variable.removesuffix(NUMBER)
+        own = item(whole, single(Atom("name", (variable,))))
+        swapped = _swapped(value, own, Atom("name", (name,)))
+        if variable not in names(swapped):
+            return f"{text(swapped, rename)} for {name} in {text(whole, rename, _TIGHT)}"
+    return f"{text(value, rename)} for {variable} in {text(source, rename)}"
+
+
+def _swapped(value: Any, old: Any, new: Atom) -> Any:
+    """Return an expression with one part of it replaced."""
+    if value == old:
+        return new
+    if isinstance(value, Poly):
+        found = constant(0)
+        for coefficient, atoms in value.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = _swapped(atom, old, new)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            found = found.plus(product)
+        return found
+    if not isinstance(value, Atom):
+        return value
+    return Atom(value.op, tuple(_swapped(arg, old, new) for arg in value.args))
 
 
 def _is_and(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import jax
 import netdsl_flax
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from flax import nnx
 from interpreter import draw_state, interpret, state_shapes
 from jax import numpy as jnp
+from metamorphic import report, subjects_of
 from netdsl_flax.run import channels_last
 from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
@@ -18,6 +21,7 @@ from torch_oracles import execute
 import netdsl
 from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
+from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
@@ -172,6 +176,59 @@ variant three = N([3, 0, 0], gn(groups=2))
 """,
 }
 
+CLASSES = {
+    "branches in turns, and others under conditions": """
+default conv bias=false
+
+block One(c, k: dims = 3x3, stride = 1, branches = 2):
+    add:
+        for i in range(branches):
+            conv{i}: conv k, c, /stride -> bn
+        if k != 1x1:
+            scale: conv 1x1, c, /stride -> bn
+        if stride == 1 and x.c == c:
+            skip: bn
+    relu
+
+net MobileOne(widths: list, branches = 2):
+    input 3, 32x32
+    stage0: One min(8, widths[0]), /2, branches=branches
+    for i, w in enumerate(widths):
+        stage{i+1}: 2 * One w, /2 first, branches=branches
+        point{i+1}: One w, 1x1
+
+variant s0 = MobileOne([8, 12, 16], 3)
+variant s1 = MobileOne([8, 12], 1)
+""",
+    "a concatenation of branches in turns": """
+default conv 3x3, norm=bn, act=relu
+
+block Inception(c, n = 3, pool = true):
+    concat:
+        b0: conv 1x1, c
+        for i in range(n):
+            b{i+1}: i * conv 1x1, c -> conv c
+        if pool:
+            proj: maxpool 3x3, /1, pad=1 -> conv 1x1, 2*c
+
+block Widths(widths: list):
+    ws = [2*w for w in widths]
+    concat:
+        for i, w in enumerate(ws):
+            b{i}: conv w, norm=none
+    last: conv 1x1, sum(ws) + ws[len(widths) - 1]
+
+net N(n = 2):
+    input 3, 16x16
+    a: Inception 4, n
+    b: Inception 5, 4, pool=false
+    c: Widths [3, 4]
+    d: Widths [4, 2, 3]
+    gap
+""",
+}
+"""Texts whose every block and net is one class."""
+
 
 def nets(text: str) -> list[Network]:
     """Return the nets of a text."""
@@ -232,3 +289,21 @@ def test_flax(case: str) -> None:
                 theirs = expected.numpy()
                 theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
                 assert np.abs(np.asarray(ours) - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("case", CLASSES)
+def test_one_class(case: str, backend: str) -> None:
+    """Every block is one class, which is the block for other arguments and sizes too."""
+    found = nets(CLASSES[case])
+    (text,) = emit_family(found, backend).values()
+    lines = [line.replace("(", " ").split() for line in CLASSES[case].splitlines()]
+    declared = [words[1] for words in lines if words and words[0] in ("block", "net")]
+    classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert [name for name in classes if name.rstrip("0123456789") in declared] == declared
+    for subject in subjects_of(found[0], backend, text).values():
+        if isinstance(subject.decl, NetDecl):
+            continue
+        result = report(subject, backend, 6 if backend == "torch" else 1)
+        assert result.legal or backend == "flax"
+        assert not result.wrong

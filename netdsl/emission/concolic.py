@@ -32,9 +32,14 @@ from netdsl.symbolic import (
     names,
     opposite,
     select,
+    single,
     symbolic,
     term,
+    total,
     under,
+)
+from netdsl.symbolic import (
+    item as item_of,
 )
 from netdsl.syntax import tree
 
@@ -306,6 +311,9 @@ class SymbolicEvaluator(Evaluator):
     picked: Callable[[Data, int], Data]
     """What one value of a list is, by its index."""
 
+    comprehended: Callable[[tree.Comprehension, Env, Source], SymList | None]
+    """What a comprehension is whose turns are not known."""
+
     ramped: Callable[[tree.CallExpr, dict[str, Any]], Any]
     """What a depth schedule is, by its call and arguments."""
 
@@ -365,6 +373,9 @@ class SymbolicEvaluator(Evaluator):
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
             rows = getattr(value, "others", ()) if isinstance(value, TableValue) else tuple(value)
             choices = tuple(rows) if isinstance(found, (RowValue, tuple)) else ops(rows)
+            if isinstance(value, SymList) and isinstance(found, int) and not isinstance(found, bool):
+                chosen = item_of(value.whole, term(index))  # type: ignore[arg-type]
+                return SymInt(int(found), chosen if isinstance(chosen, Poly) else single(chosen))
             whole = value.name if isinstance(value, Constants) else term(value)
             return opened(found, Atom("item", (whole, term(index))), choices)
         return found
@@ -375,7 +386,8 @@ class SymbolicEvaluator(Evaluator):
         return self._attribute(node, env, source)
 
     def _comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> Any:
-        return self._comprehension(node, env, source)
+        found = self.comprehended(node, env, source)
+        return self._comprehension(node, env, source) if found is None else found
 
     def _apply(self, name: str, args: list[Any], span: Span) -> Any:
         if name == "len" and isinstance(args[0], Streams):
@@ -394,12 +406,14 @@ class SymbolicEvaluator(Evaluator):
             given = args
             if len(args) == 1 and isinstance(args[0], tuple):
                 if isinstance(args[0], SymList):
-                    return call(function, compute(*map(concrete_number, args[0])), args[0])
+                    return call(function, compute([*map(concrete_number, args[0])]), args[0])
                 args = list(args[0])
             super()._apply(name, given, span)  # its errors
             if len(args) == 1 and name in ("max", "min"):
                 return args[0]
             return call(function, compute(*map(concrete_number, args)), *args)
+        if name == "sum" and isinstance(args[0], SymList) and all(isinstance(one, int) for one in args[0]):
+            return SymInt(sum(map(int, args[0])), total(args[0].whole))
         if name == "sum" and not isinstance(args[0], SymList):
             return super()._apply(name, args, span)
         raise Fixed(f"{name} of what is not known", *args)

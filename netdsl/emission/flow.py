@@ -20,6 +20,7 @@ from netdsl.emission.code import (
     Binary,
     Call,
     Const,
+    Context,
     Expr,
     Input,
     Listed,
@@ -42,6 +43,7 @@ from netdsl.emission.items import (
     Gathered,
     If,
     Item,
+    Joined,
     Layer,
     Let,
     Loop,
@@ -49,7 +51,6 @@ from netdsl.emission.items import (
     Phi,
     Pick,
     Side,
-    Sum,
     outside,
     walk,
 )
@@ -58,6 +59,7 @@ from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.passes.bindings import GENERIC, candidates, choose
 from netdsl.symbolic import text
 
+_ONE_LISTED = (Listed((Input(),), "()"), Listed((Input(),), "[]"))
 LISTS = ("xs", "ys", "zs")
 """Such names of lists."""
 
@@ -104,6 +106,7 @@ class Flow:
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
         """The lists that values are looked up in where they are read."""
+        self.begun = set()
         self.demands = Demands(members)
 
     # ---------------------------------------------------------------- the whole
@@ -260,13 +263,14 @@ class Flow:
             elif isinstance(item, Pick):
                 at = text(self.members.read(item.index))
                 self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
+            elif isinstance(item, Collect) and item.grows:
+                self.grow(item)
             elif isinstance(item, Collect):
                 self.listed(item.wire, self.collected(item), items[index + 1 :], after[index], item.reads())
-            elif isinstance(item, Sum):
-                whole = flat(self.operand(item.whole))
-                terms = tuple(argument(Name(f"{whole}[{part}]")) for part in ("1:", "0"))
+            elif isinstance(item, Joined):
+                expr = self.joined(item)
                 name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
-                self.bind([name], Call("sum", terms))
+                self.bind([name], expr)
             if id(item) in marks:
                 self.note(self.names[marks[id(item)]])
             if self.later:
@@ -291,18 +295,47 @@ class Flow:
         parts = [(wire in self.lists, self.operand(wire)) for wire in item.parts]
         return Listed(tuple(Name(f"*{flat(value)}") if many else value for many, value in parts))
 
+    def grow(self, item: Collect) -> None:
+        """Write what puts values into a list that nothing else reads."""
+        whole, *parts = item.parts
+        name = self.names[item.wire] = self.names[whole]
+        for wire in parts:
+            add = "extend" if wire in self.lists else "append"
+            self.line("", Call(f"{name}.{add}", (argument(self.operand(wire)),)))
+
+    def joined(self, item: Joined) -> Expr:
+        """Return what a joint makes of a list."""
+        whole = self.operand(item.whole)
+        one = self.members.text.lowerings[type(item.op)](item.op, Context((item.shape,), (item.shape,)))
+        if isinstance(one.function, Input):  # of one branch, it is that branch
+            terms = tuple(argument(Name(f"{flat(whole)}[{part}]")) for part in ("1:", "0"))
+            return Call("sum", terms)
+        assert one.function is not None
+        return transform(one.function, lambda e: whole if e in _ONE_LISTED else None)
+
     def listed(
         self, wire: Wire, expr: Expr, later: list[Item], live: set[Wire], reads: Iterable[Wire]
     ) -> None:
         """Write a list, within what follows if that alone reads it."""
         reader = next((item for item in later if not isinstance(item, (Let, Check))), None)
-        alone = isinstance(reader, (Module, Collect)) and wire in reader.reads()
+        alone = isinstance(reader, (Module, Collect, Joined)) and wire in reader.reads()
+        if isinstance(reader, Joined):
+            alone = alone and reader.op.name == "concat"
+        elif isinstance(reader, Collect):
+            alone = alone and not (reader.grows and wire == reader.parts[0])
         if self.counts[wire] == 1 and (alone or (reader is None and wire in self.function.outputs)):
             self.pending[wire] = expr
             return
         dying = [self.names[w] for w in reads if w in self.names and w not in live]
         name = self.names[wire] = self.fresh(wire, None, dying, live, [], alone=True)
+        if expr == Listed(()) and name not in self.begun:
+            self.begun.add(name)
+            self.line(f"{name}: list[{self.dialect.array}] = ", expr)
+            return
         self.bind([name], expr)
+
+    begun: set[str]
+    """The lists that begin empty, and have their type."""
 
     def stage(self, item: Item) -> None:
         """Write the comment of a stage that begins."""
@@ -336,6 +369,8 @@ class Flow:
         """Return the items that are written as operands of a later one that is written itself."""
         found: set[int] = set()
         for index, item in enumerate(items):
+            if isinstance(item, Collect) and item.grows and index and self.alone(items[index - 1], item):
+                found.add(index - 1)
             if not isinstance(item, Layer) or index in unread or any(self.demands.of(item)):
                 continue
             if len(item.inputs) == 1:
@@ -359,6 +394,15 @@ class Flow:
                 found.add(at)
                 at -= 1
         return found
+
+    def alone(self, item: Item, reader: Collect) -> bool:
+        """Tell whether a step makes the one value that is put into a list, and is an expression."""
+        wire = reader.parts[-1]
+        if not isinstance(item, Module) or not self.gives(item, wire) or self.counts[wire] != 1 or item.train:
+            return False
+        return not isinstance(item, Layer) or not (
+            self.members.overwrites(item) or self.members.is_nothing(item) or any(self.demanded(item))
+        )
 
     def gives(self, item: Module, wire: Wire) -> bool:
         """Tell whether an item makes this value and no other that is read."""
@@ -688,11 +732,12 @@ class Flow:
         self.depth -= 1
         body, self.lines = self.lines, lines
         over = self.members.iterated(item)
-        targets = ", ".join(item.targets)
+        value: Expr | None = None
         if len(body) == 1 and body[0][1] == f"{self.names.get(one.end)} = " and body[0][2] is not None:
-            value: Expr | None = body[0][2]
-        else:
-            value = self.operand(one.end) if not body else None
+            value = body[0][2]
+        elif not body:
+            value = self.operand(one.end)
+        targets = self.targets(item, body, value)
         if value is not None:
             each = Each(value, targets, over, star=False)
             self.listed(one.after, Listed((each,)), later, live - {one.end}, item.reads())
@@ -704,6 +749,13 @@ class Flow:
         self.depth += 1
         self.line("", Call(f"{name}.append", (argument(self.operand(one.end)),)))
         self.depth -= 1
+
+    @staticmethod
+    def targets(item: Loop, body: list[Line], value: Expr | None = None) -> str:
+        """Return a loop's variables, those that nothing reads as underscores."""
+        parts = [value, *(part for _, *parts in body for part in parts)]
+        words = {w for part in parts if part for w in _WORD.findall(_shown(part))}
+        return ", ".join(name if name in words else "_" for name in item.targets)
 
     def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""
@@ -730,12 +782,28 @@ class Flow:
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
         body = self.arm(item.body, ends, live | inside, self.low_memory)
-        words = {w for _, *parts in body for part in parts if part for w in _WORD.findall(_shown(part))}
-        targets = ", ".join(name if name in words else "_" for name in item.targets)
-        self.line("for ", Name(f"{targets} in {flat(self.members.iterated(item))}"), ":")
-        self.lines += body
+        targets = self.targets(item, body)
+        over = self.members.iterated(item)
+        if not self.appended(body, targets, over):
+            self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
+            self.lines += body
         self.held.update(name for _, name in ends)
         self.kept = kept
+
+    def appended(self, body: list[Line], targets: str, over: Expr) -> bool:
+        """Write a loop that puts one value into a list in every turn as an expression, if it does no more."""
+        _, head, call, _ = body[0] if len(body) == 1 else (0, "", None, "")
+        if head or not isinstance(call, Call) or not isinstance(call.func, str):
+            return False
+        name = call.func.removesuffix(".append")
+        if name == call.func:
+            return False
+        each = Each(call.args[0].value, targets, over, star=False)
+        if self.lines and self.lines[-1][1:3] == (f"{name}: list[{self.dialect.array}] = ", Listed(())):
+            self.lines[-1] = (self.depth, f"{name} = ", Listed((each,)), "")
+        else:
+            self.line("", Call(f"{name}.extend", (argument(each),)))
+        return True
 
     # ---------------------------------------------------------------- results
 

@@ -16,13 +16,13 @@ from netdsl.emission.items import (
     Container,
     If,
     Item,
+    Joined,
     Layer,
     Let,
     Loop,
     Pick,
     Side,
     Staged,
-    Sum,
 )
 from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
@@ -69,7 +69,7 @@ def _count(items: list[Item], counts: Counter[Wire]) -> None:
             for carried in item.carried:
                 counts.update((carried.begin, carried.end))
             counts.update(one.end for one in item.gathered)
-        elif isinstance(item, (Pick, Collect, Sum)):
+        elif isinstance(item, (Pick, Collect, Joined)):
             counts.update(item.reads())
         elif isinstance(item, Side):
             counts.update((item.wire,))

@@ -284,9 +284,9 @@ class Pick(Item):
 class Collect(Item):
     """A list of values, and of all values of other lists."""
 
-    def __init__(self, parts: tuple[Wire, ...], wire: Wire) -> None:
-        """`wire` is the list."""
-        self.parts, self.wire = parts, wire
+    def __init__(self, parts: tuple[Wire, ...], wire: Wire, grows: bool = False) -> None:
+        """`wire` is the list; where it `grows`, the first part is a list that nothing else reads."""
+        self.parts, self.wire, self.grows = parts, wire, grows
 
     def reads(self) -> Iterator[Wire]:
         """Yield the parts."""
@@ -297,19 +297,19 @@ class Collect(Item):
         return (self.wire,)
 
 
-class Sum(Item):
-    """The sum of a list's values, in their order; of one, that value."""
+class Joined(Item):
+    """What a joint makes of a list's values, in their order; of one, that value."""
 
-    def __init__(self, whole: Wire, wire: Wire) -> None:
-        """`wire` is the sum."""
-        self.whole, self.wire = whole, wire
+    def __init__(self, op: Op, shape: Shape, whole: Wire, wire: Wire) -> None:
+        """`shape` is that of what it makes, which is `wire`."""
+        self.op, self.shape, self.whole, self.wire = op, shape, whole, wire
 
     def reads(self) -> Iterator[Wire]:
         """Yield the list."""
         yield self.whole
 
     def makes(self) -> tuple[Wire, ...]:
-        """Return the sum."""
+        """Return the joint."""
         return (self.wire,)
 
 

@@ -39,7 +39,7 @@ from netdsl.elaborate.values import (
     is_whole,
     show,
 )
-from netdsl.elaborate.walk import Walker
+from netdsl.elaborate.walk import Walker, has_loop
 from netdsl.emission.concolic import (
     Constants,
     Demanded,
@@ -67,6 +67,7 @@ from netdsl.emission.items import (
     If,
     Incoming,
     Item,
+    Joined,
     Layer,
     Let,
     Loop,
@@ -76,10 +77,9 @@ from netdsl.emission.items import (
     Pick,
     Side,
     Staged,
-    Sum,
     walk,
 )
-from netdsl.emission.streams import LIST, Elements, Streams, listed
+from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
@@ -87,8 +87,9 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Identity
-from netdsl.source import Span
+from netdsl.source import Source, Span
 from netdsl.symbolic import (
+    NUMBER,
     Atom,
     Poly,
     SymBool,
@@ -114,6 +115,7 @@ from netdsl.symbolic import (
     symbolic,
     term,
     text,
+    total,
 )
 from netdsl.symbolic import (
     item as item_of,
@@ -185,6 +187,7 @@ class Stager(Walker):
         self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
         self.evaluator.settled = self.settled
+        self.evaluator.comprehended = self.comprehended
         self.items: list[Item] = staged.items
         self.path: list[Atom] = []
         """The conditions that hold here."""
@@ -847,6 +850,8 @@ class Stager(Walker):
         outer = self.joint, self.gathering
         self.joint, self.gathering = (node, place.flow), False
         try:
+            if node.joint.text in ("add", "concat") and self.uncounted(node.body, place):
+                return self.joined_list(node, place)
             if any(self.of_list(statement, place) for statement in node.body):
                 return self.merged_list(node, place)
             result = super().merged(node, place)
@@ -931,14 +936,25 @@ class Stager(Walker):
         counts = atom is not None and atom.op == "call" and atom.args[0] == "range" and len(atom.args) == 2
         return counts and bool(mentioned(atom))
 
+    def uncounted(self, body: tree.Body, place: Place) -> bool:
+        """Tell whether lines of a joint have a loop whose turns are not known, or are others in every turn around."""
+        for node in body:
+            if isinstance(node, tree.Annotated):
+                node = node.statement
+            if isinstance(node, tree.If) and has_loop((node,)):
+                return self.staged.decl not in self.emitter.unrolled
+            if isinstance(node, tree.For):
+                over = self.iterable(node, place)
+                if over is not None and (mentioned(over.atom) or (self.loops and not one_branch(node.body))):
+                    return True
+        return False
+
     def merged_list(self, node: tree.Merge, place: Place) -> Data:
-        """Return what a joint with such a loop makes of its branches: a list, or the sum of one."""
+        """Return the list that a fork with such a loop makes of its branches."""
         kind, flow = node.joint.text, place.flow
-        if kind not in ("fork", "add") or place.defaults.get(kind) or kind in place.broken:
+        if kind != "fork":
             raise Fixed(f"a loop of branches of {kind}")
-        real = (
-            self.rehearsed(lambda walker, there: walker.merged(node, there), place) if kind == "fork" else ()
-        )
+        real = self.rehearsed(lambda walker, there: walker.merged(node, there), place)
         parts: list[Data] = []
         for statement in node.body:
             place.flow = flow
@@ -953,8 +969,6 @@ class Stager(Walker):
         place.flow = flow
         if len(parts) == 1:
             self.some(parts[0].shapes[0], f"{kind} has no branches")
-        if kind == "add":
-            return self.summed(parts, place, place.span(node))
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
 
     def some(self, shape: Shape, message: str) -> None:
@@ -967,7 +981,8 @@ class Stager(Walker):
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
         over = self.iterable(node, place)
         assert over is not None
-        (variable,) = (readable(name.text) for name in node.names)
+        variables = tuple(readable(name.text) for name in node.names)
+        variable, count, known = counted_by(over, variables)
         ends: list[tuple[Data, Any]] = []
 
         def run() -> None:
@@ -975,20 +990,24 @@ class Stager(Walker):
             self.one_branch(node.body, place, flow)
             self.gathering = False
             data = self.known(place.flow)
-            ends[:] = [(data, self.expanded(term(data.shapes[0].size("c"))))]
+            c = term(data.shapes[0].size("c"))
+            ends[:] = [(data, replaced(c if self.joining else self.expanded(c), known))]
             place.flow = flow
 
         outer, self.ranges = self.ranges, {**self.ranges, variable: range(len(over.items))}
         try:
-            self.loop(over, node.names, (variable,), run, place, place.span(node))
+            self.loop(over, node.names, variables, run, place, place.span(node))
         finally:
             self.ranges = outer
         loop = self.items[-1]
         assert isinstance(loop, Loop)
         ((data, channels),) = ends
-        count = self.expanded(over.atom.args[1])
+        count = count if self.joining else self.expanded(count)
         if any(name.startswith("?") or name in self.emitter.sizes for name in names(channels)):
             raise Fixed("channels that are not known", channels)
+        own = {item.name for item in walk(loop.body) if isinstance(item, Let)}
+        if not own.union(variables).difference({variable}).isdisjoint(names(channels)):
+            raise Fixed("channels that are known in a turn alone", channels)
         whole = each(channels, variable, count)
         elements = Elements(data.shapes, SymList((int(data.shapes[0].c),), whole))
         only = loop.body[0] if len(loop.body) == 1 else None
@@ -999,6 +1018,181 @@ class Stager(Walker):
         result = self.list_wire(count, len(over.items), place, place.span(node))
         loop.gathered.append(Gathered(data.wires[0], result.wires[0]))
         return Streams(result.wires, result.shapes, False, elements)
+
+    def joined_list(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint makes of branches whose number is not known: of a list, which its lines fill."""
+        kind, span, begin = node.joint.text, place.span(node), len(self.drafts)
+        if place.defaults.get(kind) or kind in place.broken:
+            raise Fixed(f"a loop of branches of {kind}")
+        outer, flow = self.joining, place.flow
+        joining = self.joining = Joining(kind, f"{outer.key if outer else ''}+")
+        try:
+            self.join_lines(node.body, place, flow)
+        finally:
+            self.joining = outer
+        place.flow = flow
+        filled = place.env.tensors.pop(joining.key, None)
+        if filled is None and not any(isinstance(part, Streams) for part in joining.parts):
+            return self.join(node.joint, joining.parts, [""] * len(joining.parts), place, begin)
+        if len(joining.parts) == 1 and filled is None:
+            self.some(joining.parts[0].shapes[0], f"{kind} has no branches")
+        shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
+        whole = filled or self.collect(joining.parts, shape, place, span)
+        result = self.wire((shape,), place, span, whole.wires)
+        self.put(Joined(catalogue()[kind](), shape, whole.wires[0], result.wires[0]))
+        return result
+
+    joining: Joining | None = None
+
+    def join_lines(self, body: tree.Body, place: Place, flow: Data | None) -> None:
+        """Run lines of a joint, whose branches go into a list."""
+        assert self.joining is not None
+
+        def run(body: tree.Body) -> None:
+            self.join_lines(body, place, flow)
+
+        for node in body:
+            place.flow = flow
+            if isinstance(node, tree.Annotated):
+                self.allow(node, place)
+                node = node.statement
+            if isinstance(node, tree.If):
+                self.join_either(node, run, place)
+            elif isinstance(node, tree.For):
+                self.join_turns(node, run, place, flow)
+            else:
+                branches: list[tuple[str, Data]] = []
+                if not super().branch(node, place, flow, branches):
+                    raise Poisoned
+                for _, data in branches:
+                    self.join_one(data, place, place.span(node))
+        place.flow = flow
+
+    def join_either(self, node: tree.If, run: Callable[[tree.Body], None], place: Place) -> None:
+        """Run a condition of a joint."""
+        for at, case in enumerate(node.cases):
+            holds = self.evaluator.truth(case.condition, place.env, place.source)
+            if isinstance(holds, SymBool):
+                self.fill(partial(self.cases, node, at, run, place), place, place.span(node))
+                return
+            if holds:
+                run(case.body)
+                return
+        run(node.otherwise)
+
+    def join_turns(
+        self, node: tree.For, run: Callable[[tree.Body], None], place: Place, flow: Data | None
+    ) -> None:
+        """Run a loop of a joint."""
+        joining, over = self.joining, self.iterable(node, place)
+        assert joining is not None
+        if over is None or not (mentioned(over.atom) or self.loops):
+            for _ in self.turns(node, place):
+                run(node.body)
+            return
+        before = Snapshot(self, place)
+        if one_branch(node.body) and not joining.probing:
+            try:
+                self.join_one(self.gathered(node, place, flow), place, place.span(node))
+                return
+            except Demanded:
+                raise
+            except Fixed:
+                self.gathering = False
+                before.restore(self, place)
+        variables = tuple(name.text for name in node.names)
+        span = place.span(node)
+        turn = partial(self.loop, over, node.names, variables, lambda: run(node.body), place, span)
+        self.fill(turn, place, span)
+
+    def fill(self, run: Callable[[], None], place: Place, span: Span) -> None:
+        """Run what puts branches into a joint's list under conditions, or in turns."""
+        joining = self.joining
+        assert joining is not None
+        if joining.key not in place.env.tensors and not joining.probing:
+            if joining.parts:
+                shape = self.of_joint(joining.kind, joining.parts)
+            else:
+                shape = self.probed(run, place)
+            place.env.tensors[joining.key] = self.collect(joining.parts, shape, place, span)
+        run()
+
+    def probed(self, run: Callable[[], None], place: Place) -> Shape:
+        """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here."""
+        joining, before, unrolling = self.joining, Snapshot(self, place), self.unrolling
+        assert joining is not None
+        joining.probing = True
+        try:
+            run()
+            raise Fixed(f"{joining.kind} has no branches")
+        except Probed as probed:
+            shape = probed.shape
+        finally:
+            joining.probing, self.unrolling = False, unrolling
+            before.restore(self, place)
+        sizes = [
+            n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
+        ]
+        shape = Shape(*sizes, axes=shape.axes)
+        if joining.kind == "concat":
+            return shape.with_size("c", 0)
+        if not set(mentioned(shape.c)) <= {*self.hints}:
+            raise Fixed("channels that are known in a turn alone", shape.c)
+        return shape
+
+    def join_one(self, data: Data, place: Place, span: Span) -> None:
+        """Put a branch, or all of a list, into a joint's list."""
+        joining = self.joining
+        assert joining is not None
+        if not isinstance(data, Streams):
+            data = self.single(data, span)
+        if "c" not in data.shapes[0].axes and not isinstance(data, Streams):
+            raise Fixed("a joint of what has no channels")
+        if joining.probing:
+            raise Probed(self.of_joint(joining.kind, [data]))
+        if isinstance(self.drafts[data.wires[0].draft].op, Weight):
+            raise Fixed("a learned tensor among branches that are not known")
+        self.reading(data)
+        filled = place.env.find_tensor(joining.key)
+        if filled is None:
+            joining.parts.append(data)
+            return
+        shape = self.of_joint(joining.kind, [filled, data])
+        place.env.tensors[joining.key] = self.collect([filled, data], shape, place, span, grows=True)
+
+    def collect(
+        self, parts: Sequence[Data], shape: Shape, place: Place, span: Span, grows: bool = False
+    ) -> Data:
+        """Return the list of a joint's branches: that of a loop that made it, or a new one."""
+        made = [one.after for loop in self.items if isinstance(loop, Loop) for one in loop.gathered]
+        if len(parts) == 1 and parts[0].wires[0] in made:
+            return Parts(parts[0].wires, (shape,))
+        result = self.wire((shape,), place, span)
+        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
+        return self.like(Parts(result.wires, result.shapes))
+
+    def of_joint(self, kind: str, parts: Sequence[Data]) -> Shape:
+        """Return the shape of what a joint makes of values, and of all values of lists."""
+        shapes: list[Shape] = []
+        for part in parts:
+            shape = part.shapes[0]
+            if isinstance(part, Streams):
+                shape = part.elements[0]
+                whole: Atom = part.elements.channels.whole  # type: ignore[attr-defined]
+                if kind == "concat":
+                    c = total(whole)
+                elif whole.op == "each" and whole.args[1] not in names(whole.args[0]):
+                    c = whole.args[0]
+                else:
+                    raise Fixed("a sum of values with other channels in every turn", whole)
+                shape = shape.with_size("c", SymInt(int(evaluate(c, self.hints)), c))
+            shapes.append(shape)
+        if len({shape.axes for shape in shapes}) > 1:
+            raise Fixed("a joint of values of several kinds")
+        if kind == "add":
+            self.must_agree(shapes)
+            return max(shapes, key=lambda shape: shape.elements)
+        return shapes[-1].with_size("c", sum(shape.c for shape in shapes))
 
     def one_branch(self, body: tree.Body, place: Place, flow: Data | None) -> None:
         """Run lines that make one branch of a joint, which then flows."""
@@ -1027,27 +1221,6 @@ class Stager(Walker):
             result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
         )
 
-    def summed(self, parts: list[Data], place: Place, span: Span) -> Data:
-        """Return the sum of values and of all values of lists, which have the same channels in every turn."""
-        shapes: list[Shape] = []
-        for part in parts:
-            shape = part.shapes[0]
-            if isinstance(part, Streams):
-                whole = part.elements.channels.whole  # type: ignore[attr-defined]
-                if whole.op != "each" or whole.args[1] in names(whole.args[0]):
-                    raise Fixed("a sum of values with other channels in every turn", whole)
-                shape = part.elements[0].with_size("c", SymInt(int(part.elements[0].c), whole.args[0]))
-            shapes.append(shape)
-        self.must_agree(shapes)
-        items = self.collected(parts, Elements(shapes, tuple(s.c for s in shapes)), place, span)
-        sizes = [
-            n if axis == "c" else self.unknown_size(n)
-            for axis, n in zip(shapes[0].axes, shapes[0], strict=True)
-        ]
-        result = self.wire((Shape(*sizes, axes=shapes[0].axes),), place, span, items.wires)
-        self.put(Sum(items.wires[0], result.wires[0]))
-        return result
-
     def of_length(self, count: Any, hint: int) -> Shape:
         """Return the shape of a list."""
         return Shape(SymInt(hint, count), axes=LIST)
@@ -1060,6 +1233,10 @@ class Stager(Walker):
 
     def like(self, data: Data, *others: Data) -> Data:
         """Return values as a list where they are one like others."""
+        if any(isinstance(one, Parts) for one in (data, *others)):
+            self.opaque += 1  # how many values there are is not known
+            self.staged.lists[data.wires[0]] = single(Atom("name", (f"?{self.opaque}",)))
+            return Parts(data.wires, data.shapes)
         if not any(isinstance(other, Streams) for other in others):
             return data
         first = others[0]
@@ -1335,11 +1512,11 @@ class Stager(Walker):
         """Return what a loop runs over; None where it is run turn by turn."""
         if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in pieces(node)):
             return None
-        return self.over_what(node.iterable, place)
+        return self.over_what(node.iterable, place.env, place.source)
 
-    def over_what(self, node: tree.Expr, place: Place) -> Over | None:
+    def over_what(self, node: tree.Expr, env: Env, source: Source) -> Over | None:
         """Return an iterable expression, and the first of its items."""
-        evaluator, env, source = self.evaluator, place.env, place.source
+        evaluator = self.evaluator
         if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
             name = node.function.text
             given = [a for a in node.args if isinstance(a, tree.Expr)]
@@ -1352,7 +1529,7 @@ class Stager(Walker):
                     first = int(numbers[0]) if len(numbers) > 1 else 0
                     return Over(Atom("call", ("range", *map(term, numbers))), items, first)
             if name == "enumerate" and given:
-                inner = self.over_what(given[0], place)
+                inner = self.over_what(given[0], env, source)
                 if inner is None:
                     return None
                 rest = [a if isinstance(a, tree.Expr) else a.value for a in node.args[1:]]
@@ -1434,7 +1611,7 @@ class Stager(Walker):
                 place.env.names[key] = self.hinted(entry_names[key], key)
         hint = over.first
         self.turning += variables
-        self.bind_targets(over, targets, variables, hint, place)
+        self.bind_targets(over, targets, variables, hint, place.env, place.source)
         self.loops += 1
         path, meaning = list(self.path), dict(self.meaning)
         bound = {t.text for t in targets}
@@ -1682,25 +1859,42 @@ class Stager(Walker):
         if not all(wire in made or wire in self.items[-1].makes() for wire in data.wires):
             del place.env.tensors[name]
 
+    def comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> SymList | None:
+        """Return a list of ints over what is not known; None where it is known."""
+        over = self.over_what(node.iterable, env, source)
+        if over is None or not mentioned(over.atom) or not over.items:
+            return None
+        variables = tuple(name.text for name in node.names)
+        variable, count, known = counted_by(over, variables)
+        hints, meaning = dict(self.hints), dict(self.meaning)
+        inner = Env(env)
+        self.bind_targets(over, node.names, variables, over.first, inner, source)
+        value = self.evaluator.eval(node.value, inner, source)
+        if not isinstance(value, int):
+            return None
+        whole = each(replaced(term(value), known), variable, count)
+        self.hints, self.meaning = hints, meaning
+        return SymList(evaluate(self.expanded(whole), hints), whole)
+
     def bind_targets(
         self,
         over: Over,
         targets: tuple[tree.Name, ...],
         variables: tuple[str, ...],
         hint: Any,
-        place: Place,
+        env: Env,
+        source: Source,
     ) -> None:
         """Give the loop's names the values of one turn, which are not known."""
-        env = place.env
         if not targets:  # a repetition: the text has no name for its turn
             self.hints[variables[0]] = hint
             return
         found: dict[str, list[Any]] = {target.text: [] for target in targets}
         for one in (*over.items, *over.others):
-            self.evaluator.unpack(targets, one, env, place.source)
+            self.evaluator.unpack(targets, one, env, source)
             for target in targets:
                 found[target.text].append(env.names[target.text])
-        self.evaluator.unpack(targets, hint, env, place.source)
+        self.evaluator.unpack(targets, hint, env, source)
         for target, variable in zip(targets, variables, strict=True):
             self.hints[variable] = concrete(env.names[target.text])
             others = found[target.text]
@@ -1834,6 +2028,12 @@ class Stager(Walker):
                 self.put(Let(variable, value))
                 self.hints[variable], self.meaning[variable] = value, term(value)
                 place.env.names[name] = Constants(value, Atom("name", (variable,)))
+                continue
+            if isinstance(value, SymList) and value.whole.op == "each" and name not in self.assigned:
+                self.put(Let(name, value))
+                self.meaning[name] = self.expanded(value.whole)
+                self.hints[name] = tuple(value)
+                place.env.names[name] = SymList(value, Atom("name", (name,)))
                 continue
             if not isinstance(value, (int, float, SymBool)) or not symbolic(value):
                 continue
@@ -2499,6 +2699,27 @@ class Schedule:
         self.node, self.variable, self.total, self.endpoint = node, variable, total, endpoint
 
 
+class Joining:
+    """A joint of branches whose number is not known."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        """`key` is what the list of its branches is called among the values."""
+        self.kind, self.key = kind, key
+        self.parts: list[Data] = []
+        """Its branches, until there is a condition or loop of some."""
+        self.probing = False
+        """Whether only the shape of its first branch is looked for."""
+
+
+class Probed(Exception):
+    """The first branch of a joint is there."""
+
+    def __init__(self, shape: Shape) -> None:
+        """`shape` is that of a joint of this branch alone."""
+        super().__init__()
+        self.shape = shape
+
+
 class Observer(Walker):
     """Notes the shapes that calls of blocks get."""
 
@@ -2564,18 +2785,57 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
         return value
     if value.op in ("call", "if") and value in env:
         return env[value]  # type: ignore[index]
-    if value.op == "each":
-        env = {name: other for name, other in env.items() if name != value.args[1]}
+    if value.op in ("each", "sum"):
+        env = {name: other for name, other in env.items() if name not in value.args[1].split(", ")}
     args = tuple(over(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
         return negated(args[0])
     if value.op == "group" and len(args[0].parts) < 2:
         return args[0]
+    if value.op == "item" and args[0] != value.args[0] and args[0].op in ("each", "list"):
+        return item_of(*args)
+    if value.op == "call" and args[0] == "len" and args[1] != value.args[1]:
+        return length(args[1])
     if value.op in ("//", "%", "**") and all(isinstance(arg, Poly) for arg in args):
         from netdsl.symbolic import _whole
 
         return _whole(value.op, *args)
     return Atom(value.op, args)
+
+
+def replaced(value: Any, known: Mapping[str, Any]) -> Poly:
+    """Return the expression of an int with some names replaced."""
+    found = over(value, known)
+    return found if isinstance(found, Poly) else single(found)
+
+
+def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mapping[str, Any]]:
+    """Return the variable that counts a loop's turns from 0, how many there are, and what its others are by it."""
+    atom = over.atom
+    if atom.op == "call" and len(atom.args) == 2 and atom.args[0] == "range" and len(variables) == 1:
+        return variables[0], atom.args[1], {}
+    counts = atom.op == "call" and atom.args[0] == "enumerate" and len(atom.args) == 2 and len(variables) == 2
+    whole = atom.args[1] if counts else atom
+    if whole.op == "call" or len(variables) != (2 if counts else 1):
+        raise Fixed("a loop of branches that nothing counts", whole)
+    variable = variables[0] if counts else f"{variables[0]}{NUMBER}"
+    value = item_of(whole, single(Atom("name", (variable,))))
+    return variable, length(whole), {variables[-1]: value}
+
+
+def one_branch(body: tree.Body) -> bool:
+    """Tell whether lines of a joint make one branch, whatever holds."""
+    found = 0
+    for node in body:
+        if isinstance(node, tree.Annotated):
+            node = node.statement
+        if isinstance(node, tree.If):
+            if not all(map(one_branch, (*[case.body for case in node.cases], node.otherwise))):
+                return False
+        elif isinstance(node, tree.For):
+            return False
+        found += isinstance(node, (tree.If, tree.Line, tree.Container, tree.Merge))
+    return found == 1
 
 
 def expressed(value: Any) -> Any:
@@ -2616,6 +2876,8 @@ def _may_vanish(value: Any, positive: set[str]) -> bool:
         return False
     if value.op in ("//", "%", "-"):
         return True
+    if value.op == "item":
+        return _may_vanish(value.args[0], positive)
     rest = value.args[1:] if value.op in ("if", "call") else value.args
     return value.args[:1] != ("make_divisible",) and any(_may_vanish(one, positive) for one in rest)
 

@@ -36,6 +36,10 @@ class Streams(Data):
     elements: Elements = Elements((), ())
 
 
+class Parts(Data):
+    """A list of a joint's branches, as one wire whose shape is that of what the joint makes of them."""
+
+
 def listed(shape: Shape) -> bool:
     """Tell whether a shape is that of a list."""
     return shape.axes == LIST
