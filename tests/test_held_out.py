@@ -226,6 +226,136 @@ net N(n = 2):
     d: Widths [4, 2, 3]
     gap
 """,
+    "a pyramid, from its top down and up again": """
+default conv bias=false
+
+block Sep(c):
+    silu
+    dw: dwconv 3x3
+    pw: conv 1x1, c -> bn
+
+block BiFPN(c):
+    n = len(x)
+    for i in range(n - 1, -1, -1):
+        add:
+            from x[i]
+            if i < n - 1:
+                from td{i+1} -> upsample 2
+        td{i}: Sep c
+    for i in range(n):
+        add:
+            from x[i]
+            from td{i}
+            if i > 0:
+                from out{i-1} -> maxpool 3x3, /2, pad=1
+        out{i}: Sep c
+    fork:
+        for i in range(n):
+            from out{i}
+
+block PAN(c):
+    n = len(x)
+    p{n-1} = from x[n-1] -> conv 1x1, c as lateral{n-1}
+    for i in range(n - 2, -1, -1):
+        add:
+            lateral{i}: from x[i] -> conv 1x1, c
+            from p{i+1} -> upsample 2
+        p{i} = from flow
+    q0 = from p0
+    for i in range(1, n):
+        add:
+            from p{i}
+            from q{i-1} -> conv 3x3, c, /2 as down{i}
+        q{i} = from flow
+    fork:
+        for i in range(n):
+            from q{i} -> conv 3x3, c as out{i}
+
+block Down(c):
+    n = len(x)
+    top = from x[n - 1]
+    for i in range(n - 2, -1, -1):
+        add:
+            from x[i]
+            from top -> upsample 2
+        top = from flow -> conv 3x3, c as td{i}
+    fork:
+        from top
+        for i in range(1, n):
+            from x[i] -> conv 3x3, c as up{i}
+
+net Pyramids(c = 4, w = 6):
+    input 3, 64x64
+    c0: conv 3x3, w, /2
+    c1: conv 3x3, 2*w, /2
+    c2: conv 3x3, 3*w, /2
+    from c0, c1, c2
+    pan: PAN c
+    bifpn: BiFPN c
+    down: Down c
+    from flow[0], flow[1]
+    pan2: PAN w
+    bifpn2: BiFPN w
+    down2: Down 2*w
+    from flow[1] -> gap
+""",
+    "layers that read earlier layers by their numbers": """
+default conv 3x3, bias=false, norm=bn, act=relu
+
+block Harmonic(growth, n = 4):
+    y0 = from x
+    for i in range(1, n + 1):
+        concat:
+            for k in range(5):
+                if i % 2**k == 0 and i >= 2**k:
+                    from y{i - 2**k}
+        y{i}: conv growth
+    concat:
+        for i in range(1, n + 1):
+            if i % 2 == 1 or i == n:
+                from y{i}
+
+block Selective(c, m = 2):
+    u = add:
+        for i in range(m):
+            branch{i}: from x -> conv c, dilation=1 + i, pad=1 + i
+    z = from u -> avgpool to=1x1 -> conv 1x1, c // 2 as reduce
+    add:
+        for i in range(m):
+            mul:
+                from branch{i}
+                from z -> conv 1x1, c, norm=none, act=sigmoid as select{i}
+
+net N(n = 4, m = 2):
+    input 3, 16x16
+    a: Harmonic 4, n
+    b: Harmonic 5, 8
+    c: Selective 8, m
+    d: Selective 6, 3
+    gap
+""",
+    "an encoder and decoder of any depth": """
+block Double(c):
+    2 * conv 3x3, c, act=relu, pad=same
+
+net UNet(c = 4, depth = 3, classes = 2):
+    input 1, 32x32
+    for i in range(depth):
+        if i > 0:
+            maxpool 2x2, /2
+        enc{i}: Double c*2**i
+    maxpool 2x2, /2
+    mid: Double c*2**depth
+    for i in range(depth - 1, -1, -1):
+        up{i}: upconv 2x2, c*2**i, /2
+        skip = from enc{i} -> crop like=up{i}
+        from skip, up{i} -> concat
+        dec{i}: Double c*2**i
+    head: conv 1x1, classes
+
+variant three = UNet()
+variant two = UNet(depth=2)
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -300,10 +430,10 @@ def test_one_class(case: str, backend: str) -> None:
     lines = [line.replace("(", " ").split() for line in CLASSES[case].splitlines()]
     declared = [words[1] for words in lines if words and words[0] in ("block", "net")]
     classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
-    assert [name for name in classes if name.rstrip("0123456789") in declared] == declared
+    assert sorted(name for name in classes if name.rstrip("0123456789") in declared) == sorted(declared)
     for subject in subjects_of(found[0], backend, text).values():
-        if isinstance(subject.decl, NetDecl):
-            continue
+        if isinstance(subject.decl, NetDecl) and any("list" in p.types for p in subject.params.values()):
+            continue  # few lists fit each other
         result = report(subject, backend, 6 if backend == "torch" else 1)
         assert result.legal or backend == "flax"
         assert not result.wrong

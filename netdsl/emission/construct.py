@@ -25,7 +25,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
-from netdsl.symbolic import Atom, SymBool, list_of, negated, single, term, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, list_of, negated, single, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.module import ModuleText
@@ -174,6 +174,12 @@ class Constructor:
             names = (one.name if one.name in self.used else "_" for one in item.unpacked)
             self.put(f"{', '.join(names)} = ", self.constant(list_of(item.value)))
         elif self.binds(item):
+            whole = term(item.value)
+            if isinstance(whole, Poly) and item.again and is_raised(item):
+                more = whole.plus(single(self.local(item.name)), -1)
+                if text(whole).startswith(f"{item.name} + "):
+                    self.put(f"{item.name} += ", self.constant(SymInt(1, more)))
+                    return
             if item.again and is_raised(item) and text(item.value).startswith(f"{item.name} + "):
                 self.line(f"{item.name} += {self.value(item.value).removeprefix(f'{item.name} + ')}")
             else:

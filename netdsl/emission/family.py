@@ -34,6 +34,7 @@ from netdsl.emission.concolic import (
     SymDims,
     SymOp,
     SymPad,
+    SymStr,
     Undecided,
     concrete,
     free,
@@ -43,6 +44,7 @@ from netdsl.emission.concolic import (
 )
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
+from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, over, pieces
 from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Dims, Init, Pad, Shape
@@ -95,6 +97,8 @@ class Family:
         """By declaration and parameter, the ops that are given for it."""
         self.rows: dict[tuple[Any, str], dict[tuple[str, ...], tuple[Any, ...]]] = {}
         """By parameter, the rows of the tables that it is given."""
+        self.numbered: dict[Any, list[Pattern]] = {}
+        """By declaration, the labels with numbers whose values other turns or loops read."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
         with deep_recursion(), no_collection():
@@ -368,6 +372,8 @@ class Family:
                 try:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
                     break
+                except Again:
+                    continue
                 except (NetError, SpecError, Poisoned):
                     if not many:
                         raise
@@ -443,6 +449,7 @@ class Family:
             place.env.tensors["x"] = data
         place.env.tensors["flow"] = data
         self.parameters(stager, staged, values, wanted, place, span)
+        stager.root = place.env
         result = stager.body(decl.node.body, place)
         if stager.errors:
             raise NetError(stager.errors)
@@ -695,14 +702,19 @@ class Family:
         staged.outputs = result.wires
         staged.hints = stager.hints
         for scope in reversed(stager.scopes):
-            staged.labels.update(scope.named)
+            staged.labels.update(
+                (wire, called(label, stager.numbered)) for wire, label in scope.named.items()
+            )
         shapes = []
         for shape in result.shapes:
             sizes = [SymInt(int(n), stager.expanded(term(n))) if isinstance(n, SymInt) else n for n in shape]
             shapes.append(Shape(*sizes, axes=shape.axes))
         staged.shapes = tuple(shapes)
         if isinstance(result, Streams):
-            staged.channels = stager.expanded(term(result.elements.channels))
+            staged.channels = over(stager.expanded(term(result.elements.channels)), stager.after)
+            known = {p.name for p in staged.params} | {n for i in staged.inputs for n in i.sizes.values()}
+            if not known.issuperset(names(staged.channels)):
+                raise Fixed("channels of a list that are not known", staged.channels)
         staged.out_terms = tuple(result.shapes)
 
     # ---------------------------------------------------------------- nets
@@ -745,6 +757,8 @@ class Family:
             try:
                 self.walk_net(staged, net, values, wanted)
                 break
+            except Again:
+                del self.classes[before:]
             except (Fixed, Undecided) as error:
                 del self.classes[before:]
                 if self.divides(decl, error):
@@ -783,6 +797,7 @@ class Family:
         stager.at(place)
         self.parameters(stager, staged, values, wanted, place, span)
         self.inits = (net.elaborated.inits,)
+        stager.root = place.env
         result = stager.net_body(decl.node.body, place)
         if stager.errors:
             raise NetError(stager.errors)
@@ -943,6 +958,16 @@ def least_check(least: Mapping[str, int]) -> Check:
         listed = " and ".join([", ".join(own[:-1]), own[-1]] if own[1:] else own)
         said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
     return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))
+
+
+def called(label: str, numbered: list[Pattern]) -> str:
+    """Return what a value is called: of a label with numbers, what stands before them, if all are not called so."""
+    if not isinstance(label, SymStr):
+        return label
+    found, before = parted(label), label.whole.args[0]
+    if not isinstance(before, str) or (found is not None and found[0] in numbered):
+        return ""
+    return before.strip("_")
 
 
 def _indexes(node: tree.Tree) -> bool:

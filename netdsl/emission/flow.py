@@ -48,9 +48,11 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Numbered,
     Phi,
     Pick,
     Side,
+    Store,
     outside,
     walk,
 )
@@ -263,6 +265,16 @@ class Flow:
             elif isinstance(item, Pick):
                 at = text(self.members.read(item.index))
                 self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
+            elif isinstance(item, Numbered):
+                own = readable(item.name.strip("_"))
+                wanted = (own, f"{own}s", *LISTS) if own else LISTS
+                here = after[index]
+                name = next(one for one in wanted if self.usable(one) and self.is_free(one, here))
+                self.names[item.wire] = name
+                self.line(f"{name}: dict[int, {self.dialect.array}] = ", Name("{}"))
+            elif isinstance(item, Store):
+                at = text(self.members.read(item.index))
+                self.line(f"{self.names[item.whole]}[{at}] = ", self.operand(item.value))
             elif isinstance(item, Collect) and item.grows:
                 self.grow(item)
             elif isinstance(item, Collect):
@@ -369,7 +381,7 @@ class Flow:
         """Return the items that are written as operands of a later one that is written itself."""
         found: set[int] = set()
         for index, item in enumerate(items):
-            if isinstance(item, Collect) and item.grows and index and self.alone(items[index - 1], item):
+            if index and isinstance(item, (Collect, Store)) and self.alone(items[index - 1], item):
                 found.add(index - 1)
             if not isinstance(item, Layer) or index in unread or any(self.demands.of(item)):
                 continue
@@ -395,9 +407,11 @@ class Flow:
                 at -= 1
         return found
 
-    def alone(self, item: Item, reader: Collect) -> bool:
+    def alone(self, item: Item, reader: Collect | Store) -> bool:
         """Tell whether a step makes the one value that is put into a list, and is an expression."""
-        wire = reader.parts[-1]
+        if isinstance(reader, Collect) and not reader.grows:
+            return False
+        wire = reader.parts[-1] if isinstance(reader, Collect) else reader.value
         if not isinstance(item, Module) or not self.gives(item, wire) or self.counts[wire] != 1 or item.train:
             return False
         return not isinstance(item, Layer) or not (
@@ -791,15 +805,19 @@ class Flow:
         self.kept = kept
 
     def appended(self, body: list[Line], targets: str, over: Expr) -> bool:
-        """Write a loop that puts one value into a list in every turn as an expression, if it does no more."""
+        """Write a loop that puts one value into a list in turns as an expression, if it does no more."""
+        test = None
+        if len(body) == 2 and body[0][1] == "if ":
+            (_, _, test, _), *body = body
         _, head, call, _ = body[0] if len(body) == 1 else (0, "", None, "")
         if head or not isinstance(call, Call) or not isinstance(call.func, str):
             return False
         name = call.func.removesuffix(".append")
         if name == call.func:
             return False
-        each = Each(call.args[0].value, targets, over, star=False)
-        if self.lines and self.lines[-1][1:3] == (f"{name}: list[{self.dialect.array}] = ", Listed(())):
+        each = Each(call.args[0].value, targets, over, False, test)
+        heads = (f"{name}: list[{self.dialect.array}] = ", f"{name} = ")
+        if self.lines and self.lines[-1][1] in heads and self.lines[-1][2] == Listed(()):
             self.lines[-1] = (self.depth, f"{name} = ", Listed((each,)), "")
         else:
             self.line("", Call(f"{name}.extend", (argument(each),)))

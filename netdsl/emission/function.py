@@ -23,6 +23,7 @@ from netdsl.emission.items import (
     Pick,
     Side,
     Staged,
+    Store,
 )
 from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
@@ -69,7 +70,7 @@ def _count(items: list[Item], counts: Counter[Wire]) -> None:
             for carried in item.carried:
                 counts.update((carried.begin, carried.end))
             counts.update(one.end for one in item.gathered)
-        elif isinstance(item, (Pick, Collect, Joined)):
+        elif isinstance(item, (Pick, Collect, Joined, Store)):
             counts.update(item.reads())
         elif isinstance(item, Side):
             counts.update((item.wire,))

@@ -313,6 +313,30 @@ class Joined(Item):
         return (self.wire,)
 
 
+class Numbered(Item):
+    """Values by their numbers: what loops call `p{i}`."""
+
+    def __init__(self, name: str, wire: Wire) -> None:
+        """`name` is what stands before the number, `wire` all of them."""
+        self.name, self.wire = name, wire
+
+    def makes(self) -> tuple[Wire, ...]:
+        """Return the mapping."""
+        return (self.wire,)
+
+
+class Store(Item):
+    """A value gets its number."""
+
+    def __init__(self, whole: Wire, index: Term, value: Wire) -> None:
+        """`whole` are the values by their numbers."""
+        self.whole, self.index, self.value = whole, index, value
+
+    def reads(self) -> Iterator[Wire]:
+        """Yield the value, and the others."""
+        yield from (self.whole, self.value)
+
+
 class Slot(Module):
     """A child that returns its input: in the place of one that other turns of a loop make."""
 

@@ -35,6 +35,7 @@ from netdsl.emission.items import (
     Parameter,
     Pick,
     Staged,
+    Store,
     has_stages,
     walk,
 )
@@ -357,7 +358,7 @@ class ModuleText(ABC):
                 names.update(mentioned(value))
             if isinstance(inner, Module) and inner.name is not None:
                 names.update(mentioned(inner.name))
-            if isinstance(inner, Pick):
+            if isinstance(inner, (Pick, Store)):
                 names.update(mentioned(inner.index))
         known = set(staged.bound) | set(self.constants)
         function.names = tuple(name for name in names if name not in bound and name not in known)

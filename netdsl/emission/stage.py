@@ -72,13 +72,16 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Numbered,
     Parameter,
     Phi,
     Pick,
     Side,
     Staged,
+    Store,
     walk,
 )
+from netdsl.emission.numbered import Again, Pattern, Writer, channels_at, mapping, parted
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
@@ -176,6 +179,8 @@ class Stager(Walker):
     """Walks the body of one block or net."""
 
     evaluator: SymbolicEvaluator
+    root: Env | None = None
+    """The names of the body."""
 
     def __init__(self, emitter: Family, staged: Staged, settings: Mapping[str, Any], max_nodes: int) -> None:
         """`settings` are the net's, for its decisions."""
@@ -233,6 +238,19 @@ class Stager(Walker):
         """The conditions that decide which of two things values are."""
         self.unread: dict[Wire, Pick] = {}
         """Those that nothing reads yet: they are no items."""
+        self.numbered = emitter.numbered.setdefault(staged.decl, [])
+        self.items += [Numbered(before, mapping(at)) for at, (before, _) in enumerate(self.numbered)]
+        self.writers: dict[Pattern, tuple[Writer, ...]] = {}
+        """What gives values their numbers."""
+        self.foreseen: dict[Pattern, tuple[Writer, ...]] = {}
+        """What will do so in the turn that is walked."""
+        self.looked_up: set[Pattern] = set()
+        self.numbers: dict[Pattern, dict[int, Shape]] = {}
+        """The shapes of such values in this instance."""
+        self.after: dict[str, Term] = {}
+        """What variables that loops change are after them, where that is known."""
+        self.unknown_turns = 0
+        """How many loops this is in whose turns are an argument."""
         self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}
         """Lists that calls return: their channels over the class's names, and what these are."""
 
@@ -271,7 +289,7 @@ class Stager(Walker):
     @property
     def tables(self) -> tuple[dict[Any, Any], ...]:
         """What is known of lists."""
-        return self.picks, self.unread, self.results, self.staged.lists
+        return self.picks, self.unread, self.results, self.staged.lists, self.writers
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Go back."""
@@ -929,12 +947,10 @@ class Stager(Walker):
 
     def of_list(self, node: tree.Tree, place: Place) -> bool:
         """Tell whether a line of a joint is a loop whose number of turns is an argument."""
-        if not isinstance(node, tree.For) or len(node.names) != 1:
+        if not isinstance(node, tree.For):
             return False
         over = self.iterable(node, place)
-        atom = over.atom if over is not None else None
-        counts = atom is not None and atom.op == "call" and atom.args[0] == "range" and len(atom.args) == 2
-        return counts and bool(mentioned(atom))
+        return over is not None and bool(mentioned(over.atom))
 
     def uncounted(self, body: tree.Body, place: Place) -> bool:
         """Tell whether lines of a joint have a loop whose turns are not known, or are others in every turn around."""
@@ -968,14 +984,14 @@ class Stager(Walker):
             parts += [data for _, data in branches]
         place.flow = flow
         if len(parts) == 1:
-            self.some(parts[0].shapes[0], f"{kind} has no branches")
+            self.some(parts[0].shapes[0][0], f"{kind} has no branches")
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
 
-    def some(self, shape: Shape, message: str) -> None:
+    def some(self, number: int, message: str) -> None:
         """Demand that a list is not empty; one that comes in is not."""
-        count = term(shape[0])
+        count = self.expanded(term(number))
         if all(self.staged.lists[i.wire] != count for i in self.staged.inputs if i.many):
-            self.positive(shape[0], message)
+            self.positive(number, message)
 
     def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
@@ -1003,7 +1019,10 @@ class Stager(Walker):
         assert isinstance(loop, Loop)
         ((data, channels),) = ends
         count = count if self.joining else self.expanded(count)
-        if any(name.startswith("?") or name in self.emitter.sizes for name in names(channels)):
+        if over.atom.args[:1] == ("range",) and len(over.atom.args) > 2:
+            self.some(SymInt(1, count.plus(constant(1))), "a loop of branches needs a number of turns from 0")
+        unknown = any(name.startswith("?") or name in self.emitter.sizes for name in names(channels))
+        if unknown and not self.guessing:
             raise Fixed("channels that are not known", channels)
         own = {item.name for item in walk(loop.body) if isinstance(item, Let)}
         if not own.union(variables).difference({variable}).isdisjoint(names(channels)):
@@ -1012,7 +1031,8 @@ class Stager(Walker):
         elements = Elements(data.shapes, SymList((int(data.shapes[0].c),), whole))
         only = loop.body[0] if len(loop.body) == 1 else None
         if isinstance(only, Pick) and only.wire == data.wires[0] and only.index == term(named(0, variable)):
-            if self.staged.lists[only.whole] == count:  # a list's own values
+            begins = over.atom.op != "call" or len(over.atom.args) == 2
+            if begins and self.staged.lists.get(only.whole) == count:  # a list's own values
                 self.items.pop()
                 return Streams((only.whole,), (self.of_length(count, len(over.items)),), False, elements)
         result = self.list_wire(count, len(over.items), place, place.span(node))
@@ -1024,6 +1044,7 @@ class Stager(Walker):
         kind, span, begin = node.joint.text, place.span(node), len(self.drafts)
         if place.defaults.get(kind) or kind in place.broken:
             raise Fixed(f"a loop of branches of {kind}")
+        self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
         outer, flow = self.joining, place.flow
         joining = self.joining = Joining(kind, f"{outer.key if outer else ''}+")
         try:
@@ -1035,7 +1056,7 @@ class Stager(Walker):
         if filled is None and not any(isinstance(part, Streams) for part in joining.parts):
             return self.join(node.joint, joining.parts, [""] * len(joining.parts), place, begin)
         if len(joining.parts) == 1 and filled is None:
-            self.some(joining.parts[0].shapes[0], f"{kind} has no branches")
+            self.some(joining.parts[0].shapes[0][0], f"{kind} has no branches")
         shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
         whole = filled or self.collect(joining.parts, shape, place, span)
         result = self.wire((shape,), place, span, whole.wires)
@@ -1136,7 +1157,7 @@ class Stager(Walker):
         shape = Shape(*sizes, axes=shape.axes)
         if joining.kind == "concat":
             return shape.with_size("c", 0)
-        if not set(mentioned(shape.c)) <= {*self.hints}:
+        if not set(mentioned(shape.c)) <= {*self.hints} and not self.guessing:
             raise Fixed("channels that are known in a turn alone", shape.c)
         return shape
 
@@ -1334,6 +1355,11 @@ class Stager(Walker):
         found = Env(self.plain(env.parent, walker, place))
         found.names = {name: concrete(value) for name, value in env.names.items()}
         found.tensors = {name: drafted(walker, data, place) for name, data in env.tensors.items()}
+        if env is self.root:
+            for (before, after), shapes in self.numbers.items():
+                for number, shape in shapes.items():
+                    own = Data((Wire(0, 0),), (shape,))
+                    found.tensors[f"{before}{number}{after}"] = drafted(walker, own, place)
         return found
 
     # ---------------------------------------------------------------- joints of layers
@@ -1390,6 +1416,7 @@ class Stager(Walker):
         if over is None:
             super().for_line(node, place)
             return
+        self.observe_numbers(lambda walker, there: _after(walker, node, there), place)
         before = Snapshot(self, place)
         variables = tuple(readable(name.text) for name in node.names)
         run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
@@ -1568,13 +1595,26 @@ class Stager(Walker):
         """Run one turn that stands for all: what goes from turn to turn is carried."""
         before = Snapshot(self, place)
         varying: dict[str, Any] = {}
-        for _ in range(4):
+        for _ in range(6):
             before.restore(self, place)
+            self.unknown_turns += bool(mentioned(over.atom))
             found = self.turn(over, targets, variables, varying, run, place, span)
-            if found is None:
+            self.unknown_turns -= bool(mentioned(over.atom))
+            if found is None and (self.loops or self.as_foreseen(before)):
                 return
-            varying |= found
+            varying |= found or {}
         raise Fixed("what goes from turn to turn does not settle", over.atom)
+
+    def as_foreseen(self, before: Snapshot) -> bool:
+        """Tell whether the values with numbers that a loop reads had the channels with which it was walked."""
+        known: Mapping[Pattern, tuple[Writer, ...]] = before.state[-1][-1]
+        written = {
+            pattern: self.writers.get(pattern, ())[len(known.get(pattern, ())) :]
+            for pattern in self.looked_up
+        }
+        right = all(own == self.foreseen.get(pattern) for pattern, own in written.items())
+        self.foreseen, self.looked_up = {} if right else written, set()
+        return right
 
     def turn(
         self,
@@ -1596,6 +1636,10 @@ class Stager(Walker):
         carried: dict[str, tuple[Data, Data, list[tuple[str, Any]]]] = {}
         for key, number in varying.items():
             if key == "flow" or key.startswith(":"):
+                if number is LOST:
+                    place.flow = None
+                    place.env.tensors.pop("flow", None)
+                    continue
                 data = entry_flow if key == "flow" else entry_tensors[key[1:]]
                 assert data is not None
                 inside, lets = self.carry(data, number, place, span)
@@ -1683,7 +1727,10 @@ class Stager(Walker):
             begin = flow if key == "flow" else tensors[key[1:]]
             end = place.flow if key == "flow" else place.env.tensors.get(key[1:], begin)
             now = carried[key][1] if key in carried else begin
-            if now is None or end is None or now.wires == end.wires:
+            if now is None or end is None or now.wires == end.wires or varying.get(key) is LOST:
+                continue
+            if key == "flow" and isinstance(now, Streams) != isinstance(end, Streams):
+                found[key] = LOST
                 continue
             if end.poisoned or len(end.wires) != len(now.wires):
                 raise Fixed("a tuple that changes its length", *self.loop_terms())
@@ -1736,8 +1783,9 @@ class Stager(Walker):
             variables = iter(lets)
             for port, last in enumerate(end.shapes):
                 if "c" in varying[key].get(port, ()):
-                    name, _ = next(variables)
+                    name, first = next(variables)
                     updates.append((name, last.c))
+                    self.note_after(name, first, last.c, over, loop)
             after = self.wire(
                 self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1]
             )
@@ -1749,6 +1797,9 @@ class Stager(Walker):
                 place.flow = after
             else:
                 place.env.tensors[key[1:]] = after
+        if varying.get("flow") is LOST:
+            self.lost, place.flow = True, None
+            place.env.tensors.pop("flow", None)
         for name, value in entry_names.items():
             if name in varying:
                 now = place.env.names[name]
@@ -1775,6 +1826,19 @@ class Stager(Walker):
         self.last_turn(loop, over, lasting, changed, place)
         if place.flow is not None:
             place.env.tensors["flow"] = place.flow
+
+    def note_after(self, name: str, first: int, last: int, over: Over, loop: Loop) -> None:
+        """Note what a variable is after a loop of whose turns each gives it the same value."""
+        try:
+            count = self.expanded(counted_by(over, loop.targets)[1])
+        except Fixed:
+            return
+        value = replaced(self.expanded(term(last)), {})
+        own = {*loop.targets, name, *(item.name for item in walk(loop.body) if isinstance(item, Let))}
+        some = compare(">", SymInt(1, count), 0)
+        if own.isdisjoint(names(value)) and isinstance(some, SymBool):
+            first = SymInt(int(first), replaced(self.expanded(term(first)), {}))
+            self.after[name] = term(select(some, SymInt(int(last), value), first))
 
     def lasting(
         self, inside: Data, end: Data, changed: Mapping[int, Any], over: Over, loop: Loop
@@ -1983,6 +2047,7 @@ class Stager(Walker):
     def local(self, wanted: str, more: str = "") -> str:
         """Return a name for a local variable that nothing here has."""
         taken = {parameter.name for parameter in self.staged.params} | self.emitter.reserved
+        taken |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         taken |= self.taken_locals
         candidates = [wanted, *more] if more else [wanted]
         number = 2
@@ -2195,7 +2260,8 @@ class Stager(Walker):
             self.fits(item.given, data.shapes, given, place)
         self.sound(item)
         self.put(item)
-        if any(name.startswith("?") for value in item.terms() for name in mentioned(value)):
+        unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
+        if unknown - {"?"} or (unknown and not self.guessing):
             raise Fixed(f"{op.name} needs a size that is not known")
         return result
 
@@ -2655,21 +2721,141 @@ class Stager(Walker):
         """Bind a label to the value that it names."""
         super().define(label, value, place)
         name = self.evaluator.text(label, place.env, place.source)
+        self.stored(label, value, place)
         if isinstance(name, SymStr):
             self.templates[str(name)] = name.whole
+            found = parted(name)
+            if found is not None and (self.unknown_turns or symbolic_number(found[1], self.turning)):
+                self.templated.append(found[0])
         else:
             self.templates.pop(name, None)
 
     def ref(self, ref: tree.Ref, place: Place) -> Data:
         """Return one value by its name, which must be of this turn if it has an unknown number."""
         name = self.evaluator.text(ref.name, place.env, place.source)
+        there = name == "flow" or place.env.find_tensor(name) is not None
+        if not there or (name.whole if isinstance(name, SymStr) else None) != self.templates.get(name):
+            found = self.by_number(name, place)
+            if found is not None and ref.index is None:
+                self.reading(found)
+                return found
         self.evaluator.same_turn(name)
         data = super().ref(ref, place)
         self.reading(data)
         return data
 
+    def stored(self, label: tree.Label, value: Data, place: Place) -> None:
+        """Give a value its number, if it is one of those that are read by it."""
+        name = self.evaluator.text(label, place.env, place.source)
+        found = parted(name, self.numbered)
+        if found is None or found[0] not in self.numbered:
+            return
+        pattern, index = found
+        if (
+            self.opened_scopes
+            or len(value.wires) != 1
+            or isinstance(value, Streams)
+            or "c" not in value.shapes[0].axes
+        ):
+            raise Fixed(f"{name} is one of several values", index)
+        self.reading(value)
+        held = [data for data in place.env.tensors.values() if not any(map(listed, data.shapes))]
+        whole = mapping(self.numbered.index(pattern))
+        if any(
+            self.picks[w].whole == whole
+            for data in held
+            for w in data.wires
+            if w in self.picks and w != value.wires[0]
+        ):
+            raise Fixed(f"{name} may be given again what is still read", index)
+        channels = replaced(self.expanded(term(value.shapes[0].c)), {})
+        known = {p.name for p in self.staged.params} | set(self.turning)
+        known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
+        sure = set(names(channels)) <= known
+        at = replaced(self.expanded(index), {})
+        writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning))
+        self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
+        self.items.append(Store(whole, index, value.wires[0]))
+
+    def by_number(self, name: str, place: Place) -> Data | None:
+        """Return the value of another turn, or of another loop, that a label with a number names."""
+        found = parted(name, (*self.numbered, *self.templated))
+        if found is None or not (self.unknown_turns or found[0] in self.templated):
+            return None
+        pattern, index = found
+        if pattern not in self.numbered:
+            self.numbered.append(pattern)
+            raise Again
+        self.looked_up.add(pattern)
+        seen = self.numbers.get(pattern, {})
+        if self.opened_scopes or not seen:
+            return None
+        hint = int(evaluate(self.expanded(index), self.hints))
+        shape = seen.get(hint) or next(iter(seen.values()))
+        writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
+        if self.guessing:
+            writers = tuple(writer for writer in writers if writer.channels is not None)
+        channels = channels_at(writers, replaced(self.expanded(index), {}), self.turning)
+        if self.guessing:
+            channels = channels or single(Atom("name", ("?",)))
+        elif channels is None or (hint in seen and evaluate(channels, self.hints) != shape.c):
+            raise Fixed(f"the channels of {name} are not known", index)
+        sizes: list[int] = []
+        for axis, n in zip(shape.axes, shape, strict=True):
+            sizes.append(SymInt(int(n), channels) if axis == "c" else self.unknown_size(int(n)))
+        data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
+        whole = mapping(self.numbered.index(pattern))
+        self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, index, data.wires[0])
+        return data
+
+    def observe_numbers(self, run: Callable[[Walker, Place], Data], place: Place) -> None:
+        """Note the shapes of values with numbers that lines of this instance make."""
+        if not self.numbered:
+            return
+        seen: list[Place] = []
+
+        def noted(walker: Walker, there: Place) -> Data:
+            seen.append(there)
+            return run(walker, there)
+
+        try:
+            self.rehearsed(noted, place)
+        except (SpecError, Poisoned):
+            pass
+        for name, data in seen[0].env.tensors.items() if seen else ():
+            found = parted(str(name), self.numbered)
+            if found is not None and len(data.shapes) == 1:
+                self.numbers.setdefault(found[0], {})[int(found[1].constant)] = data.shapes[0]  # type: ignore[union-attr, arg-type]
+
+    @property
+    def guessing(self) -> bool:
+        """Whether the loop is walked for the first time, and values are read that it may give their numbers later."""
+        known = {
+            pattern
+            for pattern, writers in self.foreseen.items()
+            if all(w.channels is not None for w in writers)
+        }
+        return bool(self.loops and self.looked_up - known)
+
+    @property
+    def templated(self) -> list[Pattern]:
+        """The patterns of the labels that loops have defined so far."""
+        found: list[Pattern] = self.__dict__.setdefault("_templated", [])
+        return found
+
+    lost = False
+    """Whether there is no flow after a loop that a list came into, and of which a value comes."""
+
+    def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
+        """Return a flow that must be there."""
+        if data is None and self.lost:
+            raise Fixed("what flows is a list, or one value")
+        return super().need(data, node, place)
+
     def no_value(self, name: str, span: Span, place: Place) -> Exception:
         """Return the error for a value that is not there: of another turn, perhaps."""
+        if name == "flow" and self.lost:
+            return Fixed("what flows is a list, or one value")
         if self.loops or isinstance(name, SymStr):
             return Fixed(f"{name} is a value of another turn")
         if place.env.find_tensor(name) is None and name != "flow":
@@ -2757,6 +2943,10 @@ class Over:
         self.atom, self.items, self.first, self.others = atom, items, first, others
 
 
+LOST = object()
+"""Stands for what changes its kind in a loop: nobody reads it from then on."""
+
+
 class Name:
     """A name as it is: what `evaluate` leaves alone."""
 
@@ -2803,6 +2993,11 @@ def over(value: Any, env: Mapping[str, Any]) -> Any:
     return Atom(value.op, args)
 
 
+def symbolic_number(number: Any, turning: Sequence[str]) -> bool:
+    """Tell whether the number of a label depends on more than the turns of loops."""
+    return not set(names(number)) <= set(turning)
+
+
 def replaced(value: Any, known: Mapping[str, Any]) -> Poly:
     """Return the expression of an int with some names replaced."""
     found = over(value, known)
@@ -2812,8 +3007,16 @@ def replaced(value: Any, known: Mapping[str, Any]) -> Poly:
 def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mapping[str, Any]]:
     """Return the variable that counts a loop's turns from 0, how many there are, and what its others are by it."""
     atom = over.atom
-    if atom.op == "call" and len(atom.args) == 2 and atom.args[0] == "range" and len(variables) == 1:
-        return variables[0], atom.args[1], {}
+    if atom.op == "call" and atom.args[0] == "range" and len(variables) == 1:
+        _, *args = atom.args
+        start, stop = (args[0], args[1]) if len(args) > 1 else (constant(0), args[0])
+        step = args[2].constant if len(args) > 2 else 1
+        turn = single(Atom("name", variables))
+        if step == 1:
+            return variables[0], stop.plus(start, -1), {variables[0]: start.plus(turn)}
+        if step == -1:
+            return variables[0], start.plus(stop, -1), {variables[0]: start.plus(turn, -1)}
+        raise Fixed("a loop of branches whose steps are not 1", atom)
     counts = atom.op == "call" and atom.args[0] == "enumerate" and len(atom.args) == 2 and len(variables) == 2
     whole = atom.args[1] if counts else atom
     if whole.op == "call" or len(variables) != (2 if counts else 1):

@@ -19,10 +19,12 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Numbered,
     Pick,
     Side,
     Slot,
     Staged,
+    Store,
     walk,
 )
 from netdsl.emission.streams import Elements
@@ -94,6 +96,18 @@ def drop_picks(staged: Staged) -> None:
     read.update(staged.outputs)
     for items in _lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Pick) or item.wire in read]
+    looked_up = {item.whole for item in walk(staged.items) if isinstance(item, Pick)}
+    for items in _lists(staged.items):
+        items[:] = [item for item in items if not isinstance(item, Store) or item.whole in looked_up]
+    first = [item for item in staged.items if isinstance(item, Numbered)]
+    for item in first:  # it begins before what first gives a value its number
+        staged.items.remove(item)
+        if item.wire in looked_up:
+            uses = [any(getattr(i, "whole", None) == item.wire for i in walk([one])) for one in staged.items]
+            at = uses.index(True)
+            store = staged.items[at]
+            at -= isinstance(store, Store) and at > 0 and store.value in staged.items[at - 1].makes()
+            staged.items.insert(at, item)
 
 
 def _read(item: Item) -> Iterator[Wire]:
@@ -435,7 +449,7 @@ def _replace(items: list[Item], env: Mapping[Any, Any]) -> None:
             item.test = renamed(item.test, env)
         elif isinstance(item, Loop):
             item.over = renamed(item.over, env)
-        elif isinstance(item, Pick):
+        elif isinstance(item, (Pick, Store)):
             item.index = renamed(item.index, env)
         elif hasattr(item, "test"):
             item.test = renamed(item.test, env)

@@ -37,12 +37,13 @@ INDENT = "    "
 
 
 class Each(Expr):
-    """`*(value for targets in over)`; without the star it is the only argument of a call."""
+    """`*(value for targets in over if test)`; without the star it is the only argument of a call."""
 
     value: Expr
     targets: str
     over: Expr
     star: bool = True
+    test: Expr | None = None
 
 
 class Either(Expr):
@@ -72,6 +73,7 @@ def flat(expr: Expr) -> str:
         return f"{bracketed(expr.then, binding(expr.then) < 1)} if {test} else {other}"
     if isinstance(expr, Each):
         inner = f"{flat(expr.value)} for {expr.targets} in {flat(expr.over)}"
+        inner += f" if {flat(expr.test)}" if expr.test is not None else ""
         return f"*({inner})" if expr.star else inner
     if isinstance(expr, Call):
         return f"{called(expr)}({', '.join(map(argument, shown(expr.args)))})"
@@ -215,10 +217,11 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
     if len(parts) > 1:
         return [f"{indent}{head}(", *stacked("", expr, "", inner), f"{indent}){tail}"]
     if isinstance(expr, Each):
-        loop = f"for {expr.targets} in {flat(expr.over)}"
-        if not expr.star:
-            return [*layout("", expr.value, "", indent), f"{indent}{loop}"]
-        return [f"{indent}{head}*(", *layout("", expr.value, "", inner), f"{inner}{loop}", f"{indent}){tail}"]
+        at = inner if expr.star else indent
+        lines = [*layout("", expr.value, "", at), f"{at}for {expr.targets} in {flat(expr.over)}"]
+        if expr.test is not None:
+            lines += stacked("if ", expr.test, "", at)
+        return [f"{indent}{head}*(", *lines, f"{indent}){tail}"] if expr.star else lines
     return [f"{indent}{head}{flat(expr)}{tail}"]
 
 
