@@ -1553,7 +1553,7 @@ class Stager(Walker):
                     items: list[Any] = list(range(*map(int, numbers)))
                     if not items and not free(tuple(numbers)):
                         return None
-                    first = int(numbers[0]) if len(numbers) > 1 else 0
+                    first = max(int(numbers[0]), 0) if len(numbers) > 1 else 0
                     return Over(Atom("call", ("range", *map(term, numbers))), items, first)
             if name == "enumerate" and given:
                 inner = self.over_what(given[0], env, source)
