@@ -334,6 +334,49 @@ net N(n = 4, m = 2):
     d: Selective 6, 3
     gap
 """,
+    "parts whose number is an argument": """
+block Mix(ks: list):
+    parts = from x -> split len(ks)
+    concat:
+        for i, k in enumerate(ks):
+            mix{i}: from parts[i] -> dwconv k
+
+block Scales(scale = 4):
+    parts = from x -> split scale
+    y = from parts[0]
+    outs = from y
+    for i in range(1, scale):
+        y = from y, parts[i] -> add -> conv 3x3, x.c//scale as convs{i}
+        outs = from outs, y -> concat
+    from outs
+
+block SplitAttention(c, radix = 2):
+    conv: conv 3x3, c*radix, groups=radix
+    relu
+    if radix > 1:
+        parts = from flow -> split radix
+        att = from parts -> add -> gap -> fc c*radix as fc -> sigmoid -> split radix
+        add:
+            for r in range(radix):
+                mul:
+                    from parts[r]
+                    from att[r]
+    else:
+        mul:
+            identity
+            gap -> fc c as fc -> sigmoid
+
+net N(scale = 3):
+    input 6, 16x16
+    a: Mix [3x3, 5x5]
+    b: Mix [3x3, 5x5, 7x7]
+    c: Scales scale
+    conv: conv 1x1, 12
+    d: Scales 4
+    e: SplitAttention 6
+    f: SplitAttention 6, 1
+    gap
+""",
     "an encoder and decoder of any depth": """
 block Double(c):
     2 * conv 3x3, c, act=relu, pad=same

@@ -510,7 +510,7 @@ def _repeated(index: int, sample: int) -> Expr:
 @lowers(Split)
 def split(op: Split, context: Context) -> Lowered:
     """jnp.split of the channels."""
-    if op.parts == 1:
+    if op.parts == 1 and not symbolic(op.parts):
         return Lowered(function=Input())
     axis = Arg("axis", Const(-1))
     return Lowered(function=_apply("jnp.split", _first("sections", op.parts), axis))

@@ -546,7 +546,7 @@ def concat(op: Concat, context: Context) -> Lowered:
 @lowers(Split)
 def split(op: Split, context: Context) -> Lowered:
     """x.chunk(parts, 1), whose parts are equal since they divide the channels."""
-    if op.parts == 1:
+    if op.parts == 1 and not symbolic(op.parts):
         return Lowered(function=Input())
     dim = Arg("dim", Const(context.inputs[0].axis("c") + 1), keyword=False)
     return Lowered(function=_method("chunk", _first("chunks", op.parts), dim))

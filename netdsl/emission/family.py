@@ -303,7 +303,7 @@ class Family:
         self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
     ) -> dict[str, Any]:
         """Return what the names of a class's terms are at a call."""
-        env: dict[str, Any] = {}
+        env: dict[str, Any] = dict(self.constants)
         if staged.many:
             whole = shapes.channels if isinstance(shapes, Elements) else tuple(shape.c for shape in shapes)
             env.update(dict.fromkeys(staged.inputs[0].sizes.values(), whole))

@@ -89,7 +89,7 @@ from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.linear import Linear
 from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
-from netdsl.ops.wiring import Identity
+from netdsl.ops.wiring import Identity, Split
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
     NUMBER,
@@ -371,6 +371,10 @@ class Stager(Walker):
         """Return a number under a name, and remember what it is here."""
         self.hints[name] = concrete(value)
         return named(self.hints[name], name)
+
+    def here(self, value: Term) -> Any:
+        """Return what an expression is in this instance."""
+        return evaluate(value, {**self.emitter.constants, **self.hints})
 
     # ---------------------------------------------------------------- truths
 
@@ -950,7 +954,7 @@ class Stager(Walker):
         if not isinstance(node, tree.For):
             return False
         over = self.iterable(node, place)
-        return over is not None and bool(mentioned(over.atom))
+        return over is not None and not over.known and bool(mentioned(over.atom))
 
     def uncounted(self, body: tree.Body, place: Place) -> bool:
         """Tell whether lines of a joint have a loop whose turns are not known, or are others in every turn around."""
@@ -990,7 +994,9 @@ class Stager(Walker):
     def some(self, number: int, message: str) -> None:
         """Demand that a list is not empty; one that comes in is not."""
         count = self.expanded(term(number))
-        if all(self.staged.lists[i.wire] != count for i in self.staged.inputs if i.many):
+        if (count.constant or 0) < 1 and all(
+            self.staged.lists[i.wire] != count for i in self.staged.inputs if i.many
+        ):
             self.positive(number, message)
 
     def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
@@ -1206,7 +1212,7 @@ class Stager(Walker):
                     c = whole.args[0]
                 else:
                     raise Fixed("a sum of values with other channels in every turn", whole)
-                shape = shape.with_size("c", SymInt(int(evaluate(c, self.hints)), c))
+                shape = shape.with_size("c", SymInt(int(self.here(c)), c))
             shapes.append(shape)
         if len({shape.axes for shape in shapes}) > 1:
             raise Fixed("a joint of values of several kinds")
@@ -1373,7 +1379,9 @@ class Stager(Walker):
 
     def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
         """Run `op args`."""
-        if node.op.text in JOINTS and isinstance(data, Streams):
+        if isinstance(data, Streams) and node.op.text in ("add", "concat") and not node.args:
+            return self.joint_of_list(node.op.text, data, place, place.span(node))
+        if isinstance(data, Streams) and node.op.text in JOINTS:
             raise Fixed(f"{node.op.text} of a list", data.elements.channels, data.shapes[0][0])
         one = super().layer
         result = self.either_way(lambda flow: one(node, flow, place, label), data, place, node)
@@ -1564,7 +1572,8 @@ class Stager(Walker):
                 args = (inner.atom, term(start)) if rest else (inner.atom,)
                 items = list(enumerate(inner.items, int(start)))
                 others = [(0, other) for other in inner.others]
-                return Over(Atom("call", ("enumerate", *args)), items, (int(start), inner.first), others)
+                called = Atom("call", ("enumerate", *args))
+                return Over(called, items, (int(start), inner.first), others, inner.known)
         value = evaluator.eval(node, env, source)
         atom: Atom | None = getattr(value, "whole", None)
         if isinstance(value, TableValue):
@@ -1578,10 +1587,11 @@ class Stager(Walker):
             return Over(atom, rows, rows[0], more)
         if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
             return None
+        known = atom is None
         atom = atom or self.emitter.constant(node, value)
         if atom is None:
             return None
-        return Over(atom, [concrete(one) for one in value], value[0])
+        return Over(atom, [concrete(one) for one in value], value[0], (), known)
 
     def loop(
         self,
@@ -1938,7 +1948,7 @@ class Stager(Walker):
             return None
         whole = each(replaced(term(value), known), variable, count)
         self.hints, self.meaning = hints, meaning
-        return SymList(evaluate(self.expanded(whole), hints), whole)
+        return SymList(self.here(self.expanded(whole)), whole)
 
     def bind_targets(
         self,
@@ -2237,9 +2247,10 @@ class Stager(Walker):
     ) -> Data:
         """Add a layer."""
         if any(map(listed, data.shapes)):
-            raise Fixed("a layer of a list")
-        if op.name == "split" and symbolic(op.parts):  # type: ignore[attr-defined]
-            raise Fixed("how many values there are is not known", op.parts)  # type: ignore[attr-defined]
+            raise Fixed(
+                "a layer of a list",
+                *(self.staged.lists[wire] for wire in data.wires if wire in self.staged.lists),
+            )
         self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
         op = self.padded(op)
@@ -2263,6 +2274,32 @@ class Stager(Walker):
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
         if unknown - {"?"} or (unknown and not self.guessing):
             raise Fixed(f"{op.name} needs a size that is not known")
+        return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
+
+    def parts(self, op: Split, item: Layer, result: Data, place: Place) -> Data:
+        """Return the list that a split into a number of parts that is not known makes."""
+        channels, count = item.before[0].c, term(op.parts)
+        assert isinstance(count, Poly)
+        rest = compare("==", channels % op.parts, 0)
+        if isinstance(rest, SymBool):
+            self.items.remove(item)
+            what = f"{_braced(channels)} channels cannot be divided into {_braced(op.parts)} parts"
+            self.checked(rest.test, what)
+            self.items.append(item)
+        shapes = tuple(self.opaque_sizes(shape) for shape in result.shapes)
+        each_one = each(replaced(term(shapes[0].c), {}), "i", count)
+        listing = self.list_wire(count, len(shapes), place, item.span)
+        item.outputs = listing.wires
+        elements = Elements(shapes, SymList((int(shape.c) for shape in shapes), each_one))
+        return Streams(listing.wires, listing.shapes, False, elements)
+
+    def joint_of_list(self, kind: str, data: Streams, place: Place, span: Span) -> Data:
+        """Return the sum or concatenation of a list."""
+        if place.defaults.get(kind) or kind in place.broken:
+            raise Fixed("a layer of a list", self.staged.lists[data.wires[0]])
+        shape = self.of_joint(kind, [data])
+        result = self.wire((shape,), place, span, data.wires)
+        self.put(Joined(catalogue()[kind](), shape, data.wires[0], result.wires[0]))
         return result
 
     @staticmethod
@@ -2343,7 +2380,10 @@ class Stager(Walker):
         result = [first]
         for shape in shapes[1:]:
             if shape.axes != first.axes:
-                return shapes
+                if not self.dead or op.name == "concat" or "c" not in first.axes or "c" not in shape.axes:
+                    return shapes
+                result.append(shape.with_size("c", _hinted(shape.c, int(first.c))))
+                continue
             sizes = list(shape)
             for at, (axis, a, b) in enumerate(zip(shape.axes, first, shape, strict=True)):
                 if int(a) == int(b) or (op.name == "concat" and axis == "c"):
@@ -2430,7 +2470,8 @@ class Stager(Walker):
 
     def positive(self, value: Any, message: str) -> None:
         """Demand that an int is at least 1, where no condition says so."""
-        if Atom(">", (term(value), constant(0))) in self.path:
+        own = term(value)
+        if any(t.op == ">" and t.args[0] == own and (t.args[1].constant or 0) >= 0 for t in self.path):
             return
         self.checked(Atom(">=", (term(value), constant(1))), message)
 
@@ -2790,7 +2831,7 @@ class Stager(Walker):
         seen = self.numbers.get(pattern, {})
         if self.opened_scopes or not seen:
             return None
-        hint = int(evaluate(self.expanded(index), self.hints))
+        hint = int(self.here(self.expanded(index)))
         shape = seen.get(hint) or next(iter(seen.values()))
         writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
         if self.guessing:
@@ -2798,7 +2839,7 @@ class Stager(Walker):
         channels = channels_at(writers, replaced(self.expanded(index), {}), self.turning)
         if self.guessing:
             channels = channels or single(Atom("name", ("?",)))
-        elif channels is None or (hint in seen and evaluate(channels, self.hints) != shape.c):
+        elif channels is None or (hint in seen and self.here(channels) != shape.c):
             raise Fixed(f"the channels of {name} are not known", index)
         sizes: list[int] = []
         for axis, n in zip(shape.axes, shape, strict=True):
@@ -2938,9 +2979,11 @@ def _after(walker: Walker, node: tree.For, place: Place) -> Data:
 class Over:
     """What a loop runs over, and its items here; one that stands for them where there are none."""
 
-    def __init__(self, atom: Any, items: list[Any], first: Any, others: Sequence[Any] = ()) -> None:
-        """All are concrete; `others` are items that it may have for other arguments."""
-        self.atom, self.items, self.first, self.others = atom, items, first, others
+    def __init__(
+        self, atom: Any, items: list[Any], first: Any, others: Sequence[Any] = (), known: bool = False
+    ) -> None:
+        """All are concrete; `others` are items that it may have for other arguments, `known`: it has none."""
+        self.atom, self.items, self.first, self.others, self.known = atom, items, first, others, known
 
 
 LOST = object()
@@ -3023,7 +3066,8 @@ def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mappi
         raise Fixed("a loop of branches that nothing counts", whole)
     variable = variables[0] if counts else f"{variables[0]}{NUMBER}"
     value = item_of(whole, single(Atom("name", (variable,))))
-    return variable, length(whole), {variables[-1]: value}
+    count = constant(len(over.items)) if over.known else length(whole)
+    return variable, count, {variables[-1]: value}
 
 
 def one_branch(body: tree.Body) -> bool:
