@@ -377,6 +377,41 @@ net N(scale = 3):
     f: SplitAttention 6, 1
     gap
 """,
+    "loops in loops, and lists that a call returns": """
+default conv 3x3, bias=false, norm=bn, act=relu
+
+table heads(c, k, act):
+    4, 3x3, relu
+    6, 1x1, none
+
+block Head(t: table, m = 2):
+    concat:
+        for i, row in enumerate(t):
+            for j in range(m):
+                h{i}_{j}: conv row.k, row.c, act=row.act
+
+block Levels(c, n = 2):
+    t0 = from x
+    for i in range(1, n + 1):
+        t{i}: from t{i-1} -> conv c*i, /2
+    fork:
+        for i in range(n + 1):
+            from t{i} -> conv 1x1, c as lateral{i}
+
+block Merge(c):
+    from x -> add
+    c1: conv c
+
+net N(m = 2):
+    input 3, 16x16
+    head: Head heads, m
+    levels: Levels 4, m
+    a = from flow[0]
+    b = from flow[0] -> conv 4 as beside
+    from a, b -> Merge 5 as merge
+    levels2: Levels 3, 3
+    from flow[1] -> gap
+""",
     "an encoder and decoder of any depth": """
 block Double(c):
     2 * conv 3x3, c, act=relu, pad=same

@@ -994,9 +994,7 @@ class Stager(Walker):
     def some(self, number: int, message: str) -> None:
         """Demand that a list is not empty; one that comes in is not."""
         count = self.expanded(term(number))
-        if (count.constant or 0) < 1 and all(
-            self.staged.lists[i.wire] != count for i in self.staged.inputs if i.many
-        ):
+        if (count.constant or 0) < 1 and not self.is_full(count):
             self.positive(number, message)
 
     def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
@@ -1059,6 +1057,8 @@ class Stager(Walker):
             self.joining = outer
         place.flow = flow
         filled = place.env.tensors.pop(joining.key, None)
+        if joining.begun and not isinstance(filled, Parts):
+            raise Fixed("a joint of branches in loops of loops")
         if filled is None and not any(isinstance(part, Streams) for part in joining.parts):
             return self.join(node.joint, joining.parts, [""] * len(joining.parts), place, begin)
         if len(joining.parts) == 1 and filled is None:
@@ -1142,6 +1142,7 @@ class Stager(Walker):
             else:
                 shape = self.probed(run, place)
             place.env.tensors[joining.key] = self.collect(joining.parts, shape, place, span)
+            joining.begun = True
         run()
 
     def probed(self, run: Callable[[], None], place: Place) -> Shape:
@@ -1181,6 +1182,8 @@ class Stager(Walker):
             raise Fixed("a learned tensor among branches that are not known")
         self.reading(data)
         filled = place.env.find_tensor(joining.key)
+        if joining.begun and not isinstance(filled, Parts):
+            raise Fixed("a joint of branches in loops of loops")
         if filled is None:
             joining.parts.append(data)
             return
@@ -1210,6 +1213,11 @@ class Stager(Walker):
                     c = total(whole)
                 elif whole.op == "each" and whole.args[1] not in names(whole.args[0]):
                     c = whole.args[0]
+                elif whole.op == "name":
+                    c = replaced(item_of(whole, constant(0)), {})
+                    others = Atom("call", ("len", Atom("call", ("set", whole))))
+                    what = f"{{{text(whole)}}} channels cannot be joined"
+                    self.checked(Atom("==", (single(others), constant(1))), what)
                 else:
                     raise Fixed("a sum of values with other channels in every turn", whole)
                 shape = shape.with_size("c", SymInt(int(self.here(c)), c))
@@ -1217,7 +1225,8 @@ class Stager(Walker):
         if len({shape.axes for shape in shapes}) > 1:
             raise Fixed("a joint of values of several kinds")
         if kind == "add":
-            self.must_agree(shapes)
+            counts = [length(p.elements.channels.whole) if isinstance(p, Streams) else None for p in parts]  # type: ignore[attr-defined]
+            self.must_agree(shapes, [c if c is not None and c.constant is None else None for c in counts])
             return max(shapes, key=lambda shape: shape.elements)
         return shapes[-1].with_size("c", sum(shape.c for shape in shapes))
 
@@ -1389,17 +1398,23 @@ class Stager(Walker):
             self.must_agree(list(data.shapes))
         return result
 
-    def must_agree(self, shapes: list[Shape]) -> None:
-        """Demand that values have the same channels where they are not known to."""
+    def must_agree(self, shapes: list[Shape], counts: Sequence[Poly | None] = ()) -> None:
+        """Demand that values have the same channels where they are not known to, if there are any of them."""
         first = shapes[0].c if "c" in shapes[0].axes else None
-        for shape in shapes[1:]:
+        for at, shape in enumerate(shapes[1:], 1):
             if first is None or "c" not in shape.axes or 1 in (first, shape.c):
                 continue
             if not self.equal(first, shape.c):
                 test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
                 if isinstance(test, SymBool):
                     what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
-                    self.check(test.test, what)
+                    own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
+                    none = tuple(Atom("<", (count, constant(1))) for count in own if not self.is_full(count))
+                    self.check(Atom("or", (*none, test.test)) if none else test.test, what)
+
+    def is_full(self, count: Poly) -> bool:
+        """Tell whether a list that comes in has as many values, which is not empty."""
+        return any(self.staged.lists[i.wire] == self.expanded(count) for i in self.staged.inputs if i.many)
 
     def check(self, test: Atom, message: str) -> None:
         """Demand something of the arguments."""
@@ -1685,6 +1700,9 @@ class Stager(Walker):
         self.tell_turns_apart(loop)
         self.items.append(loop)
         self.end_turn(loop, over, carried, varying, entry_names, start_names, place, span)
+        joints = {name: data for name, data in entry_tensors.items() if isinstance(data, Parts)}
+        for name in joints.keys() - {key[1:] for key in carried}:  # what no turn changes
+            place.env.tensors[name] = joints[name]
         self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
         for name in bound:
             place.env.names.pop(name, None)
@@ -2616,7 +2634,7 @@ class Stager(Walker):
         self.site = node
         cls, args, shapes = self.emitter.call(self, decl, given, before, callee, place, span)
         data = self.sized_by_turn(cls, node, data)
-        if cls.many:
+        if cls.many or cls.channels is not None:
             if callee is not None:
                 raise Fixed("an argument that is a block of a list", callee)
             return self.block_of_list(
@@ -2667,12 +2685,11 @@ class Stager(Walker):
         given: Mapping[str, Given],
         place: Place,
     ) -> Data:
-        """Call a class that takes a list."""
-        elements = (
-            data.elements
-            if isinstance(data, Streams)
-            else Elements(data.shapes, tuple(s.c for s in data.shapes))
-        )
+        """Call a class that takes a list, or returns one."""
+        before: Any = data.shapes
+        if cls.many:
+            channels_in = tuple(shape.c for shape in data.shapes if "c" in shape.axes)
+            before = data.elements if isinstance(data, Streams) else Elements(data.shapes, channels_in)
         plain = {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
         node = tree.Layer(item.span.start, item.span.end, decl.node.name, (), None)
         own = OpValue(decl, {})
@@ -2682,9 +2699,10 @@ class Stager(Walker):
             ),
             place,
         )
-        item.cls, item.args, item.shapes, item.train = cls, args, (elements,), place.train
-        item.inputs = self.as_list(data, place, item.span)
-        env = self.emitter.environment(cls, {name: one.value for name, one in given.items()}, elements)
+        item.cls, item.args, item.train = cls, args, place.train
+        item.shapes = (before,) if cls.many else before
+        item.inputs = self.as_list(data, place, item.span) if cls.many else data.wires
+        env = self.emitter.environment(cls, {name: one.value for name, one in given.items()}, before)
         if cls.channels is None:
             sizes = [
                 Shape(
@@ -2934,6 +2952,8 @@ class Joining:
         self.kind, self.key = kind, key
         self.parts: list[Data] = []
         """Its branches, until there is a condition or loop of some."""
+        self.begun = False
+        """Whether they are in that list."""
         self.probing = False
         """Whether only the shape of its first branch is looked for."""
 
