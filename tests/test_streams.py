@@ -138,14 +138,17 @@ def test_a_block_of_a_list_is_one_class_for_any_length(name: str) -> None:
         assert report(subject, "torch", 8).faults == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "    concat\n    c: conv 1x1, 4\n",
-        "    a, b = from x\n    concat:\n        from b -> conv 1x1, 2 as c\n        from a\n",
-    ],
-)
-def test_what_needs_the_length_takes_values_one_by_one(body: str) -> None:
+def test_a_concatenation_of_a_list_takes_lists_of_any_length() -> None:
+    net = net_of(
+        f"{TWO}block Join:\n    concat\n    c: conv 1x1, 4\n\n"
+        "net N:\n    input 3, 8x8\n    two: Two 4\n    join: Join\n"
+    )
+    assert "xs: list[Tensor]" in net.emit("torch")
+    assert_same(net)
+
+
+def test_what_needs_the_length_takes_values_one_by_one() -> None:
+    body = "    a, b = from x\n    concat:\n        from b -> conv 1x1, 2 as c\n        from a\n"
     net = net_of(f"{TWO}block Join:\n{body}\nnet N:\n    input 3, 8x8\n    two: Two 4\n    join: Join\n")
     assert "list[Tensor]" not in net.emit("torch")
     assert_same(net)
