@@ -415,7 +415,7 @@ class Flow:
         if not isinstance(item, Module) or not self.gives(item, wire) or self.counts[wire] != 1 or item.train:
             return False
         return not isinstance(item, Layer) or not (
-            self.members.overwrites(item) or self.members.is_nothing(item) or any(self.demanded(item))
+            self.members.overwrites(item) or self.members.is_nothing(item) or any(self.demands.of(item))
         )
 
     def gives(self, item: Module, wire: Wire) -> bool:
