@@ -622,8 +622,8 @@ def item(whole: Atom, index: Poly) -> Term:
 
 
 def list_of(value: Any) -> Atom | None:
-    """Return the list of which a value is an item; None of what is none."""
-    whole = term(value)
+    """Return the list of which a value, or what an expression gives, is an item; None of what is none."""
+    whole = value if isinstance(value, (Atom, Poly)) else term(value)
     atom = whole.atom if isinstance(whole, Poly) else whole
     return atom.args[0] if atom is not None and atom.op == "item" else None
 

@@ -85,3 +85,32 @@ def test_the_checks_of_a_chain_stand_before_it() -> None:
         super().__init__(
 """
     assert text in netdsl.load("alexnet").emit()
+
+
+LISTS = """\
+net N(n: list, m: list, k: list, late = 1):
+    input 4, 8x8
+    n1, n2 = n
+    a: n1 * conv 3x3, 4
+    b: n2 * conv 3x3, 5
+    for i in range(len(m)):
+        times = m[i]
+        c{i}: times * conv 1x1, 6
+    for b, times in enumerate(k):
+        d{b}: times * conv 1x1, 7
+    gap
+
+variant one = N([1, 2], [1], [0, 1])
+variant two = N([0, 0], [], [])
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_counts_in_lists_are_checked(backend: str) -> None:
+    names = execute(loads(LISTS, net="one").emit(backend))
+    for wrong in ({"n": [1, -1]}, {"n": [-1, 1]}, {"m": [0, -1]}, {"k": [-1]}):
+        with pytest.raises(ValueError, match=r"^m, k and n must be at least 0$"):
+            make(names, "N", {"n": [1, 1], "m": [1], "k": [1]} | wrong)
+    with pytest.raises(ValueError, match="unpack"):
+        make(names, "N", {"n": [1, 1, 1], "m": [1], "k": [1]})
+    make(names, "N", {"n": [0, 0], "m": [], "k": []})

@@ -14,7 +14,7 @@ ROWS = [
     for row in json.loads(PAPERS.read_text(encoding="utf-8"))["rows"]
     if row["model"].startswith("GoogLeNet ")
 ]
-NET = netdsl.load("googlenet.net:googlenet_2014")
+NET = netdsl.load("googlenet_2014.net:googlenet_2014")
 PARTS = {"conv7x7/2": ("conv1",), "conv3x3(+reduce)": ("conv2", "conv3"), "linear": ("fc",)}
 """Labels in the spec, where they are not the paper's."""
 

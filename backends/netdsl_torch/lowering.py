@@ -124,9 +124,7 @@ class DropPath(nn.Module):
             return x
         keep = 1 - self.p
         mask = x.new_empty([x.shape[0]] + [1] * (x.ndim - 1)).bernoulli_(keep)
-        if keep > 0:
-            mask.div_(keep)
-        return x * mask
+        return x * (mask / keep if keep > 0 else mask)
 ''',
     "LayerNorm2d": '''\
 class LayerNorm2d(nn.LayerNorm):

@@ -697,6 +697,10 @@ class Family:
         # that a net returns nothing for 0 classes nobody can overlook
         heads = {name for name, wires in stager.features.items() if shown.issuperset(wires)}
         least = {name: bound for name, bound in stager.least.items() if not bound or name not in heads}
+        for name, items in stager.hints.items():
+            every = [f"{name}[{index}]" for index in range(len(items))] if type(items) is tuple else []
+            if every and all(one in least for one in every):  # all of a list that is taken apart
+                least[f"*{name}"] = max(least.pop(one) for one in every)
         if least:
             staged.items.insert(0, least_check(least))
         staged.outputs = result.wires
@@ -953,8 +957,11 @@ def least_check(least: Mapping[str, int]) -> Check:
     for bound in sorted(set(least.values())):
         own = [name for name, number in least.items() if number == bound]
         values = [single(Atom("name", (name,))) for name in own]
-        whole = values[0] if len(own) == 1 else single(Atom("call", ("min", *values)))
+        if any(name.startswith("*") for name in own):  # a list may be empty
+            values.insert(0, constant(bound))
+        whole = values[0] if len(values) == 1 else single(Atom("call", ("min", *values)))
         tests.append(Atom(">=", (whole, constant(bound))))
+        own = [name.removeprefix("*") for name in own]
         listed = " and ".join([", ".join(own[:-1]), own[-1]] if own[1:] else own)
         said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
     return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))

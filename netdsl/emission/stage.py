@@ -199,7 +199,9 @@ class Stager(Walker):
         self.demanded: set[Atom] = set()
         """Those of them that hold for every class, since its constructor checks them."""
         self.least: dict[str, int] = {}
-        """Arguments, and what they have to be at least, whatever the conditions."""
+        """Arguments, and items of lists, and what they have to be at least, whatever the conditions."""
+        self.each_of: dict[str, str] = {}
+        """By variable of a loop over a list that is an argument, all of that list."""
         self.features: dict[str, list[Wire]] = {}
         """The results of linear layers, by the expression of their features."""
         self.meaning: dict[str, Any] = {}
@@ -1680,6 +1682,11 @@ class Stager(Walker):
                 place.env.names[key] = self.hinted(entry_names[key], key)
         hint = over.first
         self.turning += variables
+        whole = (
+            over.atom.args[1] if over.atom.op == "call" and over.atom.args[0] == "enumerate" else over.atom
+        )
+        if whole.op == "name" and len(variables) == 1 + (whole is not over.atom):
+            self.each_of[variables[-1]] = f"*{whole.args[0]}"
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
         self.loops += 1
         path, meaning = list(self.path), dict(self.meaning)
@@ -2468,11 +2475,28 @@ class Stager(Walker):
         """Demand that an int is at least 0 or 1; an argument at once, if no condition matters."""
         whole = self.expanded(value)
         name = whole.atom.args[0] if whole.atom is not None and whole.atom.op == "name" else ""
-        given = any(parameter.name == name and parameter.kind == "int" for parameter in self.staged.params)
+        kinds = {parameter.name: parameter.kind for parameter in self.staged.params}
+        given = kinds.get(name) == "int"
+        item = self.item_of_list(whole)
+        if item and kinds.get(item.partition("[")[0].removeprefix("*")) == "list":
+            given, name = True, item
         if given and self.demanded.issuperset(self.path):
             self.least[name] = max(least, self.least.get(name, least))
         elif given or self.may_be_less(whole, least):
             self.checked(Atom(">=", (value, constant(least))), message)
+
+    def item_of_list(self, value: Poly) -> str:
+        """Return which item of a named list a number is: `n[0]`, or `*n` where it is each in turn."""
+        atom = value.atom
+        if atom is None:
+            return ""
+        if atom.op == "name":
+            return self.each_of.get(atom.args[0], "")
+        whole = list_of(value)
+        if whole is None or whole.op != "name":
+            return ""
+        index = atom.args[1].constant
+        return f"*{whole.args[0]}" if index is None else f"{whole.args[0]}[{index}]"
 
     def may_be_less(self, value: Poly, least: int) -> bool:
         """Tell whether a difference may be less than a number under the conditions that hold here."""

@@ -24,9 +24,7 @@ class DropPath(nn.Module):
             return x
         keep = 1 - self.p
         mask = x.new_empty([x.shape[0]] + [1] * (x.ndim - 1)).bernoulli_(keep)
-        if keep > 0:
-            mask.div_(keep)
-        return x * mask
+        return x * (mask / keep if keep > 0 else mask)
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -80,6 +78,8 @@ class ConvNeXt(nn.Module):
 
     def __init__(self, c: list[int], n: list[int], drop: float, classes: int = 1000) -> None:
         super().__init__()
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
         layers: list[nn.Module] = [

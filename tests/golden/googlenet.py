@@ -16,12 +16,6 @@ from torch.jit import is_scripting  # type: ignore[attr-defined]
 from torch.nn import functional as F
 
 
-def check_size(size: int, takes: int, name: str, what: str) -> None:
-    """Raise an error where a size does not fit, in a form that tracers take."""
-    message = f"{name} takes {takes} {what}: resize the input"
-    torch._assert(size == takes, message)  # type: ignore[no-untyped-call]
-
-
 class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
@@ -33,14 +27,7 @@ class GoogLeNetOutputs(NamedTuple):
 class BasicConv2d(nn.Module):
     """Block BasicConv2d of googlenet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        k: tuple[int, int],
-        c: int,
-        stride: int = 1,
-        norm: bool = True,
-    ) -> None:
+    def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
@@ -50,16 +37,14 @@ class BasicConv2d(nn.Module):
             k,
             stride=stride,
             padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
-            bias=not norm,
+            bias=False,
         )
         nn.init.trunc_normal_(self.conv.weight, std=0.01)
-        self.bn = nn.BatchNorm2d(c, eps=0.001) if norm else None
+        self.bn = nn.BatchNorm2d(c, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        if self.bn is not None:
-            x = self.bn(x)
-        return F.relu(x, inplace=True)
+        return F.relu(self.bn(x), inplace=True)
 
 
 class Inception(nn.Module):
@@ -74,21 +59,20 @@ class Inception(nn.Module):
         c5r: int,
         c5: int,
         cp: int,
-        paper: bool = False,
     ) -> None:
         super().__init__()
-        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1)
         self.branch2 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper),
-            BasicConv2d(c3r, (3, 3), c3, norm=not paper),
+            BasicConv2d(in_channels, (1, 1), c3r),
+            BasicConv2d(c3r, (3, 3), c3),
         )
         self.branch3 = nn.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper),
-            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper),
+            BasicConv2d(in_channels, (1, 1), c5r),
+            BasicConv2d(c5r, (3, 3), c5),
         )
         self.branch4 = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1, ceil_mode=True),
-            BasicConv2d(in_channels, (1, 1), cp, norm=not paper),
+            BasicConv2d(in_channels, (1, 1), cp),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,34 +82,19 @@ class Inception(nn.Module):
 class InceptionAux(nn.Module):
     """Block InceptionAux of googlenet.net."""
 
-    def __init__(
-        self,
-        in_channels: int,
-        in_height: int,
-        in_width: int,
-        classes: int,
-        paper: bool = False,
-    ) -> None:
+    def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
         if classes < 1:
             raise ValueError("classes must be at least 1")
-        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper)
-        self.fc1 = nn.Linear(
-            128
-            * ((in_height - 5) // 3 + 1 if paper else 4)
-            * ((in_width - 5) // 3 + 1 if paper else 4),
-            1024,
-        )
+        self.conv = BasicConv2d(in_channels, (1, 1), 128)
+        self.fc1 = nn.Linear(2048, 1024)
         self.dropout = nn.Dropout(0.7)
         self.fc2 = nn.Linear(1024, classes)
-        self.paper = paper
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.avg_pool2d(x, 5, stride=3) if self.paper else F.adaptive_avg_pool2d(x, 4)
+        x = F.adaptive_avg_pool2d(x, 4)
         x = self.conv(x)
-        x = x.flatten(1)
-        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
-        x = F.relu(self.fc1(x), inplace=True)
+        x = F.relu(self.fc1(x.flatten(1)), inplace=True)
         x = self.fc2(self.dropout(x))
         return x
 
@@ -133,41 +102,34 @@ class InceptionAux(nn.Module):
 class GoogLeNet(nn.Module):
     """Net GoogLeNet of googlenet.net.
 
-    torchvision's has batch norm, and 3x3 where the paper has 5x5. Its published weights take images
-    that are normalised with mean 0.5 and deviation 0.5 in every channel, which there
-    transform_input=True does; arXiv 1409.4842, 2014.
+    torchvision's: it has batch norm, and 3x3 where the paper has 5x5 (googlenet_2014.net). Its
+    published weights take images that are normalised with mean 0.5 and deviation 0.5 in every
+    channel, which there transform_input=True does; arXiv 1409.4842, 2014.
     """
 
-    def __init__(
-        self,
-        paper: bool = False,
-        aux: bool = True,
-        drop: float = 0.2,
-        classes: int = 1000,
-    ) -> None:
+    def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:
         super().__init__()
-        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper)
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper)
+        self.conv2 = BasicConv2d(64, (1, 1), 64)
+        self.conv3 = BasicConv2d(64, (3, 3), 192)
         self.maxpool2 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, paper=paper)
-        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, paper=paper)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64)
         self.maxpool3 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, paper=paper)
-        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, paper=paper)
-        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, paper=paper)
-        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, paper=paper)
-        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, paper=paper)
-        self.maxpool4 = nn.MaxPool2d((3, 3) if paper else (2, 2), stride=2, ceil_mode=True)
-        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, paper=paper)
-        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, paper=paper)
-        self.aux1 = InceptionAux(512, 14, 14, classes, paper=paper) if aux else None
-        self.aux2 = InceptionAux(528, 14, 14, classes, paper=paper) if aux else None
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128)
+        self.maxpool4 = nn.MaxPool2d(2, ceil_mode=True)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128)
+        self.aux1 = InceptionAux(512, classes) if aux else None
+        self.aux2 = InceptionAux(528, classes) if aux else None
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(drop)
         self.fc = nn.Linear(1024, classes)
-        self.paper = paper
         for m in self.modules():
             if isinstance(m, nn.Linear):
                 nn.init.trunc_normal_(m.weight, std=0.01)
@@ -177,12 +139,8 @@ class GoogLeNet(nn.Module):
         aux_logits2: Tensor | None = None
         x = self.conv1(x)
         x = self.maxpool1(x)
-        if self.paper:
-            x = F.local_response_norm(x, 5)
         x = self.conv2(x)
         x = self.conv3(x)
-        if self.paper:
-            x = F.local_response_norm(x, 5)
         x = self.maxpool2(x)
         x = self.inception3a(x)
         x = self.inception3b(x)
@@ -206,6 +164,6 @@ class GoogLeNet(nn.Module):
         return x
 
 
-def googlenet(aux: bool = True, classes: int = 1000) -> GoogLeNet:
+def googlenet(aux: bool = True, drop: float = 0.2, classes: int = 1000) -> GoogLeNet:
     """Return a new googlenet, with random weights."""
-    return GoogLeNet(aux=aux, classes=classes)
+    return GoogLeNet(aux=aux, drop=drop, classes=classes)

@@ -46,9 +46,11 @@ class PreActResNet(nn.Module):
     The stem has no activation, and the last block's is behind all of them; arXiv 1603.05027, 2016.
     """
 
-    def __init__(self, depths: list[int], classes: int = 1000) -> None:
+    def __init__(self, n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        n1, n2, n3, n4 = depths
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
+        n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         layers: list[nn.Module] = []

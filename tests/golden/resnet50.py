@@ -57,14 +57,11 @@ class ResNet(nn.Module):
     pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
     """
 
-    def __init__(
-        self,
-        unit: Callable[..., Bottleneck],
-        depths: list[int],
-        classes: int = 1000,
-    ) -> None:
+    def __init__(self, unit: Callable[..., Bottleneck], n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        n1, n2, n3, n4 = depths
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
+        n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)

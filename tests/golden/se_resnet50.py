@@ -81,13 +81,15 @@ class SENet(nn.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        depths: list[int],
+        n: list[int],
         deep: bool = False,
         drop: float = 0.0,
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        n1, n2, n3, n4 = depths
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
+        n1, n2, n3, n4 = n
         named: OrderedDict[str, nn.Module] = OrderedDict()
         if deep:
             named["conv1"] = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)

@@ -129,6 +129,8 @@ class ConvNeXt(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
         layers: list[Callable[[Array], Array]] = [

@@ -8,7 +8,6 @@ Input 224x224x3, output logits 1000, aux_logits2 1000, aux_logits1 1000; 13,004,
     netdsl compile googlenet.net:googlenet --backend flax
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -19,12 +18,6 @@ from flax import nnx
 from flax.typing import PrecisionLike
 from jax import Array, lax
 from jax.typing import DTypeLike
-
-
-def check_size(size: int, takes: int, name: str, what: str) -> None:
-    """Raise an error where a size does not fit."""
-    if size != takes:
-        raise ValueError(f"{name} takes {takes} {what}: resize the input")
 
 
 class LayerOptions(TypedDict, total=False):
@@ -84,21 +77,6 @@ def max_pool2d(
     return y
 
 
-def avg_pool2d(
-    x: Array,
-    window_shape: tuple[int, int],
-    strides: tuple[int, int] = (1, 1),
-    padding: str | Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
-    count_include_pad: bool = True,
-) -> Array:
-    """Return the mean of every window of a map; there must be one."""
-    pool: Callable[..., Array] = nnx.avg_pool  # which has no types
-    y = pool(x, window_shape, strides, padding, count_include_pad)
-    if 0 in y.shape[1:3]:
-        raise ValueError(f"no window of {window_shape} fits into a map of {x.shape[1:3]}")
-    return y.astype(x.dtype)  # which division by counts loses
-
-
 def ceil_padding(
     x: Array,
     window_shape: Sequence[int],
@@ -141,26 +119,12 @@ def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
     return x.mean((1, 2), keepdims=keepdims)
 
 
-def local_response_norm(
-    x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Array:
-    """Divide every value by a power of the mean square of neighbouring channels."""
-    squares: Array = lax.reduce_window(
-        x * x,
-        0.0,
-        lax.add,
-        window_dimensions=(1, 1, 1, size),
-        window_strides=(1, 1, 1, 1),
-        padding=((0, 0), (0, 0), (0, 0), (size // 2, (size - 1) // 2)),
-    )
-    return x / (k + alpha / size * squares) ** beta
-
-
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""
     return x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1)
 
 
+Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.01))
 BatchNorm = partial(
     make_norm,
     UnbiasedBatchNorm,
@@ -168,26 +132,6 @@ BatchNorm = partial(
     momentum=0.9,
     epsilon=0.001,
 )
-
-
-class Conv(nnx.Conv):
-    """nnx.Conv with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: tuple[int, int],
-        **options: Any,
-    ) -> None:
-        fan_in = math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)
-        bound = fan_in**-0.5
-        defaults: dict[str, Any] = {
-            "padding": 0,
-            "kernel_init": nnx.initializers.normal(0.01),
-            "bias_init": uniform_between(-bound, bound),
-        }
-        super().__init__(in_features, out_features, kernel_size, **(defaults | options))
 
 
 class Linear(nnx.Linear):
@@ -220,7 +164,6 @@ class BasicConv2d(nnx.Module):
         k: tuple[int, int],
         c: int,
         stride: int = 1,
-        norm: bool = True,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
@@ -233,17 +176,14 @@ class BasicConv2d(nnx.Module):
             k,
             strides=stride,
             padding=(k[0] // 2, k[1] // 2),
-            use_bias=not norm,
             rngs=rngs,
             **options,
         )
-        self.bn = BatchNorm(c, rngs=rngs, **options) if norm else None
+        self.bn = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.conv(x)
-        if self.bn is not None:
-            x = self.bn(x)
-        return nnx.relu(x)
+        return nnx.relu(self.bn(x))
 
 
 class Inception(nnx.Module):
@@ -258,23 +198,22 @@ class Inception(nnx.Module):
         c5r: int,
         c5: int,
         cp: int,
-        paper: bool = False,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, norm=not paper, rngs=rngs, **options)
+        self.branch1 = BasicConv2d(in_channels, (1, 1), c1, rngs=rngs, **options)
         self.branch2 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c3r, norm=not paper, rngs=rngs, **options),
-            BasicConv2d(c3r, (3, 3), c3, norm=not paper, rngs=rngs, **options),
+            BasicConv2d(in_channels, (1, 1), c3r, rngs=rngs, **options),
+            BasicConv2d(c3r, (3, 3), c3, rngs=rngs, **options),
         )
         self.branch3 = nnx.Sequential(
-            BasicConv2d(in_channels, (1, 1), c5r, norm=not paper, rngs=rngs, **options),
-            BasicConv2d(c5r, (5, 5) if paper else (3, 3), c5, norm=not paper, rngs=rngs, **options),
+            BasicConv2d(in_channels, (1, 1), c5r, rngs=rngs, **options),
+            BasicConv2d(c5r, (3, 3), c5, rngs=rngs, **options),
         )
         self.branch4 = nnx.Sequential(
             partial(ceil_max_pool2d, window_shape=(3, 3), padding=((1, 1), (1, 1))),
-            BasicConv2d(in_channels, (1, 1), cp, norm=not paper, rngs=rngs, **options),
+            BasicConv2d(in_channels, (1, 1), cp, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
@@ -290,38 +229,22 @@ class InceptionAux(nnx.Module):
     def __init__(
         self,
         in_channels: int,
-        in_height: int,
-        in_width: int,
         classes: int,
-        paper: bool = False,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
         if classes < 1:
             raise ValueError("classes must be at least 1")
-        self.conv = BasicConv2d(in_channels, (1, 1), 128, norm=not paper, rngs=rngs, **options)
-        self.fc1 = Linear(
-            128
-            * ((in_height - 5) // 3 + 1 if paper else 4)
-            * ((in_width - 5) // 3 + 1 if paper else 4),
-            1024,
-            rngs=rngs,
-            **options,
-        )
+        self.conv = BasicConv2d(in_channels, (1, 1), 128, rngs=rngs, **options)
+        self.fc1 = Linear(2048, 1024, rngs=rngs, **options)
         self.dropout = nnx.Dropout(0.7, rngs=rngs)
         self.fc2 = Linear(1024, classes, rngs=rngs, **options)
-        self.paper = paper
 
     def __call__(self, x: Array) -> Array:
-        if self.paper:
-            x = avg_pool2d(x, (5, 5), strides=(3, 3))
-        else:
-            x = adaptive_pool2d(x, (4, 4), jnp.mean)
+        x = adaptive_pool2d(x, (4, 4), jnp.mean)
         x = self.conv(x)
-        x = flatten_chw(x)
-        check_size(x.shape[1], self.fc1.in_features, "fc1", "features")
-        x = nnx.relu(self.fc1(x))
+        x = nnx.relu(self.fc1(flatten_chw(x)))
         x = self.fc2(self.dropout(x))
         return x
 
@@ -329,14 +252,13 @@ class InceptionAux(nnx.Module):
 class GoogLeNet(nnx.Module):
     """Net GoogLeNet of googlenet.net.
 
-    torchvision's has batch norm, and 3x3 where the paper has 5x5. Its published weights take images
-    that are normalised with mean 0.5 and deviation 0.5 in every channel, which there
-    transform_input=True does; arXiv 1409.4842, 2014.
+    torchvision's: it has batch norm, and 3x3 where the paper has 5x5 (googlenet_2014.net). Its
+    published weights take images that are normalised with mean 0.5 and deviation 0.5 in every
+    channel, which there transform_input=True does; arXiv 1409.4842, 2014.
     """
 
     def __init__(
         self,
-        paper: bool = False,
         aux: bool = True,
         drop: float = 0.2,
         classes: int = 1000,
@@ -344,126 +266,22 @@ class GoogLeNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, norm=not paper, rngs=rngs, **options)
-        self.conv2 = BasicConv2d(64, (1, 1), 64, norm=not paper, rngs=rngs, **options)
-        self.conv3 = BasicConv2d(64, (3, 3), 192, norm=not paper, rngs=rngs, **options)
-        self.inception3a = Inception(
-            192,
-            64,
-            96,
-            128,
-            16,
-            32,
-            32,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception3b = Inception(
-            256,
-            128,
-            128,
-            192,
-            32,
-            96,
-            64,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception4a = Inception(
-            480,
-            192,
-            96,
-            208,
-            16,
-            48,
-            64,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception4b = Inception(
-            512,
-            160,
-            112,
-            224,
-            24,
-            64,
-            64,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception4c = Inception(
-            512,
-            128,
-            128,
-            256,
-            24,
-            64,
-            64,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception4d = Inception(
-            512,
-            112,
-            144,
-            288,
-            32,
-            64,
-            64,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception4e = Inception(
-            528,
-            256,
-            160,
-            320,
-            32,
-            128,
-            128,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception5a = Inception(
-            832,
-            256,
-            160,
-            320,
-            32,
-            128,
-            128,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.inception5b = Inception(
-            832,
-            384,
-            192,
-            384,
-            48,
-            128,
-            128,
-            paper=paper,
-            rngs=rngs,
-            **options,
-        )
-        self.aux1 = (
-            InceptionAux(512, 14, 14, classes, paper=paper, rngs=rngs, **options) if aux else None
-        )
-        self.aux2 = (
-            InceptionAux(528, 14, 14, classes, paper=paper, rngs=rngs, **options) if aux else None
-        )
+        self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, rngs=rngs, **options)
+        self.conv2 = BasicConv2d(64, (1, 1), 64, rngs=rngs, **options)
+        self.conv3 = BasicConv2d(64, (3, 3), 192, rngs=rngs, **options)
+        self.inception3a = Inception(192, 64, 96, 128, 16, 32, 32, rngs=rngs, **options)
+        self.inception3b = Inception(256, 128, 128, 192, 32, 96, 64, rngs=rngs, **options)
+        self.inception4a = Inception(480, 192, 96, 208, 16, 48, 64, rngs=rngs, **options)
+        self.inception4b = Inception(512, 160, 112, 224, 24, 64, 64, rngs=rngs, **options)
+        self.inception4c = Inception(512, 128, 128, 256, 24, 64, 64, rngs=rngs, **options)
+        self.inception4d = Inception(512, 112, 144, 288, 32, 64, 64, rngs=rngs, **options)
+        self.inception4e = Inception(528, 256, 160, 320, 32, 128, 128, rngs=rngs, **options)
+        self.inception5a = Inception(832, 256, 160, 320, 32, 128, 128, rngs=rngs, **options)
+        self.inception5b = Inception(832, 384, 192, 384, 48, 128, 128, rngs=rngs, **options)
+        self.aux1 = InceptionAux(512, classes, rngs=rngs, **options) if aux else None
+        self.aux2 = InceptionAux(528, classes, rngs=rngs, **options) if aux else None
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.fc = Linear(1024, classes, rngs=rngs, **options)
-        self.paper = paper
         self.deterministic = False
 
     def __call__(self, x: Array) -> Array | GoogLeNetOutputs:
@@ -471,12 +289,8 @@ class GoogLeNet(nnx.Module):
         aux_logits2: Array | None = None
         x = self.conv1(x)
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
-        if self.paper:
-            x = local_response_norm(x, 5)
         x = self.conv2(x)
         x = self.conv3(x)
-        if self.paper:
-            x = local_response_norm(x, 5)
         x = ceil_max_pool2d(x, (3, 3), strides=(2, 2))
         x = self.inception3a(x)
         x = self.inception3b(x)
@@ -490,7 +304,7 @@ class GoogLeNet(nnx.Module):
         if self.aux2 is not None and not self.deterministic:
             aux_logits2 = self.aux2(x)
         x = self.inception4e(x)
-        x = ceil_max_pool2d(x, (3, 3) if self.paper else (2, 2), strides=(2, 2))
+        x = ceil_max_pool2d(x, (2, 2), strides=(2, 2))
         x = self.inception5a(x)
         x = self.inception5b(x)
         x = global_avg_pool2d(x, keepdims=True)
@@ -502,10 +316,11 @@ class GoogLeNet(nnx.Module):
 
 def googlenet(
     aux: bool = True,
+    drop: float = 0.2,
     classes: int = 1000,
     *,
     rngs: nnx.Rngs,
     **options: Unpack[LayerOptions],
 ) -> GoogLeNet:
     """Return a new googlenet, with random weights."""
-    return GoogLeNet(aux=aux, classes=classes, rngs=rngs, **options)
+    return GoogLeNet(aux=aux, drop=drop, classes=classes, rngs=rngs, **options)

@@ -192,13 +192,15 @@ class ResNet(nnx.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        depths: list[int],
+        n: list[int],
         classes: int = 1000,
         *,
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        n1, n2, n3, n4 = depths
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
+        n1, n2, n3, n4 = n
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
         self.bn1 = BatchNorm(64, rngs=rngs, **options)
         layers: list[Callable[[Array], Array]] = []

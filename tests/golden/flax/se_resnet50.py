@@ -250,7 +250,7 @@ class SENet(nnx.Module):
     def __init__(
         self,
         unit: Callable[..., Bottleneck],
-        depths: list[int],
+        n: list[int],
         deep: bool = False,
         drop: float = 0.0,
         classes: int = 1000,
@@ -258,7 +258,9 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        n1, n2, n3, n4 = depths
+        if min(0, *n) < 0:
+            raise ValueError("n must be at least 0")
+        n1, n2, n3, n4 = n
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:
             named["conv1"] = Conv(3, 64, (3, 3), strides=2, padding=1, rngs=rngs, **options)
