@@ -420,8 +420,12 @@ def _largest(value: Array) -> float:
 
 def _error(a: Array, b: Array, scale: float) -> float:
     """Return max |a - b| / scale; infinite where a number is none."""
+    from numpy import finfo
+
     difference = _largest(a.astype("float64") - b)
-    if difference == 0:
+    if (
+        difference <= finfo(a.dtype).smallest_normal
+    ):  # below it frameworks differ in whether there are numbers
         return 0.0
     return difference / scale if scale > 0 and isfinite(difference) and isfinite(scale) else inf
 

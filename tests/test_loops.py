@@ -315,6 +315,20 @@ net N:
     for backend in BACKENDS:
         assert not re.findall(r"^ +(?:[lOI] = |[lOI]: |.*, [lOI] = )", net.emit(backend), re.MULTILINE)
         assert_same(net, backend)
+    numbers = """\
+net N(c = 4, n = 1):
+    input 3, 8x8
+    l, O = [n, 2*c]
+    a: l * conv 3x3, O
+    I = [4, 5, 6]
+    for j in range(3):
+        b{j}: conv 1x1, I[j]
+    gap
+"""
+    for backend in BACKENDS:
+        text = net_of(numbers).emit(backend)
+        assert not re.findall(r"^ +[lOI] = ", text, re.MULTILINE)
+        assert_same(net_of(numbers), backend)
 
 
 LISTS = """\

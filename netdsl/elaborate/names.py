@@ -24,7 +24,8 @@ GLOBALS = frozenset(
     """
     self nn F torch Tensor jax jnp nnx partial Callable annotations Final NamedTuple OrderedDict
     Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
-    check_size size_2d pad_same max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame center_crop
+    check_size check_condition size_2d pad_same center_crop
+    max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
     AbstractContextManager Iterator is_scripting FittedConv ConvThatFits
     math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
@@ -34,7 +35,7 @@ GLOBALS = frozenset(
     max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
     shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
-    range super isinstance int float bool str tuple list dict None True False enumerate zip len max
+    range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum
     """.split()
 )
 

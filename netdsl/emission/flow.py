@@ -899,7 +899,11 @@ class Flow:
         else:
             return name
         own = "x" if "x" in self.function.inputs.values() else f"out: {kind}"
-        self.line(f"{own} = ", Name(name))
+        depth, head, expr, tail = self.lines[-1]
+        if (depth, head) == (self.depth, f"{name} = ") and expr is not None:
+            self.lines[-1] = depth, f"{own} = ", expr, tail
+        else:
+            self.line(f"{own} = ", Name(name))
         return own.partition(":")[0]
 
     def typed(self, expr: Expr) -> bool:

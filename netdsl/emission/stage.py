@@ -2123,23 +2123,23 @@ class Stager(Walker):
         for target in node.targets:
             name = self.evaluator.text(target, place.env, place.source)
             value = place.env.names[name]
+            own = readable(name)
             if type(value) is tuple and len(value) > 1 and all(map(is_number, value)):
-                variable = self.local(name)
+                variable = self.local(own)
                 self.put(Let(variable, value))
                 self.hints[variable], self.meaning[variable] = value, term(value)
                 place.env.names[name] = Constants(value, Atom("name", (variable,)))
                 continue
-            if isinstance(value, SymList) and value.whole.op == "each" and name not in self.assigned:
-                self.put(Let(name, value))
-                self.meaning[name] = self.expanded(value.whole)
-                self.hints[name] = tuple(value)
-                place.env.names[name] = SymList(value, Atom("name", (name,)))
+            if own in self.assigned:  # of another turn
                 continue
-            if not isinstance(value, (int, float, SymBool)) or not symbolic(value):
+            if isinstance(value, SymList) and value.whole.op == "each":
+                self.put(Let(own, value))
+                self.hints[own], self.meaning[own] = tuple(value), self.expanded(value.whole)
+                place.env.names[name] = SymList(value, Atom("name", (own,)))
                 continue
-            if not self.worth(value) or name in self.assigned:  # of another turn
+            if not isinstance(value, (int, float, SymBool)) or not symbolic(value) or not self.worth(value):
                 continue
-            variable = name if isinstance(name, str) and name.isidentifier() else self.local("value")
+            variable = own if own.isidentifier() else self.local("value")
             made.append(Let(variable, value))
             self.put(made[-1])
             self.meaning[variable] = self.expanded(term(value))

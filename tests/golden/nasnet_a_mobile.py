@@ -410,8 +410,7 @@ class NASNetA(nn.Module):
                 aux_head = self.aux_head(y)
         y = F.relu(y)
         y = y.mean((2, 3))
-        y = self.last_linear(self.dropout(y))
-        x = y
+        x = self.last_linear(self.dropout(y))
         if is_scripting() or aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x

@@ -635,8 +635,7 @@ class NASNetA(nnx.Module):
                 aux_head = self.aux_head(y)
         y = nnx.relu(y)
         y = global_avg_pool2d(y)
-        y = self.last_linear(self.dropout(y))
-        x = y
+        x = self.last_linear(self.dropout(y))
         if aux_head is not None:
             return NASNetAOutputs(x, aux_head)
         return x
