@@ -12,7 +12,7 @@ import subprocess
 import sys
 from types import ModuleType
 
-from reference import NETS, emit, torchvision_model
+from reference import NETS, emit, torchvision_factory
 
 OTHERS = (
     "googlenet",
@@ -96,8 +96,7 @@ def reached(module: ModuleType, factory: str) -> str:
 
 def measure(name: str) -> tuple[int, int]:
     """Return the lines of the emitted module and of torchvision's source."""
-    model = torchvision_model(name)
-    module = sys.modules[type(model).__module__]
+    module = sys.modules[torchvision_factory(name).__module__]
     return lines(emit(name)), lines(reached(module, name))
 
 

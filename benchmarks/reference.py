@@ -40,13 +40,18 @@ def emitted_model(name: str) -> nn.Module:
     return model
 
 
-def torchvision_model(name: str) -> nn.Module:
-    """Return torchvision's model, with random weights."""
+def torchvision_factory(name: str) -> Callable[..., nn.Module]:
+    """Return torchvision's function that makes a model."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from conftest import import_torchvision
 
-    model: nn.Module = getattr(import_torchvision().models, name)(weights=None)
-    return model
+    factory: Callable[..., nn.Module] = getattr(import_torchvision().models, name)
+    return factory
+
+
+def torchvision_model(name: str) -> nn.Module:
+    """Return torchvision's model, with random weights."""
+    return torchvision_factory(name)(weights=None)
 
 
 def interleaved(
