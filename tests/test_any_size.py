@@ -146,7 +146,7 @@ def check_numbers(module: nn.Module, net: Network, where: str) -> None:
     x = [t.double() for t in inputs(net, BATCH)]
     with torch.no_grad():
         for mode in (False, True):
-            ours = by_name(module.train(mode)(*[t.clone() for t in x]))
+            ours = by_name(module.train(mode)(*[t.clone() for t in x]), next(iter(net.outputs)))
             theirs = interpret(net, numbers, x, mode)
             assert list(ours) == list(theirs), where
             for key, other in theirs.items():
