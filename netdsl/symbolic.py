@@ -658,6 +658,42 @@ def substituted(value: Any, name: str, other: Poly) -> Any:
     )
 
 
+def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
+    """Return an expression with some names replaced by expressions."""
+    if isinstance(value, Poly):
+        total = constant(0)
+        for coefficient, atoms in value.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = in_terms_of(atom, env)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            total = total.plus(product)
+        return total
+    if not isinstance(value, Atom):
+        return value
+    if value.op == "name":
+        found = env.get(value.args[0])
+        return found if isinstance(found, (Poly, Atom)) else value
+    if value.op == "const":
+        return value
+    if value.op in ("call", "if") and value in env:
+        return env[value]  # type: ignore[index]
+    if value.op in ("each", "sum"):
+        env = {name: other for name, other in env.items() if name not in value.args[1].split(", ")}
+    args = tuple(in_terms_of(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
+    if value.op == "not":
+        return negated(args[0])
+    if value.op == "group" and len(args[0].parts) < 2:
+        return args[0]
+    if value.op == "item" and args[0] != value.args[0] and args[0].op in ("each", "list"):
+        return item(*args)
+    if value.op == "call" and args[0] == "len" and args[1] != value.args[1]:
+        return length(args[1])
+    if value.op in ("//", "%", "**") and all(isinstance(arg, Poly) for arg in args):
+        return _whole(value.op, *args)
+    return Atom(value.op, args)
+
+
 # ---------------------------------------------------------------- reading terms
 
 Env = Mapping[str, Any]

@@ -45,8 +45,10 @@ from netdsl.emission.concolic import (
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.numbered import Again, Pattern, parted
-from netdsl.emission.stage import OPEN_KINDS, SIZES, Schedule, Stager, over, pieces
+from netdsl.emission.stage import Stager
+from netdsl.emission.state import Schedule
 from netdsl.emission.streams import Elements, Streams
+from netdsl.emission.terms import SIZES
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op, catalogue
@@ -59,6 +61,7 @@ from netdsl.symbolic import (
     Term,
     constant,
     evaluate,
+    in_terms_of,
     length,
     names,
     single,
@@ -67,6 +70,10 @@ from netdsl.symbolic import (
     under,
 )
 from netdsl.syntax import tree
+from netdsl.syntax.tree import pieces
+
+OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad")
+"""Types of parameters that are arguments of a class; of others the class is made for their values."""
 
 ONE_BY_ONE = "[]"
 """Stands for a list among what a class is made for: it takes the values of this list as so many."""
@@ -715,7 +722,7 @@ class Family:
             shapes.append(Shape(*sizes, axes=shape.axes))
         staged.shapes = tuple(shapes)
         if isinstance(result, Streams):
-            staged.channels = over(stager.expanded(term(result.elements.channels)), stager.after)
+            staged.channels = in_terms_of(stager.expanded(term(result.elements.channels)), stager.after)
             known = {p.name for p in staged.params} | {n for i in staged.inputs for n in i.sizes.values()}
             if not known.issuperset(names(staged.channels)):
                 raise Fixed("channels of a list that are not known", staged.channels)
@@ -924,7 +931,7 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
         if isinstance(item, Let) and item.name == variable and item.again:
             total = total.plus(constant(1))
         elif isinstance(item, Let) and not item.again:
-            known[item.name] = over(term(item.value), known)
+            known[item.name] = in_terms_of(term(item.value), known)
         elif isinstance(item, Loop):
             inner = counted(item.body, variable, known)
             if inner.constant == 0:
@@ -932,18 +939,18 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
             source = item.over
             if isinstance(source, Atom) and source.op == "call" and source.args[:-1] == ("range",):
                 if not set(item.targets) & set(names(inner)):
-                    count = over(source.args[1], known)
+                    count = in_terms_of(source.args[1], known)
                     total = total.plus(inner.times(count))
                     continue
             used = set(names(inner))
             shown = ", ".join(t if t in used else "_" for t in item.targets)
-            total = total.plus(single(Atom("sum", (inner, shown, over(source, known)))))
+            total = total.plus(single(Atom("sum", (inner, shown, in_terms_of(source, known)))))
         elif isinstance(item, If):
             one, two = (counted(side, variable, known) for side in (item.then, item.otherwise))
             if one == two:
                 total = total.plus(one)
             else:
-                total = total.plus(single(Atom("if", (over(item.test, known), one, two))))
+                total = total.plus(single(Atom("if", (in_terms_of(item.test, known), one, two))))
         else:
             for inner_items in item.inner():
                 total = total.plus(counted(inner_items, variable, known))

@@ -25,10 +25,9 @@ from netdsl.emission.items import (
     Staged,
     Store,
 )
-from netdsl.emission.stage import over
 from netdsl.ir.types import Dims, Pad
 from netdsl.ops import Op
-from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList
+from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, in_terms_of
 
 Lower = Callable[[Layer, bool], Lowered]
 """Lowers a layer, in place or not."""
@@ -237,29 +236,29 @@ def _makers(items: list[Item]) -> Iterator[tuple[Wire, Item]]:
 def renamed(value: Any, env: Mapping[Any, Any]) -> Any:
     """Return a value whose expressions read other names, or numbers, in the place of some."""
     if isinstance(value, SymInt):
-        poly = over(value.poly, env)
+        poly = in_terms_of(value.poly, env)
         return poly.constant if poly.constant is not None else SymInt(int(value), poly)
     if isinstance(value, SymFloat):
-        return SymFloat(float(value), over(value.atom, env))
+        return SymFloat(float(value), in_terms_of(value.atom, env))
     if isinstance(value, SymBool):
-        return SymBool(value.value, over(value.test, env))
+        return SymBool(value.value, in_terms_of(value.test, env))
     if isinstance(value, (Atom, Poly)):
-        return over(value, env)
+        return in_terms_of(value, env)
     if isinstance(value, SymDims):
-        return SymDims((renamed(n, env) for n in value), over(value.whole, env))
+        return SymDims((renamed(n, env) for n in value), in_terms_of(value.whole, env))
     if isinstance(value, Dims):
         return Dims(renamed(n, env) for n in value)
     if isinstance(value, SymList):
-        return SymList(value, over(value.whole, env))
+        return SymList(value, in_terms_of(value.whole, env))
     if isinstance(value, SymOp):
-        return value.replace(whole=over(value.whole, env))
+        return value.replace(whole=in_terms_of(value.whole, env))
     if isinstance(value, SymRow):
-        return value.replace(whole=over(value.whole, env))
+        return value.replace(whole=in_terms_of(value.whole, env))
     if isinstance(value, OpValue):
         args = {k: given._replace(value=renamed(given.value, env)) for k, given in value.args.items()}
         return OpValue(value.target, args)
     if isinstance(value, SymPad):
-        return value.replace(whole=over(value.whole, env))
+        return value.replace(whole=in_terms_of(value.whole, env))
     if isinstance(value, Pad) and isinstance(value.size, SymDims):
         return value.replace(size=renamed(value.size, env))
     if isinstance(value, Pad):

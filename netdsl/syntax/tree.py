@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.record import Record
@@ -426,3 +427,12 @@ class File(Tree):
     """A whole file."""
 
     items: tuple[Statement, ...]
+
+
+def pieces(node: Tree) -> Iterator[Tree]:
+    """Yield a node and all within."""
+    yield node
+    for value in node.__dict__.values():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Tree):
+                yield from pieces(one)

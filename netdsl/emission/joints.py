@@ -1,0 +1,431 @@
+"""Joints with branches under conditions or in loops: where these cannot be counted, they become a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from netdsl.elaborate.draft import Place
+from netdsl.elaborate.names import readable
+from netdsl.elaborate.values import Data, Poisoned
+from netdsl.elaborate.walk import has_loop
+from netdsl.emission.concolic import Demanded, Fixed, mentioned
+from netdsl.emission.items import Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
+from netdsl.emission.loops import Loops, counted_by
+from netdsl.emission.state import Snapshot
+from netdsl.emission.streams import Elements, Parts, Streams
+from netdsl.emission.terms import replaced
+from netdsl.ir.types import Shape
+from netdsl.ops import catalogue
+from netdsl.ops.source import Weight
+from netdsl.source import Span
+from netdsl.symbolic import Atom, SymBool, SymInt, SymList, constant, each, length, named, names, term
+from netdsl.syntax import tree
+
+
+class Joining:
+    """A joint of branches whose number is not known."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        """`key` is what the list of its branches is called among the values."""
+        self.kind, self.key = kind, key
+        self.parts: list[Data] = []
+        """Its branches, until there is a condition or loop of some."""
+        self.begun = False
+        """Whether they are in that list."""
+        self.probing = False
+        """Whether only the shape of its first branch is looked for."""
+
+
+class Probed(Exception):
+    """The first branch of a joint is there."""
+
+    def __init__(self, shape: Shape) -> None:
+        """`shape` is that of a joint of this branch alone."""
+        super().__init__()
+        self.shape = shape
+
+
+class Joints(Loops):
+    """Runs the lines of joints."""
+
+    # ---------------------------------------------------------------- branches
+
+    def merged(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint makes of its branches."""
+        outer = self.joint, self.gathering
+        self.joint, self.gathering = (node, place.flow), False
+        try:
+            if node.joint.text in ("add", "concat") and self.uncounted(node.body, place):
+                return self.joined_list(node, place)
+            if any(self.of_list(statement, place) for statement in node.body):
+                return self.merged_list(node, place)
+            result = super().merged(node, place)
+            item = self.items[-1] if self.items else None
+            if isinstance(item, Layer) and item.outputs == result.wires and self.drafts[-1].counted:
+                item.counted = True
+            return result
+        finally:
+            self.joint, self.gathering = outer
+
+    joint: tuple[tree.Merge, Data | None] | None = None
+
+    gathering = False
+    """Whether the lines are those of a loop whose turns are a branch each."""
+
+    def branch(
+        self, node: tree.Statement, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run one line of a joint; a branch under a condition joins those before it."""
+        if isinstance(node, tree.Annotated):
+            self.allow(node, place)
+            node = node.statement
+        if isinstance(node, tree.For):
+            return self.branches_in_turn(node, place, flow, branches)
+        if not isinstance(node, tree.If):
+            return super().branch(node, place, flow, branches)
+        if self.gathering:
+            return self.either_branch(node, place, flow, branches)
+        good = [True]
+
+        def run(body: tree.Body) -> None:
+            good[0] &= self.fork(body, place, flow, branches)
+
+        holds = self.evaluator.truth(node.cases[0].condition, place.env, place.source)
+        if not isinstance(holds, SymBool):
+            self.cases(node, 0, run, place)
+            return good[0]
+        assert self.joint is not None
+        joint = self.joint[0].joint
+        if joint.text not in ("add", "mul") or not branches:
+            if not all(len(body) == 1 for body in (*[case.body for case in node.cases], node.otherwise)):
+                raise Fixed("a branch under a condition", holds)
+            return self.either_branch(node, place, flow, branches)
+        begin = len(self.drafts)
+        sofar = self.join(joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
+        place.flow = flow
+
+        def some(body: tree.Body) -> None:
+            mine: list[tuple[str, Data]] = [("", sofar)]
+            if not self.fork(body, place, flow, mine):
+                raise Poisoned
+            place.flow = self.join(joint, [b for _, b in mine], [n for n, _ in mine], place, begin)
+
+        self.cases(node, 0, some, place)
+        branches[:] = [("", self.known(place.flow))]
+        place.flow = flow
+        return True
+
+    def either_branch(
+        self, node: tree.If, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run a condition of which every side makes one branch."""
+        self.cases(node, 0, lambda body: self.one_branch(body, place, flow), place)
+        branches.append(("", self.known(place.flow)))
+        place.flow = flow
+        return True
+
+    def one_branch(self, body: tree.Body, place: Place, flow: Data | None) -> None:
+        """Run lines that make one branch of a joint, which then flows."""
+        mine: list[tuple[str, Data]] = []
+        if not self.fork(body, place, flow, mine):
+            raise Poisoned
+        if len(mine) != 1:
+            raise Fixed(f"{len(mine)} branches in a turn")
+        place.flow = mine[0][1]
+
+    def branches_in_turn(
+        self, node: tree.For, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
+    ) -> bool:
+        """Run a loop of branches, whose number must be known."""
+        return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
+
+    # ---------------------------------------------------------------- lists of branches
+
+    def of_list(self, node: tree.Tree, place: Place) -> bool:
+        """Tell whether a line of a joint is a loop whose number of turns is an argument."""
+        if not isinstance(node, tree.For):
+            return False
+        over = self.iterable(node, place)
+        return over is not None and not over.known and bool(mentioned(over.atom))
+
+    def uncounted(self, body: tree.Body, place: Place) -> bool:
+        """Tell whether lines of a joint have a loop whose turns are not known, or are others in every turn around."""
+        for node in body:
+            if isinstance(node, tree.Annotated):
+                node = node.statement
+            if isinstance(node, tree.If) and has_loop((node,)):
+                return self.staged.decl not in self.emitter.unrolled
+            if isinstance(node, tree.For):
+                over = self.iterable(node, place)
+                if over is not None and (mentioned(over.atom) or (self.loops and not one_branch(node.body))):
+                    return True
+        return False
+
+    def merged_list(self, node: tree.Merge, place: Place) -> Data:
+        """Return the list that a fork with such a loop makes of its branches."""
+        kind, flow = node.joint.text, place.flow
+        if kind != "fork":
+            raise Fixed(f"a loop of branches of {kind}")
+        real = self.rehearsed(lambda walker, there: walker.merged(node, there), place)
+        parts: list[Data] = []
+        for statement in node.body:
+            place.flow = flow
+            if self.of_list(statement, place):
+                assert isinstance(statement, tree.For)
+                parts.append(self.gathered(statement, place, flow))
+                continue
+            branches: list[tuple[str, Data]] = []
+            if not self.branch(statement, place, flow, branches):
+                raise Poisoned
+            parts += [data for _, data in branches]
+        place.flow = flow
+        if len(parts) == 1:
+            self.some(parts[0].shapes[0][0], f"{kind} has no branches")
+        return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
+
+    def some(self, number: int, message: str) -> None:
+        """Demand that a list is not empty; one that comes in is not."""
+        count = self.expanded(term(number))
+        if (count.constant or 0) < 1 and not self.is_full(count):
+            self.positive(number, message)
+
+    def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
+        """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
+        over = self.iterable(node, place)
+        assert over is not None
+        variables = tuple(readable(name.text) for name in node.names)
+        variable, count, known = counted_by(over, variables)
+        ends: list[tuple[Data, Any]] = []
+
+        def run() -> None:
+            self.gathering = True
+            self.one_branch(node.body, place, flow)
+            self.gathering = False
+            data = self.known(place.flow)
+            c = term(data.shapes[0].size("c"))
+            ends[:] = [(data, replaced(c if self.joining else self.expanded(c), known))]
+            place.flow = flow
+
+        outer, self.ranges = self.ranges, {**self.ranges, variable: range(len(over.items))}
+        try:
+            self.loop(over, node.names, variables, run, place, place.span(node))
+        finally:
+            self.ranges = outer
+        loop = self.items[-1]
+        assert isinstance(loop, Loop)
+        ((data, channels),) = ends
+        count = count if self.joining else self.expanded(count)
+        if over.atom.args[:1] == ("range",) and len(over.atom.args) > 2:
+            self.some(SymInt(1, count.plus(constant(1))), "a loop of branches needs a number of turns from 0")
+        unknown = any(name.startswith("?") or name in self.emitter.sizes for name in names(channels))
+        if unknown and not self.guessing:
+            raise Fixed("channels that are not known", channels)
+        own = {item.name for item in walk(loop.body) if isinstance(item, Let)}
+        if not own.union(variables).difference({variable}).isdisjoint(names(channels)):
+            raise Fixed("channels that are known in a turn alone", channels)
+        whole = each(channels, variable, count)
+        elements = Elements(data.shapes, SymList((int(data.shapes[0].c),), whole))
+        only = loop.body[0] if len(loop.body) == 1 else None
+        if isinstance(only, Pick) and only.wire == data.wires[0] and only.index == term(named(0, variable)):
+            begins = over.atom.op != "call" or len(over.atom.args) == 2
+            if begins and self.staged.lists.get(only.whole) == count:  # a list's own values
+                self.items.pop()
+                return Streams((only.whole,), (self.of_length(count, len(over.items)),), False, elements)
+        result = self.list_wire(count, len(over.items), place, place.span(node))
+        loop.gathered.append(Gathered(data.wires[0], result.wires[0]))
+        return Streams(result.wires, result.shapes, False, elements)
+
+    def collected(self, parts: list[Data], elements: Elements, place: Place, span: Span) -> Streams:
+        """Return the list of values and of all values of lists."""
+        if len(parts) == 1 and isinstance(parts[0], Streams):
+            whole = parts[0].elements.channels.whole  # type: ignore[attr-defined]
+            return parts[0].replace(elements=Elements(elements, SymList(elements.channels, whole)))
+        terms: list[Any] = []
+        for part in parts:
+            if isinstance(part, Streams):
+                terms.append(Atom("star", (part.elements.channels.whole,)))  # type: ignore[attr-defined]
+            else:
+                terms.append(self.expanded(term(self.single(part, span).shapes[0].size("c"))))
+        whole = Atom("list", tuple(terms))
+        result = self.list_wire(length(whole), len(elements), place, span)
+        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0]))
+        return Streams(
+            result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
+        )
+
+    # ---------------------------------------------------------------- lists that lines fill
+
+    joining: Joining | None = None
+
+    def joined_list(self, node: tree.Merge, place: Place) -> Data:
+        """Return what a joint makes of branches whose number is not known: of a list, which its lines fill."""
+        kind, span, begin = node.joint.text, place.span(node), len(self.drafts)
+        if place.defaults.get(kind) or kind in place.broken:
+            raise Fixed(f"a loop of branches of {kind}")
+        self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
+        outer, flow = self.joining, place.flow
+        joining = self.joining = Joining(kind, f"{outer.key if outer else ''}+")
+        try:
+            self.join_lines(node.body, place, flow)
+        finally:
+            self.joining = outer
+        place.flow = flow
+        filled = place.env.tensors.pop(joining.key, None)
+        if joining.begun and not isinstance(filled, Parts):
+            raise Fixed("a joint of branches in loops of loops")
+        if filled is None and not any(isinstance(part, Streams) for part in joining.parts):
+            return self.join(node.joint, joining.parts, [""] * len(joining.parts), place, begin)
+        if len(joining.parts) == 1 and filled is None:
+            self.some(joining.parts[0].shapes[0][0], f"{kind} has no branches")
+        shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
+        whole = filled or self.collect(joining.parts, shape, place, span)
+        result = self.wire((shape,), place, span, whole.wires)
+        self.put(Joined(catalogue()[kind](), shape, whole.wires[0], result.wires[0]))
+        return result
+
+    def join_lines(self, body: tree.Body, place: Place, flow: Data | None) -> None:
+        """Run lines of a joint, whose branches go into a list."""
+        assert self.joining is not None
+
+        def run(body: tree.Body) -> None:
+            self.join_lines(body, place, flow)
+
+        for node in body:
+            place.flow = flow
+            if isinstance(node, tree.Annotated):
+                self.allow(node, place)
+                node = node.statement
+            if isinstance(node, tree.If):
+                self.join_either(node, run, place)
+            elif isinstance(node, tree.For):
+                self.join_turns(node, run, place, flow)
+            else:
+                branches: list[tuple[str, Data]] = []
+                if not super().branch(node, place, flow, branches):
+                    raise Poisoned
+                for _, data in branches:
+                    self.join_one(data, place, place.span(node))
+        place.flow = flow
+
+    def join_either(self, node: tree.If, run: Callable[[tree.Body], None], place: Place) -> None:
+        """Run a condition of a joint."""
+        for at, case in enumerate(node.cases):
+            holds = self.evaluator.truth(case.condition, place.env, place.source)
+            if isinstance(holds, SymBool):
+                self.fill(partial(self.cases, node, at, run, place), place, place.span(node))
+                return
+            if holds:
+                run(case.body)
+                return
+        run(node.otherwise)
+
+    def join_turns(
+        self, node: tree.For, run: Callable[[tree.Body], None], place: Place, flow: Data | None
+    ) -> None:
+        """Run a loop of a joint."""
+        joining, over = self.joining, self.iterable(node, place)
+        assert joining is not None
+        if over is None or not (mentioned(over.atom) or self.loops):
+            for _ in self.turns(node, place):
+                run(node.body)
+            return
+        before = Snapshot(self, place)
+        if one_branch(node.body) and not joining.probing:
+            try:
+                self.join_one(self.gathered(node, place, flow), place, place.span(node))
+                return
+            except Demanded:
+                raise
+            except Fixed:
+                self.gathering = False
+                before.restore(self, place)
+        variables = tuple(name.text for name in node.names)
+        span = place.span(node)
+        turn = partial(self.loop, over, node.names, variables, lambda: run(node.body), place, span)
+        self.fill(turn, place, span)
+
+    def fill(self, run: Callable[[], None], place: Place, span: Span) -> None:
+        """Run what puts branches into a joint's list under conditions, or in turns."""
+        joining = self.joining
+        assert joining is not None
+        if joining.key not in place.env.tensors and not joining.probing:
+            if joining.parts:
+                shape = self.of_joint(joining.kind, joining.parts)
+            else:
+                shape = self.probed(run, place)
+            place.env.tensors[joining.key] = self.collect(joining.parts, shape, place, span)
+            joining.begun = True
+        run()
+
+    def probed(self, run: Callable[[], None], place: Place) -> Shape:
+        """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here."""
+        joining, before, unrolling = self.joining, Snapshot(self, place), self.unrolling
+        assert joining is not None
+        joining.probing = True
+        try:
+            run()
+            raise Fixed(f"{joining.kind} has no branches")
+        except Probed as probed:
+            shape = probed.shape
+        finally:
+            joining.probing, self.unrolling = False, unrolling
+            before.restore(self, place)
+        sizes = [
+            n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
+        ]
+        shape = Shape(*sizes, axes=shape.axes)
+        if joining.kind == "concat":
+            return shape.with_size("c", 0)
+        if not set(mentioned(shape.c)) <= {*self.hints} and not self.guessing:
+            raise Fixed("channels that are known in a turn alone", shape.c)
+        return shape
+
+    def join_one(self, data: Data, place: Place, span: Span) -> None:
+        """Put a branch, or all of a list, into a joint's list."""
+        joining = self.joining
+        assert joining is not None
+        if not isinstance(data, Streams):
+            data = self.single(data, span)
+        if "c" not in data.shapes[0].axes and not isinstance(data, Streams):
+            raise Fixed("a joint of what has no channels")
+        if joining.probing:
+            raise Probed(self.of_joint(joining.kind, [data]))
+        if isinstance(self.drafts[data.wires[0].draft].op, Weight):
+            raise Fixed("a learned tensor among branches that are not known")
+        self.reading(data)
+        filled = place.env.find_tensor(joining.key)
+        if joining.begun and not isinstance(filled, Parts):
+            raise Fixed("a joint of branches in loops of loops")
+        if filled is None:
+            joining.parts.append(data)
+            return
+        shape = self.of_joint(joining.kind, [filled, data])
+        place.env.tensors[joining.key] = self.collect([filled, data], shape, place, span, grows=True)
+
+    def collect(
+        self, parts: Sequence[Data], shape: Shape, place: Place, span: Span, grows: bool = False
+    ) -> Data:
+        """Return the list of a joint's branches: that of a loop that made it, or a new one."""
+        made = [one.after for loop in self.items if isinstance(loop, Loop) for one in loop.gathered]
+        if len(parts) == 1 and parts[0].wires[0] in made:
+            return Parts(parts[0].wires, (shape,))
+        result = self.wire((shape,), place, span)
+        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
+        return self.like(Parts(result.wires, result.shapes))
+
+
+def one_branch(body: tree.Body) -> bool:
+    """Tell whether lines of a joint make one branch, whatever holds."""
+    found = 0
+    for node in body:
+        if isinstance(node, tree.Annotated):
+            node = node.statement
+        if isinstance(node, tree.If):
+            if not all(map(one_branch, (*[case.body for case in node.cases], node.otherwise))):
+                return False
+        elif isinstance(node, tree.For):
+            return False
+        found += isinstance(node, (tree.If, tree.Line, tree.Container, tree.Merge))
+    return found == 1

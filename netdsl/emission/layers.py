@@ -1,0 +1,402 @@
+"""Layers, joints of them and containers as items, and what their arguments have to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.layers import JOINTS, has_state
+from netdsl.elaborate.values import BlockDecl, Data, Given, Ramp, Wire, show
+from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymPad, SymStr, concrete, mentioned
+from netdsl.emission.conditions import Conditions
+from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module
+from netdsl.emission.streams import Elements, Streams, listed
+from netdsl.emission.terms import replaced, with_hint
+from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
+from netdsl.ops import Op, catalogue
+from netdsl.ops.activation import Activation, Softmax
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import Norm
+from netdsl.ops.source import Weight
+from netdsl.ops.wiring import Identity, Split
+from netdsl.source import Span
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymBool,
+    SymInt,
+    SymList,
+    compare,
+    constant,
+    each,
+    joined,
+    length,
+    names,
+    single,
+    symbolic,
+    term,
+    text,
+    total,
+)
+from netdsl.symbolic import item as item_of
+from netdsl.syntax import tree
+
+
+class Layers(Conditions):
+    """Puts down layers, containers, and joints of values that are there."""
+
+    # ---------------------------------------------------------------- containers
+
+    def stage(self, node: tree.Stage, place: Place) -> None:
+        """`stage 4: ...`: transparent."""
+        name, begin = self.evaluator.text(node.name, place.env, place.source), len(self.items)
+        self.pending = "" if isinstance(name, SymStr) else name
+        super().stage(node, place)
+        for item in reversed(self.items[begin:]):
+            if isinstance(item, (Module, If, Loop)):
+                item.ends = name
+                break
+
+    def open(
+        self,
+        kind: Any,
+        label: tree.Label | None,
+        span: Span,
+        entry: tuple[Wire, ...],
+        place: Place,
+        block: str = "",
+    ) -> DraftScope:
+        """Begin a container."""
+        scope = super().open(kind, label, span, entry, place, block)
+        name = label if isinstance(label, SymStr) else None
+        if label is not None and not isinstance(label, str):
+            shown = self.evaluator.text(label, place.env, place.source)
+            name = shown if isinstance(shown, SymStr) else None
+        item = Container(scope.name, name.whole if name is not None else None, label is not None, span, entry)
+        self.put(item)
+        self.opened_scopes.append((item, self.items))
+        self.items = item.items
+        return scope
+
+    def close(self, scope: DraftScope, result: Data | None) -> None:
+        """End a container."""
+        super().close(scope, result)
+        item, self.items = self.opened_scopes.pop()
+        item.exit = result.wires if result is not None else ()
+
+    # ---------------------------------------------------------------- layers
+
+    def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
+        """Run `op args`."""
+        if isinstance(data, Streams) and node.op.text in ("add", "concat") and not node.args:
+            return self.joint_of_list(node.op.text, data, place, place.span(node))
+        if isinstance(data, Streams) and node.op.text in JOINTS:
+            raise Fixed(f"{node.op.text} of a list", data.elements.channels, data.shapes[0][0])
+        one = super().layer
+        result = self.either_way(lambda flow: one(node, flow, place, label), data, place, node)
+        if node.op.text in ("add", "mul") and len(data.wires) > 1:
+            self.must_agree(list(data.shapes))
+        return result
+
+    def add(
+        self,
+        op: Op,
+        data: Data,
+        place: Place,
+        node: tree.Tree,
+        label: tree.Label | str | None,
+        given: Mapping[str, Given],
+        ramps: Mapping[str, Ramp],
+    ) -> Data:
+        """Add a layer."""
+        if any(map(listed, data.shapes)):
+            raise Fixed(
+                "a layer of a list",
+                *(self.staged.lists[wire] for wire in data.wires if wire in self.staged.lists),
+            )
+        self.reading(data)
+        data = Data(data.wires, self.aligned(op, data.shapes))
+        op = self.padded(op)
+        result = super().add(op, data, place, node, label, given, ramps)
+        draft = self.drafts[-1]
+        if op.name == "input":
+            return result
+        name = self.dynamic(label, place)
+        item = Layer(draft.module or draft.key, name, label is not None, draft.span, data.wires)
+        item.again = draft.module not in ("", draft.key)
+        item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
+        item.calls, item.train = draft.calls, draft.train
+        item.batched = tuple(not isinstance(self.drafts[w.draft].op, Weight) for w in data.wires)
+        item.own_label = label is not None and not isinstance(label, str)
+        item.op, item.own = self.initialised(op, data.shapes, draft)
+        item.given, self.callee = self.callee, None
+        if item.given is not None:
+            self.fits(item.given, data.shapes, given, place)
+        self.sound(item)
+        self.put(item)
+        unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
+        if unknown - {"?"} or (unknown and not self.guessing):
+            raise Fixed(f"{op.name} needs a size that is not known")
+        return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
+
+    callee: SymOp | None = None
+    """The argument that says which op the next layer is."""
+
+    def parts(self, op: Split, item: Layer, result: Data, place: Place) -> Data:
+        """Return the list that a split into a number of parts that is not known makes."""
+        channels, count = item.before[0].c, term(op.parts)
+        assert isinstance(count, Poly)
+        rest = compare("==", channels % op.parts, 0)
+        if isinstance(rest, SymBool):
+            self.items.remove(item)
+            what = f"{_braced(channels)} channels cannot be divided into {_braced(op.parts)} parts"
+            self.checked(rest.test, what)
+            self.items.append(item)
+        shapes = tuple(self.opaque_sizes(shape) for shape in result.shapes)
+        each_one = each(replaced(term(shapes[0].c), {}), "i", count)
+        listing = self.list_wire(count, len(shapes), place, item.span)
+        item.outputs = listing.wires
+        elements = Elements(shapes, SymList((int(shape.c) for shape in shapes), each_one))
+        return Streams(listing.wires, listing.shapes, False, elements)
+
+    def dynamic(self, label: tree.Label | str | None, place: Place) -> Atom | None:
+        """Return a label's expression, if it is not the same in every turn."""
+        if isinstance(label, tree.Tree):
+            label = self.evaluator.text(label, place.env, place.source)
+        return label.whole if isinstance(label, SymStr) else None
+
+    def initialised(self, op: Op, shapes: tuple[Shape, ...], draft: Draft) -> tuple[Op, Mapping[str, Init]]:
+        """Return an op with how its weights start, and what of that the layer or its block says itself."""
+        weights = op.weights(*shapes)
+        own: dict[str, Init] = {}
+        for kind in (op.inherits, op.name):
+            own.update((k, v) for k, v in draft.inits.get(kind, {}).items() if k in weights)
+        own.update((k, v) for k, v in op.inits.items() if k in weights)
+        inits: dict[str, Init] = {}
+        for table in self.emitter.inits:
+            for kind in (op.inherits, op.name):
+                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
+        inits.update(own)
+        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT}), own
+
+    def aligned(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return shapes of joined values with the same concrete sizes where they are the same here.
+
+        On a side where this instance does not come they are what they have to be.
+        """
+        if len(shapes) < 2 or op.name not in ("add", "mul", "concat"):
+            return shapes
+        first = shapes[0]
+        result = [first]
+        for shape in shapes[1:]:
+            if shape.axes != first.axes:
+                if not self.dead or op.name == "concat" or "c" not in first.axes or "c" not in shape.axes:
+                    return shapes
+                result.append(shape.with_size("c", with_hint(shape.c, int(first.c))))
+                continue
+            sizes = list(shape)
+            for at, (axis, a, b) in enumerate(zip(shape.axes, first, shape, strict=True)):
+                if int(a) == int(b) or (op.name == "concat" and axis == "c"):
+                    continue
+                if self.dead or self.equal(a, b):
+                    sizes[at] = with_hint(b, int(a)) if isinstance(b, SymInt) else b
+            result.append(Shape(*sizes, axes=shape.axes))
+        return tuple(result)
+
+    def padded(self, op: Op) -> Op:
+        """Return an op whose padding, if it is an argument, is rows and columns."""
+        pad = getattr(op, "pad", None)
+        kernel = getattr(op, "kernel", None)
+        if not isinstance(pad, SymPad) or not isinstance(kernel, Dims):
+            return op
+        apart = _both(getattr(op, "dilation", 1))
+        covered = tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True))
+        if pad.optional:
+            self.odd(op, covered, (Atom("is not none", (pad.whole,)),))
+        return op.replace(pad=pad.resolved((covered[0], covered[1])))
+
+    def odd(self, op: Op, covered: tuple[int, ...], unless: tuple[Atom, ...] = ()) -> None:
+        """Demand that windows have a middle."""
+        odd: Any = True
+        for size in dict.fromkeys(map(term, covered)):
+            own = compare("==", SymInt(1, size) % 2, 1) if isinstance(size, Poly) else True
+            odd = joined("and", odd, _always(own))
+        if isinstance(odd, SymBool):
+            shown = text(op.kernel)  # type: ignore[attr-defined]
+            demand = Atom("or", (*unless, odd.test)) if unless else odd.test
+            self.checked(demand, f"pad=same needs odd kernels, not {{{shown}}}")
+
+    def sound(self, item: Layer) -> None:
+        """Demand of the arguments what frameworks do not, which make and call a linear layer without features."""
+        op = item.op
+        kernel, pad = getattr(op, "kernel", None), getattr(op, "pad", None)
+        if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
+            apart = _both(getattr(op, "dilation", 1))
+            self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
+        channels = getattr(op, "channels", None)
+        lists = {name for incoming in self.staged.inputs if incoming.many for name in incoming.sizes.values()}
+        if symbolic(channels):
+            what = f"{op.name} needs at least 1 channel, not {{{text(channels)}}}"
+            if _may_vanish(self.expanded(term(channels)), lists):
+                self.positive(channels, what)
+            elif isinstance(op, Linear) and not any(
+                channels is size for shape in item.before for size in shape
+            ):
+                self.at_least(term(channels), 1, what)
+                self.features.setdefault(text(channels), []).extend(item.outputs)
+        scale = getattr(op, "scale", None)
+        if isinstance(scale, SymInt) and any(
+            a.op == "**" for _, atoms in scale.poly.parts.values() for a in atoms
+        ):
+            self.positive(scale, f"{op.name} needs a scale from 1, not {{{text(scale)}}}")
+
+    @staticmethod
+    def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:
+        """Demand that every op that an argument may be is made by the same call, whatever it is."""
+        targets = [choice.target for choice in callee.choices if choice is not None]
+        normal = [t for t in targets if not isinstance(t, BlockDecl) and issubclass(t, Norm)]
+        plain = [
+            t
+            for t in targets
+            if not isinstance(t, BlockDecl) and (issubclass(t, Activation) or t is Identity)
+        ]
+        if len(targets) not in (len(normal), len(plain)):
+            raise Demanded("an argument that is one of several kinds of ops", callee)
+        if shapes[0].axes != "chw" and (normal or Softmax in plain):
+            raise Demanded("an argument that is an op of what is no map", callee)
+        for choice in callee.choices:
+            if choice is None or isinstance(choice.target, BlockDecl):
+                continue
+            more = dict(place.defaults.get(choice.target.name, {}))
+            more.update(place.defaults.get(choice.target.inherits, {}))
+            if choice.target is callee.target:  # and what the op itself says, as it is here, is not said here
+                more.update((name, one) for name, one in given.items() if callee.args.get(name) is not one)
+            if any(
+                name not in choice.args or show(one.value) != show(choice.args[name].value)
+                for name, one in more.items()
+            ):
+                raise Demanded("an op that is an argument and has arguments of its own here", callee)
+
+    def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
+        """Tell whether an op is the module that has its label already, for all arguments."""
+        known, own = scope.shared.get(name), self.identity_of(op)
+        if known is None or has_state(op):
+            return False
+        if isinstance(known, Late):
+            raise Fixed(f"{name} is one of two modules", known.test)
+        if known[:2] == own[:2] and known != own:
+            read = mentioned((known[2:], own[2:]))
+            raise Fixed(f"{name} is not always one module", *(Atom("name", (one,)) for one in read))
+        return bool(known == own)
+
+    def identity_of(self, op: Op) -> Any:
+        """Return what two ops have in common that are one module: here, and for all arguments."""
+        args = tuple(op.arguments().values())
+        return op.name, concrete(args), expressed(args), self.callee and self.callee.whole
+
+    # ---------------------------------------------------------------- joints
+
+    def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
+        """Return the joint of branches; their channels must be the same for all arguments."""
+        result = super().join(joint, values, names, place, begin)
+        if len(values) > 1 and joint.text in ("add", "mul"):
+            self.must_agree([v.shapes[0] for v in values])
+        return result
+
+    def joint_of_list(self, kind: str, data: Streams, place: Place, span: Span) -> Data:
+        """Return the sum or concatenation of a list."""
+        if place.defaults.get(kind) or kind in place.broken:
+            raise Fixed("a layer of a list", self.staged.lists[data.wires[0]])
+        shape = self.of_joint(kind, [data])
+        result = self.wire((shape,), place, span, data.wires)
+        self.put(Joined(catalogue()[kind](), shape, data.wires[0], result.wires[0]))
+        return result
+
+    def of_joint(self, kind: str, parts: Sequence[Data]) -> Shape:
+        """Return the shape of what a joint makes of values, and of all values of lists."""
+        shapes: list[Shape] = []
+        for part in parts:
+            shape = part.shapes[0]
+            if isinstance(part, Streams):
+                shape = part.elements[0]
+                whole: Atom = part.elements.channels.whole  # type: ignore[attr-defined]
+                if kind == "concat":
+                    c = total(whole)
+                elif whole.op == "each" and whole.args[1] not in names(whole.args[0]):
+                    c = whole.args[0]
+                elif whole.op == "name":
+                    c = replaced(item_of(whole, constant(0)), {})
+                    others = Atom("call", ("len", Atom("call", ("set", whole))))
+                    what = f"{{{text(whole)}}} channels cannot be joined"
+                    self.checked(Atom("==", (single(others), constant(1))), what)
+                else:
+                    raise Fixed("a sum of values with other channels in every turn", whole)
+                shape = shape.with_size("c", SymInt(int(self.here(c)), c))
+            shapes.append(shape)
+        if len({shape.axes for shape in shapes}) > 1:
+            raise Fixed("a joint of values of several kinds")
+        if kind == "add":
+            counts = [length(p.elements.channels.whole) if isinstance(p, Streams) else None for p in parts]  # type: ignore[attr-defined]
+            self.must_agree(shapes, [c if c is not None and c.constant is None else None for c in counts])
+            return max(shapes, key=lambda shape: shape.elements)
+        return shapes[-1].with_size("c", sum(shape.c for shape in shapes))
+
+    def must_agree(self, shapes: list[Shape], counts: Sequence[Poly | None] = ()) -> None:
+        """Demand that values have the same channels where they are not known to, if there are any of them."""
+        first = shapes[0].c if "c" in shapes[0].axes else None
+        for at, shape in enumerate(shapes[1:], 1):
+            if first is None or "c" not in shape.axes or 1 in (first, shape.c):
+                continue
+            if not self.equal(first, shape.c):
+                test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
+                if isinstance(test, SymBool):
+                    what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
+                    own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
+                    none = tuple(Atom("<", (count, constant(1))) for count in own if not self.is_full(count))
+                    self.check(Atom("or", (*none, test.test)) if none else test.test, what)
+
+
+def expressed(value: Any) -> Any:
+    """Return a value with expressions in the place of what remembers one, to compare for all arguments."""
+    if symbolic(value):
+        return term(value)
+    if isinstance(value, Pad):
+        return value.mode, expressed(value.size)
+    return tuple(map(expressed, value)) if isinstance(value, tuple) else value
+
+
+def _may_vanish(value: Any, positive: set[str]) -> bool:
+    """Tell whether an expression of positive numbers may be 0 or less: it divides or takes away.
+
+    `positive` are the lists that hold such numbers.
+    """
+    if isinstance(value, Poly):
+        parts = value.parts.values()
+        return any(
+            number < 0 or any(_may_vanish(atom, positive) for atom in atoms) for number, atoms in parts
+        )
+    if not isinstance(value, Atom) or value.op in ("const", "name"):
+        return False
+    if value.op == "item" and set(names(value.args[0])) <= positive:
+        return False
+    if value.op in ("//", "%", "-"):
+        return True
+    if value.op == "item":
+        return _may_vanish(value.args[0], positive)
+    rest = value.args[1:] if value.op in ("if", "call") else value.args
+    return value.args[:1] != ("make_divisible",) and any(_may_vanish(one, positive) for one in rest)
+
+
+def _braced(value: Any) -> str:
+    """Return an expression as a part of an f-string."""
+    return f"{{{text(value)}}}" if symbolic(value) else text(value)
+
+
+def _always(truth: bool | SymBool) -> Callable[[], bool | SymBool]:
+    """Return a function that returns it."""
+    return lambda: truth
+
+
+def _both(size: Any) -> tuple[Any, Any]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

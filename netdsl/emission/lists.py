@@ -1,0 +1,239 @@
+"""Lists of values whose number is an argument, and values with numbers that another turn reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netdsl.elaborate.draft import Place
+from netdsl.elaborate.values import Data, Wire
+from netdsl.elaborate.walk import Walker
+from netdsl.emission.concolic import Fixed, SymStr
+from netdsl.emission.items import Collect, Pick, Store
+from netdsl.emission.numbered import Again, Writer, channels_at, mapping, parted
+from netdsl.emission.rehearsal import Rehearsal
+from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
+from netdsl.emission.terms import replaced
+from netdsl.ir.types import Shape
+from netdsl.source import Span
+from netdsl.symbolic import Atom, Poly, SymInt, constant, evaluate, length, names, position, single, term
+from netdsl.symbolic import item as item_of
+from netdsl.syntax import tree
+
+
+class Lists(Rehearsal):
+    """Makes lists, takes values from them, and finds values by their number."""
+
+    # ---------------------------------------------------------------- lists
+
+    def of_length(self, count: Any, hint: int) -> Shape:
+        """Return the shape of a list."""
+        return Shape(SymInt(hint, count), axes=LIST)
+
+    def list_wire(self, count: Any, hint: int, place: Place, span: Span) -> Data:
+        """Return a new list."""
+        result = self.wire((self.of_length(count, hint),), place, span)
+        self.staged.lists[result.wires[0]] = count
+        return result
+
+    def like(self, data: Data, *others: Data) -> Data:
+        """Return values as a list where they are one like others."""
+        if any(isinstance(one, Parts) for one in (data, *others)):
+            self.opaque += 1  # how many values there are is not known
+            self.staged.lists[data.wires[0]] = single(Atom("name", (f"?{self.opaque}",)))
+            return Parts(data.wires, data.shapes)
+        if not any(isinstance(other, Streams) for other in others):
+            return data
+        first = others[0]
+        if not isinstance(first, Streams):
+            raise Fixed("a list in the place of a value")
+        whole: Atom = first.elements.channels.whole  # type: ignore[attr-defined]
+        for other in others[1:]:
+            if not isinstance(other, Streams) or term(other.elements.channels) != whole:
+                raise Fixed("lists of other channels")
+        self.staged.lists[data.wires[0]] = length(whole)
+        return Streams(data.wires, data.shapes, False, first.elements)
+
+    def opaque_sizes(self, shape: Shape) -> Shape:
+        """Return a shape whose channels alone are known."""
+        sizes = [
+            n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
+        ]
+        return Shape(*sizes, axes=shape.axes)
+
+    def as_list(self, data: Data, place: Place, span: Span) -> tuple[Wire, ...]:
+        """Return values as one list: that of which they are all."""
+        if isinstance(data, Streams):
+            return data.wires
+        try:
+            return (self.whole_of(data, 0)[0],)
+        except Fixed:
+            result = self.list_wire(constant(len(data.wires)), len(data.wires), place, span)
+            self.items.append(Collect(data.wires, result.wires[0]))
+            return result.wires
+
+    def picked(self, value: Data, index: int) -> Data:
+        """Return one value of a list, which is an item when something reads it, and not its channels alone."""
+        at = term(index)
+        if isinstance(value, Streams):
+            whole, elements = value.wires[0], value.elements
+            at = position(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
+            channels = item_of(elements.channels.whole, at)  # type: ignore[attr-defined]
+        else:
+            whole, (general, env) = self.whole_of(value, index)
+            elements = Elements(value.shapes, ())
+            own = {**env, "?index": index}
+            channels = term(evaluate(item_of(general, single(Atom("name", ("?index",)))), own))
+        if not -len(elements) <= int(index) < len(elements):
+            raise Fixed("a list that is shorter", index)
+        shape = elements[int(index)]
+        sizes: list[int] = []
+        for axis, size in zip(shape.axes, shape, strict=True):
+            known = channels if isinstance(channels, Poly) else single(channels)
+            sizes.append(SymInt(int(size), known) if axis == "c" else self.unknown_size(int(size)))
+        place = self._deciding[1]
+        data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
+        self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, at, data.wires[0])
+        return data
+
+    def whole_of(self, value: Data, index: int) -> tuple[Wire, Any]:
+        """Return the list that a tuple is all of, and its channels."""
+        picks = [self.picks.get(wire) for wire in value.wires]
+        whole = picks[0].whole if picks[0] is not None else None
+        every = [
+            pick is not None and pick.whole == whole and pick.index == constant(n)
+            for n, pick in enumerate(picks)
+        ]
+        if whole is None or whole not in self.results or not all(every):
+            raise Fixed("which value it is is not known", index)
+        if self.staged.lists[whole] != constant(len(picks)):
+            raise Fixed("which value it is is not known", index)
+        return whole, self.results[whole]
+
+    def reading(self, data: Data) -> None:
+        """Put down the values of lists that something is about to read."""
+        for wire in data.wires:
+            if wire in self.unread:
+                self.items.append(self.unread.pop(wire))
+
+    @staticmethod
+    def single(data: Data | None, span: Span) -> Data:
+        """Return a branch's one value."""
+        if isinstance(data, Streams):
+            raise Fixed("a branch that is a list")
+        return Walker.single(data, span)
+
+    def refs(self, refs: tuple[tree.Ref, ...], place: Place) -> Data:
+        """Return the values that `from` names."""
+        data = super().refs(refs, place)
+        if len(refs) > 1 and any(map(listed, data.shapes)):
+            raise Fixed("a list among other values")
+        return data
+
+    # ---------------------------------------------------------------- values with numbers
+
+    def define(self, label: tree.Label, value: Data, place: Place) -> None:
+        """Bind a label to the value that it names."""
+        super().define(label, value, place)
+        name = self.evaluator.text(label, place.env, place.source)
+        self.stored(label, value, place)
+        if isinstance(name, SymStr):
+            self.templates[str(name)] = name.whole
+            found = parted(name)
+            if found is not None and (self.unknown_turns or symbolic_number(found[1], self.turning)):
+                self.templated.append(found[0])
+        else:
+            self.templates.pop(name, None)
+
+    def ref(self, ref: tree.Ref, place: Place) -> Data:
+        """Return one value by its name, which must be of this turn if it has an unknown number."""
+        name = self.evaluator.text(ref.name, place.env, place.source)
+        there = name == "flow" or place.env.find_tensor(name) is not None
+        if not there or (name.whole if isinstance(name, SymStr) else None) != self.templates.get(name):
+            found = self.by_number(name, place)
+            if found is not None and ref.index is None:
+                self.reading(found)
+                return found
+        self.evaluator.same_turn(name)
+        data = super().ref(ref, place)
+        self.reading(data)
+        return data
+
+    def stored(self, label: tree.Label, value: Data, place: Place) -> None:
+        """Give a value its number, if it is one of those that are read by it."""
+        name = self.evaluator.text(label, place.env, place.source)
+        found = parted(name, self.numbered)
+        if found is None or found[0] not in self.numbered:
+            return
+        pattern, index = found
+        if (
+            self.opened_scopes
+            or len(value.wires) != 1
+            or isinstance(value, Streams)
+            or "c" not in value.shapes[0].axes
+        ):
+            raise Fixed(f"{name} is one of several values", index)
+        self.reading(value)
+        held = [data for data in place.env.tensors.values() if not any(map(listed, data.shapes))]
+        whole = mapping(self.numbered.index(pattern))
+        if any(
+            self.picks[w].whole == whole
+            for data in held
+            for w in data.wires
+            if w in self.picks and w != value.wires[0]
+        ):
+            raise Fixed(f"{name} may be given again what is still read", index)
+        channels = replaced(self.expanded(term(value.shapes[0].c)), {})
+        known = {p.name for p in self.staged.params} | set(self.turning)
+        known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
+        sure = set(names(channels)) <= known
+        at = replaced(self.expanded(index), {})
+        writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning))
+        self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
+        self.items.append(Store(whole, index, value.wires[0]))
+
+    def by_number(self, name: str, place: Place) -> Data | None:
+        """Return the value of another turn, or of another loop, that a label with a number names."""
+        found = parted(name, (*self.numbered, *self.templated))
+        if found is None or not (self.unknown_turns or found[0] in self.templated):
+            return None
+        pattern, index = found
+        if pattern not in self.numbered:
+            self.numbered.append(pattern)
+            raise Again
+        self.looked_up.add(pattern)
+        seen = self.numbers.get(pattern, {})
+        if self.opened_scopes or not seen:
+            return None
+        hint = int(self.here(self.expanded(index)))
+        shape = seen.get(hint) or next(iter(seen.values()))
+        writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
+        if self.guessing:
+            writers = tuple(writer for writer in writers if writer.channels is not None)
+        channels = channels_at(writers, replaced(self.expanded(index), {}), self.turning)
+        if self.guessing:
+            channels = channels or single(Atom("name", ("?",)))
+        elif channels is None or (hint in seen and self.here(channels) != shape.c):
+            raise Fixed(f"the channels of {name} are not known", index)
+        sizes: list[int] = []
+        for axis, n in zip(shape.axes, shape, strict=True):
+            sizes.append(SymInt(int(n), channels) if axis == "c" else self.unknown_size(int(n)))
+        data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
+        whole = mapping(self.numbered.index(pattern))
+        self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, index, data.wires[0])
+        return data
+
+    @property
+    def guessing(self) -> bool:
+        """Whether the loop is walked for the first time, and values are read that it may give their numbers later."""
+        known = {
+            pattern
+            for pattern, writers in self.foreseen.items()
+            if all(w.channels is not None for w in writers)
+        }
+        return bool(self.loops and self.looked_up - known)
+
+
+def symbolic_number(number: Any, turning: Sequence[str]) -> bool:
+    """Tell whether the number of a label depends on more than the turns of loops."""
+    return not set(names(number)) <= set(turning)

@@ -1,0 +1,686 @@
+"""Loops: one turn that stands for all, and what goes from turn to turn; turn by turn where that cannot be said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from netdsl.elaborate.draft import Place
+from netdsl.elaborate.names import readable
+from netdsl.elaborate.values import MISSING, Choice, Data, Env, Poisoned, RowValue, TableValue, is_whole
+from netdsl.emission.concolic import Demanded, Fixed, SymDims, SymStr, concrete, free, mentioned, opened, ops
+from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
+from netdsl.emission.layers import Layers
+from netdsl.emission.numbered import Pattern, Writer
+from netdsl.emission.rehearsal import after_loop
+from netdsl.emission.state import Snapshot
+from netdsl.emission.streams import Parts, Streams
+from netdsl.emission.terms import replaced
+from netdsl.ir.types import Dims, Shape
+from netdsl.source import Source, Span
+from netdsl.symbolic import (
+    NUMBER,
+    Atom,
+    Poly,
+    SymBool,
+    SymInt,
+    SymList,
+    compare,
+    constant,
+    each,
+    evaluate,
+    length,
+    named,
+    names,
+    select,
+    single,
+    symbolic,
+    term,
+    text,
+)
+from netdsl.symbolic import item as item_of
+from netdsl.syntax import tree
+from netdsl.syntax.tree import pieces
+
+LOST = object()
+"""Stands for what changes its kind in a loop: nobody reads it from then on."""
+
+
+class Over:
+    """What a loop runs over, and its items here; one that stands for them where there are none."""
+
+    def __init__(
+        self, atom: Any, items: list[Any], first: Any, others: Sequence[Any] = (), known: bool = False
+    ) -> None:
+        """All are concrete; `others` are items that it may have for other arguments, `known`: it has none."""
+        self.atom, self.items, self.first, self.others, self.known = atom, items, first, others, known
+
+
+class Loops(Layers):
+    """Runs loops and repetitions."""
+
+    # ---------------------------------------------------------------- lines
+
+    def for_line(self, node: tree.For, place: Place) -> None:
+        """`for`: one turn that stands for all, or turn by turn where that cannot be."""
+        over = self.iterable(node, place)
+        if over is None:
+            super().for_line(node, place)
+            return
+        self.observe_numbers(lambda walker, there: after_loop(walker, node, there), place)
+        before = Snapshot(self, place)
+        variables = tuple(readable(name.text) for name in node.names)
+        run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
+        outermost = self.staged.kind == "net" and not self.loops
+        try:
+            with self.counting(node, over):
+                try:
+                    run(place.span(node))
+                except Fixed as fixed:
+                    if not outermost or isinstance(fixed, Demanded):
+                        raise
+                    before.restore(self, place)
+                    self.observed = self.observe(node, place)
+                    run(place.span(node))
+                    for count in self.by_count:
+                        what = f"{self.staged.name} needs at least 1 turn, not {{{text(count)}}}"
+                        if any(parameter.name == text(count) for parameter in self.staged.params):
+                            self.at_least(count, 1, what)
+                        else:
+                            self.positive(SymInt(1, count), what)
+        except Demanded:
+            raise
+        except Fixed as fixed:
+            before.restore(self, place)
+            unseen = self.staged.kind == "net" and self.observed is None and not outermost
+            if outermost:
+                self.observed, self.by_count = None, []  # a loop within is now one of its own
+            if unseen or not self.unrolled(node, place, fixed):
+                raise
+        finally:
+            if outermost:
+                self.observed, self.by_count = None, []
+
+    @contextmanager
+    def counting(self, node: tree.For, over: Over) -> Iterator[None]:
+        """Be in a loop, whose variable is a number that counts its turns, or none does."""
+        plain = over.atom.op == "call" and over.atom.args[0] == "range" and len(over.atom.args) == 2
+        variable = readable(node.names[0].text)
+        self.counts.append(variable if plain else "")
+        outer = dict(self.ranges)
+        if plain and self.staged.kind == "net":
+            self.ranges[variable] = range(len(over.items))
+            if self.observed and mentioned(over.atom):
+                self.unsure.append(over.atom.args[1])
+        try:
+            yield
+        finally:
+            self.counts.pop()
+            self.ranges = outer
+
+    def unrolled(self, node: tree.For, place: Place, fixed: Fixed) -> bool:
+        """Run the turns one by one, if they are known."""
+        try:
+            self.evaluator.iterate(node.iterable, place.env, place.source)
+        except Fixed as inner:
+            own = {name.text for name in node.names}
+            fixed.names = {n: None for n in (*fixed.names, *inner.names) if n not in own}
+            return False
+        super().for_line(node, place)
+        return True
+
+    def iterable(self, node: tree.For, place: Place) -> Over | None:
+        """Return what a loop runs over; None where it is run turn by turn."""
+        if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in pieces(node)):
+            return None
+        return self.over_what(node.iterable, place.env, place.source)
+
+    def over_what(self, node: tree.Expr, env: Env, source: Source) -> Over | None:
+        """Return an iterable expression, and the first of its items."""
+        evaluator = self.evaluator
+        if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
+            name = node.function.text
+            given = [a for a in node.args if isinstance(a, tree.Expr)]
+            if name == "range" and len(given) == len(node.args):
+                numbers = [evaluator.eval(a, env, source) for a in given]
+                if all(map(is_whole, numbers)) and 1 <= len(numbers) <= 3:
+                    items: list[Any] = list(range(*map(int, numbers)))
+                    if not items and not free(tuple(numbers)):
+                        return None
+                    first = max(int(numbers[0]), 0) if len(numbers) > 1 else 0
+                    return Over(Atom("call", ("range", *map(term, numbers))), items, first)
+            if name == "enumerate" and given:
+                inner = self.over_what(given[0], env, source)
+                if inner is None:
+                    return None
+                rest = [a if isinstance(a, tree.Expr) else a.value for a in node.args[1:]]
+                start = evaluator.eval(rest[0], env, source) if rest else 0
+                args = (inner.atom, term(start)) if rest else (inner.atom,)
+                items = list(enumerate(inner.items, int(start)))
+                others = [(0, other) for other in inner.others]
+                called = Atom("call", ("enumerate", *args))
+                return Over(called, items, (int(start), inner.first), others, inner.known)
+        value = evaluator.eval(node, env, source)
+        atom: Atom | None = getattr(value, "whole", None)
+        if isinstance(value, TableValue):
+            if not value.rows:
+                return None
+            atom = atom or self.emitter.constant(node, value)
+            if atom is None:
+                return None
+            rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
+            more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
+            return Over(atom, rows, rows[0], more)
+        if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
+            return None
+        known = atom is None
+        atom = atom or self.emitter.constant(node, value)
+        if atom is None:
+            return None
+        return Over(atom, [concrete(one) for one in value], value[0], (), known)
+
+    def bind_targets(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        hint: Any,
+        env: Env,
+        source: Source,
+    ) -> None:
+        """Give the loop's names the values of one turn, which are not known."""
+        if not targets:  # a repetition: the text has no name for its turn
+            self.hints[variables[0]] = hint
+            return
+        found: dict[str, list[Any]] = {target.text: [] for target in targets}
+        for one in (*over.items, *over.others):
+            self.evaluator.unpack(targets, one, env, source)
+            for target in targets:
+                found[target.text].append(env.names[target.text])
+        self.evaluator.unpack(targets, hint, env, source)
+        for target, variable in zip(targets, variables, strict=True):
+            self.hints[variable] = concrete(env.names[target.text])
+            others = found[target.text]
+            rows = tuple(getattr(one, "cells", one) for one in others if isinstance(one, (RowValue, tuple)))
+            env.names[target.text] = opened(
+                env.names[target.text], Atom("name", (variable,)), rows or ops(others)
+            )
+            self.meaning.pop(variable, None)
+
+    def comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> SymList | None:
+        """Return a list of ints over what is not known; None where it is known."""
+        over = self.over_what(node.iterable, env, source)
+        if over is None or not mentioned(over.atom) or not over.items:
+            return None
+        variables = tuple(name.text for name in node.names)
+        variable, count, known = counted_by(over, variables)
+        hints, meaning = dict(self.hints), dict(self.meaning)
+        inner = Env(env)
+        self.bind_targets(over, node.names, variables, over.first, inner, source)
+        value = self.evaluator.eval(node.value, inner, source)
+        if not isinstance(value, int):
+            return None
+        whole = each(replaced(term(value), known), variable, count)
+        self.hints, self.meaning = hints, meaning
+        return SymList(self.here(self.expanded(whole)), whole)
+
+    # ---------------------------------------------------------------- one turn that stands for all
+
+    def loop(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        run: Callable[[], Any],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Run one turn that stands for all: what goes from turn to turn is carried."""
+        before = Snapshot(self, place)
+        varying: dict[str, Any] = {}
+        for _ in range(6):
+            before.restore(self, place)
+            self.unknown_turns += bool(mentioned(over.atom))
+            found = self.turn(over, targets, variables, varying, run, place, span)
+            self.unknown_turns -= bool(mentioned(over.atom))
+            if found is None and (self.loops or self.as_foreseen(before)):
+                return
+            varying |= found or {}
+        raise Fixed("what goes from turn to turn does not settle", over.atom)
+
+    def as_foreseen(self, before: Snapshot) -> bool:
+        """Tell whether the values with numbers that a loop reads had the channels with which it was walked."""
+        known: Mapping[Pattern, tuple[Writer, ...]] = before.state[-1][-1]
+        written = {
+            pattern: self.writers.get(pattern, ())[len(known.get(pattern, ())) :]
+            for pattern in self.looked_up
+        }
+        right = all(own == self.foreseen.get(pattern) for pattern, own in written.items())
+        self.foreseen, self.looked_up = {} if right else written, set()
+        return right
+
+    def turn(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        varying: dict[str, Any],
+        run: Callable[[], Any],
+        place: Place,
+        span: Span,
+    ) -> dict[str, Any] | None:
+        """Run the turn; return what is found to vary besides, or None if all is right.
+
+        `varying` are by name the values that change from turn to turn: "flow", tensors as ":name", and numbers.
+        """
+        loop = Loop(variables, over.atom, [])
+        loop.stage, self.pending = self.pending, ""
+        entry_flow, entry_tensors, entry_names = place.flow, dict(place.env.tensors), dict(place.env.names)
+        carried: dict[str, tuple[Data, Data, list[tuple[str, Any]]]] = {}
+        for key, number in varying.items():
+            if key == "flow" or key.startswith(":"):
+                if number is LOST:
+                    place.flow = None
+                    place.env.tensors.pop("flow", None)
+                    continue
+                data = entry_flow if key == "flow" else entry_tensors[key[1:]]
+                assert data is not None
+                inside, lets = self.carry(data, number, place, span)
+                carried[key] = (data, inside, lets)
+                for name, value in lets:
+                    self.put(Let(name, value))
+                if key == "flow":
+                    place.flow = place.env.tensors["flow"] = inside
+                else:
+                    place.env.tensors[key[1:]] = inside
+            else:
+                self.put(Let(key, entry_names[key]))
+                place.env.names[key] = self.hinted(entry_names[key], key)
+        hint = over.first
+        self.turning += variables
+        whole = (
+            over.atom.args[1] if over.atom.op == "call" and over.atom.args[0] == "enumerate" else over.atom
+        )
+        if whole.op == "name" and len(variables) == 1 + (whole is not over.atom):
+            self.each_of[variables[-1]] = f"*{whole.args[0]}"
+        self.bind_targets(over, targets, variables, hint, place.env, place.source)
+        self.loops += 1
+        path, meaning = list(self.path), dict(self.meaning)
+        bound = {t.text for t in targets}
+        start_names = dict(place.env.names)
+        with self.into(loop.body):
+            run()
+        self.loops -= 1
+        del self.turning[len(self.turning) - len(variables) :]
+        self.path = path
+        if place.flow is not None and place.flow.poisoned:
+            raise Poisoned
+        found = self.varied(
+            entry_flow, entry_tensors, entry_names, start_names, bound, varying, carried, place
+        )
+        if found:
+            return found
+        self.tell_turns_apart(loop)
+        self.items.append(loop)
+        self.end_turn(loop, over, carried, varying, entry_names, start_names, place, span)
+        joints = {name: data for name, data in entry_tensors.items() if isinstance(data, Parts)}
+        for name in joints.keys() - {key[1:] for key in carried}:  # what no turn changes
+            place.env.tensors[name] = joints[name]
+        self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
+        for name in bound:
+            place.env.names.pop(name, None)
+        return None
+
+    def tell_turns_apart(self, loop: Loop) -> None:
+        """Demand that modules without labels, which another turn makes otherwise, can be called after the turn."""
+        if loop.counter is not None or self.opened_scopes:
+            return
+        if not any(
+            isinstance(p, tree.Merge) or getattr(p, "label", None) for p in pieces(self.staged.decl.node)
+        ):
+            return  # all are elements of one chain
+        if any(isinstance(item, Layer) and item.varies([loop]) for item in loop.modules()):
+            raise Fixed("a layer that is another one in every turn")
+
+    def carry(self, data: Data, number: Any, place: Place, span: Span) -> tuple[Data, list[tuple[str, Any]]]:
+        """Return a value as a turn sees it; where its channels change they are a variable."""
+        shapes: list[Shape] = []
+        lets: list[tuple[str, Any]] = []
+        for port, shape in enumerate(data.shapes):
+            changed = number.get(port, ())
+            sizes: list[int] = []
+            for axis, size in zip(shape.axes, shape, strict=True):
+                if axis not in changed:
+                    sizes.append(size)
+                elif axis == "c":
+                    name = self.local("channels" if len(data.shapes) == 1 else f"channels{port}")
+                    lets.append((name, size))
+                    sizes.append(self.hinted(size, name))
+                else:
+                    sizes.append(self.unknown_size(size))
+            shapes.append(Shape(*sizes, axes=shape.axes))
+        return self.like(self.wire(tuple(shapes), place, span), data), lets
+
+    def varied(
+        self,
+        flow: Data | None,
+        tensors: Mapping[str, Data],
+        values: Mapping[str, Any],
+        start: Mapping[str, Any],
+        bound: set[str],
+        varying: Mapping[str, Any],
+        carried: Mapping[str, tuple[Data, Data, list[tuple[str, Any]]]],
+        place: Place,
+    ) -> dict[str, Any]:
+        """Return what the turn changed that is not yet known to change."""
+        found: dict[str, Any] = {}
+        for key in ("flow", *(f":{name}" for name in tensors if name != "flow")):
+            begin = flow if key == "flow" else tensors[key[1:]]
+            end = place.flow if key == "flow" else place.env.tensors.get(key[1:], begin)
+            now = carried[key][1] if key in carried else begin
+            if now is None or end is None or now.wires == end.wires or varying.get(key) is LOST:
+                continue
+            if key == "flow" and isinstance(now, Streams) != isinstance(end, Streams):
+                found[key] = LOST
+                continue
+            if end.poisoned or len(end.wires) != len(now.wires):
+                raise Fixed("a tuple that changes its length")
+            self.like(now, now, end)
+            changes: dict[int, tuple[str, ...]] = dict(varying.get(key, {}))
+            new = key not in varying
+            for port, (a, b) in enumerate(zip(now.shapes, end.shapes, strict=True)):
+                if a.axes != b.axes:
+                    raise Fixed("a value that changes its kind")
+                axes = {x for x, m, n in zip(a.axes, a, b, strict=True) if not self.equal(m, n)}
+                axes -= {x for x in axes if x != "c" and x in changes.get(port, ())}
+                axes -= {"c"} if "c" in changes.get(port, ()) else set()
+                if axes:
+                    changes[port] = (*changes.get(port, ()), *sorted(axes))
+                    new = True
+            if new:
+                found[key] = changes
+        for name, value in values.items():
+            now_value = place.env.names.get(name, MISSING)
+            if name in bound or now_value is start.get(name) or name in varying:
+                continue
+            if isinstance(value, (int, float, SymBool)) and isinstance(now_value, (int, float, SymBool)):
+                if term(now_value) != term(start.get(name)):
+                    found[name] = True
+            elif now_value is not value:
+                raise Fixed(f"{name} changes from turn to turn")
+        return found
+
+    # ---------------------------------------------------------------- what is there after it
+
+    def end_turn(
+        self,
+        loop: Loop,
+        over: Over,
+        carried: Mapping[str, tuple[Data, Data, list[tuple[str, Any]]]],
+        varying: Mapping[str, Any],
+        entry_names: Mapping[str, Any],
+        start_names: Mapping[str, Any],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Say what the next turn begins with, and what is there after the last."""
+        updates: list[tuple[str, Any]] = []
+        lasting: list[tuple[Data, Data, Data]] = []
+        for key, (begin, inside, lets) in carried.items():
+            end = place.flow if key == "flow" else place.env.tensors[key[1:]]
+            assert end is not None
+            variables = iter(lets)
+            for port, last in enumerate(end.shapes):
+                if "c" in varying[key].get(port, ()):
+                    name, first = next(variables)
+                    updates.append((name, last.c))
+                    self.note_after(name, first, last.c, over, loop)
+            after = self.wire(
+                self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1]
+            )
+            after = self.like(after, inside)
+            lasting.append((inside, end, after))
+            for wires in zip(inside.wires, begin.wires, end.wires, after.wires, strict=True):
+                loop.carried.append(Carried(*wires))
+            if key == "flow":
+                place.flow = after
+            else:
+                place.env.tensors[key[1:]] = after
+        if varying.get("flow") is LOST:
+            self.lost, place.flow = True, None
+            place.env.tensors.pop("flow", None)
+        for name, value in entry_names.items():
+            if name in varying:
+                now = place.env.names[name]
+                if term(now) != term(named(now, name)):
+                    updates.append((name, now))
+                place.env.names[name] = named(value, name)
+            elif place.env.names.get(name) is not start_names.get(name):
+                place.env.names[name] = value
+        for name in [n for n in place.env.names if n not in entry_names]:
+            del place.env.names[name]  # of one turn only
+        for name in [n for n in place.env.tensors if n not in start_names and f":{n}" not in carried]:
+            if name != "flow" and place.env.tensors[name] is not None:
+                self.keep(name, place)
+        changed = [
+            (name, value)
+            for name, value in updates
+            if term(value)
+            != term(
+                named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value
+            )
+        ]
+        for name, value in changed:
+            loop.body.append(Let(name, value, again=True))
+        self.last_turn(loop, over, lasting, changed, place)
+        if place.flow is not None:
+            place.env.tensors["flow"] = place.flow
+
+    def note_after(self, name: str, first: int, last: int, over: Over, loop: Loop) -> None:
+        """Note what a variable is after a loop of whose turns each gives it the same value."""
+        try:
+            count = self.expanded(counted_by(over, loop.targets)[1])
+        except Fixed:
+            return
+        value = replaced(self.expanded(term(last)), {})
+        own = {*loop.targets, name, *(item.name for item in walk(loop.body) if isinstance(item, Let))}
+        some = compare(">", SymInt(1, count), 0)
+        if own.isdisjoint(names(value)) and isinstance(some, SymBool):
+            first = SymInt(int(first), replaced(self.expanded(term(first)), {}))
+            self.after[name] = term(select(some, SymInt(int(last), value), first))
+
+    def lasting(
+        self, inside: Data, end: Data, changed: Mapping[int, Any], over: Over, loop: Loop
+    ) -> tuple[Shape, ...]:
+        """Return what is there after a loop: what every turn ends with, if there is a turn for all arguments."""
+        if not over.items or mentioned(over.atom):
+            return inside.shapes
+        own = {*loop.targets, *(item.name for item in loop.body if isinstance(item, Let))}
+        own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
+        shapes: list[Shape] = []
+        for a, b in zip(inside.shapes, end.shapes, strict=True):
+            sizes = [
+                n if term(m) != term(n) and not own & set(mentioned(n)) else m
+                for m, n in zip(a, b, strict=True)
+            ]
+            shapes.append(Shape(*sizes, axes=a.axes))
+        return tuple(shapes)
+
+    def last_turn(
+        self,
+        loop: Loop,
+        over: Over,
+        lasting: list[tuple[Data, Data, Data]],
+        changed: list[tuple[str, Any]],
+        place: Place,
+    ) -> None:
+        """Give what comes out of a loop the concrete sizes that it has after all turns of this instance."""
+        updates = {name: value for name, value in changed}
+        for inside, end, _ in lasting:
+            for a, b in zip(inside.shapes, end.shapes, strict=True):
+                for m, n in zip(a, b, strict=True):
+                    atom = m.poly.atom if isinstance(m, SymInt) else None
+                    if atom is not None and atom.op == "name" and term(m) != term(n):
+                        updates[atom.args[0]] = n
+        env = dict(self.hints)
+        for one in over.items if updates else ():
+            cells = Env()
+            targets = tuple(tree.Name(0, 0, name) for name in loop.targets)
+            self.evaluator.unpack(targets, one, cells, place.source)
+            env.update(cells.names)
+            new: dict[str, Any] = {}
+            for name, value in updates.items():
+                try:
+                    new[name] = concrete(evaluate(self.expanded(term(value)), env))
+                except KeyError:
+                    new[name] = concrete(value)
+            env.update(new)
+        for name in updates:
+            self.hints[name] = env[name]
+        for _, _, after in lasting:
+            for port, wire in enumerate(after.wires):
+                shapes = list(self.drafts[wire.draft].shapes)
+                shapes[port] = self.at_hints(shapes[port])
+                self.drafts[wire.draft].shapes = tuple(shapes)
+        settled = {
+            after.wires: after.replace(shapes=tuple(map(self.at_hints, after.shapes)))
+            for _, _, after in lasting
+        }
+        if place.flow is not None:
+            place.flow = settled.get(place.flow.wires, place.flow)
+        for key, data in place.env.tensors.items():
+            place.env.tensors[key] = settled.get(data.wires, data)
+        for name in updates:
+            if name in place.env.names and isinstance(place.env.names[name], (int, float)):
+                place.env.names[name] = named(self.hints[name], name)
+
+    def at_hints(self, shape: Shape) -> Shape:
+        """Return a shape with the concrete sizes that its names have now."""
+        sizes: list[int] = []
+        for n in shape:
+            atom = n.poly.atom if isinstance(n, SymInt) else None
+            if isinstance(n, SymInt) and atom is not None and atom.op == "name":
+                n = SymInt(self.hints.get(atom.args[0], n), n.poly)
+            sizes.append(n)
+        return Shape(*sizes, axes=shape.axes)
+
+    def keep(self, name: str, place: Place) -> None:
+        """Forget a value of one turn that later items cannot read."""
+        data = place.env.tensors[name]
+        made = {wire for item in self.items[:-1] for wire in item.makes()}
+        made |= {incoming.wire for incoming in self.staged.inputs}
+        if not all(wire in made or wire in self.items[-1].makes() for wire in data.wires):
+            del place.env.tensors[name]
+
+    lost = False
+    """Whether there is no flow after a loop that a list came into, and of which a value comes."""
+
+    def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
+        """Return a flow that must be there."""
+        if data is None and self.lost:
+            raise Fixed("what flows is a list, or one value")
+        return super().need(data, node, place)
+
+    def no_value(self, name: str, span: Span, place: Place) -> Exception:
+        """Return the error for a value that is not there: of another turn, perhaps."""
+        if name == "flow" and self.lost:
+            return Fixed("what flows is a list, or one value")
+        if self.loops or isinstance(name, SymStr):
+            return Fixed(f"{name} is a value of another turn")
+        if place.env.find_tensor(name) is None and name != "flow":
+            return Fixed(f"{name} is not always there")
+        return super().no_value(name, span, place)
+
+    # ---------------------------------------------------------------- repetitions
+
+    def repeat(self, node: tree.Repeat, data: Data, place: Place) -> Data:
+        """`n * step`."""
+        count = self.evaluator.eval(node.count, place.env, place.source)
+        if self.dead and isinstance(count, SymInt) and count < 0:
+            count = SymInt(1, count.poly)
+        if isinstance(count, Choice) or not is_whole(count) or count < 0:
+            return super().repeat(node, data, place)
+        if any(isinstance(part, tree.Choice) for part in pieces(node)) or (not symbolic(count) and count < 2):
+            return super().repeat(node, data, place)
+        if not symbolic(count) and self.staged.decl in self.emitter.unrolled:
+            return super().repeat(node, data, place)
+        if not symbolic(count):
+            return self.repeat_known(node, int(count), data, place)
+        return self.repeat_loop(node, term(count), int(count), data, place)
+
+    def repeat_known(self, node: tree.Repeat, count: int, data: Data, place: Place) -> Data:
+        """`3 * step`: a loop where every turn makes one equal module, the first by itself if it alone differs."""
+        before = Snapshot(self, place)
+        for first in (0, 1):
+            start = self.items
+            copy, place.copy = place.copy, 0
+            flow = data
+            try:
+                for _ in range(first):
+                    flow = self.step(node.step, flow, place)
+                place.copy = copy
+                if count - first > 1:
+                    result = self.repeat_loop(
+                        node, constant(count - first), count - first, flow, place, first
+                    )
+                    loop = next(i for i in reversed(start) if isinstance(i, Loop))
+                    if len(loop.body) == 1 and isinstance(loop.body[0], Module):
+                        return result
+            except Fixed:
+                pass
+            finally:
+                place.copy = copy
+            before.restore(self, place)
+        return super().repeat(node, data, place)
+
+    def repeat_loop(
+        self, node: tree.Repeat, count: Any, number: int, data: Data, place: Place, later: int = 0
+    ) -> Data:
+        """Write a repetition as a loop; `later`: its first turn is not the first copy."""
+        before = Snapshot(self, place)
+        outer, copy = place.flow, place.copy
+        variable = next(name for name in "ijkmn" if name not in self.turning and self.unused(name))
+        place.flow = data
+
+        def run() -> None:
+            place.copy = 1 if later else named(0, variable)
+            place.flow = self.step(node.step, place.flow, place)
+
+        over = Over(Atom("call", ("range", count)), list(range(number)), 0)
+        self.at_least(count, 0, "a repetition needs a whole number from 0")
+        try:
+            self.loop(over, (), (variable,), run, place, place.span(node.count))
+            result = self.known(place.flow)
+        except Fixed as fixed:
+            before.restore(self, place)
+            fixed.names = {**fixed.names, **names(count)}
+            raise
+        finally:
+            place.copy = copy
+        place.flow = outer
+        return result
+
+
+def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mapping[str, Any]]:
+    """Return the variable that counts a loop's turns from 0, how many there are, and what its others are by it."""
+    atom = over.atom
+    if atom.op == "call" and atom.args[0] == "range" and len(variables) == 1:
+        _, *args = atom.args
+        start, stop = (args[0], args[1]) if len(args) > 1 else (constant(0), args[0])
+        step = args[2].constant if len(args) > 2 else 1
+        turn = single(Atom("name", variables))
+        if step == 1:
+            return variables[0], stop.plus(start, -1), {variables[0]: start.plus(turn)}
+        if step == -1:
+            return variables[0], start.plus(stop, -1), {variables[0]: start.plus(turn, -1)}
+        raise Fixed("a loop of branches whose steps are not 1", atom)
+    counts = atom.op == "call" and atom.args[0] == "enumerate" and len(atom.args) == 2 and len(variables) == 2
+    whole = atom.args[1] if counts else atom
+    if whole.op == "call" or len(variables) != (2 if counts else 1):
+        raise Fixed("a loop of branches that nothing counts", whole)
+    variable = variables[0] if counts else f"{variables[0]}{NUMBER}"
+    value = item_of(whole, single(Atom("name", (variable,))))
+    count = constant(len(over.items)) if over.known else length(whole)
+    return variable, count, {variables[-1]: value}

@@ -1,0 +1,172 @@
+"""What the instance at hand does: lines walked with plain values, to learn shapes that expressions do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.values import BlockDecl, Data, Env, Given, OpValue, Poisoned, SpecError, Wire
+from netdsl.elaborate.walk import Walker
+from netdsl.emission.concolic import Demanded, Fixed, concrete, mentioned
+from netdsl.emission.items import Staged
+from netdsl.emission.numbered import parted
+from netdsl.emission.state import Seen
+from netdsl.emission.streams import Streams
+from netdsl.emission.terms import Terms
+from netdsl.ir.types import Shape
+from netdsl.ops import catalogue
+from netdsl.symbolic import Atom, compare, evaluate, named
+from netdsl.syntax import tree
+from netdsl.syntax.tree import pieces
+
+
+class Rehearsal(Terms):
+    """Walks lines once more, as elaboration does."""
+
+    def rehearsed(
+        self, run: Callable[[Walker, Place], Data], place: Place, walker: Walker | None = None
+    ) -> tuple[Shape, ...]:
+        """Return the shapes of what something gives in this instance, for which all values are known."""
+        walker = walker or Walker(self.settings, {}, self.max_nodes)
+        env, scope = self.plain(place.env, walker, place), DraftScope("block", "", place.scope.span)
+        there = Place(env, None, scope, place.source, {}, place.in_net)
+        there.container = place.container
+        there.defaults = {
+            op: {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
+            for op, given in place.defaults.items()
+        }
+        if place.flow is not None:
+            there.flow = there.env.tensors["flow"] = drafted(walker, place.flow, place)
+        walker.at(there)
+        result = run(walker, there)
+        if walker.errors or walker.decisions or result.poisoned:
+            raise Poisoned
+        return result.shapes
+
+    def plain(self, env: Env, walker: Walker, place: Place) -> Env:
+        """Return the names of a scope with values that remember nothing."""
+        if env.parent is None or env is self.staged.decl.file.env:
+            return env
+        found = Env(self.plain(env.parent, walker, place))
+        found.names = {name: concrete(value) for name, value in env.names.items()}
+        found.tensors = {name: drafted(walker, data, place) for name, data in env.tensors.items()}
+        if env is self.root:
+            for (before, after), shapes in self.numbers.items():
+                for number, shape in shapes.items():
+                    own = Data((Wire(0, 0),), (shape,))
+                    found.tensors[f"{before}{number}{after}"] = drafted(walker, own, place)
+        return found
+
+    def observe_numbers(self, run: Callable[[Walker, Place], Data], place: Place) -> None:
+        """Note the shapes of values with numbers that lines of this instance make."""
+        if not self.numbered:
+            return
+        seen: list[Place] = []
+
+        def noted(walker: Walker, there: Place) -> Data:
+            seen.append(there)
+            return run(walker, there)
+
+        try:
+            self.rehearsed(noted, place)
+        except (SpecError, Poisoned):
+            pass
+        for name, data in seen[0].env.tensors.items() if seen else ():
+            found = parted(str(name), self.numbered)
+            if found is not None and len(data.shapes) == 1:
+                self.numbers.setdefault(found[0], {})[int(found[1].constant)] = data.shapes[0]  # type: ignore[union-attr, arg-type]
+
+    def observe(self, node: tree.For, place: Place) -> Mapping[int, list[Seen]]:
+        """Return the shapes that the calls of blocks in a loop get, turn by turn.
+
+        Of calls that this instance does not make, they are what an option gives them that is taken otherwise.
+        """
+        found: dict[int, list[Seen]] = {}
+        plain = dict(place.env.names)
+        read = {part.text for part in pieces(node) if isinstance(part, tree.Name)}
+        options = [p.name for p in self.staged.params if p.kind == "bool" and p.name in read]
+        for option in ("", *options):
+            if option:
+                place.env.names[option] = not concrete(place.env.find_name(option))
+            observer = Observer(self.settings, {}, self.max_nodes)
+            try:
+                self.rehearsed(lambda walker, there: after_loop(walker, node, there), place, observer)
+            except (SpecError, Poisoned):
+                continue
+            finally:
+                place.env.names = dict(plain)
+            found = {**observer.calls, **found}
+        return found
+
+    def answer(self, staged: Staged, test: Atom, values: Mapping[str, Any], env: Mapping[str, Any]) -> Any:
+        """Return what a call says of the sizes that it gives, in terms of the turns around it if it must."""
+        seen = (self.observed or {}).get(id(self.site))
+        if seen is None:
+            return self.sized(evaluate(test, env))
+        self.for_size()
+        self.by_count = self.unsure
+        plain = {name: concrete(value) for name, value in values.items()}
+        turns: dict[tuple[int, ...], bool] = {}
+        for turn, shapes in seen:
+            turns[turn] = bool(evaluate(test, self.emitter.environment(staged, plain, shapes)))
+        return self.by_turn(turns)
+
+    def for_size(self) -> None:
+        """Demand that the sizes of the net's inputs are known."""
+        sizes = [
+            n
+            for i in self.staged.inputs
+            for axis, n in zip(i.shape.axes, i.shape, strict=True)
+            if axis != "c"
+        ]
+        unknown = [n for n in sizes if not all(name in self.emitter.sizes for name in mentioned(n))]
+        if unknown:
+            raise Demanded("what changes from turn to turn is known for a size", *unknown)
+
+    def by_turn(self, turns: Mapping[tuple[int, ...], bool]) -> Any:
+        """Return a truth of every turn as an expression: always so, or in the first turn of a loop alone."""
+        if len(set(turns.values())) == 1:
+            return next(iter(turns.values()))
+        for at, variable in reversed(list(enumerate(self.counts))):
+            for op in (">", "==") if variable else ():
+                if all(truth == compare(op, turn[at], 0) for turn, truth in turns.items()):
+                    return compare(op, named(int(self.hints[variable]), variable), 0)
+        raise Fixed("sizes that change from turn to turn")
+
+
+class Observer(Walker):
+    """Notes the shapes that calls of blocks get."""
+
+    def __init__(self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int) -> None:
+        """Start with none."""
+        super().__init__(settings, inputs, max_nodes)
+        self.calls: dict[int, list[Seen]] = {}
+
+    def block(
+        self,
+        decl: BlockDecl,
+        value: OpValue,
+        node: tree.Layer,
+        own: Mapping[str, Given],
+        data: Data,
+        place: Place,
+        label: tree.Label | None,
+    ) -> Data:
+        """Call a block."""
+        self.calls.setdefault(id(node), []).append((place.turns, data.shapes))
+        return super().block(decl, value, node, own, data, place, label)
+
+
+def after_loop(walker: Walker, node: tree.For, place: Place) -> Data:
+    """Return what flows after a loop."""
+    walker.for_line(node, place)
+    return walker.known(place.flow)
+
+
+def drafted(walker: Walker, data: Data, place: Place) -> Data:
+    """Return new values of the same shapes that remember nothing, a list as all of its values."""
+    shapes = data.elements if isinstance(data, Streams) else data.shapes
+    plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
+    walker.drafts.append(Draft(catalogue()["identity"](), (), plain, place.scope.span, place, "", False, {}))
+    return Data(tuple(Wire(len(walker.drafts) - 1, port) for port in range(len(plain))), plain, data.poisoned)
