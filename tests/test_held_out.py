@@ -59,6 +59,21 @@ net N(front: list = [0, 0, 2, 2, 0]):
     f: VGG front
     gap
 """,
+    "a default of one of two ops": """
+block X(c, large = true):
+    pool = maxpool if large else avgpool
+    default pool 2x2, /2
+    conv 1x1, c
+    pool
+
+net N(large = true):
+    input 4, 8x8
+    a: X 8, large
+    gap
+
+variant one = N()
+variant two = N(false)
+""",
     "the largest of a list of one": """
 net N(reductions: list = [1]):
     input 3, 8x8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 from netdsl.elaborate.arguments import Param, bind
@@ -41,7 +42,12 @@ _WEIGHT = {
 
 
 class Walker(Layers):
-    """Runs the bodies of one net and of the blocks in it."""
+    """Runs the bodies of one net and of the blocks in it.
+
+    There are three things that a walker of another kind does in its own way. Values are what `evaluator` computes.
+    Questions are what a decision takes (`decision`), and what holds (`conditional`, `within`, `cases`): a walk may
+    also take both ways. What is made is put down by `add`, `open` and `close`.
+    """
 
     def __init__(self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int) -> None:
         """`inputs` override the net's, "" naming the only one."""
@@ -99,7 +105,7 @@ class Walker(Layers):
         """Run one statement."""
         self.evaluator.spend(1, node, place.source)
         self.at(place)
-        self._run[type(node)](self, node, place)
+        getattr(self, self._run[type(node)].__name__)(node, place)
 
     def poison(self, node: tree.Statement, place: Place) -> None:
         """Make unknown what a failed statement would have made."""
@@ -158,16 +164,42 @@ class Walker(Layers):
         if turn and end > begin:
             scope.turns.append(range(begin, end))
 
+    # ---------------------------------------------------------------- conditions
+
+    def conditional(self, condition: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
+        """Run something if a condition holds, or there is none."""
+        if condition is None or self.evaluator.truth(condition, place.env, place.source):
+            run()
+
+    def within(
+        self, condition: tree.Expr | None, data: Data, run: Callable[[Data], Data], place: Place
+    ) -> Data:
+        """Return what becomes of a value that flows, if a condition holds; it goes on as it is if not."""
+        if condition is None or self.evaluator.truth(condition, place.env, place.source):
+            return run(data)
+        return data
+
+    def cases(self, node: tree.If, run: Callable[[tree.Body], None], place: Place) -> None:
+        """Run the case that holds."""
+        for case in node.cases:
+            if self.evaluator.truth(case.condition, place.env, place.source):
+                run(case.body)
+                return
+        run(node.otherwise)
+
     # ---------------------------------------------------------------- lines with a chain
 
     def line(self, node: tree.Line, place: Place) -> None:
         """`label: chain when condition`."""
         if node.condition is None:
-            place.flow = self.labelled(node.label, node.chain, place)
+            self.flow_on(node, place)
             return
         with self.apart(place):
-            if self.evaluator.truth(node.condition, place.env, place.source):
-                place.flow = self.labelled(node.label, node.chain, place)
+            self.conditional(node.condition, partial(self.flow_on, node, place), place)
+
+    def flow_on(self, node: tree.Line, place: Place) -> None:
+        """Run a line's chain."""
+        place.flow = self.labelled(node.label, node.chain, place)
 
     def labelled(self, label: tree.Label | None, chain: tree.Chain, place: Place) -> Data:
         """Run a chain under a label: the layer has it if the chain is one layer, else a Sequential."""
@@ -232,8 +264,10 @@ class Walker(Layers):
         """
         if not place.in_net:
             raise fail("E225", "`output` belongs to a net", place.span(node))
-        if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
-            return
+        self.conditional(node.condition, partial(self.put_output, node, place), place)
+
+    def put_output(self, node: tree.Output, place: Place) -> None:
+        """Run the chain of an output that is there."""
         name = self.evaluator.text(node.label, place.env, place.source)
         self.check_field(name, node.label, place)
         if name == "out" or any(name == other for other, _, _ in self.outputs):
@@ -299,8 +333,10 @@ class Walker(Layers):
 
     def bind_line(self, node: tree.Bind, place: Place) -> None:
         """`a, b = from x -> split 2`: names no module, does not move the flow."""
-        if node.condition is not None and not self.evaluator.truth(node.condition, place.env, place.source):
-            return
+        self.conditional(node.condition, partial(self.bind_values, node, place), place)
+
+    def bind_values(self, node: tree.Bind, place: Place) -> None:
+        """Give values their names."""
         flow = place.flow
         try:
             merge = isinstance(node.value, tree.Merge)
@@ -402,7 +438,13 @@ class Walker(Layers):
             self.allow(node, place)
             node = node.statement
         if isinstance(node, tree.If):
-            return self.fork(self.taken(node, place), place, flow, branches)
+            good = [True]
+
+            def run(body: tree.Body) -> None:
+                good[0] &= self.fork(body, place, flow, branches)
+
+            self.cases(node, run, place)
+            return good[0]
         if isinstance(node, tree.For):
             return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
         if isinstance(node, (tree.Line, tree.Container, tree.Merge)):
@@ -415,19 +457,16 @@ class Walker(Layers):
             raise fail("E225", "a joint holds branches, one a line", place.span(node))
         return True
 
-    # ---------------------------------------------------------------- conditions and loops
-
-    def taken(self, node: tree.If, place: Place) -> tree.Body:
-        """Return the body of the case that holds."""
-        for case in node.cases:
-            if self.evaluator.truth(case.condition, place.env, place.source):
-                return case.body
-        return node.otherwise
+    # ---------------------------------------------------------------- lines with a body
 
     def if_line(self, node: tree.If, place: Place) -> None:
         """`if`, `elif`, `else`: transparent."""
+
+        def run(body: tree.Body) -> None:
+            self.body(body, place)
+
         with self.apart(place):
-            self.body(self.taken(node, place), place)
+            self.cases(node, run, place)
 
     def for_line(self, node: tree.For, place: Place) -> None:
         """`for`: transparent."""
@@ -675,20 +714,22 @@ class Walker(Layers):
             if isinstance(node, tree.Group):
                 return self.group(node, data, place)
             with self.apart(place):
-                if self.evaluator.truth(node.condition, place.env, place.source):
-                    return self.steps(node.steps, data, place)
-            return data
+                return self.within(
+                    node.condition, data, lambda flow: self.steps(node.steps, flow, place), place
+                )
         finally:
             self.evaluator.depth -= 1
 
     def group(self, node: tree.Group, data: Data, place: Place) -> Data:
         """`( a )`: a container; `( a | b )`: a fork, in a container if it has a label."""
-        if len(node.branches) == 1:
-            condition = node.branches[0].condition
-            if condition is not None and not self.evaluator.truth(condition, place.env, place.source):
-                return data
-        elif node.label is None:
-            return self.branches(node, data, place)
+        if len(node.branches) > 1:
+            return self.branches(node, data, place) if node.label is None else self.grouped(node, data, place)
+        (branch,) = node.branches
+        plain = node.replace(branches=(branch.replace(condition=None),))
+        return self.within(branch.condition, data, lambda flow: self.grouped(plain, flow, place), place)
+
+    def grouped(self, node: tree.Group, data: Data, place: Place) -> Data:
+        """Return what a group's container makes."""
         with self.container(node.label, place, data, place.span(node)) as inner:
             inner.flow = self.branches(node, data, inner)
         result = self.known(inner.flow)
@@ -733,7 +774,7 @@ class Walker(Layers):
         place.copy = outer
         return data
 
-    _run: ClassVar[dict[type, Callable[[Any, Any, Place], None]]] = {
+    _run: ClassVar[dict[type, Callable[..., None]]] = {
         tree.Line: line,
         tree.Container: container_line,
         tree.Merge: merge_line,
@@ -753,6 +794,7 @@ class Walker(Layers):
         tree.Require: require,
         tree.Annotated: annotated,
     }
+    """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""
 
 
 def output_labels(body: tree.Body) -> Iterator[str]:

@@ -339,13 +339,14 @@ class Conditions(Lists):
 
     # ---------------------------------------------------------------- lines
 
-    def conditional(self, node: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
+    def conditional(self, condition: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
         """Run something under a condition; where it is false, nothing happens."""
         holds: Any = True
-        if node is not None:
-            holds = self.evaluator.truth(node, place.env, place.source)
+        if condition is not None:
+            holds = self.evaluator.truth(condition, place.env, place.source)
         if isinstance(holds, SymBool):
-            self.branch_on(holds, run, lambda: None, place, place.span(node) if node else place.scope.span)
+            span = place.span(condition) if condition is not None else place.scope.span
+            self.branch_on(holds, run, lambda: None, place, span)
         elif holds:
             run()
 
@@ -355,24 +356,10 @@ class Conditions(Lists):
             raise Fixed("an `init` line under a condition", *self.path)
         super().init(node, place)
 
-    def line(self, node: tree.Line, place: Place) -> None:
-        """`label: chain when condition`."""
-        self.conditional(node.condition, lambda: self.flow_on(node, place), place)
-
-    def flow_on(self, node: tree.Line, place: Place) -> None:
-        """Run a line's chain."""
-        place.flow = self.labelled(node.label, node.chain, place)
-
-    def bind_line(self, node: tree.Bind, place: Place) -> None:
-        """`a, b = from x -> split 2`."""
-        plain = node.replace(condition=None)
-        self.conditional(node.condition, partial(super().bind_line, plain, place), place)
-
     def output(self, node: tree.Output, place: Place) -> None:
         """`train output aux: chain`."""
-        plain = node.replace(condition=None)
         begin = len(self.items)
-        self.conditional(node.condition, lambda: self.side(plain, place), place)
+        super().output(node, place)
         for item in self.items[begin:]:
             item.early = node.train and node.chain.source is not None
 
@@ -382,25 +369,21 @@ class Conditions(Lists):
             raise Fixed("a return under a condition", *self.path)
         super().name_results(results, place)
 
-    def side(self, node: tree.Output, place: Place) -> None:
+    def put_output(self, node: tree.Output, place: Place) -> None:
         """Put what an output needs into an item of its own."""
         if isinstance(self.evaluator.text(node.label, place.env, place.source), SymStr):
             raise Fixed("an output of every turn")
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):
-            super().output(node, place)
+            super().put_output(node, place)
         name, wire, train = self.outputs[-1]
         item = Side(name, items, wire, train)
         item.stage = stage
         self.items.append(item)
         self.sides.append(item)
 
-    def if_line(self, node: tree.If, place: Place) -> None:
-        """`if`, `elif`, `else`: transparent."""
-        self.cases(node, 0, lambda body: self.body(body, place), place)
-
-    def cases(self, node: tree.If, at: int, run: Callable[[tree.Body], Any], place: Place) -> None:
+    def cases(self, node: tree.If, run: Callable[[tree.Body], None], place: Place, at: int = 0) -> None:
         """Run the case that holds, or all that may."""
         if at == len(node.cases):
             run(node.otherwise)
@@ -411,35 +394,21 @@ class Conditions(Lists):
             self.branch_on(
                 holds,
                 lambda: run(case.body),
-                lambda: self.cases(node, at + 1, run, place),
+                lambda: self.cases(node, run, place, at + 1),
                 place,
                 place.span(case.condition),
             )
         elif holds:
             run(case.body)
         else:
-            self.cases(node, at + 1, run, place)
+            self.cases(node, run, place, at + 1)
 
     # ---------------------------------------------------------------- steps
 
-    def step(self, node: tree.Step, data: Data | None, place: Place) -> Data:
-        """Run one step; an optional one under its condition."""
-        if not isinstance(node, tree.Optional):
-            return super().step(node, data, place)
-        return self.within(
-            node.condition, data, lambda flow: self.steps(node.steps, flow, place), place, node
-        )
-
     def within(
-        self,
-        condition: tree.Expr | None,
-        data: Data | None,
-        run: Callable[[Data], Data],
-        place: Place,
-        node: tree.Tree,
+        self, condition: tree.Expr | None, data: Data, run: Callable[[Data], Data], place: Place
     ) -> Data:
-        """Return what becomes of a value under a condition."""
-        data = self.need(data, node, place)
+        """Return what becomes of a value that flows, under a condition."""
         return self.flowing(lambda then: self.conditional(condition, then, place), run, data, place)
 
     def flowing(
@@ -458,15 +427,6 @@ class Conditions(Lists):
         under(then)
         result, place.flow = place.flow, outer
         return self.known(result)
-
-    def group(self, node: tree.Group, data: Data, place: Place) -> Data:
-        """`( a )`, `( a | b )`."""
-        if len(node.branches) > 1:
-            return super().group(node, data, place)
-        (branch,) = node.branches
-        plain = node.replace(branches=(branch.replace(condition=None),))
-        base = super().group
-        return self.within(branch.condition, data, lambda flow: base(plain, flow, place), place, node)
 
     def branches(self, node: tree.Group, data: Data, place: Place) -> Data:
         """Run the branches of a group."""

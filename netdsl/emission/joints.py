@@ -81,21 +81,13 @@ class Joints(Loops):
         if isinstance(node, tree.Annotated):
             self.allow(node, place)
             node = node.statement
-        if isinstance(node, tree.For):
-            return self.branches_in_turn(node, place, flow, branches)
         if not isinstance(node, tree.If):
             return super().branch(node, place, flow, branches)
         if self.gathering:
             return self.either_branch(node, place, flow, branches)
-        good = [True]
-
-        def run(body: tree.Body) -> None:
-            good[0] &= self.fork(body, place, flow, branches)
-
         holds = self.evaluator.truth(node.cases[0].condition, place.env, place.source)
         if not isinstance(holds, SymBool):
-            self.cases(node, 0, run, place)
-            return good[0]
+            return super().branch(node, place, flow, branches)
         assert self.joint is not None
         joint = self.joint[0].joint
         if joint.text not in ("add", "mul") or not branches:
@@ -112,7 +104,7 @@ class Joints(Loops):
                 raise Poisoned
             place.flow = self.join(joint, [b for _, b in mine], [n for n, _ in mine], place, begin)
 
-        self.cases(node, 0, some, place)
+        self.cases(node, some, place)
         branches[:] = [("", self.known(place.flow))]
         place.flow = flow
         return True
@@ -121,7 +113,7 @@ class Joints(Loops):
         self, node: tree.If, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
     ) -> bool:
         """Run a condition of which every side makes one branch."""
-        self.cases(node, 0, lambda body: self.one_branch(body, place, flow), place)
+        self.cases(node, lambda body: self.one_branch(body, place, flow), place)
         branches.append(("", self.known(place.flow)))
         place.flow = flow
         return True
@@ -134,12 +126,6 @@ class Joints(Loops):
         if len(mine) != 1:
             raise Fixed(f"{len(mine)} branches in a turn")
         place.flow = mine[0][1]
-
-    def branches_in_turn(
-        self, node: tree.For, place: Place, flow: Data | None, branches: list[tuple[str, Data]]
-    ) -> bool:
-        """Run a loop of branches, whose number must be known."""
-        return all([self.fork(node.body, place, flow, branches) for _ in self.turns(node, place)])
 
     # ---------------------------------------------------------------- lists of branches
 
@@ -314,7 +300,7 @@ class Joints(Loops):
         for at, case in enumerate(node.cases):
             holds = self.evaluator.truth(case.condition, place.env, place.source)
             if isinstance(holds, SymBool):
-                self.fill(partial(self.cases, node, at, run, place), place, place.span(node))
+                self.fill(partial(self.cases, node, run, place, at), place, place.span(node))
                 return
             if holds:
                 run(case.body)

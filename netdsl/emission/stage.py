@@ -11,14 +11,13 @@ What is done about one kind of thing is a class of its own, on top of those that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import MISSING, BlockDecl, Data, Env, Given, OpValue, fail
-from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymStr, concrete, mentioned
 from netdsl.emission.items import Child, Pick, Staged
 from netdsl.emission.joints import Joints
@@ -306,22 +305,6 @@ class Stager(Joints):
             for axis, n in zip(shape.axes, shape, strict=True)
         ]
         return (Shape(*sizes, axes=shape.axes),), name
-
-
-_RUN: dict[type, Callable[[Any, Any, Place], None]] = {
-    tree.Line: Stager.line,
-    tree.Bind: Stager.bind_line,
-    tree.Output: Stager.output,
-    tree.If: Stager.if_line,
-    tree.InitLine: Stager.init,
-    tree.For: Stager.for_line,
-    tree.Assign: Stager.assign,
-    tree.Stage: Stager.stage,
-    tree.Input: Stager.input,
-}
-
-
-Stager._run = {**Walker._run, **_RUN}
 
 
 def _conjuncts(test: Atom) -> tuple[Atom, ...]:
