@@ -39,7 +39,7 @@ from netdsl.weights.convert import convert_weights
 
 OFTEN = 4
 """Of so many draws one has its gradients compared, which takes three times as long to compile."""
-NODES = 100
+NODES = 30
 """And of none with more nodes than these."""
 
 
