@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -346,3 +347,15 @@ def test_a_backend_may_write_one_net_a_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert emit_family(netdsl.load_family("lenet.net"), "one") == {"lenet.py": "lenet"}
     with pytest.raises(netdsl.NetError, match="the one backend writes one net a file"):
         emit_family(netdsl.load_family("alexnet.net"), "one")
+
+
+def test_time_per_layer_does_not_grow() -> None:
+    def seconds(count: int) -> float:
+        net = loads("net N:\n    input 3, 8x8\n" + "    conv 3x3, 8 -> relu\n" * count)
+        begin = time.perf_counter()
+        net.emit("torch")
+        return (time.perf_counter() - begin) / count
+
+    seconds(10)
+    # 1.1 on a quiet machine; quadratic work was 15
+    assert seconds(2000) < 4 * min(seconds(200) for _ in range(3))

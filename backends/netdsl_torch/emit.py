@@ -151,15 +151,14 @@ class TorchText(ModuleText):
         is can depend on arguments, and then the constructors say it, which have the layer at hand.
         """
         return {
-            number: {
+            id(net): {
                 _ruled(item)
-                for cls, item in layers
+                for cls, item in self.reached(net)
                 if self.differs(cls, item, net.rules.get(_ruled(item), {}))
                 and self.path(cls.items, item) is None
             }
             for net in self.family.classes
-            for number, layers in self.layers.items()
-            if number == id(net)
+            if id(net) in self.layers
         }
 
     def differs(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:

@@ -174,14 +174,11 @@ class Constructor:
             names = (one.name if one.name in self.used else "_" for one in item.unpacked)
             self.put(f"{', '.join(names)} = ", self.constant(list_of(item.value)))
         elif self.binds(item):
-            whole = term(item.value)
-            if isinstance(whole, Poly) and item.again and is_raised(item):
-                more = whole.plus(single(self.local(item.name)), -1)
-                if text(whole).startswith(f"{item.name} + "):
-                    self.put(f"{item.name} += ", self.constant(SymInt(1, more)))
-                    return
             if item.again and is_raised(item) and text(item.value).startswith(f"{item.name} + "):
-                self.line(f"{item.name} += {self.value(item.value).removeprefix(f'{item.name} + ')}")
+                whole = term(item.value)
+                own = single(self.local(item.name))
+                more = SymInt(1, whole.plus(own, -1)) if isinstance(whole, Poly) else whole.args[1]
+                self.put(f"{item.name} += ", self.constant(more))
             else:
                 self.put(f"{item.name} = ", self.constant(item.value))
 

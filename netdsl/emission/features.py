@@ -1,9 +1,9 @@
 """Where a net has its maps for another net on top: what each stage ends with, or the last map of each size.
 
 A net whose text has `stage` lines says so itself; one that hands on lists of maps has the last of these, such as
-HRNet's streams. Of any other net counts what its own text makes, one value after
-the other; of a chain whose modules give maps of several sizes, such as MobileNet's, each module counts. The head
-begins with what is no map, has one pixel, or has a size that does not follow its input's.
+HRNet's streams. Of any other net counts what its own text makes, one value after the other; of a chain whose modules
+give maps of several sizes, such as MobileNet's, each module counts. The head begins with what is no map, has one
+pixel, or has a size that does not follow its input's.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ class Flow:
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
         """The lists that values are looked up in where they are read."""
-        self.begun = set()
+        self.begun: set[str] = set()
+        """The lists that begin empty, and have their type."""
         self.demands = Demands(members)
 
     # ---------------------------------------------------------------- the whole
@@ -345,9 +346,6 @@ class Flow:
             self.line(f"{name}: list[{self.dialect.array}] = ", expr)
             return
         self.bind([name], expr)
-
-    begun: set[str]
-    """The lists that begin empty, and have their type."""
 
     def stage(self, item: Item) -> None:
         """Write the comment of a stage that begins."""

@@ -66,6 +66,7 @@ class Members:
             for item in self.children(self.function.items)
             if item.name is None and not item.key.isdigit() and item.key
         }
+        chain = module.is_sequential(self.function)
         for item in self.children(self.function.items):
             if item.name is not None:
                 self.attributes[id(item)] = item.name
@@ -73,7 +74,7 @@ class Members:
                 self.attributes[id(item)] = item.key
             else:
                 attribute: str | Atom = _unique(self.kind(item), taken)
-                if not module.is_sequential(self.function):
+                if not chain:
                     self.must_be_free(item)
                     attribute = self.of_turn(item, str(attribute))
                 self.attributes[id(item)] = attribute

@@ -33,7 +33,6 @@ from netdsl.symbolic import Atom, Poly, SymInt, negated, single, symbolic, term,
 _NEW = Atom("name", ("?",))
 """What stands for a variable's next value."""
 
-
 _SHORT = 24
 """How long a number is at most that needs no name."""
 
@@ -254,10 +253,12 @@ def _touches(item: Item, let: Let, atom: Atom) -> bool:
 def inline_counts(staged: Staged) -> None:
     """Write a short number where it is that of a loop's turns, for which the language wants a name."""
     changing = {item.name for item in walk(staged.items) if isinstance(item, Let) and item.again}
-    loops = [item for item in walk(staged.items) if isinstance(item, Loop)]
+    loops = {
+        name: item for item in walk(staged.items) if isinstance(item, Loop) for name in mentioned(item.over)
+    }
     for items in _lists(staged.items):
         for item in [one for one in items if isinstance(one, Let) and len(one.unpacked) == 1]:
-            loop = next((one for one in loops if item.name in mentioned(one.over)), None)
+            loop = loops.get(item.name)
             if loop is None or len(text(item.value)) > _SHORT or _reads(staged, item.name) > 1:
                 continue
             if item.name not in changing and changing.isdisjoint(mentioned(item.value)):
@@ -445,14 +446,12 @@ def _replace(items: list[Item], env: Mapping[Any, Any]) -> None:
         elif isinstance(item, Child):
             item.args = {k: renamed(v, env) for k, v in item.args.items()}
             item.shapes = tuple(_shape(s, env) for s in item.shapes)
-        elif isinstance(item, If):
+        elif isinstance(item, (If, Check)):
             item.test = renamed(item.test, env)
         elif isinstance(item, Loop):
             item.over = renamed(item.over, env)
         elif isinstance(item, (Pick, Store)):
             item.index = renamed(item.index, env)
-        elif hasattr(item, "test"):
-            item.test = renamed(item.test, env)
         if isinstance(item, Module) and item.name is not None:
             item.name = renamed(item.name, env)
 
