@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
+from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.arguments import Param, bind
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.layers import MAX_VALUES, Layers
@@ -322,8 +323,11 @@ class Walker(Layers):
         """Return the label of an output that `return` names, which may not be there for these arguments."""
         label = self.evaluator.text(ref.name, place.env, place.source)
         if not isinstance(ref.name, tree.Name) or ref.index is not None or label not in self.labels:
-            help = f"name it on a line of its own: output p2: from {label}"
-            raise fail("E305", f"`{label}` is no output of the net", place.span(ref), help)
+            shown = place.span(ref).text
+            help = f"name it on a line of its own: output p2: from {shown}"
+            if place.env.find_tensor(label) is None:
+                help = did_you_mean(label, sorted(self.labels))
+            raise fail("E305", f"`{shown}` is no output of the net", place.span(ref), help)
         return label
 
     def field(self, label: str) -> tuple[int, str]:
