@@ -349,13 +349,21 @@ def test_a_backend_may_write_one_net_a_file(monkeypatch: pytest.MonkeyPatch) -> 
         emit_family(netdsl.load_family("alexnet.net"), "one")
 
 
-def test_time_per_layer_does_not_grow() -> None:
+@pytest.mark.parametrize(
+    ("lines", "few", "many"),
+    [
+        ("    conv 3x3, 8 -> relu\n", 200, 2000),
+        ("    for i in range(k):\n        conv 3x3, 8*(i + 1)\n", 30, 300),
+    ],
+    ids=["layers", "loops"],
+)
+def test_time_per_line_does_not_grow(lines: str, few: int, many: int) -> None:
     def seconds(count: int) -> float:
-        net = loads("net N:\n    input 3, 8x8\n" + "    conv 3x3, 8 -> relu\n" * count)
+        net = loads("net N(k = 3):\n    input 3, 8x8\n" + lines * count)
         begin = time.perf_counter()
         net.emit("torch")
         return (time.perf_counter() - begin) / count
 
-    seconds(10)
-    # 1.1 on a quiet machine; quadratic work was 15
-    assert seconds(2000) < 4 * min(seconds(200) for _ in range(3))
+    seconds(few)
+    # about 1 on a quiet machine; quadratic work was more than 6
+    assert seconds(many) < 4 * min(seconds(few) for _ in range(3))

@@ -190,6 +190,7 @@ def answer(staged: Staged) -> None:
 
 def coalesce(staged: Staged) -> None:
     """Give a variable that begins as another one, which nobody reads from then on, that one's name."""
+    read = Mentioned()
     while True:
         for path, items, index in _lets(staged.items, ()):
             item = items[index]
@@ -197,14 +198,15 @@ def coalesce(staged: Staged) -> None:
             if item.again:
                 continue
             old = next(
-                (name for name in _begins(staged, item) if _mergeable(staged, path, items, index, name)), None
+                (one for one in _begins(staged, item) if _mergeable(staged, path, items, index, one, read)),
+                None,
             )
             if old is not None:
                 if _single(item.value) == old:
                     del items[index]
                 else:
                     item.again = True
-                _rename(staged, item.name, old)
+                _rename(staged, item.name, old, read)
                 _drop_selves(staged)
                 break
         else:
@@ -310,7 +312,7 @@ def count_turns(staged: Staged) -> None:
         if _reads(staged, name) == 1 + sum(name in mentioned(v) for one in before for v in one.terms()):
             staged.items.remove(start)
             del inner[at]
-            _rename(staged, name, loop.targets[0])
+            _rename(staged, name, loop.targets[0], Mentioned())
 
 
 def _name(item: Item) -> str:
@@ -324,7 +326,9 @@ def _begins(staged: Staged, item: Let) -> Iterator[str]:
     yield from (name for name in mentioned(item.value) if name not in taken and not name.startswith("?"))
 
 
-def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index: int, old: str) -> bool:
+def _mergeable(
+    staged: Staged, path: tuple[Item, ...], items: list[Item], index: int, old: str, known: Mentioned
+) -> bool:
     """Tell whether nobody reads the old variable after the new one begins, in any turn."""
     item = items[index]
     assert isinstance(item, Let)
@@ -352,9 +356,9 @@ def _mergeable(staged: Staged, path: tuple[Item, ...], items: list[Item], index:
         if one is item:
             later = True
             continue
-        if later and not (
-            isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name
-        ):
+        if not (later and old in known[one]):
+            continue
+        if not (isinstance(one, Let) and one.again and one.name == old and _single(one.value) == item.name):
             read = {name for value in one.terms() for name in mentioned(value)}
             if old in read and not _after_update(one, between):
                 return False
@@ -421,7 +425,24 @@ def _drop_selves(staged: Staged) -> None:
         items[:] = [i for i in items if not (isinstance(i, Let) and _single(i.value) == i.name)]
 
 
-def _rename(staged: Staged, name: str, other: str) -> None:
+class Mentioned(dict[Item, set[str]]):
+    """The names in all expressions of an item."""
+
+    def __missing__(self, item: Item) -> set[str]:
+        values = list(item.terms())
+        if isinstance(item, Layer):
+            values += (*item.op.arguments().values(), *item.before, *item.after)
+        elif isinstance(item, Child):
+            values += (*item.args.values(), *(getattr(shape, "channels", shape) for shape in item.shapes))
+        elif isinstance(item, (Pick, Store)):
+            values.append(item.index)
+        if isinstance(item, Module):
+            values.append(item.name)
+        self[item] = {name for value in values for name in mentioned(value)}
+        return self[item]
+
+
+def _rename(staged: Staged, name: str, other: str, known: Mentioned) -> None:
     """Call a variable by another name everywhere."""
     env = {name: Atom("name", (other,))}
     staged.hints.setdefault(other, staged.hints.get(name))
@@ -430,30 +451,36 @@ def _rename(staged: Staged, name: str, other: str) -> None:
             item.name = other if item.name == name else item.name
         elif isinstance(item, Child):
             item.result = other if item.result == name else item.result
-    _replace(staged.items, env)
+        if name in known[item]:
+            _replace_in(item, env)
+            del known[item]
     staged.out_terms = tuple(_shape(s, env) for s in staged.out_terms)
 
 
 def _replace(items: list[Item], env: Mapping[Any, Any]) -> None:
     """Replace names, or conditional values, in all expressions of items."""
     for item in walk(items):
-        if isinstance(item, Let):
-            item.value = renamed(item.value, env)
-        elif isinstance(item, Layer):
-            item.op = item.op.replace(**{k: renamed(v, env) for k, v in item.op.arguments().items()})
-            item.before = tuple(_shape(s, env) for s in item.before)
-            item.after = tuple(_shape(s, env) for s in item.after)
-        elif isinstance(item, Child):
-            item.args = {k: renamed(v, env) for k, v in item.args.items()}
-            item.shapes = tuple(_shape(s, env) for s in item.shapes)
-        elif isinstance(item, (If, Check)):
-            item.test = renamed(item.test, env)
-        elif isinstance(item, Loop):
-            item.over = renamed(item.over, env)
-        elif isinstance(item, (Pick, Store)):
-            item.index = renamed(item.index, env)
-        if isinstance(item, Module) and item.name is not None:
-            item.name = renamed(item.name, env)
+        _replace_in(item, env)
+
+
+def _replace_in(item: Item, env: Mapping[Any, Any]) -> None:
+    if isinstance(item, Let):
+        item.value = renamed(item.value, env)
+    elif isinstance(item, Layer):
+        item.op = item.op.replace(**{k: renamed(v, env) for k, v in item.op.arguments().items()})
+        item.before = tuple(_shape(s, env) for s in item.before)
+        item.after = tuple(_shape(s, env) for s in item.after)
+    elif isinstance(item, Child):
+        item.args = {k: renamed(v, env) for k, v in item.args.items()}
+        item.shapes = tuple(_shape(s, env) for s in item.shapes)
+    elif isinstance(item, (If, Check)):
+        item.test = renamed(item.test, env)
+    elif isinstance(item, Loop):
+        item.over = renamed(item.over, env)
+    elif isinstance(item, (Pick, Store)):
+        item.index = renamed(item.index, env)
+    if isinstance(item, Module) and item.name is not None:
+        item.name = renamed(item.name, env)
 
 
 def _shape(shape: Any, env: Mapping[Any, Any]) -> Any:
