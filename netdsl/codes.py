@@ -351,7 +351,8 @@ CODES: dict[str, Code] = {
     ),
     "E305": Code(
         "a net without an input or a single end",
-        "A net has an input, and ends with one value; further ones are named: `output p2: from flow[0]`.",
+        "A net has an input, and ends with one value; further ones are named, `output p2: from flow[0]`, and only "
+        "such stand in `return` after the first.",
         _net("(relu | tanh)"),
         _net("(relu | tanh) -> add"),
     ),
