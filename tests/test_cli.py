@@ -374,9 +374,11 @@ def test_compile(folder: Path, capsys: Captured) -> None:
     assert cli.main(["compile", "lenet", "-o", "none.py", "--check"]) == 1
     assert "error[E511]: none.py does not exist" in capsys.readouterr().err
     assert cli.main(["compile", "lenet", "--check"]) == 2
-    assert cli.main(["compile", "lenet", "-o", ".", "--check"]) == 2
     assert cli.main(["compile", "lenet", "-o", "no/lenet.py"]) == 2
-    assert cli.main(["compile", "lenet", "-o", "."]) == 2
+    assert cli.main(["compile", "lenet", "-o", ".", "--check"]) == 0
+    (folder / "lenet.py").unlink()
+    assert cli.main(["compile", "lenet", "-o", "."]) == 0
+    assert (folder / "lenet.py").read_text(encoding="utf-8") == text
     capsys.readouterr()
     assert [path.name for path in folder.iterdir()] == ["lenet.py"]
 

@@ -31,7 +31,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     spec_arguments(sub)
     help = "for which framework (torch), with options after a colon, commas between"
     sub.add_argument("--backend", default="torch", metavar="NAME[:OPTION,...]", help=help)
-    help = "write to FILE instead of standard output; several files to the folder FILE"
+    help = "write to FILE instead of standard output; if it is a folder, or for several files, into it"
     sub.add_argument("-o", "--output", metavar="FILE", help=help)
     sub.add_argument("--check", action="store_true", help="only say whether FILE is what would be written")
 
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _places(output: Path, texts: Mapping[str, str]) -> dict[Path, str]:
-    """Return where each text goes: the only one to the file that was asked for."""
-    if len(texts) == 1:
+    """Return where each text goes: into a folder, or the only one to the file that was asked for."""
+    if len(texts) == 1 and not output.is_dir():
         return dict(zip([output], texts.values(), strict=True))
     return {output / name: text for name, text in texts.items()}
 
