@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+from pathlib import Path
 
 import jax
 import netdsl_flax
@@ -16,6 +18,7 @@ from metamorphic import report, subjects_of
 from netdsl_flax.run import channels_last
 from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
+from test_emitted import ROOT, tool
 from torch_oracles import execute
 
 import netdsl
@@ -188,6 +191,206 @@ net N(depths: list, norm: op = none, deep = false):
 variant one = N([1, 2, 1])
 variant two = N([0, 1, 2], bn, true)
 variant three = N([3, 0, 0], gn(groups=2))
+""",
+    "blocks in the columns of tables": """
+block A(c, k: dims):
+    conv: conv k, c
+
+block B(c, k: dims):
+    conv: conv k, c -> bn
+
+table rows(unit, k, c, n):
+    A, 1x1, 6, 1
+    B, 3x3, 8, 2
+
+table f(unit, k, c):
+    B, 1x1, 4
+    A, 1x1, 5
+
+net N(t: table):
+    input 3, 9x8
+    features:
+        for r in t:
+            unit, n = [r.unit, r.n]
+            (n * unit r.c, r.k)
+    silu
+    for i, row in enumerate(f):
+        last = row.unit
+        last{i}: last row.c, row.k
+    gap
+
+variant one = N(rows)
+""",
+    "a size that a block in a block in a loop needs": """
+block P:
+    weight s [x.c, x.h, x.w], init=normal(0, 1)
+    mul:
+        from x
+        from s
+
+block Q(c):
+    conv: conv 1x1, c
+    p: P
+
+net N(depths: list):
+    input 3, 16x12
+    for i, n in enumerate(depths):
+        q{i}: n * Q 4
+        d{i}: conv 3x3, 4, /2
+    gap
+
+variant one = N([1, 2])
+""",
+    "a part of a container that a rate of zero leaves out": """
+block SE(c):
+    mul:
+        identity
+        f: avgpool to=1x1 -> conv 1x1, c -> relu -> conv 1x1, x.c -> sigmoid
+
+table rows(c, n):
+    8, 1
+    6, 2
+
+block X(c, se = 0.25):
+    f:
+        (conv 3x3, c)
+        [SE int(se * c) when se > 0]
+
+net N(t: table, se = 0.25):
+    input 3, 8x8
+    for i, row in enumerate(t):
+        for j in range(row.n):
+            a{i}_{j}: X row.c, se
+    gap
+
+variant one = N(rows, 0.0)
+variant two = N(rows)
+""",
+    "a list that may be empty, and a layer of another kind where a condition is false": """
+block Stem(c, deep = true):
+    if deep:
+        conv: conv 3x3, c, /2 -> relu -> conv 3x3, c
+    elif c > 6:
+        conv: conv 5x5, c, /2
+    else:
+        conv: dwconv 3x3, /2 -> relu
+    bn: bn
+
+net N(n: list, deep = true):
+    input 3, 8x8
+    stem: Stem 4, deep
+    for i, k in enumerate(n):
+        layer{i}: k * conv 3x3, 4
+    gap
+
+variant one = N([1, 2])
+variant two = N([0], false)
+variant three = N([])
+""",
+    "values with numbers that a fork reads first, and turns that only name what they read": """
+block Down(c):
+    n = len(x)
+    for r in range(2):
+        for i in range(n):
+            p{r}_{i} = from x[i]
+    for i in range(n - 1, -1, -1):
+        add:
+            from x[i]
+            if i < n - 1:
+                from t{i+1} -> upsample 2
+        t{i}: conv 3x3, c
+    fork:
+        for i in range(n):
+            from t{i}
+
+net N(widths: list, c = 4):
+    input 3, 32x16
+    for i, w in enumerate(widths):
+        c{i}: conv 3x3, w, /2
+    fork:
+        for i in range(len(widths)):
+            from c{i} -> conv 1x1, c as lat{i}
+    down: Down c
+    from flow[0] -> gap
+
+variant one = N([4, 6, 8])
+variant two = N([5])
+""",
+    "counts of a list that is one of two": """
+net N(v = 0, wide = false):
+    input 3, 9x8
+    if v == 0:
+        depths = [1, 2, 0]
+    else:
+        depths = [2, 1, 1]
+    a, b, c = depths
+    l: a * conv 3x3, 4
+    m: b * conv 3x3, depths[1] + 1
+    for i in range(3):
+        n = depths[i]
+        s{i}: n * conv 3x3, 4
+    k = 2 if wide else 1
+    last: k * conv 3x3, 4
+    gap
+
+variant one = N()
+variant two = N(1)
+variant three = N(1, true)
+""",
+    "turns that cannot be built where there are none": """
+net N(widths: list):
+    input 3, 16x16
+    for i, w in enumerate(widths):
+        [maxpool 2x2, /2 when i > 0]
+        enc{i}: conv 3x3, w
+    for i in range(len(widths) - 2, -1, -1):
+        upsample 2
+        y = from flow
+        from enc{i}, y -> concat
+        dec{i}: conv 3x3, widths[i]
+    for i in range(1, len(widths)):
+        last{i}: conv 1x1, widths[i]
+    gap
+
+variant one = N([4])
+variant two = N([4, 6, 8])
+""",
+    "arguments and variables that change": """
+block Grow(c, k = 2, n = 2):
+    for i in range(n):
+        a{i}: conv 3x3, c
+        c = c + k
+    last: conv 1x1, c
+
+block Follow(c, k = 2):
+    w = 2*c
+    u = w + 1
+    for i in range(3):
+        a{i}: conv 3x3, w
+        u = w
+        w = w + k
+    last: conv 1x1, w
+    other: conv 1x1, u
+
+net N(n = 2, w = 4, deep = false):
+    input 3, 8x8
+    for i in range(n):
+        a{i}: conv 3x3, w
+        relu
+    if deep:
+        n = n + 1
+        w = w - 1
+    b: n * conv 1x1, w
+    for i in range(2):
+        w = w + 2
+        c{i}: conv 1x1, w
+    d: Grow 4
+    e: Grow 5, 1, n
+    f: Follow 3
+    gap
+
+variant one = N()
+variant two = N(3, 5, true)
 """,
 }
 
@@ -466,6 +669,17 @@ def texts(text: str, backend: str) -> list[tuple[Network, str]]:
         return alone
     (family,) = emit_family(found, backend).values()
     return [*alone, *((net, family) for net in found)]
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_types(backend: str, tmp_path: Path) -> None:
+    """The modules are as clean as the zoo's."""
+    for number, (case, text) in enumerate({**NETS, **CLASSES}.items()):
+        if backend == "flax" or case != "ops in the columns of tables that are arguments":
+            (module,) = emit_family(nets(text), backend).values()  # of `t[i][2]() if t[i][2] is not None`
+            (tmp_path / f"net{number}.py").write_text(module)  # mypy says that None is called
+    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
+    assert tool("mypy", *options, tmp_path) == ""
 
 
 @pytest.mark.parametrize("case", NETS)

@@ -116,17 +116,19 @@ class Conditions(Lists):
         if turn is None:
             yield
             return
-        before, hint = place.env.names[own], self.hints[own]
+        before, hint = place.env.names.get(own, MISSING), self.hints[own]
         place.env.names[own] = self.hinted(turn, own)
         try:
             yield
         finally:
             place.env.names[own], self.hints[own] = before, hint
+            if before is MISSING:  # it is bound around this container
+                del place.env.names[own]
 
     def coming(self, condition: Atom, place: Place) -> Iterator[tuple[str, Any]]:
         """Yield names of a condition with values for which it holds, the first of each."""
         for own in names(condition):
-            value = place.env.names.get(own)
+            value = place.env.find_name(own)
             hint = self.hints.get(own)
             if not isinstance(value, (SymInt, SymFloat)) or term(value) != term(named(hint, own)):
                 continue
@@ -220,6 +222,7 @@ class Conditions(Lists):
         if isinstance(x, (int, float, SymBool)) and isinstance(y, (int, float, SymBool)):
             if term(x) == term(y):
                 return x
+            name = self.local(name) if self.is_parameter(name) else name
             for side, value in ((item.then, x), (item.otherwise, y)):
                 if not any(isinstance(i, Let) and i.name == name for i in side) or term(value) != term(
                     named(value, name)

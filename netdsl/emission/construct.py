@@ -50,6 +50,8 @@ class Constructor:
         self.nesting = 0
         self.ends = "ends"
         """What a list of the lengths of a chain at the end of each stage is called."""
+        self.declared: set[str] = set()
+        """Children whose types are written."""
         self.annotated: dict[str, str] = {}
         self.begun: set[str] = set()
         self.bound = module.bound(function)
@@ -224,6 +226,8 @@ class Constructor:
             if id(only) in self.members.optional or holds(only.otherwise) or not holds(only.then):
                 break
             test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
+        if inner == self.attributes:
+            self.declare(then, otherwise)
         self.put("if ", self.constant(test), ":")
         self.deeper(inner, then)
         if not holds(otherwise):
@@ -236,6 +240,28 @@ class Constructor:
             return
         self.line("else:")
         self.deeper(inner, otherwise)
+
+    def declare(self, *sides: list[Item]) -> None:
+        """Write the types of children that are modules of several kinds on the sides of a condition."""
+        kinds: dict[str, set[str]] = {}
+        for side in sides:
+            for item in alternatives(side):
+                name = self.members.attributes.get(id(item))
+                if isinstance(name, str) and self.makes(item):
+                    kinds.setdefault(name, set()).add(self.kind_of(item))
+        for name, found in kinds.items():
+            if len(found) > 1 and name not in self.declared and name not in self.made:
+                self.declared.add(name)
+                self.line(f"self.{name}: {self.dialect.layer}")
+
+    def kind_of(self, item: Module) -> str:
+        """Return what tells modules of one class from those of another."""
+        if isinstance(item, Child):
+            return item.cls.name if item.callee is None else text(item.callee.whole)
+        if isinstance(item, Container):
+            function = self.module.of_container(item, self.function.staged)
+            return function.name if function.kind == "container" else self.dialect.sequential
+        return item.op.name if isinstance(item, Layer) else ""
 
     def either(self, item: If, attribute: str) -> bool:
         """Write a child that may not be there as one expression, if that is all that a condition makes.
@@ -653,6 +679,15 @@ class Constructor:
                     if inner.name is None:
                         yield from self.statements(inner, own)
                     position += 1
+
+
+def alternatives(items: list[Item]) -> Iterator[Item]:
+    """Yield items, and those on the sides of conditions among them."""
+    for item in items:
+        if isinstance(item, If):
+            yield from alternatives([*item.then, *item.otherwise])
+        else:
+            yield item
 
 
 def within(item: Item) -> list[Item]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -188,11 +189,21 @@ class Family:
         """Return the expression of a list or table that is known; None of ops without a name of their own."""
         rows = tuple(value.rows) if isinstance(value, TableValue) else value
         if isinstance(node, tree.Name) and not free(rows):  # no items that are arguments or local variables
-            name = node.text.upper()
+            name = self.constant_name(node.text)
             if self.constants.setdefault(name, value) is value:
                 return Atom("name", (name,))
         whole = term(rows)
         return whole if isinstance(whole, Atom) and not holds_ops(rows) else None
+
+    def constant_name(self, own: str) -> str:
+        """Return what a constant is called: as nothing else is in the text, the file or its imports."""
+        name = own.upper()
+        while name != own and (
+            name in self.reserved
+            or any(re.search(rf"\b{name}\b", net.recipe.net.file.source.text) for net in self.nets)
+        ):
+            name += "_"
+        return name
 
     def words(self, decl: Any) -> set[str]:
         """Return the names that a declaration's text gives to what is no local variable."""
@@ -709,7 +720,7 @@ class Family:
             if every and all(one in least for one in every):  # all of a list that is taken apart
                 least[f"*{name}"] = max(least.pop(one) for one in every)
         if least:
-            staged.items.insert(0, least_check(least))
+            staged.items.insert(0, least_check(least, stager.any_length))
         staged.outputs = result.wires
         staged.hints = stager.hints
         for scope in reversed(stager.scopes):
@@ -848,11 +859,14 @@ class Family:
         """Yield the classes that a class makes, or is given to make."""
         values: list[Any] = [parameter.default for parameter in staged.params]
         values += self.targets_of(staged)
+        for parameter in staged.params:
+            values += self.rows.get((staged.decl, parameter.name), {}).values()
+        values += (self.constants[name] for name in staged.names() if name in self.constants)
         for item in walk(staged.items):
             if isinstance(item, Child):
                 yield item.cls
                 values += item.args.values()
-        for value in values:
+        for value in within(values):
             target = getattr(value, "target", None)
             yield from (cls for cls in self.classes if cls.decl is target)
 
@@ -869,23 +883,31 @@ class Family:
                     values += item.args.values()
         for variant in self.variants:
             values += variant.args.values()
-        while values:
-            value = values.pop(0)
-            if isinstance(value, TableValue):
-                values += value.rows
-            elif isinstance(value, RowValue):
-                values += value.cells
-            elif isinstance(value, tuple):
-                values += value
-            elif isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
-                values += (given.value for given in value.args.values())
-            elif isinstance(value, OpValue):
+        for value in within(values):
+            if isinstance(value, OpValue) and not isinstance(value.target, BlockDecl):
                 yield value
 
     def targets_of(self, staged: Staged) -> Iterator[OpValue]:
         """Yield the ops that are given for arguments of a class."""
         for parameter in staged.params:
             yield from self.targets.get((staged.decl, parameter.name), {}).values()
+
+
+def within(values: Iterable[Any]) -> Iterator[Any]:
+    """Yield values that are no lists or tables, those in lists and tables, and what blocks among them are given."""
+    queue = list(values)
+    while queue:
+        value = queue.pop(0)
+        if isinstance(value, TableValue):
+            queue += value.rows
+        elif isinstance(value, RowValue):
+            queue += value.cells
+        elif isinstance(value, tuple):
+            queue += value
+        else:
+            yield value
+            if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
+                queue += (given.value for given in value.args.values())
 
 
 def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict[str, Init]]:
@@ -957,15 +979,17 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
     return total
 
 
-def least_check(least: Mapping[str, int]) -> Check:
-    """Return one check of all arguments that have to be at least 0 or 1."""
+def least_check(least: Mapping[str, int], any_length: Set[str]) -> Check:
+    """Return one check of all arguments that have to be at least 0 or 1; lists of any length may be empty."""
     tests: list[Atom] = []
     said: list[str] = []
     for bound in sorted(set(least.values())):
         own = [name for name, number in least.items() if number == bound]
         values = [single(Atom("name", (name,))) for name in own]
-        if any(name.startswith("*") for name in own):  # a list may be empty
+        if any(name.startswith("*") for name in own):
             values.insert(0, constant(bound))
+            if all(name.startswith("*") and name[1:] in any_length for name in own):
+                values = [single(Atom("call", ("min", Atom("list", tuple(values)))))]
         whole = values[0] if len(values) == 1 else single(Atom("call", ("min", *values)))
         tests.append(Atom(">=", (whole, constant(bound))))
         own = [name.removeprefix("*") for name in own]

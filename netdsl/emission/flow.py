@@ -798,7 +798,7 @@ class Flow:
         body = self.arm(item.body, ends, live | inside, self.low_memory)
         targets = self.targets(item, body)
         over = self.members.iterated(item)
-        if not self.appended(body, targets, over):
+        if body and not self.appended(body, targets, over):  # a loop may only name what it reads
             self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
             self.lines += body
         self.held.update(name for _, name in ends)

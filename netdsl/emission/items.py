@@ -125,9 +125,10 @@ class Child(Module):
 
     def terms(self) -> Iterator[Any]:
         """Yield its arguments."""
+        read = self.cls.sizes_read | self.cls.names().keys()
         for incoming, shape in zip(self.cls.inputs, self.shapes, strict=True):
             for axis, name in incoming.sizes.items():
-                if name in self.cls.sizes_read or (axis == "c" and name in self.cls.names()):
+                if name in read:
                     yield shape.size(axis)
         if self.callee is not None:
             yield self.callee

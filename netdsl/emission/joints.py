@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.names import readable
-from netdsl.elaborate.values import Data, Poisoned
+from netdsl.elaborate.values import Data, Poisoned, SpecError
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, mentioned
 from netdsl.emission.items import Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
@@ -154,7 +155,9 @@ class Joints(Loops):
         kind, flow = node.joint.text, place.flow
         if kind != "fork":
             raise Fixed(f"a loop of branches of {kind}")
-        real = self.rehearsed(lambda walker, there: walker.merged(node, there), place)
+        real: tuple[Shape, ...] | None = None
+        with suppress(SpecError, Poisoned):  # values with numbers are found below
+            real = self.rehearsed(lambda walker, there: walker.merged(node, there), place)
         parts: list[Data] = []
         for statement in node.body:
             place.flow = flow
@@ -167,6 +170,8 @@ class Joints(Loops):
                 raise Poisoned
             parts += [data for _, data in branches]
         place.flow = flow
+        if real is None:
+            raise Poisoned
         if len(parts) == 1:
             self.some(parts[0].shapes[0][0], f"{kind} has no branches")
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.names import readable
-from netdsl.elaborate.values import MISSING, Choice, Data, Env, Poisoned, RowValue, TableValue, is_whole
+from netdsl.elaborate.values import (
+    MISSING,
+    Choice,
+    Data,
+    Env,
+    Poisoned,
+    RowValue,
+    SpecError,
+    TableValue,
+    is_whole,
+)
 from netdsl.emission.concolic import Demanded, Fixed, SymDims, SymStr, concrete, free, mentioned, opened, ops
 from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
 from netdsl.emission.layers import Layers
@@ -48,6 +60,11 @@ LOST = object()
 """Stands for what changes its kind in a loop: nobody reads it from then on."""
 
 
+def lengths(value: Any) -> set[str]:
+    """Return the lists of whose lengths an expression tells."""
+    return set(re.findall(r"\blen\((\w+)\)", text(value)))
+
+
 class Over:
     """What a loop runs over, and its items here; one that stands for them where there are none."""
 
@@ -73,6 +90,8 @@ class Loops(Layers):
         before = Snapshot(self, place)
         variables = tuple(readable(name.text) for name in node.names)
         run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
+        if not over.items:
+            run = partial(self.turnless, over, run)
         outermost = self.staged.kind == "net" and not self.loops
         try:
             with self.counting(node, over):
@@ -102,6 +121,17 @@ class Loops(Layers):
         finally:
             if outermost:
                 self.observed, self.by_count = None, []
+
+    def turnless(self, over: Over, run: Callable[[Span], None], span: Span) -> None:
+        """Walk a loop that has no turn here; if none can be built, the class is made for that."""
+        errors = len(self.errors)
+        try:
+            run(span)
+            good = len(self.errors) == errors
+        except (SpecError, Poisoned, NetError):
+            good = False
+        if not good:
+            raise Fixed("a loop whose turns cannot be built here", over.atom)
 
     @contextmanager
     def counting(self, node: tree.For, over: Over) -> Iterator[None]:
@@ -296,13 +326,18 @@ class Loops(Layers):
                 else:
                     place.env.tensors[key[1:]] = inside
             else:
-                self.put(Let(key, entry_names[key]))
+                if self.is_parameter(key):
+                    raise Fixed("an argument that changes from turn to turn", Atom("name", (key,)))
+                if term(entry_names[key]) != single(Atom("name", (key,))):
+                    self.put(Let(key, entry_names[key]))
+                self.meaning.pop(key, None)
                 place.env.names[key] = self.hinted(entry_names[key], key)
         hint = over.first
         self.turning += variables
         whole = (
             over.atom.args[1] if over.atom.op == "call" and over.atom.args[0] == "enumerate" else over.atom
         )
+        self.any_length |= lengths(length(whole) if whole.op == "name" else whole)
         if whole.op == "name" and len(variables) == 1 + (whole is not over.atom):
             self.each_of[variables[-1]] = f"*{whole.args[0]}"
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
@@ -329,6 +364,8 @@ class Loops(Layers):
         for name in joints.keys() - {key[1:] for key in carried}:  # what no turn changes
             place.env.tensors[name] = joints[name]
         self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
+        for name in varying:  # after the turns they are what only the constructor knows
+            self.meaning.pop(name, None)
         for name in bound:
             place.env.names.pop(name, None)
         return None
@@ -427,6 +464,7 @@ class Loops(Layers):
     ) -> None:
         """Say what the next turn begins with, and what is there after the last."""
         updates: list[tuple[str, Any]] = []
+        numbers = entry_names.keys() & varying.keys()
         lasting: list[tuple[Data, Data, Data]] = []
         for key, (begin, inside, lets) in carried.items():
             end = place.flow if key == "flow" else place.env.tensors[key[1:]]
@@ -436,10 +474,8 @@ class Loops(Layers):
                 if "c" in varying[key].get(port, ()):
                     name, first = next(variables)
                     updates.append((name, last.c))
-                    self.note_after(name, first, last.c, over, loop)
-            after = self.wire(
-                self.lasting(inside, end, varying[key], over, loop), place, span, begin.wires[:1]
-            )
+                    self.note_after(name, first, last.c, numbers, over, loop)
+            after = self.wire(self.lasting(inside, end, numbers, over, loop), place, span, begin.wires[:1])
             after = self.like(after, inside)
             lasting.append((inside, end, after))
             for wires in zip(inside.wires, begin.wires, end.wires, after.wires, strict=True):
@@ -472,32 +508,44 @@ class Loops(Layers):
                 named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value
             )
         ]
-        for name, value in changed:
-            loop.body.append(Let(name, value, again=True))
+        rest = list(changed)
+        while rest:  # a variable is bound anew when no other one reads what it was in the turn
+            free_now = (
+                one for one in rest if not any(one[0] in mentioned(v) for n, v in rest if n != one[0])
+            )
+            first = next(free_now, None)
+            if first is None:
+                raise Fixed("values that turns exchange", over.atom)
+            rest.remove(first)
+            loop.body.append(Let(*first, again=True))
         self.last_turn(loop, over, lasting, changed, place)
         if place.flow is not None:
             place.env.tensors["flow"] = place.flow
 
-    def note_after(self, name: str, first: int, last: int, over: Over, loop: Loop) -> None:
+    def note_after(self, name: str, first: int, last: int, numbers: Set[str], over: Over, loop: Loop) -> None:
         """Note what a variable is after a loop of whose turns each gives it the same value."""
         try:
             count = self.expanded(counted_by(over, loop.targets)[1])
         except Fixed:
             return
         value = replaced(self.expanded(term(last)), {})
-        own = {*loop.targets, name, *(item.name for item in walk(loop.body) if isinstance(item, Let))}
+        own = {*loop.targets, name, *numbers}
+        own |= {item.name for item in walk(loop.body) if isinstance(item, Let)}
         some = compare(">", SymInt(1, count), 0)
         if own.isdisjoint(names(value)) and isinstance(some, SymBool):
             first = SymInt(int(first), replaced(self.expanded(term(first)), {}))
             self.after[name] = term(select(some, SymInt(int(last), value), first))
 
     def lasting(
-        self, inside: Data, end: Data, changed: Mapping[int, Any], over: Over, loop: Loop
+        self, inside: Data, end: Data, numbers: Set[str], over: Over, loop: Loop
     ) -> tuple[Shape, ...]:
-        """Return what is there after a loop: what every turn ends with, if there is a turn for all arguments."""
+        """Return what is there after a loop: what every turn ends with, if there is a turn for all arguments.
+
+        What reads `numbers`, which each turn changes, is another value after it.
+        """
         if not over.items or mentioned(over.atom):
             return inside.shapes
-        own = {*loop.targets, *(item.name for item in loop.body if isinstance(item, Let))}
+        own = {*loop.targets, *numbers, *(item.name for item in loop.body if isinstance(item, Let))}
         own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
         shapes: list[Shape] = []
         for a, b in zip(inside.shapes, end.shapes, strict=True):

@@ -19,7 +19,7 @@ from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
-from netdsl.emission.family import Family, Variant
+from netdsl.emission.family import Family, Variant, within
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Chains, Function, Storage, is_nothing
 from netdsl.emission.items import (
@@ -494,21 +494,23 @@ class ModuleText(ABC):
             classes.append(list(self.one_class(function)))
         factories = [list(self.factory(variant)) for variant in self.family.variants]
         text = "\n".join(line for lines in (*classes, *factories) for line in lines)
-        constants = [
-            self.constant_lines(name, value)
-            for name, value in self.constants.items()
-            if re.search(rf"\b{name}\b", text)
-        ]
-        text = "\n".join([*(line for lines in constants for line in lines), text])
+        constants: list[str] = []
+        of_classes: list[str] = []
+        """Those that hold classes, which stand above them."""
+        for name, value in self.constants.items():
+            if re.search(rf"\b{name}\b", text):
+                blocks = any(isinstance(getattr(one, "target", None), BlockDecl) for one in within([value]))
+                (of_classes if blocks else constants).extend(self.constant_lines(name, value))
+        text = "\n".join([*constants, *of_classes, text])
         parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
         if "make_divisible(" in text:
             parts.insert(0, MAKE_DIVISIBLE.rstrip("\n").split("\n"))
         if constants:
-            parts.append([line for lines in constants for line in lines])
+            parts.append(constants)
         for staged in self.family.classes:
             if staged.kind == "net" and staged.sides:
                 parts.append(list(self.outputs(staged)))
-        parts += [*classes, *factories]
+        parts += [*classes, *([of_classes] if of_classes else []), *factories]
         for at, part in enumerate(parts):
             if at:
                 yield ""
@@ -738,6 +740,9 @@ class ModuleText(ABC):
             pads = self.family.pads(staged.decl, parameter.name, parameter.default)
             lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
             return f"tuple[int, int]{lacking}"
+        if isinstance(parameter.value, TableValue):
+            rows = self.family.rows.get((staged.decl, parameter.name), {}).values()
+            return self.taken_as(f"list[{self.row_type([*parameter.value.rows, *rows])}]")
         return self.taken_as(self.type_name(parameter.value))
 
     def type_of(self, name: str, staged: Staged) -> str:
@@ -772,6 +777,9 @@ class ModuleText(ABC):
         """Return the type of a table's rows."""
         columns = []
         for cells in zip(*rows, strict=True):
+            if all(cell is None or isinstance(cell, OpValue) for cell in cells):
+                columns.append(self.annotation(Parameter("", "op", cells[0], MISSING), cells))
+                continue
             kinds = list(dict.fromkeys(self.type_name(cell) for cell in cells))
             if set(kinds) == {"int", "float"}:
                 kinds = ["float"]

@@ -96,6 +96,8 @@ class State(Walker):
         """Arguments, and items of lists, and what they have to be at least, whatever the conditions."""
         self.each_of: dict[str, str] = {}
         """By variable of a loop over a list that is an argument, all of that list."""
+        self.any_length: set[str] = set()
+        """Lists that are arguments and have as many items as a loop has turns."""
         self.features: dict[str, list[Wire]] = {}
         """The results of linear layers, by the expression of their features."""
         self.meaning: dict[str, Any] = {}

@@ -152,6 +152,10 @@ class Terms(State):
         self.path.append(test)
         self.demanded.add(test)
 
+    def is_parameter(self, name: str) -> bool:
+        """Tell whether a name is a parameter's, which keeps its value to the end."""
+        return name in self.emitter.words(self.staged.decl)
+
     # ---------------------------------------------------------------- local variables
 
     def assign(self, node: tree.Assign, place: Place) -> None:
@@ -168,7 +172,7 @@ class Terms(State):
                 self.hints[variable], self.meaning[variable] = value, term(value)
                 place.env.names[name] = Constants(value, Atom("name", (variable,)))
                 continue
-            if own in self.assigned:  # of another turn
+            if own in self.assigned or self.is_parameter(own):  # of another turn, or read as what was given
                 continue
             if isinstance(value, SymList) and value.whole.op == "each":
                 self.put(Let(own, value))

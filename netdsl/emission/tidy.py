@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -254,7 +255,9 @@ def _touches(item: Item, let: Let, atom: Atom) -> bool:
 
 def inline_counts(staged: Staged) -> None:
     """Write a short number where it is that of a loop's turns, for which the language wants a name."""
+    bound = Counter(item.name for item in walk(staged.items) if isinstance(item, Let))
     changing = {item.name for item in walk(staged.items) if isinstance(item, Let) and item.again}
+    changing |= {name for name, number in bound.items() if number > 1}
     loops = {
         name: item for item in walk(staged.items) if isinstance(item, Loop) for name in mentioned(item.over)
     }
