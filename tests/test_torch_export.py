@@ -17,8 +17,8 @@ from torch import nn
 from torch_oracles import ENVIRONMENT, FAMILIES, build, emitted, load, perturb, reference
 
 NETS = ["vgg16", "resnet50"]
-OWN_SIZE = ("alexnet_2012", "lenet", "vit_b_16", "zfnet")
-"""Nets that have as many weights in a layer as the map has pixels."""
+OWN_SIZE = ("alexnet_2012", "lenet", "nasnet_a_mobile", "vit_b_16", "zfnet")
+"""Nets that have as many weights in a layer as the map has pixels, or layers that follow from its size."""
 WIDE = {"alexnet": 224, "inception_v3": 160, "inception_v4": 160}
 """Sides that leave a map of more than a pixel, or as many as are pooled."""
 ANY_SIZE = {name: side for name, side in (FAMILIES | WIDE).items() if name not in OWN_SIZE}
