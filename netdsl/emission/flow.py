@@ -845,10 +845,8 @@ class Flow:
         if len(train) < len(sides):
             self.line("return ", Call(record, tuple(map(argument, every))))
             return
-        tests = " and ".join(f"{side.name} is not None" for side in train)
-        if self.dialect.compiled:
-            tests = f"{self.dialect.compiled} or {f'({tests})' if len(train) > 1 else tests}"
-        self.line(f"if {tests}:")
+        tests = [f"{side.name} is not None" for side in train]
+        self.line(f"if {' or '.join([self.dialect.compiled, *tests] if self.dialect.compiled else tests)}:")
         self.depth += 1
         self.line("return ", Call(record, tuple(map(argument, every))))
         self.depth -= 1

@@ -159,7 +159,7 @@ class GoogLeNet(nn.Module):
         x = self.inception5b(x)
         x = self.avgpool(x)
         x = self.fc(self.dropout(x.flatten(1)))
-        if is_scripting() or (aux_logits1 is not None and aux_logits2 is not None):
+        if is_scripting() or aux_logits1 is not None or aux_logits2 is not None:
             return GoogLeNetOutputs(x, aux_logits2, aux_logits1)
         return x
 

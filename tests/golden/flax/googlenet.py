@@ -309,7 +309,7 @@ class GoogLeNet(nnx.Module):
         x = self.inception5b(x)
         x = global_avg_pool2d(x, keepdims=True)
         x = self.fc(self.dropout(flatten_chw(x)))
-        if aux_logits1 is not None and aux_logits2 is not None:
+        if aux_logits1 is not None or aux_logits2 is not None:
             return GoogLeNetOutputs(x, aux_logits2, aux_logits1)
         return x
 
