@@ -232,12 +232,20 @@ class TorchText(ModuleText):
         inner = 2 * INDENT
         lines: list[str] = []
         module = unused("m", [p.name for p in staged.params])
-        for number, (name, rule) in enumerate(self.torch_rules(staged).items()):
+        # attention's own projection is of a class derived from nn.Linear, and no fc
+        attends = any(isinstance(item.op, Attention) for _, item in self.reached(staged))
+        groups: list[tuple[list[str], dict[str, tuple[Init, bool]]]] = []
+        for name, rule in self.torch_rules(staged).items():
+            if groups and groups[-1][1] == rule and not attends:
+                groups[-1][0].append(name)
+            else:
+                groups.append(([name], rule))
+        for number, (names, rule) in enumerate(groups):
             if not number:
                 lines.append(f"{inner}for {module} in self.modules():")
-            # attention's own projection is of a class derived from nn.Linear, and no fc
-            exact = name == "nn.Linear" and any(isinstance(i.op, Attention) for _, i in self.reached(staged))
-            test = f"type({module}) is {name}" if exact else f"isinstance({module}, {name})"
+            exact = attends and names == ["nn.Linear"]
+            either = names[0] if len(names) == 1 else f"({', '.join(names)})"
+            test = f"type({module}) is {either}" if exact else f"isinstance({module}, {either})"
             lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} {test}:")
             for key, (init, lacking) in rule.items():
                 deeper = inner + 2 * INDENT
