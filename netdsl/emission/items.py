@@ -492,6 +492,12 @@ class Staged:
         """Whether it takes a list."""
         return any(incoming.many for incoming in self.inputs)
 
+    @property
+    def optional(self) -> list[Side]:
+        """The outputs that are not always there: those of training, or under a condition."""
+        asked = {id(one) for item in walk(self.items) if isinstance(item, If) for one in item.then}
+        return [side for side in self.sides if side.train or id(side) in asked]
+
     def names(self) -> dict[str, None]:
         """Return the names that its constructor's terms read."""
         found: dict[str, None] = {}

@@ -547,10 +547,11 @@ class ModuleText(ABC):
         when = " in training; in evaluation it is the first alone" if len(train) == len(staged.sides) else ""
         yield f'{INDENT}"""What {staged.name} returns{when}."""'
         yield ""
-        every = len(train) == len(staged.sides)
+        optional = staged.optional
+        alone = len(optional) == len(staged.sides) == 1 and not self.dialect.compiled
         yield f"{INDENT}{staged.result}: {array}"
         for side in staged.sides:
-            lacks = side.train and (not every or self.dialect.compiled)
+            lacks = side in optional and not alone
             yield f"{INDENT}{side.name}: {array}{' | None' if lacks else ''}"
 
     def one_class(self, function: Function) -> Iterator[str]:
@@ -797,7 +798,7 @@ class ModuleText(ABC):
         sides = function.staged.sides if function.kind == "net" else []
         if sides:
             record = f"{function.name}Outputs"
-            result = record if any(not s.train for s in sides) else f"{array} | {record}"
+            result = record if len(function.staged.optional) < len(sides) else f"{array} | {record}"
         parameters = ["self"]
         parameters += [
             f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()

@@ -151,8 +151,8 @@ class GoogLeNetOutputs(NamedTuple):
     """What GoogLeNet returns in training; in evaluation it is the first alone."""
 
     logits: Array
-    aux_logits2: Array
-    aux_logits1: Array
+    aux_logits2: Array | None
+    aux_logits1: Array | None
 
 
 class BasicConv2d(nnx.Module):
