@@ -41,6 +41,8 @@ OFTEN = 4
 """Of so many draws one has its gradients compared, which takes three times as long to compile."""
 NODES = 30
 """And of none with more nodes than these."""
+ROUGH = ("hsigmoid", "hswish")
+"""Ops in whose gradients torch has a sixth as a float32."""
 
 
 def plain(key: str) -> str:
@@ -194,9 +196,11 @@ class Flax(Framework):
             ours = {plain(".".join(map(str, k))): v.get_value() for k, v in nnx.to_flat_state(slopes[0])}
             ours |= named_inputs(slopes[1])
             scale = max((float(t.abs().max()) for t in expected), default=0.0)
+            rough = any(node.op.name in ROUGH for node in net.graph)
+            bound = 1e-7 if rough else self.bound
             for key, array in ours.items():
                 error = float(np.abs(np.asarray(array) - np.asarray(wanted[key])).max())
-                if not error <= self.bound * scale:
+                if not error <= bound * scale:
                     return f"the gradient of {key} differs by {error / scale:.1e}"
         for key, tensor in tensors.items():
             if is_statistic(tensor):
