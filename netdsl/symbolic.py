@@ -120,6 +120,17 @@ class Poly:
         """Return a multiple."""
         return Poly({key: (number * coefficient, shown) for key, (coefficient, shown) in self.parts.items()})
 
+    def mapped(self, change: Callable[[Atom], Term]) -> Poly:
+        """Return the sum of the same products of what atoms become."""
+        total = constant(0)
+        for coefficient, atoms in self.parts.values():
+            product = constant(coefficient)
+            for atom in atoms:
+                inner = change(atom)
+                product = product.times(inner if isinstance(inner, Poly) else single(inner))
+            total = total.plus(product)
+        return total
+
     def divided(self, other: Poly) -> Poly | None:
         """Return the quotient where it is exact whatever the atoms are; None elsewhere."""
         if len(other.parts) != 1:
@@ -539,14 +550,7 @@ def _vanishes(difference: Poly, test: Atom) -> bool:
 def assuming(value: Any, test: Atom, holds: bool) -> Any:
     """Return an expression where a test is known to hold, or not to."""
     if isinstance(value, Poly):
-        total = constant(0)
-        for coefficient, atoms in value.parts.values():
-            product = constant(coefficient)
-            for atom in atoms:
-                inner = assuming(atom, test, holds)
-                product = product.times(inner if isinstance(inner, Poly) else single(inner))
-            total = total.plus(product)
-        return total
+        return value.mapped(lambda atom: assuming(atom, test, holds))
     if not isinstance(value, Atom) or value.op in ("name", "const"):
         return value
     if value.op == "if":
@@ -641,14 +645,7 @@ def each(value: Poly, variable: str, count: Poly) -> Atom:
 def substituted(value: Any, name: str, other: Poly) -> Any:
     """Return an expression with a name replaced."""
     if isinstance(value, Poly):
-        total = constant(0)
-        for coefficient, atoms in value.parts.values():
-            product = constant(coefficient)
-            for atom in atoms:
-                inner = substituted(atom, name, other)
-                product = product.times(inner if isinstance(inner, Poly) else single(inner))
-            total = total.plus(product)
-        return total
+        return value.mapped(lambda atom: substituted(atom, name, other))
     if not isinstance(value, Atom) or name not in names(value):
         return value
     return (
@@ -661,14 +658,7 @@ def substituted(value: Any, name: str, other: Poly) -> Any:
 def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
     """Return an expression with some names replaced by expressions."""
     if isinstance(value, Poly):
-        total = constant(0)
-        for coefficient, atoms in value.parts.values():
-            product = constant(coefficient)
-            for atom in atoms:
-                inner = in_terms_of(atom, env)
-                product = product.times(inner if isinstance(inner, Poly) else single(inner))
-            total = total.plus(product)
-        return total
+        return value.mapped(lambda atom: in_terms_of(atom, env))
     if not isinstance(value, Atom):
         return value
     if value.op == "name":
@@ -1035,14 +1025,7 @@ def _swapped(value: Any, old: Any, new: Atom) -> Any:
     if value == old:
         return new
     if isinstance(value, Poly):
-        found = constant(0)
-        for coefficient, atoms in value.parts.values():
-            product = constant(coefficient)
-            for atom in atoms:
-                inner = _swapped(atom, old, new)
-                product = product.times(inner if isinstance(inner, Poly) else single(inner))
-            found = found.plus(product)
-        return found
+        return value.mapped(lambda atom: _swapped(atom, old, new))
     if not isinstance(value, Atom):
         return value
     return Atom(value.op, tuple(_swapped(arg, old, new) for arg in value.args))
