@@ -13,6 +13,7 @@ from typing import Any
 
 import flax_oracles
 import pytest
+import torch
 from flax import nnx
 from torch_oracles import ENVIRONMENT, ZOO, emitted, execute, spec_of
 
@@ -424,3 +425,51 @@ def test_all_together_are_at_most_half_of_torchvisions_source() -> None:
     found = [measure(name) for name in (*NETS, *OTHERS)]
     assert all(20 < ours <= theirs for ours, theirs in found)
     assert 2 * sum(ours for ours, _ in found) <= sum(theirs for _, theirs in found)
+
+
+SHAPES = {
+    ("resnet18", "BasicBlock", "stride"): {"in_channels": 3, "planes": 5, "stride": 2},
+    ("resnet50", "Bottleneck", "4 * planes"): {"in_channels": 3, "planes": 5},
+    ("hrnet_w18", "Up", "2**steps"): {"in_channels": 3, "c": 4, "steps": 1},
+    ("densenet121", "Transition", "in_channels // 2"): {"in_channels": 6},
+    ("nasnet_a_mobile", "ReductionCell", "cur_channels"): {
+        "prev_channels": 4,
+        "cur_channels": 6,
+        "same_size": True,
+        "c": 8,
+    },
+    ("vit_b_16", "EncoderBlock", "T, in_channels"): {
+        "in_channels": 8,
+        "heads": 2,
+        "hidden": 5,
+        "drop": 0.0,
+    },
+    ("lenet", "LeNet", "1, 32, 32"): {"classes": 10},
+}
+"""Classes, a part of the shapes that they say, and arguments of theirs."""
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: case[1])
+def test_a_class_says_the_shapes_of_what_it_takes_and_returns(case: tuple[str, str, str]) -> None:
+    name, cls, part = case
+    given = SHAPES[case]
+    made = execute(source(name, "torch"))[cls]
+    (said,) = re.findall(r"Shapes: (.*?)\.\n", made.__doc__ + "\n", re.DOTALL)
+    assert part in said
+    sides = [re.findall(r"\((N, .*?)\)(?=, [\w(]|$)", side) for side in " ".join(said.split()).split(" -> ")]
+    sizes = {
+        "stride": 1,
+        "N": 2,
+        "T": 7,
+        "H": 11,
+        "W": 14,
+        "H_prev": 11,
+        "W_prev": 14,
+        "H_cur": 11,
+        "W_cur": 14,
+    }
+    takes, returns = ([eval(f"({one})", {}, sizes | given) for one in side] for side in sides)
+    results = made(**given)(*map(torch.zeros, takes))
+    results = results if isinstance(results, tuple) else (results,)
+    for result, shape in zip(results, returns, strict=True):
+        assert tuple(result.shape) == shape

@@ -60,6 +60,8 @@ class Walker(Layers):
         """What the net's text calls outputs, whether they are there or not."""
         self.fields: dict[str, str] = {}
         """The names that `return` gives outputs, by their labels and in its order; "out" is the net's result."""
+        self.origins: dict[Wire, tuple[DraftScope, str]] = {}
+        """The labels of values; those that are read by it are called so in emitted code."""
         self.early: dict[DraftScope, list[range]] = {}
         """The items that are computed as soon as what they read is there, by the scope that they are in."""
         self.inits: dict[str, dict[str, Init]] = {}
@@ -154,6 +156,8 @@ class Walker(Layers):
             what = "the value that flows" if name == "flow" else "what comes in"
             raise fail("E214", f"`{name}` is {what}", place.span(label), f"call it {name}1")
         place.env.tensors[name] = value
+        if len(value.wires) == 1:
+            self.origins.setdefault(value.wires[0], (place.scope, name))
 
     @contextmanager
     def apart(self, place: Place, turn: bool = False) -> Iterator[None]:
@@ -651,6 +655,10 @@ class Walker(Layers):
         if not place.train and any(self.drafts[wire.draft].train for wire in value.wires):
             help = "what reads it is an output in training, too: train output aux2: ..."
             raise fail("E225", f"`{name}` is there in training only", span, help)
+        if not place.train and (place.flow is None or value.wires != place.flow.wires):
+            scope, label = self.origins.get(value.wires[0], (place.scope, ""))
+            if label == name:
+                scope.named.setdefault(value.wires[0], name)
         if ref.index is None:
             return value
         index = self.evaluator.eval(ref.index, place.env, place.source)

@@ -105,6 +105,14 @@ class Flow:
         """By value, what is written over it."""
         self.optional = {side.name for side, _ in self.train_sides()}
         """Outputs that may not be there: their names are theirs alone."""
+        self.concatenated = {
+            wire
+            for item in walk(function.items)
+            if isinstance(item, Layer) and item.op.name == "concat"
+            for wire in item.inputs
+        }
+        self.following: set[Wire] = set()
+        """What the next statement reads."""
         self.lists = function.staged.lists
         self.wholes = {item.wire: item.whole for item in walk(function.items) if isinstance(item, Pick)}
         """The lists that values are looked up in where they are read."""
@@ -247,6 +255,11 @@ class Flow:
             live |= self.with_lists(items[index].reads())
         nested = self.nested(items, unread)
         nested -= {index for index, item in enumerate(items) if id(item) in marks}
+        following, reads = [set[Wire]()] * len(items), set[Wire]()
+        for index in range(len(items) - 1, -1, -1):
+            following[index] = reads
+            if not isinstance(items[index], (Let, Check)):
+                reads = {*items[index].reads(), *(reads if index in nested else ())}
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
@@ -262,6 +275,7 @@ class Flow:
             elif self.features and id(item) in self.features.entered and isinstance(item, Module):
                 self.through(item, after[index])
             elif isinstance(item, Module):
+                self.following = following[index]
                 self.module(item, after[index], index in nested)
             elif isinstance(item, Pick):
                 at = text(self.members.read(item.index))
@@ -482,6 +496,7 @@ class Flow:
     def demand(self, item: Item) -> None:
         """Write what must hold of the sizes of what an item reads."""
         for demand in self.demands.of(item):
+            self.members.demanding = True
             have = Name(f"{self.names[demand.wire]}.shape[{demand.axis}]")
             place = Const(demand.place.removeprefix("self."))
             self.line("", checking("check_size", have, demand.size, place, Const(demand.what)))
@@ -562,8 +577,9 @@ class Flow:
             return wanted
         named = isinstance(item, Module) and item.labelled and item.name is None and alone
         key = item.key if named and isinstance(item, Module) else ""
+        waits = wire in self.concatenated and wire not in self.following
         return choose(
-            candidates(self.label(wire, item, dying), key, dying, self.generic(wire)),
+            candidates(self.label(wire, item, dying), key, dying, self.generic(wire), waits),
             lambda name: self.usable(name) and self.is_free(name, others, taken),
         )
 

@@ -46,6 +46,8 @@ class Members:
         """Local variables of one turn, by name."""
         self.turning: set[str] = set()
         """The variables of all loops."""
+        self.demanding = False
+        """Whether `forward` checks sizes of what a layer of it reads."""
         self.own: dict[int, Lowered] = {}
         self.lengths: dict[Any, Atom] = {}
         """The lengths of lists that come in, as `forward` knows them."""

@@ -564,7 +564,7 @@ class ModuleText(ABC):
         base = self.base(function, chain, members.table)
         init = list(self.constructor(function, members, chain))
         yield f"class {function.name}({base}):"
-        yield from self.doc(function)
+        yield from self.doc(function, members)
         yield ""
         if members.fixed and self.dialect.final:
             yield from (f"{INDENT}{name}: {self.dialect.final}" for name in members.fixed)
@@ -624,13 +624,13 @@ class ModuleText(ABC):
         (wire,) = function.inputs
         return bool(function.items) and self.chains.end(function.items, wire) == function.outputs[0]
 
-    def doc(self, function: Function) -> Iterator[str]:
+    def doc(self, function: Function, members: Members) -> Iterator[str]:
         """Yield a class's docstring."""
         what = {"net": "Net", "block": "Block", "container": "Container"}[function.kind]
         name = function.label or function.staged.decl.name
         spec = function.staged.decl.file.source.name.replace("\\", "/").rpartition("/")[2]
         first = f'{INDENT}"""{what} {name} of {constant(spec)[1:-1]}.'
-        more = [] if function.kind == "container" else list(self.more(function.staged))
+        more = [] if function.kind == "container" else list(self.more(function.staged, members.demanding))
         if not more:
             yield f'{first}"""'
             return
@@ -638,8 +638,8 @@ class ModuleText(ABC):
         yield from (f"{INDENT}{line}".rstrip() for line in more)
         yield f'{INDENT}"""'
 
-    def more(self, staged: Staged) -> Iterator[str]:
-        """Yield what the spec's comments say of a class, and where a net comes from."""
+    def more(self, staged: Staged, fixed: bool) -> Iterator[str]:
+        """Yield what the spec's comments say of a class, where a net comes from, shapes; `fixed` are a net's own."""
         parts = [prose.about(staged.decl)]
         if staged.kind == "net":
             parts[0] = parts[0] or prose.title(staged.decl.file.source)
@@ -649,6 +649,10 @@ class ModuleText(ABC):
         if text:
             yield ""
             yield from prose.paragraph(text, width)
+        shapes = prose.shapes(staged, staged.bound if fixed else {}, self.dialect.last)
+        if shapes:
+            yield ""
+            yield from prose.paragraph(shapes, width)
         known = {parameter.name for parameter in staged.params}
         lines = [f"{name}: {said}" for name, said in prose.arguments(staged.decl).items() if name in known]
         if lines:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
 from netdsl.elaborate.values import BlockDecl, NetDecl, show
+from netdsl.emission.items import Staged
+from netdsl.emission.streams import listed
 from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.source import Source
+from netdsl.symbolic import names, text
 from netdsl.syntax.tokens import lex
 
 MOST = 1000
@@ -93,6 +96,50 @@ def arguments(decl: BlockDecl | NetDecl) -> dict[str, str]:
     text = decl.file.source.text
     found = {param.name.text: behind(text, param.end) for param in decl.node.params}
     return {name: comment for name, comment in found.items() if comment}
+
+
+LETTERS = {"c": "C", "h": "H", "w": "W", "n": "T"}
+"""What the sizes of a value are called that an expression would not make clearer: channels, rows, columns, tokens."""
+LONGEST = 26
+"""The characters of an expression of a size."""
+
+
+def shapes(staged: Staged, fixed: Mapping[str, int], last: bool = False) -> str:
+    """Return the shapes of what a class takes and returns, with the channels `last` if so.
+
+    N is the batch, sizes are letters but for those that are `fixed`.
+    """
+    letters: dict[str, str] = {}
+    given = {p.name for p in staged.params} | staged.sizes_read
+    for incoming in staged.inputs:
+        if incoming.many:
+            given.update(incoming.sizes.values())
+        else:
+            for axis, name in incoming.sizes.items():
+                mark = f"_{incoming.name}" if len(staged.inputs) > 1 else ""
+                letters[name] = name if name in given or LETTERS[axis] in given else f"{LETTERS[axis]}{mark}"
+        letters.update((name, str(number)) for name, number in fixed.items())
+
+    def size(value: int, axis: str, mark: str) -> str:
+        shown = text(value, letters)
+        known = given.union(letters).issuperset(names(value))
+        return shown if known and len(shown) <= LONGEST else f"{LETTERS[axis]}{mark}"
+
+    def one(shape: Shape, mark: str) -> str:
+        if listed(shape):
+            count = f"{text(shape[0], letters)} " if given.issuperset(names(shape[0])) else ""
+            return f"a list of {count}{'maps' if staged.axes == 'chw' else 'values'}"
+        sizes = {axis: size(value, axis, mark) for axis, value in zip(shape.axes, shape, strict=True)}
+        if any(shown == f"{LETTERS[axis]}{mark}" for axis, shown in sizes.items() if axis in "hw"):
+            sizes.update({axis: f"{LETTERS[axis]}{mark}" for axis in sizes if axis in "hw"})
+        order = sorted(sizes, key="nhwc".index) if last else sizes
+        return f"({', '.join(['N', *(sizes[axis] for axis in order)])})"
+
+    named = len(staged.inputs) > 1
+    takes = [f"{one.name} " if named else "" for one in staged.inputs]
+    takes = [before + one(i.shape, "") for before, i in zip(takes, staged.inputs, strict=True)]
+    returns = [one(shape, "'") for shape in staged.shapes]
+    return plain(f"Shapes: {', '.join(takes)} -> {', '.join(returns)}.") if takes and returns else ""
 
 
 def paper(net: Network) -> str:

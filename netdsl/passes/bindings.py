@@ -1,7 +1,8 @@
 """Bindings: which values of a function of emitted code are bound to names, when, and which names are bound anew.
 
-A value that the spec names has that name. Any other takes over a name that says nothing, `x` or `y`, whose value it
-is the last to read, or one that is free; else it is called after its module. What is written in place keeps its name.
+A value that the spec names, or reads by its label when another flows, is called so. Any other takes over a name that
+says nothing, `x`, `y` or `out`, whose value it is the last to read, or one that is free; else, or if it waits for a
+concatenation, it is called after its module. What is written in place keeps its name.
 A name stays until it is bound anew, so a value is freed then, or when the function returns.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ops import Op
 
-GENERIC = ("x", "y")
+GENERIC = ("x", "y", "out")
 """Names that say nothing, and may be bound anew."""
 
 
@@ -29,14 +30,17 @@ def choose(candidates: Iterable[str], is_free: Callable[[str], bool]) -> str:
 
 
 def candidates(
-    label: str, key: str, dying: Iterable[str], generic: tuple[str, ...] = GENERIC
+    label: str, key: str, dying: Iterable[str], generic: tuple[str, ...] = GENERIC, waits: bool = False
 ) -> Iterator[str]:
     """Yield what a value may be called.
 
     `label` is what the spec calls it, `key` the module that makes only it, `dying` are the names of what is read for
-    the last time to make it, `generic` the names that say nothing.
+    the last time to make it, `generic` the names that say nothing; one that `waits` is to be concatenated with what
+    follows.
     """
     yield label
+    if waits:
+        yield key
     if not label:
         yield from (name for name in dying if name in generic)
     yield from generic
@@ -146,6 +150,12 @@ class Frame:
                 counts[value] = counts.get(value, 0) + 1
                 until[value] = at
         until.update(dict.fromkeys(outputs, len(steps)))
+        self.concatenated = {
+            value
+            for step in steps
+            if step.op is not None and step.op.name == "concat"
+            for value in step.reads
+        }
         self.learned = {step.makes[0] for step in steps if step.op is not None and step.op.name == "weight"}
         self.parts: dict[int, int] = {}
         """By operand of a joint, the joint."""
@@ -279,6 +289,13 @@ class Frame:
         elif step.op is not None and step.op.name == "input":
             self.name(step.makes[0], step.key)
 
+    def following(self, at: int) -> Iterator[Value]:
+        """Yield what the statement after a step reads."""
+        for step in range(at + 1, len(self.steps)):
+            yield from self.steps[step].reads
+            if step not in self.nested:
+                break
+
     def label(self, value: Value, step: Step, dying: list[str]) -> str:
         """Return what the spec calls a value, or what is written over it, or else what it is written over."""
         after = value
@@ -305,4 +322,5 @@ class Frame:
             return True
 
         key = step.key if step.labelled and len(step.makes) == 1 else ""
-        return choose(candidates(label, key, dying), is_free)
+        waits = value in self.concatenated and value not in self.following(at)
+        return choose(candidates(label, key, dying, waits=waits), is_free)

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Sequential):
-    """Block Classifier of alexnet.net."""
+    """Block Classifier of alexnet.net.
+
+    Shapes: (N, in_channels) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, drop: float, classes: int) -> None:
         if classes < 1:
@@ -31,6 +34,8 @@ class AlexNet(nn.Module):
     """Net AlexNet of alexnet.net.
 
     'One weird trick' (1404.5997): the single-GPU AlexNet of torchvision; arXiv 1404.5997, 2014.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, drop: float = 0.5, classes: int = 1000) -> None:

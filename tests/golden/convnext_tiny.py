@@ -48,7 +48,10 @@ class Permute(nn.Module):
 
 
 class CNBlock(nn.Module):
-    """Block CNBlock of convnext.net."""
+    """Block CNBlock of convnext.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels, H, W).
+    """
 
     def __init__(self, in_channels: int, drop: float) -> None:
         super().__init__()
@@ -74,6 +77,8 @@ class ConvNeXt(nn.Module):
     """Net ConvNeXt of convnext.net.
 
     A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, c: list[int], n: list[int], drop: float, classes: int = 1000) -> None:

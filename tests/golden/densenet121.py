@@ -15,7 +15,10 @@ from torch.nn import functional as F
 
 
 class DenseLayer(nn.Module):
-    """Block DenseLayer of densenet.net."""
+    """Block DenseLayer of densenet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels + growth, H, W).
+    """
 
     def __init__(self, in_channels: int, growth: int, drop: float = 0.0) -> None:
         super().__init__()
@@ -38,7 +41,10 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Block Transition of densenet.net."""
+    """Block Transition of densenet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels // 2, (H - 2) // 2 + 1, (W - 2) // 2 + 1).
+    """
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -60,6 +66,8 @@ class DenseNet(nn.Module):
     """Net DenseNet of densenet.net.
 
     Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(

@@ -46,7 +46,10 @@ STAGES = [
 
 
 class SqueezeExcitation(nn.Module):
-    """Block SqueezeExcitation of mobilenet_v3.net."""
+    """Block SqueezeExcitation of mobilenet_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels, H, W).
+    """
 
     def __init__(
         self,
@@ -71,7 +74,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class MBConv(nn.Module):
-    """Block MBConv of efficientnet.net."""
+    """Block MBConv of efficientnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    """
 
     def __init__(
         self,
@@ -129,6 +135,8 @@ class EfficientNet(nn.Module):
 
     EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946,
     2019.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(

@@ -25,7 +25,10 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class BasicConv2d(nn.Module):
-    """Block BasicConv2d of googlenet.net."""
+    """Block BasicConv2d of googlenet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    """
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,7 +51,10 @@ class BasicConv2d(nn.Module):
 
 
 class Inception(nn.Module):
-    """Block Inception of googlenet.net."""
+    """Block Inception of googlenet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c1 + c3 + c5 + cp, H, W).
+    """
 
     def __init__(
         self,
@@ -80,7 +86,10 @@ class Inception(nn.Module):
 
 
 class InceptionAux(nn.Module):
-    """Block InceptionAux of googlenet.net."""
+    """Block InceptionAux of googlenet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
@@ -105,6 +114,8 @@ class GoogLeNet(nn.Module):
     torchvision's: it has batch norm, and 3x3 where the paper has 5x5 (googlenet_2014.net). Its
     published weights take images that are normalised with mean 0.5 and deviation 0.5 in every
     channel, which there transform_input=True does; arXiv 1409.4842, 2014.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:

@@ -24,7 +24,10 @@ class InceptionV3Outputs(NamedTuple):
 
 
 class BasicConv2d(nn.Module):
-    """Block BasicConv2d of inception_v3.net."""
+    """Block BasicConv2d of inception_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    """
 
     def __init__(
         self,
@@ -54,7 +57,10 @@ class BasicConv2d(nn.Module):
 
 
 class InceptionA(nn.Module):
-    """Block InceptionA of inception_v3.net."""
+    """Block InceptionA of inception_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, 224 + pool, H, W).
+    """
 
     def __init__(self, in_channels: int, pool: int) -> None:
         super().__init__()
@@ -67,20 +73,22 @@ class InceptionA(nn.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), pool)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.branch1x1(x)
-        branch5x5_1 = self.branch5x5_1(x)
-        branch5x5_2 = self.branch5x5_2(branch5x5_1)
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        branch3x3dbl_3 = self.branch3x3dbl_3(branch3x3dbl_2)
+        branch1x1 = self.branch1x1(x)
+        y = self.branch5x5_1(x)
+        branch5x5_2 = self.branch5x5_2(y)
+        y = self.branch3x3dbl_1(x)
+        y = self.branch3x3dbl_2(y)
+        branch3x3dbl_3 = self.branch3x3dbl_3(y)
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        return torch.cat((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), 1)
+        return torch.cat((branch1x1, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), 1)
 
 
 class InceptionB(nn.Module):
     """Block InceptionB of inception_v3.net.
 
     35x35 -> 17x17.
+
+    Shapes: (N, in_channels, H, W) -> (N, 480 + in_channels, (H - 3) // 2 + 1, (W - 3) // 2 + 1).
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -91,16 +99,18 @@ class InceptionB(nn.Module):
         self.branch3x3dbl_3 = BasicConv2d(96, (3, 3), 96, stride=2, pad=(0, 0))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.branch3x3(x)
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        return torch.cat((y, self.branch3x3dbl_3(branch3x3dbl_2), F.max_pool2d(x, 3, stride=2)), 1)
+        branch3x3 = self.branch3x3(x)
+        y = self.branch3x3dbl_1(x)
+        y = self.branch3x3dbl_2(y)
+        return torch.cat((branch3x3, self.branch3x3dbl_3(y), F.max_pool2d(x, 3, stride=2)), 1)
 
 
 class InceptionC(nn.Module):
     """Block InceptionC of inception_v3.net.
 
     nxn as 1xn, nx1.
+
+    Shapes: (N, in_channels, H, W) -> (N, 768, H, W).
     """
 
     def __init__(self, in_channels: int, c: int) -> None:
@@ -117,21 +127,24 @@ class InceptionC(nn.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), 192)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.branch1x1(x)
-        branch7x7_1 = self.branch7x7_1(x)
-        branch7x7_2 = self.branch7x7_2(branch7x7_1)
-        branch7x7_3 = self.branch7x7_3(branch7x7_2)
-        branch7x7dbl_1 = self.branch7x7dbl_1(x)
-        branch7x7dbl_2 = self.branch7x7dbl_2(branch7x7dbl_1)
-        branch7x7dbl_3 = self.branch7x7dbl_3(branch7x7dbl_2)
-        branch7x7dbl_4 = self.branch7x7dbl_4(branch7x7dbl_3)
-        branch7x7dbl_5 = self.branch7x7dbl_5(branch7x7dbl_4)
+        branch1x1 = self.branch1x1(x)
+        y = self.branch7x7_1(x)
+        y = self.branch7x7_2(y)
+        branch7x7_3 = self.branch7x7_3(y)
+        y = self.branch7x7dbl_1(x)
+        y = self.branch7x7dbl_2(y)
+        y = self.branch7x7dbl_3(y)
+        y = self.branch7x7dbl_4(y)
+        branch7x7dbl_5 = self.branch7x7dbl_5(y)
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        return torch.cat((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), 1)
+        return torch.cat((branch1x1, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), 1)
 
 
 class InceptionAux(nn.Module):
-    """Block InceptionAux of inception_v3.net."""
+    """Block InceptionAux of inception_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
@@ -154,6 +167,8 @@ class InceptionD(nn.Module):
     """Block InceptionD of inception_v3.net.
 
     17x17 -> 8x8.
+
+    Shapes: (N, in_channels, H, W) -> (N, 512 + in_channels, (H - 3) // 2 + 1, (W - 3) // 2 + 1).
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -167,17 +182,19 @@ class InceptionD(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.branch3x3_1(x)
-        y = self.branch3x3_2(y)
-        branch7x7x3_1 = self.branch7x7x3_1(x)
-        branch7x7x3_2 = self.branch7x7x3_2(branch7x7x3_1)
-        branch7x7x3_3 = self.branch7x7x3_3(branch7x7x3_2)
-        return torch.cat((y, self.branch7x7x3_4(branch7x7x3_3), F.max_pool2d(x, 3, stride=2)), 1)
+        branch3x3_2 = self.branch3x3_2(y)
+        y = self.branch7x7x3_1(x)
+        y = self.branch7x7x3_2(y)
+        y = self.branch7x7x3_3(y)
+        return torch.cat((branch3x3_2, self.branch7x7x3_4(y), F.max_pool2d(x, 3, stride=2)), 1)
 
 
 class InceptionE(nn.Module):
     """Block InceptionE of inception_v3.net.
 
     the widest: its branches fork again.
+
+    Shapes: (N, in_channels, H, W) -> (N, 2048, H, W).
     """
 
     def __init__(self, in_channels: int) -> None:
@@ -193,17 +210,14 @@ class InceptionE(nn.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), 192)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.branch1x1(x)
-        branch3x3_1 = self.branch3x3_1(x)
-        y2 = torch.cat((self.branch3x3_2a(branch3x3_1), self.branch3x3_2b(branch3x3_1)), 1)
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        y3 = torch.cat(
-            (self.branch3x3dbl_3a(branch3x3dbl_2), self.branch3x3dbl_3b(branch3x3dbl_2)),
-            1,
-        )
+        branch1x1 = self.branch1x1(x)
+        y = self.branch3x3_1(x)
+        y = torch.cat((self.branch3x3_2a(y), self.branch3x3_2b(y)), 1)
+        out = self.branch3x3dbl_1(x)
+        out = self.branch3x3dbl_2(out)
+        out = torch.cat((self.branch3x3dbl_3a(out), self.branch3x3dbl_3b(out)), 1)
         x = F.avg_pool2d(x, 3, stride=1, padding=1)
-        return torch.cat((y, y2, y3, self.branch_pool(x)), 1)
+        return torch.cat((branch1x1, y, out, self.branch_pool(x)), 1)
 
 
 class InceptionV3(nn.Module):
@@ -211,6 +225,8 @@ class InceptionV3(nn.Module):
 
     torchvision's published weights take images that are normalised with mean 0.5 and deviation 0.5
     in every channel, which there transform_input=True does; arXiv 1512.00567, 2015.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, aux: bool = True, drop: float = 0.5, classes: int = 1000) -> None:

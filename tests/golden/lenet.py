@@ -22,6 +22,8 @@ class LeNet(nn.Module):
     """Net LeNet of lenet.net.
 
     Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+
+    Shapes: (N, 1, 32, 32) -> (N, classes).
     """
 
     def __init__(self, classes: int = 10) -> None:

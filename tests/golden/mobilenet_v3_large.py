@@ -19,7 +19,10 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 class SqueezeExcitation(nn.Module):
-    """Block SqueezeExcitation of mobilenet_v3.net."""
+    """Block SqueezeExcitation of mobilenet_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels, H, W).
+    """
 
     def __init__(
         self,
@@ -43,7 +46,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Block InvertedResidual of mobilenet_v3.net."""
+    """Block InvertedResidual of mobilenet_v3.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    """
 
     def __init__(
         self,
@@ -106,6 +112,8 @@ class MobileNetV3(nn.Module):
     """Net MobileNetV3 of mobilenet_v3.net.
 
     Searching for MobileNetV3; arXiv 1905.02244, 2019.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(

@@ -95,7 +95,10 @@ class NASNetAOutputs(NamedTuple):
 
 
 class ActConvBn(nn.Module):
-    """Block ActConvBn of nasnet.net."""
+    """Block ActConvBn of nasnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, H, W).
+    """
 
     def __init__(self, in_channels: int, c: int) -> None:
         super().__init__()
@@ -110,7 +113,10 @@ class ActConvBn(nn.Module):
 
 
 class SeparableConv2d(nn.Module):
-    """Block SeparableConv2d of nasnet.net."""
+    """Block SeparableConv2d of nasnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, -(-H // stride), -(-W // stride)).
+    """
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
@@ -131,7 +137,10 @@ class SeparableConv2d(nn.Module):
 
 
 class BranchSeparables(nn.Module):
-    """Block BranchSeparables of nasnet.net."""
+    """Block BranchSeparables of nasnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, c, -(-H // stride), -(-W // stride)).
+    """
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
@@ -167,6 +176,9 @@ class ReductionCell(nn.Module):
     """Block ReductionCell of nasnet.net.
 
     border: timm's average counts the padding.
+
+    Shapes: prev (N, prev_channels, H_prev, W_prev), cur (N, cur_channels, H_cur, W_cur) -> (N,
+    cur_channels, H_cur, W_cur), (N, 4 * c, -(-H_cur // 2), -(-W_cur // 2)).
     """
 
     def __init__(
@@ -243,7 +255,11 @@ class ReductionCell(nn.Module):
 
 
 class NormalCell(nn.Module):
-    """Block NormalCell of nasnet.net."""
+    """Block NormalCell of nasnet.net.
+
+    Shapes: prev (N, prev_channels, H_prev, W_prev), cur (N, cur_channels, H_cur, W_cur) -> (N,
+    cur_channels, H_cur, W_cur), (N, C', H', W').
+    """
 
     def __init__(self, prev_channels: int, cur_channels: int, same_size: bool, c: int) -> None:
         super().__init__()
@@ -297,7 +313,10 @@ class NormalCell(nn.Module):
 
 
 class AuxHead(nn.Module):
-    """Block AuxHead of nasnet.net."""
+    """Block AuxHead of nasnet.net.
+
+    Shapes: (N, in_channels, in_height, in_width) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, in_height: int, in_width: int, classes: int) -> None:
         super().__init__()
@@ -343,6 +362,8 @@ class NASNetA(nn.Module):
     Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names)
     Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
     1707.07012, 2017.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(
@@ -400,10 +421,10 @@ class NASNetA(nn.Module):
         x, y = self.cell_stem_1(x, y)
         for s in range(3):
             if s > 0:
-                y, y2 = getattr(self, f"reduction_cell_{s - 1}")(x, y)
+                y, out = getattr(self, f"reduction_cell_{s - 1}")(x, y)
                 if not self.skip:
                     x = y
-                y = y2
+                y = out
             for i in range(self.n):
                 x, y = getattr(self, f"cell_{s * self.n + i}")(x, y)
             if self.aux and s == 1 and self.training:

@@ -13,7 +13,10 @@ from torch.nn import functional as F
 
 
 class PreActBottleneck(nn.Module):
-    """Block PreActBottleneck of resnet.net."""
+    """Block PreActBottleneck of resnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, 4 * planes, (H - 1) // stride + 1, (W - 1) // stride + 1).
+    """
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
@@ -28,22 +31,24 @@ class PreActBottleneck(nn.Module):
             self.downsample = nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(x), inplace=True)
-        conv1 = self.conv1(y)
-        y2 = F.relu(self.bn2(conv1), inplace=True)
-        conv2 = self.conv2(y2)
-        y2 = F.relu(self.bn3(conv2), inplace=True)
-        conv3: Tensor = self.conv3(y2)
+        preact = F.relu(self.bn1(x), inplace=True)
+        y: Tensor = self.conv1(preact)
+        y = F.relu(self.bn2(y), inplace=True)
+        y = self.conv2(y)
+        y = F.relu(self.bn3(y), inplace=True)
+        y = self.conv3(y)
         if self.downsample is not None:
-            x = self.downsample(y)
-        conv3 += x
-        return conv3
+            x = self.downsample(preact)
+        y += x
+        return y
 
 
 class PreActResNet(nn.Module):
     """Net PreActResNet of resnet.net.
 
     The stem has no activation, and the last block's is behind all of them; arXiv 1603.05027, 2016.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, n: list[int], classes: int = 1000) -> None:

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Block BasicBlock of resnet.net."""
+    """Block BasicBlock of resnet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, planes, (H - 1) // stride + 1, (W - 1) // stride + 1).
+    """
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
@@ -48,6 +51,8 @@ class ResNet(nn.Module):
 
     Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
     pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, unit: Callable[..., BasicBlock], n: list[int], classes: int = 1000) -> None:

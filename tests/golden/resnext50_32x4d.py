@@ -18,6 +18,8 @@ class Bottleneck(nn.Module):
     """Block Bottleneck of resnet.net.
 
     The stride is in the 3x3, as in torchvision; in the paper (v1) it is in the first 1x1.
+
+    Shapes: (N, in_channels, H, W) -> (N, 4 * planes, (H - 1) // stride + 1, (W - 1) // stride + 1).
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class ResNet(nn.Module):
 
     Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
     pre-activation (1603.05027) in one file; arXiv 1611.05431, 2016.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, unit: Callable[..., Bottleneck], n: list[int], classes: int = 1000) -> None:

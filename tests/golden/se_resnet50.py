@@ -17,7 +17,10 @@ from torch.nn import functional as F
 
 
 class SE(nn.Module):
-    """Block SE of senet.net."""
+    """Block SE of senet.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, in_channels, H, W).
+    """
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -38,6 +41,8 @@ class Bottleneck(nn.Module):
 
     `a` and `b` times as wide as planes; SE-ResNet has its stride in the first 1x1, the others in
     the 3x3.
+
+    Shapes: (N, in_channels, H, W) -> (N, 4 * planes, H', W').
     """
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1, v1: bool = False) -> None:
@@ -76,6 +81,8 @@ class SENet(nn.Module):
     """Net SENet of senet.net.
 
     Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(

@@ -18,7 +18,10 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 
 
 class InvertedResidual(nn.Module):
-    """Block InvertedResidual of shufflenet_v2.net."""
+    """Block InvertedResidual of shufflenet_v2.net.
+
+    Shapes: (N, in_channels, H, W) -> (N, C', (H - 1) // stride + 1, (W - 1) // stride + 1).
+    """
 
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
@@ -68,6 +71,8 @@ class ShuffleNetV2(nn.Module):
 
     ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164,
     2018.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, c: int, last: int = 1024, classes: int = 1000) -> None:

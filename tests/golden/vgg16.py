@@ -15,6 +15,8 @@ class VGG(nn.Module):
 
     VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556);
     2014.
+
+    Shapes: (N, 3, H, W) -> (N, classes).
     """
 
     def __init__(self, classes: int = 1000) -> None:

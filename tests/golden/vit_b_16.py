@@ -20,7 +20,10 @@ def check_size(size: int, takes: int, name: str, what: str) -> None:
 
 
 class MLPBlock(nn.Sequential):
-    """Block MLPBlock of vit.net."""
+    """Block MLPBlock of vit.net.
+
+    Shapes: (N, T, in_channels) -> (N, T, in_channels).
+    """
 
     def __init__(self, in_channels: int, hidden: int, drop: float) -> None:
         if hidden < 1:
@@ -37,7 +40,10 @@ class MLPBlock(nn.Sequential):
 
 
 class EncoderBlock(nn.Module):
-    """Block EncoderBlock of vit.net."""
+    """Block EncoderBlock of vit.net.
+
+    Shapes: (N, T, in_channels) -> (N, T, in_channels).
+    """
 
     def __init__(self, in_channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
@@ -57,7 +63,10 @@ class EncoderBlock(nn.Module):
 
 
 class Head(nn.Module):
-    """Block Head of vit.net."""
+    """Block Head of vit.net.
+
+    Shapes: (N, in_channels) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, classes: int) -> None:
         super().__init__()
@@ -115,6 +124,8 @@ class ViT(nn.Module):
     """Net ViT of vit.net.
 
     An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+
+    Shapes: (N, 3, size[0], size[1]) -> (N, classes).
     """
 
     def __init__(

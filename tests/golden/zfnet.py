@@ -18,7 +18,10 @@ def check_size(size: int, takes: int, name: str, what: str) -> None:
 
 
 class Classifier(nn.Sequential):
-    """Block Classifier of alexnet.net."""
+    """Block Classifier of alexnet.net.
+
+    Shapes: (N, in_channels) -> (N, classes).
+    """
 
     def __init__(self, in_channels: int, drop: float, classes: int) -> None:
         if classes < 1:
@@ -38,6 +41,8 @@ class ZFNet(nn.Module):
     """Net ZFNet of zfnet.net.
 
     Visualizing and Understanding Convolutional Networks; arXiv 1311.2901, 2013.
+
+    Shapes: (N, 3, 224, 224) -> (N, classes).
     """
 
     def __init__(

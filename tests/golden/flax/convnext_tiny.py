@@ -72,7 +72,10 @@ LayerNorm = partial(make_norm, nnx.LayerNorm, use_fast_variance=False)
 
 
 class CNBlock(nnx.Module):
-    """Block CNBlock of convnext.net."""
+    """Block CNBlock of convnext.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, in_channels).
+    """
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class ConvNeXt(nnx.Module):
     """Net ConvNeXt of convnext.net.
 
     A ConvNet for the 2020s; arXiv 2201.03545, 2022.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

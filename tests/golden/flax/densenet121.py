@@ -122,7 +122,10 @@ BatchNorm = partial(make_norm, UnbiasedBatchNorm, use_fast_variance=False, momen
 
 
 class DenseLayer(nnx.Module):
-    """Block DenseLayer of densenet.net."""
+    """Block DenseLayer of densenet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, in_channels + growth).
+    """
 
     def __init__(
         self,
@@ -150,7 +153,10 @@ class DenseLayer(nnx.Module):
 
 
 class Transition(nnx.Module):
-    """Block Transition of densenet.net."""
+    """Block Transition of densenet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 2) // 2 + 1, (W - 2) // 2 + 1, in_channels // 2).
+    """
 
     def __init__(
         self,
@@ -174,6 +180,8 @@ class DenseNet(nnx.Module):
     """Net DenseNet of densenet.net.
 
     Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

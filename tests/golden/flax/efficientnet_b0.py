@@ -95,7 +95,10 @@ STAGES = [
 
 
 class SqueezeExcitation(nnx.Module):
-    """Block SqueezeExcitation of mobilenet_v3.net."""
+    """Block SqueezeExcitation of mobilenet_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, in_channels).
+    """
 
     def __init__(
         self,
@@ -120,7 +123,10 @@ class SqueezeExcitation(nnx.Module):
 
 
 class MBConv(nnx.Module):
-    """Block MBConv of efficientnet.net."""
+    """Block MBConv of efficientnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    """
 
     def __init__(
         self,
@@ -186,6 +192,8 @@ class EfficientNet(nnx.Module):
 
     EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946,
     2019.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -156,7 +156,10 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class BasicConv2d(nnx.Module):
-    """Block BasicConv2d of googlenet.net."""
+    """Block BasicConv2d of googlenet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    """
 
     def __init__(
         self,
@@ -187,7 +190,10 @@ class BasicConv2d(nnx.Module):
 
 
 class Inception(nnx.Module):
-    """Block Inception of googlenet.net."""
+    """Block Inception of googlenet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, c1 + c3 + c5 + cp).
+    """
 
     def __init__(
         self,
@@ -224,7 +230,10 @@ class Inception(nnx.Module):
 
 
 class InceptionAux(nnx.Module):
-    """Block InceptionAux of googlenet.net."""
+    """Block InceptionAux of googlenet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, classes).
+    """
 
     def __init__(
         self,
@@ -255,6 +264,8 @@ class GoogLeNet(nnx.Module):
     torchvision's: it has batch norm, and 3x3 where the paper has 5x5 (googlenet_2014.net). Its
     published weights take images that are normalised with mean 0.5 and deviation 0.5 in every
     channel, which there transform_input=True does; arXiv 1409.4842, 2014.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -150,7 +150,10 @@ class InceptionV3Outputs(NamedTuple):
 
 
 class BasicConv2d(nnx.Module):
-    """Block BasicConv2d of inception_v3.net."""
+    """Block BasicConv2d of inception_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    """
 
     def __init__(
         self,
@@ -182,7 +185,10 @@ class BasicConv2d(nnx.Module):
 
 
 class InceptionA(nnx.Module):
-    """Block InceptionA of inception_v3.net."""
+    """Block InceptionA of inception_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, 224 + pool).
+    """
 
     def __init__(
         self,
@@ -201,20 +207,25 @@ class InceptionA(nnx.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), pool, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y = self.branch1x1(x)
-        branch5x5_1 = self.branch5x5_1(x)
-        branch5x5_2 = self.branch5x5_2(branch5x5_1)
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        branch3x3dbl_3 = self.branch3x3dbl_3(branch3x3dbl_2)
+        branch1x1 = self.branch1x1(x)
+        y = self.branch5x5_1(x)
+        branch5x5_2 = self.branch5x5_2(y)
+        y = self.branch3x3dbl_1(x)
+        y = self.branch3x3dbl_2(y)
+        branch3x3dbl_3 = self.branch3x3dbl_3(y)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        return jnp.concatenate((y, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)), axis=-1)
+        return jnp.concatenate(
+            (branch1x1, branch5x5_2, branch3x3dbl_3, self.branch_pool(x)),
+            axis=-1,
+        )
 
 
 class InceptionB(nnx.Module):
     """Block InceptionB of inception_v3.net.
 
     35x35 -> 17x17.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 3) // 2 + 1, (W - 3) // 2 + 1, 480 + in_channels).
     """
 
     def __init__(
@@ -246,11 +257,11 @@ class InceptionB(nnx.Module):
         )
 
     def __call__(self, x: Array) -> Array:
-        y = self.branch3x3(x)
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
+        branch3x3 = self.branch3x3(x)
+        y = self.branch3x3dbl_1(x)
+        y = self.branch3x3dbl_2(y)
         return jnp.concatenate(
-            (y, self.branch3x3dbl_3(branch3x3dbl_2), max_pool2d(x, (3, 3), strides=(2, 2))),
+            (branch3x3, self.branch3x3dbl_3(y), max_pool2d(x, (3, 3), strides=(2, 2))),
             axis=-1,
         )
 
@@ -259,6 +270,8 @@ class InceptionC(nnx.Module):
     """Block InceptionC of inception_v3.net.
 
     nxn as 1xn, nx1.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, 768).
     """
 
     def __init__(
@@ -281,21 +294,27 @@ class InceptionC(nnx.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y = self.branch1x1(x)
-        branch7x7_1 = self.branch7x7_1(x)
-        branch7x7_2 = self.branch7x7_2(branch7x7_1)
-        branch7x7_3 = self.branch7x7_3(branch7x7_2)
-        branch7x7dbl_1 = self.branch7x7dbl_1(x)
-        branch7x7dbl_2 = self.branch7x7dbl_2(branch7x7dbl_1)
-        branch7x7dbl_3 = self.branch7x7dbl_3(branch7x7dbl_2)
-        branch7x7dbl_4 = self.branch7x7dbl_4(branch7x7dbl_3)
-        branch7x7dbl_5 = self.branch7x7dbl_5(branch7x7dbl_4)
+        branch1x1 = self.branch1x1(x)
+        y = self.branch7x7_1(x)
+        y = self.branch7x7_2(y)
+        branch7x7_3 = self.branch7x7_3(y)
+        y = self.branch7x7dbl_1(x)
+        y = self.branch7x7dbl_2(y)
+        y = self.branch7x7dbl_3(y)
+        y = self.branch7x7dbl_4(y)
+        branch7x7dbl_5 = self.branch7x7dbl_5(y)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        return jnp.concatenate((y, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)), axis=-1)
+        return jnp.concatenate(
+            (branch1x1, branch7x7_3, branch7x7dbl_5, self.branch_pool(x)),
+            axis=-1,
+        )
 
 
 class InceptionAux(nnx.Module):
-    """Block InceptionAux of inception_v3.net."""
+    """Block InceptionAux of inception_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, classes).
+    """
 
     def __init__(
         self,
@@ -324,6 +343,8 @@ class InceptionD(nnx.Module):
     """Block InceptionD of inception_v3.net.
 
     17x17 -> 8x8.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 3) // 2 + 1, (W - 3) // 2 + 1, 512 + in_channels).
     """
 
     def __init__(
@@ -350,12 +371,12 @@ class InceptionD(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         y = self.branch3x3_1(x)
-        y = self.branch3x3_2(y)
-        branch7x7x3_1 = self.branch7x7x3_1(x)
-        branch7x7x3_2 = self.branch7x7x3_2(branch7x7x3_1)
-        branch7x7x3_3 = self.branch7x7x3_3(branch7x7x3_2)
+        branch3x3_2 = self.branch3x3_2(y)
+        y = self.branch7x7x3_1(x)
+        y = self.branch7x7x3_2(y)
+        y = self.branch7x7x3_3(y)
         return jnp.concatenate(
-            (y, self.branch7x7x3_4(branch7x7x3_3), max_pool2d(x, (3, 3), strides=(2, 2))),
+            (branch3x3_2, self.branch7x7x3_4(y), max_pool2d(x, (3, 3), strides=(2, 2))),
             axis=-1,
         )
 
@@ -364,6 +385,8 @@ class InceptionE(nnx.Module):
     """Block InceptionE of inception_v3.net.
 
     the widest: its branches fork again.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, 2048).
     """
 
     def __init__(
@@ -384,20 +407,14 @@ class InceptionE(nnx.Module):
         self.branch_pool = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
-        y = self.branch1x1(x)
-        branch3x3_1 = self.branch3x3_1(x)
-        y2 = jnp.concatenate(
-            (self.branch3x3_2a(branch3x3_1), self.branch3x3_2b(branch3x3_1)),
-            axis=-1,
-        )
-        branch3x3dbl_1 = self.branch3x3dbl_1(x)
-        branch3x3dbl_2 = self.branch3x3dbl_2(branch3x3dbl_1)
-        y3 = jnp.concatenate(
-            (self.branch3x3dbl_3a(branch3x3dbl_2), self.branch3x3dbl_3b(branch3x3dbl_2)),
-            axis=-1,
-        )
+        branch1x1 = self.branch1x1(x)
+        y = self.branch3x3_1(x)
+        y = jnp.concatenate((self.branch3x3_2a(y), self.branch3x3_2b(y)), axis=-1)
+        out = self.branch3x3dbl_1(x)
+        out = self.branch3x3dbl_2(out)
+        out = jnp.concatenate((self.branch3x3dbl_3a(out), self.branch3x3dbl_3b(out)), axis=-1)
         x = avg_pool2d(x, (3, 3), padding=((1, 1), (1, 1)))
-        return jnp.concatenate((y, y2, y3, self.branch_pool(x)), axis=-1)
+        return jnp.concatenate((branch1x1, y, out, self.branch_pool(x)), axis=-1)
 
 
 class InceptionV3(nnx.Module):
@@ -405,6 +422,8 @@ class InceptionV3(nnx.Module):
 
     torchvision's published weights take images that are normalised with mean 0.5 and deviation 0.5
     in every channel, which there transform_input=True does; arXiv 1512.00567, 2015.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

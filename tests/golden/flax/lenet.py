@@ -109,6 +109,8 @@ class LeNet(nnx.Module):
     """Net LeNet of lenet.net.
 
     Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
+
+    Shapes: (N, 32, 32, 1) -> (N, classes).
     """
 
     def __init__(

@@ -86,7 +86,10 @@ BatchNorm = partial(
 
 
 class SqueezeExcitation(nnx.Module):
-    """Block SqueezeExcitation of mobilenet_v3.net."""
+    """Block SqueezeExcitation of mobilenet_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, in_channels).
+    """
 
     def __init__(
         self,
@@ -110,7 +113,10 @@ class SqueezeExcitation(nnx.Module):
 
 
 class InvertedResidual(nnx.Module):
-    """Block InvertedResidual of mobilenet_v3.net."""
+    """Block InvertedResidual of mobilenet_v3.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    """
 
     def __init__(
         self,
@@ -182,6 +188,8 @@ class MobileNetV3(nnx.Module):
     """Net MobileNetV3 of mobilenet_v3.net.
 
     Searching for MobileNetV3; arXiv 1905.02244, 2019.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -189,7 +189,10 @@ class NASNetAOutputs(NamedTuple):
 
 
 class ActConvBn(nnx.Module):
-    """Block ActConvBn of nasnet.net."""
+    """Block ActConvBn of nasnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, c).
+    """
 
     def __init__(
         self,
@@ -210,7 +213,10 @@ class ActConvBn(nnx.Module):
 
 
 class SeparableConv2d(nnx.Module):
-    """Block SeparableConv2d of nasnet.net."""
+    """Block SeparableConv2d of nasnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, -(-H // stride), -(-W // stride), c).
+    """
 
     def __init__(
         self,
@@ -241,7 +247,10 @@ class SeparableConv2d(nnx.Module):
 
 
 class BranchSeparables(nnx.Module):
-    """Block BranchSeparables of nasnet.net."""
+    """Block BranchSeparables of nasnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, -(-H // stride), -(-W // stride), c).
+    """
 
     def __init__(
         self,
@@ -291,6 +300,9 @@ class ReductionCell(nnx.Module):
     """Block ReductionCell of nasnet.net.
 
     border: timm's average counts the padding.
+
+    Shapes: prev (N, H_prev, W_prev, prev_channels), cur (N, H_cur, W_cur, cur_channels) -> (N,
+    H_cur, W_cur, cur_channels), (N, -(-H_cur // 2), -(-W_cur // 2), 4 * c).
     """
 
     def __init__(
@@ -390,7 +402,11 @@ class ReductionCell(nnx.Module):
 
 
 class NormalCell(nnx.Module):
-    """Block NormalCell of nasnet.net."""
+    """Block NormalCell of nasnet.net.
+
+    Shapes: prev (N, H_prev, W_prev, prev_channels), cur (N, H_cur, W_cur, cur_channels) -> (N,
+    H_cur, W_cur, cur_channels), (N, H', W', C').
+    """
 
     def __init__(
         self,
@@ -481,7 +497,10 @@ class NormalCell(nnx.Module):
 
 
 class AuxHead(nnx.Module):
-    """Block AuxHead of nasnet.net."""
+    """Block AuxHead of nasnet.net.
+
+    Shapes: (N, in_height, in_width, in_channels) -> (N, classes).
+    """
 
     def __init__(
         self,
@@ -537,6 +556,8 @@ class NASNetA(nnx.Module):
     Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names)
     Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
     1707.07012, 2017.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(
@@ -625,10 +646,10 @@ class NASNetA(nnx.Module):
         x, y = self.cell_stem_1(x, y)
         for s in range(3):
             if s > 0:
-                y, y2 = getattr(self, f"reduction_cell_{s - 1}")(x, y)
+                y, out = getattr(self, f"reduction_cell_{s - 1}")(x, y)
                 if not self.skip:
                     x = y
-                y = y2
+                y = out
             for i in range(self.n):
                 x, y = getattr(self, f"cell_{s * self.n + i}")(x, y)
             if self.aux and s == 1 and not self.deterministic:

@@ -112,7 +112,10 @@ class Linear(nnx.Linear):
 
 
 class PreActBottleneck(nnx.Module):
-    """Block PreActBottleneck of resnet.net."""
+    """Block PreActBottleneck of resnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, 4 * planes).
+    """
 
     def __init__(
         self,
@@ -136,22 +139,24 @@ class PreActBottleneck(nnx.Module):
         )
 
     def __call__(self, x: Array) -> Array:
-        y = nnx.relu(self.bn1(x))
-        conv1 = self.conv1(y)
-        y2 = nnx.relu(self.bn2(conv1))
-        conv2 = self.conv2(y2)
-        y2 = nnx.relu(self.bn3(conv2))
-        conv3: Array = self.conv3(y2)
+        preact = nnx.relu(self.bn1(x))
+        y: Array = self.conv1(preact)
+        y = nnx.relu(self.bn2(y))
+        y = self.conv2(y)
+        y = nnx.relu(self.bn3(y))
+        y = self.conv3(y)
         if self.downsample is not None:
-            x = self.downsample(y)
-        conv3 = conv3 + x
-        return conv3
+            x = self.downsample(preact)
+        y = y + x
+        return y
 
 
 class PreActResNet(nnx.Module):
     """Net PreActResNet of resnet.net.
 
     The stem has no activation, and the last block's is behind all of them; arXiv 1603.05027, 2016.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -112,7 +112,10 @@ class Linear(nnx.Linear):
 
 
 class BasicBlock(nnx.Module):
-    """Block BasicBlock of resnet.net."""
+    """Block BasicBlock of resnet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, planes).
+    """
 
     def __init__(
         self,
@@ -161,6 +164,8 @@ class ResNet(nnx.Module):
 
     Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
     pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -115,6 +115,8 @@ class Bottleneck(nnx.Module):
     """Block Bottleneck of resnet.net.
 
     The stride is in the 3x3, as in torchvision; in the paper (v1) it is in the first 1x1.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, 4 * planes).
     """
 
     def __init__(
@@ -160,6 +162,8 @@ class ResNet(nnx.Module):
 
     Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
     pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -162,7 +162,10 @@ class Linear(nnx.Linear):
 
 
 class SE(nnx.Module):
-    """Block SE of senet.net."""
+    """Block SE of senet.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, H, W, in_channels).
+    """
 
     def __init__(
         self,
@@ -189,6 +192,8 @@ class Bottleneck(nnx.Module):
 
     `a` and `b` times as wide as planes; SE-ResNet has its stride in the first 1x1, the others in
     the 3x3.
+
+    Shapes: (N, H, W, in_channels) -> (N, H', W', 4 * planes).
     """
 
     def __init__(
@@ -245,6 +250,8 @@ class SENet(nnx.Module):
     """Net SENet of senet.net.
 
     Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

@@ -111,7 +111,10 @@ class Linear(nnx.Linear):
 
 
 class InvertedResidual(nnx.Module):
-    """Block InvertedResidual of shufflenet_v2.net."""
+    """Block InvertedResidual of shufflenet_v2.net.
+
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, C').
+    """
 
     def __init__(
         self,
@@ -186,6 +189,8 @@ class ShuffleNetV2(nnx.Module):
 
     ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design; arXiv 1807.11164,
     2018.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

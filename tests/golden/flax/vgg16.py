@@ -68,6 +68,8 @@ class VGG(nnx.Module):
 
     VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556);
     2014.
+
+    Shapes: (N, H, W, 3) -> (N, classes).
     """
 
     def __init__(

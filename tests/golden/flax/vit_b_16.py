@@ -121,7 +121,10 @@ MultiHeadAttention = partial(
 
 
 class MLPBlock(nnx.Sequential):
-    """Block MLPBlock of vit.net."""
+    """Block MLPBlock of vit.net.
+
+    Shapes: (N, T, in_channels) -> (N, T, in_channels).
+    """
 
     def __init__(
         self,
@@ -144,7 +147,10 @@ class MLPBlock(nnx.Sequential):
 
 
 class EncoderBlock(nnx.Module):
-    """Block EncoderBlock of vit.net."""
+    """Block EncoderBlock of vit.net.
+
+    Shapes: (N, T, in_channels) -> (N, T, in_channels).
+    """
 
     def __init__(
         self,
@@ -172,7 +178,10 @@ class EncoderBlock(nnx.Module):
 
 
 class Head(nnx.Module):
-    """Block Head of vit.net."""
+    """Block Head of vit.net.
+
+    Shapes: (N, in_channels) -> (N, classes).
+    """
 
     def __init__(
         self,
@@ -242,6 +251,8 @@ class ViT(nnx.Module):
     """Net ViT of vit.net.
 
     An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
+
+    Shapes: (N, size[0], size[1], 3) -> (N, classes).
     """
 
     def __init__(
