@@ -376,6 +376,28 @@ def test_a_variable_changes_where_its_condition_stands(backend: str) -> None:
     assert "else channels" not in text
 
 
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_the_spec_calls_one_number_is_not_what_changes(backend: str) -> None:
+    text = loads(
+        "net N(n = 2):\n    input 3, 8x8\n    stem = 4*n\n    conv 3x3, stem\n    n * conv 3x3, 5\n    gap\n"
+    ).emit(backend)
+    assert text.count("stem = ") == 1
+    assert "channels = stem" in text
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_values_are_called_by_the_labels_that_they_are_read_by(backend: str) -> None:
+    text = loads(
+        "net N:\n    input 3, 8x8\n    enc: conv 3x3, 4\n    mid: conv 3x3, 4\n    gate: conv 3x3, 4\n"
+        "    add:\n        identity\n        from enc\n    concat:\n        left: conv 3x3, 4\n"
+        "        conv 3x3, 4 as one -> conv 3x3, 5 as two\n    gap\n"
+    ).emit(backend)
+    assert "enc = self.enc(x)" in text
+    assert "x = self.mid(enc)" in text
+    assert "left = self.left(x)" in text
+    assert "(left, self.two(x))" in text
+
+
 def test_a_check_on_a_side_and_after_it_stands_once() -> None:
     assert emitted("shufflenet_v2_x1_0").count("conv needs at least 1 channel") == 1
 

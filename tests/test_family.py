@@ -245,9 +245,12 @@ def test_comments_are_text_of_docstrings() -> None:
     assert text.isascii()
     docs = {n.name: ast.get_docstring(n) for n in ast.parse(text).body if isinstance(n, ast.ClassDef)}
     assert docs["B"] == (
-        "Block B of n.net.\n\nAbove ''' / e x ? and more; behind.\n\nArgs:\n    n: how many 'channels'"
+        "Block B of n.net.\n\nAbove ''' / e x ? and more; behind.\n\n"
+        "Shapes: (N, in_channels, H, W) -> (N, n, H, W).\n\nArgs:\n    n: how many 'channels'"
     )
-    assert docs["N"] == "Net N of n.net.\n\nThe net; arXiv 1.2, 2020."
+    assert (
+        docs["N"] == "Net N of n.net.\n\nThe net; arXiv 1.2, 2020.\n\nShapes: (N, 3, H, W) -> (N, 8, H', W')."
+    )
     assert "\nThe file; arXiv 1.2, 2020.\n" in text
 
 

@@ -22,6 +22,7 @@ from torch_oracles import FAMILIES, spec_of
 
 import netdsl
 from netdsl.api import loads
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.values import BlockDecl
 from netdsl.ops import catalogue
 
@@ -132,6 +133,34 @@ def test_a_net_of_one_block_is_emitted_as_its_spec_says(name: str) -> None:
                 ours = by_name(module.eval()(*x))
                 theirs = interpret(net, numbers, x, False)
             assert Torch().differ("evaluation", [ours[key] for key in theirs], [*theirs.values()]) == "", draw
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_numbers_below_one_that_the_spec_refuses_are_refused_by_the_constructor(name: str) -> None:
+    for cls, subject in subjects(name).items():
+        for draw, _ in drawn(subject, 1).legal:
+            for param in (p for p, value in draw.values.items() if type(value) is int):
+                for number in (0, -1):
+                    other = draw._replace(values={**draw.values, param: number})
+                    try:
+                        given = Torch().arguments(subject, other)
+                    except metamorphic.NoWord:
+                        continue
+                    if param not in given or allowed(subject, other):
+                        continue
+                    # what is divided by an argument comes before any check
+                    with pytest.raises((ValueError, ZeroDivisionError)), torch.device("meta"):  # noqa: PT012
+                        subject.cls(**given)
+                        pytest.fail(f"{cls} takes {param}={number}")
+
+
+def allowed(subject: Subject, draw: metamorphic.Draw) -> bool:
+    """Tell whether the spec takes a draw."""
+    try:
+        metamorphic.probe(subject, draw)
+    except NetError:
+        return False
+    return True
 
 
 GIVEN = {

@@ -50,6 +50,7 @@ from netdsl.emission.stage import Stager
 from netdsl.emission.state import Schedule
 from netdsl.emission.streams import Elements, Streams
 from netdsl.emission.terms import SIZES
+from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op, catalogue
@@ -711,15 +712,15 @@ class Family:
 
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
         """Note what a class returns, over its arguments alone; its first check is of their least values."""
-        shown = {*result.wires, *(side.wire for side in staged.sides)} if staged.kind == "net" else set()
-        # that a net returns nothing for 0 classes nobody can overlook
-        heads = {name for name, wires in stager.features.items() if shown.issuperset(wires)}
-        least = {name: bound for name, bound in stager.least.items() if not bound or name not in heads}
+        least = dict(stager.least)
         for name, items in stager.hints.items():
             every = [f"{name}[{index}]" for index in range(len(items))] if type(items) is tuple else []
             if every and all(one in least for one in every):  # all of a list that is taken apart
                 least[f"*{name}"] = max(least.pop(one) for one in every)
         if least:
+            at_once = [Atom(">=", (single(Atom("name", (name,))), constant(1))) for name in least]
+            for items in item_lists(staged.items):
+                items[:] = [one for one in items if not (isinstance(one, Check) and one.test in at_once)]
             staged.items.insert(0, least_check(least, stager.any_length))
         staged.outputs = result.wires
         staged.hints = stager.hints

@@ -395,7 +395,11 @@ class Flow:
         for index, item in enumerate(items):
             if index and isinstance(item, (Collect, Store)) and self.alone(items[index - 1], item):
                 found.add(index - 1)
-            if not isinstance(item, Layer) or index in unread or any(self.demands.of(item)):
+            if not isinstance(item, Module) or index in unread or any(self.demands.of(item)):
+                continue
+            if not isinstance(item, Layer):
+                if index and self.views(items[index - 1], item):
+                    found.add(index - 1)
                 continue
             if len(item.inputs) == 1:
                 if index and self.nests(items[index - 1], item):
@@ -435,6 +439,14 @@ class Flow:
         if isinstance(item, Container):
             return item.exit == (wire,) and self.members.results(item) == (wire,)
         return item.outputs == (wire,)
+
+    def views(self, item: Item, follower: Module) -> bool:
+        """Tell whether a step only looks at what it reads, for a child that reads nothing else."""
+        if not isinstance(item, Layer) or item.op.computes or len(item.inputs) > 1 or follower.stage:
+            return False
+        wires = self.members.arguments(follower)
+        alone = wires == item.outputs and self.counts[wires[0]] == 1 and item.train == follower.train
+        return alone and not self.members.is_nothing(item) and not self.members.is_module(item)
 
     def nests(self, item: Item, follower: Layer) -> bool:
         """Tell whether a step stands within the one that follows it: where one of the two allocates nothing."""

@@ -348,6 +348,8 @@ class Let(Item):
     def __init__(self, name: str, value: Any, again: bool = False) -> None:
         """`value` may be symbolic."""
         self.name, self.value, self.again = name, value, again
+        self.told = False
+        """Whether it is a line of the spec."""
         self.unpacked: tuple[Let, ...] = (self,)
         """The variables that one statement binds to the items of a list; none at those after the first."""
 

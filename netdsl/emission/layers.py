@@ -245,6 +245,9 @@ class Layers(Conditions):
             ):
                 self.at_least(term(channels), 1, what)
                 self.features.setdefault(text(channels), []).extend(item.outputs)
+        for size in (getattr(op, field, 1) for field in ("channels", "stride", "groups")):
+            if isinstance(size, SymInt):
+                self.from_one(size)
         scale = getattr(op, "scale", None)
         if isinstance(scale, SymInt) and any(
             a.op == "**" for _, atoms in scale.poly.parts.values() for a in atoms

@@ -32,6 +32,7 @@ from netdsl.symbolic import (
     single,
     symbolic,
     term,
+    text,
 )
 from netdsl.syntax import tree
 
@@ -93,6 +94,13 @@ class Terms(State):
             return
         self.checked(Atom(">=", (term(value), constant(1))), message)
 
+    def from_one(self, value: SymInt) -> None:
+        """Demand that arguments are at least 1 whose product, and nothing else, is an int."""
+        parts = list(self.expanded(value.poly).parts.values())
+        if len(parts) == 1 and parts[0][0] > 0:
+            for factor in map(single, dict.fromkeys(parts[0][1])):
+                self.at_least(factor, 1, f"{text(factor)} must be at least 1")
+
     def at_least(self, value: Any, least: int, message: str) -> None:
         """Demand that an int is at least 0 or 1; an argument at once, if no condition matters."""
         whole = self.expanded(value)
@@ -102,6 +110,8 @@ class Terms(State):
         item = self.item_of_list(whole)
         if item and kinds.get(item.partition("[")[0].removeprefix("*")) == "list":
             given, name = True, item
+        if given and self.least.get(name, least - 1) >= least:
+            return
         if given and self.demanded.issuperset(self.path):
             self.least[name] = max(least, self.least.get(name, least))
         elif given or self.may_be_less(whole, least):
@@ -183,6 +193,7 @@ class Terms(State):
                 continue
             variable = own if own.isidentifier() else self.local("value")
             made.append(Let(variable, value))
+            made[-1].told = True
             self.put(made[-1])
             self.meaning[variable] = self.expanded(term(value))
             place.env.names[name] = self.hinted(value, variable)

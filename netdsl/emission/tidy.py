@@ -94,10 +94,10 @@ def drop_picks(staged: Staged) -> None:
     """Drop values of lists that nobody reads."""
     read = {wire for item in walk(staged.items) if not isinstance(item, Pick) for wire in _read(item)}
     read.update(staged.outputs)
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Pick) or item.wire in read]
     looked_up = {item.whole for item in walk(staged.items) if isinstance(item, Pick)}
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Store) or item.whole in looked_up]
     first = [item for item in staged.items if isinstance(item, Numbered)]
     for item in first:  # it begins before what first gives a value its number
@@ -175,7 +175,7 @@ def _exit(item: Module) -> tuple[Wire, ...]:
 
 def answer(staged: Staged) -> None:
     """Let the variable that a called class's channels go into be the one that they are for."""
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         for index, item in enumerate(items):
             if not (isinstance(item, Child) and item.result):
                 continue
@@ -190,8 +190,13 @@ def answer(staged: Staged) -> None:
 
 
 def coalesce(staged: Staged) -> None:
-    """Give a variable that begins as another one, which nobody reads from then on, that one's name."""
+    """Give a variable that begins as another one, which nobody reads from then on, that one's name.
+
+    What the spec calls one number is not what changes.
+    """
     read = Mentioned()
+    lets = [item for item in walk(staged.items) if isinstance(item, Let)]
+    once = {let.name for let in lets if let.told} - {let.name for let in lets if let.again}
     while True:
         for path, items, index in _lets(staged.items, ()):
             item = items[index]
@@ -199,7 +204,11 @@ def coalesce(staged: Staged) -> None:
             if item.again:
                 continue
             old = next(
-                (one for one in _begins(staged, item) if _mergeable(staged, path, items, index, one, read)),
+                (
+                    one
+                    for one in _begins(staged, item)
+                    if (one not in once or item.told) and _mergeable(staged, path, items, index, one, read)
+                ),
                 None,
             )
             if old is not None:
@@ -216,7 +225,7 @@ def coalesce(staged: Staged) -> None:
 
 def follow(staged: Staged) -> None:
     """Let a variable change where a condition holds that stands there already: `a = b if test else a`."""
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         for let in [one for one in items if isinstance(one, Let) and one.again]:
             whole = term(let.value)
             atom = whole.atom if isinstance(whole, Poly) else whole
@@ -261,7 +270,7 @@ def inline_counts(staged: Staged) -> None:
     loops = {
         name: item for item in walk(staged.items) if isinstance(item, Loop) for name in mentioned(item.over)
     }
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         for item in [one for one in items if isinstance(one, Let) and len(one.unpacked) == 1]:
             loop = loops.get(item.name)
             if loop is None or len(text(item.value)) > _SHORT or _reads(staged, item.name) > 1:
@@ -273,7 +282,7 @@ def inline_counts(staged: Staged) -> None:
 
 def check_once(staged: Staged) -> None:
     """Check before a condition what is checked on a side of it and again after it."""
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         for check in [one for one in items if isinstance(one, Check)]:
             for index, item in enumerate(items[: items.index(check)]):
                 sides = [inner for inner in item.inner() if isinstance(item, If) and _drop(inner, check)]
@@ -410,11 +419,12 @@ def _lets(items: list[Item], path: tuple[Item, ...]) -> Iterator[tuple[tuple[Ite
             yield from _lets(inner, (*path, item))
 
 
-def _lists(items: list[Item]) -> Iterator[list[Item]]:
+def item_lists(items: list[Item]) -> Iterator[list[Item]]:
+    """Yield a list of items, and those within them."""
     yield items
     for item in items:
         for inner in item.inner():
-            yield from _lists(inner)
+            yield from item_lists(inner)
 
 
 def _reads(staged: Staged, name: str) -> int:
@@ -424,7 +434,7 @@ def _reads(staged: Staged, name: str) -> int:
 
 
 def _drop_selves(staged: Staged) -> None:
-    for items in _lists(staged.items):
+    for items in item_lists(staged.items):
         items[:] = [i for i in items if not (isinstance(i, Let) and _single(i.value) == i.name)]
 
 

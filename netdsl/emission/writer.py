@@ -177,7 +177,10 @@ def has_comment(expr: Expr) -> bool:
 
 
 def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False) -> list[str]:
-    """Return `head expr tail` as lines: on one if it fits, else an argument a line, each with its comma."""
+    """Return `head expr tail` as lines: on one if it fits.
+
+    Else the arguments are on one, if they fit and no layer is among them, or each on one with its comma.
+    """
     if isinstance(expr, Comment):
         return [f"{indent}# {expr.text}"]
     if not explode and not has_comment(expr):
@@ -193,6 +196,9 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, Each) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
+        plain = not explode and not any(isinstance(arg.value, (Call, Listed)) for arg in shown(expr.args))
+        if plain and len(line := f"{inner}{', '.join(map(argument, shown(expr.args)))}") <= WIDTH:
+            return [*lines, line, f"{indent}){tail}"]
         for arg in shown(expr.args):
             lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
         return [*lines, f"{indent}){tail}"]
@@ -331,5 +337,6 @@ def signature(name: str, parameters: Sequence[str], result: str, indent: str) ->
     line = f"{indent}def {name}({', '.join(parameters)}) -> {result}:"
     if len(line) <= WIDTH:
         return [line]
-    inner = [f"{indent}{INDENT}{parameter}," for parameter in parameters]
+    line = f"{indent}{INDENT}{', '.join(parameters)}"
+    inner = [line] if len(line) <= WIDTH else [f"{indent}{INDENT}{parameter}," for parameter in parameters]
     return [f"{indent}def {name}(", *inner, f"{indent}) -> {result}:"]

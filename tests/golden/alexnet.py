@@ -61,8 +61,7 @@ class AlexNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = self.avgpool(x)
-        x = x.flatten(1)
-        x = self.classifier(x)
+        x = self.classifier(x.flatten(1))
         return x
 
 

@@ -22,6 +22,8 @@ class DenseLayer(nn.Module):
 
     def __init__(self, in_channels: int, growth: int, drop: float = 0.0) -> None:
         super().__init__()
+        if growth < 1:
+            raise ValueError("growth must be at least 1")
         self.norm1 = nn.BatchNorm2d(in_channels)
         self.relu1 = nn.ReLU(inplace=True)
         self.conv1 = nn.Conv2d(in_channels, 4 * growth, 1, bias=False)
@@ -71,14 +73,11 @@ class DenseNet(nn.Module):
     """
 
     def __init__(
-        self,
-        growth: int,
-        stem: int,
-        layers: list[int],
-        drop: float = 0.0,
-        classes: int = 1000,
+        self, growth: int, stem: int, layers: list[int], drop: float = 0.0, classes: int = 1000
     ) -> None:
         super().__init__()
+        if min(stem, classes) < 1:
+            raise ValueError("stem and classes must be at least 1")
         named: OrderedDict[str, nn.Module] = OrderedDict()
         named["conv0"] = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
         named["norm0"] = nn.BatchNorm2d(stem)

@@ -52,12 +52,11 @@ class SqueezeExcitation(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        squeeze: int,
-        act: Callable[..., nn.Module] = nn.ReLU,
+        self, in_channels: int, squeeze: int, act: Callable[..., nn.Module] = nn.ReLU
     ) -> None:
         super().__init__()
+        if squeeze < 1:
+            raise ValueError("squeeze must be at least 1")
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
         self.activation = act()
@@ -90,8 +89,9 @@ class MBConv(nn.Module):
         norm: Callable[..., nn.Module] = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         hidden = make_divisible(expand * in_channels, 8)
-        residual = stride == 1 and in_channels == c
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
@@ -121,7 +121,7 @@ class MBConv(nn.Module):
         layers.append(SqueezeExcitation(hidden, max(1, in_channels // 4), act=nn.SiLU))
         layers.append(nn.Sequential(nn.Conv2d(hidden, c, 1, bias=False), norm(c)))
         self.block = nn.Sequential(*layers)
-        self.stochastic_depth = DropPath(drop) if residual else None
+        self.stochastic_depth = DropPath(drop) if stride == 1 and in_channels == c else None
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.block(x)
@@ -148,16 +148,20 @@ class EfficientNet(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
+        stem = make_divisible(32 * width, 8)
+        last = 4 * make_divisible(320 * width, 8)
         layers: list[nn.Module] = [
             nn.Sequential(
-                nn.Conv2d(3, make_divisible(32 * width, 8), 3, stride=2, padding=1, bias=False),
-                norm(make_divisible(32 * width, 8)),
+                nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False),
+                norm(stem),
                 nn.SiLU(inplace=True),
             ),
         ]
-        channels = make_divisible(32 * width, 8)
+        channels = stem
         for t, k, s, c, n in STAGES:
             block: list[nn.Module] = []
             for i in range(math.ceil(n * depth)):
@@ -177,17 +181,14 @@ class EfficientNet(nn.Module):
             layers.append(nn.Sequential(*block))
         layers.append(
             nn.Sequential(
-                nn.Conv2d(channels, 4 * make_divisible(320 * width, 8), 1, bias=False),
-                norm(4 * make_divisible(320 * width, 8)),
+                nn.Conv2d(channels, last, 1, bias=False),
+                norm(last),
                 nn.SiLU(inplace=True),
             ),
         )
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(
-            nn.Dropout(drop),
-            nn.Linear(4 * make_divisible(320 * width, 8), classes),
-        )
+        self.classifier = nn.Sequential(nn.Dropout(drop), nn.Linear(last, classes))
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
@@ -200,8 +201,7 @@ class EfficientNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = self.avgpool(x)
-        x = x.flatten(1)
-        x = self.classifier(x)
+        x = self.classifier(x.flatten(1))
         return x
 
 

@@ -32,15 +32,12 @@ class BasicConv2d(nn.Module):
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
+        if min(c, stride) < 1:
+            raise ValueError("c and stride must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = nn.Conv2d(
-            in_channels,
-            c,
-            k,
-            stride=stride,
-            padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
-            bias=False,
+            in_channels, c, k, stride=stride, padding=((k[0] - 1) // 2, (k[1] - 1) // 2), bias=False
         )
         nn.init.trunc_normal_(self.conv.weight, std=0.01)
         self.bn = nn.BatchNorm2d(c, eps=0.001)
@@ -57,14 +54,7 @@ class Inception(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        c1: int,
-        c3r: int,
-        c3: int,
-        c5r: int,
-        c5: int,
-        cp: int,
+        self, in_channels: int, c1: int, c3r: int, c3: int, c5r: int, c5: int, cp: int
     ) -> None:
         super().__init__()
         self.branch1 = BasicConv2d(in_channels, (1, 1), c1)
@@ -120,6 +110,8 @@ class GoogLeNet(nn.Module):
 
     def __init__(self, aux: bool = True, drop: float = 0.2, classes: int = 1000) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2)
         self.maxpool1 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.conv2 = BasicConv2d(64, (1, 1), 64)

@@ -38,6 +38,8 @@ class BasicConv2d(nn.Module):
         pad: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        if min(c, stride) < 1:
+            raise ValueError("c and stride must be at least 1")
         if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = nn.Conv2d(
@@ -231,6 +233,8 @@ class InceptionV3(nn.Module):
 
     def __init__(self, aux: bool = True, drop: float = 0.5, classes: int = 1000) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0))
         self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0))
         self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64)

@@ -28,6 +28,8 @@ class LeNet(nn.Module):
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv1 = nn.Conv2d(1, 6, 5)
         self.conv2 = nn.Conv2d(6, 16, 5)
         self.fc1 = nn.Linear(400, 120)

@@ -25,12 +25,11 @@ class SqueezeExcitation(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        squeeze: int,
-        gate: Callable[..., nn.Module] = nn.Sigmoid,
+        self, in_channels: int, squeeze: int, gate: Callable[..., nn.Module] = nn.Sigmoid
     ) -> None:
         super().__init__()
+        if squeeze < 1:
+            raise ValueError("squeeze must be at least 1")
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(in_channels, squeeze, 1)
         self.activation = nn.ReLU(inplace=True)
@@ -62,10 +61,14 @@ class InvertedResidual(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
         if hidden != in_channels:
+            if hidden < 1:
+                raise ValueError("hidden must be at least 1")
             layers.append(
                 nn.Sequential(
                     nn.Conv2d(in_channels, hidden, 1, bias=False),
@@ -125,6 +128,8 @@ class MobileNetV3(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         layers: list[nn.Module] = [
             nn.Sequential(
                 nn.Conv2d(3, make_divisible(16 * width, 8), 3, stride=2, padding=1, bias=False),
@@ -146,21 +151,18 @@ class MobileNetV3(nn.Module):
                 ),
             )
             channels = make_divisible(c * width, 8)
+        last = 6 * make_divisible(rows[-1][2] * width, 8)
         layers.append(
             nn.Sequential(
-                nn.Conv2d(channels, 6 * make_divisible(rows[-1][2] * width, 8), 1, bias=False),
-                nn.BatchNorm2d(
-                    6 * make_divisible(rows[-1][2] * width, 8),
-                    eps=0.001,
-                    momentum=0.01,
-                ),
+                nn.Conv2d(channels, last, 1, bias=False),
+                nn.BatchNorm2d(last, eps=0.001, momentum=0.01),
                 nn.Hardswish(inplace=True),
             ),
         )
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(
-            nn.Linear(6 * make_divisible(rows[-1][2] * width, 8), make_divisible(head * width, 8)),
+            nn.Linear(last, make_divisible(head * width, 8)),
             nn.Hardswish(inplace=True),
             nn.Dropout(drop),
             nn.Linear(make_divisible(head * width, 8), classes),
@@ -177,8 +179,7 @@ class MobileNetV3(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = self.avgpool(x)
-        x = x.flatten(1)
-        x = self.classifier(x)
+        x = self.classifier(x.flatten(1))
         return x
 
 

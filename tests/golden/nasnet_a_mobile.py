@@ -102,6 +102,8 @@ class ActConvBn(nn.Module):
 
     def __init__(self, in_channels: int, c: int) -> None:
         super().__init__()
+        if c < 1:
+            raise ValueError("c must be at least 1")
         self.conv = nn.Conv2d(in_channels, c, 1, bias=False)
         self.bn = nn.BatchNorm2d(c, eps=0.001)
 
@@ -120,13 +122,10 @@ class SeparableConv2d(nn.Module):
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         self.depthwise_conv2d = Conv2dSame(
-            in_channels,
-            in_channels,
-            k,
-            stride=stride,
-            groups=in_channels,
-            bias=False,
+            in_channels, in_channels, k, stride=stride, groups=in_channels, bias=False
         )
         self.pointwise_conv2d = nn.Conv2d(in_channels, c, 1, bias=False)
 
@@ -211,22 +210,13 @@ class ReductionCell(nn.Module):
             self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2)
         self.comb_iter_0_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (7, 7),
-            c,
-            stride=2,
+            2 * (c // 2) if halve else c if project else prev_channels, (7, 7), c, stride=2
         )
         self.comb_iter_1_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (7, 7),
-            c,
-            stride=2,
+            2 * (c // 2) if halve else c if project else prev_channels, (7, 7), c, stride=2
         )
         self.comb_iter_2_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (5, 5),
-            c,
-            stride=2,
+            2 * (c // 2) if halve else c if project else prev_channels, (5, 5), c, stride=2
         )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
         self.same_size = same_size
@@ -285,7 +275,7 @@ class NormalCell(nn.Module):
         self.comb_iter_1_right = BranchSeparables(2 * (c // 2) if not same_size else c, (3, 3), c)
         if c != (2 * (c // 2) if not same_size else c):
             raise ValueError(
-                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
+                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined"
             )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
         self.same_size = same_size
@@ -329,9 +319,7 @@ class AuxHead(nn.Module):
         )
         self.full = nn.Sequential(
             nn.Linear(
-                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1),
-                768,
-                bias=False,
+                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1), 768, bias=False
             ),
             nn.BatchNorm1d(768, eps=0.001),
             nn.ReLU(inplace=True),
@@ -378,8 +366,8 @@ class NASNetA(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if n < 1:
-            raise ValueError("n must be at least 1")
+        if min(stem, n, classes) < 1:
+            raise ValueError("stem, n and classes must be at least 1")
         self.conv0 = nn.Sequential(
             OrderedDict(
                 [

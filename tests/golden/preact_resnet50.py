@@ -20,6 +20,8 @@ class PreActBottleneck(nn.Module):
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, planes, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
@@ -53,8 +55,8 @@ class PreActResNet(nn.Module):
 
     def __init__(self, n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)

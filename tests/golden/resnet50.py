@@ -23,6 +23,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1) -> None:
         super().__init__()
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         self.conv1 = nn.Conv2d(in_channels, planes, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
@@ -63,8 +65,8 @@ class ResNet(nn.Module):
 
     def __init__(self, unit: Callable[..., Bottleneck], n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

@@ -23,14 +23,11 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        planes: int,
-        stride: int = 1,
-        groups: int = 1,
-        base: int = 64,
+        self, in_channels: int, planes: int, stride: int = 1, groups: int = 1, base: int = 64
     ) -> None:
         super().__init__()
+        if min(groups, stride, planes) < 1:
+            raise ValueError("groups, stride and planes must be at least 1")
         width = planes * base // 64 * groups
         if width < 1:
             raise ValueError(f"conv needs at least 1 channel, not {width}")
@@ -74,8 +71,8 @@ class ResNet(nn.Module):
 
     def __init__(self, unit: Callable[..., Bottleneck], n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

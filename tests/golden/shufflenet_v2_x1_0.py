@@ -25,6 +25,8 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
+        if stride < 1:
+            raise ValueError("stride must be at least 1")
         half = c // 2
         if half < 1:
             raise ValueError(f"conv needs at least 1 channel, not {half}")
@@ -77,6 +79,8 @@ class ShuffleNetV2(nn.Module):
 
     def __init__(self, c: int, last: int = 1024, classes: int = 1000) -> None:
         super().__init__()
+        if min(last, classes) < 1:
+            raise ValueError("last and classes must be at least 1")
         self.conv1 = nn.Sequential(
             nn.Conv2d(3, 24, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(24),

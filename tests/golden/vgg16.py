@@ -21,6 +21,8 @@ class VGG(nn.Module):
 
     def __init__(self, classes: int = 1000) -> None:
         super().__init__()
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.features = nn.Sequential(
             # stage 1
             nn.Conv2d(3, 64, 3, padding=1),
@@ -81,8 +83,7 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.features(x)
         x = self.avgpool(x)
-        x = x.flatten(1)
-        x = self.classifier(x)
+        x = self.classifier(x.flatten(1))
         return x
 
 

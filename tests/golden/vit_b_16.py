@@ -140,6 +140,8 @@ class ViT(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if dim < 1:
+            raise ValueError("dim must be at least 1")
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.conv_proj = nn.Conv2d(3, dim, patch, stride=patch)
         self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden)
@@ -155,8 +157,7 @@ class ViT(nn.Module):
         patches = x.flatten(2).transpose(1, 2)
         x = torch.cat((self.class_token.expand(patches.size(0), -1, -1), patches), 1)
         x = self.encoder(x)
-        x = x[:, 0]
-        x = self.heads(x)
+        x = self.heads(x[:, 0])
         return x
 
 

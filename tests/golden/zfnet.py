@@ -46,14 +46,11 @@ class ZFNet(nn.Module):
     """
 
     def __init__(
-        self,
-        c3: int = 384,
-        c4: int = 384,
-        c5: int = 256,
-        drop: float = 0.5,
-        classes: int = 1000,
+        self, c3: int = 384, c4: int = 384, c5: int = 256, drop: float = 0.5, classes: int = 1000
     ) -> None:
         super().__init__()
+        if min(c3, c4, c5) < 1:
+            raise ValueError("c3, c4 and c5 must be at least 1")
         self.features = nn.Sequential(
             # stage 1
             nn.Conv2d(3, 96, 7, stride=2, padding=1),

@@ -78,12 +78,7 @@ class CNBlock(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        drop: float,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, drop: float, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.layer_scale = learned(
             nnx.initializers.constant(1e-06),
@@ -134,8 +129,8 @@ class ConvNeXt(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or min(c[0], classes) < 1:
+            raise ValueError("n must be at least 0, c[0] and classes at least 1")
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
         layers: list[Callable[[Array], Array]] = [
@@ -147,6 +142,8 @@ class ConvNeXt(nnx.Module):
         channels = c[0]
         for i in range(4):
             if i > 0:
+                if c[i] < 1:
+                    raise ValueError("c[i] must be at least 1")
                 layers.append(
                     nnx.Sequential(
                         LayerNorm(channels, rngs=rngs, **options),
@@ -174,10 +171,7 @@ class ConvNeXt(nnx.Module):
 
 
 def convnext_tiny(
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> ConvNeXt:
     """Return a new convnext_tiny, with random weights."""
     return ConvNeXt([96, 192, 384, 768], [3, 3, 9, 3], 0.1, classes=classes, rngs=rngs, **options)

@@ -136,6 +136,8 @@ class DenseLayer(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if growth < 1:
+            raise ValueError("growth must be at least 1")
         self.norm1 = BatchNorm(in_channels, rngs=rngs, **options)
         self.conv1 = Conv(in_channels, 4 * growth, (1, 1), rngs=rngs, **options)
         self.norm2 = BatchNorm(4 * growth, rngs=rngs, **options)
@@ -159,11 +161,7 @@ class Transition(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.norm = BatchNorm(in_channels, rngs=rngs, **options)
         if in_channels // 2 < 1:
@@ -195,26 +193,21 @@ class DenseNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(stem, classes) < 1:
+            raise ValueError("stem and classes must be at least 1")
         named: dict[str, Callable[[Array], Array]] = {}
         named["conv0"] = Conv(3, stem, (7, 7), strides=2, padding=3, rngs=rngs, **options)
         named["norm0"] = BatchNorm(stem, rngs=rngs, **options)
         named["relu0"] = nnx.relu
         named["pool0"] = partial(
-            max_pool2d,
-            window_shape=(3, 3),
-            strides=(2, 2),
-            padding=((1, 1), (1, 1)),
+            max_pool2d, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1))
         )
         channels = stem
         for b, n in enumerate(layers, 1):
             members: dict[str, Callable[[Array], Array]] = {}
             for i in range(n):
                 members[f"denselayer{i + 1}"] = DenseLayer(
-                    channels,
-                    growth,
-                    drop=drop,
-                    rngs=rngs,
-                    **options,
+                    channels, growth, drop=drop, rngs=rngs, **options
                 )
                 channels += growth
             named[f"denseblock{b}"] = NamedSequential(members.items())
@@ -233,11 +226,7 @@ class DenseNet(nnx.Module):
 
 
 def densenet121(
-    drop: float = 0.0,
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    drop: float = 0.0, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> DenseNet:
     """Return a new densenet121, with random weights."""
     return DenseNet(32, 64, [6, 12, 24, 16], drop=drop, classes=classes, rngs=rngs, **options)

@@ -109,6 +109,8 @@ class SqueezeExcitation(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if squeeze < 1:
+            raise ValueError("squeeze must be at least 1")
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
         self.activation = act
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
@@ -141,8 +143,9 @@ class MBConv(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         hidden = make_divisible(expand * in_channels, 8)
-        residual = stride == 1 and in_channels == c
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
@@ -177,7 +180,9 @@ class MBConv(nnx.Module):
         ]
         self.block = nnx.Sequential(*layers)
         self.stochastic_depth = (
-            nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs) if residual else None
+            nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs)
+            if stride == 1 and in_channels == c
+            else None
         )
 
     def __call__(self, x: Array) -> Array:
@@ -207,24 +212,20 @@ class EfficientNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
+        stem = make_divisible(32 * width, 8)
+        last = 4 * make_divisible(320 * width, 8)
         layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
-                Conv(
-                    3,
-                    make_divisible(32 * width, 8),
-                    (3, 3),
-                    strides=2,
-                    padding=1,
-                    rngs=rngs,
-                    **options,
-                ),
-                norm(make_divisible(32 * width, 8), rngs=rngs, **options),
+                Conv(3, stem, (3, 3), strides=2, padding=1, rngs=rngs, **options),
+                norm(stem, rngs=rngs, **options),
                 nnx.silu,
             ),
         ]
-        channels = make_divisible(32 * width, 8)
+        channels = stem
         for t, k, s, c, n in STAGES:
             block: list[Callable[[Array], Array]] = []
             for i in range(math.ceil(n * depth)):
@@ -246,30 +247,26 @@ class EfficientNet(nnx.Module):
             layers.append(nnx.Sequential(*block))
         layers.append(
             nnx.Sequential(
-                Conv(channels, 4 * make_divisible(320 * width, 8), (1, 1), rngs=rngs, **options),
-                norm(4 * make_divisible(320 * width, 8), rngs=rngs, **options),
+                Conv(channels, last, (1, 1), rngs=rngs, **options),
+                norm(last, rngs=rngs, **options),
                 nnx.silu,
             ),
         )
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
             nnx.Dropout(drop, rngs=rngs),
-            Linear(4 * make_divisible(320 * width, 8), classes, rngs=rngs, **options),
+            Linear(last, classes, rngs=rngs, **options),
         )
 
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
         x = global_avg_pool2d(x, keepdims=True)
-        x = flatten_chw(x)
-        x = self.classifier(x)
+        x = self.classifier(flatten_chw(x))
         return x
 
 
 def efficientnet_b0(
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> EfficientNet:
     """Return a new efficientnet_b0, with random weights."""
     return EfficientNet(1.0, 1.0, 0.2, classes=classes, rngs=rngs, **options)

@@ -126,11 +126,7 @@ def flatten_chw(x: Array) -> Array:
 
 Conv = partial(nnx.Conv, padding=0, use_bias=False, kernel_init=nnx.initializers.normal(0.01))
 BatchNorm = partial(
-    make_norm,
-    UnbiasedBatchNorm,
-    use_fast_variance=False,
-    momentum=0.9,
-    epsilon=0.001,
+    make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001
 )
 
 
@@ -171,16 +167,12 @@ class BasicConv2d(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(c, stride) < 1:
+            raise ValueError("c and stride must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = Conv(
-            in_channels,
-            c,
-            k,
-            strides=stride,
-            padding=(k[0] // 2, k[1] // 2),
-            rngs=rngs,
-            **options,
+            in_channels, c, k, strides=stride, padding=(k[0] // 2, k[1] // 2), rngs=rngs, **options
         )
         self.bn = BatchNorm(c, rngs=rngs, **options)
 
@@ -236,12 +228,7 @@ class InceptionAux(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, classes: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         if classes < 1:
             raise ValueError("classes must be at least 1")
@@ -277,6 +264,8 @@ class GoogLeNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, rngs=rngs, **options)
         self.conv2 = BasicConv2d(64, (1, 1), 64, rngs=rngs, **options)
         self.conv3 = BasicConv2d(64, (3, 3), 192, rngs=rngs, **options)

@@ -121,11 +121,7 @@ FittedConv = partial(
     kernel_init=nnx.initializers.normal(0.1),
 )
 BatchNorm = partial(
-    make_norm,
-    UnbiasedBatchNorm,
-    use_fast_variance=False,
-    momentum=0.9,
-    epsilon=0.001,
+    make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001
 )
 
 
@@ -166,6 +162,8 @@ class BasicConv2d(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(c, stride) < 1:
+            raise ValueError("c and stride must be at least 1")
         if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = FittedConv(
@@ -191,12 +189,7 @@ class InceptionA(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        pool: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, pool: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.branch1x1 = BasicConv2d(in_channels, (1, 1), 64, rngs=rngs, **options)
         self.branch5x5_1 = BasicConv2d(in_channels, (1, 1), 48, rngs=rngs, **options)
@@ -229,31 +222,15 @@ class InceptionB(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.branch3x3 = BasicConv2d(
-            in_channels,
-            (3, 3),
-            384,
-            stride=2,
-            pad=(0, 0),
-            rngs=rngs,
-            **options,
+            in_channels, (3, 3), 384, stride=2, pad=(0, 0), rngs=rngs, **options
         )
         self.branch3x3dbl_1 = BasicConv2d(in_channels, (1, 1), 64, rngs=rngs, **options)
         self.branch3x3dbl_2 = BasicConv2d(64, (3, 3), 96, rngs=rngs, **options)
         self.branch3x3dbl_3 = BasicConv2d(
-            96,
-            (3, 3),
-            96,
-            stride=2,
-            pad=(0, 0),
-            rngs=rngs,
-            **options,
+            96, (3, 3), 96, stride=2, pad=(0, 0), rngs=rngs, **options
         )
 
     def __call__(self, x: Array) -> Array:
@@ -275,12 +252,7 @@ class InceptionC(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        c: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, c: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.branch1x1 = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
         self.branch7x7_1 = BasicConv2d(in_channels, (1, 1), c, rngs=rngs, **options)
@@ -317,12 +289,7 @@ class InceptionAux(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, classes: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         if classes < 1:
             raise ValueError("classes must be at least 1")
@@ -348,11 +315,7 @@ class InceptionD(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 192, rngs=rngs, **options)
         self.branch3x3_2 = BasicConv2d(192, (3, 3), 320, stride=2, pad=(0, 0), rngs=rngs, **options)
@@ -360,13 +323,7 @@ class InceptionD(nnx.Module):
         self.branch7x7x3_2 = BasicConv2d(192, (1, 7), 192, rngs=rngs, **options)
         self.branch7x7x3_3 = BasicConv2d(192, (7, 1), 192, rngs=rngs, **options)
         self.branch7x7x3_4 = BasicConv2d(
-            192,
-            (3, 3),
-            192,
-            stride=2,
-            pad=(0, 0),
-            rngs=rngs,
-            **options,
+            192, (3, 3), 192, stride=2, pad=(0, 0), rngs=rngs, **options
         )
 
     def __call__(self, x: Array) -> Array:
@@ -390,11 +347,7 @@ class InceptionE(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.branch1x1 = BasicConv2d(in_channels, (1, 1), 320, rngs=rngs, **options)
         self.branch3x3_1 = BasicConv2d(in_channels, (1, 1), 384, rngs=rngs, **options)
@@ -435,6 +388,8 @@ class InceptionV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0), rngs=rngs, **options)
         self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0), rngs=rngs, **options)
         self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64, rngs=rngs, **options)

@@ -76,11 +76,7 @@ class FittedConv(ConvThatFits):
     """ConvThatFits with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: tuple[int, int],
-        **options: Any,
+        self, in_features: int, out_features: int, kernel_size: tuple[int, int], **options: Any
     ) -> None:
         fan_in = math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)
         bound = fan_in**-0.5
@@ -114,12 +110,10 @@ class LeNet(nnx.Module):
     """
 
     def __init__(
-        self,
-        classes: int = 10,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, classes: int = 10, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.conv1 = FittedConv(1, 6, (5, 5), rngs=rngs, **options)
         self.conv2 = FittedConv(6, 16, (5, 5), rngs=rngs, **options)
         self.fc1 = Linear(400, 120, rngs=rngs, **options)

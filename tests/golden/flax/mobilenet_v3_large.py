@@ -77,11 +77,7 @@ Conv = partial(
 )
 Linear = partial(nnx.Linear, kernel_init=nnx.initializers.normal(0.01))
 BatchNorm = partial(
-    make_norm,
-    UnbiasedBatchNorm,
-    use_fast_variance=False,
-    momentum=0.99,
-    epsilon=0.001,
+    make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.99, epsilon=0.001
 )
 
 
@@ -100,6 +96,8 @@ class SqueezeExcitation(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if squeeze < 1:
+            raise ValueError("squeeze must be at least 1")
         self.fc1 = Conv(in_channels, squeeze, (1, 1), use_bias=True, rngs=rngs, **options)
         self.fc2 = Conv(squeeze, in_channels, (1, 1), use_bias=True, rngs=rngs, **options)
         self.scale_activation = gate
@@ -131,10 +129,14 @@ class InvertedResidual(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
         if hidden != in_channels:
+            if hidden < 1:
+                raise ValueError("hidden must be at least 1")
             layers.append(
                 nnx.Sequential(
                     Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
@@ -203,6 +205,8 @@ class MobileNetV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 Conv(
@@ -234,27 +238,17 @@ class MobileNetV3(nnx.Module):
                 ),
             )
             channels = make_divisible(c * width, 8)
+        last = 6 * make_divisible(rows[-1][2] * width, 8)
         layers.append(
             nnx.Sequential(
-                Conv(
-                    channels,
-                    6 * make_divisible(rows[-1][2] * width, 8),
-                    (1, 1),
-                    rngs=rngs,
-                    **options,
-                ),
-                BatchNorm(6 * make_divisible(rows[-1][2] * width, 8), rngs=rngs, **options),
+                Conv(channels, last, (1, 1), rngs=rngs, **options),
+                BatchNorm(last, rngs=rngs, **options),
                 nnx.hard_swish,
             ),
         )
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(
-            Linear(
-                6 * make_divisible(rows[-1][2] * width, 8),
-                make_divisible(head * width, 8),
-                rngs=rngs,
-                **options,
-            ),
+            Linear(last, make_divisible(head * width, 8), rngs=rngs, **options),
             nnx.hard_swish,
             nnx.Dropout(drop, rngs=rngs),
             Linear(make_divisible(head * width, 8), classes, rngs=rngs, **options),
@@ -263,17 +257,12 @@ class MobileNetV3(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
         x = global_avg_pool2d(x, keepdims=True)
-        x = flatten_chw(x)
-        x = self.classifier(x)
+        x = self.classifier(flatten_chw(x))
         return x
 
 
 def mobilenet_v3_large(
-    drop: float = 0.2,
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    drop: float = 0.2, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
     return MobileNetV3(

@@ -160,11 +160,7 @@ FittedConv = partial(
     kernel_init=nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
 )
 BatchNorm = partial(
-    make_norm,
-    UnbiasedBatchNorm,
-    use_fast_variance=False,
-    momentum=0.9,
-    epsilon=0.001,
+    make_norm, UnbiasedBatchNorm, use_fast_variance=False, momentum=0.9, epsilon=0.001
 )
 
 
@@ -195,13 +191,10 @@ class ActConvBn(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        c: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, c: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
+        if c < 1:
+            raise ValueError("c must be at least 1")
         self.conv = Conv(in_channels, c, (1, 1), padding="SAME", rngs=rngs, **options)
         self.bn = BatchNorm(c, rngs=rngs, **options)
 
@@ -228,6 +221,8 @@ class SeparableConv2d(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(stride, c) < 1:
+            raise ValueError("stride and c must be at least 1")
         self.depthwise_conv2d = Conv(
             in_channels,
             in_channels,
@@ -280,12 +275,7 @@ class Path2(nnx.Module):
     """Container path_2 of nasnet.net."""
 
     def __init__(
-        self,
-        prev_channels: int,
-        c: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, prev_channels: int, c: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         self.conv = Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options)
 
@@ -330,10 +320,7 @@ class ReductionCell(nnx.Module):
                     (
                         "0",
                         partial(
-                            avg_pool2d,
-                            window_shape=(1, 1),
-                            strides=(2, 2),
-                            count_include_pad=False,
+                            avg_pool2d, window_shape=(1, 1), strides=(2, 2), count_include_pad=False
                         ),
                     ),
                     (
@@ -386,11 +373,7 @@ class ReductionCell(nnx.Module):
         y1 = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         y1 = y1 + self.comb_iter_1_right(left)
         y2 = avg_pool2d(
-            right,
-            (3, 3),
-            strides=(2, 2),
-            padding="SAME",
-            count_include_pad=self.border,
+            right, (3, 3), strides=(2, 2), padding="SAME", count_include_pad=self.border
         )
         y2 = y2 + self.comb_iter_2_right(left)
         y3 = avg_pool2d(y0, (3, 3), padding="SAME", count_include_pad=False)
@@ -431,10 +414,7 @@ class NormalCell(nnx.Module):
                     (
                         "0",
                         partial(
-                            avg_pool2d,
-                            window_shape=(1, 1),
-                            strides=(2, 2),
-                            count_include_pad=False,
+                            avg_pool2d, window_shape=(1, 1), strides=(2, 2), count_include_pad=False
                         ),
                     ),
                     (
@@ -447,29 +427,17 @@ class NormalCell(nnx.Module):
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, rngs=rngs, **options)
         self.comb_iter_0_right = BranchSeparables(
-            2 * (c // 2) if not same_size else c,
-            (3, 3),
-            c,
-            rngs=rngs,
-            **options,
+            2 * (c // 2) if not same_size else c, (3, 3), c, rngs=rngs, **options
         )
         self.comb_iter_1_left = BranchSeparables(
-            2 * (c // 2) if not same_size else c,
-            (5, 5),
-            c,
-            rngs=rngs,
-            **options,
+            2 * (c // 2) if not same_size else c, (5, 5), c, rngs=rngs, **options
         )
         self.comb_iter_1_right = BranchSeparables(
-            2 * (c // 2) if not same_size else c,
-            (3, 3),
-            c,
-            rngs=rngs,
-            **options,
+            2 * (c // 2) if not same_size else c, (3, 3), c, rngs=rngs, **options
         )
         if c != (2 * (c // 2) if not same_size else c):
             raise ValueError(
-                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined",
+                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined"
             )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
         self.same_size = same_size
@@ -574,8 +542,8 @@ class NASNetA(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if n < 1:
-            raise ValueError("n must be at least 1")
+        if min(stem, n, classes) < 1:
+            raise ValueError("stem, n and classes must be at least 1")
         self.conv0 = NamedSequential(
             [
                 ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
@@ -583,23 +551,10 @@ class NASNetA(nnx.Module):
             ],
         )
         self.cell_stem_0 = ReductionCell(
-            stem,
-            stem,
-            True,
-            c // 4,
-            raw=True,
-            border=border,
-            rngs=rngs,
-            **options,
+            stem, stem, True, c // 4, raw=True, border=border, rngs=rngs, **options
         )
         self.cell_stem_1 = ReductionCell(
-            stem,
-            4 * (c // 4),
-            False,
-            c // 2,
-            border=border,
-            rngs=rngs,
-            **options,
+            stem, 4 * (c // 4), False, c // 2, border=border, rngs=rngs, **options
         )
         channels0 = 4 * (c // 4)
         channels1 = 4 * (c // 2)
@@ -610,13 +565,7 @@ class NASNetA(nnx.Module):
                     self,
                     f"reduction_cell_{s - 1}",
                     ReductionCell(
-                        channels0,
-                        channels1,
-                        True,
-                        w,
-                        border=border,
-                        rngs=rngs,
-                        **options,
+                        channels0, channels1, True, w, border=border, rngs=rngs, **options
                     ),
                 )
                 if not skip:
@@ -663,11 +612,7 @@ class NASNetA(nnx.Module):
 
 
 def nasnet_a_mobile(
-    drop: float = 0.5,
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    drop: float = 0.5, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
     return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes, rngs=rngs, **options)

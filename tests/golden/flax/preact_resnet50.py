@@ -126,6 +126,8 @@ class PreActBottleneck(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         self.bn1 = BatchNorm(in_channels, rngs=rngs, **options)
         self.conv1 = Conv(in_channels, planes, (1, 1), rngs=rngs, **options)
         self.bn2 = BatchNorm(planes, rngs=rngs, **options)
@@ -160,15 +162,10 @@ class PreActResNet(nnx.Module):
     """
 
     def __init__(
-        self,
-        n: list[int],
-        classes: int = 1000,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, n: list[int], classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
         layers: list[Callable[[Array], Array]] = []
@@ -215,10 +212,7 @@ class PreActResNet(nnx.Module):
 
 
 def preact_resnet50(
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> PreActResNet:
     """Return a new preact_resnet50, with random weights."""
     return PreActResNet([3, 4, 6, 3], classes=classes, rngs=rngs, **options)

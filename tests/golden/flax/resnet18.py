@@ -126,14 +126,10 @@ class BasicBlock(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         self.conv1 = Conv(
-            in_channels,
-            planes,
-            (3, 3),
-            strides=stride,
-            padding=1,
-            rngs=rngs,
-            **options,
+            in_channels, planes, (3, 3), strides=stride, padding=1, rngs=rngs, **options
         )
         self.bn1 = BatchNorm(planes, rngs=rngs, **options)
         self.conv2 = Conv(planes, planes, (3, 3), padding=1, rngs=rngs, **options)
@@ -177,8 +173,8 @@ class ResNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)
         self.bn1 = BatchNorm(64, rngs=rngs, **options)

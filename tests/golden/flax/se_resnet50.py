@@ -131,11 +131,7 @@ class Conv(nnx.Conv):
     """nnx.Conv with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: tuple[int, int],
-        **options: Any,
+        self, in_features: int, out_features: int, kernel_size: tuple[int, int], **options: Any
     ) -> None:
         fan_in = math.prod(kernel_size) * in_features // options.get("feature_group_count", 1)
         bound = fan_in**-0.5
@@ -168,11 +164,7 @@ class SE(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         if in_channels // 16 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 16}")
@@ -206,30 +198,26 @@ class Bottleneck(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if planes < 1:
+            raise ValueError("planes must be at least 1")
         early = stride if v1 else 1
         self.conv1 = Conv(in_channels, planes, (1, 1), strides=early, rngs=rngs, **options)
         self.bn1 = BatchNorm(planes, rngs=rngs, **options)
         self.conv2 = Conv(
-            planes,
-            planes,
-            (3, 3),
-            strides=stride // early,
-            padding=1,
-            rngs=rngs,
-            **options,
+            planes, planes, (3, 3), strides=stride // early, padding=1, rngs=rngs, **options
         )
         self.bn2 = BatchNorm(planes, rngs=rngs, **options)
         self.conv3 = Conv(planes, 4 * planes, (1, 1), rngs=rngs, **options)
         self.bn3 = BatchNorm(4 * planes, rngs=rngs, **options)
         self.se_module = SE(4 * planes, rngs=rngs, **options)
-        self.downsample = (
-            nnx.Sequential(
+        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
+        if stride > 1 or in_channels != 4 * planes:
+            if stride < 1:
+                raise ValueError("stride must be at least 1")
+            self.downsample = nnx.Sequential(
                 Conv(in_channels, 4 * planes, (1, 1), strides=stride, rngs=rngs, **options),
                 BatchNorm(4 * planes, rngs=rngs, **options),
             )
-            if stride > 1 or in_channels != 4 * planes
-            else None
-        )
         self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
@@ -265,8 +253,8 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(0, *n) < 0:
-            raise ValueError("n must be at least 0")
+        if min(0, *n) < 0 or classes < 1:
+            raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:

@@ -125,6 +125,8 @@ class InvertedResidual(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if stride < 1:
+            raise ValueError("stride must be at least 1")
         half = c // 2
         if half < 1:
             raise ValueError(f"conv needs at least 1 channel, not {half}")
@@ -150,11 +152,7 @@ class InvertedResidual(nnx.Module):
         )
         self.branch2 = nnx.Sequential(
             Conv(
-                in_channels // 2 if stride == 1 else in_channels,
-                half,
-                (1, 1),
-                rngs=rngs,
-                **options,
+                in_channels // 2 if stride == 1 else in_channels, half, (1, 1), rngs=rngs, **options
             ),
             BatchNorm(half, rngs=rngs, **options),
             nnx.relu,
@@ -202,6 +200,8 @@ class ShuffleNetV2(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if min(last, classes) < 1:
+            raise ValueError("last and classes must be at least 1")
         self.conv1 = nnx.Sequential(
             Conv(3, 24, (3, 3), strides=2, padding=1, rngs=rngs, **options),
             BatchNorm(24, rngs=rngs, **options),
@@ -239,10 +239,7 @@ class ShuffleNetV2(nnx.Module):
 
 
 def shufflenet_v2_x1_0(
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> ShuffleNetV2:
     """Return a new shufflenet_v2_x1_0, with random weights."""
     return ShuffleNetV2(116, classes=classes, rngs=rngs, **options)

@@ -73,12 +73,10 @@ class VGG(nnx.Module):
     """
 
     def __init__(
-        self,
-        classes: int = 1000,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
+        if classes < 1:
+            raise ValueError("classes must be at least 1")
         self.features = nnx.Sequential(
             # stage 1
             Conv(3, 64, (3, 3), padding=1, rngs=rngs, **options),
@@ -130,8 +128,7 @@ class VGG(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.features(x)
         x = adaptive_pool2d(x, (7, 7), jnp.mean)
-        x = flatten_chw(x)
-        x = self.classifier(x)
+        x = self.classifier(flatten_chw(x))
         return x
 
 

@@ -184,12 +184,7 @@ class Head(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        classes: int,
-        *,
-        rngs: nnx.Rngs,
-        **options: Unpack[LayerOptions],
+        self, in_channels: int, classes: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
         if classes < 1:
             raise ValueError("classes must be at least 1")
@@ -269,6 +264,8 @@ class ViT(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if dim < 1:
+            raise ValueError("dim must be at least 1")
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
         self.conv_proj = FittedConv(3, dim, patch, strides=patch, rngs=rngs, **options)
         self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, rngs=rngs, **options)
@@ -279,17 +276,12 @@ class ViT(nnx.Module):
         patches = tokens_of_map(x)
         x = jnp.concatenate((repeat_for_batch(self.class_token[...], patches), patches), axis=-2)
         x = self.encoder(x)
-        x = take_token(x, 0)
-        x = self.heads(x)
+        x = self.heads(take_token(x, 0))
         return x
 
 
 def vit_b_16(
-    drop: float = 0.0,
-    classes: int = 1000,
-    *,
-    rngs: nnx.Rngs,
-    **options: Unpack[LayerOptions],
+    drop: float = 0.0, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> ViT:
     """Return a new vit_b_16, with random weights."""
     return ViT((16, 16), 12, 12, 768, 3072, drop=drop, classes=classes, rngs=rngs, **options)
