@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 from collections.abc import Iterator
@@ -20,12 +21,30 @@ FOLDER = Path(__file__).parent / "golden" / "proved"
 
 @contextmanager
 def proving(name: str, libraries: str, sources: list[ModuleType], *texts: str) -> Iterator[bool]:
-    """Give whether the proof of that name was made before with these libraries, sources and texts."""
+    """Give whether the proof of that name was made before with these libraries, sources and texts.
+
+    What Python code does not do, its comments, docstrings and layout, proves nothing.
+    """
     parts = [f"{library} {version(library).partition('+')[0]}" for library in libraries.split()]
     parts += [Path(source.__file__ or "").read_text(encoding="utf-8") for source in sources]
-    digest = hashlib.sha256("\n".join([*parts, *texts]).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join(map(meaning, [*parts, *texts])).encode()).hexdigest()
     file = FOLDER / f"{name}.sha256"
     known = file.exists() and file.read_text(encoding="utf-8") == digest
     yield known
     if os.environ.get("NETDSL_UPDATE"):
         file.write_text(digest, encoding="utf-8")
+
+
+def meaning(text: str) -> str:
+    """Return Python code without comments, docstrings and layout, any other text as it is."""
+    try:
+        module = ast.parse(text)
+    except SyntaxError:
+        return text
+    for node in ast.walk(module):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(module)

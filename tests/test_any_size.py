@@ -45,9 +45,7 @@ REFUSALS = (AssertionError, ValueError, RuntimeError, TypeError)
 """What emitted code raises in torch and in Flax, what torch does, what jax does."""
 EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
 FIRST = [*FAMILIES, *(name for name in ZOO if EVERY and name not in FAMILIES)]
-"""The other nets of a family have its classes."""
-IN_FLAX = ("alexnet", "googlenet", "lenet", "mobilenet_v3_small", "squeezenet1_1", "unet_same")
-"""Of the other nets the modules of Flax, which take long to compile, run at one size that is not square."""
+"""Of Flax, which takes long to compile; the other nets of a family have its classes."""
 
 
 @cache
@@ -106,7 +104,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("name", ZOO)
 def test_torch_modules_are_the_net_at_every_size(name: str) -> None:
     with proof(name, "torch") as known:
         if name in EACH_TIME or not known:
@@ -224,8 +222,6 @@ def test_flax_modules_are_the_net_at_every_size(name: str) -> None:
     with proof(name, "flax", (any_size_flax,)) as known:
         if name == "lenet" or not known:
             for kind, net in others(name).items():
-                if kind != "not square" and name not in IN_FLAX and not EVERY:
-                    continue
                 if not fits(net, own(name)):
                     with pytest.raises(REFUSALS) as caught:
                         any_size_flax.call(net, own(name), train=True)
