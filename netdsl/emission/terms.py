@@ -112,10 +112,24 @@ class Terms(State):
             given, name = True, item
         if given and self.least.get(name, least - 1) >= least:
             return
-        if given and self.demanded.issuperset(self.path):
+        if given and self.demanded.issuperset(t for t in self.path if not self.below(t, whole)):
             self.least[name] = max(least, self.least.get(name, least))
         elif given or self.may_be_less(whole, least):
             self.checked(Atom(">=", (value, constant(least))), message)
+
+    def below(self, test: Any, argument: Poly) -> bool:
+        """Tell whether a condition holds wherever an argument is less than 1."""
+        test = self.expanded(test)
+        if test.op in ("or", "and"):
+            sides = [self.below(side, argument) for side in test.args if isinstance(side, Atom)]
+            return any(sides) if test.op == "or" else len(sides) == len(test.args) and all(sides)
+        if test.op != "!=" or argument not in test.args:
+            return False
+        other = next((side for side in test.args if side != argument), argument)
+        if not isinstance(other, Poly):
+            return False
+        channels = {incoming.sizes.get("c") for incoming in self.staged.inputs if not incoming.many}
+        return (other.constant or 0) >= 1 or (other.atom is not None and other.atom.args[0] in channels)
 
     def item_of_list(self, value: Poly) -> str:
         """Return which item of a named list a number is: `n[0]`, or `*n` where it is each in turn."""

@@ -61,14 +61,12 @@ class InvertedResidual(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        if min(stride, c) < 1:
-            raise ValueError("stride and c must be at least 1")
+        if min(hidden, stride, c) < 1:
+            raise ValueError("hidden, stride and c must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
         if hidden != in_channels:
-            if hidden < 1:
-                raise ValueError("hidden must be at least 1")
             layers.append(
                 nn.Sequential(
                     nn.Conv2d(in_channels, hidden, 1, bias=False),

@@ -129,14 +129,12 @@ class InvertedResidual(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(stride, c) < 1:
-            raise ValueError("stride and c must be at least 1")
+        if min(hidden, stride, c) < 1:
+            raise ValueError("hidden, stride and c must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
         if hidden != in_channels:
-            if hidden < 1:
-                raise ValueError("hidden must be at least 1")
             layers.append(
                 nnx.Sequential(
                     Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
