@@ -140,21 +140,28 @@ def _type_of(node: tree.Expr | None, env: Env) -> str:
     return kinds.get(type(node), "int")
 
 
+_TYPE_NAMES: dict[type, str] = {
+    bool: "bool",
+    Truth: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    Dims: "dims",
+    Pad: "pad",
+    Init: "init",
+    OpValue: "op",
+    TableValue: "table",
+    tuple: "list",
+}
+"""By type the name in the language; a subclass has that of the first type here that it is of."""
+
+
 def type_name(value: Any) -> str:
     """Return the name of a value's type in the language, or an empty string."""
-    for cls, name in (
-        (bool, "bool"),
-        (Truth, "bool"),
-        (int, "int"),
-        (float, "float"),
-        (str, "str"),
-        (Dims, "dims"),
-        (Pad, "pad"),
-        (Init, "init"),
-        (OpValue, "op"),
-        (TableValue, "table"),
-        (tuple, "list"),
-    ):
+    name = _TYPE_NAMES.get(type(value))
+    if name is not None:
+        return name
+    for cls, name in _TYPE_NAMES.items():
         if isinstance(value, cls):
             return name
     whole = isinstance(value, InitFunction) and all(d is not None for _, d in Init.KINDS[value.kind])

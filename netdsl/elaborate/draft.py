@@ -45,7 +45,7 @@ class Draft:
         self.inits = place.inits
         self.key = key
         self.module = ""
-        """Its label in the scope, if it has one of its own: that of an earlier one, if it is that module again."""
+        """The label of an earlier one in the scope, if it is that module again."""
         self.labelled = labelled
         self.ramps = ramps
         self.argument: tuple[Declared, str] | None = None

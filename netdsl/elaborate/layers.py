@@ -373,8 +373,9 @@ class Layers(ABC):
         result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
         self.drafts[-1].argument = value.parameter if isinstance(value, ArgumentOp) else None
         for extra in ("norm", "act"):
-            follower = extras[extra].value if extra in extras else None
-            result = self.follow(follower, node, result, place, None if label is None else f"{text}_{extra}")
+            if extra in extras:
+                own = None if label is None else f"{text}_{extra}"
+                result = self.follow(extras[extra].value, node, result, place, own)
         return result
 
     def follow(
@@ -429,7 +430,9 @@ class Layers(ABC):
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
         if key and label is not None and not isinstance(label, str):
-            self.drafts[-1].module = str(self.evaluator.text(label, place.env, place.source))
+            own = self.evaluator.text(label, place.env, place.source)
+            if own != key:
+                self.drafts[-1].module = own
         place.scope.drafts.append(index)
         return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
 

@@ -124,7 +124,7 @@ class Layers(Conditions):
             return result
         name = self.dynamic(label, place)
         item = Layer(draft.module or draft.key, name, label is not None, draft.span, data.wires)
-        item.again = draft.module not in ("", draft.key)
+        item.again = bool(draft.module)
         item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
         item.calls, item.train = draft.calls, draft.train
         item.batched = tuple(not isinstance(self.drafts[w.draft].op, Weight) for w in data.wires)

@@ -72,7 +72,7 @@ class Scope:
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()
         self.modules: dict[str, str] = {}
-        """The paths of modules by node, where a label of its own says it: equal layers may share one."""
+        """By node that is an earlier module again, the path of that."""
         self.names: dict[Value, str] = {}
         """What the spec calls values here; emitted code takes its local names from it."""
 

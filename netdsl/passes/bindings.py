@@ -70,7 +70,7 @@ class Step:
     ) -> None:
         """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only.
 
-        `module` is the path of an op's module where its label says it.
+        `module` is the path of an op's module if that was called before.
         """
         self.item = item
         self.train = train
@@ -85,7 +85,7 @@ class Step:
             self.makes = (Value(item),) if ports == 1 else tuple([Value(item, port) for port in range(ports)])
         self.labelled = not self.key.isdigit() and (op is None or not op.wiring)
         self.is_module = op is None or op.module or self.labelled or type(op).weights is not Op.weights
-        self.again = module not in ("", item)
+        self.again = bool(module)
         """Whether it is a module that was called before."""
         self.aliases = op is not None and op.name in ("identity", "input", "weight")
         """Whether it computes nothing: it is only its input, or what always lives."""
