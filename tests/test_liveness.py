@@ -206,6 +206,31 @@ def test_wrong_options(options: dict[str, Any]) -> None:
         net_of("relu").liveness(**options)
 
 
+def test_calls_that_are_alike_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netdsl.passes import liveness
+
+    made: list[str] = []
+
+    class Counted(liveness.Frame):
+        def __init__(self, scope: Any, *args: Any) -> None:
+            made.append(scope.block)
+            super().__init__(scope, *args)
+
+    monkeypatch.setattr(liveness, "Frame", Counted)
+    api.load("resnet152").liveness()
+    assert Counter(made) == {"Bottleneck": 2, "ResNet": 1}  # with and without a projection
+
+
+@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+def test_calls_that_are_alike_are_what_each_is(name: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netdsl.passes import liveness
+
+    found = load(name, side).liveness()
+    form = liveness._Run.form
+    monkeypatch.setattr(liveness._Run, "form", lambda run, scope: (form(run, scope)[0], (scope.path,)))
+    assert load(name, side).liveness() == found
+
+
 def test_takes_no_time() -> None:
     text = "net Deep:\n    input 8, 8x8\n    body:\n        10_000 * conv 3x3, 8, act=relu\n"
     deep = api.loads(text, "deep.net", "deep")

@@ -232,14 +232,14 @@ class Frame:
             return True
         return maker.op is not None and not maker.op.computes and step.is_module
 
-    def summed(self, at: int) -> Step | None:
-        """Return the sum that an operand is a part of, if the parts before it are added while it is computed."""
+    def is_summed(self, at: int) -> bool:
+        """Tell whether an operand is a part of a sum whose parts before it are added while it is computed."""
         if at not in self.parts:
-            return None
+            return False
         joint = self.steps[self.parts[at]]
         if joint.op is None or joint.op.name not in ("add", "mul") or joint.item in self.writing:
-            return None
-        return joint if self.steps[at].makes[0] in joint.reads[2:] else None
+            return False
+        return self.steps[at].makes[0] in joint.reads[2:]
 
     def added(self, step: Step) -> tuple[Value, ...]:
         """Return the operands of a sum that are gone when its last one is added."""

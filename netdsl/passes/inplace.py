@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from netdsl.ir.graph import Graph, Node, Scope, Value
 
@@ -20,21 +21,22 @@ def overwriting(graph: Graph) -> frozenset[str]:
     argument says which op it is.
     """
     homes: dict[str | Scope, Home] = {}
-    _enter(graph.tree, graph.tree, (graph.tree, 0), homes)
-    reads = Counter(value for node in graph for value in node.inputs)
-    reads.update(output.value for output in graph.outputs)
-    modules = {name: module for scope in graph.tree.scopes() for name, module in scope.modules.items()}
+    modules: dict[str, str] = {}
+    _enter(graph.tree, graph.tree, (graph.tree, 0), homes, modules)
+    nodes = {node.name: node for node in graph}
+    reads = Counter([value for node in nodes.values() for value in node.inputs])
+    reads.update([output.value for output in graph.outputs])
     places: dict[str, tuple[object, ...]] = {}
     refused: set[object] = set()
-    for node in graph:
+    for name, node in nodes.items():
         if node.op.inplace:
-            block = homes[node.name][0]
-            places[node.name] = (
-                (block.block, node.span, "" if node.given else node.op.name),
-                (block.block, modules.get(node.name, node.name).removeprefix(f"{block.path}.")),
+            block, span = homes[name][0], node.span
+            places[name] = (
+                (block.block, span.source, span.start, span.end, "" if node.given else node.op.name),
+                (block.block, modules.get(name, name).removeprefix(f"{block.path}.")),
             )
-            if node.given or not _may(graph, node, reads, homes):
-                refused.update(places[node.name])
+            if node.given or not _may(nodes, node, reads, homes):
+                refused.update(places[name])
     while (
         more := {place for own in places.values() if not refused.isdisjoint(own) for place in own} - refused
     ):
@@ -42,11 +44,13 @@ def overwriting(graph: Graph) -> frozenset[str]:
     return frozenset(name for name, own in places.items() if refused.isdisjoint(own))
 
 
-def _may(graph: Graph, node: Node, reads: Counter[Value], homes: dict[str | Scope, Home]) -> bool:
+def _may(
+    nodes: Mapping[str, Node], node: Node, reads: Counter[Value], homes: Mapping[str | Scope, Home]
+) -> bool:
     value = node.inputs[0]
-    source = graph[value.node].op
-    if graph[value.node].counted:
+    if nodes[value.node].counted:
         return False
+    source = nodes[value.node].op
     allocated = source.computes and not source.aliases and not source.saves_output and source.name != "input"
     if not allocated or reads[value] != 1:
         return False
@@ -56,8 +60,11 @@ def _may(graph: Graph, node: Node, reads: Counter[Value], homes: dict[str | Scop
     return made == here
 
 
-def _enter(scope: Scope, owner: Scope, home: Home, homes: dict[str | Scope, Home]) -> None:
-    """Note where each node and block of a scope is."""
+def _enter(
+    scope: Scope, owner: Scope, home: Home, homes: dict[str | Scope, Home], modules: dict[str, str]
+) -> None:
+    """Note where each node and block of a scope is, and which nodes are earlier modules again."""
+    modules.update(scope.modules)
     own = [home] * len(scope.items)
     for turn in reversed(scope.turns):  # outer ones first
         for at in turn:
@@ -67,6 +74,6 @@ def _enter(scope: Scope, owner: Scope, home: Home, homes: dict[str | Scope, Home
             homes[item] = here
         elif item.kind == "block":
             homes[item] = here
-            _enter(item, item, (item, 0), homes)
+            _enter(item, item, (item, 0), homes, modules)
         else:
-            _enter(item, owner, here, homes)
+            _enter(item, owner, here, homes, modules)

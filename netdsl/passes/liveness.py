@@ -14,12 +14,14 @@ the name that it had before. In HRNet and NASNet the peak is exact all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from typing import Any
 
 from netdsl.collector import no_collection
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import DTYPES
+from netdsl.ops import Op
 from netdsl.passes.bindings import Frame, Step, is_sequential
 from netdsl.passes.facts import Facts, Lifetime, Liveness
 from netdsl.passes.inplace import overwriting
@@ -28,24 +30,25 @@ from netdsl.passes.inplace import overwriting
 def find_lifetimes(facts: Facts) -> Facts:
     """Add how long the storage lives that each node allocates in inference; the shapes must be known."""
     with no_collection():
-        writing = overwriting(facts.graph)
-        run = _Run(facts, writing, _owners(facts, writing))
+        run = _Run(facts, overwriting(facts.graph))
         lifetimes = {
             name: Lifetime(
                 run.first.get(name, run.step[name]),
                 until,
-                sum(shape.elements for shape in facts.shapes[name]),
+                sum([shape.elements for shape in facts.shapes[name]]),
             )
             for name, until in run.last.items()
         }
     return facts.replace(lifetimes=lifetimes)
 
 
-def _owners(facts: Facts, writing: frozenset[str]) -> Mapping[str, str]:
+def _owners(nodes: Mapping[str, Node], facts: Facts, writing: frozenset[str]) -> dict[str, str]:
     """Return, by node, the node that allocated the storage of its output."""
     owners: dict[str, str] = {}
-    for node in facts.graph:
-        owners[node.name] = owners[node.inputs[0].node] if _shares(node, facts, writing) else node.name
+    for name, node in nodes.items():
+        op = node.op
+        shares = (op.aliases or op.wiring or name in writing) and _shares(node, facts, writing)
+        owners[name] = owners[node.inputs[0].node] if shares else name
     return owners
 
 
@@ -56,23 +59,37 @@ def _shares(node: Node, facts: Facts, writing: frozenset[str]) -> bool:
         return False
     if op.aliases and not op.computes:
         return True
-    if len(node.inputs) == 1 and op.wiring and op.arity == (1, None) and op.name != "concat":
+    if op.wiring and len(node.inputs) == 1 and op.arity == (1, None) and op.name != "concat":
         return True  # the joint of one branch is that branch
     return node.name in writing and op.overwrites(*[facts.shapes[v.node][v.port] for v in node.inputs])
+
+
+class _Plan:
+    """What a function holds when: the same for all scopes of one form."""
+
+    __slots__ = ("held", "sums")
+
+    def __init__(self, held: list[list[int]], sums: dict[int, int]) -> None:
+        """`held` are by step the values that nothing holds after it; `sums` the sums of three or more by their parts.
+
+        Values are numbers, as `_Run.form` counts them, and steps are indices.
+        """
+        self.held, self.sums = held, sums
 
 
 class _Run:
     """Inference, function by function: each scope is a module, and calls what is in it."""
 
-    def __init__(self, facts: Facts, writing: frozenset[str], owners: Mapping[str, str]) -> None:
+    def __init__(self, facts: Facts, writing: frozenset[str]) -> None:
         """Run the net's own function."""
         self.shapes = facts.shapes
         self.nodes = {node.name: node for node in facts.graph}
         self.trains = {name for name, node in self.nodes.items() if node.train}
         self.outputs = tuple(output.value for output in facts.graph.outputs)
-        self.owners = owners
-        self.writing = frozenset(n for n in writing if owners[n] == owners[self.nodes[n].inputs[0].node])
-        self.step = {name: step for step, name in enumerate(facts.graph.tree.nodes())}
+        self.owners = owners = _owners(self.nodes, facts, writing)
+        self.writing = frozenset([n for n in writing if owners[n] == owners[self.nodes[n].inputs[0].node]])
+        self.order = list(facts.graph.tree.nodes())
+        self.step = {name: step for step, name in enumerate(self.order)}
         self.first: dict[str, int] = {}
         """The step from which a sum of three or more holds what it has so far."""
         self.last = {
@@ -81,39 +98,92 @@ class _Run:
             if owners[name] == name and node.op.name != "weight" and not node.train
         }
         """The step up to which each storage lives that is allocated."""
+        self.plans: dict[tuple[Any, ...], _Plan] = {}
         self.call(facts.graph.tree)
-
-    def hold(self, value: Value, until: int) -> None:
-        """Let the storage of a value live up to a step."""
-        owner = self.owners[value.node]
-        if self.last.get(owner, until) < until:
-            self.last[owner] = until
 
     def call(self, scope: Scope) -> int:
         """Run a function; return its last step."""
-        steps = self.steps(scope)
+        items = scope.steps
+        numbers, form = self.form(scope)
+        plan = self.plans.get(form)
+        if plan is None:
+            plan = self.plans[form] = self.plan(scope, numbers)
+        names, owners, last = list(numbers), self.owners, self.last
         end = 0
-        if is_sequential(scope, steps):  # what a step reads is gone after it
-            for step in steps:
-                end = self.call(step.item) if isinstance(step.item, Scope) else self.step[step.item]
-                for value in (*step.reads, *step.makes):
-                    self.hold(value, end)
-            return end
-        frame = Frame(scope, steps, scope.outputs or self.outputs, self.writing)
-        for at, step in enumerate(frame.steps):
-            if (joint := frame.summed(at)) is not None:
-                self.first.setdefault(str(joint.item), end + 1)
-            end = self.call(step.item) if isinstance(step.item, Scope) else self.step[step.item]
-            gone = frame.added(step)
-            for value in (*step.reads, *step.makes):
-                if value not in gone:
-                    self.hold(value, end)
-            if not step.train:
-                for value in frame.run(at):
-                    self.hold(value, end)
-        for value in frame.values():
-            self.hold(value, end)
+        for at, (item, held) in enumerate(zip(items, plan.held, strict=True)):
+            if at in plan.sums:
+                self.first.setdefault(str(items[plan.sums[at]]), end + 1)
+            end = self.call(item) if isinstance(item, Scope) else self.step[item]
+            for number in held:
+                owner = owners[names[number]]
+                if last.get(owner, end) < end:
+                    last[owner] = end
         return end
+
+    def form(self, scope: Scope) -> tuple[dict[str, int], tuple[Any, ...]]:
+        """Return the numbers of the nodes whose values a function has, and all that decides what it holds when.
+
+        It begins a part with a type or a text, and has values as their numbers, with a port as one below 0.
+        """
+        numbers: dict[str, int] = {}
+        parts: list[Any] = [scope.kind, scope.input_names]
+        inside = len(scope.path) + 1 if scope.path else 0
+        nodes, shapes, writing, trains = self.nodes, self.shapes, self.writing, self.trains
+
+        def note(values: Iterable[Value]) -> None:
+            for node, port in values:
+                parts.append(numbers.setdefault(node, len(numbers)))
+                if port:
+                    parts.append(-port)
+
+        note(scope.inputs)
+        for item in scope.steps:
+            if isinstance(item, Scope):
+                parts += (Scope, item.path[inside:], bool(trains) and next(item.nodes(), "") in trains)
+                note(item.inputs)
+                parts.append("")
+                note(item.outputs)
+            else:
+                node = nodes[item]
+                parts += (type(node.op), item[inside:], len(shapes[item]), item in writing, node.train)
+                for source, port in node.inputs:
+                    parts.append(numbers[source])
+                    if port:
+                        parts.append(-port)
+                numbers[item] = len(numbers)
+        parts.append("")
+        note(scope.outputs or self.outputs)
+        for value, name in scope.names.items():
+            if value.node in numbers:
+                parts.append(name)
+                note((value,))
+        for item, module in scope.modules.items():
+            parts += (item[inside:], module[inside:])
+        parts += (scope.order, tuple(scope.stages), frozenset(scope.cuts))
+        return numbers, tuple(parts)
+
+    def plan(self, scope: Scope, numbers: Mapping[str, int]) -> _Plan:
+        """Find what a function holds when, by the names that its values have in emitted code."""
+        steps = self.steps(scope)
+        latest: dict[str, int] = {}
+        sums: dict[int, int] = {}
+        if is_sequential(scope, steps):  # what a step reads is gone after it
+            for at, step in enumerate(steps):
+                latest.update([(value.node, at) for value in (*step.reads, *step.makes)])
+        else:
+            frame = Frame(scope, steps, scope.outputs or self.outputs, self.writing)
+            for at, step in enumerate(frame.steps):
+                if frame.is_summed(at):
+                    sums[at] = frame.parts[at]
+                gone = frame.added(step)
+                values = [value for value in (*step.reads, *step.makes) if value not in gone]
+                values += () if step.train else frame.run(at)
+                latest.update([(value.node, at) for value in values])
+            latest.update([(value.node, len(steps) - 1) for value in frame.values()])
+        held: list[list[int]] = [[] for _ in steps]
+        for node, at in latest.items():
+            held[at].append(numbers[node])
+        return _Plan(held, sums)
 
     def steps(self, scope: Scope) -> list[Step]:
         """Return what a function does."""
@@ -133,20 +203,26 @@ class _Run:
 def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
     """Return how many bytes are alive at each step; the lifetimes must be known."""
     size = DTYPES[dtype]
+    nodes = {node.name: node for node in facts.graph}
     order = list(facts.graph.tree.nodes())
+    lifetimes = facts.lifetimes
     change = [0] * (len(order) + 1)
-    for life in facts.lifetimes.values():
+    for life in lifetimes.values():
         change[life.first] += life.elements * size
         change[life.last + 1] -= life.elements * size
     alive = {}
     for name, held in zip(order, accumulate(change), strict=False):
-        node = facts.graph[name]
-        if not node.train:
-            scratch = node.op.scratch(size, *[facts.shapes[value.node][value.port] for value in node.inputs])
-            if name in facts.lifetimes and len(node.inputs) > 2 and node.op.name in ("add", "mul"):
-                scratch += size * facts.lifetimes[name].elements  # the sum so far
-            alive[name] = batch * (held + scratch)
-    at = max(alive, key=lambda name: alive[name])
+        node = nodes[name]
+        if node.train:
+            continue
+        op, scratch = node.op, 0
+        if type(op).scratch is not Op.scratch:
+            scratch = op.scratch(size, *[facts.shapes[value.node][value.port] for value in node.inputs])
+        if len(node.inputs) > 2 and op.name in ("add", "mul") and name in lifetimes:
+            scratch += size * lifetimes[name].elements  # the sum so far
+        alive[name] = batch * (held + scratch)
+    peak = max(alive.values())
+    at = next(name for name, held in alive.items() if held == peak)
     step = order.index(at)
-    holding = tuple(name for name, life in facts.lifetimes.items() if life.first <= step <= life.last)
-    return Liveness(alive, alive[at], at, holding)
+    holding = tuple([name for name, life in lifetimes.items() if life.first <= step <= life.last])
+    return Liveness(alive, peak, at, holding)
