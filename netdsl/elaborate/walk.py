@@ -550,7 +550,7 @@ class Walker(Layers):
         """`init conv weight=...`: in a net for every layer built, in a block for the layers written in it."""
         name, inits = init_line(self.evaluator, node, place.env, place.source)
         if place.in_net:
-            self.inits.setdefault(name, {}).update(inits)
+            self.inits[name] = {**self.inits.get(name, {}), **inits}
         else:
             place.inits = {**place.inits, name: {**place.inits.get(name, {}), **inits}}
 

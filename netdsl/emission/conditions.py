@@ -67,11 +67,9 @@ class Conditions(Lists):
         hints: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
         for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
-            before.rewind(place)
-            place.scope.position, place.scope.taken = before.scope[0], dict(before.scope[1])
-            place.scope.shared = dict(before.scope[6])
+            before.begin_side(place)
             condition = test.test if holds else negated(test.test)
-            state = Snapshot(self, place)
+            state, errors = Snapshot(self, place), len(self.errors)
             path = list(self.path)
             self.path.append(condition)
             self.dead += test.value != holds
@@ -86,7 +84,7 @@ class Conditions(Lists):
                 if test.value == holds:
                     raise
                 failed = True
-            if len(self.errors) > len(state.state[12]) and test.value != holds:
+            if len(self.errors) > errors and test.value != holds:
                 failed = True
             if failed:  # no instance comes here, and with this one's sizes it cannot be built
                 state.restore(self, place)
@@ -98,7 +96,7 @@ class Conditions(Lists):
             self.dead -= test.value != holds
             self.sided -= 1
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
-            shared.append(place.scope.shared)
+            shared.append(dict(place.scope.shared))
             hints.append(dict(self.hints))
         self.hints = {**hints[test.value], **hints[not test.value]}
         place.scope.taken = {**ends[0][2], **ends[1][2]}
@@ -164,7 +162,8 @@ class Conditions(Lists):
         flow = one.flow
         if one.flow is not None and two.flow is not None:
             flow = self.either(test, one.flow, two.flow, item, place, span)
-        tensors = dict(before.tensors)
+        bound = before.env["names"].held
+        tensors = dict(before.env["tensors"].held)
         for name in {**one.env.tensors, **two.env.tensors}:
             x, y = one.env.tensors.get(name), two.env.tensors.get(name)
             if name == "flow" or x == y or x is None or y is None or x.poisoned or y.poisoned:
@@ -174,13 +173,13 @@ class Conditions(Lists):
             if len(x.wires) != len(y.wires):
                 continue
             tensors[name] = self.either(test, x, y, item, place, span)
-        values = dict(before.names)
+        values = dict(bound)
         for name in {**one.env.names, **two.env.names}:
             x, y = one.env.names.get(name, MISSING), two.env.names.get(name, MISSING)
             if x is MISSING or y is MISSING or x is y:
                 if x is y and x is not MISSING:
                     values[name] = x
-                elif name in before.names or x is MISSING or y is MISSING:
+                elif name in bound or x is MISSING or y is MISSING:
                     values.pop(name, None)
                 continue
             values[name] = self.chosen_value(test, name, x, y, item)

@@ -218,7 +218,6 @@ class Family:
         decl: BlockDecl,
         given: Mapping[str, Given],
         shapes: tuple[Shape, ...],
-        callee: SymOp | None,
         place: Place,
         span: Span,
     ) -> tuple[Staged, dict[str, Any], tuple[Shape, ...]]:
@@ -629,7 +628,7 @@ class Family:
             self.note(choice.target, own)
             other = self.general(choice.target, shapes)
             if other is None:
-                other, *_ = self.call(stager, choice.target, own, shapes, None, place, span)
+                other, *_ = self.call(stager, choice.target, own, shapes, place, span)
             other.told = True
             told.add(self.tells(other))
             if not other.fixed:

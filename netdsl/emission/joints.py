@@ -352,7 +352,7 @@ class Joints(Loops):
 
     def probed(self, run: Callable[[], None], place: Place) -> Shape:
         """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here."""
-        joining, before, unrolling = self.joining, Snapshot(self, place), self.unrolling
+        joining, before = self.joining, Snapshot(self, place)
         assert joining is not None
         joining.probing = True
         try:
@@ -361,7 +361,7 @@ class Joints(Loops):
         except Probed as probed:
             shape = probed.shape
         finally:
-            joining.probing, self.unrolling = False, unrolling
+            joining.probing = False
             before.restore(self, place)
         sizes = [
             n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)

@@ -282,7 +282,7 @@ class Loops(Layers):
 
     def as_foreseen(self, before: Snapshot) -> bool:
         """Tell whether the values with numbers that a loop reads had the channels with which it was walked."""
-        known: Mapping[Pattern, tuple[Writer, ...]] = before.state[-1][-1]
+        known: Mapping[Pattern, tuple[Writer, ...]] = before.walk["writers"].held
         written = {
             pattern: self.writers.get(pattern, ())[len(known.get(pattern, ())) :]
             for pattern in self.looked_up

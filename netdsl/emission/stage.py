@@ -180,7 +180,7 @@ class Stager(Joints):
         callee = value if isinstance(value, SymOp) else None
         before = data.elements if isinstance(data, Streams) else data.shapes
         self.site = node
-        cls, args, shapes = self.emitter.call(self, decl, given, before, callee, place, span)
+        cls, args, shapes = self.emitter.call(self, decl, given, before, place, span)
         data = self.sized_by_turn(cls, node, data)
         if cls.many or cls.channels is not None:
             if callee is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netdsl.elaborate.draft import Draft, Place
 from netdsl.elaborate.values import Data, Env, Wire
@@ -33,38 +33,75 @@ class Schedule:
         self.node, self.variable, self.total, self.endpoint = node, variable, total, endpoint
 
 
+class Kept(NamedTuple):
+    """An attribute as it was: the object, and if that is a list, dict or set, what it held."""
+
+    value: Any
+    held: Any
+
+    @classmethod
+    def of(cls, owner: object, names: Iterable[str]) -> dict[str, Self]:
+        """Return some attributes of an object by name."""
+        values = {name: getattr(owner, name) for name in names}
+        return {
+            name: cls(value, value.copy() if isinstance(value, (list, dict, set)) else value)
+            for name, value in values.items()
+        }
+
+
+def put_back(owner: object, kept: Mapping[str, Kept]) -> None:
+    """Let attributes of an object be what they were, and hold what they held."""
+    for name, (value, held) in kept.items():
+        setattr(owner, name, value)
+        if isinstance(value, list):
+            value[:] = held
+        elif isinstance(value, (dict, set)):
+            value.clear()
+            value.update(held)
+
+
 class Snapshot:
     """What a turn or a side changes, so that it can be taken back."""
 
+    WALK = (
+        *("drafts", "scopes", "items", "outputs", "sides", "early", "inits", "errors", "_seen", "origins"),
+        *("path", "dead", "sided", "loops", "turning", "pending", "decisions", "_owners"),
+        *("meaning", "hints", "least", "templates", "picks", "unread", "results", "writers"),
+    )
+    """Of the walk: what it has put down, where it is, and what it knows of names and values."""
+    STAGED = ("params", "asks", "measured", "ramps", "lists")
+    """Of the class: what callers give it, and which of its values are lists."""
+    PLACE = ("flow", "defaults", "broken", "inits", "returned", "stage")
+    """Of the place: what the statements after it see."""
+    SCOPE = ("position", "taken", "shared", "drafts", "named", "stages", "args")
+    """Of the scope: the names of its children, and these."""
+
     def __init__(self, stager: State, place: Place) -> None:
         """Take note."""
-        self.state = stager.snapshot()
-        scope = place.scope
-        self.names, self.tensors = dict(place.env.names), dict(place.env.tensors)
-        self.place = (place.flow, place.defaults, place.broken, place.inits, place.returned, place.stage)
-        self.scope = (
-            scope.position,
-            dict(scope.taken),
-            list(scope.drafts),
-            dict(scope.named),
-            dict(scope.stages),
-            dict(scope.args),
-            dict(scope.shared),
-        )
+        self.walk = Kept.of(stager, self.WALK)
+        self.depth = stager.evaluator.depth
+        self.staged = Kept.of(stager.staged, self.STAGED)
+        self.place = Kept.of(place, self.PLACE)
+        self.env = Kept.of(place.env, ("names", "tensors"))
+        self.scope = Kept.of(place.scope, self.SCOPE)
 
     def restore(self, stager: State, place: Place) -> None:
         """Take everything back."""
-        stager.restore(self.state)
-        scope = place.scope
-        scope.position, scope.taken, scope.drafts = self.scope[0], dict(self.scope[1]), list(self.scope[2])
-        scope.named, scope.stages, scope.args = dict(self.scope[3]), dict(self.scope[4]), dict(self.scope[5])
-        scope.shared = dict(self.scope[6])
+        put_back(stager, self.walk)
+        stager.evaluator.depth = self.depth
+        put_back(stager.staged, self.staged)
+        put_back(place.scope, self.scope)
         self.rewind(place)
 
     def rewind(self, place: Place) -> None:
         """Take back what the statements after it can see, but keep what was built."""
-        place.env.names, place.env.tensors = dict(self.names), dict(self.tensors)
-        place.flow, place.defaults, place.broken, place.inits, place.returned, place.stage = self.place
+        put_back(place, self.place)
+        put_back(place.env, self.env)
+
+    def begin_side(self, place: Place) -> None:
+        """Let a side of a condition begin: its children may be called as those of the other one."""
+        self.rewind(place)
+        put_back(place.scope, {name: self.scope[name] for name in ("position", "taken", "shared")})
 
 
 class State(Walker):
@@ -157,74 +194,6 @@ class State(Walker):
         self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}
         """Lists that calls return: their channels over the class's names, and what these are."""
 
-    # ---------------------------------------------------------------- taking back
-
-    def snapshot(self) -> tuple[Any, ...]:
-        """Return the lengths and copies of what grows."""
-        return (
-            len(self.drafts),
-            len(self.scopes),
-            list(self.outputs),
-            self.items,
-            list(self.items),
-            list(self.path),
-            dict(self.meaning),
-            list(self.sides),
-            self.pending,
-            {k: dict(v) for k, v in self.inits.items()},
-            dict(self.early),
-            self.loops,
-            list(self.errors),
-            set(self._seen),
-            self.evaluator.depth,
-            dict(self.decisions),
-            dict(self._owners),
-            (dict(self.staged.asks), dict(self.staged.measured), dict(self.least)),
-            list(self.staged.params),
-            list(self.turning),
-            dict(self.hints),
-            dict(self.templates),
-            (self.dead, self.sided),
-            dict(self.staged.ramps),
-            [dict(table) for table in self.tables],
-        )
-
-    @property
-    def tables(self) -> tuple[dict[Any, Any], ...]:
-        """What is known of lists."""
-        return self.picks, self.unread, self.results, self.staged.lists, self.writers
-
-    def restore(self, state: tuple[Any, ...]) -> None:
-        """Go back."""
-        del self.drafts[state[0] :]
-        del self.scopes[state[1] :]
-        self.outputs[:] = state[2]
-        self.items = state[3]
-        self.items[:] = state[4]
-        self.path = list(state[5])
-        self.meaning = dict(state[6])
-        self.sides[:] = state[7]
-        self.pending = state[8]
-        self.inits = {k: dict(v) for k, v in state[9].items()}
-        self.early = dict(state[10])
-        self.loops = state[11]
-        self.errors[:] = state[12]
-        self._seen = set(state[13])
-        self.evaluator.depth = state[14]
-        self.decisions = dict(state[15])
-        self._owners = dict(state[16])
-        self.staged.asks, self.staged.measured, self.least = map(dict, state[17])
-        self.staged.params[:] = state[18]
-        self.turning[:] = state[19]
-        self.hints = dict(state[20])
-        self.templates.clear()
-        self.templates.update(state[21])
-        self.dead, self.sided = state[22]
-        self.staged.ramps = dict(state[23])
-        for table, before in zip(self.tables, state[24], strict=True):
-            table.clear()
-            table.update(before)
-
     # ---------------------------------------------------------------- putting down
 
     unrolling: tuple[object, ...] = ()
@@ -245,9 +214,11 @@ class State(Walker):
         outer = self.unrolling
         if turn:
             self.unrolling = (*outer, object())
-        with super().apart(place, turn):
-            yield
-        self.unrolling = outer
+        try:
+            with super().apart(place, turn):
+                yield
+        finally:
+            self.unrolling = outer
 
     def put(self, item: Item) -> None:
         """Add an item."""
