@@ -16,6 +16,7 @@ from netdsl import api
 from netdsl.cost import table
 from netdsl.cost.model import Cost
 from netdsl.ir.types import DTYPES, Shape
+from netdsl.ops import Op
 from netdsl.passes import Receptive
 
 ROOT = Path(netdsl.__file__).parent.parent
@@ -58,6 +59,42 @@ def test_rows_by_layer_are_the_nodes(name: str) -> None:
     rows = list(net(name).costs())
     assert [row.name for row in rows] == [n.name for n in net(name).graph if n.op.name != "input"]
     assert all(row.output == net(name).shapes[row.name] for row in rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_layer_costs_what_its_op_says(name: str) -> None:
+    costs = net(name).layer_costs
+    assert costs == {node.name: node.op.cost(*net(name).inputs_of(node.name)) for node in net(name).graph}
+
+
+def test_equal_layers_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    cost = Op.cost
+
+    def counted(op: Op, *x: Shape) -> Cost:
+        asked.append(op)
+        return cost(op, *x)
+
+    monkeypatch.setattr(Op, "cost", counted)
+    deep = api.load("resnet152")
+    deep.cost()
+    assert len(asked) < len(deep.graph) / 5
+
+
+def test_the_same_sizes_along_other_axes_cost_something_else() -> None:
+    text = """\
+net N:
+    input a: 6, 4x8
+    input b: 8, 6x4
+    one: from a -> ln
+    from b -> permute 1, 2, 0
+    two: ln
+    concat:
+        from one -> gap
+        from two -> permute 2, 0, 1 -> gap
+"""
+    costs = api.loads(text, "n.net", "n").layer_costs
+    assert [costs[name].params for name in ("one", "two")] == [12, 16]
 
 
 def test_batch_and_dtype() -> None:

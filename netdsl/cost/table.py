@@ -125,16 +125,15 @@ def tabulate(
 
 def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
     """Return the cost of nodes in bytes; training-only ones count only tensors unless `train`."""
-    params = buffers = macs = ops = activations = 0
-    for node in nodes:
-        cost = costs[node.name]
-        params += cost.params
-        buffers += cost.buffers
-        if train or not node.train:
-            macs += cost.macs
-            ops += cost.ops
-            activations += cost.activations
-    return Cost(params, buffers, macs, ops, activations).scaled(batch, DTYPES[dtype])
+    every = [costs[node.name] for node in nodes]
+    run = every if train else [cost for cost, node in zip(every, nodes, strict=True) if not node.train]
+    return Cost(
+        sum([cost.params for cost in every]),
+        sum([cost.buffers for cost in every]),
+        sum([cost.macs for cost in run]),
+        sum([cost.ops for cost in run]),
+        sum([cost.activations for cost in run]),
+    ).scaled(batch, DTYPES[dtype])
 
 
 # ---------------------------------------------------------------- groups

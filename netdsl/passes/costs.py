@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from netdsl.collector import no_collection
+from netdsl.cost.model import Cost
 from netdsl.passes.facts import Facts
 
 
 def count_costs(facts: Facts) -> Facts:
-    """Add the cost of each node for one sample; the shapes must be known."""
+    """Add the cost of each node for one sample; the shapes must be known. Equal layers are asked once."""
     shapes = facts.shapes
+    costs: dict[str, Cost] = {}
+    known: dict[tuple[object, ...], Cost] = {}
     with no_collection():
-        costs = {
-            node.name: node.op.cost(*[shapes[value.node][value.port] for value in node.inputs])
-            for node in facts.graph
-        }
+        for node in facts.graph:
+            op, x = node.op, [shapes[value.node][value.port] for value in node.inputs]
+            key = (type(op), *op.arguments().values(), *x, *[shape.axes for shape in x])
+            cost = known.get(key)
+            if cost is None:
+                cost = known[key] = op.cost(*x)
+            costs[node.name] = cost
     return facts.replace(costs=costs)
