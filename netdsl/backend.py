@@ -218,13 +218,14 @@ def _entry_points() -> dict[str, Any]:
 
 def missing(net: Network, backend: Backend) -> None:
     """Raise NetError at the layers whose ops a backend lacks."""
+    unknown = {op for op in {type(node.op) for node in net.graph} if not backend.lowers(op)}
+    if not unknown:
+        return
     first: dict[type[Op], Node] = {}
     for node in net.graph:
-        first.setdefault(type(node.op), node)
-    lacking = [
-        Diagnostic("E507", f"the {backend.name} backend has no `{op.name}`", node.span, calls=node.calls)
-        for op, node in first.items()
-        if not backend.lowers(op)
-    ]
-    if lacking:
-        raise NetError(lacking)
+        if type(node.op) in unknown:
+            first.setdefault(type(node.op), node)
+    what = f"the {backend.name} backend has no"
+    raise NetError(
+        [Diagnostic("E507", f"{what} `{op.name}`", node.span, calls=node.calls) for op, node in first.items()]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from math import prod
 from typing import Any, Literal
@@ -204,6 +204,10 @@ class Layers(ABC):
     def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
         """Tell whether an op is the module that has its label already."""
         return not has_state(op) and scope.shared.get(name) == self.identity_of(op)
+
+    def elements(self, shape: Iterable[int]) -> int:
+        """Return how many numbers a tensor of a shape holds."""
+        return prod(shape)
 
     def identity_of(self, op: Op) -> Any:
         """Return what two ops have in common that are one module."""
@@ -415,7 +419,7 @@ class Layers(ABC):
         except OpError as error:
             raise self.op_error(error, op, shapes, span, given) from None
         for shape in (*outputs, *weights.values()):
-            elements = prod(shape)
+            elements = self.elements(shape)
             if elements > MAX_ELEMENTS:
                 what = f"{op.name}: a tensor of {elements:,} elements is more than {MAX_ELEMENTS:,}"
                 raise fail("E304", what, span)

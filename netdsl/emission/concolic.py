@@ -225,8 +225,14 @@ def free(value: Any) -> bool:
     return False
 
 
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+"""Types of values that read nothing: most of what layers are given."""
+
+
 def mentioned(value: Any) -> dict[str, None]:
     """Return the names that a value, or anything in it, reads."""
+    if type(value) in _PLAIN:
+        return {}
     if isinstance(value, (Atom, Poly)) or symbolic(value):
         return names(value)
     inner: Iterable[Any] = ()

@@ -486,6 +486,7 @@ class Staged:
         self.channels: Term | None = None
         """The channels of what it returns, if that is a list."""
         self.tidied = False
+        self.known_names: Mapping[str, None] | None = None
         self.told = False
         """Whether its callers ask it for the channels of what it returns."""
 
@@ -500,10 +501,16 @@ class Staged:
         asked = {id(one) for item in walk(self.items) if isinstance(item, If) for one in item.then}
         return [side for side in self.sides if side.train or id(side) in asked]
 
-    def names(self) -> dict[str, None]:
-        """Return the names that its constructor's terms read."""
-        found: dict[str, None] = {}
-        for item in walk(self.items):
-            for value in item.terms():
-                found.update(mentioned(value))
-        return found
+    def names(self) -> Mapping[str, None]:
+        """Return the names that its constructor's terms read, found once until `changed`."""
+        if self.known_names is None:
+            found: dict[str, None] = {}
+            for item in walk(self.items):
+                for value in item.terms():
+                    found.update(mentioned(value))
+            self.known_names = found
+        return self.known_names
+
+    def changed(self) -> None:
+        """Forget what was found of its items, which are about to be others."""
+        self.known_names = None

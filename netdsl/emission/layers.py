@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from netdsl.elaborate.draft import Draft, DraftScope, Place
@@ -292,6 +293,10 @@ class Layers(Conditions):
             read = mentioned((known[2:], own[2:]))
             raise Fixed(f"{name} is not always one module", *(Atom("name", (one,)) for one in read))
         return bool(known == own)
+
+    def elements(self, shape: Iterable[int]) -> int:
+        """Return how many numbers a tensor of a shape holds here; nobody asks for the expression."""
+        return prod(map(int, shape))
 
     def identity_of(self, op: Op) -> Any:
         """Return what two ops have in common that are one module: here, and for all arguments."""

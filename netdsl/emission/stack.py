@@ -20,6 +20,7 @@ class Stack(Child):
 
 def stack(staged: Staged) -> None:
     """Stack the repetitions of a class; the first turn stands by itself where it alone differs."""
+    staged.changed()
     staged.items[:] = _stacked(staged.items)
 
 

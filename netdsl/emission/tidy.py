@@ -43,6 +43,7 @@ def tidy(staged: Staged) -> None:
     if staged.tidied:
         return
     staged.tidied = True
+    staged.changed()
     drop_phis(staged)
     drop_picks(staged)
     for item in walk(staged.items):
@@ -60,7 +61,7 @@ def tidy(staged: Staged) -> None:
 
 def drop_parameters(staged: Staged) -> None:
     """Drop arguments that nothing is made with."""
-    used = staged.names()
+    used = dict(staged.names())
     for shape in staged.out_terms if staged.told else ():
         if "c" in shape.axes:
             used.update(mentioned(shape.c))
@@ -506,7 +507,7 @@ def _shape(shape: Any, env: Mapping[Any, Any]) -> Any:
 
 def sizes_read(staged: Staged) -> set[str]:
     """Return the sizes of what comes in that the constructor reads."""
-    found = staged.names()
+    found = dict(staged.names())
     if staged.told:
         for shape in staged.out_terms:
             if "c" in shape.axes:

@@ -59,10 +59,12 @@ class Elementwise(Op):
 
     def infer(self, *x: Shape) -> Shape:
         """Return the largest of the shapes."""
+        if all([s == x[0] and s.axes == x[0].axes for s in x]):
+            return x[0]
         out = max(x, key=lambda s: (len(s), s.elements))
         for s in x:
             same = s.axes == out.axes
-            every_place = s.c == out.c and (s.axes == "c" or (same and len(s) == 3 and s.elements == s.c))
+            every_place = s.c == out.c and (s.axes == "c" or (same and len(s) == 3 and s.h == s.w == 1))
             if not every_place and not (same and s == out):
                 raise OpError("", differ(self.name, x))
         return out
@@ -99,7 +101,7 @@ class Add(Elementwise):
 
     def overwrites(self, *x: Shape) -> bool:
         """Tell whether the first branch is as large as the output; one of c x 1 x 1 may be so at this size only."""
-        return x[0] == self.infer(*x) and not (len(x[0]) == 3 and x[0].elements == x[0].c)
+        return x[0] == self.infer(*x) and not (len(x[0]) == 3 and x[0].h == x[0].w == 1)
 
 
 class Mul(Elementwise):
