@@ -357,12 +357,20 @@ def test_a_backend_may_write_one_net_a_file(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("    conv 3x3, 8 -> relu\n", 200, 2000),
         ("    for i in range(k):\n        conv 3x3, 8*(i + 1)\n", 30, 300),
+        ("    for i in range(k):\n        w# = k + #*i\n        c#_{i}: conv 3x3, w#\n", 15, 150),
+        (
+            "    g#:\n        w# = k + #\n        p: conv 3x3, w#\n        add:\n            q: conv 3x3, w#\n"
+            "            identity\n",
+            20,
+            400,
+        ),
     ],
-    ids=["layers", "loops"],
+    ids=["layers", "loops", "variables of loops", "containers"],
 )
 def test_time_per_line_does_not_grow(lines: str, few: int, many: int) -> None:
     def seconds(count: int) -> float:
-        net = loads("net N(k = 3):\n    input 3, 8x8\n" + lines * count)
+        body = "".join(lines.replace("#", str(number)) for number in range(count))
+        net = loads("net N(k = 3):\n    input 3, 8x8\n" + body)
         begin = time.perf_counter()
         net.emit("torch")
         return (time.perf_counter() - begin) / count

@@ -20,10 +20,12 @@ from netdsl.emission.items import (
     Layer,
     Let,
     Loop,
+    Module,
     Pick,
     Side,
     Staged,
     Store,
+    walk,
 )
 from netdsl.ir.types import Dims, Pad
 from netdsl.ops import Op
@@ -130,6 +132,93 @@ class Chains:
         if lowered.module is None or mentions_self(lowered.function):
             return None
         return item.outputs[0]
+
+
+class Outside:
+    """How often a class reads its values and names, to tell of each container what is read outside it."""
+
+    def __init__(self, staged: Staged) -> None:
+        """Count all of it once."""
+        self.read: Counter[Wire] = Counter([*staged.outputs, *(side.wire for side in staged.sides)])
+        self.read.update(_values_read(staged.items))
+        self.named = Counter(_names_read(staged.items))
+        for shape in staged.out_terms if staged.told else ():
+            self.named.update(name for size in shape for name in mentioned(size))
+        self.bound = Counter(_first_bound(staged.items))
+        self.around = {id(item): around for item, around in _containers(staged.items, ())}
+        """By container, those that it is in."""
+
+    def values(self, container: Container) -> set[Wire]:
+        """Return what a container makes that is read outside; what one around it ends with is so by that."""
+        within = Counter(_values_read([container]))
+        for outer in self.around[id(container)]:
+            within.update(outer.exit)
+        return {wire for wire in container.makes() if self.read[wire] > within[wire]}
+
+    def names(self, container: Container) -> list[str]:
+        """Return the local variables of a container that what is outside reads."""
+        within, bound = Counter(_names_read([container])), Counter(_first_bound([container]))
+        changed = {item.name for item in walk(container.items) if isinstance(item, Let) and item.again}
+        return [
+            name
+            for name in dict.fromkeys(bound_names(container.items))
+            if self.named[name] > within[name] and (self.bound[name] == bound[name] or name in changed)
+        ]
+
+
+def _values_read(items: list[Item]) -> Iterator[Wire]:
+    """Yield the values that items read or end with, as often as they do."""
+    for item in items:
+        inner = item.inner()
+        for part in inner:
+            yield from _values_read(part)
+        if isinstance(item, If):
+            yield from (wire for phi in item.phis for wire in (phi.then, phi.otherwise))
+        elif isinstance(item, Loop):
+            yield from (wire for one in item.carried for wire in (one.begin, one.end))
+            yield from (one.end for one in item.gathered)
+        elif isinstance(item, Container):
+            yield from item.exit
+        elif not inner:
+            yield from item.reads()
+
+
+def _names_read(items: list[Item]) -> Iterator[str]:
+    """Yield the names that expressions of items read."""
+    for item in walk(items):
+        for value in item.terms():
+            yield from mentioned(value)
+        if isinstance(item, Module) and item.name is not None:
+            yield from mentioned(item.name)
+
+
+def _first_bound(items: list[Item]) -> Iterator[str]:
+    """Yield the local variables that items bind for the first time."""
+    yield from (item.name for item in walk(items) if isinstance(item, Let) and not item.again)
+
+
+def _containers(
+    items: list[Item], around: tuple[Container, ...]
+) -> Iterator[tuple[Container, tuple[Container, ...]]]:
+    """Yield all containers, each with those that it is in."""
+    for item in items:
+        here = around
+        if isinstance(item, Container):
+            yield item, around
+            here = (*around, item)
+        for inner in item.inner():
+            yield from _containers(inner, here)
+
+
+def bound_names(items: list[Item], always: bool = False) -> Iterator[str]:
+    """Yield the local variables that items bind; `always`: whatever holds."""
+    for item in items:
+        if isinstance(item, Let):
+            yield item.name
+        elif isinstance(item, Child) and item.result:
+            yield item.result
+        for inner in () if always and isinstance(item, (If, Loop)) else item.inner():
+            yield from bound_names(inner, always)
 
 
 def is_nothing(item: Item, lower: Lower) -> bool:

@@ -21,12 +21,11 @@ from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family, Variant, within
 from netdsl.emission.flow import Flow
-from netdsl.emission.function import Chains, Function, Storage, is_nothing
+from netdsl.emission.function import Chains, Function, Outside, Storage, bound_names, is_nothing
 from netdsl.emission.items import (
     Check,
     Child,
     Container,
-    If,
     Item,
     Layer,
     Let,
@@ -110,6 +109,7 @@ class ModuleText(ABC):
         self.storage = Storage()
         self.chains = Chains(self.lower)
         self.containers: dict[int, Function] = {}
+        self.outsides: dict[int, Outside] = {}
         self.made: dict[tuple[str, ...], str] = {}
         """Texts of containers' classes, and what they are called."""
         self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
@@ -335,6 +335,12 @@ class ModuleText(ABC):
             self.containers[id(item)] = self.make_container(item, staged)
         return self.containers[id(item)]
 
+    def outside(self, staged: Staged) -> Outside:
+        """Return what tells of a class's containers what is read outside them."""
+        if id(staged) not in self.outsides:
+            self.outsides[id(staged)] = Outside(staged)
+        return self.outsides[id(staged)]
+
     def make_container(self, item: Container, staged: Staged) -> Function:
         """Return what a container is."""
         label = "".join(
@@ -342,7 +348,8 @@ class ModuleText(ABC):
         )
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
         read = list(dict.fromkeys(item.reads()))
-        outer = self.outer_reads(staged, item)
+        outside = self.outside(staged)
+        outer = outside.values(item)
         outputs = [*dict.fromkeys(item.exit), *(w for w in item.makes() if w in outer and w not in item.exit)]
         function.outputs = tuple(outputs)
         if len(read) == 1:
@@ -366,30 +373,12 @@ class ModuleText(ABC):
         function.names = tuple(name for name in names if name not in bound and name not in known)
         function.name = self.class_name(function.name, staged)
         children = {inner.key for inner in walk(item.items) if isinstance(inner, Module)}
-        for name in self.told_names(item, staged):
+        for name in outside.names(item):
             attribute = name
             while attribute in children or reserved_attribute(attribute):
                 attribute += "_"
             function.tells[name] = attribute
         return function
-
-    @staticmethod
-    def told_names(item: Container, staged: Staged) -> list[str]:
-        """Return the local variables of a container that what is outside reads."""
-        within = {id(inner) for inner in walk([item])}
-        outside = [other for other in walk(staged.items) if id(other) not in within]
-        read: set[str] = set()
-        for other in outside:
-            for value in other.terms():
-                read.update(mentioned(value))
-            if isinstance(other, Module) and other.name is not None:
-                read.update(mentioned(other.name))
-        for shape in staged.out_terms if staged.told else ():
-            read.update(name for size in shape for name in mentioned(size))
-        own = dict.fromkeys(name for name in bound_names(item.items))
-        known = {other.name for other in outside if isinstance(other, Let) and not other.again}
-        changed = {i.name for i in walk(item.items) if isinstance(i, Let) and i.again}
-        return [name for name in own if name in read and (name not in known or name in changed)]
 
     def class_name(self, label: str, staged: Staged) -> str:
         """Return a new name of a container's class."""
@@ -412,30 +401,6 @@ class ModuleText(ABC):
         for index, wire in enumerate(wires):
             name = readable(names.get(wire, f"x{index}"))
             found[wire] = name if name not in found.values() else f"x{index}"
-        return found
-
-    def outer_reads(self, staged: Staged, item: Container) -> set[Wire]:
-        """Return what is read of a class's values outside a container."""
-        found: set[Wire] = set(staged.outputs) | {side.wire for side in staged.sides}
-
-        def visit(items: list[Item]) -> None:
-            for other in items:
-                if other is item:
-                    continue
-                if isinstance(other, (Container, If, Loop)) or other.inner():
-                    for inner in other.inner():
-                        visit(inner)
-                    if isinstance(other, If):
-                        found.update(w for p in other.phis for w in (p.then, p.otherwise))
-                    if isinstance(other, Loop):
-                        found.update(w for c in other.carried for w in (c.begin, c.end))
-                        found.update(one.end for one in other.gathered)
-                    if isinstance(other, Container):
-                        found.update(other.exit if item not in list(walk(other.items)) else ())
-                else:
-                    found.update(other.reads())
-
-        visit(staged.items)
         return found
 
     # ---------------------------------------------------------------- text
@@ -844,17 +809,6 @@ class ModuleText(ABC):
 def has_call(expr: Expr) -> bool:
     """Tell whether an expression calls anything."""
     return isinstance(expr, Call) or any(map(has_call, children(expr)))
-
-
-def bound_names(items: list[Item], always: bool = False) -> Iterator[str]:
-    """Yield the local variables that items bind; `always`: whatever holds."""
-    for item in items:
-        if isinstance(item, Let):
-            yield item.name
-        elif isinstance(item, Child) and item.result:
-            yield item.result
-        for inner in () if always and isinstance(item, (If, Loop)) else item.inner():
-            yield from bound_names(inner, always)
 
 
 def _top(items: list[Item]) -> Iterator[Item]:

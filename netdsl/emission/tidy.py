@@ -198,30 +198,32 @@ def coalesce(staged: Staged) -> None:
     read = Mentioned()
     lets = [item for item in walk(staged.items) if isinstance(item, Let)]
     once = {let.name for let in lets if let.told} - {let.name for let in lets if let.again}
-    while True:
-        for path, items, index in _lets(staged.items, ()):
-            item = items[index]
+    changed = True
+    while changed:
+        changed = False
+        defined = _definitions(staged.items)
+        for path, items, item in [(path, items, items[index]) for path, items, index in _lets(staged.items)]:
             assert isinstance(item, Let)
-            if item.again:
+            at = next((at for at, one in enumerate(items) if one is item), None)
+            if item.again or at is None:
                 continue
             old = next(
                 (
                     one
                     for one in _begins(staged, item)
-                    if (one not in once or item.told) and _mergeable(staged, path, items, index, one, read)
+                    if (one not in once or item.told) and _mergeable(staged, path, item, one, defined, read)
                 ),
                 None,
             )
-            if old is not None:
-                if _single(item.value) == old:
-                    del items[index]
-                else:
-                    item.again = True
-                _rename(staged, item.name, old, read)
-                _drop_selves(staged)
-                break
-        else:
-            return
+            if old is None:
+                continue
+            if _single(item.value) == old:
+                del items[at]
+            else:
+                item.again = True
+            _rename(staged, item.name, old, read)
+            _drop_selves(staged)
+            changed = True
 
 
 def follow(staged: Staged) -> None:
@@ -308,7 +310,7 @@ def count_turns(staged: Staged) -> None:
     """Let a variable that counts the turns of a loop from 0 be the loop's own."""
     for start in [one for one in staged.items if isinstance(one, Let) and not one.again]:
         name = start.name
-        changes = [place for place in _lets(staged.items, ()) if place[1][place[2]] is not start]
+        changes = [place for place in _lets(staged.items) if place[1][place[2]] is not start]
         changes = [(path, inner, at) for path, inner, at in changes if _name(inner[at]) == name]
         if symbolic(start.value) or start.value != 0 or len(changes) != 1:
             continue
@@ -340,12 +342,15 @@ def _begins(staged: Staged, item: Let) -> Iterator[str]:
 
 
 def _mergeable(
-    staged: Staged, path: tuple[Item, ...], items: list[Item], index: int, old: str, known: Mentioned
+    staged: Staged,
+    path: tuple[Item, ...],
+    item: Let,
+    old: str,
+    defined: Mapping[str, tuple[Item, ...]],
+    known: Mentioned,
 ) -> bool:
     """Tell whether nobody reads the old variable after the new one begins, in any turn."""
-    item = items[index]
-    assert isinstance(item, Let)
-    definition = _defined(staged.items, old, ())
+    definition = defined.get(old)
     if definition is None:
         return False
     own = [one for one in path if isinstance(one, (Loop, If))]
@@ -392,17 +397,18 @@ def _after_update(item: Item, between: Sequence[Item]) -> bool:
     return bool(between) and not any(item is one for loop in between for one in walk([loop]))
 
 
-def _defined(items: list[Item], name: str, path: tuple[Item, ...]) -> tuple[Item, ...] | None:
+def _definitions(items: list[Item], path: tuple[Item, ...] = ()) -> dict[str, tuple[Item, ...]]:
+    """Return by variable what its first definition stands in, outer ones first."""
+    found: dict[str, tuple[Item, ...]] = {}
     for item in items:
-        if isinstance(item, Let) and not item.again and item.name == name:
-            return path
-        if isinstance(item, Child) and item.result == name:
-            return path
+        if isinstance(item, Let) and not item.again:
+            found.setdefault(item.name, path)
+        elif isinstance(item, Child) and item.result:
+            found.setdefault(item.result, path)
         for inner in item.inner():
-            found = _defined(inner, name, (*path, item))
-            if found is not None:
-                return found
-    return None
+            for name, where in _definitions(inner, (*path, item)).items():
+                found.setdefault(name, where)
+    return found
 
 
 def _single(value: Any) -> str | None:
@@ -412,7 +418,9 @@ def _single(value: Any) -> str | None:
     return str(atom.args[0]) if atom is not None and atom.op == "name" else None
 
 
-def _lets(items: list[Item], path: tuple[Item, ...]) -> Iterator[tuple[tuple[Item, ...], list[Item], int]]:
+def _lets(
+    items: list[Item], path: tuple[Item, ...] = ()
+) -> Iterator[tuple[tuple[Item, ...], list[Item], int]]:
     for index, item in enumerate(items):
         if isinstance(item, Let):
             yield path, items, index
