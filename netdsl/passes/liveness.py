@@ -5,11 +5,13 @@ returns (`bindings.py` says which name is bound when). What a block or container
 since its caller holds it; what is written as an operand, until what it is an operand of is there. Views share the
 storage of what they look at, and so does what is written in place.
 
-This is exact to the byte for the tensors of emitted PyTorch code, with three exceptions: an instance of a block that
-lacks an optional part holds what that part would have read for as long as the others do; a sum of three or more
-holds what it has so far while its next part is computed, but the moments of adding are not looked at; and a list of
-streams, and what a loop hands from turn to turn, have names of their own in the code, so that a map may be held by
-the name that it had before. In HRNet and NASNet the peak is exact all the same.
+This is exact to the byte for the tensors of emitted PyTorch code, with three exceptions. An instance of a block that
+lacks an optional part holds what that part would have read for as long as the others do. A sum of three or more
+holds what it has so far while its next part is computed, but the moments of adding are not looked at. And code with
+loops and lists stands for other arguments too, which its names follow and one instance does not tell: a list of
+streams or branches lives as a whole, values by their numbers (`p{i}`) live until the function returns, and the names
+that go from turn to turn may hold a map longer, or let it go sooner, than is said here. In HRNet and NASNet the peak
+is exact all the same.
 """
 
 from __future__ import annotations
