@@ -769,17 +769,21 @@ def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
     items = getattr(value, "cells", getattr(value, "rows", value))  # of a row, a table or a list
     found = items[int(index)]
-    if not isinstance(found, (int, float, SymBool)) or not (symbolic(index) or symbolic(value)):
+    if not (symbolic(index) or symbolic(value)) or (symbolic(found) and not symbolic(index)):
         return found
-    if symbolic(found) and not symbolic(index):
-        return found
-    whole = (
+    whole = getattr(value, "name", None) or (
         term(value)
-        if symbolic(value) or not any(map(symbolic, value))
-        else Atom("list", tuple(map(term, value)))
+        if symbolic(value) or not any(map(symbolic, items))
+        else Atom("list", tuple(map(term, items)))
     )
     chosen = item(whole, term(index))  # type: ignore[arg-type]
-    return SymInt(int(_plain(found)), chosen) if isinstance(chosen, Poly) else under(_plain(found), chosen)
+    if isinstance(found, (int, float, SymBool)):
+        return (
+            SymInt(int(_plain(found)), chosen) if isinstance(chosen, Poly) else under(_plain(found), chosen)
+        )
+    if not isinstance(found, tuple):
+        raise KeyError(atom.op)  # an op, which only the class knows
+    return SymList(found, chosen)  # type: ignore[arg-type]
 
 
 def _listed(atom: Atom, env: Env) -> Any:

@@ -18,7 +18,7 @@ from metamorphic import report, subjects_of
 from netdsl_flax.run import channels_last
 from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
-from test_emitted import ROOT, tool
+from test_emitted import IGNORED, ROOT, RULES, tool
 from torch_oracles import execute
 
 import netdsl
@@ -206,6 +206,64 @@ net N(depths: list, norm: op = none, deep = false):
 variant one = N([1, 2, 1])
 variant two = N([0, 1, 2], bn, true)
 variant three = N([3, 0, 0], gn(groups=2))
+""",
+    "numbers that both sides of a condition compute": """
+block Inner(c, deep = true, k = 2):
+    if deep:
+        v = c + 1
+        w = v * k
+        if k > 2:
+            u = w + 1
+        else:
+            u = w + v
+        v = u - 1
+    else:
+        v = 2*c
+        w = v + k
+        u = w
+    a: conv 3x3, v
+    b: conv 3x3, w
+    c: conv 3x3, u
+    if k == 1:
+        v = v + 1
+    elif k == 2:
+        v = v + 2
+    else:
+        v = v + 3
+    d: conv 1x1, v
+
+net N(n = 2, deep = true):
+    input 3, 16x16
+    a: Inner 4
+    b: Inner 5, false
+    c: Inner 6, deep, n
+    if deep:
+        v = n + 1
+        d: Inner v
+    else:
+        v = n + 3
+        d: Inner v, k=3
+    e: conv 3x3, v
+    gap
+
+variant one = N()
+variant two = N(1, false)
+""",
+    "lists that are computed, and unpacked": """
+net N(c = 4, ratios: list = [0.5, 2.0], n: list = [1, 2]):
+    input 3, 8x8
+    t, u = [int(c * r) for r in ratios]
+    a: conv 3x3, t
+    b: conv 1x1, u
+    ws = [2*w + c for w in n]
+    v, w = ws
+    c1: conv 3x3, v
+    c2: conv 3x3, w
+    gap
+
+variant one = N()
+variant two = N(6)
+variant three = N(8, [1.0, 0.5], [3, 1])
 """,
     "blocks in the columns of tables": """
 block A(c, k: dims):
@@ -645,6 +703,47 @@ net N(m = 2):
     levels2: Levels 3, 3
     from flow[1] -> gap
 """,
+    "rows of the file's tables by number, and lists that are computed": """
+table rows(k, c, act):
+    1x1, 4, relu
+    3x3, 6, none
+    3x1, 8, silu
+
+block Row(i = 0, c = 4):
+    k = rows[i].k
+    a: conv k, c
+    b: conv 3x3, rows[i].c, act=rows[i].act
+
+block Other(i = 0, deep = true, c = 4):
+    r = rows[i]
+    act = rows[len(rows) - 1 - i].act
+    if deep:
+        w = 2*c
+    else:
+        w = c + 1
+    v = ([1, 2, 3] if deep else [4, 5, 6])[i]
+    a: conv r.k, w
+    act when act
+    b: conv 3x3, r.c + v
+
+block Two(c, ratios: list = [0.5, 2.0]):
+    hidden, out = [int(c * r) for r in ratios]
+    a: conv 3x3, hidden
+    b: conv 1x1, out
+
+net N(n = 2):
+    input 3, 16x16
+    for i in range(n):
+        row{i}: Row i
+    a: Row 2, 5
+    b: Other
+    c: Other 1, false, 6
+    d: Two 4
+    e: Two 6, [1.0, 0.5]
+    for i in range(n):
+        last{i}: conv rows[i].k, rows[i].c
+    gap
+""",
     "an encoder and decoder of any depth": """
 block Double(c):
     2 * conv 3x3, c, act=relu, pad=same
@@ -687,14 +786,18 @@ def texts(text: str, backend: str) -> list[tuple[Network, str]]:
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
-def test_types(backend: str, tmp_path: Path) -> None:
+def test_style_and_types(backend: str, tmp_path: Path) -> None:
     """The modules are as clean as the zoo's."""
-    for number, (case, text) in enumerate({**NETS, **CLASSES}.items()):
-        if backend == "flax" or case != "ops in the columns of tables that are arguments":
-            (module,) = emit_family(nets(text), backend).values()  # of `t[i][2]() if t[i][2] is not None`
-            (tmp_path / f"net{number}.py").write_text(module)  # mypy says that None is called
+    for number, text in enumerate([*NETS.values(), *CLASSES.values()]):
+        (module,) = emit_family(nets(text), backend).values()
+        (tmp_path / f"net{number}.py").write_text(module)
+    options: tuple[str | Path, ...]
     options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
     assert tool("mypy", *options, tmp_path) == ""
+    options = ("--isolated", "--no-cache", "--line-length", "100")
+    rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
+    assert tool("ruff", "check", *options, *rules, tmp_path) == ""
+    assert tool("ruff", "format", *options, "--diff", tmp_path) == ""
 
 
 @pytest.mark.parametrize("case", NETS)

@@ -27,6 +27,7 @@ from netdsl.symbolic import (
     arithmetic,
     call,
     compare,
+    constant,
     joined,
     make_divisible,
     names,
@@ -314,6 +315,18 @@ class SymbolicEvaluator(Evaluator):
             return self.picked(value, index)
         return super().pick(value, index, span)
 
+    @staticmethod
+    def items(value: Any, span: Span) -> list[Any]:
+        """Return the items of a list; those of one that is computed remember it."""
+        found = Evaluator.items(value, span)
+        if not isinstance(value, SymList):
+            return found
+        wholes = (single(Atom("item", (value.whole, constant(index)))) for index in range(len(found)))
+        return [SymInt(one, own) if type(one) is int else one for one, own in zip(found, wholes, strict=True)]
+
+    constant: Callable[[tree.Expr, Any], Atom | None]
+    """What a list or table that is known is called, if it can be."""
+
     picked: Callable[[Data, int], Data]
     """What one value of a list is, by its index."""
 
@@ -377,13 +390,17 @@ class SymbolicEvaluator(Evaluator):
         if isinstance(value, TableValue):
             found = RowValue(found.columns, found.cells)
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
-            rows = getattr(value, "others", ()) if isinstance(value, TableValue) else tuple(value)
+            rows = getattr(value, "others", value.rows) if isinstance(value, TableValue) else tuple(value)
             choices = tuple(rows) if isinstance(found, (RowValue, tuple)) else ops(rows)
             if isinstance(value, SymList) and isinstance(found, int) and not isinstance(found, bool):
                 chosen = item_of(value.whole, term(index))  # type: ignore[arg-type]
                 return SymInt(int(found), chosen if isinstance(chosen, Poly) else single(chosen))
-            whole = value.name if isinstance(value, Constants) else term(value)
-            return opened(found, Atom("item", (whole, term(index))), choices)
+            whole: Any = value.name if isinstance(value, Constants) else None
+            if whole is None and not symbolic(value):
+                whole = self.constant(node.value, value)
+                if whole is None:
+                    raise Fixed("which of these it is is not known", index)
+            return opened(found, Atom("item", (whole or term(value), term(index))), choices)
         return found
 
     def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:

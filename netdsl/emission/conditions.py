@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from netdsl.emission.concolic import Fixed, Late, SymStr, Undecided, free
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
-from netdsl.emission.terms import with_hint
+from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Shape
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -23,6 +23,7 @@ from netdsl.symbolic import (
     SymFloat,
     SymInt,
     evaluate,
+    in_terms_of,
     named,
     names,
     negated,
@@ -65,6 +66,7 @@ class Conditions(Lists):
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []
         shared: list[dict[str, Any]] = []
         hints: list[dict[str, Any]] = []
+        meanings: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
         for side, run, holds in ((item.then, then, True), (item.otherwise, otherwise, False)):
             before.begin_side(place)
@@ -98,6 +100,7 @@ class Conditions(Lists):
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
             shared.append(dict(place.scope.shared))
             hints.append(dict(self.hints))
+            meanings.append(dict(self.meaning))
         self.hints = {**hints[test.value], **hints[not test.value]}
         place.scope.taken = {**ends[0][2], **ends[1][2]}
         place.scope.shared = {**shared[0], **shared[1]}
@@ -105,7 +108,7 @@ class Conditions(Lists):
             if any(name in one and one[name] != place.scope.shared[name] for one in shared):
                 place.scope.shared[name] = Late(test, *(one.get(name) for one in shared))
         place.scope.position = max(ends[0][1], ends[1][1])
-        self.merge(test, item, before, ends[0], ends[1], place, span)
+        self.merge(test, item, before, ends[0], ends[1], meanings, place, span)
 
     @contextmanager
     def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
@@ -141,7 +144,15 @@ class Conditions(Lists):
                     break
 
     def merge(
-        self, test: SymBool, item: If, before: Snapshot, a: Any, b: Any, place: Place, span: Span
+        self,
+        test: SymBool,
+        item: If,
+        before: Snapshot,
+        a: Any,
+        b: Any,
+        meanings: Sequence[Mapping[str, Any]],
+        place: Place,
+        span: Span,
     ) -> None:
         """Put the item down, and make what follows read either side's values."""
         if a[3] or b[3]:
@@ -182,7 +193,7 @@ class Conditions(Lists):
                 elif name in bound or x is MISSING or y is MISSING:
                     values.pop(name, None)
                 continue
-            values[name] = self.chosen_value(test, name, x, y, item)
+            values[name] = self.chosen_value(test, name, x, y, item, meanings)
         place.env.names, place.env.tensors, place.flow = values, tensors, flow
         if flow is not None:
             place.env.tensors["flow"] = flow
@@ -216,18 +227,19 @@ class Conditions(Lists):
         item.turn = self.unrolling
         self.items.append(item)
 
-    def chosen_value(self, test: SymBool, name: str, x: Any, y: Any, item: If) -> Any:
-        """Return a name's value after a condition, bound on both sides."""
+    def chosen_value(
+        self, test: SymBool, name: str, x: Any, y: Any, item: If, meanings: Sequence[Mapping[str, Any]]
+    ) -> Any:
+        """Return a name's value after a condition, bound on both sides, which may use one variable."""
         if isinstance(x, (int, float, SymBool)) and isinstance(y, (int, float, SymBool)):
-            if term(x) == term(y):
+            one, two = (meant(value, meaning) for value, meaning in zip((x, y), meanings, strict=True))
+            if term(x) == term(y) and term(one) == term(two):
                 return x
             name = self.local(name) if self.is_parameter(name) else name
             for side, value in ((item.then, x), (item.otherwise, y)):
-                if not any(isinstance(i, Let) and i.name == name for i in side) or term(value) != term(
-                    named(value, name)
-                ):
+                if term(value) != term(named(value, name)):
                     side.append(Let(name, value))
-            self.meaning[name] = self.expanded(term(select(test, x, y)))
+            self.meaning[name] = self.expanded(term(select(test, one, two)))
             return self.hinted(x if test.value else y, name)
         if show(x) == show(y) and not free(x) and not free(y):
             return x
@@ -439,6 +451,15 @@ class Conditions(Lists):
                     if isinstance(holds, SymBool):
                         raise Fixed("a branch of a fork under a condition", holds)
         return super().branches(node, data, place)
+
+
+def meant(value: Any, meaning: Mapping[str, Any]) -> Any:
+    """Return a number over the class's arguments alone, by what its local variables mean."""
+    if isinstance(value, SymInt):
+        return SymInt(int(value), replaced(value.poly, meaning))
+    if isinstance(value, SymFloat):
+        return SymFloat(float(value), in_terms_of(value.atom, meaning))
+    return SymBool(value.value, in_terms_of(value.test, meaning)) if isinstance(value, SymBool) else value
 
 
 def _copy(place: Place) -> Place:

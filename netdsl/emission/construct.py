@@ -194,8 +194,8 @@ class Constructor:
         self.put("raise ", error)
         self.depth -= 1
 
-    def condition(self, item: If, inner: Any, holds: Any) -> None:
-        """Write an `if`."""
+    def condition(self, item: If, inner: Any, holds: Any, first: bool = True) -> None:
+        """Write an `if`; one that is not the `first` stands behind an `else`."""
         for side, other, test in (
             (item.then, item.otherwise, item.test),
             (item.otherwise, item.then, negated(item.test)),
@@ -226,20 +226,37 @@ class Constructor:
             if id(only) in self.members.optional or holds(only.otherwise) or not holds(only.then):
                 break
             test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
+        more = [one for one in otherwise if holds([one])]
+        chosen = self.chosen(test, then, more) if first else []
+        if chosen:
+            self.lines += chosen
+            return
         if inner == self.attributes:
             self.declare(then, otherwise)
         self.put("if ", self.constant(test), ":")
         self.deeper(inner, then)
-        if not holds(otherwise):
+        if not more:
             return
-        more = [one for one in otherwise if holds([one])]
         if len(more) == 1 and isinstance(more[0], If) and not self.members.optional.get(id(more[0])):
             begin = len(self.lines)
-            self.condition(more[0], inner, holds)
+            self.condition(more[0], inner, holds, first=False)
             self.lines[begin] = f"{self.indent}el{self.lines[begin].lstrip()}"
             return
         self.line("else:")
         self.deeper(inner, otherwise)
+
+    def chosen(self, test: Atom, then: list[Item], otherwise: list[Item]) -> list[str]:
+        """Return one line for a variable that is one number or another, if that is all that a condition decides."""
+        if len(then) != 1 or len(otherwise) != 1:
+            return []
+        one, two = then[0], otherwise[0]
+        if not (isinstance(one, Let) and isinstance(two, Let)) or one.name != two.name:
+            return []
+        if len(one.unpacked) != 1 or len(two.unpacked) != 1:
+            return []
+        either = Atom("if", (test, term(one.value), term(two.value)))
+        lines = layout(f"{one.name} = ", self.constant(either), "", self.indent)
+        return lines if len(lines) == 1 else []
 
     def declare(self, *sides: list[Item]) -> None:
         """Write the types of children that are modules of several kinds on the sides of a condition."""

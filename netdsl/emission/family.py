@@ -30,6 +30,7 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.emission.concolic import (
+    Constants,
     Demanded,
     Fixed,
     SymDims,
@@ -321,7 +322,10 @@ class Family:
         self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
     ) -> dict[str, Any]:
         """Return what the names of a class's terms are at a call."""
-        env: dict[str, Any] = dict(self.constants)
+        env: dict[str, Any] = {
+            name: Constants(getattr(value, "rows", value), Atom("name", (name,)))
+            for name, value in self.constants.items()
+        }
         if staged.many:
             whole = shapes.channels if isinstance(shapes, Elements) else tuple(shape.c for shape in shapes)
             env.update(dict.fromkeys(staged.inputs[0].sizes.values(), whole))

@@ -25,6 +25,7 @@ from netdsl.emission.rehearsal import drafted
 from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Shape
 from netdsl.ops import Op
+from netdsl.ops.norm import Norm
 from netdsl.symbolic import Atom, SymBool, SymInt, SymList, constant, evaluate, length, symbolic, text
 from netdsl.syntax import tree
 
@@ -43,6 +44,7 @@ class Stager(Joints):
         self.evaluator.picked = self.picked
         self.evaluator.settled = self.settled
         self.evaluator.comprehended = self.comprehended
+        self.evaluator.constant = emitter.constant
 
     # ---------------------------------------------------------------- ops
 
@@ -133,6 +135,10 @@ class Stager(Joints):
             label = SymStr(label, Atom("format", (*self.leading.whole.args, rest)))
         if not isinstance(follower, SymOp) or not follower.optional:
             return super().follow(follower, node, data, place, label)
+        follower = self.by_name(
+            follower,
+            "norm" if isinstance(follower.target, type) and issubclass(follower.target, Norm) else "act",
+        )
         test = SymBool(True, Atom("is not none", (follower.whole,)))
         outer = place.flow
         place.flow = data

@@ -9,7 +9,7 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.evaluate import is_number
 from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import MISSING, Data
-from netdsl.emission.concolic import Constants, Fixed, concrete
+from netdsl.emission.concolic import Constants, Fixed, SymOp, concrete
 from netdsl.emission.items import Check, Child, Incoming, Let, Parameter, walk
 from netdsl.emission.state import Schedule, State
 from netdsl.ir.types import Shape
@@ -203,6 +203,9 @@ class Terms(State):
                 self.hints[own], self.meaning[own] = tuple(value), self.expanded(value.whole)
                 place.env.names[name] = SymList(value, Atom("name", (own,)))
                 continue
+            if isinstance(value, SymOp):
+                place.env.names[name] = self.by_name(value, own)
+                continue
             if not isinstance(value, (int, float, SymBool)) or not symbolic(value) or not self.worth(value):
                 continue
             variable = own if own.isidentifier() else self.local("value")
@@ -215,6 +218,19 @@ class Terms(State):
         if len(made) == len(node.targets) > 1 and len(lists) == 1 and None not in lists:
             for let in made:
                 let.unpacked = tuple(made) if let is made[0] else ()
+
+    def by_name(self, op: SymOp, wanted: str) -> SymOp:
+        """Return an op under a name, if it may be none and is taken by number: it is asked for, and called."""
+        atom, numbered = op.whole, False
+        while atom.op == "item":
+            numbered = numbered or atom.args[1].constant is None
+            atom = atom.args[0]
+        if not (op.optional and numbered):
+            return op
+        variable = self.local(wanted)
+        self.put(Let(variable, op))
+        self.hints[variable], self.meaning[variable] = concrete(op), self.expanded(op.whole)
+        return op.replace(whole=Atom("name", (variable,)))
 
     def worth(self, value: Any) -> bool:
         """Tell whether a value gets a local variable: it can be computed here, and is no name already."""
