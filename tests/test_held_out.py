@@ -249,6 +249,72 @@ net N(n = 2, deep = true):
 variant one = N()
 variant two = N(1, false)
 """,
+    "what a block with a loop returns is as large as a learned tensor": """
+block Tokenizer(cs: list, pool = true):
+    for i, c in enumerate(cs):
+        conv{i}: conv 3x3, c
+        maxpool 3x3, /2, pad=1 when pool
+
+block Mlp(ratio: float):
+    add:
+        identity
+        fc int(x.c * ratio) as fc1 -> gelu -> fc x.c as fc2
+
+net N(cs: list, depth = 1, first_ = true, pos = true):
+    input 3, 16x16
+    tokenizer: Tokenizer cs
+    t = from flow -> tokens
+    from t
+    if first_:
+        weight token_ [1, flow.c], batch=true, init=normal(0, 1)
+        from token_, t -> concat axis=0
+    if pos:
+        weight pos [flow.n, flow.c], batch=true, init=normal(0, 1)
+        (identity | from pos) -> add
+    blocks: depth * Mlp 2.0
+    if first_:
+        token 0
+    else:
+        fc 1 as pool
+        flatten
+    fc: fc 5
+
+variant one = N([4, 6])
+variant two = N([4], 2, false)
+variant three = N([4, 8, 6], 0, pos=false)
+""",
+    "names that emitted code likes": """
+block Conv(in_channels, out_channels, N = 1):
+    conv: conv 3x3, out_channels when in_channels > 3
+    last: conv 1x1, in_channels + N
+
+block Size(in_height, c):
+    weight s [x.c, x.h, x.w], init=normal(0, 1)
+    add:
+        identity
+        from s
+    a: conv 3x3, in_height + c
+
+net N(N = 2, widths: list = [4, 6]):
+    input 3, 8x8
+    features:
+        for channels in widths:
+            (conv 3x3, channels -> relu)
+    in_width = 2*N
+    for layers in range(N):
+        a{layers}: conv 3x3, in_width
+    channels2 = N + 3
+    for i in range(N):
+        channels2 = channels2 + 1
+        b{i}: conv 3x3, channels2
+    s: Size 2, 3
+    d: Conv 4, 5
+    e: Conv 3, 5, N
+    gap
+
+variant one = N()
+variant two = N(3, [2, 4, 3])
+""",
     "lists that are computed, and unpacked": """
 net N(c = 4, ratios: list = [0.5, 2.0], n: list = [1, 2]):
     input 3, 8x8

@@ -35,6 +35,7 @@ def _chain_of(layers: Expr) -> Expr:
 DIALECT = Dialect(
     array="Array",
     layer="Callable[[Array], Array]",
+    learned="nnx.Param[Array]",
     module="nnx.Module",
     call="__call__",
     training="not self.deterministic",

@@ -40,6 +40,7 @@ def _registered(name: Expr, module: Expr) -> Expr:
 DIALECT = Dialect(
     array="Tensor",
     layer="nn.Module",
+    learned="nn.Parameter",
     module="nn.Module",
     call="forward",
     training="self.training",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from netdsl.elaborate.arguments import bind, parameters
+from netdsl.elaborate.names import reserved_variable
 from netdsl.elaborate.values import (
     MISSING,
     Choice,
@@ -100,6 +101,14 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, OpValue) and isinstance(b, OpValue):
         return a.target is b.target and show(a) == show(b)
     return bool(a == b) if type(a) is type(b) or (is_number(a) and is_number(b)) else False
+
+
+def check_variables(names: tuple[tree.Expr, ...], source: Source) -> None:
+    """Raise an error for the name of a number that emitted code needs for itself."""
+    for name in names:
+        if isinstance(name, tree.Name) and (why := reserved_variable(name.text)):
+            span = Span(source, name.start, name.end)
+            raise fail("E219", f"`{name.text}` {why}", span, "choose another name")
 
 
 def _cells(value: Any) -> tuple[Any, ...] | None:
@@ -252,6 +261,7 @@ class Evaluator:
         return Choice(node, options, Span(source, node.start, node.end))
 
     def _comprehension(self, node: tree.Comprehension, env: Env, source: Source) -> tuple[Any, ...]:
+        check_variables(node.names, source)
         inner = Env(env)
         result = []
         for item in self.iterate(node.iterable, env, source):

@@ -35,7 +35,8 @@ GLOBALS = frozenset(
     max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
     shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
-    range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum
+    range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round
+    getattr setattr ValueError
     """.split()
 )
 
@@ -64,10 +65,23 @@ def reserved_attribute(name: str) -> str:
     return ""
 
 
+def reserved_variable(name: str) -> str:
+    """Return why a number or the variable of a loop cannot have a name, or an empty string."""
+    if name in ("x", "flow"):
+        return "is the value that flows"
+    if iskeyword(name):
+        return "is a keyword of Python"
+    if name.startswith("__"):
+        return "begins with two underscores, which Python keeps for itself"
+    return "is a name that emitted code needs" if name in GLOBALS else ""
+
+
 def reserved_name(name: str) -> str:
     """Return why a net, block, variant or parameter cannot have a name, or an empty string."""
     if name in ("x", "flow"):
         return "is the value that flows"
+    if name == "cls":
+        return "is what classes of flax.nnx take their own class for"
     if name in LIKE_NUMBERS:
         return "is hard to tell from a number"
     if issoftkeyword(name) and name != "type":

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.arguments import Param, bind
 from netdsl.elaborate.draft import DraftScope, Place
+from netdsl.elaborate.evaluate import check_variables
 from netdsl.elaborate.layers import MAX_VALUES, Layers
 from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
@@ -486,6 +487,7 @@ class Walker(Layers):
 
     def turns(self, node: tree.For, place: Place) -> Iterator[None]:
         """Bind the loop's names for each turn, which begins with the defaults before the loop."""
+        check_variables(node.names, place.source)
         items = self.evaluator.iterate(node.iterable, place.env, place.source)
         defaults, outer = place.defaults, place.turns
         try:
@@ -534,6 +536,7 @@ class Walker(Layers):
             if name in ("x", "flow") or name in catalogue():
                 what = "an op of the language" if name in catalogue() else "the value that flows"
                 raise fail("E214", f"`{name}` is {what}", place.span(target), f"call it {name}1 or so")
+            check_variables((target,), place.source)
             place.env.names[name] = item
             if isinstance(item, (int, float)):
                 place.scope.args.setdefault(name, item)

@@ -235,7 +235,7 @@ class Conditions(Lists):
             one, two = (meant(value, meaning) for value, meaning in zip((x, y), meanings, strict=True))
             if term(x) == term(y) and term(one) == term(two):
                 return x
-            name = self.local(name) if self.is_parameter(name) else name
+            name = self.local(name, own=True) if self.is_parameter(name) else name
             for side, value in ((item.then, x), (item.otherwise, y)):
                 if term(value) != term(named(value, name)):
                     side.append(Let(name, value))

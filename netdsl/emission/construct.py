@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
@@ -25,6 +26,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
+from netdsl.ops.source import Weight
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, list_of, negated, single, term, text
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Constructor:
         self.used = self.read_names()
         self.taken = {p.name for p in function.staged.params}
         self.taken |= {item.name for item in walk(function.staged.items) if isinstance(item, Let)}
+        self.taken |= module.family.variables(function.staged.decl)
 
     def read_names(self) -> set[str]:
         """Return the names that constructors read, so that a local variable is worth a line."""
@@ -301,6 +304,9 @@ class Constructor:
 
     def kind(self, item: If, attribute: str) -> str:
         """Return the type of a child that may not be there: a layer's, or its class where calls are no layer's."""
+        for one in alternatives([item]):
+            if isinstance(one, Layer) and self.members.attributes.get(id(one)) == attribute:
+                return self.dialect.learned if isinstance(one.op, Weight) else self.dialect.layer
         lists, array = self.function.staged.lists, self.dialect.array
         for one in (*item.then, *item.otherwise) if self.dialect.several else ():
             if isinstance(one, (Child, Container)) and self.members.attributes.get(id(one)) == attribute:
@@ -519,8 +525,9 @@ class Constructor:
             while self.ends in self.taken:
                 self.ends += "_"
             self.line(f"{self.ends}{self.typed(self.ends, ': list[int]')} = []")
-        free = [name for name in (_MAPPINGS if is_named else _LISTS) if name not in self.taken]
-        name = free[self.nesting] if self.nesting < len(free) else f"{free[0]}{self.nesting}"
+        words = _MAPPINGS if is_named else _LISTS
+        free = (name for name in chain(words, (f"{words[0]}{n}" for n in count(2))) if name not in self.taken)
+        name = next(islice(free, self.nesting, None))
         kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
         head, rest = ([], items) if is_named else self.first(items)
         begin = f"{name}{self.typed(name, f': {kind}')} = "

@@ -15,6 +15,8 @@ class Dialect(Record):
     """The type of a value: `Tensor`."""
     layer: str
     """The type of a module that is given as an argument: `nn.Module`."""
+    learned: str
+    """The type of a tensor that is learned: `nn.Parameter`."""
     module: str
     """The base class of modules: `nn.Module`."""
     call: str

@@ -11,7 +11,7 @@ from netdsl.diagnostics import Diagnostic, Frame, NetError
 from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator, deep_recursion
-from netdsl.elaborate.names import GLOBALS
+from netdsl.elaborate.names import GLOBALS, readable
 from netdsl.elaborate.values import (
     MISSING,
     BlockDecl,
@@ -82,6 +82,10 @@ ONE_BY_ONE = "[]"
 """Stands for a list among what a class is made for: it takes the values of this list as so many."""
 
 
+class Afresh(Exception):
+    """All classes are to be staged again, now that more is known of what is asked of them."""
+
+
 class Variant:
     """A net with its arguments: what a factory makes."""
 
@@ -101,6 +105,8 @@ class Family:
         self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
         """By declaration, the arguments and shapes of the call that its class is made from, if not of the first."""
         self.reserved = set(GLOBALS)
+        self.bound_names: dict[Any, set[str]] = {}
+        """By declaration, the names that its text binds."""
         self.varied: dict[Any, set[str]] = {}
         """By net, the parameters that its variants give."""
         self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
@@ -111,11 +117,16 @@ class Family:
         """By declaration, the labels with numbers whose values other turns or loops read."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
+        self.measured: set[Any] = set()
+        """Blocks whose loops are written turn by turn, since a caller has to know the size of what they return."""
         with deep_recursion(), no_collection():
             self.foresee()
             for _ in range(100):
                 self.begin()
-                self.variants = [self.variant(net) for net in self.nets]
+                try:
+                    self.variants = [self.variant(net) for net in self.nets]
+                except Afresh:
+                    continue
                 if not self.stale:
                     break
             else:
@@ -153,7 +164,7 @@ class Family:
         self.stale = False
         """Whether some class was staged without an argument that a later call gives."""
         self.active: list[Any] = []
-        self.unrolled: set[Any] = set()
+        self.unrolled = set(self.measured)
         """Declarations whose loops are written turn by turn."""
         self.divided: set[Any] = set()
         """Declarations with values that are one of two things."""
@@ -172,6 +183,7 @@ class Family:
     def name_classes(self) -> None:
         """Give every class a name of its own."""
         taken = {net.name for net in self.nets}
+        taken |= {parameter.name for staged in self.classes for parameter in staged.params}
         ordered = sorted(self.classes, key=lambda staged: staged.kind != "net")
         for staged in ordered:
             name, number = staged.decl.name, 1
@@ -210,6 +222,25 @@ class Family:
     def words(self, decl: Any) -> set[str]:
         """Return the names that a declaration's text gives to what is no local variable."""
         return {parameter.name.text for parameter in decl.node.params}
+
+    def variables(self, decl: Any) -> set[str]:
+        """Return the names that a declaration's text gives to numbers, its parameters and the variables of loops."""
+        known = self.bound_names.get(decl)
+        if known is None:
+            known = self.bound_names[decl] = self.words(decl)
+            for piece in pieces(decl.node):
+                if isinstance(piece, (tree.For, tree.Comprehension)):
+                    known.update(readable(name.text) for name in piece.names)
+                elif isinstance(piece, tree.Assign):
+                    known.update(readable(t.text) for t in piece.targets if isinstance(t, tree.Name))
+        return known
+
+    def size_name(self, decl: Any, prefix: str, axis: str) -> str:
+        """Return what a size of what comes in is called, as nothing else in any text."""
+        name = f"{prefix}_{SIZES[axis]}"
+        while any(name in self.variables(other) for other in {decl, *self.given, *self.varied}):
+            name += "_"
+        return name
 
     # ---------------------------------------------------------------- calls
 
@@ -404,6 +435,7 @@ class Family:
                     if self.divides(decl, error):
                         continue
                     fixed = error if isinstance(error, Fixed) else Fixed(str(error), error.test)
+                    self.measure(staged, fixed)
                     named = set(fixed.names) & set(self.names_of(staged)) - wanted
                     if many and (not named or any(named & set(i.sizes.values()) for i in staged.inputs)):
                         wanted.add(ONE_BY_ONE)
@@ -500,7 +532,7 @@ class Family:
             sizes: list[int] = []
             by_axis: dict[str, str] = {}
             for axis, size in zip(shape.axes, shape, strict=True):
-                own = f"{prefix}_{SIZES[axis]}"
+                own = self.size_name(staged.decl, prefix, axis)
                 by_axis[axis] = own
                 if axis != "c":
                     self.sizes.add(own)
@@ -790,6 +822,7 @@ class Family:
                 if self.divides(decl, error):
                     continue
                 fixed = error if isinstance(error, Fixed) else Fixed(str(error), error.test)
+                self.measure(staged, fixed)
                 own = {n for n in fixed.names if any(p.name == n for p in staged.params)} - wanted
                 if not own and decl not in self.unrolled:
                     self.unrolled.add(decl)
@@ -802,6 +835,13 @@ class Family:
                 wanted |= own
         self.classes.append(staged)
         return staged
+
+    def measure(self, staged: Staged, fixed: Fixed) -> None:
+        """Begin afresh where a class needs the size of what a block returns, and a loop in that hides it."""
+        blocks = {staged.vague[name] for name in fixed.names if name in staged.vague} - self.measured
+        if blocks:
+            self.measured |= blocks
+            raise Afresh
 
     def divides(self, decl: BlockDecl | NetDecl, error: Exception) -> bool:
         """Tell whether a class can be walked once more, with both sides of values that are one of two things."""

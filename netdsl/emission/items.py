@@ -461,6 +461,8 @@ class Staged:
         """Arguments that are numbers of a depth schedule: its call, and what that is given."""
         self.bound: dict[str, int] = {}
         """Sizes that stand as numbers in the net's own class."""
+        self.vague: dict[str, Any] = {}
+        """Names of sizes that only a called block knows, and that block."""
         self.unmade: list[Atom] = []
         """Conditions, over its arguments, for which it could not be made."""
         self.sides: list[Side] = []

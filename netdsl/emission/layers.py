@@ -138,7 +138,8 @@ class Layers(Conditions):
         self.put(item)
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
         if unknown - {"?"} or (unknown and not self.guessing):
-            raise Fixed(f"{op.name} needs a size that is not known")
+            read = (Atom("name", (name,)) for name in unknown)
+            raise Fixed(f"{op.name} needs a size that is not known", *read)
         return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
 
     callee: SymOp | None = None
@@ -375,7 +376,7 @@ def expressed(value: Any) -> Any:
 
 
 def _may_vanish(value: Any, positive: set[str]) -> bool:
-    """Tell whether an expression of positive numbers may be 0 or less: it divides or takes away.
+    """Tell whether an expression of positive numbers may be 0 or less: it divides, takes away or rounds.
 
     `positive` are the lists that hold such numbers.
     """
@@ -393,7 +394,12 @@ def _may_vanish(value: Any, positive: set[str]) -> bool:
     if value.op == "item":
         return _may_vanish(value.args[0], positive)
     rest = value.args[1:] if value.op in ("if", "call") else value.args
-    return value.args[:1] != ("make_divisible",) and any(_may_vanish(one, positive) for one in rest)
+    function = value.args[0] if value.op == "call" else ""
+    if function in ("int", "round", "math.floor"):  # of what is no whole number
+        return True
+    if function == "max" and any(isinstance(one, Poly) and (one.constant or 0) > 0 for one in rest):
+        return False
+    return function != "make_divisible" and any(_may_vanish(one, positive) for one in rest)
 
 
 def _braced(value: Any) -> str:

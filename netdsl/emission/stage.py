@@ -199,14 +199,25 @@ class Stager(Joints):
         item.train = place.train
         if callee is not None:
             self.emitter.others(self, cls, callee, given, data.shapes, place, span)
+        shapes = tuple(self.sized_by(decl, shape) for shape in shapes)
         if callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
-            shapes, item.result = self.asked(shapes)
+            shapes, item.result = self.asked(shapes, callee)
         item.after = shapes
         result = self.wire(shapes, place, span, data.wires)
         item.outputs = result.wires
         self.put(item)
         return result
+
+    def sized_by(self, decl: BlockDecl, shape: Shape) -> Shape:
+        """Return the shape of what a block returns; of sizes that only it knows it is noted who does."""
+        sizes: list[int] = []
+        for axis, size in zip(shape.axes, shape, strict=True):
+            if axis != "c" and "?" in mentioned(size):
+                size = self.unknown_size(int(size))
+                self.staged.vague.update(dict.fromkeys(mentioned(size), decl))
+            sizes.append(size)
+        return Shape(*sizes, axes=shape.axes)
 
     def sized_by_turn(self, cls: Staged, node: tree.Layer, data: Data) -> Data:
         """Return what a call is given with the sizes that its class has to know, the same in all turns."""
@@ -223,7 +234,7 @@ class Stager(Joints):
                 seen = {int(given[port].size(axis)) for _, given in (self.observed or {}).get(id(node), ())}
                 self.for_size()
                 if len(seen) != 1:
-                    raise Fixed("a size that is not known")
+                    raise Fixed("a size that is not known", shape.size(axis))
                 shape = shape.with_size(axis, seen.pop())
             shapes.append(shape)
         return data.replace(shapes=tuple(shapes)) if len(shapes) == len(data.shapes) else data
@@ -299,7 +310,7 @@ class Stager(Joints):
         """Tell whether only a called class knows the channels of what it returns."""
         return "c" in shape.axes and any(name == "?" for name in mentioned(shape.c))
 
-    def asked(self, shapes: tuple[Shape, ...]) -> tuple[tuple[Shape, ...], str]:
+    def asked(self, shapes: tuple[Shape, ...], callee: SymOp | None) -> tuple[tuple[Shape, ...], str]:
         """Return shapes whose channels only the called class knows, and the variable that holds them."""
         if len(shapes) != 1 or "c" not in shapes[0].axes:
             raise Fixed("an argument that is a block of several values")
@@ -307,7 +318,7 @@ class Stager(Joints):
         self.meaning.pop(name, None)
         shape = shapes[0]
         sizes = [
-            self.hinted(n, name) if axis == "c" else self.unknown_size(n)
+            self.hinted(n, name) if axis == "c" else n if callee is None else self.unknown_size(n)
             for axis, n in zip(shape.axes, shape, strict=True)
         ]
         return (Shape(*sizes, axes=shape.axes),), name

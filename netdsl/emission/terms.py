@@ -191,7 +191,7 @@ class Terms(State):
             value = place.env.names[name]
             own = readable(name)
             if type(value) is tuple and len(value) > 1 and all(map(is_number, value)):
-                variable = self.local(own)
+                variable = self.local(own, own=True)
                 self.put(Let(variable, value))
                 self.hints[variable], self.meaning[variable] = value, term(value)
                 place.env.names[name] = Constants(value, Atom("name", (variable,)))
@@ -204,7 +204,7 @@ class Terms(State):
                 place.env.names[name] = SymList(value, Atom("name", (own,)))
                 continue
             if isinstance(value, SymOp):
-                place.env.names[name] = self.by_name(value, own)
+                place.env.names[name] = self.by_name(value, own, own=True)
                 continue
             if not isinstance(value, (int, float, SymBool)) or not symbolic(value) or not self.worth(value):
                 continue
@@ -219,7 +219,7 @@ class Terms(State):
             for let in made:
                 let.unpacked = tuple(made) if let is made[0] else ()
 
-    def by_name(self, op: SymOp, wanted: str) -> SymOp:
+    def by_name(self, op: SymOp, wanted: str, own: bool = False) -> SymOp:
         """Return an op under a name, if it may be none and is taken by number: it is asked for, and called."""
         atom, numbered = op.whole, False
         while atom.op == "item":
@@ -227,7 +227,7 @@ class Terms(State):
             atom = atom.args[0]
         if not (op.optional and numbered):
             return op
-        variable = self.local(wanted)
+        variable = self.local(wanted, own=own)
         self.put(Let(variable, op))
         self.hints[variable], self.meaning[variable] = concrete(op), self.expanded(op.whole)
         return op.replace(whole=Atom("name", (variable,)))
@@ -243,11 +243,12 @@ class Terms(State):
             atom = atom.args[0]
         return atom is None or atom.op != "name"
 
-    def local(self, wanted: str, more: str = "") -> str:
-        """Return a name for a local variable that nothing here has."""
+    def local(self, wanted: str, more: str = "", own: bool = False) -> str:
+        """Return a name for a local variable that nothing here has; the text's `own` is free where it comes."""
         taken = {parameter.name for parameter in self.staged.params} | self.emitter.reserved
         taken |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         taken |= self.taken_locals
+        taken |= set() if own else self.emitter.variables(self.staged.decl)
         candidates = [wanted, *more] if more else [wanted]
         number = 2
         for name in candidates:
@@ -292,7 +293,7 @@ class Terms(State):
         prefix = "in" if name == "x" else name
         sizes: list[int] = []
         for axis, size in zip(data.shapes[0].axes, data.shapes[0], strict=True):
-            own = f"{prefix}_{SIZES[axis]}"
+            own = self.emitter.size_name(self.staged.decl, prefix, axis)
             if axis == "c" or isinstance(size, SymInt):
                 sizes.append(size)
                 continue
