@@ -283,6 +283,78 @@ variant one = N([4, 6])
 variant two = N([4], 2, false)
 variant three = N([4, 8, 6], 0, pos=false)
 """,
+    "levels that a decoder adds, whose sizes are those after loops in a loop": """
+block B(c, stride = 1):
+    conv: conv 3x3, c, /stride
+
+block OSA(c, n = 2):
+    y0 = from x
+    for i in range(n):
+        y{i+1}: from y{i} -> conv 3x3, c as conv{i}
+    concat:
+        for i in range(n + 1):
+            from y{i}
+    last: conv 1x1, c
+    add:
+        identity
+        if x.c == c:
+            from x
+
+net N(n: list = [1, 1, 2], w = 4):
+    input 3, 32x32
+    for i, k in enumerate(n):
+        layer{i}: k * B w, /2 first when k > 0
+    for i in range(len(n) - 1, 0, -1):
+        d{i}: upconv 2x2, w, /2
+        add:
+            identity
+            from layer{i-1}
+        osa{i}: OSA w, i
+    gap
+
+variant one = N()
+variant two = N([1, 1], 5)
+""",
+    "a table of many columns, and blocks in a list": """
+block Sep(c, k: dims = 3x3, stride = 1, e = 1, act: op = relu):
+    dw: dwconv k, /stride -> act
+    pw: conv 1x1, c
+
+block IR(c, k: dims = 3x3, stride = 1, e = 6, act: op = relu):
+    f: conv 1x1, x.c*e -> act -> dwconv k, /stride -> act -> conv 1x1, c
+
+block Skip(c, k: dims = 3x3, stride = 1, e = 1, act: op = relu):
+    pool: avgpool 2x2, /stride when stride > 1
+    proj: conv 1x1, c when x.c != c
+
+block Local(ratio = 2.0):
+    expand: conv 1x1, int(x.c * ratio)
+
+block Gate(ratio = 2.0):
+    parts = from x -> conv 1x1, 2*int(x.c * ratio) as fc1 -> split 2
+    from parts -> mul
+
+table a1(unit, k, e, c, n, s, act):
+    Sep, 3x3, 1, 8, 1, 1, relu
+    IR, 5x5, 3, 6, 2, 2, hswish
+    Skip, 3x3, 1, 10, 1, 1, none
+
+table b1(unit, k, e, c, n, s, act):
+    IR, 3x5, 2, 8, 1, 2, silu
+    Skip, 3x3, 1, 6, 2, 2, none
+
+net N(t: table, kinds: list, width = 1.0):
+    input 3, 16x16
+    for i, row in enumerate(t):
+        unit, n = [row.unit, row.n]
+        s{i}: n * unit int(row.c * width), row.k, /row.s first, row.e
+    for i, unit in enumerate(kinds):
+        last{i}: unit 1.0
+    gap
+
+variant one = N(a1, [Local, Gate])
+variant two = N(b1, [Gate, Gate], 1.5)
+""",
     "names that emitted code likes": """
 block Conv(in_channels, out_channels, N = 1):
     conv: conv 3x3, out_channels when in_channels > 3

@@ -105,6 +105,8 @@ class Flow:
         """By value, what is written over it."""
         self.optional = {side.name for side, _ in self.train_sides()}
         """Outputs that may not be there: their names are theirs alone."""
+        self.mappings: set[str] = set()
+        """What mappings of values by their numbers are called, which are nothing else's names."""
         self.concatenated = {
             wire
             for item in walk(function.items)
@@ -282,10 +284,11 @@ class Flow:
                 self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
             elif isinstance(item, Numbered):
                 own = readable(item.name.strip("_"))
-                wanted = (own, f"{own}s", *LISTS) if own else LISTS
+                wanted = (*([] if own in GENERIC else [own]), f"{own}s", *LISTS) if own else LISTS
                 here = after[index]
                 name = next(one for one in wanted if self.usable(one) and self.is_free(one, here))
                 self.names[item.wire] = name
+                self.mappings.add(name)
                 self.line(f"{name}: dict[int, {self.dialect.array}] = ", Name("{}"))
             elif isinstance(item, Store):
                 at = text(self.members.read(item.index))
@@ -614,7 +617,7 @@ class Flow:
 
     def usable(self, name: str) -> bool:
         """Tell whether a name may be bound."""
-        if name in self.optional or name in LIKE_NUMBERS:
+        if name in self.optional or name in LIKE_NUMBERS or name in self.mappings:
             return False
         if name in (*GENERIC, *LISTS):
             return True

@@ -22,6 +22,7 @@ from netdsl.elaborate.values import (
     TableValue,
     is_whole,
 )
+from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Demanded, Fixed, SymDims, SymStr, concrete, free, mentioned, opened, ops
 from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
 from netdsl.emission.layers import Layers
@@ -29,7 +30,7 @@ from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Parts, Streams
-from netdsl.emission.terms import replaced
+from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Dims, Shape
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
@@ -121,6 +122,8 @@ class Loops(Layers):
         finally:
             if outermost:
                 self.observed, self.by_count = None, []
+        if self.hidden and not self.loops:
+            self.as_here(lambda walker, there: after_loop(walker, node, there), before, place)
 
     def turnless(self, over: Over, run: Callable[[Span], None], span: Span) -> None:
         """Walk a loop that has no turn here; if none can be built, the class is made for that."""
@@ -585,8 +588,9 @@ class Loops(Layers):
                 except KeyError:
                     new[name] = concrete(value)
             env.update(new)
-        for name in updates:
+        for name, value in updates.items():
             self.hints[name] = env[name]
+            self.hidden |= any(read.startswith("?") and read not in updates for read in mentioned(value))
         for _, _, after in lasting:
             for port, wire in enumerate(after.wires):
                 shapes = list(self.drafts[wire.draft].shapes)
@@ -603,6 +607,50 @@ class Loops(Layers):
         for name in updates:
             if name in place.env.names and isinstance(place.env.names[name], (int, float)):
                 place.env.names[name] = named(self.hints[name], name)
+
+    def as_here(self, run: Callable[[Walker, Place], Data], before: Snapshot, place: Place) -> None:
+        """Give values the concrete sizes that they have after a loop, where what is in its turns hides them."""
+        self.hidden = False
+        now = place.env.names, place.env.tensors, place.flow
+        place.env.names, place.env.tensors, place.flow = before.names, before.tensors, before.place[0]
+        ends: list[Place] = []
+
+        def noted(walker: Walker, there: Place) -> Data:
+            ends.append(there)
+            return run(walker, there)
+
+        try:
+            shapes = self.rehearsed(noted, place)
+        except (SpecError, Poisoned, NetError):
+            return
+        finally:
+            place.env.names, place.env.tensors, place.flow = now
+        tensors = place.env.tensors
+        for name, data in tensors.items():
+            end = ends[0].env.tensors.get(name) if name != "flow" else None
+            if end is not None:
+                tensors[name] = self.sized_as(data, end.shapes)
+        if place.flow is not None:
+            place.flow = tensors["flow"] = self.sized_as(place.flow, shapes)
+
+    def sized_as(self, data: Data, shapes: tuple[Shape, ...]) -> Data:
+        """Return values with the concrete sizes of others."""
+        if [s.axes for s in data.shapes] != [s.axes for s in shapes]:
+            return data
+        for own, real in zip(data.shapes, shapes, strict=True):
+            for n, m in zip(own, real, strict=True):
+                atom = n.poly.atom if isinstance(n, SymInt) else None
+                if atom is not None and atom.op == "name" and atom.args[0].startswith("?"):
+                    self.hints[atom.args[0]] = int(m)
+        found = tuple(
+            Shape(*(with_hint(n, m) for n, m in zip(own, real, strict=True)), axes=own.axes)
+            for own, real in zip(data.shapes, shapes, strict=True)
+        )
+        for wire, shape in zip(data.wires, found, strict=True):
+            known = list(self.drafts[wire.draft].shapes)
+            known[wire.port] = shape
+            self.drafts[wire.draft].shapes = tuple(known)
+        return data.replace(shapes=found)
 
     def at_hints(self, shape: Shape) -> Shape:
         """Return a shape with the concrete sizes that its names have now."""
@@ -700,13 +748,18 @@ class Loops(Layers):
         self.at_least(count, 0, "a repetition needs a whole number from 0")
         try:
             self.loop(over, (), (variable,), run, place, place.span(node.count))
-            result = self.known(place.flow)
         except Fixed as fixed:
             before.restore(self, place)
             fixed.names = {**fixed.names, **names(count)}
             raise
         finally:
             place.copy = copy
+        if self.hidden and not self.loops:
+            plain = node.replace(count=tree.Number(node.count.start, node.count.end, number))
+            self.as_here(
+                lambda walker, there: walker.repeat(plain, walker.known(there.flow), there), before, place
+            )
+        result = self.known(place.flow)
         place.flow = outer
         return result
 

@@ -15,7 +15,7 @@ from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, children
-from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, mentioned
+from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, holds_ops, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
@@ -502,9 +502,12 @@ class ModuleText(ABC):
                 yield lines
 
     def constant_lines(self, name: str, value: Any) -> list[str]:
-        """Return the assignment of a table or list."""
-        expr = self.expression(value)
-        return layout(f"{name} = ", expr, "", "", explode=isinstance(value, TableValue))
+        """Return the assignment of a table or list; of several blocks no type checker knows what they share."""
+        blocks = {
+            one.target for one in within([value]) if isinstance(getattr(one, "target", None), BlockDecl)
+        }
+        own = f"{name}: {self.type_name(value)}" if len(blocks) > 1 else name
+        return layout(f"{own} = ", self.expression(value), "", "", explode=isinstance(value, TableValue))
 
     def outputs(self, staged: Staged) -> Iterator[str]:
         """Yield the NamedTuple of several outputs."""
@@ -739,6 +742,8 @@ class ModuleText(ABC):
         if isinstance(value, RowValue):
             return self.row_type([value.cells])
         if isinstance(value, tuple):
+            if holds_ops(value) and all(one is None or isinstance(one, OpValue) for one in value):
+                return f"list[{self.annotation(Parameter('', 'op', value[0], MISSING), value)}]"
             kinds = {self.type_name(one) for one in value}
             return f"list[{' | '.join(sorted(kinds)) or 'int'}]"
         if isinstance(value, OpValue) or value is None:

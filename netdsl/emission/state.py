@@ -189,6 +189,8 @@ class State(Walker):
         """The shapes of such values in this instance."""
         self.after: dict[str, Term] = {}
         """What variables that loops change are after them, where that is known."""
+        self.hidden = False
+        """Whether what is said of sizes after a loop may be those after its first turn."""
         self.unknown_turns = 0
         """How many loops this is in whose turns are an argument."""
         self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}

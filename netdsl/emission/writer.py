@@ -337,6 +337,29 @@ def signature(name: str, parameters: Sequence[str], result: str, indent: str) ->
     line = f"{indent}def {name}({', '.join(parameters)}) -> {result}:"
     if len(line) <= WIDTH:
         return [line]
-    line = f"{indent}{INDENT}{', '.join(parameters)}"
-    inner = [line] if len(line) <= WIDTH else [f"{indent}{INDENT}{parameter}," for parameter in parameters]
+    inner = [f"{indent}{INDENT}{', '.join(parameters)}"]
+    if len(inner[0]) > WIDTH:
+        inner = [line for parameter in parameters for line in _annotated(parameter, ",", indent + INDENT)]
     return [f"{indent}def {name}(", *inner, f"{indent}) -> {result}:"]
+
+
+def _annotated(text: str, tail: str, indent: str) -> list[str]:
+    """Return a parameter, or a part of its type, on as many lines as it takes."""
+    if len(f"{indent}{text}{tail}") <= WIDTH or not text.partition(" = ")[0].endswith("]"):
+        return [f"{indent}{text}{tail}"]
+    annotation, assigned, default = text.partition(" = ")
+    head, _, rest = annotation.partition("[")
+    items, depth, begin = [], 0, 0
+    for at, character in enumerate(rest):
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if (character == "," and depth == 0) or depth < 0:
+            items.append(rest[begin:at].strip())
+            begin = at + 1
+        if depth < 0:
+            break
+    if begin < len(rest):  # more than these brackets
+        return [f"{indent}{text}{tail}"]
+    inner = [
+        line for item in items for line in _annotated(item, "," if len(items) > 1 else "", indent + INDENT)
+    ]
+    return [f"{indent}{head}[", *inner, f"{indent}]{assigned}{default}{tail}"]
