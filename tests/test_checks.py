@@ -45,8 +45,8 @@ WRONG = [
     ("Deep", {"n": -1, "c": 3, "deep": True}, "a repetition needs a whole number from 0"),
     ("Deep", {"n": 1, "c": 0, "deep": True}, "fc needs at least 1 channel, not 0"),
     ("Up", {"steps": -1}, "upsample needs a scale from 1, not 0.5"),
-    ("N", {"k": -1}, "k must be at least 0, hidden at least 1"),
-    ("N", {"hidden": 0}, "k must be at least 0, hidden at least 1"),
+    ("N", {"k": -1}, "k must be at least 0, hidden and classes at least 1"),
+    ("N", {"hidden": 0}, "k must be at least 0, hidden and classes at least 1"),
 ]
 
 
@@ -74,7 +74,7 @@ def test_what_the_spec_refuses_is_a_value_error(backend: str) -> None:
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 def test_nasnet_has_at_least_one_cell_of_each_size(backend: str) -> None:
     names = execute(netdsl.load("nasnet_a_mobile").emit(backend))
-    with pytest.raises(ValueError, match=r"^n must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^stem, n and classes must be at least 1$"):
         names["NASNetA"](32, 44, 0, **({"rngs": still()} if backend == "flax" else {}))
 
 

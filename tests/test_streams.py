@@ -165,4 +165,4 @@ def test_a_size_that_differs_in_the_first_turn_alone_is_said_of_the_turn() -> No
     assert "for s in range(3):" in text
     assert "for i in range(n):" in text
     assert "NormalCell(channels0, channels1, i > 0, w)" in text
-    assert "if n < 1:" in text
+    assert "if min(stem, n, classes) < 1:" in text

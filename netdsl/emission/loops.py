@@ -612,7 +612,8 @@ class Loops(Layers):
         """Give values the concrete sizes that they have after a loop, where what is in its turns hides them."""
         self.hidden = False
         now = place.env.names, place.env.tensors, place.flow
-        place.env.names, place.env.tensors, place.flow = before.names, before.tensors, before.place[0]
+        names, tensors = (dict(before.env[kind].held) for kind in ("names", "tensors"))
+        place.env.names, place.env.tensors, place.flow = names, tensors, before.place["flow"].value
         ends: list[Place] = []
 
         def noted(walker: Walker, there: Place) -> Data:
