@@ -54,13 +54,10 @@ class Conditions(Lists):
         span: Span,
     ) -> None:
         """Run both sides, and go on with what comes from either; only one where a condition around says which."""
-        if self.assigned.isdisjoint(names(test.test)) and not set(self.turning).intersection(
-            names(test.test)
-        ):
-            for known, run in ((test.test, then), (negated(test.test), otherwise)):
-                if known in self.path:
-                    run()
-                    return
+        for known, run in ((test.test, then), (negated(test.test), otherwise)):
+            if known in self.path and names(known).keys().isdisjoint({*self.assigned, *self.turning}):
+                run()
+                return
         before = Snapshot(self, place)
         item = If(test.test, [], [], [])
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []

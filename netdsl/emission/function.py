@@ -256,8 +256,10 @@ class Storage:
                 if near and counts[value] == 1 and self.fresh(value, makers, counts):
                     found.add(id(item))
             for side, inner in enumerate(item.inner()):
-                here = counts - self.of_other_side(item, side) if isinstance(item, If) else counts
-                self.look(inner, dict(_makers(inner)) if isinstance(item, Loop) else makers, here, found)
+                other = self.of_other_side(item, side) if isinstance(item, If) else {}
+                counts.subtract(other)
+                self.look(inner, dict(_makers(inner)) if isinstance(item, Loop) else makers, counts, found)
+                counts.update(other)
 
     @staticmethod
     def of_other_side(item: If, side: int) -> Counter[Wire]:
