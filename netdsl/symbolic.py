@@ -655,6 +655,11 @@ def substituted(value: Any, name: str, other: Poly) -> Any:
     )
 
 
+def _targets(text: str) -> list[str]:
+    """Return the variables of a comprehension."""
+    return text.replace("(", "").replace(")", "").split(", ")
+
+
 def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
     """Return an expression with some names replaced by expressions."""
     if isinstance(value, Poly):
@@ -669,7 +674,7 @@ def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
     if value.op in ("call", "if") and value in env:
         return env[value]  # type: ignore[index]
     if value.op in ("each", "sum"):
-        env = {name: other for name, other in env.items() if name not in value.args[1].split(", ")}
+        env = {name: other for name, other in env.items() if name not in _targets(value.args[1])}
     args = tuple(in_terms_of(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
         return negated(args[0])
@@ -706,7 +711,7 @@ def _names(value: Any, found: dict[str, None]) -> None:
             found[value.args[0]] = None
         elif value.op in ("each", "sum"):
             own = names(value.args[0])
-            for target in value.args[1].split(", "):
+            for target in _targets(value.args[1]):
                 own.pop(target, None)
             found.update(own)
             _names(value.args[2], found)
@@ -965,7 +970,7 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return _constant(args[0]), _TIGHT if not isinstance(args[0], float) or args[0] >= 0 else 7
     if op == "call":
         inner = ", ".join(text(arg, rename) for arg in args[1:])
-        return f"{args[0]}({inner})", _TIGHT
+        return f"{args[0]}({inner}{', strict=True' if args[0] == 'zip' else ''})", _TIGHT
     if op == "item":
         return f"{text(args[0], rename, 9)}[{text(args[1], rename)}]", _TIGHT
     if op == "attr":
@@ -1021,6 +1026,8 @@ def _turns_text(value: Any, variable: str, source: Atom, rename: Names) -> str:
         swapped = _swapped(value, own, Atom("name", (name,)))
         if variable not in names(swapped):
             return f"{text(swapped, rename)} for {name} in {text(whole, rename, _TIGHT)}"
+        turn = next(one for one in "ijkmnpqrs" if one not in {**names(value), **names(source)})
+        value, variable = substituted(value, variable, single(Atom("name", (turn,)))), turn
     return f"{text(value, rename)} for {variable} in {text(source, rename)}"
 
 

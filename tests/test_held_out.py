@@ -355,6 +355,37 @@ net N(t: table, kinds: list, width = 1.0):
 variant one = N(a1, [Local, Gate])
 variant two = N(b1, [Gate, Gate], 1.5)
 """,
+    "several lists at once": """
+table rows(n, c):
+    1, 4
+    2, 6
+
+block Seq(ns: list, cs: list, scale = 2):
+    total = sum([a * b for a, b in zip(ns, cs)])
+    for i, n, c in enumerate(zip(ns, cs)):
+        s{i}: n * conv 3x3, c * scale
+    last: conv 1x1, total
+
+net N(ns: list, cs: list, drop = 0.1, t: table = rows):
+    input 3, 16x16
+    a: Seq ns, cs
+    ws = [2*c for c in cs]
+    for i, nw in enumerate(zip(ns, ws)):
+        n, w = nw
+        for j in range(n):
+            b{i}_{j}: conv 3x3, w
+            droppath ramp(0, drop)
+    features:
+        for n, c in zip(ns, cs):
+            (n * conv 3x3, c)
+    for k, n, c in enumerate(t):
+        for j in range(n):
+            d{k}_{j}: conv 3x3, c
+    gap
+
+variant one = N([1, 2], [3, 4])
+variant two = N([2, 0, 1], [3, 5, 6], 0.2)
+""",
     "names that emitted code likes": """
 block Conv(in_channels, out_channels, N = 1):
     conv: conv 3x3, out_channels when in_channels > 3
@@ -880,6 +911,32 @@ net N(n = 2):
     e: Two 6, [1.0, 0.5]
     for i in range(n):
         last{i}: conv rows[i].k, rows[i].c
+    gap
+""",
+    "branches of several lists at once, and rows whose cells are counted": """
+table rows(k, c):
+    3x3, 2
+    1x1, 3
+
+block Mixed(ks: list, cs: list):
+    concat:
+        for i, k, c in enumerate(zip(ks, cs)):
+            m{i}: conv k, c
+    add:
+        for i, k, c in enumerate(zip(ks, cs)):
+            b{i}: conv k, 8
+
+block Rows(t: table):
+    for i, k, c in enumerate(t):
+        a{i}: conv k, c
+
+net N(t: table = rows):
+    input 3, 16x16
+    a: Mixed [3x3, 5x5], [2, 3]
+    b: Mixed [3x3, 1x1, 5x5], [2, 3, 4]
+    c: Rows rows
+    for i, k, c in enumerate(t):
+        d{i}: conv k, c
     gap
 """,
     "an encoder and decoder of any depth": """

@@ -360,7 +360,7 @@ class Constructor:
                 read.update(mentioned(inner.name))
             elif isinstance(inner, Module) and isinstance(self.members.attributes.get(id(inner)), Atom):
                 read.update(mentioned(self.members.attributes[id(inner)]))
-        return ", ".join(name if name in read else "_" for name in item.targets)
+        return item.shown([name if name in read else "_" for name in item.targets])
 
     def deeper(self, inner: Any, items: list[Item]) -> None:
         """Write items one level in."""

@@ -105,8 +105,8 @@ class Family:
         self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
         """By declaration, the arguments and shapes of the call that its class is made from, if not of the first."""
         self.reserved = set(GLOBALS)
-        self.bound_names: dict[Any, set[str]] = {}
-        """By declaration, the names that its text binds."""
+        self.bound_names: dict[Any, tuple[set[str], set[str]]] = {}
+        """By declaration, the names that loops of its text bind, and all that it binds."""
         self.varied: dict[Any, set[str]] = {}
         """By net, the parameters that its variants give."""
         self.targets: dict[tuple[Any, str], dict[Any, OpValue]] = {}
@@ -223,17 +223,27 @@ class Family:
         """Return the names that a declaration's text gives to what is no local variable."""
         return {parameter.name.text for parameter in decl.node.params}
 
+    def turning(self, decl: Any) -> set[str]:
+        """Return the variables of the loops of a declaration's text."""
+        return self.bound(decl)[0]
+
     def variables(self, decl: Any) -> set[str]:
         """Return the names that a declaration's text gives to numbers, its parameters and the variables of loops."""
-        known = self.bound_names.get(decl)
-        if known is None:
-            known = self.bound_names[decl] = self.words(decl)
+        return self.bound(decl)[1]
+
+    def bound(self, decl: Any) -> tuple[set[str], set[str]]:
+        """Return the variables of loops of a declaration's text, and all names of numbers."""
+        if decl not in self.bound_names:
+            loops: set[str] = set()
+            others = self.words(decl)
             for piece in pieces(decl.node):
                 if isinstance(piece, (tree.For, tree.Comprehension)):
-                    known.update(readable(name.text) for name in piece.names)
+                    own = loops if isinstance(piece, tree.For) else others
+                    own.update(readable(name.text) for name in piece.names)
                 elif isinstance(piece, tree.Assign):
-                    known.update(readable(t.text) for t in piece.targets if isinstance(t, tree.Name))
-        return known
+                    others.update(readable(t.text) for t in piece.targets if isinstance(t, tree.Name))
+            self.bound_names[decl] = loops, loops | others
+        return self.bound_names[decl]
 
     def size_name(self, decl: Any, prefix: str, axis: str) -> str:
         """Return what a size of what comes in is called, as nothing else in any text."""
@@ -1009,7 +1019,7 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
                     total = total.plus(inner.times(count))
                     continue
             used = set(names(inner))
-            shown = ", ".join(t if t in used else "_" for t in item.targets)
+            shown = item.shown([t if t in used else "_" for t in item.targets])
             total = total.plus(single(Atom("sum", (inner, shown, in_terms_of(source, known)))))
         elif isinstance(item, If):
             one, two = (counted(side, variable, known) for side in (item.then, item.otherwise))

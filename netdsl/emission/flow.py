@@ -800,7 +800,7 @@ class Flow:
         """Return a loop's variables, those that nothing reads as underscores."""
         parts = [value, *(part for _, *parts in body for part in parts)]
         words = {w for part in parts if part for w in _WORD.findall(_shown(part))}
-        return ", ".join(name if name in words else "_" for name in item.targets)
+        return item.shown([name if name in words else "_" for name in item.targets])
 
     def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""

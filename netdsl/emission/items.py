@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netdsl.diagnostics import Frame
@@ -232,6 +232,14 @@ class Loop(Item):
         over = self.over
         counts = isinstance(over, Atom) and over.op == "call" and over.args[0] in ("range", "enumerate")
         return self.targets[0] if counts else None
+
+    def shown(self, names: Sequence[str]) -> str:
+        """Return its variables, by what they are called here, as `for` has them: the cells of a row in brackets."""
+        over = self.over
+        if isinstance(over, Atom) and over.op == "call" and over.args[0] == "enumerate" and len(names) > 2:
+            first, *cells = names
+            return f"{first}, ({', '.join(cells)})" if set(cells) != {"_"} else f"{first}, _"
+        return ", ".join(names)
 
     def changing(self) -> set[str]:
         """Return the names that are other values in other turns."""

@@ -184,6 +184,8 @@ class Loops(Layers):
                         return None
                     first = max(int(numbers[0]), 0) if len(numbers) > 1 else 0
                     return Over(Atom("call", ("range", *map(term, numbers))), items, first)
+            if name == "zip" and len(given) == len(node.args) > 0:
+                return self.over_all([self.over_what(one, env, source) for one in given])
             if name == "enumerate" and given:
                 inner = self.over_what(given[0], env, source)
                 if inner is None:
@@ -213,6 +215,22 @@ class Loops(Layers):
         if atom is None:
             return None
         return Over(atom, [concrete(one) for one in value], value[0], (), known)
+
+    @staticmethod
+    def over_all(lists: Sequence[Over | None]) -> Over | None:
+        """Return what a loop over several lists at once runs over; None where all are known, or one is nothing."""
+        found = [one for one in lists if one is not None]
+        if len(found) < len(lists) or not any(mentioned(one.atom) for one in found):
+            return None
+        first = tuple(one.first for one in found)
+        others = [
+            (*first[:at], other, *first[at + 1 :])
+            for at, one in enumerate(found)
+            for other in (*one.items, *one.others)
+        ]
+        items = list(zip(*(one.items for one in found), strict=True))
+        called = Atom("call", ("zip", *(one.atom for one in found)))
+        return Over(called, items, first, others, all(one.known for one in found))
 
     def bind_targets(
         self,
@@ -246,6 +264,8 @@ class Loops(Layers):
         """Return a list of ints over what is not known; None where it is known."""
         over = self.over_what(node.iterable, env, source)
         if over is None or not mentioned(over.atom) or not over.items:
+            return None
+        if over.known and self.staged.decl in self.emitter.unrolled:
             return None
         variables = tuple(name.text for name in node.names)
         variable, count, known = counted_by(over, variables)
@@ -340,9 +360,13 @@ class Loops(Layers):
         whole = (
             over.atom.args[1] if over.atom.op == "call" and over.atom.args[0] == "enumerate" else over.atom
         )
-        self.any_length |= lengths(length(whole) if whole.op == "name" else whole)
-        if whole.op == "name" and len(variables) == 1 + (whole is not over.atom):
-            self.each_of[variables[-1]] = f"*{whole.args[0]}"
+        together = whole.args[1:] if _is_zip(whole) else (whole,)
+        for one in together:
+            self.any_length |= lengths(length(one) if one.op == "name" else one)
+        if len(variables) == len(together) + (whole is not over.atom):
+            for variable, one in zip(variables[-len(together) :], together, strict=True):
+                if one.op == "name":
+                    self.each_of[variable] = f"*{one.args[0]}"
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
         self.loops += 1
         path, meaning = list(self.path), dict(self.meaning)
@@ -765,6 +789,11 @@ class Loops(Layers):
         return result
 
 
+def _is_zip(whole: Atom) -> bool:
+    """Tell whether a loop runs over several lists at once."""
+    return whole.op == "call" and whole.args[0] == "zip"
+
+
 def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mapping[str, Any]]:
     """Return the variable that counts a loop's turns from 0, how many there are, and what its others are by it."""
     atom = over.atom
@@ -778,8 +807,18 @@ def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mappi
         if step == -1:
             return variables[0], start.plus(stop, -1), {variables[0]: start.plus(turn, -1)}
         raise Fixed("a loop of branches whose steps are not 1", atom)
-    counts = atom.op == "call" and atom.args[0] == "enumerate" and len(atom.args) == 2 and len(variables) == 2
+    counts = atom.op == "call" and atom.args[0] == "enumerate" and len(atom.args) == 2
     whole = atom.args[1] if counts else atom
+    if _is_zip(whole) and len(variables) == len(whole.args) - 1 + counts:
+        own = variables[-len(whole.args) + 1 :]
+        variable = variables[0] if counts else f"{own[0]}{NUMBER}"
+        turn = single(Atom("name", (variable,)))
+        count = constant(len(over.items)) if over.known else length(whole.args[1])
+        return (
+            variable,
+            count,
+            {name: item_of(one, turn) for name, one in zip(own, whole.args[1:], strict=True)},
+        )
     if whole.op == "call" or len(variables) != (2 if counts else 1):
         raise Fixed("a loop of branches that nothing counts", whole)
     variable = variables[0] if counts else f"{variables[0]}{NUMBER}"

@@ -204,10 +204,12 @@ def sides(value: Any) -> Any:
 
 def iterated(over: Any, env: Mapping[str, Any]) -> list[Any]:
     """Return what a loop runs over."""
-    if isinstance(over, Atom) and over.op == "call" and over.args[0] in ("range", "enumerate"):
+    if isinstance(over, Atom) and over.op == "call" and over.args[0] in ("range", "enumerate", "zip"):
         function, *args = over.args
         if function == "range":
             return list(range(*(settled(arg, env) for arg in args)))
+        if function == "zip":
+            return list(zip(*(iterated(arg, env) for arg in args), strict=True))
         start = settled(args[1], env) if len(args) > 1 else 0
         return list(enumerate(iterated(args[0], env), start))
     value = evaluate(over, env)

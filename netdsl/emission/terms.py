@@ -198,6 +198,8 @@ class Terms(State):
                 continue
             if own in self.assigned or self.is_parameter(own):  # of another turn, or read as what was given
                 continue
+            if own in self.emitter.turning(self.staged.decl):  # which `forward` binds, too
+                continue
             if isinstance(value, SymList) and value.whole.op == "each":
                 self.put(Let(own, value))
                 self.hints[own], self.meaning[own] = tuple(value), self.expanded(value.whole)
