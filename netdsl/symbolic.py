@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -54,12 +54,14 @@ class Atom(Record):
 class Poly:
     """A sum of products of atoms with whole coefficients. Its parts stand in the order in which they came."""
 
-    __slots__ = ("_hash", "parts")
+    __slots__ = ("_hash", "parts", "read")
 
     def __init__(self, parts: Mapping[frozenset[tuple[Atom, int]], tuple[int, tuple[Atom, ...]]]) -> None:
         """By which atoms how often: the coefficient, and the atoms in the order in which they are shown."""
         self.parts = {key: part for key, part in parts.items() if part[0]}
         self._hash = 0
+        self.read: Mapping[str, None] | None = None
+        """The names that it reads, once they are asked for."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Poly):
@@ -696,28 +698,31 @@ Env = Mapping[str, Any]
 
 def names(value: Term | Any) -> dict[str, None]:
     """Return the names that an expression reads, in order."""
-    found: dict[str, None] = {}
-    _names(value if isinstance(value, (Atom, Poly)) else term(value), found)
-    return found
+    return dict.fromkeys(_names(value if isinstance(value, (Atom, Poly)) else term(value)))
 
 
-def _names(value: Any, found: dict[str, None]) -> None:
+def _names(value: Any) -> Collection[str]:
+    """Return the names that a term reads, which it remembers."""
     if isinstance(value, Poly):
-        for _, atoms in value.parts.values():
-            for atom in atoms:
-                _names(atom, found)
-    elif isinstance(value, Atom):
+        if value.read is None:
+            value.read = dict.fromkeys(
+                name for _, atoms in value.parts.values() for atom in atoms for name in _names(atom)
+            )
+        return value.read
+    if not isinstance(value, Atom):
+        return ()
+    found: dict[str, None] | None = value.__dict__.get("read")
+    if found is None:
         if value.op == "name":
-            found[value.args[0]] = None
+            found = {value.args[0]: None}
         elif value.op in ("each", "sum"):
-            own = names(value.args[0])
-            for target in _targets(value.args[1]):
-                own.pop(target, None)
-            found.update(own)
-            _names(value.args[2], found)
+            own = set(_targets(value.args[1]))
+            found = dict.fromkeys(name for name in _names(value.args[0]) if name not in own)
+            found.update(dict.fromkeys(_names(value.args[2])))
         else:
-            for arg in value.args:
-                _names(arg, found)
+            found = dict.fromkeys(name for arg in value.args for name in _names(arg))
+        value.__dict__["read"] = found
+    return found
 
 
 def evaluate(value: Any, env: Env) -> Any:
