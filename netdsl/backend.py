@@ -218,7 +218,7 @@ def _entry_points() -> dict[str, Any]:
 
 def missing(net: Network, backend: Backend) -> None:
     """Raise NetError at the layers whose ops a backend lacks."""
-    unknown = {op for op in {type(node.op) for node in net.graph} if not backend.lowers(op)}
+    unknown = {op for op in net.elaborated.ops if not backend.lowers(op)}
     if not unknown:
         return
     first: dict[type[Op], Node] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
-from netdsl.cost.table import GROUPINGS, Table, tabulate, total
+from netdsl.cost.table import GROUPINGS, Table, summed, tabulate
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.build import MAX_NODES, Elaborator
 from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
@@ -125,7 +125,8 @@ class Network:
     @property
     def inputs(self) -> Mapping[str, Shape]:
         """Shape by name of input, channels first."""
-        return {name: self.shapes[node] for name, node in self.graph.inputs.items()}
+        shapes = self.elaborated.shapes
+        return {name: shapes[node][0] for name, node in self.graph.inputs.items()}
 
     @property
     def outputs(self) -> Mapping[str, Shape]:
@@ -165,7 +166,12 @@ class Network:
             NetError: The batch is less than 1, or the dtype unknown.
         """
         _check_options(batch, dtype)
-        return total(list(self.graph), self.layer_costs, batch, dtype, train)
+        cost = summed(list(self.graph), self.layer_costs, train) if train else self._cost
+        return cost.scaled(batch, DTYPES[dtype])
+
+    @cached_property
+    def _cost(self) -> Cost:
+        return summed(list(self.graph), self.layer_costs, train=False)
 
     def costs(self, by: str = "layer", batch: int = 1, dtype: str = "float32", train: bool = False) -> Table:
         """Return the rows of `cost`, by layer, block, stage or op; their sum is the net's cost.

@@ -123,8 +123,8 @@ def tabulate(
     return rows
 
 
-def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
-    """Return the cost of nodes in bytes; training-only ones count only tensors unless `train`."""
+def summed(nodes: list[Node], costs: Mapping[str, Cost], train: bool) -> Cost:
+    """Return the cost of nodes for one sample; training-only ones count only tensors unless `train`."""
     every = [costs[node.name] for node in nodes]
     run = every if train else [cost for cost, node in zip(every, nodes, strict=True) if not node.train]
     return Cost(
@@ -133,7 +133,12 @@ def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, 
         sum([cost.macs for cost in run]),
         sum([cost.ops for cost in run]),
         sum([cost.activations for cost in run]),
-    ).scaled(batch, DTYPES[dtype])
+    )
+
+
+def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
+    """Return the cost of nodes for a batch, with activations in bytes."""
+    return summed(nodes, costs, train).scaled(batch, DTYPES[dtype])
 
 
 # ---------------------------------------------------------------- groups

@@ -102,6 +102,8 @@ class Elaborator:
                 op: {**net.file.inits.get(op, {}), **walker.inits.get(op, {})}
                 for op in {**net.file.inits, **walker.inits}
             },
+            frozenset([type(draft.op) for draft in walker.drafts]),
+            frozenset([scope.block for scope in walker.scopes if scope.block]),
         )
 
     def raise_errors(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from netdsl.elaborate.values import Declared, Env
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import Init, Shape
+from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -60,3 +61,7 @@ class Elaborated(Record):
     decisions: tuple[Decision, ...]
     inits: Mapping[str, Mapping[str, Init]]
     """What `init` lines of the net and its file say, by op and parameter: it holds for every layer built."""
+    ops: frozenset[type[Op]]
+    """The kinds of its layers."""
+    blocks: frozenset[str]
+    """The names of the net, and of the blocks that it is built of."""

@@ -64,9 +64,9 @@ def make_divisible(value: float, divisor: int) -> int:
 
 def checked(net: Network) -> None:
     """Refuse a net that no module can be written for."""
-    train = set[str]()
-    if any(output.train for output in net.graph.outputs):
-        train = {node.name for node in net.graph if node.train}
+    if net.name not in net.elaborated.blocks and not any(output.train for output in net.graph.outputs):
+        return
+    train = {node.name for node in net.graph if node.train}
     for scope in net.graph.tree.scopes():
         if scope.block == net.name:
             help = "name nets and blocks in CamelCase, instances in lower case"
