@@ -531,11 +531,36 @@ def select(test: SymBool, then: Any, otherwise: Any) -> Any:
             return known(found, x)
         if _vanishes(x.plus(y, -1), test.test):
             return known(found, y)
-    atom = Atom("if", (test.test, x, y))
+    atom = Atom("if", _less(test.test, x, y))
     value = then if test.value else otherwise
     if isinstance(then, float) != isinstance(otherwise, float):
         value = float(value)
     return under(_plain(value) if not isinstance(value, SymBool) else value.value, atom)
+
+
+def _less(test: Atom, then: Term, otherwise: Term) -> tuple[Atom, Term, Term]:
+    """Return the parts of a conditional value, one condition where two decide between the same two values."""
+    inner = otherwise.atom if isinstance(otherwise, Poly) else otherwise
+    if inner is None or inner.op != "if":
+        return test, then, otherwise
+    more, one, two = inner.args
+    if then == one:
+        return _less(Atom("or", (test, more)), then, two)
+    if then == two:
+        return _less(_also(negated(test), more), one, two)
+    return test, then, otherwise
+
+
+def _also(test: Atom, more: Atom) -> Atom:
+    """Return that two tests hold, without what the second says too: `n == 2` that `n != 1`."""
+    equal = [(a, b.constant) for a, b in equalities(more) if b.constant is not None]
+    rest = []
+    for part in test.args if test.op == "and" else (test,):
+        one, two = part.args if part.op == "!=" else (None, None)
+        number = two.constant if isinstance(two, Poly) else None
+        if number is None or not any(one == a and number != n for a, n in equal):
+            rest.append(part)
+    return Atom("and", (*rest, more)) if rest else more
 
 
 def _vanishes(difference: Poly, test: Atom) -> bool:

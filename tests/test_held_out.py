@@ -386,6 +386,33 @@ net N(ns: list, cs: list, drop = 0.1, t: table = rows):
 variant one = N([1, 2], [3, 4])
 variant two = N([2, 0, 1], [3, 5, 6], 0.2)
 """,
+    "a ladder of conditions": """
+block Down(c, kind = 0, r = 2):
+    if kind == 0:
+        conv: conv 3x3, c, /r
+    elif kind == 1:
+        avgpool 2x2, /r
+        conv: conv 1x1, c
+    elif kind == 2 and r == 2:
+        concat:
+            maxpool 2x2, /2
+            conv: conv 2x2, max(c - x.c, 1), /2, pad=0
+    else:
+        conv: dwconv 3x3, /r
+        proj: conv 1x1, c
+    bn: bn
+
+net N(c = 8, kinds: list = [0, 1, 2], r = 2):
+    input 3, 32x32
+    for i, kind in enumerate(kinds):
+        w = c * (i + 1) if kind != 1 else c + i
+        d{i}: Down w, kind, r
+    gap
+
+variant one = N()
+variant two = N(4, [3, 0])
+variant three = N(6, [1], 2)
+""",
     "names that emitted code likes": """
 block Conv(in_channels, out_channels, N = 1):
     conv: conv 3x3, out_channels when in_channels > 3
@@ -1039,6 +1066,13 @@ def test_flax(case: str) -> None:
                 theirs = expected.numpy()
                 theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
                 assert np.abs(np.asarray(ours) - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+def test_a_ladder_of_conditions_stays_one() -> None:
+    (text,) = emit_family(nets(NETS["a ladder of conditions"]), "torch").values()
+    forward = text.partition("class Down(")[2].partition("def forward")[2].partition("class ")[0]
+    assert (forward.count("elif "), forward.count("else:")) == (2, 1)
+    assert " in_channels + max(c - in_channels, 1) if kind == 2 and r == 2 else c\n" in text
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

@@ -677,7 +677,11 @@ class Flow:
             return
         self.line("if ", test, ":")
         self.lines += then
-        if otherwise:
+        if otherwise and _is_choice(otherwise):
+            (_, _, expr, tail), *rest = otherwise
+            self.line("elif ", expr, tail)
+            self.lines += [(depth - 1, head, expr, tail) for depth, head, expr, tail in rest]
+        elif otherwise:
             self.line("else:")
             self.lines += otherwise
 
@@ -966,6 +970,12 @@ def _tuple(values: list[Expr]) -> Expr:
     if len(values) == 1:
         return values[0]
     return Name(", ".join(map(flat, values)))
+
+
+def _is_choice(lines: list[Line]) -> bool:
+    """Tell whether lines are one condition with its other sides."""
+    (depth, first, _, _), *rest = lines
+    return first == "if " and all(head in ("elif ", "else:") for at, head, _, _ in rest if at == depth)
 
 
 def _never(side: list[Item]) -> bool:
