@@ -413,6 +413,25 @@ variant one = N()
 variant two = N(4, [3, 0])
 variant three = N(6, [1], 2)
 """,
+    "a side of a ladder that cannot be built here": """
+block U(kind = 0, c = 4):
+    if kind == 0:
+        a: conv 3x3, c
+    elif kind == 1:
+        b: conv 9x9, c, pad=0
+    else:
+        d: conv 5x5, c
+        e: conv 3x3, c
+
+net N(k = 0):
+    input 3, 8x8
+    u: U k
+    v: U 2
+    gap
+
+variant one = N()
+variant two = N(2)
+""",
     "names that emitted code likes": """
 block Conv(in_channels, out_channels, N = 1):
     conv: conv 3x3, out_channels when in_channels > 3

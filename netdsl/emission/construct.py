@@ -205,7 +205,11 @@ class Constructor:
         ):
             if len(side) == 1 and isinstance(side[0], Check) and side[0].test == negated(test):
                 self.check(side[0])
-                inner(other)
+                if first:
+                    inner(other)
+                elif holds(other):
+                    self.line("else:")
+                    self.deeper(inner, other)
                 return
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
@@ -240,9 +244,12 @@ class Constructor:
         self.deeper(inner, then)
         if not more:
             return
-        if len(more) == 1 and isinstance(more[0], If) and not self.members.optional.get(id(more[0])):
-            begin = len(self.lines)
-            self.condition(more[0], inner, holds, first=False)
+        begin, only = len(self.lines), more[0] if len(more) == 1 else None
+        if isinstance(only, Check) or (isinstance(only, If) and not self.members.optional.get(id(only))):
+            if isinstance(only, Check):
+                self.check(only)
+            else:
+                self.condition(only, inner, holds, first=False)
             self.lines[begin] = f"{self.indent}el{self.lines[begin].lstrip()}"
             return
         self.line("else:")
