@@ -423,10 +423,22 @@ block U(kind = 0, c = 4):
         d: conv 5x5, c
         e: conv 3x3, c
 
+block V(kind = 0, c = 4):
+    f:
+        if kind == 0:
+            conv 3x3, c
+        elif kind == 1:
+            conv 9x9, c, pad=0
+        else:
+            conv 5x5, c
+            conv 3x3, c
+
 net N(k = 0):
     input 3, 8x8
     u: U k
     v: U 2
+    w: V k
+    v2: V 2
     gap
 
 variant one = N()

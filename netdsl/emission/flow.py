@@ -312,7 +312,7 @@ class Flow:
         if not isinstance(item, (If, Layer, Pick)) or not live.isdisjoint(item.makes()):
             return True
         if isinstance(item, If):
-            return self.flows(item) or any(map(_never, (item.then, item.otherwise)))
+            return self.flows(item) or item.only is not None
         return isinstance(item, Layer) and self.members.is_module(item)
 
     def with_lists(self, wires: Iterable[Wire]) -> set[Wire]:
@@ -631,10 +631,9 @@ class Flow:
         if len(item.then) == 1 and isinstance(item.then[0], Side) and not item.otherwise:
             self.side(item.then[0], live, item)
             return
-        for side, other in ((item.then, item.otherwise), (item.otherwise, item.then)):
-            if _never(side):
-                self.run(self.ordered(other), live)
-                return
+        if item.only is not None:
+            self.run(self.ordered(item.only), live)
+            return
         phis = [phi for phi in item.phis if phi.wire in live]
         targets: dict[int, str] = {}
         for phi in phis:
@@ -976,11 +975,6 @@ def _is_choice(lines: list[Line]) -> bool:
     """Tell whether lines are one condition with its other sides."""
     (depth, first, _, _), *rest = lines
     return first == "if " and all(head in ("elif ", "else:") for at, head, _, _ in rest if at == depth)
-
-
-def _never(side: list[Item]) -> bool:
-    """Tell whether a side of a condition is what the class was not made for."""
-    return bool(side) and all(isinstance(one, Check) for one in side)
 
 
 _WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")

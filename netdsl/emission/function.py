@@ -107,6 +107,8 @@ class Chains:
             alone = set(item.reads()) == {wire} and len(item.exit) == 1
             return item.exit[0] if alone else None
         if isinstance(item, If):
+            if item.only is not None:
+                return self.end(item.only, wire)
             then, otherwise = self.end(item.then, wire), self.end(item.otherwise, wire)
             if then is None or otherwise is None:
                 return None

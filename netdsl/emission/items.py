@@ -12,7 +12,7 @@ from netdsl.emission.streams import Elements, listed
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Poly, Term
+from netdsl.symbolic import Atom, Poly, Term, negated
 
 
 class Item:
@@ -199,6 +199,17 @@ class If(Item):
     def inner(self) -> tuple[list[Item], ...]:
         """Return both sides."""
         return self.then, self.otherwise
+
+    @property
+    def only(self) -> list[Item] | None:
+        """The side that there is, where the class was not made for the other one."""
+        for test, side, other in (
+            (self.test, self.then, self.otherwise),
+            (negated(self.test), self.otherwise, self.then),
+        ):
+            if len(side) == 1 and isinstance(side[0], Check) and side[0].test == negated(test):
+                return other
+        return None
 
 
 class Carried:
