@@ -212,6 +212,17 @@ net Cell(c = 6, classes = 5):
     gap
     fc: fc classes
 """
+CEIL = """
+net Ceil:
+    input 3, 16x16
+    down: conv 3x3, 4
+    maxpool 2x2, /2, ceil=true
+    up: upconv 2x2, 4, /2
+    skip = from down -> crop like=up
+    add:
+        from skip
+        from up
+"""
 UNET = """
 net UNet(c = 4, pad: pad = 0, size: dims = 44x44, classes = 2):
     input 1, size
@@ -252,6 +263,12 @@ def test_unet_at_other_sizes(size: tuple[int, int]) -> None:
     """Crops find the middle of what comes in."""
     model = flax_model(loads(UNET, "small.net"))
     compare(model, torch_model(at(UNET, "44x44", size), state_of(model)), 1, size)
+
+
+def test_a_map_is_not_cropped_to_what_is_larger() -> None:
+    model = flax_model(loads(CEIL, "small.net"))
+    with pytest.raises(ValueError, match="a map of 16x15 cannot be cropped to 16x16"):
+        model(jnp.zeros((2, 16, 15, 3)))
 
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 38)])

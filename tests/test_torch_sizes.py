@@ -157,6 +157,18 @@ net Small:
 """
 
 
+CEIL = """
+net Ceil:
+    input 3, SIZE
+    down: conv 3x3, 4
+    maxpool 2x2, /2, ceil=true
+    up: upconv 2x2, 4, /2
+    skip = from down -> crop like=up
+    add:
+        from skip
+        from up
+"""
+
 PLACE = """
 net Place:
     input 3, SIZE
@@ -184,6 +196,13 @@ def test_a_net_is_the_one_compiled_for_the_size(spec: str) -> None:
         with torch.no_grad():
             wanted = own(x)
             assert all(torch.equal(net(x), wanted) for net in nets)
+
+
+def test_a_map_is_not_cropped_to_what_is_larger() -> None:
+    net = module(CEIL, (16, 16))
+    for side in ((16, 15), (15, 16), (15, 15)):
+        with pytest.raises(RuntimeError, match="exceeds dimension size"):
+            net(torch.randn(2, 3, *side))
 
 
 def test_a_sum_is_not_written_over_what_is_smaller_at_another_size() -> None:

@@ -348,6 +348,8 @@ def repeat_for_batch(x: Array, batch: Array) -> Array:
 def crop_like(x: Array, like: Array) -> Array:
     """Return the middle of a map, as high and wide as another."""
     h, w = like.shape[-3:-1]
+    if x.shape[-3] < h or x.shape[-2] < w:
+        raise ValueError(f"a map of {x.shape[-3]}x{x.shape[-2]} cannot be cropped to {h}x{w}")
     top, left = (x.shape[-3] - h) // 2, (x.shape[-2] - w) // 2
     return x[..., top : top + h, left : left + w, :]
 ''',

@@ -217,7 +217,7 @@ def center_crop(x: Tensor, like: Tensor) -> Tensor:
     """The middle of a map, as high and wide as another."""
     h, w = like.shape[2], like.shape[3]
     top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
-    return x[:, :, top : top + h, left : left + w]
+    return x.narrow(2, top, h).narrow(3, left, w)  # which refuses a map that is smaller
 ''',
     "upsample2d": '''\
 def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
