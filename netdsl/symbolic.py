@@ -638,10 +638,11 @@ def position(whole: Atom, index: Poly) -> Poly:
 def item(whole: Atom, index: Poly) -> Term:
     """Return the item of a list at an index."""
     index = position(whole, index)
-    if whole.op == "each" and (index.constant is None or index.constant >= 0):
-        found: Term = substituted(whole.args[0], whole.args[1], index)
-        return found
     at = index.constant
+    if whole.op == "each":
+        turn = index if at is None or at >= 0 else whole.args[2].plus(index)
+        found: Term = substituted(whole.args[0], whole.args[1], turn)
+        return found
     if whole.op == "list" and at is not None:
         for number in range(len(whole.args)) if at >= 0 else range(-1, -len(whole.args) - 1, -1):
             part: Term = whole.args[number]

@@ -24,6 +24,10 @@ block Deep(n, c, deep = false):
     f: fc c when deep
     g: fc 3
 
+block Depth(depth):
+    n = (depth - 2) // 6
+    n * conv 3x3, 4
+
 block Up(steps, c = 4):
     conv 1x1, c -> upsample 2**steps
 
@@ -32,6 +36,7 @@ net N(k = 3, hidden = 5, classes = 3):
     a: Turns 2
     b: Turns 3, m=1
     c: Up 1
+    d: Depth 8
     train output one: from b -> Deep 1, 3
     train output two: from c -> Deep 2, 4, true
     k * relu
@@ -42,6 +47,7 @@ net N(k = 3, hidden = 5, classes = 3):
 WRONG = [
     ("Turns", {"n": -1}, "n must be at least 0"),
     ("Turns", {"n": 2, "m": 0}, "a repetition needs a whole number from 0"),
+    ("Depth", {"depth": 1}, "a repetition needs a whole number from 0"),
     ("Deep", {"n": -1, "c": 3, "deep": True}, "a repetition needs a whole number from 0"),
     ("Deep", {"n": 1, "c": 0, "deep": True}, "fc needs at least 1 channel, not 0"),
     ("Up", {"steps": -1}, "upsample needs a scale from 1, not 0.5"),

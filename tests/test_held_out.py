@@ -655,6 +655,40 @@ net N(widths: list):
 variant one = N([4])
 variant two = N([4, 6, 8])
 """,
+    "a size after a block whose turns say it": """
+block Layer(c, n, stride = 1):
+    for i in range(n):
+        (conv 3x3, c, /(stride if i == 0 else 1))
+
+net N(n = 2):
+    input 3, 16x16
+    a: Layer 4, n
+    b: Layer 6, n, /2
+    upsample 2
+    y = from flow
+    from a, y -> concat
+    gap
+""",
+    "a size after turns that halve it": """
+net N(n: list, c = 8):
+    input 3, 32x32
+    for i, k in enumerate(n):
+        enc{i}: k * conv 3x3, c, /2 first
+    a = from flow
+    k = n[0]
+    down: k * conv 3x3, c, /2
+    upsample 2**k
+    y = from flow
+    from a, y -> add
+    for i in range(len(n) - 1, 0, -1):
+        up{i}: upconv 2x2, c, /2
+        d = from flow
+        from d, enc{i-1} -> add
+    gap
+
+variant one = N([2, 1, 1])
+variant two = N([1, 2])
+""",
     "arguments and variables that change": """
 block Grow(c, k = 2, n = 2):
     for i in range(n):
@@ -850,6 +884,28 @@ net N(n = 4, m = 2):
     b: Harmonic 5, 8
     c: Selective 8, m
     d: Selective 6, 3
+    gap
+""",
+    "values with numbers in a container, on either side of a condition": """
+block Parts(scale = 4, plain = false):
+    width = x.c // scale
+    add:
+        identity
+        main:
+            parts = from flow -> split scale
+            concat:
+                for i in range(scale - 1):
+                    if i > 0 and not plain:
+                        y{i} = from y{i-1}, parts[i] -> add -> conv 3x3, width as convs{i}
+                    else:
+                        y{i} = from parts[i] -> conv 3x3, width as convs{i}
+                    from y{i}
+                from parts[scale - 1]
+
+net N(scale = 4):
+    input 12, 16x16
+    a: Parts scale, true
+    b: Parts 3
     gap
 """,
     "parts whose number is an argument": """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import combinations, islice, product
 from typing import Any
 
 from netdsl.diagnostics import NetError
@@ -35,6 +36,8 @@ from netdsl.syntax import tree
 
 _WHOLE, _RATES = (1, 2, 3, 4, 5, 8, 16, 64, 0, -1), (0.5, 0.25, 1.0, 2.0, 0.0, -1.0)
 """Arguments that are tried to come to a side of a condition."""
+
+_TRIES = 1000
 
 _LONG = 400
 """How long an expression of a size may be."""
@@ -109,36 +112,43 @@ class Conditions(Lists):
 
     @contextmanager
     def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
-        """Walk a side with a turn, or an argument, that comes there, where the one that stands for all does not."""
-        own, turn = next(self.coming(condition, place), ("", None)) if dead else ("", None)
-        if turn is None:
-            yield
-            return
-        before, hint = place.env.names.get(own, MISSING), self.hints[own]
-        place.env.names[own] = self.hinted(turn, own)
+        """Walk a side with a turn, or arguments, that come there, where what stands for all does not."""
+        env = place.env.names
+        tried = self.coming(condition, place) if dead else {}
+        before = {own: (env.get(own, MISSING), self.hints[own]) for own in tried}
+        for own, value in tried.items():
+            env[own] = self.hinted(value, own)
         try:
             yield
         finally:
-            place.env.names[own], self.hints[own] = before, hint
-            if before is MISSING:  # it is bound around this container
-                del place.env.names[own]
+            for own, (value, self.hints[own]) in before.items():
+                place.env.names[own] = value
+                if value is MISSING:  # it is bound around this container
+                    del place.env.names[own]
 
-    def coming(self, condition: Atom, place: Place) -> Iterator[tuple[str, Any]]:
-        """Yield names of a condition with values for which it holds, the first of each."""
+    def coming(self, condition: Atom, place: Place) -> Mapping[str, Any]:
+        """Return values of as few of a condition's names as may be, for which it holds; none are found: nothing."""
+        pools: dict[str, Iterable[Any]] = {}
         for own in names(condition):
             value = place.env.find_name(own)
             hint = self.hints.get(own)
-            if not isinstance(value, (SymInt, SymFloat)) or term(value) != term(named(hint, own)):
+            if isinstance(value, (SymInt, SymFloat, SymBool)) and term(value) == term(named(hint, own)):
+                kinds = _WHOLE if isinstance(value, SymInt) else _RATES
+                pools[own] = self.ranges.get(own) or ([not hint] if isinstance(value, SymBool) else kinds)
+        some = (chosen for count in range(1, len(pools) + 1) for chosen in combinations(pools, count))
+        tried = (
+            dict(zip(chosen, values, strict=True))
+            for chosen in some
+            for values in product(*map(pools.__getitem__, chosen))
+        )
+        for values in islice(tried, _TRIES):
+            try:
+                holds = evaluate(condition, {**self.hints, **values})
+            except (ArithmeticError, LookupError, TypeError, ValueError):
                 continue
-            tried = self.ranges.get(own) or (_WHOLE if isinstance(hint, int) else _RATES)
-            for one in tried:
-                try:
-                    holds = evaluate(condition, {**self.hints, own: one})
-                except (ArithmeticError, LookupError, TypeError, ValueError):
-                    continue
-                if holds is True:
-                    yield own, one
-                    break
+            if holds is True:
+                return values
+        return {}
 
     def merge(
         self,

@@ -686,7 +686,7 @@ class Flow:
 
     def flows(self, item: If) -> bool:
         """Tell whether a condition computes something that is not only a value for later."""
-        return any(isinstance(inner, Side) for inner in walk([item]))
+        return any(isinstance(inner, (Side, Store)) for inner in walk([item]))
 
     def meeting(self, phi: Phi, item: If, live: set[Wire], phis: list[Phi], taken: list[str]) -> str:
         """Return the name that both sides give a value."""

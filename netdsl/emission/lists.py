@@ -10,7 +10,7 @@ from netdsl.elaborate.values import Data, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Fixed, SymStr
 from netdsl.emission.items import Collect, Pick, Store
-from netdsl.emission.numbered import Again, Writer, channels_at, mapping, parted
+from netdsl.emission.numbered import Again, Pattern, Writer, channels_at, mapping, parted
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.emission.terms import replaced
@@ -166,13 +166,10 @@ class Lists(Rehearsal):
         if found is None or found[0] not in self.numbered:
             return
         pattern, index = found
-        if (
-            self.opened_scopes
-            or len(value.wires) != 1
-            or isinstance(value, Streams)
-            or "c" not in value.shapes[0].axes
-        ):
+        if len(value.wires) != 1 or isinstance(value, Streams) or "c" not in value.shapes[0].axes:
             raise Fixed(f"{name} is one of several values", index)
+        if not self.at_home(pattern):
+            raise Fixed(f"{name} is of two containers", index)
         self.reading(value)
         held = [data for data in place.env.tensors.values() if not any(map(listed, data.shapes))]
         whole = mapping(self.numbered.index(pattern))
@@ -203,7 +200,7 @@ class Lists(Rehearsal):
             raise Again
         self.looked_up.add(pattern)
         seen = self.numbers.get(pattern, {})
-        if self.opened_scopes or not seen:
+        if not seen or not self.at_home(pattern):
             return None
         hint = int(self.here(self.expanded(index)))
         shape = seen.get(hint) or next(iter(seen.values()))
@@ -215,6 +212,7 @@ class Lists(Rehearsal):
             channels = channels or single(Atom("name", ("?",)))
         elif channels is None or (hint in seen and self.here(channels) != shape.c):
             raise Fixed(f"the channels of {name} are not known", index)
+        channels = self.contracted(channels)
         sizes: list[int] = []
         for axis, n in zip(shape.axes, shape, strict=True):
             sizes.append(SymInt(int(n), channels) if axis == "c" else self.unknown_size(int(n)))
@@ -222,6 +220,11 @@ class Lists(Rehearsal):
         whole = mapping(self.numbered.index(pattern))
         self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, index, data.wires[0])
         return data
+
+    def at_home(self, pattern: Pattern) -> bool:
+        """Tell whether values with numbers are of the container that this is in: its function keeps them."""
+        here = tuple(item.span.start for item, _ in self.opened_scopes)
+        return self.homes.setdefault(pattern, here) == here
 
     @property
     def guessing(self) -> bool:

@@ -12,12 +12,14 @@ What is done about one kind of thing is a class of its own, on top of those that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Place
-from netdsl.elaborate.values import MISSING, BlockDecl, Data, Env, Given, OpValue, fail
+from netdsl.elaborate.values import MISSING, BlockDecl, Data, Env, Given, OpValue, Poisoned, SpecError, fail
+from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymStr, concrete, mentioned
 from netdsl.emission.items import Child, Pick, Staged
 from netdsl.emission.joints import Joints
@@ -26,6 +28,7 @@ from netdsl.emission.streams import Elements, Streams
 from netdsl.ir.types import Shape
 from netdsl.ops import Op
 from netdsl.ops.norm import Norm
+from netdsl.source import Span
 from netdsl.symbolic import Atom, SymBool, SymInt, SymList, constant, evaluate, length, symbolic, text
 from netdsl.syntax import tree
 
@@ -203,11 +206,26 @@ class Stager(Joints):
         if callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
             shapes, item.result = self.asked(shapes, callee)
-        item.after = shapes
         result = self.wire(shapes, place, span, data.wires)
+        if any(name.startswith("?") for shape in shapes for n in shape for name in mentioned(n)):
+            with suppress(SpecError, Poisoned, NetError):  # where no instance comes
+                result = self.sized_as(result, self.returned(decl, given, data, place, span))
+        item.after = result.shapes
         item.outputs = result.wires
         self.put(item)
         return result
+
+    def returned(
+        self, decl: BlockDecl, given: Mapping[str, Given], data: Data, place: Place, span: Span
+    ) -> tuple[Shape, ...]:
+        """Return the shapes of what a call returns in this instance."""
+        plain = {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
+        node, own = tree.Layer(span.start, span.end, decl.node.name, (), None), OpValue(decl, {})
+
+        def call(walker: Walker, there: Place) -> Data:
+            return walker.block(decl, own, node, plain, drafted(walker, data, there), there, None)
+
+        return self.rehearsed(call, place)
 
     def sized_by(self, decl: BlockDecl, shape: Shape) -> Shape:
         """Return the shape of what a block returns; of sizes that only it knows it is noted who does."""
@@ -255,15 +273,7 @@ class Stager(Joints):
         if cls.many:
             channels_in = tuple(shape.c for shape in data.shapes if "c" in shape.axes)
             before = data.elements if isinstance(data, Streams) else Elements(data.shapes, channels_in)
-        plain = {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
-        node = tree.Layer(item.span.start, item.span.end, decl.node.name, (), None)
-        own = OpValue(decl, {})
-        real = self.rehearsed(
-            lambda walker, there: walker.block(
-                decl, own, node, plain, drafted(walker, data, there), there, None
-            ),
-            place,
-        )
+        real = self.returned(decl, given, data, place, item.span)
         item.cls, item.args, item.train = cls, args, place.train
         item.shapes = (before,) if cls.many else before
         item.inputs = self.as_list(data, place, item.span) if cls.many else data.wires

@@ -177,6 +177,8 @@ class State(Walker):
         self.unread: dict[Wire, Pick] = {}
         """Those that nothing reads yet: they are no items."""
         self.numbered = emitter.numbered.setdefault(staged.decl, [])
+        if staged.decl in emitter.unrolled:  # every label is known then
+            self.numbered = []
         self.items += [Numbered(before, mapping(at)) for at, (before, _) in enumerate(self.numbered)]
         self.templated: list[Pattern] = []
         """The patterns of the labels that loops have defined so far."""
@@ -185,6 +187,8 @@ class State(Walker):
         self.foreseen: dict[Pattern, tuple[Writer, ...]] = {}
         """What will do so in the turn that is walked."""
         self.looked_up: set[Pattern] = set()
+        self.homes: dict[Pattern, tuple[int, ...]] = {}
+        """The containers that values with numbers are in, by where they stand in the text."""
         self.numbers: dict[Pattern, dict[int, Shape]] = {}
         """The shapes of such values in this instance."""
         self.after: dict[str, Term] = {}

@@ -66,6 +66,12 @@ class Terms(State):
             return value
         return in_terms_of(value, self.meaning)
 
+    def contracted(self, value: Poly) -> Poly:
+        """Return the local variable that an expression over the class's arguments is, if there is one."""
+        known = (name for name, meaning in self.meaning.items() if meaning == value)
+        name = next(known, None)
+        return value if name is None else single(Atom("name", (name,)))
+
     def equal(self, a: Any, b: Any, more: tuple[Atom, ...] = ()) -> bool:
         """Tell whether two ints are the same under the conditions that hold here, and more."""
         x, y = self.expanded(term(a)), self.expanded(term(b))
@@ -146,7 +152,7 @@ class Terms(State):
 
     def may_be_less(self, value: Poly, least: int) -> bool:
         """Tell whether a difference may be less than a number under the conditions that hold here."""
-        if all(number > 0 for number, _ in value.parts.values()):
+        if not negative(value):
             return False
         for test in map(self.expanded, self.path):
             if test.op in ("<", ">", "<=", ">=") and all(isinstance(side, Poly) for side in test.args):
@@ -378,6 +384,15 @@ class Terms(State):
     def expanded_value(self, value: Any) -> Any:
         """Return a number over the class's arguments alone."""
         return SymFloat(float(value), self.expanded(value.atom)) if isinstance(value, SymFloat) else value
+
+
+def negative(value: Any) -> bool:
+    """Tell whether a number may be negative where its names are not: it has a difference somewhere."""
+    if isinstance(value, Poly):
+        return any(number < 0 or any(map(negative, atoms)) for number, atoms in value.parts.values())
+    if not isinstance(value, Atom) or value.op == "%":
+        return False
+    return any(map(negative, value.args[value.op == "if" :]))
 
 
 def with_hint(size: Any, hint: int) -> int:

@@ -101,14 +101,24 @@ def drop_picks(staged: Staged) -> None:
     for items in item_lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Store) or item.whole in looked_up]
     first = [item for item in staged.items if isinstance(item, Numbered)]
-    for item in first:  # it begins before what first gives a value its number
+    for item in first:
         staged.items.remove(item)
         if item.wire in looked_up:
-            uses = [any(getattr(i, "whole", None) == item.wire for i in walk([one])) for one in staged.items]
-            at = uses.index(True)
-            store = staged.items[at]
-            at -= isinstance(store, Store) and at > 0 and store.value in staged.items[at - 1].makes()
-            staged.items.insert(at, item)
+            begin_numbers(item, staged.items)
+
+
+def begin_numbers(item: Numbered, items: list[Item]) -> None:
+    """Put values with numbers before what first gives one its number, in the containers that alone have them."""
+    uses = [any(getattr(i, "whole", None) == item.wire for i in walk([one])) for one in items]
+    users = [one for one, use in zip(items, uses, strict=True) if use]
+    if all(isinstance(user, Container) for user in users):
+        for user in users:
+            begin_numbers(item, *user.inner())
+        return
+    at = uses.index(True)
+    store = items[at]
+    at -= isinstance(store, Store) and at > 0 and store.value in items[at - 1].makes()
+    items.insert(at, item)
 
 
 def _read(item: Item) -> Iterator[Wire]:
