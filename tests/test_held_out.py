@@ -908,6 +908,46 @@ net N(scale = 4):
     b: Parts 3
     gap
 """,
+    "branches of turns that hand a value on": """
+block Grow(c, n = 2):
+    y = from x
+    concat:
+        from x
+        for i in range(n):
+            y = from y -> conv 3x3, c as conv{i}
+            from y
+
+block Pyramid(widths: list):
+    y = from x
+    fork:
+        for i, w in enumerate(widths):
+            y = from y -> conv 3x3, w, /2 as conv{i} -> relu
+            from y
+
+block Tile(n = 2):
+    y = from x -> conv 1x1, 1 as one
+    concat:
+        for i in range(n):
+            from y
+
+block Late(n = 2):
+    y = from x
+    other = from x -> conv 1x1, x.c as other
+    for i in range(n):
+        relu
+        y = from other
+    from flow, y -> add
+
+net N(n = 2):
+    input 3, 16x16
+    a: Grow 4, n
+    b: Grow 5, 3
+    c: Tile n
+    d: Tile 3
+    e: Late n
+    f: Pyramid [4, 6]
+    from flow[1] -> gap
+""",
     "parts whose number is an argument": """
 block Mix(ks: list):
     parts = from x -> split len(ks)

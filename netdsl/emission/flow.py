@@ -808,9 +808,15 @@ class Flow:
     def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""
         inside = self.with_lists(outside(item.body)) - {c.wire for c in item.carried}
-        if item.gathered:
+        if item.gathered and not item.carried:
             self.gather(item, item.gathered[0], live | inside, later)
             return
+        body = list(item.body)
+        for one in item.gathered:
+            name = self.names[one.after] = self.fresh(one.after, None, [], live | inside, [], alone=True)
+            self.line(f"{name}: list[{self.dialect.array}] = ", Listed(()))
+            body.append(Collect((one.after, one.end), one.after, grows=True))
+            live = live | {one.after}
         ends: list[tuple[Wire, str]] = []
         for carried in item.carried:
             name = self.shown_as(carried.begin)
@@ -829,12 +835,12 @@ class Flow:
             ends.append((carried.end, name))
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
-        body = self.arm(item.body, ends, live | inside, self.low_memory)
-        targets = self.targets(item, body)
+        lines = self.arm(body, ends, live | inside, self.low_memory)
+        targets = self.targets(item, lines)
         over = self.members.iterated(item)
-        if body and not self.appended(body, targets, over):  # a loop may only name what it reads
+        if lines and not self.appended(lines, targets, over):  # a loop may only name what it reads
             self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
-            self.lines += body
+            self.lines += lines
         self.held.update(name for _, name in ends)
         self.kept = kept
 

@@ -267,10 +267,12 @@ class Loop(Item):
                 stack[:0] = [inner for items in item.inner() for inner in items]
 
     def reads(self) -> Iterator[Wire]:
-        """Yield what the body reads from outside."""
+        """Yield what the body reads from outside, and what each turn only hands on."""
         own = {carried.wire for carried in self.carried}
         yield from (carried.begin for carried in self.carried)
         yield from (wire for wire in outside(self.body) if wire not in own)
+        own |= {wire for item in self.body for wire in item.makes()}
+        yield from (one.end for one in (*self.carried, *self.gathered) if one.end not in own)
 
     def makes(self) -> tuple[Wire, ...]:
         """Return what is there after all turns."""
