@@ -92,6 +92,32 @@ def test_the_tests_pass_in_an_empty_folder(spec: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+def test_the_tests_are_at_sizes_that_the_module_takes(tmp_path: Path) -> None:
+    text = """
+block B(c, limit = 8):
+    [maxpool 2x2, /2 when x.h > limit]
+    conv: conv 3x3, c
+
+net N(n = 2):
+    input 3, 32x32
+    for i in range(n):
+        b{i}: B 8, 16
+    gap
+
+net M(n = 2):
+    input 3, 32x32
+    n * (conv 3x3, 8 -> maxpool 2x2, /2)
+    gap
+"""
+    files = emit_family(family(text), "torch:test")
+    for name, one in files.items():
+        (tmp_path / name).write_text(one)
+    assert any("(3, 40, 40)" in one for one in files.values())
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_tests_find_what_is_wrong(tmp_path: Path) -> None:
     texts = emit_family(netdsl.load_family("lenet"), "torch:test")
     (tmp_path / "lenet.py").write_text(

@@ -11,6 +11,8 @@ from netdsl.emission.code import Const, Expr, Listed
 from netdsl.emission.writer import INDENT, constant, layout
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
+from netdsl_torch import Backend
+from netdsl_torch.emit import emit
 from netdsl_torch.weights import tensors
 
 TESTS = '''
@@ -113,9 +115,9 @@ def _evaluated(net: Network) -> Mapping[str, Shape]:
 
 
 def sizes(net: Network) -> list[Network]:
-    """Return a net at its own size and at two others, if its weights are for any size."""
+    """Return a net at its own size and at two others, if its module is for any size."""
     found = [net]
-    own = _state(net)
+    own = _state(net), _code(net)
     for factor in ((5, 4), (3, 2), (2, 1), (3, 4)):
         if len(found) == 3:
             break
@@ -125,7 +127,7 @@ def sizes(net: Network) -> list[Network]:
             other = Network(Recipe(recipe.net, recipe.variant, recipe.settings, shapes, recipe.max_nodes))
         except NetError:
             continue
-        if _state(other) == own:
+        if (_state(other), _code(other)) == own:
             found.append(other)
     return found
 
@@ -134,6 +136,11 @@ def _scaled(shape: Shape, above: int, below: int) -> Shape:
     """Return a shape with other sides, which are as divisible as may be."""
     sides = [n if axis == "c" else n * above // below for axis, n in zip(shape.axes, shape, strict=True)]
     return Shape(*sides, axes=shape.axes)
+
+
+def _code(net: Network) -> str:
+    """Return a net's module without its docstring, which tells the size."""
+    return emit([net], Backend()).partition('\n"""\n')[2]
 
 
 def _state(net: Network) -> dict[str, tuple[int, ...]]:
