@@ -669,6 +669,17 @@ net N(n = 2):
     from a, y -> concat
     gap
 """,
+    "a limit of sizes that nothing is made with": """
+block Small(c, limit = 8):
+    [maxpool 2x2, /2 when x.h > limit]
+    conv: conv 3x3, c
+
+net N(limit = 4):
+    input 3, 16x16
+    a: Small 4
+    b: Small 5, limit
+    gap
+""",
     "a size after turns that halve it": """
 net N(n: list, c = 8):
     input 3, 32x32

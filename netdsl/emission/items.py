@@ -272,7 +272,8 @@ class Loop(Item):
         yield from (carried.begin for carried in self.carried)
         yield from (wire for wire in outside(self.body) if wire not in own)
         own |= {wire for item in self.body for wire in item.makes()}
-        yield from (one.end for one in (*self.carried, *self.gathered) if one.end not in own)
+        ends = *(one.end for one in self.carried), *(one.end for one in self.gathered)
+        yield from (wire for wire in ends if wire not in own)
 
     def makes(self) -> tuple[Wire, ...]:
         """Return what is there after all turns."""

@@ -120,7 +120,7 @@ class Terms(State):
             return
         if given and self.demanded.issuperset(t for t in self.path if not self.below(t, whole)):
             self.least[name] = max(least, self.least.get(name, least))
-        elif given or self.may_be_less(whole, least):
+        elif (given or negative(whole)) and not self.assured(whole, least):
             self.checked(Atom(">=", (value, constant(least))), message)
 
     def below(self, test: Any, argument: Poly) -> bool:
@@ -150,17 +150,15 @@ class Terms(State):
         index = atom.args[1].constant
         return f"*{whole.args[0]}" if index is None else f"{whole.args[0]}[{index}]"
 
-    def may_be_less(self, value: Poly, least: int) -> bool:
-        """Tell whether a difference may be less than a number under the conditions that hold here."""
-        if not negative(value):
-            return False
+    def assured(self, value: Poly, least: int) -> bool:
+        """Tell whether a condition that holds here says that an int is at least so much."""
         for test in map(self.expanded, self.path):
             if test.op in ("<", ">", "<=", ">=") and all(isinstance(side, Poly) for side in test.args):
                 large, small = test.args if test.op in (">", ">=") else test.args[::-1]
                 more = value.plus(large.plus(small, -1), -1).constant
                 if more is not None and more + (test.op in ("<", ">")) >= least:
-                    return False
-        return True
+                    return True
+        return False
 
     def checked(self, test: Atom, message: str) -> None:
         """Demand something once."""

@@ -29,7 +29,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.streams import Elements
-from netdsl.symbolic import Atom, Poly, SymInt, negated, single, symbolic, term, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, negated, single, symbolic, term, text
 
 _NEW = Atom("name", ("?",))
 """What stands for a variable's next value."""
@@ -65,6 +65,9 @@ def drop_parameters(staged: Staged) -> None:
     for shape in staged.out_terms if staged.told else ():
         if "c" in shape.axes:
             used.update(mentioned(shape.c))
+    for test, (truth, path) in staged.measured.items():  # what `forward` holds against its input
+        if not isinstance(truth, SymBool) or used.keys() >= set(mentioned(truth)):
+            used.update(dict.fromkeys(name for asked in (test, *path) for name in mentioned(asked)))
     if staged.told and staged.kind == "block":  # what is called by an argument is called like the others
         return
     staged.params = [parameter for parameter in staged.params if parameter.name in used]
