@@ -1180,6 +1180,18 @@ def test_torch(case: str) -> None:
                 torch.testing.assert_close(ours[name], expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("case", [*NETS, *CLASSES])
+def test_modules_can_be_traced(case: str) -> None:
+    for net in nets({**NETS, **CLASSES}[case]):
+        model = net.build().eval()
+        x = [torch.randn(2, *shape) for shape in net.inputs.values()]
+        traced = torch.fx.symbolic_trace(model)
+        with torch.no_grad():
+            ours, theirs = by_name(traced(*x)), by_name(model(*x))
+        assert list(ours) == list(theirs)
+        assert all(map(torch.equal, ours.values(), theirs.values()))
+
+
 @pytest.mark.parametrize("case", NETS)
 def test_flax(case: str) -> None:
     for net, text in texts(NETS[case], "flax"):

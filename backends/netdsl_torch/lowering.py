@@ -219,6 +219,12 @@ def center_crop(x: Tensor, like: Tensor) -> Tensor:
     top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
     return x.narrow(2, top, h).narrow(3, left, w)  # which refuses a map that is smaller
 ''',
+    "split_equally": '''\
+def split_equally(x: Tensor, number: int, dim: int) -> list[Tensor]:
+    """The equal parts of a tensor as a list, which a tracer cannot count by itself."""
+    parts = x.chunk(number, dim)
+    return [parts[i] for i in range(number)]
+''',
     "upsample2d": '''\
 def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
     """A map that many times as high and wide."""
@@ -543,11 +549,11 @@ def concat(op: Concat, context: Context) -> Lowered:
 
 @lowers(Split)
 def split(op: Split, context: Context) -> Lowered:
-    """x.chunk(parts, 1), whose parts are equal since they divide the channels."""
+    """x.chunk(parts, 1), whose parts divide the channels; our split_equally where their number is not known."""
     if op.parts == 1 and not symbolic(op.parts):
         return Lowered(function=Input())
-    dim = Arg("dim", Const(context.inputs[0].axis("c") + 1), keyword=False)
-    return Lowered(function=_method("chunk", _first("chunks", op.parts), dim))
+    args = _first("number", op.parts), Arg("dim", Const(context.inputs[0].axis("c") + 1), keyword=False)
+    return Lowered(function=_apply("split_equally", *args) if symbolic(op.parts) else _method("chunk", *args))
 
 
 @lowers(Shuffle)

@@ -23,7 +23,7 @@ _ATTRIBUTES = frozenset(
 GLOBALS = frozenset(
     """
     self nn F torch Tensor jax jnp nnx partial Callable annotations Final NamedTuple OrderedDict
-    Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle
+    Conv2dSame DropPath LayerNorm2d Permute GlobalAvgPool2d Tokens Token channel_shuffle split_equally
     check_size check_condition size_2d pad_same center_crop
     max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext

@@ -491,8 +491,6 @@ class Flow:
         self.demand(item)
         dying = [self.names[w] for w in inputs if w in self.names and w not in live and w not in self.pending]
         expr = self.apply(item, [self.operand(wire) for wire in inputs])
-        if isinstance(item, Layer) and outputs[0] in self.lists:  # a split, whose parts are a tuple
-            expr = Call("list", (argument(expr),))
         if nested:
             self.pending[outputs[0]] = expr
             self.dying = [*dying, *self.dying]
