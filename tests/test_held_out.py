@@ -153,6 +153,20 @@ net N(depth = 2):
         value: [relu when depth > 4]
     q: from flow[0] -> conv 1x1, 5
 """,
+    "a layer on a vector under a condition": """
+net N(hidden = 0):
+    input 3, 8x8
+    flatten
+    if hidden > 0:
+        w = 2*hidden + 1
+        fc1: fc w
+        fc2: fc hidden
+        relu
+    fc: fc 10
+
+variant a = N()
+variant b = N(4)
+""",
     "outputs under conditions of their own": """
 net Out(n: list, aux = true, feat = false):
     input 3, 16x16
@@ -958,6 +972,33 @@ net N(n = 2):
     e: Late n
     f: Pyramid [4, 6]
     from flow[1] -> gap
+""",
+    "branches under conditions alone": """
+block Mixed(a, b, c, pool = true):
+    concat:
+        if a > 0:
+            one: conv 1x1, a
+        if b > 0:
+            three: conv 3x3, b
+        if pool:
+            maxpool 3x3, /1, pad=1
+        elif c > 4:
+            proj: conv 1x1, c
+
+block Sum(c, left = true, right = false):
+    add:
+        if left:
+            one: conv 1x1, c
+        if right:
+            three: conv 3x3, c
+
+net N(a = 4, pool = true):
+    input 3, 16x16
+    m: Mixed a, 2, 3, pool
+    n: Mixed 0, 3, 8, false
+    s: Sum 5
+    t: Sum 6, false, true
+    gap
 """,
     "parts whose number is an argument": """
 block Mix(ks: list):

@@ -97,8 +97,9 @@ class Demands:
             return
         keys = self.first(item)
         if keys is not None:
-            # a type checker knows no more of a chain's element than that it is a module
-            size = Const(self.members.read(shape.c)) if keys else Name(f"{place}.in_features")
+            # a type checker knows no more of a chain's element, or of one of two, than that it is a module
+            is_linear = not keys and item in self.members.function.items
+            size = Name(f"{place}.in_features") if is_linear else Const(self.members.read(shape.c))
             place += "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in keys)
             yield Demand(item.inputs[0], 1, size, place, "features")
         elif isinstance(item, Child) and item.cls.inputs[0].sizes["c"] in item.cls.sizes_read:

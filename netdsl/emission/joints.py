@@ -39,6 +39,10 @@ class Joining:
         """Whether only the shape of its first branch is looked for."""
 
 
+class Uncounted(Fixed):
+    """How many branches a joint has depends on a condition."""
+
+
 class Probed(Exception):
     """The first branch of a joint is there."""
 
@@ -62,7 +66,14 @@ class Joints(Loops):
                 return self.joined_list(node, place)
             if any(self.of_list(statement, place) for statement in node.body):
                 return self.merged_list(node, place)
-            result = super().merged(node, place)
+            before = Snapshot(self, place) if any(map(_conditional, node.body)) else None
+            try:
+                result = super().merged(node, place)
+            except Uncounted:
+                if before is None or node.joint.text not in ("add", "concat"):
+                    raise
+                before.restore(self, place)
+                return self.joined_list(node, place)
             item = self.items[-1] if self.items else None
             if isinstance(item, Layer) and item.outputs == result.wires and self.drafts[-1].counted:
                 item.counted = True
@@ -93,7 +104,7 @@ class Joints(Loops):
         joint = self.joint[0].joint
         if joint.text not in ("add", "mul") or not branches:
             if not all(len(body) == 1 for body in (*[case.body for case in node.cases], node.otherwise)):
-                raise Fixed("a branch under a condition", holds)
+                raise Uncounted("a branch under a condition", holds)
             return self.either_branch(node, place, flow, branches)
         begin = len(self.drafts)
         sofar = self.join(joint, [b for _, b in branches], [n for n, _ in branches], place, begin)
@@ -405,6 +416,10 @@ class Joints(Loops):
         result = self.wire((shape,), place, span)
         self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
         return self.like(Parts(result.wires, result.shapes))
+
+
+def _conditional(node: tree.Statement) -> bool:
+    return isinstance(node.statement if isinstance(node, tree.Annotated) else node, tree.If)
 
 
 def one_branch(body: tree.Body) -> bool:
