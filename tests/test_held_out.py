@@ -683,6 +683,32 @@ net N(n = 2):
     from a, y -> concat
     gap
 """,
+    "an output in training of a value with a number": """
+net N(n = 3, aux = true):
+    input 3, 16x16
+    for i in range(n):
+        s{i}: conv 3x3, 4*i + 4
+    train output side: from s1 -> gap -> fc 2 as sidefc when aux
+    gap
+    fc: fc 3
+
+variant one = N()
+variant two = N(2, false)
+""",
+    "a name after the loop that bound it": """
+block C(c, k = 2, n = 2):
+    for k in range(n):
+        (conv 1x1, k + 1 + c)
+        w = 2*k + 1
+    (conv 1x1, k + 1)
+    (conv 1x1, w)
+
+net N(n = 2, c = 4):
+    input 3, 8x8
+    a: C 4, 1, n
+    b: C 5, 2, 3
+    gap
+""",
     "a limit of sizes that nothing is made with": """
 block Small(c, limit = 8):
     [maxpool 2x2, /2 when x.h > limit]
@@ -972,6 +998,82 @@ net N(n = 2):
     e: Late n
     f: Pyramid [4, 6]
     from flow[1] -> gap
+""",
+    "variables that are called as those of loops": """
+block Turns(c, n = 2):
+    i = 2*c
+    k = c + 1
+    body: n * conv 3x3, i, /2 first
+    last: conv 1x1, i + k
+
+block Late(c, n: list):
+    for i, k in enumerate(n):
+        enc{i}: k * conv 3x3, c
+    k = len(n) + 1
+    upsample 2**k
+    last: conv 1x1, c*k
+
+block Shadow(c, k = 2, n = 2):
+    for k in range(n):
+        a{k}: conv 1x1, k + c
+    last: conv 1x1, c
+
+net N(n = 2):
+    input 3, 8x8
+    a: Turns 4, n
+    b: Turns 3, 3
+    c: Late 4, [1, 2]
+    d: Late 3, [0]
+    g: Shadow 4, 1, n
+    h: Shadow 5
+    gap
+""",
+    "values with numbers whose channels only the turns know": """
+block Decode(n: list, c = 4):
+    for i, k in enumerate(n):
+        enc{i}: k * conv 3x3, c*i + c, /2 first
+    for i in range(len(n) - 1, 0, -1):
+        up{i}: conv 3x3, 2*c
+        skip = from enc{i-1} -> conv 1x1, 2*c as skip{i}
+        y = from up{i} -> crop like=up{i}
+        dec{i}: from y -> conv 3x3, c*i
+    last: from enc0 -> conv 1x1, c
+
+block Merge(c):
+    add:
+        for i in range(len(x)):
+            lateral{i}: from x[i] -> conv 1x1, c
+
+block Laterals(n: list, c = 4):
+    for i, k in enumerate(n):
+        enc{i}: k * conv 3x3, c*i + c
+    fork:
+        for i in range(len(n)):
+            from enc{i}
+    merge: Merge c
+
+block Links(growth, ratio = 1.5, n = 4):
+    y0 = from x
+    for i in range(1, n + 1):
+        w = 1.0
+        for k in range(1, 3):
+            if i % 2**k == 0:
+                w = w * ratio
+        concat:
+            for k in range(3):
+                if i % 2**k == 0 and i >= 2**k:
+                    from y{i - 2**k}
+        y{i}: conv 3x3, int(growth * w)
+
+net N(c = 4):
+    input 3, 16x16
+    a: Decode [1, 2], c
+    b: Decode [0, 1, 1], 5
+    d: Laterals [1, 0, 2], c
+    e: Laterals [2], 6
+    f: Links 4
+    g: Links 6, 2.0, c
+    gap
 """,
     "branches under conditions alone": """
 block Mixed(a, b, c, pool = true):

@@ -77,6 +77,14 @@ class Late:
         self.test, self.then, self.otherwise = test, then, otherwise
 
 
+class Past:
+    """What a name is after the loop that bound it: its value in the last turn, which only the turns tell."""
+
+    def __init__(self, value: Any) -> None:
+        """`value` is the one that it has in the turn that was walked."""
+        self.value = value
+
+
 class SymDims(Dims):
     """Sizes and the expression of the pair."""
 
@@ -457,6 +465,8 @@ def concrete(value: Any) -> Any:
     """Return a value without its expressions."""
     if isinstance(value, SymBool):
         return value.value
+    if isinstance(value, Past):
+        return concrete(value.value)
     if isinstance(value, SymFloat):
         return float(value)
     if isinstance(value, SymInt):

@@ -11,7 +11,7 @@ from typing import Any
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import MISSING, POISON, Arguments, Data, Env, Given, Poisoned, SpecError, show
-from netdsl.emission.concolic import Fixed, Late, SymStr, Undecided, free
+from netdsl.emission.concolic import Fixed, Late, Past, SymStr, Undecided, free
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
@@ -319,6 +319,8 @@ class Conditions(Lists):
 
     def settled(self, value: Any) -> Any:
         """Return what a value is here, if it is one of two things; raise Undecided where it may be either."""
+        if isinstance(value, Past):
+            raise Fixed("a name is what the last turn of a loop made it")
         if not isinstance(value, Late):
             return value
         for known, side in ((value.test.test, value.then), (negated(value.test.test), value.otherwise)):

@@ -19,8 +19,10 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Numbered,
     Side,
     Slot,
+    Store,
     has_stages,
     walk,
 )
@@ -71,7 +73,7 @@ class Constructor:
         found: set[str] = set()
         stack = list(self.function.items)
         for item in walk(stack):
-            if isinstance(item, Let):
+            if isinstance(item, (Let, Store)):
                 continue
             if isinstance(item, Layer) and item.given is None and not item.op.weights(*item.before):
                 lowered = self.members.lowered(item)  # most ops without weights are made without channels
@@ -90,14 +92,13 @@ class Constructor:
         found.update(name for name in self.members.stored)
         for test in self.members.flags.values():
             found.update(mentioned(test))
-        lets = [item for item in walk(stack) if isinstance(item, Let)]
+        reads = [(item.name, item.value) for item in walk(stack) if isinstance(item, Let)]
+        reads += [
+            (item.keeps, value) for item in walk(stack) if isinstance(item, Store) for value in item.terms()
+        ]
         while True:  # what a needed variable reads is needed
             more = {
-                name
-                for item in lets
-                if item.name in found
-                for name in mentioned(item.value)
-                if name not in found
+                name for own, value in reads if own in found for name in mentioned(value) if name not in found
             }
             if not more:
                 return found
@@ -143,6 +144,10 @@ class Constructor:
                 self.let(item)
             elif isinstance(item, Check):
                 self.check(item)
+            elif isinstance(item, Numbered) and item.keeps in self.used:
+                self.line(f"{item.keeps}: dict[int, int] = {{}}")
+            elif isinstance(item, Store) and item.keeps in self.used:
+                self.put(f"{item.keeps}[{self.value(item.index)}] = ", self.constant(item.channels))
             elif isinstance(item, If):
                 self.condition(item, self.attributes, self.holds)
             elif isinstance(item, Loop):
@@ -164,6 +169,7 @@ class Constructor:
         return any(
             isinstance(i, Check)
             or (isinstance(i, Let) and self.binds(i))
+            or (isinstance(i, (Numbered, Store)) and i.keeps in self.used)
             or self.makes(i)
             or any(map(self.holds, i.inner() if not isinstance(i, Module) else ()))
             for i in items

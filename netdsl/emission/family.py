@@ -115,6 +115,8 @@ class Family:
         """By parameter, the rows of the tables that it is given."""
         self.numbered: dict[Any, list[Pattern]] = {}
         """By declaration, the labels with numbers whose values other turns or loops read."""
+        self.kept: dict[Any, dict[Pattern, str]] = {}
+        """Those of them whose channels a variable of the constructor keeps, and what it is called."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
         self.measured: set[Any] = set()

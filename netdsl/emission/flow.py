@@ -220,7 +220,8 @@ class Flow:
             need = set(item.reads())
             at = 0
             for index, other in enumerate(result):
-                if need & set(other.makes()):
+                stores = {one.whole for one in walk([other]) if isinstance(one, Store)}
+                if need & {*other.makes(), *stores}:
                     at = index + 1
             while at < len(result) and result[at].early:
                 at += 1

@@ -339,9 +339,9 @@ class Joined(Item):
 class Numbered(Item):
     """Values by their numbers: what loops call `p{i}`."""
 
-    def __init__(self, name: str, wire: Wire) -> None:
-        """`name` is what stands before the number, `wire` all of them."""
-        self.name, self.wire = name, wire
+    def __init__(self, name: str, wire: Wire, keeps: str) -> None:
+        """`name` is what stands before the number, `wire` all of them; `keeps`: a variable for their channels."""
+        self.name, self.wire, self.keeps = name, wire, keeps
 
     def makes(self) -> tuple[Wire, ...]:
         """Return the mapping."""
@@ -351,13 +351,19 @@ class Numbered(Item):
 class Store(Item):
     """A value gets its number."""
 
-    def __init__(self, whole: Wire, index: Term, value: Wire) -> None:
-        """`whole` are the values by their numbers."""
+    def __init__(self, whole: Wire, index: Term, value: Wire, keeps: str, channels: int) -> None:
+        """`whole` are the values by their numbers, `keeps` is a variable for their channels, if there is one."""
         self.whole, self.index, self.value = whole, index, value
+        self.keeps, self.channels = keeps, channels
 
     def reads(self) -> Iterator[Wire]:
         """Yield the value, and the others."""
         yield from (self.whole, self.value)
+
+    def terms(self) -> Iterator[Any]:
+        """Yield the channels, if they are kept."""
+        if self.keeps:
+            yield self.channels
 
 
 class Slot(Module):

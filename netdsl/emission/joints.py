@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from netdsl.elaborate.draft import Place
-from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Data, Poisoned, SpecError
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, mentioned
@@ -197,7 +196,7 @@ class Joints(Loops):
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
         over = self.iterable(node, place)
         assert over is not None
-        variables = tuple(readable(name.text) for name in node.names)
+        variables = self.variables(node)
         variable, count, known = counted_by(over, variables)
         ends: list[tuple[Data, Any]] = []
 
@@ -207,7 +206,8 @@ class Joints(Loops):
             self.gathering = False
             data = self.known(place.flow)
             c = term(data.shapes[0].size("c"))
-            ends[:] = [(data, replaced(c if self.joining else self.expanded(c), known))]
+            c = replaced(c if self.joining else self.expanded(c), self.widths)
+            ends[:] = [(data, replaced(c, known))]
             place.flow = flow
 
         outer, self.ranges = self.ranges, {**self.ranges, variable: range(len(over.items))}
@@ -343,7 +343,7 @@ class Joints(Loops):
             except Fixed:
                 self.gathering = False
                 before.restore(self, place)
-        variables = tuple(name.text for name in node.names)
+        variables = self.variables(node)
         span = place.span(node)
         turn = partial(self.loop, over, node.names, variables, lambda: run(node.body), place, span)
         self.fill(turn, place, span)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from netdsl.elaborate.draft import Place
+from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Data, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Fixed, SymStr
-from netdsl.emission.items import Collect, Pick, Store
+from netdsl.emission.items import Collect, Let, Pick, Store
 from netdsl.emission.numbered import Again, Pattern, Writer, channels_at, mapping, parted
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
@@ -19,6 +20,7 @@ from netdsl.source import Span
 from netdsl.symbolic import Atom, Poly, SymInt, constant, evaluate, length, names, position, single, term
 from netdsl.symbolic import item as item_of
 from netdsl.syntax import tree
+from netdsl.syntax.tree import pieces
 
 
 class Lists(Rehearsal):
@@ -187,7 +189,7 @@ class Lists(Rehearsal):
         at = replaced(self.expanded(index), {})
         writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning))
         self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
-        self.items.append(Store(whole, index, value.wires[0]))
+        self.items.append(Store(whole, index, value.wires[0], self.kept.get(pattern, ""), value.shapes[0].c))
 
     def by_number(self, name: str, place: Place) -> Data | None:
         """Return the value of another turn, or of another loop, that a label with a number names."""
@@ -198,12 +200,19 @@ class Lists(Rehearsal):
         if pattern not in self.numbered:
             self.numbered.append(pattern)
             raise Again
-        self.looked_up.add(pattern)
         seen = self.numbers.get(pattern, {})
         if not seen or not self.at_home(pattern):
             return None
         hint = int(self.here(self.expanded(index)))
         shape = seen.get(hint) or next(iter(seen.values()))
+        if pattern in self.kept:
+            variable = self.local("width")
+            own = item_of(Atom("name", (self.kept[pattern],)), index)  # type: ignore[arg-type]
+            self.put(Let(variable, SymInt(int(shape.c), replaced(own, {}))))
+            self.widths[variable] = own
+            self.hints[self.kept[pattern]] = Widths({number: int(s.c) for number, s in seen.items()})
+            return self.numbered_value(pattern, index, shape, self.hinted(int(shape.c), variable), place)
+        self.looked_up.add(pattern)
         writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
         if self.guessing:
             writers = tuple(writer for writer in writers if writer.channels is not None)
@@ -211,15 +220,31 @@ class Lists(Rehearsal):
         if self.guessing:
             channels = channels or single(Atom("name", ("?",)))
         elif channels is None or (hint in seen and self.here(channels) != shape.c):
-            raise Fixed(f"the channels of {name} are not known", index)
-        channels = self.contracted(channels)
-        sizes: list[int] = []
-        for axis, n in zip(shape.axes, shape, strict=True):
-            sizes.append(SymInt(int(n), channels) if axis == "c" else self.unknown_size(int(n)))
+            self.keep_channels(pattern)
+        return self.numbered_value(
+            pattern, index, shape, SymInt(int(shape.c), self.contracted(channels)), place
+        )
+
+    def numbered_value(self, pattern: Pattern, index: Any, shape: Shape, channels: int, place: Place) -> Data:
+        """Return a value that is looked up by its number."""
+        sizes = [
+            channels if axis == "c" else self.unknown_size(int(n))
+            for axis, n in zip(shape.axes, shape, strict=True)
+        ]
         data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
         whole = mapping(self.numbered.index(pattern))
         self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, index, data.wires[0])
         return data
+
+    def keep_channels(self, pattern: Pattern) -> NoReturn:
+        """Walk the body again with a variable, of a name that the text has not, for the channels of such values."""
+        own = readable(pattern[0].strip("_"))
+        name = f"{own}_channels" if own else "widths"
+        taken = {*self.kept.values(), *(getattr(part, "text", "") for part in pieces(self.staged.decl.node))}
+        while name in taken or name in self.emitter.reserved:
+            name += "_"
+        self.kept[pattern] = name
+        raise Again
 
     def at_home(self, pattern: Pattern) -> bool:
         """Tell whether values with numbers are of the container that this is in: its function keeps them."""
@@ -235,6 +260,13 @@ class Lists(Rehearsal):
             if all(w.channels is not None for w in writers)
         }
         return bool(self.loops and self.looked_up - known)
+
+
+class Widths(dict[int, int]):
+    """The channels of values by their numbers in this instance; under any other number they are one's of these."""
+
+    def __missing__(self, number: int) -> int:
+        return next(iter(self.values()))
 
 
 def symbolic_number(number: Any, turning: Sequence[str]) -> bool:

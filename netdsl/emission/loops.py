@@ -23,7 +23,18 @@ from netdsl.elaborate.values import (
     is_whole,
 )
 from netdsl.elaborate.walk import Walker
-from netdsl.emission.concolic import Demanded, Fixed, SymDims, SymStr, concrete, free, mentioned, opened, ops
+from netdsl.emission.concolic import (
+    Demanded,
+    Fixed,
+    Past,
+    SymDims,
+    SymStr,
+    concrete,
+    free,
+    mentioned,
+    opened,
+    ops,
+)
 from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
 from netdsl.emission.layers import Layers
 from netdsl.emission.numbered import Pattern, Writer
@@ -89,7 +100,7 @@ class Loops(Layers):
             return
         self.observe_numbers(lambda walker, there: after_loop(walker, node, there), place)
         before = Snapshot(self, place)
-        variables = tuple(readable(name.text) for name in node.names)
+        variables = self.variables(node)
         run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
         if not over.items:
             run = partial(self.turnless, over, run)
@@ -125,6 +136,10 @@ class Loops(Layers):
         if self.hidden and not self.loops:
             self.as_here(lambda walker, there: after_loop(walker, node, there), before, place)
 
+    def variables(self, node: tree.For) -> tuple[str, ...]:
+        """Return what the variables of a loop are called, each other than what is bound before it."""
+        return tuple(self.local(readable(name.text), own=True) for name in node.names)
+
     def turnless(self, over: Over, run: Callable[[Span], None], span: Span) -> None:
         """Walk a loop that has no turn here; if none can be built, the class is made for that."""
         errors = len(self.errors)
@@ -140,7 +155,7 @@ class Loops(Layers):
     def counting(self, node: tree.For, over: Over) -> Iterator[None]:
         """Be in a loop, whose variable is a number that counts its turns, or none does."""
         plain = over.atom.op == "call" and over.atom.args[0] == "range" and len(over.atom.args) == 2
-        variable = readable(node.names[0].text)
+        variable = self.variables(node)[0]
         self.counts.append(variable if plain else "")
         outer = dict(self.ranges)
         if plain and self.staged.kind == "net":
@@ -310,6 +325,9 @@ class Loops(Layers):
             pattern: self.writers.get(pattern, ())[len(known.get(pattern, ())) :]
             for pattern in self.looked_up
         }
+        for pattern, own in written.items():
+            if any(writer.channels is None for writer in own):
+                self.keep_channels(pattern)
         right = all(own == self.foreseen.get(pattern) for pattern, own in written.items())
         self.foreseen, self.looked_up = {} if right else written, set()
         return right
@@ -394,7 +412,7 @@ class Loops(Layers):
         for name in varying:  # after the turns they are what only the constructor knows
             self.meaning.pop(name, None)
         for name in bound:
-            place.env.names.pop(name, None)
+            place.env.names[name] = Past(place.env.names[name])
         return None
 
     def tell_turns_apart(self, loop: Loop) -> None:
@@ -523,7 +541,7 @@ class Loops(Layers):
             elif place.env.names.get(name) is not start_names.get(name):
                 place.env.names[name] = value
         for name in [n for n in place.env.names if n not in entry_names]:
-            del place.env.names[name]  # of one turn only
+            place.env.names[name] = Past(place.env.names[name])  # of one turn only
         for name in [n for n in place.env.tensors if n not in start_names and f":{n}" not in carried]:
             if name != "flow" and place.env.tensors[name] is not None:
                 self.keep(name, place)
@@ -762,7 +780,9 @@ class Loops(Layers):
         """Write a repetition as a loop; `later`: its first turn is not the first copy."""
         before = Snapshot(self, place)
         outer, copy = place.flow, place.copy
-        variable = next(name for name in "ijkmn" if name not in self.turning and self.unused(name))
+        others = self.emitter.variables(self.staged.decl) - self.emitter.turning(self.staged.decl)
+        taken = {*self.turning, *self.taken_locals, *others}
+        variable = next((name for name in "ijkmn" if name not in taken), "") or self.local("turn")
         place.flow = data
 
         def run() -> None:

@@ -31,6 +31,7 @@ from netdsl.emission.items import (
     Let,
     Loop,
     Module,
+    Numbered,
     Parameter,
     Pick,
     Staged,
@@ -361,6 +362,7 @@ class ModuleText(ABC):
         bound = {i.name for i in walk(item.items) if isinstance(i, Let) and not i.again}
         bound |= {t for i in walk(item.items) if isinstance(i, Loop) for t in i.targets}
         bound |= {i.result for i in walk(item.items) if isinstance(i, Child) and i.result}
+        bound |= {i.keeps for i in walk(item.items) if isinstance(i, Numbered)}
         names: dict[str, None] = {}
         for inner in walk(item.items):
             for value in inner.terms():

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.elaborate.values import OpValue, RowValue, TableValue
 from netdsl.emission.concolic import concrete, mentioned
 from netdsl.emission.function import Function
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, Staged
+from netdsl.emission.items import (
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Numbered,
+    Side,
+    Staged,
+    Store,
+)
 from netdsl.emission.stack import Stack
 from netdsl.ir.types import Dims, Pad
 from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
@@ -84,6 +98,11 @@ class Replay:
         for item in items:
             if isinstance(item, Let):
                 self.let(item, env)
+            elif isinstance(item, Numbered) and item.keeps:
+                env[item.keeps] = {}
+            elif isinstance(item, Store) and item.keeps:
+                with suppress(KeyError):
+                    env[item.keeps][settled(item.index, env)] = settled(item.channels, env)
             elif isinstance(item, If):
                 holds = settled(SymBool(True, item.test), env)
                 yield from self.walk(item.then if holds else item.otherwise, env, scope, staged)

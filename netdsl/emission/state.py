@@ -179,7 +179,13 @@ class State(Walker):
         self.numbered = emitter.numbered.setdefault(staged.decl, [])
         if staged.decl in emitter.unrolled:  # every label is known then
             self.numbered = []
-        self.items += [Numbered(before, mapping(at)) for at, (before, _) in enumerate(self.numbered)]
+        self.widths: dict[str, Term] = {}
+        """Variables for the channels of a value with a number, and what they are."""
+        self.kept = emitter.kept.setdefault(staged.decl, {})
+        self.items += [
+            Numbered(pattern[0], mapping(at), self.kept.get(pattern, ""))
+            for at, pattern in enumerate(self.numbered)
+        ]
         self.templated: list[Pattern] = []
         """The patterns of the labels that loops have defined so far."""
         self.writers: dict[Pattern, tuple[Writer, ...]] = {}

@@ -266,14 +266,10 @@ class Terms(State):
             name = f"{wanted}{number}"
         return name
 
-    def unused(self, name: str) -> bool:
-        """Tell whether neither the text nor an argument has a name."""
-        return name not in self.emitter.words(self.staged.decl)
-
     @property
     def taken_locals(self) -> set[str]:
         """The names that are bound here."""
-        return {*self.meaning, *self.assigned, *self.emitter.words(self.staged.decl)}
+        return {*self.meaning, *self.assigned, *self.kept.values(), *self.emitter.words(self.staged.decl)}
 
     @property
     def assigned(self) -> set[str]:

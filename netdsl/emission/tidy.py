@@ -101,6 +101,8 @@ def drop_picks(staged: Staged) -> None:
     for items in item_lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Pick) or item.wire in read]
     looked_up = {item.whole for item in walk(staged.items) if isinstance(item, Pick)}
+    names = staged.names()
+    looked_up |= {item.wire for item in staged.items if isinstance(item, Numbered) and item.keeps in names}
     for items in item_lists(staged.items):
         items[:] = [item for item in items if not isinstance(item, Store) or item.whole in looked_up]
     first = [item for item in staged.items if isinstance(item, Numbered)]
@@ -470,7 +472,7 @@ class Mentioned(dict[Item, set[str]]):
         elif isinstance(item, Child):
             values += (*item.args.values(), *(getattr(shape, "channels", shape) for shape in item.shapes))
         elif isinstance(item, (Pick, Store)):
-            values.append(item.index)
+            values += (item.index, *item.terms())
         if isinstance(item, Module):
             values.append(item.name)
         self[item] = {name for value in values for name in mentioned(value)}
@@ -514,6 +516,8 @@ def _replace_in(item: Item, env: Mapping[Any, Any]) -> None:
         item.over = renamed(item.over, env)
     elif isinstance(item, (Pick, Store)):
         item.index = renamed(item.index, env)
+        if isinstance(item, Store):
+            item.channels = renamed(item.channels, env)
     if isinstance(item, Module) and item.name is not None:
         item.name = renamed(item.name, env)
 
