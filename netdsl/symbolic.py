@@ -425,6 +425,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 COMPARISONS = frozenset(_COMPARE)
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _OPPOSITE = {
     "in": "not in",
     "not in": "in",
@@ -438,7 +439,9 @@ _OPPOSITE = {
 
 
 def compare(op: str, a: Any, b: Any) -> bool | SymBool:
-    """Return the truth of a comparison; one that holds whatever the atoms are is plain."""
+    """Return the truth of a comparison; one that holds whatever the atoms are is plain, a known side is the right."""
+    if symbolic(b) and not symbolic(a):
+        a, b, op = b, a, _TURNED.get(op, op)
     value = _COMPARE[op](_plain(a), _plain(b)) if isinstance(a, (int, float)) else _COMPARE[op](a, b)
     x, y = term(a), term(b)
     if not (symbolic(a) or symbolic(b)):

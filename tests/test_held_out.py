@@ -1013,6 +1013,12 @@ block Late(c, n: list):
     upsample 2**k
     last: conv 1x1, c*k
 
+block Between(c, mode = 1):
+    if 0 < mode and mode < 3:
+        conv: conv 1x1, c*mode
+    elif 4 == mode:
+        conv: conv 3x3, c
+
 block Shadow(c, k = 2, n = 2):
     for k in range(n):
         a{k}: conv 1x1, k + c
@@ -1026,6 +1032,8 @@ net N(n = 2):
     d: Late 3, [0]
     g: Shadow 4, 1, n
     h: Shadow 5
+    i: Between 4, n
+    j: Between 5, 4
     gap
 """,
     "values with numbers whose channels only the turns know": """
