@@ -1083,6 +1083,27 @@ net N(c = 4):
     g: Links 6, 2.0, c
     gap
 """,
+    "names that one loop after the other binds": """
+block Turns(c, n = 2):
+    for i in range(n):
+        w = c*(i + 1)
+        a{i}: conv 3x3, w
+    for i in range(n):
+        w = 2*c + i
+        b{i}: conv 3x3, w
+    for j in range(n):
+        i = j + 1
+        c{j}: conv 3x3, c*i
+
+net N(n = 2):
+    input 3, 8x8
+    a: Turns 4, n
+    b: Turns 3, 3
+    for k in range(n):
+        w = 3*k + 1
+        c{k}: conv 1x1, w
+    gap
+""",
     "branches under conditions alone": """
 block Mixed(a, b, c, pool = true):
     concat:

@@ -38,6 +38,7 @@ _WHOLE, _RATES = (1, 2, 3, 4, 5, 8, 16, 64, 0, -1), (0.5, 0.25, 1.0, 2.0, 0.0, -
 """Arguments that are tried to come to a side of a condition."""
 
 _TRIES = 1000
+"""How many of them are tried."""
 
 _LONG = 400
 """How long an expression of a size may be."""

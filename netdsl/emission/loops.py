@@ -485,7 +485,7 @@ class Loops(Layers):
                 found[key] = changes
         for name, value in values.items():
             now_value = place.env.names.get(name, MISSING)
-            if name in bound or now_value is start.get(name) or name in varying:
+            if name in bound or now_value is start.get(name) or name in varying or isinstance(value, Past):
                 continue
             if isinstance(value, (int, float, SymBool)) and isinstance(now_value, (int, float, SymBool)):
                 if term(now_value) != term(start.get(name)):
