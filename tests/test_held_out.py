@@ -683,6 +683,20 @@ net N(n = 2):
     from a, y -> concat
     gap
 """,
+    "turns beside a side that cannot be built": """
+block Deep(c, n = 2, large = false):
+    if large:
+        (conv 9x9, c, pad=0)
+    else:
+        for i in range(n):
+            (conv 3x3, c)
+
+net N(n = 2):
+    input 3, 4x4
+    a: Deep 4, n
+    b: Deep 5, 3, false
+    gap
+""",
     "an output in training of a value with a number": """
 net N(n = 3, aux = true):
     input 3, 16x16

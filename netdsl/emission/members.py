@@ -105,11 +105,13 @@ class Members:
 
     @staticmethod
     def must_be_free(item: Module) -> None:
-        """Refuse a layer that is called by its position where it is no element of a Sequential."""
-        if isinstance(item, Layer) and item.op.weights(*item.before):
-            message = f"{item.op.name} needs a label here, where it is no plain element of a Sequential"
-            help = f"{item.op.name}1: {item.span.text}"
-            raise NetError([Diagnostic("E221", message, item.span, calls=item.calls, help=help)])
+        """Refuse what has weights and is called by its position where it is no element of a Sequential."""
+        if has_weights(item):
+            name = item.op.name if isinstance(item, Layer) else item.span.text.split()[0].strip("(")
+            message = f"{name} needs a label here, where it is no plain element of a Sequential"
+            help = f"{name.lower()}1: {item.span.text}"
+            calls = item.calls if isinstance(item, Layer) else ()
+            raise NetError([Diagnostic("E221", message, item.span, calls=calls, help=help)])
 
     def is_table(self) -> bool:
         """Tell whether the class is a mapping of its children: it takes a list, and all have numbered names."""
@@ -297,6 +299,14 @@ class Members:
             if isinstance(inner, Layer) and not self.is_nothing(inner):
                 return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
         return "other"
+
+
+def has_weights(item: Item) -> bool:
+    """Tell whether an item, or anything in it, has learned weights."""
+    if isinstance(item, Layer):
+        return bool(item.op.weights(*item.before))
+    within = item.cls.items if isinstance(item, Child) else (one for items in item.inner() for one in items)
+    return any(map(has_weights, within))
 
 
 def length_of(channels: str) -> Atom:
