@@ -384,7 +384,7 @@ def negative(value: Any) -> bool:
     """Tell whether a number may be negative where its names are not: it has a difference somewhere."""
     if isinstance(value, Poly):
         return any(number < 0 or any(map(negative, atoms)) for number, atoms in value.parts.values())
-    if not isinstance(value, Atom) or value.op == "%":
+    if not isinstance(value, Atom) or value.op in ("%", "item"):
         return False
     return any(map(negative, value.args[value.op == "if" :]))
 
