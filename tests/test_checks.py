@@ -120,3 +120,26 @@ def test_counts_in_lists_are_checked(backend: str) -> None:
     with pytest.raises(ValueError, match="unpack"):
         make(names, "N", {"n": [1, 1, 1], "m": [1], "k": [1]})
     make(names, "N", {"n": [0, 0], "m": [], "k": []})
+
+
+def test_a_message_names_what_the_constructor_has() -> None:
+    text = """
+block Grow(k):
+    concat:
+        identity
+        f: conv 3x3, k
+
+net N(k = 4, reduction = 0.5):
+    input 3, 8x8
+    conv1: conv 3x3, 2*k
+    for b in range(2):
+        block{b}:
+            for i in range(2):
+                layer{i}: Grow k
+        if b < 1:
+            trans{b}: conv 1x1, int(flow.c * reduction)
+    gap
+"""
+    names = execute(loads(text).emit())
+    with pytest.raises(ValueError, match=r"^conv needs at least 1 channel, not 0$"):
+        names["N"](reduction=0.01)

@@ -683,6 +683,26 @@ net N(n = 2):
     from a, y -> concat
     gap
 """,
+    "channels that grow, in the message of a check": """
+block Grow(k):
+    concat:
+        identity
+        f: conv 3x3, k
+
+net N(k = 4, reduction = 0.5, n = 2):
+    input 3, 8x8
+    conv1: conv 3x3, 2*k
+    for b in range(3):
+        block{b}:
+            for i in range(n):
+                layer{i}: Grow k
+        if b < 2:
+            trans{b}: conv 1x1, int(flow.c * reduction)
+    gap
+
+variant one = N()
+variant two = N(3, 0.4, 1)
+""",
     "turns beside a side that cannot be built": """
 block Deep(c, n = 2, large = false):
     if large:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -33,6 +34,9 @@ from netdsl.symbolic import Atom, Poly, SymBool, SymInt, negated, single, symbol
 
 _NEW = Atom("name", ("?",))
 """What stands for a variable's next value."""
+
+_SHOWN, _WORD = re.compile(r"\{[^{}]*\}"), re.compile(r"(?<![\w.])[^\W\d]\w*")
+"""What a message shows of the arguments, and the names in it."""
 
 _SHORT = 24
 """How long a number is at most that needs no name."""
@@ -512,6 +516,8 @@ def _replace_in(item: Item, env: Mapping[Any, Any]) -> None:
         item.shapes = tuple(_shape(s, env) for s in item.shapes)
     elif isinstance(item, (If, Check)):
         item.test = renamed(item.test, env)
+        if isinstance(item, Check):
+            item.message = _SHOWN.sub(lambda shown: _WORD.sub(partial(_other, env), shown[0]), item.message)
     elif isinstance(item, Loop):
         item.over = renamed(item.over, env)
     elif isinstance(item, (Pick, Store)):
@@ -520,6 +526,14 @@ def _replace_in(item: Item, env: Mapping[Any, Any]) -> None:
             item.channels = renamed(item.channels, env)
     if isinstance(item, Module) and item.name is not None:
         item.name = renamed(item.name, env)
+
+
+def _other(env: Mapping[Any, Any], word: re.Match[str]) -> str:
+    """Return what stands for a name of a message."""
+    if word[0] not in env:
+        return word[0]
+    other = text(env[word[0]])
+    return other if other.isidentifier() else f"({other})"
 
 
 def _shape(shape: Any, env: Mapping[Any, Any]) -> Any:
