@@ -140,6 +140,8 @@ TRAINED = (
     *("mobilenet_v3_small", "resnet50_v1", "shufflenet_v1_g3", "shufflenet_v2_x1_0", "xception", "zfnet"),
 )
 """Nets of fourteen families."""
+SEEDS = {"shufflenet_v1_g3": "1"}
+"""With the usual seed a rectifier's input is so near to 0 that its gradient is another one without optimisations."""
 
 
 @pytest.mark.slow
@@ -150,7 +152,7 @@ def test_both_frameworks_train_every_net_alike(name: str) -> None:
     with proof(f"{name}.trained", load(name)) as known:
         if known and name not in EACH_TIME:
             return
-        command = [sys.executable, "-m", "netdsl", "verify", spec_of(name)]
+        command = [sys.executable, "-m", "netdsl", "verify", spec_of(name), "--seed", SEEDS.get(name, "0")]
         # without the optimisations that take most of the time
         environment = ENVIRONMENT | ({} if name in EACH_TIME else {"XLA_FLAGS": os.environ["XLA_FLAGS"]})
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
