@@ -673,13 +673,21 @@ class Flow:
             self.line("if ", self.members.guard(item, negated=True), ":")
             self.lines += otherwise
             return
-        self.line("if ", test, ":")
-        self.lines += then
         if otherwise and _is_choice(otherwise):
             (_, _, expr, tail), *rest = otherwise
+            rest = [(depth - 1, head, one, tail) for depth, head, one, tail in rest]
+            if rest == then and expr is not None:  # two conditions under which the same is done
+                self.line("if ", Binary("or", test, expr), tail)
+                self.lines += then
+                return
+            self.line("if ", test, ":")
+            self.lines += then
             self.line("elif ", expr, tail)
-            self.lines += [(depth - 1, head, expr, tail) for depth, head, expr, tail in rest]
-        elif otherwise:
+            self.lines += rest
+            return
+        self.line("if ", test, ":")
+        self.lines += then
+        if otherwise:
             self.line("else:")
             self.lines += otherwise
 

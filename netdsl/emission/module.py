@@ -355,7 +355,7 @@ class ModuleText(ABC):
         function.outputs = tuple(outputs)
         if len(read) == 1:
             function.inputs = {read[0]: "xs" if read[0] in staged.lists else "x"}
-            if self.chains.end(item.items, read[0]) == item.exit[0] and len(outputs) == 1:
+            if item.exit == (self.chains.end(item.items, read[0]),) == tuple(outputs):
                 return function
         function.kind = "container"
         function.inputs = self.input_names(read, staged)
