@@ -28,6 +28,23 @@ from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
+    "a container whose result has a name": """
+block Unit(c):
+    bn as layers
+    d:
+        y:
+            d = from flow -> (conv 5x5, c -> relu) as stride
+            inputs: from d -> 2 * relu -> conv 3x3, c
+            norm = from flow
+        channels = from flow
+        for j in range(2):
+            norm{j+1}: conv 1x3, c -> droppath ramp(0, 0.2)
+
+net Trial:
+    input 6, 23x11
+    u: Unit 6
+    gap
+""",
     "a part that an argument leaves out": """
 net N(head = 0):
     input 3, 8x8
