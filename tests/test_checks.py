@@ -143,3 +143,17 @@ net N(k = 4, reduction = 0.5):
     names = execute(loads(text).emit())
     with pytest.raises(ValueError, match=r"^conv needs at least 1 channel, not 0$"):
         names["N"](reduction=0.01)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_count_from_0_may_have_to_be_more_on_a_side(backend: str) -> None:
+    names = execute(
+        loads(
+            "block B(c, n = 2, deep = false):\n    if deep:\n        a: conv 3x3, n\n    body: n * conv 3x3, c\n"
+            "net N(n = 2, deep = false):\n    input 3, 8x8\n    b: B 4, n, deep\n    gap\n"
+        ).emit(backend)
+    )
+    given = {"c": 4, "n": 0}
+    make(names, "B", given)
+    with pytest.raises(ValueError, match=r"^n must be at least 1$"):
+        make(names, "B", given | {"deep": True})

@@ -765,7 +765,9 @@ class Family:
             if every and all(one in least for one in every):  # all of a list that is taken apart
                 least[f"*{name}"] = max(least.pop(one) for one in every)
         if least:
-            at_once = [Atom(">=", (single(Atom("name", (name,))), constant(1))) for name in least]
+            at_once = [
+                Atom(">=", (single(Atom("name", (name,))), constant(bound))) for name, bound in least.items()
+            ]
             for items in item_lists(staged.items):
                 items[:] = [one for one in items if not (isinstance(one, Check) and one.test in at_once)]
             staged.items.insert(0, least_check(least, stager.any_length))
