@@ -12,10 +12,11 @@ from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import MISSING, POISON, Arguments, Data, Env, Given, Poisoned, SpecError, show
 from netdsl.emission.concolic import Fixed, Late, Past, SymStr, Undecided, free
+from netdsl.emission.function import renamed
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
-from netdsl.emission.terms import replaced, with_hint
+from netdsl.emission.terms import with_hint
 from netdsl.ir.types import Shape
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -24,7 +25,6 @@ from netdsl.symbolic import (
     SymFloat,
     SymInt,
     evaluate,
-    in_terms_of,
     named,
     names,
     negated,
@@ -240,7 +240,7 @@ class Conditions(Lists):
     ) -> Any:
         """Return a name's value after a condition, bound on both sides, which may use one variable."""
         if isinstance(x, (int, float, SymBool)) and isinstance(y, (int, float, SymBool)):
-            one, two = (meant(value, meaning) for value, meaning in zip((x, y), meanings, strict=True))
+            one, two = (renamed(value, meaning) for value, meaning in zip((x, y), meanings, strict=True))
             if term(x) == term(y) and term(one) == term(two):
                 return x
             name = self.local(name, own=True) if self.is_parameter(name) else name
@@ -461,15 +461,6 @@ class Conditions(Lists):
                     if isinstance(holds, SymBool):
                         raise Fixed("a branch of a fork under a condition", holds)
         return super().branches(node, data, place)
-
-
-def meant(value: Any, meaning: Mapping[str, Any]) -> Any:
-    """Return a number over the class's arguments alone, by what its local variables mean."""
-    if isinstance(value, SymInt):
-        return SymInt(int(value), replaced(value.poly, meaning))
-    if isinstance(value, SymFloat):
-        return SymFloat(float(value), in_terms_of(value.atom, meaning))
-    return SymBool(value.value, in_terms_of(value.test, meaning)) if isinstance(value, SymBool) else value
 
 
 def _copy(place: Place) -> Place:

@@ -246,7 +246,6 @@ class Layers(Conditions):
                 channels is size for shape in item.before for size in shape
             ):
                 self.at_least(term(channels), 1, what)
-                self.features.setdefault(text(channels), []).extend(item.outputs)
         for size in (getattr(op, field, 1) for field in ("channels", "stride", "groups")):
             if isinstance(size, SymInt):
                 self.from_one(size)

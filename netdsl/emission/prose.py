@@ -136,8 +136,7 @@ def shapes(staged: Staged, fixed: Mapping[str, int], last: bool = False) -> str:
         return f"({', '.join(['N', *(sizes[axis] for axis in order)])})"
 
     named = len(staged.inputs) > 1
-    takes = [f"{one.name} " if named else "" for one in staged.inputs]
-    takes = [before + one(i.shape, "") for before, i in zip(takes, staged.inputs, strict=True)]
+    takes = [f"{i.name} {one(i.shape, '')}" if named else one(i.shape, "") for i in staged.inputs]
     returns = [one(shape, "'") for shape in staged.shapes]
     return plain(f"Shapes: {', '.join(takes)} -> {', '.join(returns)}.") if takes and returns else ""
 

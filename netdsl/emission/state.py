@@ -135,8 +135,6 @@ class State(Walker):
         """By variable of a loop over a list that is an argument, all of that list."""
         self.any_length: set[str] = set()
         """Lists that are arguments and have as many items as a loop has turns."""
-        self.features: dict[str, list[Wire]] = {}
-        """The results of linear layers, by the expression of their features."""
         self.meaning: dict[str, Any] = {}
         """What names of local variables stand for, over the class's arguments."""
         self.loops = 0
