@@ -785,9 +785,15 @@ class Walker(Layers):
             place.copy = turn
             self.evaluator.spend(1, node.count, place.source)
             with self.apart(place, turn=True):
-                data = self.step(node.step, data, place)
+                before, data = data, self.step(node.step, data, place)
+            if turn and self.steady(before, data):
+                break
         place.copy = outer
         return data
+
+    def steady(self, before: Data, after: Data) -> bool:
+        """Tell whether what a later turn gives says all of those that follow; here each turn makes layers."""
+        return False
 
     _run: ClassVar[dict[type, Callable[..., None]]] = {
         tree.Line: line,

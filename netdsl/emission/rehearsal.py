@@ -28,7 +28,7 @@ class Rehearsal(Terms):
         self, run: Callable[[Walker, Place], Data], place: Place, walker: Walker | None = None
     ) -> tuple[Shape, ...]:
         """Return the shapes of what something gives in this instance, for which all values are known."""
-        walker = walker or Walker(self.settings, {}, self.max_nodes)
+        walker = walker or Shapes(self.settings, {}, self.max_nodes)
         env, scope = self.plain(place.env, walker, place), DraftScope("block", "", place.scope.span)
         there = Place(env, None, scope, place.source, {}, place.in_net)
         there.container = place.container
@@ -133,6 +133,14 @@ class Rehearsal(Terms):
                 if all(truth == compare(op, turn[at], 0) for turn, truth in turns.items()):
                     return compare(op, named(int(self.hints[variable]), variable), 0)
         raise Fixed("sizes that change from turn to turn")
+
+
+class Shapes(Walker):
+    """Learns shapes, which later copies of a step do not change once one of them does not."""
+
+    def steady(self, before: Data, after: Data) -> bool:
+        """Tell whether the shapes of what flows are the same."""
+        return not after.poisoned and before.shapes == after.shapes
 
 
 class Observer(Walker):
