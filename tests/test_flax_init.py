@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from flax_oracles import FORMS, factory, spec, state_of
 from torch_oracles import execute, load
 
 import netdsl
+from netdsl.backend import emit_family
 from netdsl.ir.types import Init
 
 SEED = 5
@@ -151,6 +153,61 @@ def test_equal_blocks_start_apart(form: str) -> None:
     ours = {key: a for key, (a, b) in pairs(net, form).items() if b.min() < b.max()}
     drawn = [value.tobytes() for value in ours.values()]
     assert len(set(drawn)) == len(drawn)
+
+
+SHARED = """
+block Unit(c):
+    conv 3x3, c -> relu
+
+net Own(std: float, k: dims = 3x3):
+    input 32, 8x8
+    init conv weight=normal(0, std)
+    one: conv k, 32
+    two: conv 3x3, 32, init=normal(0, 0.25)
+
+net Deep(std: float):
+    input 32, 8x8
+    init conv weight=normal(0, std)
+    unit: Unit 32
+
+net Other:
+    input 32, 8x8
+    init conv weight=normal(0, 0.125)
+    init fc weight=normal(0, 2)
+    unit: Unit 32
+
+variant own1 = Own(0.5)
+variant own2 = Own(0.001)
+variant deep1 = Deep(0.5)
+variant deep2 = Deep(0.001)
+"""
+"""Nets of a file that share blocks, and start them otherwise."""
+
+
+def test_every_net_of_a_file_starts_its_layers_as_its_own_lines_say(tmp_path: Path) -> None:
+    (tmp_path / "shared.net").write_text(SHARED, encoding="utf-8")
+    nets = netdsl.load_family(str(tmp_path / "shared.net"))
+    (text,) = emit_family(nets, "flax").values()
+    made = execute(text)
+    deviations = {
+        f"{net.name}.{key}": float(array.std())
+        for net in nets
+        for key, array in state_of(made[net.name](rngs=nnx.Rngs(SEED))).items()
+        if key.endswith("kernel")
+    }
+    wanted = {
+        "own1.one": 0.5,
+        "own1.two": 0.25,
+        "own2.one": 0.001,
+        "own2.two": 0.25,
+        "deep1.unit.0": 0.5,
+        "deep2.unit.0": 0.001,
+        "other.unit.0": 0.125,
+    }
+    found = {key.removesuffix(".kernel").replace("layers.", ""): value for key, value in deviations.items()}
+    assert found == {key: pytest.approx(value, rel=0.05) for key, value in wanted.items()}
+    own = made["Own"](0.125, rngs=nnx.Rngs(SEED))
+    assert float(own.one.kernel.std()) == pytest.approx(0.125, rel=0.05)
 
 
 def test_biases_are_within_torchs_bound() -> None:

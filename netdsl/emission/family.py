@@ -45,14 +45,14 @@ from netdsl.emission.concolic import (
     opened,
 )
 from netdsl.emission.concolic import item as item_of
-from netdsl.emission.items import Check, Child, If, Incoming, Item, Let, Loop, Parameter, Staged, walk
+from netdsl.emission.items import Check, Child, If, Incoming, Item, Layer, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.stage import Stager
 from netdsl.emission.state import Schedule
 from netdsl.emission.streams import Elements, Streams
 from netdsl.emission.terms import SIZES
 from netdsl.emission.tidy import item_lists
-from netdsl.ir.types import Dims, Init, Pad, Shape
+from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op, catalogue
 from netdsl.source import Span
@@ -97,9 +97,13 @@ class Variant:
 class Family:
     """All classes of some nets of one file."""
 
-    def __init__(self, nets: Iterable[Network]) -> None:
-        """Stage them, again until every class has the arguments that it is called with."""
+    def __init__(self, nets: Iterable[Network], own_inits: bool = False) -> None:
+        """Stage them, again until every class has the arguments that it is called with.
+
+        `own_inits`: layers are made with their initial weights, so that a class has what the net's `init` lines say.
+        """
         self.nets = tuple(nets)
+        self.own_inits = own_inits
         self.given: dict[Any, set[str]] = {}
         """By declaration, the parameters that some call gives."""
         self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
@@ -350,7 +354,7 @@ class Family:
             s.axes for s in shapes
         ):
             return False
-        if staged.rules != self.narrow():
+        if staged.rules != self.rules(staged):
             return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
@@ -464,6 +468,7 @@ class Family:
                     wanted |= own
         finally:
             self.active.pop()
+        staged.rules = self.rules(staged)
         self.classes.append(staged)
         return staged
 
@@ -499,7 +504,6 @@ class Family:
         """Walk a block's body."""
         decl = staged.decl
         assert isinstance(decl, BlockDecl)
-        staged.rules = self.narrow()
         stager = Stager(self, staged, outer.settings, outer.max_nodes)
         span = Span(decl.file.source, decl.node.start, decl.node.end)
         root = DraftScope("block", "", span, decl.name)
@@ -896,11 +900,54 @@ class Family:
             own = {name for arg in init.args for name in mentioned(arg)} - {p.name for p in staged.params}
             if own:
                 raise Fixed("an `init` line that reads more than the net's arguments", *init.args)
+        if self.own_inits:
+            self.settle_inits(staged, stager)
 
-    def narrow(self) -> Mapping[str, Mapping[str, Init]]:
-        """Return what `init` lines of the net say of ops that follow another op's: no loop over layers does that."""
+    def rules(self, staged: Staged) -> Mapping[str, Mapping[str, Init]]:
+        """Return what `init` lines of the net say that a class has to know: of ops that it, or a block in it, has.
+
+        Where a loop over all layers gives them their initial weights, that is only what it cannot do: ops that
+        follow another op's line.
+        """
         known = catalogue()
-        return {name: inits for name, inits in joined(self.inits).items() if known[name].inherits}
+        rules = {
+            name: inits
+            for name, inits in joined(self.inits).items()
+            if self.own_inits or known[name].inherits
+        }
+        if not self.own_inits or not rules:
+            return rules
+        kinds = {
+            kind
+            for cls in (staged, *self.reached(staged))
+            for item in walk(cls.items)
+            if isinstance(item, Layer)
+            for kind in (item.op.name, item.op.inherits)
+        }
+        return {name: inits for name, inits in rules.items() if name in kinds}
+
+    def initialised(self, op: Op, shapes: tuple[Shape, ...], own: Mapping[str, Init]) -> Op:
+        """Return an op with how its weights start: as its own line or block says, else as the net's lines do."""
+        weights = op.weights(*shapes)
+        inits: dict[str, Init] = {}
+        for table in self.inits:
+            for kind in (op.inherits, op.name):
+                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
+        inits.update(own)
+        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT})
+
+    def settle_inits(self, staged: Staged, stager: Stager) -> None:
+        """Give a net's layers what its `init` lines say in terms of its arguments, which its blocks do not know."""
+        self.inits = (staged.decl.file.inits, stager.inits)
+        for item in walk(staged.items):
+            if isinstance(item, Layer):
+                item.op = self.initialised(item.op, item.before, item.own)
+        for name, inits in staged.rules.items():
+            free_args = [arg for init in inits.values() for arg in init.args if symbolic(arg)]
+            for cls in self.reached(staged) if free_args else ():
+                for item in walk(cls.items):
+                    if isinstance(item, Layer) and name in (item.op.name, item.op.inherits):
+                        raise Fixed("an `init` line that reaches blocks", *free_args)
 
     def reached(self, net: Staged) -> list[Staged]:
         """Return the classes of a net: its own, and those that it, or one of them, makes."""

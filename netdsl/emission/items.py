@@ -502,7 +502,7 @@ class Staged:
         self.out_terms: tuple[Shape, ...] = ()
         """The shapes of what it returns, over its local variables too."""
         self.rules: Mapping[str, Mapping[str, Init]] = {}
-        """What `init` lines say, by op: of a net all, of a block those of ops that follow another op's."""
+        """What `init` lines say, by op: of a net all, of a block what it has to know."""
         self.hints: dict[str, Any] = {}
         """What its names are in the instance that was walked."""
         self.labels: dict[Wire, str] = {}

@@ -14,7 +14,7 @@ from netdsl.emission.conditions import Conditions
 from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module
 from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, with_hint
-from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
+from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.linear import Linear
@@ -175,12 +175,7 @@ class Layers(Conditions):
         for kind in (op.inherits, op.name):
             own.update((k, v) for k, v in draft.inits.get(kind, {}).items() if k in weights)
         own.update((k, v) for k, v in op.inits.items() if k in weights)
-        inits: dict[str, Init] = {}
-        for table in self.emitter.inits:
-            for kind in (op.inherits, op.name):
-                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
-        inits.update(own)
-        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT}), own
+        return self.emitter.initialised(op, shapes, own), own
 
     def aligned(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return shapes of joined values with the same concrete sizes where they are the same here.
