@@ -122,6 +122,11 @@ class Poly:
         """Return a multiple."""
         return Poly({key: (number * coefficient, shown) for key, (coefficient, shown) in self.parts.items()})
 
+    @property
+    def negative(self) -> bool:
+        """Whether all that is added is taken away."""
+        return all(coefficient < 0 for coefficient, _ in self.parts.values())
+
     def mapped(self, change: Callable[[Atom], Term]) -> Poly:
         """Return the sum of the same products of what atoms become."""
         total = constant(0)
@@ -964,9 +969,13 @@ def _poly_text(poly: Poly, rename: Names) -> tuple[str, int]:
 
 
 def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[str, int]:
-    """Return a product; powers of one atom as such."""
+    """Return a product; powers of one atom as such, and what all terms of a sum are multiplied by before it."""
     counts: dict[Atom, int] = {}
     for atom in atoms:
+        if atom.op == "group":
+            common = math.gcd(*(part for part, _ in atom.args[0].parts.values()))
+            coefficient *= common
+            atom = Atom("group", (atom.args[0].divided(constant(common)),))
         counts[atom] = counts.get(atom, 0) + 1
     if not counts:
         return str(coefficient), _TIGHT
@@ -1043,6 +1052,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return " or ".join(text(arg, rename, 3 if _is_and(arg) else 1) for arg in args), _BINDING[op]
     own = _BINDING[op]
     right = own if op == "+" or (op in ("and", "or")) else own + 1
+    if op == "//" and isinstance(args[0], Poly) and len(args[0].parts) > 1 and args[0].negative:
+        return f"-({text(args[0].scaled(-1), rename)}) // {text(args[1], rename, right)}", own
     return f"{text(args[0], rename, own)} {op} {text(args[1], rename, right)}", own
 
 

@@ -108,7 +108,7 @@ class Demands:
     def entry(self, inputs: Mapping[Wire, str]) -> Iterator[Expr]:
         """Yield the checks of what comes in, under these names: what the constructor was told of its sizes."""
         staged, dialect = self.members.function.staged, self.members.dialect
-        read = set(self.read_sizes())
+        read = self.read_sizes()
         sizes: dict[str, Atom] = {}
         for incoming in staged.inputs if not staged.many else ():
             for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):
@@ -133,15 +133,26 @@ class Demands:
             holds, told = Const(SymBool(True, have)), Const(self.members.symbol(takes))
             yield checking("check_condition", holds, told, Const(f"{staged.name}: {what}"))
 
-    def read_sizes(self) -> Iterator[str]:
-        """Yield the sizes of what comes in that decide how a child is made, other than what `of` demands."""
+    def read_sizes(self) -> set[str]:
+        """Return the names that decide how a child is made, other than by what `of` demands or the child asks for."""
+        read: set[str] = set()
+        lets: list[Let] = []
         for item in walk(self.members.function.staged.items):
-            values: Iterable[Any] = item.terms() if isinstance(item, (Let, Loop, Pick)) else ()
-            if isinstance(item, Layer) and not isinstance(item.op, Weight):
+            values: Iterable[Any] = item.terms() if isinstance(item, (Loop, Pick)) else ()
+            if isinstance(item, Let):
+                lets.append(item)
+            elif isinstance(item, Layer) and not isinstance(item.op, Weight):
                 values = item.op.arguments().values()
             elif isinstance(item, Child):
-                values = item.args.values()
-            yield from (name for value in values for name in mentioned(value))
+                values = (value for name, value in item.args.items() if name not in item.cls.asks)
+            read.update(name for value in values for name in mentioned(value))
+        while lets:
+            more = [let for let in lets if let.name in read]
+            lets = [let for let in lets if let.name not in read]
+            if not more:
+                break
+            read.update(name for let in more for value in let.terms() for name in mentioned(value))
+        return read
 
     def first(self, item: Module) -> tuple[str, ...] | None:
         """Return the path of the linear layer that a value meets before any other with weights."""

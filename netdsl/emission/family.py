@@ -172,6 +172,8 @@ class Family:
         self.active: list[Any] = []
         self.unrolled = set(self.measured)
         """Declarations whose loops are written turn by turn."""
+        self.sized: set[Any] = set()
+        """Declarations whose loops carry the sizes of values, too."""
         self.divided: set[Any] = set()
         """Declarations with values that are one of two things."""
         self.fixes: dict[Any, set[str]] = {}

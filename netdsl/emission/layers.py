@@ -199,6 +199,13 @@ class Layers(Conditions):
                 if self.dead or self.equal(a, b):
                     sizes[at] = with_hint(b, int(a)) if isinstance(b, SymInt) else b
             result.append(Shape(*sizes, axes=shape.axes))
+        maps = [shape for shape in result if shape.axes == first.axes]
+        for at, axis in enumerate(first.axes):
+            if axis != "c" and symbolic(first[at]):  # what comes out has the size that is said the shortest
+                same = (
+                    shape[at] for shape in maps if symbolic(shape[at]) and int(shape[at]) == int(first[at])
+                )
+                result[0] = result[0].with_size(axis, min(same, key=lambda size: len(text(size))))
         return tuple(result)
 
     def padded(self, op: Op) -> Op:

@@ -41,7 +41,7 @@ from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Parts, Streams
-from netdsl.emission.terms import replaced, with_hint
+from netdsl.emission.terms import SIZES, replaced, with_hint
 from netdsl.ir.types import Dims, Shape
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
@@ -436,14 +436,19 @@ class Loops(Layers):
             for axis, size in zip(shape.axes, shape, strict=True):
                 if axis not in changed:
                     sizes.append(size)
-                elif axis == "c":
-                    name = self.local("channels" if len(data.shapes) == 1 else f"channels{port}")
+                elif self.carries(axis):
+                    what = SIZES[axis]
+                    name = self.local(what if len(data.shapes) == 1 else f"{what}{port}")
                     lets.append((name, size))
                     sizes.append(self.hinted(size, name))
                 else:
                     sizes.append(self.unknown_size(size))
             shapes.append(Shape(*sizes, axes=shape.axes))
         return self.like(self.wire(tuple(shapes), place, span), data), lets
+
+    def carries(self, axis: str) -> bool:
+        """Tell whether a variable of the constructor says the size of what turns change."""
+        return axis == "c" or self.staged.decl in self.emitter.sized
 
     def varied(
         self,
@@ -516,10 +521,12 @@ class Loops(Layers):
             assert end is not None
             variables = iter(lets)
             for port, last in enumerate(end.shapes):
-                if "c" in varying[key].get(port, ()):
-                    name, first = next(variables)
-                    updates.append((name, last.c))
-                    self.note_after(name, first, last.c, numbers, over, loop)
+                axes = varying[key].get(port, ())
+                for axis, size in zip(last.axes, last, strict=True):
+                    if axis in axes and self.carries(axis):
+                        name, begins = next(variables)
+                        updates.append((name, size))
+                        self.note_after(name, begins, size, numbers, over, loop)
             after = self.wire(self.lasting(inside, end, numbers, over, loop), place, span, begin.wires[:1])
             after = self.like(after, inside)
             lasting.append((inside, end, after))

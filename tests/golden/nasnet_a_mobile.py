@@ -248,7 +248,7 @@ class NormalCell(nn.Module):
     """Block NormalCell of nasnet.net.
 
     Shapes: prev (N, prev_channels, H_prev, W_prev), cur (N, cur_channels, H_cur, W_cur) -> (N,
-    cur_channels, H_cur, W_cur), (N, C', H', W').
+    cur_channels, H_cur, W_cur), (N, C', H_cur, W_cur).
     """
 
     def __init__(self, prev_channels: int, cur_channels: int, same_size: bool, c: int) -> None:
@@ -319,7 +319,7 @@ class AuxHead(nn.Module):
         )
         self.full = nn.Sequential(
             nn.Linear(
-                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1), 768, bias=False
+                128 * ((in_height - 5) // 3 + 1) * ((in_width - 5) // 3 + 1), 768, bias=False
             ),
             nn.BatchNorm1d(768, eps=0.001),
             nn.ReLU(inplace=True),
@@ -335,7 +335,7 @@ class AuxHead(nn.Module):
         x = x.flatten(1)
         check_size(
             x.shape[1],
-            (128 * ((self.in_height - 5) // 3) + 128) * ((self.in_width - 5) // 3 + 1),
+            128 * ((self.in_height - 5) // 3 + 1) * ((self.in_width - 5) // 3 + 1),
             "full[0]",
             "features",
         )
@@ -351,7 +351,7 @@ class NASNetA(nn.Module):
     Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
     1707.07012, 2017.
 
-    Shapes: (N, 3, H, W) -> (N, classes).
+    Shapes: (N, 3, size[0], size[1]) -> (N, classes).
     """
 
     def __init__(
@@ -359,6 +359,7 @@ class NASNetA(nn.Module):
         stem: int,
         c: int,
         n: int,
+        size: tuple[int, int],
         skip: bool = False,
         border: bool = False,
         aux: bool = False,
@@ -366,8 +367,8 @@ class NASNetA(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if min(stem, n, classes) < 1:
-            raise ValueError("stem, n and classes must be at least 1")
+        if min(stem, classes) < 1:
+            raise ValueError("stem and classes must be at least 1")
         self.conv0 = nn.Sequential(
             OrderedDict(
                 [
@@ -377,25 +378,41 @@ class NASNetA(nn.Module):
             ),
         )
         self.cell_stem_0 = ReductionCell(stem, stem, True, c // 4, raw=True, border=border)
-        self.cell_stem_1 = ReductionCell(stem, 4 * (c // 4), False, c // 2, border=border)
+        self.cell_stem_1 = ReductionCell(
+            stem,
+            4 * (c // 4),
+            (size[0] - 3) // 2 + 1 == -(-((size[0] - 3) // 2 + 1) // 2),
+            c // 2,
+            border=border,
+        )
         channels0 = 4 * (c // 4)
+        height0 = -(-((size[0] - 3) // 2 + 1) // 2)
         channels1 = 4 * (c // 2)
+        height1 = -(-((size[0] - 3) // 2 + 1) // 2 // 2)
+        width1 = -(-((size[1] - 3) // 2 + 1) // 2 // 2)
         for s in range(3):
             w = c * 2**s
             if s > 0:
                 self.add_module(
                     f"reduction_cell_{s - 1}",
-                    ReductionCell(channels0, channels1, True, w, border=border),
+                    ReductionCell(channels0, channels1, height0 == height1, w, border=border),
                 )
                 if not skip:
                     channels0 = channels1
+                    height0 = height1
                 channels1 = 4 * w
+                height1 = -(-height1 // 2)
+                width1 = -(-width1 // 2)
             for i in range(n):
-                self.add_module(f"cell_{s * n + i}", NormalCell(channels0, channels1, i > 0, w))
+                self.add_module(
+                    f"cell_{s * n + i}",
+                    NormalCell(channels0, channels1, height0 == height1, w),
+                )
                 channels0 = channels1
-                channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
+                channels1 = 2 * (2 * (w // 2) if height0 != height1 else w) + 4 * w
+                height0 = height1
             if aux and s == 1:
-                self.aux_head = AuxHead(channels1, 14, 14, classes)
+                self.aux_head = AuxHead(channels1, height1, width1, classes)
         self.dropout = nn.Dropout(drop)
         self.last_linear = nn.Linear(channels1, classes)
         self.skip = skip
@@ -427,4 +444,4 @@ class NASNetA(nn.Module):
 
 def nasnet_a_mobile(drop: float = 0.5, classes: int = 1000) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
-    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes)
+    return NASNetA(32, 44, 4, (224, 224), aux=True, drop=drop, classes=classes)

@@ -388,7 +388,7 @@ class NormalCell(nnx.Module):
     """Block NormalCell of nasnet.net.
 
     Shapes: prev (N, H_prev, W_prev, prev_channels), cur (N, H_cur, W_cur, cur_channels) -> (N,
-    H_cur, W_cur, cur_channels), (N, H', W', C').
+    H_cur, W_cur, cur_channels), (N, H_cur, W_cur, C').
     """
 
     def __init__(
@@ -489,7 +489,7 @@ class AuxHead(nnx.Module):
         )
         self.full = nnx.Sequential(
             Linear(
-                (128 * ((in_height - 5) // 3) + 128) * ((in_width - 5) // 3 + 1),
+                128 * ((in_height - 5) // 3 + 1) * ((in_width - 5) // 3 + 1),
                 768,
                 use_bias=False,
                 rngs=rngs,
@@ -509,7 +509,7 @@ class AuxHead(nnx.Module):
         x = flatten_chw(x)
         check_size(
             x.shape[1],
-            (128 * ((self.in_height - 5) // 3) + 128) * ((self.in_width - 5) // 3 + 1),
+            128 * ((self.in_height - 5) // 3 + 1) * ((self.in_width - 5) // 3 + 1),
             "full[0]",
             "features",
         )
@@ -525,7 +525,7 @@ class NASNetA(nnx.Module):
     Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
     1707.07012, 2017.
 
-    Shapes: (N, H, W, 3) -> (N, classes).
+    Shapes: (N, size[0], size[1], 3) -> (N, classes).
     """
 
     def __init__(
@@ -533,6 +533,7 @@ class NASNetA(nnx.Module):
         stem: int,
         c: int,
         n: int,
+        size: tuple[int, int],
         skip: bool = False,
         border: bool = False,
         aux: bool = False,
@@ -542,8 +543,8 @@ class NASNetA(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(stem, n, classes) < 1:
-            raise ValueError("stem, n and classes must be at least 1")
+        if min(stem, classes) < 1:
+            raise ValueError("stem and classes must be at least 1")
         self.conv0 = NamedSequential(
             [
                 ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
@@ -554,10 +555,19 @@ class NASNetA(nnx.Module):
             stem, stem, True, c // 4, raw=True, border=border, rngs=rngs, **options
         )
         self.cell_stem_1 = ReductionCell(
-            stem, 4 * (c // 4), False, c // 2, border=border, rngs=rngs, **options
+            stem,
+            4 * (c // 4),
+            (size[0] - 3) // 2 + 1 == -(-((size[0] - 3) // 2 + 1) // 2),
+            c // 2,
+            border=border,
+            rngs=rngs,
+            **options,
         )
         channels0 = 4 * (c // 4)
+        height0 = -(-((size[0] - 3) // 2 + 1) // 2)
         channels1 = 4 * (c // 2)
+        height1 = -(-((size[0] - 3) // 2 + 1) // 2 // 2)
+        width1 = -(-((size[1] - 3) // 2 + 1) // 2 // 2)
         for s in range(3):
             w = c * 2**s
             if s > 0:
@@ -565,22 +575,32 @@ class NASNetA(nnx.Module):
                     self,
                     f"reduction_cell_{s - 1}",
                     ReductionCell(
-                        channels0, channels1, True, w, border=border, rngs=rngs, **options
+                        channels0,
+                        channels1,
+                        height0 == height1,
+                        w,
+                        border=border,
+                        rngs=rngs,
+                        **options,
                     ),
                 )
                 if not skip:
                     channels0 = channels1
+                    height0 = height1
                 channels1 = 4 * w
+                height1 = -(-height1 // 2)
+                width1 = -(-width1 // 2)
             for i in range(n):
                 setattr(
                     self,
                     f"cell_{s * n + i}",
-                    NormalCell(channels0, channels1, i > 0, w, rngs=rngs, **options),
+                    NormalCell(channels0, channels1, height0 == height1, w, rngs=rngs, **options),
                 )
                 channels0 = channels1
-                channels1 = 2 * (2 * (w // 2) if i <= 0 else w) + 4 * w
+                channels1 = 2 * (2 * (w // 2) if height0 != height1 else w) + 4 * w
+                height0 = height1
             if aux and s == 1:
-                self.aux_head = AuxHead(channels1, 14, 14, classes, rngs=rngs, **options)
+                self.aux_head = AuxHead(channels1, height1, width1, classes, rngs=rngs, **options)
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.last_linear = Linear(channels1, classes, rngs=rngs, **options)
         self.skip = skip
@@ -615,4 +635,6 @@ def nasnet_a_mobile(
     drop: float = 0.5, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> NASNetA:
     """Return a new nasnet_a_mobile, with random weights."""
-    return NASNetA(32, 44, 4, aux=True, drop=drop, classes=classes, rngs=rngs, **options)
+    return NASNetA(
+        32, 44, 4, (224, 224), aux=True, drop=drop, classes=classes, rngs=rngs, **options
+    )

@@ -43,6 +43,12 @@ def make_norm(
     return make(*sizes, **options)
 
 
+def normal_cut_at_two(stddev: float) -> nnx.Initializer:
+    """Return torch's initializer of normal numbers from -2 to 2."""
+    cut = min(2 / stddev, 6.0)  # in deviations, beyond six of which no float32 is drawn
+    return nnx.initializers.truncated_normal(stddev, lower=-cut, upper=cut)
+
+
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
@@ -98,11 +104,7 @@ def take_token(x: Array, index: int) -> Array:
     return x[:, index]
 
 
-FittedConv = partial(
-    ConvThatFits,
-    padding=0,
-    kernel_init=nnx.initializers.normal(0.036084391824351615),
-)
+FittedConv = partial(ConvThatFits, padding=0)
 Linear = partial(
     nnx.Linear,
     kernel_init=nnx.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
@@ -267,7 +269,15 @@ class ViT(nnx.Module):
         if dim < 1:
             raise ValueError("dim must be at least 1")
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
-        self.conv_proj = FittedConv(3, dim, patch, strides=patch, rngs=rngs, **options)
+        self.conv_proj = FittedConv(
+            3,
+            dim,
+            patch,
+            strides=patch,
+            kernel_init=normal_cut_at_two(1 / (3 * patch[0] * patch[1]) ** 0.5),
+            rngs=rngs,
+            **options,
+        )
         self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden, rngs=rngs, **options)
         self.heads = Head(dim, classes, rngs=rngs, **options)
 
