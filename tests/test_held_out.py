@@ -28,6 +28,21 @@ from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
+    "a chain that a size decides, in a loop": """
+block Down(c):
+    conv 3x3, c, /2 -> relu
+    maxpool 2x2, /2 when x.h > 8
+
+net Deep(n = 2, size: dims = 32x32, classes = 5):
+    input 3, size
+    for i in range(n):
+        d{i}: Down 8*2**i
+    flatten
+    fc: fc classes
+
+variant deep2 = Deep(2, 33x40)
+variant deep3 = Deep(3, 64x64)
+""",
     "a container whose result has a name": """
 block Unit(c):
     bn as layers
@@ -1348,6 +1363,40 @@ net UNet(c = 4, depth = 3, classes = 2):
 
 variant three = UNet()
 variant two = UNet(depth=2)
+""",
+    "weights that meet what loops make smaller": """
+block Down(c):
+    conv 3x3, c, /2 -> relu
+
+block Head(n, classes):
+    for i in range(n):
+        c{i}: conv 3x3, 8, /2 -> relu
+    flatten
+    fc: fc classes
+
+net Deep(n = 2, classes = 5):
+    input 3, 33x40
+    for i in range(n):
+        d{i}: Down 8*2**i
+    flatten
+    fc: fc classes
+
+net Headed(n = 2, classes = 5):
+    input 3, 31x40
+    stem: conv 3x3, 6
+    head: Head n, classes
+
+net Stages(n: list, classes = 5):
+    input 3, 32x32
+    for i, d in enumerate(n):
+        stage{i+1}: d * conv 3x3, 8*2**i -> maxpool 2x2, /2
+    flatten
+    fc: fc classes
+
+variant deep3 = Deep(3)
+variant headed3 = Headed(3)
+variant stages2 = Stages([1, 2])
+variant stages3 = Stages([1, 2, 2])
 """,
 }
 """Texts whose every block and net is one class."""

@@ -48,7 +48,7 @@ class Demands:
         """Find the names that sizes of inputs have here, and the learned tensors."""
         self.members = members
         staged = members.function.staged
-        self.sizes = set(members.text.family.sizes)
+        self.sizes = members.text.family.sizes | staged.sized
         if staged.kind == "net":
             for incoming in staged.inputs:
                 for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):

@@ -863,6 +863,12 @@ class Family:
             self.measured |= blocks
             raise Afresh
 
+    def carry_sizes(self, decl: BlockDecl | NetDecl) -> None:
+        """Walk a declaration again, if that is new, with the sizes that its loops change as variables."""
+        if decl not in self.sized:
+            self.sized.add(decl)
+            raise Again
+
     def divides(self, decl: BlockDecl | NetDecl, error: Exception) -> bool:
         """Tell whether a class can be walked once more, with both sides of values that are one of two things."""
         new = isinstance(error, Undecided) and decl not in self.divided

@@ -507,6 +507,8 @@ class Staged:
         """What its names are in the instance that was walked."""
         self.labels: dict[Wire, str] = {}
         """What the spec calls its values."""
+        self.sized: set[str] = set()
+        """The variables of its constructor that are sizes which loops change."""
         self.sizes_read: set[str] = set()
         """The sizes of what comes in that its constructor takes."""
         self.lists: dict[Wire, Poly] = {}

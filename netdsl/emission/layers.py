@@ -138,6 +138,7 @@ class Layers(Conditions):
         self.put(item)
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
         if unknown - {"?"} or (unknown and not self.guessing):
+            self.emitter.carry_sizes(self.staged.decl)
             read = (Atom("name", (name,)) for name in unknown)
             raise Fixed(f"{op.name} needs a size that is not known", *read)
         return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result

@@ -440,6 +440,7 @@ class Loops(Layers):
                     what = SIZES[axis]
                     name = self.local(what if len(data.shapes) == 1 else f"{what}{port}")
                     lets.append((name, size))
+                    self.staged.sized |= {name} if axis != "c" else set()
                     sizes.append(self.hinted(size, name))
                 else:
                     sizes.append(self.unknown_size(size))

@@ -637,23 +637,22 @@ class ModuleText(ABC):
         writer = Constructor(function, members, self)
         parameters = ["self", *self.parameters(function)]
         lines = writer.lines
+        flags, stored = dict(members.flags), dict(members.stored)
         if chain:
             self.chained(function, writer)
         else:
             if self.dialect.initialised:
                 writer.line("super().__init__()")
-            flags = dict(members.flags)
-            stored = dict(members.stored)
             sure = {*function.names, *bound_names(function.items, always=True)}
             for name in function.tells:
                 if name not in sure:
                     kind = self.type_of(name, function.staged)
                     writer.line(f"{name} = {_NOTHING.get(kind, '0')}")
             writer.attributes(function.items)
-            for name, test in flags.items():
-                writer.put(f"self.{name} = ", writer.constant(test))
-            for name, attribute in stored.items():
-                writer.line(f"self.{attribute} = {name}")
+        for name, test in flags.items():
+            writer.put(f"self.{name} = ", writer.constant(test))
+        for name, attribute in stored.items():
+            writer.line(f"self.{attribute} = {name}")
         if function.staged.told and function.kind == "block":
             (shape,) = [s for s in function.staged.out_terms][:1]
             writer.put("self.out_channels = ", writer.constant(shape.c))

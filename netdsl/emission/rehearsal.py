@@ -10,7 +10,7 @@ from netdsl.elaborate.values import BlockDecl, Data, Env, Given, OpValue, Poison
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Demanded, Fixed, concrete, mentioned
 from netdsl.emission.items import Staged
-from netdsl.emission.numbered import Again, parted
+from netdsl.emission.numbered import parted
 from netdsl.emission.state import Seen
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import Terms
@@ -121,10 +121,8 @@ class Rehearsal(Terms):
             if axis != "c"
         ]
         unknown = [n for n in sizes if not all(name in self.emitter.sizes for name in mentioned(n))]
-        if unknown and self.staged.decl not in self.emitter.sized:
-            self.emitter.sized.add(self.staged.decl)
-            raise Again
         if unknown:
+            self.emitter.carry_sizes(self.staged.decl)
             raise Demanded("what changes from turn to turn is known for a size", *unknown)
 
     def by_turn(self, turns: Mapping[tuple[int, ...], bool]) -> Any:
@@ -135,6 +133,7 @@ class Rehearsal(Terms):
             for op in (">", "==") if variable else ():
                 if all(truth == compare(op, turn[at], 0) for turn, truth in turns.items()):
                     return compare(op, named(int(self.hints[variable]), variable), 0)
+        self.emitter.carry_sizes(self.staged.decl)
         raise Fixed("sizes that change from turn to turn")
 
 
