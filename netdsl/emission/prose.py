@@ -48,7 +48,9 @@ def title(source: Source) -> str:
     for line in source.text.split("\n"):
         if not line.lstrip().startswith("#"):
             break
-        lines.append(line)
+        lines.append(line.strip())
+    if len(lines) > 1 and lines[0][-1] not in ".,;:!?-" and lines[1].lstrip("# ")[:1].isupper():
+        lines[0] += "."  # a title, and what is said of it
     return joined(lines)
 
 

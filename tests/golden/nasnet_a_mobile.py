@@ -1,6 +1,6 @@
 """nasnet_a_mobile: NASNetA of nasnet.net, compiled by netdsl 0.1.0.
 
-Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names) Every
+Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names). Every
 cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv 1707.07012, 2017.
 
 Input 3x224x224, output 1000, aux_head 1000; 7,701,218 parameters, 563,638,816 MACs a sample.
@@ -347,7 +347,7 @@ class AuxHead(nn.Module):
 class NASNetA(nn.Module):
     """Net NASNetA of nasnet.net.
 
-    Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names)
+    Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names).
     Every cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv
     1707.07012, 2017.
 
