@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.streams import Elements
+from netdsl.ir.types import Shape
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, negated, single, symbolic, term, text
 
 _NEW = Atom("name", ("?",))
@@ -40,6 +41,9 @@ _SHOWN, _WORD = re.compile(r"\{[^{}]*\}"), re.compile(r"(?<![\w.])[^\W\d]\w*")
 
 _SHORT = 24
 """How long a number is at most that needs no name."""
+
+_FEW = 2
+"""How many expressions may say a choice once more."""
 
 
 def tidy(staged: Staged) -> None:
@@ -56,6 +60,7 @@ def tidy(staged: Staged) -> None:
     answer(staged)
     coalesce(staged)
     follow(staged)
+    name_channels(staged)
     inline_counts(staged)
     check_once(staged)
     count_turns(staged)
@@ -275,13 +280,55 @@ def _touches(item: Item, let: Let, atom: Atom) -> bool:
     """Tell whether anything binds what a variable is computed from, or reads what it was before."""
     own = {let.name, *mentioned(let.value)}
     inner = list(walk([item]))
-    bound = {one.name for one in inner if isinstance(one, Let)}
-    bound |= {one.result for one in inner if isinstance(one, Child)}
-    bound |= {name for one in inner if isinstance(one, Loop) for name in one.targets}
+    bound = _bound(inner)
     read = {
         name for one in inner for value in one.terms() for name in mentioned(renamed(value, {atom: _NEW}))
     }
     return not own.isdisjoint(bound) or let.name in read
+
+
+def name_channels(staged: Staged) -> None:
+    """Give the channels of a value that a condition decides a name, where more than two expressions read them."""
+    taken = {parameter.name for parameter in staged.params}
+    taken |= {name for incoming in staged.inputs for name in incoming.sizes.values()}
+    taken |= {item.name for item in walk(staged.items) if isinstance(item, Let)}
+    for items in item_lists(staged.items):
+        for item in [one for one in items if isinstance(one, If)]:
+            for phi in item.phis:
+                name = f"{staged.labels.get(phi.wire, '')}_channels"
+                at = items.index(item) + 1
+                rest = list(walk(items[at:]))
+                channels = next(filter(None, (_chosen(one, phi.wire) for one in rest)), None)
+                if channels is None or not name.isidentifier() or name in taken:
+                    continue
+                atom = channels.poly.atom
+                read = sum(
+                    "?" in mentioned(renamed(value, {atom: _NEW})) for one in rest for value in one.terms()
+                )
+                if read > _FEW and mentioned(channels).keys().isdisjoint(_bound(rest)):
+                    _replace(items[at:], {atom: Atom("name", (name,))})
+                    for check in (one for one in rest if isinstance(one, Check)):
+                        check.message = check.message.replace(f"{{{text(atom)}}}", f"{{{name}}}")
+                    items.insert(at, Let(name, channels))
+                    taken.add(name)
+    staged.changed()
+
+
+def _chosen(item: Item, wire: Wire) -> SymInt | None:
+    """Return the channels with which an item reads a value, if a condition decides them."""
+    shapes = item.before if isinstance(item, Layer) else item.shapes if isinstance(item, Child) else ()
+    for own, shape in zip(item.inputs if isinstance(item, Module) else (), shapes, strict=False):
+        if own == wire and isinstance(shape, Shape) and "c" in shape.axes and isinstance(shape.c, SymInt):
+            atom = shape.c.poly.atom
+            return shape.c if atom is not None and atom.op == "if" else None
+    return None
+
+
+def _bound(items: Iterable[Item]) -> set[str]:
+    """Return the names that items bind."""
+    found = {one.name for one in items if isinstance(one, Let)}
+    found |= {one.result for one in items if isinstance(one, Child)}
+    return found | {name for one in items if isinstance(one, Loop) for name in one.targets}
 
 
 def inline_counts(staged: Staged) -> None:
@@ -537,8 +584,6 @@ def _other(env: Mapping[Any, Any], word: re.Match[str]) -> str:
 
 
 def _shape(shape: Any, env: Mapping[Any, Any]) -> Any:
-    from netdsl.ir.types import Shape
-
     if isinstance(shape, Elements):
         return Elements(shape, renamed(shape.channels, env))
     return Shape(*(renamed(n, env) for n in shape), axes=shape.axes)

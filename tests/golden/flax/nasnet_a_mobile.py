@@ -331,30 +331,16 @@ class ReductionCell(nnx.Module):
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
+        left_channels = 2 * (c // 2) if halve else c if project else prev_channels
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, stride=2, rngs=rngs, **options)
         self.comb_iter_0_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (7, 7),
-            c,
-            stride=2,
-            rngs=rngs,
-            **options,
+            left_channels, (7, 7), c, stride=2, rngs=rngs, **options
         )
         self.comb_iter_1_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (7, 7),
-            c,
-            stride=2,
-            rngs=rngs,
-            **options,
+            left_channels, (7, 7), c, stride=2, rngs=rngs, **options
         )
         self.comb_iter_2_right = BranchSeparables(
-            2 * (c // 2) if halve else c if project else prev_channels,
-            (5, 5),
-            c,
-            stride=2,
-            rngs=rngs,
-            **options,
+            left_channels, (5, 5), c, stride=2, rngs=rngs, **options
         )
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
         self.same_size = same_size
@@ -425,20 +411,13 @@ class NormalCell(nnx.Module):
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
+        left_channels = 2 * (c // 2) if not same_size else c
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, rngs=rngs, **options)
-        self.comb_iter_0_right = BranchSeparables(
-            2 * (c // 2) if not same_size else c, (3, 3), c, rngs=rngs, **options
-        )
-        self.comb_iter_1_left = BranchSeparables(
-            2 * (c // 2) if not same_size else c, (5, 5), c, rngs=rngs, **options
-        )
-        self.comb_iter_1_right = BranchSeparables(
-            2 * (c // 2) if not same_size else c, (3, 3), c, rngs=rngs, **options
-        )
-        if c != (2 * (c // 2) if not same_size else c):
-            raise ValueError(
-                f"{c} and {2 * (c // 2) if not same_size else c} channels cannot be joined"
-            )
+        self.comb_iter_0_right = BranchSeparables(left_channels, (3, 3), c, rngs=rngs, **options)
+        self.comb_iter_1_left = BranchSeparables(left_channels, (5, 5), c, rngs=rngs, **options)
+        self.comb_iter_1_right = BranchSeparables(left_channels, (3, 3), c, rngs=rngs, **options)
+        if c != left_channels:
+            raise ValueError(f"{c} and {left_channels} channels cannot be joined")
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
         self.same_size = same_size
 
