@@ -447,3 +447,15 @@ def test_a_block_may_be_called_as_a_layer(name: str) -> None:
     model.eval()
     other.eval()
     close(run(model, *images(net)), run(other, *images(net)), 0, 0)
+
+
+@pytest.mark.parametrize("pool", ["maxpool to=2x5", "maxpool to=1x1", "maxpool 3x3, /1, pad=1, dilation=2"])
+def test_gradients_of_the_largest_value_are_numbers(pool: str) -> None:
+    """Those of `jnp.max` divide by how many are the largest, of which a compiler that rounds again finds none."""
+    net = spec(f"net N:\n    input 7, 16x4\n    c: conv 3x3, 5\n    n: ln eps=0.001\n    {pool}\n    gap\n")
+    with jax.enable_x64(True):
+        model = factory(net)(rngs=nnx.Rngs(0), param_dtype=jnp.float64)
+        x = jnp.asarray(np.random.default_rng(0).standard_normal((3, 16, 4, 7)))
+        gradients = nnx.jit(nnx.grad(lambda model: (model(x) ** 2).sum()))(model)
+        for _, value in nnx.to_flat_state(gradients):
+            assert jnp.isfinite(value[...]).all()

@@ -260,7 +260,10 @@ def dilated_max_pool2d(
         for i in range(0, covered[0], dilation[0])
         for j in range(0, covered[1], dilation[1])
     ]
-    return jnp.stack(places).max(0)
+    y = places[0]
+    for place in places[1:]:
+        y = jnp.maximum(y, place)
+    return y
 ''',
     "ceil_avg_pool2d": '''\
 def ceil_avg_pool2d(
@@ -301,6 +304,16 @@ def avg_pool2d_by_mode(
     """Return the mean of every window, in ceil mode of those over the edge too."""
     pool = ceil_avg_pool2d if ceil_mode else avg_pool2d
     return pool(x, window_shape, strides, padding, count_include_pad)
+''',
+    "largest": '''\
+def largest(x: Array, axis: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    """Return the largest values of a map along axes; the gradient of `jnp.max` can be 0 / 0."""
+    if 0 in x.shape[1:3]:
+        raise ValueError("the input is too small: no pixel of it is left")
+    axes = (axis,) if isinstance(axis, int) else axis
+    pool: Callable[..., Array] = nnx.max_pool  # which has no types
+    y = pool(x, tuple(x.shape[a] if a in axes else 1 for a in (1, 2)))
+    return y if keepdims else y.squeeze(axes)
 ''',
     "adaptive_pool2d": '''\
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:

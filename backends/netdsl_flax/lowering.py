@@ -355,11 +355,9 @@ def pool(op: Pool, context: Context) -> Lowered:
         kept = Arg("keepdims", Const(True))
         if kind == "avg":
             return _function("global_avg_pool2d", kept)
-        axes = Arg("axis", Const((1, 2)))
-        module = Call("partial", (Arg("function", Name("jnp.max"), keyword=False), axes, kept))
-        return Lowered(module=module, function=_method("max", axes.replace(keyword=False), kept))
+        return _function("largest", _first("axis", (1, 2)), kept)
     if op.to is not None:
-        reduce_ = Arg("reduce", Name(f"jnp.{'max' if kind == 'max' else 'mean'}"), keyword=False)
+        reduce_ = Arg("reduce", Name("largest" if kind == "max" else "jnp.mean"), keyword=False)
         return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
     kernel, stride = op.window
     tf = op.pad.mode == "tf"  # which ceil mode adds no window to
