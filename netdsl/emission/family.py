@@ -470,6 +470,13 @@ class Family:
                     wanted |= own
         finally:
             self.active.pop()
+        staged.kinds = {
+            kind
+            for cls in (staged, *self.reached(staged))
+            for item in walk(cls.items)
+            if isinstance(item, Layer)
+            for kind in (item.op.name, item.op.inherits)
+        }
         staged.rules = self.rules(staged)
         self.classes.append(staged)
         return staged
@@ -918,21 +925,10 @@ class Family:
         follow another op's line.
         """
         known = catalogue()
-        rules = {
-            name: inits
-            for name, inits in joined(self.inits).items()
-            if self.own_inits or known[name].inherits
-        }
-        if not self.own_inits or not rules:
-            return rules
-        kinds = {
-            kind
-            for cls in (staged, *self.reached(staged))
-            for item in walk(cls.items)
-            if isinstance(item, Layer)
-            for kind in (item.op.name, item.op.inherits)
-        }
-        return {name: inits for name, inits in rules.items() if name in kinds}
+        rules = joined(self.inits)
+        if self.own_inits:
+            return {name: inits for name, inits in rules.items() if name in staged.kinds}
+        return {name: inits for name, inits in rules.items() if known[name].inherits}
 
     def initialised(self, op: Op, shapes: tuple[Shape, ...], own: Mapping[str, Init]) -> Op:
         """Return an op with how its weights start: as its own line or block says, else as the net's lines do."""

@@ -501,6 +501,8 @@ class Staged:
         """The defaults of its parameters."""
         self.out_terms: tuple[Shape, ...] = ()
         """The shapes of what it returns, over its local variables too."""
+        self.kinds: set[str] = set()
+        """The ops of a block and of the blocks in it, also those whose `init` lines they follow."""
         self.rules: Mapping[str, Mapping[str, Init]] = {}
         """What `init` lines say, by op: of a net all, of a block what it has to know."""
         self.hints: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, reading, renamed
@@ -291,11 +292,11 @@ def name_channels(staged: Staged) -> None:
     """Give the channels of a value that a condition decides a name, where more than two expressions read them."""
     taken = {parameter.name for parameter in staged.params}
     taken |= {name for incoming in staged.inputs for name in incoming.sizes.values()}
-    taken |= {item.name for item in walk(staged.items) if isinstance(item, Let)}
+    taken |= _bound(list(walk(staged.items)))
     for items in item_lists(staged.items):
         for item in [one for one in items if isinstance(one, If)]:
-            for phi in item.phis:
-                name = f"{staged.labels.get(phi.wire, '')}_channels"
+            for phi in [phi for phi in item.phis if phi.wire in staged.labels]:
+                name = f"{readable(staged.labels[phi.wire])}_channels"
                 at = items.index(item) + 1
                 rest = list(walk(items[at:]))
                 channels = next(filter(None, (_chosen(one, phi.wire) for one in rest)), None)
