@@ -519,6 +519,11 @@ def joined(op: str, a: bool | SymBool, b: Callable[[], bool | SymBool]) -> bool 
     return SymBool(value, Atom(op, (a.test, other.test)))
 
 
+def conjuncts(test: Atom) -> tuple[Atom, ...]:
+    """Return the tests that hold where one does."""
+    return tuple(one for part in test.args for one in conjuncts(part)) if test.op == "and" else (test,)
+
+
 def equalities(test: Atom) -> Iterator[tuple[Poly, Poly]]:
     """Yield the pairs of ints that are equal where a test holds."""
     if test.op == "==" and all(isinstance(arg, Poly) for arg in test.args):
@@ -532,7 +537,7 @@ def select(test: SymBool, then: Any, otherwise: Any) -> Any:
     """Return `then if test else otherwise` of two numbers or truths."""
     x, y = assuming(term(then), test.test, True), assuming(term(otherwise), test.test, False)
     if x == y and type(x) is type(y):
-        return then
+        return then if x == term(then) else _as_term(then if test.value else otherwise, x)
     if isinstance(x, Poly) and isinstance(y, Poly):
         found = int(then if test.value else otherwise)
         if _vanishes(x.plus(y, -1), negated(test.test)):  # `a if a != b else b`
@@ -544,6 +549,13 @@ def select(test: SymBool, then: Any, otherwise: Any) -> Any:
     if isinstance(then, float) != isinstance(otherwise, float):
         value = float(value)
     return under(_plain(value) if not isinstance(value, SymBool) else value.value, atom)
+
+
+def _as_term(value: Any, whole: Term) -> Any:
+    """Return a number or truth with another expression for it."""
+    if isinstance(whole, Poly):
+        return known(int(value), whole)
+    return whole.args[0] if whole.op == "const" else under(_plain(value), whole)
 
 
 def _less(test: Atom, then: Term, otherwise: Term) -> tuple[Atom, Term, Term]:

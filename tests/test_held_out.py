@@ -18,6 +18,7 @@ from metamorphic import report, subjects_of
 from netdsl_flax.run import channels_last
 from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
+from test_drop_in import scripted
 from test_emitted import IGNORED, ROOT, RULES, tool
 from torch_oracles import execute
 
@@ -843,6 +844,43 @@ net N(n = 2, w = 4, deep = false):
 variant one = N()
 variant two = N(3, 5, true)
 """,
+    "a number that one condition decides twice": """
+block B(c, twin = true):
+    width = 2*c if twin else c
+    conv: conv 3x3, width, bias=false
+    if twin:
+        y, z = from flow -> split 2
+        from y, z -> add
+    last: bn
+
+net N(twin = true):
+    input 8, 12x12
+    a: B 8, twin
+    b: B 8, false
+    gap
+
+variant one = N()
+variant two = N(false)
+""",
+    "what the first turn binds and all turns read": """
+block T(c, n = 3):
+    for i in range(n):
+        if i == 0:
+            w = 2*c
+            y = from flow -> conv 1x1, 2*c as one
+        conv{i}: conv 3x3, w
+        from flow, y -> add
+    conv 1x1, w as last
+
+net N(n = 2):
+    input 8, 8x8
+    a: T 8, n
+    b: T 6
+    gap
+
+variant one = N()
+variant two = N(3)
+""",
 }
 
 CLASSES = {
@@ -1398,6 +1436,194 @@ variant headed3 = Headed(3)
 variant stages2 = Stages([1, 2])
 variant stages3 = Stages([1, 2, 2])
 """,
+    "values that a side of a condition has, read under conditions after it": """
+block SplitAttention(c, stride = 1, groups = 1, radix = 2):
+    conv 3x3, c*radix, /stride, groups=groups*radix, bias=false as conv -> bn as bn0 -> relu
+    if radix > 1:
+        splits = from flow -> split radix
+        pooled = from splits -> add -> avgpool to=1x1
+    else:
+        pooled = from flow -> avgpool to=1x1
+    z = from pooled -> conv 1x1, max(c // 2, 4), groups=groups as fc1 -> bn as bn1 -> relu
+    att = from z -> conv 1x1, c*radix, groups=groups as fc2 -> sigmoid
+    if radix > 1:
+        gates = from att -> split radix
+        add:
+            for r in range(radix):
+                mul:
+                    from splits[r]
+                    from gates[r]
+    else:
+        mul:
+            from flow
+            from att
+
+block Radices(c, stride = 1, groups = 1, radix = 2):
+    conv 3x3, c*radix, /stride, groups=groups*radix, bias=false as conv -> bn as bn0 -> relu
+    u = from flow
+    if radix > 1:
+        splits = from flow -> split radix
+        from splits -> add
+    z = from flow -> avgpool to=1x1 -> conv 1x1, max(c // 2, 4), groups=groups as fc1 -> bn as bn1 -> relu
+    att = from z -> conv 1x1, c*radix, groups=groups as fc2 -> sigmoid
+    if radix == 1:
+        mul:
+            from u
+            from att
+    elif radix == 2:
+        a, b = from att -> split 2
+        left = mul:
+            from splits[0]
+            from a
+        right = mul:
+            from splits[1]
+            from b
+        from left, right -> add
+    else:
+        gates = from att -> split radix
+        add:
+            for r in range(radix):
+                mul:
+                    from splits[r]
+                    from gates[r]
+
+block Gated(c, deep = true, k = 2):
+    if deep:
+        mid = c // k
+        skip = from x -> conv 1x1, c as skip
+    conv1: conv 3x3, c
+    add:
+        identity
+        if deep:
+            from skip
+    if deep:
+        squeeze: conv 1x1, mid -> relu
+        expand: conv 1x1, c
+    relu
+    body:
+        conv 3x3, c as a
+        if deep:
+            z = from flow -> relu
+            w = 2*c
+        conv 3x3, c as b
+        if deep:
+            conv 1x1, w as d
+            from z, flow -> concat
+            conv 1x1, c as e
+    if not deep:
+        last: conv 1x1, c
+
+block Turns(c, n = 2, wide = true):
+    if wide:
+        y = from x -> conv 1x1, c as proj
+    for i in range(n):
+        if i > 0:
+            z = from flow -> relu
+        conv{i}: conv 3x3, c
+        if i > 0:
+            add:
+                identity
+                from z
+        if wide:
+            from flow, y -> add
+    if wide:
+        from y, flow -> concat
+
+block Kinds(c, split_it = true, n = 2):
+    conv: conv 3x3, c
+    if split_it:
+        y = from flow -> split 2
+    else:
+        y = from flow -> relu
+    stem: conv 3x3, c
+    if split_it:
+        a = from y[0]
+        b = from y[1]
+        from a, b, flow -> concat
+    else:
+        from y, flow -> add
+    if split_it:
+        p = from flow -> gap
+    else:
+        p = from flow -> avgpool to=1x1
+    if not split_it:
+        q = from p -> flatten
+        from q
+    else:
+        from p
+    fc: fc c
+
+block Ladder(c, mode = 0):
+    if mode == 0:
+        y = from x -> conv 1x1, c as p
+    elif mode == 1:
+        y = from x -> conv 3x3, c as p
+    conv: conv 3x3, c
+    if mode == 0 or mode == 1:
+        from y, flow -> add
+    if mode < 2:
+        from y, flow -> add
+    if mode == 1:
+        y = from flow -> relu
+    else:
+        z = from flow
+    if mode != 1:
+        from z -> conv 1x1, c as tail
+    else:
+        from y -> conv 3x3, c as tail
+
+block Rebound(c, deep = true):
+    y = from x
+    conv: conv 3x3, c
+    if deep:
+        y = from flow -> split 2
+    r: relu
+    if deep:
+        from y[0], y[1], flow -> concat
+    else:
+        from y, flow -> concat
+    last: conv 1x1, c
+
+block Kept(c, keep = true):
+    conv: conv 3x3, c
+    bn: bn
+    if keep:
+        y = from flow
+    relu
+    conv2: conv 3x3, c
+    bn2: bn
+    if keep:
+        z = from flow -> relu
+        z2 = from flow
+    relu
+    conv3: conv 3x3, c
+    if keep:
+        from y, z, z2, flow -> add
+
+net N(radix = 2, deep = true, mode = 0):
+    input 8, 12x12
+    a: SplitAttention 8, radix=radix
+    b: SplitAttention 8, /2, radix=1
+    c: SplitAttention 8, groups=2, radix=4
+    d: Radices 8, radix=radix
+    e: Radices 8, radix=1
+    f: Radices 8, groups=2, radix=4
+    g: Gated 8, deep
+    h: Gated 8, false, k=3
+    i: Turns 8, 3, deep
+    j: Turns 8, wide=false
+    k: Ladder 8, mode
+    l: Ladder 8, 1
+    m: Ladder 8, 2
+    n: Rebound 8, deep
+    o: Rebound 8, false
+    p: Kept 8, deep
+    q: Kept 8, false
+    fork:
+        r: Kinds 8, deep
+        s: Kinds 8, false
+    add
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -1488,6 +1714,41 @@ def test_flax(case: str) -> None:
                 theirs = expected.numpy()
                 theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
                 assert np.abs(np.asarray(ours) - theirs).max() <= 1e-9 * np.abs(theirs).max()
+
+
+SIDED = """
+block Gate(c, deep = true):
+    if deep:
+        skip = from x -> relu
+    body:
+        conv 3x3, c as a
+        if deep:
+            z = from flow -> relu
+        conv 3x3, c as b
+        if deep:
+            from z, flow -> add
+    if deep:
+        y = from flow -> split 2
+    else:
+        y = from flow -> tanh
+    norm: bn
+    if deep:
+        from y[1], y[0], skip, flow -> concat
+    else:
+        from y, flow -> add
+    last: conv 1x1, c
+
+net N:
+    input 8, 8x8
+    a: Gate 8
+    b: Gate 8, false
+    gap
+"""
+
+
+def test_values_that_are_not_always_there_can_be_scripted() -> None:
+    model, x = nets(SIDED)[0].build().eval(), torch.randn(2, 8, 6, 6)
+    assert torch.equal(scripted(model)(x), model(x))
 
 
 def test_a_ladder_of_conditions_stays_one() -> None:

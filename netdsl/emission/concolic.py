@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
-from netdsl.elaborate.values import Data, Env, OpValue, RowValue, TableValue, show
+from netdsl.elaborate.values import MISSING, Data, Env, OpValue, RowValue, TableValue, show
 from netdsl.emission.streams import Streams
 from netdsl.ir.types import Dims, Pad
 from netdsl.source import Source, Span
@@ -70,11 +70,18 @@ class Undecided(Exception):
 
 
 class Late:
-    """One of two things that are no numbers."""
+    """One of two things that are no numbers, or of which one is MISSING."""
 
     def __init__(self, test: SymBool, then: Any, otherwise: Any) -> None:
         """`test` says which."""
         self.test, self.then, self.otherwise = test, then, otherwise
+
+
+class LateData(Data):
+    """One of two values that flow and are not alike, or one that only a side of a condition has; all their wires."""
+
+    late: Late = Late(SymBool(False, Atom("const", (False,))), MISSING, MISSING)
+    """The values; MISSING where there is none."""
 
 
 class Past:
@@ -259,12 +266,18 @@ def mentioned(value: Any) -> dict[str, None]:
 class SymbolicEvaluator(Evaluator):
     """Evaluates expressions over values that remember theirs."""
 
+    lacking: Callable[[str, str, Span], Exception]
+    """The error for a name or value that only the other side of a condition gives one."""
+
     settled: Callable[[Any], Any]
     """What a value is here, if it is one of two things; raises Undecided where it may be either."""
 
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value."""
-        return self.settled(super().name(node, env, source))
+        value = self.settled(super().name(node, env, source))
+        if value is MISSING:
+            raise self.lacking("name", node.text, Span(source, node.start, node.end))
+        return value
 
     def truth(self, node: tree.Expr, env: Env, source: Source) -> Any:
         """Return a condition's value; a `SymBool` where it is not the same for all."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import combinations, islice, product
@@ -10,21 +10,38 @@ from typing import Any
 
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
-from netdsl.elaborate.values import MISSING, POISON, Arguments, Data, Env, Given, Poisoned, SpecError, show
-from netdsl.emission.concolic import Fixed, Late, Past, SymStr, Undecided, free
+from netdsl.elaborate.values import (
+    MISSING,
+    POISON,
+    Arguments,
+    Data,
+    Env,
+    Given,
+    Poisoned,
+    SpecError,
+    Wire,
+    show,
+    unknown,
+)
+from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free
 from netdsl.emission.function import renamed
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
+from netdsl.emission.streams import Streams
 from netdsl.emission.terms import with_hint
 from netdsl.ir.types import Shape
 from netdsl.source import Span
 from netdsl.symbolic import (
+    COMPARISONS,
     Atom,
+    Poly,
     SymBool,
     SymFloat,
     SymInt,
+    conjuncts,
     evaluate,
+    in_terms_of,
     named,
     names,
     negated,
@@ -91,7 +108,7 @@ class Conditions(Lists):
                 failed = True
             if failed:  # no instance comes here, and with this one's sizes it cannot be built
                 state.restore(self, place)
-                self.staged.unmade.append(self.expanded(condition))
+                self.staged.unmade.append(tuple(map(self.expanded, (*path, condition))))
                 side[:] = [
                     Check(negated(condition), f"{self.staged.name} was not made for {text(condition)}")
                 ]
@@ -128,7 +145,10 @@ class Conditions(Lists):
                     del place.env.names[own]
 
     def coming(self, condition: Atom, place: Place) -> Mapping[str, Any]:
-        """Return values of as few of a condition's names as may be, for which it holds; none are found: nothing."""
+        """Return values of as few of a condition's names as may be, for which it holds; none are found: nothing.
+
+        With the conditions around it, if there are such values.
+        """
         pools: dict[str, Iterable[Any]] = {}
         for own in names(condition):
             value = place.env.find_name(own)
@@ -142,14 +162,20 @@ class Conditions(Lists):
             for chosen in some
             for values in product(*map(pools.__getitem__, chosen))
         )
+        found: Mapping[str, Any] | None = None
         for values in islice(tried, _TRIES):
-            try:
-                holds = evaluate(condition, {**self.hints, **values})
-            except (ArithmeticError, LookupError, TypeError, ValueError):
-                continue
-            if holds is True:
-                return values
-        return {}
+            if self.holds(condition, values):
+                found = values if found is None else found
+                if all(self.holds(test, values) is not False for test in self.path):
+                    return values
+        return found or {}
+
+    def holds(self, test: Atom, values: Mapping[str, Any]) -> Any:
+        """Return what a condition is with other values; None where that cannot be told."""
+        try:
+            return evaluate(test, {**self.hints, **values})
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None
 
     def merge(
         self,
@@ -185,23 +211,18 @@ class Conditions(Lists):
         tensors = dict(before.env["tensors"].held)
         for name in {**one.env.tensors, **two.env.tensors}:
             x, y = one.env.tensors.get(name), two.env.tensors.get(name)
-            if name == "flow" or x == y or x is None or y is None or x.poisoned or y.poisoned:
+            if name == "flow" or x == y or any(side is not None and side.poisoned for side in (x, y)):
                 if x is not None and x == y:
                     tensors[name] = x
                 continue
-            if len(x.wires) != len(y.wires):
-                continue
-            tensors[name] = self.either(test, x, y, item, place, span)
+            if x is not None and y is not None and alike(x, y):
+                tensors[name] = self.either(test, x, y, item, place, span)
+            elif name not in self.templates:
+                tensors[name] = self.late(test, x, y, item, place, span)
         values = dict(bound)
         for name in {**one.env.names, **two.env.names}:
             x, y = one.env.names.get(name, MISSING), two.env.names.get(name, MISSING)
-            if x is MISSING or y is MISSING or x is y:
-                if x is y and x is not MISSING:
-                    values[name] = x
-                elif name in bound or x is MISSING or y is MISSING:
-                    values.pop(name, None)
-                continue
-            values[name] = self.chosen_value(test, name, x, y, item, meanings)
+            values[name] = x if x is y else self.chosen_value(test, name, x, y, item, meanings)
         place.env.names, place.env.tensors, place.flow = values, tensors, flow
         if flow is not None:
             place.env.tensors["flow"] = flow
@@ -249,9 +270,28 @@ class Conditions(Lists):
                     side.append(Let(name, value))
             self.meaning[name] = self.expanded(term(select(test, one, two)))
             return self.hinted(x if test.value else y, name)
-        if show(x) == show(y) and not free(x) and not free(y):
+        if x is not MISSING and y is not MISSING and show(x) == show(y) and not free(x) and not free(y):
             return x
         return Late(test, x, y)
+
+    def late(self, test: SymBool, a: Data | None, b: Data | None, item: If, place: Place, span: Span) -> Data:
+        """Return a value of which each side of a condition has another one, or only one side has any."""
+        for one, other, here in ((a, b, test), (b, a, SymBool(not test.value, negated(test.test)))):
+            some, data = sometimes(other)
+            if one is not None and data is not None and alike(one, data):
+                found = self.either(test, *((one, data) if one is a else (data, one)), item, place, span)
+                there = SymBool(bool(here) or bool(some), Atom("or", (here.test, some.test)))
+                return LateData(found.wires, (), late=Late(there, found, MISSING))
+        wires: list[Wire] = []
+        for side, data in ((item.then, a), (item.otherwise, b)):
+            made = {wire for one in side for wire in one.makes()}
+            for wire in data.wires if data is not None else ():
+                whole = self.unread[wire].whole if wire in self.unread else wire
+                if whole in made and all(whole != phi.wire for phi in item.phis):
+                    item.phis.append(Phi(whole, whole, whole))
+                wires.append(wire)
+        sides = (MISSING if data is None else data for data in (a, b))
+        return LateData(tuple(wires), (), late=Late(test, *sides))
 
     def either(self, test: SymBool, a: Data, b: Data, item: If, place: Place, span: Span) -> Data:
         """Return values that come from either side."""
@@ -322,12 +362,68 @@ class Conditions(Lists):
         """Return what a value is here, if it is one of two things; raise Undecided where it may be either."""
         if isinstance(value, Past):
             raise Fixed("a name is what the last turn of a loop made it")
-        if not isinstance(value, Late):
+        late = value.late if isinstance(value, LateData) else value
+        if not isinstance(late, Late):
             return value
-        for known, side in ((value.test.test, value.then), (negated(value.test.test), value.otherwise)):
-            if known in self.supposed_here:
+        for known, side in ((late.test.test, late.then), (negated(late.test.test), late.otherwise)):
+            if known in self.supposed_here or self.sure(known):
                 return self.settled(side)
-        raise Undecided(value.test)
+        raise Undecided(late.test)
+
+    def lacking(self, what: str, name: str, span: Span) -> Exception:
+        """Return the error for a name that only the other side of a condition binds, or another turn."""
+        return Fixed(f"{name} is of another turn") if self.loops else unknown("E200", what, name, [], span)
+
+    def sure(self, test: Atom) -> bool:
+        """Tell whether a condition holds by those around it."""
+        whole = self.expanded(test)
+        changing = {name for name in names(whole) if self.turning.count(name) > 1}
+        if changing or not self.assigned.isdisjoint(names(whole)):
+            return False
+        known = {part for one in self.path for part in conjuncts(self.expanded(one))}
+        return self.follows(whole, known)
+
+    def follows(self, test: Atom, known: Collection[Atom]) -> bool:
+        """Tell whether a condition holds where others do: `n > 1` where `n == 2`, or `n > 3`."""
+        if test in known:
+            return True
+        if test.op in ("and", "or"):
+            sides = (self.follows(side, known) for side in test.args)
+            return all(sides) if test.op == "and" else any(sides)
+        if test.op not in COMPARISONS:
+            return False
+        for left, right in (pair for one in known for pair in self.equalities(one)):
+            for name, other in ((left.atom, right), (right.atom, left)):
+                if name is not None and name.op == "name":
+                    found = in_terms_of(test, {name.args[0]: other})
+                    if not names(found) and evaluate(found, {}) is True:
+                        return True
+        left, right = test.args
+        if not isinstance(left, Poly) or not isinstance(right, Poly):
+            return False
+        if test.op == ">" and Atom("!=", test.args) in known and left.atom is not None:
+            if left.atom.op == "name" and self.least.get(left.atom.args[0]) == right.constant:
+                return True
+        more, less = left.plus(right, -1), right.plus(left, -1)
+        ways = {">": [(more, 1)], ">=": [(more, 0)], "<": [(less, 1)], "<=": [(less, 0)]}
+        ways["!="] = [(more, 1), (less, 1)]
+        return any(self.assured(*way) for way in ways.get(test.op, ()))
+
+    def ref(self, ref: tree.Ref, place: Place) -> Data:
+        """Return one value by its name; of two, the one that it is here."""
+        name = self.evaluator.text(ref.name, place.env, place.source)
+        value = place.env.find_tensor(name)
+        if not isinstance(value, LateData):
+            return super().ref(ref, place)
+        outer, here = place.env, self.settled(value)
+        if here is MISSING:
+            raise self.lacking("value", name, place.span(ref))
+        place.env = Env(outer)
+        place.env.tensors[name] = here
+        try:
+            return super().ref(ref, place)
+        finally:
+            place.env = outer
 
     def decided(self, run: Callable[[], None], place: Place, span: Span) -> None:
         """Run something; where it depends on a value that is one of two things, run it for either.
@@ -461,6 +557,23 @@ class Conditions(Lists):
                     if isinstance(holds, SymBool):
                         raise Fixed("a branch of a fork under a condition", holds)
         return super().branches(node, data, place)
+
+
+def sometimes(value: Data | None) -> tuple[SymBool, Data | None]:
+    """Return where a value is there, if that is not everywhere and there is no other, and what it is."""
+    late = value.late if isinstance(value, LateData) else LateData((), ()).late
+    if late.then is MISSING:
+        late = Late(SymBool(not late.test.value, negated(late.test.test)), late.otherwise, late.then)
+    return late.test, late.then if late.otherwise is MISSING and late.then is not MISSING else None
+
+
+def alike(a: Data, b: Data) -> bool:
+    """Tell whether one value may come from either of two."""
+    if isinstance(a, LateData) or isinstance(b, LateData):
+        return False
+    if isinstance(a, Streams) and isinstance(b, Streams):
+        return term(a.elements.channels) == term(b.elements.channels)
+    return type(a) is type(b) and [shape.axes for shape in a.shapes] == [shape.axes for shape in b.shapes]
 
 
 def _copy(place: Place) -> Place:

@@ -229,16 +229,21 @@ class Constructor:
                 return
             test, then, otherwise = negated(test), otherwise, []
         then = [one for one in then if holds([one])]
+        while len(then) == 1 and isinstance(then[0], If) and not holds(otherwise):  # one condition for both
+            nested = then[0]
+            asked, side, rest = nested.test, nested.then, nested.otherwise
+            if not holds(side):
+                asked, side, rest = negated(asked), rest, []
+            if id(nested) in self.members.optional or holds(rest) or not holds(side):
+                break
+            then = [one for one in side if holds([one])]
+            if not (isinstance(then[0], Check) and then[0].test == negated(asked)):
+                test = Atom("and", (test, asked))
         only = then[0] if len(then) == 1 and not holds(otherwise) else None
         if isinstance(only, Check):  # one condition for both
             joined = Atom("and", (test, negated(only.test)))
             self.check(Check(negated(joined) if test != negated(only.test) else only.test, only.message))
             return
-        while len(then) == 1 and isinstance(then[0], If) and not holds(otherwise):  # one condition for both
-            only = then[0]
-            if id(only) in self.members.optional or holds(only.otherwise) or not holds(only.then):
-                break
-            test, then = Atom("and", (test, only.test)), [one for one in only.then if holds([one])]
         more = [one for one in otherwise if holds([one])]
         chosen = self.chosen(test, then, more) if first else []
         if chosen:

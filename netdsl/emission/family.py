@@ -312,8 +312,9 @@ class Family:
         if staged.many or staged.decl in self.preferred:
             return
         known = {**env, **values}
-        for condition in staged.unmade:
-            if set(names(condition)) <= known.keys() and concrete(evaluate(condition, known)):
+        for path in staged.unmade:
+            asked = [test for test in path if set(names(test)) <= known.keys()]
+            if path[-1] in asked and all(concrete(evaluate(test, known)) for test in asked):
                 plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
                 self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
                 self.stale = True
@@ -1142,7 +1143,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def closed_in(value: Any) -> Iterator[bool]:
-    """Yield for every item of a list, and of lists in it, whether it is an op, none or a string."""
+    """Yield for every item of a list, and of lists in it, whether it is an op, none or a text with odd characters."""
     for one in value if isinstance(value, tuple) else ():
         yield one is None or isinstance(one, (OpValue, str))
         yield from closed_in(one)

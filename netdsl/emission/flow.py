@@ -637,8 +637,19 @@ class Flow:
         targets: dict[int, str] = {}
         for phi in phis:
             targets[id(phi)] = self.meeting(phi, item, live, phis, list(targets.values()))
-        then = self.arm(item.then, [(p.then, targets[id(p)]) for p in phis], live)
-        otherwise = self.arm(item.otherwise, [(p.otherwise, targets[id(p)]) for p in phis], live)
+        sides = ((item.then, [p.then for p in phis]), (item.otherwise, [p.otherwise for p in phis]))
+        then, otherwise = (
+            self.arm(
+                side,
+                [
+                    (end, targets[id(phi)])
+                    for phi, end in zip(phis, ends, strict=True)
+                    if end != phi.wire or any(end in one.makes() for one in side)
+                ],
+                live,
+            )
+            for side, ends in sides
+        )
         for phi in phis:
             self.names[phi.wire] = targets[id(phi)]
         self.held.update(targets.values())

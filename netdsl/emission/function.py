@@ -60,6 +60,13 @@ def reading(function: Function) -> Counter[Wire]:
     return counts
 
 
+def reading_of(item: Item) -> Counter[Wire]:
+    """Return how often an item, with what is within it, reads each value."""
+    counts: Counter[Wire] = Counter()
+    _count([item], counts)
+    return counts
+
+
 def _count(items: list[Item], counts: Counter[Wire]) -> None:
     for item in items:
         if isinstance(item, (Layer, Child)):
@@ -289,8 +296,7 @@ class Storage:
     @staticmethod
     def passes(wire: Wire, item: If, side: int, counts: Counter[Wire]) -> bool:
         """Tell whether a value that one side of a condition ends with is read by nobody else when that side runs."""
-        within: Counter[Wire] = Counter()
-        _count([item], within)
+        within = reading_of(item)
         here = Counter((phi.then, phi.otherwise)[side] for phi in item.phis)
         _count(item.inner()[side], here)
         return here[wire] == 1 and within[wire] == counts[wire]

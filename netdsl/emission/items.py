@@ -166,7 +166,7 @@ class Container(Module):
 
 
 class Phi:
-    """A value that comes from one of two places."""
+    """A value that comes from one of two places; one that a side alone makes is itself."""
 
     def __init__(self, wire: Wire, then: Wire, otherwise: Wire) -> None:
         """`wire` is what it is called after both."""
@@ -491,8 +491,8 @@ class Staged:
         """Sizes that stand as numbers in the net's own class."""
         self.vague: dict[str, Any] = {}
         """Names of sizes that only a called block knows, and that block."""
-        self.unmade: list[Atom] = []
-        """Conditions, over its arguments, for which it could not be made."""
+        self.unmade: list[tuple[Atom, ...]] = []
+        """Conditions, over its arguments, for which it could not be made: those around a side, and its own last."""
         self.sides: list[Side] = []
         """The outputs of a net besides its own result, in the order of its record."""
         self.result = "out"

@@ -26,6 +26,7 @@ from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import (
     Demanded,
     Fixed,
+    LateData,
     Past,
     SymDims,
     SymStr,
@@ -473,6 +474,8 @@ class Loops(Layers):
             if key == "flow" and isinstance(now, Streams) != isinstance(end, Streams):
                 found[key] = LOST
                 continue
+            if isinstance(now, LateData) or isinstance(end, LateData):
+                raise Fixed("a value that is not always there, and changes from turn to turn")
             if end.poisoned or len(end.wires) != len(now.wires):
                 raise Fixed("a tuple that changes its length")
             self.like(now, now, end)

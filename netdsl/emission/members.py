@@ -39,7 +39,8 @@ class Members:
         self.flags: dict[str, Atom] = {}
         """Attributes that say whether something is there."""
         self.fixed: dict[str, None] = {}
-        """Attributes that say whether children are there, and never change."""
+        """Attributes that say whether children, or values that are not always there, are; they never change."""
+        self.sometimes = {wire for item in walk(function.items) for wire in one_sided(item)}
         self.optional: dict[int, str] = {}
         """By condition, the child that is None where its side is not."""
         self.defined: dict[str, Any] = {}
@@ -289,8 +290,12 @@ class Members:
         return Const(SymBool(True, _not(flag) if negated else flag))
 
     def fix(self, item: If, attribute: str | None) -> None:
-        """Note that children are there or not as an attribute says, so that compilers look at one side only."""
-        if attribute is not None and any(True for items in item.inner() for _ in self.children(items)):
+        """Note that something is there or not as an attribute says, so that compilers look at one side only."""
+        if attribute is None:
+            return
+        asked = {*one_sided(item), *item.reads()}
+        children = any(True for items in item.inner() for _ in self.children(items))
+        if children or not self.sometimes.isdisjoint(asked):
             self.fixed[attribute] = None
 
     def flag_name(self, item: If) -> str:
@@ -299,6 +304,12 @@ class Members:
             if isinstance(inner, Layer) and not self.is_nothing(inner):
                 return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
         return "other"
+
+
+def one_sided(item: Item) -> Iterator[Wire]:
+    """Yield the values that one side of a condition alone makes, and that are read after it."""
+    if isinstance(item, If):
+        yield from (phi.wire for phi in item.phis if phi.wire == phi.then)
 
 
 def has_weights(item: Item) -> bool:

@@ -6,9 +6,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from netdsl.elaborate.draft import Draft, DraftScope, Place
-from netdsl.elaborate.values import BlockDecl, Data, Env, Given, OpValue, Poisoned, SpecError, Wire
+from netdsl.elaborate.values import (
+    MISSING,
+    BlockDecl,
+    Data,
+    Env,
+    Given,
+    OpValue,
+    Poisoned,
+    SpecError,
+    Wire,
+)
 from netdsl.elaborate.walk import Walker
-from netdsl.emission.concolic import Demanded, Fixed, concrete, mentioned
+from netdsl.emission.concolic import Demanded, Fixed, Late, LateData, concrete, mentioned
 from netdsl.emission.items import Staged
 from netdsl.emission.numbered import parted
 from netdsl.emission.state import Seen
@@ -49,14 +59,25 @@ class Rehearsal(Terms):
         if env.parent is None or env is self.staged.decl.file.env:
             return env
         found = Env(self.plain(env.parent, walker, place))
-        found.names = {name: concrete(value) for name, value in env.names.items()}
-        found.tensors = {name: drafted(walker, data, place) for name, data in env.tensors.items()}
+        names = {name: self.chosen_here(value) for name, value in env.names.items()}
+        found.names = {name: concrete(value) for name, value in names.items() if value is not MISSING}
+        tensors = {name: self.chosen_here(data) for name, data in env.tensors.items()}
+        found.tensors = {
+            name: drafted(walker, data, place) for name, data in tensors.items() if data is not MISSING
+        }
         if env is self.root:
             for (before, after), shapes in self.numbers.items():
                 for number, shape in shapes.items():
                     own = Data((Wire(0, 0),), (shape,))
                     found.tensors[f"{before}{number}{after}"] = drafted(walker, own, place)
         return found
+
+    def chosen_here(self, value: Any) -> Any:
+        """Return what a value is in this instance, if it is one of two things; MISSING if it is none."""
+        late = value.late if isinstance(value, LateData) else value
+        if not isinstance(late, Late):
+            return value
+        return self.chosen_here(late.then if self.here(late.test.test) else late.otherwise)
 
     def observe_numbers(self, run: Callable[[Walker, Place], Data], place: Place) -> None:
         """Note the shapes of values with numbers that lines of this instance make."""

@@ -29,7 +29,18 @@ from netdsl.ir.types import Shape
 from netdsl.ops import Op
 from netdsl.ops.norm import Norm
 from netdsl.source import Span
-from netdsl.symbolic import Atom, SymBool, SymInt, SymList, constant, evaluate, length, symbolic, text
+from netdsl.symbolic import (
+    Atom,
+    SymBool,
+    SymInt,
+    SymList,
+    conjuncts,
+    constant,
+    evaluate,
+    length,
+    symbolic,
+    text,
+)
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -46,6 +57,7 @@ class Stager(Joints):
         self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
         self.evaluator.settled = self.settled
+        self.evaluator.lacking = self.lacking
         self.evaluator.comprehended = self.comprehended
         self.evaluator.constant = emitter.constant
 
@@ -68,7 +80,7 @@ class Stager(Joints):
             self.callee = value
         if isinstance(value, SymOp) and value.optional:
             there = Atom("is not none", (value.whole,))
-            if not any(there in _conjuncts(test) for test in self.path):
+            if not any(there in conjuncts(test) for test in self.path):
                 self.check(there, f"{self.staged.name} needs {text(value.whole)}")
         outer = place.defaults
         for kind in (value.target.name, getattr(value.target, "inherits", "")):
@@ -332,8 +344,3 @@ class Stager(Joints):
             for axis, n in zip(shape.axes, shape, strict=True)
         ]
         return (Shape(*sizes, axes=shape.axes),), name
-
-
-def _conjuncts(test: Atom) -> tuple[Atom, ...]:
-    """Return what holds where a test does."""
-    return tuple(one for part in test.args for one in _conjuncts(part)) if test.op == "and" else (test,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netdsl.elaborate.draft import Place
@@ -22,6 +22,8 @@ from netdsl.symbolic import (
     SymList,
     Term,
     arithmetic,
+    assuming,
+    conjuncts,
     constant,
     equalities,
     evaluate,
@@ -75,10 +77,13 @@ class Terms(State):
     def equal(self, a: Any, b: Any, more: tuple[Atom, ...] = ()) -> bool:
         """Tell whether two ints are the same under the conditions that hold here, and more."""
         x, y = self.expanded(term(a)), self.expanded(term(b))
+        tests = [self.expanded(test) for test in (*self.path, *more)] if x != y else []
+        for test in (part for one in tests for part in conjuncts(one)):
+            x, y = assuming(x, test, True), assuming(y, test, True)
         if x == y:
             return True
-        for test in (*self.path, *more):
-            for left, right in equalities(self.expanded(test)):
+        for test in tests:
+            for left, right in self.equalities(test):
                 for name, other in ((left.atom, right), (right.atom, left)):
                     if name is None or name.op != "name":
                         continue
@@ -86,6 +91,18 @@ class Terms(State):
                     if in_terms_of(x, known) == in_terms_of(y, known):
                         return True
         return False
+
+    def equalities(self, test: Atom) -> Iterator[tuple[Poly, Poly]]:
+        """Yield the ints that are equal where a test holds: an argument that is at least 1 and less than 2 is 1."""
+        yield from equalities(test)
+        for part in conjuncts(test):
+            if part.op in ("<", "<=") and all(isinstance(side, Poly) for side in part.args):
+                number, limit = part.args[0].atom, part.args[1].constant
+                if number is None or limit is None or number.op != "name":
+                    continue
+                limit -= part.op == "<"
+                if self.least.get(number.args[0]) == limit:
+                    yield part.args[0], constant(limit)
 
     def is_full(self, count: Poly) -> bool:
         """Tell whether a list that comes in has as many values, which is not empty."""

@@ -11,7 +11,7 @@ from typing import Any
 from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.function import Function, reading, renamed
+from netdsl.emission.function import Function, reading, reading_of, renamed
 from netdsl.emission.items import (
     Check,
     Child,
@@ -97,7 +97,12 @@ def drop_phis(staged: Staged) -> None:
         changed = False
         for item in walk(staged.items):
             if isinstance(item, If):
-                kept = [phi for phi in item.phis if counts[phi.wire] or phi.wire == phi.then]
+                within = Counter[Wire]()
+                if any(phi.wire == phi.then for phi in item.phis):
+                    within = reading_of(item)
+                    for inner in walk([item]):
+                        within.update(inner.exit if isinstance(inner, Container) else ())
+                kept = [phi for phi in item.phis if counts[phi.wire] > within[phi.wire]]
                 changed |= len(kept) < len(item.phis)
                 item.phis = kept
         if not changed:
