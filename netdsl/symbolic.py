@@ -447,6 +447,8 @@ def compare(op: str, a: Any, b: Any) -> bool | SymBool:
     """Return the truth of a comparison; one that holds whatever the atoms are is plain, a known side is the right."""
     if symbolic(b) and not symbolic(a):
         a, b, op = b, a, _TURNED.get(op, op)
+    if isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool)):
+        return _alike(op == "==", a, b)
     value = _COMPARE[op](_plain(a), _plain(b)) if isinstance(a, (int, float)) else _COMPARE[op](a, b)
     x, y = term(a), term(b)
     if not (symbolic(a) or symbolic(b)):
@@ -459,6 +461,17 @@ def compare(op: str, a: Any, b: Any) -> bool | SymBool:
         if settled is not None:
             return settled
     return SymBool(bool(value), Atom(op, (x, y)))
+
+
+def _alike(same: bool, a: bool | SymBool, b: bool | SymBool) -> bool | SymBool:
+    """Return whether two truths are the same, or are not."""
+    if not isinstance(a, SymBool):
+        return bool(a == b) == same
+    if not isinstance(b, SymBool):
+        return a if b == same else opposite(a)
+    if b.test in (a.test, negated(a.test)):
+        return (b.test == a.test) == same
+    return SymBool((a.value == b.value) == same, Atom("==" if same else "!=", (a.test, b.test)))
 
 
 def _of_either(op: str, x: Poly, y: Poly, value: bool) -> bool | SymBool | None:
@@ -515,6 +528,8 @@ def joined(op: str, a: bool | SymBool, b: Callable[[], bool | SymBool]) -> bool 
     other = b()
     if not isinstance(other, SymBool):
         return a if other == (op == "and") else other
+    if other.test in (a.test, negated(a.test)):
+        return a if other.test == a.test else op == "or"
     value = (a.value and other.value) if op == "and" else (a.value or other.value)
     return SymBool(value, Atom(op, (a.test, other.test)))
 
@@ -1107,4 +1122,10 @@ def _constant(value: Any) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(map(text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
-    return repr(value)
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
+def quoted(value: str) -> str:
+    """Return a text as Python writes it, in double quotes."""
+    inner = repr('"' + value)[2:-1]  # in single quotes, since it holds a double one
+    return '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"'

@@ -881,6 +881,24 @@ net N(n = 2):
 variant one = N()
 variant two = N(3)
 """,
+    "a text that a layer is made with, and one of odd characters": """
+block Up(c, mode = "nearest", note = "it's"):
+    upsample 2, mode=mode
+    conv: conv 3x3, c
+    if mode == "bilinear":
+        bn: bn
+    if note == "it's":
+        relu
+
+net N(mode = "nearest", odd = "a{b}"):
+    input 4, 8x8
+    a: Up 4, mode
+    b: Up 4, "bilinear", odd
+    gap
+
+variant one = N()
+variant two = N("bilinear", "it's")
+""",
 }
 
 CLASSES = {
@@ -1623,6 +1641,48 @@ net N(radix = 2, deep = true, mode = 0):
         r: Kinds 8, deep
         s: Kinds 8, false
     add
+""",
+    "conditions that compare truths, texts, and what may be none": """
+block Modes(c, mode = "relu", pre = true, post = false, act: op = relu, k = 2):
+    if pre != post:
+        a: conv 1x1, c
+    if not pre and k > 1:
+        b: conv 1x1, c
+    both = pre == post
+    mid = 2*c if mode == "wide" else c
+    conv: conv 3x3, mid
+    if mode == "relu":
+        relu
+    elif mode == "gelu":
+        gelu
+    if both:
+        last: conv 1x1, c
+    if pre == (k > 2):
+        tail: conv 1x1, c
+    if post == false:
+        more: conv 1x1, c
+    if act != none:
+        act
+
+block Twin(c, twin = true):
+    width = 2*c if twin else c
+    conv: conv 3x3, width, bias=false
+    if twin:
+        y, z = from flow -> split 2
+        from y, z -> add
+    last: bn
+
+net N(mode = "relu", pre = true):
+    input 8, 8x8
+    a: Modes 8, mode, pre
+    b: Modes 8, "gelu", pre=false, post=true
+    c: Modes 6, "wide", pre, post=not pre, act=none
+    d: Modes 6, "none", k=3, act=silu
+    e: Twin 8, pre
+    f: Twin 8, false
+    if mode != "relu":
+        last: conv 1x1, 8
+    gap
 """,
 }
 """Texts whose every block and net is one class."""

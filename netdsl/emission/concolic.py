@@ -120,6 +120,18 @@ class SymStr(str):
         return made
 
 
+class SymText(str):
+    """A text that is an argument."""
+
+    whole: Atom
+
+    def __new__(cls, text: str, whole: Atom) -> SymText:
+        """Make it from what it is here."""
+        made = super().__new__(cls, text)
+        made.whole = whole
+        return made
+
+
 class Constants(tuple[Any, ...]):
     """A list of known numbers under a name, by which one is taken where the index is not known."""
 
@@ -195,11 +207,18 @@ def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
         return SymList(cells(value, atom, choices), atom)
     if isinstance(value, TableValue):
         return SymTable(value.columns, value.rows, atom, choices or value.rows)
+    if isinstance(value, str) and is_plain(value):
+        return SymText(value, atom)
     if isinstance(value, Pad) and value.mode != "tf":
         return SymPad(value.mode, value.size, atom, choices != ("explicit",))
     if isinstance(value, OpValue):
         return SymOp(value.target, value.args, atom, choices or (value,))
     raise Fixed(f"{show(value)} can be no argument")
+
+
+def is_plain(value: str) -> bool:
+    """Tell whether a text can stand in messages and f-strings as it is."""
+    return value.isascii() and value.isprintable() and set(value).isdisjoint("\"'\\{}")
 
 
 def cells(values: tuple[Any, ...], atom: Atom, others: tuple[Any, ...]) -> Iterator[Any]:
@@ -393,8 +412,16 @@ class SymbolicEvaluator(Evaluator):
         a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
         if not (symbolic(a) or symbolic(b)):
             return self._binary(node, env, source)
-        comparable = (is_number(a) and is_number(b)) or (isinstance(a, Dims) and isinstance(b, Dims))
-        if not comparable or (op not in ("==", "!=") and isinstance(a, Dims)):
+        if is_number(a) and is_number(b):
+            return self.sized(compare(op, a, b))
+        if op not in ("==", "!="):
+            raise Fixed("a comparison of what is no number", a, b)
+        if (isinstance(a, OpValue) and b is None) or (a is None and isinstance(b, OpValue)):
+            lacks = absent(b if a is None else a)
+            return lacks if op == "==" else opposite(lacks)
+        texts = isinstance(a, str) and isinstance(b, str) and is_plain(a) and is_plain(b)
+        truths = isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool))
+        if not texts and not truths and not (isinstance(a, Dims) and isinstance(b, Dims)):
             raise Fixed("a comparison of what is no number", a, b)
         return self.sized(compare(op, a, b))
 
@@ -484,6 +511,8 @@ def concrete(value: Any) -> Any:
         return float(value)
     if isinstance(value, SymInt):
         return int(value)
+    if isinstance(value, SymText):
+        return str(value)
     if isinstance(value, Dims):
         return Dims(map(concrete, value))
     if isinstance(value, RowValue):

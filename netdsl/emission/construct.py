@@ -197,8 +197,8 @@ class Constructor:
         """Write what must hold of the arguments."""
         test = renamed(negated(item.test), self.bound)
         self.put("if ", self.constant(test), ":")
-        marker = 'f"' if "{" in item.message else '"'
-        error = Call("ValueError", (Arg("", Name(f'{marker}{item.message}"'), keyword=False),))
+        marker, message = 'f"' if "{" in item.message else '"', item.message.replace('"', "'")
+        error = Call("ValueError", (Arg("", Name(f'{marker}{message}"'), keyword=False),))
         self.depth += 1
         self.put("raise ", error)
         self.depth -= 1

@@ -41,6 +41,7 @@ from netdsl.emission.concolic import (
     concrete,
     free,
     holds_ops,
+    is_plain,
     mentioned,
     opened,
 )
@@ -75,7 +76,7 @@ from netdsl.symbolic import (
 from netdsl.syntax import tree
 from netdsl.syntax.tree import pieces
 
-OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad")
+OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad", "str")
 """Types of parameters that are arguments of a class; of others the class is made for their values."""
 
 ONE_BY_ONE = "[]"
@@ -736,6 +737,8 @@ class Family:
         """Tell whether a parameter can be an argument: an op that is always the same stands in its place."""
         if param.types[0] not in OPEN_KINDS or (decl, param.name) in self.mixed or any(closed_in(default)):
             return False
+        if param.types[0] == "str" and isinstance(default, str) and not is_plain(default):
+            return False
         if param.types[0] == "pad":
             return all(pad.mode != "tf" for pad in self.pads(decl, param.name, default))
         if param.types[0] == "op":
@@ -1145,5 +1148,5 @@ def _same(a: Any, b: Any) -> bool:
 def closed_in(value: Any) -> Iterator[bool]:
     """Yield for every item of a list, and of lists in it, whether it is an op, none or a text with odd characters."""
     for one in value if isinstance(value, tuple) else ():
-        yield one is None or isinstance(one, (OpValue, str))
+        yield one is None or isinstance(one, OpValue) or (isinstance(one, str) and not is_plain(one))
         yield from closed_in(one)

@@ -8,7 +8,7 @@ from typing import Any
 
 from netdsl.elaborate.values import BlockDecl, OpValue, Wire
 from netdsl.emission.code import Call, Const, Expr, Input, Lowered, mentions_self, transform
-from netdsl.emission.concolic import SymDims, SymOp, SymPad, SymRow, mentioned
+from netdsl.emission.concolic import SymDims, SymOp, SymPad, SymRow, SymText, mentioned
 from netdsl.emission.items import (
     Check,
     Child,
@@ -347,6 +347,8 @@ def renamed(value: Any, env: Mapping[Any, Any]) -> Any:
         return SymDims((renamed(n, env) for n in value), in_terms_of(value.whole, env))
     if isinstance(value, Dims):
         return Dims(renamed(n, env) for n in value)
+    if isinstance(value, SymText):
+        return SymText(value, in_terms_of(value.whole, env))
     if isinstance(value, SymList):
         return SymList(value, in_terms_of(value.whole, env))
     if isinstance(value, SymOp):

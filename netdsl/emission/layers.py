@@ -9,7 +9,17 @@ from typing import Any
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.layers import JOINTS, has_state
 from netdsl.elaborate.values import BlockDecl, Data, Given, Ramp, Wire, show
-from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymPad, SymStr, concrete, mentioned
+from netdsl.emission.concolic import (
+    Demanded,
+    Fixed,
+    Late,
+    SymOp,
+    SymPad,
+    SymStr,
+    SymText,
+    concrete,
+    mentioned,
+)
 from netdsl.emission.conditions import Conditions
 from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module
 from netdsl.emission.streams import Elements, Streams, listed
@@ -119,6 +129,9 @@ class Layers(Conditions):
         self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
         op = self.padded(op)
+        for value in op.arguments().values():
+            if isinstance(value, SymText):
+                raise Fixed(f"a layer is made for a text, {show(value)}", value)
         result = super().add(op, data, place, node, label, given, ramps)
         draft = self.drafts[-1]
         if op.name == "input":

@@ -26,6 +26,7 @@ from netdsl.symbolic import (
     SymInt,
     Term,
     names,
+    quoted,
     symbolic,
     term,
     text,
@@ -134,8 +135,7 @@ def constant(value: object) -> str:
     if isinstance(value, Scheduled) and value.index:
         return flat(scheduled(value, Const(value.index)))
     if isinstance(value, str):
-        quoted = repr('"' + value)[2:-1]  # in single quotes, since it holds a double one
-        return '"' + quoted.replace("\\'", "'").replace('"', '\\"') + '"'
+        return quoted(value)
     if isinstance(value, tuple):
         inner = ", ".join(map(constant, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
