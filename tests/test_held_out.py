@@ -1684,6 +1684,49 @@ net N(mode = "relu", pre = true):
         last: conv 1x1, 8
     gap
 """,
+    "a product of branches in turns, and of a list": """
+block Gates(c, n = 2, plain = false):
+    mul:
+        identity
+        for i in range(n):
+            gate{i}: avgpool to=1x1 -> conv 1x1, x.c -> sigmoid
+        if not plain:
+            extra: conv 1x1, x.c -> sigmoid
+    last: conv 1x1, c
+
+block Product(c, n = 2):
+    mul:
+        for i in range(n):
+            factor{i}: conv 3x3, c -> bn
+    relu
+
+block Halves(c, parts = 2):
+    conv: conv 1x1, c*parts
+    from flow -> split parts -> mul
+    relu
+
+block Some(c, plain = true, deep = true):
+    mul:
+        if plain:
+            a: conv 1x1, c
+        if deep:
+            b: conv 1x1, c -> sigmoid
+            d: conv 3x3, c
+    last: bn
+
+net N(n = 2):
+    input 4, 8x8
+    a: Gates 4, n
+    b: Gates 6, 3, plain=true
+    c: Product 4, n
+    d: Product 6, 1
+    e: Halves 6, n
+    f: Halves 6, 3
+    g: Some 4
+    h: Some 4, false
+    i: Some 4, deep=false
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -39,6 +39,7 @@ DIALECT = Dialect(
     module="nnx.Module",
     call="__call__",
     training="not self.deterministic",
+    multiply="jnp.multiply",
     sequential="nnx.Sequential",
     named=("NamedSequential",),
     identity=Name("nnx.identity"),
@@ -62,6 +63,7 @@ DIALECT = Dialect(
 SCANNED = DIALECT.replace(stacked="Stacked")
 
 _IMPORTS = (
+    ("functools.", "import functools"),
     ("math.", "import math"),
     (r"(Callable|Iterable|Sequence)\b", "from collections.abc import {}"),
     (r"partial\(", "from functools import partial"),

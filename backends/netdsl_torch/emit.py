@@ -44,6 +44,7 @@ DIALECT = Dialect(
     module="nn.Module",
     call="forward",
     training="self.training",
+    multiply="torch.mul",
     compiled="is_scripting()",
     sequential="nn.Sequential",
     named=("nn.Sequential", "OrderedDict"),
@@ -398,7 +399,7 @@ class TorchText(ModuleText):
             # most words are not there at all, which a search by pattern takes long to tell
             return word in text and re.search(rf"(?<![\w.]){re.escape(word)}", text) is not None
 
-        standard = ["import math"] if used("math.") else []
+        standard = [f"import {module}" for module in ("functools", "math") if used(f"{module}.")]
         for module, words in known.items():
             names = ", ".join(re.sub(r"\W", "", word) for word in words if used(word))
             standard += [f"from {module} import {names}"] if names else []

@@ -28,7 +28,7 @@ GLOBALS = frozenset(
     max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
     AbstractContextManager Iterator is_scripting FittedConv ConvThatFits
-    math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
+    functools math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose
     attend NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d

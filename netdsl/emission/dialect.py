@@ -35,6 +35,8 @@ class Dialect(Record):
     """Functions whose result a type checker knows to be an array."""
     register: Callable[[Expr, Expr], Expr]
     """The statement that gives a child, a module or a learned tensor, a name that is not known."""
+    multiply: str = ""
+    """The function that multiplies two arrays: `torch.mul`."""
     compiled: str = ""
     """What is true where a net with outputs in training returns its record always."""
     final: str = ""

@@ -61,7 +61,7 @@ class Joints(Loops):
         outer = self.joint, self.gathering
         self.joint, self.gathering = (node, place.flow), False
         try:
-            if node.joint.text in ("add", "concat") and self.uncounted(node.body, place):
+            if node.joint.text != "fork" and self.uncounted(node.body, place):
                 return self.joined_list(node, place)
             if any(self.of_list(statement, place) for statement in node.body):
                 return self.merged_list(node, place)
@@ -69,7 +69,7 @@ class Joints(Loops):
             try:
                 result = super().merged(node, place)
             except Uncounted:
-                if before is None or node.joint.text not in ("add", "concat"):
+                if before is None or node.joint.text == "fork":
                     raise
                 before.restore(self, place)
                 return self.joined_list(node, place)

@@ -100,7 +100,7 @@ class Layers(Conditions):
 
     def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
         """Run `op args`."""
-        if isinstance(data, Streams) and node.op.text in ("add", "concat") and not node.args:
+        if isinstance(data, Streams) and node.op.text in JOINTS and not node.args:
             return self.joint_of_list(node.op.text, data, place, place.span(node))
         if isinstance(data, Streams) and node.op.text in JOINTS:
             raise Fixed(f"{node.op.text} of a list", data.elements.channels, data.shapes[0][0])
@@ -329,7 +329,7 @@ class Layers(Conditions):
         return result
 
     def joint_of_list(self, kind: str, data: Streams, place: Place, span: Span) -> Data:
-        """Return the sum or concatenation of a list."""
+        """Return the sum, product or concatenation of a list."""
         if place.defaults.get(kind) or kind in place.broken:
             raise Fixed("a layer of a list", self.staged.lists[data.wires[0]])
         shape = self.of_joint(kind, [data])
@@ -355,12 +355,12 @@ class Layers(Conditions):
                     what = f"{{{text(whole)}}} channels cannot be joined"
                     self.checked(Atom("==", (single(others), constant(1))), what)
                 else:
-                    raise Fixed("a sum of values with other channels in every turn", whole)
+                    raise Fixed(f"{kind} of values with other channels in every turn", whole)
                 shape = shape.with_size("c", SymInt(int(self.here(c)), c))
             shapes.append(shape)
         if len({shape.axes for shape in shapes}) > 1:
             raise Fixed("a joint of values of several kinds")
-        if kind == "add":
+        if kind != "concat":
             counts = [length(p.elements.channels.whole) if isinstance(p, Streams) else None for p in parts]  # type: ignore[attr-defined]
             self.must_agree(shapes, [c if c is not None and c.constant is None else None for c in counts])
             return max(shapes, key=lambda shape: shape.elements)
