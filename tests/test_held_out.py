@@ -1727,6 +1727,40 @@ net N(n = 2):
     i: Some 4, deep=false
     gap
 """,
+    "values with numbers that containers with numbers read": """
+block Pyramid(c):
+    n = len(x)
+    for i in range(n - 1, -1, -1):
+        level{i}:
+            from x[i] -> conv 1x1, c as lateral
+            if i < n - 1:
+                add:
+                    identity
+                    from p{i+1} -> upsample 2
+        p{i} = from flow
+    for i in range(n):
+        out{i}:
+            from p{i} -> conv 3x3, c as conv
+            if i > 0:
+                add:
+                    identity
+                    from o{i-1} -> maxpool 2x2
+        o{i} = from flow
+    fork:
+        for i in range(n):
+            from o{i}
+
+net N(c = 4, w = 6):
+    input 3, 64x64
+    c0: conv 3x3, w, /2
+    c1: conv 3x3, 2*w, /2
+    c2: conv 3x3, 3*w, /2
+    from c0, c1, c2
+    fpn: Pyramid c
+    from flow[0], flow[1]
+    fpn2: Pyramid w
+    from flow[1] -> gap
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -1859,6 +1893,12 @@ def test_a_ladder_of_conditions_stays_one() -> None:
     forward = text.partition("class Down(")[2].partition("def forward")[2].partition("class ")[0]
     assert (forward.count("elif "), forward.count("else:")) == (2, 1)
     assert " in_channels + max(c - in_channels, 1) if kind == 2 and r == 2 else c\n" in text
+
+
+def test_a_container_with_a_number_is_called_without_it() -> None:
+    text = nets(CLASSES["values with numbers that containers with numbers read"])[0].emit("torch")
+    assert "class Level(nn.Module)" in text
+    assert "def forward(self, xs: list[Tensor], p: dict[int, Tensor]) -> Tensor:" in text
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

@@ -27,6 +27,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
+from netdsl.emission.numbered import is_mapping
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
 from netdsl.ops.source import Weight
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, list_of, negated, single, term, text
@@ -329,7 +330,7 @@ class Constructor:
         for one in (*item.then, *item.otherwise) if self.dialect.several else ():
             if isinstance(one, (Child, Container)) and self.members.attributes.get(id(one)) == attribute:
                 arguments, results = self.members.arguments(one), self.members.results(one)
-                plain = not any(wire in lists for wire in (*arguments, *results))
+                plain = not any(wire in lists or is_mapping(wire) for wire in (*arguments, *results))
                 if plain and len(arguments) == len(results) == 1:
                     break
                 expr = self.expression(one)

@@ -36,6 +36,7 @@ from netdsl.emission.dialect import Dialect
 from netdsl.emission.features import Features, is_side
 from netdsl.emission.function import Function, reading
 from netdsl.emission.items import (
+    LISTS,
     Check,
     Child,
     Collect,
@@ -57,14 +58,12 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
+from netdsl.emission.numbered import is_mapping
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.passes.bindings import GENERIC, candidates, choose
 from netdsl.symbolic import text
 
 _ONE_LISTED = (Listed((Input(),), "()"), Listed((Input(),), "[]"))
-LISTS = ("xs", "ys", "zs")
-"""Such names of lists."""
-
 Line = tuple[int, str, Expr | None, str]
 """Depth, what stands before an expression, the expression, and what stands behind it."""
 
@@ -105,7 +104,7 @@ class Flow:
         """By value, what is written over it."""
         self.optional = {side.name for side, _ in self.train_sides()}
         """Outputs that may not be there: their names are theirs alone."""
-        self.mappings: set[str] = set()
+        self.mappings = {name for wire, name in function.inputs.items() if is_mapping(wire)}
         """What mappings of values by their numbers are called, which are nothing else's names."""
         self.concatenated = {
             wire
@@ -284,10 +283,12 @@ class Flow:
                 at = text(self.members.read(item.index))
                 self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
             elif isinstance(item, Numbered):
-                own = readable(item.name.strip("_"))
-                wanted = (*([] if own in GENERIC else [own]), f"{own}s", *LISTS) if own else LISTS
                 here = after[index]
-                name = next(one for one in wanted if self.usable(one) and self.is_free(one, here))
+                name = next(
+                    one
+                    for one in item.called
+                    if one not in GENERIC and self.usable(one) and self.is_free(one, here)
+                )
                 self.names[item.wire] = name
                 self.mappings.add(name)
                 self.line(f"{name}: dict[int, {self.dialect.array}] = ", Name("{}"))

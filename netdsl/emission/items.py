@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from netdsl.diagnostics import Frame
+from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import BlockDecl, NetDecl, Wire
 from netdsl.emission.concolic import SymOp, mentioned
 from netdsl.emission.streams import Elements, listed
@@ -13,6 +15,9 @@ from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.source import Span
 from netdsl.symbolic import Atom, Poly, Term, negated
+
+LISTS = ("xs", "ys", "zs")
+"""Names of lists that say nothing."""
 
 
 class Item:
@@ -342,6 +347,14 @@ class Numbered(Item):
     def __init__(self, name: str, wire: Wire, keeps: str) -> None:
         """`name` is what stands before the number, `wire` all of them; `keeps`: a variable for their channels."""
         self.name, self.wire, self.keeps = name, wire, keeps
+
+    @property
+    def called(self) -> Iterator[str]:
+        """The names that their mapping may have, the best first."""
+        own = readable(self.name.strip("_"))
+        yield from (own, f"{own}s") if own else ()
+        yield from LISTS
+        yield from (f"{own or 'xs'}{number}" for number in count(2))
 
     def makes(self) -> tuple[Wire, ...]:
         """Return the mapping."""

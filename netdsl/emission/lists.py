@@ -170,8 +170,7 @@ class Lists(Rehearsal):
         pattern, index = found
         if len(value.wires) != 1 or isinstance(value, Streams) or "c" not in value.shapes[0].axes:
             raise Fixed(f"{name} is one of several values", index)
-        if not self.at_home(pattern):
-            raise Fixed(f"{name} is of two containers", index)
+        self.at_home(pattern, name, stores=True)
         self.reading(value)
         held = [data for data in place.env.tensors.values() if not any(map(listed, data.shapes))]
         whole = mapping(self.numbered.index(pattern))
@@ -201,8 +200,9 @@ class Lists(Rehearsal):
             self.numbered.append(pattern)
             raise Again
         seen = self.numbers.get(pattern, {})
-        if not seen or not self.at_home(pattern):
+        if not seen:
             return None
+        self.at_home(pattern, name)
         hint = int(self.here(self.expanded(index)))
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:
@@ -246,10 +246,14 @@ class Lists(Rehearsal):
         self.kept[pattern] = name
         raise Again
 
-    def at_home(self, pattern: Pattern) -> bool:
-        """Tell whether values with numbers are of the container that this is in: its function keeps them."""
+    def at_home(self, pattern: Pattern, name: str, stores: bool = False) -> None:
+        """Demand that values with numbers are of one container, whose function keeps them, or read in one in it."""
         here = tuple(item.span.start for item, _ in self.opened_scopes)
-        return self.homes.setdefault(pattern, here) == here
+        homes, readers = self.homes.setdefault(pattern, (set(), set()))
+        (homes if stores else readers).add(here)
+        home = min(homes, default=())
+        if len(homes) > 1 or any(reader[: len(home)] != home for reader in readers):
+            raise Fixed(f"{name} is of two containers")
 
     @property
     def guessing(self) -> bool:

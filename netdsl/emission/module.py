@@ -40,12 +40,14 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
+from netdsl.emission.numbered import is_mapping
 from netdsl.emission.stack import Stack
 from netdsl.emission.tidy import tidy
 from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.network import Network
 from netdsl.ops import Op
+from netdsl.passes.bindings import GENERIC
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, names, single, symbolic, text
 from netdsl.symbolic import constant as number
 
@@ -344,9 +346,10 @@ class ModuleText(ABC):
 
     def make_container(self, item: Container, staged: Staged) -> Function:
         """Return what a container is."""
-        label = "".join(
-            part[:1].upper() + part[1:] for part in (item.key if not item.key.isdigit() else "").split("_")
-        )
+        key = item.key if not item.key.isdigit() else ""
+        if item.name is not None:  # a label with numbers
+            key = "".join(part for part in item.name.args if isinstance(part, str))
+        label = "".join(part[:1].upper() + part[1:] for part in key.split("_"))
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
         read = list(dict.fromkeys(item.reads()))
         outside = self.outside(staged)
@@ -396,10 +399,12 @@ class ModuleText(ABC):
     @staticmethod
     def input_names(wires: list[Wire], staged: Staged) -> dict[Wire, str]:
         """Return what a container's forward function calls what it reads."""
-        if len(wires) == 1:
+        if len(wires) == 1 and not is_mapping(wires[0]):
             return {wires[0]: "xs" if wires[0] in staged.lists else "x"}
         found: dict[Wire, str] = {}
         names = {incoming.wire: incoming.name for incoming in staged.inputs} | staged.labels
+        numbered = [item for item in walk(staged.items) if isinstance(item, Numbered) and item.wire in wires]
+        names |= {item.wire: next(one for one in item.called if one not in GENERIC) for item in numbered}
         for index, wire in enumerate(wires):
             name = readable(names.get(wire, f"x{index}"))
             found[wire] = name if name not in found.values() else f"x{index}"
@@ -777,9 +782,9 @@ class ModuleText(ABC):
             record = f"{function.name}Outputs"
             result = record if len(function.staged.optional) < len(sides) else f"{array} | {record}"
         parameters = ["self"]
-        parameters += [
-            f"{n}: list[{array}]" if w in lists else f"{n}: {array}" for w, n in function.inputs.items()
-        ]
+        for wire, name in function.inputs.items():
+            kind = f"dict[int, {array}]" if is_mapping(wire) else f"list[{array}]" if wire in lists else array
+            parameters.append(f"{name}: {kind}")
         if self.is_sequential(function):
             parameters, result, last = self.of_chain(function)
             lines = [*self.held(function, members), *last]

@@ -51,6 +51,11 @@ def mapping(number: int) -> Wire:
     return Wire(-1_000_000 - number, 0)
 
 
+def is_mapping(wire: Wire) -> bool:
+    """Tell whether a wire is that of such a mapping."""
+    return wire.draft <= mapping(0).draft
+
+
 def parted(name: str, patterns: Iterable[Pattern] = ()) -> tuple[Pattern, Term] | None:
     """Return the pattern of a label and its number; of one without expressions, a pattern among these."""
     if not isinstance(name, SymStr):

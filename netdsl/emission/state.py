@@ -191,8 +191,8 @@ class State(Walker):
         self.foreseen: dict[Pattern, tuple[Writer, ...]] = {}
         """What will do so in the turn that is walked."""
         self.looked_up: set[Pattern] = set()
-        self.homes: dict[Pattern, tuple[int, ...]] = {}
-        """The containers that values with numbers are in, by where they stand in the text."""
+        self.homes: dict[Pattern, tuple[set[tuple[int, ...]], set[tuple[int, ...]]]] = {}
+        """The containers in which values get numbers, and are read by them, by where they stand in the text."""
         self.numbers: dict[Pattern, dict[int, Shape]] = {}
         """The shapes of such values in this instance."""
         self.after: dict[str, Term] = {}
