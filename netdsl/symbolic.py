@@ -550,6 +550,8 @@ def equalities(test: Atom) -> Iterator[tuple[Poly, Poly]]:
 
 def select(test: SymBool, then: Any, otherwise: Any) -> Any:
     """Return `then if test else otherwise` of two numbers or truths."""
+    if test.test.op == "not":
+        test, then, otherwise = SymBool(not test.value, test.test.args[0]), otherwise, then
     x, y = assuming(term(then), test.test, True), assuming(term(otherwise), test.test, False)
     if x == y and type(x) is type(y):
         return then if x == term(then) else _as_term(then if test.value else otherwise, x)

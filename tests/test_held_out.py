@@ -899,6 +899,25 @@ net N(mode = "nearest", odd = "a{b}"):
 variant one = N()
 variant two = N("bilinear", "it's")
 """,
+    "comparisons of sizes that another comparison decides": """
+block Cell(c) from prev, cur:
+    for i in range(2):
+        left{i}: from prev -> conv 3x3, c, stride=(2 if prev.h != cur.h else 1)
+    x2 = from flow
+    for i in range(2):
+        prev = from x2 -> conv 1x1, c, stride=(2 if prev.h != x2.h else 1) as a{i}
+    add:
+        from x2
+        from cur -> conv 1x1, c as s
+
+net N(c = 4):
+    input 3, 32x32
+    stem: conv 3x3, c
+    c1 = from stem, stem -> Cell c as cell1
+    b: from stem -> conv 3x3, c, /2
+    c2 = from stem, b -> Cell 2*c as cell2
+    from c2 -> gap
+""",
 }
 
 CLASSES = {
@@ -1760,6 +1779,44 @@ net N(c = 4, w = 6):
     from flow[0], flow[1]
     fpn2: Pyramid w
     from flow[1] -> gap
+""",
+    "a stride for sizes that are not the same": """
+block Fit(c) from prev, cur:
+    conv: from prev -> conv 1x1, c, stride=(2 if prev.h != cur.h else 1)
+    add:
+        identity
+        from cur -> conv 1x1, c as two
+
+block Cell(c, stride = 1) from prev, cur:
+    left = from prev -> conv 1x1, c, stride=(2 if prev.h != cur.h else 1) as fit
+    right = from cur -> conv 1x1, c as squeeze
+    add:
+        from left -> dwconv 3x3, /stride as dw1
+        from right -> dwconv 5x5, /stride as dw2
+    out = from flow
+    return out
+
+net N(n = 2, c = 4):
+    input 3, 32x32
+    wide: conv 3x3, c
+    deep: conv 3x3, 6, /2
+    from wide, deep -> Fit c as fit1
+    from deep, flow -> Fit c as fit2
+    stem: conv 3x3, c
+    prev = from flow
+    cur = from flow
+    for i in range(n):
+        next = from prev, cur -> Cell c as cell{i}
+        prev = from cur
+        cur = from next
+    next = from prev, cur -> Cell 2*c, /2 as reduction
+    prev = from cur
+    cur = from next
+    for i in range(n):
+        next = from prev, cur -> Cell 2*c as cell{n + i}
+        prev = from cur
+        cur = from next
+    from cur -> gap
 """,
 }
 """Texts whose every block and net is one class."""

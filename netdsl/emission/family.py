@@ -282,7 +282,7 @@ class Family:
             staged = self.stage_like(stager, decl, values, shapes, place, span)
         env = self.environment(staged, values, shapes)
         for name, test in staged.asks.items():
-            values[name] = stager.answer(staged, test, values, env)
+            env[name] = values[name] = stager.answer(staged, test, values, env)
         self.prefer(staged, values, env, shapes)
         for name, (node, given_values) in staged.ramps.items():
             known = {key: evaluate(term(v), env) if symbolic(v) else v for key, v in given_values.items()}

@@ -31,6 +31,7 @@ from netdsl.symbolic import (
     list_of,
     named,
     names,
+    opposite,
     single,
     symbolic,
     term,
@@ -330,6 +331,10 @@ class Terms(State):
 
     def measured(self, value: Any) -> Any:
         """Return a comparison of the text; one of sizes is noted, since other sizes may make another net."""
+        if (
+            isinstance(value, SymBool) and value.test.op == "!="
+        ):  # sizes are the same or not: one argument for both
+            return opposite(self.measured(opposite(value)))
         result = self.sized(value)
         if isinstance(value, SymBool) and result is not value:
             turning = {*self.turning, *self.templates}
