@@ -1818,6 +1818,60 @@ net N(n = 2, c = 4):
         cur = from next
     from cur -> gap
 """,
+    "values with two numbers": """
+default conv 3x3, bias=false, norm=bn, act=relu
+
+block Double(c):
+    conv1: conv c
+    conv2: conv c
+
+block UNetPP(c, depth = 3, classes = 2):
+    for i in range(depth):
+        if i == 0:
+            from x
+        else:
+            from x{i-1}_0 -> maxpool 2x2
+        x{i}_0 = from flow -> Double c*2**i as node{i}_0
+    for j in range(1, depth):
+        for i in range(depth - j):
+            concat:
+                for k in range(j):
+                    from x{i}_{k}
+                from x{i+1}_{j-1} -> upsample 2
+            x{i}_{j} = from flow -> Double c*2**i as node{i}_{j}
+    from x0_{depth-1}
+    head: conv 1x1, classes, norm=none, act=none
+
+block Nested(c, depth = 3):
+    x0_0 = from x -> conv c as conv0_0
+    for i in range(1, depth):
+        x{i}_0 = from x{i-1}_0 -> maxpool 2x2 -> conv c as conv{i}_0
+    for j in range(1, depth):
+        for i in range(depth - j):
+            from x{i+1}_{j-1} -> upsample 2
+            from x{i}_{j-1}, flow -> concat
+            x{i}_{j} = from flow -> conv c as conv{i}_{j}
+    from x0_{depth-1}
+
+block Grids(c, n = 2, m = 2):
+    for i in range(n):
+        for j in range(m):
+            branch{i}_{j}: conv 3x3, c -> bn -> relu
+    last: conv 1x1, c
+
+net N(depth = 3, c = 4):
+    input 3, 32x32
+    a: UNetPP c, depth
+    b: UNetPP 5, 2
+    d: Nested 4, depth
+    e: Nested 4, 2
+    f: Grids 4, 3
+    g: Grids 4, 2, 3
+    gap
+
+variant one = N()
+variant two = N(4)
+""",
 }
 """Texts whose every block and net is one class."""
 

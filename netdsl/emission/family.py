@@ -1115,7 +1115,7 @@ def called(label: str, numbered: list[Pattern]) -> str:
     """Return what a value is called: of a label with numbers, what stands before them, if all are not called so."""
     if not isinstance(label, SymStr):
         return label
-    found, before = parted(label), label.whole.args[0]
+    found, before = parted(label, numbered), label.whole.args[0]
     if not isinstance(before, str) or (found is not None and found[0] in numbered):
         return ""
     return before.strip("_")

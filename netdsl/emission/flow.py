@@ -58,7 +58,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
-from netdsl.emission.numbered import is_mapping
+from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.passes.bindings import GENERIC, candidates, choose
 from netdsl.symbolic import text
@@ -280,7 +280,7 @@ class Flow:
                 self.following = following[index]
                 self.module(item, after[index], index in nested)
             elif isinstance(item, Pick):
-                at = text(self.members.read(item.index))
+                at = self.index(item)
                 self.fixed[item.wire] = Name(f"{flat(self.operand(item.whole))}[{at}]")
             elif isinstance(item, Numbered):
                 here = after[index]
@@ -291,9 +291,9 @@ class Flow:
                 )
                 self.names[item.wire] = name
                 self.mappings.add(name)
-                self.line(f"{name}: dict[int, {self.dialect.array}] = ", Name("{}"))
+                self.line(f"{name}: {item.type_of(self.dialect.array)} = ", Name("{}"))
             elif isinstance(item, Store):
-                at = text(self.members.read(item.index))
+                at = self.index(item)
                 self.line(f"{self.names[item.whole]}[{at}] = ", self.operand(item.value))
             elif isinstance(item, Collect) and item.grows:
                 self.grow(item)
@@ -326,6 +326,10 @@ class Flow:
         """Return a list of values."""
         parts = [(wire in self.lists, self.operand(wire)) for wire in item.parts]
         return Listed(tuple(Name(f"*{flat(value)}") if many else value for many, value in parts))
+
+    def index(self, item: Pick | Store) -> str:
+        """Return what stands in the brackets behind a list or mapping."""
+        return ", ".join(text(self.members.read(number)) for number in apart(item.index))
 
     def grow(self, item: Collect) -> None:
         """Write what puts values into a list that nothing else reads."""

@@ -344,14 +344,19 @@ class Joined(Item):
 class Numbered(Item):
     """Values by their numbers: what loops call `p{i}`."""
 
-    def __init__(self, name: str, wire: Wire, keeps: str) -> None:
-        """`name` is what stands before the number, `wire` all of them; `keeps`: a variable for their channels."""
-        self.name, self.wire, self.keeps = name, wire, keeps
+    def __init__(self, pattern: tuple[str, ...], wire: Wire, keeps: str) -> None:
+        """`pattern` is what stands around the numbers, `wire` all of them; `keeps`: a variable for their channels."""
+        self.pattern, self.wire, self.keeps = pattern, wire, keeps
+
+    def type_of(self, value: str) -> str:
+        """Return the type of a mapping of such values."""
+        numbers = ", ".join(["int"] * (len(self.pattern) - 1))
+        return f"dict[{f'tuple[{numbers}]' if ',' in numbers else numbers}, {value}]"
 
     @property
     def called(self) -> Iterator[str]:
         """The names that their mapping may have, the best first."""
-        own = readable(self.name.strip("_"))
+        own = readable(self.pattern[0].strip("_"))
         yield from (own, f"{own}s") if own else ()
         yield from LISTS
         yield from (f"{own or 'xs'}{number}" for number in count(2))

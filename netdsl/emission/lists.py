@@ -11,7 +11,7 @@ from netdsl.elaborate.values import Data, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Fixed, SymStr
 from netdsl.emission.items import Collect, Let, Pick, Store
-from netdsl.emission.numbered import Again, Pattern, Writer, channels_at, mapping, parted
+from netdsl.emission.numbered import Again, Pattern, Writer, apart, channels_at, mapping, parted
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.emission.terms import replaced
@@ -141,7 +141,7 @@ class Lists(Rehearsal):
         self.stored(label, value, place)
         if isinstance(name, SymStr):
             self.templates[str(name)] = name.whole
-            found = parted(name)
+            found = parted(name, self.numbered)
             if found is not None and (self.unknown_turns or symbolic_number(found[1], self.turning)):
                 self.templated.append(found[0])
         else:
@@ -185,7 +185,7 @@ class Lists(Rehearsal):
         known = {p.name for p in self.staged.params} | set(self.turning)
         known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         sure = set(names(channels)) <= known
-        at = replaced(self.expanded(index), {})
+        at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
         writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning))
         self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
         self.items.append(Store(whole, index, value.wires[0], self.kept.get(pattern, ""), value.shapes[0].c))
@@ -203,20 +203,21 @@ class Lists(Rehearsal):
         if not seen:
             return None
         self.at_home(pattern, name)
-        hint = int(self.here(self.expanded(index)))
+        at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
+        hint = tuple(int(self.here(one)) for one in at)
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:
             variable = self.local("width")
             own = item_of(Atom("name", (self.kept[pattern],)), index)  # type: ignore[arg-type]
             self.put(Let(variable, SymInt(int(shape.c), replaced(own, {}))))
             self.widths[variable] = own
-            self.hints[self.kept[pattern]] = Widths({number: int(s.c) for number, s in seen.items()})
+            self.hints[self.kept[pattern]] = Widths({number: int(s.c) for (number,), s in seen.items()})
             return self.numbered_value(pattern, index, shape, self.hinted(int(shape.c), variable), place)
         self.looked_up.add(pattern)
         writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
         if self.guessing:
             writers = tuple(writer for writer in writers if writer.channels is not None)
-        channels = channels_at(writers, replaced(self.expanded(index), {}), self.turning)
+        channels = channels_at(writers, at, self.turning)
         if self.guessing:
             channels = channels or single(Atom("name", ("?",)))
         elif channels is None or (hint in seen and self.here(channels) != shape.c):
@@ -238,6 +239,8 @@ class Lists(Rehearsal):
 
     def keep_channels(self, pattern: Pattern) -> NoReturn:
         """Walk the body again with a variable, of a name that the text has not, for the channels of such values."""
+        if len(pattern) > 2:
+            raise Fixed("channels of values with several numbers that only the turns know")
         own = readable(pattern[0].strip("_"))
         name = f"{own}_channels" if own else "widths"
         taken = {*self.kept.values(), *(getattr(part, "text", "") for part in pieces(self.staged.decl.node))}

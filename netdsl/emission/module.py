@@ -782,8 +782,13 @@ class ModuleText(ABC):
             record = f"{function.name}Outputs"
             result = record if len(function.staged.optional) < len(sides) else f"{array} | {record}"
         parameters = ["self"]
+        mappings = {
+            item.wire: item.type_of(array)
+            for item in (walk(function.staged.items) if any(map(is_mapping, function.inputs)) else ())
+            if isinstance(item, Numbered)
+        }
         for wire, name in function.inputs.items():
-            kind = f"dict[int, {array}]" if is_mapping(wire) else f"list[{array}]" if wire in lists else array
+            kind = mappings.get(wire) or (f"list[{array}]" if wire in lists else array)
             parameters.append(f"{name}: {kind}")
         if self.is_sequential(function):
             parameters, result, last = self.of_chain(function)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial, reduce
+from typing import Any
 
 from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import SymStr
@@ -16,15 +18,16 @@ from netdsl.symbolic import (
     Term,
     compare,
     constant,
+    in_terms_of,
+    joined,
     names,
     select,
     single,
-    substituted,
     term,
 )
 
-Pattern = tuple[str, str]
-"""What stands before and after the number of a label."""
+Pattern = tuple[str, ...]
+"""What stands before and after the number of a label, and between its numbers."""
 
 
 class Again(Exception):
@@ -34,7 +37,7 @@ class Again(Exception):
 class Writer(Record):
     """A label with a number, and the channels of what it names; None where they are not known."""
 
-    index: Poly
+    index: tuple[Poly, ...]
     channels: Poly | None
     axes: str
     turning: tuple[str, ...]
@@ -43,7 +46,7 @@ class Writer(Record):
     @property
     def moved(self) -> list[str]:
         """The variables of loops by which its number changes."""
-        return [name for name in self.turning if name in names(self.index)]
+        return [name for name in self.turning if any(name in names(one) for one in self.index)]
 
 
 def mapping(number: int) -> Wire:
@@ -57,22 +60,41 @@ def is_mapping(wire: Wire) -> bool:
 
 
 def parted(name: str, patterns: Iterable[Pattern] = ()) -> tuple[Pattern, Term] | None:
-    """Return the pattern of a label and its number; of one without expressions, a pattern among these."""
-    if not isinstance(name, SymStr):
-        for before, after in patterns:
-            found = re.fullmatch(f"{re.escape(before)}(\\d+){re.escape(after)}", name)
-            if found is not None:
-                return (before, after), constant(int(found[1]))
-        return None
-    parts = name.whole.args
-    numbers = [at for at, part in enumerate(parts) if not isinstance(part, str)]
-    if len(numbers) != 1:
-        return None
-    at = numbers[0]
-    return ("".join(parts[:at]), "".join(parts[at + 1 :])), parts[at]
+    """Return the pattern of a label and its number, or numbers; that of one among these with as many as may be."""
+    parts = name.whole.args if isinstance(name, SymStr) else (name,)
+    terms = [part for part in parts if not isinstance(part, str)]
+    marks = iter(range(_MARK, _MARK + len(terms)))
+    whole = "".join(part if isinstance(part, str) else chr(next(marks)) for part in parts)
+    for pattern in sorted(patterns, key=len, reverse=True):
+        found = re.fullmatch(_NUMBER.join(map(re.escape, pattern)), whole)
+        if found is not None:
+            return pattern, together(
+                [constant(int(n)) if n.isdigit() else terms[ord(n) - _MARK] for n in found.groups()]
+            )
+    own = tuple(re.split(f"[{chr(_MARK)}-\uf8ff]", whole))
+    return (own, together(terms)) if terms and all(own[1:-1]) else None
 
 
-def channels_at(writers: Iterable[Writer], index: Poly, turning: Iterable[str]) -> Poly | None:
+_MARK = 0xE000
+"""The first of the characters that stand for numbers; no label has any of them."""
+
+_NUMBER = "(0|[1-9][0-9]*|[\ue000-\uf8ff])"
+
+
+def together(numbers: Sequence[Term]) -> Term:
+    """Return one number, or several, as an index."""
+    return numbers[0] if len(numbers) == 1 else Atom("tuple", tuple(numbers))
+
+
+def apart(index: Any) -> tuple[Poly, ...]:
+    """Return the numbers of an index."""
+    several = isinstance(index, Atom) and index.op == "tuple"
+    return tuple(
+        one if isinstance(one, Poly) else single(one) for one in (index.args if several else (index,))
+    )
+
+
+def channels_at(writers: Iterable[Writer], index: tuple[Poly, ...], turning: Iterable[str]) -> Poly | None:
     """Return the channels of what is under a number; None where they are not known."""
     found: Poly | None = None
     ordered = sorted(writers, key=lambda writer: not writer.moved)  # one of a loop is known for all numbers
@@ -83,7 +105,9 @@ def channels_at(writers: Iterable[Writer], index: Poly, turning: Iterable[str]) 
         if found is None or found == own:
             found = own
             continue
-        test = compare("==", SymInt(0, index), SymInt(0, writer.index))
+        pairs = zip(index, writer.index, strict=True)
+        tests = (partial(compare, "==", SymInt(0, one), SymInt(0, two)) for one, two in pairs)
+        test = reduce(lambda test, more: joined("and", test, more), tests, next(tests)())
         if writer.moved:
             return None
         if not isinstance(test, SymBool):
@@ -94,24 +118,28 @@ def channels_at(writers: Iterable[Writer], index: Poly, turning: Iterable[str]) 
     return found
 
 
-def at_index(writer: Writer, index: Poly, turning: Iterable[str]) -> Poly | None:
+def at_index(writer: Writer, index: tuple[Poly, ...], turning: Iterable[str]) -> Poly | None:
     """Return the channels that a label's values have under a number."""
     if writer.channels is None:
         return None
     read = [name for name in writer.turning if name in names(writer.channels)]
-    moved = writer.moved
-    if not set(read) - set(moved) <= set(turning):
+    if not set(read) - set(writer.moved) <= set(turning):
         return None  # the last turn of a loop that is over
-    if not set(read) & set(moved):
-        return writer.channels
-    if len(moved) != 1:
-        return None
-    (variable,) = moved
-    rest = writer.index
-    for sign in (1, -1):
-        rest = writer.index.plus(single(Atom("name", (variable,))), -sign)
-        if variable not in names(rest):
-            turn = index.plus(rest, -1)
-            found: Poly = substituted(writer.channels, variable, turn.times(constant(sign)))
-            return found
+    turns: dict[str, Poly] = {}
+    for name in set(read) & set(writer.moved):
+        turn = turn_of(name, writer, index)
+        if turn is None:
+            return None
+        turns[name] = turn
+    found: Poly = in_terms_of(writer.channels, turns) if turns else writer.channels
+    return found
+
+
+def turn_of(variable: str, writer: Writer, index: tuple[Poly, ...]) -> Poly | None:
+    """Return the turn of a loop, by its variable, in which a label had a number; None where that is not known."""
+    for own, number in zip(writer.index, index, strict=True):
+        for sign in (1, -1):
+            rest = own.plus(single(Atom("name", (variable,))), -sign)
+            if not any(name in names(rest) for name in writer.turning):
+                return number.plus(rest, -1).times(constant(sign))
     return None

@@ -20,7 +20,7 @@ from netdsl.elaborate.values import (
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Demanded, Fixed, Late, LateData, concrete, mentioned
 from netdsl.emission.items import Staged
-from netdsl.emission.numbered import parted
+from netdsl.emission.numbered import apart, parted
 from netdsl.emission.state import Seen
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import Terms
@@ -66,10 +66,11 @@ class Rehearsal(Terms):
             name: drafted(walker, data, place) for name, data in tensors.items() if data is not MISSING
         }
         if env is self.root:
-            for (before, after), shapes in self.numbers.items():
-                for number, shape in shapes.items():
+            for (first, *rest), shapes in self.numbers.items():
+                for numbers, shape in shapes.items():
                     own = Data((Wire(0, 0),), (shape,))
-                    found.tensors[f"{before}{number}{after}"] = drafted(walker, own, place)
+                    parts = (f"{number}{part}" for number, part in zip(numbers, rest, strict=True))
+                    found.tensors["".join((first, *parts))] = drafted(walker, own, place)
         return found
 
     def chosen_here(self, value: Any) -> Any:
@@ -96,7 +97,8 @@ class Rehearsal(Terms):
         for name, data in seen[0].env.tensors.items() if seen else ():
             found = parted(str(name), self.numbered)
             if found is not None and len(data.shapes) == 1:
-                self.numbers.setdefault(found[0], {})[int(found[1].constant)] = data.shapes[0]  # type: ignore[union-attr, arg-type]
+                numbers = tuple(int(one.constant or 0) for one in apart(found[1]))
+                self.numbers.setdefault(found[0], {})[numbers] = data.shapes[0]
 
     def observe(self, node: tree.For, place: Place) -> Mapping[int, list[Seen]]:
         """Return the shapes that the calls of blocks in a loop get, turn by turn.

@@ -181,7 +181,7 @@ class State(Walker):
         """Variables for the channels of a value with a number, and what they are."""
         self.kept = emitter.kept.setdefault(staged.decl, {})
         self.items += [
-            Numbered(pattern[0], mapping(at), self.kept.get(pattern, ""))
+            Numbered(pattern, mapping(at), self.kept.get(pattern, ""))
             for at, pattern in enumerate(self.numbered)
         ]
         self.templated: list[Pattern] = []
@@ -193,7 +193,7 @@ class State(Walker):
         self.looked_up: set[Pattern] = set()
         self.homes: dict[Pattern, tuple[set[tuple[int, ...]], set[tuple[int, ...]]]] = {}
         """The containers in which values get numbers, and are read by them, by where they stand in the text."""
-        self.numbers: dict[Pattern, dict[int, Shape]] = {}
+        self.numbers: dict[Pattern, dict[tuple[int, ...], Shape]] = {}
         """The shapes of such values in this instance."""
         self.after: dict[str, Term] = {}
         """What variables that loops change are after them, where that is known."""
