@@ -841,7 +841,7 @@ def _called(atom: Atom, env: Env) -> Any:
 def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
     items = getattr(value, "cells", getattr(value, "rows", value))  # of a row, a table or a list
-    found = items[int(index)]
+    found = items[index if isinstance(items, dict) else int(index)]
     if not (symbolic(index) or symbolic(value)) or (symbolic(found) and not symbolic(index)):
         return found
     whole = getattr(value, "name", None) or (
@@ -1044,7 +1044,9 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         inner = ", ".join(text(arg, rename) for arg in args[1:])
         return f"{args[0]}({inner}{', strict=True' if args[0] == 'zip' else ''})", _TIGHT
     if op == "item":
-        return f"{text(args[0], rename, 9)}[{text(args[1], rename)}]", _TIGHT
+        several = isinstance(args[1], Atom) and args[1].op == "tuple"
+        index = ", ".join(text(one, rename) for one in (args[1].args if several else args[1:]))
+        return f"{text(args[0], rename, 9)}[{index}]", _TIGHT
     if op == "attr":
         return f"{text(args[0], rename, 9)}.{args[1]}", _TIGHT
     if op == "tuple":

@@ -1842,6 +1842,17 @@ block UNetPP(c, depth = 3, classes = 2):
     from x0_{depth-1}
     head: conv 1x1, classes, norm=none, act=none
 
+block Grid(widths: list, m = 2):
+    y0_0 = from x -> conv widths[0] as start
+    for i, w in enumerate(widths):
+        for j in range(m):
+            add:
+                from y{i}_{j} -> conv 1x1, w as a{i}_{j}
+                from y0_0 -> conv 1x1, w as b{i}_{j}
+            y{i}_{j+1} = from flow
+        y{i+1}_0 = from flow
+    from y{len(widths)}_0
+
 block Nested(c, depth = 3):
     x0_0 = from x -> conv c as conv0_0
     for i in range(1, depth):
@@ -1867,6 +1878,8 @@ net N(depth = 3, c = 4):
     e: Nested 4, 2
     f: Grids 4, 3
     g: Grids 4, 2, 3
+    h: Grid [3, 4]
+    i: Grid [3, 4, 5], 3
     gap
 
 variant one = N()

@@ -27,7 +27,7 @@ from netdsl.emission.items import (
     walk,
 )
 from netdsl.emission.members import Members
-from netdsl.emission.numbered import is_mapping
+from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.writer import INDENT, Each, Either, flat, layout
 from netdsl.ops.source import Weight
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, list_of, negated, single, term, text
@@ -146,9 +146,10 @@ class Constructor:
             elif isinstance(item, Check):
                 self.check(item)
             elif isinstance(item, Numbered) and item.keeps in self.used:
-                self.line(f"{item.keeps}: dict[int, int] = {{}}")
+                self.line(f"{item.keeps}: {item.type_of('int')} = {{}}")
             elif isinstance(item, Store) and item.keeps in self.used:
-                self.put(f"{item.keeps}[{self.value(item.index)}] = ", self.constant(item.channels))
+                index = ", ".join(map(self.value, apart(item.index)))
+                self.put(f"{item.keeps}[{index}] = ", self.constant(item.channels))
             elif isinstance(item, If):
                 self.condition(item, self.attributes, self.holds)
             elif isinstance(item, Loop):

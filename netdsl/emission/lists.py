@@ -208,10 +208,12 @@ class Lists(Rehearsal):
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:
             variable = self.local("width")
-            own = item_of(Atom("name", (self.kept[pattern],)), index)  # type: ignore[arg-type]
+            own = Atom("item", (Atom("name", (self.kept[pattern],)), index))
             self.put(Let(variable, SymInt(int(shape.c), replaced(own, {}))))
             self.widths[variable] = own
-            self.hints[self.kept[pattern]] = Widths({number: int(s.c) for (number,), s in seen.items()})
+            self.hints[self.kept[pattern]] = Widths(
+                {number[0] if len(number) == 1 else number: int(s.c) for number, s in seen.items()}
+            )
             return self.numbered_value(pattern, index, shape, self.hinted(int(shape.c), variable), place)
         self.looked_up.add(pattern)
         writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
@@ -239,8 +241,6 @@ class Lists(Rehearsal):
 
     def keep_channels(self, pattern: Pattern) -> NoReturn:
         """Walk the body again with a variable, of a name that the text has not, for the channels of such values."""
-        if len(pattern) > 2:
-            raise Fixed("channels of values with several numbers that only the turns know")
         own = readable(pattern[0].strip("_"))
         name = f"{own}_channels" if own else "widths"
         taken = {*self.kept.values(), *(getattr(part, "text", "") for part in pieces(self.staged.decl.node))}
@@ -269,10 +269,10 @@ class Lists(Rehearsal):
         return bool(self.loops and self.looked_up - known)
 
 
-class Widths(dict[int, int]):
+class Widths(dict[Any, int]):
     """The channels of values by their numbers in this instance; under any other number they are one's of these."""
 
-    def __missing__(self, number: int) -> int:
+    def __missing__(self, number: object) -> int:
         return next(iter(self.values()))
 
 
