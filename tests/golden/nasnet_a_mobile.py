@@ -264,7 +264,7 @@ class NormalCell(nn.Module):
             )
             self.path_2 = Path2(prev_channels, c)
             self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
-        left_channels = 2 * (c // 2) if not same_size else c
+        left_channels = c if same_size else 2 * (c // 2)
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c)
         self.comb_iter_0_right = BranchSeparables(left_channels, (3, 3), c)
         self.comb_iter_1_left = BranchSeparables(left_channels, (5, 5), c)
@@ -403,7 +403,7 @@ class NASNetA(nn.Module):
                     NormalCell(channels0, channels1, height0 == height1, w),
                 )
                 channels0 = channels1
-                channels1 = 2 * (2 * (w // 2) if height0 != height1 else w) + 4 * w
+                channels1 = 2 * (w if height0 == height1 else 2 * (w // 2)) + 4 * w
                 height0 = height1
             if aux and s == 1:
                 self.aux_head = AuxHead(channels1, height1, width1, classes)
