@@ -1885,6 +1885,37 @@ net N(depth = 3, c = 4):
 variant one = N()
 variant two = N(4)
 """,
+    "names that a container has from around it, and binds under a condition": """
+block B(c, deep = true):
+    w = c
+    v = c + 1
+    y = from x
+    body:
+        conv 3x3, c as a
+        if deep:
+            w = 2*c
+            y = from flow -> relu
+        conv 3x3, w as b
+        from y, flow -> concat
+        conv 1x1, c as d
+    e: conv 1x1, w
+    tail:
+        if deep:
+            v = 2*c
+        else:
+            v = 3*c
+        conv 1x1, v as f
+        conv 1x1, c as g
+    from flow, y -> concat
+    h: conv 1x1, v
+
+net N(deep = true):
+    input 4, 8x8
+    a: B 4, deep
+    b: B 6, false
+    c: B 5
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -209,8 +209,9 @@ class Conditions(Lists):
             flow = self.either(test, one.flow, two.flow, item, place, span)
         bound = before.env["names"].held
         tensors = dict(before.env["tensors"].held)
+        around = place.env.parent or Env()
         for name in {**one.env.tensors, **two.env.tensors}:
-            x, y = one.env.tensors.get(name), two.env.tensors.get(name)
+            x, y = (side.env.tensors.get(name) or around.find_tensor(name) for side in (one, two))
             if name == "flow" or x == y or any(side is not None and side.poisoned for side in (x, y)):
                 if x is not None and x == y:
                     tensors[name] = x
@@ -221,8 +222,11 @@ class Conditions(Lists):
                 tensors[name] = self.late(test, x, y, item, place, span)
         values = dict(bound)
         for name in {**one.env.names, **two.env.names}:
-            x, y = one.env.names.get(name, MISSING), two.env.names.get(name, MISSING)
-            values[name] = x if x is y else self.chosen_value(test, name, x, y, item, meanings)
+            outer = around.find_name(name)
+            x, y = (side.env.names.get(name, outer) for side in (one, two))
+            hides = outer is not MISSING and around is not self.staged.decl.file.env
+            own = self.local(name) if hides else name  # the variable of a name around keeps its value
+            values[name] = x if x is y else self.chosen_value(test, own, x, y, item, meanings)
         place.env.names, place.env.tensors, place.flow = values, tensors, flow
         if flow is not None:
             place.env.tensors["flow"] = flow
