@@ -1916,6 +1916,49 @@ net N(deep = true):
     c: B 5
     gap
 """,
+    "a child under one condition and another, and a value that an output reads": """
+block B(c, mode: str in ["plain", "wide"] = "plain", deep = true, n = 2):
+    conv: conv 3x3, c
+    if deep:
+        y = from flow -> relu
+    fork:
+        identity
+        side: conv 1x1, c
+    add
+    from y -> conv 1x1, c as extra when deep
+    z = from flow
+    for i in range(n):
+        if mode == "wide":
+            u = from flow -> conv 1x1, 2*c as wide{i}
+        else:
+            u = from flow -> conv 1x1, c as wide{i}
+        if mode == "wide":
+            from u -> conv 1x1, c as narrow{i}
+        else:
+            from u
+        if deep and mode == "wide":
+            from flow, y -> add
+    pick = mode if deep else "plain"
+    if pick == "wide":
+        tail: conv 1x1, c
+
+net N(mode: str in ["plain", "wide"] = "plain", deep = true):
+    input 4, 8x8
+    a: B 4, mode, deep
+    b: B 4, "wide", false
+    c: B 4, n=3
+    if deep:
+        w = from flow -> relu
+    d: conv 3x3, 4
+    output early: from w when deep
+    e: conv 1x1, 4
+    if deep:
+        from w, flow -> add
+    gap
+
+variant one = N()
+variant two = N("wide", false)
+""",
 }
 """Texts whose every block and net is one class."""
 

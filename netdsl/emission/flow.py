@@ -688,8 +688,7 @@ class Flow:
                     self.line(head, whole)
                     return
         if not then:
-            self.line("if ", self.members.guard(item, negated=True), ":")
-            self.lines += otherwise
+            self.one_side(self.members.guard(item, negated=True), otherwise)
             return
         if otherwise and _is_choice(otherwise):
             (_, _, expr, tail), *rest = otherwise
@@ -703,11 +702,22 @@ class Flow:
             self.line("elif ", expr, tail)
             self.lines += rest
             return
+        if not otherwise:
+            self.one_side(test, then)
+            return
         self.line("if ", test, ":")
         self.lines += then
-        if otherwise:
-            self.line("else:")
-            self.lines += otherwise
+        self.line("else:")
+        self.lines += otherwise
+
+    def one_side(self, test: Expr, lines: list[Line]) -> None:
+        """Write lines under a condition; under both where they are no more than another one."""
+        (depth, head, more, _), *rest = lines
+        if head == "if " and more is not None and all(line[0] > depth for line in rest):
+            test = Binary("and", test, more)
+            lines = [(at - 1, begin, expr, end) for at, begin, expr, end in rest]
+        self.line("if ", test, ":")
+        self.lines += lines
 
     def flows(self, item: If) -> bool:
         """Tell whether a condition computes something that is not only a value for later."""
