@@ -2093,6 +2093,14 @@ def test_a_ladder_of_conditions_stays_one() -> None:
     assert " in_channels + max(c - in_channels, 1) if kind == 2 and r == 2 else c\n" in text
 
 
+def test_channels_are_those_of_the_side_that_reads_them() -> None:
+    text = nets(CLASSES["a child under one condition and another, and a value that an output reads"])[0].emit(
+        "torch"
+    )
+    assert 'self.add_module(f"narrow{i}", nn.Conv2d(2 * c, c, 1))' in text
+    assert "if self.deep and self.tail is not None:" in text
+
+
 def test_a_container_with_a_number_is_called_without_it() -> None:
     text = nets(CLASSES["values with numbers that containers with numbers read"])[0].emit("torch")
     assert "class Level(nn.Module)" in text

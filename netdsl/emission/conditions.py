@@ -39,9 +39,11 @@ from netdsl.symbolic import (
     SymBool,
     SymFloat,
     SymInt,
+    assuming,
     conjuncts,
     evaluate,
     in_terms_of,
+    known,
     named,
     names,
     negated,
@@ -75,8 +77,8 @@ class Conditions(Lists):
         span: Span,
     ) -> None:
         """Run both sides, and go on with what comes from either; only one where a condition around says which."""
-        for known, run in ((test.test, then), (negated(test.test), otherwise)):
-            if known in self.path and names(known).keys().isdisjoint({*self.assigned, *self.turning}):
+        for here, run in ((test.test, then), (negated(test.test), otherwise)):
+            if here in self.path and names(here).keys().isdisjoint({*self.assigned, *self.turning}):
                 run()
                 return
         before = Snapshot(self, place)
@@ -369,10 +371,20 @@ class Conditions(Lists):
         late = value.late if isinstance(value, LateData) else value
         if not isinstance(late, Late):
             return value
-        for known, side in ((late.test.test, late.then), (negated(late.test.test), late.otherwise)):
-            if known in self.supposed_here or self.sure(known):
+        for here, side in ((late.test.test, late.then), (negated(late.test.test), late.otherwise)):
+            if here in self.supposed_here or self.sure(here):
                 return self.settled(side)
         raise Undecided(late.test)
+
+    def as_settled(self, shape: Shape) -> Shape:
+        """Return a shape with the channels that it has under the conditions that hold here."""
+        c = shape.c if "c" in shape.axes else None
+        if not isinstance(c, SymInt):
+            return shape
+        found = c.poly
+        for test in (part for one in self.path for part in conjuncts(one)):
+            found = assuming(found, test, True)
+        return shape if found == c.poly else shape.with_size("c", known(int(c), found))
 
     def lacking(self, what: str, name: str, span: Span) -> Exception:
         """Return the error for a name that only the other side of a condition binds, or another turn."""
@@ -418,7 +430,8 @@ class Conditions(Lists):
         name = self.evaluator.text(ref.name, place.env, place.source)
         value = place.env.find_tensor(name)
         if not isinstance(value, LateData):
-            return super().ref(ref, place)
+            data = super().ref(ref, place)
+            return data.replace(shapes=tuple(map(self.as_settled, data.shapes))) if self.path else data
         outer, here = place.env, self.settled(value)
         if here is MISSING:
             raise self.lacking("value", name, place.span(ref))
