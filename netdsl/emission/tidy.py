@@ -317,7 +317,7 @@ def name_channels(staged: Staged) -> None:
                         check.message = check.message.replace(f"{{{text(atom)}}}", f"{{{name}}}")
                     items.insert(at, Let(name, channels))
                     taken.add(name)
-    staged.changed()
+                    staged.changed()
 
 
 def _chosen(item: Item, wire: Wire) -> SymInt | None:
