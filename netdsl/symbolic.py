@@ -27,8 +27,8 @@ class Atom(Record):
 
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
     arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a
-    list for all of its items), "tuple" (items) and "each" (item, a variable's text, count). Arguments are atoms and
-    polynomials.
+    list for all of its items), "slice" (value, stop), "tuple" (items) and "each" (item, a variable's text, count).
+    Arguments are atoms and polynomials.
     """
 
     op: str
@@ -394,6 +394,14 @@ def _whole(op: str, a: Poly, b: Poly) -> Poly:
         if isinstance(then, Poly) and isinstance(otherwise, Poly) and y:
             x1, x2 = _whole(op, then, b), _whole(op, otherwise, b)
             return x1 if x1 == x2 else single(Atom("if", (test, x1, x2)))
+    if op == "//" and b.atom is not None and b.atom.op == "if":
+        test, then, otherwise = b.atom.args
+        if (
+            isinstance(then, Poly)
+            and isinstance(otherwise, Poly)
+            and 0 not in (then.constant, otherwise.constant)
+        ):
+            return single(Atom("if", (test, _whole(op, a, then), _whole(op, a, otherwise))))
     exact = a.divided(b)
     if exact is not None:
         return exact if op == "//" else constant(0)
@@ -514,6 +522,11 @@ def negated(test: Atom) -> Atom:
     if test.op in ("and", "or"):
         return Atom("or" if test.op == "and" else "and", tuple(map(negated, test.args)))
     return Atom("not", (test,))
+
+
+def either(tests: Iterable[Atom]) -> Atom:
+    """Return that at least one of some tests holds."""
+    return reduce(lambda a, b: Atom("or", (a, b)), tests)
 
 
 def opposite(value: bool | SymBool) -> bool | SymBool:
@@ -1056,6 +1069,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"[{', '.join(text(arg, rename) for arg in args)}]", _TIGHT
     if op == "star":
         return f"*{text(args[0], rename, 9)}", _TIGHT
+    if op == "slice":
+        return f"{text(args[0], rename, 9)}[:{text(args[1], rename)}]", _TIGHT
     if op == "each":
         value, variable, count = args
         return f"[{_turns_text(value, variable, Atom('call', ('range', count)), rename)}]", _TIGHT

@@ -6,7 +6,9 @@ import inspect
 from typing import Any
 
 import pytest
+from metamorphic import subjects_of
 from netdsl_flax.run import still
+from spoiled import misjudged
 from torch_oracles import execute
 
 import netdsl
@@ -46,11 +48,11 @@ net N(k = 3, hidden = 5, classes = 3):
 """
 WRONG = [
     ("Turns", {"n": -1}, "n must be at least 0"),
-    ("Turns", {"n": 2, "m": 0}, "a repetition needs a whole number from 0"),
-    ("Depth", {"depth": 1}, "a repetition needs a whole number from 0"),
-    ("Deep", {"n": -1, "c": 3, "deep": True}, "a repetition needs a whole number from 0"),
+    ("Turns", {"n": 2, "m": 0}, "a repetition needs a whole number from 0, not -1"),
+    ("Depth", {"depth": 1}, "a repetition needs a whole number from 0, not -1"),
+    ("Deep", {"n": -1, "c": 3, "deep": True}, "a repetition needs a whole number from 0, not -1"),
     ("Deep", {"n": 1, "c": 0, "deep": True}, "fc needs at least 1 channel, not 0"),
-    ("Up", {"steps": -1}, "upsample needs a scale from 1, not 0.5"),
+    ("Up", {"steps": -1}, "scale must be at least 1, not 0.5"),
     ("N", {"k": -1}, "k must be at least 0, hidden and classes at least 1"),
     ("N", {"hidden": 0}, "k must be at least 0, hidden and classes at least 1"),
 ]
@@ -117,7 +119,7 @@ def test_counts_in_lists_are_checked(backend: str) -> None:
     for wrong in ({"n": [1, -1]}, {"n": [-1, 1]}, {"m": [0, -1]}, {"k": [-1]}):
         with pytest.raises(ValueError, match=r"^m, k and n must be at least 0$"):
             make(names, "N", {"n": [1, 1], "m": [1], "k": [1]} | wrong)
-    with pytest.raises(ValueError, match="unpack"):
+    with pytest.raises(ValueError, match=r"^n needs 2 values, not 3$"):
         make(names, "N", {"n": [1, 1, 1], "m": [1], "k": [1]})
     make(names, "N", {"n": [0, 0], "m": [], "k": []})
 
@@ -155,5 +157,226 @@ def test_a_count_from_0_may_have_to_be_more_on_a_side(backend: str) -> None:
     )
     given = {"c": 4, "n": 0}
     make(names, "B", given)
-    with pytest.raises(ValueError, match=r"^n must be at least 1$"):
+    with pytest.raises(ValueError, match=r"^conv needs at least 1 channel, not 0$"):
         make(names, "B", given | {"deep": True})
+
+
+JUDGED = {
+    "windows": """\
+block Conv(k: dims, c, pad: pad = 1, apart = 1, stride = 1):
+    conv k, c, /stride, pad=pad, dilation=apart
+    conv 3x3, c, dilation=apart
+
+block Other(m = 1, g = 2, t: dims = 2x2):
+    a: dwconv 3x3, multiplier=m
+    b: conv 1x1, 8
+    c: gn groups=g
+    shuffle g
+    lrn g
+    avgpool to=t
+    d: upconv t, 8, /m
+
+net N(k: dims = 3x3, apart = 1, stride: dims = 1x1):
+    input 4, 32x32
+    a: Conv 3x3, 4, pad=1, apart=2
+    b: Conv 1x1, 5, pad=0, stride=2
+    c: conv k, 4, /stride, pad=0, dilation=apart
+    d: Other 1, 2
+    e: Other 2, 4, 3x3
+    gap
+""",
+    "divisors": """\
+block Plain(c, g, m = 2):
+    w = c // g
+    conv 1x1, w * m
+    conv 3x3, c when c % m == 0
+
+block Guarded(c, g = 0):
+    w = c // g if g != 0 else c
+    conv 1x1, w
+    v = c // g if g > 0 else 3
+    conv 1x1, v
+
+block Both(c, g):
+    if g != 0 and c % g == 0:
+        conv 1x1, c
+    else:
+        conv 3x3, c
+
+block Either(c, g):
+    early = g if c > 4 else 1
+    conv 1x1, c, /early
+    late = g // early
+    conv 1x1, c, /late
+
+block Turns(c, n):
+    for i in range(n):
+        w = c // (i + 1)
+        a{i}: conv 1x1, c + w
+
+net N(c = 8, q = 2):
+    input 4, 9x9
+    a: Plain c, 2, 2
+    b: Plain 9, 3, 4
+    c: Guarded c, 0
+    d: Guarded 5, 2
+    e: Both 4, 2
+    f: Both 5, 2
+    g: Either 5, 2
+    h: Either 4, 1
+    i: Turns 4, 2
+    j: Turns 4, 3
+    w = make_divisible(c * 0.5, q)
+    k: conv 1x1, w
+    gap
+""",
+    "lists": """\
+net N(n: list, c: list = [4, 4, 4], v: list = [3, 4], d: list = [3, 4, 5, 6], ws: list = [3, 4], planes = 8):
+    input 4, 9x9
+    n1, n2, n3 = n
+    a: n1 * conv 1x1, 4
+    b: n2 * conv 1x1, 5
+    b2: n3 * conv 1x1, planes
+    for i in range(3):
+        d{i}: conv 1x1, c[i]
+    e: conv 1x1, v[1]
+    f: conv 1x1, v[-1]
+    for i, w in enumerate(v):
+        g{i}: conv 1x1, d[i + 1]
+    for i in range(len(d) - 1):
+        h{i}: conv 1x1, d[i] + d[i + 1]
+    widths = [4, 5, 6]
+    for i in range(len(n)):
+        j{i}: conv 1x1, widths[i]
+    for i, w, many in enumerate(zip([4, 6, planes], n)):
+        k{i}: many * conv 1x1, w
+    for i, w in enumerate([planes, 2 * planes, planes // 2]):
+        l{i}: conv 1x1, w
+    for i in range(len(ws)):
+        many = n[i]
+        m{i}: many * conv 1x1, ws[i]
+    gap
+
+variant one = N([1, 2, 1], c=[4, 4, 4], v=[3, 4], d=[3, 4, 5, 6], ws=[3, 4])
+variant two = N([1, 0, 1], c=[4, 5, 6], v=[3, 4], d=[3, 4, 5, 7], ws=[3, 4], planes=9)
+""",
+    "joints": """\
+block Sum(n, c):
+    add:
+        for i in range(n):
+            a{i}: conv 3x3, c
+
+block All(n, c):
+    concat:
+        for i in range(n):
+            a{i}: conv 3x3, c
+            b{i}: conv 3x3, c
+
+block Later(n, c):
+    add:
+        for i in range(1, n):
+            a{i}: conv 3x3, c
+            b{i}: conv 3x3, c
+
+block Some(n, c, s = false):
+    add:
+        identity when s
+        for i in range(n):
+            a{i}: conv 3x3, c
+            b{i}: conv 1x1, c
+
+net N:
+    input 4, 9x9
+    a: Sum 1, 4
+    b: Sum 2, 4
+    c: All 1, 4
+    d: All 3, 4
+    e: Later 2, 4
+    f: Later 3, 4
+    g: Some 2, 4
+    h: Some 3, 4, true
+    gap
+""",
+    "repetitions": """\
+block Six(depth, c = 4):
+    n = depth // 6
+    n * conv 3x3, c
+    m = depth % 6
+    m * conv 1x1, 5
+
+block Turned(depth):
+    n = depth // 6
+    for i in range(3):
+        a{i}: n * conv 3x3, 4
+    m = depth - n
+    m * relu
+
+block Rounded(r: float, n):
+    k = ceil(r * n)
+    k * conv 1x1, 4
+    deep = n // -3 + 9
+    deep * conv 1x1, 5
+
+net N(depth = 14, k = 2):
+    input 4, 9x9
+    a: Six 12, 5
+    b: Six 19
+    c: Turned 12
+    d: Turned 18
+    e: Rounded 0.5, 3
+    f: Rounded 0.7, 4
+    n = depth // 6
+    g: n * conv 1x1, 4
+    for i in range(2):
+        o = depth // 5 - i
+        h{i}: o * conv 1x1, 4
+    gap
+""",
+}
+"""Blocks that divide, count and take lists apart, in ways in which an argument may not fit."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_constructor_refuses_what_the_spec_refuses_and_nothing_else(name: str, backend: str) -> None:
+    variant = "one" if "variant one" in JUDGED[name] else None
+    net = loads(JUDGED[name], f"{name}.net", net=variant)
+    found = subjects_of(net, backend)
+    assert [fault for subject in found.values() for fault in misjudged(subject, backend, draws=3)] == []
+
+
+SAID = """\
+net N(n: list, m: list, c: list):
+    input 4, 9x9
+    n1, n2 = n
+    a: n1 * conv 1x1, 4
+    b: n2 * conv 1x1, 5
+    for i, w in zip(m, c):
+        d{i}: conv 1x1, w
+    for i in range(3):
+        e{i}: conv 1x1, c[i]
+    for i in range(len(n)):
+        f{i}: conv 1x1, m[i]
+    widths = [3, 4, 5]
+    for i in range(len(c)):
+        g{i}: conv 1x1, widths[i]
+    gap
+
+variant one = N([1, 1], [1, 2, 3], [4, 5, 6])
+variant two = N([1, 0], [1, 2, 4], [4, 5, 7])
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_list_of_another_length_is_named(backend: str) -> None:
+    names = execute(loads(SAID, net="one").emit(backend))
+    for given, said in (
+        ({"n": [1, 1, 1]}, "n needs 2 values, not 3"),
+        ({"n": []}, "n needs 2 values, not 0"),
+        ({"c": [4, 5]}, "c needs at least 3 values, not 2"),
+        ({"c": [4, 5, 6, 7]}, "c has at most 3 values, not 4"),
+        ({"m": [1]}, "m needs at least 2 values, not 1"),
+        ({"m": [1, 2]}, "m and c need equally many values, not 2 and 3"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, "N", {"n": [1, 1], "m": [1, 2, 3], "c": [4, 5, 6]} | given)

@@ -308,8 +308,7 @@ class Evaluator:
             return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
         return fail("E203", message, span)
 
-    @staticmethod
-    def _arithmetic(op: str, a: Any, b: Any, span: Span) -> Any:
+    def _arithmetic(self, op: str, a: Any, b: Any, span: Span) -> Any:
         if op in ("/", "//", "%") and b == 0:
             raise fail("E212", f"{a} {op} 0: division by zero", span)
         if op == "**":

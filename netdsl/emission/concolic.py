@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
@@ -31,6 +32,7 @@ from netdsl.symbolic import (
     joined,
     make_divisible,
     names,
+    negated,
     opposite,
     select,
     single,
@@ -288,6 +290,21 @@ class SymbolicEvaluator(Evaluator):
     lacking: Callable[[str, str, Span], Exception]
     """The error for a name or value that only the other side of a condition gives one."""
 
+    indexes: Callable[[Any, Any], None]
+    """Takes note of a list, or table, and the number of the item that is read."""
+
+    divides: Callable[..., None]
+    """Takes note of what is divided by, and what it has to be at least, if it has to."""
+
+    unread = 0
+    """How many conditions this is under, in an expression, that do not hold in this instance."""
+
+    def __init__(self, max_steps: int, decide: Callable[..., Any]) -> None:
+        """Start with a full budget."""
+        super().__init__(max_steps, decide)
+        self.supposed: list[Atom] = []
+        """The conditions, in an expression, under which this is read."""
+
     settled: Callable[[Any], Any]
     """What a value is here, if it is one of two things; raises Undecided where it may be either."""
 
@@ -387,7 +404,10 @@ class SymbolicEvaluator(Evaluator):
         test = self.truth(node.condition, env, source)
         if not isinstance(test, SymBool):
             return self.eval(node.then if test else node.otherwise, env, source)
-        then, otherwise = self.eval(node.then, env, source), self.eval(node.otherwise, env, source)
+        with self.supposing(test, True):
+            then = self.eval(node.then, env, source)
+        with self.supposing(test, False):
+            otherwise = self.eval(node.otherwise, env, source)
         if isinstance(then, (int, float, SymBool)) and isinstance(otherwise, (int, float, SymBool)):
             return select(test, then, otherwise)
         if type(then) is type(otherwise) and not free(then) and not free(otherwise) and then == otherwise:
@@ -406,7 +426,14 @@ class SymbolicEvaluator(Evaluator):
         op = node.operator
         if op in ("and", "or"):
             left = self.truth(node.left, env, source)
-            return joined(op, left, lambda: self.truth(node.right, env, source))
+
+            def right() -> Any:
+                if not isinstance(left, SymBool):
+                    return self.truth(node.right, env, source)
+                with self.supposing(left, op == "and"):
+                    return self.truth(node.right, env, source)
+
+            return joined(op, left, right)
         if op not in ("==", "!=", "<", "<=", ">", ">="):
             return self._binary(node, env, source)
         a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
@@ -425,9 +452,23 @@ class SymbolicEvaluator(Evaluator):
             raise Fixed("a comparison of what is no number", a, b)
         return self.sized(compare(op, a, b))
 
-    @staticmethod
-    def _arithmetic(op: str, a: Any, b: Any, span: Span) -> Any:
-        plain = Evaluator._arithmetic(op, concrete_number(a), concrete_number(b), span)
+    @contextmanager
+    def supposing(self, test: SymBool, holds: bool) -> Iterator[None]:
+        """Evaluate what is read only where a condition holds, or does not."""
+        self.supposed.append(test.test if holds else negated(test.test))
+        self.unread += test.value != holds
+        try:
+            yield
+        finally:
+            self.supposed.pop()
+            self.unread -= test.value != holds
+
+    def _arithmetic(self, op: str, a: Any, b: Any, span: Span) -> Any:
+        if op in ("/", "//", "%") and symbolic(b):
+            if b == 0 and self.unread:  # nobody divides here: as if it were another number
+                b = SymInt(1, b.poly) if isinstance(b, SymInt) else SymFloat(1.0, b.atom)
+            self.divides(b)
+        plain = super()._arithmetic(op, concrete_number(a), concrete_number(b), span)
         return arithmetic(op, a, b) if symbolic(a) or symbolic(b) else plain
 
     def _at(self, node: tree.Index, env: Env, source: Source) -> Any:
@@ -435,6 +476,8 @@ class SymbolicEvaluator(Evaluator):
         if isinstance(value, Data):
             return self._index(node, env, source)
         found = self._index(node, env, source)
+        if symbolic(index) or isinstance(value, (SymTable, SymList)):
+            self.indexes(value, index)
         if isinstance(value, TableValue):
             found = RowValue(found.columns, found.cells)
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
@@ -468,6 +511,8 @@ class SymbolicEvaluator(Evaluator):
             return call("len", size, args[0])
         if not any(map(free, args)):
             return super()._apply(name, args, span)
+        if name == "make_divisible":
+            self.divides(args[1], 1)
         if name in _CALLS:
             function, compute = _CALLS[name]
             if name == "int" and isinstance(args[0], int):

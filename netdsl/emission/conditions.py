@@ -489,8 +489,8 @@ class Conditions(Lists):
 
     def init(self, node: tree.InitLine, place: Place) -> None:
         """`init conv weight=...`: the loop over all layers of a net has no conditions."""
-        if place.in_net and self.path:
-            raise Fixed("an `init` line under a condition", *self.path)
+        if place.in_net and self.conditions:
+            raise Fixed("an `init` line under a condition", *self.conditions)
         super().init(node, place)
 
     def output(self, node: tree.Output, place: Place) -> None:
@@ -502,8 +502,8 @@ class Conditions(Lists):
 
     def name_results(self, results: tuple[tree.Result, ...], place: Place) -> None:
         """Note the names of results, which are the class's."""
-        if self.path:
-            raise Fixed("a return under a condition", *self.path)
+        if self.conditions:
+            raise Fixed("a return under a condition", *self.conditions)
         super().name_results(results, place)
 
     def put_output(self, node: tree.Output, place: Place) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -51,7 +51,7 @@ from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.stage import Stager
 from netdsl.emission.state import Schedule
 from netdsl.emission.streams import Elements, Streams
-from netdsl.emission.terms import SIZES
+from netdsl.emission.terms import SIZES, exactly, long_enough
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.network import Network
@@ -71,6 +71,7 @@ from netdsl.symbolic import (
     single,
     symbolic,
     term,
+    text,
     under,
 )
 from netdsl.syntax import tree
@@ -776,18 +777,28 @@ class Family:
 
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
         """Note what a class returns, over its arguments alone; its first check is of their least values."""
+        given = [n for i in staged.inputs for n in i.shape if isinstance(n, SymInt) and staged.kind == "net"]
+        for size in given:
+            read = {
+                name for item in walk(staged.items) for value in item.terms() for name in mentioned(value)
+            }
+            if not set(names(size)).isdisjoint(read):  # else it has no such argument
+                stager.at_least(size.poly, 1, "an input needs sizes from 1")
+        stager.forget_turns()
+        for items in item_lists(staged.items):
+            items[:] = [one for one in items if not (isinstance(one, Check) and stager.implied(one.test))]
         least = dict(stager.least)
-        for name, items in stager.hints.items():
-            every = [f"{name}[{index}]" for index in range(len(items))] if type(items) is tuple else []
-            if every and all(one in least for one in every):  # all of a list that is taken apart
-                least[f"*{name}"] = max(least.pop(one) for one in every)
+        for name, held in stager.hints.items():
+            own = Atom("name", (name,))
+            every = [item_of(own, n) for n in range(len(held))] if isinstance(held, tuple) else []
+            fixed = isinstance(held, Dims) or own in stager.taken_apart
+            if fixed and every and all(one in least for one in every):
+                least[Atom("star", (own,))] = max(least.pop(one) for one in every)
+        checks = [Check(*exactly(whole, count)) for whole, count in stager.taken_apart.items()]
+        checks += length_checks(stager.needs, stager.taken_apart)
         if least:
-            at_once = [
-                Atom(">=", (single(Atom("name", (name,))), constant(bound))) for name, bound in least.items()
-            ]
-            for items in item_lists(staged.items):
-                items[:] = [one for one in items if not (isinstance(one, Check) and one.test in at_once)]
-            staged.items.insert(0, least_check(least, stager.any_length))
+            checks.append(least_check(least, stager.may_be_empty))
+        staged.items[:0] = checks
         staged.outputs = result.wires
         staged.hints = stager.hints
         for scope in reversed(stager.scopes):
@@ -1092,21 +1103,35 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
     return total
 
 
-def least_check(least: Mapping[str, int], any_length: Set[str]) -> Check:
-    """Return one check of all arguments that have to be at least 0 or 1; lists of any length may be empty."""
+def length_checks(needs: Iterable[tuple[Poly, Poly]], exact: Mapping[Atom, int]) -> Iterator[Check]:
+    """Yield checks that lists are as long as they have to be at least, where no other one says how long."""
+    known = {length(whole): count for whole, count in exact.items()}
+    for size, need in needs:
+        if need.constant is None:
+            yield Check(*long_enough(size, need))
+        else:
+            known[size] = max(need.constant, known.get(size, 0))
+    for size, count in known.items():
+        if (size, constant(count)) in needs:
+            yield Check(*long_enough(size, constant(count)))
+
+
+def least_check(least: Mapping[Atom, int], empty: Callable[[Atom], bool]) -> Check:
+    """Return one check of all arguments that have to be at least 0 or 1; `empty` tells which lists may be so."""
     tests: list[Atom] = []
     said: list[str] = []
     for bound in sorted(set(least.values())):
-        own = [name for name, number in least.items() if number == bound]
-        values = [single(Atom("name", (name,))) for name in own]
-        if any(name.startswith("*") for name in own):
-            values.insert(0, constant(bound))
-            if all(name.startswith("*") and name[1:] in any_length for name in own):
-                values = [single(Atom("call", ("min", Atom("list", tuple(values)))))]
-        whole = values[0] if len(values) == 1 else single(Atom("call", ("min", *values)))
+        own = [atom for atom, number in least.items() if number == bound]
+        values: list[Any] = [atom if atom.op == "star" else single(atom) for atom in own]
+        if all(atom.op == "star" and empty(atom.args[0]) for atom in own):
+            values = [Atom("list", (constant(bound), *values))]
+        if len(values) == 1:  # a list by itself
+            values = [one.args[0] if isinstance(one, Atom) and one.op == "star" else one for one in values]
+        alone = len(values) == 1 and isinstance(values[0], Poly)
+        whole = values[0] if alone else single(Atom("call", ("min", *values)))
         tests.append(Atom(">=", (whole, constant(bound))))
-        own = [name.removeprefix("*") for name in own]
-        listed = " and ".join([", ".join(own[:-1]), own[-1]] if own[1:] else own)
+        names = [text(atom.args[0] if atom.op == "star" else atom) for atom in own]
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
     return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))
 

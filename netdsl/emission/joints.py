@@ -20,7 +20,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops import catalogue
 from netdsl.ops.source import Weight
 from netdsl.source import Span
-from netdsl.symbolic import Atom, SymBool, SymInt, SymList, constant, each, length, named, names, term
+from netdsl.symbolic import Atom, SymBool, SymList, constant, each, either, length, named, names, term
 from netdsl.syntax import tree
 
 
@@ -32,6 +32,8 @@ class Joining:
         self.kind, self.key = kind, key
         self.parts: list[Data] = []
         """Its branches, until there is a condition or loop of some."""
+        self.empty = False
+        """Whether that list may be empty."""
         self.begun = False
         """Whether they are in that list."""
         self.probing = False
@@ -182,15 +184,18 @@ class Joints(Loops):
         place.flow = flow
         if real is None:
             raise Poisoned
-        if len(parts) == 1:
-            self.some(parts[0].shapes[0][0], f"{kind} has no branches")
+        self.some(parts, f"{kind} needs at least 1 branch")
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
 
-    def some(self, number: int, message: str) -> None:
-        """Demand that a list is not empty; one that comes in is not."""
-        count = self.expanded(term(number))
-        if (count.constant or 0) < 1 and not self.is_full(count):
-            self.positive(number, message)
+    def some(self, parts: Sequence[Data], message: str) -> None:
+        """Demand that a joint has a branch: one that is no list, or a list that is not empty."""
+        counts = [self.expanded(term(part.shapes[0][0])) for part in parts if isinstance(part, Streams)]
+        if len(counts) < len(parts) or any(self.is_full(n) or (n.constant or 0) > 0 for n in counts):
+            return
+        if len(counts) == 1:
+            self.at_least(counts[0], 1, message)
+        else:
+            self.checked(either(Atom(">=", (count, constant(1))) for count in counts), message)
 
     def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
@@ -219,8 +224,8 @@ class Joints(Loops):
         assert isinstance(loop, Loop)
         ((data, channels),) = ends
         count = count if self.joining else self.expanded(count)
-        if over.atom.args[:1] == ("range",) and len(over.atom.args) > 2:
-            self.some(SymInt(1, count.plus(constant(1))), "a loop of branches needs a number of turns from 0")
+        if not self.is_full(count):  # the channels of all are so many times those of one
+            self.at_least(count, 0, "a loop of branches needs a number of turns from 0")
         unknown = any(name.startswith("?") or name in self.emitter.sizes for name in names(channels))
         if unknown and not self.guessing:
             raise Fixed("channels that are not known", channels)
@@ -257,6 +262,23 @@ class Joints(Loops):
             result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
         )
 
+    def filled(self, node: tree.Merge, filled: Data, place: Place) -> None:
+        """Demand that a list that only loops and conditions fill gets a branch of a joint."""
+        message = f"{node.joint.text} needs at least 1 branch"
+        if node.joint.text == "concat":  # of which each has channels
+            self.begins.update(dict.fromkeys(names(term(filled.shapes[0].c)), 0))
+            self.checked(Atom(">=", (term(filled.shapes[0].c), constant(1))), message)
+            return
+        lines = [one.statement if isinstance(one, tree.Annotated) else one for one in node.body]
+        turns = [
+            self.iterable(one, place)
+            for one in lines
+            if isinstance(one, tree.For) and _unconditional(one.body)
+        ]
+        some = [self.some_turns(over) for over in turns if over is not None]
+        if len(some) == len(lines) and None not in some:
+            self.checked(either(test for test in some if test is not None), message)
+
     # ---------------------------------------------------------------- lists that lines fill
 
     joining: Joining | None = None
@@ -279,8 +301,10 @@ class Joints(Loops):
             raise Fixed("a joint of branches in loops of loops")
         if filled is None and not any(isinstance(part, Streams) for part in joining.parts):
             return self.join(node.joint, joining.parts, [""] * len(joining.parts), place, begin)
-        if len(joining.parts) == 1 and filled is None:
-            self.some(joining.parts[0].shapes[0][0], f"{kind} has no branches")
+        if filled is None:
+            self.some(joining.parts, f"{kind} needs at least 1 branch")
+        elif joining.empty:
+            self.filled(node, filled, place)
         shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
         whole = filled or self.collect(joining.parts, shape, place, span)
         result = self.wire((shape,), place, span, whole.wires)
@@ -356,7 +380,7 @@ class Joints(Loops):
             if joining.parts:
                 shape = self.of_joint(joining.kind, joining.parts)
             else:
-                shape = self.probed(run, place)
+                shape, joining.empty = self.probed(run, place), True
             place.env.tensors[joining.key] = self.collect(joining.parts, shape, place, span)
             joining.begun = True
         run()
@@ -416,6 +440,15 @@ class Joints(Loops):
         result = self.wire((shape,), place, span)
         self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
         return self.like(Parts(result.wires, result.shapes))
+
+
+def _unconditional(body: tree.Body) -> bool:
+    """Tell whether lines of a joint make a branch, whatever holds."""
+    lines = [one.statement if isinstance(one, tree.Annotated) else one for one in body]
+    return any(
+        isinstance(one, (tree.Line, tree.Container, tree.Merge)) and getattr(one, "condition", None) is None
+        for one in lines
+    )
 
 
 def _conditional(node: tree.Statement) -> bool:

@@ -13,6 +13,7 @@ from netdsl.emission.concolic import (
     Demanded,
     Fixed,
     Late,
+    SymDims,
     SymOp,
     SymPad,
     SymStr,
@@ -27,7 +28,6 @@ from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
-from netdsl.ops.linear import Linear
 from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Identity, Split
@@ -52,6 +52,12 @@ from netdsl.symbolic import (
 )
 from netdsl.symbolic import item as item_of
 from netdsl.syntax import tree
+
+_FROM_ONE = (
+    *("channels", "kernel", "stride", "dilation", "groups", "multiplier"),
+    *("heads", "parts", "size", "scale", "to"),
+)
+"""What ops need at least 1 of."""
 
 
 class Layers(Conditions):
@@ -232,6 +238,13 @@ class Layers(Conditions):
         covered = tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True))
         if pad.optional:
             self.odd(op, covered, (Atom("is not none", (pad.whole,)),))
+            least = Atom(">=", (single(Atom("call", ("min", pad.whole))), constant(0)))
+            what = f"{text(pad.whole)} must be at least 0"
+            self.checked(Atom("or", (Atom("is none", (pad.whole,)), least)), what)
+        else:
+            for axis in (0, 1):
+                size = replaced(item_of(pad.whole, constant(axis)), {})
+                self.at_least(size, 0, "pad must be at least 0")
         return op.replace(pad=pad.resolved((covered[0], covered[1])))
 
     def odd(self, op: Op, covered: tuple[int, ...], unless: tuple[Atom, ...] = ()) -> None:
@@ -252,24 +265,19 @@ class Layers(Conditions):
         if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
             apart = _both(getattr(op, "dilation", 1))
             self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
-        channels = getattr(op, "channels", None)
-        lists = {name for incoming in self.staged.inputs if incoming.many for name in incoming.sizes.values()}
-        if symbolic(channels):
-            what = f"{op.name} needs at least 1 channel, not {{{text(channels)}}}"
-            if _may_vanish(self.expanded(term(channels)), lists):
-                self.positive(channels, what)
-            elif isinstance(op, Linear) and not any(
-                channels is size for shape in item.before for size in shape
-            ):
-                self.at_least(term(channels), 1, what)
-        for size in (getattr(op, field, 1) for field in ("channels", "stride", "groups")):
+        for field in _FROM_ONE:
+            sizes = getattr(op, field, None)
+            what = (
+                f"{op.name} needs at least 1 channel"
+                if field == "channels"
+                else f"{field} must be at least 1"
+            )
+            for size in sizes if isinstance(sizes, Dims) else (sizes,):
+                if isinstance(size, SymInt):
+                    self.at_least(size.poly, 1, what)
+        for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):
-                self.from_one(size)
-        scale = getattr(op, "scale", None)
-        if isinstance(scale, SymInt) and any(
-            a.op == "**" for _, atoms in scale.poly.parts.values() for a in atoms
-        ):
-            self.positive(scale, f"{op.name} needs a scale from 1, not {{{text(scale)}}}")
+                self.at_least(size.poly, 0, "pad must be at least 0")
 
     @staticmethod
     def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:
@@ -388,33 +396,6 @@ def expressed(value: Any) -> Any:
     if isinstance(value, Pad):
         return value.mode, expressed(value.size)
     return tuple(map(expressed, value)) if isinstance(value, tuple) else value
-
-
-def _may_vanish(value: Any, positive: set[str]) -> bool:
-    """Tell whether an expression of positive numbers may be 0 or less: it divides, takes away or rounds.
-
-    `positive` are the lists that hold such numbers.
-    """
-    if isinstance(value, Poly):
-        parts = value.parts.values()
-        return any(
-            number < 0 or any(_may_vanish(atom, positive) for atom in atoms) for number, atoms in parts
-        )
-    if not isinstance(value, Atom) or value.op in ("const", "name"):
-        return False
-    if value.op == "item" and set(names(value.args[0])) <= positive:
-        return False
-    if value.op in ("//", "%", "-"):
-        return True
-    if value.op == "item":
-        return _may_vanish(value.args[0], positive)
-    rest = value.args[1:] if value.op in ("if", "call") else value.args
-    function = value.args[0] if value.op == "call" else ""
-    if function in ("int", "round", "math.floor"):  # of what is no whole number
-        return True
-    if function == "max" and any(isinstance(one, Poly) and (one.constant or 0) > 0 for one in rest):
-        return False
-    return function != "make_divisible" and any(_may_vanish(one, positive) for one in rest)
 
 
 def _braced(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
@@ -40,9 +39,9 @@ from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
 from netdsl.emission.layers import Layers
 from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
-from netdsl.emission.state import Snapshot
+from netdsl.emission.state import Snapshot, Turns
 from netdsl.emission.streams import Parts, Streams
-from netdsl.emission.terms import SIZES, replaced, with_hint
+from netdsl.emission.terms import SIZES, replaced, with_hint, written
 from netdsl.ir.types import Dims, Shape
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
@@ -71,11 +70,6 @@ from netdsl.syntax.tree import pieces
 
 LOST = object()
 """Stands for what changes its kind in a loop: nobody reads it from then on."""
-
-
-def lengths(value: Any) -> set[str]:
-    """Return the lists of whose lengths an expression tells."""
-    return set(re.findall(r"\blen\((\w+)\)", text(value)))
 
 
 class Over:
@@ -117,11 +111,7 @@ class Loops(Layers):
                     self.observed = self.observe(node, place)
                     run(place.span(node))
                     for count in self.by_count:
-                        what = f"{self.staged.name} needs at least 1 turn, not {{{text(count)}}}"
-                        if any(parameter.name == text(count) for parameter in self.staged.params):
-                            self.at_least(count, 1, what)
-                        else:
-                            self.positive(SymInt(1, count), what)
+                        self.at_least(count, 1, f"{self.staged.name} needs at least 1 turn")
         except Demanded:
             raise
         except Fixed as fixed:
@@ -288,7 +278,11 @@ class Loops(Layers):
         hints, meaning = dict(self.hints), dict(self.meaning)
         inner = Env(env)
         self.bind_targets(over, node.names, variables, over.first, inner, source)
+        if len(variables) == 1 and over.atom.op == "name":
+            self.of_each(variables[0], over.atom)
+        outer, self.comprehending = self.comprehending, {*self.comprehending, *variables}
         value = self.evaluator.eval(node.value, inner, source)
+        self.comprehending = outer
         if not isinstance(value, int):
             return None
         whole = each(replaced(term(value), known), variable, count)
@@ -380,20 +374,33 @@ class Loops(Layers):
             over.atom.args[1] if over.atom.op == "call" and over.atom.args[0] == "enumerate" else over.atom
         )
         together = whole.args[1:] if _is_zip(whole) else (whole,)
-        for one in together:
-            self.any_length |= lengths(length(one) if one.op == "name" else one)
+        self.equally_long(together, over)
+        self.count_from(variables[0], over)
         if len(variables) == len(together) + (whole is not over.atom):
             for variable, one in zip(variables[-len(together) :], together, strict=True):
-                if one.op == "name":
-                    self.each_of[variable] = f"*{one.args[0]}"
+                self.of_each(variable, one)
+        for variable in variables:
+            note = [known.get(variable) for known in (self.each_of, self.each_in, self.stops)]
+            if self.noted.setdefault(variable, note) != note:
+                self.reused.add(variable)
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
         self.loops += 1
         path, meaning = list(self.path), dict(self.meaning)
+        some = self.some_turns(over)
+        for variable in variables:
+            self.some_turn.pop(variable, None)
+        if some is not None:
+            self.path.append(some)
+            self.some_turn.update(dict.fromkeys(variables, some))
+        handed = {name for _, _, lets in carried.values() for name, _ in lets}
+        handed |= {key for key in varying if key != "flow" and not key.startswith(":")}
+        self.rounds.append(Turns(loop, frozenset(handed), self.items, some, self.sided))
         bound = {t.text for t in targets}
         start_names = dict(place.env.names)
         with self.into(loop.body):
             run()
         self.loops -= 1
+        self.rounds.pop()
         del self.turning[len(self.turning) - len(variables) :]
         self.path = path
         if place.flow is not None and place.flow.poisoned:
@@ -415,6 +422,62 @@ class Loops(Layers):
         for name in bound:
             place.env.names[name] = Past(place.env.names[name])
         return None
+
+    def equally_long(self, lists: Sequence[Atom], over: Over) -> None:
+        """Demand that lists have one length, through which a loop runs at once."""
+        sizes = [self.size_of(one, over) for one in lists]
+        known = next((size.constant for size in sizes if size.constant is not None), None)
+        for one, size in zip(lists, sizes, strict=True):
+            if size.constant is None and known is not None:
+                self.as_long(one, known)
+            elif size.constant is None and size != sizes[0]:
+                counts = f"{{{text(sizes[0])}}} and {{{text(size)}}}"
+                what = f"{text(lists[0])} and {text(one)} need equally many values, not {counts}"
+                self.checked(Atom("==", (sizes[0], size)), what)
+
+    def size_of(self, whole: Atom, over: Over) -> Poly:
+        """Return how many values a list has that a loop runs through."""
+        constants = self.emitter.constants.keys() & names(whole).keys()
+        known = constants or written(self.expanded(whole)) is not None
+        return constant(len(over.items)) if known else length(whole)
+
+    def some_turns(self, over: Over) -> Atom | None:
+        """Return the condition that a loop has a turn; None where it always has one."""
+        called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
+        if called[0] == "range":
+            begin, stop = called[1:3] if len(called) > 2 else (constant(0), called[1])
+            if len(called) > 3 or self.expanded(stop.plus(begin, -1)).constant is not None:
+                return None
+        else:
+            whole = called[1] if called[0] == "enumerate" else over.atom
+            begin, stop = constant(0), self.size_of(whole.args[1] if _is_zip(whole) else whole, over)
+        low = self.lowest(self.expanded(stop.plus(begin, -1)))
+        return Atom(">", (stop, begin)) if low is None or low < 1 else None
+
+    def count_from(self, variable: str, over: Over) -> None:
+        """Note where the variable of a loop begins and ends, if it counts."""
+        called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
+        begin, stop = None, None
+        if called[0] == "range" and len(called) < 4:
+            begin, stop = (called[1], called[2]) if len(called) == 3 else (constant(0), called[1])
+        elif called[0] == "enumerate":
+            begin = called[2] if len(called) == 3 else constant(0)
+            whole = called[1]
+            first = whole.args[1] if _is_zip(whole) else whole
+            stop = self.size_of(first, over).plus(begin)
+        first_one = begin.constant if begin is not None else None
+        known = self.begins.get(variable, first_one)
+        self.begins[variable] = min(known, first_one) if known is not None and first_one is not None else None
+        self.stops.pop(variable, None)
+        if stop is not None:
+            self.stops[variable] = self.expanded(stop)
+
+    def of_each(self, variable: str, whole: Atom) -> None:
+        """Note of which list a loop's variable is every item."""
+        self.each_of.pop(variable, None)
+        self.each_in[variable] = written(self.expanded(whole)) or ()
+        if whole.op == "name" and not self.each_in[variable]:
+            self.each_of[variable] = Atom("star", (whole,))
 
     def tell_turns_apart(self, loop: Loop) -> None:
         """Demand that modules without labels, which another turn makes otherwise, can be called after the turn."""

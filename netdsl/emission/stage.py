@@ -60,6 +60,8 @@ class Stager(Joints):
         self.evaluator.lacking = self.lacking
         self.evaluator.comprehended = self.comprehended
         self.evaluator.constant = emitter.constant
+        self.evaluator.divides = self.not_zero
+        self.evaluator.indexes = self.indexed
 
     # ---------------------------------------------------------------- ops
 

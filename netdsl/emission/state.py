@@ -10,7 +10,7 @@ from netdsl.elaborate.draft import Draft, Place
 from netdsl.elaborate.values import Data, Env, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import SymbolicEvaluator
-from netdsl.emission.items import Container, Item, Let, Numbered, Pick, Side, Staged
+from netdsl.emission.items import Container, Item, Let, Loop, Numbered, Pick, Side, Staged
 from netdsl.emission.numbered import Pattern, Writer, mapping
 from netdsl.ir.types import Shape
 from netdsl.ops import catalogue
@@ -31,6 +31,20 @@ class Schedule:
     def __init__(self, node: tree.CallExpr, variable: str, total: str, endpoint: bool) -> None:
         """`variable` and `total` are local variables."""
         self.node, self.variable, self.total, self.endpoint = node, variable, total, endpoint
+
+
+class Turns(NamedTuple):
+    """A loop whose turn is walked."""
+
+    loop: Loop
+    carried: frozenset[str]
+    """The variables that a turn hands to the next."""
+    outer: list[Item]
+    """The items that it will be one of."""
+    some: Atom | None
+    """The condition that it has a turn at all; None where it always has."""
+    sided: int
+    """How many conditions that are not known it is under."""
 
 
 class Kept(NamedTuple):
@@ -65,8 +79,19 @@ class Snapshot:
 
     WALK = (
         *("drafts", "scopes", "items", "outputs", "sides", "early", "inits", "errors", "_seen", "origins"),
-        *("path", "dead", "sided", "loops", "turning", "pending", "decisions", "_owners"),
-        *("meaning", "hints", "least", "templates", "picks", "unread", "results", "writers"),
+        *("path", "dead", "sided", "loops", "rounds", "turning", "pending", "decisions", "_owners"),
+        *(
+            "meaning",
+            "hints",
+            "least",
+            "needs",
+            "taken_apart",
+            "templates",
+            "picks",
+            "unread",
+            "results",
+            "writers",
+        ),
     )
     """Of the walk: what it has put down, where it is, and what it knows of names and values."""
     STAGED = ("params", "asks", "measured", "ramps", "lists")
@@ -84,10 +109,15 @@ class Snapshot:
         self.place = Kept.of(place, self.PLACE)
         self.env = Kept.of(place.env, ("names", "tensors"))
         self.scope = Kept.of(place.scope, self.SCOPE)
+        around = *(outer for _, outer in stager.opened_scopes), *(turns.outer for turns in stager.rounds)
+        self.around = tuple((items, list(items)) for items in around)
+        """Where what is demanded may stand."""
 
     def restore(self, stager: State, place: Place) -> None:
         """Take everything back."""
         put_back(stager, self.walk)
+        for items, held in self.around:
+            items[:] = held
         stager.evaluator.depth = self.depth
         put_back(stager.staged, self.staged)
         put_back(place.scope, self.scope)
@@ -129,12 +159,30 @@ class State(Walker):
         """The conditions that hold here."""
         self.demanded: set[Atom] = set()
         """Those of them that hold for every class, since its constructor checks them."""
-        self.least: dict[str, int] = {}
+        self.least: dict[Atom, int] = {}
         """Arguments, and items of lists, and what they have to be at least, whatever the conditions."""
-        self.each_of: dict[str, str] = {}
+        self.needs: dict[tuple[Poly, Poly], None] = {}
+        """How many values lists have, and how many they have to have at least, whatever the conditions."""
+        self.taken_apart: dict[Atom, int] = {}
+        """Lists that have to have so many values, whatever the conditions."""
+        self.each_of: dict[str, Atom] = {}
         """By variable of a loop over a list that is an argument, all of that list."""
-        self.any_length: set[str] = set()
-        """Lists that are arguments and have as many items as a loop has turns."""
+        self.each_in: dict[str, tuple[Term, ...]] = {}
+        """By variable of a loop over a list that is written out, the items of it."""
+        self.stops: dict[str, Poly] = {}
+        """By variable of a loop that counts its turns, the number before which it ends."""
+        self.noted: dict[str, Any] = {}
+        """By variable of a loop, all that is noted of it."""
+        self.reused: set[str] = set()
+        """Variables of several loops that are not over the same."""
+        self.comprehending: set[str] = set()
+        """The variables of the comprehensions that this is in."""
+        self.begins: dict[str, int | None] = {}
+        """By variable of a loop, what it is at least, if that is known."""
+        self.rounds: list[Turns] = []
+        """The loops that this is in."""
+        self.some_turn: dict[str, Atom] = {}
+        """By variable of a loop that may have no turn, the condition that it has one."""
         self.meaning: dict[str, Any] = {}
         """What names of local variables stand for, over the class's arguments."""
         self.loops = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 from netdsl.elaborate.draft import Place
@@ -12,7 +13,7 @@ from netdsl.elaborate.values import MISSING, Data
 from netdsl.emission.concolic import Constants, Fixed, SymOp, concrete
 from netdsl.emission.items import Check, Child, Incoming, Let, Parameter, walk
 from netdsl.emission.state import Schedule, State
-from netdsl.ir.types import Shape
+from netdsl.ir.types import Dims, Shape
 from netdsl.symbolic import (
     Atom,
     Poly,
@@ -28,9 +29,11 @@ from netdsl.symbolic import (
     equalities,
     evaluate,
     in_terms_of,
+    length,
     list_of,
     named,
     names,
+    negated,
     opposite,
     single,
     symbolic,
@@ -111,35 +114,89 @@ class Terms(State):
 
     # ---------------------------------------------------------------- demands
 
-    def positive(self, value: Any, message: str) -> None:
-        """Demand that an int is at least 1, where no condition says so."""
-        own = term(value)
-        if any(t.op == ">" and t.args[0] == own and (t.args[1].constant or 0) >= 0 for t in self.path):
+    def at_least(self, value: Any, least: int, what: str) -> None:
+        """Demand that an int is at least 0 or 1: of arguments at once, if it is one, or a product of some.
+
+        `what` is said before the number that it is instead.
+        """
+        own = self.expanded(value)
+        low = self.lowest(own)
+        if own.constant is not None or self.assured(own, least) or (low is not None and low >= least):
             return
-        self.checked(Atom(">=", (term(value), constant(1))), message)
+        if own.atom is not None and own.atom.op == "if":
+            test, *sides = own.atom.args
+            for condition, side in zip((test, negated(test)), sides, strict=True):
+                self.evaluator.supposed.append(condition)
+                self.at_least(side, least, what)
+                self.evaluator.supposed.pop()
+            return
+        parts = list(own.parts.values())
+        factors = [single(atom) for atom in dict.fromkeys(parts[0][1])] if len(parts) == 1 else []
+        if not factors or parts[0][0] < 0 or not all([self.asked_of(one, least) for one in factors]):
+            self.checked(Atom(">=", (value, constant(least))), f"{what}, not {{{text(value)}}}")
 
-    def from_one(self, value: SymInt) -> None:
-        """Demand that arguments are at least 1 whose product, and nothing else, is an int."""
-        parts = list(self.expanded(value.poly).parts.values())
-        if len(parts) == 1 and parts[0][0] > 0:
-            for factor in map(single, dict.fromkeys(parts[0][1])):
-                self.at_least(factor, 1, f"{text(factor)} must be at least 1")
+    def asked_of(self, factor: Poly, least: int) -> bool:
+        """Demand that a factor is at least 0 or 1, if that is to say it of arguments alone; tell whether it is."""
+        atom = factor.atom
+        assert atom is not None
+        if atom.op == "//" and least == 0 and (atom.args[1].constant or 0) > 0:
+            inner = list(atom.args[0].parts.values())
+            return len(inner) == 1 == inner[0][0] == len(inner[0][1]) and self.asked_of(atom.args[0], least)
+        own = self.argument(atom)
+        if own is None:
+            each = self.each_in.get(atom.args[0], ()) if atom.op == "name" else ()
+            return bool(each) and all([self.asked_of_item(item, least) for item in each])
+        if self.least.get(own, least - 1) >= least:
+            return True
+        turn = atom if atom.op == "name" else getattr(atom.args[1], "atom", None)
+        some = self.some_turn.get(turn.args[0]) if turn is not None and turn.op == "name" else None
+        same = Atom(">=", (factor, constant(least)))
+        for test in self.supposed_path:
+            elsewhere = Atom("or", (test, same)) in self.path
+            if test not in self.demanded and test != some and not elsewhere and not self.below(test, factor):
+                return False
+        self.least[own] = max(least, self.least.get(own, least))
+        return True
 
-    def at_least(self, value: Any, least: int, message: str) -> None:
-        """Demand that an int is at least 0 or 1; an argument at once, if no condition matters."""
-        whole = self.expanded(value)
-        name = whole.atom.args[0] if whole.atom is not None and whole.atom.op == "name" else ""
+    def asked_of_item(self, item: Term, least: int) -> bool:
+        """Demand that an item of a list that is written out is at least 0 or 1, as `asked_of` does."""
+        whole = self.expanded(item)
+        if not isinstance(whole, Poly):
+            return False
+        if whole.constant is not None:
+            return whole.constant >= least
+        parts = list(whole.parts.values())
+        return (
+            len(parts) == 1
+            and parts[0][0] > 0
+            and all([self.asked_of(single(atom), least) for atom in parts[0][1]])
+        )
+
+    def argument(self, atom: Atom) -> Atom | None:
+        """Return which argument, or which item of one, an atom is; None: it is none.
+
+        It is `n[0]` of a list, all of it where it is each in turn, or the first ones of it.
+        """
         kinds = {parameter.name: parameter.kind for parameter in self.staged.params}
-        given = kinds.get(name) == "int"
-        item = self.item_of_list(whole)
-        if item and kinds.get(item.partition("[")[0].removeprefix("*")) == "list":
-            given, name = True, item
-        if given and self.least.get(name, least - 1) >= least:
-            return
-        if given and self.demanded.issuperset(t for t in self.path if not self.below(t, whole)):
-            self.least[name] = max(least, self.least.get(name, least))
-        elif (given or negative(whole)) and not self.assured(whole, least):
-            self.checked(Atom(">=", (value, constant(least))), message)
+        if atom.op == "name":
+            name = atom.args[0]
+            return atom if kinds.get(name) == "int" else self.each_of.get(name)
+        whole = atom.args[0] if atom.op == "item" else None
+        if whole is None or whole.op != "name" or kinds.get(whole.args[0]) not in ("list", "dims", "pad"):
+            return None
+        index = atom.args[1]
+        if index.constant is not None:
+            return atom
+        turn = index.atom.args[0] if index.atom is not None and index.atom.op == "name" else ""
+        stop = self.stops.get(turn)
+        if stop is None or not self.known_at_once(stop):
+            return None
+        return Atom("star", (whole if stop == length(whole) else Atom("slice", (whole, stop)),))
+
+    @property
+    def supposed_path(self) -> list[Atom]:
+        """The conditions that hold here, those within an expression among them."""
+        return [*self.path, *self.evaluator.supposed]
 
     def below(self, test: Any, argument: Poly) -> bool:
         """Tell whether a condition holds wherever an argument is less than 1."""
@@ -155,18 +212,11 @@ class Terms(State):
         channels = {incoming.sizes.get("c") for incoming in self.staged.inputs if not incoming.many}
         return (other.constant or 0) >= 1 or (other.atom is not None and other.atom.args[0] in channels)
 
-    def item_of_list(self, value: Poly) -> str:
-        """Return which item of a named list a number is: `n[0]`, or `*n` where it is each in turn."""
-        atom = value.atom
-        if atom is None:
-            return ""
-        if atom.op == "name":
-            return self.each_of.get(atom.args[0], "")
-        whole = list_of(value)
-        if whole is None or whole.op != "name":
-            return ""
-        index = atom.args[1].constant
-        return f"*{whole.args[0]}" if index is None else f"{whole.args[0]}[{index}]"
+    def known_at_once(self, value: Poly) -> bool:
+        """Tell whether a number is known when the constructor begins."""
+        known = {parameter.name for parameter in self.staged.params} | set(self.emitter.constants)
+        known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
+        return known.issuperset(names(value)) and self.emitter.sizes.isdisjoint(names(value))
 
     def assured(self, value: Poly, least: int) -> bool:
         """Tell whether a condition that holds here says that an int is at least so much."""
@@ -179,24 +229,215 @@ class Terms(State):
         return False
 
     def checked(self, test: Atom, message: str) -> None:
-        """Demand something once."""
+        """Demand something once, where what is supposed within an expression holds."""
+        for condition in self.evaluator.supposed:
+            test = Atom("or", (negated(condition), test))
         if test not in self.path:
             self.check(test, message)
 
     def check(self, test: Atom, message: str) -> None:
-        """Demand something of the arguments."""
+        """Demand something of the arguments: before the loops whose turns all demand the same, if there are any."""
         read = names(self.expanded(test))
         if any(name.startswith("?") or name in self.emitter.sizes for name in read):
             return
-        items = self.items
+        if not self.comprehending.isdisjoint(read):
+            return
+        self.path.append(test)
+        self.demanded.add(test)
+        items, at = self.items, len(self.items)
+        for turns in reversed(self.rounds):
+            if turns.sided != self.sided:
+                break
+            if not (turns.carried | turns.loop.changing()).isdisjoint({*read, *names(test)}):
+                break
+            items, at = turns.outer, len(turns.outer)
+            test = Atom("or", (negated(turns.some), test)) if turns.some is not None else test
         for container, outer in reversed(self.opened_scopes):
             counted = {inner.name for inner in walk(container.items) if isinstance(inner, Let)}
             if items is container.items and counted.isdisjoint(read):  # a chain is built of modules alone
-                items = outer
-        item = Check(test, message)
-        items.insert(len(items) - (items is not self.items), item)
-        self.path.append(test)
-        self.demanded.add(test)
+                items, at = outer, outer.index(container)
+        items.insert(at, Check(test, message))
+
+    def implied(self, test: Atom) -> bool:
+        """Tell whether a test holds for all arguments that are as large as they have to be."""
+        if test.op == "or":
+            return any(map(self.implied, test.args))
+        bound = test.args[1].constant if test.op in (">=", "!=") and isinstance(test.args[1], Poly) else None
+        low = self.lowest(self.expanded(test.args[0])) if bound is not None else None
+        return low is not None and bound is not None and (low > bound or (test.op == ">=" and low == bound))
+
+    def lowest(self, value: Any) -> float | None:
+        """Return what a number is at least, if arguments are as large as they have to be; None: that is not known."""
+        if isinstance(value, Poly):
+            sums = [self.product(number, atoms) for number, atoms in value.parts.values()]
+            return None if None in sums else sum(low for low in sums if low is not None)
+        own = self.argument(value)
+        known = self.least.get(own) if own is not None else None
+        if known is not None:
+            return known
+        if value.op == "const":
+            return value.args[0] if isinstance(value.args[0], (int, float)) else None
+        if value.op == "name":
+            return self.lowest_of_name(value.args[0])
+        if value.op == "item":
+            items = written(self.expanded(value.args[0]))
+            if items is not None:
+                return least_of(self.lowest(one) for one in items)
+            held = names(value.args[0])
+            return 1 if held and all(self.lowest_of_name(name) == 1 for name in held) else None
+        if value.op in ("group", "if"):
+            return least_of(self.lowest(one) for one in value.args[value.op == "if" :])
+        if value.op == "call" and value.args[0] == "max":
+            return max((low for low in map(self.lowest, value.args[1:]) if low is not None), default=None)
+        if value.op == "call" and value.args[0] == "min":
+            return least_of(map(self.lowest, value.args[1:]))
+        if value.op == "call" and value.args[0] == "make_divisible":
+            return self.lowest(value.args[2])
+        if value.op not in ("+", "*", "/", "//", "%", "**"):
+            return 0 if value.op == "sum" or value.args[:1] == ("len",) else None
+        one, two = map(self.lowest, value.args)
+        if one is None or two is None or min(one, two) < 0:
+            return None
+        if value.op in ("+", "*"):
+            return one + two if value.op == "+" else one * two
+        if value.op == "**":
+            return 1 if one >= 1 else 0
+        exact = value.args[1].constant if value.op == "//" and isinstance(value.args[1], Poly) else None
+        return None if two == 0 else one // exact if exact else 0
+
+    def product(self, number: int, factors: tuple[Atom, ...]) -> float | None:
+        """Return what a product is at least, as `lowest` does."""
+        lows = [self.lowest(factor) for factor in factors]
+        if lows and (number < 0 or any(low is None or low < 0 for low in lows)):
+            return None
+        return number * prod(low for low in lows if low is not None)
+
+    def lowest_of_name(self, name: str) -> int | None:
+        """Return what a variable is at least: one that the text has not holds the channels of a value, or a turn."""
+        if name in self.begins:
+            return self.begins[name]
+        if name in self.emitter.variables(self.staged.decl) or name in self.turning:
+            return None
+        return None if any(parameter.name == name for parameter in self.staged.params) else 1
+
+    # ---------------------------------------------------------------- lists
+
+    def indexed(self, items: Any, index: Any) -> None:
+        """Demand that a list has an item of a number."""
+        whole = term(items) if symbolic(items) else getattr(items, "name", None)
+        size = length(whole) if isinstance(whole, Atom) and symbolic(items) else constant(items_of(items))
+        number, size = term(index), replaced(self.expanded(size), {})
+        own = replaced(self.expanded(number), {})
+        if isinstance(whole, Atom) and whole.op == "name" and self.each_in.get(whole.args[0]):
+            rows = [written(row) for row in self.each_in[whole.args[0]]]
+            if None not in rows:
+                size = constant(min(len(row) for row in rows if row is not None))
+        need = self.needed(own)
+        more = size.plus(need, -1).constant if need is not None else None
+        if more is not None and more >= 0:
+            return
+        if need is None or not (self.known_at_once(need) and self.known_at_once(size)) or self.reads_on(own):
+            shown = text(whole) if whole is not None else "the list"
+            low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
+            test = Atom("<", (number, size))
+            if low is None or low < 0:
+                test = Atom("and", (Atom(">=", (number, size.scaled(-1))), test))
+            self.checked(test, message)
+            return
+        if (size, need) in self.needs:
+            return
+        some = {*self.demanded, *(turns.some for turns in self.rounds)}
+        if all(test in some or self.in_last_turn(test, need) for test in self.supposed_path):
+            self.needs[size, need] = None
+        else:
+            self.checked(*long_enough(size, need))
+
+    def in_last_turn(self, test: Atom, stop: Poly) -> bool:
+        """Tell whether a condition holds in the last turn of a loop that always has as many turns as here."""
+        read = list(names(test))
+        if len(read) != 1 or stop.constant is None or self.stops.get(read[0]) != stop:
+            return False
+        return evaluate(test, {read[0]: stop.constant - 1}) is True
+
+    def forget_turns(self) -> None:
+        """Forget what is known of a loop's variable that is another one's, too: what is said of it may be either."""
+        for variable in self.reused:
+            for known in (self.each_of, self.each_in, self.stops):
+                known.pop(variable, None)
+
+    def needed(self, index: Poly) -> Poly | None:
+        """Return how many values a list has to have for an item to be there; None where only each turn tells."""
+        if index.constant is not None:
+            return constant(index.constant + 1 if index.constant >= 0 else -index.constant)
+        turn = next((name for name in names(index) if name in self.stops), "")
+        rest = index.plus(single(Atom("name", (turn,))), -1).constant
+        if rest is None or (self.begins.get(turn) or 0) + rest < 0:
+            return None
+        return self.stops[turn].plus(constant(rest))
+
+    def reads_on(self, index: Poly) -> bool:
+        """Tell whether an item is one of later turns, if there are any: without a turn the list may be shorter."""
+        return index.constant is None and any(
+            (index.plus(single(Atom("name", (turn,))), -1).constant or 0) > 0 for turn in names(index)
+        )
+
+    def may_be_empty(self, whole: Atom) -> bool:
+        """Tell whether a list, or its first values, may be none."""
+        if whole.op == "slice":
+            return self.lowest(whole.args[1]) in (None, 0)
+        sizes = {size for size, need in self.needs if (need.constant or 0) > 0}
+        return (
+            whole not in self.taken_apart
+            and length(whole) not in sizes
+            and not isinstance(self.hints.get(text(whole)), Dims)
+        )
+
+    def unpacked(self, values: tuple[Any, ...]) -> None:
+        """Demand that a list has as many values as names are bound to its values."""
+        whole, *others = {list_of(value) for value in values}
+        if whole is not None and not others and len(values) > 1:
+            self.as_long(whole, len(values))
+
+    def as_long(self, whole: Atom, count: int) -> None:
+        """Demand that a list that is an argument has so many values."""
+        if any(parameter.name == text(whole) for parameter in self.staged.params):
+            if self.conditions:
+                self.checked(*exactly(whole, count))
+            else:
+                self.taken_apart[whole] = count
+
+    @property
+    def conditions(self) -> list[Atom]:
+        """The conditions that hold here, but for what is checked."""
+        return [test for test in self.path if test not in self.demanded]
+
+    def not_zero(self, divisor: Any, least: int | None = None) -> None:
+        """Demand that what is divided by is not 0, or at least so much."""
+        whole = self.expanded(term(divisor))
+        if isinstance(whole, Poly) and whole.constant is not None:
+            return
+        if least is not None:
+            self.at_least(term(divisor), least, f"a divisor must be at least {least}")
+            return
+        held = self.each_of.get(text(divisor)) if text(divisor) in self.comprehending else None
+        if held is not None:
+            self.checked(Atom("not in", (constant(0), held.args[0])), f"{text(held.args[0])} must not hold 0")
+            return
+        zero = Atom("==", (whole, constant(0)))
+        if any(self.denies(self.expanded(test), zero) for test in self.supposed_path):
+            return
+        self.checked(Atom("!=", (term(divisor), constant(0))), f"{text(divisor)} must not be 0")
+
+    @staticmethod
+    def denies(test: Atom, zero: Atom) -> bool:
+        """Tell whether a condition holds only where a number is not 0."""
+        if test.op == "and":
+            return any(Terms.denies(one, zero) for one in test.args)
+        value = zero.args[0]
+        if test.op not in ("!=", ">", ">=", "<", "<=") or test.args[0] != value:
+            return False
+        bound = test.args[1].constant if isinstance(test.args[1], Poly) else None
+        return bound is not None and not evaluate(Atom(test.op, (constant(0), constant(bound))), {})
 
     def is_parameter(self, name: str) -> bool:
         """Tell whether a name is a parameter's, which keeps its value to the end."""
@@ -208,6 +449,9 @@ class Terms(State):
         """`w = 4*c`: a local variable, if it is not the same for all."""
         super().assign(node, place)
         made: list[Let] = []
+        self.unpacked(
+            tuple(place.env.names[self.evaluator.text(t, place.env, place.source)] for t in node.targets)
+        )
         for target in node.targets:
             name = self.evaluator.text(target, place.env, place.source)
             value = place.env.names[name]
@@ -338,7 +582,7 @@ class Terms(State):
         result = self.sized(value)
         if isinstance(value, SymBool) and result is not value:
             turning = {*self.turning, *self.templates}
-            path = [self.expanded(test) for test in self.path if test not in self.demanded]
+            path = [self.expanded(test) for test in self.supposed_path if test not in self.demanded]
             path = [test for test in path if turning.isdisjoint(names(test))]
             test = self.expanded(value.test)
             if test in self.staged.measured and self.staged.measured[test][1] != tuple(path):
@@ -402,13 +646,53 @@ class Terms(State):
         return SymFloat(float(value), self.expanded(value.atom)) if isinstance(value, SymFloat) else value
 
 
-def negative(value: Any) -> bool:
-    """Tell whether a number may be negative where its names are not: it has a difference somewhere."""
-    if isinstance(value, Poly):
-        return any(number < 0 or any(map(negative, atoms)) for number, atoms in value.parts.values())
-    if not isinstance(value, Atom) or value.op in ("%", "item"):
-        return False
-    return any(map(negative, value.args[value.op == "if" :]))
+def least_of(lows: Iterable[float | None]) -> float | None:
+    """Return the least of some numbers; None where one is not known."""
+    found = list(lows)
+    return None if None in found else min((low for low in found if low is not None), default=None)
+
+
+def written(whole: Any) -> tuple[Term, ...] | None:
+    """Return the items of a list that is written out."""
+    if whole.op == "tuple":
+        items: tuple[Term, ...] = whole.args
+        return items
+    is_list = whole.op == "const" and isinstance(whole.args[0], tuple)
+    return tuple(map(term, whole.args[0])) if is_list else None
+
+
+def items_of(value: Any) -> int:
+    """Return how many items a list, or table, has here."""
+    return len(getattr(value, "rows", value))
+
+
+def list_in(size: Poly) -> Atom | None:
+    """Return the list whose length a number is."""
+    atom = size.atom
+    return atom.args[1] if atom is not None and atom.args[0] == "len" else None
+
+
+def several(count: int) -> str:
+    """Return how many values there are, as a text."""
+    return f"{count} value{'s' if count != 1 else ''}"
+
+
+def long_enough(size: Poly, need: Poly) -> tuple[Atom, str]:
+    """Return the test that a list is as long as it has to be, and what is said where it is not."""
+    own, other = list_in(size), list_in(need)
+    if own is not None:
+        wanted = f"{{{text(need)}}} values" if need.constant is None else several(need.constant)
+        said = f"{text(own)} needs at least {wanted}, not {{{text(size)}}}"
+        return Atom(">=", (size, need)), said
+    said = f"{text(other)} has" if other is not None else f"{text(need)} must be"
+    more = " values" if other is not None else ""
+    return Atom("<=", (need, size)), f"{said} at most {text(size)}{more}, not {{{text(need)}}}"
+
+
+def exactly(whole: Atom, count: int) -> tuple[Atom, str]:
+    """Return the test that a list has so many values, and what is said where it has not."""
+    size = length(whole)
+    return Atom("==", (size, constant(count))), f"{text(whole)} needs {several(count)}, not {{{text(size)}}}"
 
 
 def with_hint(size: Any, hint: int) -> int:

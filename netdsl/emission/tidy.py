@@ -32,7 +32,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.streams import Elements
 from netdsl.ir.types import Shape
-from netdsl.symbolic import Atom, Poly, SymBool, SymInt, negated, single, symbolic, term, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, names, negated, single, symbolic, term, text
 
 _NEW = Atom("name", ("?",))
 """What stands for a variable's next value."""
@@ -356,8 +356,14 @@ def inline_counts(staged: Staged) -> None:
 
 
 def check_once(staged: Staged) -> None:
-    """Check before a condition what is checked on a side of it and again after it."""
+    """Check before a condition what is checked on a side of it and again after it, or on both."""
     for items in item_lists(staged.items):
+        for either in [one for one in items if isinstance(one, If)]:
+            bound = {inner.name for inner in walk([either]) if isinstance(inner, Let)}
+            for check in [one for one in either.then if isinstance(one, Check)]:
+                if bound.isdisjoint(names(check.test)) and _drop(either.otherwise, check):
+                    either.then.remove(check)
+                    items.insert(items.index(either), check)
         for check in [one for one in items if isinstance(one, Check)]:
             for index, item in enumerate(items[: items.index(check)]):
                 sides = [inner for inner in item.inner() if isinstance(item, If) and _drop(inner, check)]

@@ -83,8 +83,12 @@ class ConvNeXt(nn.Module):
 
     def __init__(self, c: list[int], n: list[int], drop: float, classes: int = 1000) -> None:
         super().__init__()
-        if min(0, *n) < 0 or min(c[0], classes) < 1:
-            raise ValueError("n must be at least 0, c[0] and classes at least 1")
+        if len(c) < 4:
+            raise ValueError(f"c needs at least 4 values, not {len(c)}")
+        if len(n) < 4:
+            raise ValueError(f"n needs at least 4 values, not {len(n)}")
+        if min(n[:4]) < 0 or min(c[0], classes) < 1:
+            raise ValueError("n[:4] must be at least 0, c[0] and classes at least 1")
         steps = max(sum(n[i] for i in range(4)) - 1, 1)
         step = 0
         layers: list[nn.Module] = [
@@ -94,7 +98,7 @@ class ConvNeXt(nn.Module):
         for i in range(4):
             if i > 0:
                 if c[i] < 1:
-                    raise ValueError("c[i] must be at least 1")
+                    raise ValueError(f"conv needs at least 1 channel, not {c[i]}")
                 layers.append(
                     nn.Sequential(
                         LayerNorm2d(channels, eps=1e-06),

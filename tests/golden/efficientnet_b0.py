@@ -89,8 +89,8 @@ class MBConv(nn.Module):
         norm: Callable[..., nn.Module] = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        if min(stride, c) < 1:
-            raise ValueError("stride and c must be at least 1")
+        if min(stride, c, *k) < 1:
+            raise ValueError("stride, c and k must be at least 1")
         hidden = make_divisible(expand * in_channels, 8)
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
@@ -163,8 +163,11 @@ class EfficientNet(nn.Module):
         ]
         channels = stem
         for t, k, s, c, n in STAGES:
+            blocks = math.ceil(n * depth)
+            if blocks < 0:
+                raise ValueError(f"a repetition needs a whole number from 0, not {blocks}")
             block: list[nn.Module] = []
-            for i in range(math.ceil(n * depth)):
+            for i in range(blocks):
                 block.append(
                     MBConv(
                         channels,

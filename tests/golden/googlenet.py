@@ -32,8 +32,8 @@ class BasicConv2d(nn.Module):
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
-        if min(c, stride) < 1:
-            raise ValueError("c and stride must be at least 1")
+        if min(c, stride, *k) < 1:
+            raise ValueError("c, stride and k must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = nn.Conv2d(

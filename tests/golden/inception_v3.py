@@ -38,10 +38,12 @@ class BasicConv2d(nn.Module):
         pad: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        if min(c, stride) < 1:
-            raise ValueError("c and stride must be at least 1")
+        if min(c, stride, *k) < 1:
+            raise ValueError("c, stride and k must be at least 1")
         if pad is None and (k[0] % 2 != 1 or k[1] % 2 != 1):
             raise ValueError(f"pad=same needs odd kernels, not {k}")
+        if pad is not None and min(pad) < 0:
+            raise ValueError("pad must be at least 0")
         self.conv = nn.Conv2d(
             in_channels,
             c,

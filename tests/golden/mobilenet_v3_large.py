@@ -61,8 +61,8 @@ class InvertedResidual(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        if min(hidden, stride, c) < 1:
-            raise ValueError("hidden, stride and c must be at least 1")
+        if min(hidden, stride, c, *k) < 1:
+            raise ValueError("hidden, stride, c and k must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[nn.Module] = []
@@ -126,6 +126,8 @@ class MobileNetV3(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
+        if len(rows) < 1:
+            raise ValueError(f"rows needs at least 1 value, not {len(rows)}")
         if classes < 1:
             raise ValueError("classes must be at least 1")
         layers: list[nn.Module] = [

@@ -122,8 +122,8 @@ class SeparableConv2d(nn.Module):
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
-        if min(stride, c) < 1:
-            raise ValueError("stride and c must be at least 1")
+        if min(stride, c, *k) < 1:
+            raise ValueError("stride, c and k must be at least 1")
         self.depthwise_conv2d = Conv2dSame(
             in_channels, in_channels, k, stride=stride, groups=in_channels, bias=False
         )

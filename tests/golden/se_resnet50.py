@@ -47,8 +47,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1, v1: bool = False) -> None:
         super().__init__()
-        if planes < 1:
-            raise ValueError("planes must be at least 1")
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         early = stride if v1 else 1
         self.conv1 = nn.Conv2d(in_channels, planes, 1, stride=early, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
@@ -59,8 +59,6 @@ class Bottleneck(nn.Module):
         self.se_module = SE(4 * planes)
         self.downsample: nn.Module | None = None
         if stride > 1 or in_channels != 4 * planes:
-            if stride < 1:
-                raise ValueError("stride must be at least 1")
             self.downsample = nn.Sequential(
                 nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False),
                 nn.BatchNorm2d(4 * planes),
@@ -98,7 +96,9 @@ class SENet(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if min(0, *n) < 0 or classes < 1:
+        if len(n) != 4:
+            raise ValueError(f"n needs 4 values, not {len(n)}")
+        if min(n) < 0 or classes < 1:
             raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         named: OrderedDict[str, nn.Module] = OrderedDict()

@@ -47,6 +47,8 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, in_channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
+        if heads < 1:
+            raise ValueError("heads must be at least 1")
         self.ln_1 = nn.LayerNorm(in_channels, eps=1e-06)
         self.self_attention = nn.MultiheadAttention(in_channels, heads, batch_first=True)
         self.dropout = nn.Dropout(drop)
@@ -140,8 +142,8 @@ class ViT(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if dim < 1:
-            raise ValueError("dim must be at least 1")
+        if min(dim, *patch, *size) < 1:
+            raise ValueError("dim, patch and size must be at least 1")
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.conv_proj = nn.Conv2d(3, dim, patch, stride=patch)
         self.encoder = Encoder(size, patch, dim, drop, depth, heads, hidden)

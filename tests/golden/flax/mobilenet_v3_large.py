@@ -129,8 +129,8 @@ class InvertedResidual(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(hidden, stride, c) < 1:
-            raise ValueError("hidden, stride and c must be at least 1")
+        if min(hidden, stride, c, *k) < 1:
+            raise ValueError("hidden, stride, c and k must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []
@@ -203,6 +203,8 @@ class MobileNetV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if len(rows) < 1:
+            raise ValueError(f"rows needs at least 1 value, not {len(rows)}")
         if classes < 1:
             raise ValueError("classes must be at least 1")
         layers: list[Callable[[Array], Array]] = [

@@ -221,8 +221,8 @@ class SeparableConv2d(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(stride, c) < 1:
-            raise ValueError("stride and c must be at least 1")
+        if min(stride, c, *k) < 1:
+            raise ValueError("stride, c and k must be at least 1")
         self.depthwise_conv2d = Conv(
             in_channels,
             in_channels,

@@ -173,7 +173,9 @@ class ResNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(0, *n) < 0 or classes < 1:
+        if len(n) != 4:
+            raise ValueError(f"n needs 4 values, not {len(n)}")
+        if min(n) < 0 or classes < 1:
             raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = Conv(3, 64, (7, 7), strides=2, padding=3, rngs=rngs, **options)

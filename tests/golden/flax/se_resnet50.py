@@ -198,8 +198,8 @@ class Bottleneck(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if planes < 1:
-            raise ValueError("planes must be at least 1")
+        if min(planes, stride) < 1:
+            raise ValueError("planes and stride must be at least 1")
         early = stride if v1 else 1
         self.conv1 = Conv(in_channels, planes, (1, 1), strides=early, rngs=rngs, **options)
         self.bn1 = BatchNorm(planes, rngs=rngs, **options)
@@ -210,14 +210,14 @@ class Bottleneck(nnx.Module):
         self.conv3 = Conv(planes, 4 * planes, (1, 1), rngs=rngs, **options)
         self.bn3 = BatchNorm(4 * planes, rngs=rngs, **options)
         self.se_module = SE(4 * planes, rngs=rngs, **options)
-        self.downsample: Callable[[Array], Array] | None = nnx.data(None)
-        if stride > 1 or in_channels != 4 * planes:
-            if stride < 1:
-                raise ValueError("stride must be at least 1")
-            self.downsample = nnx.Sequential(
+        self.downsample = (
+            nnx.Sequential(
                 Conv(in_channels, 4 * planes, (1, 1), strides=stride, rngs=rngs, **options),
                 BatchNorm(4 * planes, rngs=rngs, **options),
             )
+            if stride > 1 or in_channels != 4 * planes
+            else None
+        )
         self.out_channels = 4 * planes
 
     def __call__(self, x: Array) -> Array:
@@ -253,7 +253,9 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(0, *n) < 0 or classes < 1:
+        if len(n) != 4:
+            raise ValueError(f"n needs 4 values, not {len(n)}")
+        if min(n) < 0 or classes < 1:
             raise ValueError("n must be at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         named: dict[str, Callable[[Array], Array]] = {}

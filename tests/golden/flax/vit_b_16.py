@@ -164,6 +164,8 @@ class EncoderBlock(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if heads < 1:
+            raise ValueError("heads must be at least 1")
         self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
         self.self_attention = MultiHeadAttention(heads, in_channels, rngs=rngs, **options)
         self.dropout = nnx.Dropout(drop, rngs=rngs)
@@ -266,8 +268,8 @@ class ViT(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if dim < 1:
-            raise ValueError("dim must be at least 1")
+        if min(dim, *patch, *size) < 1:
+            raise ValueError("dim, patch and size must be at least 1")
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
         self.conv_proj = FittedConv(
             3,
