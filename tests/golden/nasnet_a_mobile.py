@@ -361,8 +361,8 @@ class NASNetA(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if min(stem, classes) < 1:
-            raise ValueError("stem and classes must be at least 1")
+        if min(stem, classes, *size) < 1:
+            raise ValueError("stem, classes and size must be at least 1")
         self.conv0 = nn.Sequential(
             OrderedDict(
                 [
