@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,8 @@ def refusal(subject: Subject, draw: Draw) -> str | None:
             reasons.append(error.diagnostics[0].message)
         else:
             return None if reasons else ""
-    return None if "elements is more than" in reasons[0] else reasons[0]
+    of_sizes = re.search(r"elements is more than|branches differ: (\d+)x\d+x\d+ and \1x\d+x\d+$", reasons[0])
+    return None if of_sizes else reasons[0]
 
 
 def spoiled_draws(subject: Subject, draws: int) -> Iterator[tuple[str, Draw]]:
