@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import pytest
+import torch
 from metamorphic import subjects_of
 from netdsl_flax.run import still
 from spoiled import misjudged
@@ -373,3 +374,50 @@ def test_a_list_of_another_length_is_named(backend: str) -> None:
     ):
         with pytest.raises(ValueError, match=f"^{said}$"):
             make(names, "N", {"n": [1, 1], "m": [1, 2, 3], "c": [4, 5, 6]} | given)
+
+
+@pytest.mark.parametrize("condition", ["x.h > 8 and deep", "deep and x.h > 8", "x.h > 8 and not shallow"])
+def test_a_size_that_decides_nothing_is_not_refused(condition: str) -> None:
+    text = f"""\
+block Unit(c, deep = false, shallow = true):
+    a: conv 3x3, c
+    b: conv 3x3, c when {condition}
+
+net N:
+    input 3, 32x32
+    a: Unit 4, true, false
+    b: Unit 5, false, true
+    gap
+"""
+    names = execute(loads(text).emit())
+    small, large = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 9, 9)
+    for made_large in (False, True):
+        plain = names["Unit"](3, large=made_large, c=4)
+        assert plain(small).shape[2:] == (4, 4)
+        assert plain(large).shape[2:] == (9, 9)
+        deep = names["Unit"](
+            3, large=made_large, c=4, **({"deep": True} if "deep" in condition else {"shallow": False})
+        )
+        assert deep(large if made_large else small).shape[1] == 4
+        with pytest.raises((ValueError, AssertionError), match="large"):
+            deep(small if made_large else large)
+
+
+def test_one_of_two_sizes_is_always_held() -> None:
+    text = """\
+block Unit(c):
+    a: conv 3x3, c
+    b: conv 3x3, c when x.h > 8 and x.w > 8
+
+net N:
+    input 3, 32x32
+    a: Unit 4
+    maxpool 8x8, /8
+    b: Unit 4
+    gap
+"""
+    made = execute(loads(text).emit())["Unit"](3, large=False, large2=False, c=4)
+    made(torch.zeros(1, 3, 4, 4))
+    made(torch.zeros(1, 3, 4, 9))
+    with pytest.raises((ValueError, AssertionError), match="large"):
+        made(torch.zeros(1, 3, 9, 9))

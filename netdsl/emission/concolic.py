@@ -45,6 +45,7 @@ from netdsl.symbolic import (
     item as item_of,
 )
 from netdsl.syntax import tree
+from netdsl.syntax.tree import pieces
 
 
 class Fixed(Exception):
@@ -290,6 +291,9 @@ class SymbolicEvaluator(Evaluator):
     lacking: Callable[[str, str, Span], Exception]
     """The error for a name or value that only the other side of a condition gives one."""
 
+    measures: dict[Atom, tuple[Any, tuple[Atom, ...]]]
+    """The comparisons of sizes that were met: their truth, and the conditions under which they matter."""
+
     indexes: Callable[[Any, Any], None]
     """Takes note of a list, or table, and the number of the item that is read."""
 
@@ -425,15 +429,23 @@ class SymbolicEvaluator(Evaluator):
     def _operation(self, node: tree.Binary, env: Env, source: Source) -> Any:
         op = node.operator
         if op in ("and", "or"):
+            known = set(self.measures)
             left = self.truth(node.left, env, source)
+            of_sizes = self.measures.keys() - known
+            found: list[Any] = []
 
             def right() -> Any:
-                if not isinstance(left, SymBool):
-                    return self.truth(node.right, env, source)
-                with self.supposing(left, op == "and"):
-                    return self.truth(node.right, env, source)
+                if isinstance(left, SymBool):
+                    with self.supposing(left, op == "and"):
+                        found.append(self.truth(node.right, env, source))
+                else:
+                    found.append(self.truth(node.right, env, source))
+                return found[0]
 
-            return joined(op, left, right)
+            result = joined(op, left, right)
+            if of_sizes and all(isinstance(part, _HARMLESS) for part in pieces(node.right)):
+                self.matters(of_sizes, op, found[0] if found else right())
+            return result
         if op not in ("==", "!=", "<", "<=", ">", ">="):
             return self._binary(node, env, source)
         a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
@@ -451,6 +463,18 @@ class SymbolicEvaluator(Evaluator):
         if not texts and not truths and not (isinstance(a, Dims) and isinstance(b, Dims)):
             raise Fixed("a comparison of what is no number", a, b)
         return self.sized(compare(op, a, b))
+
+    def matters(self, tests: Iterable[Atom], op: str, other: Any) -> None:
+        """Note that comparisons of sizes matter only where the other side of an `and` holds, of an `or` does not."""
+        if not isinstance(other, SymBool):
+            return
+        condition = self.in_arguments(other.test if op == "and" else negated(other.test))
+        for test in tests:
+            truth, path = self.measures[test]
+            self.measures[test] = truth, (*path, condition)
+
+    in_arguments: Callable[[Atom], Atom]
+    """What a condition is over the arguments alone."""
 
     @contextmanager
     def supposing(self, test: SymBool, holds: bool) -> Iterator[None]:
@@ -544,6 +568,10 @@ class SymbolicEvaluator(Evaluator):
         tree.Attribute: _size_of,
         tree.Comprehension: _comprehended,
     }
+
+
+_HARMLESS = (tree.Name, tree.Constant, tree.Unary)
+"""What a flag is written with, or its opposite."""
 
 
 def concrete(value: Any) -> Any:

@@ -62,6 +62,8 @@ class Stager(Joints):
         self.evaluator.constant = emitter.constant
         self.evaluator.divides = self.not_zero
         self.evaluator.indexes = self.indexed
+        self.evaluator.measures = staged.measured
+        self.evaluator.in_arguments = self.expanded
 
     # ---------------------------------------------------------------- ops
 
