@@ -44,8 +44,11 @@ def refusal(subject: Subject, draw: Draw) -> str | None:
     reasons: list[str] = []
     for times in (1, 16):
         shapes = (Shape(s.c, times * s.h, times * s.w) if s.axes == "chw" else s for s in draw.shapes)
+        values, size = dict(draw.values), draw.values.get("size")
+        if isinstance(size, Dims):
+            values["size"] = Dims(times * side for side in size)
         try:
-            probe(subject, draw._replace(shapes=tuple(shapes)))
+            probe(subject, Draw(values, tuple(shapes)))
         except NetError as error:
             reasons.append(error.diagnostics[0].message)
         else:
@@ -67,6 +70,8 @@ def spoiled_draws(subject: Subject, draws: int) -> Iterator[tuple[str, Draw]]:
     for draw in legal.values():
         if isinstance(subject.decl, NetDecl) and "size" not in subject.signature:
             draw = draw._replace(shapes=tuple(subject.net.inputs.values()))  # which its class knows
+        elif isinstance(size := draw.values.get("size"), Dims):
+            draw = draw._replace(shapes=tuple(Shape(s.c, *size) for s in draw.shapes))
         if refusal(subject, draw) != "":
             continue
         for name in [name for name in draw.values if name in subject.signature]:

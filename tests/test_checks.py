@@ -421,3 +421,40 @@ net N:
     made(torch.zeros(1, 3, 4, 9))
     with pytest.raises((ValueError, AssertionError), match="large"):
         made(torch.zeros(1, 3, 9, 9))
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_channels_that_cannot_be_divided_into_groups_are_refused(backend: str) -> None:
+    text = """\
+block Grouped(c, groups):
+    a: conv 1x1, c, groups=groups
+    shuffle groups
+
+block Halves(c):
+    a, b = from x -> split 2
+    c1: from b -> conv 1x1, c
+
+block Heads(heads):
+    a: attention heads
+
+net N:
+    input 12, 8x8
+    a: Grouped 12, 3
+    b: Grouped 24, 4
+    c: Halves 12
+    d: Halves 12
+    tokens
+    e: Heads 3
+    f: Heads 4
+"""
+    names = execute(loads(text).emit(backend))
+    rngs = {"rngs": still()} if backend == "flax" else {}
+    for name, in_channels, given, said in (
+        ("Grouped", 12, {"c": 10, "groups": 4}, "10 output channels cannot be divided into 4 groups"),
+        ("Grouped", 10, {"c": 12, "groups": 4}, "10 input channels cannot be divided into 4 groups"),
+        ("Halves", 5, {"c": 4}, "5 channels cannot be divided into 2 parts"),
+        ("Heads", 12, {"heads": 5}, "12 channels cannot be divided into 5 heads"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            names[name](in_channels, **given, **rngs)
+    names["Grouped"](12, c=8, groups=4, **rngs)

@@ -28,6 +28,7 @@ from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
+from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Identity, Split
@@ -167,14 +168,8 @@ class Layers(Conditions):
 
     def parts(self, op: Split, item: Layer, result: Data, place: Place) -> Data:
         """Return the list that a split into a number of parts that is not known makes."""
-        channels, count = item.before[0].c, term(op.parts)
+        count = term(op.parts)
         assert isinstance(count, Poly)
-        rest = compare("==", channels % op.parts, 0)
-        if isinstance(rest, SymBool):
-            self.items.remove(item)
-            what = f"{_braced(channels)} channels cannot be divided into {_braced(op.parts)} parts"
-            self.checked(rest.test, what)
-            self.items.append(item)
         shapes = tuple(self.opaque_sizes(shape) for shape in result.shapes)
         each_one = each(replaced(term(shapes[0].c), {}), "i", count)
         listing = self.list_wire(count, len(shapes), place, item.span)
@@ -275,9 +270,24 @@ class Layers(Conditions):
             for size in sizes if isinstance(sizes, Dims) else (sizes,):
                 if isinstance(size, SymInt):
                     self.at_least(size.poly, 1, what)
+        self.divisible(op, item.before)
         for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):
                 self.at_least(size.poly, 0, "pad must be at least 0")
+
+    def divisible(self, op: Op, shapes: Sequence[Shape]) -> None:
+        """Demand that channels can be divided into groups of as many."""
+        field = next((field for field in ("groups", "heads", "parts") if hasattr(op, field)), "")
+        count = getattr(op, field, 1)
+        ends = {"input ": shapes[0].c, "output ": op.channels} if isinstance(op, (Conv, UpConv)) else {}
+        if not ends and not (field and (symbolic(count) or isinstance(op, Split))):
+            return  # elsewhere what has a number of groups cannot be made, or called, with others
+        for end, channels in (ends or {"": shapes[0].c}).items():
+            whole, parts = (SymInt(int(n), replaced(self.expanded(term(n)), {})) for n in (channels, count))
+            rest = compare("==", channels % count, 0)
+            if isinstance(rest, SymBool) and isinstance(whole % parts, SymInt):
+                what = f"{_braced(channels)} {end}channels cannot be divided into {_braced(count)} {field}"
+                self.checked(rest.test, what)
 
     @staticmethod
     def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:

@@ -31,7 +31,10 @@ class InvertedResidual(nn.Module):
         if half < 1:
             raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch1: nn.Module | None = None
-        if stride != 1:
+        if stride == 1:
+            if in_channels % 2 != 0:
+                raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
+        else:
             self.branch1 = nn.Sequential(
                 nn.Conv2d(
                     in_channels,

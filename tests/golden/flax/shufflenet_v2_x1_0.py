@@ -130,8 +130,12 @@ class InvertedResidual(nnx.Module):
         half = c // 2
         if half < 1:
             raise ValueError(f"conv needs at least 1 channel, not {half}")
-        self.branch1 = (
-            nnx.Sequential(
+        self.branch1: Callable[[Array], Array] | None = nnx.data(None)
+        if stride == 1:
+            if in_channels % 2 != 0:
+                raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
+        else:
+            self.branch1 = nnx.Sequential(
                 Conv(
                     in_channels,
                     in_channels,
@@ -147,9 +151,6 @@ class InvertedResidual(nnx.Module):
                 BatchNorm(half, rngs=rngs, **options),
                 nnx.relu,
             )
-            if stride != 1
-            else None
-        )
         self.branch2 = nnx.Sequential(
             Conv(
                 in_channels // 2 if stride == 1 else in_channels, half, (1, 1), rngs=rngs, **options

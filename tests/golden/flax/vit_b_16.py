@@ -167,6 +167,8 @@ class EncoderBlock(nnx.Module):
         if heads < 1:
             raise ValueError("heads must be at least 1")
         self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
+        if in_channels % heads != 0:
+            raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
         self.self_attention = MultiHeadAttention(heads, in_channels, rngs=rngs, **options)
         self.dropout = nnx.Dropout(drop, rngs=rngs)
         self.ln_2 = LayerNorm(in_channels, rngs=rngs, **options)
