@@ -458,3 +458,23 @@ net N:
         with pytest.raises(ValueError, match=f"^{said}$"):
             names[name](in_channels, **given, **rngs)
     names["Grouped"](12, c=8, groups=4, **rngs)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_pool_is_padded_by_half_of_its_kernel_at_most(backend: str) -> None:
+    text = """\
+block Unit(k: dims, pad: pad = same):
+    maxpool k, /1, pad=pad
+    avgpool k, /1, pad=pad
+
+net N:
+    input 4, 32x32
+    a: Unit 5x5, 2
+    b: Unit 3x3
+    gap
+"""
+    names = execute(loads(text).emit(backend))
+    make(names, "Unit", {"k": (3, 3)})
+    make(names, "Unit", {"k": (3, 5), "pad": (1, 2)})
+    with pytest.raises(ValueError, match=r"^pad must be at most half of the kernel, not 2 of 3$"):
+        make(names, "Unit", {"k": (3, 5), "pad": (2, 2)})

@@ -30,6 +30,7 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.norm import Norm
+from netdsl.ops.pool import Pool
 from netdsl.ops.source import Weight
 from netdsl.ops.wiring import Identity, Split
 from netdsl.source import Span
@@ -270,6 +271,20 @@ class Layers(Conditions):
             for size in sizes if isinstance(sizes, Dims) else (sizes,):
                 if isinstance(size, SymInt):
                     self.at_least(size.poly, 1, what)
+        if (
+            isinstance(op, Pool)
+            and isinstance(kernel, Dims)
+            and isinstance(pad, Pad)
+            and pad.mode == "explicit"
+        ):
+            for side, most in zip(pad.size, kernel, strict=True):
+                for one in self.either_number(replaced(term(side), {})):
+                    fits = compare("<=", SymInt(int(side), one), most // 2)
+                    if isinstance(fits, SymBool):
+                        what = (
+                            f"pad must be at most half of the kernel, not {{{text(one)}}} of {_braced(most)}"
+                        )
+                        self.checked(fits.test, what)
         self.divisible(op, item.before)
         for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):

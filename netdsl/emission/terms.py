@@ -124,16 +124,24 @@ class Terms(State):
         if own.constant is not None or self.assured(own, least) or (low is not None and low >= least):
             return
         if own.atom is not None and own.atom.op == "if":
-            test, *sides = own.atom.args
-            for condition, side in zip((test, negated(test)), sides, strict=True):
-                self.evaluator.supposed.append(condition)
+            for side in self.either_number(own):
                 self.at_least(side, least, what)
-                self.evaluator.supposed.pop()
             return
         parts = list(own.parts.values())
         factors = [single(atom) for atom in dict.fromkeys(parts[0][1])] if len(parts) == 1 else []
         if not factors or parts[0][0] < 0 or not all([self.asked_of(one, least) for one in factors]):
             self.checked(Atom(">=", (value, constant(least))), f"{what}, not {{{text(value)}}}")
+
+    def either_number(self, value: Poly) -> Iterator[Poly]:
+        """Yield what a number is on either side of the conditions that decide it, each while that is supposed."""
+        if value.atom is None or value.atom.op != "if":
+            yield value
+            return
+        test, *sides = value.atom.args
+        for condition, side in zip((test, negated(test)), sides, strict=True):
+            self.evaluator.supposed.append(condition)
+            yield from self.either_number(side)
+            self.evaluator.supposed.pop()
 
     def asked_of(self, factor: Poly, least: int) -> bool:
         """Demand that a factor is at least 0 or 1, if that is to say it of arguments alone; tell whether it is."""
