@@ -254,6 +254,22 @@ net N(n: list, c: list = [4, 4, 4], v: list = [3, 4], d: list = [3, 4, 5, 6], ws
 variant one = N([1, 2, 1], c=[4, 4, 4], v=[3, 4], d=[3, 4, 5, 6], ws=[3, 4])
 variant two = N([1, 0, 1], c=[4, 5, 6], v=[3, 4], d=[3, 4, 5, 7], ws=[3, 4], planes=9)
 """,
+    "computed lists": """\
+block Widths(widths: list, c = 8):
+    ws = [2 * w for w in widths]
+    concat:
+        for i, w in enumerate(ws):
+            b{i}: conv 3x3, w
+    last: conv 1x1, sum(ws) + ws[len(widths) - 1]
+    parts = [c // w for w in widths]
+    more: conv 1x1, parts[0] + 1
+
+net N:
+    input 4, 8x8
+    a: Widths [3, 4]
+    b: Widths [3, 4, 5], 9
+    gap
+""",
     "joints": """\
 block Sum(n, c):
     add:

@@ -188,7 +188,9 @@ class Terms(State):
         kinds = {parameter.name: parameter.kind for parameter in self.staged.params}
         if atom.op == "name":
             name = atom.args[0]
-            return atom if kinds.get(name) == "int" else self.each_of.get(name)
+            items = self.each_of.get(name)
+            own = items is not None and kinds.get(items.args[0].args[0]) == "list"
+            return atom if kinds.get(name) == "int" else items if own else None
         whole = atom.args[0] if atom.op == "item" else None
         if whole is None or whole.op != "name" or kinds.get(whole.args[0]) not in ("list", "dims", "pad"):
             return None
@@ -340,7 +342,9 @@ class Terms(State):
             rows = [written(row) for row in self.each_in[whole.args[0]]]
             if None not in rows:
                 size = constant(min(len(row) for row in rows if row is not None))
-        need = self.needed(own)
+        need, behind = self.needed(own), size.plus(own, -1).constant
+        if own.constant is None and behind is not None and behind > 0:  # from the end
+            need = constant(behind)
         more = size.plus(need, -1).constant if need is not None else None
         if more is not None and more >= 0:
             return
