@@ -466,8 +466,8 @@ net N:
     names = execute(loads(text).emit(backend))
     rngs = {"rngs": still()} if backend == "flax" else {}
     for name, in_channels, given, said in (
-        ("Grouped", 12, {"c": 10, "groups": 4}, "10 output channels cannot be divided into 4 groups"),
-        ("Grouped", 10, {"c": 12, "groups": 4}, "10 input channels cannot be divided into 4 groups"),
+        ("Grouped", 12, {"c": 10, "groups": 4}, "10 channels cannot be divided into 4 groups"),
+        ("Grouped", 10, {"c": 12, "groups": 4}, "10 channels cannot be divided into 4 groups"),
         ("Halves", 5, {"c": 4}, "5 channels cannot be divided into 2 parts"),
         ("Heads", 12, {"heads": 5}, "12 channels cannot be divided into 5 heads"),
     ):

@@ -62,6 +62,10 @@ _FROM_ONE = (
 """What ops need at least 1 of."""
 
 
+_WIDE = 76
+"""How long a message is at most, so that a line holds it."""
+
+
 class Layers(Conditions):
     """Puts down layers, containers, and joints of values that are there."""
 
@@ -294,14 +298,15 @@ class Layers(Conditions):
         """Demand that channels can be divided into groups of as many."""
         field = next((field for field in ("groups", "heads", "parts") if hasattr(op, field)), "")
         count = getattr(op, field, 1)
-        ends = {"input ": shapes[0].c, "output ": op.channels} if isinstance(op, (Conv, UpConv)) else {}
-        if not ends and not (field and (symbolic(count) or isinstance(op, Split))):
+        if not isinstance(op, (Conv, UpConv)) and not (field and (symbolic(count) or isinstance(op, Split))):
             return  # elsewhere what has a number of groups cannot be made, or called, with others
-        for end, channels in (ends or {"": shapes[0].c}).items():
+        for channels in (shapes[0].c, op.channels) if isinstance(op, (Conv, UpConv)) else (shapes[0].c,):
             whole, parts = (SymInt(int(n), replaced(self.expanded(term(n)), {})) for n in (channels, count))
             rest = compare("==", channels % count, 0)
             if isinstance(rest, SymBool) and isinstance(whole % parts, SymInt):
-                what = f"{_braced(channels)} {end}channels cannot be divided into {_braced(count)} {field}"
+                what = f"{_braced(channels)} channels cannot be divided into {_braced(count)} {field}"
+                if len(what) > _WIDE:  # a line holds no more
+                    what = f"channels cannot be divided into {field}"
                 self.checked(rest.test, what)
 
     @staticmethod
