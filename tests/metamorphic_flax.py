@@ -148,7 +148,9 @@ class Flax(Framework):
         tensors = {plain(owned(subject, t.key)): t for t in Backend().tensors(net)}
         arrays = in_flax(subject, net, numbers)
         with torch.no_grad():
-            still_ones = expected_order(subject, net, interpret(net, numbers, x, False))
+            found = interpret(net, numbers, x, False)
+        still_ones = expected_order(subject, net, found)
+        still_orders = expected_order(subject, net, {name: net.outputs[name] for name in found})
         leaves = [t.clone().requires_grad_(steep) for t in x]
         learned = {t.parameter: numbers[t.parameter] for t in tensors.values() if not is_statistic(t)}
         for tensor in learned.values():
@@ -184,8 +186,11 @@ class Flax(Framework):
             )
             nnx.update(module, after)
             kept = {plain(key): np.asarray(v.get_value()) for key, v in variables(module).items()}
-        for what, outputs, others in (("evaluation", evaluated, still_ones), ("training", trained, theirs)):
-            wrong = self.differ(what, outputs, [t.detach() for t in others], orders)
+        for what, outputs, others, shapes_of in (
+            ("evaluation", evaluated, still_ones, still_orders),
+            ("training", trained, theirs, orders),
+        ):
+            wrong = self.differ(what, outputs, [t.detach() for t in others], shapes_of)
             if wrong:
                 return wrong
         if steep:

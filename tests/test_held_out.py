@@ -917,6 +917,25 @@ net N(c = 4):
     b: from stem -> conv 3x3, c, /2
     c2 = from stem, b -> Cell 2*c as cell2
     from c2 -> gap
+    "a joint's loop that has no turn here, and reads what only a turn has": """
+block Inception(branches: list):
+    concat:
+        b0: conv 1x1, branches[0]
+        for i in range(1, len(branches)):
+            b{i}: conv 1x1, branches[i] -> i * conv 3x3, branches[i]
+
+block Sum(widths: list, c):
+    add:
+        identity
+        for i in range(1, len(widths)):
+            if widths[i] > 4:
+                a{i}: conv 3x3, c
+            b{i}: conv 1x1, c
+
+net N:
+    input 3, 8x8
+    a: Inception [4]
+    b: Sum [2], 4
 """,
 }
 
@@ -1416,6 +1435,25 @@ net N(t: table = rows):
     for i, k, c in enumerate(t):
         d{i}: conv k, c
     gap
+""",
+    "a condition whose other side is the first in a condition": """
+block Unit(c, stride = 1, residual: bool = true):
+    conv: conv 3x3, c, /stride
+    if residual:
+        if stride == 1 and x.c == c:
+            from flow, x -> add
+        elif stride == 1:
+            y = from flow
+            proj: from x -> conv 1x1, c
+            from y, proj -> add
+    relu
+
+net N(c = 4):
+    input 3, 8x8
+    a: Unit c
+    b: Unit c
+    c: Unit c, 2
+    d: Unit c, residual=false
 """,
     "an encoder and decoder of any depth": """
 block Double(c):

@@ -97,8 +97,6 @@ class Loops(Layers):
         before = Snapshot(self, place)
         variables = self.variables(node)
         run = partial(self.loop, over, node.names, variables, lambda: self.body(node.body, place), place)
-        if not over.items:
-            run = partial(self.turnless, over, run)
         outermost = self.staged.kind == "net" and not self.loops
         try:
             with self.counting(node, over):
@@ -130,17 +128,6 @@ class Loops(Layers):
     def variables(self, node: tree.For) -> tuple[str, ...]:
         """Return what the variables of a loop are called, each other than what is bound before it."""
         return tuple(self.local(readable(name.text), own=True) for name in node.names)
-
-    def turnless(self, over: Over, run: Callable[[Span], None], span: Span) -> None:
-        """Walk a loop that has no turn here; if none can be built, the class is made for that."""
-        errors = len(self.errors)
-        try:
-            run(span)
-            good = len(self.errors) == errors
-        except (SpecError, Poisoned, NetError):
-            good = False
-        if not good:
-            raise Fixed("a loop whose turns cannot be built here", over.atom)
 
     @contextmanager
     def counting(self, node: tree.For, over: Over) -> Iterator[None]:
@@ -300,7 +287,30 @@ class Loops(Layers):
         place: Place,
         span: Span,
     ) -> None:
-        """Run one turn that stands for all: what goes from turn to turn is carried."""
+        """Run one turn that stands for all: what goes from turn to turn is carried.
+
+        If there is no turn here, and none can be built, the class is made for that.
+        """
+        errors = len(self.errors)
+        try:
+            self.turns_alike(over, targets, variables, run, place, span)
+        except (SpecError, Poisoned, NetError) as error:
+            if not over.items:
+                raise Fixed("a loop whose turns cannot be built here", over.atom) from error
+            raise
+        if not over.items and len(self.errors) > errors:
+            raise Fixed("a loop whose turns cannot be built here", over.atom)
+
+    def turns_alike(
+        self,
+        over: Over,
+        targets: tuple[tree.Name, ...],
+        variables: tuple[str, ...],
+        run: Callable[[], Any],
+        place: Place,
+        span: Span,
+    ) -> None:
+        """Run turns until one stands for all."""
         before = Snapshot(self, place)
         varying: dict[str, Any] = {}
         for _ in range(6):

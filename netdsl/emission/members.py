@@ -299,10 +299,13 @@ class Members:
             self.fixed[attribute] = None
 
     def flag_name(self, item: If) -> str:
-        """Return what to call an attribute that says whether something is there."""
+        """Return what to call an attribute that says whether something is there: as no argument that it is not."""
+        others = {p.name for p in self.function.staged.params}.difference(mentioned(item.test))
         for inner in walk([*item.then, *item.otherwise]):
             if isinstance(inner, Layer) and not self.is_nothing(inner):
-                return {"add": "residual", "mul": "scaled"}.get(inner.op.name, f"with_{inner.op.name}")
+                plain = f"with_{inner.op.name}"
+                name = {"add": "residual", "mul": "scaled"}.get(inner.op.name, plain)
+                return plain if name in others else name
         return "other"
 
 
