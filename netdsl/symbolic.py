@@ -640,6 +640,13 @@ def assuming(value: Any, test: Atom, holds: bool) -> Any:
     return value if args == value.args else Atom(value.op, args)
 
 
+def real(value: int) -> float:
+    """Return an int as a float that remembers its expression."""
+    if not isinstance(value, SymInt):
+        return float(value)
+    return SymFloat(float(value), value.poly.atom or Atom("call", ("float", value.poly)))
+
+
 def call(function: str, value: Any, *args: Any) -> Any:
     """Return a number as what a function gives of others."""
     return under(value, Atom("call", (function, *map(term, args))))

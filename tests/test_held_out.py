@@ -917,6 +917,7 @@ net N(c = 4):
     b: from stem -> conv 3x3, c, /2
     c2 = from stem, b -> Cell 2*c as cell2
     from c2 -> gap
+""",
     "a joint's loop that has no turn here, and reads what only a turn has": """
 block Inception(branches: list):
     concat:
@@ -1435,6 +1436,50 @@ net N(t: table = rows):
     for i, k, c in enumerate(t):
         d{i}: conv k, c
     gap
+""",
+    "a call of several values whose channels only its class knows": """
+block Dense(n, growth):
+    stem: conv 3x3, growth
+    all = from stem
+    for i in range(n):
+        y = from all -> conv 3x3, growth as layer{i}
+        all = from all, y -> concat
+    from all
+
+block Down(n, growth):
+    skip: Dense n, growth
+    p: from skip -> conv 1x1, x.c + n + growth -> maxpool 2x2, /2
+    return skip, p
+
+block Two(c, n = 2) from a, b:
+    left: from a -> conv 1x1, c
+    right: from b -> n * conv 3x3, 2*c
+    return left, right
+
+net N(growth = 2, k = 2, classes = 5):
+    input 3, 16x16
+    for i in range(k):
+        s{i}, d{i} = from flow -> Down 2, growth as down{i}
+        from d{i}
+    a, b = from flow -> Down 3, growth as last
+    u = from b -> upsample 2
+    from a, u -> Two 4 as two
+    for i in range(k):
+        t{i}: Two 4 + i, k
+    concat
+    head: conv 1x1, classes
+""",
+    "a number that a long expression computes": """
+block Capped(c, ratio: float = 1.0):
+    inner = int(c * ratio * 4 / 4) + 4
+    inner = x.c // 2 if inner > x.c // 2 else inner
+    squeeze: conv 1x1, inner
+    expand: conv 1x1, c
+
+net N(c = 8):
+    input 16, 8x8
+    a: Capped c
+    b: Capped c, 0.5
 """,
     "a condition whose other side is the first in a condition": """
 block Unit(c, stride = 1, residual: bool = true):

@@ -268,6 +268,22 @@ net N(t = true):
     a: Unit 4, t
     b: Unit 4
 """,
+    "whole numbers for floats": """
+block Unit(c, ratio: float = 1.0, drop = 0.0):
+    conv: conv 3x3, int(c * ratio)
+    dropout drop
+
+net N(r = 2, deep = true):
+    input 4, 9x9
+    ratios = [1, r]
+    for i, ratio in enumerate(ratios):
+        a{i}: Unit 4, ratio
+        b{i}: Unit 3, i + 1
+    c: Unit 5, r
+    d: Unit 5, 2*r
+    e: Unit 5, (r if deep else 3)
+    f: Unit 6, 0.5, drop=0.1
+""",
     "turns": """
 block Unit(c, n = 3):
     for i in range(n):
@@ -284,7 +300,7 @@ net N(n = 2):
         c{i}: unit 6
 """,
 }
-"""Conditions that decide between things that are no numbers."""
+"""Conditions that decide between things that are no numbers, and numbers of another kind."""
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

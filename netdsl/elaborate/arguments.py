@@ -32,6 +32,7 @@ from netdsl.ir.types import Dims, Init, Pad, Truth
 from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Source, Span
+from netdsl.symbolic import real
 from netdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def coerce(value: Any, types: tuple[str, ...]) -> Any:
         return Init(value.kind, tuple(d for _, d in spec if d is not None))
     if name == "int" and "int" not in types:
         if "float" in types:
-            return float(value)
+            return real(value)
         if "pad" in types:
             return Pad("explicit", (value, value))
     if name == "dims" and "pad" in types and "dims" not in types:

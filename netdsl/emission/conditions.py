@@ -336,7 +336,7 @@ class Conditions(Lists):
         inner = [
             i for item in side for i in ([item] if not isinstance(item, Container) else walk(item.items))
         ]
-        if not any(isinstance(i, Child) and name == Atom("name", (i.result,)) for i in inner):
+        if not any(isinstance(i, Child) and name.args[0] in i.asked for i in inner):
             return here, there
         other.append(Let(name.args[0], there.c))
         return here, there.with_size("c", with_hint(here.c, int(there.c)))

@@ -28,7 +28,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.numbered import apart, is_mapping
-from netdsl.emission.writer import INDENT, Each, Either, flat, layout
+from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.ops.source import Weight
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, list_of, negated, single, term, text
 
@@ -199,7 +199,10 @@ class Constructor:
         """Write what must hold of the arguments."""
         test = renamed(negated(item.test), self.bound)
         self.put("if ", self.constant(test), ":")
-        marker, message = 'f"' if "{" in item.message else '"', item.message.replace('"', "'")
+        message = item.message.replace('"', "'")
+        if len(self.indent) + 2 * len(INDENT) + len(f'f"{message}",') > WIDTH:  # no line can be broken in it
+            message = message.partition(", not {")[0]
+        marker = 'f"' if "{" in message else '"'
         error = Call("ValueError", (Arg("", Name(f'{marker}{message}"'), keyword=False),))
         self.depth += 1
         self.put("raise ", error)
@@ -415,10 +418,19 @@ class Constructor:
             place = f"getattr(self, {self.value(name)})"
         if not at_once:
             self.initialise(item, place)
-        if isinstance(item, Child) and item.result and item.result in self.used:
-            self.line(f"{item.result} = {place}.out_channels")
+        if isinstance(item, Child) and self.asks(item):
+            self.line(self.answer(item, place))
         for line in self.asked(item, place):
             self.line(line)
+
+    def asks(self, item: Child) -> bool:
+        """Tell whether a called class is asked for channels that are read here."""
+        return not self.used.isdisjoint(item.asked)
+
+    def answer(self, item: Child, place: str) -> str:
+        """Return the statement that asks a called class for the channels of what it returns."""
+        names = (name if name in self.used else "_" for name in item.results)
+        return f"{', '.join(names)} = {place}.out_channels"
 
     def asked(self, item: Module, place: str) -> Iterator[str]:
         """Yield the statements that ask a container for its local variables that are read here."""
@@ -519,7 +531,7 @@ class Constructor:
 
     def entry(self, item: Module) -> Expr | None:
         """Return what constructs a module of a chain, if an expression does, and nothing is to be done after it."""
-        if isinstance(item, Child) and item.result and item.result in self.used:
+        if isinstance(item, Child) and self.asks(item):
             return None
         if any(True for _ in (*self.statements(item, "x"), *self.asked(item, "x"))):
             return None
@@ -672,7 +684,7 @@ class Constructor:
         if expr is None:
             assert isinstance(item, Container)
             expr = self.gathered(item)
-        asked = isinstance(item, Child) and item.result and item.result in self.used
+        asked = isinstance(item, Child) and self.asks(item)
         if inits or asked or any(True for _ in self.asked(item, "")):
             if isinstance(item, Layer):
                 variable = self.variable(item)
@@ -682,7 +694,7 @@ class Constructor:
             for statement in self.statements(item, variable) if inits else ():
                 self.put("", statement)
             if isinstance(item, Child) and asked:
-                self.after.append(f"{item.result} = {variable}.out_channels")
+                self.after.append(self.answer(item, variable))
             self.after.extend(self.asked(item, variable))
             expr = Name(variable)
         if not is_named:

@@ -224,8 +224,8 @@ def bound_names(items: list[Item], always: bool = False) -> Iterator[str]:
     for item in items:
         if isinstance(item, Let):
             yield item.name
-        elif isinstance(item, Child) and item.result:
-            yield item.result
+        elif isinstance(item, Child):
+            yield from item.asked
         for inner in () if always and isinstance(item, (If, Loop)) else item.inner():
             yield from bound_names(inner, always)
 

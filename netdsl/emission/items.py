@@ -125,8 +125,13 @@ class Child(Module):
     args: Mapping[str, Any]
     callee: SymOp | None = None
     """The argument that says which class it is."""
-    result: str = ""
-    """The local variable for the channels of what it returns, where only it knows them."""
+    results: tuple[str, ...] = ()
+    """The local variables for the channels of what it returns, by value; `_` where they are known without it."""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The local variables for channels that only the class knows."""
+        return tuple(name for name in self.results if name != "_")
 
     def terms(self) -> Iterator[Any]:
         """Yield its arguments."""

@@ -364,7 +364,7 @@ class ModuleText(ABC):
         function.inputs = self.input_names(read, staged)
         bound = {i.name for i in walk(item.items) if isinstance(i, Let) and not i.again}
         bound |= {t for i in walk(item.items) if isinstance(i, Loop) for t in i.targets}
-        bound |= {i.result for i in walk(item.items) if isinstance(i, Child) and i.result}
+        bound |= {name for i in walk(item.items) if isinstance(i, Child) for name in i.asked}
         bound |= {i.keeps for i in walk(item.items) if isinstance(i, Numbered)}
         names: dict[str, None] = {}
         for inner in walk(item.items):
@@ -659,8 +659,9 @@ class ModuleText(ABC):
         for name, attribute in stored.items():
             writer.line(f"self.{attribute} = {name}")
         if function.staged.told and function.kind == "block":
-            (shape,) = [s for s in function.staged.out_terms][:1]
-            writer.put("self.out_channels = ", writer.constant(shape.c))
+            channels = [writer.constant(shape.c) for shape in function.staged.out_terms]
+            told = channels[0] if len(channels) == 1 else Listed(tuple(channels), "()")
+            writer.put("self.out_channels = ", told)
         lines += self.settled(function, members)
         if self.dialect.parameters and all(line.lstrip().startswith("#") for line in lines):
             lines[:] = []  # a stage that makes no child

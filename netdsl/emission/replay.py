@@ -156,8 +156,8 @@ class Replay:
             mode = "layers" if self.is_chain(cls) else ""
             inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
             yield from self.walk(cls.items, inner, inner_scope, cls)
-            if item.result:
-                env[item.result] = settled(cls.out_terms[0].c, inner)
+            for name, shape in zip(item.results, cls.out_terms, strict=False):
+                env[name] = settled(shape.c, inner)
 
     def stack(self, item: Stack, env: dict[str, Any], scope: Scope) -> Iterator[Place]:
         """Yield equal blocks whose weights are stacked, one after the other: all have one path."""

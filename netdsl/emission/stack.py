@@ -50,7 +50,7 @@ def _of_loop(loop: Loop) -> list[Item]:
     lets = [item for item in loop.body if isinstance(item, Let)]
     if variable in _read(later) or any(_own(item, first, variable) for item in lets):
         return [loop]
-    if not lets and not {variable, child.result} & _read(child):
+    if not lets and not {variable, *child.asked} & _read(child):
         return _some(number, 0, later, number, carried.begin, carried.after)
     start = _turn(child, first, True, Child)
     if variable in _read(start):
@@ -98,7 +98,7 @@ def _turn(child: Child, first: Atom, holds: bool, kind: type[Child]) -> Child:
     turn.__dict__.update({k: v for k, v in child.__dict__.items() if k not in ("inputs", "outputs")})
     turn.args = {name: assumed(value, first, holds) for name, value in child.args.items()}
     if not holds:
-        turn.result = ""
+        turn.results = ()
     return turn
 
 

@@ -221,7 +221,7 @@ class Stager(Joints):
         shapes = tuple(self.sized_by(decl, shape) for shape in shapes)
         if callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
-            shapes, item.result = self.asked(shapes, callee)
+            shapes, item.results = self.asked(shapes, callee)
         result = self.wire(shapes, place, span, data.wires)
         if any(name.startswith("?") for shape in shapes for n in shape for name in mentioned(n)):
             with suppress(SpecError, Poisoned, NetError):  # where no instance comes
@@ -336,15 +336,25 @@ class Stager(Joints):
         """Tell whether only a called class knows the channels of what it returns."""
         return "c" in shape.axes and any(name == "?" for name in mentioned(shape.c))
 
-    def asked(self, shapes: tuple[Shape, ...], callee: SymOp | None) -> tuple[tuple[Shape, ...], str]:
-        """Return shapes whose channels only the called class knows, and the variable that holds them."""
-        if len(shapes) != 1 or "c" not in shapes[0].axes:
-            raise Fixed("an argument that is a block of several values")
-        name = self.local("channels")
-        self.meaning.pop(name, None)
-        shape = shapes[0]
-        sizes = [
-            self.hinted(n, name) if axis == "c" else n if callee is None else self.unknown_size(n)
-            for axis, n in zip(shape.axes, shape, strict=True)
-        ]
-        return (Shape(*sizes, axes=shape.axes),), name
+    def asked(
+        self, shapes: tuple[Shape, ...], callee: SymOp | None
+    ) -> tuple[tuple[Shape, ...], tuple[str, ...]]:
+        """Return shapes whose channels only the called class knows, and the variables that hold them."""
+        if any("c" not in shape.axes for shape in shapes):
+            raise Fixed("a block that may return another number of channels, and a value that has none")
+        if callee is not None and len(shapes) != 1:
+            raise Fixed("an argument that is a block of several values", callee)
+        found: list[Shape] = []
+        results: list[str] = []
+        for shape in shapes:
+            if callee is not None:
+                shape = Shape(*map(self.unknown_size, shape), axes=shape.axes)
+            if callee is None and not self.is_unknown(shape):
+                results.append("_")
+            else:
+                name = self.local("channels", also=results)
+                self.meaning.pop(name, None)
+                shape = shape.with_size("c", self.hinted(shape.c, name))
+                results.append(name)
+            found.append(shape)
+        return tuple(found), tuple(results)

@@ -523,9 +523,12 @@ class Terms(State):
             atom = atom.args[0]
         return atom is None or atom.op != "name"
 
-    def local(self, wanted: str, more: str = "", own: bool = False) -> str:
-        """Return a name for a local variable that nothing here has; the text's `own` is free where it comes."""
-        taken = {parameter.name for parameter in self.staged.params} | self.emitter.reserved
+    def local(self, wanted: str, more: str = "", own: bool = False, also: Iterable[str] = ()) -> str:
+        """Return a name for a local variable that nothing here has, nor what is `also` being named.
+
+        The text's `own` is free where it comes.
+        """
+        taken = {parameter.name for parameter in self.staged.params} | self.emitter.reserved | {*also}
         taken |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         taken |= self.taken_locals
         taken |= set() if own else self.emitter.variables(self.staged.decl)
@@ -554,8 +557,8 @@ class Terms(State):
             for item in stack.pop():
                 if isinstance(item, Let):
                     found.add(item.name)
-                elif isinstance(item, Child) and item.result:
-                    found.add(item.result)
+                elif isinstance(item, Child):
+                    found.update(item.asked)
                 stack += item.inner()
         return found
 

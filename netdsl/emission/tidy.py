@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from netdsl.elaborate.names import readable
@@ -205,19 +206,20 @@ def _exit(item: Module) -> tuple[Wire, ...]:
 
 
 def answer(staged: Staged) -> None:
-    """Let the variable that a called class's channels go into be the one that they are for."""
+    """Let the variables that a called class's channels go into be those that they are for."""
     for items in item_lists(staged.items):
         for index, item in enumerate(items):
-            if not (isinstance(item, Child) and item.result):
+            if not (isinstance(item, Child) and item.asked):
                 continue
-            follower = next(
-                (i for i in items[index + 1 :] if not isinstance(i, Let) or mentioned(i.value)), None
-            )
-            if not isinstance(follower, Let) or not follower.again:
-                continue
-            if list(mentioned(follower.value)) == [item.result] and _reads(staged, item.result) == 1:
-                item.result = follower.name
-                items.remove(follower)
+            between: set[str] = set()
+            for follower in takewhile(lambda i: isinstance(i, Let), items[index + 1 :]):
+                assert isinstance(follower, Let)
+                name = _single(follower.value)
+                free = follower.again and follower.name not in between
+                if free and name in item.asked and _reads(staged, name) == 1:
+                    item.results = tuple(follower.name if one == name else one for one in item.results)
+                    items.remove(follower)
+                between.update(mentioned(follower.value), (follower.name,))
 
 
 def coalesce(staged: Staged) -> None:
@@ -333,7 +335,7 @@ def _chosen(item: Item, wire: Wire) -> SymInt | None:
 def _bound(items: Iterable[Item]) -> set[str]:
     """Return the names that items bind."""
     found = {one.name for one in items if isinstance(one, Let)}
-    found |= {one.result for one in items if isinstance(one, Child)}
+    found |= {name for one in items if isinstance(one, Child) for name in one.asked}
     return found | {name for one in items if isinstance(one, Loop) for name in one.targets}
 
 
@@ -481,8 +483,9 @@ def _definitions(items: list[Item], path: tuple[Item, ...] = ()) -> dict[str, tu
     for item in items:
         if isinstance(item, Let) and not item.again:
             found.setdefault(item.name, path)
-        elif isinstance(item, Child) and item.result:
-            found.setdefault(item.result, path)
+        elif isinstance(item, Child):
+            for name in item.asked:
+                found.setdefault(name, path)
         for inner in item.inner():
             for name, where in _definitions(inner, (*path, item)).items():
                 found.setdefault(name, where)
@@ -550,7 +553,7 @@ def _rename(staged: Staged, name: str, other: str, known: Mentioned) -> None:
         if isinstance(item, Let):
             item.name = other if item.name == name else item.name
         elif isinstance(item, Child):
-            item.result = other if item.result == name else item.result
+            item.results = tuple(other if one == name else one for one in item.results)
         if name in known[item]:
             _replace_in(item, env)
             del known[item]
