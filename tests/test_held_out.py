@@ -918,6 +918,29 @@ net N(c = 4):
     c2 = from stem, b -> Cell 2*c as cell2
     from c2 -> gap
 """,
+    "sides where only another net of the file comes": """
+block Gate(squeeze):
+    mul:
+        identity
+        avgpool to=1x1 -> conv 1x1, squeeze as fc1 -> relu -> conv 1x1, x.c as fc2 -> sigmoid
+
+block Unit(c, stride = 1, se = 0.0, drop = 0.0):
+    squeeze = round(se * x.c)
+    main: conv 3x3, c, /stride -> bn -> relu -> [Gate squeeze when se > 0]
+    last: Gate round(se * c) - 20 when se > 0
+    dropout drop
+
+net N(c = 8, se = 0.0, classes = 10):
+    input 3, 16x16
+    stem: conv 3x3, c
+    a: Unit c, se=se, drop=ramp(0, 0.2)
+    b: Unit 2*c, 2, se=se, drop=ramp(0, 0.2)
+    gap
+    fc: fc classes
+
+variant plain = N()
+variant gated = N(100, se=0.25)
+""",
     "a joint's loop that has no turn here, and reads what only a turn has": """
 block Inception(branches: list):
     concat:

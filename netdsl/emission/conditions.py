@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import combinations, islice, product
 from typing import Any
@@ -134,17 +134,35 @@ class Conditions(Lists):
     def supposed(self, condition: Atom, dead: bool, place: Place) -> Iterator[None]:
         """Walk a side with a turn, or arguments, that come there, where what stands for all does not."""
         env = place.env.names
-        tried = self.coming(condition, place) if dead else {}
+        tried = dict(self.coming(condition, place)) if dead else {}
+        if tried:
+            tried.update(self.computed(tried, place))
         before = {own: (env.get(own, MISSING), self.hints[own]) for own in tried}
-        for own, value in tried.items():
-            env[own] = self.hinted(value, own)
+        made = {own: self.hinted(value, own) for own, value in tried.items()}
+        env.update(made)
         try:
             yield
         finally:
             for own, (value, self.hints[own]) in before.items():
+                if place.env.names.get(own) is not made[own]:
+                    continue  # it has another value from here on
                 place.env.names[own] = value
                 if value is MISSING:  # it is bound around this container
                     del place.env.names[own]
+
+    def computed(self, tried: Mapping[str, Any], place: Place) -> Iterator[tuple[str, Any]]:
+        """Yield the local variables that other values of some names change, with what they are then."""
+        for own, meaning in self.meaning.items():
+            value = place.env.find_name(own)
+            if (
+                own in tried
+                or set(tried).isdisjoint(names(meaning))
+                or not isinstance(value, (int, float, SymBool))
+            ):
+                continue
+            if term(value) == term(named(self.hints[own], own)):
+                with suppress(ArithmeticError, LookupError, TypeError, ValueError):
+                    yield own, evaluate(meaning, {**self.hints, **tried})
 
     def coming(self, condition: Atom, place: Place) -> Mapping[str, Any]:
         """Return values of as few of a condition's names as may be, for which it holds; none are found: nothing.

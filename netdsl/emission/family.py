@@ -22,6 +22,7 @@ from netdsl.elaborate.values import (
     NetDecl,
     OpValue,
     Poisoned,
+    Ramp,
     RowValue,
     SpecError,
     TableValue,
@@ -135,6 +136,7 @@ class Family:
                     self.variants = [self.variant(net) for net in self.nets]
                 except Afresh:
                     continue
+                self.visit()
                 if not self.stale:
                     break
             else:
@@ -320,6 +322,24 @@ class Family:
                 plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
                 self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
                 self.stale = True
+
+    def visit(self) -> None:
+        """Note where a net's own blocks come to a side for which their class was not made, as one for all nets."""
+        unmade = [
+            staged for staged in self.classes if staged.unmade and staged.kind == "block" and not staged.many
+        ]
+        for net in self.nets if unmade else ():
+            sizes = net.elaborated.shapes
+            for scope in net.graph.tree.scopes():
+                for staged in (one for one in unmade if one.decl.name == scope.block):
+                    shapes = tuple(sizes[value.node][value.port] for value in scope.inputs)
+                    values = {
+                        name: value.stop if isinstance(value, Ramp) else value
+                        for name, value in scope.args.items()
+                        if name in self.given[staged.decl]
+                    }
+                    if self.accepts(staged, values, shapes):
+                        self.prefer(staged, values, self.environment(staged, values, shapes), shapes)
 
     def note(self, decl: Any, given: Mapping[str, Any]) -> None:
         """Note which parameters are given, and which ops for them; a class that was staged without is none."""
