@@ -1504,6 +1504,35 @@ net N(c = 8):
     a: Capped c
     b: Capped c, 0.5
 """,
+    "what flows from turn to turn, and nobody reads": """
+block C2f(c, n = 1):
+    cv1: conv 1x1, 2*c
+    a, b = from cv1 -> split 2
+    y = from b
+    cat = from a, b -> concat
+    for i in range(n):
+        m{i}: from y -> conv 3x3, c
+        y = from m{i}
+        cat = from cat, y -> concat
+    from cat -> conv 1x1, c as cv2
+
+block OSA(mid, c, n = 5):
+    y = from x
+    for i in range(n):
+        layer{i}: from y -> conv 3x3, mid
+        y = from layer{i}
+    outs = concat:
+        from x
+        for i in range(n):
+            from layer{i}
+    from outs -> conv 1x1, c as cat
+
+net N(c = 8, n = 3):
+    input 3, 16x16
+    a: C2f c, n
+    b: OSA c, c, n
+    gap
+""",
     "a condition whose other side is the first in a condition": """
 block Unit(c, stride = 1, residual: bool = true):
     conv: conv 3x3, c, /stride

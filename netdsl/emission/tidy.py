@@ -54,7 +54,7 @@ def tidy(staged: Staged) -> None:
         return
     staged.tidied = True
     staged.changed()
-    drop_phis(staged)
+    drop_unread(staged)
     drop_picks(staged)
     for item in walk(staged.items):
         if isinstance(item, Loop):
@@ -84,8 +84,8 @@ def drop_parameters(staged: Staged) -> None:
     staged.params = [parameter for parameter in staged.params if parameter.name in used]
 
 
-def drop_phis(staged: Staged) -> None:
-    """Drop values of conditions that nobody reads."""
+def drop_unread(staged: Staged) -> None:
+    """Drop values of conditions, and what goes from turn to turn, that nobody reads."""
     while True:
         function = Function(staged, staged.items, staged.kind, staged.name)
         function.outputs = staged.outputs
@@ -106,6 +106,10 @@ def drop_phis(staged: Staged) -> None:
                 kept = [phi for phi in item.phis if counts[phi.wire] > within[phi.wire]]
                 changed |= len(kept) < len(item.phis)
                 item.phis = kept
+            elif isinstance(item, Loop):
+                carried = [one for one in item.carried if counts[one.wire] or counts[one.after]]
+                changed |= len(carried) < len(item.carried)
+                item.carried = carried
         if not changed:
             return
 
