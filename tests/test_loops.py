@@ -396,3 +396,46 @@ def test_no_default_is_a_list_or_a_call(backend: str) -> None:
         assert not [a for a in arguments if isinstance(a, ast.List)]
         assert not [a for one in arguments for a in ast.walk(one) if isinstance(a, ast.Call)]
         assert_same(net, backend)
+
+
+ASKED = """\
+block Plain(c, stride = 1):
+    conv: conv 3x3, c, /stride
+
+block Wide(c, stride = 1):
+    conv: conv 3x3, 2*c, /stride
+
+block Pair(c, n = 1):
+    a: n * conv 3x3, c
+    b: from x -> n * conv 1x1, 2*c
+    return a, b
+
+net N(unit: op = Plain, n = 2):
+    input 4, 16x16
+    first_: 2 * unit 3
+    second: 2 * unit 4, /2 first
+    for i in range(n):
+        p{i}, q{i} = from flow -> Pair 3 + i, n as pair{i}
+        from q{i}
+    for i in range(n):
+        last{i}: from p{i} -> conv 1x1, 2
+    add:
+        for i in range(n):
+            from last{i}
+    gap
+
+variant plain = N()
+variant wide = N(Wide)
+"""
+"""Classes that are asked for the channels of what they return, in turns."""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_a_class_says_of_its_channels_goes_into_the_variable_that_turns_change(backend: str) -> None:
+    for name in ("plain", "wide"):
+        net = api.loads(ASKED, "n.net", name)
+        made = net.emit(backend).partition("class N(")[2]
+        assert re.findall(r"\bfor (.*):", made)[:2] == ["_ in range(2)", "i in range(2)"]
+        assert made.count(".out_channels") == 3
+        assert not re.findall(r"^ +channels\d* = channels\d*$", made, re.MULTILINE)
+        assert_same(net, backend)

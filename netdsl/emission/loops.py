@@ -35,7 +35,7 @@ from netdsl.emission.concolic import (
     opened,
     ops,
 )
-from netdsl.emission.items import Carried, Layer, Let, Loop, Module, walk
+from netdsl.emission.items import Carried, Child, Layer, Let, Loop, Module, walk
 from netdsl.emission.layers import Layers
 from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
@@ -675,6 +675,7 @@ class Loops(Layers):
         if not over.items or mentioned(over.atom):
             return inside.shapes
         own = {*loop.targets, *numbers, *(item.name for item in loop.body if isinstance(item, Let))}
+        own |= {name for item in walk(loop.body) if isinstance(item, Child) for name in item.asked}
         own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
         shapes: list[Shape] = []
         for a, b in zip(inside.shapes, end.shapes, strict=True):
@@ -849,7 +850,7 @@ class Loops(Layers):
                         node, constant(count - first), count - first, flow, place, first
                     )
                     loop = next(i for i in reversed(start) if isinstance(i, Loop))
-                    if len(loop.body) == 1 and isinstance(loop.body[0], Module):
+                    if one_module(loop):
                         return result
             except Fixed:
                 pass
@@ -891,6 +892,15 @@ class Loops(Layers):
         result = self.known(place.flow)
         place.flow = outer
         return result
+
+
+def one_module(loop: Loop) -> bool:
+    """Tell whether all that a turn does is to make a module, and to ask it for its channels."""
+    first, *rest = loop.body
+    asked = first.asked if isinstance(first, Child) else ()
+    return isinstance(first, Module) and all(
+        isinstance(i, Let) and {*asked} & {*mentioned(i.value)} for i in rest
+    )
 
 
 def _is_zip(whole: Atom) -> bool:

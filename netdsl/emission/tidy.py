@@ -216,14 +216,15 @@ def answer(staged: Staged) -> None:
             if not (isinstance(item, Child) and item.asked):
                 continue
             between: set[str] = set()
-            for follower in takewhile(lambda i: isinstance(i, Let), items[index + 1 :]):
-                assert isinstance(follower, Let)
-                name = _single(follower.value)
-                free = follower.again and follower.name not in between
-                if free and name in item.asked and _reads(staged, name) == 1:
-                    item.results = tuple(follower.name if one == name else one for one in item.results)
-                    items.remove(follower)
-                between.update(mentioned(follower.value), (follower.name,))
+            for follower in takewhile(lambda i: isinstance(i, (Let, Store)), items[index + 1 :]):
+                if isinstance(follower, Let):
+                    name = _single(follower.value)
+                    free = follower.again and follower.name not in between
+                    if free and name in item.asked and _reads(staged, name) == 1:
+                        item.results = tuple(follower.name if one == name else one for one in item.results)
+                        items.remove(follower)
+                    between.add(follower.name)
+                between.update(read for value in follower.terms() for read in mentioned(value))
 
 
 def coalesce(staged: Staged) -> None:
