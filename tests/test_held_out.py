@@ -941,6 +941,32 @@ net N(c = 8, se = 0.0, classes = 10):
 variant plain = N()
 variant gated = N(100, se=0.25)
 """,
+    "a table of lists, as a default": """
+table stages(c, kernels, stride, expand, ratio):
+    8,  [3x3],           1, 1, 0
+    12, [3x3, 5x5],      2, 3, 0.5
+    16, [3x3, 5x5, 7x7], 2, 3, 0.25
+
+block Mixed(kernels: list, stride = 1):
+    parts = from x -> split len(kernels)
+    concat:
+        for i, k in enumerate(kernels):
+            dw{i}: from parts[i] -> dwconv k, /stride
+
+block Unit(c, kernels: list, stride = 1, expand = 2, ratio = 0.0):
+    pw: conv 1x1, x.c * expand
+    mixed: Mixed kernels, stride
+    gate: dropout ratio when ratio > 0
+    pwl: conv 1x1, c
+
+net MixNet(stages: table = stages, classes = 10):
+    input 3, 16x16
+    stem: conv 3x3, 12
+    for i, r in enumerate(stages):
+        b{i}: Unit r.c, r.kernels, r.stride, expand=r.expand, ratio=r.ratio
+    gap
+    fc: fc classes
+""",
     "a joint's loop that has no turn here, and reads what only a turn has": """
 block Inception(branches: list):
     concat:

@@ -345,7 +345,9 @@ def signature(name: str, parameters: Sequence[str], result: str, indent: str) ->
 
 def _annotated(text: str, tail: str, indent: str) -> list[str]:
     """Return a parameter, or a part of its type, on as many lines as it takes."""
-    if len(f"{indent}{text}{tail}") <= WIDTH or not text.partition(" = ")[0].endswith("]"):
+    first, broken, _ = text.partition("\n")  # a default may have lines of its own
+    tail_here = "" if broken else tail
+    if len(f"{indent}{first}{tail_here}") <= WIDTH or not text.partition(" = ")[0].endswith("]"):
         return [f"{indent}{text}{tail}"]
     annotation, assigned, default = text.partition(" = ")
     head, _, rest = annotation.partition("[")
