@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -459,3 +460,26 @@ def test_idiomatic_flax_has_the_same_net() -> None:
         model.eval()
         found.append(np.asarray(model(x)))
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_of_lists_can_be_computed_again(tmp_path: Path) -> None:
+    text = """
+block Heads(c):
+    fork:
+        for i in range(len(x)):
+            conv{i}: from x[i] -> conv 3x3, c
+
+net N:
+    input 3, 8x8
+    a: conv 3x3, 4
+    b: conv 3x3, 5
+    from a, b -> Heads 2 as heads
+    from heads[0], heads[1] -> add
+"""
+    (tmp_path / "n.py").write_text(loads(text, "n.net").emit("torch:remat"))
+    for tool in (
+        ("mypy", "--strict", "--config-file", os.devnull),
+        ("ruff", "check", "--isolated", "--no-cache", "--line-length", "100", "--select", "E,F,ANN"),
+    ):
+        done = subprocess.run([sys.executable, "-m", *tool, tmp_path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import pytest
 import torch
+from test_emitted import tool
 from torch import Tensor
 from torch_oracles import build, execute, load, reference
 
@@ -154,3 +157,71 @@ def test_a_layers_own_line_holds_wherever_arguments_put_it(given: dict[str, int 
         if key.endswith("weight"):
             value = init.args[0] if init.args else float(init.kind == "ones")
             assert (model.get_parameter(key) == value).all(), key
+
+
+DECIDED = """\
+block Unit(c, bias: bool = true, std = 0.1):
+    init conv weight=normal(0, std), bias=zeros
+    conv: conv 3x3, c, bias=bias
+    f: conv 1x1, c -> relu -> conv 1x1, c, bias=bias
+
+block Lin(c, bias: bool = true):
+    init fc bias=zeros
+    fc: fc c, bias=bias
+
+net N(c = 4, bias: bool = true, up: bool = true):
+    input 3, 8x8
+    init conv weight=kaiming_normal(fan_out)
+    a: Unit c, bias
+    b: Unit c, false
+    e: conv 3x3, c, init=ones
+    d: upconv 2x2, c, /2, bias=bias
+    g: upconv 2x2, c, /2
+    gap
+    l: Lin 4, bias
+    fc: fc 4
+
+block Plain(c, bias: bool = false):
+    init conv weight=normal(0, 0.1), bias=constant(3)
+    conv: conv 3x3, c, bias=bias
+
+net M(c = 4, bias: bool = false):
+    input 3, 8x8
+    a: Plain c, bias
+    b: Plain c, false
+    f: conv 3x3, c -> relu -> conv 3x3, c, init=ones
+    gap
+    fc: fc 3, bias=bias
+
+block Seq(c, bias: bool = true):
+    init conv weight=normal(0, 0.1), bias=constant(3)
+    conv 3x3, c, bias=bias -> relu -> conv 1x1, c
+
+net P(c = 4, bias: bool = false):
+    input 3, 8x8
+    init conv weight=kaiming_normal(fan_out), bias=zeros
+    a: Seq c, bias
+    b: Seq c, false
+    d: upconv 2x2, c, /2, bias=bias
+    gap
+    init fc bias=zeros
+    fc: fc 3, bias=bias
+"""
+"""Biases that an argument leaves out, and how they start."""
+
+
+@pytest.mark.parametrize("name", ["n", "m", "p"])
+def test_a_bias_that_an_argument_leaves_out_starts_as_said_where_it_is(name: str, tmp_path: Path) -> None:
+    net = loads(DECIDED, "n.net", name)
+    make = execute(net.emit())[name]
+    for bias in (False, True):
+        ours = dict(make(bias=bias).named_parameters())
+        theirs = loads(DECIDED, "n.net", name, bias=bias).parameters
+        assert list(ours) == list(theirs)
+        for key, parameter in theirs.items():
+            if parameter.init.kind in ("zeros", "ones", "constant"):
+                value = {"zeros": 0, "ones": 1}.get(parameter.init.kind, 3)
+                assert (ours[key] == value).all(), key
+    (tmp_path / "n.py").write_text(net.emit())
+    assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
+    assert tool("ruff", "check", "--isolated", "--no-cache", "--select", "SIM", tmp_path) == ""

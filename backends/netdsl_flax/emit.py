@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from netdsl.backend import Backend, missing, spelled
 from netdsl.elaborate.values import BlockDecl, OpValue
-from netdsl.emission.code import Arg, Call, Expr, Lowered, Name
+from netdsl.emission.code import Arg, Call, Expr, Lowered, Name, Param
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.function import Function
@@ -145,7 +145,7 @@ class FlaxText(ModuleText):
         name = Name(str(module.func))
         return Call("partial", (Arg("", name, keyword=False), *options)) if options else name
 
-    def initial(self, item: Layer) -> Iterator[Expr]:
+    def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
         """Yield nothing: a layer is made with its initial weights."""
         return iter(())
 

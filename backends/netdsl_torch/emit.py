@@ -14,7 +14,19 @@ from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function
-from netdsl.emission.items import Child, Container, Item, Layer, Module, Parameter, Side, Staged, walk
+from netdsl.emission.items import (
+    Child,
+    Container,
+    Item,
+    Layer,
+    Module,
+    Parameter,
+    Side,
+    Staged,
+    is_decided,
+    walk,
+    weights_of,
+)
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
@@ -168,8 +180,8 @@ class TorchText(ModuleText):
         own = self.own(cls, item).items()
         return {key: init for key, init in own if rule.get(key) != init} if rule else {}
 
-    def initial(self, item: Layer) -> Iterator[Expr]:
-        """Yield the statements for initial weights that some net's loop over all modules does not make."""
+    def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
+        """Yield the initial weights that some net's loop over all modules does not make."""
         cls, nets = self.homes[id(item)]
         if all(self.rule(net, item) for net in nets):
             return
@@ -179,20 +191,22 @@ class TorchText(ModuleText):
             message = f"{item.op.name} is to start in another way in each of the nets that share {cls.name}"
             raise NetError([Diagnostic("E508", message, item.span, calls=item.calls)])
         for key, init in self.special(cls, item, wide[0] if wide else {}).items():
-            yield init_call(init, Param(key))
+            yield Param(key), init_call(init, Param(key)), self.lacks(item, key)
 
-    @staticmethod
-    def own(cls: Staged, item: Layer) -> dict[str, Init]:
+    def lacks(self, item: Layer, key: str) -> bool:
+        """Tell whether a parameter may be None, or is typed so, as the bias of torch's convolutions is."""
+        return key == "bias" and (is_decided(item.op, key) or self.torch_class(item).startswith("nn.Conv"))
+
+    def own(self, cls: Staged, item: Layer) -> dict[str, Init]:
         """Return what the spec says of a layer's initial weights, not counting the loop over all modules."""
         wide = cls.rules.get(item.op.name, {}) if item.op.inherits else {}
-        return {**{k: v for k, v in wide.items() if k in item.op.weights(*item.before)}, **item.own}
+        return {**{k: v for k, v in wide.items() if k in weights_of(item.op, item.before)}, **item.own}
 
     def special(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:
         """Return how a layer's weights start where that is not torch's way, and no loop says so."""
         weight, bias = DEFAULT_INITS.get(item.op.name, ("", ""))
         usual = {"weight": weight, "bias": bias}
-        has = item.op.weights(*item.before)
-        own = {k: v for k, v in rule.items() if k in has} | self.own(cls, item)
+        own = {k: v for k, v in rule.items() if k in weights_of(item.op, item.before)} | self.own(cls, item)
         own = {k: v for k, v in own.items() if v.kind not in ("default", usual.get(k))}
         if isinstance(item.op, Weight):
             own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
@@ -211,12 +225,11 @@ class TorchText(ModuleText):
             rule = self.rule(staged, item)
             if not rule:
                 continue
-            weights = item.op.weights(*item.before)
+            weights = weights_of(item.op, item.before)
             name = self.torch_class(item)
             have.setdefault(name, set()).update(weights)
             for key, init in rule.items():
-                # nn.Conv2d's bias is typed as one that may lack
-                lacking = key not in weights or (name, key) == ("nn.Conv2d", "bias")
+                lacking = key not in weights or self.lacks(item, key)
                 before = rules.setdefault(name, {}).get(key, (init, False))
                 rules[name][key] = (init, lacking or before[1])
         # a parameter that no layer of the class has needs no rule
@@ -248,10 +261,13 @@ class TorchText(ModuleText):
             exact = attends and names == ["nn.Linear"]
             either = names[0] if len(names) == 1 else f"({', '.join(names)})"
             test = f"type({module}) is {either}" if exact else f"isinstance({module}, {either})"
+            ((first, (_, alone)), *more) = rule.items()
+            alone = alone and not more  # one condition for both
+            test += f" and {module}.{first} is not None" if alone else ""
             lines.append(f"{inner}{INDENT}{'elif' if number else 'if'} {test}:")
             for key, (init, lacking) in rule.items():
                 deeper = inner + 2 * INDENT
-                if lacking:
+                if lacking and not alone:
                     lines.append(f"{deeper}if {module}.{key} is not None:")
                     deeper += INDENT
                 lines += layout("", init_call(init, Name(f"{module}.{key}")), "", deeper)
@@ -274,10 +290,18 @@ class TorchText(ModuleText):
             indent = inner if cls is staged else inner + 2 * INDENT
             for item, key, init in layers:
                 path = f"{self.path(cls.items, item)}.{key}"
-                target = Name(f"{own}{path}")
-                if path.startswith("["):  # a Sequential does not say what its elements are
-                    target = Name(f'{own}.get_parameter("{re.sub(r"[][.]+", ".", path).strip(".")}")')
-                lines += layout("", init_call(init, target), "", indent)
+                target, test = Name(f"{own}{path}"), f"{own}{path} is not None"
+                before, indexed, after = path.partition("[")
+                if indexed:  # a Sequential does not say what its elements are
+                    dotted = re.sub(r"[][.]+", ".", after)
+                    target = Name(f'{own}{before}.get_parameter("{dotted}")')
+                    decided = is_decided(item.op, key)
+                    test = f'"{dotted}" in dict({own}{before}.named_parameters())' if decided else ""
+                if test and self.lacks(item, key):
+                    lines.append(f"{indent}if {test}:")
+                    lines += layout("", init_call(init, target), "", indent + INDENT)
+                else:
+                    lines += layout("", init_call(init, target), "", indent)
         return lines
 
     def path(self, items: list[Item], wanted: Layer) -> str | None:

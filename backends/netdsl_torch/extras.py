@@ -21,7 +21,7 @@ def same_buffers(block: nn.Module) -> Iterator[None]:
                 buffer.copy_(value)
 ''',
     "recomputed": '''\
-def recomputed(block: nn.Module, *inputs: Tensor) -> Any:  # noqa: ANN401 - as a module's call
+def recomputed(block: nn.Module, *inputs: Tensor | list[Tensor]) -> Any:  # noqa: ANN401
     """Apply a block; in training it keeps only its inputs, and is computed again for gradients."""
     if not block.training or not torch.is_grad_enabled():
         return block(*inputs)

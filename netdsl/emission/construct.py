@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -600,8 +600,7 @@ class Constructor:
         if layer.stage:
             self.line(f"# stage {layer.stage}")
         self.put(f"{variable} = ", expr)
-        for statement in inits:
-            self.put("", statement)
+        self.run(inits)
         more, rest = self.expressed(items[1:])
         return [Name(variable), *more], rest
 
@@ -691,8 +690,7 @@ class Constructor:
             else:
                 variable = "block" if name != "block" else "unit"
             self.put(f"{variable} = ", expr)
-            for statement in self.statements(item, variable) if inits else ():
-                self.put("", statement)
+            self.run(self.statements(item, variable) if inits else ())
             if isinstance(item, Child) and asked:
                 self.after.append(self.answer(item, variable))
             self.after.extend(self.asked(item, variable))
@@ -716,14 +714,23 @@ class Constructor:
 
     def initialise(self, item: Module, place: str) -> None:
         """Write how the weights of a child start, where its class does not say so."""
-        for statement in self.statements(item, place):
-            self.put("", statement)
+        self.run(self.statements(item, place))
 
-    def statements(self, item: Module, place: str) -> Iterator[Expr]:
-        """Yield the statements that initialise what a child holds."""
+    def run(self, statements: Iterable[tuple[str, Expr]]) -> None:
+        """Write statements, each under a condition if there is one."""
+        for test, statement in statements:
+            if test:
+                self.line(f"if {test}:")
+            self.depth += bool(test)
+            self.put("", statement)
+            self.depth -= bool(test)
+
+    def statements(self, item: Module, place: str) -> Iterator[tuple[str, Expr]]:
+        """Yield the statements that initialise what a child holds, and what must hold for each."""
         if isinstance(item, Layer):
-            for statement in self.module.initial(item):
-                yield self.settled(located(statement, place))
+            for weight, statement, lacks in self.module.initial(item):
+                test = f"{flat(located(weight, place))} is not None" if lacks else ""
+                yield test, self.settled(located(statement, place))
         elif isinstance(item, Container):
             function = self.module.of_container(item, self.function.staged)
             if function.kind == "container":

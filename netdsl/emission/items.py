@@ -14,7 +14,7 @@ from netdsl.emission.streams import Elements, listed
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Poly, Term, negated
+from netdsl.symbolic import Atom, Poly, SymBool, Term, negated
 
 LISTS = ("xs", "ys", "zs")
 """Names of lists that say nothing."""
@@ -571,3 +571,14 @@ class Staged:
     def changed(self) -> None:
         """Forget what was found of its items, which are about to be others."""
         self.known_names = None
+
+
+def is_decided(op: Op, weight: str) -> bool:
+    """Tell whether an argument decides if an op has a weight: its bias."""
+    return weight == "bias" and isinstance(op.arguments().get(weight), SymBool)
+
+
+def weights_of(op: Op, shapes: tuple[Shape, ...]) -> set[str]:
+    """Return the weights that an op has for some arguments."""
+    found = set(op.weights(*shapes))
+    return found | {"bias"} if is_decided(op, "bias") else found

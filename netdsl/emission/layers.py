@@ -22,7 +22,7 @@ from netdsl.emission.concolic import (
     mentioned,
 )
 from netdsl.emission.conditions import Conditions
-from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module
+from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module, weights_of
 from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
@@ -190,7 +190,7 @@ class Layers(Conditions):
 
     def initialised(self, op: Op, shapes: tuple[Shape, ...], draft: Draft) -> tuple[Op, Mapping[str, Init]]:
         """Return an op with how its weights start, and what of that the layer or its block says itself."""
-        weights = op.weights(*shapes)
+        weights = weights_of(op, shapes)
         own: dict[str, Init] = {}
         for kind in (op.inherits, op.name):
             own.update((k, v) for k, v in draft.inits.get(kind, {}).items() if k in weights)

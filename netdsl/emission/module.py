@@ -14,7 +14,7 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
-from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, children
+from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
 from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, holds_ops, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
@@ -172,8 +172,8 @@ class ModuleText(ABC):
         """Return a primitive op as an argument."""
 
     @abstractmethod
-    def initial(self, item: Layer) -> Iterator[Expr]:
-        """Yield the statements that say how a layer's weights start, where nothing else does."""
+    def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
+        """Yield how a layer's weights start, where nothing else says so: the statements, and which may be None."""
 
     @abstractmethod
     def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
