@@ -918,6 +918,42 @@ net N(c = 4):
     c2 = from stem, b -> Cell 2*c as cell2
     from c2 -> gap
 """,
+    "outputs with others, or with what they need, under a condition": """
+block Head(c):
+    conv: conv 3x3, c
+    gap
+
+net Deep(w = 4, seg: bool = false, mode = 0, aux: bool = true):
+    input 3, 32x32
+    c2: conv 3x3, w
+    if seg:
+        m: conv 1x1, 2
+        output mask: from m -> upsample 4
+        output low: from m
+        from c2
+    if mode == 0:
+        output first_: Head 2
+    elif mode == 1:
+        h: Head 3
+        output second: from h
+        output third: from h -> relu
+        from c2
+    else:
+        if aux:
+            output fourth: from c2
+            output fifth: from c2 -> relu
+    if aux and mode > 0:
+        t = from flow -> conv 1x1, 3 as tt
+        train output sixth: from t -> gap
+        train output seventh: from t
+    head: conv 1x1, 3
+
+variant a = Deep()
+variant b = Deep(seg=true)
+variant c = Deep(mode=1)
+variant d = Deep(mode=2, seg=true)
+variant e = Deep(mode=2, aux=false)
+""",
     "sides where only another net of the file comes": """
 block Gate(squeeze):
     mul:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -324,6 +325,33 @@ def test_features_follow_the_arguments() -> None:
     with torch.device("meta"):
         assert names["resnet18"]().FEATURE_CHANNELS == [64, 64, 128, 256, 512]
         assert names["preact_resnet50"]().FEATURE_CHANNELS == [64, 256, 512, 1024, 2048]
+
+
+def test_maps_are_made_without_the_outputs_that_they_do_not_need() -> None:
+    text = """
+net N(stacks = 2, seg = true):
+    input 3, 16x16
+    for s in range(stacks):
+        a{s}: conv 3x3, 4, /2
+        output heat{s}: gap -> fc 2
+    if seg:
+        m: conv 1x1, 2
+        output mask: from m -> upsample 4
+        from a1
+    output gate: conv 1x1, 4 -> sigmoid
+    gated = from flow, gate -> mul
+    output exit: from gated -> gap -> fc 2
+    from gated -> conv 3x3, 8, /2 as last
+    gap
+    head: fc 3
+"""
+    emitted = loads(text).emit("torch:features")
+    model = execute(emitted)["n"]().eval()
+    assert model.FEATURE_CHANNELS == [4, 4, 8]
+    assert model.FEATURE_STRIDES == [2, 4, 8]
+    maps = emitted.partition("def forward_features")[2].partition("return features")[0]
+    assert "self.gate(" in maps
+    assert not re.findall(r"self\.(m|mask|exit|heat.*)\(", maps)
 
 
 # ---------------------------------------------------------------- remat

@@ -35,7 +35,12 @@ class Features:
         """Whether they are what stages end with."""
         self.streams: Wire | None = None
         """The last list of maps, if the net hands on such."""
-        own = [item for item in items if not is_side(item)]
+        own: list[Item] = []
+        read: set[Wire] = set()
+        for item in reversed(items):
+            if not is_side(item) or not read.isdisjoint(item.makes()):  # it is read on the way
+                own.insert(0, item)
+                read.update(item.reads())
         if self.stages:
             self.items = self.find_stages(own)
         elif not self.find_streams(own):
@@ -94,7 +99,7 @@ class Features:
         before: tuple[Item, Wire, Size] | None = None
         for index, item in enumerate(items):
             made = self.results(item)
-            if not made:
+            if not made or is_side(item):
                 continue
             size = self.size(made[-1])
             if size is None or self.is_pool(item):

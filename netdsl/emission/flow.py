@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial, reduce
 
 from netdsl.elaborate.names import LIKE_NUMBERS, readable, reserved_attribute
 from netdsl.elaborate.values import Wire
@@ -102,7 +103,7 @@ class Flow:
             if isinstance(item, Layer) and members.overwrites(item)
         }
         """By value, what is written over it."""
-        self.optional = {side.name for side, _ in self.train_sides()}
+        self.optional = {side.name for side in self.train_sides()}
         """Outputs that may not be there: their names are theirs alone."""
         self.mappings = {name for wire, name in function.inputs.items() if is_mapping(wire)}
         """What mappings of values by their numbers are called, which are nothing else's names."""
@@ -129,7 +130,7 @@ class Flow:
         if self.function.kind != "container":
             for call in self.demands.entry(self.function.inputs):
                 self.line("", call)
-        for side, _ in self.train_sides():
+        for side in self.train_sides():
             self.line(f"{side.name}: {self.dialect.array} | None = None")
         live = {*self.function.outputs, *(s.wire for s in self.function.staged.sides if self.is_net)}
         self.run(items, live)
@@ -196,19 +197,19 @@ class Flow:
         """Whether this is the net's own function."""
         return self.function.kind == "net"
 
-    def train_sides(self) -> list[tuple[Side, If | None]]:
+    def train_sides(self) -> list[Side]:
         """Return the outputs that are there in training, or under a condition, only."""
         return list(self.sides_of(self.function.items)) if self.is_net else []
 
-    def sides_of(self, items: list[Item]) -> Iterator[tuple[Side, If | None]]:
-        """Yield such outputs among items."""
+    def sides_of(self, items: list[Item], somewhere: bool = False) -> Iterator[Side]:
+        """Yield such outputs among items, which are under a condition if they are there `somewhere` only."""
         for item in items:
-            if isinstance(item, Side) and item.train:
-                yield item, None
+            if isinstance(item, Side) and (item.train or somewhere):
+                yield item
             elif isinstance(item, If):
-                yield from ((side, item) for side in item.then if isinstance(side, Side))
+                yield from self.sides_of([*item.then, *item.otherwise], somewhere=True)
             elif isinstance(item, Loop):
-                yield from self.sides_of(item.body)
+                yield from self.sides_of(item.body, somewhere)
 
     def ordered(self, items: list[Item]) -> list[Item]:
         """Return items in the order of computing: an early one follows what it reads."""
@@ -265,7 +266,7 @@ class Flow:
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
-            if index in unread or (self.features and is_side(item)):
+            if index in unread:
                 continue
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
             if isinstance(item, If):
@@ -311,7 +312,11 @@ class Flow:
 
     def needed(self, item: Item, live: set[Wire]) -> bool:
         """Tell whether an item runs: a condition, or layer that is no module, does only for what is read of it."""
-        if not isinstance(item, (If, Layer, Pick)) or not live.isdisjoint(item.makes()):
+        if not live.isdisjoint(item.makes()):
+            return True
+        if self.features and is_side(item):
+            return False
+        if not isinstance(item, (If, Layer, Pick)):
             return True
         if isinstance(item, If):
             return self.flows(item) or item.only is not None
@@ -721,7 +726,8 @@ class Flow:
 
     def flows(self, item: If) -> bool:
         """Tell whether a condition computes something that is not only a value for later."""
-        return any(isinstance(inner, (Side, Store)) for inner in walk([item]))
+        kinds = Store if self.features else (Side, Store)
+        return any(isinstance(inner, kinds) for inner in walk([item]))
 
     def meeting(self, phi: Phi, item: If, live: set[Wire], phis: list[Phi], taken: list[str]) -> str:
         """Return the name that both sides give a value."""
@@ -784,10 +790,14 @@ class Flow:
             tests.append(flat(self.members.guard(test)))
         if item.train:
             tests.append(self.dialect.training)
+        optional = item.name in self.optional
+        if optional:
+            self.want[item.wire] = item.name
         if not tests:
             self.run(item.items, live | {item.wire})
+            if optional and self.shown_as(item.wire) != item.name:
+                self.line(f"{item.name} = ", self.operand(item.wire))
             return
-        self.want[item.wire] = item.name
         if item.wire not in set(item.makes()):
             self.line(f"if {' and '.join(tests)}:")
             self.depth += 1
@@ -911,7 +921,7 @@ class Flow:
         flow = self.operand(outputs[0])
         if isinstance(flow, Name) and flow.text not in self.function.inputs.values():
             flow = Name(self.annotate(flow.text, self.dialect.array))
-        train = [side for side, _ in self.train_sides()]
+        train = self.train_sides()
         record = f"{self.function.name}Outputs"
         every = [flow, *(Name(s.name) if s in train else self.operand(s.wire) for s in sides)]
         if not train:
@@ -920,8 +930,9 @@ class Flow:
         if len(train) < len(sides):
             self.line("return ", Call(record, tuple(map(argument, every))))
             return
-        tests = [f"{side.name} is not None" for side in train]
-        self.line(f"if {' or '.join([self.dialect.compiled, *tests] if self.dialect.compiled else tests)}:")
+        tests: list[Expr] = [Name(self.dialect.compiled)] if self.dialect.compiled else []
+        tests += [Name(f"{side.name} is not None") for side in train]
+        self.line("if ", reduce(partial(Binary, "or"), tests), ":")
         self.depth += 1
         self.line("return ", Call(record, tuple(map(argument, every))))
         self.depth -= 1

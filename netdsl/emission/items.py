@@ -555,7 +555,8 @@ class Staged:
     @property
     def optional(self) -> list[Side]:
         """The outputs that are not always there: those of training, or under a condition."""
-        asked = {id(one) for item in walk(self.items) if isinstance(item, If) for one in item.then}
+        conditions = (item for item in walk(self.items) if isinstance(item, If))
+        asked = {id(one) for item in conditions for one in (*item.then, *item.otherwise)}
         return [side for side in self.sides if side.train or id(side) in asked]
 
     def names(self) -> Mapping[str, None]:
