@@ -954,6 +954,31 @@ variant c = Deep(mode=1)
 variant d = Deep(mode=2, seg=true)
 variant e = Deep(mode=2, aux=false)
 """,
+    "branches of turns, each of whose channels only its class knows": """
+block Tower(c, n):
+    for i in range(n):
+        a{i}: conv 3x3, c * (i + 1)
+
+block Fork(c, widths: list = [1, 2]):
+    towers = fork:
+        for i, n in enumerate(widths):
+            t{i}: Tower c, n
+    from towers -> concat
+    p: conv 1x1, c
+
+block Joined(c, widths: list = [1, 2]):
+    concat:
+        for i, n in enumerate(widths):
+            t{i}: Tower c, n
+    p: conv 1x1, c
+
+net N(c = 4):
+    input 3, 9x7
+    a: Fork c, [1, 3]
+    b: Fork c + 1
+    d: Joined c, [2, 1, 2]
+    e: Joined c
+""",
     "sides where only another net of the file comes": """
 block Gate(squeeze):
     mul:

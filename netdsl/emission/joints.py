@@ -11,7 +11,7 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import Data, Poisoned, SpecError
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, mentioned
-from netdsl.emission.items import Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
+from netdsl.emission.items import Child, Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Elements, Parts, Streams
@@ -230,6 +230,7 @@ class Joints(Loops):
         if unknown and not self.guessing:
             raise Fixed("channels that are not known", channels)
         own = {item.name for item in walk(loop.body) if isinstance(item, Let)}
+        own |= {name for item in walk(loop.body) if isinstance(item, Child) for name in item.asked}
         if not own.union(variables).difference({variable}).isdisjoint(names(channels)):
             raise Fixed("channels that are known in a turn alone", channels)
         whole = each(channels, variable, count)
