@@ -490,6 +490,24 @@ def test_idiomatic_flax_has_the_same_net() -> None:
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
 
 
+def test_low_memory_keeps_outputs_that_may_not_be_there() -> None:
+    text = """
+net N(seg = true):
+    input 3, 16x16
+    a: conv 3x3, 4, /2
+    if seg:
+        m: conv 1x1, 2
+        output mask: from m -> upsample 4
+        output low: from m
+        from a
+    conv: conv 3x3, 8, /2 -> bn -> relu
+    gap
+    head: fc 3
+"""
+    net = loads(text)
+    assert len(execute(net.emit("torch:low_memory"))["n"]()(torch.randn(2, 3, 16, 16))) == 3
+
+
 def test_blocks_of_lists_can_be_computed_again(tmp_path: Path) -> None:
     text = """
 block Heads(c):

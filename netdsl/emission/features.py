@@ -36,9 +36,10 @@ class Features:
         self.streams: Wire | None = None
         """The last list of maps, if the net hands on such."""
         own: list[Item] = []
-        read: set[Wire] = set()
+        read: set[Wire] = set(members.function.outputs)
         for item in reversed(items):
-            if not is_side(item) or not read.isdisjoint(item.makes()):  # it is read on the way
+            aside = isinstance(item, (If, Side)) and any(isinstance(one, Side) for one in walk([item]))
+            if not aside or not read.isdisjoint(item.makes()):  # it is read on the way
                 own.insert(0, item)
                 read.update(item.reads())
         if self.stages:

@@ -132,7 +132,8 @@ class Flow:
                 self.line("", call)
         for side in self.train_sides():
             self.line(f"{side.name}: {self.dialect.array} | None = None")
-        live = {*self.function.outputs, *(s.wire for s in self.function.staged.sides if self.is_net)}
+        sides = [s for s in self.function.staged.sides if self.is_net and s.name not in self.optional]
+        live = {*self.function.outputs, *(side.wire for side in sides)}
         self.run(items, live)
         self.results()
         return list(self.shown())
@@ -385,7 +386,7 @@ class Flow:
     def drop(self, live: set[Wire]) -> None:
         """Write a `del` of names whose values nobody reads again."""
         names = {*self.kept, *(self.names[wire] for wire in live if wire in self.names)}
-        dead = [] if self.dying or self.pending else sorted(self.held - names)
+        dead = [] if self.dying or self.pending else sorted(self.held - names - self.optional)
         if dead:
             self.line(f"del {', '.join(dead)}")
             self.held.difference_update(dead)
