@@ -86,7 +86,12 @@ def emit(nets: Sequence[Network], backend: Backend) -> str:
         missing(net, backend)
         checked(net)
     options = {name: getattr(backend, name) for name in ("scan", "idiomatic", "remat")}
-    return "\n".join(FlaxText(Family(nets, own_inits=True), form=spelled(backend), **options).lines()) + "\n"
+    return (
+        "\n".join(
+            FlaxText(Family(nets, own_inits=True, lenient=True), form=spelled(backend), **options).lines()
+        )
+        + "\n"
+    )
 
 
 class FlaxText(ModuleText):

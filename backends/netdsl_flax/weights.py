@@ -33,7 +33,7 @@ def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
 
 def places(net: Network, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
     """Return every layer and container of the net by its path in the module, and whether it is one of a stack."""
-    text = FlaxText(Family([net], own_inits=True), scan)
+    text = FlaxText(Family([net], own_inits=True, lenient=True), scan)
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
     found: dict[str, list[tuple[Node | Scope, bool]]] = {}
     for place in Replay(text, "layers").run(text.family.variants[0]):

@@ -66,7 +66,7 @@ class Constructor:
         """The children that are there before the condition under which they stand."""
         self.used = self.read_names()
         self.taken = {p.name for p in function.staged.params}
-        self.taken |= {item.name for item in walk(function.staged.items) if isinstance(item, Let)}
+        self.taken |= function.staged.lets()
         self.taken |= module.family.variables(function.staged.decl)
 
     def read_names(self) -> set[str]:
@@ -234,6 +234,10 @@ class Constructor:
                 return
             test, then, otherwise = negated(test), otherwise, []
         then = [one for one in then if holds([one])]
+        if first and len(then) == 1 and isinstance(then[0], Check) and holds(otherwise):
+            joined = Atom("and", (test, negated(then[0].test)))
+            self.check(Check(negated(joined), then[0].message))
+            test, then, otherwise = negated(test), [one for one in otherwise if holds([one])], []
         while len(then) == 1 and isinstance(then[0], If) and not holds(otherwise):  # one condition for both
             nested = then[0]
             asked, side, rest = nested.test, nested.then, nested.otherwise

@@ -85,6 +85,10 @@ ONE_BY_ONE = "[]"
 """Stands for a list among what a class is made for: it takes the values of this list as so many."""
 
 
+_WIDE = 69
+"""How long a message is at most that stands on one line."""
+
+
 class Afresh(Exception):
     """All classes are to be staged again, now that more is known of what is asked of them."""
 
@@ -100,13 +104,14 @@ class Variant:
 class Family:
     """All classes of some nets of one file."""
 
-    def __init__(self, nets: Iterable[Network], own_inits: bool = False) -> None:
+    def __init__(self, nets: Iterable[Network], own_inits: bool = False, lenient: bool = False) -> None:
         """Stage them, again until every class has the arguments that it is called with.
 
         `own_inits`: layers are made with their initial weights, so that a class has what the net's `init` lines say.
+        `lenient`: convolutions are made with channels that their groups do not divide, and with negative paddings.
         """
         self.nets = tuple(nets)
-        self.own_inits = own_inits
+        self.own_inits, self.lenient = own_inits, lenient
         self.given: dict[Any, set[str]] = {}
         """By declaration, the parameters that some call gives."""
         self.preferred: dict[Any, tuple[Mapping[str, Any], tuple[Shape, ...]]] = {}
@@ -817,7 +822,8 @@ class Family:
         checks = [Check(*exactly(whole, count)) for whole, count in stager.taken_apart.items()]
         checks += length_checks(stager.needs, stager.taken_apart)
         if least:
-            checks.append(least_check(least, stager.may_be_empty))
+            numbers = least_check(least, stager.may_be_empty)
+            checks = [*checks[:-1], *together(checks[-1], numbers)] if checks else [numbers]
         staged.items[:0] = checks
         staged.outputs = result.wires
         staged.hints = stager.hints
@@ -1154,6 +1160,17 @@ def least_check(least: Mapping[Atom, int], empty: Callable[[Atom], bool]) -> Che
         listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
     return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))
+
+
+def together(size: Check, least: Check) -> list[Check]:
+    """Return one check of how long a list is and of what is at least 0 or 1; both, if no line holds what it says."""
+    (own, bound), words = size.test.args, {"==": "", ">=": "at least ", "<=": "at most "}
+    what = f"{text(own)} must be {words[size.test.op]}{text(bound)}, "
+    what += least.message.replace(" must be", "", 1)
+    if len(what) > _WIDE or getattr(bound, "constant", None) is None:
+        return [size, least]
+    tests = least.test.args if least.test.op == "and" else (least.test,)
+    return [Check(Atom("and", (size.test, *tests)), what)]
 
 
 def called(label: str, numbered: list[Pattern]) -> str:

@@ -544,6 +544,7 @@ class Staged:
         """The channels of what it returns, if that is a list."""
         self.tidied = False
         self.known_names: Mapping[str, None] | None = None
+        self.known_lets: set[str] | None = None
         self.told = False
         """Whether its callers ask it for the channels of what it returns."""
 
@@ -571,7 +572,13 @@ class Staged:
 
     def changed(self) -> None:
         """Forget what was found of its items, which are about to be others."""
-        self.known_names = None
+        self.known_names = self.known_lets = None
+
+    def lets(self) -> set[str]:
+        """Return the local variables of its constructor."""
+        if self.known_lets is None:
+            self.known_lets = {item.name for item in walk(self.items) if isinstance(item, Let)}
+        return self.known_lets
 
 
 def is_decided(op: Op, weight: str) -> bool:

@@ -266,7 +266,7 @@ class Layers(Conditions):
             apart = _both(getattr(op, "dilation", 1))
             self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
         for field in _FROM_ONE:
-            sizes = getattr(op, field, None)
+            sizes = getattr(op, field, None) if (op.name, field) != ("attention", "heads") else None
             what = (
                 f"{op.name} needs at least 1 channel"
                 if field == "channels"
@@ -290,7 +290,8 @@ class Layers(Conditions):
                         )
                         self.checked(fits.test, what)
         self.divisible(op, item.before)
-        for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
+        rows = pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ()
+        for size in rows if self.emitter.lenient else ():
             if isinstance(size, SymInt):
                 self.at_least(size.poly, 0, "pad must be at least 0")
 
@@ -298,6 +299,8 @@ class Layers(Conditions):
         """Demand that channels can be divided into groups of as many."""
         field = next((field for field in ("groups", "heads", "parts") if hasattr(op, field)), "")
         count = getattr(op, field, 1)
+        if isinstance(op, (Conv, UpConv)) and not self.emitter.lenient:
+            return  # whose layers say so themselves
         if not isinstance(op, (Conv, UpConv)) and not (field and (symbolic(count) or isinstance(op, Split))):
             return  # elsewhere what has a number of groups cannot be made, or called, with others
         for channels in (shapes[0].c, op.channels) if isinstance(op, (Conv, UpConv)) else (shapes[0].c,):
@@ -307,7 +310,12 @@ class Layers(Conditions):
                 what = f"{_braced(channels)} channels cannot be divided into {_braced(count)} {field}"
                 if len(what) > _WIDE:  # a line holds no more
                     what = f"channels cannot be divided into {field}"
-                self.checked(rest.test, what)
+                test = rest.test
+                if field == "heads" and symbolic(
+                    count
+                ):  # of which there may be none, before one divides by it
+                    test = Atom("and", (Atom(">=", (term(count), constant(1))), test))
+                self.checked(test, what)
 
     @staticmethod
     def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:

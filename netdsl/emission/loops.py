@@ -62,7 +62,6 @@ from netdsl.symbolic import (
     single,
     symbolic,
     term,
-    text,
 )
 from netdsl.symbolic import item as item_of
 from netdsl.syntax import tree
@@ -386,6 +385,7 @@ class Loops(Layers):
         together = whole.args[1:] if _is_zip(whole) else (whole,)
         self.equally_long(together, over)
         self.count_from(variables[0], over)
+        self.note_columns(variables, over)
         if len(variables) == len(together) + (whole is not over.atom):
             for variable, one in zip(variables[-len(together) :], together, strict=True):
                 self.of_each(variable, one)
@@ -434,16 +434,12 @@ class Loops(Layers):
         return None
 
     def equally_long(self, lists: Sequence[Atom], over: Over) -> None:
-        """Demand that lists have one length, through which a loop runs at once."""
+        """Demand that lists through which a loop runs at once are as long as one that is known; else `zip` does."""
         sizes = [self.size_of(one, over) for one in lists]
         known = next((size.constant for size in sizes if size.constant is not None), None)
         for one, size in zip(lists, sizes, strict=True):
             if size.constant is None and known is not None:
                 self.as_long(one, known)
-            elif size.constant is None and size != sizes[0]:
-                counts = f"{{{text(sizes[0])}}} and {{{text(size)}}}"
-                what = f"{text(lists[0])} and {text(one)} need equally many values, not {counts}"
-                self.checked(Atom("==", (sizes[0], size)), what)
 
     def size_of(self, whole: Atom, over: Over) -> Poly:
         """Return how many values a list has that a loop runs through."""
@@ -481,6 +477,15 @@ class Loops(Layers):
         self.stops.pop(variable, None)
         if stop is not None:
             self.stops[variable] = self.expanded(stop)
+
+    def note_columns(self, variables: tuple[str, ...], over: Over) -> None:
+        """Note what is the least in each column of a table of the file."""
+        if over.atom.op != "name" or over.atom.args[0] not in self.emitter.constants:
+            return
+        rows = [row.cells for row in over.items if isinstance(row, RowValue)]
+        for variable, *column in zip(variables, *rows, strict=False):
+            if all(type(cell) is int for cell in column):
+                self.begins[variable] = min(column, default=None)
 
     def of_each(self, variable: str, whole: Atom) -> None:
         """Note of which list a loop's variable is every item."""

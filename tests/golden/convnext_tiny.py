@@ -83,31 +83,27 @@ class ConvNeXt(nn.Module):
 
     def __init__(self, c: list[int], n: list[int], drop: float, classes: int = 1000) -> None:
         super().__init__()
-        if len(c) < 4:
-            raise ValueError(f"c needs at least 4 values, not {len(c)}")
-        if len(n) < 4:
-            raise ValueError(f"n needs at least 4 values, not {len(n)}")
-        if min(n[:4]) < 0 or min(c[0], classes) < 1:
-            raise ValueError("n[:4] must be at least 0, c[0] and classes at least 1")
-        steps = max(sum(n[i] for i in range(4)) - 1, 1)
+        if len(c) < 1 or min([0, *n]) < 0 or min(c[0], classes) < 1:
+            raise ValueError("len(c) must be at least 1, n at least 0, c[0] and classes at least 1")
+        steps = max(sum(depth for _, (_, depth) in enumerate(zip(c, n, strict=True))) - 1, 1)
         step = 0
         layers: list[nn.Module] = [
             nn.Sequential(nn.Conv2d(3, c[0], 4, stride=4), LayerNorm2d(c[0], eps=1e-06)),
         ]
         channels = c[0]
-        for i in range(4):
+        for i, (w, depth) in enumerate(zip(c, n, strict=True)):
             if i > 0:
-                if c[i] < 1:
-                    raise ValueError(f"conv needs at least 1 channel, not {c[i]}")
+                if w < 1:
+                    raise ValueError(f"conv needs at least 1 channel, not {w}")
                 layers.append(
                     nn.Sequential(
                         LayerNorm2d(channels, eps=1e-06),
-                        nn.Conv2d(channels, c[i], 2, stride=2),
+                        nn.Conv2d(channels, w, 2, stride=2),
                     ),
                 )
-                channels = c[i]
+                channels = w
             block: list[nn.Module] = []
-            for _ in range(n[i]):
+            for _ in range(depth):
                 block.append(CNBlock(channels, drop * step / steps))
                 step += 1
             layers.append(nn.Sequential(*block))

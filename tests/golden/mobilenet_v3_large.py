@@ -126,10 +126,8 @@ class MobileNetV3(nn.Module):
         classes: int = 1000,
     ) -> None:
         super().__init__()
-        if len(rows) < 1:
-            raise ValueError(f"rows needs at least 1 value, not {len(rows)}")
-        if classes < 1:
-            raise ValueError("classes must be at least 1")
+        if len(rows) < 1 or classes < 1:
+            raise ValueError("len(rows) must be at least 1, classes at least 1")
         layers: list[nn.Module] = [
             nn.Sequential(
                 nn.Conv2d(3, make_divisible(16 * width, 8), 3, stride=2, padding=1, bias=False),

@@ -65,10 +65,8 @@ class ResNet(nn.Module):
 
     def __init__(self, unit: Callable[..., Bottleneck], n: list[int], classes: int = 1000) -> None:
         super().__init__()
-        if len(n) != 4:
-            raise ValueError(f"n needs 4 values, not {len(n)}")
-        if min(n) < 0 or classes < 1:
-            raise ValueError("n must be at least 0, classes at least 1")
+        if len(n) != 4 or min(n) < 0 or classes < 1:
+            raise ValueError("len(n) must be 4, n at least 0, classes at least 1")
         n1, n2, n3, n4 = n
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

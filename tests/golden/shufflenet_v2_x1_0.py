@@ -25,16 +25,13 @@ class InvertedResidual(nn.Module):
 
     def __init__(self, in_channels: int, c: int, stride: int = 1) -> None:
         super().__init__()
-        if stride < 1:
-            raise ValueError("stride must be at least 1")
+        if stride < 1 or c < 2:
+            raise ValueError("stride must be at least 1, c at least 2")
         half = c // 2
-        if half < 1:
-            raise ValueError(f"conv needs at least 1 channel, not {half}")
         self.branch1: nn.Module | None = None
-        if stride == 1:
-            if in_channels % 2 != 0:
-                raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
-        else:
+        if stride == 1 and in_channels % 2 != 0:
+            raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
+        if stride != 1:
             self.branch1 = nn.Sequential(
                 nn.Conv2d(
                     in_channels,

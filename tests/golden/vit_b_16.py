@@ -47,10 +47,8 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, in_channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
-        if heads < 1:
-            raise ValueError("heads must be at least 1")
         self.ln_1 = nn.LayerNorm(in_channels, eps=1e-06)
-        if in_channels % heads != 0:
+        if heads < 1 or in_channels % heads != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
         self.self_attention = nn.MultiheadAttention(in_channels, heads, batch_first=True)
         self.dropout = nn.Dropout(drop)

@@ -129,13 +129,9 @@ class ConvNeXt(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if len(c) < 4:
-            raise ValueError(f"c needs at least 4 values, not {len(c)}")
-        if len(n) < 4:
-            raise ValueError(f"n needs at least 4 values, not {len(n)}")
-        if min(n[:4]) < 0 or min(c[0], classes) < 1:
-            raise ValueError("n[:4] must be at least 0, c[0] and classes at least 1")
-        steps = max(sum(n[i] for i in range(4)) - 1, 1)
+        if len(c) < 1 or min([0, *n]) < 0 or min(c[0], classes) < 1:
+            raise ValueError("len(c) must be at least 1, n at least 0, c[0] and classes at least 1")
+        steps = max(sum(depth for _, (_, depth) in enumerate(zip(c, n, strict=True))) - 1, 1)
         step = 0
         layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
@@ -144,19 +140,19 @@ class ConvNeXt(nnx.Module):
             ),
         ]
         channels = c[0]
-        for i in range(4):
+        for i, (w, depth) in enumerate(zip(c, n, strict=True)):
             if i > 0:
-                if c[i] < 1:
-                    raise ValueError(f"conv needs at least 1 channel, not {c[i]}")
+                if w < 1:
+                    raise ValueError(f"conv needs at least 1 channel, not {w}")
                 layers.append(
                     nnx.Sequential(
                         LayerNorm(channels, rngs=rngs, **options),
-                        FittedConv(channels, c[i], (2, 2), strides=2, rngs=rngs, **options),
+                        FittedConv(channels, w, (2, 2), strides=2, rngs=rngs, **options),
                     ),
                 )
-                channels = c[i]
+                channels = w
             block: list[Callable[[Array], Array]] = []
-            for _ in range(n[i]):
+            for _ in range(depth):
                 block.append(CNBlock(channels, drop * step / steps, rngs=rngs, **options))
                 step += 1
             layers.append(nnx.Sequential(*block))

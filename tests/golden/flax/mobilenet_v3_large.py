@@ -203,10 +203,8 @@ class MobileNetV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if len(rows) < 1:
-            raise ValueError(f"rows needs at least 1 value, not {len(rows)}")
-        if classes < 1:
-            raise ValueError("classes must be at least 1")
+        if len(rows) < 1 or classes < 1:
+            raise ValueError("len(rows) must be at least 1, classes at least 1")
         layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 Conv(

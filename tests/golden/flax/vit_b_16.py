@@ -164,10 +164,8 @@ class EncoderBlock(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if heads < 1:
-            raise ValueError("heads must be at least 1")
         self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
-        if in_channels % heads != 0:
+        if heads < 1 or in_channels % heads != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
         self.self_attention = MultiHeadAttention(heads, in_channels, rngs=rngs, **options)
         self.dropout = nnx.Dropout(drop, rngs=rngs)
