@@ -64,6 +64,8 @@ class Constructor:
         """The children that are certainly there where the next line stands."""
         self.written: set[int] = set()
         """The children that are there before the condition under which they stand."""
+        self.said: set[int] = set()
+        """The checks that stand before the condition under which they are."""
         self.used = self.read_names()
         self.taken = {p.name for p in function.staged.params}
         self.taken |= function.staged.lets()
@@ -169,7 +171,7 @@ class Constructor:
     def holds(self, items: list[Item]) -> bool:
         """Tell whether items make any child, or check anything."""
         return any(
-            isinstance(i, Check)
+            (isinstance(i, Check) and id(i) not in self.said)
             or (isinstance(i, Let) and self.binds(i))
             or (isinstance(i, (Numbered, Store)) and i.keeps in self.used)
             or self.makes(i)
@@ -222,6 +224,12 @@ class Constructor:
                     self.line("else:")
                     self.deeper(inner, other)
                 return
+            held = [one for one in side if holds([one])]
+            if (
+                first and len(held) == 1 and isinstance(held[0], Check) and holds(other)
+            ):  # all that a side has
+                self.check(Check(negated(Atom("and", (test, negated(held[0].test)))), held[0].message))
+                self.said.add(id(held[0]))
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
             if self.either(item, attribute):
@@ -234,10 +242,6 @@ class Constructor:
                 return
             test, then, otherwise = negated(test), otherwise, []
         then = [one for one in then if holds([one])]
-        if first and len(then) == 1 and isinstance(then[0], Check) and holds(otherwise):
-            joined = Atom("and", (test, negated(then[0].test)))
-            self.check(Check(negated(joined), then[0].message))
-            test, then, otherwise = negated(test), [one for one in otherwise if holds([one])], []
         while len(then) == 1 and isinstance(then[0], If) and not holds(otherwise):  # one condition for both
             nested = then[0]
             asked, side, rest = nested.test, nested.then, nested.otherwise
@@ -673,7 +677,7 @@ class Constructor:
     def fills(self, items: list[Item]) -> bool:
         """Tell whether items put anything into a list, or check anything."""
         return any(
-            isinstance(i, Check)
+            (isinstance(i, Check) and id(i) not in self.said)
             or (isinstance(i, Let) and self.binds(i))
             or (isinstance(i, Module) and not self.members.is_nothing(i))
             or any(map(self.fills, i.inner() if not isinstance(i, Module) else ()))

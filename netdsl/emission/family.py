@@ -108,7 +108,7 @@ class Family:
         """Stage them, again until every class has the arguments that it is called with.
 
         `own_inits`: layers are made with their initial weights, so that a class has what the net's `init` lines say.
-        `lenient`: convolutions are made with channels that their groups do not divide, and with negative paddings.
+        `lenient`: convolutions are made with channels that their groups do not divide.
         """
         self.nets = tuple(nets)
         self.own_inits, self.lenient = own_inits, lenient

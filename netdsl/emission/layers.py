@@ -290,8 +290,7 @@ class Layers(Conditions):
                         )
                         self.checked(fits.test, what)
         self.divisible(op, item.before)
-        rows = pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ()
-        for size in rows if self.emitter.lenient else ():
+        for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):
                 self.at_least(size.poly, 0, "pad must be at least 0")
 

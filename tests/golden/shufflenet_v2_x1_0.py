@@ -28,9 +28,9 @@ class InvertedResidual(nn.Module):
         if stride < 1 or c < 2:
             raise ValueError("stride must be at least 1, c at least 2")
         half = c // 2
-        self.branch1: nn.Module | None = None
         if stride == 1 and in_channels % 2 != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
+        self.branch1: nn.Module | None = None
         if stride != 1:
             self.branch1 = nn.Sequential(
                 nn.Conv2d(

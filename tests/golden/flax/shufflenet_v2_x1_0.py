@@ -128,11 +128,10 @@ class InvertedResidual(nnx.Module):
         if stride < 1 or c < 2:
             raise ValueError("stride must be at least 1, c at least 2")
         half = c // 2
-        self.branch1: Callable[[Array], Array] | None = nnx.data(None)
         if stride == 1 and in_channels % 2 != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into 2 parts")
-        if stride != 1:
-            self.branch1 = nnx.Sequential(
+        self.branch1 = (
+            nnx.Sequential(
                 Conv(
                     in_channels,
                     in_channels,
@@ -148,6 +147,9 @@ class InvertedResidual(nnx.Module):
                 BatchNorm(half, rngs=rngs, **options),
                 nnx.relu,
             )
+            if stride != 1
+            else None
+        )
         self.branch2 = nnx.Sequential(
             Conv(
                 in_channels // 2 if stride == 1 else in_channels, half, (1, 1), rngs=rngs, **options
