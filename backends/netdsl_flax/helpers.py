@@ -305,8 +305,8 @@ def avg_pool2d_by_mode(
     pool = ceil_avg_pool2d if ceil_mode else avg_pool2d
     return pool(x, window_shape, strides, padding, count_include_pad)
 ''',
-    "largest": '''\
-def largest(x: Array, axis: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    "max_along": '''\
+def max_along(x: Array, axis: int | tuple[int, ...], keepdims: bool = False) -> Array:
     """Return the largest values of a map along axes; the gradient of `jnp.max` can be 0 / 0."""
     if 0 in x.shape[1:3]:
         raise ValueError("the input is too small: no pixel of it is left")

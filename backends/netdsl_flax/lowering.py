@@ -355,9 +355,9 @@ def pool(op: Pool, context: Context) -> Lowered:
         kept = Arg("keepdims", Const(True))
         if kind == "avg":
             return _function("global_avg_pool2d", kept)
-        return _function("largest", _first("axis", (1, 2)), kept)
+        return _function("max_along", _first("axis", (1, 2)), kept)
     if op.to is not None:
-        reduce_ = Arg("reduce", Name("largest" if kind == "max" else "jnp.mean"), keyword=False)
+        reduce_ = Arg("reduce", Name("max_along" if kind == "max" else "jnp.mean"), keyword=False)
         return _function("adaptive_pool2d", _first("size", _pair(op.to)), reduce_)
     kernel, stride = op.window
     tf = op.pad.mode == "tf"  # which ceil mode adds no window to

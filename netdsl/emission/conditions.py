@@ -436,7 +436,7 @@ class Conditions(Lists):
         if not isinstance(left, Poly) or not isinstance(right, Poly):
             return False
         if test.op == ">" and Atom("!=", test.args) in known and left.atom is not None:
-            if left.atom.op == "name" and self.least.get(left.atom.args[0]) == right.constant:
+            if left.atom.op == "name" and self.least.get(left.atom) == right.constant:
                 return True
         more, less = left.plus(right, -1), right.plus(left, -1)
         ways = {">": [(more, 1)], ">=": [(more, 0)], "<": [(less, 1)], "<=": [(less, 0)]}

@@ -105,7 +105,7 @@ class Terms(State):
                 if number is None or limit is None or number.op != "name":
                     continue
                 limit -= part.op == "<"
-                if self.least.get(number.args[0]) == limit:
+                if self.least.get(number) == limit:
                     yield part.args[0], constant(limit)
 
     def is_full(self, count: Poly) -> bool:
