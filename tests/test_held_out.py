@@ -29,6 +29,27 @@ from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
+    "sizes that loops change beside a loop whose variable is called so": """
+table rows(k, c):
+    3x3, 4
+    1x1, 6
+
+net Trial(width = 5):
+    input 3, 21x18
+    block:
+        for j, width in enumerate([2, 7], 1):
+            c{j}: conv 3x3, width
+        relu
+    for j, row in enumerate(rows):
+        row{j}: conv row.k, row.c, pad=0
+    flatten
+    layers:
+        fc 4 as one -> tanh
+        fc width as two
+
+variant one = Trial()
+variant two = Trial(7)
+""",
     "a chain that a size decides, in a loop": """
 block Down(c):
     conv 3x3, c, /2 -> relu

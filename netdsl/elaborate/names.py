@@ -31,8 +31,8 @@ GLOBALS = frozenset(
     functools math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose
-    attend NamedSequential Stacked max_pool2d max_along dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
-    max_pool2d_by_mode avg_pool2d_by_mode
+    attend NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
+    max_along max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
     shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round

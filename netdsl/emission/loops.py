@@ -517,7 +517,7 @@ class Loops(Layers):
                     sizes.append(size)
                 elif self.carries(axis):
                     what = SIZES[axis]
-                    name = self.local(what if len(data.shapes) == 1 else f"{what}{port}")
+                    name = self.carrying(what if len(data.shapes) == 1 else f"{what}{port}", axis)
                     lets.append((name, size))
                     self.staged.sized |= {name} if axis != "c" else set()
                     sizes.append(self.hinted(size, name))
@@ -525,6 +525,18 @@ class Loops(Layers):
                     sizes.append(self.unknown_size(size))
             shapes.append(Shape(*sizes, axes=shape.axes))
         return self.like(self.wire(tuple(shapes), place, span), data), lets
+
+    def carrying(self, wanted: str, axis: str) -> str:
+        """Return what a variable is called that turns change; a size, which `forward` may read, as no loop's."""
+        name = self.local(wanted)
+        if axis != "c":
+            bound = {
+                name for item in walk(self.staged.items) if isinstance(item, Loop) for name in item.targets
+            }
+            while name in bound:
+                wanted += "_"
+                name = self.local(wanted)
+        return name
 
     def carries(self, axis: str) -> bool:
         """Tell whether a variable of the constructor says the size of what turns change."""
