@@ -29,6 +29,20 @@ from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
 NETS = {
+    "a chain of a stage that makes nothing": """
+net N:
+    input 6, 9x8
+    fork:
+        z:
+            stage body:
+                identity
+        m:
+            stage body:
+                conv 3x3, 6 as conv
+                identity
+    add
+    gap
+""",
     "sizes that loops change beside a loop whose variable is called so": """
 table rows(k, c):
     3x3, 4

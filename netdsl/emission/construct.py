@@ -531,6 +531,8 @@ class Constructor:
             if value is None or (is_named and self.follower(item) and not fixed):
                 return None
             found.append(Arg(self.key(item) if is_named else "", value, keyword=False))
+        while found and isinstance(found[-1].value, Comment):
+            found.pop()  # of a stage that makes nothing
         return found
 
     def key(self, item: Module) -> str:
