@@ -377,4 +377,4 @@ def test_time_per_line_does_not_grow(lines: str, few: int, many: int) -> None:
 
     seconds(few)
     # about 1 on a quiet machine; quadratic work was more than 6
-    assert seconds(many) < 4 * min(seconds(few) for _ in range(3))
+    assert min(seconds(many) for _ in range(2)) < 4 * min(seconds(few) for _ in range(3))
