@@ -86,12 +86,12 @@ def emit(nets: Sequence[Network], backend: Backend) -> str:
         missing(net, backend)
         checked(net)
     options = {name: getattr(backend, name) for name in ("scan", "idiomatic", "remat")}
-    return (
-        "\n".join(
-            FlaxText(Family(nets, own_inits=True, lenient=True), form=spelled(backend), **options).lines()
-        )
-        + "\n"
-    )
+    return "\n".join(FlaxText(family(nets), form=spelled(backend), **options).lines()) + "\n"
+
+
+def family(nets: Sequence[Network]) -> Family:
+    """Stage nets as Flax needs it, whose layers are made with their initial weights and take any groups."""
+    return Family(nets, own_inits=True, lenient=True)
 
 
 class FlaxText(ModuleText):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from netdsl.backend import Tensor
-from netdsl.emission.family import Family
 from netdsl.emission.replay import Replay
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
@@ -16,7 +15,7 @@ from netdsl.ops.conv import Convolution
 from netdsl.ops.linear import Linear
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
 from netdsl.ops.source import Weight
-from netdsl_flax.emit import FlaxText
+from netdsl_flax.emit import FlaxText, family
 from netdsl_flax.lowering import laid_out
 
 
@@ -33,7 +32,7 @@ def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
 
 def places(net: Network, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
     """Return every layer and container of the net by its path in the module, and whether it is one of a stack."""
-    text = FlaxText(Family([net], own_inits=True, lenient=True), scan)
+    text = FlaxText(family([net]), scan)
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
     found: dict[str, list[tuple[Node | Scope, bool]]] = {}
     for place in Replay(text, "layers").run(text.family.variants[0]):

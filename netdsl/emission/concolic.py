@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
 from netdsl.elaborate.values import MISSING, Data, Env, OpValue, RowValue, TableValue, show
@@ -111,28 +111,24 @@ class SymDims(Dims):
         return dims
 
 
-class SymStr(str):
+class _Text(str):
+    """A text and the expression that gave it."""
+
+    whole: Atom
+
+    def __new__(cls, text: str, whole: Atom) -> Self:
+        """Make it from what it is here."""
+        made = super().__new__(cls, text)
+        made.whole = whole
+        return made
+
+
+class SymStr(_Text):
     """A name with numbers in it that are not known."""
 
-    whole: Atom
 
-    def __new__(cls, text: str, whole: Atom) -> SymStr:
-        """Make it from what it is here."""
-        made = super().__new__(cls, text)
-        made.whole = whole
-        return made
-
-
-class SymText(str):
+class SymText(_Text):
     """A text that is an argument."""
-
-    whole: Atom
-
-    def __new__(cls, text: str, whole: Atom) -> SymText:
-        """Make it from what it is here."""
-        made = super().__new__(cls, text)
-        made.whole = whole
-        return made
 
 
 class Constants(tuple[Any, ...]):

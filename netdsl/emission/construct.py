@@ -225,11 +225,10 @@ class Constructor:
                     self.deeper(inner, other)
                 return
             held = [one for one in side if holds([one])]
-            if (
-                first and len(held) == 1 and isinstance(held[0], Check) and holds(other)
-            ):  # all that a side has
-                self.check(Check(negated(Atom("and", (test, negated(held[0].test)))), held[0].message))
-                self.said.add(id(held[0]))
+            only = held[0] if first and len(held) == 1 and holds(other) else None
+            if isinstance(only, Check):  # all that a side has
+                self.check(Check(negated(Atom("and", (test, negated(only.test)))), only.message))
+                self.said.add(id(only))
         attribute = self.members.optional.get(id(item))
         if attribute is not None and inner == self.attributes:
             if self.either(item, attribute):

@@ -297,10 +297,10 @@ class Layers(Conditions):
     def divisible(self, op: Op, shapes: Sequence[Shape]) -> None:
         """Demand that channels can be divided into groups of as many."""
         field = next((field for field in ("groups", "heads", "parts") if hasattr(op, field)), "")
-        count = getattr(op, field, 1)
-        if isinstance(op, (Conv, UpConv)) and not self.emitter.lenient:
+        count, convolves = getattr(op, field, 1), isinstance(op, (Conv, UpConv))
+        if convolves and not self.emitter.lenient:
             return  # whose layers say so themselves
-        if not isinstance(op, (Conv, UpConv)) and not (field and (symbolic(count) or isinstance(op, Split))):
+        if not convolves and not (field and (symbolic(count) or isinstance(op, Split))):
             return  # elsewhere what has a number of groups cannot be made, or called, with others
         for channels in (shapes[0].c, op.channels) if isinstance(op, (Conv, UpConv)) else (shapes[0].c,):
             whole, parts = (SymInt(int(n), replaced(self.expanded(term(n)), {})) for n in (channels, count))
@@ -310,9 +310,7 @@ class Layers(Conditions):
                 if len(what) > _WIDE:  # a line holds no more
                     what = f"channels cannot be divided into {field}"
                 test = rest.test
-                if field == "heads" and symbolic(
-                    count
-                ):  # of which there may be none, before one divides by it
+                if field == "heads" and symbolic(count):  # there must be one before one divides by them
                     test = Atom("and", (Atom(">=", (term(count), constant(1))), test))
                 self.checked(test, what)
 
