@@ -42,7 +42,7 @@ class Bottleneck(nn.Module):
     `a` and `b` times as wide as planes; SE-ResNet has its stride in the first 1x1, the others in
     the 3x3.
 
-    Shapes: (N, in_channels, H, W) -> (N, 4 * planes, H', W').
+    Shapes: (N, in_channels, H, W) -> (N, 4 * planes, (H - 1) // stride + 1, (W - 1) // stride + 1).
     """
 
     def __init__(self, in_channels: int, planes: int, stride: int = 1, v1: bool = False) -> None:

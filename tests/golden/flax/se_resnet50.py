@@ -185,7 +185,7 @@ class Bottleneck(nnx.Module):
     `a` and `b` times as wide as planes; SE-ResNet has its stride in the first 1x1, the others in
     the 3x3.
 
-    Shapes: (N, H, W, in_channels) -> (N, H', W', 4 * planes).
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, 4 * planes).
     """
 
     def __init__(
