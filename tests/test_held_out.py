@@ -198,6 +198,22 @@ net N:
         main{j+1}: conv 3x3, 5 -> droppath ramp(0, 0.2)
     gap
 """,
+    "a schedule in a container of a loop, in a branch": """
+block Unit(c) from prev, cur:
+    path: from cur -> conv 3x1, c
+    add:
+        d:
+            for j in range(2):
+                part{j+1}: conv 3x1, c -> droppath ramp(0, 0.2)
+        identity
+    post: conv 1x1, c -> relu
+    from flow, path -> concat
+
+net N:
+    input 4, 14x12
+    u: from flow, flow -> Unit 4
+    gap
+""",
     "a module that nobody reads": """
 net N:
     input 3, 8x8

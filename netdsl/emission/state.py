@@ -78,7 +78,8 @@ class Snapshot:
     """What a turn or a side changes, so that it can be taken back."""
 
     WALK = (
-        *("drafts", "scopes", "items", "outputs", "sides", "early", "inits", "errors", "_seen", "origins"),
+        *("drafts", "scopes", "opened_scopes", "items", "outputs", "sides", "early", "inits", "errors"),
+        *("_seen", "origins"),
         *("path", "dead", "sided", "loops", "rounds", "turning", "pending", "decisions", "_owners"),
         *(
             "meaning",
