@@ -1270,7 +1270,7 @@ def specs(draw: Draw) -> Spec:
         )
     if draw(st.integers(0, 4)) == 4:
         body.lines.append(
-            pick(["meta year=2015", "require params <= 5M, macs < 5G", "default conv 3x3, act=relu"])
+            pick(["meta year=2015", "require params <= 5G, macs < 5T", "default conv 3x3, act=relu"])
         )
         body.default_kernel = "3x3" if "3x3" in body.lines[-1] else ""
     if len(inputs) == 1 and draw(st.integers(0, 5)) == 5:

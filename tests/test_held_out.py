@@ -214,6 +214,19 @@ net N:
     u: from flow, flow -> Unit 4
     gap
 """,
+    "an output beside a flow whose type is not known": """
+net N:
+    input 4, 6x8
+    out, y = from flow -> split 2
+    from out, y -> concat
+    output path: conv 1x1, 3 -> relu
+""",
+    "a stage that is one repetition": """
+net N(act: op = relu):
+    input 4, 6x13
+    body:
+        stage 1: 2 * (conv 1x1, 4 -> act)
+""",
     "a module that nobody reads": """
 net N:
     input 3, 8x8

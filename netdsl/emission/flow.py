@@ -981,7 +981,11 @@ class Flow:
                 break
         else:
             return name
-        own = "x" if "x" in self.function.inputs.values() else f"out: {kind}"
+        sides = self.function.staged.sides if self.is_net else []
+        others = {*(side.name for side in sides), *(self.names.get(side.wire) for side in sides)}
+        plain = "x" in self.function.inputs.values() and "x" not in others
+        bound = {one for _, head, _, _ in self.lines for one in re.findall(r"\w+", head)}
+        own = "x" if plain else f"{choose(('out', *GENERIC), lambda one: one not in bound)}: {kind}"
         depth, head, expr, tail = self.lines[-1]
         if (depth, head) == (self.depth, f"{name} = ") and expr is not None:
             self.lines[-1] = depth, f"{own} = ", expr, tail

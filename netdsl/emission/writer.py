@@ -196,7 +196,8 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, Each) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
-        plain = not explode and not any(isinstance(arg.value, (Call, Listed)) for arg in shown(expr.args))
+        own_lines = any(isinstance(arg.value, (Call, Listed, Comment)) for arg in shown(expr.args))
+        plain = not explode and not own_lines
         if plain and len(line := f"{inner}{', '.join(map(argument, shown(expr.args)))}") <= WIDTH:
             return [*lines, line, f"{indent}){tail}"]
         for arg in shown(expr.args):
