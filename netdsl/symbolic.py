@@ -765,6 +765,8 @@ def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
         return negated(args[0])
     if value.op == "group" and len(args[0].parts) < 2:
         return args[0]
+    if value.op == "if" and args[1] == args[2]:
+        return args[1]
     if value.op == "item" and args[0] != value.args[0] and args[0].op in ("each", "list"):
         return item(*args)
     if value.op == "call" and args[0] == "len" and args[1] != value.args[1]:

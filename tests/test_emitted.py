@@ -367,6 +367,10 @@ def test_a_choice_between_what_is_equal_is_none(backend: str) -> None:
     text = netdsl.load("efficientnet_b0").emit(backend)
     assert "if hidden != in_channels:" in text
     assert "else in_channels" not in text
+    text = loads(
+        "net N(p = 0.2):\n    input 15, 6x19\n    flatten\n    a:\n        [fc 1710 when p > 0]\n        fc 10\n"
+    ).emit(backend)
+    assert "Linear(1710, 10" in text
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
