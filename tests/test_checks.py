@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from torch_oracles import execute
 
 import netdsl
 from netdsl.api import loads
+from netdsl.diagnostics import NetError
 
 SPEC = """\
 block Turns(n, m = 2, c = 4):
@@ -342,8 +344,77 @@ net N(depth = 14, k = 2):
         h{i}: o * conv 1x1, 4
     gap
 """,
+    "labels": """\
+block Row(widths: list):
+    for w in widths:
+        a{w}: conv 3x3, w
+
+block Wide(widths: list):
+    concat:
+        for w in widths:
+            b{w}: conv 3x3, w -> relu
+            c{w}: conv 3x3, w when w > 4
+
+block Values(widths: list):
+    for w in widths:
+        td{w}: conv 3x3, w
+    concat:
+        for w in widths:
+            from td{w}
+
+block Chain(widths: list, c):
+    body:
+        for w in widths:
+            conv 3x3, c as a{w} -> relu as r{w}
+
+block Two(k, m, c = 4):
+    a{k}: conv 3x3, c
+    a{m}: conv 1x1, c
+    a7: conv 1x1, c when k != 5
+    relu{m}: relu
+    relu{k}: relu
+
+block Pairs(n, m):
+    for i in range(n):
+        a{2*i}: conv 3x3, 4
+        a{2*i + 1}: conv 3x3, 4
+        b{i}{m}: conv 1x1, 4
+    for i in range(n, m):
+        c{i}: conv 3x3, 4
+    for i in range(2, m):
+        c{n - i + 4}: conv 1x1, 4
+    a1_0: conv 3x3, 4
+
+block Nested(n, m):
+    for i in range(n):
+        for j in range(m):
+            a{i}{j}: conv 1x1, 4
+            b{i + j}: relu
+            c{i}_{j}: conv 1x1, 4
+            d{m*i + j}: conv 1x1, 4
+            e{i + j}: conv 1x1, 4
+
+net N:
+    input 4, 9x9
+    a: Row [3, 4]
+    b: Row [3, 4, 5]
+    c: Wide [3, 4]
+    d: Wide [3, 5, 6]
+    e: Values [3, 4]
+    f: Values [3, 4, 5]
+    g: Chain [3, 4], 4
+    h: Chain [3, 4, 5], 5
+    i: Two 1, 2
+    j: Two 5, 3, 5
+    k: conv 1x1, 4
+    l: Pairs 1, 2
+    m: Pairs 1, 3
+    n: Nested 1, 2
+    o: Nested 2, 1
+    gap
+""",
 }
-"""Blocks that divide, count and take lists apart, in ways in which an argument may not fit."""
+"""Blocks that divide, count, name and take lists apart, in ways in which an argument may not fit."""
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
@@ -353,6 +424,58 @@ def test_a_constructor_refuses_what_the_spec_refuses_and_nothing_else(name: str,
     net = loads(JUDGED[name], f"{name}.net", net=variant)
     found = subjects_of(net, backend)
     assert [fault for subject in found.values() for fault in misjudged(subject, backend, draws=3)] == []
+
+
+TWICE = [
+    ("Row", {"widths": [3, 4, 3]}, "a3"),
+    ("Wide", {"widths": [3, 3]}, "b3"),
+    ("Values", {"widths": [3, 4, 4]}, "td4"),
+    ("Chain", {"widths": [3, 3], "c": 4}, "a3"),
+    ("Two", {"k": 2, "m": 2}, "a2"),
+    ("Two", {"k": 7, "m": 2}, "a7"),
+    ("Two", {"k": 2, "m": 7}, "a7"),
+    ("Pairs", {"n": 1, "m": 4}, "c3"),
+    ("Nested", {"n": 2, "m": 2}, "e1"),
+    ("Nested", {"n": 12, "m": 1}, ""),
+    ("Pairs", {"n": 4, "m": 4}, ""),
+    ("Two", {"k": 5, "m": 4}, ""),
+]
+"""Arguments of blocks, and the label that two modules have then."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize(("name", "given", "label"), TWICE)
+def test_two_modules_of_one_label_are_refused_where_the_spec_does(
+    name: str, given: dict[str, Any], label: str, backend: str
+) -> None:
+    blocks = JUDGED["labels"].partition("net N:")[0]
+    said = ", ".join(f"{key}={value}" for key, value in given.items())
+    text = f"{blocks}\nnet M:\n    input 4, 9x9\n    b: {name} {said}\n"
+    names = execute(loads(JUDGED["labels"]).emit(backend))
+    if label:
+        with pytest.raises(NetError, match=f"two modules of .* are called `{label}`"):
+            loads(text)
+        with pytest.raises(ValueError, match=f"^two modules are called {label}$"):
+            make(names, name, given)
+    else:
+        loads(text)
+        make(names, name, given)
+
+
+def test_labels_that_no_argument_makes_one_are_not_checked() -> None:
+    checked = re.findall(r"two modules are called (.+)\"", loads(JUDGED["labels"]).emit())
+    assert checked == [
+        "a{w}",
+        "b{w}",
+        "c{w}",
+        "td{w}",
+        "a{w}",
+        "a{m}",
+        "a7",
+        "c{n + 4 - i}",
+        "a{i}{j}",
+        "e{i + j}",
+    ]
 
 
 SAID = """\

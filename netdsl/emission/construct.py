@@ -205,10 +205,21 @@ class Constructor:
         if len(self.indent) + 2 * len(INDENT) + len(f'f"{message}",') > WIDTH:  # no line can be broken in it
             message = message.partition(", not {")[0]
         marker = 'f"' if "{" in message else '"'
-        error = Call("ValueError", (Arg("", Name(f'{marker}{message}"'), keyword=False),))
+        self.fail(Name(f'{marker}{message}"'))
+
+    def fail(self, message: Expr) -> None:
+        """Write what is raised where a condition holds."""
         self.depth += 1
-        self.put("raise ", error)
+        self.put("raise ", Call("ValueError", (Arg("", message, keyword=False),)))
         self.depth -= 1
+
+    def once(self, item: Module, key: str, held: str) -> None:
+        """Write that a label that others may have is not there yet: its code, and that of the condition."""
+        if item.doubtful and id(item) not in self.said:
+            self.said.add(id(item))
+            self.line(f"if {held}:")
+            shown = key.strip("f").strip('"')
+            self.fail(Name(f'{"f" * ("{" in shown)}"two modules are called {shown}"'))
 
     def condition(self, item: If, inner: Any, holds: Any, first: bool = True) -> None:
         """Write an `if`; one that is not the `first` stands behind an `else`."""
@@ -234,6 +245,10 @@ class Constructor:
             if self.either(item, attribute):
                 return
             if not (self.dialect.conditional and self.function_or_none(item, attribute)):
+                for one in alternatives([item]):
+                    if self.members.attributes.get(id(one)) == attribute:
+                        assert isinstance(one, Module)
+                        self.refuse(one, attribute)
                 self.line(f"self.{attribute}: {self.kind(item, attribute)} | None = {self.dialect.nothing}")
         test, then, otherwise = item.test, item.then, item.otherwise
         if not holds(then):
@@ -406,6 +421,7 @@ class Constructor:
         """Write a child."""
         name = self.members.attributes[id(item)]
         self.made.add(name)
+        self.refuse(item, name)
         expr = self.expression(item)
         at_once = expr is None  # what takes statements is initialised by them
         if expr is None:
@@ -429,6 +445,11 @@ class Constructor:
             self.line(self.answer(item, place))
         for line in self.asked(item, place):
             self.line(line)
+
+    def refuse(self, item: Module, name: str | Atom) -> None:
+        """Write that no other child has a name, where one may."""
+        key = f'"{name}"' if isinstance(name, str) else self.value(name)
+        self.once(item, key, f"{key} in self" if self.members.table else f"hasattr(self, {key})")
 
     def asks(self, item: Child) -> bool:
         """Tell whether a called class is asked for channels that are read here."""
@@ -540,7 +561,7 @@ class Constructor:
 
     def entry(self, item: Module) -> Expr | None:
         """Return what constructs a module of a chain, if an expression does, and nothing is to be done after it."""
-        if isinstance(item, Child) and self.asks(item):
+        if item.doubtful or (isinstance(item, Child) and self.asks(item)):
             return None
         if any(True for _ in (*self.statements(item, "x"), *self.asked(item, "x"))):
             return None
@@ -687,6 +708,8 @@ class Constructor:
 
     def append_one(self, item: Module, name: str, is_named: bool, fixed: bool) -> None:
         """Write a statement that puts one module into a list."""
+        if is_named:
+            self.once(item, self.key(item), f"{self.key(item)} in {name}")
         expr = self.expression(item)
         inits = list(self.statements(item, "layer")) if expr is not None else []
         if expr is None:

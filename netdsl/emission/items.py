@@ -54,6 +54,9 @@ class Item:
 class Module(Item):
     """What may have a name in the state: a layer, a block, a container."""
 
+    doubtful = False
+    """Whether another may have the same label for some arguments."""
+
     def __init__(
         self, key: str, name: Atom | None, labelled: bool, span: Span, inputs: tuple[Wire, ...]
     ) -> None:
@@ -565,7 +568,7 @@ class Staged:
         if self.known_names is None:
             found: dict[str, None] = {}
             for item in walk(self.items):
-                for value in item.terms():
+                for value in (*item.terms(), item.name if isinstance(item, Module) else None):
                     found.update(mentioned(value))
             self.known_names = found
         return self.known_names

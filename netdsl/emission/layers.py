@@ -186,7 +186,13 @@ class Layers(Conditions):
         """Return a label's expression, if it is not the same in every turn."""
         if isinstance(label, tree.Tree):
             label = self.evaluator.text(label, place.env, place.source)
-        return label.whole if isinstance(label, SymStr) else None
+        if not isinstance(label, SymStr):
+            return None
+        for part in label.whole.args:
+            counts = isinstance(part, Poly) and any(self.begins.get(name) is not None for name in names(part))
+            if isinstance(part, Poly) and not counts:
+                self.at_least(part, 0, "a name needs a whole number from 0")
+        return label.whole
 
     def initialised(self, op: Op, shapes: tuple[Shape, ...], draft: Draft) -> tuple[Op, Mapping[str, Init]]:
         """Return an op with how its weights start, and what of that the layer or its block says itself."""

@@ -121,7 +121,7 @@ class ModuleText(ABC):
         self.arguments: set[str] = set()
         """The names of ops that are arguments."""
         for staged in family.classes:
-            tidy(staged)
+            tidy(staged, self.constants)
 
     # ---------------------------------------------------------------- lowering
 

@@ -31,6 +31,7 @@ from netdsl.emission.items import (
     Store,
     walk,
 )
+from netdsl.emission.labels import Labels
 from netdsl.emission.streams import Elements
 from netdsl.ir.types import Shape
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, names, negated, single, symbolic, term, text
@@ -48,8 +49,11 @@ _FEW = 2
 """How many expressions may say a choice once more."""
 
 
-def tidy(staged: Staged) -> None:
-    """Drop what nobody reads, and give one name to what is one variable."""
+def tidy(staged: Staged, constants: Mapping[str, Any]) -> None:
+    """Drop what nobody reads, give one name to what is one variable, and find labels that two modules may have.
+
+    `constants` are the lists of the file, by their names.
+    """
     if staged.tidied:
         return
     staged.tidied = True
@@ -67,6 +71,7 @@ def tidy(staged: Staged) -> None:
     check_once(staged)
     count_turns(staged)
     drop_parameters(staged)
+    Labels(staged, constants)
     staged.sizes_read = sizes_read(staged)
 
 
