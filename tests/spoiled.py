@@ -15,9 +15,14 @@ from netdsl.ir.types import Dims, Pad, Shape
 
 
 def spoiled(value: Any) -> Iterator[Any]:
-    """Yield others in the place of an argument: numbers below 1, in it or instead, and lists of other lengths."""
+    """Yield others in the place of an argument: numbers below 1, in it or instead, and lists of other lengths.
+
+    Of what may be a probability or a factor: numbers below 0 and above 1.
+    """
     if type(value) is int:
         yield from (number for number in (0, -1) if number != value)
+    elif type(value) is float:
+        yield from (-0.5, -0.01, 1.5)
     elif isinstance(value, Dims):
         yield from (Dims(sizes) for sizes in spoiled_items(value))
     elif isinstance(value, Pad) and value.mode == "explicit":

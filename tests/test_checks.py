@@ -413,6 +413,51 @@ net N:
     o: Nested 2, 1
     gap
 """,
+    "probabilities": """\
+block Drops(p = 0.1, q = 0.2, deep = false):
+    a: dropout p
+    b: dropout q when deep
+    c: dropout q/2
+
+block Some(p = 0.0):
+    conv 3x3, 4 -> [dropout p when p > 0]
+
+block Not(p = 0.0):
+    conv 3x3, 4 -> [droppath p when p != 0.5]
+
+block Turned(p: float, n):
+    for i in range(n):
+        a{i}: dropout p * i
+    n * droppath p
+
+block Path(c, p: float):
+    add:
+        from x
+        main: conv 3x3, c -> droppath p
+
+block Seen(p: float, heads = 2):
+    a: attention heads, dropout=p
+
+net N(p = 0.1, top = 0.2):
+    input 4, 9x9
+    a: Drops 0.2
+    b: Drops 0.3, 0.4, true
+    c: Some
+    d: Some 0.1
+    e: Not
+    f: Not 0.3
+    g: Turned 0.1, 2
+    h: Turned 0.2, 3
+    i: 2 * Path 4, ramp(0, top)
+    j: Path 4, 0.1
+    for i in range(2):
+        k{i}: conv 1x1, 4 -> droppath ramp(0, p)
+        l{i}: droppath ramp(0.1, 0.3)
+    tokens
+    s: Seen 0.1
+    t: Seen 0.2, 4
+    dropout p
+""",
 }
 """Blocks that divide, count, name and take lists apart, in ways in which an argument may not fit."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -69,6 +70,7 @@ from netdsl.symbolic import (
     in_terms_of,
     length,
     names,
+    negated,
     single,
     symbolic,
     term,
@@ -821,9 +823,15 @@ class Family:
                 least[Atom("star", (own,))] = max(least.pop(one) for one in every)
         checks = [Check(*exactly(whole, count)) for whole, count in stager.taken_apart.items()]
         checks += length_checks(stager.needs, stager.taken_apart)
-        if least:
-            numbers = least_check(least, stager.may_be_empty)
+        always = [test for test, path in stager.rates.items() if not path]
+        if least or always:
+            numbers = least_check(least, stager.may_be_empty, always)
             checks = [*checks[:-1], *together(checks[-1], numbers)] if checks else [numbers]
+        for test, path in stager.rates.items():
+            if path:
+                said = said_of_rate(test)
+                holds = reduce(lambda test, more: Atom("or", (negated(more), test)), reversed(path), test)
+                checks.append(Check(holds, f"{said[0]} must be {said[1]}"))
         staged.items[:0] = checks
         staged.outputs = result.wires
         staged.hints = stager.hints
@@ -1142,8 +1150,20 @@ def length_checks(needs: Iterable[tuple[Poly, Poly]], exact: Mapping[Atom, int])
             yield Check(*long_enough(size, constant(count)))
 
 
-def least_check(least: Mapping[Atom, int], empty: Callable[[Atom], bool]) -> Check:
-    """Return one check of all arguments that have to be at least 0 or 1; `empty` tells which lists may be so."""
+def said_of_rate(test: Atom) -> tuple[str, str]:
+    """Return which argument a probability is, and what it has to be."""
+    bounds = test.args if test.op == "and" else (test,)
+    words = "from 0 to 1" if len(bounds) > 1 else "at least 0" if test.op == ">=" else "at most 1"
+    return text(bounds[0].args[0]), words
+
+
+def least_check(
+    least: Mapping[Atom, int], empty: Callable[[Atom], bool], rates: Sequence[Atom] = ()
+) -> Check:
+    """Return one check of all arguments that have to be at least 0 or 1, and of probabilities.
+
+    `empty` tells which lists may be so.
+    """
     tests: list[Atom] = []
     said: list[str] = []
     for bound in sorted(set(least.values())):
@@ -1159,6 +1179,10 @@ def least_check(least: Mapping[Atom, int], empty: Callable[[Atom], bool]) -> Che
         names = [text(atom.args[0] if atom.op == "star" else atom) for atom in own]
         listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         said.append(f"{listed} {'' if said else 'must be '}at least {bound}")
+    for test in rates:
+        tests += test.args if test.op == "and" else (test,)
+        name, words = said_of_rate(test)
+        said.append(f"{name} {'' if said else 'must be '}{words}")
     return Check(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), ", ".join(said))
 
 

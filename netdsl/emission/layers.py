@@ -29,6 +29,7 @@ from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.conv import Conv, UpConv
+from netdsl.ops.dropout import Drop
 from netdsl.ops.norm import Norm
 from netdsl.ops.pool import Pool
 from netdsl.ops.source import Weight
@@ -38,11 +39,13 @@ from netdsl.symbolic import (
     Atom,
     Poly,
     SymBool,
+    SymFloat,
     SymInt,
     SymList,
     compare,
     constant,
     each,
+    evaluate,
     joined,
     length,
     names,
@@ -296,9 +299,33 @@ class Layers(Conditions):
                         )
                         self.checked(fits.test, what)
         self.divisible(op, item.before)
+        self.probable(op)
         for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):
                 self.at_least(size.poly, 0, "pad must be at least 0")
+
+    def probable(self, op: Op) -> None:
+        """Demand of a probability that it is from 0 to 1, but of a schedule's whose ends are known."""
+        rate = op.p if isinstance(op, Drop) and self.emitter.lenient else getattr(op, "dropout", 0.0)
+        counting = {name for schedule in self.schedules for name in (schedule.variable, schedule.total)}
+        if not isinstance(rate, SymFloat) or counting.issuperset(names(rate)):
+            return
+        own, tests = self.expanded(rate.atom), list[Atom]()
+        conditions = [self.expanded(test) for test in self.supposed_path if test not in self.demanded]
+        mine = [test for test in conditions if own.op == "name" and set(names(test)) == {*own.args}]
+        for test, beyond in ((Atom(">=", (own, constant(0))), -1.0), (Atom("<=", (own, constant(1))), 2.0)):
+            if all(evaluate(condition, {own.args[0]: beyond}) for condition in mine) and not self.implied(
+                test
+            ):
+                tests.append(test)
+        if not tests:
+            return
+        test = tests[0] if len(tests) == 1 else Atom("and", tuple(tests))
+        others = [condition for condition in conditions if condition not in mine]
+        if own.op != "name" or not all(map(self.known_at_once, (own, *others))):
+            self.checked(test, f"a probability is from 0 to 1, not {{{text(rate)}}}")
+        elif not others or test not in self.rates:
+            self.rates[test] = tuple(others)
 
     def divisible(self, op: Op, shapes: Sequence[Shape]) -> None:
         """Demand that channels can be divided into groups of as many."""

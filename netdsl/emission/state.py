@@ -85,6 +85,7 @@ class Snapshot:
             "meaning",
             "hints",
             "least",
+            "rates",
             "needs",
             "taken_apart",
             "templates",
@@ -162,6 +163,8 @@ class State(Walker):
         """Those of them that hold for every class, since its constructor checks them."""
         self.least: dict[Atom, int] = {}
         """Arguments, and items of lists, and what they have to be at least, whatever the conditions."""
+        self.rates: dict[Atom, tuple[Atom, ...]] = {}
+        """What probabilities have to be that are arguments, and the conditions under which."""
         self.needs: dict[tuple[Poly, Poly], None] = {}
         """How many values lists have, and how many they have to have at least, whatever the conditions."""
         self.taken_apart: dict[Atom, int] = {}

@@ -237,7 +237,7 @@ class Terms(State):
         channels = {incoming.sizes.get("c") for incoming in self.staged.inputs if not incoming.many}
         return (other.constant or 0) >= 1 or (other.atom is not None and other.atom.args[0] in channels)
 
-    def known_at_once(self, value: Poly) -> bool:
+    def known_at_once(self, value: Term) -> bool:
         """Tell whether a number is known when the constructor begins."""
         known = {parameter.name for parameter in self.staged.params} | set(self.emitter.constants)
         known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}

@@ -12,19 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class DropPath(nn.Module):
+class DropPath(nn.Dropout):
     """Stochastic depth: in training, a sample is zero with probability p, else divided by 1 - p."""
 
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.p == 0:
-            return x
+            return input
         keep = 1 - self.p
-        mask = x.new_empty([x.shape[0]] + [1] * (x.ndim - 1)).bernoulli_(keep)
-        return x * (mask / keep if keep > 0 else mask)
+        mask = input.new_empty([input.shape[0]] + [1] * (input.ndim - 1)).bernoulli_(keep)
+        return input * (mask / keep if keep > 0 else mask)
 
 
 class LayerNorm2d(nn.LayerNorm):

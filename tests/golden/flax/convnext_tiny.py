@@ -80,6 +80,8 @@ class CNBlock(nnx.Module):
     def __init__(
         self, in_channels: int, drop: float, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
+        if drop < 0 or drop > 1:
+            raise ValueError("drop must be from 0 to 1")
         self.layer_scale = learned(
             nnx.initializers.constant(1e-06),
             1,

@@ -136,8 +136,8 @@ class DenseLayer(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if growth < 1:
-            raise ValueError("growth must be at least 1")
+        if growth < 1 or drop > 1:
+            raise ValueError("growth must be at least 1, drop at most 1")
         self.norm1 = BatchNorm(in_channels, rngs=rngs, **options)
         self.conv1 = Conv(in_channels, 4 * growth, (1, 1), rngs=rngs, **options)
         self.norm2 = BatchNorm(4 * growth, rngs=rngs, **options)

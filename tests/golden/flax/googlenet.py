@@ -264,8 +264,8 @@ class GoogLeNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if classes < 1:
-            raise ValueError("classes must be at least 1")
+        if classes < 1 or drop < 0 or drop > 1:
+            raise ValueError("classes must be at least 1, drop from 0 to 1")
         self.conv1 = BasicConv2d(3, (7, 7), 64, stride=2, rngs=rngs, **options)
         self.conv2 = BasicConv2d(64, (1, 1), 64, rngs=rngs, **options)
         self.conv3 = BasicConv2d(64, (3, 3), 192, rngs=rngs, **options)

@@ -390,8 +390,8 @@ class InceptionV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if classes < 1:
-            raise ValueError("classes must be at least 1")
+        if classes < 1 or drop < 0 or drop > 1:
+            raise ValueError("classes must be at least 1, drop from 0 to 1")
         self.Conv2d_1a_3x3 = BasicConv2d(3, (3, 3), 32, stride=2, pad=(0, 0), rngs=rngs, **options)
         self.Conv2d_2a_3x3 = BasicConv2d(32, (3, 3), 32, pad=(0, 0), rngs=rngs, **options)
         self.Conv2d_2b_3x3 = BasicConv2d(32, (3, 3), 64, rngs=rngs, **options)

@@ -203,8 +203,8 @@ class MobileNetV3(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if len(rows) < 1 or classes < 1:
-            raise ValueError("len(rows) must be at least 1, classes at least 1")
+        if len(rows) < 1 or classes < 1 or drop < 0 or drop > 1:
+            raise ValueError("len(rows) must be at least 1, classes at least 1, drop from 0 to 1")
         layers: list[Callable[[Array], Array]] = [
             nnx.Sequential(
                 Conv(

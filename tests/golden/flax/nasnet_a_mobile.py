@@ -522,8 +522,8 @@ class NASNetA(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(stem, classes, *size) < 1:
-            raise ValueError("stem, classes and size must be at least 1")
+        if min(stem, classes, *size) < 1 or drop < 0 or drop > 1:
+            raise ValueError("stem, classes and size must be at least 1, drop from 0 to 1")
         self.conv0 = NamedSequential(
             [
                 ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),

@@ -253,8 +253,8 @@ class SENet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if len(n) != 4 or min(n) < 0 or classes < 1:
-            raise ValueError("len(n) must be 4, n at least 0, classes at least 1")
+        if len(n) != 4 or min(n) < 0 or classes < 1 or drop > 1:
+            raise ValueError("len(n) must be 4, n at least 0, classes at least 1, drop at most 1")
         n1, n2, n3, n4 = n
         named: dict[str, Callable[[Array], Array]] = {}
         if deep:

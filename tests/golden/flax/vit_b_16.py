@@ -137,8 +137,8 @@ class MLPBlock(nnx.Sequential):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if hidden < 1:
-            raise ValueError("hidden must be at least 1")
+        if hidden < 1 or drop < 0 or drop > 1:
+            raise ValueError("hidden must be at least 1, drop from 0 to 1")
         super().__init__(
             Linear(in_channels, hidden, rngs=rngs, **options),
             partial(nnx.gelu, approximate=False),
@@ -164,6 +164,8 @@ class EncoderBlock(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if drop < 0 or drop > 1:
+            raise ValueError("drop must be from 0 to 1")
         self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
         if heads < 1 or in_channels % heads != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
@@ -268,8 +270,8 @@ class ViT(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(dim, *patch, *size) < 1:
-            raise ValueError("dim, patch and size must be at least 1")
+        if min(dim, *patch, *size) < 1 or drop < 0 or drop > 1:
+            raise ValueError("dim, patch and size must be at least 1, drop from 0 to 1")
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
         self.conv_proj = FittedConv(
             3,
