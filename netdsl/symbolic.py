@@ -913,7 +913,7 @@ def _each(atom: Atom, env: Env) -> Any:
 
 def _poly(value: Any) -> Poly:
     """Return the expression of an int."""
-    whole = term(value)
+    whole = value if isinstance(value, (Atom, Poly)) else term(value)
     return whole if isinstance(whole, Poly) else single(whole)
 
 

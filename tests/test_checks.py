@@ -413,6 +413,54 @@ net N:
     o: Nested 2, 1
     gap
 """,
+    "branches of loops": """\
+block Sum(n, c):
+    add:
+        identity
+        for i in range(n):
+            a{i}: conv 3x3, c
+
+block Cat(n, c):
+    concat:
+        from x
+        for i in range(n):
+            a{i}: conv 3x3, c
+
+block Cat2(n, c):
+    concat:
+        from x
+        for i in range(1, n):
+            a{i}: conv 3x3, c * i
+        for i in range(n - 2):
+            b{i}: conv 3x3, c
+
+block Fork(n, c):
+    fork:
+        from x
+        for i in range(n):
+            a{i}: conv 3x3, c
+    concat
+
+block Grow(n, c):
+    for i in range(n):
+        concat:
+            from flow
+            a{i}: conv 3x3, c
+
+net N:
+    input 4, 9x9
+    a: Sum 1, 4
+    b: Sum 2, 4
+    c: Cat 2, 3
+    d: Cat 3, 2
+    e: Cat2 3, 2
+    f: Cat2 4, 2
+    g: Fork 2, 4
+    h: Fork 3, 5
+    i: Grow 2, 4
+    j: Grow 3, 4
+    gap
+""",
     "probabilities": """\
 block Drops(p = 0.1, q = 0.2, deep = false):
     a: dropout p

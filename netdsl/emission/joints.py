@@ -15,21 +15,21 @@ from netdsl.emission.items import Child, Collect, Gathered, Joined, Layer, Let, 
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Elements, Parts, Streams
-from netdsl.emission.terms import replaced
+from netdsl.emission.terms import replaced, unbounded
 from netdsl.ir.types import Shape
 from netdsl.ops import catalogue
 from netdsl.ops.source import Weight
 from netdsl.source import Span
-from netdsl.symbolic import Atom, SymBool, SymList, constant, each, either, length, named, names, term
+from netdsl.symbolic import Atom, SymBool, SymList, constant, each, either, length, named, names, single, term
 from netdsl.syntax import tree
 
 
 class Joining:
     """A joint of branches whose number is not known."""
 
-    def __init__(self, kind: str, key: str) -> None:
+    def __init__(self, node: tree.Merge, key: str) -> None:
         """`key` is what the list of its branches is called among the values."""
-        self.kind, self.key = kind, key
+        self.node, self.kind, self.key = node, node.joint.text, key
         self.parts: list[Data] = []
         """Its branches, until there is a condition or loop of some."""
         self.empty = False
@@ -175,7 +175,7 @@ class Joints(Loops):
             place.flow = flow
             if self.of_list(statement, place):
                 assert isinstance(statement, tree.For)
-                parts.append(self.gathered(statement, place, flow))
+                parts.append(self.gathered(statement, place, flow, node))
                 continue
             branches: list[tuple[str, Data]] = []
             if not self.branch(statement, place, flow, branches):
@@ -189,7 +189,8 @@ class Joints(Loops):
 
     def some(self, parts: Sequence[Data], message: str) -> None:
         """Demand that a joint has a branch: one that is no list, or a list that is not empty."""
-        counts = [self.expanded(term(part.shapes[0][0])) for part in parts if isinstance(part, Streams)]
+        own = (self.expanded(term(part.shapes[0][0])) for part in parts if isinstance(part, Streams))
+        counts = [unbounded(count) for count in own]
         if len(counts) < len(parts) or any(self.is_full(n) or (n.constant or 0) > 0 for n in counts):
             return
         if len(counts) == 1:
@@ -197,7 +198,7 @@ class Joints(Loops):
         else:
             self.checked(either(Atom(">=", (count, constant(1))) for count in counts), message)
 
-    def gathered(self, node: tree.For, place: Place, flow: Data | None) -> Streams:
+    def gathered(self, node: tree.For, place: Place, flow: Data | None, joint: tree.Merge) -> Streams:
         """Return the list of what a loop's turns make; its only element is that of the one turn walked."""
         over = self.iterable(node, place)
         assert over is not None
@@ -225,7 +226,11 @@ class Joints(Loops):
         ((data, channels),) = ends
         count = count if self.joining else self.expanded(count)
         if not self.is_full(count):  # the channels of all are so many times those of one
-            self.at_least(count, 0, "a loop of branches needs a number of turns from 0")
+            if joint.body == (node,):
+                self.at_least(count, 1, f"{joint.joint.text} needs at least 1 branch")
+            low = self.lowest(count)
+            if (low is None or low < 0) and not self.assured(count, 0):
+                count = single(Atom("call", ("max", count, constant(0))))
         unknown = any(name.startswith("?") or name in self.emitter.sizes for name in names(channels))
         if unknown and not self.guessing:
             raise Fixed("channels that are not known", channels)
@@ -291,7 +296,7 @@ class Joints(Loops):
             raise Fixed(f"a loop of branches of {kind}")
         self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
         outer, flow = self.joining, place.flow
-        joining = self.joining = Joining(kind, f"{outer.key if outer else ''}+")
+        joining = self.joining = Joining(node, f"{outer.key if outer else ''}+")
         try:
             self.join_lines(node.body, place, flow)
         finally:
@@ -361,7 +366,7 @@ class Joints(Loops):
         before = Snapshot(self, place)
         if one_branch(node.body) and not joining.probing:
             try:
-                self.join_one(self.gathered(node, place, flow), place, place.span(node))
+                self.join_one(self.gathered(node, place, flow, joining.node), place, place.span(node))
                 return
             except Demanded:
                 raise

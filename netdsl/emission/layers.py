@@ -24,7 +24,7 @@ from netdsl.emission.concolic import (
 from netdsl.emission.conditions import Conditions
 from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module, weights_of
 from netdsl.emission.streams import Elements, Streams, listed
-from netdsl.emission.terms import replaced, with_hint
+from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
@@ -453,7 +453,7 @@ class Layers(Conditions):
                 if isinstance(test, SymBool):
                     what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
                     own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
-                    none = tuple(Atom("<", (count, constant(1))) for count in own if not self.is_full(count))
+                    none = tuple(Atom("<", (unbounded(n), constant(1))) for n in own if not self.is_full(n))
                     self.check(Atom("or", (*none, test.test)) if none else test.test, what)
 
 

@@ -725,6 +725,13 @@ def exactly(whole: Atom, count: int) -> tuple[Atom, str]:
     return Atom("==", (size, constant(count))), f"{text(whole)} needs {several(count)}, not {{{text(size)}}}"
 
 
+def unbounded(count: Poly) -> Poly:
+    """Return the number of turns that a count `max(turns, 0)` is of, which is at least 1 where the count is."""
+    atom = count.atom
+    turns: Poly = atom.args[1] if atom is not None and atom.args[0] == "max" else count
+    return turns
+
+
 def with_hint(size: Any, hint: int) -> int:
     """Return a size with another concrete value."""
     return SymInt(int(hint), size.poly) if isinstance(size, SymInt) else size
