@@ -461,6 +461,42 @@ net N:
     j: Grow 3, 4
     gap
 """,
+    "values of a list": """\
+block Take(k):
+    c: from x[k] -> conv 1x1, x[k].c
+
+block Plain(k):
+    from x[k]
+    relu
+
+block Last(k):
+    for i in range(k):
+        a{i}: from x[i] -> conv 1x1, 4
+    from x[k - 1]
+
+block Streams:
+    fork:
+        for i in range(len(x)):
+            s{i}: from x[i] -> conv 1x1, x[i].c
+
+net N(k = 1, m = 0, n = 2):
+    input 4, 8x8
+    a: conv 1x1, 4
+    b: conv 1x1, 5
+    from a, b -> Take 1 as t
+    from a, b -> Take 0 as u
+    from a, b -> Take k as v
+    from a, b -> Plain 0 as w
+    from a, b -> Plain 1 as w2
+    from a, b -> Last 1 as y
+    from a, b -> Last 2 as y2
+    s: from a, b -> Streams
+    from flow[m]
+    e: conv 1x1, 4
+    xs = from a, b -> Streams as s2
+    from s[n - 1]
+    gap
+""",
     "probabilities": """\
 block Drops(p = 0.1, q = 0.2, deep = false):
     a: dropout p
@@ -569,6 +605,21 @@ def test_labels_that_no_argument_makes_one_are_not_checked() -> None:
         "a{i}{j}",
         "e{i + j}",
     ]
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_number_that_no_value_of_a_list_has_is_refused(backend: str) -> None:
+    names = execute(loads(JUDGED["values of a list"]).emit(backend))
+    for name in ("Take", "Plain"):
+        takes = inspect.signature(names[name].__init__).parameters
+        for wrong in (2, -3):
+            with pytest.raises(ValueError, match=f"^channels has no value of number {wrong}$"):
+                names[name](channels=[4, 5], k=wrong, **({"rngs": still()} if "rngs" in takes else {}))
+    for given in ({"m": 2}, {"m": -3}, {"n": 3}, {"n": -2}):
+        with pytest.raises(ValueError, match=r"^the list has no value of number -?\d$"):
+            make(names, "N", given)
+        with pytest.raises(NetError, match="E208"):
+            loads(JUDGED["values of a list"], **given)
 
 
 SAID = """\

@@ -79,10 +79,12 @@ class Lists(Rehearsal):
         at = term(index)
         if isinstance(value, Streams):
             whole, elements = value.wires[0], value.elements
+            self.indexed(elements.channels, index)
             at = position(elements.channels.whole, at)  # type: ignore[attr-defined, arg-type]
             channels = item_of(elements.channels.whole, at)  # type: ignore[attr-defined]
         else:
             whole, (general, env) = self.whole_of(value, index)
+            self.indexed(value.wires, index)
             elements = Elements(value.shapes, ())
             own = {**env, "?index": index}
             channels = term(evaluate(item_of(general, single(Atom("name", ("?index",)))), own))
