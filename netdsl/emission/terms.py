@@ -151,8 +151,6 @@ class Terms(State):
         if divisor > 0:
             inner, most = list(atom.args[0].parts.values()), least * divisor
             return len(inner) == 1 == inner[0][0] == len(inner[0][1]) and self.asked_of(atom.args[0], most)
-        if atom.op == "call" and atom.args[0] == "math.ceil" and least == 0:
-            return self.asked_of_scaled(atom.args[1])
         own = self.argument(atom)
         if own is None:
             each = self.each_in.get(atom.args[0], ()) if atom.op == "name" else ()
@@ -167,18 +165,6 @@ class Terms(State):
             if test not in self.demanded and test != some and not elsewhere and not self.below(test, factor):
                 return False
         self.least[own] = max(least, self.least.get(own, least))
-        return True
-
-    def asked_of_scaled(self, value: Any) -> bool:
-        """Demand that a number with a float as a factor is at least 0, where the other factors are."""
-        if not isinstance(value, Atom) or value.op != "*":
-            return False
-        floats = {parameter.name for parameter in self.staged.params if parameter.kind == "float"}
-        for factor in value.args:
-            if isinstance(factor, Atom) and factor.op == "name" and factor.args[0] in floats:
-                self.least.setdefault(factor, 0)
-            elif (low := self.lowest(self.expanded(factor))) is None or low < 0:
-                return False
         return True
 
     def asked_of_item(self, item: Term, least: int) -> bool:

@@ -214,8 +214,8 @@ class EfficientNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if depth < 0 or classes < 1 or drop < 0 or drop > 1:
-            raise ValueError("depth must be at least 0, classes at least 1, drop from 0 to 1")
+        if classes < 1 or drop < 0 or drop > 1:
+            raise ValueError("classes must be at least 1, drop from 0 to 1")
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
         stem = make_divisible(32 * width, 8)
@@ -229,8 +229,11 @@ class EfficientNet(nnx.Module):
         ]
         channels = stem
         for t, k, s, c, n in STAGES:
+            blocks = math.ceil(n * depth)
+            if blocks < 0:
+                raise ValueError(f"a repetition needs a whole number from 0, not {blocks}")
             block: list[Callable[[Array], Array]] = []
-            for i in range(math.ceil(n * depth)):
+            for i in range(blocks):
                 block.append(
                     MBConv(
                         channels,
