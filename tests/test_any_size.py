@@ -307,6 +307,30 @@ net N:
         c{i}: conv 3x3, 4
     gap
 """,
+    "channels after a stride": """
+block Half(c):
+    j: conv 3x3, c, /2
+    k: conv 1x1, flow.h
+    l: conv 1x1, flow.h // 2 + c
+
+block Both(c) from a, b:
+    k = a.w // 2 + b.h // 3
+    from a -> conv 1x1, k as p
+    from b -> conv 1x1, c * (b.w // 2) as q
+
+net N(c = 4):
+    input 3, 32x32
+    a: conv 3x3, 4, /2
+    k = flow.h
+    b: conv 3x3, k
+    d: conv 3x3, c + k // 2
+    e: Half 4
+    f: Half 5
+    g: from e, d -> Both 3
+    for i in range(flow.w // 4):
+        h{i}: conv 3x3, 4
+    gap
+""",
     "a padding": """
 net N:
     input 3, 32x32
@@ -329,7 +353,7 @@ def test_a_size_that_makes_another_net_is_refused(what: str, backend: str) -> No
             runs += 1
             assert ours == theirs, size
         except (AssertionError, ValueError) as error:
-            if "resize the input" not in str(error):
+            if "resize the input" not in str(error) or ours == theirs:
                 raise
     assert 1 <= runs < 8
 

@@ -6,7 +6,7 @@ right before it meets the weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,12 +15,13 @@ from netdsl.emission.code import Arg, Call, Const, Expr, Name
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import renamed
 from netdsl.emission.items import Check, Child, Container, Item, Layer, Let, Loop, Module, Pick, walk
+from netdsl.emission.prose import LETTERS
 from netdsl.emission.streams import Elements
-from netdsl.ir.types import Shape
+from netdsl.ir.types import Pad, Shape
 from netdsl.ops.base import Op
 from netdsl.ops.linear import Linear
 from netdsl.ops.source import Weight
-from netdsl.symbolic import Atom, SymBool, term, text
+from netdsl.symbolic import Atom, Poly, SymBool, SymInt, Term, names, single, symbolic, term, text
 
 if TYPE_CHECKING:
     from netdsl.emission.members import Members
@@ -108,18 +109,31 @@ class Demands:
     def entry(self, inputs: Mapping[Wire, str]) -> Iterator[Expr]:
         """Yield the checks of what comes in, under these names: what the constructor was told of its sizes."""
         staged, dialect = self.members.function.staged, self.members.dialect
-        read = self.read_sizes()
         sizes: dict[str, Atom] = {}
+        letters: dict[str, str] = {}
+        whole: dict[str, tuple[int, str, str]] = {}
         for incoming in staged.inputs if not staged.many else ():
             for axis, size in zip(incoming.shape.axes, incoming.shape, strict=True):
                 name = next(iter(mentioned(size)), incoming.sizes.get(axis, ""))
                 if axis == "c" or name not in {*self.sizes, *staged.fixed}:
                     continue
-                own = f"{inputs[incoming.wire]}.shape[{dialect.axis(incoming.shape.axes, axis)}]"
-                sizes[name] = Atom("name", (own,))
-                if name in read or name in staged.fixed:
-                    takes = Const(staged.fixed.get(name) or self.members.read(size))
-                    yield checking("check_size", Name(own), takes, Const(staged.name), Const(SIZES[axis]))
+                shown = f"{inputs[incoming.wire]}.shape[{dialect.axis(incoming.shape.axes, axis)}]"
+                sizes[name] = Atom("name", (shown,))
+                letters[name] = LETTERS[axis] + (f"_{incoming.name}" if len(staged.inputs) > 1 else "")
+                whole[shown] = size, name, axis
+        parts = self.size_parts(sizes.keys())
+        plain = {name for size, name, _ in whole.values() if term(size) == single(Atom("name", (name,)))}
+        exact = {name for part in parts for name in names(part) if single(Atom("name", (name,))) in parts}
+        exact.update(name for part in parts for name in names(part) if name not in plain)
+        for shown, (size, name, axis) in whole.items():
+            if name in exact or name in staged.fixed:
+                takes = Const(staged.fixed.get(name) or self.members.read(size))
+                yield checking("check_size", Name(shown), takes, Const(staged.name), Const(SIZES[axis]))
+        for part in parts:
+            if exact.isdisjoint(names(part)):
+                own, takes = SymInt(0, renamed(part, sizes)), Const(self.members.read(SymInt(0, part)))
+                said = Const(f"for {text(part, letters)}")
+                yield checking("check_size", Const(own), takes, Const(staged.name), said)
         params = {parameter.name for parameter in staged.params}
         for test, (truth, path) in staged.measured.items():
             if isinstance(truth, SymBool) and not params.issuperset(mentioned(truth)):
@@ -133,26 +147,38 @@ class Demands:
             holds, told = Const(SymBool(True, have)), Const(self.members.symbol(takes))
             yield checking("check_condition", holds, told, Const(f"{staged.name}: {what}"))
 
-    def read_sizes(self) -> set[str]:
-        """Return the names that decide how a child is made, other than by what `of` demands or the child asks for."""
-        read: set[str] = set()
-        lets: list[Let] = []
+    def size_parts(self, sizes: Collection[str]) -> list[Poly]:
+        """Return what of the sizes of inputs decides how children are made, but by what `of` demands or they ask for.
+
+        That is what follows from sizes alone, such as `height // 2`; what follows from another one is left out.
+        """
+        bound: dict[str, list[Any]] = {}
+        waiting: list[Any] = []
         for item in walk(self.members.function.staged.items):
-            values: Iterable[Any] = item.terms() if isinstance(item, (Loop, Pick)) else ()
             if isinstance(item, Let):
-                lets.append(item)
+                bound.setdefault(item.name, []).append(item.value)
+            elif isinstance(item, (Loop, Pick)):
+                waiting += item.terms()
             elif isinstance(item, Layer) and not isinstance(item.op, Weight):
-                values = item.op.arguments().values()
+                waiting += item.op.arguments().values()
             elif isinstance(item, Child):
-                values = (value for name, value in item.args.items() if name not in item.cls.asks)
-            read.update(name for value in values for name in mentioned(value))
-        while lets:
-            more = [let for let in lets if let.name in read]
-            lets = [let for let in lets if let.name not in read]
-            if not more:
-                break
-            read.update(name for let in more for value in let.terms() for name in mentioned(value))
-        return read
+                waiting += (value for name, value in item.args.items() if name not in item.cls.asks)
+        found: dict[Poly, None] = {}
+        while waiting:
+            value = waiting.pop()
+            waiting += (one for name in mentioned(value) for one in bound.pop(name, ()))
+            if isinstance(value, (tuple, Pad)):
+                waiting += value.size if isinstance(value, Pad) else value
+            elif isinstance(value, (Atom, Poly)) or symbolic(value):
+                read = value if isinstance(value, (Atom, Poly)) else term(value)
+                found.update(dict.fromkeys(parts_of(read, sizes)))
+            else:
+                waiting += (Atom("name", (name,)) for name in mentioned(value))
+        kept: list[Poly] = []
+        for part in sorted(found, key=lambda part: (len(text(part)), text(part))):
+            if not given_by(kept, part, sizes):
+                kept.append(part)
+        return kept
 
     def first(self, item: Module) -> tuple[str, ...] | None:
         """Return the path of the linear layer that a value meets before any other with weights."""
@@ -177,6 +203,42 @@ class Demands:
                 return None
             position += 1
         return None
+
+
+def parts_of(value: Term, sizes: Collection[str]) -> Iterator[Poly]:
+    """Yield the parts of an expression that read sizes alone, the largest of them."""
+    read = names(value).keys()
+    if read.isdisjoint(sizes):
+        return
+    alone = read <= set(sizes)
+    if isinstance(value, Poly):
+        products = [(number, atoms) for number, atoms in value.parts.values() if atoms]
+        multiple = len(products) == 1 and (products[0][0] != 1 or products[0][1][0].op == "name")
+        if alone and not multiple:
+            yield value
+            return
+        for _, atoms in products:
+            for one in atoms:
+                yield from parts_of(one, sizes)
+    elif value.op == "name" or (alone and value.op in ("//", "%")):
+        yield single(value)
+    else:
+        for one in value.args:
+            if isinstance(one, (Atom, Poly)):
+                yield from parts_of(one, sizes)
+
+
+def given_by(known: Collection[Poly], value: Term, sizes: Collection[str]) -> bool:
+    """Tell whether a number follows from others that are known, and from what reads no size."""
+    if names(value).keys().isdisjoint(sizes):
+        return True
+    whole = value if isinstance(value, Poly) else single(value)
+    if any(whole.plus(one, -1).constant is not None for one in known):
+        return True
+    if isinstance(value, Poly):
+        return all(given_by(known, one, sizes) for _, atoms in value.parts.values() for one in atoms)
+    inner = [one for one in value.args if isinstance(one, (Atom, Poly))]
+    return value.op != "name" and all(given_by(known, one, sizes) for one in inner)
 
 
 def checking(function: str, *args: Expr) -> Expr:
