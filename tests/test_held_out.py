@@ -2245,6 +2245,39 @@ net N(mode: str in ["plain", "wide"] = "plain", deep = true):
 variant one = N()
 variant two = N("wide", false)
 """,
+    "texts that layers are made with": """
+block Up(c, mode = "nearest", approximate = "none"):
+    up: upsample 2, mode=mode
+    conv: conv 3x3, c
+    gelu approximate=approximate
+    upsample 2, mode=mode
+
+block Maybe(c, mode = "none"):
+    conv: conv 3x3, c
+    if mode != "none":
+        upsample 2, mode=mode
+    add:
+        identity
+        conv 1x1, c as skip
+    conv2: conv 1x1, c
+
+block Seq(mode = "nearest"):
+    upsample 2, mode=mode
+    gelu approximate="tanh"
+
+net N(mode: str in ["nearest", "bilinear"] = "nearest"):
+    input 3, 8x8
+    a: Up 4, mode
+    b: Up 4, "bilinear", "tanh"
+    c: Maybe 4
+    d: Maybe 4, mode
+    e: Seq mode
+    f: Seq "bilinear"
+    upsample 2, mode=mode
+    gap
+variant one = N()
+variant two = N("bilinear")
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -2385,6 +2418,19 @@ def test_channels_are_those_of_the_side_that_reads_them() -> None:
     )
     assert 'self.add_module(f"narrow{i}", nn.Conv2d(2 * c, c, 1))' in text
     assert "if self.deep and self.tail is not None:" in text
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_text_that_no_layer_is_made_with_is_refused(backend: str) -> None:
+    (text,) = emit_family(nets(CLASSES["texts that layers are made with"]), backend).values()
+    more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
+    made = execute(text)
+    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear', not bicubic"):
+        made["Up"](3, 4, mode="bicubic", **more)
+    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear', not area"):
+        made["Maybe"](3, 4, mode="area", **more)
+    made["Maybe"](3, 4, mode="none", **more)
+    assert text.partition("class N(")[2].count("mode must be") == 1  # the net's line says which there are
 
 
 def test_a_container_with_a_number_is_called_without_it() -> None:

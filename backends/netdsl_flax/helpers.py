@@ -389,6 +389,11 @@ def upsample_bilinear2d(x: Array, scale: int) -> Array:
         x = x.take(before, axis) * (1 - weight) + x.take(after, axis) * weight
     return x
 ''',
+    "upsample2d_by_mode": '''\
+def upsample2d_by_mode(x: Array, scale: int, mode: str) -> Array:
+    """Draw a map larger, nearest or bilinear."""
+    return upsample2d(x, scale) if mode == "nearest" else upsample_bilinear2d(x, scale)
+''',
     "flatten_chw": '''\
 def flatten_chw(x: Array) -> Array:
     """Return maps as vectors in torch's order: channels, rows, columns."""

@@ -67,7 +67,7 @@ from netdsl.ops.wiring import (
     Tokens,
     Upsample,
 )
-from netdsl.symbolic import symbolic, term
+from netdsl.symbolic import compare, symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
@@ -421,7 +421,7 @@ def leaky_relu(op: LeakyRelu, context: Context) -> Lowered:
 @lowers(Gelu)
 def gelu(op: Gelu, context: Context) -> Lowered:
     """nnx.gelu, which approximates unless told not to."""
-    return _function("nnx.gelu", _option("approximate", op.approximate == "tanh", True))
+    return _function("nnx.gelu", _option("approximate", compare("==", op.approximate, "tanh"), True))
 
 
 @lowers(Dropout)
@@ -534,10 +534,11 @@ def crop(op: Crop, context: Context) -> Lowered:
 
 @lowers(Upsample)
 def upsample(op: Upsample, context: Context) -> Lowered:
-    """Our upsample2d, which repeats, or upsample_bilinear2d."""
-    return _function(
-        "upsample2d" if op.mode == "nearest" else "upsample_bilinear2d", _first("scale", op.scale)
-    )
+    """Our upsample2d, which repeats, or upsample_bilinear2d; where an argument says which, upsample2d_by_mode."""
+    scale = _first("scale", op.scale)
+    if symbolic(op.mode):
+        return _function("upsample2d_by_mode", scale, Arg("mode", Const(op.mode)))
+    return _function("upsample2d" if op.mode == "nearest" else "upsample_bilinear2d", scale)
 
 
 @lowers(Permute)

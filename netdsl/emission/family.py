@@ -801,6 +801,8 @@ class Family:
         test = Atom("in", (term(value), Atom("const", (tuple(items),))))
         message = f"{param.name} must be one of {show(tuple(items))}, not {{{param.name}}}"
         stager.items.append(Check(test, message))
+        stager.path.append(test)
+        stager.demanded.add(test)
 
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
         """Note what a class returns, over its arguments alone; its first check is of their least values."""

@@ -144,9 +144,7 @@ class Layers(Conditions):
         self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
         op = self.padded(op)
-        for value in op.arguments().values():
-            if isinstance(value, SymText):
-                raise Fixed(f"a layer is made for a text, {show(value)}", value)
+        op = self.spelled(op)
         result = super().add(op, data, place, node, label, given, ramps)
         draft = self.drafts[-1]
         if op.name == "input":
@@ -255,6 +253,30 @@ class Layers(Conditions):
                 size = replaced(item_of(pad.whole, constant(axis)), {})
                 self.at_least(size, 0, "pad must be at least 0")
         return op.replace(pad=pad.resolved((covered[0], covered[1])))
+
+    def spelled(self, op: Op) -> Op:
+        """Demand that texts are what their fields may be; where this instance does not come, they are."""
+        for field, known in op.texts.items():
+            value = getattr(op, field)
+            if isinstance(value, SymText):
+                either = " or ".join(f"'{one}'" for one in known)
+                what = f"{text(value)} must be {either}, not {{{text(value)}}}"
+                if not any(self.is_one_of(value, known, test) for test in self.path):
+                    self.checked(Atom("in", (value.whole, Atom("const", (known,)))), what)
+                if self.dead and value not in known:
+                    op = op.replace(**{field: SymText(known[0], value.whole)})
+        return op
+
+    @staticmethod
+    def is_one_of(value: SymText, known: tuple[str, ...], test: Atom) -> bool:
+        """Tell whether a text is one of some where a condition holds."""
+        if test.op == "in":
+            (found,) = test.args[1].args
+        elif test.op == "==":
+            found = test.args[1].args
+        else:
+            return False
+        return bool(test.args[0] == value.whole) and set(found) <= set(known)
 
     def odd(self, op: Op, covered: tuple[int, ...], unless: tuple[Atom, ...] = ()) -> None:
         """Demand that windows have a middle."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
@@ -108,13 +108,13 @@ class Gelu(Activation):
     """
 
     name: ClassVar[str] = "gelu"
+    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"approximate": ("none", "tanh")}
 
     approximate: str = "none"
 
     def infer(self, *x: Shape) -> Shape:
         """Check the approximation; return the input's shape."""
-        if self.approximate not in ("none", "tanh"):
-            raise OpError("approximate", f'approximate must be "none" or "tanh", got {self.approximate!r}')
+        self.check_texts()
         return x[0]
 
     @classmethod

@@ -96,6 +96,8 @@ class Op(Record, ABC):
     """Whether it is read as part of the layer before it, as norms and activations are."""
     saves_output: ClassVar[bool] = False
     """Whether autograd keeps its output for the backward pass, so that nobody may overwrite it."""
+    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By field that is a text, what it may be."""
     inplace: ClassVar[bool] = False
     """Whether it can write its output over its first input."""
     aliases: ClassVar[bool] = False
@@ -170,6 +172,13 @@ class Op(Record, ABC):
             ops=self.ops(*x),
             activations=sum(s.elements for s in self.outputs(*x)) if self.computes else 0,
         )
+
+    def check_texts(self) -> None:
+        """Raise OpError where a text is none of those that its field may be."""
+        for field, known in self.texts.items():
+            if getattr(self, field) not in known:
+                either = " or ".join(f'"{text}"' for text in known)
+                raise OpError(field, f"{field} must be {either}, got {getattr(self, field)!r}")
 
     def arguments(self) -> dict[str, Any]:
         """Return the spec's arguments by name, `inits` left out."""

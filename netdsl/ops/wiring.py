@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import ClassVar
 
@@ -288,6 +288,7 @@ class Upsample(Op):
 
     name: ClassVar[str] = "upsample"
     positional: ClassVar[tuple[str, ...]] = ("scale",)
+    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"mode": ("nearest", "bilinear")}
 
     scale: int
     mode: str = "nearest"
@@ -297,8 +298,7 @@ class Upsample(Op):
         c, h, w = need_map(self.name, x[0])
         if self.scale < 1:
             raise OpError("scale", f"scale must be at least 1, got {self.scale}")
-        if self.mode not in ("nearest", "bilinear"):
-            raise OpError("mode", f'mode must be "nearest" or "bilinear", got {self.mode!r}')
+        self.check_texts()
         return Shape(c, h * self.scale, w * self.scale)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
