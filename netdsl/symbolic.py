@@ -26,8 +26,9 @@ class Atom(Record):
     """An expression that is no sum and no product of ints.
 
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
-    arguments), "item" (value, index), "attr" (value, a text), "is none", or a list: "list" (items, "star" of a
-    list for all of its items), "slice" (value, stop), "tuple" (items) and "each" (item, a variable's text, count).
+    arguments), "item" (value, index), "attr" (value, a text), "is none", "is" (value, an op), or a list: "list"
+    (items, "star" of a list for all of its items), "slice" (value, stop), "tuple" (items) and "each" (item, a
+    variable's text, count).
     Arguments are atoms and polynomials.
     """
 
@@ -442,6 +443,8 @@ _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _OPPOSITE = {
     "in": "not in",
     "not in": "in",
+    "is": "is not",
+    "is not": "is",
     "==": "!=",
     "!=": "==",
     "<": ">=",
@@ -947,6 +950,8 @@ _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
     "and": _junction,
     "or": _junction,
     "not": lambda atom, env: opposite(evaluate(atom.args[0], env)),
+    "is": lambda atom, env: atom.args[1].args[0].stands_for(evaluate(atom.args[0], env)),
+    "is not": lambda atom, env: opposite(evaluate(negated(atom), env)),
     "is none": lambda atom, env: absent(evaluate(atom.args[0], env)),
     "is not none": lambda atom, env: opposite(absent(evaluate(atom.args[0], env))),
     **dict.fromkeys(_COMPARE, _comparison),
@@ -1098,6 +1103,11 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "format":
         parts = (part if isinstance(part, str) else f"{{{text(part, rename)}}}" for part in args)
         return f'f"{"".join(parts)}"', _TIGHT
+    if op in ("is", "is not"):
+        shown = args[1].args[0].text(text(args[0], rename, 5))
+        if shown.endswith(")"):
+            return (shown, _TIGHT) if op == "is" else (f"not {shown}", _BINDING["not"])
+        return shown.replace(" is ", f" {op} "), 4
     if op in _COMPARE or op in ("in", "not in"):
         return f"{text(args[0], rename, 5)} {op} {text(args[1], rename, 5)}", 4
     if op == "**":

@@ -2278,6 +2278,123 @@ net N(mode: str in ["nearest", "bilinear"] = "nearest"):
 variant one = N()
 variant two = N("bilinear")
 """,
+    "blocks and ops that arguments are compared with": """
+block Basic(c, stride = 1):
+    add:
+        main:
+            conv 3x3, c, /stride
+            bn
+        short: conv 1x1, c, /stride when stride != 1 or x.c != c
+    relu
+
+block Bottleneck(c, stride = 1):
+    add:
+        main:
+            conv 1x1, c
+            conv 3x3, c, /stride
+            conv 1x1, 4*c
+        short: conv 1x1, 4*c, /stride when stride != 1 or x.c != 4*c
+    relu
+
+block Stage(unit: op, c, n = 2):
+    blocks: n * unit c
+    if unit == Bottleneck:
+        tail: conv 1x1, c
+
+net N(unit: op = Basic, act: op = relu):
+    input 3, 16x16
+    stem: conv 3x3, 8
+    s1: Stage unit, 4
+    s2: Stage unit, 8
+    mid: conv 1x1, 8
+    act
+    if act == relu:
+        extra: conv 1x1, 4
+    if unit != Basic:
+        more: conv 1x1, 6
+    gap
+    fc: fc 5
+
+variant one = N()
+variant two = N(Bottleneck)
+variant three = N(Bottleneck, act=silu)
+""",
+    "blocks and ops that arguments are compared with, again": """
+default conv 3x3, bias=false
+
+block Basic(c, stride = 1):
+    add:
+        conv: conv 3x3, c, /stride
+        short: conv 1x1, c, /stride when stride != 1 or x.c != c
+    relu
+
+block Wide(c, k = 3):
+    conv: conv 3x3, k*c
+    relu
+
+table stages(unit, c, n):
+    Basic, 4, 1
+    Wide(k=2), 6, 2
+    Wide, 6, 1
+
+block Stage(c, unit: op, n = 2, norm: op = none, act: op = relu):
+    out = 2*c if unit == Wide(k=2) else c
+    stem: conv out
+    if norm == gn(groups=2):
+        bn as first_norm
+    elif norm:
+        norm as norm
+    if unit == Basic:
+        down: unit c, /2
+        blocks: n * unit c
+    elif unit != Wide:
+        one: unit c
+        norm2: norm when norm != none
+    else:
+        two: Wide c, k=1
+    if act == leaky_relu(0.2) or act == gelu:
+        extra: conv 1x1, out
+    act
+    last: conv 1x1, out if act != relu else c
+
+block Tower(rows: table = stages):
+    for i, r in enumerate(rows):
+        unit = r.unit
+        u{i}: unit r.c
+        if unit == Basic:
+            p{i}: conv 1x1, r.c
+        d{i}: conv 1x1, r.c
+
+block Acts(act: op = relu, deep = false):
+    conv: conv 1x1, x.c
+    plain = act == relu
+    for i in range(2):
+        c{i}: conv 1x1, x.c
+        if act != relu and (i > 0 or deep):
+            act
+    act
+    fc: conv 1x1, 3 when plain
+
+net N(unit: op = Basic, act: op = relu, norm: op = none, n = 2):
+    input 3, 16x16
+    a: Stage 4, unit, norm=norm
+    b: Stage 4, Wide, act=leaky_relu(0.2), norm=gn(groups=2)
+    c: Stage 4, Wide(k=2), act=gelu, norm=bn, n=1
+    d: Stage 4, Basic, n=1, act=leaky_relu
+    e: Stage 4, unit, act=act, norm=gn(groups=2)
+    f: Tower
+    g: Acts
+    h: Acts act, true
+    i: Acts silu
+    if unit == Basic:
+        j: unit 5
+    gap
+    fc: fc 5 when act != relu
+
+variant one = N()
+variant two = N(Wide, n=1, norm=bn)
+variant three = N(Wide(k=2), act=gelu)
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -2418,6 +2535,45 @@ def test_channels_are_those_of_the_side_that_reads_them() -> None:
     )
     assert 'self.add_module(f"narrow{i}", nn.Conv2d(2 * c, c, 1))' in text
     assert "if self.deep and self.tail is not None:" in text
+
+
+PRESENT = """
+block A(c):
+    conv: conv 3x3, c
+block B(c):
+    conv: conv 1x1, c
+block Unused(c):
+    conv: conv 1x1, c
+
+block Stage(unit: op, c):
+    u: unit c
+    if unit == B:
+        b: conv 1x1, c
+    if unit == Unused:
+        d: conv 1x1, c
+
+block Wide(c):
+    conv: conv 3x3, 2*c
+
+net N(unit: op = A):
+    input 3, 8x8
+    s: Stage unit, 4
+    late: B 3
+    gap
+
+variant one = N()
+variant two = N(Wide)
+"""
+
+
+def test_an_argument_may_be_a_block_that_has_a_class() -> None:
+    """One that has none is no argument, and nothing is written for it."""
+    (text,) = emit_family(nets(PRESENT), "torch").values()
+    assert "if unit is B:" in text
+    assert "Unused" not in text
+    made = execute(text)
+    assert made["Stage"](3, made["B"], 4).b is not None
+    assert made["Stage"](3, made["A"], 4).b is None
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

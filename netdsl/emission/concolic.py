@@ -189,6 +189,30 @@ class SymOp(OpValue):
         return None in self.choices
 
 
+class Reference:
+    """An op or block that arguments are compared with."""
+
+    def __init__(self, op: OpValue) -> None:
+        """It is called as in the spec until it has a name in the module."""
+        self.op: OpValue = concrete(op)
+        self.code = show(op)
+
+    def text(self, argument: str) -> str:
+        """Return the condition that an argument is this op: of one with arguments a call."""
+        called = self.code.endswith(")")
+        return f"makes_same({argument}, {self.code})" if called else f"{argument} is {self.code}"
+
+    def stands_for(self, value: Any) -> bool | SymBool:
+        """Return whether a value is this op; of an argument only its class knows."""
+        same = isinstance(value, OpValue) and value.target is self.op.target
+        same = same and show(concrete(value)) == show(self.op)
+        return SymBool(same, self.test(value)) if isinstance(value, SymOp) else same
+
+    def test(self, argument: SymOp) -> Atom:
+        """Return the condition that an argument is this op."""
+        return Atom("is", (argument.whole, Atom("const", (self,))))
+
+
 def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
     """Return a value as what an atom gives, with all that is in it; Fixed where it can be no argument.
 
@@ -381,6 +405,9 @@ class SymbolicEvaluator(Evaluator):
         wholes = (single(Atom("item", (value.whole, constant(index)))) for index in range(len(found)))
         return [SymInt(one, own) if type(one) is int else one for one, own in zip(found, wholes, strict=True)]
 
+    compared: Callable[[SymOp, Any], bool | SymBool]
+    """Whether an argument that is an op is another value."""
+
     constant: Callable[[tree.Expr, Any], Atom | None]
     """What a list or table that is known is called, if it can be."""
 
@@ -454,6 +481,9 @@ class SymbolicEvaluator(Evaluator):
         if (isinstance(a, OpValue) and b is None) or (a is None and isinstance(b, OpValue)):
             lacks = absent(b if a is None else a)
             return lacks if op == "==" else opposite(lacks)
+        if isinstance(a, SymOp) or isinstance(b, SymOp):
+            same = self.compared(a, b) if isinstance(a, SymOp) else self.compared(b, a)
+            return same if op == "==" else opposite(same)
         texts = isinstance(a, str) and isinstance(b, str) and is_plain(a) and is_plain(b)
         truths = isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool))
         if not texts and not truths and not (isinstance(a, Dims) and isinstance(b, Dims)):

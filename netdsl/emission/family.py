@@ -9,7 +9,7 @@ from typing import Any
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Frame, NetError
-from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, takes
+from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator, deep_recursion
 from netdsl.elaborate.names import GLOBALS, readable
@@ -35,6 +35,7 @@ from netdsl.emission.concolic import (
     Constants,
     Demanded,
     Fixed,
+    Reference,
     SymDims,
     SymOp,
     SymPad,
@@ -133,6 +134,10 @@ class Family:
         """Those of them whose channels a variable of the constructor keeps, and what it is called."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
+        self.references: dict[tuple[Any, str], Reference] = {}
+        """Ops and blocks that arguments are compared with."""
+        self.present: set[Any] = set()
+        """Those blocks that have a class, though no argument in hand is one of them."""
         self.measured: set[Any] = set()
         """Blocks whose loops are written turn by turn, since a caller has to know the size of what they return."""
         with deep_recursion(), no_collection():
@@ -144,6 +149,7 @@ class Family:
                 except Afresh:
                     continue
                 self.visit()
+                self.stale |= self.met()
                 if not self.stale:
                     break
             else:
@@ -192,6 +198,8 @@ class Family:
         self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
         """What `init` lines of the net in hand say."""
         self.sizes: set[str] = set()
+        self.lacking: set[Any] = set()
+        """Blocks that no argument is, as long as they have no class."""
         self.called: set[tuple[frozenset[str], str]] = set()
         """How arguments that are blocks are called: which parameters are given, and the axes of what comes in."""
         self.constants: dict[str, Any] = {}
@@ -270,6 +278,30 @@ class Family:
         while any(name in self.variables(other) for other in {decl, *self.given, *self.varied}):
             name += "_"
         return name
+
+    # ---------------------------------------------------------------- comparisons
+
+    def reference(self, argument: OpValue, op: OpValue) -> Reference | None:
+        """Return an op that an argument is compared with; None of what cannot be given: a block without a class."""
+        known = [choice for choice in getattr(argument, "choices", (argument,)) if choice is not None]
+        if all(choice.target is not op.target for choice in known):
+            if isinstance(op.target, BlockDecl) and op.target not in self.present:
+                self.lacking.add(op.target)
+                return None
+            if not isinstance(op.target, BlockDecl) and lacks(op):
+                return None
+        for choice in known:
+            if lacks(choice):
+                raise Fixed("an argument that is an op without what it needs", argument)
+            if choice.target is op.target and show(choice) != show(op) and said(choice) == said(op):
+                raise Fixed("a comparison with an op that is given its defaults", argument)
+        return self.references.setdefault((op.target, show(op)), Reference(op))
+
+    def met(self) -> bool:
+        """Tell whether a block has a class that was taken to have none, and note it."""
+        new = {staged.decl for staged in self.classes} & self.lacking
+        self.present |= new
+        return bool(new)
 
     # ---------------------------------------------------------------- calls
 
@@ -1032,7 +1064,7 @@ class Family:
 
     def given_ops(self) -> Iterator[OpValue]:
         """Yield the primitive ops that are arguments, or in lists and tables of the file."""
-        values: list[Any] = [*self.constants.values()]
+        values: list[Any] = [*self.constants.values(), *(one.op for one in self.references.values())]
         for staged in self.classes:
             for parameter in staged.params:
                 values += self.targets.get((staged.decl, parameter.name), {}).values()
@@ -1051,6 +1083,22 @@ class Family:
         """Yield the ops that are given for arguments of a class."""
         for parameter in staged.params:
             yield from self.targets.get((staged.decl, parameter.name), {}).values()
+
+
+def lacks(op: OpValue) -> bool:
+    """Tell whether a primitive op is to be given more than it is."""
+    params = {} if isinstance(op.target, BlockDecl) else parameters(op)
+    return any(param.default is MISSING and name not in op.args for name, param in params.items())
+
+
+def said(op: OpValue) -> dict[str, str]:
+    """Return what an op is given that is not its own default anyway."""
+    params = parameters(op)
+    return {
+        name: show(one.value)
+        for name, one in op.args.items()
+        if isinstance(op.target, BlockDecl) or show(one.value) != show(params[name].default)
+    }
 
 
 def within(values: Iterable[Any]) -> Iterator[Any]:

@@ -64,6 +64,16 @@ def make_divisible(value: float, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 '''
 
+MAKES_SAME = '''\
+def makes_same(one: object, other: object) -> bool:
+    """Tell whether two makers are the same class or function, with the same arguments."""
+    parts = [
+        (make.func, make.args, make.keywords) if isinstance(make, partial) else (make, (), {})
+        for make in (one, other)
+    ]
+    return parts[0] == parts[1]
+'''
+
 
 def checked(net: Network) -> None:
     """Refuse a net that no module can be written for."""
@@ -462,6 +472,8 @@ class ModuleText(ABC):
     def body(self) -> Iterator[str]:
         """Yield helpers, constants, outputs, classes and factories, two empty lines between."""
         classes: list[list[str]] = []
+        for reference in self.family.references.values():
+            reference.code = flat(self.expression(reference.op))
         for function in self.functions():
             for inner in self.inner_classes(function.items, function.staged):
                 classes.append(inner)
@@ -477,8 +489,9 @@ class ModuleText(ABC):
                 (of_classes if blocks else constants).extend(self.constant_lines(name, value))
         text = "\n".join([*constants, *of_classes, text])
         parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
-        if "make_divisible(" in text:
-            parts.insert(0, MAKE_DIVISIBLE.rstrip("\n").split("\n"))
+        for call, source in (("make_divisible(", MAKE_DIVISIBLE), ("makes_same(", MAKES_SAME)):
+            if call in text:
+                parts.insert(0, source.rstrip("\n").split("\n"))
         if constants:
             parts.append(constants)
         for staged in self.family.classes:

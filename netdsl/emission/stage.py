@@ -18,9 +18,20 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.arguments import merge
 from netdsl.elaborate.draft import Place
-from netdsl.elaborate.values import MISSING, BlockDecl, Data, Env, Given, OpValue, Poisoned, SpecError, fail
+from netdsl.elaborate.values import (
+    MISSING,
+    BlockDecl,
+    Data,
+    Env,
+    Given,
+    OpValue,
+    Poisoned,
+    SpecError,
+    fail,
+    show,
+)
 from netdsl.elaborate.walk import Walker
-from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymStr, concrete, mentioned
+from netdsl.emission.concolic import Demanded, Fixed, Late, SymOp, SymStr, concrete, free, mentioned
 from netdsl.emission.items import Child, Pick, Staged
 from netdsl.emission.joints import Joints
 from netdsl.emission.rehearsal import drafted
@@ -60,6 +71,7 @@ class Stager(Joints):
         self.evaluator.lacking = self.lacking
         self.evaluator.comprehended = self.comprehended
         self.evaluator.constant = emitter.constant
+        self.evaluator.compared = self.compared
         self.evaluator.divides = self.not_zero
         self.evaluator.indexes = self.indexed
         self.evaluator.measures = staged.measured
@@ -77,6 +89,8 @@ class Stager(Joints):
         own_arguments: bool = True,
     ) -> Data:
         """Apply an op or block."""
+        if isinstance(value, SymOp):
+            value = self.narrowed(value)
         if isinstance(value, SymOp) and not isinstance(value.target, BlockDecl):
             op = value.target
             if op.fuses or op.references:
@@ -97,6 +111,36 @@ class Stager(Joints):
             return super().apply(value, node, data, place, label, own_arguments)
         finally:
             place.defaults = outer
+
+    def compared(self, argument: SymOp, other: Any) -> bool | SymBool:
+        """Return whether an argument that is an op is another value."""
+        if not isinstance(other, OpValue):
+            return False
+        if free(other):
+            read = (Atom("name", (name,)) for name in mentioned(other))
+            raise Fixed("a comparison with an op that is not known", argument, *read)
+        known = self.narrowed(argument)
+        reference = self.emitter.reference(known, other)
+        if reference is None or not isinstance(known, SymOp):
+            return reference is not None and bool(reference.stands_for(known))
+        test = reference.test(known)
+        return SymBool(bool(self.here(test)), test)
+
+    def narrowed(self, value: SymOp) -> OpValue:
+        """Return an argument that is an op as conditions leave it that say which it is, or is not."""
+        tests = [part for test in self.path for part in conjuncts(test) if part.op in ("is", "is not")]
+        tests = [test for test in tests if test.args[0] == value.whole]
+        references = [test.args[1].args[0] for test in tests]
+        for test, reference in zip(tests, references, strict=True):
+            if test.op == "is":
+                op: OpValue = reference.op
+                return op
+        choices = tuple(c for c in value.choices if not any(other.stands_for(c) for other in references))
+        left = [choice for choice in choices if choice is not None]
+        if not left or len(choices) == len(value.choices):
+            return value
+        here = next((choice for choice in left if show(choice) == show(concrete(value))), left[0])
+        return value.replace(target=here.target, args=here.args, choices=choices)
 
     def op(self, name: tree.Name, place: Place, node: tree.Tree) -> OpValue:
         """Return the op or block of a name."""
