@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from interpreter import draw_state, interpret, state_shapes
@@ -50,7 +50,7 @@ from netdsl.elaborate.values import (
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.network import Network, Recipe
-from netdsl.ops import catalogue
+from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.norm import Norm
 from netdsl.source import Source
@@ -650,7 +650,9 @@ class Framework(ABC):
             takes = "None" in annotation or not annotation or self.refusing
             return None if takes else self.nothing()
         if isinstance(value, OpValue):
-            return self.op(value, subject)
+            op = self.op(value, subject)
+            plain = isinstance(value.target, type) and value.target.weights is Op.weights
+            return self.maker(value, op, subject) if plain and self.makes in annotation else op
         if isinstance(value, Dims):
             square = len(set(value)) == 1
             return value[0] if square and annotation in ("int", "<class 'int'>") else tuple(value)
@@ -661,6 +663,18 @@ class Framework(ABC):
         if isinstance(value, tuple):
             return [self.argument(item, None, subject) for item in value]
         return float(value) if isinstance(value, float) else value
+
+    makes: ClassVar[str]
+    """What the type of an argument begins with that is called with channels, whichever op it makes."""
+
+    def maker(self, value: OpValue, op: Any, subject: Subject) -> Any:
+        """Return what makes an op without weights for any number of channels."""
+        own = subject.names.get(value.name)
+        return own if callable(own) and not value.args else self.making(op)
+
+    @abstractmethod
+    def making(self, op: Any) -> Callable[..., Any]:
+        """Return a function of channels for what the framework calls an op."""
 
     def block(self, value: OpValue, subject: Subject) -> Any:
         """Return the emitted class of a block, with what it was given."""
@@ -698,6 +712,10 @@ class Torch(Framework):
     """PyTorch."""
 
     bound = CLOSE
+    makes = "Callable[[int]"
+
+    def making(self, op: Any) -> Callable[..., Any]:
+        return lambda channels: op()
 
     def nothing(self) -> Any:
         return nn.Identity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -90,6 +90,11 @@ class Flax(Framework):
 
     def nothing(self) -> Any:
         return nothing
+
+    makes = "Callable[..., collections.abc.Callable["
+
+    def making(self, op: Any) -> Callable[..., Any]:
+        return lambda channels, **options: nnx.Sequential(op)
 
     def op(self, value: OpValue, subject: Subject) -> Any:
         if isinstance(value.target, BlockDecl):

@@ -2395,6 +2395,118 @@ variant one = N()
 variant two = N(Wide, n=1, norm=bn)
 variant three = N(Wide(k=2), act=gelu)
 """,
+    "arguments that are blocks or ops": """
+block SE(r = 4):
+    mul:
+        identity
+        gate:
+            avgpool to=1x1
+            conv 1x1, x.c // r as down
+            relu
+            conv 1x1, x.c as up
+            sigmoid
+
+block Unit(c, unit: op = relu):
+    conv: conv 3x3, c
+    bn: bn
+    unit as act
+
+net N(last: op = relu):
+    input 3, 16x16
+    a: Unit 8
+    b: Unit 8, SE
+    c: Unit 8, unit=SE(r=2)
+    d: Unit 8, identity
+    e: Unit 8, last
+    gap
+    fc: fc 5
+
+variant one = N()
+variant two = N(SE)
+""",
+    "arguments that are blocks or ops, again": """
+block SE(r = 2):
+    mul:
+        identity
+        gate: avgpool to=1x1 -> conv 1x1, x.c // r as down -> relu -> conv 1x1, x.c as up -> sigmoid
+
+block Wide(k = 2):
+    conv: conv 1x1, k*x.c
+
+table rows(c, att):
+    4, none
+    6, SE
+    6, relu
+    8, avgpool(3x3, stride=1, pad=1)
+    8, Wide(k=3)
+
+block Unit(c, att: op = none, act: op = relu):
+    conv: conv 3x3, c
+    act as act
+    att as att when att
+    relu
+    last: conv 1x1, c
+
+block Seq(c, act: op = relu, n = 2):
+    body:
+        conv 1x1, c
+        act
+        conv 3x3, c
+        bn
+        n * act
+    conv: conv 1x1, c
+
+block Norms(c, norm: op = bn):
+    a: conv 1x1, c
+    norm as first_norm
+    b: conv 1x1, c, norm=norm
+    relu
+
+block Gate(c, act: op = sigmoid):
+    mul:
+        identity
+        act as act
+    if act == sigmoid:
+        conv: conv 1x1, c
+    elif act == SE:
+        conv2: conv 3x3, c
+
+block Outer(c, act: op = relu, att: op = SE):
+    u: Unit c, att, act
+    s: Seq c, act
+    g: Gate c, att
+    t: tanh
+
+block Rows(t: table = rows):
+    for i, r in enumerate(t):
+        att = r.att
+        u{i}: Unit r.c, att, silu
+
+net N(act: op = relu, att: op = none, norm: op = bn):
+    input 3, 16x16
+    a: Unit 4, SE
+    b: Unit 4, maxpool(3x3, stride=2, pad=1), silu
+    c: Unit 4, att, act
+    d: Unit 4, dropout(0.0)
+    e: Seq 4, act
+    f: Seq 6, SE, 1
+    g: Norms 4, ln
+    h: Norms 4, norm
+    i: Norms 4, SE
+    j: Norms 6, relu
+    k: Gate 6
+    l: Gate 4, SE
+    m: Gate 6, SE(r=3)
+    o: Outer 4
+    p: Outer 6, tanh, relu
+    q: Rows
+    gap
+    fc: fc 5
+
+variant one = N()
+variant two = N(SE(r=1), att=relu)
+variant three = N(leaky_relu(0.2), SE, gn(groups=2))
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from netdsl.backend import Backend, missing, spelled
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Expr, Lowered, Name, Param
+from netdsl.emission.concolic import Maker
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.function import Function
@@ -150,6 +151,14 @@ class FlaxText(ModuleText):
         name = Name(str(module.func))
         return Call("partial", (Arg("", name, keyword=False), *options)) if options else name
 
+    def alone(self, value: OpValue) -> Expr:
+        """Return the construction of a module, also of what is a function: an attribute holds one or the other."""
+        expr = self.definitions.settle(Lowered(self.example(value))).module
+        assert expr is not None
+        if isinstance(expr, Call) and expr.func != "partial":
+            return expr
+        return Call("nnx.Sequential", (Arg("", expr, keyword=False),))
+
     def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
         """Yield nothing: a layer is made with its initial weights."""
         return iter(())
@@ -158,6 +167,9 @@ class FlaxText(ModuleText):
         """Return the type of a function, or of what makes a block or a norm."""
         made: dict[str, None] = {}
         lacking, function = "", False
+        targets = list(targets)
+        if any(isinstance(value, Maker) for value in targets):
+            return f"Callable[..., {self.dialect.layer}]{' | None' if None in targets else ''}"
         for value in targets:
             if value is None:
                 lacking = " | None"

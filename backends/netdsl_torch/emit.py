@@ -10,6 +10,7 @@ from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
+from netdsl.emission.concolic import Maker
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.flow import Flow
@@ -114,6 +115,9 @@ class TorchText(ModuleText):
         """Return `Callable[..., X]`, with the classes that it may make."""
         made: dict[str, None] = {}
         lacking = ""
+        targets = list(targets)
+        if any(isinstance(value, Maker) for value in targets):
+            return f"Callable[[int], nn.Module]{' | None' if None in targets else ''}"
         for value in targets:
             if value is None:
                 lacking = " | None"

@@ -189,12 +189,30 @@ class SymOp(OpValue):
         return None in self.choices
 
 
+class Maker(OpValue):
+    """A primitive op as what makes it for so many channels, as an argument that may be a block is made."""
+
+
+def made(value: Any) -> Any:
+    """Return a value with makers for the primitive ops in it."""
+    if isinstance(value, OpValue) and isinstance(value.target, type) and not isinstance(value, SymOp):
+        return Maker(value.target, value.args)
+    if isinstance(value, RowValue) and not isinstance(value, SymRow):
+        return RowValue(value.columns, tuple(map(made, value.cells)))
+    if isinstance(value, TableValue) and not isinstance(value, SymTable):
+        return TableValue(value.columns, tuple(tuple(map(made, row)) for row in value.rows))
+    if isinstance(value, tuple) and not symbolic(value) and not isinstance(value, Dims):
+        return tuple(map(made, value))
+    return value
+
+
 class Reference:
     """An op or block that arguments are compared with."""
 
-    def __init__(self, op: OpValue) -> None:
-        """It is called as in the spec until it has a name in the module."""
+    def __init__(self, op: OpValue, maker: bool = False) -> None:
+        """It is called as in the spec until it has a name in the module; `maker`: the arguments are such."""
         self.op: OpValue = concrete(op)
+        self.maker = maker
         self.code = show(op)
 
     def text(self, argument: str) -> str:

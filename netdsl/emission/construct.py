@@ -458,6 +458,8 @@ class Constructor:
     def answer(self, item: Child, place: str) -> str:
         """Return the statement that asks a called class for the channels of what it returns."""
         names = (name if name in self.used else "_" for name in item.results)
+        if item.may_be_op:
+            return f'{", ".join(names)} = getattr({place}, "out_channels", {self.value(item.channels)})'
         return f"{', '.join(names)} = {place}.out_channels"
 
     def asked(self, item: Module, place: str) -> Iterator[str]:

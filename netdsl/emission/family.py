@@ -45,6 +45,7 @@ from netdsl.emission.concolic import (
     free,
     holds_ops,
     is_plain,
+    made,
     mentioned,
     opened,
 )
@@ -134,7 +135,9 @@ class Family:
         """Those of them whose channels a variable of the constructor keeps, and what it is called."""
         self.mixed: set[tuple[Any, str]] = set()
         """Parameters that are given lists with ops or strings in them."""
-        self.references: dict[tuple[Any, str], Reference] = {}
+        self.makers: set[tuple[Any, str]] = set()
+        """Parameters, and constants of the file, whose ops are given as what makes them for so many channels."""
+        self.references: dict[tuple[Any, str, bool], Reference] = {}
         """Ops and blocks that arguments are compared with."""
         self.present: set[Any] = set()
         """Those blocks that have a class, though no argument in hand is one of them."""
@@ -281,7 +284,7 @@ class Family:
 
     # ---------------------------------------------------------------- comparisons
 
-    def reference(self, argument: OpValue, op: OpValue) -> Reference | None:
+    def reference(self, argument: OpValue, op: OpValue, maker: bool) -> Reference | None:
         """Return an op that an argument is compared with; None of what cannot be given: a block without a class."""
         known = [choice for choice in getattr(argument, "choices", (argument,)) if choice is not None]
         if all(choice.target is not op.target for choice in known):
@@ -295,7 +298,19 @@ class Family:
                 raise Fixed("an argument that is an op without what it needs", argument)
             if choice.target is op.target and show(choice) != show(op) and said(choice) == said(op):
                 raise Fixed("a comparison with an op that is given its defaults", argument)
-        return self.references.setdefault((op.target, show(op)), Reference(op))
+        return self.references.setdefault((op.target, show(op), maker), Reference(op, maker))
+
+    def connect(self, stager: Stager, decl: BlockDecl, given: Mapping[str, Given]) -> None:
+        """Let an argument that is handed on be a maker if what it is given for is one, and the other way round."""
+        for name, one in given.items():
+            known = {(decl, name), *stager.sources(one.value)}
+            if self.makers.intersection(known) and not known <= self.makers:
+                self.makers |= known
+                self.stale = True
+
+    def as_given(self, decl: Any, name: str, value: Any) -> Any:
+        """Return a value as a parameter is given it."""
+        return made(value) if (decl, name) in self.makers else value
 
     def met(self) -> bool:
         """Tell whether a block has a class that was taken to have none, and note it."""
@@ -316,6 +331,7 @@ class Family:
     ) -> tuple[Staged, dict[str, Any], tuple[Shape, ...]]:
         """Return the class for a call, its arguments, and the shapes of what it returns."""
         self.note(decl, given)
+        self.connect(stager, decl, given)
         values = {name: one.value for name, one in given.items()}
         for staged in self.classes:
             if staged.decl is decl and self.accepts(staged, values, shapes):
@@ -329,7 +345,9 @@ class Family:
         for name, (node, given_values) in staged.ramps.items():
             known = {key: evaluate(term(v), env) if symbolic(v) else v for key, v in given_values.items()}
             values[name] = stager.ramped(node, known)
-        args = {p.name: values[p.name] for p in staged.params if p.name in values}
+        args = {
+            p.name: self.as_given(decl, p.name, values[p.name]) for p in staged.params if p.name in values
+        }
         return staged, args, self.results(staged, values, shapes)
 
     def stage_like(
@@ -702,7 +720,8 @@ class Family:
             default = MISSING  # of no net that is in the file
         stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
         place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
-        staged.params.append(Parameter(param.name, param.types[0], value, default))
+        given = (self.as_given(staged.decl, param.name, one) for one in (value, default))
+        staged.params.append(Parameter(param.name, param.types[0], *given))
 
     def choices(self, decl: Any, name: str, default: Any) -> dict[Any, Any]:
         """Return the ops, and none, that a parameter is given."""
@@ -809,8 +828,9 @@ class Family:
             here = self.choices(decl, param.name, default).values()
             if len(given) < 2 or all(value is None for value in here):
                 return False
-            kinds = {isinstance(t, BlockDecl) or t.weights is not Op.weights for t in targets}
-            return len({isinstance(t, BlockDecl) for t in targets}) == 1 and len(kinds) == 1
+            kinds = {BlockDecl if isinstance(t, BlockDecl) else t.weights is Op.weights for t in targets}
+            if len(kinds) > 1:
+                self.makers.add((decl, param.name))
         return True
 
     def default(self, stager: Stager, param: Param, place: Place) -> Any:
@@ -897,7 +917,7 @@ class Family:
                 break
         else:
             staged = self.stage_net(net, values)
-        chosen = {p.name: values[p.name] for p in staged.params}
+        chosen = {p.name: self.as_given(decl, p.name, values[p.name]) for p in staged.params}
         varied = self.varied[decl]
         stay = tuple(
             p.name for p in staged.params if p.kind in ("int", "float", "bool") and p.name not in varied

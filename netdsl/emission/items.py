@@ -85,6 +85,8 @@ class Layer(Module):
     after: tuple[Shape, ...]
     given: SymOp | None = None
     """The argument that says which op it is."""
+    made: bool = False
+    """Whether that is what makes any op for so many channels."""
     calls: tuple[Frame, ...] = ()
     batched: tuple[bool, ...] = ()
     """Whether each input has a batch axis."""
@@ -128,8 +130,22 @@ class Child(Module):
     args: Mapping[str, Any]
     callee: SymOp | None = None
     """The argument that says which class it is."""
+
+    @property
+    def may_be_op(self) -> bool:
+        """Whether it may be a primitive op, which has as many channels as it is given and does not say so."""
+        choices = self.callee.choices if self.callee is not None else ()
+        return any(choice is not None and not isinstance(choice.target, BlockDecl) for choice in choices)
+
     results: tuple[str, ...] = ()
     """The local variables for the channels of what it returns, by value; `_` where they are known without it."""
+
+    @property
+    def channels(self) -> int:
+        """The channels of the only map that it is called with."""
+        (shape,) = self.shapes
+        assert isinstance(shape, Shape)
+        return shape.c
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -141,7 +157,7 @@ class Child(Module):
         read = self.cls.sizes_read | self.cls.names().keys()
         for incoming, shape in zip(self.cls.inputs, self.shapes, strict=True):
             for axis, name in incoming.sizes.items():
-                if name in read:
+                if name in read or (axis == "c" and self.callee is not None and axis in shape.axes):
                     yield shape.size(axis)
         if self.callee is not None:
             yield self.callee

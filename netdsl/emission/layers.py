@@ -159,7 +159,8 @@ class Layers(Conditions):
         item.op, item.own = self.initialised(op, data.shapes, draft)
         item.given, self.callee = self.callee, None
         if item.given is not None:
-            self.fits(item.given, data.shapes, given, place)
+            item.made = self.is_maker(item.given)
+            self.fits(item.given, data.shapes, given, place, item.made)
         self.sound(item)
         self.put(item)
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
@@ -370,7 +371,9 @@ class Layers(Conditions):
                 self.checked(test, what)
 
     @staticmethod
-    def fits(callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place) -> None:
+    def fits(
+        callee: SymOp, shapes: tuple[Shape, ...], given: Mapping[str, Given], place: Place, made: bool
+    ) -> None:
         """Demand that every op that an argument may be is made by the same call, whatever it is."""
         targets = [choice.target for choice in callee.choices if choice is not None]
         normal = [t for t in targets if not isinstance(t, BlockDecl) and issubclass(t, Norm)]
@@ -379,7 +382,7 @@ class Layers(Conditions):
             for t in targets
             if not isinstance(t, BlockDecl) and (issubclass(t, Activation) or t is Identity)
         ]
-        if len(targets) not in (len(normal), len(plain)):
+        if len(normal) + len(plain) != len(targets) or (normal and plain and not made):
             raise Demanded("an argument that is one of several kinds of ops", callee)
         if shapes[0].axes != "chw" and (normal or Softmax in plain):
             raise Demanded("an argument that is an op of what is no map", callee)

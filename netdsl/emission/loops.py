@@ -251,6 +251,7 @@ class Loops(Layers):
                 env.names[target.text], Atom("name", (variable,)), rows or ops(others)
             )
             self.meaning.pop(variable, None)
+            self.drawn[variable] = tuple(names(over.atom))
 
     def comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> SymList | None:
         """Return a list of ints over what is not known; None where it is known."""

@@ -15,7 +15,7 @@ from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
-from netdsl.emission.concolic import SymOp, SymPad, SymRow, SymTable, holds_ops, mentioned
+from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, holds_ops, made, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
@@ -128,6 +128,8 @@ class ModuleText(ABC):
         self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
         self.taken = set(family.taken) | set(self.dialect.names)
         self.lowered: dict[tuple[int, bool], Lowered] = {}
+        self.makers: dict[tuple[Any, str], tuple[str, Maker]] = {}
+        """Ops that are made by functions of the module, and the names of these."""
         self.arguments: set[str] = set()
         """The names of ops that are arguments."""
         for staged in family.classes:
@@ -162,7 +164,7 @@ class ModuleText(ABC):
     @staticmethod
     def channels_of(item: Layer) -> tuple[Arg, ...]:
         """Return what a call of an argument gives the op: the channels, if it has weights."""
-        if not item.op.weights(*item.before):
+        if not (item.made or item.op.weights(*item.before)):
             return ()
         return (Arg("channels", Const(item.before[0].c), keyword=False),)
 
@@ -216,6 +218,8 @@ class ModuleText(ABC):
         if isinstance(value, OpValue):
             if isinstance(value.target, BlockDecl):
                 return self.block_argument(value)
+            if isinstance(value, Maker) and value.target.weights is Op.weights:
+                return Name(self.maker(value))
             return self.argument(value)
         if isinstance(value, TableValue) and not isinstance(value, SymTable):
             return Listed(tuple(self.row(row) for row in value.rows), "[]")
@@ -233,6 +237,29 @@ class ModuleText(ABC):
             return Listed(tuple(map(self.expression, value)), "[]")
         return Const(value)
 
+    def maker(self, value: Maker) -> str:
+        """Return the name of the function that makes an op for any number of channels."""
+        key = value.target, show(value)
+        if key not in self.makers:
+            name, number = value.name, 1
+            while name in self.taken or name in self.names:
+                number += 1
+                name = f"{value.name}{number}"
+            self.names.add(name)
+            self.makers[key] = name, value
+        return self.makers[key][0]
+
+    def maker_lines(self, name: str, value: Maker) -> list[str]:
+        """Return that function."""
+        takes, result = ["channels: int", *self.dialect.parameters], self.dialect.layer
+        lines = signature(name, takes, result, "")
+        lines.append(f'{INDENT}"""Return {show(value)} for a map of any number of channels."""')
+        return [*lines, *layout("return ", self.alone(value), "", INDENT)]
+
+    def alone(self, value: OpValue) -> Expr:
+        """Return the construction of an op as a module."""
+        return self.example(value)
+
     def row(self, cells: Iterable[Any]) -> Expr:
         """Return a row as code."""
         return Listed(tuple(map(self.expression, cells)), "()")
@@ -242,7 +269,9 @@ class ModuleText(ABC):
         cls = self.family.class_of(value)
         known = {p.name for p in cls.params}
         args = tuple(
-            Arg(name, self.expression(given.value)) for name, given in value.args.items() if name in known
+            Arg(name, self.expression(self.family.as_given(cls.decl, name, given.value)))
+            for name, given in value.args.items()
+            if name in known
         )
         if not args:
             return Name(cls.name)
@@ -473,7 +502,7 @@ class ModuleText(ABC):
         """Yield helpers, constants, outputs, classes and factories, two empty lines between."""
         classes: list[list[str]] = []
         for reference in self.family.references.values():
-            reference.code = flat(self.expression(reference.op))
+            reference.code = flat(self.expression(made(reference.op) if reference.maker else reference.op))
         for function in self.functions():
             for inner in self.inner_classes(function.items, function.staged):
                 classes.append(inner)
@@ -487,11 +516,13 @@ class ModuleText(ABC):
             if re.search(rf"\b{name}\b", text):
                 blocks = any(isinstance(getattr(one, "target", None), BlockDecl) for one in within([value]))
                 (of_classes if blocks else constants).extend(self.constant_lines(name, value))
-        text = "\n".join([*constants, *of_classes, text])
+        makers = [self.maker_lines(name, value) for name, value in self.makers.values()]
+        text = "\n".join([*(line for lines in makers for line in lines), *constants, *of_classes, text])
         parts = [source.rstrip("\n").split("\n") for source in self.helpers(text)]
         for call, source in (("make_divisible(", MAKE_DIVISIBLE), ("makes_same(", MAKES_SAME)):
             if call in text:
                 parts.insert(0, source.rstrip("\n").split("\n"))
+        parts += makers
         if constants:
             parts.append(constants)
         for staged in self.family.classes:
@@ -526,7 +557,9 @@ class ModuleText(ABC):
         blocks = {
             one.target for one in within([value]) if isinstance(getattr(one, "target", None), BlockDecl)
         }
-        own = f"{name}: {self.type_name(value)}" if len(blocks) > 1 else name
+        value = self.family.as_given(None, name, value)
+        mixed = blocks and len({type(one) for one in within([value]) if isinstance(one, OpValue)}) > 1
+        own = f"{name}: {self.type_name(value)}" if len(blocks) > 1 or mixed else name
         return layout(f"{own} = ", self.expression(value), "", "", explode=isinstance(value, TableValue))
 
     def outputs(self, staged: Staged) -> Iterator[str]:
@@ -730,13 +763,18 @@ class ModuleText(ABC):
             targets = dict(self.family.targets.get((staged.decl, parameter.name), {}))
             if parameter.default is not MISSING:
                 targets.setdefault(show(parameter.default), parameter.default)
-            return self.annotation(parameter, targets.values())
+            given = (self.family.as_given(staged.decl, parameter.name, one) for one in targets.values())
+            return self.annotation(parameter, given)
         if parameter.kind == "pad":
             pads = self.family.pads(staged.decl, parameter.name, parameter.default)
             lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
             return f"tuple[int, int]{lacking}"
         if isinstance(parameter.value, TableValue):
-            rows = self.family.rows.get((staged.decl, parameter.name), {}).values()
+            rows = self.family.as_given(
+                staged.decl,
+                parameter.name,
+                tuple(self.family.rows.get((staged.decl, parameter.name), {}).values()),
+            )
             return self.taken_as(f"list[{self.row_type([*parameter.value.rows, *rows])}]")
         return self.taken_as(self.type_name(parameter.value))
 

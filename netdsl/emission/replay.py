@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netdsl.elaborate.values import OpValue, RowValue, TableValue
+from netdsl.elaborate.values import BlockDecl, OpValue, RowValue, TableValue
 from netdsl.emission.concolic import concrete, mentioned
 from netdsl.emission.function import Function
 from netdsl.emission.items import (
@@ -151,6 +151,9 @@ class Replay:
                 mode = "named" if self.module.is_named(item.items) else "layers"
             inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
             yield from self.walk(item.items, env, inner_scope, staged)
+        elif isinstance(item, Child) and not self.is_block(item, env):
+            for variable in item.asked:
+                env[variable] = settled(item.channels, env)
         elif isinstance(item, Child):
             cls, inner = self.called(item, env)
             mode = "layers" if self.is_chain(cls) else ""
@@ -158,6 +161,11 @@ class Replay:
             yield from self.walk(cls.items, inner, inner_scope, cls)
             for name, shape in zip(item.results, cls.out_terms, strict=False):
                 env[name] = settled(shape.c, inner)
+
+    @staticmethod
+    def is_block(item: Child, env: Mapping[str, Any]) -> bool:
+        """Tell whether what is called is a block, and no op that an argument may as well be."""
+        return not item.may_be_op or isinstance(settled(item.callee, env).target, BlockDecl)
 
     def stack(self, item: Stack, env: dict[str, Any], scope: Scope) -> Iterator[Place]:
         """Yield equal blocks whose weights are stacked, one after the other: all have one path."""

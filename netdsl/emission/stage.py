@@ -95,7 +95,11 @@ class Stager(Joints):
             op = value.target
             if op.fuses or op.references:
                 raise Fixed("an argument that is a layer of several ops", value)
-            self.callee = value
+            block = next((c for c in value.choices if c and isinstance(c.target, BlockDecl)), None)
+            if block is not None:
+                value, self.op_here = value.replace(target=block.target, args=block.args), value
+            else:
+                self.callee = value
         if isinstance(value, SymOp) and value.optional:
             there = Atom("is not none", (value.whole,))
             if not any(there in conjuncts(test) for test in self.path):
@@ -111,6 +115,10 @@ class Stager(Joints):
             return super().apply(value, node, data, place, label, own_arguments)
         finally:
             place.defaults = outer
+            self.op_here = None
+
+    op_here: SymOp | None = None
+    """The primitive op that an argument is in this instance, which may as well be a block; what is walked is that."""
 
     def compared(self, argument: SymOp, other: Any) -> bool | SymBool:
         """Return whether an argument that is an op is another value."""
@@ -120,7 +128,7 @@ class Stager(Joints):
             read = (Atom("name", (name,)) for name in mentioned(other))
             raise Fixed("a comparison with an op that is not known", argument, *read)
         known = self.narrowed(argument)
-        reference = self.emitter.reference(known, other)
+        reference = self.emitter.reference(known, other, self.is_maker(argument))
         if reference is None or not isinstance(known, SymOp):
             return reference is not None and bool(reference.stands_for(known))
         test = reference.test(known)
@@ -240,9 +248,11 @@ class Stager(Joints):
         data = self.distinct(data, place, node) if not isinstance(data, Streams) else data
         if isinstance(value, SymOp):
             for choice in value.choices:
-                if choice is None or not isinstance(choice.target, BlockDecl):
+                if choice is None:
                     continue
-                if place.defaults.get(choice.target.name) or not own.keys().isdisjoint(choice.args):
+                if not isinstance(choice.target, BlockDecl):
+                    self.fits_as_block(choice, own, data.shapes, place, value)
+                elif place.defaults.get(choice.target.name) or not own.keys().isdisjoint(choice.args):
                     raise Demanded("a block that is an argument and has these of its own here", value)
         key = self.child(place, label, span)
         dynamic = self.dynamic(label, place)
@@ -262,18 +272,36 @@ class Stager(Joints):
         item.train = place.train
         if callee is not None:
             self.emitter.others(self, cls, callee, given, data.shapes, place, span)
+            if self.op_here is not None:
+                shapes = made_op(self.op_here).outputs(*data.shapes)
         shapes = tuple(self.sized_by(decl, shape) for shape in shapes)
         if callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
             shapes, item.results = self.asked(shapes, callee)
         result = self.wire(shapes, place, span, data.wires)
-        if any(name.startswith("?") for shape in shapes for n in shape for name in mentioned(n)):
+        vague = any(name.startswith("?") for shape in shapes for n in shape for name in mentioned(n))
+        if vague and self.op_here is None:
             with suppress(SpecError, Poisoned, NetError):  # where no instance comes
                 result = self.sized_as(result, self.returned(decl, given, data, place, span))
         item.after = result.shapes
         item.outputs = result.wires
         self.put(item)
         return result
+
+    @staticmethod
+    def fits_as_block(
+        op: OpValue, own: Mapping[str, Given], shapes: tuple[Shape, ...], place: Place, callee: SymOp
+    ) -> None:
+        """Demand that a primitive op is made by the call of a block: for the channels, and nothing else."""
+        target = op.target
+        assert not isinstance(target, BlockDecl)
+        plain = target.weights is Op.weights or issubclass(target, Norm)
+        single = target.arity == (1, 1) and not target.references and not target.fuses
+        if own or len(shapes) != 1 or shapes[0].axes != "chw" or not (plain and single) or free(op):
+            raise Demanded("an argument that is a block, or an op with arguments of its own here", callee)
+        defaults = (place.defaults.get(kind, {}) for kind in (target.name, target.inherits))
+        if any(name not in op.args for given in defaults for name in given):
+            raise Demanded("an op that is an argument and has arguments of its own here", callee)
 
     def returned(
         self, decl: BlockDecl, given: Mapping[str, Given], data: Data, place: Place, span: Span
@@ -402,3 +430,9 @@ class Stager(Joints):
                 results.append(name)
             found.append(shape)
         return tuple(found), tuple(results)
+
+
+def made_op(value: OpValue) -> Op:
+    """Return a primitive op with what it is given."""
+    assert not isinstance(value.target, BlockDecl)
+    return value.target(**{name: given.value for name, given in value.args.items()})

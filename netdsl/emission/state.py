@@ -173,6 +173,8 @@ class State(Walker):
         """By variable of a loop over a list that is an argument, all of that list."""
         self.each_in: dict[str, tuple[Term, ...]] = {}
         """By variable of a loop over a list that is written out, the items of it."""
+        self.drawn: dict[str, tuple[str, ...]] = {}
+        """By variable of a loop, the names of what it runs over."""
         self.stops: dict[str, Poly] = {}
         """By variable of a loop that counts its turns, the number before which it ends."""
         self.noted: dict[str, Any] = {}

@@ -112,6 +112,20 @@ class Terms(State):
         """Tell whether a list that comes in has as many values, which is not empty."""
         return any(self.staged.lists[i.wire] == self.expanded(count) for i in self.staged.inputs if i.many)
 
+    def sources(self, value: Any) -> set[tuple[Any, str]]:
+        """Return the parameters, and constants of the file, that an op or a list of some comes from."""
+        found: set[tuple[Any, str]] = set()
+        queue = list(names(self.expanded(value.whole))) if hasattr(value, "whole") else []
+        while queue:
+            name = queue.pop()
+            queue += self.drawn.get(name, ())
+            found.add((None if name in self.emitter.constants else self.staged.decl, name))
+        return found
+
+    def is_maker(self, value: Any) -> bool:
+        """Tell whether an argument that is an op is what makes it for so many channels."""
+        return not self.emitter.makers.isdisjoint(self.sources(value))
+
     # ---------------------------------------------------------------- demands
 
     def at_least(self, value: Any, least: int, what: str) -> None:
