@@ -2507,6 +2507,133 @@ variant one = N()
 variant two = N(SE(r=1), att=relu)
 variant three = N(leaky_relu(0.2), SE, gn(groups=2))
 """,
+    "names that one turn binds and others read": """
+block Cell(c, n = 3):
+    for i in range(n):
+        if i == 0:
+            width = c
+            begin = from flow
+        conv{i}: conv 3x3, width -> bn -> relu
+        if i > 0:
+            add:
+                identity
+                from begin -> conv 1x1, width as skip{i}
+    last: conv 1x1, 2*width
+
+net N(n = 3):
+    input 3, 8x8
+    a: Cell 4, n
+    b: Cell 8, 1
+    gap
+""",
+    "names that one turn binds and others read, again": """
+block Cell(c, n = 3):
+    for i in range(n):
+        conv{i}: conv 3x3, c
+        if i > 0:
+            add:
+                identity
+                from prev -> conv 1x1, c as skip{i}
+        prev = from flow
+    last: conv 1x1, c
+
+net N(n = 3):
+    input 3, 8x8
+    a: Cell 4, n
+    b: Cell 8, 1
+    gap
+""",
+    "names that one turn binds, in loops of many kinds": """
+block Plain(c):
+    conv: conv 1x1, c
+
+block Shared(c, n = 3, wide = false):
+    for i in range(n):
+        if i == 0:
+            width = 2*c if wide else c
+            act = relu
+            start = from flow -> conv 1x1, width as stem
+        conv{i}: conv 3x3, width -> bn -> act
+        add:
+            identity
+            from start -> conv 3x3, width as skip{i}
+    from start, flow -> concat
+    last: conv 1x1, width
+
+block Grow(c, n = 2):
+    for i in range(n):
+        if i > 0:
+            fork:
+                identity
+                from prev
+            concat
+        conv{i}: conv 3x3, c*(i + 1) -> relu
+        prev = from flow -> maxpool 3x3, /1, pad=1
+    from flow, prev -> concat
+    last: conv 1x1, c
+
+block Dense(cfg: list):
+    for i, c in enumerate(cfg):
+        if i == 0:
+            stem: conv 3x3, c -> relu
+            base = c
+            y = from flow
+        else:
+            c{i}: conv 3x3, c + base -> relu
+            add:
+                identity
+                from y -> conv 1x1, c + base as s{i}
+    last: conv 1x1, base
+
+block Down(c, n = 3):
+    for i in range(n):
+        if i == 0:
+            high = from flow -> conv 1x1, c as entry
+        down{i}: conv 3x3, c*2**i, /2
+        if i < 2:
+            Plain c*2**i as p{i}
+    up: avgpool to=1x1
+    mul:
+        from high
+        conv 1x1, c as gate
+
+block Renew(c, n = 3):
+    for i in range(n):
+        if i == 0:
+            k = 1
+            z = from flow
+        from z -> conv 3x3, c*k as a{i}
+        add:
+            identity
+            from z -> conv 1x1, c*k as b{i}
+        z = from flow
+        k = 2*k
+    last: conv 1x1, c
+
+net N(n = 3, wide = true):
+    input 3, 16x16
+    a: Shared 4, n, wide
+    b: Shared 4, 1
+    c: Grow 4, n
+    d: Grow 6, 1
+    e: Dense [4, 5, 6]
+    f: Dense [4]
+    g: Down 4, n
+    h: Down 4, 1
+    i: Renew 4, 2
+    j: Renew 4, n
+    for i in range(n):
+        if i == 0:
+            last = from flow
+        u{i}: conv 3x3, 4
+    add:
+        identity
+        from last -> conv 1x1, 4 as side
+    gap
+
+variant one = N()
+variant two = N(2, false)
+""",
 }
 """Texts whose every block and net is one class."""
 

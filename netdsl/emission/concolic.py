@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
-from netdsl.elaborate.values import MISSING, Data, Env, OpValue, RowValue, TableValue, show
+from netdsl.elaborate.values import MISSING, Data, Env, OpValue, RowValue, SpecError, TableValue, show
 from netdsl.emission.streams import Streams
 from netdsl.ir.types import Dims, Pad
 from netdsl.source import Source, Span
@@ -350,9 +350,20 @@ class SymbolicEvaluator(Evaluator):
     settled: Callable[[Any], Any]
     """What a value is here, if it is one of two things; raises Undecided where it may be either."""
 
+    settled_value: Callable[[str, Any], Any]
+    """The same of a name's value."""
+
+    unsettled: Callable[[str, Any], None]
+    """Takes note of a name that is read where it is one of two things, or nothing."""
+
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value."""
-        value = self.settled(super().name(node, env, source))
+        try:
+            found = super().name(node, env, source)
+        except SpecError:
+            self.unsettled(node.text, MISSING)
+            raise
+        value = self.settled_value(node.text, found)
         if value is MISSING:
             raise self.lacking("name", node.text, Span(source, node.start, node.end))
         return value

@@ -394,6 +394,20 @@ class Conditions(Lists):
                 return self.settled(side)
         raise Undecided(late.test)
 
+    def settled_value(self, name: str, value: Any) -> Any:
+        """Return what a name is here, as `settled` does; one that no earlier turn binds may be MISSING."""
+        try:
+            found = self.settled(value)
+        except (Fixed, Undecided):
+            self.unsettled(name, value)
+            raise
+        if found is MISSING:
+            self.unsettled(name, value)
+        return found
+
+    def unsettled(self, name: str, value: Any) -> None:
+        """Take note of a name that is read where it is one of two things, or nothing."""
+
     def as_settled(self, shape: Shape) -> Shape:
         """Return a shape with the channels that it has under the conditions that hold here."""
         c = shape.c if "c" in shape.axes else None
@@ -450,7 +464,7 @@ class Conditions(Lists):
         if not isinstance(value, LateData):
             data = super().ref(ref, place)
             return data.replace(shapes=tuple(map(self.as_settled, data.shapes))) if self.path else data
-        outer, here = place.env, self.settled(value)
+        outer, here = place.env, self.settled_value(name, value)
         if here is MISSING:
             raise self.lacking("value", name, place.span(ref))
         place.env = Env(outer)

@@ -131,6 +131,8 @@ class Family:
         """By parameter, the rows of the tables that it is given."""
         self.numbered: dict[Any, list[Pattern]] = {}
         """By declaration, the labels with numbers whose values other turns or loops read."""
+        self.earlier: dict[Any, dict[tuple[int, str], Any]] = {}
+        """By declaration, what loops begin with, since later turns, or what is after them, read what one binds."""
         self.kept: dict[Any, dict[Pattern, str]] = {}
         """Those of them whose channels a variable of the constructor keeps, and what it is called."""
         self.mixed: set[tuple[Any, str]] = set()

@@ -35,8 +35,8 @@ from netdsl.emission.concolic import (
     opened,
     ops,
 )
+from netdsl.emission.earlier import Earlier
 from netdsl.emission.items import Carried, Child, Layer, Let, Loop, Module, walk
-from netdsl.emission.layers import Layers
 from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
 from netdsl.emission.state import Snapshot, Turns
@@ -81,7 +81,7 @@ class Over:
         self.atom, self.items, self.first, self.others, self.known = atom, items, first, others, known
 
 
-class Loops(Layers):
+class Loops(Earlier):
     """Runs loops and repetitions."""
 
     # ---------------------------------------------------------------- lines
@@ -353,6 +353,8 @@ class Loops(Layers):
         """
         loop = Loop(variables, over.atom, [])
         loop.stage, self.pending = self.pending, ""
+        known, start = frozenset(self.hints), targets[0].start if targets else -1
+        earlier = self.begin_with(start, place, varying)
         entry_flow, entry_tensors, entry_names = place.flow, dict(place.env.tensors), dict(place.env.names)
         carried: dict[str, tuple[Data, Data, list[tuple[str, Any]]]] = {}
         for key, number in varying.items():
@@ -371,6 +373,8 @@ class Loops(Layers):
                     place.flow = place.env.tensors["flow"] = inside
                 else:
                     place.env.tensors[key[1:]] = inside
+                    if key[1:] in earlier:
+                        place.scope.named.setdefault(inside.wires[0], key[1:])
             else:
                 if self.is_parameter(key):
                     raise Fixed("an argument that changes from turn to turn", Atom("name", (key,)))
@@ -405,7 +409,16 @@ class Loops(Layers):
             self.some_turn.update(dict.fromkeys(variables, some))
         handed = {name for _, _, lets in carried.values() for name, _ in lets}
         handed |= {key for key in varying if key != "flow" and not key.startswith(":")}
-        self.rounds.append(Turns(loop, frozenset(handed), self.items, some, self.sided))
+        entry = {name: self.expanded(term(value)) for _, _, lets in carried.values() for name, value in lets}
+        entry |= {name: self.expanded(term(entry_names[name])) for name in handed - entry.keys()}
+        if whole is not over.atom and len(variables) == 2 and not _is_zip(whole):
+            entry[variables[1]] = replaced(item_of(whole, constant(0)), {})
+        turns = Turns(
+            *(loop, frozenset(handed), self.items, some, self.sided, start),
+            *(first_of(over), entry, known),
+        )
+        self.rounds.append(turns)
+        self.begun[variables[0]] = turns
         bound = {t.text for t in targets}
         start_names = dict(place.env.names)
         with self.into(loop.body):
@@ -416,6 +429,7 @@ class Loops(Layers):
         self.path = path
         if place.flow is not None and place.flow.poisoned:
             raise Poisoned
+        self.seen(turns, earlier, place)
         found = self.varied(
             entry_flow, entry_tensors, entry_names, start_names, bound, varying, carried, place
         )
@@ -428,10 +442,13 @@ class Loops(Layers):
         for name in joints.keys() - {key[1:] for key in carried}:  # what no turn changes
             place.env.tensors[name] = joints[name]
         self.meaning = {**meaning, **{k: v for k, v in self.meaning.items() if k in meaning}}
+        self.as_begun(earlier.keys() - varying.keys(), turns)
         for name in varying:  # after the turns they are what only the constructor knows
             self.meaning.pop(name, None)
         for name in bound:
             place.env.names[name] = Past(place.env.names[name])
+        if earlier:
+            self.some_turn_makes(earlier, turns)
         return None
 
     def equally_long(self, lists: Sequence[Atom], over: Over) -> None:
@@ -814,7 +831,7 @@ class Loops(Layers):
         made = {wire for item in self.items[:-1] for wire in item.makes()}
         made |= {incoming.wire for incoming in self.staged.inputs}
         if not all(wire in made or wire in self.items[-1].makes() for wire in data.wires):
-            del place.env.tensors[name]
+            self.dropped[name] = place.env.tensors.pop(name)
 
     lost = False
     """Whether there is no flow after a loop that a list came into, and of which a value comes."""
@@ -829,11 +846,12 @@ class Loops(Layers):
         """Return the error for a value that is not there: of another turn, perhaps."""
         if name == "flow" and self.lost:
             return Fixed("what flows is a list, or one value")
+        error = super().no_value(name, span, place)
         if self.loops or isinstance(name, SymStr):
             return Fixed(f"{name} is a value of another turn")
         if place.env.find_tensor(name) is None and name != "flow":
             return Fixed(f"{name} is not always there")
-        return super().no_value(name, span, place)
+        return error
 
     # ---------------------------------------------------------------- repetitions
 
@@ -957,3 +975,17 @@ def counted_by(over: Over, variables: tuple[str, ...]) -> tuple[str, Poly, Mappi
     value = item_of(whole, single(Atom("name", (variable,))))
     count = constant(len(over.items)) if over.known else length(whole)
     return variable, count, {variables[-1]: value}
+
+
+def first_of(over: Over) -> int | None:
+    """Return what the variable of a loop is in its first turn, if that is known and less than in the others."""
+    function, *args = over.atom.args if over.atom.op == "call" else ("",)
+    begin = constant(0)
+    if function == "enumerate":
+        begin = args[1] if len(args) > 1 else begin
+    elif function != "range" or len(args) > 2:
+        return None
+    elif len(args) == 2:
+        begin = args[0]
+    number: int | None = begin.constant
+    return number

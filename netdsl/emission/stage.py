@@ -68,6 +68,8 @@ class Stager(Joints):
         self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
         self.evaluator.settled = self.settled
+        self.evaluator.settled_value = self.settled_value
+        self.evaluator.unsettled = self.unsettled
         self.evaluator.lacking = self.lacking
         self.evaluator.comprehended = self.comprehended
         self.evaluator.constant = emitter.constant
@@ -169,7 +171,9 @@ class Stager(Joints):
             return
         outer, place.env = place.env, Env(place.env)
         try:
-            place.env.names[name.text] = self.settled(value)
+            place.env.names[name.text] = self.settled_value(name.text, value)
+            if place.env.names[name.text] is MISSING:
+                raise self.lacking("op", name.text, place.span(name))
             yield
         finally:
             place.env = outer

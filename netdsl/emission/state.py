@@ -45,6 +45,14 @@ class Turns(NamedTuple):
     """The condition that it has a turn at all; None where it always has."""
     sided: int
     """How many conditions that are not known it is under."""
+    start: int
+    """Where its variable stands in the text."""
+    first: int | None
+    """What its variable is in the first turn, if that is known and less than in the others."""
+    entry: Mapping[str, Any]
+    """What the variables that a turn hands to the next are before all."""
+    known: frozenset[str]
+    """The names that are known before it."""
 
 
 class Kept(NamedTuple):
@@ -187,6 +195,12 @@ class State(Walker):
         """By variable of a loop, what it is at least, if that is known."""
         self.rounds: list[Turns] = []
         """The loops that this is in."""
+        self.begun: dict[str, Turns] = {}
+        """By variable, the loops that were begun."""
+        self.wanted: set[tuple[int, str]] = set()
+        """Names that later turns of a loop read, which nothing has bound."""
+        self.dropped: dict[str, Data] = {}
+        """Values of one turn that are not there after their loop."""
         self.some_turn: dict[str, Atom] = {}
         """By variable of a loop that may have no turn, the condition that it has one."""
         self.meaning: dict[str, Any] = {}
