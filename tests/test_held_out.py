@@ -2104,6 +2104,31 @@ net N(n = 2, c = 4):
         cur = from next
     from cur -> gap
 """,
+    "channels of another turn's value, by its number": """
+block Level(c, k, stride = 1):
+    conv: conv 3x3, c, /stride -> bn
+    2 * relu
+    more: k * conv 3x3, c
+
+net Link(n: list = [1, 1, 1], c = 8):
+    input 3, 32x32
+    e0 = from flow -> conv 3x3, c as stem
+    for i, k in enumerate(n):
+        from e{i}
+        level{i}: Level c + k, k, /2
+        e{i+1} = from flow
+    from e{len(n)}
+    for i in range(len(n), 0, -1):
+        dec{i}: conv 1x1, e{i-1}.c
+        upsample 2
+        from flow, e{i-1} -> add
+        out{i}: conv 3x3, 2*e{i-1}.c -> relu
+        back{i}: conv 1x1, e{i-1}.c
+    last: conv 1x1, e{len(n)-1}.c
+
+variant one = Link()
+variant two = Link([1, 2], 4)
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 

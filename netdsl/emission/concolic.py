@@ -408,8 +408,15 @@ class SymbolicEvaluator(Evaluator):
         if (name.whole if isinstance(name, SymStr) else None) != known:
             raise Fixed(f"{name} is a value of another turn", *((name,) if isinstance(name, SymStr) else ()))
 
+    elsewhere: Callable[[str], Data | None]
+    """What a label with a number names in another turn, or another loop."""
+
     def _named(self, node: tree.Template, env: Env, source: Source) -> Any:
-        self.same_turn(self.text(node, env, source))
+        name = self.text(node, env, source)
+        found = self.elsewhere(name)
+        if found is not None:
+            return found
+        self.same_turn(name)
         return self._template(node, env, source)
 
     def iterate(self, node: tree.Expr, env: Env, source: Source) -> list[Any]:

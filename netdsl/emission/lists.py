@@ -10,7 +10,7 @@ from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Data, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Fixed, SymStr
-from netdsl.emission.items import Collect, Let, Pick, Store
+from netdsl.emission.items import Child, Collect, Layer, Let, Pick, Store
 from netdsl.emission.numbered import Again, Pattern, Writer, apart, channels_at, mapping, parted
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
@@ -152,12 +152,10 @@ class Lists(Rehearsal):
     def ref(self, ref: tree.Ref, place: Place) -> Data:
         """Return one value by its name, which must be of this turn if it has an unknown number."""
         name = self.evaluator.text(ref.name, place.env, place.source)
-        there = name == "flow" or place.env.find_tensor(name) is not None
-        if not there or (name.whole if isinstance(name, SymStr) else None) != self.templates.get(name):
-            found = self.by_number(name, place)
-            if found is not None and ref.index is None:
-                self.reading(found)
-                return found
+        found = self.elsewhere(name, place)
+        if found is not None and ref.index is None:
+            self.reading(found)
+            return found
         self.evaluator.same_turn(name)
         data = super().ref(ref, place)
         self.reading(data)
@@ -192,6 +190,14 @@ class Lists(Rehearsal):
         self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
         self.items.append(Store(whole, index, value.wires[0], self.kept.get(pattern, ""), value.shapes[0].c))
 
+    def elsewhere(self, name: str, place: Place | None = None) -> Data | None:
+        """Return the value of another turn, or loop, that a label with a number names; None for one of this turn."""
+        place = place or self._deciding[1]
+        there = name == "flow" or place.env.find_tensor(name) is not None
+        if there and (name.whole if isinstance(name, SymStr) else None) == self.templates.get(name):
+            return None
+        return self.by_number(name, place)
+
     def by_number(self, name: str, place: Place) -> Data | None:
         """Return the value of another turn, or of another loop, that a label with a number names."""
         found = parted(name, (*self.numbered, *self.templated))
@@ -209,10 +215,12 @@ class Lists(Rehearsal):
         hint = tuple(int(self.here(one)) for one in at)
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:
-            variable = self.local("width")
             own = Atom("item", (Atom("name", (self.kept[pattern],)), index))
-            self.put(Let(variable, SymInt(int(shape.c), replaced(own, {}))))
-            self.widths[variable] = own
+            variable = self.looked(own)
+            if not variable:
+                variable = self.local("width")
+                self.put(Let(variable, SymInt(int(shape.c), replaced(own, {}))))
+                self.widths[variable] = own
             self.hints[self.kept[pattern]] = Widths(
                 {number[0] if len(number) == 1 else number: int(s.c) for number, s in seen.items()}
             )
@@ -229,6 +237,15 @@ class Lists(Rehearsal):
         return self.numbered_value(
             pattern, index, shape, SymInt(int(shape.c), self.contracted(channels)), place
         )
+
+    def looked(self, own: Atom) -> str:
+        """Return the variable that has these channels of a value with a number, if nothing has come between."""
+        for item in reversed(self.items):
+            if isinstance(item, Let) and not item.again and self.widths.get(item.name) == own:
+                return item.name
+            if not isinstance(item, (Layer, Child, Pick)) and not (isinstance(item, Let) and not item.again):
+                break
+        return ""
 
     def numbered_value(self, pattern: Pattern, index: Any, shape: Shape, channels: int, place: Place) -> Data:
         """Return a value that is looked up by its number."""

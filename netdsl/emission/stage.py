@@ -67,6 +67,7 @@ class Stager(Joints):
         self.evaluator.ramped = self.ramped
         self.evaluator.sized = self.measured
         self.evaluator.picked = self.picked
+        self.evaluator.elsewhere = self.elsewhere
         self.evaluator.settled = self.settled
         self.evaluator.settled_value = self.settled_value
         self.evaluator.unsettled = self.unsettled
