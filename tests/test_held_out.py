@@ -2129,6 +2129,44 @@ net Link(n: list = [1, 1, 1], c = 8):
 variant one = Link()
 variant two = Link([1, 2], 4)
 """,
+    "values around a condition in which turns read them": """
+block SplitAttention(c, stride = 1, radix = 2, groups = 1):
+    conv 3x3, c * radix, /stride, groups=groups * radix as conv -> bn as bn0 -> relu
+    splits = from flow -> split radix
+    if radix > 1:
+        gap = add:
+            for i in range(radix):
+                from splits[i]
+    else:
+        gap = from flow
+    from gap -> avgpool to=1x1 -> conv 1x1, c as fc1 -> bn as bn1 -> relu
+        -> conv 1x1, c * radix, groups=groups as fc2
+    att = from flow -> sigmoid -> split radix
+    add:
+        for i in range(radix):
+            from splits[i], att[i] -> mul
+
+block Late(c, n, deep = true):
+    conv: conv 3x3, c
+    early = from flow -> relu
+    if deep:
+        for i in range(n):
+            more{i}: conv 3x3, c
+    add:
+        from early
+        from conv
+
+net N(radix = 2, n = 2):
+    input 4, 16x16
+    a: SplitAttention 8, radix=radix
+    b: SplitAttention 8, /2, 1, 2
+    c: Late 4, n
+    d: Late 6, n, false
+    gap
+
+variant one = N()
+variant two = N(1, 3)
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 

@@ -437,7 +437,7 @@ class Loops(Earlier):
             return found
         self.tell_turns_apart(loop)
         self.items.append(loop)
-        self.end_turn(loop, over, carried, varying, entry_names, start_names, place, span)
+        self.end_turn(loop, over, carried, varying, entry_tensors, entry_names, start_names, place, span)
         joints = {name: data for name, data in entry_tensors.items() if isinstance(data, Parts)}
         for name in joints.keys() - {key[1:] for key in carried}:  # what no turn changes
             place.env.tensors[name] = joints[name]
@@ -619,6 +619,7 @@ class Loops(Earlier):
         over: Over,
         carried: Mapping[str, tuple[Data, Data, list[tuple[str, Any]]]],
         varying: Mapping[str, Any],
+        entry_tensors: Mapping[str, Data | None],
         entry_names: Mapping[str, Any],
         start_names: Mapping[str, Any],
         place: Place,
@@ -661,8 +662,8 @@ class Loops(Earlier):
                 place.env.names[name] = value
         for name in [n for n in place.env.names if n not in entry_names]:
             place.env.names[name] = Past(place.env.names[name])  # of one turn only
-        for name in [n for n in place.env.tensors if n not in start_names and f":{n}" not in carried]:
-            if name != "flow" and place.env.tensors[name] is not None:
+        for name in [n for n in place.env.tensors if n != "flow" and f":{n}" not in carried]:
+            if place.env.tensors[name] not in (None, entry_tensors.get(name)):
                 self.keep(name, place)
         changed = [
             (name, value)
