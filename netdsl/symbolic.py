@@ -972,12 +972,17 @@ def make_divisible(value: Number, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+def _count(value: Any) -> int:
+    """Return how many items a list has, or rows a table."""
+    return len(getattr(value, "rows", value))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "make_divisible": make_divisible,
     "max": max,
     "min": min,
     "sum": sum,
-    "len": len,
+    "len": _count,
     "round": round,
     "int": int,
     "float": float,

@@ -2167,6 +2167,54 @@ net N(radix = 2, n = 2):
 variant one = N()
 variant two = N(1, 3)
 """,
+    "as many branches as a table that is an argument has rows": """
+block sep(c, k: dims, stride = 1):
+    relu -> dwconv k, /stride, bias=false -> conv 1x1, c, bias=false -> bn
+
+block skip(c, k: dims, stride = 1):
+    if stride > 1 or x.c != c:
+        relu -> conv 1x1, c, /stride, bias=false -> bn
+    else:
+        identity
+
+table normal(kind, k, src):
+    sep,  3x3, 0
+    skip, 1x1, 0
+    sep,  5x5, 1
+
+table reduction(kind, k, src):
+    sep,  3x3, 1
+    skip, 1x1, 0
+
+block Cell(c, genes: table, stride = 1) from prev, cur:
+    p0 = from prev -> relu -> conv 1x1, c as preprocess0
+    p1 = from cur -> relu -> conv 1x1, c as preprocess1
+    for i, gene in enumerate(genes):
+        op = gene.kind
+        if gene.src == 0:
+            n{i} = from p0 -> op c, gene.k, stride as op{i}
+        else:
+            n{i} = from p1 -> op c, gene.k, stride as op{i}
+    concat:
+        for i in range(len(genes)):
+            from n{i}
+
+net N(c = 4, layers = 3):
+    input 3, 16x16
+    stem: conv 3x3, c
+    prev = from flow
+    cur = from flow
+    for i in range(layers):
+        new = from prev, cur -> Cell c, normal as cell{i}
+        prev = from cur
+        cur = from new
+    from prev, cur -> Cell 2*c, reduction, 2 as last
+    gap
+    fc: fc 3
+
+variant one = N()
+variant two = N(6, 1)
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 
