@@ -2215,6 +2215,48 @@ net N(c = 4, layers = 3):
 variant one = N()
 variant two = N(6, 1)
 """,
+    "children of one name under conditions of which one holds": """
+block Act(c, pre = true, norm: op = none, n = 1):
+    if pre:
+        norm as norm when norm
+        act: relu
+    conv: conv 3x3, c
+    if not pre:
+        gn groups=2 as kind
+        norm as norm when norm
+        act: silu
+    else:
+        bn as kind
+    if n > 1:
+        tail: conv 1x1, c
+    if n <= 1:
+        tail:
+            conv 3x3, c -> relu
+            conv 1x1, c
+    if n == 1 and pre:
+        last: conv 1x1, 2*c
+    if not pre:
+        last: conv 1x1, c
+
+block Either(c, wide = false):
+    if wide:
+        norm: gn groups=2
+    conv: conv 3x3, c
+    if not wide:
+        norm: bn
+
+net N(pre = true, n = 1, norm: op = none, c = 4):
+    input 4, 8x8
+    a: Act c, pre, norm, n
+    b: Act c, false, bn, 2
+    d: Act 2*c, true, none
+    e: Either 4
+    f: Either 4, n > 1
+    gap
+
+variant one = N()
+variant two = N(false, 2, bn)
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 

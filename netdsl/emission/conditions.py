@@ -31,6 +31,7 @@ from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import with_hint
 from netdsl.ir.types import Shape
+from netdsl.ops import Op
 from netdsl.source import Span
 from netdsl.symbolic import (
     COMPARISONS,
@@ -421,6 +422,18 @@ class Conditions(Lists):
     def lacking(self, what: str, name: str, span: Span) -> Exception:
         """Return the error for a name that only the other side of a condition binds, or another turn."""
         return Fixed(f"{name} is of another turn") if self.loops else unknown("E200", what, name, [], span)
+
+    def child(self, place: Place, label: tree.Label | str | None, span: Span, op: Op | None = None) -> str:
+        """Return the name of a new child, which may be that of one that is there where a condition is otherwise."""
+        name = self.evaluator.text(label, place.env, place.source) if isinstance(label, tree.Tree) else label
+        others = self.under.get((id(place.scope), name or ""), ())
+        if name in place.scope.taken and others:
+            if all(any(self.sure(negated(test)) for test in path) for path in others):
+                del place.scope.taken[name]
+        found = super().child(place, label, span, op)
+        here = id(place.scope), found
+        self.under[here] = (*(self.under.get(here, ())), tuple(self.path))
+        return found
 
     def sure(self, test: Atom) -> bool:
         """Tell whether a condition holds by those around it."""

@@ -307,13 +307,14 @@ class Constructor:
         return lines if len(lines) == 1 else []
 
     def declare(self, *sides: list[Item]) -> None:
-        """Write the types of children that are modules of several kinds on the sides of a condition."""
+        """Write the types of children on sides of a condition that are modules of several kinds, here or later."""
+        attributes = self.members.attributes
+        here = {attributes.get(id(item)) for side in sides for item in alternatives(side)}
         kinds: dict[str, set[str]] = {}
-        for side in sides:
-            for item in alternatives(side):
-                name = self.members.attributes.get(id(item))
-                if isinstance(name, str) and self.makes(item):
-                    kinds.setdefault(name, set()).add(self.kind_of(item))
+        for item in walk(self.function.items):
+            name = attributes.get(id(item))
+            if isinstance(name, str) and name in here and isinstance(item, Module) and self.makes(item):
+                kinds.setdefault(name, set()).add(self.kind_of(item))
         for name, found in kinds.items():
             if len(found) > 1 and name not in self.declared and name not in self.made:
                 self.declared.add(name)

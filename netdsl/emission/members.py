@@ -282,12 +282,12 @@ class Members:
             self.fix(item, self.stored.get(inner.args[0]))
             turned = (test.op == "not") != negated
             return Const(SymBool(True, _not(shown) if turned else shown))
-        known = next((name for name, other in self.flags.items() if other == test), "")
+        known = next((name for name, other in self.flags.items() if test in (other, _not(other))), "")
         name = known or self.free_attribute(self.flag_name(item))
-        self.flags[name] = test
+        turned = self.flags.setdefault(name, test) != test
         self.fix(item, name)
         flag = Atom("name", (f"self.{name}",))
-        return Const(SymBool(True, _not(flag) if negated else flag))
+        return Const(SymBool(True, _not(flag) if turned != negated else flag))
 
     def fix(self, item: If, attribute: str | None) -> None:
         """Note that something is there or not as an attribute says, so that compilers look at one side only."""

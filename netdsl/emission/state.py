@@ -101,6 +101,7 @@ class Snapshot:
             "unread",
             "results",
             "writers",
+            "under",
         ),
     )
     """Of the walk: what it has put down, where it is, and what it knows of names and values."""
@@ -259,6 +260,8 @@ class State(Walker):
         self.foreseen: dict[Pattern, tuple[Writer, ...]] = {}
         """What will do so in the turn that is walked."""
         self.looked_up: set[Pattern] = set()
+        self.under: dict[tuple[int, str], tuple[tuple[Atom, ...], ...]] = {}
+        """The conditions under which each child of a scope is made, by the scope's id and the child's name."""
         self.homes: dict[Pattern, tuple[set[tuple[int, ...]], set[tuple[int, ...]]]] = {}
         """The containers in which values get numbers, and are read by them, by where they stand in the text."""
         self.numbers: dict[Pattern, dict[tuple[int, ...], Shape]] = {}
