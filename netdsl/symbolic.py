@@ -867,7 +867,8 @@ def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
     items = getattr(value, "cells", getattr(value, "rows", value))  # of a row, a table or a list
     found = items[index if isinstance(items, dict) else int(index)]
-    if not (symbolic(index) or symbolic(value)) or (symbolic(found) and not symbolic(index)):
+    from_end = symbolic(value) and int(index) < 0  # in a list that may be longer
+    if not (symbolic(index) or symbolic(value)) or (symbolic(found) and not symbolic(index) and not from_end):
         return found
     whole = getattr(value, "name", None) or (
         term(value)

@@ -2257,6 +2257,44 @@ net N(pre = true, n = 1, norm: op = none, c = 4):
 variant one = N()
 variant two = N(false, 2, bn)
 """,
+    "the last of a list that is a cell of a table": """
+block Tail(c: list, k = 0):
+    for i, w in enumerate(c):
+        conv{i}: conv 3x3, w
+    from flow -> conv 1x1, c[-1] + k as last
+
+block Join(c: list, d: list):
+    concat:
+        one: conv 1x1, c[0]
+        two: conv 1x1, c[-1]
+        three: conv 1x1, d[-2] + d[-1]
+
+block Both(c: list):
+    t: Tail c, 1
+    j: Join c, [3, 4, c[-1]]
+
+net N(cfg: table, extra: list = [2, 3]):
+    input 3, 8x8
+    for i, r in enumerate(cfg):
+        a{i}: Tail r.w
+        b{i}: Join r.w, r.d
+        m{i}: conv 3x3, r.w[-1] + r.d[-2]
+        d{i}: Both r.w
+    e: Both extra
+    f: Tail extra
+    gap
+    fc: fc 2
+
+table one(w, d):
+    [2, 4],    [1, 2, 3]
+    [3, 5, 7], [2, 6]
+
+table two(w, d):
+    [5], [2, 1]
+
+variant n1 = N(one)
+variant n2 = N(two, [4, 2, 6])
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 
@@ -2919,6 +2957,18 @@ def test_a_ladder_of_conditions_stays_one() -> None:
     forward = text.partition("class Down(")[2].partition("def forward")[2].partition("class ")[0]
     assert (forward.count("elif "), forward.count("else:")) == (2, 1)
     assert " in_channels + max(c - in_channels, 1) if kind == 2 and r == 2 else c\n" in text
+
+
+def test_the_last_of_a_list_is_so_for_every_length() -> None:
+    """What a call returns is said of the list that it was given, and not of its length in the first turn."""
+    found = nets(CLASSES["the last of a list that is a cell of a table"])
+    (text,) = emit_family(found, "torch").values()
+    assert "Join(r[0][-1], r[0], r[1])" in text
+    assert 'raise ValueError(f"r[1] needs at least 2 values, not {len(r[1])}")' in text
+    made = execute(text)
+    for net in found:
+        shapes = {key: tuple(value.shape) for key, value in made[net.name]().state_dict().items()}
+        assert shapes == state_shapes(net)
 
 
 def test_channels_are_those_of_the_side_that_reads_them() -> None:

@@ -363,6 +363,9 @@ class Terms(State):
         more = size.plus(need, -1).constant if need is not None else None
         if more is not None and more >= 0:
             return
+        if need is not None and own.constant is not None and not self.known_at_once(size):
+            self.checked(*long_enough(size, need))
+            return
         if need is None or not (self.known_at_once(need) and self.known_at_once(size)) or self.reads_on(own):
             shown = text(whole) if whole is not None else "the list"
             low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
