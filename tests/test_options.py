@@ -313,6 +313,102 @@ def test_features_compute_nothing_else(name: str, channels: list[int]) -> None:
     assert (model.FEATURE_CHANNELS, called) == (channels, [])
 
 
+ANY_ARGUMENT = """\
+block B(c, stride = 1):
+    add:
+        conv 3x3, c, /stride as conv -> bn as bn
+        downsample: conv 1x1, c, /stride when stride != 1 or x.c != c
+    relu
+
+net Residual(n: list = [1, 2, 1], c = 4, pool = true):
+    input 3, 32x32
+    stem: conv 3x3, c
+    if pool:
+        maxpool 2x2, /2
+    for i, m in enumerate(n):
+        layer{i}: m * B c * 2 ** i, /(2 if i > 0 else 1) first
+    gap
+    fc: fc 10
+
+net Loops(n = 2, c = 4):
+    input 3, 16x16
+    stem: conv 3x3, c
+    weight bias [c, 1, 1], init=zeros
+    add:
+        identity
+        from bias
+    gate: gap -> fc c -> sigmoid
+    mul:
+        from stem
+        from gate
+    for i in range(n):
+        down{i}: conv 3x3, c * 2 ** (i + 1), /2
+        up{i}: from flow -> upsample 2 -> conv 3x3, c
+        from down{i}
+    relu
+    gap
+
+net Chain(n = 2, c = 4):
+    input 3, 32x32
+    conv 3x3, c
+    n * (maxpool 2x2, /2 -> conv 3x3, 2*c -> relu)
+    avgpool to=3x3
+    conv 3x3, 5
+    flatten
+    fc 10
+
+net Two(c = 4):
+    input left: 3, 16x16
+    input right: 3, 16x16
+    from left -> conv 3x3, c as one
+    from right -> conv 3x3, c, /2 as two
+    add:
+        from one -> relu -> maxpool 2x2, /2
+        from two
+    gap
+    fc: fc 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "channels", "strides"),
+    [
+        ("Residual", {}, [4, 4, 8, 16], [1, 2, 4, 8]),
+        ("Residual", {"pool": False}, [4, 8, 16], [1, 2, 4]),
+        ("Residual", {"n": [2]}, [4, 4], [1, 2]),
+        ("Residual", {"n": [0, 1, 2, 1]}, [4, 4, 8, 16, 32], [1, 2, 4, 8, 16]),
+        ("Loops", {}, [4, 8, 4, 16, 4, 16], [1, 2, 1, 4, 2, 4]),
+        ("Loops", {"n": 0}, [4], [1]),
+        ("Chain", {}, [4, 8, 8], [1, 2, 4]),
+        ("Chain", {"n": 0}, [4], [1]),
+        ("Two", {}, [4, 4, 4, 4], [1, 2, 1, 2]),
+    ],
+)
+def test_features_are_right_for_every_argument(
+    name: str, arguments: dict[str, Any], channels: list[int], strides: list[int]
+) -> None:
+    """Those of sizes that other arguments have, too; and nothing writes over them."""
+    nets = family(ANY_ARGUMENT)
+    text = module(nets, "torch:features")
+    model = execute(text)[name](**arguments).eval()
+    assert (model.FEATURE_CHANNELS, model.FEATURE_STRIDES) == (channels, strides)
+    net = loads(ANY_ARGUMENT, net=name.lower(), **arguments)
+    plain = execute(netdsl_torch.Backend(features=True).emit(net, inplace=False))[net.name]().eval()
+    plain.load_state_dict(model.state_dict())
+    x = [torch.randn(2, c, 44, 38) for c, *_ in net.inputs.values()]
+    with torch.no_grad():
+        found, expected = model.forward_features(*x), plain.forward_features(*x)
+    assert all(map(torch.equal, found, expected))
+    assert [y.shape[1] for y in found] == channels
+
+
+def test_a_net_without_maps_has_no_features() -> None:
+    with pytest.raises(netdsl.NetError, match="`features` are maps, and M has none"):
+        loads("net M():\n    input 3, 8x8\n    gap\n    a: fc 3\n    relu\n    b: fc 3\n").emit(
+            "torch:features"
+        )
+
+
 def test_features_lead_to_the_output() -> None:
     model = execute(netdsl.load("resnet18").emit("torch:features"))["resnet18"]().eval()
     x = torch.randn(2, 3, 64, 64)

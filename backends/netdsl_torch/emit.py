@@ -13,6 +13,7 @@ from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, 
 from netdsl.emission.concolic import Maker
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
+from netdsl.emission.features import Features
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function
 from netdsl.emission.items import (
@@ -400,6 +401,12 @@ class TorchText(ModuleText):
         yield f"{inner}features: list[Tensor] = []"
         step = flat(self.step(function, function.items, "x"))
         yield f"{inner}for {'length, layer in enumerate(self, 1)' if stages else 'layer in self'}:"
+        pools = {
+            self.torch_class(i) for i in walk(function.items) if isinstance(i, Layer) and Features.is_pool(i)
+        }
+        if pools and not stages:  # the head begins there, as what it makes has a size of its own
+            yield f"{inner}{INDENT}if isinstance(layer, {' | '.join(sorted(pools))}):"
+            yield f"{inner}{2 * INDENT}break"
         yield f"{inner}{INDENT}x = {step}"
         yield f"{inner}{INDENT}if x.dim() < 4 or x.shape[2:] == (1, 1):"
         yield f"{inner}{2 * INDENT}break"

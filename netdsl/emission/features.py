@@ -2,20 +2,30 @@
 
 A net whose text has `stage` lines says so itself; one that hands on lists of maps has the last of these, such as
 HRNet's streams. Of any other net counts what its own text makes, one value after the other; of a chain whose modules
-give maps of several sizes, such as MobileNet's, each module counts. The head begins with what is no map, has one
-pixel, or has a size that does not follow its input's.
+give maps of several sizes, such as MobileNet's, each module counts. Sizes are compared as expressions: a map is
+marked where one of another size may follow for some arguments, and `note_map` sees whether it does. The head is what
+follows the last map that has more than one pixel and a size that follows its input's.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import Wire
-from netdsl.emission.items import Child, Container, If, Item, Layer, Loop, Module, Side, walk
-from netdsl.emission.members import Members
+from netdsl.emission.items import Child, Container, If, Item, Layer, Loop, Module, Pick, Side, walk
 from netdsl.emission.streams import Elements
 from netdsl.ir.types import Shape
+from netdsl.source import Span
+from netdsl.symbolic import Atom, Poly, assuming, constant, names, single, term
 
-Size = tuple[int, int]
+if TYPE_CHECKING:
+    from netdsl.emission.members import Members
+
+Size = tuple[Any, ...]
+"""Height and width as expressions, or the value itself where they are not known."""
 
 
 class Features:
@@ -24,7 +34,11 @@ class Features:
     def __init__(self, items: list[Item], members: Members) -> None:
         """Find them, at the size that the net was compiled for."""
         self.members = members
-        self.shapes = _shapes(items)
+        self.shapes, self.unsure = _shapes(items)
+        staged = members.function.staged
+        sizes = {name for incoming in staged.inputs for side in incoming.shape[1:] for name in names(side)}
+        self.arguments = {parameter.name for parameter in staged.params} - sizes
+        """Those that are no size of an input."""
         self.items: list[Item] = []
         """What computes the maps."""
         self.marks: dict[int, Wire] = {}
@@ -35,6 +49,8 @@ class Features:
         """Whether they are what stages end with."""
         self.streams: Wire | None = None
         """The last list of maps, if the net hands on such."""
+        self.last: tuple[Item | None, Wire, Size | None] | None = None
+        """The map before the item at hand; None for an item that has marked it."""
         own: list[Item] = []
         read: set[Wire] = set(members.function.outputs)
         for item in reversed(items):
@@ -46,6 +62,15 @@ class Features:
             self.items = self.find_stages(own)
         elif not self.find_streams(own):
             self.find(own)
+            self.mark()
+            marked = self.marks.keys() | self.entered
+            ends = [i for i, item in enumerate(own, 1) if any(id(one) in marked for one in walk([item]))]
+            self.items = own[: max(ends, default=0)]
+            if not ends:
+                node, staged = members.function.staged.decl.node, members.function.staged
+                span = Span(staged.decl.file.source, node.start, node.end)
+                message = f"`features` are maps, and {staged.name} has none of its input's size"
+                raise NetError([Diagnostic("E508", message, span)])
 
     def find_streams(self, items: list[Item]) -> bool:
         """Find the last list that a net hands on; tell whether there is one."""
@@ -83,7 +108,7 @@ class Features:
         for one in walk(item.items):
             if one.ends and not self.ends_with_map(one):
                 self.fail(f"`features` are maps, and stage {one.ends} ends without one", item)
-        if not (self.members.is_chain(item) and isinstance(self.members.attributes[id(item)], str)):
+        if item.name is not None or not self.members.is_chain(item):
             self.fail("`features` are maps of the net or of a chain in it, and stages stand elsewhere", item)
         if any(
             isinstance(one, Container) and any(i.ends for i in walk(one.items)) for one in walk(item.items)
@@ -96,27 +121,85 @@ class Features:
         raise NetError([Diagnostic("E508", message, item.span)])
 
     def find(self, items: list[Item]) -> None:
-        """Go through a net's items up to its head."""
-        before: tuple[Item, Wire, Size] | None = None
-        for index, item in enumerate(items):
-            made = self.results(item)
-            if not made or is_side(item):
+        """Go through items, and mark each map after which one of another size may come."""
+        for item in items:
+            if is_side(item) or self.is_pool(item):
                 continue
-            size = self.size(made[-1])
-            if size is None or self.is_pool(item):
-                if before is not None:
-                    break
+            maps = [wire for wire in self.results(item) if self.size(wire) is not None]
+            if isinstance(item, If):
+                self.either(item)
+            elif isinstance(item, Loop):
+                before = self.last
+                self.find(item.body)
+                if self.last is before or self.last is None:
+                    continue
+                maps += [one.after for one in item.carried if one.end == self.last[1]]  # rather the newest
+                if self.turns_vary(item):
+                    self.mark()
+                    wire = maps[-1] if maps else self.last[1]
+                    self.last = None, wire, self.size(wire)
+                    continue
+            if not maps:
                 continue
-            if before is not None and before[2] != size:
-                self.marks[id(before[0])] = before[1]
-            self.within(item, size)
-            before = item, made[-1], size
-            self.items = items[: index + 1]
-        if before is not None and id(before[0]) not in self.entered:
-            self.marks[id(before[0])] = before[1]
+            chain = isinstance(item, Container) and self.members.is_chain(item)
+            if chain and self.varies(item.inner()[0], later=True):
+                self.mark()
+                self.entered.add(id(item))
+                self.last = None, maps[-1], self.size(maps[-1])
+            else:
+                self.follow(item, maps[-1])
+
+    def either(self, item: If) -> None:
+        """Go through both sides of a condition."""
+        before = self.last
+        for inner in item.inner():
+            self.last = before
+            self.find(inner)
+            if self.last is not before and not self.results(item):
+                self.mark()
+        self.last = before
+
+    def follow(self, item: Item, wire: Wire) -> None:
+        """Go on with a map, and mark the one before it if that may have another size."""
+        size = self.size(wire)
+        if self.last is not None and self.last[2] != size:
+            self.mark()
+        self.last = item, wire, size
+
+    def mark(self) -> None:
+        """Mark the map before the item at hand."""
+        if self.last is not None and self.last[0] is not None:
+            self.marks[id(self.last[0])] = self.last[1]
+
+    def varies(self, items: list[Item], later: bool = False) -> bool:
+        """Tell whether items may make maps of several sizes; `later`: but for what first turns of loops change."""
+        sizes = {self.size(wire) for item in items for wire in self.results(item)} - {None}
+        return len(sizes) > 1 or any(
+            self.turns_vary(item, later) if isinstance(item, Loop) else any(map(self.varies, item.inner()))
+            for item in items
+            if isinstance(item, (If, Loop))
+        )
+
+    def turns_vary(self, loop: Loop, later: bool = False) -> bool:
+        """Tell whether turns of a loop may change the size of a map; `later`: those after the first."""
+        if self.varies(loop.body):
+            return True
+        first = Atom("==", (single(Atom("name", (loop.counter or "",))), constant(0)))
+        changes: list[bool] = []
+        for one in loop.carried:
+            begin, end = self.size(one.wire), self.size(one.end)
+            if begin is not None and end is not None:
+                if later:
+                    end = tuple(
+                        assuming(n, first, holds=False) if isinstance(n, (Atom, Poly)) else n for n in end
+                    )
+                changes.append(begin != end)
+        return any(changes) or not changes
 
     def results(self, item: Item) -> tuple[Wire, ...]:
         """Return what an item makes for those after it."""
+        if isinstance(item, Pick):
+            return ()
         if isinstance(item, Module):
             return self.members.results(item)
         if isinstance(item, If) and not any(isinstance(one, Module) for one in walk([item])):
@@ -124,61 +207,71 @@ class Features:
         return item.makes()
 
     def size(self, wire: Wire) -> Size | None:
-        """Return the size of a map; None for what is none, or has one pixel."""
+        """Return the size of a map; None for what is none, has one pixel, or a size of its own."""
         shape = self.shapes.get(wire)
-        if not isinstance(shape, Shape) or "h" not in shape.axes:
+        size = _size(shape)
+        if size is None or not isinstance(shape, Shape) or (int(shape.h), int(shape.w)) == (1, 1):
             return None
-        size = int(shape.h), int(shape.w)
-        return None if size == (1, 1) else size
+        if wire in self.unsure:
+            return (wire,)
+        return size if any(names(side).keys() - self.arguments for side in size) else None
 
     @staticmethod
     def is_pool(item: Item) -> bool:
         """Tell whether an item makes maps of one size, whatever comes in."""
         return isinstance(item, Layer) and getattr(item.op, "to", None) is not None
 
-    def within(self, item: Item, size: Size) -> None:
-        """Note what is within an item whose parts give maps of several sizes."""
-        if isinstance(item, Container):
-            sizes = {self.size(wire) for inner in walk(item.items) for wire in inner.makes()} - {None}
-            if (len(sizes | {size}) > 1 or _varies(item.items)) and self.members.is_chain(item):
-                self.entered.add(id(item))
-        elif isinstance(item, Loop) and item.carried:
-            carried = item.carried[-1]
-            sizes = {self.size(wire) for inner in walk(item.body) for wire in inner.makes()} - {None}
-            last = next((one for one in item.body if carried.end in self.results(one)), None)
-            if last is not None and len(sizes | {self.size(carried.begin)}) > 1:
-                self.marks[id(last)] = carried.end
-                self.within(last, size)
 
-
-def _varies(items: list[Item]) -> bool:
-    """Tell whether a loop's turns are more than one block repeated."""
-    return any(
-        isinstance(item, Loop)
-        and (getattr(item.over, "op", "") != "call" or any(isinstance(one, Loop) for one in walk(item.body)))
-        for item in walk(items)
-    )
-
-
-def _shapes(items: list[Item]) -> dict[Wire, Shape | Elements]:
-    """Return the shapes of values; after a loop they are those of its first turn."""
+def _shapes(items: list[Item]) -> tuple[dict[Wire, Shape | Elements], set[Wire]]:
+    """Return the shapes of values, and those that may have another size than this."""
     found: dict[Wire, Shape | Elements] = {}
+    read: dict[Wire, Shape | Elements] = {}
     for item in walk(items):
         if isinstance(item, (Layer, Child)):
-            before: tuple[Shape | Elements, ...] = item.before if isinstance(item, Layer) else item.shapes
-            for wires, shapes in ((item.inputs, before), (item.outputs, item.after)):
-                if len(wires) == len(shapes):  # a list of streams has no one size
-                    found.update(zip(wires, shapes, strict=True))
-    for item in reversed(list(walk(items))):  # what is within a loop or condition is known before it
+            before, after = (item.before, item.after) if isinstance(item, Layer) else (item.shapes, item.told)
+            if len(item.outputs) == len(after):  # a list of streams has no one size
+                found.update(zip(item.outputs, after, strict=True))
+            if len(item.inputs) == len(before):
+                read.update(zip(item.inputs, before, strict=True))
+    known = ChainMap(found, read)
+    unsure: set[Wire] = set()
+    for item in _inside_out(items):
         if isinstance(item, Loop):
-            pairs = [(one.after, one.end) for one in item.carried]
-        else:
-            pairs = [(phi.wire, phi.then) for phi in item.phis] if isinstance(item, If) else []
-            pairs += [(phi.wire, phi.otherwise) for phi in item.phis] if isinstance(item, If) else []
-        for wire, same in pairs:
-            if same in found:
-                found.setdefault(wire, found[same])
-    return found
+            for one in item.carried:
+                if (
+                    one.end in known
+                    and one.begin in known
+                    and _size(known[one.end]) == _size(known.get(one.wire))
+                ):
+                    found[one.after] = known[one.begin]
+                elif one.after not in known and one.end in known:
+                    found[one.after] = known[one.end]
+                    unsure.add(one.after)
+        elif isinstance(item, If):
+            for phi in item.phis:
+                sides = [known[wire] for wire in (phi.then, phi.otherwise) if wire in known]
+                if phi.wire not in known and sides:
+                    found[phi.wire] = sides[0]
+                    if (
+                        len(sides) < 2
+                        or _size(sides[0]) != _size(sides[1])
+                        or not unsure.isdisjoint((phi.then, phi.otherwise))
+                    ):
+                        unsure.add(phi.wire)
+    return {**read, **found}, unsure
+
+
+def _inside_out(items: list[Item]) -> Iterator[Item]:
+    """Yield items, those within another before it."""
+    for item in items:
+        for inner in item.inner():
+            yield from _inside_out(inner)
+        yield item
+
+
+def _size(shape: Shape | Elements | None) -> Size | None:
+    """Return the size of a map, None for another value."""
+    return (term(shape.h), term(shape.w)) if isinstance(shape, Shape) and "h" in shape.axes else None
 
 
 def is_side(item: Item) -> bool:

@@ -55,6 +55,7 @@ from netdsl.emission.items import (
     Pick,
     Side,
     Store,
+    ordered,
     outside,
     walk,
 )
@@ -126,7 +127,7 @@ class Flow:
 
     def text(self) -> list[str]:
         """Return the lines."""
-        items = self.ordered(self.function.items)
+        items = ordered(self.function.items)
         if self.function.kind != "container":
             for call in self.demands.entry(self.function.inputs):
                 self.line("", call)
@@ -143,8 +144,8 @@ class Flow:
 
     def maps(self) -> list[str]:
         """Return the lines of the function that returns the maps for a net on top."""
-        items = self.ordered(self.function.items)
-        self.features = Features(items, self.members)
+        self.features = self.members.maps
+        assert self.features
         self.kept = ("features", "layer", "length")
         streams = self.features.streams
         if streams is not None:
@@ -211,23 +212,6 @@ class Flow:
                 yield from self.sides_of([*item.then, *item.otherwise], somewhere=True)
             elif isinstance(item, Loop):
                 yield from self.sides_of(item.body, somewhere)
-
-    def ordered(self, items: list[Item]) -> list[Item]:
-        """Return items in the order of computing: an early one follows what it reads."""
-        if not any(item.early for item in items):
-            return items
-        result = [item for item in items if not item.early]
-        for item in (item for item in items if item.early):
-            need = set(item.reads())
-            at = 0
-            for index, other in enumerate(result):
-                stores = {one.whole for one in walk([other]) if isinstance(one, Store)}
-                if need & {*other.makes(), *stores}:
-                    at = index + 1
-            while at < len(result) and result[at].early:
-                at += 1
-            result.insert(at, item)
-        return result
 
     def line(self, head: str, expr: Expr | None = None, tail: str = "") -> None:
         """Add a line."""
@@ -644,7 +628,7 @@ class Flow:
             self.side(item.then[0], live, item)
             return
         if item.only is not None:
-            self.run(self.ordered(item.only), live)
+            self.run(ordered(item.only), live)
             return
         phis = [phi for phi in item.phis if phi.wire in live]
         targets: dict[int, str] = {}
@@ -767,7 +751,7 @@ class Flow:
         targets = {name for _, name in ends}
         here = {w for w in live if self.names.get(w) not in targets}
         with self.apart(again):
-            self.run(self.ordered(items), here | {wire for wire, _ in ends})
+            self.run(ordered(items), here | {wire for wire, _ in ends})
         moves = [
             (name, wire)
             for wire, name in ends
@@ -820,7 +804,7 @@ class Flow:
         lines, self.lines = self.lines, []
         self.depth += 1
         held = set(self.held)
-        self.run(self.ordered(item.body), live | {one.end})
+        self.run(ordered(item.body), live | {one.end})
         # What a comprehension binds is not bound after it.
         self.held &= held
         self.depth -= 1

@@ -127,6 +127,8 @@ class Child(Module):
     """The shapes of what it is called with."""
     after: tuple[Shape, ...] = ()
     """The shapes of what it returns."""
+    told: tuple[Shape, ...] = ()
+    """The same, as the class at hand says where another may be called."""
     args: Mapping[str, Any]
     callee: SymOp | None = None
     """The argument that says which class it is."""
@@ -478,6 +480,24 @@ def walk(items: list[Item]) -> Iterator[Item]:
         yield item
         for inner in item.inner():
             yield from walk(inner)
+
+
+def ordered(items: list[Item]) -> list[Item]:
+    """Return items in the order of computing: an early one follows what it reads."""
+    if not any(item.early for item in items):
+        return items
+    result = [item for item in items if not item.early]
+    for item in (item for item in items if item.early):
+        need = set(item.reads())
+        at = 0
+        for index, other in enumerate(result):
+            stores = {one.whole for one in walk([other]) if isinstance(one, Store)}
+            if need & {*other.makes(), *stores}:
+                at = index + 1
+        while at < len(result) and result[at].early:
+            at += 1
+        result.insert(at, item)
+    return result
 
 
 def has_stages(items: list[Item]) -> bool:

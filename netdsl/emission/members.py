@@ -10,8 +10,9 @@ from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
+from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, walk
+from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, ordered, walk
 from netdsl.symbolic import Atom, SymBool, names, negated, single, term, text
 
 if TYPE_CHECKING:
@@ -26,9 +27,16 @@ class Members:
         self.function = function
         self.text = module
         self.dialect = module.dialect
-        ends = [item for item in walk(function.items) if item.ends and module.features]
-        maps = [wire for item in ends for wire in item.makes()]
-        self.writing = module.storage.writing(function, maps) if module.inplace else set()
+        self.maps: Features | None = None
+        """Where the maps are that a net returns for another on top."""
+        if module.features and function.kind == "net" and not module.is_sequential(function):
+            self.maps = Features(ordered(function.items), self)
+        kept = [
+            wire for item in walk(function.items) if item.ends and module.features for wire in item.makes()
+        ]
+        kept += self.maps.marks.values() if self.maps else ()
+        self.writing = module.storage.writing(function, kept) if module.inplace else set()
+        """The layers, by id, that write over their input."""
         for uses in shared(function.items):
             if not all(id(item) in self.writing for item in uses):  # one module is all of them
                 self.writing -= {id(item) for item in uses}

@@ -274,7 +274,7 @@ class Stager(Joints):
             )
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
-        item.train = place.train
+        item.train, item.told = place.train, shapes
         if callee is not None:
             self.emitter.others(self, cls, callee, given, data.shapes, place, span)
             if self.op_here is not None:
