@@ -173,6 +173,37 @@ def test_computes_in_bfloat16_with_weights_in_float32(form: str) -> None:
         assert {v.dtype for v in variables(model).values()} == {jnp.dtype("float32")}
 
 
+def test_learned_tensors_are_of_the_dtype_to_compute_in(form: str) -> None:
+    """As the weights of layers are: what they are added to is not computed in float32 from there on."""
+    net = spec("""
+block Scaled(c):
+    weight gamma [c, 1, 1], init=constant(0.1)
+    add:
+        identity
+        mul:
+            conv 3x3, c as conv
+            from gamma
+
+net Tower(n = 3):
+    input 3, 8x8
+    stem: conv 3x3, 4
+    weight bias [4, 1, 1], init=normal(0, 1)
+    add:
+        identity
+        from bias
+    blocks: n * Scaled 4
+""")
+    x = images(net)
+    for dtype, param_dtype, expected in (
+        (jnp.bfloat16, jnp.float32, "bfloat16"),
+        (None, jnp.float32, "float32"),
+        (jnp.float32, jnp.bfloat16, "float32"),
+    ):
+        model = factory(net, form)(rngs=nnx.Rngs(0), dtype=dtype, param_dtype=param_dtype)
+        assert {v.dtype for v in variables(model).values()} == {jnp.dtype(param_dtype)}
+        assert run(model, *x).dtype == jnp.dtype(expected)
+
+
 PRODUCTS = ("conv_general_dilated", "dot_general")
 
 

@@ -66,8 +66,15 @@ def normal_cut_at_two(stddev: float) -> nnx.Initializer:
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
-    """Return a learned tensor."""
-    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
+    """Return a learned tensor, which remembers the dtype to compute in."""
+    value = init(rngs.params(), shape, options.get("param_dtype", jnp.float32))
+    return nnx.Param(value, compute_dtype=options.get("dtype"))
+''',
+    "value_of": '''\
+def value_of(tensor: nnx.Param[Array]) -> Array:
+    """Return a learned tensor in the dtype to compute in."""
+    dtype: DTypeLike | None = tensor.compute_dtype
+    return tensor[...] if dtype is None else tensor[...].astype(dtype)
 ''',
     "UnbiasedBatchNorm": '''\
 class UnbiasedBatchNorm(nnx.BatchNorm):

@@ -448,7 +448,7 @@ def input_(op: InputOp, context: Context) -> Lowered:
 
 @lowers(Weight)
 def weight(op: Weight, context: Context) -> Lowered:
-    """Our `learned`, an nnx.Param, whose array stands for it."""
+    """Our `learned`, an nnx.Param, whose array stands for it in the dtype to compute in."""
     init = _initializer(op.inits.get("", Init("zeros")), Init("zeros"))
     (shape,) = op.weights().values()
     sizes = (
@@ -458,7 +458,7 @@ def weight(op: Weight, context: Context) -> Lowered:
     names = ["batch"] * op.batch + [_AXES[axis] for axis in laid_out(op.infer().axes)]
     args = (_first(name, size) for name, size in zip(names, sizes, strict=True))
     module = Call("learned", (Arg("init", init, keyword=False), *args, *OPTIONS))
-    return Lowered(module=module, function=Item(Self(), "..."))
+    return Lowered(module=module, function=Call("value_of", (Arg("", Self(), keyword=False),)))
 
 
 _AXES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}

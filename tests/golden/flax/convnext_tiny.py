@@ -39,8 +39,15 @@ def make_norm(
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
-    """Return a learned tensor."""
-    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
+    """Return a learned tensor, which remembers the dtype to compute in."""
+    value = init(rngs.params(), shape, options.get("param_dtype", jnp.float32))
+    return nnx.Param(value, compute_dtype=options.get("dtype"))
+
+
+def value_of(tensor: nnx.Param[Array]) -> Array:
+    """Return a learned tensor in the dtype to compute in."""
+    dtype: DTypeLike | None = tensor.compute_dtype
+    return tensor[...] if dtype is None else tensor[...].astype(dtype)
 
 
 class ConvThatFits(nnx.Conv):
@@ -108,7 +115,7 @@ class CNBlock(nnx.Module):
         self.stochastic_depth = nnx.Dropout(drop, broadcast_dims=(1, 2, 3), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
-        y: Array = self.layer_scale[...] * self.block(x)
+        y: Array = value_of(self.layer_scale) * self.block(x)
         y = x + self.stochastic_depth(y)
         return y
 

@@ -52,8 +52,15 @@ def normal_cut_at_two(stddev: float) -> nnx.Initializer:
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
-    """Return a learned tensor."""
-    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
+    """Return a learned tensor, which remembers the dtype to compute in."""
+    value = init(rngs.params(), shape, options.get("param_dtype", jnp.float32))
+    return nnx.Param(value, compute_dtype=options.get("dtype"))
+
+
+def value_of(tensor: nnx.Param[Array]) -> Array:
+    """Return a learned tensor in the dtype to compute in."""
+    dtype: DTypeLike | None = tensor.compute_dtype
+    return tensor[...] if dtype is None else tensor[...].astype(dtype)
 
 
 class ConvThatFits(nnx.Conv):
@@ -241,7 +248,7 @@ class Encoder(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         check_size(x.shape[1], self.pos_embedding.shape[1], "pos_embedding", "tokens")
-        x = x + self.pos_embedding[...]
+        x = x + value_of(self.pos_embedding)
         x = self.dropout(x)
         x = self.layers(x)
         x = self.ln(x)
@@ -288,7 +295,10 @@ class ViT(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
         patches = tokens_of_map(x)
-        x = jnp.concatenate((repeat_for_batch(self.class_token[...], patches), patches), axis=-2)
+        x = jnp.concatenate(
+            (repeat_for_batch(value_of(self.class_token), patches), patches),
+            axis=-2,
+        )
         x = self.encoder(x)
         x = self.heads(take_token(x, 0))
         return x
