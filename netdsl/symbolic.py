@@ -156,6 +156,15 @@ class Poly:
             result = result.plus(_product(coefficient // divisor, tuple(rest)))
         return result
 
+    def parted(self, other: Poly) -> tuple[Poly, Poly]:
+        """Return the quotient of the summands that are multiples whatever the atoms are, and the other summands."""
+        whole, rest = constant(0), constant(0)
+        for key, part in self.parts.items():
+            one = Poly({key: part})
+            exact = one.divided(other)
+            whole, rest = (whole, rest.plus(one)) if exact is None else (whole.plus(exact), rest)
+        return whole, rest
+
 
 _NO_ATOMS: frozenset[tuple[Atom, int]] = frozenset()
 
@@ -408,6 +417,10 @@ def _whole(op: str, a: Poly, b: Poly) -> Poly:
         return exact if op == "//" else constant(0)
     if op == "//" and y == 1:
         return a
+    whole, rest = a.parted(b)  # (a * b + r) // b = a + r // b
+    if whole.parts:
+        left = _whole(op, rest, b)
+        return whole.plus(left) if op == "//" else left
     return single(Atom(op, (a, b)))
 
 

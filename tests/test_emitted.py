@@ -457,6 +457,27 @@ def test_a_constant_that_is_equal_by_chance_stays() -> None:
     assert (model.c.out_channels, model.fc.out_features) == (7, 9)
 
 
+LINES = {
+    "a repeated call has no argument that is the default": (
+        "shufflenet_v2_x1_0",
+        "*(InvertedResidual(2 * c, 2 * c) for _ in range(7)),",
+    ),
+    "a sum counts no turns": ("convnext_tiny", "sum(depth for _, depth in zip(c, n, strict=True))"),
+    "a quotient has no multiple of the divisor in it": (
+        "vit_b_16",
+        "size[0] // patch[0] * (size[1] // patch[1]) + 1",
+    ),
+    "half of an odd kernel": ("googlenet", "padding=(k[0] // 2, k[1] // 2)"),
+    "a number of one turn has no name": ("unet", "nn.ConvTranspose2d(16 * c, 8 * c, 2, stride=2)"),
+}
+
+
+@pytest.mark.parametrize("why", LINES)
+def test_a_line_is_as_short_as_by_hand(why: str) -> None:
+    name, line = LINES[why]
+    assert line in source(name, "torch")
+
+
 @pytest.mark.slow
 def test_all_together_are_at_most_half_of_torchvisions_source() -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -471,7 +492,13 @@ SHAPES = {
     ("resnet18", "BasicBlock", "stride"): {"in_channels": 3, "planes": 5, "stride": 2},
     ("resnet50", "Bottleneck", "4 * planes"): {"in_channels": 3, "planes": 5},
     ("hrnet_w18", "Up", "2**steps"): {"in_channels": 3, "c": 4, "steps": 1},
-    ("densenet121", "Transition", "in_channels // 2"): {"in_channels": 6},
+    ("densenet121", "Transition", "in_channels // 2, H // 2"): {"in_channels": 6},
+    ("googlenet", "BasicConv2d", "(H - 1) // stride + 1"): {
+        "in_channels": 3,
+        "k": (3, 5),
+        "c": 4,
+        "stride": 3,
+    },
     ("nasnet_a_mobile", "ReductionCell", "cur_channels"): {
         "prev_channels": 4,
         "cur_channels": 6,

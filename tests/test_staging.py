@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.emission.items import Staged
 from netdsl.emission.state import Kept, State, put_back
 from netdsl.source import Source, Span
+from netdsl.symbolic import arithmetic, evaluate, named, term, text
 
 
 def test_what_is_put_back_are_the_same_objects_with_what_they_held() -> None:
@@ -53,3 +55,19 @@ def test_the_names_that_a_class_reads_are_found_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Staged, "names", noted)
     netdsl.load("resnet152").emit("torch")
     assert len(found) <= 2 * len(set(map(id, found)))  # staged, and tidied
+
+
+@pytest.mark.parametrize("op", ["//", "%"])
+def test_a_quotient_is_what_its_expression_says(op: str) -> None:
+    """Multiples of the divisor leave the quotient, whatever the signs."""
+    for x, y in product((-7, -1, 0, 3, 8), (-3, -1, 2, 5)):
+        a, b = named(x, "a"), named(y, "b")
+        for value, divisor in (
+            (3 * a * b + a - 2 * b - 1, b),
+            (a - 4, 2),
+            (4 * a * b + 6 * b + 3, 4 * b),
+            (a * b + 7, 5),
+        ):
+            found = arithmetic(op, value, divisor)
+            assert found == evaluate(term(found), {"a": x, "b": y})
+    assert text(arithmetic("//", named(8, "a") - 2, 2) + 1) == "a // 2"

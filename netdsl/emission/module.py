@@ -295,8 +295,12 @@ class ModuleText(ABC):
                 positional = False
                 continue
             value = item.args.get(parameter.name, parameter.default)
-            required = not self.has_default(parameter)
-            args.append(Arg(parameter.name, self.expression(value), keyword=not (positional and required)))
+            if not self.has_default(parameter):
+                args.append(Arg(parameter.name, self.expression(value), keyword=not positional))
+                continue
+            # of an argument that says which class it is, the default may be another
+            default = self.expression(parameter.default) if item.callee is None else None
+            args.append(Arg(parameter.name, self.expression(value), default))
         return Call(callee, (*args, *self.dialect.options))
 
     def stacked(self, item: Stack) -> Expr:

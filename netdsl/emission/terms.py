@@ -492,7 +492,9 @@ class Terms(State):
                 self.hints[variable], self.meaning[variable] = value, term(value)
                 place.env.names[name] = Constants(value, Atom("name", (variable,)))
                 continue
-            if own in self.assigned or self.is_parameter(own):  # of another turn, or read as what was given
+            if self.unrolling or self.is_parameter(own):  # one of each turn, or read as what was given
+                continue
+            if own in self.assigned:
                 continue
             if own in self.emitter.turning(self.staged.decl):  # which `forward` binds, too
                 continue

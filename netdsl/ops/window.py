@@ -69,7 +69,7 @@ def constant_padding(kernel: Dims, pad: Pad, dilation: Dims | int = 1) -> Dims |
     """Return the rows above and below, and the columns at both sides, where they do not follow from the size."""
     if pad.mode == "explicit":
         return pad.size
-    rows, columns = (d * (k - 1) // 2 for d, k in zip(both(dilation), kernel, strict=True))
+    rows, columns = ((d * (k - 1) + 1) // 2 for d, k in zip(both(dilation), kernel, strict=True))
     return rows, columns
 
 
@@ -96,7 +96,8 @@ def window_size(
     for axis in (0, 1):
         lo, hi = pads[axis]
         step, covered = both(stride)[axis], both(dilation)[axis] * (kernel[axis] - 1) + 1
-        span = size[axis] + lo + hi - covered
+        # of `same` the padding is what an odd window covers but for its middle
+        span = size[axis] - 1 if pad.mode == "same" else size[axis] + lo + hi - covered
         out = (-(-span // step) if ceil else span // step) + 1
         if out < 1:
             what = f" padded to {size[axis] + lo + hi}" if lo + hi else ""

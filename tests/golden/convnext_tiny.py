@@ -81,7 +81,7 @@ class ConvNeXt(nn.Module):
         super().__init__()
         if len(c) < 1 or min([0, *n]) < 0 or min(c[0], classes) < 1:
             raise ValueError("len(c) must be at least 1, n at least 0, c[0] and classes at least 1")
-        steps = max(sum(depth for _, (_, depth) in enumerate(zip(c, n, strict=True))) - 1, 1)
+        steps = max(sum(depth for _, depth in zip(c, n, strict=True)) - 1, 1)
         step = 0
         layers: list[nn.Module] = [
             nn.Sequential(nn.Conv2d(3, c[0], 4, stride=4), LayerNorm2d(c[0], eps=1e-06)),

@@ -45,7 +45,7 @@ class DenseLayer(nn.Module):
 class Transition(nn.Module):
     """Block Transition of densenet.net.
 
-    Shapes: (N, in_channels, H, W) -> (N, in_channels // 2, (H - 2) // 2 + 1, (W - 2) // 2 + 1).
+    Shapes: (N, in_channels, H, W) -> (N, in_channels // 2, H // 2, W // 2).
     """
 
     def __init__(self, in_channels: int) -> None:

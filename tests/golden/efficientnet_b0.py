@@ -71,7 +71,7 @@ class SqueezeExcitation(nn.Module):
 class MBConv(nn.Module):
     """Block MBConv of efficientnet.net.
 
-    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    Shapes: (N, in_channels, H, W) -> (N, c, (H - 1) // stride + 1, (W - 1) // stride + 1).
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class MBConv(nn.Module):
                     hidden,
                     k,
                     stride=stride,
-                    padding=((k[0] - 1) // 2, (k[1] - 1) // 2),
+                    padding=(k[0] // 2, k[1] // 2),
                     groups=hidden,
                     bias=False,
                 ),

@@ -27,7 +27,7 @@ class GoogLeNetOutputs(NamedTuple):
 class BasicConv2d(nn.Module):
     """Block BasicConv2d of googlenet.net.
 
-    Shapes: (N, in_channels, H, W) -> (N, c, H', W').
+    Shapes: (N, in_channels, H, W) -> (N, c, (H - 1) // stride + 1, (W - 1) // stride + 1).
     """
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
@@ -37,7 +37,7 @@ class BasicConv2d(nn.Module):
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         self.conv = nn.Conv2d(
-            in_channels, c, k, stride=stride, padding=((k[0] - 1) // 2, (k[1] - 1) // 2), bias=False
+            in_channels, c, k, stride=stride, padding=(k[0] // 2, k[1] // 2), bias=False
         )
         nn.init.trunc_normal_(self.conv.weight, std=0.01)
         self.bn = nn.BatchNorm2d(c, eps=0.001)

@@ -89,15 +89,15 @@ class ShuffleNetV2(nn.Module):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stage2 = nn.Sequential(
             InvertedResidual(24, c, stride=2),
-            *(InvertedResidual(2 * (c // 2), c, stride=1) for _ in range(3)),
+            *(InvertedResidual(2 * (c // 2), c) for _ in range(3)),
         )
         self.stage3 = nn.Sequential(
             InvertedResidual(2 * (c // 2), 2 * c, stride=2),
-            *(InvertedResidual(2 * c, 2 * c, stride=1) for _ in range(7)),
+            *(InvertedResidual(2 * c, 2 * c) for _ in range(7)),
         )
         self.stage4 = nn.Sequential(
             InvertedResidual(2 * c, 4 * c, stride=2),
-            *(InvertedResidual(4 * c, 4 * c, stride=1) for _ in range(3)),
+            *(InvertedResidual(4 * c, 4 * c) for _ in range(3)),
         )
         self.conv5 = nn.Sequential(
             nn.Conv2d(4 * c, last, 1, bias=False),

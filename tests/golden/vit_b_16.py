@@ -98,11 +98,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.pos_embedding = nn.Parameter(
-            torch.empty(
-                1,
-                ((size[0] - patch[0]) // patch[0] + 1) * ((size[1] - patch[1]) // patch[1] + 1) + 1,
-                dim,
-            ),
+            torch.empty(1, size[0] // patch[0] * (size[1] // patch[1]) + 1, dim),
         )
         nn.init.normal_(self.pos_embedding, std=0.02)
         self.dropout = nn.Dropout(drop)

@@ -157,7 +157,7 @@ class DenseLayer(nnx.Module):
 class Transition(nnx.Module):
     """Block Transition of densenet.net.
 
-    Shapes: (N, H, W, in_channels) -> (N, (H - 2) // 2 + 1, (W - 2) // 2 + 1, in_channels // 2).
+    Shapes: (N, H, W, in_channels) -> (N, H // 2, W // 2, in_channels // 2).
     """
 
     def __init__(

@@ -127,7 +127,7 @@ class SqueezeExcitation(nnx.Module):
 class MBConv(nnx.Module):
     """Block MBConv of efficientnet.net.
 
-    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, c).
     """
 
     def __init__(

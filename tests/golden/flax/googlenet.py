@@ -154,7 +154,7 @@ class GoogLeNetOutputs(NamedTuple):
 class BasicConv2d(nnx.Module):
     """Block BasicConv2d of googlenet.net.
 
-    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, c).
     """
 
     def __init__(

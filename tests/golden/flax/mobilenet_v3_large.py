@@ -113,7 +113,7 @@ class SqueezeExcitation(nnx.Module):
 class InvertedResidual(nnx.Module):
     """Block InvertedResidual of mobilenet_v3.net.
 
-    Shapes: (N, H, W, in_channels) -> (N, H', W', c).
+    Shapes: (N, H, W, in_channels) -> (N, (H - 1) // stride + 1, (W - 1) // stride + 1, c).
     """
 
     def __init__(

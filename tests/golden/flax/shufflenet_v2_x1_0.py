@@ -209,15 +209,15 @@ class ShuffleNetV2(nnx.Module):
         )
         self.stage2 = nnx.Sequential(
             InvertedResidual(24, c, stride=2, rngs=rngs, **options),
-            *(InvertedResidual(2 * (c // 2), c, stride=1, rngs=rngs, **options) for _ in range(3)),
+            *(InvertedResidual(2 * (c // 2), c, rngs=rngs, **options) for _ in range(3)),
         )
         self.stage3 = nnx.Sequential(
             InvertedResidual(2 * (c // 2), 2 * c, stride=2, rngs=rngs, **options),
-            *(InvertedResidual(2 * c, 2 * c, stride=1, rngs=rngs, **options) for _ in range(7)),
+            *(InvertedResidual(2 * c, 2 * c, rngs=rngs, **options) for _ in range(7)),
         )
         self.stage4 = nnx.Sequential(
             InvertedResidual(2 * c, 4 * c, stride=2, rngs=rngs, **options),
-            *(InvertedResidual(4 * c, 4 * c, stride=1, rngs=rngs, **options) for _ in range(3)),
+            *(InvertedResidual(4 * c, 4 * c, rngs=rngs, **options) for _ in range(3)),
         )
         self.conv5 = nnx.Sequential(
             Conv(4 * c, last, (1, 1), rngs=rngs, **options),

@@ -234,7 +234,7 @@ class Encoder(nnx.Module):
         self.pos_embedding = learned(
             nnx.initializers.normal(0.02),
             1,
-            ((size[0] - patch[0]) // patch[0] + 1) * ((size[1] - patch[1]) // patch[1] + 1) + 1,
+            size[0] // patch[0] * (size[1] // patch[1]) + 1,
             dim,
             rngs=rngs,
             **options,
