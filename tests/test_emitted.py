@@ -478,6 +478,13 @@ def test_a_line_is_as_short_as_by_hand(why: str) -> None:
     assert line in source(name, "torch")
 
 
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_checks_stand_before_the_layers(backend: str) -> None:
+    text = source("vit_b_16", backend).partition("class EncoderBlock(")[2]
+    assert text.index("raise ValueError") < text.index("self.ln_1 = ")
+    assert "planes, stride and groups must be at least 1" in source("resnext50_32x4d", backend)
+
+
 @pytest.mark.slow
 def test_all_together_are_at_most_half_of_torchvisions_source() -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -870,7 +870,8 @@ class Family:
         stager.forget_turns()
         for items in item_lists(staged.items):
             items[:] = [one for one in items if not (isinstance(one, Check) and stager.implied(one.test))]
-        least = dict(stager.least)
+        order = [parameter.name for parameter in staged.params]
+        least = dict(sorted(stager.least.items(), key=lambda one: order.index(next(iter(names(one[0]))))))
         for name, held in stager.hints.items():
             own = Atom("name", (name,))
             every = [item_of(own, n) for n in range(len(held))] if isinstance(held, tuple) else []

@@ -230,6 +230,7 @@ class Flow:
 
     def run(self, items: list[Item], live_out: set[Wire]) -> None:
         """Write items; `live_out` is what is read after them."""
+        items = [item for item in items if not isinstance(item, (Let, Check))]
         after: list[set[Wire]] = [set()] * len(items)
         live, unread = self.with_lists(live_out), set[int]()
         marks = self.features.marks if self.features else {}
@@ -246,8 +247,7 @@ class Flow:
         following, reads = [set[Wire]()] * len(items), set[Wire]()
         for index in range(len(items) - 1, -1, -1):
             following[index] = reads
-            if not isinstance(items[index], (Let, Check)):
-                reads = {*items[index].reads(), *(reads if index in nested else ())}
+            reads = {*items[index].reads(), *(reads if index in nested else ())}
         later = self.later
         for index, item in enumerate(items):
             self.stage(item)
@@ -345,7 +345,7 @@ class Flow:
         self, wire: Wire, expr: Expr, later: list[Item], live: set[Wire], reads: Iterable[Wire]
     ) -> None:
         """Write a list, within what follows if that alone reads it."""
-        reader = next((item for item in later if not isinstance(item, (Let, Check))), None)
+        reader = next(iter(later), None)
         alone = isinstance(reader, (Module, Collect, Joined)) and wire in reader.reads()
         if isinstance(reader, Joined):
             alone = alone and reader.op.name == "concat"
@@ -364,7 +364,7 @@ class Flow:
 
     def stage(self, item: Item) -> None:
         """Write the comment of a stage that begins."""
-        if item.stage and not isinstance(item, (Let, Check)):
+        if item.stage:
             self.line(f"# stage {item.stage}")
 
     def drop(self, live: set[Wire]) -> None:

@@ -69,6 +69,7 @@ def tidy(staged: Staged, constants: Mapping[str, Any]) -> None:
     name_channels(staged)
     inline_counts(staged)
     check_once(staged)
+    check_first(staged.items)
     count_turns(staged)
     drop_parameters(staged)
     Labels(staged, constants)
@@ -383,6 +384,36 @@ def check_once(staged: Staged) -> None:
                     items.remove(check)
                     items.insert(index, check)
                     break
+
+
+def check_first(items: list[Item]) -> None:
+    """Check before any layer what no layer and no variable between them changes; checks keep their order."""
+    before, items[:] = list(items), []
+    for item in before:
+        if isinstance(item, Container):
+            check_first(item.items)
+            for check in takewhile(lambda one: isinstance(one, Check), list(item.items)):
+                item.items.remove(check)
+                _put_check(items, check)
+        if isinstance(item, Check):
+            _put_check(items, item)
+        else:
+            items.append(item)
+
+
+def _put_check(items: list[Item], check: Item) -> None:
+    """Put a check behind others: before the layers there that it has nothing to do with, behind the variables."""
+    read, at = {name for value in check.terms() for name in mentioned(value)}, len(items)
+    for index in range(len(items) - 1, -1, -1):
+        inner = list(walk([items[index]]))
+        if not isinstance(items[index], (Module, Let)) or any(isinstance(one, Check) for one in inner):
+            break
+        if not read.isdisjoint(_bound(inner)):
+            break
+        at = index
+    while at < len(items) and isinstance(items[at], Let):
+        at += 1
+    items.insert(at, check)
 
 
 def _drop(items: list[Item], check: Check) -> bool:

@@ -50,10 +50,10 @@ class Transition(nn.Module):
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(in_channels)
-        self.relu = nn.ReLU(inplace=True)
         if in_channels // 2 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.relu = nn.ReLU(inplace=True)
         self.conv = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
         self.pool = nn.AvgPool2d(2)
 

@@ -85,8 +85,8 @@ class MBConv(nn.Module):
         norm: Callable[..., nn.Module] = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        if min(stride, c, *k) < 1:
-            raise ValueError("stride, c and k must be at least 1")
+        if min(c, stride, *k) < 1:
+            raise ValueError("c, stride and k must be at least 1")
         hidden = make_divisible(expand * in_channels, 8)
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")

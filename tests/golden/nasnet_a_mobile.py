@@ -122,8 +122,8 @@ class SeparableConv2d(nn.Module):
 
     def __init__(self, in_channels: int, k: tuple[int, int], c: int, stride: int = 1) -> None:
         super().__init__()
-        if min(stride, c, *k) < 1:
-            raise ValueError("stride, c and k must be at least 1")
+        if min(c, stride, *k) < 1:
+            raise ValueError("c, stride and k must be at least 1")
         self.depthwise_conv2d = Conv2dSame(
             in_channels, in_channels, k, stride=stride, groups=in_channels, bias=False
         )
@@ -265,12 +265,12 @@ class NormalCell(nn.Module):
             self.path_2 = Path2(prev_channels, c)
             self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
         left_channels = c if same_size else 2 * (c // 2)
+        if c != left_channels:
+            raise ValueError(f"{c} and {left_channels} channels cannot be joined")
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c)
         self.comb_iter_0_right = BranchSeparables(left_channels, (3, 3), c)
         self.comb_iter_1_left = BranchSeparables(left_channels, (5, 5), c)
         self.comb_iter_1_right = BranchSeparables(left_channels, (3, 3), c)
-        if c != left_channels:
-            raise ValueError(f"{c} and {left_channels} channels cannot be joined")
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c)
         self.same_size = same_size
 

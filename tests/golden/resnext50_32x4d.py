@@ -26,8 +26,8 @@ class Bottleneck(nn.Module):
         self, in_channels: int, planes: int, stride: int = 1, groups: int = 1, base: int = 64
     ) -> None:
         super().__init__()
-        if min(groups, stride, planes) < 1:
-            raise ValueError("groups, stride and planes must be at least 1")
+        if min(planes, stride, groups) < 1:
+            raise ValueError("planes, stride and groups must be at least 1")
         width = planes * base // 64 * groups
         if width < 1:
             raise ValueError(f"conv needs at least 1 channel, not {width}")

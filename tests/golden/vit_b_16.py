@@ -47,9 +47,9 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, in_channels: int, heads: int, hidden: int, drop: float) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(in_channels, eps=1e-06)
         if heads < 1 or in_channels % heads != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
+        self.ln_1 = nn.LayerNorm(in_channels, eps=1e-06)
         self.self_attention = nn.MultiheadAttention(in_channels, heads, batch_first=True)
         self.dropout = nn.Dropout(drop)
         self.ln_2 = nn.LayerNorm(in_channels, eps=1e-06)

@@ -163,9 +163,9 @@ class Transition(nnx.Module):
     def __init__(
         self, in_channels: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
-        self.norm = BatchNorm(in_channels, rngs=rngs, **options)
         if in_channels // 2 < 1:
             raise ValueError(f"conv needs at least 1 channel, not {in_channels // 2}")
+        self.norm = BatchNorm(in_channels, rngs=rngs, **options)
         self.conv = Conv(in_channels, in_channels // 2, (1, 1), rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:

@@ -129,8 +129,8 @@ class InvertedResidual(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(hidden, stride, c, *k) < 1:
-            raise ValueError("hidden, stride, c and k must be at least 1")
+        if min(hidden, c, stride, *k) < 1:
+            raise ValueError("hidden, c, stride and k must be at least 1")
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
         layers: list[Callable[[Array], Array]] = []

@@ -221,8 +221,8 @@ class SeparableConv2d(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(stride, c, *k) < 1:
-            raise ValueError("stride, c and k must be at least 1")
+        if min(c, stride, *k) < 1:
+            raise ValueError("c, stride and k must be at least 1")
         self.depthwise_conv2d = Conv(
             in_channels,
             in_channels,
@@ -412,12 +412,12 @@ class NormalCell(nnx.Module):
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
         left_channels = c if same_size else 2 * (c // 2)
+        if c != left_channels:
+            raise ValueError(f"{c} and {left_channels} channels cannot be joined")
         self.comb_iter_0_left = BranchSeparables(c, (5, 5), c, rngs=rngs, **options)
         self.comb_iter_0_right = BranchSeparables(left_channels, (3, 3), c, rngs=rngs, **options)
         self.comb_iter_1_left = BranchSeparables(left_channels, (5, 5), c, rngs=rngs, **options)
         self.comb_iter_1_right = BranchSeparables(left_channels, (3, 3), c, rngs=rngs, **options)
-        if c != left_channels:
-            raise ValueError(f"{c} and {left_channels} channels cannot be joined")
         self.comb_iter_4_left = BranchSeparables(c, (3, 3), c, rngs=rngs, **options)
         self.same_size = same_size
 
