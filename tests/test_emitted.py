@@ -485,6 +485,13 @@ def test_checks_stand_before_the_layers(backend: str) -> None:
     assert "planes, stride and groups must be at least 1" in source("resnext50_32x4d", backend)
 
 
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_table_that_variants_give_is_written_once(backend: str) -> None:
+    (text,) = emit_family(netdsl.load_family("mobilenet_v3"), backend).values()
+    assert text.count("(480, 112") + text.count(", 480, 112") == 1
+    assert "return MobileNetV3(LARGE, 1280, width=0.75, drop=drop" in text
+
+
 @pytest.mark.slow
 def test_all_together_are_at_most_half_of_torchvisions_source() -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -119,6 +119,8 @@ class ModuleText(ABC):
         self.remat = remat
         self.low_memory = low_memory
         self.constants = family.constants
+        self.kinds: dict[str, str] = {}
+        """The types of those of them that are arguments."""
         self.storage = Storage()
         self.chains = Chains(self.lower)
         self.containers: dict[int, Function] = {}
@@ -563,7 +565,8 @@ class ModuleText(ABC):
         }
         value = self.family.as_given(None, name, value)
         mixed = blocks and len({type(one) for one in within([value]) if isinstance(one, OpValue)}) > 1
-        own = f"{name}: {self.type_name(value)}" if len(blocks) > 1 or mixed else name
+        kind = self.kinds.get(name, self.type_name(value) if len(blocks) > 1 or mixed else "")
+        own = f"{name}: {kind}" if kind else name
         return layout(f"{own} = ", self.expression(value), "", "", explode=isinstance(value, TableValue))
 
     def outputs(self, staged: Staged) -> Iterator[str]:
@@ -871,11 +874,24 @@ class ModuleText(ABC):
                 continue
             if self.has_default(parameter) and show(value) == show(parameter.default):
                 continue
-            args.append(Arg(parameter.name, self.expression(value), keyword=self.has_default(parameter)))
+            given = self.table(variant, parameter) or self.expression(value)
+            args.append(Arg(parameter.name, given, keyword=self.has_default(parameter)))
         parameters += self.dialect.parameters
         yield from signature(net.name, parameters, staged.name, "")
         yield f'{INDENT}"""Return a new {net.name}, with random weights."""'
         yield from layout("return ", Call(staged.name, (*args, *self.dialect.options)), "", INDENT)
+
+    def table(self, variant: Variant, parameter: Parameter) -> Expr | None:
+        """Return an argument of a net's class by its name, if it is a table of the file, whose type fits a line."""
+        value, file = variant.args[parameter.name], variant.net.recipe.net.file
+        own = next((name for name, one in file.env.names.items() if one is value), "")
+        if not own or not isinstance(value, TableValue):
+            return None
+        name, kind = self.family.constant_name(own), self.parameter_type(parameter, variant.staged)
+        if len(f"{name}: {kind} = [") > WIDTH or self.constants.setdefault(name, value) is not value:
+            return None
+        self.kinds[name] = kind
+        return Name(name)
 
 
 def has_call(expr: Expr) -> bool:

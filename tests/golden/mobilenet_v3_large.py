@@ -18,6 +18,25 @@ def make_divisible(value: float, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+LARGE: list[tuple[tuple[int, int], int, int, bool, Callable[..., nn.Module], int]] = [
+    ((3, 3), 16, 16, False, nn.ReLU, 1),
+    ((3, 3), 64, 24, False, nn.ReLU, 2),
+    ((3, 3), 72, 24, False, nn.ReLU, 1),
+    ((5, 5), 72, 40, True, nn.ReLU, 2),
+    ((5, 5), 120, 40, True, nn.ReLU, 1),
+    ((5, 5), 120, 40, True, nn.ReLU, 1),
+    ((3, 3), 240, 80, False, nn.Hardswish, 2),
+    ((3, 3), 200, 80, False, nn.Hardswish, 1),
+    ((3, 3), 184, 80, False, nn.Hardswish, 1),
+    ((3, 3), 184, 80, False, nn.Hardswish, 1),
+    ((3, 3), 480, 112, True, nn.Hardswish, 1),
+    ((3, 3), 672, 112, True, nn.Hardswish, 1),
+    ((5, 5), 672, 160, True, nn.Hardswish, 2),
+    ((5, 5), 960, 160, True, nn.Hardswish, 1),
+    ((5, 5), 960, 160, True, nn.Hardswish, 1),
+]
+
+
 class SqueezeExcitation(nn.Module):
     """Block SqueezeExcitation of mobilenet_v3.net.
 
@@ -183,25 +202,4 @@ class MobileNetV3(nn.Module):
 
 def mobilenet_v3_large(drop: float = 0.2, classes: int = 1000) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
-    return MobileNetV3(
-        [
-            ((3, 3), 16, 16, False, nn.ReLU, 1),
-            ((3, 3), 64, 24, False, nn.ReLU, 2),
-            ((3, 3), 72, 24, False, nn.ReLU, 1),
-            ((5, 5), 72, 40, True, nn.ReLU, 2),
-            ((5, 5), 120, 40, True, nn.ReLU, 1),
-            ((5, 5), 120, 40, True, nn.ReLU, 1),
-            ((3, 3), 240, 80, False, nn.Hardswish, 2),
-            ((3, 3), 200, 80, False, nn.Hardswish, 1),
-            ((3, 3), 184, 80, False, nn.Hardswish, 1),
-            ((3, 3), 184, 80, False, nn.Hardswish, 1),
-            ((3, 3), 480, 112, True, nn.Hardswish, 1),
-            ((3, 3), 672, 112, True, nn.Hardswish, 1),
-            ((5, 5), 672, 160, True, nn.Hardswish, 2),
-            ((5, 5), 960, 160, True, nn.Hardswish, 1),
-            ((5, 5), 960, 160, True, nn.Hardswish, 1),
-        ],
-        1280,
-        drop=drop,
-        classes=classes,
-    )
+    return MobileNetV3(LARGE, 1280, drop=drop, classes=classes)

@@ -81,6 +81,25 @@ BatchNorm = partial(
 )
 
 
+LARGE: list[tuple[tuple[int, int], int, int, bool, Callable[[Array], Array], int]] = [
+    ((3, 3), 16, 16, False, nnx.relu, 1),
+    ((3, 3), 64, 24, False, nnx.relu, 2),
+    ((3, 3), 72, 24, False, nnx.relu, 1),
+    ((5, 5), 72, 40, True, nnx.relu, 2),
+    ((5, 5), 120, 40, True, nnx.relu, 1),
+    ((5, 5), 120, 40, True, nnx.relu, 1),
+    ((3, 3), 240, 80, False, nnx.hard_swish, 2),
+    ((3, 3), 200, 80, False, nnx.hard_swish, 1),
+    ((3, 3), 184, 80, False, nnx.hard_swish, 1),
+    ((3, 3), 184, 80, False, nnx.hard_swish, 1),
+    ((3, 3), 480, 112, True, nnx.hard_swish, 1),
+    ((3, 3), 672, 112, True, nnx.hard_swish, 1),
+    ((5, 5), 672, 160, True, nnx.hard_swish, 2),
+    ((5, 5), 960, 160, True, nnx.hard_swish, 1),
+    ((5, 5), 960, 160, True, nnx.hard_swish, 1),
+]
+
+
 class SqueezeExcitation(nnx.Module):
     """Block SqueezeExcitation of mobilenet_v3.net.
 
@@ -263,27 +282,4 @@ def mobilenet_v3_large(
     drop: float = 0.2, classes: int = 1000, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> MobileNetV3:
     """Return a new mobilenet_v3_large, with random weights."""
-    return MobileNetV3(
-        [
-            ((3, 3), 16, 16, False, nnx.relu, 1),
-            ((3, 3), 64, 24, False, nnx.relu, 2),
-            ((3, 3), 72, 24, False, nnx.relu, 1),
-            ((5, 5), 72, 40, True, nnx.relu, 2),
-            ((5, 5), 120, 40, True, nnx.relu, 1),
-            ((5, 5), 120, 40, True, nnx.relu, 1),
-            ((3, 3), 240, 80, False, nnx.hard_swish, 2),
-            ((3, 3), 200, 80, False, nnx.hard_swish, 1),
-            ((3, 3), 184, 80, False, nnx.hard_swish, 1),
-            ((3, 3), 184, 80, False, nnx.hard_swish, 1),
-            ((3, 3), 480, 112, True, nnx.hard_swish, 1),
-            ((3, 3), 672, 112, True, nnx.hard_swish, 1),
-            ((5, 5), 672, 160, True, nnx.hard_swish, 2),
-            ((5, 5), 960, 160, True, nnx.hard_swish, 1),
-            ((5, 5), 960, 160, True, nnx.hard_swish, 1),
-        ],
-        1280,
-        drop=drop,
-        classes=classes,
-        rngs=rngs,
-        **options,
-    )
+    return MobileNetV3(LARGE, 1280, drop=drop, classes=classes, rngs=rngs, **options)
