@@ -460,22 +460,34 @@ def test_a_constant_that_is_equal_by_chance_stays() -> None:
 LINES = {
     "a repeated call has no argument that is the default": (
         "shufflenet_v2_x1_0",
+        "torch",
         "*(InvertedResidual(2 * c, 2 * c) for _ in range(7)),",
     ),
-    "a sum counts no turns": ("convnext_tiny", "sum(depth for _, depth in zip(c, n, strict=True))"),
+    "a sum counts no turns": ("convnext_tiny", "torch", "sum(depth for _, depth in zip(c, n, strict=True))"),
     "a quotient has no multiple of the divisor in it": (
         "vit_b_16",
+        "torch",
         "size[0] // patch[0] * (size[1] // patch[1]) + 1",
     ),
-    "half of an odd kernel": ("googlenet", "padding=(k[0] // 2, k[1] // 2)"),
-    "a number of one turn has no name": ("unet", "nn.ConvTranspose2d(16 * c, 8 * c, 2, stride=2)"),
+    "half of an odd kernel": ("googlenet", "torch", "padding=(k[0] // 2, k[1] // 2)"),
+    "a number of one turn has no name": ("unet", "torch", "nn.ConvTranspose2d(16 * c, 8 * c, 2, stride=2)"),
+    "padding that is none counts for nothing": (
+        "nasnet_a_mobile",
+        "torch",
+        '("0", nn.AvgPool2d(1, stride=2)),',
+    ),
+    "nor in Flax": ("nasnet_a_mobile", "flax", "x = avg_pool2d(x, (5, 5), strides=(3, 3))\n"),
+    "a 1x1 has no padding": ("nasnet_a_mobile", "flax", "Conv(in_channels, c, (1, 1), rngs=rngs, **options)"),
+    "a token is an index": ("vit_b_16", "flax", "self.heads(x[:, 0])"),
+    "the fan-in of a linear layer": ("resnet18", "flax", "bound = in_features**-0.5"),
+    "initial weights are said once": ("alexnet", "flax", "class FittedConv(ConvThatFits, Conv):\n"),
 }
 
 
 @pytest.mark.parametrize("why", LINES)
 def test_a_line_is_as_short_as_by_hand(why: str) -> None:
-    name, line = LINES[why]
-    assert line in source(name, "torch")
+    name, backend, line = LINES[why]
+    assert line in source(name, backend)
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

@@ -184,12 +184,24 @@ class Definitions:
                 continue
             if name in self.extra and not re.search(rf"\b{own}\b", used):
                 continue
-            lines = self.definition(name, own)
+            lines = self.fitted(name, own) or self.definition(name, own)
             if lines[0].startswith("class "):
                 classes.append("\n".join(lines))
             else:
                 partials += lines
         return [*(["\n".join(partials)] if partials else []), *classes]
+
+    def fitted(self, name: str, own: str) -> list[str]:
+        """Return the class of convolutions that say so where they do not fit, if others start as they do."""
+        plain = self.names.get("Conv", "")
+        said = self.said(name) if name == "FittedConv" and plain else {}
+        if not isinstance(said.get("bias_init"), FanIn) or said != self.said("Conv"):
+            return []
+        base = self.layers[name].base
+        return [
+            f"class {own}({base}, {plain}):",
+            f'{INDENT}"""{base} with the initial weights of {plain}."""',
+        ]
 
     def definition(self, name: str, own: str) -> list[str]:
         """Return one definition: a partial, or a class where a bias needs the sizes."""
@@ -216,8 +228,11 @@ def _class(name: str, layer: Layer, args: Iterable[Arg]) -> Iterator[str]:
     yield f'{INDENT}"""{doc}"""'
     yield ""
     yield from signature("__init__", ["self", *layer.sizes, "**options: Any"], "None", INDENT)
-    for variable, factor in (("fan_in", layer.fan_in), ("bound", "fan_in**-0.5")):
-        yield f"{inner}{variable} = {factor}"
+    fan_in = layer.fan_in
+    if not fan_in.isidentifier():
+        yield f"{inner}fan_in = {fan_in}"
+        fan_in = "fan_in"
+    yield f"{inner}bound = {fan_in}**-0.5"
     yield f"{inner}defaults: dict[str, Any] = {{"
     bias = Arg("bias_init", Call("uniform_between", _limits(Name("-bound"), Name("bound"))))
     for arg in shown([*args, bias]):

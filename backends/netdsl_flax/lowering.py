@@ -153,7 +153,7 @@ def _pair(size: Dims | int) -> tuple[int, ...]:
 def _padding(op: Convolution, x: Shape) -> Constant:
     """Return a convolution's padding: TensorFlow's, which follows from the map's size, or as much on both sides."""
     if op.pad.mode == "tf":
-        return "SAME"
+        return 0 if _are_one(*op.kernel) else "SAME"
     if op.pad.mode == "explicit":
         return _size(op.pad.size)
     (top, _), (left, _) = op.padding(x)
@@ -371,7 +371,7 @@ def pool(op: Pool, context: Context) -> Lowered:
         apart = _option("dilation", _pair(op.dilation), (1, 1))
         return _function("dilated_max_pool2d", *args, apart, ceil)
     if isinstance(op, AvgPool):
-        args = (*args, _option("count_include_pad", op.count_include_pad, True))
+        args = (*args, _option("count_include_pad", op.unpadded or op.count_include_pad, True))
     if symbolic(op.ceil) and not tf:
         return _function(f"{kind}_pool2d_by_mode", *args, ceil)
     return _function(f"ceil_{kind}_pool2d" if shown([ceil]) else f"{kind}_pool2d", *args)
@@ -569,8 +569,9 @@ def tokens(op: Tokens, context: Context) -> Lowered:
 
 @lowers(Token)
 def token(op: Token, context: Context) -> Lowered:
-    """Our take_token."""
-    return _function("take_token", _first("index", op.index))
+    """x[:, index], or our take_token as a layer."""
+    module = _bound("take_token", _first("index", op.index))
+    return Lowered(module=module, function=Item(Input(), (Name(":"), Const(op.index))))
 
 
 # What Flax's own examples would write

@@ -381,7 +381,7 @@ def pool(op: Pool, context: Context) -> Lowered:
 def _special(op: Pool) -> Arg:
     """Return the argument that only this kind of pool has."""
     if isinstance(op, AvgPool):
-        return _option("count_include_pad", op.count_include_pad, True)
+        return _option("count_include_pad", op.unpadded or op.count_include_pad, True)
     return _option("dilation", _size(op.spread), 1)
 
 

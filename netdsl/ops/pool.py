@@ -21,6 +21,7 @@ from netdsl.ops.window import (
     varies,
     window_size,
 )
+from netdsl.symbolic import symbolic
 
 
 def adaptive_elements(size: int, out: int) -> int:
@@ -183,9 +184,15 @@ class AvgPool(Pool):
         """An average has no dilation."""
         return 1
 
+    @property
+    def unpadded(self) -> bool:
+        """Whether no window reaches over the edge, whatever the arguments are."""
+        sizes = (self.pad.size, *self.pad.size)
+        return self.pad == VALID and self.ceil is False and not any(map(symbolic, sizes))
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield stride, padding counted or not (TensorFlow's too), ceil mode, adaptive."""
+        """Yield stride, padding counted or not (TensorFlow's too, and none), ceil mode, adaptive."""
         k2, k3, x = Dims((2, 2)), Dims((3, 3)), Shape(2, 7, 8)
         yield Example(cls(kernel=k2), (x,))
         for counted in (True, False):
@@ -194,7 +201,8 @@ class AvgPool(Pool):
             yield Example(padded.replace(stride=2, ceil=True), (x,))
             yield Example(padded.replace(stride=2, pad=Pad("tf")), (x,))
             yield Example(padded.replace(stride=1, pad=Pad("tf"), kernel=Dims((2, 4))), (x,))
-        yield Example(cls(kernel=Dims((3, 2)), stride=Dims((1, 2))), (x,))
+        yield Example(cls(kernel=Dims((3, 2)), stride=Dims((1, 2)), count_include_pad=False), (x,))
+        yield Example(cls(kernel=k3, stride=2, ceil=True, count_include_pad=False), (Shape(2, 8, 8),))
         yield Example(cls(to=1), (x,))
         yield Example(cls(to=Dims((3, 10))), (x,))
 

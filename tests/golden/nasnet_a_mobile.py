@@ -166,7 +166,7 @@ class Path2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (-1, 1, -1, 1))
-        x = F.avg_pool2d(x, 1, stride=2, count_include_pad=False)
+        x = F.avg_pool2d(x, 1, stride=2)
         x = self.conv(x)
         return x
 
@@ -201,7 +201,7 @@ class ReductionCell(nn.Module):
             self.path_1 = nn.Sequential(
                 OrderedDict(
                     [
-                        ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
+                        ("0", nn.AvgPool2d(1, stride=2)),
                         ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
                     ],
                 ),
@@ -257,7 +257,7 @@ class NormalCell(nn.Module):
             self.path_1 = nn.Sequential(
                 OrderedDict(
                     [
-                        ("0", nn.AvgPool2d(1, stride=2, count_include_pad=False)),
+                        ("0", nn.AvgPool2d(1, stride=2)),
                         ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
                     ],
                 ),
@@ -324,7 +324,7 @@ class AuxHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
-        x = F.avg_pool2d(x, 5, stride=3, count_include_pad=False)
+        x = F.avg_pool2d(x, 5, stride=3)
         x = self.conv(x)
         x = x.flatten(1)
         check_size(

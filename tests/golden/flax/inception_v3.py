@@ -129,8 +129,7 @@ class Linear(nnx.Linear):
     """nnx.Linear with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
 
     def __init__(self, in_features: int, out_features: int, **options: Any) -> None:
-        fan_in = in_features
-        bound = fan_in**-0.5
+        bound = in_features**-0.5
         defaults: dict[str, Any] = {
             "kernel_init": nnx.initializers.normal(0.001),
             "bias_init": uniform_between(-bound, bound),

@@ -168,8 +168,7 @@ class Linear(nnx.Linear):
     """nnx.Linear with torch's initial bias: uniform within 1 / sqrt(fan_in)."""
 
     def __init__(self, in_features: int, out_features: int, **options: Any) -> None:
-        fan_in = in_features
-        bound = fan_in**-0.5
+        bound = in_features**-0.5
         defaults: dict[str, Any] = {
             "kernel_init": nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
             "bias_init": uniform_between(-bound, bound),
@@ -195,7 +194,7 @@ class ActConvBn(nnx.Module):
     ) -> None:
         if c < 1:
             raise ValueError("c must be at least 1")
-        self.conv = Conv(in_channels, c, (1, 1), padding="SAME", rngs=rngs, **options)
+        self.conv = Conv(in_channels, c, (1, 1), rngs=rngs, **options)
         self.bn = BatchNorm(c, rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
@@ -233,7 +232,7 @@ class SeparableConv2d(nnx.Module):
             rngs=rngs,
             **options,
         )
-        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), padding="SAME", rngs=rngs, **options)
+        self.pointwise_conv2d = Conv(in_channels, c, (1, 1), rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = self.depthwise_conv2d(x)
@@ -277,11 +276,11 @@ class Path2(nnx.Module):
     def __init__(
         self, prev_channels: int, c: int, *, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
     ) -> None:
-        self.conv = Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options)
+        self.conv = Conv(prev_channels, c // 2, (1, 1), rngs=rngs, **options)
 
     def __call__(self, x: Array) -> Array:
         x = shift2d(x, (1, 1))
-        x = avg_pool2d(x, (1, 1), strides=(2, 2), count_include_pad=False)
+        x = avg_pool2d(x, (1, 1), strides=(2, 2))
         x = self.conv(x)
         return x
 
@@ -317,16 +316,8 @@ class ReductionCell(nnx.Module):
                 raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
             self.path_1 = NamedSequential(
                 [
-                    (
-                        "0",
-                        partial(
-                            avg_pool2d, window_shape=(1, 1), strides=(2, 2), count_include_pad=False
-                        ),
-                    ),
-                    (
-                        "conv",
-                        Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
-                    ),
+                    ("0", partial(avg_pool2d, window_shape=(1, 1), strides=(2, 2))),
+                    ("conv", Conv(prev_channels, c // 2, (1, 1), rngs=rngs, **options)),
                 ],
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
@@ -397,16 +388,8 @@ class NormalCell(nnx.Module):
                 raise ValueError(f"conv needs at least 1 channel, not {c // 2}")
             self.path_1 = NamedSequential(
                 [
-                    (
-                        "0",
-                        partial(
-                            avg_pool2d, window_shape=(1, 1), strides=(2, 2), count_include_pad=False
-                        ),
-                    ),
-                    (
-                        "conv",
-                        Conv(prev_channels, c // 2, (1, 1), padding="SAME", rngs=rngs, **options),
-                    ),
+                    ("0", partial(avg_pool2d, window_shape=(1, 1), strides=(2, 2))),
+                    ("conv", Conv(prev_channels, c // 2, (1, 1), rngs=rngs, **options)),
                 ],
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
@@ -462,7 +445,7 @@ class AuxHead(nnx.Module):
         if classes < 1:
             raise ValueError("classes must be at least 1")
         self.conv = nnx.Sequential(
-            Conv(in_channels, 128, (1, 1), padding="SAME", rngs=rngs, **options),
+            Conv(in_channels, 128, (1, 1), rngs=rngs, **options),
             BatchNorm(128, rngs=rngs, **options),
             nnx.relu,
         )
@@ -483,7 +466,7 @@ class AuxHead(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         x = nnx.relu(x)
-        x = avg_pool2d(x, (5, 5), strides=(3, 3), count_include_pad=False)
+        x = avg_pool2d(x, (5, 5), strides=(3, 3))
         x = self.conv(x)
         x = flatten_chw(x)
         check_size(

@@ -99,11 +99,6 @@ def tokens_of_map(x: Array) -> Array:
     return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
-def take_token(x: Array, index: int) -> Array:
-    """Return one token of a sequence."""
-    return x[:, index]
-
-
 FittedConv = partial(ConvThatFits, padding=0)
 Linear = partial(
     nnx.Linear,
@@ -288,7 +283,7 @@ class ViT(nnx.Module):
         patches = tokens_of_map(x)
         x = jnp.concatenate((repeat_for_batch(self.class_token[...], patches), patches), axis=-2)
         x = self.encoder(x)
-        x = self.heads(take_token(x, 0))
+        x = self.heads(x[:, 0])
         return x
 
 
