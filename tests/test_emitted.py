@@ -478,6 +478,17 @@ LINES = {
     ),
     "nor in Flax": ("nasnet_a_mobile", "flax", "x = avg_pool2d(x, (5, 5), strides=(3, 3))\n"),
     "a 1x1 has no padding": ("nasnet_a_mobile", "flax", "Conv(in_channels, c, (1, 1), rngs=rngs, **options)"),
+    "layers that begin alike share a loop": (
+        "vit_b_16",
+        "torch",
+        "            if isinstance(m, nn.Linear):\n                nn.init.xavier_uniform_(m.weight)\n",
+    ),
+    "one argument has no comma": (
+        "mobilenet_v3_large",
+        "torch",
+        "SqueezeExcitation(hidden, make_divisible(hidden // 4, 8), gate=nn.Hardsigmoid)\n            )\n",
+    ),
+    "a quotient in place": ("densenet121", "torch", "channels //= 2\n"),
     "a token is an index": ("vit_b_16", "flax", "self.heads(x[:, 0])"),
     "the fan-in of a linear layer": ("resnet18", "flax", "bound = in_features**-0.5"),
     "initial weights are said once": ("alexnet", "flax", "class FittedConv(ConvThatFits, Conv):\n"),

@@ -11,11 +11,12 @@ from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.concolic import Maker
+from netdsl.emission.construct import located
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.features import Features
 from netdsl.emission.flow import Flow
-from netdsl.emission.function import Function
+from netdsl.emission.function import Function, expr_names
 from netdsl.emission.items import (
     Child,
     Container,
@@ -186,6 +187,46 @@ class TorchText(ModuleText):
         return {key: init for key, init in own if rule.get(key) != init} if rule else {}
 
     def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
+        """Yield the initial weights that no loop over all modules makes."""
+        if self.torch_class(item) not in self.alike.get(id(self.homes[id(item)][0]), {}):
+            yield from self.beginning(item)
+
+    @cached_property
+    def alike(self) -> Mapping[int, Mapping[str, list[str]]]:
+        """By the id of a block's class and torch class, how all its layers of that begin, if it has several.
+
+        Such a block has no other blocks, nor layers of classes that may be derived from another layer's.
+        """
+        found: dict[int, dict[str, list[str]]] = {}
+        for cls in self.family.classes:
+            items = [item for item in walk(cls.items) if not (isinstance(item, Layer) and item.again)]
+            layers = [one for one in items if isinstance(one, Layer) and weights_of(one.op, one.before)]
+            own = {p.name for p in cls.params} | cls.sizes_read
+            by: dict[str, list[list[str]]] = {}
+            if cls.kind != "block" or any(isinstance(one, Child) for one in items):
+                continue
+            for item in layers:
+                starts = list(self.beginning(item))
+                known = all(own.issuperset(expr_names(start)) for _, start, _ in starts)
+                lines = [line for start in starts for line in self.start_lines(module_of(cls), *start)]
+                by.setdefault(self.torch_class(item), []).append(lines if known else [])
+            derived = any(one.given is not None or isinstance(one.op, Attention) for one in layers)
+            if not derived and all(name.startswith("nn.") for name in by):
+                found[id(cls)] = {
+                    name: every[0]
+                    for name, every in by.items()
+                    if len(every) > 1 and every[0] and every.count(every[0]) == len(every)
+                }
+        return found
+
+    @staticmethod
+    def start_lines(place: str, param: Param, start: Expr, lacks: bool) -> list[str]:
+        """Return the lines that give a parameter of a module its initial value."""
+        indent = 4 * INDENT if not lacks else 5 * INDENT
+        lines = layout("", located(start, place), "", indent)
+        return [f"{4 * INDENT}if {place}.{param.path} is not None:", *lines] if lacks else lines
+
+    def beginning(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
         """Yield the initial weights that some net's loop over all modules does not make."""
         cls, nets = self.homes[id(item)]
         if all(self.rule(net, item) for net in nets):
@@ -221,6 +262,13 @@ class TorchText(ModuleText):
         """Yield the statements for initial weights."""
         if function.kind == "net":
             yield from self.initialise(function.staged)
+        alike = self.alike.get(id(function.staged), {}) if function.kind == "block" else {}
+        module = module_of(function.staged)
+        if alike:
+            yield f"{2 * INDENT}for {module} in self.modules():"
+        for number, (name, starts) in enumerate(alike.items()):
+            yield f"{3 * INDENT}{'elif' if number else 'if'} isinstance({module}, {name}):"
+            yield from starts
 
     def torch_rules(self, staged: Staged) -> dict[str, dict[str, tuple[Init, bool]]]:
         """Return torch class to parameter to initialiser, and whether some layers lack the parameter."""
@@ -251,7 +299,7 @@ class TorchText(ModuleText):
         """Return the loop that gives all layers their initial weights, and what begins otherwise."""
         inner = 2 * INDENT
         lines: list[str] = []
-        module = unused("m", [p.name for p in staged.params])
+        module = module_of(staged)
         # attention's own projection is of a class derived from nn.Linear, and no fc
         attends = any(isinstance(item.op, Attention) for _, item in self.reached(staged))
         groups: list[tuple[list[str], dict[str, tuple[Init, bool]]]] = []
@@ -461,6 +509,11 @@ class TorchText(ModuleText):
                 sources.insert(0, source)
                 text += source
         return sources
+
+
+def module_of(staged: Staged) -> str:
+    """Return what a loop over all modules of a class calls one."""
+    return unused("m", [p.name for p in staged.params])
 
 
 def _has_blocks(items: list[Item]) -> bool:

@@ -189,13 +189,8 @@ class Constructor:
             names = (one.name if one.name in self.used else "_" for one in item.unpacked)
             self.put(f"{', '.join(names)} = ", self.constant(list_of(item.value)))
         elif self.binds(item):
-            if item.again and is_raised(item) and text(item.value).startswith(f"{item.name} + "):
-                whole = term(item.value)
-                own = single(self.local(item.name))
-                more = SymInt(1, whole.plus(own, -1)) if isinstance(whole, Poly) else whole.args[1]
-                self.put(f"{item.name} += ", self.constant(more))
-            else:
-                self.put(f"{item.name} = ", self.constant(item.value))
+            operator, value = step(item) if item.again else ("", item.value)
+            self.put(f"{item.name} {operator}= ", self.constant(value))
 
     def check(self, item: Check) -> None:
         """Write what must hold of the arguments."""
@@ -793,12 +788,16 @@ def within(item: Item) -> list[Item]:
     return item.items if isinstance(item, Side) else [item]
 
 
-def is_raised(item: Let) -> bool:
-    """Tell whether a variable's next value is a sum with its own."""
+def step(item: Let) -> tuple[str, Any]:
+    """Return the operator with which a variable's next value follows from its own, and what it takes; "": none."""
     value, own = term(item.value), Atom("name", (item.name,))
-    if isinstance(value, Atom):
-        return value.op == "+" and value.args[0] in (own, single(own))
-    return len(value.parts) > 1 and (1, (own,)) in value.parts.values()
+    atom = value.atom if isinstance(value, Poly) else value
+    if atom is not None and atom.op in ("+", "//") and atom.args[0] in (own, single(own)):
+        more = atom.args[1]
+        return atom.op, SymInt(1, more) if isinstance(more, Poly) else more
+    if isinstance(value, Poly) and text(value).startswith(f"{item.name} + ") and len(value.parts) > 1:
+        return "+", SymInt(1, value.plus(single(own), -1))
+    return "", item.value
 
 
 def located(statement: Expr, place: str) -> Expr:

@@ -179,7 +179,8 @@ def has_comment(expr: Expr) -> bool:
 def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False) -> list[str]:
     """Return `head expr tail` as lines: on one if it fits.
 
-    Else the arguments are on one, if they fit and no layer is among them, or each on one with its comma.
+    Else the arguments are on one, if they fit and no layer is among several, or each on one with its comma, which one
+    that is alone has not.
     """
     if isinstance(expr, Comment):
         return [f"{indent}# {expr.text}"]
@@ -196,12 +197,14 @@ def layout(head: str, expr: Expr, tail: str, indent: str, explode: bool = False)
         lines = [f"{indent}{head}{called(expr)}("]
         if isinstance(expr.args[0].value, Each) and not expr.args[0].value.star:
             return [*lines, *layout("", expr.args[0].value, "", inner), f"{indent}){tail}"]
-        own_lines = any(isinstance(arg.value, (Call, Listed, Comment)) for arg in shown(expr.args))
-        plain = not explode and not own_lines
-        if plain and len(line := f"{inner}{', '.join(map(argument, shown(expr.args)))}") <= WIDTH:
+        args = shown(expr.args)
+        alone = len(args) == 1
+        nested = not alone and any(isinstance(arg.value, (Call, Listed)) for arg in args)
+        plain = not (explode or nested or has_comment(expr))
+        if plain and len(line := f"{inner}{', '.join(map(argument, args))}") <= WIDTH:
             return [*lines, line, f"{indent}){tail}"]
-        for arg in shown(expr.args):
-            lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, ",", inner)
+        for arg in args:
+            lines += layout(f"{arg.role}=" if arg.keyword else "", arg.value, "" if alone else ",", inner)
         return [*lines, f"{indent}){tail}"]
     if isinstance(expr, Listed) and expr.items:
         lines = [f"{indent}{head}{expr.brackets[0]}"]

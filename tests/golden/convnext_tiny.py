@@ -95,7 +95,7 @@ class ConvNeXt(nn.Module):
                     nn.Sequential(
                         LayerNorm2d(channels, eps=1e-06),
                         nn.Conv2d(channels, w, 2, stride=2),
-                    ),
+                    )
                 )
                 channels = w
             block: list[nn.Module] = []

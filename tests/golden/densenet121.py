@@ -92,7 +92,7 @@ class DenseNet(nn.Module):
             named[f"denseblock{b}"] = nn.Sequential(members)
             if b < len(layers):
                 named[f"transition{b}"] = Transition(channels)
-                channels = channels // 2
+                channels //= 2
         named["norm5"] = nn.BatchNorm2d(channels)
         self.features = nn.Sequential(named)
         self.classifier = nn.Linear(channels, classes)

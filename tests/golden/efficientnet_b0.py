@@ -97,7 +97,7 @@ class MBConv(nn.Module):
                     nn.Conv2d(in_channels, hidden, 1, bias=False),
                     norm(hidden),
                     nn.SiLU(inplace=True),
-                ),
+                )
             )
         layers.append(
             nn.Sequential(
@@ -112,7 +112,7 @@ class MBConv(nn.Module):
                 ),
                 norm(hidden),
                 nn.SiLU(inplace=True),
-            ),
+            )
         )
         layers.append(SqueezeExcitation(hidden, max(1, in_channels // 4), act=nn.SiLU))
         layers.append(nn.Sequential(nn.Conv2d(hidden, c, 1, bias=False), norm(c)))
@@ -173,7 +173,7 @@ class EfficientNet(nn.Module):
                         expand=t,
                         drop=0.2 * step / steps,
                         norm=norm,
-                    ),
+                    )
                 )
                 step += 1
                 channels = make_divisible(c * width, 8)
@@ -183,7 +183,7 @@ class EfficientNet(nn.Module):
                 nn.Conv2d(channels, last, 1, bias=False),
                 norm(last),
                 nn.SiLU(inplace=True),
-            ),
+            )
         )
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)

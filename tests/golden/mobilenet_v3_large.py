@@ -91,7 +91,7 @@ class InvertedResidual(nn.Module):
                     nn.Conv2d(in_channels, hidden, 1, bias=False),
                     nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01),
                     act(),
-                ),
+                )
             )
         layers.append(
             nn.Sequential(
@@ -106,17 +106,17 @@ class InvertedResidual(nn.Module):
                 ),
                 nn.BatchNorm2d(hidden, eps=0.001, momentum=0.01),
                 act(),
-            ),
+            )
         )
         if se:
             layers.append(
-                SqueezeExcitation(hidden, make_divisible(hidden // 4, 8), gate=nn.Hardsigmoid),
+                SqueezeExcitation(hidden, make_divisible(hidden // 4, 8), gate=nn.Hardsigmoid)
             )
         layers.append(
             nn.Sequential(
                 nn.Conv2d(hidden, c, 1, bias=False),
                 nn.BatchNorm2d(c, eps=0.001, momentum=0.01),
-            ),
+            )
         )
         self.block = nn.Sequential(*layers)
         self.residual = stride == 1 and in_channels == c
@@ -165,7 +165,7 @@ class MobileNetV3(nn.Module):
                     se,
                     act,
                     stride=s,
-                ),
+                )
             )
             channels = make_divisible(c * width, 8)
         last = 6 * make_divisible(rows[-1][2] * width, 8)
@@ -174,7 +174,7 @@ class MobileNetV3(nn.Module):
                 nn.Conv2d(channels, last, 1, bias=False),
                 nn.BatchNorm2d(last, eps=0.001, momentum=0.01),
                 nn.Hardswish(inplace=True),
-            ),
+            )
         )
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)

@@ -203,8 +203,8 @@ class ReductionCell(nn.Module):
                     [
                         ("0", nn.AvgPool2d(1, stride=2)),
                         ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
-                    ],
-                ),
+                    ]
+                )
             )
             self.path_2 = Path2(prev_channels, c)
             self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
@@ -259,8 +259,8 @@ class NormalCell(nn.Module):
                     [
                         ("0", nn.AvgPool2d(1, stride=2)),
                         ("conv", nn.Conv2d(prev_channels, c // 2, 1, bias=False)),
-                    ],
-                ),
+                    ]
+                )
             )
             self.path_2 = Path2(prev_channels, c)
             self.final_path_bn = nn.BatchNorm2d(2 * (c // 2), eps=0.001)
@@ -368,8 +368,8 @@ class NASNetA(nn.Module):
                 [
                     ("conv", nn.Conv2d(3, stem, 3, stride=2, bias=False)),
                     ("bn", nn.BatchNorm2d(stem, eps=0.001)),
-                ],
-            ),
+                ]
+            )
         )
         self.cell_stem_0 = ReductionCell(stem, stem, True, c // 4, raw=True, border=border)
         self.cell_stem_1 = ReductionCell(

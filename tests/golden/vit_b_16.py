@@ -28,15 +28,17 @@ class MLPBlock(nn.Sequential):
     def __init__(self, in_channels: int, hidden: int, drop: float) -> None:
         if hidden < 1:
             raise ValueError("hidden must be at least 1")
-        fc = nn.Linear(in_channels, hidden)
-        nn.init.xavier_uniform_(fc.weight)
-        nn.init.normal_(fc.bias, std=1e-06)
-        layers: list[nn.Module] = [fc, nn.GELU(), nn.Dropout(drop)]
-        fc = nn.Linear(hidden, in_channels)
-        nn.init.xavier_uniform_(fc.weight)
-        nn.init.normal_(fc.bias, std=1e-06)
-        layers += [fc, nn.Dropout(drop)]
-        super().__init__(*layers)
+        super().__init__(
+            nn.Linear(in_channels, hidden),
+            nn.GELU(),
+            nn.Dropout(drop),
+            nn.Linear(hidden, in_channels),
+            nn.Dropout(drop),
+        )
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.xavier_uniform_(m.weight)
+                nn.init.normal_(m.bias, std=1e-06)
 
 
 class EncoderBlock(nn.Module):
@@ -98,14 +100,14 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.pos_embedding = nn.Parameter(
-            torch.empty(1, size[0] // patch[0] * (size[1] // patch[1]) + 1, dim),
+            torch.empty(1, size[0] // patch[0] * (size[1] // patch[1]) + 1, dim)
         )
         nn.init.normal_(self.pos_embedding, std=0.02)
         self.dropout = nn.Dropout(drop)
         self.layers = nn.Sequential(
             OrderedDict(
                 (f"encoder_layer_{i}", EncoderBlock(dim, heads, hidden, drop)) for i in range(depth)
-            ),
+            )
         )
         self.ln = nn.LayerNorm(dim, eps=1e-06)
 

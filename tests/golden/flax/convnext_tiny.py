@@ -157,7 +157,7 @@ class ConvNeXt(nnx.Module):
                     nnx.Sequential(
                         LayerNorm(channels, rngs=rngs, **options),
                         FittedConv(channels, w, (2, 2), strides=2, rngs=rngs, **options),
-                    ),
+                    )
                 )
                 channels = w
             block: list[Callable[[Array], Array]] = []

@@ -213,7 +213,7 @@ class DenseNet(nnx.Module):
             named[f"denseblock{b}"] = NamedSequential(members.items())
             if b < len(layers):
                 named[f"transition{b}"] = Transition(channels, rngs=rngs, **options)
-                channels = channels // 2
+                channels //= 2
         named["norm5"] = BatchNorm(channels, rngs=rngs, **options)
         self.features = NamedSequential(named.items())
         self.classifier = Linear(channels, classes, rngs=rngs, **options)

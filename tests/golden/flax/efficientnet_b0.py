@@ -155,7 +155,7 @@ class MBConv(nnx.Module):
                     Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
                     norm(hidden, rngs=rngs, **options),
                     nnx.silu,
-                ),
+                )
             )
         layers += [
             nnx.Sequential(
@@ -240,7 +240,7 @@ class EfficientNet(nnx.Module):
                         norm=norm,
                         rngs=rngs,
                         **options,
-                    ),
+                    )
                 )
                 step += 1
                 channels = make_divisible(c * width, 8)
@@ -250,7 +250,7 @@ class EfficientNet(nnx.Module):
                 Conv(channels, last, (1, 1), rngs=rngs, **options),
                 norm(last, rngs=rngs, **options),
                 nnx.silu,
-            ),
+            )
         )
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(

@@ -159,7 +159,7 @@ class InvertedResidual(nnx.Module):
                     Conv(in_channels, hidden, (1, 1), rngs=rngs, **options),
                     BatchNorm(hidden, rngs=rngs, **options),
                     act,
-                ),
+                )
             )
         layers.append(
             nnx.Sequential(
@@ -175,7 +175,7 @@ class InvertedResidual(nnx.Module):
                 ),
                 BatchNorm(hidden, rngs=rngs, **options),
                 act,
-            ),
+            )
         )
         if se:
             layers.append(
@@ -185,13 +185,13 @@ class InvertedResidual(nnx.Module):
                     gate=nnx.hard_sigmoid,
                     rngs=rngs,
                     **options,
-                ),
+                )
             )
         layers.append(
             nnx.Sequential(
                 Conv(hidden, c, (1, 1), rngs=rngs, **options),
                 BatchNorm(c, rngs=rngs, **options),
-            ),
+            )
         )
         self.block = nnx.Sequential(*layers)
         self.residual = stride == 1 and in_channels == c
@@ -252,7 +252,7 @@ class MobileNetV3(nnx.Module):
                     stride=s,
                     rngs=rngs,
                     **options,
-                ),
+                )
             )
             channels = make_divisible(c * width, 8)
         last = 6 * make_divisible(rows[-1][2] * width, 8)
@@ -261,7 +261,7 @@ class MobileNetV3(nnx.Module):
                 Conv(channels, last, (1, 1), rngs=rngs, **options),
                 BatchNorm(last, rngs=rngs, **options),
                 nnx.hard_swish,
-            ),
+            )
         )
         self.features = nnx.Sequential(*layers)
         self.classifier = nnx.Sequential(

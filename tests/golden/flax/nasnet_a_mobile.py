@@ -318,7 +318,7 @@ class ReductionCell(nnx.Module):
                 [
                     ("0", partial(avg_pool2d, window_shape=(1, 1), strides=(2, 2))),
                     ("conv", Conv(prev_channels, c // 2, (1, 1), rngs=rngs, **options)),
-                ],
+                ]
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
@@ -390,7 +390,7 @@ class NormalCell(nnx.Module):
                 [
                     ("0", partial(avg_pool2d, window_shape=(1, 1), strides=(2, 2))),
                     ("conv", Conv(prev_channels, c // 2, (1, 1), rngs=rngs, **options)),
-                ],
+                ]
             )
             self.path_2 = Path2(prev_channels, c, rngs=rngs, **options)
             self.final_path_bn = BatchNorm(2 * (c // 2), rngs=rngs, **options)
@@ -511,7 +511,7 @@ class NASNetA(nnx.Module):
             [
                 ("conv", FittedConv(3, stem, (3, 3), strides=2, rngs=rngs, **options)),
                 ("bn", BatchNorm(stem, rngs=rngs, **options)),
-            ],
+            ]
         )
         self.cell_stem_0 = ReductionCell(
             stem, stem, True, c // 4, raw=True, border=border, rngs=rngs, **options

@@ -176,21 +176,21 @@ class PreActResNet(nnx.Module):
         layers = []
         for i in range(n2):
             layers.append(
-                PreActBottleneck(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options),
+                PreActBottleneck(channels, 128, stride=2 if i == 0 else 1, rngs=rngs, **options)
             )
             channels = 512
         self.layer2 = nnx.Sequential(*layers)
         layers = []
         for i in range(n3):
             layers.append(
-                PreActBottleneck(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options),
+                PreActBottleneck(channels, 256, stride=2 if i == 0 else 1, rngs=rngs, **options)
             )
             channels = 1024
         self.layer3 = nnx.Sequential(*layers)
         layers = []
         for i in range(n4):
             layers.append(
-                PreActBottleneck(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options),
+                PreActBottleneck(channels, 512, stride=2 if i == 0 else 1, rngs=rngs, **options)
             )
             channels = 2048
         self.layer4 = nnx.Sequential(*layers)

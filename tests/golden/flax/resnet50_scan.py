@@ -224,7 +224,7 @@ class ResNet(nnx.Module):
             channels = block.out_channels
         if n2 > 1:
             layers.append(
-                Stacked(n2 - 1, partial(unit, channels, 128, stride=1), rngs=rngs, **options),
+                Stacked(n2 - 1, partial(unit, channels, 128, stride=1), rngs=rngs, **options)
             )
         self.layer2 = nnx.Sequential(*layers)
         layers = []
@@ -234,7 +234,7 @@ class ResNet(nnx.Module):
             channels = block.out_channels
         if n3 > 1:
             layers.append(
-                Stacked(n3 - 1, partial(unit, channels, 256, stride=1), rngs=rngs, **options),
+                Stacked(n3 - 1, partial(unit, channels, 256, stride=1), rngs=rngs, **options)
             )
         self.layer3 = nnx.Sequential(*layers)
         layers = []
@@ -244,7 +244,7 @@ class ResNet(nnx.Module):
             channels = block.out_channels
         if n4 > 1:
             layers.append(
-                Stacked(n4 - 1, partial(unit, channels, 512, stride=1), rngs=rngs, **options),
+                Stacked(n4 - 1, partial(unit, channels, 512, stride=1), rngs=rngs, **options)
             )
         self.layer4 = nnx.Sequential(*layers)
         self.fc = Linear(channels, classes, rngs=rngs, **options)
