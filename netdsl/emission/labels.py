@@ -167,7 +167,8 @@ class Labels:
         """Return the variables that are another number in every turn, with the least and what is beyond the last."""
         known = over.args[0] if over.op == "const" else self.constants.get(str(over.args[0]))
         if known is not None and over.op in ("const", "name"):
-            rows = [getattr(row, "cells", row if len(targets) > 1 else (row,)) for row in getattr(known, "rows", known)]
+            items = getattr(known, "rows", known)
+            rows = [getattr(row, "cells", row if len(targets) > 1 else (row,)) for row in items]
             return {
                 name: (constant(min(column)), constant(max(column) + 1))
                 for name, *column in zip(targets, *rows, strict=False)

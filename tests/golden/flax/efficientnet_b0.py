@@ -145,6 +145,8 @@ class MBConv(nnx.Module):
     ) -> None:
         if min(c, stride, *k) < 1:
             raise ValueError("c, stride and k must be at least 1")
+        if stride == 1 and in_channels == c and (drop < 0 or drop > 1):
+            raise ValueError("drop must be from 0 to 1")
         hidden = make_divisible(expand * in_channels, 8)
         if k[0] % 2 != 1 or k[1] % 2 != 1:
             raise ValueError(f"pad=same needs odd kernels, not {k}")
@@ -212,8 +214,8 @@ class EfficientNet(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if depth < 0 or classes < 1:
-            raise ValueError("depth must be at least 0, classes at least 1")
+        if classes < 1 or drop < 0 or drop > 1:
+            raise ValueError("classes must be at least 1, drop from 0 to 1")
         steps = sum(math.ceil(n * depth) for _, _, _, _, n in STAGES)
         step = 0
         stem = make_divisible(32 * width, 8)
@@ -227,8 +229,11 @@ class EfficientNet(nnx.Module):
         ]
         channels = stem
         for t, k, s, c, n in STAGES:
+            blocks = math.ceil(n * depth)
+            if blocks < 0:
+                raise ValueError(f"a repetition needs a whole number from 0, not {blocks}")
             block: list[Callable[[Array], Array]] = []
-            for i in range(math.ceil(n * depth)):
+            for i in range(blocks):
                 block.append(
                     MBConv(
                         channels,

@@ -52,8 +52,15 @@ def normal_cut_at_two(stddev: float) -> nnx.Initializer:
 def learned(
     init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
 ) -> nnx.Param[Array]:
-    """Return a learned tensor."""
-    return nnx.Param(init(rngs.params(), shape, options.get("param_dtype", jnp.float32)))
+    """Return a learned tensor, which remembers the dtype to compute in."""
+    value = init(rngs.params(), shape, options.get("param_dtype", jnp.float32))
+    return nnx.Param(value, compute_dtype=options.get("dtype"))
+
+
+def value_of(tensor: nnx.Param[Array]) -> Array:
+    """Return a learned tensor in the dtype to compute in."""
+    dtype: DTypeLike | None = tensor.compute_dtype
+    return tensor[...] if dtype is None else tensor[...].astype(dtype)
 
 
 class ConvThatFits(nnx.Conv):
@@ -132,8 +139,8 @@ class MLPBlock(nnx.Sequential):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if hidden < 1:
-            raise ValueError("hidden must be at least 1")
+        if hidden < 1 or drop < 0 or drop > 1:
+            raise ValueError("hidden must be at least 1, drop from 0 to 1")
         super().__init__(
             Linear(in_channels, hidden, rngs=rngs, **options),
             partial(nnx.gelu, approximate=False),
@@ -159,6 +166,8 @@ class EncoderBlock(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
+        if drop < 0 or drop > 1:
+            raise ValueError("drop must be from 0 to 1")
         if heads < 1 or in_channels % heads != 0:
             raise ValueError(f"{in_channels} channels cannot be divided into {heads} heads")
         self.ln_1 = LayerNorm(in_channels, rngs=rngs, **options)
@@ -234,7 +243,7 @@ class Encoder(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         check_size(x.shape[1], self.pos_embedding.shape[1], "pos_embedding", "tokens")
-        x = x + self.pos_embedding[...]
+        x = x + value_of(self.pos_embedding)
         x = self.dropout(x)
         x = self.layers(x)
         x = self.ln(x)
@@ -263,8 +272,8 @@ class ViT(nnx.Module):
         rngs: nnx.Rngs,
         **options: Unpack[LayerOptions],
     ) -> None:
-        if min(dim, *patch, *size) < 1:
-            raise ValueError("dim, patch and size must be at least 1")
+        if min(dim, *patch, *size) < 1 or drop < 0 or drop > 1:
+            raise ValueError("dim, patch and size must be at least 1, drop from 0 to 1")
         self.class_token = learned(nnx.initializers.zeros, 1, 1, dim, rngs=rngs, **options)
         self.conv_proj = FittedConv(
             3,
@@ -281,7 +290,10 @@ class ViT(nnx.Module):
     def __call__(self, x: Array) -> Array:
         x = self.conv_proj(x)
         patches = tokens_of_map(x)
-        x = jnp.concatenate((repeat_for_batch(self.class_token[...], patches), patches), axis=-2)
+        x = jnp.concatenate(
+            (repeat_for_batch(value_of(self.class_token), patches), patches),
+            axis=-2,
+        )
         x = self.encoder(x)
         x = self.heads(x[:, 0])
         return x
