@@ -363,6 +363,9 @@ class Terms(State):
         more = size.plus(need, -1).constant if need is not None else None
         if more is not None and more >= 0:
             return
+        if need is not None and need.constant == 1 and list_in(size) is None:  # so many parts
+            self.at_least(size, 1, f"{text(size)} must be at least 1")
+            return
         if need is not None and own.constant is not None and not self.known_at_once(size):
             self.checked(*long_enough(size, need))
             return
@@ -719,6 +722,8 @@ def long_enough(size: Poly, need: Poly) -> tuple[Atom, str]:
         wanted = f"{{{text(need)}}} values" if need.constant is None else several(need.constant)
         said = f"{text(own)} needs at least {wanted}, not {{{text(size)}}}"
         return Atom(">=", (size, need)), said
+    if need.constant is not None:
+        return Atom(">=", (size, need)), f"{text(size)} must be at least {text(need)}, not {{{text(size)}}}"
     said = f"{text(other)} has" if other is not None else f"{text(need)} must be"
     more = " values" if other is not None else ""
     return Atom("<=", (need, size)), f"{said} at most {text(size)}{more}, not {{{text(need)}}}"
