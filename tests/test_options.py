@@ -416,6 +416,16 @@ def test_features_lead_to_the_output() -> None:
         assert torch.equal(model.fc(model.forward_features(x)[-1].mean((2, 3))), model(x))
 
 
+def test_channels_and_strides_are_those_of_any_dtype_and_stride() -> None:
+    net = loads(
+        "net P(s = 3):\n    input 3, 96x96\n    a: conv 3x3, 4, /s\n    b: conv 8x8, 6, /8, pad=0\n    gap\n"
+    )
+    names = execute(net.emit("torch:features"))
+    for stride in (3, 7, 13):
+        for model in (names["P"](stride), names["P"](stride).half(), names["P"](stride).double()):
+            assert (model.FEATURE_CHANNELS, model.FEATURE_STRIDES) == ([4, 6], [stride, 8 * stride])
+
+
 def test_features_follow_the_arguments() -> None:
     names = execute(emit_family(netdsl.load_family("resnet.net"), "torch:features")["resnet.py"])
     with torch.device("meta"):
@@ -502,6 +512,22 @@ def test_remat_changes_no_number(net: netdsl.Network) -> None:
     assert len(plain) == len(again)
     assert all(map(torch.equal, plain, again))
     assert less < 0.75 * kept
+
+
+def test_remat_can_be_compiled() -> None:
+    """Compilers decide themselves what is computed again, and move statistics once."""
+    net = loads(SMALL.replace("    dropout 0.3\n", ""))
+    found = []
+    for form in ("torch", "torch:remat"):
+        torch.manual_seed(0)
+        model = execute(net.emit(form))["n"]().train()
+        x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+        torch._dynamo.reset()
+        compiled = torch.compile(model, fullgraph=True, backend="aot_eager") if form != "torch" else model
+        sum(y.square().sum() for y in compiled(x)).backward()
+        found.append([p.grad for p in model.parameters()] + list(model.buffers()))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_options_go_together() -> None:

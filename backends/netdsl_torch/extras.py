@@ -25,6 +25,8 @@ def recomputed(block: nn.Module, *inputs: Tensor | list[Tensor]) -> Any:  # noqa
     """Apply a block; in training it keeps only its inputs, and is computed again for gradients."""
     if not block.training or not torch.is_grad_enabled():
         return block(*inputs)
+    if torch.compiler.is_compiling():  # compilers move the buffers once, and take no contexts
+        return checkpoint(block, *inputs, use_reentrant=False)
 
     def contexts() -> tuple[nullcontext[None], AbstractContextManager[None]]:
         return nullcontext(), same_buffers(block)
@@ -56,15 +58,17 @@ class FeatureMaps(nn.Module):
     @property
     def FEATURE_STRIDES(self) -> list[int]:
         """How many pixels further in the input each pixel of a map stands, along a side."""
-        maps = zip(self._maps(), self._maps(256), strict=True)
-        return [round(256 / max(y2.shape[2] - y.shape[2], 1)) for y, y2 in maps]
+        more = 40320  # which most strides divide
+        maps = zip(self._maps(), self._maps(more), strict=True)
+        return [round(more / max(y2.shape[2] - y.shape[2], 1)) for y, y2 in maps]
 
     def _maps(self, more: int = 0) -> list[Tensor]:
         """Return maps without numbers, for inputs with so many more pixels along a side."""
         tensors = (*self.parameters(), *self.buffers())
         bare = {id(t): torch.empty_like(t, device="meta") for t in tensors}
         shapes = [(1, c, *(side + more for side in sides)) for c, *sides in self.FEATURE_INPUTS]
-        inputs = [torch.empty(shape, device="meta") for shape in shapes]
+        dtype = next((t.dtype for t in tensors), None)
+        inputs = [torch.empty(shape, dtype=dtype, device="meta") for shape in shapes]
         with torch.no_grad():
             return deepcopy(self, bare).eval().forward_features(*inputs)
 ''',
