@@ -14,8 +14,10 @@ from flax_oracles import FORMS, factory, spec, state_of
 from torch_oracles import execute, load
 
 import netdsl
+from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
 from netdsl.ir.types import Init
+from netdsl.network import Network
 
 SEED = 5
 SAMPLES = 5000
@@ -208,6 +210,45 @@ def test_every_net_of_a_file_starts_its_layers_as_its_own_lines_say(tmp_path: Pa
     assert found == {key: pytest.approx(value, rel=0.05) for key, value in wanted.items()}
     own = made["Own"](0.125, rngs=nnx.Rngs(SEED))
     assert float(own.one.kernel.std()) == pytest.approx(0.125, rel=0.05)
+    deep = made["Deep"](0.125, rngs=nnx.Rngs(SEED))
+    assert float(deep.unit.layers[0].kernel.std()) == pytest.approx(0.125, rel=0.05)
+    assert text.count("class Deep") == 1
+
+
+GIVEN = """
+block Unit(c):
+    conv: conv 3x3, c
+
+block Other(c):
+    conv: conv 1x1, c
+
+block Stage(c, unit: op):
+    u: unit c
+
+net N(unit: op = Unit, gain = 1.0):
+    init conv weight=normal(0, gain / 4)
+    input 32, 8x8
+    s: Stage 32, unit
+
+net K:
+    init conv weight=normal(0, 0.125)
+    input 32, 8x8
+    s: Stage 32, Unit
+    t: Stage 32, Other
+
+variant n1 = N()
+variant n2 = N(Other, 2.0)
+"""
+
+
+def test_a_block_that_is_given_starts_as_the_net_says_that_gives_it() -> None:
+    (text,) = emit_family([Network(r) for r in recipes(read_text(GIVEN), "", {}, {})], "flax").values()
+    made = execute(text)
+    for name, std in (("n1", 0.25), ("n2", 0.5), ("K", 0.125)):
+        model = made[name](rngs=nnx.Rngs(SEED))
+        assert float(model.s.u.conv.kernel.std()) == pytest.approx(std, rel=0.05)
+    model = made["N"](made["Unit"], 0.5, rngs=nnx.Rngs(SEED))
+    assert float(model.s.u.conv.kernel.std()) == pytest.approx(0.125, rel=0.05)
 
 
 def test_biases_are_within_torchs_bound() -> None:

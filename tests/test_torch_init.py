@@ -12,7 +12,8 @@ from test_emitted import tool
 from torch import Tensor
 from torch_oracles import build, execute, load, reference
 
-from netdsl.api import loads
+from netdsl.api import loads, read_text, recipes
+from netdsl.backend import emit_family
 from netdsl.ir.types import Init
 from netdsl.network import Network
 
@@ -157,6 +158,30 @@ def test_a_layers_own_line_holds_wherever_arguments_put_it(given: dict[str, int 
         if key.endswith("weight"):
             value = init.args[0] if init.args else float(init.kind == "ones")
             assert (model.get_parameter(key) == value).all(), key
+
+
+ASKED = """\
+block Unit(c):
+    conv: conv 3x3, c
+    bn: bn
+
+net N(std = 0.01, c = 32):
+    init conv weight=normal(0, std)
+    input 32, 8x8
+    a: Unit c
+    gap
+
+variant one = N()
+variant two = N(0.5)
+"""
+
+
+def test_an_argument_may_say_nothing_but_how_weights_start() -> None:
+    nets = tuple(map(Network, recipes(read_text(ASKED), "", {}, {})))
+    (text,) = emit_family(nets, "torch").values()
+    made = execute(text)
+    for model, std in ((made["one"](), 0.01), (made["two"](), 0.5), (made["N"](0.125), 0.125)):
+        assert float(model.a.conv.weight.detach().std()) == pytest.approx(std, rel=0.05)
 
 
 DECIDED = """\

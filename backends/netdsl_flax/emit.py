@@ -174,7 +174,7 @@ class FlaxText(ModuleText):
             if value is None:
                 lacking = " | None"
             elif isinstance(value.target, BlockDecl):
-                made.update(dict.fromkeys(s.name for s in self.family.classes if s.decl is value.target))
+                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
             elif value.target.weights is Op.weights:
                 function = True
             else:

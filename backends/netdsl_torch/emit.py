@@ -124,7 +124,7 @@ class TorchText(ModuleText):
             if value is None:
                 lacking = " | None"
             elif isinstance(value.target, BlockDecl):
-                made.update(dict.fromkeys(s.name for s in self.family.classes if s.decl is value.target))
+                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
             else:
                 made["nn.Module"] = None
         return f"Callable[..., {' | '.join(made) or 'nn.Module'}]{lacking}"

@@ -71,6 +71,7 @@ from netdsl.symbolic import (
     evaluate,
     in_terms_of,
     length,
+    named,
     names,
     negated,
     single,
@@ -143,6 +144,8 @@ class Family:
         """Ops and blocks that arguments are compared with."""
         self.present: set[Any] = set()
         """Those blocks that have a class, though no argument in hand is one of them."""
+        self.starts: dict[Any, dict[str, Any]] = {}
+        """By net, what its `init` lines say in terms of its arguments, by the argument of blocks that is given it."""
         self.measured: set[Any] = set()
         """Blocks whose loops are written turn by turn, since a caller has to know the size of what they return."""
         with deep_recursion(), no_collection():
@@ -202,6 +205,8 @@ class Family:
         """By declaration, the parameters that its classes are made for."""
         self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
         """What `init` lines of the net in hand say."""
+        self.net: Any = None
+        """The net in hand."""
         self.sizes: set[str] = set()
         self.lacking: set[Any] = set()
         """Blocks that no argument is, as long as they have no class."""
@@ -334,7 +339,7 @@ class Family:
         """Return the class for a call, its arguments, and the shapes of what it returns."""
         self.note(decl, given)
         self.connect(stager, decl, given)
-        values = {name: one.value for name, one in given.items()}
+        values = {name: one.value for name, one in given.items()} | self.started(stager)
         for staged in self.classes:
             if staged.decl is decl and self.accepts(staged, values, shapes):
                 break
@@ -438,7 +443,7 @@ class Family:
             s.axes for s in shapes
         ):
             return False
-        if staged.rules != self.rules(staged):
+        if expressions(staged.rules) != expressions(self.rules(staged)):
             return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
@@ -489,9 +494,16 @@ class Family:
             found.append(Shape(*sizes, axes=shape.axes))
         return tuple(found)
 
-    def class_of(self, value: OpValue) -> Staged:
-        """Return the class of a block that is given as an argument."""
+    def classes_of(self, value: OpValue, context: Staged | None) -> list[Staged]:
+        """Return the classes of a block that is given as an argument in a class: for the net that this is of."""
         classes = [staged for staged in self.classes if staged.decl is value.target]
+        if context is None:
+            return classes
+        return [s for s in classes if expressions(s.rules) == expressions(self.rules(s, context.inits))]
+
+    def class_of(self, value: OpValue, context: Staged | None) -> Staged:
+        """Return the class of a block that is given as an argument in a class."""
+        classes = self.classes_of(value, context)
         for staged in classes:
             own = {**staged.defaults, **{name: given.value for name, given in value.args.items()}}
             if all(_same(own[name], fixed) for name, fixed in staged.fixed.items() if name in own):
@@ -559,7 +571,7 @@ class Family:
             if isinstance(item, Layer)
             for kind in (item.op.name, item.op.inherits)
         }
-        staged.rules = self.rules(staged)
+        staged.rules, staged.inits = self.rules(staged), self.inits
         self.classes.append(staged)
         return staged
 
@@ -610,6 +622,9 @@ class Family:
             place.env.tensors["x"] = data
         place.env.tensors["flow"] = data
         self.parameters(stager, staged, values, wanted, place, span)
+        for name, start in self.starts.get(self.net, {}).items():
+            staged.params.append(Parameter(name, "float", float(start), float(start)))
+            stager.hints[name] = float(start)
         stager.root = place.env
         result = stager.body(decl.node.body, place)
         if stager.errors:
@@ -991,7 +1006,7 @@ class Family:
     def walk_net(self, staged: Staged, net: Network, values: Mapping[str, Any], wanted: set[str]) -> None:
         """Walk a net's body."""
         recipe = net.recipe
-        decl = recipe.net
+        self.net = decl = recipe.net
         stager = Stager(self, staged, recipe.settings, recipe.max_nodes)
         stager.input_shapes = recipe.inputs
         self.inits = (decl.file.inits, stager.inits)
@@ -1001,7 +1016,8 @@ class Family:
         place = Place(Env(decl.file.env), None, root, decl.file.source, decl.defaults, True)
         stager.at(place)
         self.parameters(stager, staged, values, wanted, place, span)
-        self.inits = (net.elaborated.inits,)
+        self.inits = (self.in_blocks(net.elaborated.inits, self.starts.get(decl, {})),)
+        staged.inits = self.inits
         stager.root = place.env
         result = stager.net_body(decl.node.body, place)
         if stager.errors:
@@ -1024,14 +1040,16 @@ class Family:
         if self.own_inits:
             self.settle_inits(staged, stager)
 
-    def rules(self, staged: Staged) -> Mapping[str, Mapping[str, Init]]:
+    def rules(
+        self, staged: Staged, inits: tuple[Mapping[str, Mapping[str, Init]], ...] | None = None
+    ) -> Mapping[str, Mapping[str, Init]]:
         """Return what `init` lines of the net say that a class has to know: of ops that it, or a block in it, has.
 
-        Where a loop over all layers gives them their initial weights, that is only what it cannot do: ops that
-        follow another op's line.
+        `inits` are those lines, if they are not those of the net in hand. Where a loop over all layers gives them
+        their initial weights, that is only what it cannot do: ops that follow another op's line.
         """
         known = catalogue()
-        rules = joined(self.inits)
+        rules = joined(self.inits if inits is None else inits)
         if self.own_inits:
             return {name: inits for name, inits in rules.items() if name in staged.kinds}
         return {name: inits for name, inits in rules.items() if known[name].inherits}
@@ -1052,12 +1070,49 @@ class Family:
         for item in walk(staged.items):
             if isinstance(item, Layer):
                 item.op = self.initialised(item.op, item.before, item.own)
+        staged.changed()
+        found: dict[str, Any] = {}
         for name, inits in staged.rules.items():
-            free_args = [arg for init in inits.values() for arg in init.args if symbolic(arg)]
-            for cls in self.reached(staged) if free_args else ():
-                for item in walk(cls.items):
-                    if isinstance(item, Layer) and name in (item.op.name, item.op.inherits):
-                        raise Fixed("an `init` line that reaches blocks", *free_args)
+            starts = {own: arg for own, _, arg in self.start_arguments(name, inits) if symbolic(arg)}
+            layers = (
+                i for cls in self.reached(staged) for i in walk(cls.items) if starts and isinstance(i, Layer)
+            )
+            if any(name in (item.op.name, item.op.inherits) for item in layers):
+                found |= starts
+        if found.keys() - self.starts.get(staged.decl, {}).keys():
+            self.starts[staged.decl] = found
+            raise Again
+        self.starts.get(staged.decl, {}).update(found)
+
+    def started(self, stager: Stager) -> dict[str, Any]:
+        """Return what a block is given that `init` lines of the net say in terms of its arguments."""
+        known = self.starts.get(self.net, {})
+        return known if stager.staged.kind == "net" else {n: named(float(v), n) for n, v in known.items()}
+
+    def start_arguments(self, op: str, inits: Mapping[str, Init]) -> Iterator[tuple[str, int, Any]]:
+        """Yield the numbers of an op's initialisers: what an argument is called that is one, which it is, itself."""
+        for key, init in inits.items():
+            part = "" if key == "weight" else f"{key}_"
+            for number, ((role, _), value) in enumerate(zip(Init.KINDS[init.kind], init.args, strict=False)):
+                own = f"{op}_{part}{role}"
+                while any(own in self.variables(decl) for decl in {*self.given, *self.varied}):
+                    own += "_"
+                yield own, number, value
+
+    def in_blocks(
+        self, rules: Mapping[str, Mapping[str, Init]], starts: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Init]]:
+        """Return what `init` lines say in blocks, which are given the numbers that follow from a net's arguments."""
+        found: dict[str, dict[str, Init]] = {}
+        for op, inits in rules.items():
+            found[op] = {}
+            for key, init in inits.items():
+                args = list(init.args)
+                for own, number, _ in self.start_arguments(op, {key: init}):
+                    if own in starts:
+                        args[number] = named(float(starts[own]), own)
+                found[op][key] = Init(init.kind, tuple(args))
+        return found
 
     def reached(self, net: Staged) -> list[Staged]:
         """Return the classes of a net: its own, and those that it, or one of them, makes."""
@@ -1139,6 +1194,14 @@ def within(values: Iterable[Any]) -> Iterator[Any]:
             yield value
             if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
                 queue += (given.value for given in value.args.values())
+
+
+def expressions(rules: Mapping[str, Mapping[str, Init]]) -> Any:
+    """Return what rules say, to compare for all arguments."""
+    return {
+        op: {key: (init.kind, tuple(map(term, init.args))) for key, init in inits.items()}
+        for op, inits in rules.items()
+    }
 
 
 def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict[str, Init]]:

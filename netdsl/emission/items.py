@@ -565,6 +565,8 @@ class Staged:
         """The shapes of what it returns, over its local variables too."""
         self.kinds: set[str] = set()
         """The ops of a block and of the blocks in it, also those whose `init` lines they follow."""
+        self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
+        """What `init` lines of the net say in whose walk it was made."""
         self.rules: Mapping[str, Mapping[str, Init]] = {}
         """What `init` lines say, by op: of a net all, of a block what it has to know."""
         self.hints: dict[str, Any] = {}

@@ -132,6 +132,8 @@ class ModuleText(ABC):
         self.lowered: dict[tuple[int, bool], Lowered] = {}
         self.makers: dict[tuple[Any, str], tuple[str, Maker]] = {}
         """Ops that are made by functions of the module, and the names of these."""
+        self.context: Staged | None = None
+        """The class, or that of the net, whose text is being written."""
         self.arguments: set[str] = set()
         """The names of ops that are arguments."""
         for staged in family.classes:
@@ -268,7 +270,7 @@ class ModuleText(ABC):
 
     def block_argument(self, value: OpValue) -> Expr:
         """Return a block as an argument: its class, with what it is given already."""
-        cls = self.family.class_of(value)
+        cls = self.family.class_of(value, self.context)
         known = {p.name for p in cls.params}
         args = tuple(
             Arg(name, self.expression(self.family.as_given(cls.decl, name, given.value)))
@@ -514,6 +516,7 @@ class ModuleText(ABC):
                 classes.append(inner)
             classes.append(list(self.one_class(function)))
         factories = [list(self.factory(variant)) for variant in self.family.variants]
+        self.context = None
         text = "\n".join(line for lines in (*classes, *factories) for line in lines)
         constants: list[str] = []
         of_classes: list[str] = []
@@ -586,6 +589,7 @@ class ModuleText(ABC):
 
     def one_class(self, function: Function) -> Iterator[str]:
         """Yield a class."""
+        self.context = function.staged
         members = Members(function, self)
         members.stored.update(function.tells)
         chain = self.is_sequential(function)
@@ -862,6 +866,7 @@ class ModuleText(ABC):
     def factory(self, variant: Variant) -> Iterator[str]:
         """Yield the function named as the variant."""
         net, staged = variant.net, variant.staged
+        self.context = staged
         parameters: list[str] = []
         args: list[Arg] = []
         for parameter in self.ordered(staged):

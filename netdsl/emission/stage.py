@@ -293,16 +293,23 @@ class Stager(Joints):
         self.put(item)
         return result
 
-    @staticmethod
     def fits_as_block(
-        op: OpValue, own: Mapping[str, Given], shapes: tuple[Shape, ...], place: Place, callee: SymOp
+        self, op: OpValue, own: Mapping[str, Given], shapes: tuple[Shape, ...], place: Place, callee: SymOp
     ) -> None:
         """Demand that a primitive op is made by the call of a block: for the channels, and nothing else."""
         target = op.target
         assert not isinstance(target, BlockDecl)
         plain = target.weights is Op.weights or issubclass(target, Norm)
         single = target.arity == (1, 1) and not target.references and not target.fuses
-        if own or len(shapes) != 1 or shapes[0].axes != "chw" or not (plain and single) or free(op):
+        started = isinstance(op.target, type) and self.emitter.starts.get(self.emitter.net)
+        if (
+            own
+            or started
+            or len(shapes) != 1
+            or shapes[0].axes != "chw"
+            or not (plain and single)
+            or free(op)
+        ):
             raise Demanded("an argument that is a block, or an op with arguments of its own here", callee)
         defaults = (place.defaults.get(kind, {}) for kind in (target.name, target.inherits))
         if any(name not in op.args for given in defaults for name in given):

@@ -82,6 +82,8 @@ def drop_parameters(staged: Staged) -> None:
     for shape in staged.out_terms if staged.told else ():
         if "c" in shape.axes:
             used.update(mentioned(shape.c))
+    for init in (init for inits in staged.rules.values() for init in inits.values()):
+        used.update(dict.fromkeys(name for arg in init.args for name in mentioned(arg)))
     for test, (truth, path) in staged.measured.items():  # what `forward` holds against its input
         if not isinstance(truth, SymBool) or used.keys() >= set(mentioned(truth)):
             used.update(dict.fromkeys(name for asked in (test, *path) for name in mentioned(asked)))
