@@ -744,6 +744,12 @@ class Torch(Framework):
             size = given["to"]
             kind: Any = nn.AdaptiveAvgPool2d if value.name == "avgpool" else nn.AdaptiveMaxPool2d
             return partial(kind, size if isinstance(size, int) else tuple(size))
+        if value.name in ("avgpool", "maxpool") and set(given) <= {"kernel", "stride", "pad"}:
+            pool: Any = value.target
+            (kernel, stride), pad = pool(**given).window, pool(**given).constant_padding
+            kind = nn.AvgPool2d if value.name == "avgpool" else nn.MaxPool2d
+            sizes = (size if isinstance(size, int) else tuple(size) for size in (kernel, stride, pad))
+            return partial(kind, *sizes)
         raise NoWord(text_of(value))
 
     def run(self, subject: Subject, draw: Draw) -> None:

@@ -2825,6 +2825,30 @@ net N(n = 3, wide = true):
 variant one = N()
 variant two = N(2, false)
 """,
+    "pools with arguments of their own": """
+block Unit(c, down: op = maxpool(2x2)):
+    conv: conv 3x3, c
+    down as down
+    last: conv 1x1, c
+
+block Act(c, acts: op = none):
+    conv: conv 3x3, c, act=acts
+    second: conv 3x3, c, norm=bn, act=acts
+    if acts == none:
+        relu
+
+net N(down: op = maxpool(2x2), act: op = relu):
+    input 3, 32x32
+    a: Unit 4
+    b: Unit 4, down
+    c: Unit 6, avgpool(2x2)
+    d: Act 4
+    e: Act 4, act
+    f: Act 4, silu
+    gap
+variant one = N()
+variant two = N(avgpool(3x3, stride=2, pad=1), none)
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.layers import JOINTS, has_state
-from netdsl.elaborate.values import BlockDecl, Data, Given, Ramp, Wire, show
+from netdsl.elaborate.values import BlockDecl, Data, Given, OpValue, Ramp, Wire, show
 from netdsl.emission.concolic import (
     Demanded,
     Fixed,
@@ -161,6 +161,7 @@ class Layers(Conditions):
         if item.given is not None:
             item.made = self.is_maker(item.given)
             self.fits(item.given, data.shapes, given, place, item.made)
+            result = self.of_any_size(item, result)
         self.sound(item)
         self.put(item)
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
@@ -172,6 +173,18 @@ class Layers(Conditions):
 
     callee: SymOp | None = None
     """The argument that says which op the next layer is."""
+
+    def of_any_size(self, item: Layer, result: Data) -> Data:
+        """Return a result whose size is not known, where another op that an argument may be makes another one."""
+        assert item.given is not None
+        if not any(choice is not None and _is_pool(choice) for choice in item.given.choices):
+            return result
+        (shape,) = result.shapes
+        sizes = (
+            n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip("chw", shape, strict=True)
+        )
+        item.after = self.drafts[-1].shapes = (Shape(*sizes),)
+        return result.replace(shapes=item.after)
 
     def parts(self, op: Split, item: Layer, result: Data, place: Place) -> Data:
         """Return the list that a split into a number of parts that is not known makes."""
@@ -380,11 +393,13 @@ class Layers(Conditions):
         plain = [
             t
             for t in targets
-            if not isinstance(t, BlockDecl) and (issubclass(t, Activation) or t is Identity)
+            if not isinstance(t, BlockDecl) and (issubclass(t, (Activation, Pool)) or t is Identity)
         ]
         if len(normal) + len(plain) != len(targets) or (normal and plain and not made):
             raise Demanded("an argument that is one of several kinds of ops", callee)
-        if shapes[0].axes != "chw" and (normal or Softmax in plain):
+        if shapes[0].axes != "chw" and (
+            normal or Softmax in plain or any(issubclass(t, Pool) for t in plain)
+        ):
             raise Demanded("an argument that is an op of what is no map", callee)
         for choice in callee.choices:
             if choice is None or isinstance(choice.target, BlockDecl):
@@ -503,3 +518,7 @@ def _always(truth: bool | SymBool) -> Callable[[], bool | SymBool]:
 
 def _both(size: Any) -> tuple[Any, Any]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _is_pool(op: OpValue) -> bool:
+    return isinstance(op.target, type) and issubclass(op.target, Pool)
