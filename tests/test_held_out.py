@@ -2849,6 +2849,80 @@ net N(down: op = maxpool(2x2), act: op = relu):
 variant one = N()
 variant two = N(avgpool(3x3, stride=2, pad=1), none)
 """,
+    "ops, texts and lists as arguments": """
+block Rebind(c, k = 3):
+    act = relu if k > 3 else silu
+    for i in range(2):
+        if i == 0:
+            kept = act
+        conv{i}: conv 3x3, c -> act
+    last: conv 1x1, c
+
+block ASPP(c, rates: list = [1, 2], mode = "bilinear", act: op = relu):
+    concat:
+        for i, r in enumerate(rates):
+            branch{i}: conv 3x3, c, dilation=r -> bn -> act
+        conv 1x1, c as one
+    project: conv 1x1, c -> bn -> act
+    up: upsample 2, mode=mode
+
+block CSP(c, n = 1, short: bool = true, unit: op = identity):
+    conv1: conv 1x1, c
+    y = from flow
+    for i in range(n):
+        u{i} = from flow -> unit as m{i}
+        if short:
+            add:
+                from u{i}
+                from y
+    last: conv 1x1, c
+
+block Ghost(c, ratio = 2):
+    primary: conv 1x1, c // ratio
+    concat:
+        identity
+        dwconv 3x3 as cheap
+
+net N(act: op = relu, mode = "bilinear", n = 1):
+    input 3, 16x16
+    a: Rebind 4
+    b: Rebind 4, 5
+    c: ASPP 4, [1, 2, 3], mode, act
+    d: ASPP 6, act=silu
+    e: CSP 6, n
+    f: CSP 6, 2, false, relu
+    g: CSP 6, 2, unit=Ghost(6)
+    gap
+variant one = N()
+variant two = N(gelu, "nearest", 2)
+""",
+    "lists of texts that layers are made with": """
+block Up(c, modes: list = ["nearest"]):
+    for i, m in enumerate(modes):
+        conv{i}: conv 3x3, c
+        upsample 2, mode=m
+
+table ups(c, mode):
+    4, "nearest"
+    6, "bilinear"
+
+block Tab(t: table = ups):
+    for i, r in enumerate(t):
+        conv{i}: conv 3x3, r.c
+        m = r.mode
+        if m == "bilinear":
+            extra{i}: conv 1x1, r.c
+        upsample 2, mode=m
+
+net N(modes: list = ["nearest"]):
+    input 3, 8x8
+    a: Up 4, ["nearest", "bilinear"]
+    b: Up 4, modes
+    c: Tab
+    gap
+variant one = N()
+variant two = N(["bilinear"])
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -3001,6 +3075,15 @@ def test_channels_are_those_of_the_side_that_reads_them() -> None:
     )
     assert 'self.add_module(f"narrow{i}", nn.Conv2d(2 * c, c, 1))' in text
     assert "if self.deep and self.tail is not None:" in text
+
+
+def test_a_list_beside_another_argument_may_be_empty() -> None:
+    (text,) = emit_family(nets(CLASSES["ops, texts and lists as arguments"]), "torch").values()
+    aspp = execute(text)["ASPP"]
+    assert aspp(3, 4, rates=[])(torch.randn(2, 3, 8, 8)).shape == (2, 4, 16, 16)
+    with pytest.raises(ValueError, match="rates and c must be at least 1"):
+        aspp(3, 4, rates=[2, 0])
+    assert "odd kernels" not in text  # 2 * r + 1 is odd
 
 
 PRESENT = """

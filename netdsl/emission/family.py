@@ -1307,8 +1307,9 @@ def least_check(
     for bound in sorted(set(least.values())):
         own = [atom for atom, number in least.items() if number == bound]
         values: list[Any] = [atom if atom.op == "star" else single(atom) for atom in own]
-        if all(atom.op == "star" and empty(atom.args[0]) for atom in own):
-            values = [Atom("list", (constant(bound), *values))]
+        sure = [atom for atom in own if not (atom.op == "star" and empty(atom.args[0]))]
+        if len(sure) < 2 and len(sure) < len(own):  # `min` takes several numbers, or a list of at least one
+            values = [Atom("list", (*([] if sure else [constant(bound)]), *values))]
         if len(values) == 1:  # a list by itself
             values = [one.args[0] if isinstance(one, Atom) and one.op == "star" else one for one in values]
         alone = len(values) == 1 and isinstance(values[0], Poly)
