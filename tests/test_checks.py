@@ -732,12 +732,8 @@ net N:
 """
     names = execute(loads(text).emit(backend))
     rngs = {"rngs": still()} if backend == "flax" else {}
-    grouped = "10 channels cannot be divided into 4 groups"
-    ours, theirs = (
-        (grouped, grouped)
-        if backend == "flax"
-        else (f"{way}_channels must be divisible by groups" for way in ("out", "in"))
-    )
+    ours = "10 channels cannot be divided into 4 groups"
+    theirs = ours if backend == "flax" else "in_channels must be divisible by groups"
     for name, in_channels, given, said in (
         ("Grouped", 12, {"c": 10, "groups": 4}, ours),
         ("Grouped", 10, {"c": 12, "groups": 4}, theirs),

@@ -196,7 +196,7 @@ class InceptionD(nn.Module):
 class InceptionE(nn.Module):
     """Block InceptionE of inception_v3.net.
 
-    the widest: its branches fork again.
+    The widest: its branches fork again.
 
     Shapes: (N, in_channels, H, W) -> (N, 2048, H, W).
     """

@@ -342,7 +342,7 @@ class InceptionD(nnx.Module):
 class InceptionE(nnx.Module):
     """Block InceptionE of inception_v3.net.
 
-    the widest: its branches fork again.
+    The widest: its branches fork again.
 
     Shapes: (N, H, W, in_channels) -> (N, H, W, 2048).
     """
