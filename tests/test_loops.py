@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from interpreter import draw_state, interpret, state_shapes
+from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name, without_dropout
 from torch_oracles import execute
 
@@ -439,3 +440,84 @@ def test_what_a_class_says_of_its_channels_goes_into_the_variable_that_turns_cha
         assert made.count(".out_channels") == 3
         assert not re.findall(r"^ +channels\d* = channels\d*$", made, re.MULTILINE)
         assert_same(net, backend)
+
+
+SUMS = """\
+block Named(ks: list, c):
+    total = 0
+    for k in ks:
+        total = total + k
+        a{total}: conv 1x1, c
+
+block Chosen(ks: list):
+    total = 0
+    for i, k in enumerate(ks):
+        total = total + k
+        relu when total > 3
+        a{i}: conv 1x1, 4
+
+block Chain(ks: list):
+    total = 0
+    body:
+        for k in ks:
+            total = total + k
+            conv 3x3, 4 as a{total}
+            relu when total > 3
+
+block Widths(n, c):
+    relu
+    for i in range(n):
+        a{i}: conv 3x3, c + i
+        b{i}: conv 1x1, c when flow.c != c
+        d{i}: relu when flow.c > 4
+
+net N:
+    input 4, 9x9
+    a: Named [1, 2], 4
+    b: Named [2, 3, 1], 5
+    c: Chosen [1, 2, 3]
+    d: Chosen [1, 3]
+    e: Chain [1, 2]
+    f: Chain [2, 2]
+    g: Widths 2, 4
+    h: Widths 3, 5
+    total = 0
+    for k in [1, 2]:
+        total = total + k
+        a{total}: conv 1x1, 4
+        relu when total > 2
+    gap
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_turns_sum_up_names_and_decides_what_each_turn_has(backend: str) -> None:
+    found = subjects_of(api.loads(SUMS, "sums.net"), backend)
+    assert {"Named", "Chosen", "Chain", "Widths", "N"} <= found.keys()
+    assert [fault for subject in found.values() for fault in report(subject, backend, 4).faults] == []
+
+
+THEN = """
+block Then(n):
+    k = n + 1
+    {before}: conv 1x1, 4
+    for i in range(n):
+        k = k + 1
+        a{{i}}: conv 1x1, 4 + k
+    {after}: conv 1x1, 4
+
+net N:
+    input 4, 9x9
+    a: Then 2
+    b: Then 3
+    gap
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_only_the_end_of_a_loop_knows_is_read_after_it_alone(backend: str) -> None:
+    text = THEN.format(before="w", after="y{k}")
+    subject = subjects_of(api.loads(text, "then.net"), backend)["Then"]
+    assert report(subject, backend, 4).faults == []
+    with pytest.raises(netdsl.NetError, match="`k` changes from turn to turn of a loop, and `forward` knows"):
+        api.loads(THEN.format(before="y{k}", after="z")).emit(backend)

@@ -25,7 +25,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free
 from netdsl.emission.function import renamed
-from netdsl.emission.items import Check, Child, Container, If, Item, Let, Phi, Side, walk
+from netdsl.emission.items import Check, Child, Container, If, Item, Let, Module, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Streams
@@ -129,6 +129,8 @@ class Conditions(Lists):
             if any(name in one and one[name] != place.scope.shared[name] for one in shared):
                 place.scope.shared[name] = Late(test, *(one.get(name) for one in shared))
         place.scope.position = max(ends[0][1], ends[1][1])
+        if any(isinstance(one, Module) for one in walk([item])):
+            self.not_handed_on(test.test)
         self.merge(test, item, before, ends[0], ends[1], meanings, place, span)
 
     @contextmanager

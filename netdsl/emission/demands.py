@@ -88,13 +88,11 @@ class Demands:
 
     def of_features(self, item: Module) -> Iterator[Demand]:
         """Yield what the weights of a layer, or the first of a chain or block, demand of a vector."""
-        place, shape = self.members.called(item), entering(item)
-        if (
-            not isinstance(place, str)
-            or type(shape) is not Shape
-            or shape.axes != "c"
-            or not self.follows(shape.c)
-        ):
+        shape = entering(item)
+        if type(shape) is not Shape or shape.axes != "c" or not self.follows(shape.c):
+            return
+        place = self.members.called(item)
+        if not isinstance(place, str):
             return
         keys = self.first(item)
         if keys is not None:

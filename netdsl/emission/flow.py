@@ -252,12 +252,14 @@ class Flow:
         for index, item in enumerate(items):
             self.stage(item)
             if index in unread:
+                self.members.settle([item])
                 continue
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
                 self.loop(item, after[index], items[index + 1 :])
+                self.members.settle([item])
             elif isinstance(item, Side):
                 self.side(item, after[index])
             elif self.features and id(item) in self.features.entered and isinstance(item, Module):

@@ -150,9 +150,9 @@ class Labels:
                 if one.atom is not None and one.atom.op == "name" and self.changing.isdisjoint(names(other)):
                     yield one.atom.args[0]
 
-    def read_by(self, item: Module) -> Iterator[str]:
+    def read_by(self, item: Layer) -> Iterator[str]:
         """Yield what the arguments of a layer read."""
-        for value in item.terms():
+        for value in (*item.op.arguments().values(), item.given):
             for name in mentioned(value):
                 yield from names(self.computed.get(name, Atom("name", (name,))))
 

@@ -203,6 +203,7 @@ class Layers(Conditions):
             label = self.evaluator.text(label, place.env, place.source)
         if not isinstance(label, SymStr):
             return None
+        self.not_handed_on(label.whole)
         for part in label.whole.args:
             counts = isinstance(part, Poly) and any(self.begins.get(name) is not None for name in names(part))
             if isinstance(part, Poly) and not counts:

@@ -378,6 +378,7 @@ class Loops(Earlier):
             else:
                 if self.is_parameter(key):
                     raise Fixed("an argument that changes from turn to turn", Atom("name", (key,)))
+                entry_names.setdefault(key, place.env.find_name(key))
                 if term(entry_names[key]) != single(Atom("name", (key,))):
                     self.put(Let(key, entry_names[key]))
                 self.meaning.pop(key, None)
@@ -600,7 +601,10 @@ class Loops(Earlier):
                     new = True
             if new:
                 found[key] = changes
-        for name, value in values.items():
+        outer = Env() if place.env.parent is None else place.env.parent
+        around = {name: outer.find_name(name) for name in place.env.names if name not in values}
+        numbers = {name: value for name, value in around.items() if isinstance(value, (int, float, SymBool))}
+        for name, value in {**numbers, **values}.items():
             now_value = place.env.names.get(name, MISSING)
             if name in bound or now_value is start.get(name) or name in varying or isinstance(value, Past):
                 continue

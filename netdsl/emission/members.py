@@ -13,6 +13,7 @@ from netdsl.emission.concolic import mentioned
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, ordered, walk
+from netdsl.source import Span
 from netdsl.symbolic import Atom, SymBool, names, negated, single, term, text
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Members:
         """Local variables of one turn, by name."""
         self.turning: set[str] = set()
         """The variables of all loops."""
+        self.unsettled: dict[Loop, set[str]] = {
+            loop: set(changed_by(loop)) for loop in within_class(function.items) if isinstance(loop, Loop)
+        }
+        """What loops that `forward` has not yet left change in their turns, and only the constructor knows."""
         self.demanding = False
         """Whether `forward` checks sizes of what a layer of it reads."""
         self.own: dict[int, Lowered] = {}
@@ -224,8 +229,20 @@ class Members:
             return Atom("name", (name,))
         if name in self.defined:
             return self.read(term(self.defined[name]))
+        if any(name in changed for changed in self.unsettled.values()):
+            decl = self.function.staged.decl
+            message = f"`{name}` changes from turn to turn of a loop, and `forward` knows only what it is in the end"
+            help = "compute it from what the loop runs over"
+            span = Span(decl.file.source, decl.node.start, decl.node.end)
+            raise NetError([Diagnostic("E508", message, span, help=help)])
         attribute = self.stored.setdefault(name, self.free_attribute(name))
         return Atom("name", (f"self.{attribute}",))
+
+    def settle(self, items: list[Item]) -> None:
+        """Note that `forward` has left loops."""
+        for item in within_class(items):
+            if isinstance(item, Loop):
+                self.unsettled.pop(item, None)
 
     def free_attribute(self, name: str) -> str:
         """Return an attribute for a name that no child has."""
@@ -363,6 +380,23 @@ def shared(items: list[Item]) -> Iterator[list[Layer]]:
 
 def _not(test: Atom) -> Atom:
     return negated(test)
+
+
+def within_class(items: list[Item]) -> Iterator[Item]:
+    """Yield items and all within that are not within a module."""
+    for item in items:
+        yield item
+        for inner in item.inner() if not isinstance(item, Module) else ():
+            yield from within_class(inner)
+
+
+def changed_by(loop: Loop) -> Iterator[str]:
+    """Yield the variables that turns of a loop hand on, and those that its children are asked for."""
+    for item in within_class(loop.body):
+        if isinstance(item, Let) and item.again:
+            yield item.name
+        elif isinstance(item, Child):
+            yield from item.asked
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -253,6 +253,13 @@ class Terms(State):
                     return True
         return False
 
+    def not_handed_on(self, value: Atom) -> None:
+        """Refuse what `forward` asks of turns where it reads variables that they hand on, which it does not know."""
+        handed = {name for turns in self.rounds for name in turns.carried}
+        read = [name for name in names(value) if name in handed]
+        if read and not self.opened_scopes:  # a chain is the constructor's alone
+            raise Fixed(f"{read[0]} changes from turn to turn", *(Atom("name", (name,)) for name in read))
+
     def checked(self, test: Atom, message: str) -> None:
         """Demand something once, where what is supposed within an expression holds."""
         for condition in self.evaluator.supposed:
