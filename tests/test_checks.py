@@ -591,6 +591,27 @@ def test_two_modules_of_one_label_are_refused_where_the_spec_does(
         make(names, name, given)
 
 
+def test_labels_of_known_rows_are_not_checked() -> None:
+    text = """
+table rows(c, n):
+    4, 1
+    6, 1
+
+net N(q = 3):
+    input 4, 9x9
+    for c, n in rows:
+        c{c}: conv 1x1, c + q
+    for i, c, n in enumerate(rows):
+        e{c}: conv 1x1, c + q
+    for i, row in enumerate(rows):
+        r{i}: conv 1x1, row.c + q
+    for c in [4, 5]:
+        f{c}: conv 1x1, q
+    gap
+"""
+    assert "two modules" not in loads(text).emit()
+
+
 def test_labels_that_no_argument_makes_one_are_not_checked() -> None:
     checked = re.findall(r"two modules are called (.+)\"", loads(JUDGED["labels"]).emit())
     assert checked == [

@@ -242,7 +242,9 @@ class Flow:
                 continue
             live -= set(items[index].makes())
             live |= self.with_lists(items[index].reads())
+        unsettled, self.members.unsettled = self.members.unsettled, {}  # this looks ahead
         nested = self.nested(items, unread)
+        self.members.unsettled = unsettled
         nested -= {index for index, item in enumerate(items) if id(item) in marks}
         following, reads = [set[Wire]()] * len(items), set[Wire]()
         for index in range(len(items) - 1, -1, -1):

@@ -105,14 +105,17 @@ class Labels:
 
     def steps(self, number: Poly) -> Mapping[str, Poly]:
         """Return by how much each variable of a loop moves a number; none where a step is not like the others."""
-        variables = [name for name in names(number) if name in self.changing]
-        nothing = dict.fromkeys(variables, constant(0))
-        whole = begin = in_terms_of(number, nothing)
         found: dict[str, Poly] = {}
-        for name in variables:
-            found[name] = in_terms_of(number, {**nothing, name: constant(1)}).plus(begin, -1)
-            whole = whole.plus(found[name].times(single(Atom("name", (name,)))))
-        return found if whole == number else {}
+        for coefficient, atoms in number.parts.values():
+            moving = [atom for atom in atoms if not self.changing.isdisjoint(names(atom))]
+            if len(moving) > 1 or any(atom.op != "name" for atom in moving):
+                return {}
+            for atom in moving:
+                step = constant(coefficient)
+                for other in atoms:
+                    step = step.times(single(other)) if other is not atom else step
+                found[atom.args[0]] = found.get(atom.args[0], constant(0)).plus(step)
+        return found
 
     def recurs(self, one: Labelled) -> bool:
         """Tell whether two turns of the loops around it may give a module one label, and make it another."""
@@ -167,8 +170,8 @@ class Labels:
         """Return the variables that are another number in every turn, with the least and what is beyond the last."""
         known = over.args[0] if over.op == "const" else self.constants.get(str(over.args[0]))
         if known is not None and over.op in ("const", "name"):
-            items = getattr(known, "rows", known)
-            rows = [getattr(row, "cells", row if len(targets) > 1 else (row,)) for row in items]
+            listed = getattr(known, "rows", known)
+            rows = [getattr(row, "cells", row) if len(targets) > 1 else (row,) for row in listed]
             return {
                 name: (constant(min(column)), constant(max(column) + 1))
                 for name, *column in zip(targets, *rows, strict=False)
@@ -219,7 +222,8 @@ class Labels:
             if any(gap is not None and gap >= 0 for gap in gaps):
                 return True
         steps = [step for own in (number, number2) for step in self.steps(own).values()]
-        starts = [in_terms_of(own, dict.fromkeys(self.changing, constant(0))) for own in (number, number2)]
+        nothing = dict.fromkeys(self.changing, constant(0))
+        starts = [in_terms_of(own, nothing) if self.steps(own) else own for own in (number, number2)]
         gap, units = starts[0].plus(starts[1], -1).constant, {abs(step.constant or 1) for step in steps}
         return gap is not None and len(units) == 1 and gap % units.pop() != 0
 
