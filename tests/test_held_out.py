@@ -191,6 +191,51 @@ net N():
     c: Pick more, 0
     d: Pick rows, 1
 """,
+    "sizes that are compared with turns, and with arguments": """
+block Turns(n, c, limit = 8):
+    for i in range(n):
+        if x.h > limit * i:
+            a{i}: conv 3x3, c
+        else:
+            b{i}: conv 1x1, 2*c
+
+block Rows(ks: list, c):
+    relu
+    for i, k in enumerate(ks):
+        if flow.h >= k:
+            a{i}: conv 3x3, c
+            maxpool 2x2, /2
+
+net Blocks(n = 3, c = 4, limit = 8):
+    input 3, 20x24
+    a: Turns n, c, limit
+    b: Turns 2, c, 20
+    e: Rows [12, 6], c
+    gap
+
+net Loop(n = 3, c = 4, limit = 8):
+    input 3, 20x24
+    for i in range(n):
+        if flow.h > limit * i:
+            a{i}: conv 3x3, c
+        else:
+            b{i}: conv 1x1, 2*c
+    gap
+
+net Limit(c = 4, limit = 8):
+    input 3, 20x24
+    d: conv 3x3, c, /2
+    if flow.h > limit:
+        pool: maxpool 2x2, /2
+        e: conv 3x3, c
+    f: conv 1x1, c when flow.w > 2 * limit
+    gap
+
+variant blocks = Blocks()
+variant loop = Loop()
+variant limit = Limit()
+variant limit2 = Limit(limit=2)
+""",
     "a schedule in one loop": """
 net N:
     input 3, 8x8
@@ -3067,6 +3112,18 @@ def test_the_last_of_a_list_is_so_for_every_length() -> None:
     for net in found:
         shapes = {key: tuple(value.shape) for key, value in made[net.name]().state_dict().items()}
         assert shapes == state_shapes(net)
+
+
+def test_what_a_size_is_compared_with_is_no_argument_of_a_net() -> None:
+    """A net's class has its sizes as numbers, and so what these decide."""
+    (text,) = emit_family(
+        nets(NETS["sizes that are compared with turns, and with arguments"]), "torch"
+    ).values()
+    found = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    assert {"Blocks", "Loop", "Limit", "Limit2"} <= set(found)
+    for name in ("Loop", "Limit", "Limit2"):
+        (made,) = (m for m in found[name].body if isinstance(m, ast.FunctionDef) and m.name == "__init__")
+        assert [arg.arg for arg in made.args.args] == ["self", "c"]
 
 
 def test_channels_are_those_of_the_side_that_reads_them() -> None:

@@ -373,6 +373,8 @@ class Terms(State):
         if need is not None and need.constant == 1 and list_in(size) is None:  # so many parts
             self.at_least(size, 1, f"{text(size)} must be at least 1")
             return
+        if need is not None and Atom(">", (size, need.plus(constant(1), -1))) in self.supposed_path:
+            return
         if need is not None and own.constant is not None and not self.known_at_once(size):
             self.checked(*long_enough(size, need))
             return
@@ -645,7 +647,10 @@ class Terms(State):
             raise Fixed("it depends on a size that is not known", value)
         if not any(name in self.emitter.sizes for name in read):
             return value
-        if self.staged.kind == "net":
+        decided = self.staged.kind == "net"  # by the sizes, which are numbers here
+        if not self.emitter.sizes.issuperset(read) if decided else not set(read).isdisjoint(self.turning):
+            raise Fixed("a size is compared with what is another number in another net, or turn", value)
+        if decided:
             return value.value
         known = next((name for name, other in self.staged.asks.items() if other == test), "")
         if not known:
