@@ -2340,6 +2340,42 @@ table two(w, d):
 variant n1 = N(one)
 variant n2 = N(two, [4, 2, 6])
 """,
+    "a block of a list, whose channels only its class knows": """
+block Levels(c: list):
+    fork:
+        for i in range(len(c)):
+            conv{i}: conv 3x3, c[i], /2**i -> relu
+
+block Decoder(c: list, skip = true):
+    n = len(c)
+    y = from x[n - 1]
+    for i in range(n - 2, -1, -1):
+        up = from y -> upsample 2 -> conv 3x3, c[i] as up{i}
+        if skip:
+            y = from up, x[i] -> concat
+        else:
+            y = from up
+        y = from y -> conv 3x3, c[i] as dec{i} -> relu
+    from y
+
+net N(c: list = [4, 6, 8], skip = true):
+    input 3, 16x16
+    levels: Levels c
+    decoder: Decoder c, skip
+    head: conv 1x1, 2
+
+net Pair(skip = false):
+    input 3, 16x16
+    a: conv 3x3, 4
+    b: conv 3x3, 6, /2
+    from a, b
+    decoder: Decoder [4, 5], skip
+    head: conv 1x1, flow.c
+
+variant one = N()
+variant two = N([4, 6], false)
+variant pair = Pair()
+""",
     "values with two numbers": """
 default conv 3x3, bias=false, norm=bn, act=relu
 

@@ -389,7 +389,11 @@ class Stager(Joints):
                 )
                 for shape, own in zip(shapes, real, strict=True)
             ]
-            result = self.wire(tuple(map(self.opaque_sizes, sizes)), place, item.span)
+            known = tuple(map(self.opaque_sizes, sizes))
+            if any(map(self.is_unknown, known)):
+                cls.told = True
+                known, item.results = self.asked(known, None)
+            result = self.wire(known, place, item.span)
             item.outputs = result.wires
             self.put(item)
             return result
