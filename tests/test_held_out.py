@@ -272,6 +272,22 @@ net N(act: op = relu):
     body:
         stage 1: 2 * (conv 1x1, 4 -> act)
 """,
+    "a count of turns that a container computes": """
+block B(c, scale = 4):
+    width = c // scale
+    body:
+        nums = 1 if scale == 1 else scale - 1
+        for i in range(nums):
+            conv{i}: conv 3x3, width
+
+net N(scale = 4):
+    input 3, 8x8
+    b: B 8, scale
+    gap
+
+variant one = N(1)
+variant four = N()
+""",
     "a module that nobody reads": """
 net N:
     input 3, 8x8

@@ -286,7 +286,8 @@ class Terms(State):
             test = Atom("or", (negated(turns.some), test)) if turns.some is not None else test
         for container, outer in reversed(self.opened_scopes):
             counted = {inner.name for inner in walk(container.items) if isinstance(inner, Let)}
-            if items is container.items and counted.isdisjoint(read):  # a chain is built of modules alone
+            free = counted.isdisjoint({*read, *names(test)})
+            if items is container.items and free:  # a chain is built of modules alone
                 items, at = outer, outer.index(container)
         items.insert(at, Check(test, message))
 
