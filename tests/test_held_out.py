@@ -288,6 +288,38 @@ net N(scale = 4):
 variant one = N(1)
 variant four = N()
 """,
+    "two sides that make the same": """
+block B(c, stride = 1):
+    short = from x
+    if stride > 1:
+        short = from x -> avgpool 2x2, /2 -> conv 1x1, c as proj
+    else:
+        if x.c != c:
+            short = from x -> conv 1x1, c as proj
+    add:
+        from x -> conv 3x3, c, /stride as conv
+        from short
+
+block D(c, stride = 1):
+    add:
+        if stride > 1:
+            proj: conv 1x1, c, /stride
+        elif x.c != c:
+            proj: conv 1x1, c, /stride
+        else:
+            identity
+        conv: conv 3x3, c, /stride
+
+net N:
+    input 3, 8x8
+    a: B 8
+    b: B 8, 2
+    c: B 8
+    d: D 8
+    e: D 9
+    f: D 9, 2
+    gap
+""",
     "a module that nobody reads": """
 net N:
     input 3, 8x8

@@ -267,6 +267,9 @@ class Constructor:
             self.check(Check(negated(joined) if test != negated(only.test) else only.test, only.message))
             return
         more = [one for one in otherwise if holds([one])]
+        while len(more) == 1 and isinstance(more[0], If) and self.alike(then, more[0].then):
+            test = Atom("or", (test, more[0].test))
+            more = otherwise = [one for one in more[0].otherwise if holds([one])]
         chosen = self.chosen(test, then, more) if first else []
         if chosen:
             self.lines += chosen
@@ -287,6 +290,20 @@ class Constructor:
             return
         self.line("else:")
         self.deeper(inner, otherwise)
+
+    def alike(self, one: list[Item], other: list[Item]) -> bool:
+        """Tell whether two sides are the same children, made in one expression each."""
+
+        def written(item: Item) -> tuple[Any, list[str]] | None:
+            expr = self.expression(item) if isinstance(item, Module) else None
+            return (
+                (self.members.attributes.get(id(item)), layout("", expr, "", ""))
+                if expr is not None
+                else None
+            )
+
+        ours = list(map(written, one))
+        return None not in ours and ours == list(map(written, other))
 
     def chosen(self, test: Atom, then: list[Item], otherwise: list[Item]) -> list[str]:
         """Return one line for a variable that is one number or another, if that is all that a condition decides."""
