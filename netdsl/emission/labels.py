@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
@@ -72,9 +72,14 @@ class Labels:
         inner = [item for loop in loops for item in walk(loop.body)]
         self.changing = {name for loop in loops for name in loop.changing()} - self.computed.keys()
         self.changing.update(name for item in inner if isinstance(item, Child) for name in item.asked)
-        for at, one in enumerate(found):
-            doubtful = self.recurs(one) or any(self.coincide(one, other) for other in found[:at])
-            one.item.doubtful = doubtful
+        every, numbered, known = (defaultdict[str, list[Labelled]](list) for _ in range(3))
+        for one in found:
+            begin = re.split(r"\d", _pattern(one.label, "0"))[0]  # what two labels have to share
+            mine = numbered[begin] if one.numbers else known[one.item.key]
+            others = every[begin] if one.numbers else [*numbered[begin], *mine]
+            one.item.doubtful = self.recurs(one) or any(self.coincide(one, other) for other in others)
+            mine.append(one)
+            every[begin].append(one)
 
     def labelled(
         self, items: list[Item], loops: tuple[Loop, ...], sides: Mapping[If, int]
@@ -195,8 +200,7 @@ class Labels:
 
     def coincide(self, one: Labelled, other: Labelled) -> bool:
         """Tell whether two modules may have one label, and not be the same."""
-        known = not one.numbers and not other.numbers
-        if (known and one.item.key != other.item.key) or not alike(one.label, other.label):
+        if not alike(one.label, other.label):
             return False
         if self.same(one.item, other.item):
             return False
