@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -33,6 +34,12 @@ def make(net: Network) -> Any:
     """Return a net's module without numbers and without dropout."""
     build = factory(net.emit("flax"), net)
     return nnx.eval_shape(lambda: without_dropout(build(rngs=still())))
+
+
+@lru_cache(maxsize=2)
+def traceable(net: Network) -> Any:
+    """Return a net's module, which nobody gives numbers: one for both modes and all sizes."""
+    return make(net)
 
 
 def sized(net: Network) -> list[Any]:
@@ -89,7 +96,7 @@ def check_traces(net: Network, base: Network, where: str) -> None:
     for train in (False, True):
         traces = []
         for one in (base, net):
-            module = make(one)
+            module = traceable(one)
             module.train() if train else module.eval()
             graph, state = nnx.split(module)
             traced = jax.make_jaxpr(lambda state, x, graph=graph: nnx.merge(graph, state)(*x))(
