@@ -3222,7 +3222,7 @@ def test_a_list_beside_another_argument_may_be_empty() -> None:
     (text,) = emit_family(nets(CLASSES["ops, texts and lists as arguments"]), "torch").values()
     aspp = execute(text)["ASPP"]
     assert aspp(3, 4, rates=[])(torch.randn(2, 3, 8, 8)).shape == (2, 4, 16, 16)
-    with pytest.raises(ValueError, match="rates and c must be at least 1"):
+    with pytest.raises(ValueError, match="c and rates must be at least 1"):
         aspp(3, 4, rates=[2, 0])
     assert "odd kernels" not in text  # 2 * r + 1 is odd
 

@@ -27,7 +27,7 @@ GLOBALS = frozenset(
     check_size check_condition size_2d pad_same center_crop
     max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
-    AbstractContextManager Iterator is_scripting FittedConv ConvThatFits
+    AbstractContextManager Iterator is_scripting FittedConv ConvThatFits value_of upsample2d_by_mode
     functools math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose
