@@ -320,6 +320,21 @@ net N:
     f: D 9, 2
     gap
 """,
+    "a container that hands through what it reads, under a condition": """
+net N(depth = 3):
+    input 5, 9x14
+    out: ln eps=0.001
+    mul:
+        y: gn 5
+        from x
+        if depth > 4:
+            side:
+                name = from flow -> bn as z
+        sigmoid
+
+variant small = N()
+variant large = N(5)
+""",
     "a module that nobody reads": """
 net N:
     input 3, 8x8

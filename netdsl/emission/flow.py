@@ -500,7 +500,8 @@ class Flow:
         dying, self.dying = [*self.dying, *dying], []
         targets: list[str] = []
         for wire in outputs:
-            if wire not in live:
+            handed = wire in inputs and wire in self.names  # through a container: it has a name
+            if handed or wire not in live:
                 targets.append("_" if len(outputs) > 1 else "")
                 continue
             name = self.fresh(wire, item, dying, live, targets, alone=len(outputs) == 1)
