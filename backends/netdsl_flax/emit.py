@@ -12,7 +12,7 @@ from netdsl.emission.concolic import Maker
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.function import Function
-from netdsl.emission.items import Layer, Parameter, walk
+from netdsl.emission.items import Layer, walk
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked
 from netdsl.emission.stack import stack
@@ -163,25 +163,13 @@ class FlaxText(ModuleText):
         """Yield nothing: a layer is made with its initial weights."""
         return iter(())
 
-    def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
-        """Return the type of a function, or of what makes a block or a norm."""
-        made: dict[str, None] = {}
-        lacking, function = "", False
+    def annotation(self, targets: Iterable[OpValue | None]) -> str:
+        """Return the type of an argument that is an op: a function, if it has no weights, or what makes a module."""
         targets = list(targets)
-        if any(isinstance(value, Maker) for value in targets):
-            return f"Callable[..., {self.dialect.layer}]{' | None' if None in targets else ''}"
-        for value in targets:
-            if value is None:
-                lacking = " | None"
-            elif isinstance(value.target, BlockDecl):
-                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
-            elif value.target.weights is Op.weights:
-                function = True
-            else:
-                made["Callable[[Array], Array]"] = None
-        if function:
-            return f"Callable[[Array], Array]{lacking}"
-        return f"Callable[..., {' | '.join(made) or 'Callable[[Array], Array]'}]{lacking}"
+        ops = [value.target for value in targets if value is not None and not isinstance(value, Maker)]
+        if any(not isinstance(op, BlockDecl) and op.weights is Op.weights for op in ops):
+            return f"{self.dialect.layer}{' | None' if None in targets else ''}"
+        return super().annotation(targets)
 
     def imports(self, text: str) -> Iterator[str]:
         """Yield the imports that the text needs."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.values import BlockDecl, OpValue
+from netdsl.elaborate.values import OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
-from netdsl.emission.concolic import Maker
 from netdsl.emission.construct import located
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
@@ -23,7 +22,6 @@ from netdsl.emission.items import (
     Item,
     Layer,
     Module,
-    Parameter,
     Side,
     Staged,
     is_decided,
@@ -112,22 +110,6 @@ class TorchText(ModuleText):
         if not options:
             return name
         return Call("partial", (Arg("", name, keyword=False), *options))
-
-    def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
-        """Return `Callable[..., X]`, with the classes that it may make."""
-        made: dict[str, None] = {}
-        lacking = ""
-        targets = list(targets)
-        if any(isinstance(value, Maker) for value in targets):
-            return f"Callable[[int], nn.Module]{' | None' if None in targets else ''}"
-        for value in targets:
-            if value is None:
-                lacking = " | None"
-            elif isinstance(value.target, BlockDecl):
-                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
-            else:
-                made["nn.Module"] = None
-        return f"Callable[..., {' | '.join(made) or 'nn.Module'}]{lacking}"
 
     # ---------------------------------------------------------------- initial weights
 

@@ -191,9 +191,20 @@ class ModuleText(ABC):
     def initial(self, item: Layer) -> Iterator[tuple[Param, Expr, bool]]:
         """Yield how a layer's weights start, where nothing else says so: the statements, and which may be None."""
 
-    @abstractmethod
-    def annotation(self, parameter: Parameter, targets: Iterable[OpValue | None]) -> str:
-        """Return the type of an argument that is an op."""
+    def annotation(self, targets: Iterable[OpValue | None]) -> str:
+        """Return the type of an argument that is an op: of what makes a module, with the classes that it may make."""
+        made: dict[str, None] = {}
+        targets = list(targets)
+        lacking = " | None" if None in targets else ""
+        if any(isinstance(value, Maker) for value in targets):
+            taken = "..." if self.dialect.parameters else "[int]"
+            return f"Callable[{taken}, {self.dialect.layer}]{lacking}"
+        for value in targets:
+            if value is not None and isinstance(value.target, BlockDecl):
+                made.update(dict.fromkeys(s.name for s in self.family.classes_of(value, self.context)))
+            elif value is not None:
+                made[self.dialect.layer] = None
+        return f"Callable[..., {' | '.join(made) or self.dialect.layer}]{lacking}"
 
     def is_nothing(self, item: Item) -> bool:
         """Tell whether a layer is only its input."""
@@ -775,7 +786,7 @@ class ModuleText(ABC):
             if parameter.default is not MISSING:
                 targets.setdefault(show(parameter.default), parameter.default)
             given = (self.family.as_given(staged.decl, parameter.name, one) for one in targets.values())
-            return self.annotation(parameter, given)
+            return self.annotation(given)
         if parameter.kind == "pad":
             pads = self.family.pads(staged.decl, parameter.name, parameter.default)
             lacking = " | None" if any(pad.mode == "same" for pad in pads) else ""
@@ -812,11 +823,11 @@ class ModuleText(ABC):
             return self.row_type([value.cells])
         if isinstance(value, tuple):
             if holds_ops(value) and all(one is None or isinstance(one, OpValue) for one in value):
-                return f"list[{self.annotation(Parameter('', 'op', value[0], MISSING), value)}]"
+                return f"list[{self.annotation(value)}]"
             kinds = {self.type_name(one) for one in value}
             return f"list[{' | '.join(sorted(kinds)) or 'int'}]"
         if isinstance(value, OpValue) or value is None:
-            return self.annotation(Parameter("", "op", value, MISSING), [value])
+            return self.annotation([value])
         return "str"
 
     def row_type(self, rows: Iterable[tuple[Any, ...]]) -> str:
@@ -824,7 +835,7 @@ class ModuleText(ABC):
         columns = []
         for cells in zip(*rows, strict=True):
             if all(cell is None or isinstance(cell, OpValue) for cell in cells):
-                columns.append(self.annotation(Parameter("", "op", cells[0], MISSING), cells))
+                columns.append(self.annotation(cells))
                 continue
             kinds = list(dict.fromkeys(self.type_name(cell) for cell in cells))
             if set(kinds) == {"int", "float"}:
