@@ -250,3 +250,47 @@ def test_a_bias_that_an_argument_leaves_out_starts_as_said_where_it_is(name: str
     (tmp_path / "n.py").write_text(net.emit())
     assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
     assert tool("ruff", "check", "--isolated", "--no-cache", "--select", "SIM", tmp_path) == ""
+
+
+HELD = """\
+init conv weight=zeros, bias=zeros
+
+block C(classes):
+    dropout 0.5
+    conv 1x1, classes, init=constant(1) as p
+    conv 1x1, classes, init=constant(2) as q
+
+block S(classes):
+    conv 1x1, classes, init=constant(3)
+    conv 1x1, classes
+
+net N(classes = 4, flag = true):
+    input 3, 8x8
+    body:
+        conv 3x3, 4 as a
+        conv 3x3, 4, init=constant(4), bias=flag as b
+        inner:
+            relu
+            conv 3x3, 4, init=constant(5), bias=flag
+    both:
+        inner:
+            relu
+            conv 3x3, 4, init=constant(6)
+        add:
+            conv 1x1, 4, init=constant(7) as p
+            relu
+    c: C classes
+    s: S classes
+"""
+"""Layers that start in a way of their own within chains, of whose elements a type checker knows nothing."""
+
+
+def test_a_layer_within_a_chain_starts_in_its_own_way(tmp_path: Path) -> None:
+    net = loads(HELD, "n.net")
+    model = execute(net.emit())["N"]()
+    for key, init in said(net).items():
+        value = init.args[0] if init.args else 0
+        assert (model.get_parameter(key) == value).all(), key
+    (tmp_path / "n.py").write_text(net.emit())
+    assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
+    assert "self.body.b.weight" in net.emit()

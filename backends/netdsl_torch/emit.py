@@ -324,14 +324,17 @@ class TorchText(ModuleText):
                 lines.append(f"{inner}{INDENT}if isinstance({module}, {cls.name}):")
             indent = inner if cls is staged else inner + 2 * INDENT
             for item, key, init in layers:
-                path = f"{self.path(cls.items, item)}.{key}"
-                target, test = Name(f"{own}{path}"), f"{own}{path} is not None"
-                before, indexed, after = path.partition("[")
-                if indexed:  # a Sequential does not say what its elements are
-                    dotted = re.sub(r"[][.]+", ".", after)
-                    target = Name(f'{own}{before}.get_parameter("{dotted}")')
+                known, rest = self.typed(cls, item)
+                place = f"{own}{known}{rest}"
+                target, test = Name(f"{place}.{key}"), f"{place}.{key} is not None"
+                if re.fullmatch(r"\.\w+|\[\d+\]", rest):
+                    said = f"{indent}assert isinstance({place}, {self.torch_class(item)})"
+                    lines += [said] if said not in lines else []
+                elif rest:
+                    dotted = re.sub(r"[][.]+", ".", f"{rest}.{key}").lstrip(".")
+                    target = Name(f'{own}{known}.get_parameter("{dotted}")')
                     decided = is_decided(item.op, key)
-                    test = f'"{dotted}" in dict({own}{before}.named_parameters())' if decided else ""
+                    test = f'"{dotted}" in dict({own}{known}.named_parameters())' if decided else ""
                 if test and self.lacks(item, key):
                     lines.append(f"{indent}if {test}:")
                     lines += layout("", init_call(init, target), "", indent + INDENT)
@@ -339,8 +342,20 @@ class TorchText(ModuleText):
                     lines += layout("", init_call(init, target), "", indent)
         return lines
 
-    def path(self, items: list[Item], wanted: Layer) -> str | None:
-        """Return where a layer is among a class's items, `.fc` or `[1]`; None if that depends on arguments."""
+    def typed(self, cls: Staged, wanted: Layer) -> tuple[str, str]:
+        """Return where a layer is in its class: what a type checker knows, and what is within a Sequential."""
+        known, rest, within = "", "", False
+        for part, item in self.path(cls.items, wanted) or ():
+            within = within or part.startswith("[")
+            known, rest = (known, rest + part) if within else (known + part, rest)
+            within = within or (isinstance(item, Container) and self.of_container(item, cls).kind == "chain")
+        return known, rest
+
+    def path(self, items: list[Item], wanted: Layer) -> tuple[tuple[str, Item], ...] | None:
+        """Return where a layer is among a class's items, `.fc` or `[1]`, outermost first, with what is there.
+
+        None: that depends on arguments.
+        """
         position: int | None = 0
         for item in items:
             if isinstance(item, Side):
@@ -355,7 +370,8 @@ class TorchText(ModuleText):
             if inner is not None or item is wanted:
                 if item.name is not None or (item.key.isdigit() and position is None):
                     return None
-                return (f"[{position}]" if item.key.isdigit() else f".{item.key}") + (inner or "")
+                part = f"[{position}]" if item.key.isdigit() else f".{item.key}"
+                return ((part, item), *(inner or ()))
             if position is not None and not self.is_nothing(item):
                 position += 1
         return None
