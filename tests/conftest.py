@@ -48,6 +48,16 @@ def heap_is_trimmed(request: pytest.FixtureRequest) -> Iterator[None]:
         getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
 
 
+@pytest.fixture
+def tracers_without_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare traced values the search for where they come from, for a message that nobody reads.
+
+    Flax causes one with each running statistic that it writes, and each goes through all that was traced before.
+    """
+    partial_eval = import_module("jax._src.interpreters.partial_eval")
+    monkeypatch.setattr(partial_eval.DynamicJaxprTracer, "_origin_msg", lambda _: "")
+
+
 @pytest.fixture(scope="session")
 def torchvision() -> ModuleType:
     """Give torchvision, the reference that nobody here wrote."""

@@ -215,6 +215,7 @@ def test_a_size_that_gives_the_same_features_is_taken() -> None:
 
 @pytest.mark.slow
 @pytest.mark.proof
+@pytest.mark.usefixtures("tracers_without_origin")
 @pytest.mark.parametrize("name", FIRST)
 def test_flax_modules_are_the_net_at_every_size(name: str) -> None:
     import any_size_flax

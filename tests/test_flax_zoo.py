@@ -146,6 +146,7 @@ SEEDS = {"shufflenet_v1_g3": "1"}
 
 @pytest.mark.slow
 @pytest.mark.proof
+@pytest.mark.usefixtures("tracers_without_origin")
 @pytest.mark.parametrize("name", TRAINED)
 def test_both_frameworks_train_every_net_alike(name: str) -> None:
     """Outputs, statistics and gradients, in both dtypes: some nets each time, others when anything has changed."""
