@@ -784,3 +784,28 @@ net N:
     make(names, "Unit", {"k": (3, 5), "pad": (1, 2)})
     with pytest.raises(ValueError, match=r"^pad must be at most half of the kernel, not 2 of 3$"):
         make(names, "Unit", {"k": (3, 5), "pad": (2, 2)})
+
+
+def test_checks_stand_before_what_has_nothing_to_do_with_them() -> None:
+    text = """\
+block B(c, width = 4, n = 1):
+    add:
+        proj: conv 1x1, c when x.c != c
+        conv 3x3, c as other
+    steps: n * conv 3x3, c, pad=1
+    last: conv 3x3, c, groups=c//width
+
+net N:
+    input 8, 8x8
+    a: B 8, n=2
+    b: B 8, width=2
+"""
+    text = loads(text).emit()
+    checks = [text.index(line) for line in ("if width == 0", "if c // width < 1")]
+    assert checks == sorted(checks)
+    assert checks[-1] < min(text.index("self.proj"), text.index("for _ in range(n)"))
+    names = execute(text)
+    names["B"](8, 16, width=2)
+    for width, said in ((0, "width must not be 0"), (9, "groups must be at least 1, not 0")):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            names["B"](8, 8, width=width)

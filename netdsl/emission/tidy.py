@@ -408,7 +408,8 @@ def _put_check(items: list[Item], check: Item) -> None:
     read, at = {name for value in check.terms() for name in mentioned(value)}, len(items)
     for index in range(len(items) - 1, -1, -1):
         inner = list(walk([items[index]]))
-        if not isinstance(items[index], (Module, Let)) or any(isinstance(one, Check) for one in inner):
+        passed = isinstance(items[index], (Module, Let, If, Loop))
+        if not passed or any(isinstance(one, (Check, Store, Numbered)) for one in inner):
             break
         if not read.isdisjoint(_bound(inner)):
             break
