@@ -86,6 +86,11 @@ class Poly:
         return None
 
     @property
+    def number(self) -> int:
+        """The number that is added to all else."""
+        return self.parts.get(_NO_ATOMS, (0, ()))[0]
+
+    @property
     def atom(self) -> Atom | None:
         """The only atom, if it is one."""
         if len(self.parts) != 1:

@@ -809,3 +809,53 @@ net N:
     for width, said in ((0, "width must not be 0"), (9, "groups must be at least 1, not 0")):
         with pytest.raises(ValueError, match=f"^{said}$"):
             names["B"](8, 8, width=width)
+
+
+def test_a_loop_in_steps_asks_for_what_its_turns_read() -> None:
+    text = """\
+net N(n = 2, c = 8, w: list = [4, 5, 6]):
+    input 8, 16x16
+    for i in range(n-1, -1, -1):
+        a{i}: conv 3x3, 8, groups=c
+    b: conv 1x1, 4
+    for j in range(0, n, 2):
+        d{j}: conv 3x3, c
+    for k in range(len(w)-2, -1, -1):
+        e{k}: conv 3x3, w[k+1]
+    for l in range(1, len(w), 2):
+        f{l}: conv 3x3, w[l-1]
+    head: conv 1x1, 3
+"""
+    emitted = loads(text).emit()
+    assert "has no value" not in emitted
+    assert "whole number from 0" not in emitted
+    make = execute(emitted)["N"]
+    for given in ({"n": 0, "c": 0}, {"n": 0, "c": -1, "w": []}, {"w": [3]}, {"n": 3, "w": [1, 2, 3, 4]}):
+        model = make(**given)
+        theirs = loads(text, **given)
+        assert [(k, tuple(v.shape)) for k, v in model.state_dict().items()] == [
+            (key, parameter.shape) for key, parameter in theirs.parameters.items()
+        ]
+    for given in ({"n": 1, "c": 0}, {"n": 2, "c": -1}, {"w": [0, 2]}, {"w": [2, 0, 2]}):
+        with pytest.raises(ValueError, match=r"must be at least 1|needs at least 1 channel"):
+            make(**given)
+        with pytest.raises(NetError):
+            loads(text, **given)
+
+
+def test_what_must_be_there_is_no_condition_of_other_checks() -> None:
+    text = """\
+net N(widths: list = [8, 16], n = 1):
+    input 3, 8x8
+    stem: conv 3x3, widths[0]
+    for i, w in enumerate(widths):
+        c{i}: n * conv 3x3, w
+    head: conv 1x1, widths[0]
+"""
+    emitted = loads(text).emit()
+    assert "len(widths) > 0" not in emitted
+    make = execute(emitted)["N"]
+    for given in ({"widths": []}, {"n": -1}, {"widths": [4, 0]}):
+        with pytest.raises(ValueError, match="at least"):
+            make(**given)
+    make(n=0)

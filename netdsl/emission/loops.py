@@ -396,7 +396,7 @@ class Loops(Earlier):
             for variable, one in zip(variables[-len(together) :], together, strict=True):
                 self.of_each(variable, one)
         for variable in variables:
-            note = [known.get(variable) for known in (self.each_of, self.each_in, self.stops)]
+            note = [known.get(variable) for known in (self.each_of, self.each_in, self.limits)]
             if self.noted.setdefault(variable, note) != note:
                 self.reused.add(variable)
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
@@ -471,7 +471,12 @@ class Loops(Earlier):
         called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
         if called[0] == "range":
             begin, stop = called[1:3] if len(called) > 2 else (constant(0), called[1])
-            if len(called) > 3 or self.expanded(stop.plus(begin, -1)).constant is not None:
+            step = called[3].constant if len(called) > 3 else 1
+            if step is not None and step < 0:  # down to 0: `n > 0` for `n - 1 > -1`
+                down = begin.plus(stop, -1)
+                begin = constant(-down.number)
+                stop = down.plus(begin)
+            if step is None or self.expanded(stop.plus(begin, -1)).constant is not None:
                 return None
         else:
             whole = called[1] if called[0] == "enumerate" else over.atom
@@ -482,8 +487,12 @@ class Loops(Earlier):
     def count_from(self, variable: str, over: Over) -> None:
         """Note where the variable of a loop begins and ends, if it counts."""
         called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
-        begin, stop = None, None
-        if called[0] == "range" and len(called) < 4:
+        begin, stop, limit = None, None, None
+        if called[0] == "range" and len(called) > 3:
+            step = called[3].constant or 0
+            if step:
+                begin, limit = called[1:3] if step > 0 else [end.plus(constant(1)) for end in called[2:0:-1]]
+        elif called[0] == "range":
             begin, stop = (called[1], called[2]) if len(called) == 3 else (constant(0), called[1])
         elif called[0] == "enumerate":
             begin = called[2] if len(called) == 3 else constant(0)
@@ -491,11 +500,12 @@ class Loops(Earlier):
             first = whole.args[1] if _is_zip(whole) else whole
             stop = self.size_of(first, over).plus(begin)
         first_one = begin.constant if begin is not None else None
-        known = self.begins.get(variable, first_one)
-        self.begins[variable] = min(known, first_one) if known is not None and first_one is not None else None
-        self.stops.pop(variable, None)
-        if stop is not None:
-            self.stops[variable] = self.expanded(stop)
+        least = self.begins.get(variable, first_one)
+        self.begins[variable] = min(least, first_one) if least is not None and first_one is not None else None
+        for known, end in ((self.stops, stop), (self.limits, stop or limit)):
+            known.pop(variable, None)
+            if end is not None:
+                known[variable] = self.expanded(end)
 
     def note_columns(self, variables: tuple[str, ...], over: Over) -> None:
         """Note what is the least in each column of a table of the file."""

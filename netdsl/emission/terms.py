@@ -326,8 +326,10 @@ class Terms(State):
             return least_of(map(self.lowest, value.args[1:]))
         if value.op == "call" and value.args[0] == "make_divisible":
             return self.lowest(value.args[2])
+        if value.args[:1] == ("len",):
+            return max((need.constant or 0 for size, need in self.needs if size.atom == value), default=0)
         if value.op not in ("+", "*", "/", "//", "%", "**"):
-            return 0 if value.op == "sum" or value.args[:1] == ("len",) else None
+            return 0 if value.op == "sum" else None
         one, two = map(self.lowest, value.args)
         if one is None or two is None or min(one, two) < 0:
             return None
@@ -365,6 +367,8 @@ class Terms(State):
             rows = [written(row) for row in self.each_in[whole.args[0]]]
             if None not in rows:
                 size = constant(min(len(row) for row in rows if row is not None))
+        if self.counted_in(own, size):
+            return
         need, behind = self.needed(own), size.plus(own, -1).constant
         if own.constant is None and behind is not None and behind > 0:  # from the end
             need = constant(behind)
@@ -405,7 +409,7 @@ class Terms(State):
     def forget_turns(self) -> None:
         """Forget what is known of a loop's variable that is another one's, too: what is said of it may be either."""
         for variable in self.reused:
-            for known in (self.each_of, self.each_in, self.stops):
+            for known in (self.each_of, self.each_in, self.stops, self.limits):
                 known.pop(variable, None)
 
     def needed(self, index: Poly) -> Poly | None:
@@ -417,6 +421,15 @@ class Terms(State):
         if rest is None or (self.begins.get(turn) or 0) + rest < 0:
             return None
         return self.stops[turn].plus(constant(rest))
+
+    def counted_in(self, index: Poly, size: Poly) -> bool:
+        """Tell whether a loop only asks for values that a list of so many has."""
+        turn = next((name for name in names(index) if name in self.limits), "")
+        least, rest = self.begins.get(turn), index.plus(single(Atom("name", (turn,))), -1).constant
+        if least is None or rest is None or least + rest < 0:
+            return False
+        more = size.plus(self.limits[turn], -1).constant
+        return more is not None and more >= rest
 
     def reads_on(self, index: Poly) -> bool:
         """Tell whether an item is one of later turns, if there are any: without a turn the list may be shorter."""

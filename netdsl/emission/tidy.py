@@ -386,6 +386,23 @@ def check_once(staged: Staged) -> None:
                     items.remove(check)
                     items.insert(index, check)
                     break
+        _drop_repeated(items)
+
+
+def _drop_repeated(items: list[Item]) -> None:
+    """Drop checks of what was checked before, though in other words, and has not changed."""
+    known: set[Atom] = set()
+    kept: list[Item] = []
+    for item in items:
+        if isinstance(item, Check) and item.test in known:
+            continue
+        kept.append(item)
+        if isinstance(item, Check):
+            known.add(item.test)
+        elif known:
+            bound = _bound(list(walk([item])))
+            known = {test for test in known if bound.isdisjoint(names(test))}
+    items[:] = kept
 
 
 def check_first(items: list[Item]) -> None:
