@@ -3067,6 +3067,46 @@ net N(modes: list = ["nearest"]):
 variant one = N()
 variant two = N(["bilinear"])
 """,
+    "a joint of all values so far of a level, and one whose channels a variable keeps": """
+block Double(c):
+    conv 3x3, c
+    conv 3x3, c
+
+block UNetPP(widths: list, classes = 2):
+    d = len(widths)
+    for i, w in enumerate(widths):
+        x{i}_0: Double w
+        if i < d - 1:
+            maxpool 2x2, /2
+    for j in range(1, d):
+        for i in range(d - j):
+            up{i}_{j}: from x{i+1}_{j-1} -> upsample 2
+            concat:
+                for k in range(j):
+                    from x{i}_{k}
+                from up{i}_{j}
+            x{i}_{j}: Double widths[i]
+    head: conv 1x1, classes
+
+block Down(widths: list, c):
+    for i, w in enumerate(widths):
+        c{i}: conv 3x3, w, /(1 if i == 0 else 2)
+    for i in range(len(widths)-1, -1, -1):
+        concat:
+            from c{i} -> conv 1x1, c as l{i}
+            upsample 2 when i < len(widths)-1
+            for k in range(i):
+                from c{k} -> maxpool 1x1, /2**(i-k)
+        p{i}: conv 3x3, c
+
+net N(c = 3):
+    input 3, 32x32
+    a: UNetPP [4, 5, 6], c
+    b: UNetPP [3, 2]
+    c: Down [4, 6, 5], c
+    d: Down [4, 3], 5
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

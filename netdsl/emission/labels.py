@@ -97,14 +97,23 @@ class Labels:
                 )
 
     def label(self, item: Module) -> Label:
-        """Return the label of a module."""
+        """Return the label of a module; where it has numbers, digits that stand by themselves are one, too."""
+        if item.name is None:
+            return (item.key,)
         found: list[str | Poly] = []
-        for part in item.name.args if item.name is not None else (item.key,):
-            number = in_terms_of(part, self.computed)
-            found += (
-                part if isinstance(part, str) else [single(number) if isinstance(number, Atom) else number]
-            )
-        return tuple(found)
+        parts = item.name.args
+        for at, part in enumerate(parts):
+            if not isinstance(part, str):
+                number = in_terms_of(part, self.computed)
+                found.append(single(number) if isinstance(number, Atom) else number)
+                continue
+            pieces = re.split(r"(\d+)", part)
+            for place, piece in enumerate(pieces):
+                beside = (place == 1 and not pieces[0] and at) or (
+                    place == len(pieces) - 2 and not pieces[-1] and at + 1 < len(parts)
+                )
+                found.append(constant(int(piece)) if place % 2 and not beside else piece)
+        return tuple(part for part in found if part != "")
 
     # ---------------------------------------------------------------- loops
 

@@ -473,7 +473,8 @@ class Layers(Conditions):
                     self.checked(Atom("==", (single(others), constant(1))), what)
                 else:
                     raise Fixed(f"{kind} of values with other channels in every turn", whole)
-                shape = shape.with_size("c", SymInt(int(self.here(c)), c))
+                known = "?" not in names(c)  # else channels that another pass knows
+                shape = shape.with_size("c", SymInt(int(self.here(c)) if known else int(shape.c), c))
             shapes.append(shape)
         if len({shape.axes for shape in shapes}) > 1:
             raise Fixed("a joint of values of several kinds")

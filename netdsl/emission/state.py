@@ -166,6 +166,8 @@ class State(Walker):
         self.staged = staged
         self.evaluator = SymbolicEvaluator(10 * max_nodes, self.decide)
         self.items: list[Item] = staged.items
+        self.around: list[list[Item]] = []
+        """The lists that will have an item with this one in it, outermost first."""
         self.path: list[Atom] = []
         """The conditions that hold here."""
         self.demanded: set[Atom] = set()
@@ -285,11 +287,12 @@ class State(Walker):
     @contextmanager
     def into(self, items: list[Item]) -> Iterator[list[Item]]:
         """Put items into another list."""
-        before, self.items = self.items, items
+        self.around.append(self.items)
+        self.items = items
         try:
             yield items
         finally:
-            self.items = before
+            self.items = self.around.pop()
 
     @contextmanager
     def apart(self, place: Place, turn: bool = False) -> Iterator[None]:

@@ -302,6 +302,7 @@ class Terms(State):
     def lowest(self, value: Any) -> float | None:
         """Return what a number is at least, if arguments are as large as they have to be; None: that is not known."""
         if isinstance(value, Poly):
+            value = self.in_last_turns(value)
             sums = [self.product(number, atoms) for number, atoms in value.parts.values()]
             return None if None in sums else sum(low for low in sums if low is not None)
         own = self.argument(value)
@@ -339,6 +340,21 @@ class Terms(State):
             return 1 if one >= 1 else 0
         exact = value.args[1].constant if value.op == "//" and isinstance(value.args[1], Poly) else None
         return None if two == 0 else one // exact if exact else 0
+
+    def in_last_turns(self, value: Poly) -> Poly:
+        """Return the least that a number is: in the last turns of loops whose variables are taken away."""
+        for _ in self.limits:
+            least = constant(0)
+            for key, (number, atoms) in value.parts.items():
+                last = self.limits.get(atoms[0].args[0]) if [one.op for one in atoms] == ["name"] else None
+                own = Poly({key: (number, atoms)})
+                least = least.plus(
+                    own if last is None or number > 0 else last.plus(constant(-1)).scaled(number)
+                )
+            if least == value:
+                break
+            value = least
+        return value
 
     def product(self, number: int, factors: tuple[Atom, ...]) -> float | None:
         """Return what a product is at least, as `lowest` does."""
@@ -428,7 +444,7 @@ class Terms(State):
         least, rest = self.begins.get(turn), index.plus(single(Atom("name", (turn,))), -1).constant
         if least is None or rest is None or least + rest < 0:
             return False
-        more = size.plus(self.limits[turn], -1).constant
+        more = self.lowest(size.plus(self.limits[turn], -1))
         return more is not None and more >= rest
 
     def reads_on(self, index: Poly) -> bool:
@@ -598,7 +614,7 @@ class Terms(State):
     def assigned(self) -> set[str]:
         """The names of local variables so far."""
         found: set[str] = set()
-        stack = [self.staged.items, self.items]
+        stack = [self.staged.items, *self.around, self.items]
         while stack:
             for item in stack.pop():
                 if isinstance(item, Let):
