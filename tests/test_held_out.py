@@ -3107,6 +3107,59 @@ net N(c = 3):
     d: Down [4, 3], 5
     gap
 """,
+    "sums and products that begin with branches under conditions": """
+block A(c, stride = 1):
+    add:
+        if stride == 1 and x.c == c:
+            identity
+        conv 3x3, c, /stride as body
+block B(c, stride = 1):
+    add:
+        if x.c == c:
+            conv 1x1, c as a
+        conv 3x3, c as body
+        conv 3x3, c as body2
+block C(c, stride = 1):
+    add:
+        conv 3x3, c, /stride as body
+        if stride == 1 and x.c == c:
+            identity
+block D(c, k = 1):
+    mul:
+        if k == 1:
+            conv 1x1, c as a
+        elif k == 2:
+            conv 1x1, c as b
+            conv 1x1, c as bb
+        conv 3x3, c as body
+block E(c, k = 1):
+    add:
+        if k == 1:
+            conv 1x1, c as a
+        if k == 2:
+            conv 1x1, x.c as b
+        conv 3x3, c as body
+block G(c, stride = 1, p = true):
+    add:
+        if stride == 1 and x.c == c:
+            identity
+        if p:
+            conv 1x1, c, /stride as s
+        conv 3x3, c, /stride as body
+net N(c = 8):
+    input 3, 64x64
+    a: A c, 2
+    b: B 16
+    c: C 8, 2
+    d: D 8, 2
+    dd: D 8, 3
+    e: E 4, 1
+    f: E 4, 2
+    g: G 8, 2
+    h: G 16
+    i: G 16, p=false
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 from netdsl.elaborate.draft import Place
@@ -27,13 +27,15 @@ from netdsl.syntax import tree
 class Joining:
     """A joint of branches whose number is not known."""
 
-    def __init__(self, node: tree.Merge, key: str) -> None:
-        """`key` is what the list of its branches is called among the values."""
-        self.node, self.kind, self.key = node, node.joint.text, key
+    def __init__(self, node: tree.Merge, key: str, around: tuple[int, int]) -> None:
+        """`key` is what the list of its branches is called; `around` are how many conditions and loops it is in."""
+        self.node, self.kind, self.key, self.around = node, node.joint.text, key, around
         self.parts: list[Data] = []
         """Its branches, until there is a condition or loop of some."""
         self.empty = False
         """Whether that list may be empty."""
+        self.some: tuple[Atom, ...] | None = ()
+        """The conditions that put branches into it so far; None where one is there in any case, or in turns."""
         self.begun = False
         """Whether they are in that list."""
         self.probing = False
@@ -60,8 +62,8 @@ class Joints(Loops):
 
     def merged(self, node: tree.Merge, place: Place) -> Data:
         """Return what a joint makes of its branches."""
-        outer = self.joint, self.gathering
-        self.joint, self.gathering = (node, place.flow), False
+        outer = self.joint, self.gathering, self.waiting
+        self.joint, self.gathering, self.waiting = (node, place.flow), False, None
         try:
             if node.joint.text != "fork" and self.uncounted(node.body, place):
                 return self.joined_list(node, place)
@@ -80,9 +82,12 @@ class Joints(Loops):
                 item.counted = True
             return result
         finally:
-            self.joint, self.gathering = outer
+            self.joint, self.gathering, self.waiting = outer
 
     joint: tuple[tree.Merge, Data | None] | None = None
+
+    waiting: tuple[tree.If, Data] | None = None
+    """The first branch of a sum or product, if that is under a condition, as long as there is no other."""
 
     gathering = False
     """Whether the lines are those of a loop whose turns are a branch each."""
@@ -95,7 +100,7 @@ class Joints(Loops):
             self.allow(node, place)
             node = node.statement
         if not isinstance(node, tree.If):
-            return super().branch(node, place, flow, branches)
+            return super().branch(node, place, flow, branches) and self.led(place, flow, branches)
         if self.gathering:
             return self.either_branch(node, place, flow, branches)
         holds = self.evaluator.truth(node.cases[0].condition, place.env, place.source)
@@ -103,6 +108,11 @@ class Joints(Loops):
             return super().branch(node, place, flow, branches)
         assert self.joint is not None
         joint = self.joint[0].joint
+        if self.leads(node):
+            self.cases(node, lambda body: self.one_branch(body, place, flow) if body else None, place)
+            self.waiting = node, self.known(place.flow)
+            place.flow = flow
+            return True
         if joint.text not in ("add", "mul") or not branches:
             if not all(len(body) == 1 for body in (*[case.body for case in node.cases], node.otherwise)):
                 raise Uncounted("a branch under a condition", holds)
@@ -116,6 +126,37 @@ class Joints(Loops):
             if not self.fork(body, place, flow, mine):
                 raise Poisoned
             place.flow = self.join(joint, [b for _, b in mine], [n for n, _ in mine], place, begin)
+
+        self.cases(node, some, place)
+        branches[:] = [("", self.known(place.flow))]
+        place.flow = flow
+        return True
+
+    def leads(self, node: tree.If) -> bool:
+        """Tell whether a condition has the first branch of a sum or product, and the second is there in any case."""
+        assert self.joint is not None
+        joint = self.joint[0]
+        first, *others = filter(None, map(_branch_line, joint.body))
+        return (
+            joint.joint.text in ("add", "mul")
+            and node is first
+            and not node.otherwise
+            and all(one_branch(case.body) for case in node.cases)
+            and bool(others)
+            and not isinstance(others[0], (tree.If, tree.For))
+        )
+
+    def led(self, place: Place, flow: Data | None, branches: list[tuple[str, Data]]) -> bool:
+        """Join the second branch with the first one, where that is."""
+        if self.waiting is None or not branches:
+            return True
+        assert self.joint is not None
+        joint, begin, (node, first) = self.joint[0].joint, len(self.drafts), self.waiting
+        self.waiting, mine = None, [data for _, data in branches]
+
+        def some(body: tree.Body) -> None:
+            every = [first, *mine] if body else mine
+            place.flow = self.join(joint, every, [""] * len(every), place, begin) if every[1:] else every[0]
 
         self.cases(node, some, place)
         branches[:] = [("", self.known(place.flow))]
@@ -296,7 +337,9 @@ class Joints(Loops):
             raise Fixed(f"a loop of branches of {kind}")
         self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
         outer, flow = self.joining, place.flow
-        joining = self.joining = Joining(node, f"{outer.key if outer else ''}+")
+        joining = self.joining = Joining(
+            node, f"{outer.key if outer else ''}+", (len(self.path), len(self.rounds))
+        )
         try:
             self.join_lines(node.body, place, flow)
         finally:
@@ -433,8 +476,23 @@ class Joints(Loops):
         if filled is None:
             joining.parts.append(data)
             return
-        shape = self.of_joint(joining.kind, [filled, data])
+        shape = self.joined_with(filled, data)
         place.env.tensors[joining.key] = self.collect([filled, data], shape, place, span, grows=True)
+
+    def joined_with(self, filled: Data, data: Data) -> Shape:
+        """Return the shape of a joint of the branches so far, if there are any, and one more."""
+        joining = self.joining
+        assert joining is not None
+        kind, some = joining.kind, joining.some
+        path, rounds = joining.around
+        here = [test for test in self.path[path:] if test not in self.demanded]
+        known = some is not None and here and len(self.rounds) == rounds
+        joining.some = (*(some or ()), reduce(_and, here)) if known else None
+        if kind == "concat" or not joining.empty or some is None:
+            return self.of_joint(kind, [filled, data])
+        if some:
+            self.must_agree([filled.shapes[0], data.shapes[0]], where=either(some))
+        return self.of_joint(kind, [data])
 
     def collect(
         self, parts: Sequence[Data], shape: Shape, place: Place, span: Span, grows: bool = False
@@ -455,6 +513,16 @@ def _unconditional(body: tree.Body) -> bool:
         isinstance(one, (tree.Line, tree.Container, tree.Merge)) and getattr(one, "condition", None) is None
         for one in lines
     )
+
+
+def _and(one: Atom, other: Atom) -> Atom:
+    return Atom("and", (one, other))
+
+
+def _branch_line(node: tree.Statement) -> tree.Statement | None:
+    """Return a line of a joint, if it makes branches."""
+    node = node.statement if isinstance(node, tree.Annotated) else node
+    return node if isinstance(node, (tree.Line, tree.Container, tree.Merge, tree.If, tree.For)) else None
 
 
 def _conditional(node: tree.Statement) -> bool:
