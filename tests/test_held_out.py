@@ -3160,6 +3160,25 @@ net N(c = 8):
     i: G 16, p=false
     gap
 """,
+    "parts of a value that one block takes": """
+block Dual(c) from r, d:
+    y = from r, d -> concat
+    last: from y -> conv 1x1, c
+
+block Two(c):
+    a, b = from x -> split 2
+    dual: from a, b -> Dual c
+
+net N(c = 8):
+    input 3, 16x16
+    stem: conv 3x3, 2*c
+    a, b = from stem -> split 2
+    one: from a, b -> Dual c
+    two: Two c
+    both = from flow -> split 2
+    from both[0], both[1] -> Dual 3 as three
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

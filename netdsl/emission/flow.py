@@ -450,8 +450,9 @@ class Flow:
         if not isinstance(item, Layer) or item.op.computes or len(item.inputs) > 1 or follower.stage:
             return False
         wires = self.members.arguments(follower)
-        alone = wires == item.outputs and self.counts[wires[0]] == 1 and item.train == follower.train
-        return alone and not self.members.is_nothing(item) and not self.members.is_module(item)
+        if len(wires) > 1 or wires != item.outputs or self.counts[wires[0]] > 1:
+            return False
+        return item.train == follower.train and not self.members.is_nothing(item) and not self.members.is_module(item)
 
     def nests(self, item: Item, follower: Layer) -> bool:
         """Tell whether a step stands within the one that follows it: where one of the two allocates nothing."""
