@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 from netdsl.elaborate.draft import Place
@@ -27,15 +27,13 @@ from netdsl.syntax import tree
 class Joining:
     """A joint of branches whose number is not known."""
 
-    def __init__(self, node: tree.Merge, key: str, around: tuple[int, int]) -> None:
-        """`key` is what the list of its branches is called; `around` are how many conditions and loops it is in."""
-        self.node, self.kind, self.key, self.around = node, node.joint.text, key, around
+    def __init__(self, node: tree.Merge, key: str) -> None:
+        """`key` is what the list of its branches is called among the values."""
+        self.node, self.kind, self.key = node, node.joint.text, key
         self.parts: list[Data] = []
         """Its branches, until there is a condition or loop of some."""
         self.empty = False
         """Whether that list may be empty."""
-        self.some: tuple[Atom, ...] | None = ()
-        """The conditions that put branches into it so far; None where one is there in any case, or in turns."""
         self.begun = False
         """Whether they are in that list."""
         self.probing = False
@@ -337,9 +335,7 @@ class Joints(Loops):
             raise Fixed(f"a loop of branches of {kind}")
         self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
         outer, flow = self.joining, place.flow
-        joining = self.joining = Joining(
-            node, f"{outer.key if outer else ''}+", (len(self.path), len(self.rounds))
-        )
+        joining = self.joining = Joining(node, f"{outer.key if outer else ''}+")
         try:
             self.join_lines(node.body, place, flow)
         finally:
@@ -476,23 +472,8 @@ class Joints(Loops):
         if filled is None:
             joining.parts.append(data)
             return
-        shape = self.joined_with(filled, data)
+        shape = self.of_joint(joining.kind, [filled, data])
         place.env.tensors[joining.key] = self.collect([filled, data], shape, place, span, grows=True)
-
-    def joined_with(self, filled: Data, data: Data) -> Shape:
-        """Return the shape of a joint of the branches so far, if there are any, and one more."""
-        joining = self.joining
-        assert joining is not None
-        kind, some = joining.kind, joining.some
-        path, rounds = joining.around
-        here = [test for test in self.path[path:] if test not in self.demanded]
-        known = some is not None and here and len(self.rounds) == rounds
-        joining.some = (*(some or ()), reduce(_and, here)) if known else None
-        if kind == "concat" or not joining.empty or some is None:
-            return self.of_joint(kind, [filled, data])
-        if some:
-            self.must_agree([filled.shapes[0], data.shapes[0]], where=either(some))
-        return self.of_joint(kind, [data])
 
     def collect(
         self, parts: Sequence[Data], shape: Shape, place: Place, span: Span, grows: bool = False
@@ -513,10 +494,6 @@ def _unconditional(body: tree.Body) -> bool:
         isinstance(one, (tree.Line, tree.Container, tree.Merge)) and getattr(one, "condition", None) is None
         for one in lines
     )
-
-
-def _and(one: Atom, other: Atom) -> Atom:
-    return Atom("and", (one, other))
 
 
 def _branch_line(node: tree.Statement) -> tree.Statement | None:

@@ -49,7 +49,6 @@ from netdsl.symbolic import (
     joined,
     length,
     names,
-    negated,
     single,
     symbolic,
     term,
@@ -485,22 +484,18 @@ class Layers(Conditions):
             return max(shapes, key=lambda shape: shape.elements)
         return shapes[-1].with_size("c", sum(shape.c for shape in shapes))
 
-    def must_agree(
-        self, shapes: list[Shape], counts: Sequence[Poly | None] = (), where: Atom | None = None
-    ) -> None:
+    def must_agree(self, shapes: list[Shape], counts: Sequence[Poly | None] = ()) -> None:
         """Demand that values have the same channels where they are not known to, if there are any of them."""
         first = shapes[0].c if "c" in shapes[0].axes else None
-        given = () if where is None else (where,)
         for at, shape in enumerate(shapes[1:], 1):
             if first is None or "c" not in shape.axes or 1 in (first, shape.c):
                 continue
-            if not self.equal(first, shape.c, given):
+            if not self.equal(first, shape.c):
                 test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
                 if isinstance(test, SymBool):
                     what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
                     own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
-                    none = [Atom("<", (unbounded(n), constant(1))) for n in own if not self.is_full(n)]
-                    none += map(negated, given)
+                    none = tuple(Atom("<", (unbounded(n), constant(1))) for n in own if not self.is_full(n))
                     self.check(Atom("or", (*none, test.test)) if none else test.test, what)
 
 

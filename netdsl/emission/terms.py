@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -80,12 +80,8 @@ class Terms(State):
 
     def equal(self, a: Any, b: Any, more: tuple[Atom, ...] = ()) -> bool:
         """Tell whether two ints are the same under the conditions that hold here, and more."""
-        return self.same(self.expanded(term(a)), self.expanded(term(b)), more)
-
-    def same(self, x: Any, y: Any, more: tuple[Atom, ...]) -> bool:
-        """Tell whether two expressions over the class's arguments are the same under such conditions."""
+        x, y = self.expanded(term(a)), self.expanded(term(b))
         tests = [self.expanded(test) for test in (*self.path, *more)] if x != y else []
-        tests += [one for test in tests for one in remaining(test, tests)]
         for test in (part for one in tests for part in conjuncts(one)):
             x, y = assuming(x, test, True), assuming(y, test, True)
         if x == y:
@@ -98,12 +94,7 @@ class Terms(State):
                     known = {name.args[0]: other}
                     if in_terms_of(x, known) == in_terms_of(y, known):
                         return True
-        atoms = (getattr(own, "atom", own) for own in (x, y))
-        asked = next((atom.args[0] for atom in atoms if atom is not None and atom.op == "if"), None)
-        return asked is not None and all(
-            self.same(assuming(x, asked, holds), assuming(y, asked, holds), (*more, given))
-            for holds, given in ((True, asked), (False, negated(asked)))
-        )
+        return False
 
     def equalities(self, test: Atom) -> Iterator[tuple[Poly, Poly]]:
         """Yield the ints that are equal where a test holds: an argument that is at least 1 and less than 2 is 1."""
@@ -791,12 +782,6 @@ def unbounded(count: Poly) -> Poly:
     atom = count.atom
     turns: Poly = atom.args[1] if atom is not None and atom.args[0] == "max" else count
     return turns
-
-
-def remaining(test: Atom, known: Collection[Atom]) -> tuple[Atom, ...]:
-    """Return the only one of alternatives that can hold where others are known not to; nothing if there are more."""
-    left = [one for one in test.args if negated(one) not in known] if test.op == "or" else []
-    return tuple(left) if len(left) == 1 else ()
 
 
 def with_hint(size: Any, hint: int) -> int:
