@@ -7,10 +7,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import Data, Poisoned, SpecError
 from netdsl.elaborate.walk import has_loop
-from netdsl.emission.concolic import Demanded, Fixed, mentioned
+from netdsl.emission.concolic import Demanded, Fixed, Undecided, mentioned
 from netdsl.emission.items import Child, Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
@@ -431,15 +432,27 @@ class Joints(Loops):
         run()
 
     def probed(self, run: Callable[[], None], place: Place) -> Shape:
-        """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here."""
+        """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here.
+
+        A branch that stands under no condition says it if it can: that of another may hold there alone.
+        """
         joining, before = self.joining, Snapshot(self, place)
         assert joining is not None
+        certain = partial(self.certain_branch, joining.node, place)
         joining.probing = True
         try:
-            run()
-            raise Fixed(f"{joining.kind} has no branches")
-        except Probed as probed:
-            shape = probed.shape
+            for probe in (certain, run):
+                try:
+                    probe()
+                except Probed as probed:
+                    shape = probed.shape
+                    break
+                except (SpecError, Poisoned, NetError, Undecided):
+                    if probe is run:
+                        raise
+                before.restore(self, place)
+            else:
+                raise Fixed(f"{joining.kind} has no branches")
         finally:
             joining.probing = False
             before.restore(self, place)
@@ -452,6 +465,14 @@ class Joints(Loops):
         if not set(mentioned(shape.c)) <= {*self.hints} and not self.guessing:
             raise Fixed("channels that are known in a turn alone", shape.c)
         return shape
+
+    def certain_branch(self, node: tree.Merge, place: Place) -> None:
+        """Run a branch of a joint that is always there, if there is one."""
+        for line in node.body:
+            if isinstance(line, tree.Annotated):
+                line = line.statement
+            if not isinstance(line, (tree.If, tree.For)):
+                self.join_lines((line,), place, place.flow)
 
     def join_one(self, data: Data, place: Place, span: Span) -> None:
         """Put a branch, or all of a list, into a joint's list."""
