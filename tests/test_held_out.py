@@ -3188,12 +3188,25 @@ block Rep(c, stride = 1):
         point: conv 1x1, c, /stride -> bn
     relu
 
+block Over(c, k: dims, branches = 2, wide = false):
+    add:
+        if x.c == c:
+            same: bn
+        for i in range(branches):
+            conv{i}: conv k, c
+        if k[0] > 1:
+            point: conv 1x1, c
+        if wide:
+            wide: conv 5x5, c
+
 net N(n = 2):
     input 3, 8x8
     for i in range(n):
         a{i}: Rep 4*(i + 1)
     b: Rep 5, 2
     c: Rep 5
+    d: Over 6, 3x3
+    e: Over 6, 1x1, 0, true
     gap
 variant one = N()
 variant two = N(3)

@@ -38,20 +38,15 @@ class Joining:
         self.begun = False
         """Whether they are in that list."""
         self.probing = False
-        """Whether only the shape of its first branch is looked for."""
+        """Whether only the shapes of its branches are looked for."""
+        self.probes: list[tuple[Shape, bool]] = []
+        """These, and whether they have the channels of another one."""
+        self.like: Shape | None = None
+        """That other one."""
 
 
 class Uncounted(Fixed):
     """How many branches a joint has depends on a condition."""
-
-
-class Probed(Exception):
-    """The first branch of a joint is there."""
-
-    def __init__(self, shape: Shape) -> None:
-        """`shape` is that of a joint of this branch alone."""
-        super().__init__()
-        self.shape = shape
 
 
 class Joints(Loops):
@@ -432,30 +427,25 @@ class Joints(Loops):
         run()
 
     def probed(self, run: Callable[[], None], place: Place) -> Shape:
-        """Return the shape of a joint that has no branches yet, of whose first one nothing else is made here.
+        """Return the shape of a joint that has no branches yet, of which nothing else is made here.
 
-        A branch that stands under no condition says it if it can: that of another may hold there alone.
+        It has the channels of a branch to which all others are equal where they are there; else the first one's.
         """
-        joining, before = self.joining, Snapshot(self, place)
+        joining, flow = self.joining, place.flow
         assert joining is not None
-        certain = partial(self.certain_branch, joining.node, place)
-        joining.probing = True
-        try:
-            for probe in (certain, run):
-                try:
-                    probe()
-                except Probed as probed:
-                    shape = probed.shape
-                    break
-                except (SpecError, Poisoned, NetError, Undecided):
-                    if probe is run:
-                        raise
-                before.restore(self, place)
-            else:
-                raise Fixed(f"{joining.kind} has no branches")
-        finally:
-            joining.probing = False
-            before.restore(self, place)
+
+        def every() -> None:
+            self.join_lines(joining.node.body, place, flow)
+
+        found = self.probe(every, place, None) or self.probe(run, place, None)
+        if not found:
+            raise Fixed(f"{joining.kind} has no branches")
+        shape = found[0][0]
+        candidates = {term(one.c): one for one, _ in found} if joining.kind != "concat" else {}
+        for one in candidates.values() if len(candidates) > 1 else ():
+            if all(alike for _, alike in self.probe(every, place, one)):
+                shape = one
+                break
         sizes = [
             n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
         ]
@@ -466,13 +456,17 @@ class Joints(Loops):
             raise Fixed("channels that are known in a turn alone", shape.c)
         return shape
 
-    def certain_branch(self, node: tree.Merge, place: Place) -> None:
-        """Run a branch of a joint that is always there, if there is one."""
-        for line in node.body:
-            if isinstance(line, tree.Annotated):
-                line = line.statement
-            if not isinstance(line, (tree.If, tree.For)):
-                self.join_lines((line,), place, place.flow)
+    def probe(self, run: Callable[[], None], place: Place, like: Shape | None) -> list[tuple[Shape, bool]]:
+        """Return the shapes of the branches that lines make, and whether their channels are those of another."""
+        joining, before = self.joining, Snapshot(self, place)
+        assert joining is not None
+        joining.probes, joining.like = [], like
+        joining.probing = True
+        with suppress(Fixed, Undecided, SpecError, Poisoned, NetError):
+            run()
+        joining.probing = False
+        before.restore(self, place)
+        return joining.probes
 
     def join_one(self, data: Data, place: Place, span: Span) -> None:
         """Put a branch, or all of a list, into a joint's list."""
@@ -483,7 +477,10 @@ class Joints(Loops):
         if "c" not in data.shapes[0].axes and not isinstance(data, Streams):
             raise Fixed("a joint of what has no channels")
         if joining.probing:
-            raise Probed(self.of_joint(joining.kind, [data]))
+            shape = self.of_joint(joining.kind, [data])
+            alike = joining.like is None or self.equal(shape.c, joining.like.c)
+            joining.probes.append((shape, alike))
+            return
         if isinstance(self.drafts[data.wires[0].draft].op, Weight):
             raise Fixed("a learned tensor among branches that are not known")
         self.reading(data)
