@@ -452,7 +452,11 @@ class Flow:
         wires = self.members.arguments(follower)
         if len(wires) > 1 or wires != item.outputs or self.counts[wires[0]] > 1:
             return False
-        return item.train == follower.train and not self.members.is_nothing(item) and not self.members.is_module(item)
+        return (
+            item.train == follower.train
+            and not self.members.is_nothing(item)
+            and not self.members.is_module(item)
+        )
 
     def nests(self, item: Item, follower: Layer) -> bool:
         """Tell whether a step stands within the one that follows it: where one of the two allocates nothing."""
