@@ -3460,3 +3460,31 @@ def test_one_class(case: str, backend: str) -> None:
         result = report(subject, backend, 4 if backend == "torch" else 1)
         assert result.legal or backend == "flax"
         assert not result.wrong
+
+
+STEPS = """
+block Three(c):
+    for j in range(3):
+        droppath ramp(0, 0.3)
+
+block Cell(c, top = 0.2) from prev, cur:
+    a: from cur -> conv 1x1, c
+    for j in range(2):
+        w{j}: conv 3x3, c -> droppath ramp(0.1, top)
+
+net N(c = 4, n = 2):
+    input 2, 16x16
+    one: Three 4
+    cell: from x, flow -> Cell c
+    two: n * Three 5
+    again: from x, flow -> Cell 3
+    gap
+"""
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_steps_of_a_schedule_in_one_block_go_on(n: int) -> None:
+    model = execute(nets(STEPS)[0].emit("torch"))["N"](n=n)
+    ours = [module.p for module in model.modules() if type(module).__name__ == "DropPath"]
+    graph = netdsl.api.loads(STEPS, n=n).graph
+    assert ours == pytest.approx([node.op.p for node in graph if node.op.name == "droppath"])

@@ -1245,7 +1245,7 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
     known = dict(meaning or {})
     for item in items:
         if isinstance(item, Let) and item.name == variable and item.again:
-            total = total.plus(constant(1))
+            total = total.plus(in_terms_of(term(item.value), {variable: constant(0)}))
         elif isinstance(item, Let) and not item.again:
             known[item.name] = in_terms_of(term(item.value), known)
         elif isinstance(item, Loop):

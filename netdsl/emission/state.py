@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -311,8 +312,8 @@ class State(Walker):
         item.stage, self.pending = self.pending, ""
         item.turn = self.unrolling
         self.items.append(item)
-        for schedule in self.counted:
-            self.items.append(Let(schedule.variable, named(0, schedule.variable) + 1, again=True))
+        for schedule, steps in Counter(self.counted).items():
+            self.items.append(Let(schedule.variable, named(0, schedule.variable) + steps, again=True))
         self.counted.clear()
 
     def wire(

@@ -703,10 +703,11 @@ class Terms(State):
             number = "" if not self.schedules else str(len(self.schedules) + 1)
             known = Schedule(node, f"step{number}", f"steps{number}", bool(values["endpoint"]))
             self.schedules.append(known)
+        made = named(0, known.variable) + self.counted.count(known)
         self.counted.append(known)
         start, stop = values["start"], values["stop"]
         height = arithmetic("-", stop, start) if symbolic(start) or start else stop
-        rise = arithmetic("*", float(height) if not symbolic(height) else height, named(0, known.variable))
+        rise = arithmetic("*", float(height) if not symbolic(height) else height, made)
         value = arithmetic("/", rise, named(1, known.total))
         if symbolic(start) or start:
             value = arithmetic("+", start, value)
