@@ -299,6 +299,22 @@ net N(n = 2):
         unit = Unit(n=1) if i == 0 else conv(kernel=3x3)
         c{i}: unit 6
 """,
+    "a first branch that may not be there": """
+block Unit(c, stride = 1, n = 1):
+    add:
+        if stride == 1 and x.c == c:
+            skip: bn
+        for i in range(n):
+            more{i}: conv 1x1, c, /stride
+        conv: conv 3x3, c, /stride
+
+net N(c = 4, n = 2):
+    input 4, 9x9
+    a: Unit c
+    b: Unit 6, 2
+    for i in range(n):
+        c{i}: Unit 6, (2 if i == 0 else 1), n
+""",
 }
 """Conditions that decide between things that are no numbers, and numbers of another kind."""
 
