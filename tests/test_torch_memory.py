@@ -66,3 +66,40 @@ def test_low_memory_drops_nothing_where_nothing_follows() -> None:
         "net N():\n    input 4, 8x8\n    add:\n        a: conv 3x3, 4\n        b: conv 3x3, 4\n", "n.net", "n"
     )
     assert "del " not in Backend(low_memory=True).emit(net)
+
+
+def test_what_turns_made_is_dropped_in_a_form_that_compilers_take() -> None:
+    """Compilers cannot drop a name that a comprehension reads."""
+    net = loads(
+        """
+block Scales(c, n = 3):
+    a: conv 3x3, c * n
+    parts = from a -> split n
+    concat:
+        for i in range(n - 1):
+            conv{i}: from parts[i] -> conv 3x3, c
+        from parts[n - 1]
+    last: conv 1x1, c
+
+net N(n = 3):
+    input 4, 8x8
+    one: Scales 4, n
+    two: Scales 8
+    gap
+""",
+        "n.net",
+        "n",
+    )
+    texts = [Backend(low_memory=low_memory).emit(net) for low_memory in (False, True)]
+    assert "del parts" in texts[1]
+    (peak, _), (lower, _) = (alive(text, "n", net) for text in texts)
+    assert lower <= peak
+    models = []
+    for text in texts:
+        torch.manual_seed(0)
+        models.append(execute(text)["n"]())
+    assert_same(*models, inputs(net))
+    torch._dynamo.reset()
+    compiled = torch.compile(models[1].eval(), fullgraph=True, backend="eager")
+    with torch.no_grad():
+        assert torch.equal(compiled(*inputs(net)), models[0].eval()(*inputs(net)))

@@ -826,17 +826,18 @@ class Flow:
         elif not body:
             value = self.operand(one.end)
         targets = self.targets(item, body, value)
-        if value is not None:
+        if value is not None and not self.low_memory:  # compilers do not drop what a comprehension reads
             each = Each(value, targets, over, star=False)
             self.listed(one.after, Listed((each,)), later, live - {one.end}, item.reads())
             return
         name = self.names[one.after] = self.fresh(one.after, None, [], live | set(self.names), [], alone=True)
         self.line(f"{name}: list[{self.dialect.array}] = []")
         self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
-        self.lines += body
+        self.lines += body if value is None else []
         self.depth += 1
-        self.line("", Call(f"{name}.append", (argument(self.operand(one.end)),)))
+        self.line("", Call(f"{name}.append", (argument(value or self.operand(one.end)),)))
         self.depth -= 1
+        self.held.add(name)
 
     @staticmethod
     def targets(item: Loop, body: list[Line], value: Expr | None = None) -> str:
@@ -886,6 +887,8 @@ class Flow:
 
     def appended(self, body: list[Line], targets: str, over: Expr) -> bool:
         """Write a loop that puts one value into a list in turns as an expression, if it does no more."""
+        if self.low_memory:  # compilers do not drop what a comprehension reads
+            return False
         test = None
         if len(body) == 2 and body[0][1] == "if ":
             (_, _, test, _), *body = body
