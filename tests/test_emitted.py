@@ -159,6 +159,30 @@ net Long(base_width = 8, group_width = 4, longest_width = 3):
 """
 
 
+MANY = """
+net Many(repeats = 1, first_stride = 1, second_stride = 1, classes = 3, patch: dims = 2x2, drop1 = 0.1, drop2 = 0.1):
+    input 4, 16x16
+    a: conv 3x3, 4, /first_stride
+    b: repeats * conv 3x3, 4
+    c: conv patch, 4, /second_stride, pad=0
+    dropout drop1
+    gap
+    dropout drop2
+    fc: fc classes
+"""
+
+
+@pytest.mark.parametrize("form", ["torch", "flax"])
+def test_long_messages_are_broken(form: str, tmp_path: Path) -> None:
+    file = tmp_path / "many.py"
+    file.write_text(loads(MANY, "many.net").emit(form))
+    options = ("--isolated", "--no-cache", "--target-version", "py311", "--line-length", "100")
+    assert tool("ruff", "check", *options, "--select", RULES, "--ignore", IGNORED[form], file) == ""
+    assert tool("ruff", "format", "--isolated", "--no-cache", "--diff", "--line-length", "100", file) == ""
+    with pytest.raises(ValueError, match="second_stride, classes and patch at least 1"):
+        execute(file.read_text())["Many"](classes=0, **({} if form == "torch" else {"rngs": nnx.Rngs(0)}))
+
+
 @pytest.mark.parametrize("form", ["torch", "flax"])
 def test_what_is_too_long_for_a_line_is_broken_as_ruff_does(form: str, tmp_path: Path) -> None:
     file = tmp_path / "long.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -197,10 +198,23 @@ class Constructor:
         test = renamed(negated(item.test), self.bound)
         self.put("if ", self.constant(test), ":")
         message = item.message.replace('"', "'")
-        if len(self.indent) + 2 * len(INDENT) + len(f'f"{message}",') > WIDTH:  # no line can be broken in it
+        room = WIDTH - len(self.indent) - 2 * len(INDENT) - len('f"",')
+        if len(message) > room:
             message = message.partition(", not {")[0]
-        marker = 'f"' if "{" in message else '"'
-        self.fail(Name(f'{marker}{message}"'))
+        if len(message) <= room:
+            self.fail(Name(quoted(message)))
+            return
+        # no formatter breaks a string
+        parts = [""]
+        for word in re.findall(r"(?:{[^}]*}|[^\s{])+\s?", message):
+            parts += [""] if len(f"{parts[-1]}{word}") > room else []
+            parts[-1] += word
+        self.depth += 1
+        self.line("raise ValueError(")
+        for part in parts:
+            self.line(f"{INDENT}{quoted(part)}")
+        self.line(")")
+        self.depth -= 1
 
     def fail(self, message: Expr) -> None:
         """Write what is raised where a condition holds."""
@@ -815,6 +829,11 @@ def step(item: Let) -> tuple[str, Any]:
     if isinstance(value, Poly) and text(value).startswith(f"{item.name} + ") and len(value.parts) > 1:
         return "+", SymInt(1, value.plus(single(own), -1))
     return "", item.value
+
+
+def quoted(message: str) -> str:
+    """Return a message as a string of code, which fills in what stands in braces."""
+    return f"""{"f" * ("{" in message)}"{message}\""""
 
 
 def located(statement: Expr, place: str) -> Expr:
