@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -357,6 +358,36 @@ net Chain(n = 2, c = 4):
     flatten
     fc 10
 
+net Head(c = 4, n = 2):
+    input 3, 32x32
+    stem: conv 3x3, c
+    gate: conv 3x3, 4, /2 -> conv 3x3, c, /2 -> gap -> sigmoid
+    mul:
+        from stem
+        from gate
+    body:
+        (conv 3x3, c, /2 -> relu)
+        n * (conv 3x3, 2*c, /2 -> relu)
+        avgpool to=2x2 -> conv 3x3, 3
+        flatten
+        fc 10
+
+net Sized(c = 4, size: dims = 32x32, colors = 3):
+    input colors, size
+    stem: conv 3x3, c, /2
+    weight place [c, size[0] // 2, size[1] // 2], init=normal(0, 0.02)
+    from stem, place -> add
+    more: conv 3x3, 2*c, /2
+    flatten
+    fc: fc 10
+
+net Up(c = 4, n = 1):
+    input 3, 32x32
+    stem: conv 3x3, c
+    for i in range(n):
+        up{i}: upsample 2 -> conv 3x3, c
+    gap
+
 net Two(c = 4):
     input left: 3, 16x16
     input right: 3, 16x16
@@ -382,24 +413,38 @@ net Two(c = 4):
         ("Chain", {}, [4, 8, 8], [1, 2, 4]),
         ("Chain", {"n": 0}, [4], [1]),
         ("Two", {}, [4, 4, 4, 4], [1, 2, 1, 2]),
+        ("Head", {}, [4, 4, 8, 8], [1, 2, 4, 8]),
+        ("Head", {"n": 0}, [4, 4], [1, 2]),
+        ("Sized", {}, [4, 8], [2, 4]),
+        ("Sized", {"size": (16, 24), "colors": 1}, [4, 8], [2, 4]),
+        ("Up", {"n": 2}, [4, 4, 4], [1, 0.5, 0.25]),
     ],
 )
 def test_features_are_right_for_every_argument(
-    name: str, arguments: dict[str, Any], channels: list[int], strides: list[int]
+    name: str, arguments: dict[str, Any], channels: list[int], strides: list[float]
 ) -> None:
     """Those of sizes that other arguments have, too; and nothing writes over them."""
     nets = family(ANY_ARGUMENT)
     text = module(nets, "torch:features")
     model = execute(text)[name](**arguments).eval()
     assert (model.FEATURE_CHANNELS, model.FEATURE_STRIDES) == (channels, strides)
-    net = loads(ANY_ARGUMENT, net=name.lower(), **arguments)
+    settings = {k: "x".join(map(str, v)) if k == "size" else v for k, v in arguments.items()}
+    net = loads(ANY_ARGUMENT, net=name.lower(), **settings)
     plain = execute(netdsl_torch.Backend(features=True).emit(net, inplace=False))[net.name]().eval()
     plain.load_state_dict(model.state_dict())
-    x = [torch.randn(2, c, 44, 38) for c, *_ in net.inputs.values()]
+    x = [torch.randn(2, c, *(sides if name == "Sized" else (44, 38))) for c, *sides in net.inputs.values()]
     with torch.no_grad():
         found, expected = model.forward_features(*x), plain.forward_features(*x)
     assert all(map(torch.equal, found, expected))
     assert [y.shape[1] for y in found] == channels
+
+
+def test_a_net_with_features_can_be_scripted() -> None:
+    model = loads(ANY_ARGUMENT, net="chain").build("torch:features").eval()
+    x = torch.randn(2, 3, 32, 32)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert torch.equal(torch.jit.script(model)(x), model(x))
 
 
 def test_a_net_without_maps_has_no_features() -> None:

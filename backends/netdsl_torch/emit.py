@@ -36,6 +36,8 @@ from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.source import Span
+from netdsl.symbolic import names as term_names
+from netdsl.symbolic import term
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
@@ -243,6 +245,8 @@ class TorchText(ModuleText):
     def settled(self, function: Function, members: Members) -> Iterator[str]:
         """Yield the statements for initial weights."""
         if function.kind == "net":
+            if self.features and self.sized(function.staged):
+                yield from layout("self.FEATURE_INPUTS = ", self.shapes(function.staged), "", 2 * INDENT)
             yield from self.initialise(function.staged)
         alike = self.alike.get(id(function.staged), {}) if function.kind == "block" else {}
         module = module_of(function.staged)
@@ -425,11 +429,21 @@ class TorchText(ModuleText):
 
     def facts(self, function: Function) -> Iterator[str]:
         """Yield the inputs that a net was compiled for, from which its maps' channels and strides are found."""
-        if self.features and function.kind == "net":
-            net = next(v.net for v in self.family.variants if v.staged is function.staged)
-            shapes = Listed(tuple(Const(tuple(shape)) for shape in net.inputs.values()), "()")
-            yield from layout("FEATURE_INPUTS = ", shapes, "", INDENT)
+        if self.features and function.kind == "net" and not self.sized(function.staged):
+            yield from layout("FEATURE_INPUTS = ", self.shapes(function.staged), "", INDENT)
             yield ""
+
+    def shapes(self, staged: Staged) -> Expr:
+        """Return the shapes of a net's inputs, by its arguments."""
+        rows, known = [], {parameter.name for parameter in staged.params}
+        for incoming in staged.inputs:
+            own = (int(n) if known.isdisjoint(term_names(term(n))) else n for n in incoming.shape)
+            rows.append(Listed(tuple(map(Const, own)), "()"))
+        return Listed(tuple(rows), "()")
+
+    def sized(self, staged: Staged) -> bool:
+        """Tell whether a net's arguments say what its inputs are."""
+        return bool(expr_names(self.shapes(staged)))
 
     def maps(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
         """Yield the function of a net that returns its maps."""
@@ -447,14 +461,12 @@ class TorchText(ModuleText):
         yield f"{inner}features: list[Tensor] = []"
         step = flat(self.step(function, function.items, "x"))
         yield f"{inner}for {'length, layer in enumerate(self, 1)' if stages else 'layer in self'}:"
-        pools = {
-            self.torch_class(i) for i in walk(function.items) if isinstance(i, Layer) and Features.is_pool(i)
-        }
-        if pools and not stages:  # the head begins there, as what it makes has a size of its own
-            yield f"{inner}{INDENT}if isinstance(layer, {' | '.join(sorted(pools))}):"
+        before, after = self.head(function.items)
+        if before and not stages:
+            yield f"{inner}{INDENT}if {before}:"
             yield f"{inner}{2 * INDENT}break"
         yield f"{inner}{INDENT}x = {step}"
-        yield f"{inner}{INDENT}if x.dim() < 4 or x.shape[2:] == (1, 1):"
+        yield f"{inner}{INDENT}if {after.format(x='x')}:"
         yield f"{inner}{2 * INDENT}break"
         if stages:
             yield f"{inner}{INDENT}if length in self._ends:"
@@ -462,6 +474,12 @@ class TorchText(ModuleText):
         else:
             yield f"{inner}{INDENT}note_map(features, x)"
         yield f"{inner}return features"
+
+    def head(self, items: list[Item]) -> tuple[str, str]:
+        """Return when the head of a chain has begun: with what has a size of its own, or no map at all."""
+        pools = {self.torch_class(i) for i in walk(items) if isinstance(i, Layer) and Features.is_pool(i)}
+        before = f"isinstance(layer, {' | '.join(sorted(pools))})" if pools else ""
+        return before, "{x}.dim() < 4 or {x}.shape[2:] == (1, 1)"
 
     # ---------------------------------------------------------------- text
 

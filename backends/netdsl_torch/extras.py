@@ -49,6 +49,7 @@ class FeatureMaps(nn.Module):
 
     FEATURE_INPUTS: tuple[tuple[int, ...], ...]
     forward_features: Callable[..., list[Tensor]]
+    __jit_unused_properties__ = ("FEATURE_CHANNELS", "FEATURE_STRIDES")
 
     @property
     def FEATURE_CHANNELS(self) -> list[int]:
@@ -56,11 +57,16 @@ class FeatureMaps(nn.Module):
         return [y.shape[1] for y in self._maps()]
 
     @property
-    def FEATURE_STRIDES(self) -> list[int]:
+    def FEATURE_STRIDES(self) -> list[float]:
         """How many pixels further in the input each pixel of a map stands, along a side."""
-        more = 40320  # which most strides divide
-        maps = zip(self._maps(), self._maps(more), strict=True)
-        return [round(more / max(y2.shape[2] - y.shape[2], 1)) for y, y2 in maps]
+        more, sizes = 40320, [y.shape[2] for y in self._maps()]  # which most strides divide
+        try:
+            wide = zip(self._maps(more), sizes, strict=True)
+            grown = [y.shape[2] - size for y, size in wide]
+        except (AssertionError, RuntimeError, ValueError):  # it has these maps at one size alone
+            more, grown = self.FEATURE_INPUTS[0][1], sizes
+        strides = [more / max(n, 1) for n in grown]
+        return [round(stride) if stride >= 1 else stride for stride in strides]
 
     def _maps(self, more: int = 0) -> list[Tensor]:
         """Return maps without numbers, for inputs with so many more pixels along a side."""

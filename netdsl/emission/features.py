@@ -45,6 +45,8 @@ class Features:
         """The map that is there after an item, by its id."""
         self.entered: set[int] = set()
         """The chains, by id, whose modules give maps of several sizes."""
+        self.headed: set[int] = set()
+        """Those of them that end with the head."""
         self.stages = any(item.ends for item in walk(items))
         """Whether they are what stages end with."""
         self.streams: Wire | None = None
@@ -63,6 +65,7 @@ class Features:
         elif not self.find_streams(own):
             self.find(own)
             self.mark()
+            self.enter_headed(own)
             marked = self.marks.keys() | self.entered
             ends = [i for i, item in enumerate(own, 1) if any(id(one) in marked for one in walk([item]))]
             self.items = own[: max(ends, default=0)]
@@ -148,6 +151,19 @@ class Features:
                 self.last = None, maps[-1], self.size(maps[-1])
             else:
                 self.follow(item, maps[-1])
+
+    def enter_headed(self, items: list[Item]) -> None:
+        """Take the chain behind the last map, if its modules give maps of several sizes before the head begins."""
+        for item in reversed(items):
+            if any(self.size(wire) is not None for wire in self.results(item)):
+                return
+            if not (isinstance(item, Container) and self.members.is_chain(item)):
+                continue
+            maps = any(self.size(wire) is not None for one in walk(item.items) for wire in self.results(one))
+            if maps and self.varies(item.items, later=True):
+                self.entered.add(id(item))
+                self.headed.add(id(item))
+                return
 
     def either(self, item: If) -> None:
         """Go through both sides of a condition."""

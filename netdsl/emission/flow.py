@@ -180,9 +180,14 @@ class Flow:
         assert self.features
         step = self.members.text.step(self.function, item.items, name)
         if not self.features.stages:
+            before, after = (
+                self.members.text.head(item.items) if id(item) in self.features.headed else ("", "")
+            )
             self.line(f"for layer in {chain}:")
             self.depth += 1
+            self.leave(before)
             self.line(f"{name} = ", step)
+            self.leave(after.format(x=name))
             self.note(name)
             self.depth -= 1
             return
@@ -193,6 +198,14 @@ class Flow:
         self.depth += 1
         self.note(name)
         self.depth -= 2
+
+    def leave(self, test: str) -> None:
+        """Write that a loop ends where a test holds, if there is one."""
+        if test:
+            self.line(f"if {test}:")
+            self.depth += 1
+            self.line("break")
+            self.depth -= 1
 
     @property
     def is_net(self) -> bool:

@@ -368,6 +368,10 @@ class ModuleText(ABC):
         """Return the call of one module of a chain of these items, which is called `layer`."""
         return Call("layer", (Arg("input", Name(x), keyword=False),))
 
+    def head(self, items: list[Item]) -> tuple[str, str]:
+        """Return when the head of a chain has begun: tests of a module, and of what it makes, "" for none."""
+        return "", ""
+
     def chain(self, function: Function, item: Container, expr: Expr) -> Expr:
         """Return the construction of a chain, as a backend has it."""
         return expr
