@@ -216,6 +216,29 @@ def equations(traced: Any) -> list[Any]:
     return found
 
 
+def test_all_products_have_the_precision_that_is_asked_for(form: str) -> None:
+    net = spec("""
+block Mixed(c):
+    conv 3x3, c as conv -> dwconv 3x3 as dw -> upconv 2x2, c, /2 as up -> upconv 2x2, c, groups=2 as grouped
+    maxpool 2x2, /2
+
+net Precise(c = 4, n = 2):
+    input 3, 8x8
+    stem: conv 3x3, c
+    layers: n * Mixed c
+    tokens
+    ln: ln
+    attn: attention 2
+    fc: fc 3
+""")
+    model, high = build(net, form, precision="highest"), jax.lax.Precision.HIGHEST
+    graph, state = nnx.split(model.eval() or model)
+    traced = jax.make_jaxpr(lambda state, *x: nnx.merge(graph, state)(*x))(state, *images(net))
+    products = [e for e in equations(traced) if e.primitive.name in PRODUCTS]
+    assert len(products) >= 11
+    assert {e.params["precision"] for e in products} == {(high, high)}
+
+
 def test_holds_weights_in_another_dtype(form: str) -> None:
     model, x = build(PLAIN, form, param_dtype=jnp.bfloat16), images(PLAIN)
     learned = [v for v in variables(model).values() if isinstance(v, nnx.Param)]

@@ -138,14 +138,17 @@ class GroupedTranspose(nnx.ConvTranspose):
             **spread,
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=self.groups,
+            precision=self.precision,
         )
         return y if bias is None else y + bias
 ''',
     "attend": '''\
-def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
+def attend(
+    query: Array, key: Array, value: Array, precision: PrecisionLike = None, **kwargs: Any
+) -> Array:
     """Attend in the dtype of the values, where nnx's own function goes through float32."""
-    weights = dot_product_attention_weights(query, key, **kwargs)
-    return jnp.einsum("...hqk,...khd->...qhd", weights, value)
+    weights = dot_product_attention_weights(query, key, precision=precision, **kwargs)
+    return jnp.einsum("...hqk,...khd->...qhd", weights, value, precision=precision)
 ''',
     "NamedSequential": '''\
 class NamedSequential(nnx.Module):

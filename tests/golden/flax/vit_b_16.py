@@ -73,10 +73,12 @@ class ConvThatFits(nnx.Conv):
         return y
 
 
-def attend(query: Array, key: Array, value: Array, **kwargs: Any) -> Array:
+def attend(
+    query: Array, key: Array, value: Array, precision: PrecisionLike = None, **kwargs: Any
+) -> Array:
     """Attend in the dtype of the values, where nnx's own function goes through float32."""
-    weights = dot_product_attention_weights(query, key, **kwargs)
-    return jnp.einsum("...hqk,...khd->...qhd", weights, value)
+    weights = dot_product_attention_weights(query, key, precision=precision, **kwargs)
+    return jnp.einsum("...hqk,...khd->...qhd", weights, value, precision=precision)
 
 
 class NamedSequential(nnx.Module):
