@@ -439,6 +439,23 @@ def test_features_are_right_for_every_argument(
     assert [y.shape[1] for y in found] == channels
 
 
+@pytest.mark.parametrize("name", ["features", "layer", "image"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv 3x3, 4, /2\n    conv 3x3, 8, /2\n    gap\n    fc 3",
+        "body:\n        (conv 3x3, 4, /2)\n        (conv 3x3, 4, /2)\n    more: from NAME -> conv 3x3, 4, /4\n"
+        "    from body, more -> add\n    last: conv 3x3, 8, /2\n    gap",
+    ],
+)
+def test_an_input_has_any_name(name: str, body: str) -> None:
+    net = loads(f"net N:\n    input {name}: 3, 32x32\n    {body.replace('NAME', name)}\n")
+    model = execute(net.emit("torch:features"))["n"]().eval()
+    maps = model.forward_features(torch.randn(2, 3, 32, 32))
+    assert [y.shape[1] for y in maps] == model.FEATURE_CHANNELS
+    assert model.FEATURE_CHANNELS[-1] == 8
+
+
 def test_a_net_with_features_can_be_scripted() -> None:
     model = loads(ANY_ARGUMENT, net="chain").build("torch:features").eval()
     x = torch.randn(2, 3, 32, 32)

@@ -13,7 +13,7 @@ from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, 
 from netdsl.emission.construct import located
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
-from netdsl.emission.features import Features
+from netdsl.emission.features import Features, entering
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Function, expr_names
 from netdsl.emission.items import (
@@ -448,7 +448,8 @@ class TorchText(ModuleText):
     def maps(self, function: Function, members: Members, chain: bool) -> Iterator[str]:
         """Yield the function of a net that returns its maps."""
         inner = 2 * INDENT
-        parameters = ["self", *(f"{name}: Tensor" for name in function.inputs.values())]
+        names = ["x"] if chain else map(entering, function.inputs.values())
+        parameters = ["self", *(f"{name}: Tensor" for name in names)]
         yield ""
         yield from signature("forward_features", parameters, "list[Tensor]", INDENT)
         stages = any(item.ends for item in walk(function.items))

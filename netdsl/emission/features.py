@@ -24,6 +24,8 @@ from netdsl.symbolic import Atom, Poly, assuming, constant, names, single, term
 if TYPE_CHECKING:
     from netdsl.emission.members import Members
 
+KEPT = ("features", "layer", "length")
+"""What the function that returns the maps calls its own."""
 Size = tuple[Any, ...]
 """Height and width as expressions, or the value itself where they are not known."""
 
@@ -288,6 +290,11 @@ def _inside_out(items: list[Item]) -> Iterator[Item]:
 def _size(shape: Shape | Elements | None) -> Size | None:
     """Return the size of a map, None for another value."""
     return (term(shape.h), term(shape.w)) if isinstance(shape, Shape) and "h" in shape.axes else None
+
+
+def entering(name: str) -> str:
+    """Return what an input is called in the function that returns the maps."""
+    return f"{name}_" if name in KEPT else name
 
 
 def is_side(item: Item) -> bool:

@@ -34,7 +34,7 @@ from netdsl.emission.code import (
 )
 from netdsl.emission.demands import Demands, checking
 from netdsl.emission.dialect import Dialect
-from netdsl.emission.features import Features, is_side
+from netdsl.emission.features import KEPT, Features, entering, is_side
 from netdsl.emission.function import Function, reading
 from netdsl.emission.items import (
     LISTS,
@@ -146,7 +146,8 @@ class Flow:
         """Return the lines of the function that returns the maps for a net on top."""
         self.features = self.members.maps
         assert self.features
-        self.kept = ("features", "layer", "length")
+        self.kept = KEPT
+        self.names = {wire: entering(name) for wire, name in self.names.items()}
         streams = self.features.streams
         if streams is not None:
             self.run(self.features.items, {streams})
