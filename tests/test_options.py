@@ -69,6 +69,13 @@ def test_several_files_need_a_folder(tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["compile", "lenet", "--backend", "torch:test", "-o", str(folder / "lenet.py")]) == 2
 
 
+def test_a_name_that_ends_with_a_slash_is_a_folder(tmp_path: Path) -> None:
+    assert cli.main(["compile", "lenet", "-o", f"{tmp_path}/new/"]) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lenet.py"]
+    assert cli.main(["compile", "lenet", "-o", f"{tmp_path}/new/", "--check"]) == 0
+    assert cli.main(["compile", "lenet", "-o", f"{tmp_path}/new/lenet.py/"]) == 2
+
+
 def test_no_file_is_written_if_one_cannot_be(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     (folder / "test_lenet.py").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,13 +49,13 @@ def run(args: argparse.Namespace) -> int:
             misuse("E510", f"{' and '.join(texts)} need a folder to be written to", "give one with -o DIR")
         sys.stdout.write("".join(texts.values()))
         return 0
-    files = _places(Path(args.output), texts)
+    files = _places(args.output, texts)
     if args.check:
         for file, text in files.items():
             _compare(file, text)
         return 0
     try:
-        if len(files) > 1:
+        if Path(args.output) not in files:
             Path(args.output).mkdir(exist_ok=True)
         write_all(files)
     except OSError as error:
@@ -62,11 +63,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _places(output: Path, texts: Mapping[str, str]) -> dict[Path, str]:
+def _places(output: str, texts: Mapping[str, str]) -> dict[Path, str]:
     """Return where each text goes: into a folder, or the only one to the file that was asked for."""
-    if len(texts) == 1 and not output.is_dir():
-        return dict(zip([output], texts.values(), strict=True))
-    return {output / name: text for name, text in texts.items()}
+    place = Path(output)
+    if len(texts) == 1 and not place.is_dir() and not output.endswith(("/", os.sep)):
+        return dict(zip([place], texts.values(), strict=True))
+    return {place / name: text for name, text in texts.items()}
 
 
 def _compare(file: Path, text: str) -> None:
