@@ -25,7 +25,9 @@ def recomputed(block: nn.Module, *inputs: Tensor | list[Tensor]) -> Any:  # noqa
     """Apply a block; in training it keeps only its inputs, and is computed again for gradients."""
     if not block.training or not torch.is_grad_enabled():
         return block(*inputs)
-    if torch.compiler.is_compiling():  # compilers move the buffers once, and take no contexts
+    if torch.compiler.is_compiling():
+        # Compilers move the buffers once, and take no contexts. Dynamo's backend "eager", which is
+        # for finding faults, is none: it moves them twice, and draws other numbers for dropout.
         return checkpoint(block, *inputs, use_reentrant=False)
 
     def contexts() -> tuple[nullcontext[None], AbstractContextManager[None]]:
