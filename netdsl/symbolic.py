@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import lru_cache, reduce
 from typing import Any
 
-from netdsl.ir.types import Truth
+from netdsl.ir.types import Pad, Truth
 from netdsl.record import Record
 
 Number = int | float
@@ -314,6 +314,8 @@ class SymList(tuple[Any, ...]):
     """A list and its expression."""
 
     whole: Atom
+    others: tuple[tuple[Any, ...], ...] = ()
+    """Lists that it may be, where they are known."""
 
     def __new__(cls, items: Iterable[Any], whole: Atom) -> SymList:
         """Make it from its items."""
@@ -884,6 +886,7 @@ def _called(atom: Atom, env: Env) -> Any:
 def _item(atom: Atom, env: Env) -> Any:
     value, index = (evaluate(arg, env) for arg in atom.args)
     items = getattr(value, "cells", getattr(value, "rows", value))  # of a row, a table or a list
+    items = value.size if isinstance(value, Pad) else items
     found = items[index if isinstance(items, dict) else int(index)]
     from_end = symbolic(value) and int(index) < 0  # in a list that may be longer
     if not (symbolic(index) or symbolic(value)) or (symbolic(found) and not symbolic(index) and not from_end):
@@ -980,9 +983,10 @@ _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
 def absent(value: Any) -> bool | SymBool:
     """Return whether a value is none; what remembers that it may be says so."""
     whole = getattr(value, "whole", None)
+    missing = isinstance(value, Pad) and value.mode == "same"
     if isinstance(whole, Atom) and getattr(value, "optional", False):
-        return SymBool(getattr(value, "missing", False), Atom("is none", (whole,)))
-    return value is None
+        return SymBool(missing, Atom("is none", (whole,)))
+    return missing or value is None
 
 
 def make_divisible(value: Number, divisor: int) -> int:

@@ -8,12 +8,23 @@ values raises `Fixed`: the class is then made for the values of some parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 from netdsl.elaborate.evaluate import Evaluator, is_number
-from netdsl.elaborate.values import MISSING, Data, Env, OpValue, RowValue, SpecError, TableValue, show
+from netdsl.elaborate.values import (
+    MISSING,
+    Data,
+    Env,
+    OpValue,
+    RowValue,
+    SpecError,
+    TableValue,
+    is_whole,
+    kind_of,
+    show,
+)
 from netdsl.emission.streams import Streams
 from netdsl.ir.types import Dims, Pad
 from netdsl.source import Source, Span
@@ -99,10 +110,6 @@ class SymDims(Dims):
     """Sizes and the expression of the pair."""
 
     whole: Atom
-    optional = False
-    """Whether they may be none, and are as many as keep a map's size."""
-    missing = False
-    """Whether they are none here."""
 
     def __new__(cls, sizes: Iterable[int], whole: Atom) -> SymDims:
         """Make it from its sizes."""
@@ -245,7 +252,9 @@ def opened(value: Any, atom: Atom, choices: tuple[Any, ...] = ()) -> Any:
     if isinstance(value, RowValue):
         return SymRow(value.columns, tuple(cells(value.cells, atom, choices)), atom)
     if isinstance(value, tuple):
-        return SymList(cells(value, atom, choices), atom)
+        found = SymList(cells(value, atom, choices), atom)
+        found.others = choices
+        return found
     if isinstance(value, TableValue):
         return SymTable(value.columns, value.rows, atom, choices or value.rows)
     if isinstance(value, str) and is_plain(value):
@@ -265,8 +274,28 @@ def is_plain(value: str) -> bool:
 def cells(values: tuple[Any, ...], atom: Atom, others: tuple[Any, ...]) -> Iterator[Any]:
     """Yield the items of what an atom gives, which may be a row or list among others."""
     for index, value in enumerate(values):
-        column = [other[index] for other in others if len(other) == len(values)]
-        yield opened(value, item(atom, index), ops([*column, value]))
+        column = [other[index] for other in others if len(other) > index]
+        yield one_of([value, *column], item(atom, index))
+
+
+def one_of(values: Sequence[Any], atom: Atom) -> Any:
+    """Return the first of some values as what an atom gives, which may be any of them; Fixed of several kinds."""
+    first, choices = values[0], ops(values)
+    kinds = {kind_of(concrete(value)) for value in values if not (choices and value is None)}
+    if kinds == {kind_of(1), kind_of(1.0)}:
+        return opened(float(first), atom)
+    if len(kinds) > 1:
+        raise Fixed(f"{show(first)} may be of another kind", atom)
+    rows = tuple(getattr(one, "cells", one) for one in values if isinstance(one, (RowValue, tuple)))
+    return opened(first, atom, rows or choices)
+
+
+def form(value: Any) -> Any:
+    """Return the kind of a value; of a list those of its items, one where they are all of one."""
+    if type(value) is not tuple:
+        return kind_of(value)
+    forms = [*map(form, value)]
+    return forms[:1] if all(one == forms[0] for one in forms) else forms
 
 
 def ops(values: Iterable[Any]) -> tuple[OpValue | None, ...]:
@@ -567,9 +596,14 @@ class SymbolicEvaluator(Evaluator):
         if isinstance(value, TableValue):
             found = RowValue(found.columns, found.cells)
         if symbolic(index) or isinstance(value, (SymTable, SymList)):
-            rows = getattr(value, "others", value.rows) if isinstance(value, TableValue) else tuple(value)
-            choices = tuple(rows) if isinstance(found, (RowValue, tuple)) else ops(rows)
-            if isinstance(value, SymList) and isinstance(found, int) and not isinstance(found, bool):
+            column = [found]
+            if isinstance(value, TableValue):
+                rows = getattr(value, "others", value.rows)
+                column += (RowValue(value.columns, row) for row in rows)
+            for items in (value, *getattr(value, "others", ())) if isinstance(value, tuple) else ():
+                at = slice(None) if symbolic(index) else slice(index, index + 1 or None)
+                column += items[at]
+            if isinstance(value, SymList) and all(map(is_whole, column)):
                 chosen = item_of(value.whole, term(index))  # type: ignore[arg-type]
                 return SymInt(int(found), chosen if isinstance(chosen, Poly) else single(chosen))
             whole: Any = value.name if isinstance(value, Constants) else None
@@ -577,7 +611,7 @@ class SymbolicEvaluator(Evaluator):
                 whole = self.constant(node.value, value)
                 if whole is None:
                     raise Fixed("which of these it is is not known", index)
-            return opened(found, Atom("item", (whole or term(value), term(index))), choices)
+            return one_of(column, Atom("item", (whole or term(value), term(index))))
         return found
 
     def _size_of(self, node: tree.Attribute, env: Env, source: Source) -> Any:

@@ -36,12 +36,12 @@ from netdsl.emission.concolic import (
     Demanded,
     Fixed,
     Reference,
-    SymDims,
     SymOp,
     SymPad,
     SymStr,
     Undecided,
     concrete,
+    form,
     free,
     holds_ops,
     is_plain,
@@ -78,7 +78,6 @@ from netdsl.symbolic import (
     symbolic,
     term,
     text,
-    under,
 )
 from netdsl.syntax import tree
 from netdsl.syntax.tree import pieces
@@ -130,6 +129,8 @@ class Family:
         """By declaration and parameter, the ops that are given for it."""
         self.rows: dict[tuple[Any, str], dict[tuple[str, ...], tuple[Any, ...]]] = {}
         """By parameter, the rows of the tables that it is given."""
+        self.lists: dict[tuple[Any, str], dict[str, tuple[Any, ...]]] = {}
+        """By parameter, the lists that it is given."""
         self.numbered: dict[Any, list[Pattern]] = {}
         """By declaration, the labels with numbers whose values other turns or loops read."""
         self.earlier: dict[Any, dict[tuple[int, str], Any]] = {}
@@ -425,6 +426,11 @@ class Family:
             if isinstance(value, tuple) and (decl, name) not in self.mixed and any(closed_in(value)):
                 self.mixed.add((decl, name))
                 changed = True
+            if isinstance(value, tuple) and not isinstance(value, Dims):
+                lists = self.lists.setdefault((decl, name), {})
+                own = concrete(value)
+                changed = changed or form(own) not in map(form, lists.values())
+                lists.setdefault(repr(own), own)
             if isinstance(value, TableValue):
                 rows = self.rows.setdefault((decl, name), {})
                 before = len(rows)
@@ -475,8 +481,7 @@ class Family:
         for name in staged.fixed:
             if name in values:
                 env[name] = values[name]
-        open_names = {parameter.name for parameter in staged.params}
-        return {k: sides(v) if isinstance(v, Pad) and k in open_names else v for k, v in env.items()}
+        return env
 
     def results(
         self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
@@ -718,7 +723,7 @@ class Family:
         self, stager: Stager, staged: Staged, param: Param, value: Any, default: Any, place: Place
     ) -> None:
         """Make a parameter an argument of the class."""
-        choices: dict[str, Any] = {}
+        choices: dict[Any, Any] = {}
         if "op" in param.types:
             choices = self.choices(staged.decl, param.name, default)
         if "pad" in param.types and all(
@@ -729,16 +734,18 @@ class Family:
             rows = [*value.rows, *(default.rows if isinstance(default, TableValue) else ())]
             rows += self.rows.get((staged.decl, param.name), {}).values()
             choices = {str(number): row for number, row in enumerate(rows)}
+        if type(value) is tuple:
+            choices = dict(enumerate(self.lists_of(staged.decl, param.name, default)))
         if (
             isinstance(default, OpValue)
             and isinstance(default.target, BlockDecl)
             and show(default) not in choices
         ):
             default = MISSING  # of no net that is in the file
-        stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
-        place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
         given = (self.as_given(staged.decl, param.name, one) for one in (value, default))
         staged.params.append(Parameter(param.name, param.types[0], *given))
+        stager.hints[param.name] = Dims(value.size) if isinstance(value, Pad) else value
+        place.env.names[param.name] = opened(value, Atom("name", (param.name,)), tuple(choices.values()))
 
     def choices(self, decl: Any, name: str, default: Any) -> dict[Any, Any]:
         """Return the ops, and none, that a parameter is given."""
@@ -757,6 +764,11 @@ class Family:
         """Return the paddings that a parameter is given."""
         found = [v for v in self.targets.get((decl, name), {}).values() if isinstance(v, Pad)]
         return [*found, *([default] if isinstance(default, Pad) else [])]
+
+    def lists_of(self, decl: Any, name: str, default: Any) -> list[Any]:
+        """Return the lists that a parameter is given."""
+        found = self.lists.get((decl, name), {}).values()
+        return [*found, *([concrete(default)] if type(default) is tuple else [])]
 
     def others(
         self,
@@ -893,6 +905,8 @@ class Family:
             fixed = isinstance(held, Dims) or own in stager.taken_apart
             if fixed and every and all(one in least for one in every):
                 least[Atom("star", (own,))] = max(least.pop(one) for one in every)
+        for parameter in staged.params:
+            parameter.unpacked = Atom("name", (parameter.name,)) in stager.taken_apart
         checks = [Check(*exactly(whole, count)) for whole, count in stager.taken_apart.items()]
         checks += length_checks(stager.needs, stager.taken_apart)
         always = [test for test, path in stager.rates.items() if not path]
@@ -1211,16 +1225,6 @@ def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict
         for name, inits in table.items():
             found.setdefault(name, {}).update(inits)
     return found
-
-
-def sides(pad: Pad) -> Any:
-    """Return a padding as a class takes it: None for `same`."""
-    if isinstance(pad, SymPad):
-        rows = [under(int(n), item_of(pad.whole, axis)) for axis, n in enumerate(pad.size)]
-        found = SymDims(rows, pad.whole)
-        found.optional, found.missing = pad.optional, pad.mode == "same"
-        return found
-    return None if pad.mode == "same" else Dims(pad.size)
 
 
 def schedule_lets(schedule: Schedule, items: list[Item]) -> list[Item]:

@@ -513,6 +513,8 @@ class Parameter:
     def __init__(self, name: str, kind: str, value: Any, default: Any) -> None:
         """`value` is one that it has; `default` is MISSING where there is none."""
         self.name, self.kind, self.value, self.default = name, kind, value, default
+        self.unpacked = False
+        """Whether it is a list with a variable for each of its items."""
 
 
 class Incoming:

@@ -32,8 +32,7 @@ from netdsl.emission.concolic import (
     concrete,
     free,
     mentioned,
-    opened,
-    ops,
+    one_of,
 )
 from netdsl.emission.earlier import Earlier
 from netdsl.emission.items import Carried, Child, Layer, Let, Loop, Module, walk
@@ -206,7 +205,8 @@ class Loops(Earlier):
         atom = atom or self.emitter.constant(node, value)
         if atom is None:
             return None
-        return Over(atom, [concrete(one) for one in value], value[0], (), known)
+        others = [one for other in getattr(value, "others", ()) for one in other]
+        return Over(atom, [concrete(one) for one in value], value[0], others, known)
 
     @staticmethod
     def over_all(lists: Sequence[Over | None]) -> Over | None:
@@ -238,18 +238,18 @@ class Loops(Earlier):
             self.hints[variables[0]] = hint
             return
         found: dict[str, list[Any]] = {target.text: [] for target in targets}
-        for one in (*over.items, *over.others):
-            self.evaluator.unpack(targets, one, env, source)
+        for one in (hint, *over.items, *over.others):
+            try:
+                self.evaluator.unpack(targets, one, env, source)
+            except SpecError:
+                if one is hint:
+                    raise
+                continue  # of another list, which is not read here
             for target in targets:
                 found[target.text].append(env.names[target.text])
-        self.evaluator.unpack(targets, hint, env, source)
         for target, variable in zip(targets, variables, strict=True):
-            self.hints[variable] = concrete(env.names[target.text])
-            others = found[target.text]
-            rows = tuple(getattr(one, "cells", one) for one in others if isinstance(one, (RowValue, tuple)))
-            env.names[target.text] = opened(
-                env.names[target.text], Atom("name", (variable,)), rows or ops(others)
-            )
+            self.hints[variable] = concrete(found[target.text][0])
+            env.names[target.text] = one_of(found[target.text], Atom("name", (variable,)))
             self.meaning.pop(variable, None)
             self.drawn[variable] = tuple(names(over.atom))
 

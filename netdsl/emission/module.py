@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from textwrap import wrap
 from typing import Any
@@ -15,7 +15,7 @@ from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
 from netdsl.emission import prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
-from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, holds_ops, made, mentioned
+from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, made, mentioned
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
@@ -222,8 +222,8 @@ class ModuleText(ABC):
 
     # ---------------------------------------------------------------- values
 
-    def expression(self, value: Any) -> Expr:
-        """Return a value of the spec as code."""
+    def expression(self, value: Any, others: Iterable[Any] = (), apart: bool = False) -> Expr:
+        """Return a value of the spec as code, in a place that has the `others` too; `apart` is for `is_row`."""
         if isinstance(value, Poly):
             value = SymInt(0, value) if value.constant is None else value.constant
         if isinstance(value, Atom):
@@ -237,9 +237,10 @@ class ModuleText(ABC):
                 return Name(self.maker(value))
             return self.argument(value)
         if isinstance(value, TableValue) and not isinstance(value, SymTable):
-            return Listed(tuple(self.row(row) for row in value.rows), "[]")
+            rows = [row for one in (value, *others) for row in one.rows]
+            return Listed(tuple(self.row(row, rows) for row in value.rows), "[]")
         if isinstance(value, RowValue) and not isinstance(value, SymRow):
-            return self.row(value.cells)
+            return self.row(value.cells, [value.cells, *(one.cells for one in others)])
         if isinstance(value, Pad):
             if isinstance(value, SymPad):
                 return Const(SymBool(True, value.whole))
@@ -249,7 +250,11 @@ class ModuleText(ABC):
         if isinstance(value, Dims):
             return Const(value if symbolic(value) else tuple(value))
         if isinstance(value, tuple) and not symbolic(value):
-            return Listed(tuple(map(self.expression, value)), "[]")
+            lists = [value, *others]
+            if is_row(lists, apart):
+                return self.row(value, lists)
+            items = [item for one in lists for item in one]
+            return Listed(tuple(self.expression(item, items, apart=True) for item in value), "[]")
         return Const(value)
 
     def maker(self, value: Maker) -> str:
@@ -275,16 +280,22 @@ class ModuleText(ABC):
         """Return the construction of an op as a module."""
         return self.example(value)
 
-    def row(self, cells: Iterable[Any]) -> Expr:
-        """Return a row as code."""
-        return Listed(tuple(map(self.expression, cells)), "()")
+    def row(self, cells: Iterable[Any], rows: Iterable[tuple[Any, ...]]) -> Expr:
+        """Return a row as code, one of several."""
+        columns = zip(cells, zip(*rows, strict=True), strict=True)
+        return Listed(tuple(self.expression(cell, column, apart=True) for cell, column in columns), "()")
+
+    def given(self, parameter: Parameter, staged: Staged, value: Any) -> Expr:
+        """Return what a parameter of a class is given as code."""
+        lists = self.family.lists_of(staged.decl, parameter.name, parameter.default)
+        return self.expression(value, lists, parameter.unpacked)
 
     def block_argument(self, value: OpValue) -> Expr:
         """Return a block as an argument: its class, with what it is given already."""
         cls = self.family.class_of(value, self.context)
-        known = {p.name for p in cls.params}
+        known = {p.name: p for p in cls.params}
         args = tuple(
-            Arg(name, self.expression(self.family.as_given(cls.decl, name, given.value)))
+            Arg(name, self.given(known[name], cls, self.family.as_given(cls.decl, name, given.value)))
             for name, given in value.args.items()
             if name in known
         )
@@ -311,11 +322,11 @@ class ModuleText(ABC):
                 continue
             value = item.args.get(parameter.name, parameter.default)
             if not self.has_default(parameter):
-                args.append(Arg(parameter.name, self.expression(value), keyword=not positional))
+                args.append(Arg(parameter.name, self.given(parameter, cls, value), keyword=not positional))
                 continue
             # of an argument that says which class it is, the default may be another
-            default = self.expression(parameter.default) if item.callee is None else None
-            args.append(Arg(parameter.name, self.expression(value), default))
+            default = self.given(parameter, cls, parameter.default) if item.callee is None else None
+            args.append(Arg(parameter.name, self.given(parameter, cls, value), default))
         return Call(callee, (*args, *self.dialect.options))
 
     def stacked(self, item: Stack) -> Expr:
@@ -353,9 +364,9 @@ class ModuleText(ABC):
             f"Sequence[{kind.removeprefix('list[')}" if self.sequences and kind.startswith("list[") else kind
         )
 
-    def default(self, parameter: Parameter) -> Expr:
+    def default(self, parameter: Parameter, staged: Staged) -> Expr:
         """Return the default of an argument; of a list a tuple."""
-        expr = self.expression(parameter.default)
+        expr = self.given(parameter, staged, parameter.default)
         if isinstance(expr, Listed) and expr.brackets == "[]":
             return expr.replace(brackets="()")
         return expr
@@ -775,11 +786,11 @@ class ModuleText(ABC):
             kind = self.parameter_type(parameter, staged)
             default = ""
             if self.has_default(parameter):
-                default = f" = {flat(self.default(parameter))}"
+                default = f" = {flat(self.default(parameter, staged))}"
             line = f"{parameter.name}: {kind}{default}"
             if default and len(line) + 1 > WIDTH - 2 * len(INDENT):
                 head = f"{parameter.name}: {kind} = "
-                lines = layout(head, self.default(parameter), "", 2 * INDENT)
+                lines = layout(head, self.default(parameter, staged), "", 2 * INDENT)
                 line = "\n".join(lines).strip()
             yield line
 
@@ -802,51 +813,48 @@ class ModuleText(ABC):
                 tuple(self.family.rows.get((staged.decl, parameter.name), {}).values()),
             )
             return self.taken_as(f"list[{self.row_type([*parameter.value.rows, *rows])}]")
-        return self.taken_as(self.type_name(parameter.value))
+        lists = self.family.lists_of(staged.decl, parameter.name, parameter.default)
+        return self.taken_as(self.shared_type([parameter.value, *lists], parameter.unpacked))
 
     def type_of(self, name: str, staged: Staged) -> str:
         """Return the type of a name of a class's frame."""
         for parameter in staged.params:
             if parameter.name == name:
                 return self.parameter_type(parameter, staged)
-        return self.taken_as(self.type_name(staged.hints.get(name, 0)))
+        return self.taken_as(self.shared_type([staged.hints.get(name, 0)], apart=True))
 
     def type_name(self, value: Any) -> str:
         """Return a value's type."""
-        if isinstance(value, (bool, SymBool)):
-            return "bool"
-        if isinstance(value, int):
-            return "int"
-        if isinstance(value, float):
-            return "float"
-        if isinstance(value, Dims):
-            return f"tuple[{', '.join(['int'] * len(value))}]"
-        if isinstance(value, TableValue):
-            return f"list[{self.row_type(value.rows)}]"
-        if isinstance(value, RowValue):
-            return self.row_type([value.cells])
-        if isinstance(value, tuple):
-            if holds_ops(value) and all(one is None or isinstance(one, OpValue) for one in value):
-                return f"list[{self.annotation(value)}]"
-            kinds = {self.type_name(one) for one in value}
-            return f"list[{' | '.join(sorted(kinds)) or 'int'}]"
-        if isinstance(value, OpValue) or value is None:
-            return self.annotation([value])
-        return "str"
+        return self.shared_type([value])
+
+    def shared_type(self, values: Sequence[Any], apart: bool = False) -> str:
+        """Return the type of a place that has any of some values; `apart` is for `is_row`."""
+        kinds: dict[str, list[Any]] = {}
+        for value in values:
+            kinds.setdefault(kind_of(value), []).append(value)
+        if "float" in kinds:
+            kinds.pop("int", None)  # which is a float, too
+        types = [self.type_of_kind(kind, alike, apart) for kind, alike in kinds.items()]
+        return " | ".join(sorted(types, key="None".__eq__))
+
+    def type_of_kind(self, kind: str, values: list[Any], apart: bool) -> str:
+        """Return the type of a place that has any of some values of one kind."""
+        if kind == "op":
+            return self.annotation(values)
+        if kind == "table":
+            return f"list[{self.row_type([row for value in values for row in value.rows])}]"
+        if kind == "row":
+            return self.row_type([value.cells for value in values])
+        if kind != "list":
+            return kind
+        if is_row(values, apart):
+            return self.row_type(values)
+        items = [item for value in values for item in value]
+        return f"list[{self.shared_type(items, apart=True) if items else 'int'}]"
 
     def row_type(self, rows: Iterable[tuple[Any, ...]]) -> str:
-        """Return the type of a table's rows."""
-        columns = []
-        for cells in zip(*rows, strict=True):
-            if all(cell is None or isinstance(cell, OpValue) for cell in cells):
-                columns.append(self.annotation(cells))
-                continue
-            kinds = list(dict.fromkeys(self.type_name(cell) for cell in cells))
-            if set(kinds) == {"int", "float"}:
-                kinds = ["float"]
-            none = " | None" if any(kind.endswith(" | None") for kind in kinds) else ""
-            kinds = list(dict.fromkeys(kind.removesuffix(" | None") for kind in kinds))
-            columns.append(" | ".join(kinds) + none)
+        """Return the type of rows, by column."""
+        columns = [self.shared_type(cells, apart=True) for cells in zip(*rows, strict=True)]
         return f"tuple[{', '.join(columns)}]"
 
     def forward(self, function: Function, members: Members) -> Iterator[str]:
@@ -894,7 +902,7 @@ class ModuleText(ABC):
                 continue
             if self.has_default(parameter) and show(value) == show(parameter.default):
                 continue
-            given = self.table(variant, parameter) or self.expression(value)
+            given = self.table(variant, parameter) or self.given(parameter, staged, value)
             args.append(Arg(parameter.name, given, keyword=self.has_default(parameter)))
         parameters += self.dialect.parameters
         yield from signature(net.name, parameters, staged.name, "")
@@ -934,3 +942,31 @@ def unused(name: str, taken: Iterable[str]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def kind_of(value: Any) -> str:
+    """Return a value's type; of one whose type others in its place decide too, what it is."""
+    if isinstance(value, (bool, SymBool)):
+        return "bool"
+    if isinstance(value, int):
+        return "int"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, Dims):
+        return f"tuple[{', '.join(['int'] * len(value))}]"
+    if isinstance(value, Pad):
+        return "None" if value.mode == "same" else "tuple[int, int]"
+    if isinstance(value, OpValue) or value is None:
+        return "op"
+    for cls, name in ((TableValue, "table"), (RowValue, "row"), (tuple, "list")):
+        if isinstance(value, cls):
+            return name
+    return "str"
+
+
+def is_row(lists: Sequence[tuple[Any, ...]], apart: bool) -> bool:
+    """Tell whether lists are rows: as many items in all, of several kinds; `apart`: an int and a float are two."""
+    if len({len(one) for one in lists}) > 1:
+        return False
+    kinds = [{kind_of(item) for item in one} for one in lists]
+    return any(len(own) > 1 and (apart or own != {"int", "float"}) for own in kinds)

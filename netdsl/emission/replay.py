@@ -24,7 +24,7 @@ from netdsl.emission.items import (
     Store,
 )
 from netdsl.emission.stack import Stack
-from netdsl.ir.types import Dims, Pad
+from netdsl.ir.types import Dims
 from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Replay:
         staged = variant.staged
         env: dict[str, Any] = dict(self.module.constants)
         env.update(staged.bound)
-        env.update({name: sides(value) for name, value in variant.args.items()})
+        env.update(variant.args)
         mode = "layers" if self.is_chain(staged) else ""
         yield from self.walk(staged.items, env, Scope("", self.within("", mode), mode), staged)
 
@@ -182,17 +182,17 @@ class Replay:
 
     def called(self, item: Child, env: Mapping[str, Any]) -> tuple[Staged, dict[str, Any]]:
         """Return the class that is called, and what its names are there."""
-        args = {name: sides(settled(value, env)) for name, value in item.args.items() if known(value, env)}
+        args = {name: settled(value, env) for name, value in item.args.items() if known(value, env)}
         cls = item.cls
         if item.callee is not None:
             callee = settled(item.callee, env)
             given = {name: one.value for name, one in callee.args.items()}
             own = {k: v for k, v in args.items() if k not in item.callee.args}
-            args = {name: sides(settled(value, env)) for name, value in given.items()} | own
+            args = {name: settled(value, env) for name, value in given.items()} | own
             cls = next(s for s in self.module.family.classes if s.decl is callee.target)
         inner: dict[str, Any] = dict(self.module.constants)
         defaults = {name: value for name, value in cls.defaults.items()}
-        inner |= {name: sides(settled(value, {**inner, **args})) for name, value in defaults.items()}
+        inner |= {name: settled(value, {**inner, **args}) for name, value in defaults.items()}
         inner |= args
         for incoming, shape in zip(cls.inputs, item.shapes, strict=True):
             for axis, name in incoming.sizes.items():
@@ -219,13 +219,6 @@ def settled(value: Any, env: Mapping[str, Any]) -> Any:
         return OpValue(value.target, args)
     if isinstance(value, tuple) and not hasattr(value, "axes"):
         return tuple(settled(one, env) for one in value)
-    return value
-
-
-def sides(value: Any) -> Any:
-    """Return a padding as a class takes it; anything else as it is."""
-    if isinstance(value, Pad):
-        return None if value.mode == "same" else Dims(value.size)
     return value
 
 
