@@ -256,6 +256,47 @@ net N(n: list, c: list = [4, 4, 4], v: list = [3, 4], d: list = [3, 4, 5, 6], ws
 variant one = N([1, 2, 1], c=[4, 4, 4], v=[3, 4], d=[3, 4, 5, 6], ws=[3, 4])
 variant two = N([1, 0, 1], c=[4, 5, 6], v=[3, 4], d=[3, 4, 5, 7], ws=[3, 4], planes=9)
 """,
+    "lists through which a loop runs at once": """\
+block Pairs(c: list, k: list, deep = true):
+    if deep:
+        for i, w, d in enumerate(zip(c, k)):
+            a{i}: conv 1x1, w + d
+    conv: conv 1x1, 4
+
+block Products(c: list, r: list, n):
+    ws = [a * b for a, b in zip(c, r)]
+    for i, w in enumerate(ws):
+        a{i}: conv 1x1, w
+    for i in range(n):
+        for j, a, b in enumerate(zip(r, c)):
+            b{i}_{j}: conv 1x1, a + b
+
+block Turns(c: list, r: list, n):
+    for i in range(n):
+        for j, a, b in enumerate(zip(r, c)):
+            b{i}_{j}: conv 1x1, a + b
+
+block Rows(rows: list, k: list):
+    for i, row in enumerate(rows):
+        for j, a, b in enumerate(zip(row, k)):
+            a{i}_{j}: conv 1x1, a + b
+
+net N(c: list, k: list):
+    input 4, 9x9
+    a: Pairs c, k
+    b: Pairs c, k, false
+    c: Products c, [2, 3], 2
+    d: Products [2], [3], 0
+    e: Turns c, [2, 3], 2
+    f: Turns c, [2, 3], 0
+    g: Rows [[1, 2]], [2, 3]
+    h: Rows [[1], [2]], [2]
+    for i, w, d in enumerate(zip(c, k)):
+        l{i}: conv 1x1, w + d
+    gap
+
+variant one = N([4, 5], [1, 3])
+""",
     "computed lists": """\
 block Widths(widths: list, c = 8):
     ws = [2 * w for w in widths]
@@ -674,7 +715,7 @@ def test_a_list_of_another_length_is_named(backend: str) -> None:
         ({"c": [4, 5]}, "c needs at least 3 values, not 2"),
         ({"c": [4, 5, 6, 7]}, "c has at most 3 values, not 4"),
         ({"m": [1]}, "m needs at least 2 values, not 1"),
-        ({"m": [1, 2]}, r"zip\(\) argument 2 is longer than argument 1"),
+        ({"m": [1, 2]}, "c has 3 values and m 2"),
     ):
         with pytest.raises(ValueError, match=f"^{said}$"):
             make(names, "N", {"n": [1, 1], "m": [1, 2, 3], "c": [4, 5, 6]} | given)

@@ -55,7 +55,7 @@ from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.stage import Stager
 from netdsl.emission.state import Schedule
 from netdsl.emission.streams import Elements, Streams
-from netdsl.emission.terms import SIZES, exactly, long_enough
+from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.network import Network
@@ -913,6 +913,7 @@ class Family:
         if least or always:
             numbers = least_check(least, stager.may_be_empty, always)
             checks = [*checks[:-1], *together(checks[-1], numbers)] if checks else [numbers]
+        checks += [Check(*of_one_length(*sizes)) for sizes in stager.as_many]
         for test, path in stager.rates.items():
             if path:
                 said = said_of_rate(test)

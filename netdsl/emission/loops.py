@@ -262,6 +262,8 @@ class Loops(Earlier):
             return None
         variables = tuple(name.text for name in node.names)
         variable, count, known = counted_by(over, variables)
+        if _is_zip(over.atom):
+            self.equally_long(over.atom.args[1:], over)
         hints, meaning = dict(self.hints), dict(self.meaning)
         inner = Env(env)
         self.bind_targets(over, node.names, variables, over.first, inner, source)
@@ -453,12 +455,14 @@ class Loops(Earlier):
         return None
 
     def equally_long(self, lists: Sequence[Atom], over: Over) -> None:
-        """Demand that lists through which a loop runs at once are as long as one that is known; else `zip` does."""
+        """Demand that lists through which a loop runs at once are as long as one that is known, or as the first."""
         sizes = [self.size_of(one, over) for one in lists]
         known = next((size.constant for size in sizes if size.constant is not None), None)
         for one, size in zip(lists, sizes, strict=True):
             if size.constant is None and known is not None:
                 self.as_long(one, known)
+            elif known is None:
+                self.as_long_as(sizes[0], size)
 
     def size_of(self, whole: Atom, over: Over) -> Poly:
         """Return how many values a list has that a loop runs through."""

@@ -97,6 +97,7 @@ class Snapshot:
             "rates",
             "needs",
             "taken_apart",
+            "as_many",
             "templates",
             "picks",
             "unread",
@@ -181,6 +182,8 @@ class State(Walker):
         """How many values lists have, and how many they have to have at least, whatever the conditions."""
         self.taken_apart: dict[Atom, int] = {}
         """Lists that have to have so many values, whatever the conditions."""
+        self.as_many: dict[tuple[Poly, Poly], None] = {}
+        """How many values lists have that have to be the same number, whatever the conditions."""
         self.each_of: dict[str, Atom] = {}
         """By variable of a loop over a list that is an argument, all of that list."""
         self.each_in: dict[str, tuple[Term, ...]] = {}

@@ -478,6 +478,15 @@ class Terms(State):
             else:
                 self.taken_apart[whole] = count
 
+    def as_long_as(self, size: Poly, other: Poly) -> None:
+        """Demand that a list has as many values as another."""
+        if self.expanded(size) == self.expanded(other) or (size, other) in self.as_many:
+            return
+        if self.conditions or not (self.known_at_once(size) and self.known_at_once(other)):
+            self.checked(*of_one_length(size, other))
+        else:
+            self.as_many[size, other] = None
+
     @property
     def conditions(self) -> list[Atom]:
         """The conditions that hold here, but for what is checked."""
@@ -776,6 +785,15 @@ def exactly(whole: Atom, count: int) -> tuple[Atom, str]:
     """Return the test that a list has so many values, and what is said where it has not."""
     size = length(whole)
     return Atom("==", (size, constant(count))), f"{text(whole)} needs {several(count)}, not {{{text(size)}}}"
+
+
+def of_one_length(size: Poly, other: Poly) -> tuple[Atom, str]:
+    """Return the test that a list has as many values as another, and what is said where it has not."""
+    first, second = list_in(size), list_in(other)
+    said = f"{text(other)} must be {text(size)}, not {{{text(other)}}}"
+    if first is not None and second is not None:
+        said = f"{text(second)} has {{{text(other)}}} values and {text(first)} {{{text(size)}}}"
+    return Atom("==", (other, size)), said
 
 
 def unbounded(count: Poly) -> Poly:

@@ -81,6 +81,8 @@ class ConvNeXt(nn.Module):
         super().__init__()
         if len(c) < 1 or min([0, *n]) < 0 or min(c[0], classes) < 1:
             raise ValueError("len(c) must be at least 1, n at least 0, c[0] and classes at least 1")
+        if len(n) != len(c):
+            raise ValueError(f"n has {len(n)} values and c {len(c)}")
         steps = max(sum(depth for _, depth in zip(c, n, strict=True)) - 1, 1)
         step = 0
         layers: list[nn.Module] = [
