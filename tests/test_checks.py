@@ -297,6 +297,43 @@ net N(c: list, k: list):
 
 variant one = N([4, 5], [1, 3])
 """,
+    "lists that only turns read": """\
+block Fixed(c: list, ratio: list, n):
+    for i in range(n):
+        a{i}: conv 1x1, c[i] * ratio[1]
+    for i, w in enumerate(c):
+        b{i}: conv 1x1, w * ratio[1]
+
+block Plain(ratio: list, n):
+    for i in range(n):
+        a{i}: conv 1x1, ratio[1]
+    n * relu
+
+block Last(ratio: list, n, m):
+    for i in range(n):
+        for j in range(m):
+            a{i}_{j}: conv 1x1, ratio[-2]
+    d: m * conv 1x1, ratio[0]
+
+block Always(ratio: list):
+    for i in range(2):
+        a{i}: conv 1x1, ratio[1]
+
+net N(ratio: list, n):
+    input 4, 9x9
+    a: Fixed [4, 5], ratio, 2
+    b: Fixed [], [], 0
+    c: Plain ratio, 2
+    d: Plain [], 0
+    e: Last ratio, 1, 2
+    f: Last [3], 0, 1
+    g: Always ratio
+    for i in range(n):
+        h{i}: conv 1x1, ratio[1]
+    gap
+
+variant one = N([1, 2, 3], 2)
+""",
     "computed lists": """\
 block Widths(widths: list, c = 8):
     ws = [2 * w for w in widths]

@@ -409,7 +409,9 @@ class Terms(State):
             return
         if (size, need) in self.needs:
             return
-        some = {*self.demanded, *(turns.some for turns in self.rounds)}
+        some = set(self.demanded)
+        if need.constant is None:  # which is nothing without a turn
+            some |= {turns.some for turns in self.rounds if turns.some is not None}
         if all(test in some or self.in_last_turn(test, need) for test in self.supposed_path):
             self.needs[size, need] = None
         else:
