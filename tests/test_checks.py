@@ -669,6 +669,35 @@ def test_two_modules_of_one_label_are_refused_where_the_spec_does(
         make(names, name, given)
 
 
+SIDES = """\
+block After(widths: list, deep = true):
+    for w in widths:
+        a{w}: conv 1x1, w
+    if deep:
+        a7: conv 1x1, 4
+
+block Before(widths: list, deep = true):
+    if deep:
+        a7: conv 1x1, 4
+    for w in widths:
+        a{w}: conv 1x1, w
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("name", ["After", "Before"])
+def test_a_label_is_free_where_its_condition_is_false(name: str, backend: str) -> None:
+    text = f"{SIDES}\nnet N:\n    input 4, 9x9\n    a: {name} [4, 5]\n    b: {name} [4], false\n    gap\n"
+    names = execute(loads(text).emit(backend))
+    with pytest.raises(ValueError, match=r"^two modules are called a7$"):
+        make(names, name, {"widths": [4, 7]})
+    made: Any = make(names, name, {"widths": [7, 5], "deep": False})
+    assert made.a7 is not None
+    if isinstance(made, torch.nn.Module):
+        x = torch.randn(1, 4, 9, 9)
+        torch.testing.assert_close(made(x), made.a5(made.a7(x)))
+
+
 def test_labels_of_known_rows_are_not_checked() -> None:
     text = """
 table rows(c, n):

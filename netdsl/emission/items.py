@@ -55,7 +55,9 @@ class Module(Item):
     """What may have a name in the state: a layer, a block, a container."""
 
     doubtful = False
-    """Whether another may have the same label for some arguments."""
+    """Whether one before it may have the same label for some arguments."""
+    contested = False
+    """Whether it or another is doubtful for its label: nothing stands under it where the module is not made."""
 
     def __init__(
         self, key: str, name: Atom | None, labelled: bool, span: Span, inputs: tuple[Wire, ...]

@@ -77,7 +77,10 @@ class Labels:
             begin = re.split(r"\d", _pattern(one.label, "0"))[0]  # what two labels have to share
             mine = numbered[begin] if one.numbers else known[one.item.key]
             others = every[begin] if one.numbers else [*numbered[begin], *mine]
-            one.item.doubtful = self.recurs(one) or any(self.coincide(one, other) for other in others)
+            rivals = [other.item for other in others if self.coincide(one, other)]
+            one.item.doubtful = one.item.contested = self.recurs(one) or bool(rivals)
+            for rival in rivals:
+                rival.contested = True
             mine.append(one)
             every[begin].append(one)
 

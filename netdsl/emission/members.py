@@ -293,7 +293,7 @@ class Members:
         everywhere = list(self.attributes.values())
         for item in own:
             attribute = self.attributes.get(id(item))
-            if isinstance(attribute, str) and everywhere.count(attribute) == 1:
+            if isinstance(attribute, str) and everywhere.count(attribute) == 1 and not item.contested:
                 yield attribute
 
     def flagged(self, item: If, negated: bool) -> Expr:
