@@ -202,6 +202,79 @@ net Small:
     assert found.legal > 1
 
 
+SLOTS = {
+    "an order of its own": """
+block One(c, k):
+    conv1: conv 3x3, c
+    conv2: conv 1x1, k
+
+block Two(k, c):
+    conv1: conv 1x1, c
+    conv2: conv 3x3, k
+
+block Slot(unit: op, w, n = 2):
+    a: unit c=w, k=n
+
+net Small:
+    input 4, 8x8
+    a: Slot One, 4
+    b: Slot Two, 5, 3
+""",
+    "names of its own": """
+block Basic(planes, stride = 1):
+    conv1: conv 3x3, planes, /stride
+    conv2: conv 3x3, planes
+
+block Bottle(c, stride = 1, wide = 2):
+    conv1: conv 1x1, c, /stride
+    conv2: conv 3x3, wide * c
+
+block Plain(w, stride = 1, groups = 1):
+    conv1: conv 3x3, w, /stride
+
+block Slot(unit: op, w, n = 2):
+    n * unit w, /2 first
+
+net Small:
+    input 4, 8x8
+    a: Slot Basic, 4
+    b: Slot Bottle, 5
+    c: Slot Bottle(wide=3), 5, 1
+    d: Slot Plain, 6, 1
+""",
+    "kinds that say which it is": """
+block One(c, k: dims, r: float = 1.0):
+    conv1: conv k, c
+    conv2: conv 1x1, int(r * c)
+
+block Two(d: dims, width, factor: float = 2.0):
+    conv1: conv d, int(width * factor)
+
+block Slot(unit: op, w, k: dims = 3x3):
+    a: unit k, w
+    b: unit 2*w, 1x1
+
+net Small:
+    input 4, 8x8
+    a: Slot One, 4
+    b: Slot Two, 5, 5x5
+    c: Slot Two(factor=1.5), 5
+""",
+}
+"""Blocks in one slot, whose parameters have other orders or names."""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("name", SLOTS)
+def test_a_slot_takes_blocks_with_parameters_of_their_own(name: str, backend: str) -> None:
+    net = loads(SLOTS[name], "small.net")
+    found = report(subjects_of(net, backend)["Slot"], backend, 12 if backend == "torch" else 4)
+    assert found.faults == []
+    assert found.legal > 1
+    one_class = "class Slot2" not in net.emit(backend)
+    assert one_class == (name != "kinds that say which it is")
+
+
 CHOSEN = {
     "acts": """
 block Unit(c, deep = true):

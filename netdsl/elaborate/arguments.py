@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any
@@ -215,9 +215,7 @@ def bind(
 ) -> dict[str, Given]:
     """Return what the arguments give, by parameter. `copy` is the turn of the repetition, for `first`."""
     given: dict[str, Given] = {}
-    named = {arg.name for arg in args if isinstance(arg, tree.Keyword)}
-    if any(isinstance(arg, tree.Stride) for arg in args):
-        named.add("stride")
+    named = {name for arg in args if (name := _keyword(arg))}
     for arg in args:
         span = Span(source, arg.start, arg.end)
         if isinstance(arg, tree.Keyword):
@@ -261,6 +259,31 @@ def bind(
     return given
 
 
+def as_bound(
+    params: Mapping[str, Param], args: tuple[tree.Argument, ...], given: Mapping[str, Given]
+) -> dict[str, str] | None:
+    """Return what another block calls the arguments that `bind` gave for one; None where it does not take them.
+
+    Nothing is evaluated again. What follows a layer has none of that layer's arguments.
+    """
+    by_node = {id(one.node): (name, one.value) for name, one in given.items()}
+    named = {name for arg in args if (name := _keyword(arg))}
+    found: dict[str, str] = {}
+    for arg in args if given else ():
+        node = arg.value if isinstance(arg, (tree.Keyword, tree.Stride)) else arg
+        own, value = by_node[id(node)]
+        name = _keyword(arg) or _position(params, named, found.values(), value)
+        if name not in params or not takes(params[name].types, value) or name in found.values():
+            return None
+        found[own] = name
+    return found
+
+
+def _keyword(arg: tree.Argument) -> str:
+    """Return the parameter that an argument names."""
+    return arg.name if isinstance(arg, tree.Keyword) else "stride" if isinstance(arg, tree.Stride) else ""
+
+
 def check_allowed(evaluator: Evaluator, param: Param, given: Given, what: str) -> None:
     """Raise an error unless the value is one of those that the parameter allows."""
     if param.allowed is None or param.file is None:
@@ -276,7 +299,7 @@ def check_allowed(evaluator: Evaluator, param: Param, given: Given, what: str) -
         )
 
 
-def _position(params: Mapping[str, Param], named: set[str], given: Mapping[str, Given], value: Any) -> str:
+def _position(params: Mapping[str, Param], named: set[str], given: Container[str], value: Any) -> str:
     for name, param in params.items():
         free = name not in named and (name not in given or param.types == ("ints",))
         if free and param.positional and takes(param.types, value):

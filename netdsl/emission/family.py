@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Frame, NetError
@@ -770,21 +771,14 @@ class Family:
         found = self.lists.get((decl, name), {}).values()
         return [*found, *([concrete(default)] if type(default) is tuple else [])]
 
-    def others(
-        self,
-        stager: Stager,
-        cls: Staged,
-        callee: SymOp,
-        given: Mapping[str, Given],
-        shapes: tuple[Shape, ...],
-        place: Place,
-        span: Span,
-    ) -> None:
+    def others(self, stager: Stager, item: Child, given: Mapping[str, Given], place: Place) -> None:
         """Stage the other blocks that an argument may be, or the same with other arguments, called in this way."""
+        cls, callee = item.cls, item.callee
+        assert callee is not None
+        shapes = tuple(shape for shape in item.shapes if isinstance(shape, Shape))
         cls.told = True
-        known = {name for name in given if name not in callee.args}
-        self.called.update((frozenset(known), shape.axes) for shape in shapes[: len(shapes) == 1])
-        told = {self.tells(cls)}
+        self.called.update((frozenset(given), shape.axes) for shape in shapes[: len(shapes) == 1])
+        told, calls = {self.tells(cls)}, [Called({name: name for name in given}, cls, callee.args)]
         done = set() if cls.fixed else {cls.decl}
         for choice in callee.choices:
             if choice is None or not isinstance(choice.target, BlockDecl):
@@ -792,20 +786,26 @@ class Family:
             self.note(choice.target, choice.args)
             if choice.target in done:
                 continue
-            own = {name: one for name, one in given.items() if name not in callee.args}
-            if not set(own) <= {p.name.text for p in choice.target.node.params}:
-                raise Fixed("blocks that are called with other arguments", callee)
+            names, params = item.names[choice.target], parameters(choice)
+            own = {
+                names[name]: one._replace(value=coerce(one.value, params[names[name]].types))
+                for name, one in given.items()
+            }
+            self.called.update((frozenset(own), shape.axes) for shape in shapes[: len(shapes) == 1])
             own = {**choice.args, **own}
             self.note(choice.target, own)
             other = self.general(choice.target, shapes)
             if other is None:
-                other, *_ = self.call(stager, choice.target, own, shapes, place, span)
+                other, *_ = self.call(stager, choice.target, own, shapes, place, item.span)
             other.told = True
             told.add(self.tells(other))
+            calls.append(Called(names, other, choice.args))
             if not other.fixed:
                 done.add(choice.target)
         if len(told) > 1:
             raise Demanded("blocks that are told other things of what comes in", callee)
+        if by_position(calls, lambda parameter: parameter.default is not MISSING) is None:
+            raise Fixed("blocks that are called with other arguments", callee)
 
     @staticmethod
     def tells(staged: Staged) -> tuple[Any, ...]:
@@ -1176,6 +1176,33 @@ class Family:
         """Yield the ops that are given for arguments of a class."""
         for parameter in staged.params:
             yield from self.targets.get((staged.decl, parameter.name), {}).values()
+
+
+class Called(NamedTuple):
+    """A block as one that an argument may be is called."""
+
+    names: Mapping[str, str]
+    """What it calls the arguments, by what the block at hand does."""
+    staged: Staged
+    known: Collection[str]
+    """The parameters that it is given already."""
+
+    def places(self, has_default: Callable[[Parameter], bool]) -> list[str | None]:
+        """Return the arguments that it takes by position, in its order."""
+        own = {theirs: name for name, theirs in self.names.items()}
+        required = [p.name for p in self.staged.params if not has_default(p)]
+        return [own.get(name) for name in takewhile(lambda name: name not in self.known, required)]
+
+
+def by_position(calls: Sequence[Called], has_default: Callable[[Parameter], bool]) -> set[str] | None:
+    """Return the arguments that all blocks of a call take in the same places; None: others have other names, too."""
+    found: set[str] = set()
+    for first, *others in zip(*(call.places(has_default) for call in calls), strict=False):
+        if first is None or any(other != first for other in others):
+            break
+        found.add(first)
+    by_name = (name == theirs or name in found for call in calls for name, theirs in call.names.items())
+    return found if all(by_name) else None
 
 
 def lacks(op: OpValue) -> bool:

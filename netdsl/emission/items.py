@@ -141,6 +141,9 @@ class Child(Module):
         choices = self.callee.choices if self.callee is not None else ()
         return any(choice is not None and not isinstance(choice.target, BlockDecl) for choice in choices)
 
+    names: Mapping[Any, Mapping[str, str]] = {}
+    """By other block that it may be, what that calls the arguments."""
+
     results: tuple[str, ...] = ()
     """The local variables for the channels of what it returns, by value; `_` where they are known without it."""
 

@@ -19,7 +19,7 @@ from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, mad
 from netdsl.emission.construct import Constructor
 from netdsl.emission.demands import Demands
 from netdsl.emission.dialect import Dialect
-from netdsl.emission.family import Family, Variant, within
+from netdsl.emission.family import Called, Family, Variant, by_position, within
 from netdsl.emission.flow import Flow
 from netdsl.emission.function import Chains, Function, Outside, Storage, bound_names, is_nothing
 from netdsl.emission.items import (
@@ -315,12 +315,13 @@ class ModuleText(ABC):
             for axis, name in incoming.sizes.items():
                 if name in cls.sizes_read or (axis == "c" and item.callee is not None and axis in shape.axes):
                     args.append(Arg(name, self.expression(shape.size(axis)), keyword=False))
-        positional = True
+        positional, places = True, self.places(item)
         for parameter in self.ordered(cls):
             if parameter.name in partial or (parameter.name not in item.args and self.has_default(parameter)):
                 positional = False
                 continue
             value = item.args.get(parameter.name, parameter.default)
+            positional = positional and (places is None or parameter.name in places)
             if not self.has_default(parameter):
                 args.append(Arg(parameter.name, self.given(parameter, cls, value), keyword=not positional))
                 continue
@@ -328,6 +329,23 @@ class ModuleText(ABC):
             default = self.given(parameter, cls, parameter.default) if item.callee is None else None
             args.append(Arg(parameter.name, self.given(parameter, cls, value), default))
         return Call(callee, (*args, *self.dialect.options))
+
+    def places(self, item: Child) -> set[str] | None:
+        """Return the arguments that all blocks that a child may be take in the same places; None of one block."""
+        if len(item.names) < 2 or item.callee is None:
+            return None
+        calls = [
+            Called(item.names[choice.target], self.family.class_of(choice, self.context), choice.args)
+            for choice in item.callee.choices
+            if choice is not None and isinstance(choice.target, BlockDecl)
+        ]
+        found = by_position(calls, self.has_default)
+        if found is None:
+            message = (
+                f"{calls[0].staged.name} and {calls[1].staged.name} are called with other arguments here"
+            )
+            raise NetError([Diagnostic("E508", message, item.span)])
+        return found
 
     def stacked(self, item: Stack) -> Expr:
         """Return the construction of equal blocks as one with stacked weights."""

@@ -187,7 +187,8 @@ class Replay:
         if item.callee is not None:
             callee = settled(item.callee, env)
             given = {name: one.value for name, one in callee.args.items()}
-            own = {k: v for k, v in args.items() if k not in item.callee.args}
+            names = item.names.get(callee.target, {})
+            own = {names.get(k, k): v for k, v in args.items() if k not in item.callee.args}
             args = {name: settled(value, env) for name, value in given.items()} | own
             cls = next(s for s in self.module.family.classes if s.decl is callee.target)
         inner: dict[str, Any] = dict(self.module.constants)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import NetError
-from netdsl.elaborate.arguments import merge
+from netdsl.elaborate.arguments import as_bound, merge, parameters
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import (
     MISSING,
@@ -251,14 +251,22 @@ class Stager(Joints):
         if inputs and len(inputs) != len(data.wires):
             raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
         data = self.distinct(data, place, node) if not isinstance(data, Streams) else data
+        names: dict[BlockDecl, Mapping[str, str]] = {}
         if isinstance(value, SymOp):
             for choice in value.choices:
                 if choice is None:
                     continue
                 if not isinstance(choice.target, BlockDecl):
                     self.fits_as_block(choice, own, data.shapes, place, value)
-                elif place.defaults.get(choice.target.name) or not own.keys().isdisjoint(choice.args):
+                    continue
+                theirs = as_bound(parameters(choice), node.args, own)
+                if theirs is None:
+                    raise Fixed("blocks that are called with other arguments", value)
+                if place.defaults.get(choice.target.name) or not choice.args.keys().isdisjoint(
+                    theirs.values()
+                ):
                     raise Demanded("a block that is an argument and has these of its own here", value)
+                names[choice.target] = theirs
         key = self.child(place, label, span)
         dynamic = self.dynamic(label, place)
         callee = value if isinstance(value, SymOp) else None
@@ -274,9 +282,9 @@ class Stager(Joints):
             )
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
-        item.train, item.told = place.train, shapes
+        item.train, item.told, item.names = place.train, shapes, names
         if callee is not None:
-            self.emitter.others(self, cls, callee, given, data.shapes, place, span)
+            self.emitter.others(self, item, own, place)
             if self.op_here is not None:
                 shapes = made_op(self.op_here).outputs(*data.shapes)
         shapes = tuple(self.sized_by(decl, shape) for shape in shapes)
