@@ -494,6 +494,14 @@ def compare(op: str, a: Any, b: Any) -> bool | SymBool:
     return SymBool(bool(value), Atom(op, (x, y)))
 
 
+def known_right(test: Atom) -> Atom:
+    """Return a comparison whose left side may have become a number with that on the right, as `compare` has it."""
+    left, right = test.args
+    if isinstance(left, Poly) and left.constant is not None:
+        return Atom(_TURNED.get(test.op, test.op), (right, left))
+    return test
+
+
 def _alike(same: bool, a: bool | SymBool, b: bool | SymBool) -> bool | SymBool:
     """Return whether two truths are the same, or are not."""
     if not isinstance(a, SymBool):

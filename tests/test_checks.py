@@ -834,6 +834,42 @@ net N:
         made(torch.zeros(1, 3, 9, 9))
 
 
+COMPARED = """
+block Unit(c, t):
+    if x.h > t:
+        down: conv 3x3, c, /2
+    else:
+        conv: conv 3x3, c
+
+net N(least = 8, c = 4, deep = true):
+    input 3, 32x32
+    conv0: conv 3x3, c, /2
+    if x.h > least:
+        p: maxpool 2x2, /2
+    if deep and 2*least <= x.h:
+        q: conv 3x3, c
+    u: Unit c, least
+    if x.h == least:
+        last: conv 3x3, 2*c
+    flatten
+    fc: fc 3
+"""
+
+
+@pytest.mark.parametrize("least", [4, 8, 16, 32, 64])
+def test_a_size_is_compared_with_a_nets_argument(least: int) -> None:
+    names = execute(loads(COMPARED).emit())
+    for deep in (True, False):
+        made = names["N"](least=least, deep=deep)
+        alone = loads(COMPARED, least=least, deep=deep).build()
+        x = torch.randn(2, 3, 32, 32)
+        alone.load_state_dict(made.state_dict())
+        torch.testing.assert_close(made(x), alone(x))
+    larger = names["N"](least=40)
+    with pytest.raises(AssertionError, match=r"^N: x.shape\[2\] > least is False here: resize the input$"):
+        larger(torch.randn(2, 3, 64, 64))
+
+
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 def test_channels_that_cannot_be_divided_into_groups_are_refused(backend: str) -> None:
     text = """\

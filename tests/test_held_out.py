@@ -3357,16 +3357,16 @@ def test_the_last_of_a_list_is_so_for_every_length() -> None:
         assert shapes == state_shapes(net)
 
 
-def test_what_a_size_is_compared_with_is_no_argument_of_a_net() -> None:
-    """A net's class has its sizes as numbers, and so what these decide."""
+def test_what_a_size_is_compared_with_is_an_argument_of_a_net_but_in_turns() -> None:
     (text,) = emit_family(
         nets(NETS["sizes that are compared with turns, and with arguments"]), "torch"
     ).values()
     found = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
-    assert {"Blocks", "Loop", "Limit", "Limit2"} <= set(found)
-    for name in ("Loop", "Limit", "Limit2"):
+    assert {"Blocks", "Loop", "Limit"} <= set(found)
+    assert "Limit2" not in found
+    for name, takes in (("Loop", ["self", "c"]), ("Limit", ["self", "c", "limit"])):
         (made,) = (m for m in found[name].body if isinstance(m, ast.FunctionDef) and m.name == "__init__")
-        assert [arg.arg for arg in made.args.args] == ["self", "c"]
+        assert [arg.arg for arg in made.args.args] == takes
 
 
 def test_channels_are_those_of_the_side_that_reads_them() -> None:

@@ -30,6 +30,10 @@ SIZES = {"c": "channels", "h": "rows", "w": "columns", "n": "tokens"}
 """What a learned tensor has, by axis."""
 
 
+_LONG = 60
+"""How long a condition is at most that a message says in full."""
+
+
 class Demand(NamedTuple):
     """What must hold of a value: that an axis, counted with the batch, has the size that a layer was made for."""
 
@@ -138,7 +142,9 @@ class Demands:
                 continue  # nothing is made with it
             env = {name: sizes.get(name) or self.members.kept(name) for name in mentioned(test)}
             have, takes = renamed(test, env), self.members.read(term(truth))
-            what = text(truth) if isinstance(truth, SymBool) else text(have)
+            what = text(renamed(test, sizes))
+            if isinstance(truth, SymBool) and (staged.kind == "block" or len(what) > _LONG):
+                what = text(truth)  # an argument's name, or what is left where sizes are numbers
             if path:
                 asked = self.members.read(reduce(lambda a, b: Atom("and", (a, b)), path))
                 have = Atom("if", (asked, have, takes))

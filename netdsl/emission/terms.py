@@ -29,6 +29,7 @@ from netdsl.symbolic import (
     equalities,
     evaluate,
     in_terms_of,
+    known_right,
     length,
     list_of,
     named,
@@ -688,11 +689,15 @@ class Terms(State):
             raise Fixed("it depends on a size that is not known", value)
         if not any(name in self.emitter.sizes for name in read):
             return value
-        decided = self.staged.kind == "net"  # by the sizes, which are numbers here
-        if not self.emitter.sizes.issuperset(read) if decided else not set(read).isdisjoint(self.turning):
-            raise Fixed("a size is compared with what is another number in another net, or turn", value)
-        if decided:
+        if not set(read).isdisjoint(self.turning):
+            raise Fixed("a size is compared with what is another number in another turn", value)
+        if (
+            self.emitter.sizes.issuperset(read) and self.staged.kind == "net"
+        ):  # by the sizes, which are numbers here
             return value.value
+        if self.staged.kind == "net":
+            here = {name: constant(size) for name, size in self.staged.bound.items()}
+            return SymBool(value.value, known_right(in_terms_of(test, here)))
         known = next((name for name, other in self.staged.asks.items() if other == test), "")
         if not known:
             known = self.local(
