@@ -868,8 +868,12 @@ def _comparison(atom: Atom, env: Env) -> Any:
 
 
 def _junction(atom: Atom, env: Env) -> Any:
-    first, second = atom.args
-    return joined(atom.op, evaluate(first, env), lambda: evaluate(second, env))
+    first, *others = atom.args
+    return reduce(
+        lambda known, other: joined(atom.op, known, lambda: evaluate(other, env)),
+        others,
+        evaluate(first, env),
+    )
 
 
 def _conditional(atom: Atom, env: Env) -> Any:

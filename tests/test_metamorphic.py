@@ -329,6 +329,44 @@ net N(deep = true, wide = false, c = 4):
         f0: unit 3
         f1: 3 * unit 5
 """,
+    "maps and vectors": """
+block Unit(c, pool = true, deep = true):
+    gap when pool
+    if deep:
+        fc1: fc c when pool
+        conv1: conv 1x1, c when not pool
+    relu
+    2 * (identity -> tanh)
+    if not pool:
+        gap
+    fc2: fc c
+
+block Other(c, pool = true, n = 2):
+    if pool:
+        gap
+    else:
+        body: conv 3x3, c
+    n * relu
+    if pool:
+        ln: ln
+    else:
+        bn: bn -> gap
+    add:
+        identity
+        fc: fc x.c -> fc c when not pool
+    last: fc c when x.c == c or not pool
+
+net N(pool = true, c = 4):
+    input 4, 9x9
+    train output a: Unit c, false, false
+    train output b: Unit 5, pool
+    train output d: Other 4, false
+    train output e: Other 4, pool, 1
+    conv: conv 3x3, c
+    gap when pool
+    flatten when not pool
+    fc: fc 3
+""",
     "paddings": """
 block Unit(c, t = true):
     p = tf if t else same

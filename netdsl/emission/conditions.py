@@ -9,7 +9,7 @@ from itertools import combinations, islice, product
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.elaborate.draft import Place
+from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -229,7 +229,9 @@ class Conditions(Lists):
             raise Fixed("a flow under a condition", test)
         flow = one.flow
         if one.flow is not None and two.flow is not None:
-            flow = self.either(test, one.flow, two.flow, item, place, span)
+            same = one.flow is two.flow or alike(one.flow, two.flow)
+            choose = self.either if same else self.late_flow
+            flow = choose(test, one.flow, two.flow, item, place, span)
         bound = before.env["names"].held
         tensors = dict(before.env["tensors"].held)
         around = place.env.parent or Env()
@@ -319,6 +321,14 @@ class Conditions(Lists):
                 wires.append(wire)
         sides = (MISSING if data is None else data for data in (a, b))
         return LateData(tuple(wires), (), late=Late(test, *sides))
+
+    def late_flow(self, test: SymBool, a: Data, b: Data, item: If, place: Place, span: Span) -> Data:
+        """Return what flows on, of which each side of a condition has another kind: in `forward` one variable."""
+        if not (type(a) is type(b) is Data) or len(a.wires) != 1 or len(b.wires) != 1:
+            return self.late(test, a, b, item, place, span)
+        wires = self.wire(a.shapes, place, span, a.wires).wires
+        item.phis.append(Phi(wires[0], a.wires[0], b.wires[0]))
+        return LateData(wires, (), late=Late(test, *(side.replace(wires=wires) for side in (a, b))))
 
     def either(self, test: SymBool, a: Data, b: Data, item: If, place: Place, span: Span) -> Data:
         """Return values that come from either side."""
@@ -518,8 +528,31 @@ class Conditions(Lists):
         return self.flowing(lambda then: self.decided(then, place, place.span(node)), run, data, place)
 
     def statement(self, node: tree.Statement, place: Place) -> None:
-        """Run one statement."""
-        self.decided(partial(super().statement, node, place), place, place.span(node))
+        """Run one statement, with what flows here."""
+        run = super().statement
+
+        def with_flow() -> None:
+            if isinstance(place.flow, LateData) and not isinstance(node, (tree.Assign, tree.Default)):
+                place.flow = place.env.tensors["flow"] = self.settled(place.flow)
+            run(node, place)
+
+        self.decided(with_flow, place, place.span(node))
+
+    def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
+        """Return a flow that must be there."""
+        of_one_kind(data)
+        return super().need(data, node, place)
+
+    @staticmethod
+    def single(data: Data | None, span: Span) -> Data:
+        """Return a branch's one value."""
+        of_one_kind(data)
+        return Lists.single(data, span)
+
+    def close(self, scope: DraftScope, result: Data | None) -> None:
+        """End a container."""
+        of_one_kind(result)
+        super().close(scope, result)
 
     # ---------------------------------------------------------------- lines
 
@@ -621,6 +654,12 @@ class Conditions(Lists):
                     if isinstance(holds, SymBool):
                         raise Fixed("a branch of a fork under a condition", holds)
         return super().branches(node, data, place)
+
+
+def of_one_kind(data: Data | None) -> None:
+    """Demand that what flows is of one kind, where what reads it, or returns it, is not written for either."""
+    if isinstance(data, LateData):
+        raise Fixed("values of different kinds", data.late.test)
 
 
 def sometimes(value: Data | None) -> tuple[SymBool, Data | None]:

@@ -51,6 +51,7 @@ from netdsl.emission.concolic import (
     opened,
 )
 from netdsl.emission.concolic import item as item_of
+from netdsl.emission.conditions import of_one_kind
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Layer, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.stage import Stager
@@ -887,6 +888,7 @@ class Family:
 
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
         """Note what a class returns, over its arguments alone; its first check is of their least values."""
+        of_one_kind(result)
         given = [n for i in staged.inputs for n in i.shape if isinstance(n, SymInt) and staged.kind == "net"]
         for size in given:
             read = {
