@@ -150,6 +150,21 @@ net N(rows: table):
 
 variant n1 = N(rows)
 """,
+    "cells by a number": """\
+table rows(a, b):
+    4, 0.5
+    8, 1.0
+
+net N(rows: table, n = 2):
+    input 3, 16x16
+    for i, row in enumerate(rows):
+        c{i}: conv 1x1, row[0]
+        for j in range(n):
+            d{i}_{j}: conv 1x1, int(8 * row[j])
+    gap
+
+variant n1 = N(rows)
+""",
     "a list of the file": """\
 cfg = [[5x5, 8, 0.5], [3x3, 16, 0]]
 

@@ -600,9 +600,9 @@ class SymbolicEvaluator(Evaluator):
             if isinstance(value, TableValue):
                 rows = getattr(value, "others", value.rows)
                 column += (RowValue(value.columns, row) for row in rows)
-            for items in (value, *getattr(value, "others", ())) if isinstance(value, tuple) else ():
-                at = slice(None) if symbolic(index) else slice(index, index + 1 or None)
-                column += items[at]
+            lists = (value, *getattr(value, "others", ())) if isinstance(value, tuple) else ()
+            for items in (value.cells,) if isinstance(value, RowValue) else lists:
+                column += items[slice(None) if symbolic(index) else slice(index, index + 1 or None)]
             if isinstance(value, SymList) and all(map(is_whole, column)):
                 chosen = item_of(value.whole, term(index))  # type: ignore[arg-type]
                 return SymInt(int(found), chosen if isinstance(chosen, Poly) else single(chosen))
