@@ -102,7 +102,7 @@ class Labels:
     def label(self, item: Module) -> Label:
         """Return the label of a module; where it has numbers, digits that stand by themselves are one, too."""
         if item.name is None:
-            return (item.key,)
+            return tuple(item.key)
         found: list[str | Poly] = []
         parts = item.name.args
         for at, part in enumerate(parts):
@@ -115,8 +115,8 @@ class Labels:
                 beside = (place == 1 and not pieces[0] and at) or (
                     place == len(pieces) - 2 and not pieces[-1] and at + 1 < len(parts)
                 )
-                found.append(constant(int(piece)) if place % 2 and not beside else piece)
-        return tuple(part for part in found if part != "")
+                found += [constant(int(piece))] if place % 2 and not beside else piece
+        return tuple(found)
 
     # ---------------------------------------------------------------- loops
 
