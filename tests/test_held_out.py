@@ -3211,6 +3211,31 @@ net N(n = 2):
 variant one = N()
 variant two = N(3)
 """,
+    "numbers and truths that turns change": """
+block Grow(c, step = 1.5, n = 3):
+    w = 1.0 * c
+    odd = false
+    for i in range(n):
+        w = w + step
+        a{i}: conv 3x3, int(w) + (1 if odd else 0)
+        odd = not odd
+    b: conv 1x1, int(w)
+    [relu when odd]
+    last: conv 1x1, c + (1 if odd else 0)
+
+net N(n = 2, scale = 1.5):
+    input 3, 8x8
+    w = 4.0
+    for i in range(2):
+        for j in range(n):
+            w = w * scale
+            c{i}_{j}: conv 1x1, int(w)
+    a: Grow 4, n=n
+    b: Grow 5, 0.5, 4
+    gap
+variant one = N()
+variant two = N(3, 1.25)
+""",
 }
 """Texts whose every block and net is one class."""
 

@@ -683,14 +683,7 @@ class Loops(Earlier):
         for name in [n for n in place.env.tensors if n != "flow" and f":{n}" not in carried]:
             if place.env.tensors[name] not in (None, entry_tensors.get(name)):
                 self.keep(name, place)
-        changed = [
-            (name, value)
-            for name, value in updates
-            if term(value)
-            != term(
-                named(int(value), name) if isinstance(value, int) and not isinstance(value, bool) else value
-            )
-        ]
+        changed = [(name, value) for name, value in updates if term(value) != term(named(value, name))]
         rest = list(changed)
         while rest:  # a variable is bound anew when no other one reads what it was in the turn
             free_now = (
