@@ -3236,6 +3236,51 @@ net N(n = 2, scale = 1.5):
 variant one = N()
 variant two = N(3, 1.25)
 """,
+    "a branch of a joint, under a condition on its channels": """
+block Rep(c, stride = 1):
+    add:
+        if x.c == c and stride == 1:
+            same: bn
+        dense: conv 3x3, c, /stride -> bn
+        point: conv 1x1, c, /stride -> bn
+    relu
+
+net N(n = 2):
+    input 3, 8x8
+    for i in range(n):
+        a{i}: Rep 4*(i + 1)
+    b: Rep 5, 2
+    c: Rep 5
+    gap
+variant one = N()
+variant two = N(3)
+""",
+    "sides of a ladder that begin alike": """
+block Head(c, times = 8):
+    skip = from x -> conv 1x1, c as skip
+    maxpool 2x2, /2
+    if times == 4:
+        up: upconv 4x4, c, /4
+    elif times == 2:
+        twice: upconv 2x2, c, /2
+        from flow, skip -> add
+        relu
+        last: conv 3x3, c
+    else:
+        twice: upconv 2x2, c, /2
+        from flow, skip -> add
+        relu
+        more: upconv 2x2, c, /2
+
+net N(times = 8):
+    input 3, 8x8
+    a: Head 4, 4
+    b: Head 5, 2
+    c: Head 6, times
+    gap
+variant one = N()
+variant two = N(2)
+""",
 }
 """Texts whose every block and net is one class."""
 

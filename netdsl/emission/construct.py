@@ -281,7 +281,9 @@ class Constructor:
             self.check(Check(negated(joined) if test != negated(only.test) else only.test, only.message))
             return
         more = [one for one in otherwise if holds([one])]
-        while len(more) == 1 and isinstance(more[0], If) and self.alike(then, more[0].then):
+        while len(more) == 1 and isinstance(more[0], If):
+            if not self.alike(then, [one for one in more[0].then if holds([one])]):
+                break
             test = Atom("or", (test, more[0].test))
             more = otherwise = [one for one in more[0].otherwise if holds([one])]
         chosen = self.chosen(test, then, more) if first else []
