@@ -1220,6 +1220,41 @@ net N:
     a: Inception [4]
     b: Sum [2], 4
 """,
+    "sizes that some turns change, which blocks compare or need": """
+block Cell(c, stride) from prev, cur:
+    s0: from prev -> conv 1x1, c, stride=(2 if prev.h > cur.h else 1)
+    s1: from cur -> conv 1x1, c
+    y = from s0, s1 -> add -> conv 3x3, c, /stride as e
+    return cur, y
+
+block Table:
+    weight s [x.c, x.h, x.w], init=normal(0, 1)
+    mul:
+        from x
+        from s
+
+net Cells(c = 4, n = 2):
+    input 3, 16x16
+    stem: conv 3x3, c
+    prev = from stem
+    cur = from stem
+    for i in range(n):
+        prev, cur = from prev, cur -> Cell c * 2**i, (2 if i == 1 else 1) as cell{i}
+    from cur -> gap
+
+net Tables(n = 2, k = 1):
+    input 3, 16x12
+    for i in range(n):
+        t{i}: Table
+        d{i}: conv 3x3, 4, stride=(2 if i == k else 1)
+    gap
+
+variant cells2 = Cells()
+variant cells4 = Cells(n=4)
+variant tables2 = Tables()
+variant tables4 = Tables(4)
+variant tables5 = Tables(5, 2)
+""",
 }
 
 CLASSES = {

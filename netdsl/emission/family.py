@@ -54,13 +54,14 @@ from netdsl.emission.concolic import item as item_of
 from netdsl.emission.conditions import of_one_kind
 from netdsl.emission.items import Check, Child, If, Incoming, Item, Layer, Let, Loop, Parameter, Staged, walk
 from netdsl.emission.numbered import Again, Pattern, parted
+from netdsl.emission.rehearsal import observed_turns
 from netdsl.emission.stage import Stager
-from netdsl.emission.state import Schedule
+from netdsl.emission.state import Schedule, Seen
 from netdsl.emission.streams import Elements, Streams
 from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
-from netdsl.network import Network
+from netdsl.network import Network, Recipe
 from netdsl.ops import Op, catalogue
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -90,6 +91,9 @@ OPEN_KINDS = ("int", "float", "bool", "dims", "op", "list", "table", "pad", "str
 ONE_BY_ONE = "[]"
 """Stands for a list among what a class is made for: it takes the values of this list as so many."""
 
+
+_MORE = 3
+"""How many turns more are looked at than a net has, to learn what those of another net do."""
 
 _WIDE = 69
 """How long a message is at most that stands on one line."""
@@ -149,6 +153,8 @@ class Family:
         """Those blocks that have a class, though no argument in hand is one of them."""
         self.starts: dict[Any, dict[str, Any]] = {}
         """By net, what its `init` lines say in terms of its arguments, by the argument of blocks that is given it."""
+        self.elsewhere: dict[Any, Mapping[int, list[Seen]]] = {}
+        """By net and size, the shapes that calls of blocks get, as `seen_elsewhere` has them."""
         self.measured: set[Any] = set()
         """Blocks whose loops are written turn by turn, since a caller has to know the size of what they return."""
         with deep_recursion(), no_collection():
@@ -1007,6 +1013,41 @@ class Family:
         if blocks:
             self.measured |= blocks
             raise Afresh
+
+    def seen_elsewhere(self, staged: Staged) -> Mapping[int, list[Seen]]:
+        """Return the shapes that calls of blocks get, turn by turn, in all nets of a size, and with more turns.
+
+        What a map of one pixel does is left out: it is not made smaller any more.
+        """
+        decl, size = staged.decl, tuple(tuple(map(int, one.shape)) for one in staged.inputs)
+        if (decl, size) in self.elsewhere:
+            return self.elsewhere[decl, size]
+        found: dict[int, list[Seen]] = {}
+        for net in self.nets:
+            if net.recipe.net is not decl or tuple(map(tuple, net.inputs.values())) != size:
+                continue
+            recipe = net.recipe
+            longer: dict[str, Any] = {}
+            for name, value in net.elaborated.params.items():
+                if type(value) is int:
+                    longer[name] = value + _MORE
+                elif isinstance(value, tuple) and not isinstance(value, Dims):
+                    longer[name] = (*value, *value[-1:] * _MORE)
+            more = (
+                Recipe(
+                    decl, recipe.variant, {**recipe.settings, name: value}, recipe.inputs, recipe.max_nodes
+                )
+                for name, value in longer.items()
+            )
+            for one in (recipe, *more):
+                for site, seen in observed_turns(one).items():
+                    found.setdefault(site, []).extend(
+                        (turn, shapes)
+                        for turn, shapes in seen
+                        if one is recipe or all(1 not in shape[1:] for shape in shapes)
+                    )
+        self.elsewhere[decl, size] = found
+        return found
 
     def carry_sizes(self, decl: BlockDecl | NetDecl) -> None:
         """Walk a declaration again, if that is new, with the sizes that its loops change as variables."""

@@ -656,6 +656,8 @@ class Loops(Earlier):
                 for axis, size in zip(last.axes, last, strict=True):
                     if axis in axes and self.carries(axis):
                         name, begins = next(variables)
+                        if axis != "c" and any(n.startswith("?") for n in names(self.expanded(term(size)))):
+                            raise Fixed("a size that is not known", size)
                         updates.append((name, size))
                         self.note_after(name, begins, size, numbers, over, loop)
             after = self.wire(self.lasting(inside, end, numbers, over, loop), place, span, begin.wires[:1])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from netdsl.diagnostics import NetError
+from netdsl.elaborate.build import Elaborator
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.values import (
     MISSING,
@@ -25,8 +27,9 @@ from netdsl.emission.state import Seen
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import Terms
 from netdsl.ir.types import Shape
+from netdsl.network import Recipe
 from netdsl.ops import catalogue
-from netdsl.symbolic import Atom, compare, evaluate, named
+from netdsl.symbolic import Atom, SymBool, compare, evaluate, named, names
 from netdsl.syntax import tree
 from netdsl.syntax.tree import pieces
 
@@ -124,15 +127,19 @@ class Rehearsal(Terms):
 
     def answer(self, staged: Staged, test: Atom, values: Mapping[str, Any], env: Mapping[str, Any]) -> Any:
         """Return what a call says of the sizes that it gives, in terms of the turns around it if it must."""
+        value = evaluate(test, env)
+        if self.staged.decl in self.emitter.sized and isinstance(value, SymBool):
+            if not any(name.startswith("?") for name in names(self.expanded(value.test))):
+                return value  # of variables of the constructor
         seen = (self.observed or {}).get(id(self.site))
         if seen is None:
-            return self.sized(evaluate(test, env))
+            return self.sized(value)
         self.for_size()
         self.by_count = self.unsure
         plain = {name: concrete(value) for name, value in values.items()}
-        turns: dict[tuple[int, ...], bool] = {}
-        for turn, shapes in seen:
-            turns[turn] = bool(evaluate(test, self.emitter.environment(staged, plain, shapes)))
+        turns: set[tuple[tuple[int, ...], bool]] = set()
+        for turn, shapes in (*seen, *self.emitter.seen_elsewhere(self.staged).get(id(self.site), ())):
+            turns.add((turn, bool(evaluate(test, self.emitter.environment(staged, plain, shapes)))))
         return self.by_turn(turns)
 
     def for_size(self) -> None:
@@ -148,13 +155,14 @@ class Rehearsal(Terms):
             self.emitter.carry_sizes(self.staged.decl)
             raise Demanded("what changes from turn to turn is known for a size", *unknown)
 
-    def by_turn(self, turns: Mapping[tuple[int, ...], bool]) -> Any:
+    def by_turn(self, turns: Collection[tuple[tuple[int, ...], bool]]) -> Any:
         """Return a truth of every turn as an expression: always so, or in the first turn of a loop alone."""
-        if len(set(turns.values())) == 1:
-            return next(iter(turns.values()))
+        truths = {truth for _, truth in turns}
+        if len(truths) == 1:
+            return truths.pop()
         for at, variable in reversed(list(enumerate(self.counts))):
             for op in (">", "==") if variable else ():
-                if all(truth == compare(op, turn[at], 0) for turn, truth in turns.items()):
+                if all(truth == compare(op, turn[at], 0) for turn, truth in turns):
                     return compare(op, named(int(self.hints[variable]), variable), 0)
         self.emitter.carry_sizes(self.staged.decl)
         raise Fixed("sizes that change from turn to turn")
@@ -189,6 +197,17 @@ class Observer(Walker):
         """Call a block."""
         self.calls.setdefault(id(node), []).append((place.turns, data.shapes))
         return super().block(decl, value, node, own, data, place, label)
+
+
+def observed_turns(recipe: Recipe) -> Mapping[int, list[Seen]]:
+    """Return the shapes that the calls of blocks in a net get, turn by turn; nothing of one that cannot be built."""
+    elaborator = Elaborator(recipe.net, recipe.variant, recipe.settings, recipe.inputs, recipe.max_nodes)
+    elaborator.walker = observer = Observer(recipe.settings, recipe.inputs, recipe.max_nodes)
+    try:
+        elaborator.run()
+    except NetError:
+        return {}
+    return observer.calls
 
 
 def after_loop(walker: Walker, node: tree.For, place: Place) -> Data:

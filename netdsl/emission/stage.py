@@ -357,9 +357,14 @@ class Stager(Joints):
                     or not any(n.startswith("?") for n in mentioned(shape.size(axis)))
                 ):
                     continue
-                seen = {int(given[port].size(axis)) for _, given in (self.observed or {}).get(id(node), ())}
+                here, all_nets = (self.observed or {}, self.emitter.seen_elsewhere(self.staged))
+                seen = {
+                    int(given[port].size(axis))
+                    for _, given in (*here.get(id(node), ()), *all_nets.get(id(node), ()))
+                }
                 self.for_size()
                 if len(seen) != 1:
+                    self.emitter.carry_sizes(self.staged.decl)
                     raise Fixed("a size that is not known", shape.size(axis))
                 shape = shape.with_size(axis, seen.pop())
             shapes.append(shape)
