@@ -1220,6 +1220,26 @@ net N:
     a: Inception [4]
     b: Sum [2], 4
 """,
+    "ops in the rows of a table that are called with a kernel": """
+table rows(c, pool):
+    4, maxpool
+    6, avgpool
+
+block Mixed(c, pool: op):
+    concat:
+        a: conv 1x1, c
+        b: pool 3x3, /1, pad=1 -> conv 1x1, c
+
+net N(wide: list = [1, 2]):
+    input 3, 8x8
+    for i, w in enumerate(wide):
+        for j, r in enumerate(rows):
+            m{i}_{j}: Mixed r.c * w, r.pool
+    gap
+
+variant one = N()
+variant two = N([2])
+""",
     "sizes that some turns change, which blocks compare or need": """
 block Cell(c, stride) from prev, cur:
     s0: from prev -> conv 1x1, c, stride=(2 if prev.h > cur.h else 1)

@@ -1200,8 +1200,9 @@ class Family:
 
     def given_ops(self) -> Iterator[OpValue]:
         """Yield the primitive ops that are arguments, or in lists and tables of the file."""
-        values: list[Any] = [*self.constants.values(), *(one.op for one in self.references.values())]
+        values: list[Any] = [one.op for one in self.references.values()]
         for staged in self.classes:
+            values += (self.constants[name] for name in staged.names() if name in self.constants)
             for parameter in staged.params:
                 values += self.targets.get((staged.decl, parameter.name), {}).values()
                 values += self.rows.get((staged.decl, parameter.name), {}).values()
