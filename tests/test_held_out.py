@@ -3310,6 +3310,18 @@ net N(n = 2):
 variant one = N()
 variant two = N(3)
 """,
+    "heads on one value, behind which no map flows": """
+net N(heads: list = [3, 5], hidden = 4):
+    input 3, 8x8
+    stem: conv 3x3, 4, /2
+    g = from flow -> gap
+    for i, h in enumerate(heads):
+        head{i}: from g -> fc hidden -> relu -> fc h
+    output second: from head1
+    from head0
+variant one = N()
+variant two = N([2, 4, 6], 5)
+""",
     "sides of a ladder that begin alike": """
 block Head(c, times = 8):
     skip = from x -> conv 1x1, c as skip

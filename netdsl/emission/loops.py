@@ -594,7 +594,7 @@ class Loops(Earlier):
             now = carried[key][1] if key in carried else begin
             if now is None or end is None or now.wires == end.wires or varying.get(key) is LOST:
                 continue
-            if key == "flow" and isinstance(now, Streams) != isinstance(end, Streams):
+            if key == "flow" and kinds(now) != kinds(end):
                 found[key] = LOST
                 continue
             if isinstance(now, LateData) or isinstance(end, LateData):
@@ -848,18 +848,18 @@ class Loops(Earlier):
             self.dropped[name] = place.env.tensors.pop(name)
 
     lost = False
-    """Whether there is no flow after a loop that a list came into, and of which a value comes."""
+    """Whether there is no flow after a loop: what comes into it is of another kind than what its turns make."""
 
     def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
         """Return a flow that must be there."""
         if data is None and self.lost:
-            raise Fixed("what flows is a list, or one value")
+            raise Fixed("what flows is one of two kinds")
         return super().need(data, node, place)
 
     def no_value(self, name: str, span: Span, place: Place) -> Exception:
         """Return the error for a value that is not there: of another turn, perhaps."""
         if name == "flow" and self.lost:
-            return Fixed("what flows is a list, or one value")
+            return Fixed("what flows is one of two kinds")
         error = super().no_value(name, span, place)
         if self.loops or isinstance(name, SymStr):
             return Fixed(f"{name} is a value of another turn")
@@ -951,6 +951,11 @@ def one_module(loop: Loop) -> bool:
     return isinstance(first, Module) and all(
         isinstance(i, Let) and {*asked} & {*mentioned(i.value)} for i in rest
     )
+
+
+def kinds(data: Data) -> tuple[bool, list[str]]:
+    """Return whether values are a list, and which axes each has."""
+    return isinstance(data, Streams), [shape.axes for shape in data.shapes]
 
 
 def _is_zip(whole: Atom) -> bool:
