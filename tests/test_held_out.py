@@ -1220,6 +1220,48 @@ net N:
     a: Inception [4]
     b: Sum [2], 4
 """,
+    "lists of several kinds, and channels that take a long line to say": """
+leaky = leaky_relu(0.1)
+
+block Unit(c, act: op = relu):
+    conv: conv 3x3, c -> act
+
+block Pyramid(c, k = 4):
+    n = c // k
+    reduce: conv 1x1, n
+    d1: from reduce -> conv 3x3, c - (k - 1) * n
+    for i in range(1, k):
+        d{2**i}: from reduce -> conv 3x3, n, dilation=2**i
+        if i == 1:
+            s{i} = from d{2**i}
+        else:
+            s{i} = from s{i-1}, d{2**i} -> add
+    concat:
+        from d1
+        for i in range(1, k):
+            from s{i}
+
+net N(w: list = [1.0, 2.0], acts: list = [leaky, tanh]):
+    input 3, 8x8
+    for i, r in enumerate(w):
+        a{i}: conv 3x3, int(4 * r)
+    for i, act in enumerate(acts):
+        u{i}: Unit 8, act
+    p: Pyramid 8
+    gap
+
+net Grown(c = 4, n = 3, grow = 1.5):
+    input 3, 8x8
+    w = 1.0 * c
+    for i in range(n):
+        a{i}: conv 3x3, int(w)
+        w = w * grow
+    gap
+
+variant one = N([2, 1])
+variant two = N([0.5, 1])
+variant three = Grown()
+""",
     "ops in the rows of a table that are called with a kernel": """
 table rows(c, pool):
     4, maxpool

@@ -494,6 +494,8 @@ class Layers(Conditions):
                 test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
                 if isinstance(test, SymBool):
                     what = f"{_braced(first)} and {_braced(shape.c)} channels cannot be joined"
+                    if len(what) > _WIDE:
+                        what = "branches with other channels cannot be joined"
                     own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
                     none = tuple(Atom("<", (unbounded(n), constant(1))) for n in own if not self.is_full(n))
                     self.check(Atom("or", (*none, test.test)) if none else test.test, what)

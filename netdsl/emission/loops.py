@@ -381,7 +381,7 @@ class Loops(Earlier):
                 if self.is_parameter(key):
                     raise Fixed("an argument that changes from turn to turn", Atom("name", (key,)))
                 entry_names.setdefault(key, place.env.find_name(key))
-                if term(entry_names[key]) != single(Atom("name", (key,))):
+                if term(entry_names[key]) != term(named(entry_names[key], key)):
                     self.put(Let(key, entry_names[key]))
                 self.meaning.pop(key, None)
                 place.env.names[key] = self.hinted(entry_names[key], key)

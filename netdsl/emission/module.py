@@ -606,12 +606,15 @@ class ModuleText(ABC):
                 yield lines
 
     def constant_lines(self, name: str, value: Any) -> list[str]:
-        """Return the assignment of a table or list; of several blocks no type checker knows what they share."""
-        blocks = {
-            one.target for one in within([value]) if isinstance(getattr(one, "target", None), BlockDecl)
-        }
+        """Return the assignment of a table or list.
+
+        Of several blocks, or ops with arguments and without, no type checker knows what they share.
+        """
+        given = [one for one in within([value]) if isinstance(one, OpValue)]
+        blocks = {one.target for one in given if isinstance(one.target, BlockDecl)}
         value = self.family.as_given(None, name, value)
         mixed = blocks and len({type(one) for one in within([value]) if isinstance(one, OpValue)}) > 1
+        mixed = mixed or len({bool(one.args) for one in given}) > 1
         kind = self.kinds.get(name, self.type_name(value) if len(blocks) > 1 or mixed else "")
         own = f"{name}: {kind}" if kind else name
         return layout(f"{own} = ", self.expression(value), "", "", explode=isinstance(value, TableValue))
