@@ -1002,3 +1002,46 @@ net N(widths: list = [8, 16], n = 1):
         with pytest.raises(ValueError, match="at least"):
             make(**given)
     make(n=0)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_values_by_numbers_and_branches_of_turns_are_there(backend: str) -> None:
+    """What is read by a number that is known is one of some turn, and a joint has a branch."""
+    text = """\
+block Scale(scale, c):
+    parts = from x -> split scale
+    concat:
+        for i in range(scale - 1):
+            from parts[i] -> conv 3x3, c as conv{i}
+        if scale > 1:
+            from parts[scale-1]
+    last: conv 1x1, c
+
+block Maps(ns: list, m = 2, deep = true):
+    for i, n in enumerate(ns):
+        a{i}: conv 3x3, n
+    for j in range(1, m + 2):
+        b{j}: conv 1x1, 4
+    y = from b2
+    if deep:
+        y = from a2 -> conv 1x1, 4 as side
+    from y, b1 -> add
+
+net N:
+    input 8, 8x8
+    a: Scale 2, 4
+    b: Scale 4, 4
+    c: Maps [3, 5, 7]
+    d: Maps [3, 5], 3, false
+    gap
+"""
+    names = execute(loads(text).emit(backend))
+    for name, given, said in (
+        ("Scale", {"scale": 1, "c": 4}, "concat needs at least 1 branch"),
+        ("Maps", {"ns": [3, 5]}, "ns needs at least 3 values, not 2"),
+        ("Maps", {"ns": [3, 5, 7], "m": 0}, "m must be at least 1, ns at least 1"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, name, given)
+    make(names, "Scale", {"scale": 2, "c": 4})
+    make(names, "Maps", {"ns": [], "m": 1, "deep": False})

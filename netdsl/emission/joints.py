@@ -21,7 +21,20 @@ from netdsl.ir.types import Shape
 from netdsl.ops import catalogue
 from netdsl.ops.source import Weight
 from netdsl.source import Span
-from netdsl.symbolic import Atom, SymBool, SymList, constant, each, either, length, named, names, single, term
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymBool,
+    SymList,
+    constant,
+    each,
+    either,
+    length,
+    named,
+    names,
+    single,
+    term,
+)
 from netdsl.syntax import tree
 
 
@@ -222,11 +235,17 @@ class Joints(Loops):
         self.some(parts, f"{kind} needs at least 1 branch")
         return self.collected(parts, Elements(real, tuple(s.c for s in real)), place, place.span(node))
 
-    def some(self, parts: Sequence[Data], message: str) -> None:
-        """Demand that a joint has a branch: one that is no list, or a list that is not empty."""
+    def lengths(self, parts: Sequence[Data]) -> list[Poly]:
+        """Return how long the lists are that are all that a joint has; nothing if it has a branch, whatever holds."""
         own = (self.expanded(term(part.shapes[0][0])) for part in parts if isinstance(part, Streams))
         counts = [unbounded(count) for count in own]
-        if len(counts) < len(parts) or any(self.is_full(n) or (n.constant or 0) > 0 for n in counts):
+        sure = len(counts) < len(parts) or any(self.is_full(n) or (n.constant or 0) > 0 for n in counts)
+        return [] if sure else counts
+
+    def some(self, parts: Sequence[Data], message: str) -> None:
+        """Demand that a joint has a branch: one that is no list, or a list that is not empty."""
+        counts = self.lengths(parts)
+        if not counts:
             return
         if len(counts) == 1:
             self.at_least(counts[0], 1, message)
@@ -420,6 +439,7 @@ class Joints(Loops):
         if joining.key not in place.env.tensors and not joining.probing:
             if joining.parts:
                 shape = self.of_joint(joining.kind, joining.parts)
+                joining.empty = bool(self.lengths(joining.parts))
             else:
                 shape, joining.empty = self.probed(run, place), True
             place.env.tensors[joining.key] = self.collect(joining.parts, shape, place, span)

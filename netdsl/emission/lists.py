@@ -11,7 +11,7 @@ from netdsl.elaborate.values import Data, Wire
 from netdsl.elaborate.walk import Walker
 from netdsl.emission.concolic import Fixed, SymStr
 from netdsl.emission.items import Child, Collect, Layer, Let, Pick, Store
-from netdsl.emission.numbered import Again, Pattern, Writer, apart, channels_at, mapping, parted
+from netdsl.emission.numbered import Again, Pattern, Writer, apart, channels_at, mapping, parted, turns_to
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.emission.terms import replaced
@@ -186,7 +186,8 @@ class Lists(Rehearsal):
         known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         sure = set(names(channels)) <= known
         at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
-        writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning))
+        stops = {variable: self.stops[variable] for variable in self.turning if variable in self.stops}
+        writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning), stops)
         self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
         self.items.append(Store(whole, index, value.wires[0], self.kept.get(pattern, ""), value.shapes[0].c))
 
@@ -212,6 +213,9 @@ class Lists(Rehearsal):
             return None
         self.at_home(pattern, name)
         at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
+        if not self.loops:
+            for stop, turn in turns_to(self.writers.get(pattern, ()), at):
+                self.as_many(stop, constant(turn + 1))
         hint = tuple(int(self.here(one)) for one in at)
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:

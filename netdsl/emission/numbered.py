@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -42,6 +42,8 @@ class Writer(Record):
     axes: str
     turning: tuple[str, ...]
     """The variables of the loops around it."""
+    stops: Mapping[str, Poly]
+    """Where these end, as far as that is known."""
 
     @property
     def moved(self) -> list[str]:
@@ -132,6 +134,29 @@ def at_index(writer: Writer, index: tuple[Poly, ...], turning: Iterable[str]) ->
             return None
         turns[name] = turn
     found: Poly = in_terms_of(writer.channels, turns) if turns else writer.channels
+    return found
+
+
+def turns_to(writers: Sequence[Writer], index: tuple[Poly, ...]) -> list[tuple[Poly, int]]:
+    """Return where the loops have to end, and after which number, for there to be a value of a number that is known.
+
+    Of several labels that may give it that number, or of one that is in no loop, nothing is known.
+    """
+    if any(one.constant is None for one in index) or len(writers) != 1:
+        return []
+    (writer,) = writers
+    turns: dict[str, Poly] = {}
+    for variable in writer.moved:
+        turn = turn_of(variable, writer, index)
+        if turn is None or turn.constant is None:
+            return []
+        turns[variable] = turn
+    found: list[tuple[Poly, int]] = []
+    for variable, turn in turns.items():
+        stop = in_terms_of(writer.stops[variable], turns) if variable in writer.stops else constant(0)
+        if stop.constant is None and names(stop).keys().isdisjoint(writer.turning):
+            more = sum(number for number, factors in stop.parts.values() if not factors)
+            found.append((stop.plus(constant(more), -1), (turn.constant or 0) - more))
     return found
 
 
