@@ -1124,7 +1124,9 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
     if op == "star":
         return f"*{text(args[0], rename, 9)}", _TIGHT
     if op == "slice":
-        return f"{text(args[0], rename, 9)}[:{text(args[1], rename)}]", _TIGHT
+        stop = text(args[1], rename)
+        gap = "" if stop.isidentifier() or stop.isdigit() else " "
+        return f"{text(args[0], rename, 9)}[:{gap}{stop}]", _TIGHT
     if op == "each":
         value, variable, count = args
         return f"[{_turns_text(value, variable, Atom('call', ('range', count)), rename)}]", _TIGHT

@@ -3364,6 +3364,26 @@ net N(heads: list = [3, 5], hidden = 4):
 variant one = N()
 variant two = N([2, 4, 6], 5)
 """,
+    "a list that is empty here, and not in the other net": """
+net N(w: list = [4, 8, 6], n: list = [1, 2, 1], head: list = []):
+    input 3, 8x8
+    stem: conv 3x3, w[0]
+    for i in range(1, len(w)):
+        m = n[i]
+        down{i}: m * conv 3x3, w[i]
+        conv{i}: conv 3x3, w[i], /2
+    for i in range(len(w) - 1, 0, -1):
+        up{i}: upsample 2 -> conv 1x1, w[i-1]
+    for i in range(len(w) - 2, -1, -1):
+        side{i}: conv 3x3, w[i]
+    gap
+    for i, h in enumerate(head):
+        fc{i}: fc h -> relu
+    out: fc w[-1] + len(head)
+variant one = N()
+variant two = N([4, 6], [0, 1], [5, 7])
+variant three = N([4], [1])
+""",
     "sides of a ladder that begin alike": """
 block Head(c, times = 8):
     skip = from x -> conv 1x1, c as skip
@@ -3546,6 +3566,14 @@ def test_what_a_size_is_compared_with_is_an_argument_of_a_net_but_in_turns() -> 
     for name, takes in (("Loop", ["self", "c"]), ("Limit", ["self", "c", "limit"])):
         (made,) = (m for m in found[name].body if isinstance(m, ast.FunctionDef) and m.name == "__init__")
         assert [arg.arg for arg in made.args.args] == takes
+
+
+def test_what_counts_down_needs_no_check() -> None:
+    (text,) = emit_family(
+        nets(CLASSES["a list that is empty here, and not in the other net"]), "torch"
+    ).values()
+    assert "for i in range(len(w) - 1, 0, -1):" in text
+    assert "value of number" not in text
 
 
 def test_channels_are_those_of_the_side_that_reads_them() -> None:

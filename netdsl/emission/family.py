@@ -1014,6 +1014,12 @@ class Family:
             self.measured |= blocks
             raise Afresh
 
+    def given_elsewhere(self, decl: Any, whole: Atom | None) -> tuple[Any, ...]:
+        """Return a list that another net of the file gives a parameter, which is empty here; () if there is none."""
+        name = whole.args[0] if whole is not None and whole.op == "name" else ""
+        given = (net.elaborated.params.get(name) for net in self.nets if net.recipe.net is decl)
+        return next((one for one in given if isinstance(one, tuple) and one), ())
+
     def seen_elsewhere(self, staged: Staged) -> Mapping[int, list[Seen]]:
         """Return the shapes that calls of blocks get, turn by turn, in all nets of a size, and with more turns.
 

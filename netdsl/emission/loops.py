@@ -199,8 +199,11 @@ class Loops(Earlier):
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
             more = [RowValue(value.columns, row) for row in getattr(value, "others", ())]
             return Over(atom, rows, rows[0], more)
-        if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims) or not value:
+        if isinstance(value, SymDims) or not isinstance(value, tuple) or isinstance(value, Dims):
             return None
+        if not value:
+            other = self.emitter.given_elsewhere(self.staged.decl, atom)
+            return Over(atom, [], other[0]) if other else None
         known = atom is None
         atom = atom or self.emitter.constant(node, value)
         if atom is None:
@@ -489,7 +492,7 @@ class Loops(Earlier):
         return Atom(">", (stop, begin)) if low is None or low < 1 else None
 
     def count_from(self, variable: str, over: Over) -> None:
-        """Note where the variable of a loop begins and ends, if it counts."""
+        """Note where the variable of a loop begins and ends, if it counts, up or down."""
         called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
         begin, stop, limit = None, None, None
         if called[0] == "range" and len(called) > 3:

@@ -217,6 +217,9 @@ class Terms(State):
         stop = self.stops.get(turn)
         if stop is None or not self.known_at_once(stop):
             return None
+        low, behind = self.lowest(stop), length(whole).plus(stop, -1).constant
+        if (low is None or low < 0) and behind not in (0, 1):  # less than 0 counts from the end
+            return None
         return Atom("star", (whole if stop == length(whole) else Atom("slice", (whole, stop)),))
 
     @property
@@ -466,7 +469,8 @@ class Terms(State):
     def may_be_empty(self, whole: Atom) -> bool:
         """Tell whether a list, or its first values, may be none."""
         if whole.op == "slice":
-            return self.lowest(whole.args[1]) in (None, 0)
+            low = self.lowest(whole.args[1])
+            return low is None or low < 1
         sizes = {size for size, need in self.needs if (need.constant or 0) > 0}
         return (
             whole not in self.taken_apart
