@@ -3384,6 +3384,33 @@ variant one = N()
 variant two = N([4, 6], [0, 1], [5, 7])
 variant three = N([4], [1])
 """,
+    "learned tensors under a condition, which other lines read under it": """
+block Scaled(c, on = true):
+    if on:
+        weight gamma [c, 1, 1], init=normal(1, 0.1)
+        weight beta [c, 1, 1], init=normal(0, 1)
+    if not on:
+        weight delta [c, 1, 1], init=normal(0, 1)
+    y: conv 3x3, c
+    if on:
+        z = from flow
+        from z, gamma -> mul
+    w: conv 1x1, c
+    if on:
+        z = from flow
+        from z, beta -> add
+    else:
+        z = from flow
+        from z, delta -> add
+
+net N(on = true):
+    input 3, 8x8
+    a: Scaled 4, on
+    b: Scaled 5, false
+    gap
+variant one = N()
+variant two = N(false)
+""",
     "sides of a ladder that begin alike": """
 block Head(c, times = 8):
     skip = from x -> conv 1x1, c as skip

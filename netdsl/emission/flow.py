@@ -59,7 +59,7 @@ from netdsl.emission.items import (
     outside,
     walk,
 )
-from netdsl.emission.members import Members
+from netdsl.emission.members import Members, is_learned
 from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.passes.bindings import GENERIC, candidates, choose
@@ -501,7 +501,7 @@ class Flow:
             return
         outputs = self.members.results(item)
         inputs = self.members.arguments(item)
-        if isinstance(item, Layer) and not item.inputs:  # a learned tensor
+        if is_learned(item):
             self.fixed[item.outputs[0]] = self.apply(item, [])
             return
         if not any(wire in live for wire in outputs) and not self.members.is_module(item):
@@ -654,7 +654,10 @@ class Flow:
         if item.only is not None:
             self.run(ordered(item.only), live)
             return
-        phis = [phi for phi in item.phis if phi.wire in live]
+        learned = {
+            w for side in (item.then, item.otherwise) for i in side if is_learned(i) for w in i.makes()
+        }
+        phis = [phi for phi in item.phis if phi.wire in live and phi.wire not in learned]
         targets: dict[int, str] = {}
         for phi in phis:
             targets[id(phi)] = self.meeting(phi, item, live, phis, list(targets.values()))

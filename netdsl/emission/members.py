@@ -278,7 +278,21 @@ class Members:
                 self.optional[id(item)] = attribute
                 there = side != negated
                 return Name(f"self.{attribute} is {'not ' if there else ''}None")
+        for attribute, other in self.learned_under(item):
+            self.optional[id(other)] = attribute
+            there = (other.test == item.test) != negated
+            return Name(f"self.{attribute} is {'not ' if there else ''}None")
         return self.flagged(item, negated)
+
+    def learned_under(self, item: If) -> Iterator[tuple[str, If]]:
+        """Yield the learned tensors that are read under a condition, and that under which each is there."""
+        read = set(item.reads())
+        for other in walk(self.function.items):
+            if isinstance(other, If) and other.test in (item.test, _not(item.test)):
+                attribute = next(self.only_here(other.then), "")
+                made = [one for one in other.then if self.attributes.get(id(one)) == attribute]
+                if any(is_learned(one) and not read.isdisjoint(one.makes()) for one in made):
+                    yield attribute, other
 
     def only_here(self, items: list[Item]) -> Iterator[str]:
         """Yield the children that are there on one side of a condition, under no other, and nowhere else."""
@@ -338,6 +352,11 @@ def one_sided(item: Item) -> Iterator[Wire]:
     """Yield the values that one side of a condition alone makes, and that are read after it."""
     if isinstance(item, If):
         yield from (phi.wire for phi in item.phis if phi.wire == phi.then)
+
+
+def is_learned(item: Item) -> bool:
+    """Tell whether an item is a learned tensor."""
+    return isinstance(item, Layer) and not item.inputs
 
 
 def has_weights(item: Item) -> bool:
