@@ -3333,25 +3333,6 @@ net N(n = 2, scale = 1.5):
 variant one = N()
 variant two = N(3, 1.25)
 """,
-    "a branch of a joint, under a condition on its channels": """
-block Rep(c, stride = 1):
-    add:
-        if x.c == c and stride == 1:
-            same: bn
-        dense: conv 3x3, c, /stride -> bn
-        point: conv 1x1, c, /stride -> bn
-    relu
-
-net N(n = 2):
-    input 3, 8x8
-    for i in range(n):
-        a{i}: Rep 4*(i + 1)
-    b: Rep 5, 2
-    c: Rep 5
-    gap
-variant one = N()
-variant two = N(3)
-""",
     "heads on one value, behind which no map flows": """
 net N(heads: list = [3, 5], hidden = 4):
     input 3, 8x8
