@@ -215,7 +215,7 @@ class Lists(Rehearsal):
         at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
         if not self.loops:
             for stop, turn in turns_to(self.writers.get(pattern, ()), at):
-                self.as_many(stop, constant(turn + 1))
+                self.long_enough(stop, constant(turn + 1))
         hint = tuple(int(self.here(one)) for one in at)
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:

@@ -411,9 +411,9 @@ class Terms(State):
                 test = Atom("and", (Atom(">=", (number, size.scaled(-1))), test))
             self.checked(test, message)
             return
-        self.as_many(size, need)
+        self.long_enough(size, need)
 
-    def as_many(self, size: Poly, need: Poly) -> None:
+    def long_enough(self, size: Poly, need: Poly) -> None:
         """Demand that a list has as many values, or a loop as many turns, as are read."""
         if not (self.known_at_once(need) and self.known_at_once(size)):
             self.checked(*long_enough(size, need))
