@@ -3418,6 +3418,68 @@ net N(times = 8):
 variant one = N()
 variant two = N(2)
 """,
+    "values that change places in turns and under conditions": """
+block Sw(c, n = 2, flip = true):
+    a: conv 3x3, c
+    b: from x -> conv 1x1, c
+    u = from a
+    v = from b
+    w = from x -> conv 3x3, c as w0
+    for i in range(n):
+        t = from u
+        u = from v
+        v = from w
+        w = from t -> conv 3x3, c as s{i}
+    if flip:
+        t = from u
+        u = from v
+        v = from t
+    from u, v, w, a -> concat
+block Sides(c, p = true):
+    a: conv 3x3, c
+    b: from x -> conv 1x1, c
+    d: from x -> conv 3x3, c
+    from d
+    if p:
+        u = from a
+        v = from b
+        w = from flow
+    else:
+        u = from b
+        v = from flow
+        w = from a
+    from u, v -> mul
+    from flow, w -> concat
+    from flow, a -> concat
+net N(c = 4, n = 2):
+    input 3, 8x8
+    m: Sw c, n
+    k: Sw 3, 1, false
+    o: Sides 5
+    q: Sides 4, false
+    gap
+""",
+    "several values go into turns, of which some are read after them": """
+block Swap(c) from a, b, d:
+    p: from a -> conv 3x3, c
+    q: from b -> conv 3x3, c
+    r: from d -> conv 3x3, c
+    return p, q, r
+block Mix(c, n = 2):
+    a: conv 3x3, c
+    b: conv 3x3, c
+    d: conv 3x3, c
+    from a, b, d
+    for i in range(n):
+        s{i}: Swap c
+    concat
+    from a, b, flow -> concat
+net N(c = 4, n = 2):
+    input 3, 8x8
+    m: Mix c, n
+    k: Mix 3, 1
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 

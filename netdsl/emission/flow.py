@@ -700,6 +700,10 @@ class Flow:
                 and head.endswith(" = ")
                 and not tail
             ):
+                if ", " in head:
+                    one, two = (
+                        Name(f"({flat(value)})") if _is_tuple(value) else value for value in (one, two)
+                    )
                 whole = Either(Name(flat(test)), one, two)
                 if len(flat(whole)) + len(head) + self.depth * 4 <= WIDTH:
                     self.line(head, whole)
@@ -876,7 +880,7 @@ class Flow:
             body.append(Collect((one.after, one.end), one.after, grows=True))
             live = live | {one.after}
         ends: list[tuple[Wire, str]] = []
-        for carried in item.carried:
+        for at, carried in enumerate(item.carried):
             name = self.shown_as(carried.begin)
             if (
                 not name
@@ -885,8 +889,9 @@ class Flow:
                 or any(name == n for _, n in ends)
             ):
                 value = self.operand(carried.begin)
+                begins = {one.begin for one in item.carried[at:]}
                 name = self.fresh(
-                    carried.after, None, [], live | inside | {carried.begin}, [n for _, n in ends], True
+                    carried.after, None, [], live | inside | begins, [n for _, n in ends], alone=True
                 )
                 self.line(f"{name} = ", value)
             self.names[carried.wire] = self.names[carried.after] = name
@@ -1040,6 +1045,11 @@ def _tuple(values: list[Expr]) -> Expr:
     if len(values) == 1:
         return values[0]
     return Name(", ".join(map(flat, values)))
+
+
+def _is_tuple(value: Expr) -> bool:
+    """Tell whether an expression is several values without brackets, where several are assigned."""
+    return isinstance(value, Name) and ", " in value.text
 
 
 def _is_choice(lines: list[Line]) -> bool:
