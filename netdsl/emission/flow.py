@@ -368,7 +368,8 @@ class Flow:
         if isinstance(reader, Joined):
             alone = alone and reader.op.name == "concat"
         elif isinstance(reader, Collect):
-            alone = alone and not (reader.grows and wire == reader.parts[0])
+            fits = len(flat(expr)) <= WIDTH - len(INDENT) * (self.depth + 3)  # it is not broken in there
+            alone = alone and fits and not (reader.grows and wire == reader.parts[0])
         if self.counts[wire] == 1 and (alone or (reader is None and wire in self.function.outputs)):
             self.pending[wire] = expr
             return
