@@ -708,7 +708,7 @@ class Body:
         kinds: list[Callable[[bool], None]] = [self.line, self.named, self.bound, self.stage]
         if self.depth < 2:
             kinds += [self.sum, self.concatenation, self.fork, self.parts, self.choice, self.loop]
-            kinds += [self.nested, self.scale]
+            kinds += [self.nested, self.scale, self.exchange]
             kinds += [self.unit] if self.callable(self.flow) else []
             kinds += [self.cell] if any(b.inputs == 2 for b in self.blocks) and self.roomy(self.flow) else []
             kinds += [self.down_and_up] if self.flow.kind == "map" and not keep else []
@@ -878,6 +878,24 @@ class Body:
             f"    {label}{{{counter}+1}}: {layer}",
         ]
         return None
+
+    def exchange(self, keep: bool) -> None:
+        """Let two values change places, in turns, under a condition or at once, and go on with one or both."""
+        flow = self.flow
+        first, second, third = (self.name(value=True) for _ in range(3))
+        self.lines += [
+            f"{first} = from {self.pick(['flow', *self.equal(flow)])}",
+            f"{second} = from {self.pick([first, 'flow'])} -> {self.pick(['tanh', 'sigmoid'])}",
+        ]
+        turns = [f"{third} = from {first}", f"{first} = from {second}", f"{second} = from {third}"]
+        if self.maybe():
+            turns[int(self.draw(st.integers(0, 2)))] += f" -> {self.activation()}"
+        head = self.pick([f"if {self.condition()}:", f"for j in range({self.pick([1, 0, 2, 3])}):", ""])
+        self.lines += [head, *(f"    {line}" for line in turns)] if head else turns
+        self.values |= dict.fromkeys((first, second), flow)
+        self.lines.append(
+            self.pick([f"from {first}", f"from {second}, flow -> mul", f"from {first}, {second} -> add"])
+        )
 
     def nested(self, keep: bool) -> None:
         """Write a container."""
