@@ -3480,6 +3480,21 @@ net N(c = 4, n = 2):
     k: Mix 3, 1
     gap
 """,
+    "modules under a condition, of which nobody reads what they make": """
+block B(c, p = true):
+    a: conv 3x3, c
+    y = from a -> [conv 3x3, 2*c as conv when p] -> relu
+    z: from a -> bn
+    if p:
+        w = from a -> conv 1x1, 3 as d -> bn as e
+    from a
+net N(c = 4, p = true):
+    input 3, 8x8
+    b: B c, p
+    d: B 5, false
+    q = from flow -> [conv 1x1, 2 as u when p] -> identity
+    gap
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -3765,3 +3780,11 @@ def test_steps_of_a_schedule_in_one_block_go_on(n: int) -> None:
     ours = [module.p for module in model.modules() if type(module).__name__ == "DropPath"]
     graph = netdsl.api.loads(STEPS, n=n).graph
     assert ours == pytest.approx([node.op.p for node in graph if node.op.name == "droppath"])
+
+
+def test_modules_under_a_condition_run_though_nobody_reads_what_they_make() -> None:
+    """As all others do: their statistics move, and they count."""
+    (net,) = nets(CLASSES["modules under a condition, of which nobody reads what they make"])
+    model = execute(net.emit("torch"))["n"]()
+    model(torch.randn(2, 3, 8, 8))
+    assert int(model.b.e.num_batches_tracked) == int(model.b.z.num_batches_tracked) == 1

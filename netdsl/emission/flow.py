@@ -321,9 +321,10 @@ class Flow:
             return False
         if not isinstance(item, (If, Layer, Pick)):
             return True
-        if isinstance(item, If):
-            return self.flows(item) or item.only is not None
-        return isinstance(item, Layer) and self.members.is_module(item)
+        inner = walk([item]) if isinstance(item, If) else [item]
+        if any(isinstance(one, Module) and self.members.is_module(one) for one in inner):
+            return True
+        return isinstance(item, If) and (self.flows(item) or item.only is not None)
 
     def with_lists(self, wires: Iterable[Wire]) -> set[Wire]:
         """Return values with the lists that they are looked up in."""
