@@ -314,7 +314,7 @@ class Flow:
         self.later = later
 
     def needed(self, item: Item, live: set[Wire]) -> bool:
-        """Tell whether an item runs: a condition, or layer that is no module, does only for what is read of it."""
+        """Tell whether an item runs: one without a module does only for what is read of it."""
         if not live.isdisjoint(item.makes()):
             return True
         if self.features and is_side(item):
