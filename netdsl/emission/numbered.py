@@ -155,8 +155,8 @@ def turns_to(writers: Sequence[Writer], index: tuple[Poly, ...]) -> list[tuple[P
     for variable, turn in turns.items():
         stop = in_terms_of(writer.stops[variable], turns) if variable in writer.stops else constant(0)
         if stop.constant is None and names(stop).keys().isdisjoint(writer.turning):
-            more = sum(number for number, factors in stop.parts.values() if not factors)
-            found.append((stop.plus(constant(more), -1), (turn.constant or 0) - more))
+            own = stop.plus(constant(stop.number), -1)
+            found.append((own, (turn.constant or 0) - stop.number))
     return found
 
 
