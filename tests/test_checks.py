@@ -1045,3 +1045,48 @@ net N:
             make(names, name, given)
     make(names, "Scale", {"scale": 2, "c": 4})
     make(names, "Maps", {"ns": [], "m": 1, "deep": False})
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_joint_has_a_branch_of_a_turn_or_of_a_condition(backend: str) -> None:
+    """Of branches that stand in loops or under conditions one has to be there."""
+    text = """\
+block One(n, c, wide = true):
+    add:
+        for i in range(n):
+            a{i}: conv 3x3, c
+        if wide:
+            b: conv 5x5, c
+        if x.c == c:
+            identity
+
+block Two(n, m, some = true):
+    mul:
+        if some:
+            for i in range(n):
+                a{i}: conv 3x3, 4
+        else:
+            for i in range(m):
+                if i % 2 == 0:
+                    b{i}: conv 1x1, 4
+        if n > 1:
+            c: conv 1x1, 4
+
+net N(n = 2, c = 4, wide = true, m = 1, some = true):
+    input 4, 8x8
+    a: One n, c, wide
+    b: Two n, m, some
+    gap
+"""
+    names = execute(loads(text).emit(backend))
+    for name, given, said in (
+        ("One", {"n": 0, "c": 8, "wide": False}, "add needs at least 1 branch"),
+        ("Two", {"n": 0, "m": 1}, "mul needs at least 1 branch"),
+        ("Two", {"n": 1, "m": 0, "some": False}, "mul needs at least 1 branch"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, name, given)
+    for n, c, wide in ((0, 8, True), (0, 4, False), (1, 8, False)):
+        make(names, "One", {"n": n, "c": c, "wide": wide})
+    for n, m, some in ((1, 0, True), (2, 0, False), (0, 1, False)):
+        make(names, "Two", {"n": n, "m": m, "some": some})

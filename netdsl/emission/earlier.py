@@ -220,5 +220,5 @@ class Earlier(Layers):
         lists = [atom.args[0] for atom in items if atom is not None and atom.op == "item"]
         if read and lists:
             self.indexed(SymList((), lists[0]), 0)
-        elif read and turns.some is not None:
-            self.check(turns.some, f"a turn has to make {' and '.join(read)}")
+        elif read and turns.loop.some is not None:
+            self.check(turns.loop.some, f"a turn has to make {' and '.join(read)}")

@@ -272,6 +272,8 @@ class Loop(Item):
         self.targets, self.over, self.body = targets, over, body
         self.carried: list[Carried] = []
         self.gathered: list[Gathered] = []
+        self.some: Atom | None = None
+        """The condition that it has a turn at all; None where it always has."""
 
     @property
     def counter(self) -> str | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import Place
-from netdsl.elaborate.values import Data, Poisoned, SpecError
+from netdsl.elaborate.values import Data, Poisoned, SpecError, Wire
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, Undecided, mentioned
-from netdsl.emission.items import Child, Collect, Gathered, Joined, Layer, Let, Loop, Pick, walk
+from netdsl.emission.items import Child, Collect, Gathered, If, Item, Joined, Layer, Let, Loop, Pick, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Elements, Parts, Streams
@@ -25,13 +25,17 @@ from netdsl.symbolic import (
     Atom,
     Poly,
     SymBool,
+    SymInt,
     SymList,
+    compare,
     constant,
     each,
     either,
+    joined,
     length,
     named,
     names,
+    opposite,
     single,
     term,
 )
@@ -322,22 +326,64 @@ class Joints(Loops):
             result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
         )
 
-    def filled(self, node: tree.Merge, filled: Data, place: Place) -> None:
+    def filled(self, kind: str, filled: Data) -> None:
         """Demand that a list that only loops and conditions fill gets a branch of a joint."""
-        message = f"{node.joint.text} needs at least 1 branch"
-        if node.joint.text == "concat":  # of which each has channels
+        message = f"{kind} needs at least 1 branch"
+        if kind == "concat":  # of which each has channels
             self.begins.update(dict.fromkeys(names(term(filled.shapes[0].c)), 0))
             self.checked(Atom(">=", (term(filled.shapes[0].c), constant(1))), message)
             return
-        lines = [one.statement if isinstance(one, tree.Annotated) else one for one in node.body]
-        turns = [
-            self.iterable(one, place)
-            for one in lines
-            if isinstance(one, tree.For) and _unconditional(one.body)
-        ]
-        some = [self.some_turns(over) for over in turns if over is not None]
-        if len(some) == len(lines) and None not in some:
-            self.checked(either(test for test in some if test is not None), message)
+        some = self.holds_branch(filled.wires[0], self.items)
+        if isinstance(some, SymBool):
+            self.checked(some.test, message)
+
+    def holds_branch(self, wire: Wire, items: Sequence[Item]) -> bool | SymBool:
+        """Return where one of some items puts a branch into the list that a wire is.
+
+        A condition that each turn of a loop may answer otherwise is taken to hold.
+        """
+        at = next((at for at in reversed(range(len(items))) if wire in items[at].makes()), None)
+        if at is None:
+            return False  # what earlier turns have put there
+        item, before = items[at], items[:at]
+        if isinstance(item, If):
+            test, phi = self.asked_here(item.test), next(phi for phi in item.phis if phi.wire == wire)
+            then = self.holds_branch(phi.then, [*before, *item.then])
+            other = self.holds_branch(phi.otherwise, [*before, *item.otherwise])
+            if then is True:
+                return joined("or", other, lambda: test)
+            if other is True:
+                return joined("or", then, lambda: opposite(test))
+            both = joined("and", test, lambda: then), joined("and", opposite(test), lambda: other)
+            return joined("or", both[0], lambda: both[1])
+        if isinstance(item, Loop):
+            carried = next((one for one in item.carried if one.after == wire), None)
+            if carried is not None:
+                sofar = self.holds_branch(carried.begin, before)
+                return joined("or", sofar, partial(self.turn_has, item, carried.end))
+        if isinstance(item, Collect):
+            found = item.grows and self.holds_branch(item.parts[0], before)
+            for part in item.parts[item.grows :]:
+                found = joined("or", found, partial(self.is_branch, part))
+            return found
+        return self.is_branch(wire)
+
+    def turn_has(self, loop: Loop, end: Wire) -> bool | SymBool:
+        """Return where a turn of a loop puts a branch into a list, which it ends with."""
+        found = self.holds_branch(end, loop.body)
+        if isinstance(found, SymBool) and not loop.changing().isdisjoint(names(found.test)):
+            found = True
+        some = self.asked_here(loop.some) if loop.some is not None else True
+        return joined("and", some, lambda: found)
+
+    def is_branch(self, wire: Wire) -> bool | SymBool:
+        """Return where a branch is there: it is a value, or a list of some."""
+        count = unbounded(self.expanded(self.staged.lists.get(wire, constant(1))))
+        return self.is_full(count) or compare(">=", SymInt(self.here(count), count), 1)
+
+    def asked_here(self, test: Atom) -> SymBool:
+        """Return a condition with what it is in this instance."""
+        return SymBool(bool(self.here(test)), test)
 
     # ---------------------------------------------------------------- lists that lines fill
 
@@ -364,7 +410,7 @@ class Joints(Loops):
         if filled is None:
             self.some(joining.parts, f"{kind} needs at least 1 branch")
         elif joining.empty:
-            self.filled(node, filled, place)
+            self.filled(kind, filled)
         shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
         whole = filled or self.collect(joining.parts, shape, place, span)
         result = self.wire((shape,), place, span, whole.wires)
@@ -523,15 +569,6 @@ class Joints(Loops):
         result = self.wire((shape,), place, span)
         self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
         return self.like(Parts(result.wires, result.shapes))
-
-
-def _unconditional(body: tree.Body) -> bool:
-    """Tell whether lines of a joint make a branch, whatever holds."""
-    lines = [one.statement if isinstance(one, tree.Annotated) else one for one in body]
-    return any(
-        isinstance(one, (tree.Line, tree.Container, tree.Merge)) and getattr(one, "condition", None) is None
-        for one in lines
-    )
 
 
 def _branch_line(node: tree.Statement) -> tree.Statement | None:

@@ -407,7 +407,7 @@ class Loops(Earlier):
         self.bind_targets(over, targets, variables, hint, place.env, place.source)
         self.loops += 1
         path, meaning = list(self.path), dict(self.meaning)
-        some = self.some_turns(over)
+        some = loop.some = self.some_turns(over)
         for variable in variables:
             self.some_turn.pop(variable, None)
         if some is not None:
@@ -420,7 +420,7 @@ class Loops(Earlier):
         if whole is not over.atom and len(variables) == 2 and not _is_zip(whole):
             entry[variables[1]] = replaced(item_of(whole, constant(0)), {})
         turns = Turns(
-            *(loop, frozenset(handed), self.items, some, self.sided, start),
+            *(loop, frozenset(handed), self.items, self.sided, start),
             *(first_of(over), entry, known),
         )
         self.rounds.append(turns)

@@ -42,8 +42,6 @@ class Turns(NamedTuple):
     """The variables that a turn hands to the next."""
     outer: list[Item]
     """The items that it will be one of."""
-    some: Atom | None
-    """The condition that it has a turn at all; None where it always has."""
     sided: int
     """How many conditions that are not known it is under."""
     start: int

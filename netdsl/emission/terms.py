@@ -287,7 +287,7 @@ class Terms(State):
             if not (turns.carried | turns.loop.changing()).isdisjoint({*read, *names(test)}):
                 break
             items, at = turns.outer, len(turns.outer)
-            test = Atom("or", (negated(turns.some), test)) if turns.some is not None else test
+            test = Atom("or", (negated(turns.loop.some), test)) if turns.loop.some is not None else test
         for container, outer in reversed(self.opened_scopes):
             counted = {inner.name for inner in walk(container.items) if isinstance(inner, Let)}
             free = counted.isdisjoint({*read, *names(test)})
@@ -422,7 +422,7 @@ class Terms(State):
             return
         some = set(self.demanded)
         if need.constant is None:  # which is nothing without a turn
-            some |= {turns.some for turns in self.rounds if turns.some is not None}
+            some |= {turns.loop.some for turns in self.rounds if turns.loop.some is not None}
         if all(test in some or self.in_last_turn(test, need) for test in self.supposed_path):
             self.needs[size, need] = None
         else:
