@@ -65,7 +65,7 @@ def make(names: dict[str, Any], name: str, given: dict[str, Any]) -> object:
     """Return a module of a class."""
     takes = inspect.signature(names[name].__init__).parameters
     return names[name](
-        **({"in_channels": 4} if name != "N" else {}),
+        **({"in_channels": 4} if "in_channels" in takes else {}),
         **given,
         **({"rngs": still()} if "rngs" in takes else {}),
     )
@@ -1090,3 +1090,87 @@ net N(n = 2, c = 4, wide = true, m = 1, some = true):
         make(names, "One", {"n": n, "c": c, "wide": wide})
     for n, m, some in ((1, 0, True), (2, 0, False), (0, 1, False)):
         make(names, "Two", {"n": n, "m": m, "some": some})
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_turns_make_all_values_that_are_read_by_number(backend: str) -> None:
+    """A turn of another loop, and what follows the loops, read what some turn has made."""
+    text = """\
+block Pyramid(c):
+    n = len(x)
+    for i in range(n):
+        a{i} = from x[i] -> conv 1x1, c as lateral{i}
+    td{n-1} = from a{n-1}
+    for i in range(n - 2, -1, -1):
+        add:
+            from a{i}
+            from td{i+1} -> upsample 2
+        td{i} = from flow -> conv 3x3, c as out{i}
+    fork:
+        for i in range(n):
+            from td{i}
+
+block Counted(m, n, k, c = 4):
+    for i in range(m):
+        p{i}: conv 3x3, c
+    for i in range(n):
+        add:
+            identity
+            from p{i}
+    if k > 0:
+        from p{k}
+    last: conv 1x1, c
+
+block Down(n):
+    for i in range(n, 0, -1):
+        p{i}: conv 3x3, 4
+    for i in range(1, n):
+        from p{i} -> conv 3x3, 4 as q{i}
+    from p1 -> conv 1x1, 4 as last
+
+block Some(m, n):
+    for i in range(m):
+        p{i}: conv 3x3, 4
+    for i in range(n):
+        if i < 2:
+            from p{i} -> conv 1x1, 4 as q{i}
+    last: conv 1x1, 4
+
+block Next(m, n):
+    for i in range(m):
+        p{i}: conv 3x3, 4
+    for i in range(n):
+        from p{i+1} -> conv 1x1, 4 as q{i}
+    last: conv 1x1, 4
+
+net N:
+    input 4, 8x8
+    one: conv 3x3, 4
+    two: conv 3x3, 4, /2
+    from one, two -> Pyramid 4 as pyramid
+    from flow[0]
+    a: Counted 3, 2, 1
+    b: Down 3
+    c: Some 2, 3
+    d: Next 3, 2
+    gap
+"""
+    names = execute(loads(text).emit(backend))
+    make(names, "Pyramid", {"channels": [4], "c": 4})
+    for name, given, said in (
+        ("Pyramid", {"channels": [], "c": 4}, "channels needs at least 1 value, not 0"),
+        ("Counted", {"m": 2, "n": 3, "k": 0}, r"n must be at most max\(m, 0\), not 3"),
+        ("Counted", {"m": 2, "n": 2, "k": 2}, "no turn makes p2"),
+        ("Down", {"n": 0}, "n must be at least 1, not 0"),
+        ("Some", {"m": 1, "n": 2}, "no turn makes p1"),
+        ("Next", {"m": 2, "n": 2}, "no turn makes p2"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, name, given)
+    for m, n, k in ((0, 0, 0), (-1, 0, 0), (2, -1, 1), (3, 3, 2)):
+        make(names, "Counted", {"m": m, "n": n, "k": k})
+    make(names, "Down", {"n": 1})
+    for m, n in ((0, 0), (1, 1), (2, 5)):
+        make(names, "Some", {"m": m, "n": n})
+    for m, n in ((0, 0), (0, -1), (3, 2)):
+        make(names, "Next", {"m": m, "n": n})

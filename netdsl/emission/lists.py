@@ -17,7 +17,19 @@ from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
 from netdsl.emission.terms import replaced
 from netdsl.ir.types import Shape
 from netdsl.source import Span
-from netdsl.symbolic import Atom, Poly, SymInt, constant, evaluate, length, names, position, single, term
+from netdsl.symbolic import (
+    Atom,
+    Poly,
+    SymInt,
+    constant,
+    evaluate,
+    length,
+    names,
+    position,
+    single,
+    term,
+    text,
+)
 from netdsl.symbolic import item as item_of
 from netdsl.syntax import tree
 from netdsl.syntax.tree import pieces
@@ -186,8 +198,11 @@ class Lists(Rehearsal):
         known |= {own for incoming in self.staged.inputs for own in incoming.sizes.values()}
         sure = set(names(channels)) <= known
         at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
-        stops = {variable: self.stops[variable] for variable in self.turning if variable in self.stops}
-        writer = Writer(at, channels if sure else None, value.shapes[0].axes, tuple(self.turning), stops)
+        spans = {variable: self.spans[variable] for variable in self.turning if variable in self.spans}
+        loops = tuple(turns.start for turns in self.rounds)
+        writer = Writer(
+            *(at, channels if sure else None, value.shapes[0].axes), tuple(self.turning), spans, loops
+        )
         self.writers[pattern] = (*self.writers.get(pattern, ()), writer)
         self.items.append(Store(whole, index, value.wires[0], self.kept.get(pattern, ""), value.shapes[0].c))
 
@@ -213,9 +228,8 @@ class Lists(Rehearsal):
             return None
         self.at_home(pattern, name)
         at = tuple(replaced(self.expanded(one), {}) for one in apart(index))
-        if not self.loops:
-            for stop, turn in turns_to(self.writers.get(pattern, ()), at):
-                self.long_enough(stop, constant(turn + 1))
+        if not self.guessing:
+            self.numbered_before(pattern, at)
         hint = tuple(int(self.here(one)) for one in at)
         shape = seen.get(hint) or next(iter(seen.values()))
         if pattern in self.kept:
@@ -241,6 +255,56 @@ class Lists(Rehearsal):
         return self.numbered_value(
             pattern, index, shape, SymInt(int(shape.c), self.contracted(channels)), place
         )
+
+    def numbered_before(self, pattern: Pattern, at: tuple[Poly, ...]) -> None:
+        """Demand that loops that are over have the turn that gives a value its number."""
+        writers = (*self.writers.get(pattern, ()), *self.foreseen.get(pattern, ()))
+        if any(turns.start in writer.loops for turns in self.rounds for writer in writers):
+            return
+        for begin, end, turn in turns_to(writers, at):
+            number, behind, size = turn.plus(begin, -1), end.plus(turn, -1), end.plus(begin, -1)
+            more, low = self.lowest(self.in_first_turns(behind)), self.lowest(self.in_first_turns(number))
+            enough = self.assured(behind, 1) or (more is not None and more >= 1)
+            begun = self.assured(number, 0) or (low is not None and low >= 0)
+            if (enough and begun) or not (names(size) or names(number)):
+                continue
+            need = self.last_of(number)
+            if number.constant is not None:
+                own = constant(size.number)
+                self.long_enough(size.plus(own, -1), number.plus(own, -1).plus(constant(1)))
+            elif (behind.constant or 0) > 0:  # from the last one
+                self.long_enough(size, behind)
+            elif need is not None:
+                low = self.lowest(size)
+                count = size if low is not None and low >= 0 else Atom("call", ("max", size, constant(0)))
+                self.long_enough(replaced(count, {}), need)
+            else:
+                shown = "".join(f"{{{text(one)}}}{rest}" for one, rest in zip(at, pattern[1:], strict=True))
+                test = Atom("<", (turn, end))
+                test = test if begun else Atom("and", (Atom(">=", (turn, begin)), test))
+                self.checked(test, f"no turn makes {pattern[0]}{shown}")
+
+    def in_first_turns(self, value: Poly) -> Poly:
+        """Return the least that a number is: in the first turns of the loops around whose variables are added."""
+        for variable in reversed(self.turning):
+            turn = Atom("name", (variable,))
+            own = [number for number, atoms in value.parts.values() if atoms == (turn,)]
+            if own and variable in self.spans:
+                begin, end = self.spans[variable]
+                least = begin if own[0] > 0 else end.plus(constant(-1))
+                value = value.plus(least.plus(single(turn), -1).scaled(own[0]))
+        return value
+
+    def last_of(self, turn: Poly) -> Poly | None:
+        """Return how many values the turns of a loop around read, which each read the one of their number."""
+        for variable in self.turning:
+            begin, end = self.spans.get(variable, (None, None))
+            if begin is None or end is None or turn != single(Atom("name", (variable,))).plus(begin, -1):
+                continue
+            read = any(variable in names(test) for test in self.supposed_path)
+            need = end.plus(begin, -1)
+            return need if not read and self.known_at_once(need) else None
+        return None
 
     def looked(self, own: Atom) -> str:
         """Return the variable that has these channels of a value with a number, if nothing has come between."""
@@ -290,6 +354,11 @@ class Lists(Rehearsal):
             if all(w.channels is not None for w in writers)
         }
         return bool(self.loops and self.looked_up - known)
+
+
+def at_least_none(count: Poly) -> Poly:
+    """Return how many turns a loop has, which may be counted as fewer than 0."""
+    return single(Atom("call", ("max", count, constant(0))))
 
 
 class Widths(dict[Any, int]):

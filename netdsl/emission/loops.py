@@ -494,7 +494,7 @@ class Loops(Earlier):
     def count_from(self, variable: str, over: Over) -> None:
         """Note where the variable of a loop begins and ends, if it counts, up or down."""
         called: tuple[Any, ...] = over.atom.args if over.atom.op == "call" else ("",)
-        begin, stop, limit = None, None, None
+        begin, stop, limit, step = None, None, None, 1
         if called[0] == "range" and len(called) > 3:
             step = called[3].constant or 0
             if step:
@@ -513,6 +513,9 @@ class Loops(Earlier):
             known.pop(variable, None)
             if end is not None:
                 known[variable] = self.expanded(end)
+        self.spans.pop(variable, None)
+        if begin is not None and abs(step) == 1:
+            self.spans[variable] = self.expanded(begin), self.limits[variable]
 
     def note_columns(self, variables: tuple[str, ...], over: Over) -> None:
         """Note what is the least in each column of a table of the file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -42,8 +42,10 @@ class Writer(Record):
     axes: str
     turning: tuple[str, ...]
     """The variables of the loops around it."""
-    stops: Mapping[str, Poly]
-    """Where these end, as far as that is known."""
+    spans: Mapping[str, tuple[Poly, Poly]]
+    """Where these begin, and before which number they end, as far as that is known."""
+    loops: tuple[int, ...]
+    """The loops around it, by where their variables stand in the text."""
 
     @property
     def moved(self) -> list[str]:
@@ -137,27 +139,21 @@ def at_index(writer: Writer, index: tuple[Poly, ...], turning: Iterable[str]) ->
     return found
 
 
-def turns_to(writers: Sequence[Writer], index: tuple[Poly, ...]) -> list[tuple[Poly, int]]:
-    """Return where the loops have to end, and after which number, for there to be a value of a number that is known.
+def turns_to(writers: Sequence[Writer], index: tuple[Poly, ...]) -> Iterator[tuple[Poly, Poly, Poly]]:
+    """Yield where loops begin and end, and by their variable the turn that gives a value its number.
 
-    Of several labels that may give it that number, or of one that is in no loop, nothing is known.
+    Of several labels that may do so, or of one that is in no loop, nothing is known.
     """
-    if any(one.constant is None for one in index) or len(writers) != 1:
-        return []
+    if len(writers) != 1:
+        return
     (writer,) = writers
-    turns: dict[str, Poly] = {}
-    for variable in writer.moved:
-        turn = turn_of(variable, writer, index)
-        if turn is None or turn.constant is None:
-            return []
-        turns[variable] = turn
-    found: list[tuple[Poly, int]] = []
-    for variable, turn in turns.items():
-        stop = in_terms_of(writer.stops[variable], turns) if variable in writer.stops else constant(0)
-        if stop.constant is None and names(stop).keys().isdisjoint(writer.turning):
-            own = stop.plus(constant(stop.number), -1)
-            found.append((own, (turn.constant or 0) - stop.number))
-    return found
+    turns = {variable: turn_of(variable, writer, index) for variable in writer.moved}
+    known = {variable: turn for variable, turn in turns.items() if turn is not None}
+    for variable, turn in known.items() if known.keys() == turns.keys() else ():
+        if variable in writer.spans:
+            begin, end = (in_terms_of(bound, known) for bound in writer.spans[variable])
+            if names(end.plus(begin, -1)).keys().isdisjoint(set(writer.turning) - known.keys()):
+                yield begin, end, turn
 
 
 def turn_of(variable: str, writer: Writer, index: tuple[Poly, ...]) -> Poly | None:

@@ -190,6 +190,8 @@ class State(Walker):
         """By variable of a loop, the names of what it runs over."""
         self.stops: dict[str, Poly] = {}
         """By variable of a loop that counts its turns, the number before which it ends."""
+        self.spans: dict[str, tuple[Poly, Poly]] = {}
+        """By variable of a loop that takes every number, where it begins and before which number it ends."""
         self.limits: dict[str, Poly] = {}
         """By variable of a loop, a number that it is less than."""
         self.noted: dict[str, Any] = {}
