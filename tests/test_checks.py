@@ -1174,3 +1174,51 @@ net N:
         make(names, "Some", {"m": m, "n": n})
     for m, n in ((0, 0), (0, -1), (3, 2)):
         make(names, "Next", {"m": m, "n": n})
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_lists_need_what_turns_read(backend: str) -> None:
+    """A turn without copies, or under a condition, reads no item, so that a list may be shorter."""
+    text = """\
+block Counted(n: list, w: list):
+    for i, k in enumerate(n):
+        stage{i}: k * conv 3x3, w[i]
+    last: conv 1x1, 4
+
+block Chain(m, w: list):
+    for i in range(m):
+        if i < 2:
+            a{i}: conv 3x3, w[i]
+    last: conv 1x1, 4
+
+block Later(m, w: list, deep = true):
+    for i in range(m):
+        if i > 0:
+            a{i}: conv 3x3, w[i]
+        if deep:
+            b{i}: conv 3x3, w[i]
+    last: conv 1x1, 4
+
+net N(m = 3, deep = true):
+    input 4, 8x8
+    a: Counted [2, 1], [4, 8]
+    b: Counted [1, 0, 2], [4, 8, 8]
+    c: Chain m, [4, 8, 8]
+    d: Later m, [4, 8, 8], deep
+    gap
+"""
+    names = execute(loads(text).emit(backend))
+    for name, given, said in (
+        ("Counted", {"n": [0, 1], "w": [4]}, "w has no value of number 1"),
+        ("Chain", {"m": 2, "w": [4]}, "w has no value of number 1"),
+        ("Later", {"m": 3, "w": [4, 8], "deep": False}, "w needs at least 3 values, not 2"),
+        ("Later", {"m": 1, "w": []}, "w needs at least 1 values, not 0"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            make(names, name, given)
+    for n, w in (([1, 0], [4]), ([0], []), ([0, 2, 0], [4, 8])):
+        make(names, "Counted", {"n": n, "w": w})
+    for m, w in ((5, [4, 8]), (1, [4]), (0, [])):
+        make(names, "Chain", {"m": m, "w": w})
+    for m, w, deep in ((1, [], False), (0, [], True), (2, [4, 8], True)):
+        make(names, "Later", {"m": m, "w": w, "deep": deep})

@@ -403,7 +403,11 @@ class Terms(State):
         if need is not None and own.constant is not None and not self.known_at_once(size):
             self.checked(*long_enough(size, need))
             return
-        if need is None or not (self.known_at_once(need) and self.known_at_once(size)) or self.reads_on(own):
+        known = need is not None and self.known_at_once(need) and self.known_at_once(size)
+        last = size.constant is not None or self.in_last_turn_too(
+            own
+        )  # of a list of the file no more is asked
+        if need is None or not known or self.reads_on(own) or not last:
             shown = text(whole) if whole is not None else "the list"
             low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
             test = Atom("<", (number, size))
@@ -434,6 +438,23 @@ class Terms(State):
         if len(read) != 1 or stop.constant is None or self.stops.get(read[0]) != stop:
             return False
         return evaluate(test, {read[0]: stop.constant - 1}) is True
+
+    def in_last_turn_too(self, index: Poly) -> bool:
+        """Tell whether the loop that an index counts comes here in its last turn, if it does in any."""
+        variable = next((name for name in names(index) if name in self.stops), "")
+        turns = self.begun.get(variable)
+        if turns is None or turns not in self.rounds:
+            return True
+        changing = {*turns.carried, *turns.loop.changing()}
+        for test in self.supposed_path:
+            if test in self.demanded or test == turns.loop.some or changing.isdisjoint(names(test)):
+                continue
+            grows = test.op in (">", ">=") and test.args[0] == single(Atom("name", (variable,)))
+            if not (grows and changing.isdisjoint(names(test.args[1]))) and not self.in_last_turn(
+                test, self.stops[variable]
+            ):
+                return False
+        return True
 
     def forget_turns(self) -> None:
         """Forget what is known of a loop's variable that is another one's, too: what is said of it may be either."""
