@@ -309,6 +309,8 @@ class Conditions(Lists):
             some, data = sometimes(other)
             if one is not None and data is not None and alike(one, data):
                 found = self.either(test, *((one, data) if one is a else (data, one)), item, place, span)
+                for phi in item.phis:
+                    phi.sometimes |= phi.wire in found.wires
                 there = SymBool(bool(here) or bool(some), Atom("or", (here.test, some.test)))
                 return LateData(found.wires, (), late=Late(there, found, MISSING))
         wires: list[Wire] = []
@@ -318,6 +320,7 @@ class Conditions(Lists):
                 whole = self.unread[wire].whole if wire in self.unread else wire
                 if whole in made and all(whole != phi.wire for phi in item.phis):
                     item.phis.append(Phi(whole, whole, whole))
+                    item.phis[-1].sometimes = True
                 wires.append(wire)
         sides = (MISSING if data is None else data for data in (a, b))
         return LateData(tuple(wires), (), late=Late(test, *sides))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
+from typing import NamedTuple
 
 from netdsl.elaborate.names import LIKE_NUMBERS, readable, reserved_attribute
 from netdsl.elaborate.values import Wire
@@ -61,13 +62,25 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members, is_learned
 from netdsl.emission.numbered import apart, is_mapping
+from netdsl.emission.sometimes import needed, needed_on_sides, tests_of
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.passes.bindings import GENERIC, candidates, choose
-from netdsl.symbolic import text
+from netdsl.symbolic import Atom, conjuncts, names, negated, text
 
 _ONE_LISTED = (Listed((Input(),), "()"), Listed((Input(),), "[]"))
 Line = tuple[int, str, Expr | None, str]
 """Depth, what stands before an expression, the expression, and what stands behind it."""
+
+
+class Arm(NamedTuple):
+    """One side of a condition as text."""
+
+    item: If
+    holds: bool
+    """Whether it is the side where the condition holds."""
+    needs: list[Wire]
+    """What has to be there, and is asked for with the condition."""
+    lines: list[Line]
 
 
 class Flow:
@@ -114,6 +127,10 @@ class Flow:
             if isinstance(item, Layer) and item.op.name == "concat"
             for wire in item.inputs
         }
+        self.absent: dict[Wire, tuple[Atom, ...]] = dict.fromkeys(function.absent, ())
+        """Values that may be None here, and what holds where they are not, as far as that is known."""
+        self.declared: dict[str, str] = {}
+        """What values are called that may be None, and their types."""
         self.following: set[Wire] = set()
         """What the next statement reads."""
         self.lists = function.staged.lists
@@ -121,6 +138,8 @@ class Flow:
         """The lists that values are looked up in where they are read."""
         self.begun: set[str] = set()
         """The lists that begin empty, and have their type."""
+        self.changing = {i.name for i in walk(function.items) if isinstance(i, Let) and i.again}
+        """The variables of the constructor that are bound more than once."""
         self.demands = Demands(members)
 
     # ---------------------------------------------------------------- the whole
@@ -165,6 +184,15 @@ class Flow:
         """Write that a map is one of those that are returned, if it ends a stage or is the last of its size."""
         assert self.features
         self.line("features.append(" if self.features.stages else "note_map(features, ", Name(name), ")")
+
+    def note_there(self, wire: Wire) -> None:
+        """Write that a value is such a map, if it is there."""
+        name = self.names[wire]
+        if wire in self.absent:
+            self.line(f"if {name} is not None:")
+            self.depth += 1
+        self.note(name)
+        self.depth -= wire in self.absent
 
     def through(self, item: Module, live: set[Wire]) -> None:
         """Write a chain module by module, with the maps between them."""
@@ -271,6 +299,7 @@ class Flow:
                 self.members.settle([item])
                 continue
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
+            self.are_there(needed([item], self.absent))
             if isinstance(item, If):
                 self.condition(item, after[index])
             elif isinstance(item, Loop):
@@ -308,10 +337,16 @@ class Flow:
                 name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
                 self.bind([name], expr)
             if id(item) in marks:
-                self.note(self.names[marks[id(item)]])
+                self.note_there(marks[id(item)])
             if self.later:
                 self.drop(after[index])
         self.later = later
+
+    def are_there(self, wires: Iterable[Wire]) -> None:
+        """Write that values are there which might be None, where no condition says so."""
+        for wire in wires:
+            self.line(f"assert {self.names[wire]} is not None")
+            del self.absent[wire]
 
     def needed(self, item: Item, live: set[Wire]) -> bool:
         """Tell whether an item runs: one without a module does only for what is read of it."""
@@ -639,7 +674,7 @@ class Flow:
 
     def usable(self, name: str) -> bool:
         """Tell whether a name may be bound."""
-        if name in self.optional or name in LIKE_NUMBERS or name in self.mappings:
+        if name in self.optional or name in self.declared or name in LIKE_NUMBERS or name in self.mappings:
             return False
         if name in (*GENERIC, *LISTS):
             return True
@@ -651,7 +686,9 @@ class Flow:
     def condition(self, item: If, live: set[Wire]) -> None:
         """Write an `if`."""
         if len(item.then) == 1 and isinstance(item.then[0], Side) and not item.otherwise:
+            absent = dict(self.absent)
             self.side(item.then[0], live, item)
+            self.absent = absent
             return
         if item.only is not None:
             self.run(ordered(item.only), live)
@@ -663,27 +700,55 @@ class Flow:
         targets: dict[int, str] = {}
         for phi in phis:
             targets[id(phi)] = self.meeting(phi, item, live, phis, list(targets.values()))
-        sides = ((item.then, [p.then for p in phis]), (item.otherwise, [p.otherwise for p in phis]))
-        then, otherwise = (
-            self.arm(
-                side,
-                [
-                    (end, targets[id(phi)])
-                    for phi, end in zip(phis, ends, strict=True)
-                    if end != phi.wire or any(end in one.makes() for one in side)
-                ],
-                live,
-            )
-            for side, ends in sides
-        )
+        begun = self.may_bind(phis, targets)
+        asked = needed_on_sides(item, self.absent)
+        first = bool(asked[0]) or not asked[1]  # what is needed can be asked for before `else`
+        outer, arms = self.absent, list[Arm]()
+        for holds in (first, not first):
+            side, needs = (item.then, asked[0]) if holds else (item.otherwise, asked[1])
+            needs = [] if arms and arms[0].lines else needs
+            self.absent = {wire: known for wire, known in outer.items() if wire not in needs}
+            ends = [(phi, phi.then if holds else phi.otherwise) for phi in phis]
+            own = [
+                (end, targets[id(phi)])
+                for phi, end in ends
+                if end != phi.wire or any(end in one.makes() for one in side)
+            ]
+            arms.append(Arm(item, holds, needs, self.arm(side, own, live)))
+        self.absent = outer
         for phi in phis:
             self.names[phi.wire] = targets[id(phi)]
         self.held.update(targets.values())
-        if then or otherwise:
-            self.write_condition(item, then, otherwise)
+        if any(arm.lines for arm in arms):
+            self.write_condition(arms[0], arms[1], begun)
+        for phi in phis:
+            if phi.sometimes:
+                known = tests_of(item, phi.wire)
+                self.absent[phi.wire] = tuple(t for t in known if self.changing.isdisjoint(names(t)))
 
-    def write_condition(self, item: If, then: list[Line], otherwise: list[Line]) -> None:
+    def may_bind(self, phis: list[Phi], targets: dict[int, str]) -> dict[str, str]:
+        """Return the names that a condition may bind, which are None before it, and their types."""
+        found: dict[str, str] = {}
+        for phi in phis:
+            known = self.want.get(phi.wire), self.names.get(phi.then), self.names.get(phi.otherwise)
+            if phi.sometimes and targets[id(phi)] not in known:
+                found[targets[id(phi)]] = self.type_of(phi.wire)
+        return found
+
+    def asked(self, arm: Arm) -> Expr:
+        """Return what is asked where one side of a condition runs."""
+        if not arm.needs:
+            return self.members.guard(arm.item, negated=not arm.holds)
+        test = arm.item.test if arm.holds else negated(arm.item.test)
+        known = {one for wire in arm.needs for one in self.absent[wire]}
+        said = known.issuperset(conjuncts(test)) and not self.members.asks_child(arm.item)
+        guard = [] if said else [self.members.guard(arm.item, negated=not arm.holds)]
+        there = [Name(f"{self.names[wire]} is not None") for wire in arm.needs]
+        return reduce(partial(Binary, "and"), [*guard, *there])
+
+    def write_condition(self, first: Arm, second: Arm, begun: dict[str, str]) -> None:
         """Write both sides, or an expression of both where they are short."""
+        then, otherwise = first.lines, second.lines
         if then == otherwise:  # only the children differ
             self.lines += [(depth - 1, head, expr, tail) for depth, head, expr, tail in then]
             return
@@ -692,7 +757,14 @@ class Flow:
             if one is not None and two is not None and head == other_head and flat(one) == flat(two):
                 self.line(head, one, tail)
                 return
-        test = self.members.guard(item)
+        if not then or not otherwise:
+            arm = first if then else second
+            if not self.or_none(arm, begun):
+                self.begin_with_none(begun)
+                self.one_side(self.asked(arm), arm.lines)
+            return
+        self.begin_with_none(begun)
+        test = self.asked(first)
         if len(then) == len(otherwise) == 1:
             (_, head, one, tail), (_, other_head, two, _) = then[0], otherwise[0]
             if (
@@ -710,10 +782,7 @@ class Flow:
                 if len(flat(whole)) + len(head) + self.depth * 4 <= WIDTH:
                     self.line(head, whole)
                     return
-        if not then:
-            self.one_side(self.members.guard(item, negated=True), otherwise)
-            return
-        if otherwise and _is_choice(otherwise):
+        if _is_choice(otherwise):
             (_, _, expr, tail), *rest = otherwise
             rest = [(depth - 1, head, one, tail) for depth, head, one, tail in rest]
             if rest == then and expr is not None:  # two conditions under which the same is done
@@ -725,13 +794,28 @@ class Flow:
             self.line("elif ", expr, tail)
             self.lines += rest
             return
-        if not otherwise:
-            self.one_side(test, then)
-            return
         self.line("if ", test, ":")
         self.lines += then
         self.line("else:")
         self.lines += otherwise
+
+    def or_none(self, arm: Arm, begun: dict[str, str]) -> bool:
+        """Write the only side there is as an expression that is None otherwise, if it is one that is short."""
+        (_, head, expr, tail), *more = arm.lines
+        if more or list(begun) != [head.removesuffix(" = ")] or expr is None or tail:
+            return False
+        whole = Either(Name(flat(self.asked(arm))), expr, Name("None"))
+        if len(flat(whole)) + len(head) + self.depth * 4 > WIDTH:
+            return False
+        self.line(head, whole)
+        self.declared |= begun
+        return True
+
+    def begin_with_none(self, begun: dict[str, str]) -> None:
+        """Write that names are None, which a condition may bind."""
+        for name, kind in begun.items():
+            self.line(f"{name} = None" if name in self.declared else f"{name}: {kind} | None = None")
+        self.declared |= begun
 
     def one_side(self, test: Expr, lines: list[Line]) -> None:
         """Write lines under a condition; under both where they are no more than another one."""
@@ -749,6 +833,8 @@ class Flow:
 
     def meeting(self, phi: Phi, item: If, live: set[Wire], phis: list[Phi], taken: list[str]) -> str:
         """Return the name that both sides give a value."""
+        if phi.sometimes and phi.wire not in self.want:
+            return self.name_or_none(phi, live, taken)
         own = [self.label(w, None, []) for w in (phi.then, phi.otherwise) if w not in self.function.inputs]
         if own and all(own) and len(set(own)) == 1 and phi.wire not in self.want:
             if self.usable(own[0]) and self.is_free(own[0], live | set(item.reads()), taken):
@@ -764,6 +850,7 @@ class Flow:
             if (
                 wire not in live
                 and wire not in others
+                and name not in self.declared
                 and self.is_free(name, (live | others) - {wire}, taken)
             ):
                 return name
@@ -772,13 +859,29 @@ class Flow:
             phi.wire, None, dying, live | set(item.reads()) if outer else live, taken, alone=True
         )
 
+    def name_or_none(self, phi: Phi, live: set[Wire], taken: list[str]) -> str:
+        """Return the name of a value that may be None, which no other value has had."""
+        kind, bound = self.type_of(phi.wire), {*self.names.values(), *self.want.values()}
+        label = next(filter(None, (self.label(wire, None, []) for wire in (phi.then, phi.otherwise))), "")
+        return choose(
+            (label, f"{label}_") if label else (),
+            lambda name: (
+                self.is_free(name, live, taken)
+                and (self.declared.get(name) == kind or (self.usable(name) and name not in bound))
+            ),
+        )
+
+    def type_of(self, wire: Wire) -> str:
+        """Return the type of a value."""
+        return f"list[{self.dialect.array}]" if wire in self.lists else self.dialect.array
+
     def arm(
         self, items: list[Item], ends: list[tuple[Wire, str]], live: set[Wire], again: bool = False
     ) -> list[Line]:
         """Return the lines of one side, or of a turn, which ends with values under given names."""
         lines, self.lines = self.lines, []
         self.depth += 1
-        want = dict(self.want)
+        want, absent = dict(self.want), dict(self.absent)
         for wire, name in ends:
             self.want[wire] = name
         targets = {name for _, name in ends}
@@ -792,7 +895,7 @@ class Flow:
         ]
         if moves:
             self.line(f"{', '.join(n for n, _ in moves)} = ", _tuple([self.operand(w) for _, w in moves]))
-        self.want = want
+        self.want, self.absent = want, absent
         self.depth -= 1
         found, self.lines = self.lines, lines
         return found
@@ -805,7 +908,9 @@ class Flow:
         """Write what a further output needs."""
         tests: list[str] = []
         if test is not None:
-            tests.append(flat(self.members.guard(test)))
+            arm = Arm(test, True, needed([item], self.absent), [])
+            tests.append(flat(self.asked(arm)))
+            self.absent = {wire: known for wire, known in self.absent.items() if wire not in arm.needs}
         if item.train:
             tests.append(self.dialect.training)
         optional = item.name in self.optional
@@ -836,8 +941,10 @@ class Flow:
         """Write a list of what a loop's turns make: an expression, or statements that append to it."""
         lines, self.lines = self.lines, []
         self.depth += 1
-        held = set(self.held)
+        held, absent = set(self.held), self.absent
+        self.absent = self.in_turn(item)
         self.run(ordered(item.body), live | {one.end})
+        self.absent = absent
         # What a comprehension binds is not bound after it.
         self.held &= held
         self.depth -= 1
@@ -861,6 +968,14 @@ class Flow:
         self.line("", Call(f"{name}.append", (argument(value or self.operand(one.end)),)))
         self.depth -= 1
         self.held.add(name)
+
+    def in_turn(self, item: Loop) -> dict[Wire, tuple[Atom, ...]]:
+        """Return the values that may be None in a loop's turn: what held before it may not hold there."""
+        changing = item.changing()
+        return {
+            wire: tuple(test for test in known if changing.isdisjoint(names(test)))
+            for wire, known in self.absent.items()
+        }
 
     @staticmethod
     def targets(item: Loop, body: list[Line], value: Expr | None = None) -> str:
@@ -886,6 +1001,7 @@ class Flow:
             name = self.shown_as(carried.begin)
             if (
                 not name
+                or name in self.declared
                 or carried.begin in live
                 or carried.begin in inside
                 or any(name == n for _, n in ends)
@@ -900,7 +1016,9 @@ class Flow:
             ends.append((carried.end, name))
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
+        absent, self.absent = self.absent, self.in_turn(item)
         lines = self.arm(body, ends, live | inside, self.low_memory)
+        self.absent = absent
         targets = self.targets(item, lines)
         over = self.members.iterated(item)
         if lines and not self.appended(lines, targets, over):  # a loop may only name what it reads
@@ -935,6 +1053,7 @@ class Flow:
     def results(self) -> None:
         """Write what is returned."""
         outputs = self.function.outputs
+        self.are_there([wire for wire in outputs if wire in self.absent])
         sides = self.function.staged.sides if self.is_net else []
         if not sides:
             values = [self.operand(wire) for wire in outputs]
@@ -975,7 +1094,7 @@ class Flow:
             if (depth, head, tail) == (self.depth, f"{value.text} = ", "") and last and self.typed(last):
                 self.lines[-1] = depth, "return ", last, ""
                 return
-            if value.text not in self.function.inputs.values():
+            if value.text not in (*self.function.inputs.values(), *self.declared):
                 value = Name(
                     self.annotate(value.text, f"list[{self.dialect.array}]" if many else self.dialect.array)
                 )

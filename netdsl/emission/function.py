@@ -27,6 +27,7 @@ from netdsl.emission.items import (
     Store,
     walk,
 )
+from netdsl.emission.sometimes import lacking
 from netdsl.ir.types import Dims, Pad
 from netdsl.ops import Op
 from netdsl.symbolic import Atom, Poly, SymBool, SymFloat, SymInt, SymList, in_terms_of
@@ -49,6 +50,8 @@ class Function:
         self.outputs: tuple[Wire, ...] = ()
         self.names: tuple[str, ...] = ()
         """A container's arguments: names of the block that it is in."""
+        self.absent: frozenset[Wire] = frozenset()
+        """What comes into a container and may not be there."""
         self.tells: dict[str, str] = {}
         """Local variables of a container that the block reads, and the attributes that hold them."""
 
@@ -156,6 +159,8 @@ class Outside:
         self.bound = Counter(_first_bound(staged.items))
         self.around = {id(item): around for item, around in _containers(staged.items, ())}
         """By container, those that it is in."""
+        self.lacking = {id(item): absent for item, absent in lacking(staged.items)}
+        """By container, what it reads that may not be there."""
 
     def values(self, container: Container) -> set[Wire]:
         """Return what a container makes that is read outside; what one around it ends with is so by that."""

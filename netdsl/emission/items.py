@@ -207,6 +207,8 @@ class Phi:
     def __init__(self, wire: Wire, then: Wire, otherwise: Wire) -> None:
         """`wire` is what it is called after both."""
         self.wire, self.then, self.otherwise = wire, then, otherwise
+        self.sometimes = False
+        """Whether there may be no value, for some arguments."""
 
 
 class If(Item):

@@ -13,6 +13,7 @@ from netdsl.emission.concolic import mentioned
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, ordered, walk
+from netdsl.emission.sometimes import one_sided
 from netdsl.source import Span
 from netdsl.symbolic import Atom, SymBool, names, negated, single, term, text
 
@@ -284,6 +285,14 @@ class Members:
             return Name(f"self.{attribute} is {'not ' if there else ''}None")
         return self.flagged(item, negated)
 
+    def asks_child(self, item: If) -> bool:
+        """Tell whether a guard asks for a child, which a type checker only then knows to be there."""
+        if set(mentioned(item.test)) & self.turning:
+            return False
+        return any(True for side in item.inner() for _ in self.only_here(side)) or any(
+            self.learned_under(item)
+        )
+
     def learned_under(self, item: If) -> Iterator[tuple[str, If]]:
         """Yield the learned tensors that are read under a condition, and that under which each is there."""
         read = set(item.reads())
@@ -346,12 +355,6 @@ class Members:
                 name = {"add": "residual", "mul": "scaled"}.get(inner.op.name, plain)
                 return plain if name in others else name
         return "other"
-
-
-def one_sided(item: Item) -> Iterator[Wire]:
-    """Yield the values that one side of a condition alone makes, and that are read after it."""
-    if isinstance(item, If):
-        yield from (phi.wire for phi in item.phis if phi.wire == phi.then)
 
 
 def is_learned(item: Item) -> bool:

@@ -453,6 +453,7 @@ class ModuleText(ABC):
                 return function
         function.kind = "container"
         function.inputs = self.input_names(read, staged)
+        function.absent = outside.lacking[id(item)]
         bound = {i.name for i in walk(item.items) if isinstance(i, Let) and not i.again}
         bound |= {t for i in walk(item.items) if isinstance(i, Loop) for t in i.targets}
         bound |= {name for i in walk(item.items) if isinstance(i, Child) for name in i.asked}
@@ -896,7 +897,7 @@ class ModuleText(ABC):
         }
         for wire, name in function.inputs.items():
             kind = mappings.get(wire) or (f"list[{array}]" if wire in lists else array)
-            parameters.append(f"{name}: {kind}")
+            parameters.append(f"{name}: {kind}{' | None' if wire in function.absent else ''}")
         if self.is_sequential(function):
             parameters, result, last = self.of_chain(function)
             lines = [*self.held(function, members), *last]

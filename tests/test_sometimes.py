@@ -1,0 +1,584 @@
+"""Values that one side of a condition alone makes, in emitted modules: None where they are not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import report, subjects_of
+from netdsl_torch.run import by_name
+from torch_oracles import ENVIRONMENT, execute
+
+from netdsl import Network
+from netdsl.api import read_text, recipes
+from netdsl.backend import emit_family
+
+SPECS = {
+    "the same condition": """\
+block PSPHead(c, pool = true, deep = false):
+    reduce: conv 1x1, c
+    if pool:
+        pooled: from reduce -> avgpool to=1x1 -> conv 1x1, c
+    from reduce -> conv 3x3, c as mid -> bn as bn1 -> relu
+    if pool:
+        mul:
+            identity
+            from pooled
+    conv 1x1, c as last
+
+net N(c = 8, pool = true):
+    input 3, 32x32
+    a: PSPHead c, pool
+    b: PSPHead 2*c, false
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(16, false)
+""",
+    "conditions that follow from another": """\
+net N(c = 8, k = 2):
+    input 3, 32x32
+    a: conv 3x3, c
+    if k > 1:
+        p: from a -> conv 1x1, c
+        q: from a -> conv 3x3, c
+    from a -> relu -> conv 3x3, c as mid
+    if k > 1:
+        add:
+            identity
+            from p
+    relu -> conv 3x3, c as mid2
+    if k > 2:
+        add:
+            identity
+            from q
+    if k == 2:
+        mul:
+            identity
+            from q
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(8, 1)
+variant n3 = N(8, 3)
+""",
+    "a condition within one": """\
+block Nest(c, a = true, b = true):
+    conv: conv 3x3, c
+    if a:
+        p: from conv -> conv 1x1, c
+        if b:
+            q: from p -> conv 1x1, c
+    from conv -> relu -> conv 3x3, c as mid
+    if a and b:
+        add:
+            identity
+            from q
+    if a:
+        add:
+            identity
+            from p
+        if b:
+            mul:
+                identity
+                from q
+net N(c = 8):
+    input 3, 32x32
+    a: Nest c
+    b: Nest c, false
+    c: Nest c, true, false
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "several cases": """\
+block Att(c, kind: str = "se"):
+    conv: conv 3x3, c
+    if kind == "se":
+        w: from conv -> avgpool to=1x1 -> conv 1x1, c -> sigmoid
+    elif kind == "spatial":
+        m: from conv -> conv 1x1, c -> sigmoid
+    from conv -> conv 3x3, c as conv2
+    if kind == "se":
+        mul:
+            identity
+            from w
+    elif kind == "spatial":
+        mul:
+            identity
+            from m
+    relu
+net N(c = 8):
+    input 3, 32x32
+    a: Att c
+    b: Att c, "spatial"
+    d: Att c, "none"
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "values of both sides": """\
+block B(c, radix = 2):
+    conv: conv 3x3, c
+    if radix > 1:
+        a, b = from conv -> split 2
+        w: from a -> conv 1x1, c
+    else:
+        w2: from conv -> conv 1x1, 2*c
+    from conv -> conv 3x3, c as conv2
+    if radix == 2:
+        add:
+            identity
+            from w
+    elif radix > 3:
+        mul:
+            identity
+            from w
+    if radix > 1:
+        concat:
+            identity
+            from a
+    else:
+        concat:
+            identity
+            from w2
+net N(c = 8):
+    input 3, 32x32
+    a: B c
+    b: B c, 1
+    d: B c, 3
+    e: B c, 4
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "one of several layers, or none": """\
+block U(c, a = true, b = false):
+    conv: conv 3x3, c
+    if a:
+        if b:
+            t = from conv -> relu
+        else:
+            t = from conv -> silu
+    else:
+        if b:
+            t = from conv -> sigmoid
+    from conv -> conv 3x3, c as two
+    if a:
+        add:
+            identity
+            from t
+    elif b:
+        mul:
+            identity
+            from t
+    if b:
+        add:
+            identity
+            from t
+    if a or b:
+        mul:
+            identity
+            from t
+net N(c = 8):
+    input 3, 32x32
+    p: U c
+    q: U c, true, true
+    r: U c, false, true
+    s: U c, false, false
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "bound anew under another condition": """\
+block B(c, n = 1, k = 2):
+    conv: conv 3x3, c
+    if n > 0:
+        g = from conv -> relu
+    if k > 1:
+        g = from conv -> silu
+    from conv -> conv 3x3, c as conv2
+    if n > 0 or k > 1:
+        add:
+            identity
+            from g
+    if n > 0 and k > 1:
+        mul:
+            identity
+            from g
+    if n > 3:
+        add:
+            identity
+            from g
+net N(c = 8):
+    input 3, 32x32
+    a: B c
+    b: B c, 0
+    d: B c, 0, 1
+    e: B c, 1, 1
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "read in a container": """\
+net N(c = 8, pool = true, deep = true):
+    input 3, 32x32
+    a: conv 3x3, c
+    if pool:
+        p: from a -> avgpool to=1x1 -> conv 1x1, c
+    from a -> relu
+    neck:
+        conv1: conv 1x1, c
+        if pool:
+            add:
+                identity
+                from p
+        conv2: conv 3x3, c
+    if pool:
+        add:
+            identity
+            branch:
+                conv3: conv 3x3, c
+                mul:
+                    identity
+                    from p
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(8, false)
+""",
+    "read in containers in containers": """\
+net N(c = 8, a = true, b = true):
+    input 3, 32x32
+    stem: conv 3x3, c
+    if a:
+        p: from stem -> conv 1x1, c
+    body:
+        one: conv 3x3, c
+        inner:
+            two: conv 3x3, c
+            if a and b:
+                add:
+                    identity
+                    from p
+            three: conv 1x1, c
+        if a:
+            mul:
+                identity
+                from p
+        four: conv 1x1, c
+    if not a:
+        q: from flow -> conv 1x1, c
+    else:
+        tail: conv 1x1, c
+    last: conv 1x1, c
+    if not a:
+        add:
+            identity
+            from q
+    elif b:
+        add:
+            identity
+            from p
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(8, false)
+variant n3 = N(8, true, false)
+""",
+    "read in loops": """\
+net N(c = 8, cond = true, depth = 2):
+    input 3, 32x32
+    stem: conv 3x3, c
+    if cond:
+        scale: from stem -> avgpool to=1x1 -> conv 1x1, c
+    from stem -> conv 3x3, c as body
+    if cond:
+        for i in range(depth):
+            r{i}: conv 3x3, c -> relu
+            mul:
+                identity
+                from scale
+        tail: conv 1x1, c
+    if cond and depth > 0:
+        w: from flow -> conv 1x1, c
+    last: conv 1x1, c
+    if cond:
+        for i in range(depth):
+            add:
+                identity
+                from w
+            q{i}: conv 1x1, c
+        end: conv 1x1, c
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(8, false, 3)
+variant n3 = N(8, true, 0)
+""",
+    "there since a loop has turns": """\
+block B(c, n = 1, k = 1):
+    conv: conv 3x3, c
+    for i in range(n):
+        if i == 0:
+            z = from flow -> relu
+        c{i}: conv 3x3, c
+    from z -> conv 1x1, c as zz
+    if n > 0:
+        p: from conv -> conv 1x1, c
+    body: conv 3x3, c
+    add:
+        identity
+        from p
+    if n >= 1:
+        r: from conv -> conv 1x1, c
+    from r -> relu
+block D(c, k = 1):
+    conv: conv 3x3, c
+    if k > 0:
+        p: from conv -> conv 1x1, c
+    if k > 1:
+        from p
+    else:
+        from conv
+    for i in range(k):
+        d{i}: conv 1x1, c
+    for i in range(k):
+        add:
+            identity
+            from p
+        e{i}: conv 1x1, c
+net N(c = 8):
+    input 3, 32x32
+    a: B c
+    b: B c, 2, 2
+    d: D c
+    e: D c, 3
+    f: D c, 0
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "bound and read in a turn": """\
+block Cell(c, n, skip = true, last = false):
+    stem: conv 3x3, c
+    for i in range(n):
+        if skip and i > 0:
+            g = from flow -> relu
+        b{i}: conv 3x3, c
+        if skip and i > 0:
+            add:
+                identity
+                from g
+        if i == n - 1 and last:
+            e = from flow -> sigmoid
+        t{i}: conv 1x1, c
+        if i == n - 1 and last:
+            mul:
+                identity
+                from e
+net N(c = 8, n = 3):
+    input 3, 32x32
+    a: Cell c, n
+    b: Cell c, n, false, true
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "tuples": """\
+net N(c = 8, n = 3, deep = true):
+    input 3, 32x32
+    stem: conv 3x3, c
+    if deep:
+        p, q = from stem -> (a1: conv 3x3, c | a2: conv 3x3, c)
+        r = from p -> relu
+    from stem -> conv 3x3, c as mid
+    if deep:
+        concat:
+            from p
+            from q
+            identity
+    body: conv 3x3, c
+    for i in range(n):
+        if deep:
+            k{i}: from flow -> conv 1x1, c
+            t = from flow -> relu
+        b{i}: conv 3x3, c
+        if deep:
+            add:
+                identity
+                from t
+    if deep:
+        add:
+            identity
+            from r
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(4, 2, false)
+""",
+    "values of two kinds": """\
+block Head(c, dense = false, flat = true):
+    conv: conv 3x3, c
+    if dense:
+        h: from conv -> conv 1x1, c
+    else:
+        h = from conv -> gap
+    from conv -> relu -> conv 3x3, c as mid
+    if dense:
+        add:
+            identity
+            from h
+        gap
+    else:
+        gap
+        add:
+            identity
+            from h
+    out: fc c
+net N(c = 8):
+    input 3, 32x32
+    conv0: conv 3x3, c
+    a: from conv0 -> Head c
+    b: from conv0 -> Head c, true
+    concat:
+        from a
+        from b
+    fc: fc 10
+variant n1 = N()
+""",
+    "branches of a joint": """\
+block Inc(c, pool = true):
+    if pool:
+        p: from x -> avgpool 3x3, /1, pad=1
+    concat:
+        from x -> conv 1x1, c as b1
+        from x -> conv 3x3, c as b2
+        if pool:
+            from p -> conv 1x1, c as b3
+net N(c = 8):
+    input 3, 32x32
+    a: Inc c
+    b: Inc c, false
+    gap
+    fc: fc 10
+variant n1 = N()
+""",
+    "an output, and maps": """\
+net N(c = 8, depth = true, fuse = true):
+    input rgb: 3, 32x32
+    input aux: 1, 32x32
+    r: from rgb -> conv 3x3, c
+    if depth:
+        d: from aux -> conv 3x3, c
+    from r -> conv 3x3, c as r2 -> relu
+    if depth and fuse:
+        add:
+            identity
+            from d
+    elif depth:
+        concat:
+            identity
+            from d
+    else:
+        silu
+    out: conv 1x1, 4
+    if depth:
+        output dep: from d -> conv 1x1, 1
+variant n1 = N()
+variant n2 = N(8, false)
+variant n3 = N(8, true, false)
+""",
+}
+
+
+def nets_of(name: str) -> tuple[Network, ...]:
+    """Return the nets of a text."""
+    return tuple(map(Network, recipes(read_text(SPECS[name]), "", {}, {})))
+
+
+def module(name: str, backend: str) -> str:
+    """Return the module of all nets of a text."""
+    (text,) = emit_family(nets_of(name), backend).values()
+    return text
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_all_nets_are_what_the_spec_says(name: str) -> None:
+    made = execute(module(name, "torch"))
+    for net in nets_of(name):
+        model, shapes = made[net.name]().double(), state_shapes(net)
+        numbers = draw_state(shapes, seed=3)
+        model.load_state_dict(numbers)
+        x = [torch.randn(2, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+        for training in (False, True):
+            with torch.no_grad():
+                mine, theirs = by_name(model.train(training)(*x)), interpret(net, numbers, x, training)
+            for key, value in theirs.items():
+                torch.testing.assert_close(mine[key], value, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("flax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SPECS)
+def test_classes_are_right_for_other_arguments(name: str, backend: str) -> None:
+    net, *_ = nets_of(name)
+    for subject in subjects_of(net, backend, module(name, backend)).values():
+        found = report(subject, backend, 6 if backend == "torch" else 2)
+        assert found.legal
+        assert not found.wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "the same condition",
+            ["pooled = self.pooled(reduce) if self.pooled is not None else None", "if pooled is not None:"],
+        ),
+        ("conditions that follow from another", ["if self.residual and q is not None:"]),
+        ("a condition within one", ["if q is not None:", "if p is not None:"]),
+        ("several cases", ["if w is not None:", "elif m is not None:"]),
+        ("values of both sides", ["if a is not None:", "assert w2 is not None"]),
+        ("read in a container", ["def forward(self, x0: Tensor, p: Tensor | None) -> Tensor:"]),
+        ("read in loops", ["if self.tail is not None and scale is not None:"]),
+        ("one of several layers, or none", ["t: Tensor | None = None"]),
+    ],
+)
+def test_forward_asks_for_the_value(name: str, lines: list[str]) -> None:
+    text = module(name, "torch")
+    assert [line for line in lines if line not in text] == []
+
+
+def test_modules_can_be_scripted() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for name in ("the same condition", "read in a container", "values of both sides"):
+            for net in nets_of(name):
+                model, x = net.build("torch").eval(), torch.randn(2, *next(iter(net.inputs.values())))
+                assert torch.equal(torch.jit.script(model)(x), model(x))
+
+
+def test_maps_that_are_not_there_are_left_out() -> None:
+    made = execute(module("an output, and maps", "torch:features"))
+    for name in ("n1", "n2"):
+        model, shapes = made[name](), [(3, 32, 32), (1, 32, 32)]
+        maps = model.forward_features(*(torch.randn(2, *shape) for shape in shapes))
+        assert [one.shape[1] for one in maps] == model.FEATURE_CHANNELS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "torch:features", "torch:low_memory", "flax"])
+def test_a_type_checker_finds_nothing(backend: str, tmp_path: Path) -> None:
+    for number, name in enumerate(SPECS):
+        (tmp_path / f"net{number}.py").write_text(module(name, backend))
+    cache = Path(__file__).parents[1] / ".mypy_cache"
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", cache]
+    command += ["--enable-error-code", "possibly-undefined", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout
