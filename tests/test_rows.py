@@ -189,6 +189,57 @@ net N(rows: list, deep = true):
 variant n1 = N([[5x5, 8]])
 variant n2 = N([[3x3, 8, 1]], deep=false)
 """,
+    "rows of several lengths": """\
+net N(cfg: list):
+    input 3, 16x16
+    for i, row in enumerate(cfg):
+        conv{i}: conv row[0], row[1], pad=same
+        if len(row) > 2:
+            drop{i}: dropout row[2]
+    gap
+
+variant n1 = N([[3x3, 8], [5x5, 16, 0.5]])
+variant n2 = N([[3x3, 8, 0.25]])
+""",
+    "rows of several lengths in a container": """\
+net N(cfg: list):
+    input 3, 16x16
+    for i, row in enumerate(cfg):
+        stage{i}:
+            conv: conv row[0], row[1], pad=same
+            if len(row) > 2:
+                more: conv 1x1, row[2]
+    gap
+
+variant n1 = N([[3x3, 8], [5x5, 16, 4]])
+""",
+    "rows of several lengths that are taken apart": """\
+net N(cfg: list):
+    input 3, 16x16
+    for i, row in enumerate(cfg):
+        if len(row) == 2:
+            k, c = row
+            conv{i}: conv k, c, pad=same
+        else:
+            k, c, s = row
+            convs{i}: conv k, c, /s, pad=same
+    gap
+
+variant n1 = N([[3x3, 8], [5x5, 16, 2]])
+variant n2 = N([[3x3, 8]])
+""",
+    "numbers in rows of several lengths": """\
+net N(cfg: list):
+    input 3, 16x16
+    for i, row in enumerate(cfg):
+        conv{i}: conv 3x3, row[0], pad=1
+        if len(row) > 2:
+            pool{i}: maxpool 2x2, /row[2]
+    gap
+
+variant n1 = N([[64, 3], [128, 3, 2]])
+variant n2 = N([[8, 1, 1]])
+""",
     "kinds that differ from turn to turn": """\
 net N(cfg: list):
     input 3, 16x16
@@ -239,6 +290,11 @@ def test_a_module_of_lists_makes_all_its_nets(name: str) -> None:
         ("a flag and a text", "cfg: list[tuple[str, bool, int]]"),
         ("rows of their own and as a default", "extra: tuple[tuple[int, int], int] = ((3, 3), 8)"),
         ("rows of their own and as a default", "begin: tuple[int, bool] = (4, True)"),
+        (
+            "rows of several lengths",
+            "cfg: list[tuple[tuple[int, int], int] | tuple[tuple[int, int], int, float]]",
+        ),
+        ("numbers in rows of several lengths", "cfg: list[list[int]]"),
         ("ints and floats", "rows: Sequence[tuple[int, float]],"),
         ("ints and floats", "ratios: Sequence[float] = (1, 0.5)"),
         ("ints and floats", "[(8, 0.5), (16, 1)]"),

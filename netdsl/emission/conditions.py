@@ -23,7 +23,7 @@ from netdsl.elaborate.values import (
     show,
     unknown,
 )
-from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free
+from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free, opened
 from netdsl.emission.function import renamed
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Module, Phi, Side, walk
 from netdsl.emission.lists import Lists
@@ -40,6 +40,7 @@ from netdsl.symbolic import (
     SymBool,
     SymFloat,
     SymInt,
+    SymList,
     assuming,
     conjuncts,
     evaluate,
@@ -141,7 +142,7 @@ class Conditions(Lists):
         if tried:
             tried.update(self.computed(tried, place))
         before = {own: (env.get(own, MISSING), self.hints[own]) for own in tried}
-        made = {own: self.hinted(value, own) for own, value in tried.items()}
+        made = {own: self.supposing(place.env.find_name(own), value, own) for own, value in tried.items()}
         env.update(made)
         try:
             yield
@@ -152,6 +153,13 @@ class Conditions(Lists):
                 place.env.names[own] = value
                 if value is MISSING:  # it is bound around this container
                     del place.env.names[own]
+
+    def supposing(self, known: Any, value: Any, name: str) -> Any:
+        """Return another number, or list, under a name."""
+        if not isinstance(value, tuple):
+            return self.hinted(value, name)
+        self.hints[name] = value
+        return opened(value, Atom("name", (name,)), known.others)
 
     def computed(self, tried: Mapping[str, Any], place: Place) -> Iterator[tuple[str, Any]]:
         """Yield the local variables that other values of some names change, with what they are then."""
@@ -179,6 +187,8 @@ class Conditions(Lists):
             if isinstance(value, (SymInt, SymFloat, SymBool)) and term(value) == term(named(hint, own)):
                 kinds = _WHOLE if isinstance(value, SymInt) else _RATES
                 pools[own] = self.ranges.get(own) or ([not hint] if isinstance(value, SymBool) else kinds)
+            elif isinstance(value, SymList) and value.whole == Atom("name", (own,)):
+                pools[own] = value.others
         some = (chosen for count in range(1, len(pools) + 1) for chosen in combinations(pools, count))
         tried = (
             dict(zip(chosen, values, strict=True))

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from textwrap import wrap
 from typing import Any
 
@@ -282,7 +283,8 @@ class ModuleText(ABC):
 
     def row(self, cells: Iterable[Any], rows: Iterable[tuple[Any, ...]]) -> Expr:
         """Return a row as code, one of several."""
-        columns = zip(cells, zip(*rows, strict=True), strict=True)
+        own = tuple(cells)
+        columns = zip(own, zip(*(row for row in rows if len(row) == len(own)), strict=True), strict=True)
         return Listed(tuple(self.expression(cell, column, apart=True) for cell, column in columns), "()")
 
     def given(self, parameter: Parameter, staged: Staged, value: Any) -> Expr:
@@ -875,7 +877,14 @@ class ModuleText(ABC):
         return f"list[{self.shared_type(items, apart=True) if items else 'int'}]"
 
     def row_type(self, rows: Iterable[tuple[Any, ...]]) -> str:
-        """Return the type of rows, by column."""
+        """Return the type of rows, by column; of rows of several lengths there are several."""
+        found: dict[int, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            found.setdefault(len(row), []).append(row)
+        return " | ".join(self.columns_type(found[length]) for length in sorted(found))
+
+    def columns_type(self, rows: Iterable[tuple[Any, ...]]) -> str:
+        """Return the type of rows of one length."""
         columns = [self.shared_type(cells, apart=True) for cells in zip(*rows, strict=True)]
         return f"tuple[{', '.join(columns)}]"
 
@@ -987,8 +996,14 @@ def kind_of(value: Any) -> str:
 
 
 def is_row(lists: Sequence[tuple[Any, ...]], apart: bool) -> bool:
-    """Tell whether lists are rows: as many items in all, of several kinds; `apart`: an int and a float are two."""
+    """Tell whether lists are rows: as many items in all, of several kinds.
+
+    Lists that are `apart` may lack last items, if all items of a place are of one kind; an int and a float are two.
+    """
     if len({len(one) for one in lists}) > 1:
-        return False
+        places = zip_longest(*lists, fillvalue=MISSING)
+        kinds = [{kind_of(item) for item in place if item is not MISSING} for place in places]
+        if not apart or not all(lists) or any(len(own) > 1 for own in kinds):
+            return False
     kinds = [{kind_of(item) for item in one} for one in lists]
     return any(len(own) > 1 and (apart or own != {"int", "float"}) for own in kinds)
