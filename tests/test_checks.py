@@ -1222,3 +1222,31 @@ net N(m = 3, deep = true):
         make(names, "Chain", {"m": m, "w": w})
     for m, w, deep in ((1, [], False), (0, [], True), (2, [4, 8], True)):
         make(names, "Later", {"m": m, "w": w, "deep": deep})
+
+
+WHOLE = """
+block Unit(cs: list):
+    conv: conv 3x3, cs[0]
+    for i, c in enumerate(cs):
+        b{i}: conv 1x1, c
+
+net N(cs: list = [8, 16, 4], c = 8):
+    input 3, 16x16
+    stem: Unit [c, c]
+    for i in range(len(cs) - 1):
+        b{i}: conv 3x3, cs[i]
+    last: conv 3x3, cs[-1]
+    gap
+
+variant n1 = N()
+variant n2 = N([4, 8])
+"""
+
+
+def test_all_values_of_a_list_are_said_at_once() -> None:
+    text = loads(WHOLE, net="n1").emit()
+    assert text.count("if len(cs) < 1 or min(cs) < 1:") == 2
+    made = execute(text)
+    for wrong in ([0, 8], [8, 0], [0], []):
+        with pytest.raises(ValueError, match="cs"):
+            made["N"](wrong)

@@ -913,6 +913,7 @@ class Family:
             fixed = isinstance(held, Dims) or own in stager.taken_apart
             if fixed and every and all(one in least for one in every):
                 least[Atom("star", (own,))] = max(least.pop(one) for one in every)
+        least = of_whole_lists(least)
         for parameter in staged.params:
             parameter.unpacked = Atom("name", (parameter.name,)) in stager.taken_apart
         checks = [Check(*exactly(whole, count)) for whole, count in stager.taken_apart.items()]
@@ -1375,6 +1376,21 @@ def said_of_rate(test: Atom) -> tuple[str, str]:
     bounds = test.args if test.op == "and" else (test,)
     words = "from 0 to 1" if len(bounds) > 1 else "at least 0" if test.op == ">=" else "at most 1"
     return text(bounds[0].args[0]), words
+
+
+def of_whole_lists(least: Mapping[Atom, int]) -> dict[Atom, int]:
+    """Say of a list what is said of all but its last value and of that; and of no value what is said of its list."""
+    found: dict[Atom, int] = {}
+    for atom, number in least.items():
+        part = atom.args[0] if atom.op == "star" else atom
+        if part.op == "slice":
+            whole, stop = part.args
+            if stop == length(whole).plus(constant(1), -1) and least.get(item_of(whole, -1)) == number:
+                atom = Atom("star", (whole,))
+        found[atom] = max(number, found.get(atom, number))
+    values = {atom for atom in found if atom.op == "item"}
+    said = {atom for atom in values if found.get(Atom("star", (atom.args[0],)), 0) >= max(found[atom], 1)}
+    return {atom: number for atom, number in found.items() if atom not in said}
 
 
 def least_check(
