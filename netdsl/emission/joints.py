@@ -528,9 +528,11 @@ class Joints(Loops):
         assert joining is not None
         joining.probes, joining.like = [], like
         joining.probing = True
-        with suppress(Fixed, Undecided, SpecError, Poisoned, NetError):
-            run()
-        joining.probing = False
+        try:
+            with suppress(Fixed, Undecided, SpecError, Poisoned, NetError):
+                run()
+        finally:
+            joining.probing = False
         before.restore(self, place)
         return joining.probes
 
