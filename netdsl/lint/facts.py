@@ -13,27 +13,15 @@ from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lint.edits import Text
 from netdsl.network import Network
+from netdsl.ops.activation import Activation
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
+from netdsl.ops.dropout import Drop
 from netdsl.ops.pool import Pool
 from netdsl.ops.window import both
+from netdsl.ops.wiring import Elementwise, Identity
 from netdsl.record import Record
 from netdsl.source import Source, Span
-
-PASSES = frozenset({"identity", "flatten", "tokens", "token", "permute", "dropout", "droppath"})
-"""Ops that hand every number on as it is, in evaluation; the shape may be another."""
-CHANNELWISE = frozenset(
-    {"identity", "dropout", "droppath", "bn", "gn", "ln", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid"}
-    | {"sigmoid", "silu", "gelu", "tanh", "maxpool", "avgpool", "gap", "upsample", "shift", "dwconv"}
-)
-"""Ops whose output channel reads one input channel, but for what a normalisation averages."""
-
-FUSED = frozenset(
-    {"bn", "relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh"}
-)
-"""Ops that inference engines run as part of the step before them."""
-JOINED = FUSED | {"add", "mul"}
-"""What they may stand behind, besides layers that take `norm=` and `act=`."""
 
 
 class Limit(Record):
@@ -60,6 +48,21 @@ def window(op: Op) -> Window | None:
         kernel, stride = op.window
         return Window(both(kernel), both(stride), both(op.spread), op.padding)
     return None
+
+
+def passes(op: Op) -> bool:
+    """Tell whether an op hands every number on as it is, in evaluation; the shape may be another."""
+    return op.passes_values
+
+
+def same(op: Op) -> bool:
+    """Tell whether an op hands on its input in evaluation."""
+    return isinstance(op, Identity | Drop)
+
+
+def clips(op: Op) -> bool:
+    """Tell whether an op is an activation that cuts off what lies outside its bounds, as relu is."""
+    return isinstance(op, Activation) and op.clips
 
 
 def phases(kernel: int, stride: int, dilation: int) -> list[int]:
@@ -112,6 +115,10 @@ class Facts:
             by_op.setdefault(node.op.name, []).append(node)
         return {name: tuple(nodes) for name, nodes in by_op.items()}
 
+    def where(self, question: Callable[[Op], bool]) -> Iterator[Node]:
+        """Yield the nodes whose op is of some kind."""
+        return (node for node in self.nodes if question(node.op))
+
     def of(self, *names: str) -> Iterator[Node]:
         """Yield the nodes with ops of these names, op by op: what a rule begins with."""
         for name in names:
@@ -148,6 +155,11 @@ class Facts:
         """Return what a node costs for one sample in float32, activations in bytes."""
         return self.net.layer_costs[node.name].scaled(1, 4)
 
+    def learns(self, node: Node) -> bool:
+        """Tell whether a node multiplies by learned numbers: a convolution, fc, attention."""
+        cost = self.net.layer_costs[node.name]
+        return cost.macs > 0 and cost.params > 0
+
     @cached_property
     def total(self) -> Cost:
         """What the net costs for one sample in float32, without what exists in training only."""
@@ -166,7 +178,8 @@ class Facts:
                 continue
             before = self.source(node)
             alone = len(self._readers[node.inputs[0]]) == 1 and node.inputs[0] not in self.results
-            if node.op.name in FUSED and alone and (before.op.fuses or before.op.name in JOINED):
+            joined = before.op.fuses or before.op.fuses_into or isinstance(before.op, Elementwise)
+            if node.op.fuses_into and alone and joined:
                 continue
             elements = sum(shape.elements for shape in (*self.inputs(node), *self.outputs(node)))
             moved[node.name] = 4 * (elements + self.cost(node).params)
@@ -201,10 +214,10 @@ class Facts:
         """Return the node whose output a node reads."""
         return self.graph[node.inputs[position].node]
 
-    def origin(self, node: Node, through: frozenset[str] = PASSES) -> Node:
+    def origin(self, node: Node, through: Callable[[Op], bool] = passes) -> Node:
         """Return where a node's first input is computed, looking through ops that change no number."""
         before = self.source(node)
-        while before.op.name in through:
+        while through(before.op):
             before = self.source(before)
         return before
 

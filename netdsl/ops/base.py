@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from math import gcd
+from math import gcd, inf
 from typing import Any, ClassVar, dataclass_transform
 
 from netdsl.cost.model import Cost
@@ -102,6 +102,21 @@ class Op(Record, ABC):
     """Whether it can write its output over its first input."""
     aliases: ClassVar[bool] = False
     """Whether its output may share the storage of its first input, in training or in evaluation."""
+
+    passes_values: ClassVar[bool] = False
+    """Whether it hands every number on as it is, in evaluation; the shape may be another."""
+    channelwise: ClassVar[bool] = False
+    """Whether it has one input, and a channel of its output reads one of its channels, averages of norms aside."""
+    tokenwise: ClassVar[bool] = False
+    """Whether it makes each token of the same token."""
+    linear: ClassVar[bool] = False
+    """Whether what it makes is linear in its inputs but for a constant, in evaluation."""
+    keeps_zero: ClassVar[bool] = False
+    """Whether it makes zeros of zeros."""
+    fuses_into: ClassVar[bool] = False
+    """Whether inference engines run it as part of the step before it."""
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    """Between which numbers all lies that it makes, whatever it reads."""
 
     inits: Mapping[str, Init] = {}
     """How its parameters start, by their name; what is not named starts as in PyTorch."""

@@ -27,6 +27,7 @@ class Convolution(Op):
     """What the convolutions share: out elements x in/groups x kh x kw MACs, torch's weight layout."""
 
     fuses: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
 
     kernel: Dims
     stride: Dims | int = 1
@@ -159,6 +160,7 @@ class DwConv(Convolution):
     """
 
     name: ClassVar[str] = "dwconv"
+    channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("kernel",)
     inherits: ClassVar[str] = "conv"
 

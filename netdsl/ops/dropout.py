@@ -16,6 +16,11 @@ class Drop(Op):
     module: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
+    passes_values: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
 
     p: float
 

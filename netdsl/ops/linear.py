@@ -17,8 +17,10 @@ class Linear(Op):
     """
 
     name: ClassVar[str] = "fc"
+    tokenwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("channels",)
     fuses: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
 
     channels: int
     bias: bool = True

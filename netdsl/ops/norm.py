@@ -23,6 +23,7 @@ class Norm(Op):
     """
 
     follows: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
     eps: float = 1e-5
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
@@ -43,6 +44,8 @@ class BatchNorm(Norm):
     """
 
     name: ClassVar[str] = "bn"
+    linear: ClassVar[bool] = True
+    fuses_into: ClassVar[bool] = True
 
     momentum: float = 0.1
 
@@ -75,6 +78,7 @@ class LayerNorm(Norm):
     """
 
     name: ClassVar[str] = "ln"
+    tokenwise: ClassVar[bool] = True
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
@@ -145,6 +149,7 @@ class LocalResponseNorm(Op):
 
     follows: ClassVar[bool] = True
     name: ClassVar[str] = "lrn"
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("size",)
 
     size: int = 5

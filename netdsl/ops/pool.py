@@ -135,6 +135,8 @@ class MaxPool(Pool):
     """
 
     name: ClassVar[str] = "maxpool"
+    channelwise: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
 
     dilation: Dims | int = 1
 
@@ -176,6 +178,9 @@ class AvgPool(Pool):
     """
 
     name: ClassVar[str] = "avgpool"
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
 
     count_include_pad: bool = True
 
@@ -214,6 +219,9 @@ class GlobalAvgPool(Op):
     """
 
     name: ClassVar[str] = "gap"
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
 
     def infer(self, *x: Shape) -> Shape:
         """Return the vector c."""

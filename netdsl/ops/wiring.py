@@ -33,6 +33,11 @@ class Identity(Op):
     """Its input, any shape."""
 
     name: ClassVar[str] = "identity"
+    passes_values: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
@@ -97,6 +102,9 @@ class Add(Elementwise):
     """
 
     name: ClassVar[str] = "add"
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
     def overwrites(self, *x: Shape) -> bool:
@@ -108,6 +116,7 @@ class Mul(Elementwise):
     """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""
 
     name: ClassVar[str] = "mul"
+    tokenwise: ClassVar[bool] = True
 
 
 class Concat(Op):
@@ -117,6 +126,8 @@ class Concat(Op):
     """
 
     name: ClassVar[str] = "concat"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
@@ -164,6 +175,8 @@ class Split(Op):
     """Equal parts of the channels, as views: c to `parts` times c/parts, any shape. ops: 0."""
 
     name: ClassVar[str] = "split"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("parts",)
     wiring: ClassVar[bool] = True
     computes: ClassVar[bool] = False
@@ -194,6 +207,8 @@ class Shuffle(Op):
     """
 
     name: ClassVar[str] = "shuffle"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("groups",)
     wiring: ClassVar[bool] = True
     aliases: ClassVar[bool] = True
@@ -219,6 +234,9 @@ class Shift(Op):
     """
 
     name: ClassVar[str] = "shift"
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("by",)
     wiring: ClassVar[bool] = True
 
@@ -254,6 +272,8 @@ class Crop(Op):
     """
 
     name: ClassVar[str] = "crop"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)
     wiring: ClassVar[bool] = True
@@ -287,6 +307,9 @@ class Upsample(Op):
     """
 
     name: ClassVar[str] = "upsample"
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("scale",)
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"mode": ("nearest", "bilinear")}
 
@@ -320,6 +343,9 @@ class Permute(Op):
     """The axes of the sample in another order, as a view: output axis i is input axis axes[i]."""
 
     name: ClassVar[str] = "permute"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("axes",)
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
@@ -345,6 +371,9 @@ class Flatten(Op):
     """All numbers of a sample as one vector, in the order c, h, w (or n, c); a view."""
 
     name: ClassVar[str] = "flatten"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
 
@@ -371,6 +400,9 @@ class Tokens(Op):
     """The places of a map as tokens, row by row, as a view: c x h x w to (h w) x c. arXiv 2010.11929."""
 
     name: ClassVar[str] = "tokens"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
 
@@ -389,6 +421,9 @@ class Token(Op):
     """One of the tokens, counted from 0, as a view: n x c to vector c."""
 
     name: ClassVar[str] = "token"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("index",)
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True

@@ -9,9 +9,8 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
-
-KEEPING = ("relu6", "silu", "hswish", "hsigmoid", "gelu")
-"""Activations whose gradient PyTorch works out from the input: written in place, they keep a copy of it."""
+from netdsl.ops.activation import Activation
+from netdsl.ops.base import Op
 
 
 class ActivationKeepsInput(Rule):
@@ -63,7 +62,9 @@ class ActivationKeepsInput(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up what each of them keeps."""
         kept = [
-            node for node in facts.of(*KEEPING) if not node.train and facts.reader(facts.source(node)) is node
+            node
+            for node in facts.where(_keeps)
+            if not node.train and facts.reader(facts.source(node)) is node
         ]
         size = sum(facts.cost(node).activations for node in kept)
         if size <= max(self.limit("bytes"), self.limit("share") * facts.total.activations):
@@ -76,3 +77,8 @@ class ActivationKeepsInput(Rule):
         yield Hit(
             message, facts.span, help="relu where it does as well, or recompute them in the backward pass"
         )
+
+
+def _keeps(op: Op) -> bool:
+    """Tell whether PyTorch works an op's gradient out from the input: written in place, it keeps a copy of it."""
+    return isinstance(op, Activation) and not op.saves_output

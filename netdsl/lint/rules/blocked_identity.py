@@ -7,11 +7,14 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, clips
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.activation import Saturating
+from netdsl.ops.base import Op
+from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.norm import Norm
+from netdsl.ops.wiring import Identity
 
-BLOCKS = frozenset({"relu", "relu6", "sigmoid", "hsigmoid", "tanh", "bn", "ln", "gn", "dropout"})
-SKIPS = frozenset({"identity", "droppath"})
 NOWHERE = -1
 
 
@@ -78,7 +81,7 @@ class BlockedIdentity(Rule):
             return
 
         def step(node: Node, before: list[int]) -> int:
-            blocked = node.op.name in BLOCKS and facts.origin(node, SKIPS).op.name == "add"
+            blocked = _blocks(node.op) and facts.origin(node, _skips).op.name == "add"
             return min((count for count in before if count != NOWHERE), default=_start(node)) + blocked
 
         counts = facts.along(step)
@@ -89,6 +92,16 @@ class BlockedIdentity(Rule):
                 f"{facts.name}: {count} sums on every path to {last.name} have a relu or norm behind them"
             )
             yield Hit(message, facts.span, help="put norm and relu before the convolutions of a block")
+
+
+def _blocks(op: Op) -> bool:
+    """Tell whether an op cuts off or changes what comes along a shortcut."""
+    return clips(op) or isinstance(op, Saturating | Norm | Dropout)
+
+
+def _skips(op: Op) -> bool:
+    """Tell whether an op may stand between a sum and what is behind it."""
+    return isinstance(op, Identity | DropPath)
 
 
 def _start(node: Node) -> int:

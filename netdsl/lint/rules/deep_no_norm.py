@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
-
-WEIGHTS = frozenset({"conv", "dwconv", "upconv", "fc", "attention"})
-NORMS = frozenset({"bn", "ln", "gn"})
+from netdsl.ops.norm import Norm
 
 
 class DeepNoNorm(Rule):
@@ -61,7 +60,7 @@ class DeepNoNorm(Rule):
         """Count along every path, beginning anew at each normalisation."""
         if any(output.train for output in facts.graph.outputs):
             return
-        depths = facts.along(_depth)
+        depths = facts.along(partial(_depth, facts))
         deepest = max(facts.nodes, key=lambda node: depths[node.name])
         depth = depths[deepest.name]
         if depth > self.limit("layers"):
@@ -70,7 +69,5 @@ class DeepNoNorm(Rule):
             yield Hit(message, facts.span, help=help)
 
 
-def _depth(node: Node, before: list[int]) -> int:
-    if node.op.name in NORMS:
-        return 0
-    return max(before, default=0) + (node.op.name in WEIGHTS)
+def _depth(facts: Facts, node: Node, before: list[int]) -> int:
+    return 0 if isinstance(node.op, Norm) else max(before, default=0) + facts.learns(node)

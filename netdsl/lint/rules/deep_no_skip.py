@@ -68,8 +68,8 @@ class DeepNoSkip(Rule):
             return
         dense = {
             node.name
-            for node in facts.of("conv", "upconv", "fc", "attention")
-            if groups(node, facts) == 1 or groups(node, facts) < facts.input(node).c
+            for node in facts.nodes
+            if facts.learns(node) and (groups(node, facts) == 1 or groups(node, facts) < facts.input(node).c)
         }
 
         def step(node: Node, before: list[int]) -> int:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node, Value
-from netdsl.lint.facts import CHANNELWISE, Facts, groups
+from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule
-
-LINEAR = frozenset({"bn", "dropout", "droppath", "identity", "avgpool", "upsample", "shift"})
 
 
 class DepthwiseAlone(Rule):
@@ -82,7 +80,7 @@ def _unmixed(node: Node, facts: Facts) -> str:
             return "the end of the net" if Value(at.name) in facts.results and not facts.readers(at) else ""
         if after.op.name == "dwconv" or (after.op.name == "conv" and _depthwise(after, facts)):
             return facts.called(after) if activated else ""
-        if after.op.name not in CHANNELWISE:
+        if not after.op.channelwise:
             return ""
-        activated |= after.op.name not in LINEAR
+        activated |= not after.op.linear
         at = after

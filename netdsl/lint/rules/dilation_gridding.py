@@ -7,10 +7,12 @@ from math import gcd
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import CHANNELWISE, Facts, Window, window
+from netdsl.lint.facts import Facts, Window, window
 from netdsl.lint.rule import Hit, Rule
-
-BETWEEN = CHANNELWISE - {"maxpool", "avgpool", "gap", "upsample", "dwconv"}
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Convolution
+from netdsl.ops.pool import GlobalAvgPool, Pool
+from netdsl.ops.wiring import Upsample
 
 
 class DilationGridding(Rule):
@@ -63,7 +65,7 @@ class DilationGridding(Rule):
             return
         chains: dict[str, list[tuple[Node, Window]]] = {}
         for node, slides in _windows(facts):
-            before = facts.origin(node, BETWEEN)
+            before = facts.origin(node, _between)
             alone = facts.reader(facts.source(node)) is node
             grown = chains.pop(before.name, []) if alone and slides.stride == (1, 1) else []
             chains[node.name] = [*grown, (node, slides)]
@@ -81,6 +83,11 @@ class DilationGridding(Rule):
                 f"{100 * seen:.0f}% of the pixels in its receptive field",
                 help="take dilations without a common divisor, such as 1, 2, 3, or put a plain convolution before",
             )
+
+
+def _between(op: Op) -> bool:
+    """Tell whether an op leaves channels and places where they are, or all of them shifted."""
+    return op.channelwise and not isinstance(op, Convolution | Pool | GlobalAvgPool | Upsample)
 
 
 def _windows(facts: Facts) -> Iterator[tuple[Node, Window]]:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from math import exp, inf, tanh
+from collections.abc import Iterator
+from math import exp, inf
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
-
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "sigmoid": (0, 1),
-    "hsigmoid": (0, 1),
-    "softmax": (0, 1),
-    "tanh": (-1, 1),
-    "relu6": (0, 6),
-    "relu": (0, inf),
-}
-"""What an activation lies between."""
+from netdsl.ops.activation import Saturating, Softmax
+from netdsl.ops.base import Op
 
 
 class DoubleSquash(Rule):
@@ -63,12 +55,13 @@ class DoubleSquash(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what each activation reads."""
-        for node in facts.of("sigmoid", "hsigmoid", "tanh", "softmax"):
+        for node in facts.where(_squashes):
             before = facts.origin(node)
-            bounds = BOUNDS.get(before.op.name)
-            if bounds is None or (bounds[1] == inf and "sigmoid" not in node.op.name):
+            bounds = before.op.bounds
+            half = bounds[0] == 0 and node.op.bounds[0] == 0 and not isinstance(node.op, Softmax)
+            if bounds == (-inf, inf) or (bounds[1] == inf and not half):
                 continue
-            low, high = _image(node.op.name, *bounds, facts.input(node).c)
+            low, high = _image(node.op, *bounds, facts.input(node).c)
             yield self.hit(
                 node,
                 f"{facts.called(node)} reads {facts.called(before)}, which lies between {bounds[0]:g} and "
@@ -77,13 +70,13 @@ class DoubleSquash(Rule):
             )
 
 
-def _image(name: str, low: float, high: float, count: int) -> tuple[float, float]:
+def _squashes(op: Op) -> bool:
+    return isinstance(op, Saturating | Softmax)
+
+
+def _image(op: Op, low: float, high: float, count: int) -> tuple[float, float]:
     """Return what an activation gives for numbers between two bounds; `count` of them for a softmax."""
-    if name == "softmax":
-        ratio = exp(high - low)
-        return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)
-    if name == "sigmoid":
-        return 1 / (1 + exp(-low)), 1 / (1 + exp(-high))
-    if name == "tanh":
-        return tanh(low), tanh(high)
-    return min(max(low + 3, 0), 6) / 6, min(max(high + 3, 0), 6) / 6
+    if isinstance(op, Saturating):
+        return op.value(low), op.value(high)
+    ratio = exp(high - low)
+    return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)

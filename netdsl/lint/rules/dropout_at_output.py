@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, passes
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.dropout import Drop
@@ -55,7 +55,7 @@ class DropoutAtOutput(Rule):
         found: dict[str, Node] = {}
         for output in facts.graph.outputs:
             node = facts.node(output.value.node)
-            while node.op.name in ("flatten", "identity"):
+            while passes(node.op) and not isinstance(node.op, Drop):
                 node = facts.source(node)
             found[node.name] = node
         for node in found.values():

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import PASSES, Facts
+from netdsl.lint.facts import Facts, passes
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.dropout import Dropout
+from netdsl.ops.norm import Norm
 
 
 class DropoutBeforeBn(Rule):
@@ -63,12 +65,12 @@ class DropoutBeforeBn(Rule):
             latest = max(before, default=0)
             if node.op.name == "bn" and latest:
                 found.setdefault(latest, node)
-            return 0 if node.op.name in ("bn", "ln", "gn") else numbers.get(node.name, latest)
+            return 0 if isinstance(node.op, Norm) else numbers.get(node.name, latest)
 
         facts.along(step)
         for number, norm in found.items():
             drop = drops[number]
-            direct = facts.origin(norm, PASSES - {"dropout"}) is drop
+            direct = facts.origin(norm, lambda op: passes(op) and not isinstance(op, Dropout)) is drop
             factor = f"{1 / (1 - _p(drop)):.3g} times" if direct and _p(drop) < 1 else "larger than"
             yield self.hit(
                 drop,

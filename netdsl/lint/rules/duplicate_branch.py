@@ -11,12 +11,6 @@ from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 
-KINDS = (
-    "relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh", "softmax",
-    "maxpool", "avgpool", "gap", "lrn", "add", "mul", "concat", "shuffle", "shift", "upsample",
-)  # fmt: skip
-"""Ops without weights and without chance that compute something."""
-
 
 class DuplicateBranch(Rule):
     """The same numbers are computed twice.
@@ -64,11 +58,10 @@ class DuplicateBranch(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Number the values: the same op on the same numbers has the same number."""
-        kinds = frozenset(KINDS)
         first: dict[tuple[str, object, tuple[Value, ...]], str] = {}
         same: dict[str, str] = {}
         for node in facts.nodes:
-            if node.op.name not in kinds or node.train:
+            if node.train or not node.op.computes or node.op.weights(*facts.inputs(node)):
                 continue
             reads = tuple(Value(same.get(value.node, value.node), value.port) for value in node.inputs)
             into = first.setdefault((node.op.name, tuple(node.op.arguments().items()), reads), node.name)

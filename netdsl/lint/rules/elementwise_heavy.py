@@ -9,8 +9,7 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
-
-COMPUTING = frozenset({"conv", "dwconv", "upconv", "fc", "attention", "maxpool", "avgpool", "gap"})
+from netdsl.ops.pool import GlobalAvgPool, Pool
 
 
 class ElementwiseHeavy(Rule):
@@ -65,12 +64,12 @@ class ElementwiseHeavy(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up the bytes by op."""
-        moved: dict[str, int] = {}
+        whole = sum(facts.traffic.values())
+        light: dict[str, int] = {}
         for name, size in facts.traffic.items():
-            kind = facts.node(name).op.name
-            moved[kind] = moved.get(kind, 0) + size
-        whole = sum(moved.values())
-        light = {kind: size for kind, size in moved.items() if kind not in COMPUTING}
+            node = facts.node(name)
+            if not facts.cost(node).macs and not isinstance(node.op, Pool | GlobalAvgPool):
+                light[node.op.name] = light.get(node.op.name, 0) + size
         if facts.total.macs <= self.limit("macs") or sum(light.values()) <= self.limit("share") * whole:
             return
         most = sorted(light, key=lambda kind: -light[kind])[:3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
@@ -10,8 +11,7 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
-
-LAYERS = frozenset({"conv", "dwconv", "upconv", "fc", "attention", "maxpool", "avgpool"})
+from netdsl.ops.pool import Pool
 
 
 class Fragmentation(Rule):
@@ -65,8 +65,8 @@ class Fragmentation(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the layers, and the longest path."""
-        count = sum(not node.train for node in facts.of(*LAYERS))
-        longest = max(facts.along(_depth).values(), default=0)
+        count = sum(_layer(facts, node) for node in facts.nodes)
+        longest = max(facts.along(partial(_depth, facts)).values(), default=0)
         if count <= self.limit("layers") * max(1, longest):
             return
         message = (
@@ -76,5 +76,10 @@ class Fragmentation(Rule):
         yield Hit(message, facts.span, help="fewer and larger layers in place of many small branches")
 
 
-def _depth(node: Node, before: list[int]) -> int:
-    return max(before, default=0) + (node.op.name in LAYERS and not node.train)
+def _layer(facts: Facts, node: Node) -> bool:
+    """Tell whether a node is a step that takes a launch of its own and computes with a window or weights."""
+    return not node.train and (facts.learns(node) or isinstance(node.op, Pool))
+
+
+def _depth(facts: Facts, node: Node, before: list[int]) -> int:
+    return max(before, default=0) + _layer(facts, node)

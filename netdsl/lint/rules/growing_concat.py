@@ -8,10 +8,8 @@ from typing import ClassVar
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, same
 from netdsl.lint.rule import Hit, Rule, Threshold
-
-THROUGH = frozenset({"identity", "dropout", "droppath"})
 
 
 class GrowingConcat(Rule):
@@ -97,7 +95,7 @@ def _earlier(facts: Facts, node: Node) -> Node | None:
     """Return the concat that a concat takes over whole."""
     for position in range(len(node.inputs)):
         before = facts.source(node, position)
-        while before.op.name in THROUGH:
+        while same(before.op):
             before = facts.source(before)
         if before.op.name == "concat":
             return before

@@ -8,11 +8,14 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import CHANNELWISE, Facts
+from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-
-BETWEEN = CHANNELWISE - {"dwconv", "ln"} | {"flatten"}
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Convolution
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import LayerNorm
+from netdsl.ops.wiring import Flatten
 
 
 class HeadHiddenFc(Rule):
@@ -80,10 +83,16 @@ def _chain(pool: Node, facts: Facts) -> list[Node]:
     found: list[Node] = []
     after = facts.reader(pool)
     at = pool
-    while after is not None and after.op.name in BETWEEN | {"fc"}:
+    while after is not None and _behind(after.op):
         found += [after] if after.op.name == "fc" else []
         at, after = after, facts.reader(after)
     return found if after is None and not facts.readers(at) else []
+
+
+def _behind(op: Op) -> bool:
+    """Tell whether an op may stand in a head of fully connected layers."""
+    per_channel = op.channelwise and not isinstance(op, Convolution | LayerNorm)
+    return per_channel or isinstance(op, Flatten | Linear)
 
 
 def _names(first: Node, last: Node, facts: Facts) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, same
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops import catalogue
@@ -62,7 +62,7 @@ class HugeFc(Rule):
             if params <= self.limit("params") or params <= self.limit("share") * facts.total.params:
                 continue
             before = facts.source(node)
-            while before.op.name in ("dropout", "identity"):
+            while same(before.op):
                 before = facts.source(before)
             if before.op.name != "flatten" or facts.input(before).axes != "chw":
                 continue

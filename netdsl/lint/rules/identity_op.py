@@ -8,22 +8,15 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, clips
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.base import Op
 from netdsl.ops.dropout import Drop
-from netdsl.ops.pool import Pool
+from netdsl.ops.pool import MaxPool, Pool
 from netdsl.ops.window import both
-from netdsl.ops.wiring import Shuffle, Upsample
+from netdsl.ops.wiring import Concat, Elementwise, Shuffle, Upsample
 from netdsl.syntax import tree
-
-RANGES = {
-    "relu": frozenset({"relu", "relu6", "sigmoid", "hsigmoid", "softmax"}),
-    "relu6": frozenset({"relu6", "sigmoid", "hsigmoid", "softmax"}),
-}
-"""An activation, and those whose outputs it leaves as they are."""
-KINDS = (*RANGES, "flatten", "dropout", "droppath", "maxpool", "avgpool", "shuffle", "upsample", "identity")
-JOINTS = frozenset({"add", "mul", "concat"})
 
 
 class IdentityOp(Rule):
@@ -70,7 +63,7 @@ class IdentityOp(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at each step by itself, and at what it reads."""
-        for node in facts.of(*KINDS):
+        for node in facts.nodes:
             why = _why(node, facts)
             if why:
                 yield self.hit(
@@ -85,11 +78,11 @@ class IdentityOp(Rule):
 def _why(node: Node, facts: Facts) -> str:
     """Return why a step changes nothing; "" if it may."""
     op = node.op
-    if op.name in RANGES:
-        before = facts.origin(node, frozenset({"flatten", "identity", "maxpool"}))
-        return (
-            f"{facts.called(before)} is never outside its range" if before.op.name in RANGES[op.name] else ""
-        )
+    if clips(op):
+        before = facts.origin(node, _keeps_range)
+        low, high = before.op.bounds
+        inside = op.bounds[0] <= low and high <= op.bounds[1]
+        return f"{facts.called(before)} is never outside its range" if inside else ""
     if op.name == "flatten" and facts.input(node).axes == "c":
         return f"its input {facts.input(node)} is a vector"
     if not facts.text.constant(node.span) or not _alone(node, facts):
@@ -109,11 +102,16 @@ def _why(node: Node, facts: Facts) -> str:
     return ""
 
 
+def _keeps_range(op: Op) -> bool:
+    """Tell whether what an op makes is among the numbers that it reads."""
+    return op.passes_values or isinstance(op, MaxPool)
+
+
 def _branches(node: Node, facts: Facts) -> bool:
     """Tell whether an identity is a branch of a joint, or an option of a choice."""
     statement = facts.text.statement(node.span)
     inside = statement is not None and isinstance(facts.text.parent(statement), tree.Merge)
-    return inside or any(reader.op.name in JOINTS for reader in facts.readers(node))
+    return inside or any(isinstance(reader.op, Elementwise | Concat) for reader in facts.readers(node))
 
 
 def _alone(node: Node, facts: Facts) -> bool:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, groups
+from netdsl.lint.facts import Facts, groups, same
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
-
-LINEAR = frozenset({"bn", "dropout", "droppath", "identity"})
 
 
 class MissingActivation(Rule):
@@ -57,7 +56,7 @@ class MissingActivation(Rule):
         """Look at what reads each dense layer."""
         for node in facts.of("conv", "fc"):
             after, normalised = facts.reader(node), False
-            while after is not None and after.op.name in LINEAR:
+            while after is not None and _between(after.op):
                 normalised |= after.op.name == "bn"
                 after = facts.reader(after)
             if after is None or after.op.name != node.op.name or not _both_dense(node, after, facts):
@@ -70,6 +69,11 @@ class MissingActivation(Rule):
                 f"{facts.called(node)} and {facts.called(after)} are one linear map{_merged(node, after, facts)}",
                 help="put an activation between",
             )
+
+
+def _between(op: Op) -> bool:
+    """Tell whether an op only scales and shifts the channels of each place, in evaluation."""
+    return op.linear and (op.fuses_into or same(op))
 
 
 def _pixels(node: Node) -> int:

@@ -10,7 +10,7 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims
-from netdsl.lint.facts import FUSED, Facts
+from netdsl.lint.facts import Facts, same
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.lint.rules.stack_of_3x3 import between, followers
@@ -92,5 +92,5 @@ class MissingBottleneck(Rule):
         channels = min(facts.input(node).c, op.channels)
         if node.train or op.groups > 1 or min(op.kernel) < 3 or channels < self.limit("channels"):
             return False
-        before = facts.origin(node, FUSED | {"identity", "dropout"})
+        before = facts.origin(node, lambda op: op.fuses_into or same(op))
         return not (isinstance(before.op, Conv) and tuple(before.op.kernel) == (1, 1))

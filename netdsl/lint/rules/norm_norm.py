@@ -10,6 +10,8 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.base import Op
+from netdsl.ops.norm import Norm
 
 
 class NormNorm(Rule):
@@ -52,9 +54,9 @@ class NormNorm(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each normalisation."""
-        for node in facts.of("bn", "ln", "gn"):
+        for node in facts.where(_normalises):
             after = facts.reader(node)
-            if after is None or after.op.name not in ("bn", "ln", "gn"):
+            if after is None or not _normalises(after.op):
                 continue
             params = facts.cost(node).params
             pair = f"{facts.called(node)} and {facts.called(after)} normalise one after the other"
@@ -75,6 +77,10 @@ class NormNorm(Rule):
                     edits=facts.text.remove_step(node.span) if _written(node, facts) else None,
                     safe=False,
                 )
+
+
+def _normalises(op: Op) -> bool:
+    return isinstance(op, Norm)
 
 
 def _written(node: Node, facts: Facts) -> bool:

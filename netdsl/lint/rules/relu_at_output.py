@@ -7,9 +7,11 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import PASSES, Facts
+from netdsl.lint.facts import Facts, clips, passes
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
+from netdsl.ops.pool import AvgPool, GlobalAvgPool
 
 
 class ReluAtOutput(Rule):
@@ -54,20 +56,21 @@ class ReluAtOutput(Rule):
         """Look back from each output that is a vector."""
         for value in dict.fromkeys(output.value for output in facts.graph.outputs):
             node = facts.node(value.node)
-            if (
-                node.op.name not in PASSES | {"relu", "relu6", "gap", "avgpool"}
-                or facts.output(node).axes != "c"
-            ):
+            if not (_averages(node.op) or clips(node.op)) or facts.output(node).axes != "c":
                 continue
-            while node.op.name in PASSES | {"gap", "avgpool"}:
+            while _averages(node.op):
                 node = facts.source(node)
-            if node.op.name in ("relu", "relu6") and _classifies(facts.origin(node)):
+            if clips(node.op) and _classifies(facts.origin(node)):
                 yield self.hit(
                     node,
                     f"{facts.called(node)} makes the net's {facts.output(node).c} outputs at least 0: as logits "
                     "they can rule no class out, and get no gradient where they are cut off",
                     help="leave the relu of the last layer out",
                 )
+
+
+def _averages(op: Op) -> bool:
+    return passes(op) or isinstance(op, AvgPool | GlobalAvgPool)
 
 
 def _classifies(node: Node) -> bool:

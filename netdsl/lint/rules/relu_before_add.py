@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, clips, same
 from netdsl.lint.rule import Hit, Rule
 
-WEIGHTS = frozenset({"conv", "dwconv", "upconv", "fc", "attention"})
-SAME = frozenset({"identity", "droppath", "dropout"})
 LONGEST = 16
 """How many layers a residual branch may have; longer ways round are no residual."""
 
@@ -64,7 +62,7 @@ class ReluBeforeAdd(Rule):
             branches = [_start(facts.node(value.node), facts) for value in joint.inputs]
             for relu in branches:
                 others = [other for other in branches if other is not relu]
-                if relu.op.name in ("relu", "relu6") and _residual(relu, others, facts):
+                if clips(relu.op) and _residual(relu, others, facts):
                     yield self.hit(
                         relu,
                         f"{facts.called(relu)} ends a residual branch, so that it can only add to "
@@ -75,7 +73,7 @@ class ReluBeforeAdd(Rule):
 
 def _start(node: Node, facts: Facts) -> Node:
     """Return what makes the numbers of a branch."""
-    return facts.origin(node, SAME) if node.op.name in SAME else node
+    return facts.origin(node, same) if same(node.op) else node
 
 
 def _residual(relu: Node, others: list[Node], facts: Facts) -> bool:
@@ -83,6 +81,6 @@ def _residual(relu: Node, others: list[Node], facts: Facts) -> bool:
     chain = [relu]
     while len(chain) <= LONGEST and chain[-1].inputs:
         if chain[-1] in others:
-            return any(node.op.name in WEIGHTS for node in chain[:-1])
+            return any(facts.learns(node) for node in chain[:-1])
         chain.append(facts.source(chain[-1]))
     return False

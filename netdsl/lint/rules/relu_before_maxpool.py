@@ -12,10 +12,8 @@ from netdsl.lint.edits import Edit, Text
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.activation import Activation
 from netdsl.syntax import tree
-
-MONOTONIC = ("relu", "relu6", "leaky_relu", "sigmoid", "hsigmoid", "tanh")
-"""Activations that never fall: the largest input gives the largest output."""
 
 
 class ReluBeforeMaxpool(Rule):
@@ -62,7 +60,7 @@ class ReluBeforeMaxpool(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each activation."""
-        for node in facts.of(*MONOTONIC):
+        for node in facts.where(lambda op: isinstance(op, Activation) and op.monotonic):
             pool = facts.reader(node)
             if pool is None or pool.op.name != "maxpool":
                 continue

@@ -8,6 +8,9 @@ from typing import ClassVar
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.activation import Saturating
+from netdsl.ops.base import Op
+from netdsl.ops.norm import Norm
 
 
 class SaturatingDeep(Rule):
@@ -51,19 +54,21 @@ class SaturatingDeep(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count along the best path to every node, beginning anew at each normalisation."""
-        if next(facts.of("sigmoid", "hsigmoid", "tanh"), None) is None:
+        kinds = {node.op.name for node in facts.where(_saturates)}
+        if not kinds:
             return
         depths = facts.along(_depth)
         deepest = max(facts.nodes, key=lambda node: depths[node.name])
         depth = depths[deepest.name]
         if depth > self.limit("layers"):
-            kinds = {node.op.name for node in facts.of("sigmoid", "hsigmoid", "tanh")}
             bound = f": the gradient is at most {0.25**depth:.1g} of itself" if kinds == {"sigmoid"} else ""
             message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest.name}{bound}"
             yield Hit(message, facts.span, help="use relu, or a normalisation before each")
 
 
 def _depth(node: Node, before: list[int]) -> int:
-    if node.op.name in ("bn", "ln", "gn"):
-        return 0
-    return min(before, default=0) + (node.op.name in ("sigmoid", "hsigmoid", "tanh"))
+    return 0 if isinstance(node.op, Norm) else min(before, default=0) + _saturates(node.op)
+
+
+def _saturates(op: Op) -> bool:
+    return isinstance(op, Saturating)

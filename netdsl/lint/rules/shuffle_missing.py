@@ -7,8 +7,9 @@ from math import gcd
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import CHANNELWISE, Facts, groups
+from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.base import Op
 
 
 class ShuffleMissing(Rule):
@@ -59,7 +60,7 @@ class ShuffleMissing(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look back from each grouped convolution to the one before."""
         for node in facts.of("conv"):
-            before = facts.origin(node, CHANNELWISE) if _grouped(node, facts) else node
+            before = facts.origin(node, _channelwise) if _grouped(node, facts) else node
             common = gcd(groups(node, facts), groups(before, facts))
             if before is not node and _grouped(before, facts) and common > 1:
                 yield self.hit(
@@ -68,6 +69,10 @@ class ShuffleMissing(Rule):
                     f"between: through both of them, an output sees 1/{common} of the channels",
                     help=f"shuffle {groups(before, facts)} between them, or a 1x1 convolution without groups",
                 )
+
+
+def _channelwise(op: Op) -> bool:
+    return op.channelwise
 
 
 def _grouped(node: Node, facts: Facts) -> bool:

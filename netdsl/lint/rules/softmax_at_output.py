@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, passes
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 
@@ -54,7 +54,7 @@ class SoftmaxAtOutput(Rule):
         """Look at what makes each output."""
         for value in dict.fromkeys(output.value for output in facts.graph.outputs):
             node = facts.node(value.node)
-            while node.op.name in ("flatten", "identity", "dropout"):
+            while passes(node.op):
                 node = facts.source(node)
             if node.op.name == "softmax" and facts.input(node).elements == facts.input(node).c:
                 count = facts.output(node).c

@@ -10,11 +10,12 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims, Pad
-from netdsl.lint.facts import FUSED, Facts
+from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops import Op, catalogue
 from netdsl.ops.conv import Conv
+from netdsl.ops.norm import Norm
 from netdsl.ops.window import both
 
 
@@ -107,10 +108,10 @@ def followers(facts: Facts, node: Node) -> list[Op]:
     """Return the norm and the activation right behind a layer, a relu if it has no activation."""
     ops: list[Op] = []
     after = facts.reader(node)
-    while after is not None and after.op.name in FUSED and len(ops) < 2:
+    while after is not None and after.op.fuses_into and len(ops) < 2:
         ops.append(after.op)
         after = facts.reader(after)
-    if not ops or ops[-1].name == "bn":
+    if not ops or isinstance(ops[-1], Norm):
         ops.append(catalogue()["relu"]())
     return ops
 

@@ -12,12 +12,6 @@ from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 
-PER_TOKEN = frozenset(
-    {"fc", "ln", "add", "mul", "identity", "dropout", "droppath", "relu", "relu6", "leaky_relu", "hswish"}
-    | {"hsigmoid", "sigmoid", "silu", "gelu", "tanh", "softmax"}
-)
-"""Ops that make each token of the same token."""
-
 
 class UnusedTokens(Rule):
     """Layers that work on tokens of which only one is read.
@@ -83,7 +77,7 @@ def _region(token: Node, facts: Facts) -> list[Node]:
     names = {token.name}
     found: list[Node] = []
     for node in reversed(facts.nodes):
-        if node.op.name not in PER_TOKEN or Value(node.name) in facts.results:
+        if not node.op.tokenwise or Value(node.name) in facts.results:
             continue
         readers = facts.readers(node)
         if readers and all(reader.name in names for reader in readers) and facts.output(node).axes == "nc":

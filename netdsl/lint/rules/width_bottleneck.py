@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import CHANNELWISE, Facts
+from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
 
 
@@ -82,7 +82,7 @@ class WidthBottleneck(Rule):
         """Return the channels of the next layer with weights, if the node is much narrower than both neighbours."""
         least = self.limit("ratio") * facts.output(node).c
         after = facts.reader(node)
-        while after is not None and after.op.name in CHANNELWISE - {"dwconv"}:
+        while after is not None and after.op.channelwise and not after.op.fuses:
             after = facts.reader(after)
         if after is None or after.op.name not in ("conv", "fc") or facts.input(node).c < least:
             return 0

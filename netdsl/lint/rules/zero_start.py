@@ -8,32 +8,10 @@ from typing import Any, ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, clips
 from netdsl.lint.rule import Hit, Rule
-
-KEEPS_ZERO = frozenset(
-    {
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "hswish",
-        "silu",
-        "gelu",
-        "tanh",
-        "maxpool",
-        "avgpool",
-        "gap",
-        "upsample",
-        "lrn",
-    }
-    | {"dropout", "droppath", "flatten", "identity", "tokens", "token", "permute", "shuffle", "shift", "crop"}
-    | {"split", "add", "concat"}
-)
-"""Ops that make zeros of zeros."""
-STOPS = frozenset({"relu", "relu6"})
-"""Ops whose slope at 0 is 0, in torch."""
-NORMS = frozenset({"bn", "ln", "gn"})
-SCALES = NORMS | {"conv", "dwconv", "upconv", "fc"}
+from netdsl.ops.base import Op
+from netdsl.ops.norm import Norm
 
 
 class ZeroStart(Rule):
@@ -109,11 +87,11 @@ class _Start:
             op: Any = node.op
             if op.name == "weight" and _zero(op.inits.get("", Init("zeros"))):
                 self.weights.add(node.name)
-            if op.name in SCALES:
+            if _scales(op):
                 if _zero(op.inits.get("weight")):
                     self.weights.add(node.name)
-                biased = op.name in NORMS or op.bias
-                if not biased or _zero(op.inits.get("bias", Init("zeros") if op.name in NORMS else None)):
+                biased = isinstance(op, Norm) or op.bias
+                if not biased or _zero(op.inits.get("bias", Init("zeros") if isinstance(op, Norm) else None)):
                     self.biases.add(node.name)
 
     def learn(self) -> None:
@@ -127,9 +105,9 @@ class _Start:
             stuck = node.name in self.weights
             if not reads or not reads[0]:
                 self.weights.discard(node.name)
-            if node.op.name in NORMS or getattr(node.op, "bias", False):
+            if isinstance(node.op, Norm) or getattr(node.op, "bias", False):
                 self.biases.discard(node.name)
-            if stuck or (node.op.name in STOPS and reads[0]):
+            if stuck or (clips(node.op) and reads[0]):
                 continue
             for position, value in enumerate(node.inputs):
                 others = reads[:position] + reads[position + 1 :]
@@ -140,11 +118,16 @@ class _Start:
         """Return 1 if all that a node makes is zero."""
         if node.op.name == "weight":
             return node.name in self.weights
-        if node.op.name in SCALES:
+        if _scales(node.op):
             return (bool(before[0]) or node.name in self.weights) and node.name in self.biases
         if node.op.name == "mul":
             return any(before)
-        return bool(before) and all(before) and node.op.name in KEEPS_ZERO
+        return bool(before) and all(before) and node.op.keeps_zero
+
+
+def _scales(op: Op) -> bool:
+    """Tell whether an op has a weight that what it reads is multiplied by, and a bias or none."""
+    return isinstance(op, Norm) or op.fuses
 
 
 def _zero(init: Init | None) -> bool:

@@ -1,0 +1,141 @@
+"""What ops say of the numbers that they make, against the numpy reference: in evaluation, on their examples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from op_examples import LAYERS, arrays_of, every, expected
+from reference_ops import Array
+
+from netdsl.ir.types import Shape
+from netdsl.ops import Example, Op, catalogue
+from netdsl.ops.activation import Activation, Saturating, Softmax
+from netdsl.ops.norm import Norm
+
+ACTIVATIONS = [op for op in catalogue().values() if issubclass(op, Activation) and op is not Softmax]
+EXAMPLES = {
+    name: [example for example in op.examples() if example.inputs] for name, op in catalogue().items()
+}
+
+
+def state_of(example: Example) -> dict[str, Array]:
+    """Return random weights and statistics, so small that no softmax is at its end."""
+    op, random = example.op, np.random.default_rng(1)
+    tensors = {**op.weights(*example.inputs), **op.buffers(*example.inputs)}
+    return {name: random.uniform(0.05, 0.15, shape) for name, shape in tensors.items()}
+
+
+def run(example: Example, inputs: list[Array]) -> list[Array]:
+    """Return what an op makes."""
+    return expected(example, inputs, state_of(example))
+
+
+def others(example: Example) -> list[Array]:
+    """Return inputs that differ from `arrays_of`'s."""
+    random = np.random.default_rng(7)
+    return [random.normal(size=x.shape) * 3 for x in arrays_of(example)]
+
+
+def linear(example: Example) -> bool:
+    """Tell whether f(a + b) - f(0) is f(a) - f(0) + f(b) - f(0)."""
+    a, b = arrays_of(example), others(example)
+    sums, zeros = [x + y for x, y in zip(a, b, strict=True)], [0 * x for x in a]
+    made = zip(*(run(example, inputs) for inputs in (sums, a, b, zeros)), strict=True)
+    return all(np.allclose(both + none, one + other) for both, one, other, none in made)
+
+
+def reads(example: Example, axis: str) -> bool:
+    """Tell whether each place along an axis of the input changes that place of the output only."""
+    at, after = (
+        shape.axes.index(axis) + 1 for shape in (*example.inputs, *example.op.outputs(*example.inputs))
+    )
+    (x,) = arrays_of(example)
+    (before,) = run(example, [x])
+    for place in range(x.shape[at]):
+        changed = np.moveaxis(x.copy(), at, 0)
+        changed[place] += 1.5
+        (now,) = run(example, [np.moveaxis(changed, 0, at)])
+        same = np.isclose(np.moveaxis(now, after, 0), np.moveaxis(before, after, 0))
+        if not np.delete(same, place, axis=0).all():
+            return False
+    return True
+
+
+@pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
+def test_linear(name: str) -> None:
+    """Said of an op if and only if all of its examples are."""
+    assert catalogue()[name].linear == all(map(linear, EXAMPLES[name]))
+
+
+@every([e for e in LAYERS if e.op.keeps_zero])
+def test_keeps_zero(example: Example) -> None:
+    """Zeros are made of zeros."""
+    assert not any(y.any() for y in run(example, [0 * x for x in arrays_of(example)]))
+
+
+@every([e for e in LAYERS if e.op.passes_values])
+def test_passes_values(example: Example) -> None:
+    """What is made was there; all of it but where a token is taken."""
+    (x,), (y,) = arrays_of(example), run(example, arrays_of(example))
+    assert set(y.flat) == set(x.flat) or (example.op.name == "token" and set(y.flat) < set(x.flat))
+
+
+@every([e for e in LAYERS if e.op.channelwise and not isinstance(e.op, Norm)])
+def test_channelwise(example: Example) -> None:
+    """Another channel changes nothing."""
+    assert example.op.arity == (1, 1)
+    wide = example.op.outputs(*example.inputs)[0].c == example.inputs[0].c  # a depthwise one may make several
+    assert reads(example, "c") or not wide
+
+
+@every(
+    [
+        e
+        for e in LAYERS
+        if len(e.inputs) == 1 and e.inputs == e.op.outputs(*e.inputs) and e.inputs[0].axes == "nc"
+    ]
+)
+def test_tokenwise(example: Example) -> None:
+    """Said of an op that makes tokens of tokens if and only if another token changes nothing."""
+    assert example.op.tokenwise == reads(example, "n")
+
+
+@every([e for e in LAYERS if e.op.bounds != (-np.inf, np.inf)])
+def test_bounds(example: Example) -> None:
+    """Nothing lies outside."""
+    low, high = example.op.bounds
+    for inputs in (arrays_of(example), [10 * x for x in others(example)]):
+        for made in run(example, inputs):
+            assert made.min() >= low
+            assert made.max() <= high
+
+
+def values(op: type[Op]) -> tuple[Array, Array]:
+    """Return many numbers, in order, and what an activation makes of them."""
+    x = np.linspace(-50, 50, 20_001)[None]
+    (y,) = run(next(op.examples()).replace(inputs=(Shape(x.size),)), [x])
+    return x, y
+
+
+@pytest.mark.parametrize("op", ACTIVATIONS, ids=lambda op: op.name)
+def test_activations(op: type[Activation]) -> None:
+    """Each of the traits if and only if the numbers have it."""
+    x, y = values(op)
+    assert op.monotonic == bool((np.diff(y) >= 0).all())
+    low, high = op.bounds
+    assert np.allclose(
+        [y.min() if low > -np.inf else low, y.max() if high < np.inf else high], op.bounds, atol=1e-9
+    )
+    assert op.clips == bool(np.array_equal(y, np.clip(x, low, high)))
+    assert issubclass(op, Saturating) == bool(np.isfinite(op.bounds).all() and not op.clips)
+    assert op.channelwise
+    assert op.tokenwise
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in ACTIVATIONS if issubclass(op, Saturating)], ids=lambda op: op.name
+)
+def test_values_of_what_saturates(op: type[Saturating]) -> None:
+    """They are the formula's."""
+    x, y = values(op)
+    assert np.allclose([op().value(number) for number in x[0]], y[0])
