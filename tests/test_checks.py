@@ -16,6 +16,7 @@ from torch_oracles import execute
 import netdsl
 from netdsl.api import loads
 from netdsl.diagnostics import NetError
+from netdsl.emission.labels import Labelled, Labels
 
 SPEC = """\
 block Turns(n, m = 2, c = 4):
@@ -1250,3 +1251,25 @@ def test_all_values_of_a_list_are_said_at_once() -> None:
     for wrong in ([0, 8], [8, 0], [0], []):
         with pytest.raises(ValueError, match="cs"):
             made["N"](wrong)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    add:\n        identity\n        a#: conv 3x3, 4\n",
+        "    for i in range(k):\n        a#_{i}: conv 3x3, k\n",
+    ],
+)
+def test_labels_that_begin_differently_are_not_compared(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time would grow with the square of a net's lines; what has no label has none to compare."""
+    compared: list[object] = []
+    coincide = Labels.coincide
+
+    def counted(self: Labels, *pair: Labelled) -> bool:
+        compared.append(pair)
+        return coincide(self, *pair)
+
+    monkeypatch.setattr(Labels, "coincide", counted)
+    lines = "".join(line.replace("#", str(number)) for number in range(40))
+    loads(f"net N(k = 2):\n    input 4, 9x9\n{lines}", net="n").emit()
+    assert len(compared) < 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeGuard
 
 from netdsl.elaborate.layers import has_state
@@ -72,17 +73,19 @@ class Labels:
         inner = [item for loop in loops for item in walk(loop.body)]
         self.changing = {name for loop in loops for name in loop.changing()} - self.computed.keys()
         self.changing.update(name for item in inner if isinstance(item, Child) for name in item.asked)
-        every, numbered, known = (defaultdict[str, list[Labelled]](list) for _ in range(3))
+        begun, beyond = defaultdict[str, list[Labelled]](list), defaultdict[str, list[Labelled]](list)
         for one in found:
-            begin = re.split(r"\d", _pattern(one.label, "0"))[0]  # what two labels have to share
-            mine = numbered[begin] if one.numbers else known[one.item.key]
-            others = every[begin] if one.numbers else [*numbered[begin], *mine]
-            rivals = [other.item for other in others if self.coincide(one, other)]
+            begin = _begin(one.label)
+            cuts = [begin[:at] for at, character in enumerate(begin) if character.isdigit()]
+            near = [other for text in (begin, *cuts) for other in begun[text]]
+            near += beyond[begin] if one.numbers else []
+            rivals = [other.item for other in near if self.coincide(one, other)]
             one.item.doubtful = one.item.contested = self.recurs(one) or bool(rivals)
             for rival in rivals:
                 rival.contested = True
-            mine.append(one)
-            every[begin].append(one)
+            begun[begin].append(one)
+            for text in cuts:  # where a number of another label may stand for its digits
+                beyond[text].append(one)
 
     def labelled(
         self, items: list[Item], loops: tuple[Loop, ...], sides: Mapping[If, int]
@@ -90,7 +93,8 @@ class Labels:
         """Yield the modules of a scope that have a label, and are not what has it already."""
         for item in items:
             if isinstance(item, Module):
-                if not item.key.isdigit() and not (isinstance(item, Layer) and item.again):
+                named = item.key and not item.key.isdigit()
+                if named and not (isinstance(item, Layer) and item.again):
                     yield Labelled(item, self.label(item), loops, sides)
                 continue
             around = (*loops, item) if isinstance(item, Loop) else loops
@@ -298,6 +302,12 @@ def numbers_in(one: Labelled, other: Labelled) -> list[Poly]:
         return one.numbers
     found = re.fullmatch(_pattern(other.label, "([0-9]+)"), _pattern(one.label, ""))
     return [constant(int(number)) for number in found.groups()] if found is not None else []
+
+
+def _begin(label: Label) -> str:
+    """Return a label up to its first number that arguments or turns change."""
+    parts = takewhile(lambda part: isinstance(part, str) or part.constant is not None, label)
+    return "".join(part if isinstance(part, str) else str(part.constant) for part in parts)
 
 
 def _pattern(label: Label, number: str) -> str:
