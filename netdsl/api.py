@@ -17,7 +17,7 @@ from netdsl.elaborate.files import Files
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
-from netdsl.ops import Example, catalogue
+from netdsl.ops import Example, Op
 from netdsl.record import Record
 from netdsl.render import printable
 from netdsl.source import Source
@@ -312,10 +312,9 @@ def zoo() -> list[Entry]:
     return entries
 
 
-def explain_op(name: str) -> str:
+def explain_op(op: type[Op]) -> str:
     """Return what an op is: its text, arguments with types and defaults, examples with weights and costs."""
-    op = catalogue()[name]
-    lines = [name, "", cleandoc(op.__doc__ or "")]
+    lines = [op.name, "", cleandoc(op.__doc__ or "")]
     params = op_parameters(op).values()
     if params:
         lines += ["", "arguments"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.graph import Node
 from netdsl.network import Network
-from netdsl.ops import Op
+from netdsl.ops import Op, points
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -24,6 +23,12 @@ GROUP = "netdsl.backends"
 
 The class takes no arguments but its options, each a bool by name. Its `OPTIONS` say in a line what each does.
 """
+
+
+LOWERINGS = "netdsl.lowerings"
+"""The entry point under which distributions register what an op is in a backend: `BACKEND.OP`, and a function."""
+
+L = TypeVar("L", bound=Callable[..., Any])
 
 
 class Backend(Protocol):
@@ -47,6 +52,33 @@ class FamilyBackend(Backend, Protocol):
 
     def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
         """Return texts by names of files, the module first. Raises NetError."""
+
+
+class Lowerings(dict[type[Op], L]):
+    """What each op is in a framework, by its class; those of other distributions are found when they are asked for.
+
+    A distribution registers one for each backend and op, `torch.snake = "netdsl_snake:in_torch"`.
+    """
+
+    def __init__(self, backend: str, change: Callable[[L], L] = lambda lowering: lowering) -> None:
+        """`change` is applied to those that are found."""
+        self.backend = backend
+        self.change = change
+
+    def __missing__(self, op: type[Op]) -> L:
+        point = points(LOWERINGS).get(f"{self.backend}.{op.name}")
+        if point is None:
+            raise KeyError(op)
+        try:
+            self[op] = self.change(point.load())
+        except Exception as error:
+            what = f"{point.value}, what `{op.name}` is in {self.backend}, cannot be imported"
+            raise NetError([Diagnostic("E507", f"{what}: {type(error).__name__}: {error}")]) from None
+        return self[op]
+
+    def has(self, op: type[Op]) -> bool:
+        """Tell whether there is one."""
+        return op in self or f"{self.backend}.{op.name}" in points(LOWERINGS)
 
 
 class Tensor(Record):
@@ -169,13 +201,13 @@ def module_name(nets: Sequence[Network]) -> str:
 
 def options_of(name: str) -> Mapping[str, str]:
     """Return a backend's options, with what each does."""
-    return dict(getattr(_entry_points()[name].load(), "OPTIONS", {}))
+    return dict(getattr(points(GROUP)[name].load(), "OPTIONS", {}))
 
 
 def names() -> list[str]:
     """Return what `find` takes: each installed backend, and each with one option."""
     found = []
-    for name in _entry_points():
+    for name in points(GROUP):
         try:
             found += [name, *(f"{name}:{option}" for option in options_of(name))]
         except ImportError:  # a broken distribution is an error where it is asked for
@@ -196,7 +228,7 @@ def find(name: str) -> Backend:
         NetError: There is none, or it has no such option.
     """
     name, *options = re.split("[:,]", name)
-    found = _entry_points()
+    found = points(GROUP)
     if name not in found:
         help = did_you_mean(name, list(found)) or f"installed are {', '.join(found)}"
         raise NetError([Diagnostic("E506", f"there is no backend `{name}`", help=help)])
@@ -207,13 +239,6 @@ def find(name: str) -> Backend:
             help = did_you_mean(option, known) or (f"there are {', '.join(known)}" if known else "")
             raise NetError([Diagnostic("E506", f"the {name} backend has no option `{option}`", help=help)])
     return backend(**dict.fromkeys(options, True))
-
-
-@cache
-def _entry_points() -> dict[str, Any]:
-    from importlib.metadata import entry_points  # slow to import, and only emitting needs it
-
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)}
 
 
 def missing(net: Network, backend: Backend) -> None:

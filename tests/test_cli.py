@@ -341,8 +341,8 @@ def test_explain(topic: str, words: list[str], capsys: Captured) -> None:
 
 
 def test_every_op_can_be_explained() -> None:
-    for name in catalogue():
-        text = api.explain_op(name)
+    for name, op in catalogue().items():
+        text = api.explain_op(op)
         assert text.startswith(f"{name}\n\n")
         assert "examples\n" in text
 

@@ -99,6 +99,25 @@ def test_builds_where_torch_is_installed(installed: Path, tmp_path: Path) -> Non
     assert (done.stdout, done.returncode) == ("(2, 10)\n", 0), done.stderr
 
 
+def test_takes_an_op_of_another_wheel(installed: Path, tmp_path: Path) -> None:
+    pip = ("-m", "pip", "--disable-pip-version-check")
+    example = ROOT / "examples" / "netdsl-snake"
+    done = run(sys.executable, *pip, "wheel", "--no-deps", "-w", tmp_path, example, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("netdsl_snake-*.whl")
+    done = run(installed / "python", *pip, "install", "--no-deps", wheel, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(installed / "netdsl", "compile", example / "tones.net", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "class Snake(nn.Module):" in done.stdout
+    code = (
+        "import sys; sys.path += sys.argv[1:]; import netdsl_snake, test_snake\n"
+        "assert 'env' in netdsl_snake.__file__; test_snake.test_snake()"
+    )
+    done = run(installed / "python", "-c", code, SITE, example, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_holds_the_packages_and_the_data_and_nothing_else(installed: Path, tmp_path: Path) -> None:
     code = "from importlib.metadata import files; print(*sorted({f.parts[0] for f in files('netdsl')}))"
     found = set(run(installed / "python", "-c", code, cwd=tmp_path).stdout.split())

@@ -33,7 +33,7 @@ class Backend(Record):
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether Flax has the op."""
-        return op in LOWERINGS
+        return LOWERINGS.has(op)
 
     def emit(self, net: Network) -> str:
         """Return the source of a module."""

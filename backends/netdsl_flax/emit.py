@@ -182,7 +182,7 @@ class FlaxText(ModuleText):
         definitions = self.definitions.text(text)
         text = "\n".join([text, *definitions])
         needed: list[str] = []
-        for name, source in reversed(HELPERS.items()):  # a helper uses those above it
+        for name, source in reversed((HELPERS | self.own_helpers).items()):  # a helper uses those above it
             if name in text and re.search(rf"\b{name}\b", text):
                 needed.insert(0, source)
                 text += source

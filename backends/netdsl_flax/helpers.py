@@ -391,11 +391,12 @@ def upsample2d(x: Array, scale: int) -> Array:
 def upsample_bilinear2d(x: Array, scale: int) -> Array:
     """Draw a map larger, linearly between the centres of its pixels."""
     for axis in (1, 2):
-        n = x.shape[axis]
-        at = jnp.clip((jnp.arange(n * scale, dtype=x.dtype) + 0.5) / scale - 0.5, 0, n - 1)
-        before = at.astype(int)
+        n = x.shape[axis]  # in whole numbers, which compilers do not round: of pixels 2 scale wide
+        at = jnp.clip(2 * jnp.arange(n * scale) + 1 - scale, 0, 2 * scale * (n - 1))
+        before = at // (2 * scale)
         after = jnp.minimum(before + 1, n - 1)
-        weight = (at - before).reshape(-1, *[1] * (3 - axis)).astype(x.dtype)
+        part = (at % (2 * scale)).reshape(-1, *[1] * (3 - axis))
+        weight = part.astype(x.dtype) / (2 * scale)
         x = x.take(before, axis) * (1 - weight) + x.take(after, axis) * weight
     return x
 ''',

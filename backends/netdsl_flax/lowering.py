@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any, TypeVar
 
+from netdsl.backend import Lowerings
 from netdsl.emission.code import (
     Arg,
     Binary,
@@ -72,7 +73,7 @@ from netdsl.symbolic import compare, symbolic, term
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
 
-LOWERINGS: dict[type[Op], Lowering] = {}
+LOWERINGS: Lowerings[Lowering] = Lowerings("flax")
 
 _RNGS = Arg("rngs", Name("rngs"))
 
@@ -255,9 +256,9 @@ def attention(op: Attention, context: Context) -> Lowered:
     rate = _option("dropout_rate", op.dropout, 0.0)
     inits = {
         "kernel_init": _third(op.inits.get("in_proj_weight", Init("default"))),
-        "out_kernel_init": _initializer(op.inits.get("out_proj.weight", Init("default"))),
-        "bias_init": _initializer(op.inits.get("in_proj_bias", Init("zeros"))),
-        "out_bias_init": _initializer(op.inits.get("out_proj.bias", Init("zeros"))),
+        "out_kernel_init": initializer(op.inits.get("out_proj.weight", Init("default"))),
+        "bias_init": initializer(op.inits.get("in_proj_bias", Init("zeros"))),
+        "out_bias_init": initializer(op.inits.get("out_proj.bias", Init("zeros"))),
     }
     sizes = _first("num_heads", op.heads), _first("in_features", c)
     return _layer("MultiHeadAttention", *sizes, rate, *(Arg(role, init) for role, init in inits.items()))
@@ -270,7 +271,7 @@ def _third(init: Init) -> Expr:
     method, _, distribution = init.kind.partition("_")
     if method in ("kaiming", "fan") and init.args == ("fan_out",):
         return _scaling(Const(2 / 3 if method == "kaiming" else 1 / 9), "fan_out", distribution)
-    return _initializer(init)
+    return initializer(init)
 
 
 def _layer(name: str, *args: Arg) -> Lowered:
@@ -279,29 +280,29 @@ def _layer(name: str, *args: Arg) -> Lowered:
 
 def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
     """Return use_bias and the initializers of kernel and bias."""
-    kernel = Arg("kernel_init", _initializer(op.inits.get("weight", Init("default"))))
+    kernel = Arg("kernel_init", initializer(op.inits.get("weight", Init("default"))))
     use = Arg("use_bias", Const(op.bias))
     if not op.bias and not symbolic(op.bias):
         return [use, kernel]
     bias = op.inits.get("bias", Init("default"))
-    value = FanIn(fan_in) if bias.kind == "default" else _initializer(bias)
+    value = FanIn(fan_in) if bias.kind == "default" else initializer(bias)
     return [use, kernel, Arg("bias_init", value)]
 
 
 def _scaled(op: BatchNorm | LayerNorm | GroupNorm) -> list[Arg]:
     """Return epsilon and the initializers of scale and bias."""
-    scale = _initializer(op.inits.get("weight", Init("ones")), Init("ones"))
-    bias = _initializer(op.inits.get("bias", Init("zeros")), Init("zeros"))
+    scale = initializer(op.inits.get("weight", Init("ones")), Init("ones"))
+    bias = initializer(op.inits.get("bias", Init("zeros")), Init("zeros"))
     return [Arg("epsilon", Const(op.eps)), Arg("scale_init", scale), Arg("bias_init", bias)]
 
 
 # Initial weights
 
 
-def _initializer(init: Init, default: Init | None = None) -> Expr:
+def initializer(init: Init, default: Init | None = None) -> Expr:
     """Return an initializer; `default` is what the layer's own is in torch."""
     if init.kind == "default":
-        return _initializer(default or TORCH_WEIGHT)
+        return initializer(default or TORCH_WEIGHT)
     numbers: dict[str, Any] = dict(zip((name for name, _ in Init.KINDS[init.kind]), init.args, strict=True))
     if init.kind in ("zeros", "ones"):
         return Name(f"nnx.initializers.{init.kind}")
@@ -449,7 +450,7 @@ def input_(op: InputOp, context: Context) -> Lowered:
 @lowers(Weight)
 def weight(op: Weight, context: Context) -> Lowered:
     """Our `learned`, an nnx.Param, whose array stands for it in the dtype to compute in."""
-    init = _initializer(op.inits.get("", Init("zeros")), Init("zeros"))
+    init = initializer(op.inits.get("", Init("zeros")), Init("zeros"))
     (shape,) = op.weights().values()
     sizes = (
         *shape[: len(shape) - len(op.shape)],
@@ -604,7 +605,7 @@ def _plain(expr: Expr) -> Expr | None:
 def _of_torch(arg: Arg) -> bool:
     """Tell whether an initializer is torch's, which the spec does not ask for."""
     return isinstance(arg.value, FanIn) or arg.value in (
-        _initializer(Init("default")),
+        initializer(Init("default")),
         _third(Init("default")),
     )
 
@@ -615,4 +616,5 @@ def _started(arg: Arg) -> Arg:
     return arg.replace(value=zeros if isinstance(arg.value, FanIn) else LECUN) if _of_torch(arg) else arg
 
 
-IDIOMATIC = {op: _idiomatic(lowering) for op, lowering in LOWERINGS.items()}
+IDIOMATIC: Lowerings[Lowering] = Lowerings("flax", _idiomatic)
+IDIOMATIC.update({op: _idiomatic(lowering) for op, lowering in LOWERINGS.items()})

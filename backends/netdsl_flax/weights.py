@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from netdsl.backend import Tensor
+from netdsl.emission.code import Context
 from netdsl.emission.replay import Replay
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
@@ -16,7 +17,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
 from netdsl.ops.source import Weight
 from netdsl_flax.emit import FlaxText, family
-from netdsl_flax.lowering import laid_out
+from netdsl_flax.lowering import LOWERINGS, laid_out
 
 
 def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
@@ -47,10 +48,10 @@ def held(path: str, node: Node, net: Network) -> Iterator[Tensor]:
     """Yield the tensors of one layer, in its own order."""
     x = net.inputs_of(node.name)
     own = {**node.op.weights(*x), **node.op.buffers(*x)}
-    for kind, layout in _LAYOUTS.items():
-        if isinstance(node.op, kind):
-            for name, parameter, rows, axes, shape in layout(node.op, own, *x):
-                yield Tensor(_joined(path, name), shape, _joined(node.name, parameter), rows, axes)
+    layouts = [layout for kind, layout in _LAYOUTS.items() if isinstance(node.op, kind)]
+    for layout in layouts or [_of_lowering] if own else []:
+        for name, parameter, rows, axes, shape in layout(node.op, own, *x):
+            yield Tensor(_joined(path, name), shape, _joined(node.name, parameter), rows, axes)
 
 
 def _joined(path: str, name: str) -> str:
@@ -99,6 +100,14 @@ def _tensor(op: Weight, own: Shapes, *x: Shape) -> Iterator[Part]:
     first = len(shape) - len(axes)  # of the batch, if it is stored
     order = (*range(first), *(first + axes.index(axis) for axis in laid_out(axes)))
     yield "", "", None, order, tuple(shape[axis] for axis in order)
+
+
+def _of_lowering(op: Op, own: Shapes, *x: Shape) -> Iterator[Part]:
+    """Yield what the lowering of an op says of its weights, which else have their own names and axes."""
+    layout = LOWERINGS[type(op)](op, Context(x, op.outputs(*x))).layout
+    for parameter, shape in own.items():
+        name, axes = layout.get(parameter, (parameter, None))
+        yield name, parameter, None, axes, shape if axes is None else tuple(shape[axis] for axis in axes)
 
 
 _LAYOUTS: dict[type, Callable[..., Iterator[Part]]] = {

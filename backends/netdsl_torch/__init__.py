@@ -36,7 +36,7 @@ class Backend(Record):
 
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether torch has the op."""
-        return op in LOWERINGS
+        return LOWERINGS.has(op)
 
     def emit(self, net: Network, inplace: bool = True) -> str:
         """Return the source of a module; `inplace=False` writes nothing over anything, for comparison."""

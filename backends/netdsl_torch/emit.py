@@ -518,7 +518,9 @@ class TorchText(ModuleText):
     def helpers(self, text: str) -> list[str]:
         """Return the classes and functions that torch has not."""
         sources: list[str] = []
-        for name, source in reversed((EXTRAS | HELPERS).items()):  # a helper uses those above it
+        for name, source in reversed(
+            (EXTRAS | HELPERS | self.own_helpers).items()
+        ):  # a helper uses those above it
             if name not in text:
                 continue
             given = name in self.arguments and re.search(rf"[=(,] ?{name}\b", text)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any, TypeVar
 
+from netdsl.backend import Lowerings
 from netdsl.emission.code import (
     Arg,
     Binary,
@@ -65,7 +66,7 @@ from netdsl.symbolic import symbolic, term
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
 
-LOWERINGS: dict[type[Op], Lowering] = {}
+LOWERINGS: Lowerings[Lowering] = Lowerings("torch")
 
 HELPERS = {
     "check_size": '''\

@@ -18,15 +18,20 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain an error's code, a rule or an op."""
     from netdsl import codes
-    from netdsl.ops import catalogue
+    from netdsl.ops import OpError, catalogue, find, installed
 
     topic: str = args.topic
     if topic.upper() in codes.CODES:
         print(codes.explain(topic.upper()))
-    elif topic in catalogue():
+        return 0
+    try:
+        op = find(topic)
+    except OpError as error:
+        misuse("E201", error.message, "")
+    if op is not None:
         from netdsl.api import explain_op
 
-        print(explain_op(topic))
+        print(explain_op(op))
     else:
         from netdsl.lint import docs, rules
 
@@ -35,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             print(docs.explain(rule))
             return 0
         found = rules.catalogue()
-        known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue()]
+        known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
         misuse(
             "E512",
             f"there is no code, rule or op `{topic}`",

@@ -29,7 +29,7 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.ir.types import Dims, Init, Pad, Truth
-from netdsl.ops import Op
+from netdsl.ops import Op, installed
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.symbolic import real
@@ -120,7 +120,7 @@ def _type_of(node: tree.Expr | None, env: Env) -> str:
     if isinstance(node, tree.Number):
         return "int" if isinstance(node.value, int) else "float"
     if isinstance(node, tree.Name):
-        return type_name(env.find(node.text)) or "int"
+        return type_name(env.find(node.text)) or ("op" if _is_elsewhere(node.text, env) else "int")
     if isinstance(node, tree.Choice):
         return _type_of(node.options[0], env)
     if isinstance(node, tree.Unary):
@@ -132,13 +132,18 @@ def _type_of(node: tree.Expr | None, env: Env) -> str:
         return "float" if "float" in types else "int"
     if isinstance(node, tree.CallExpr) and isinstance(node.function, tree.Name):
         value = env.find(node.function.text)
-        if isinstance(value, OpValue):
+        if isinstance(value, OpValue) or _is_elsewhere(node.function.text, env):
             return "op"
         return "init" if node.function.text in Init.KINDS else "int"
     kinds: dict[type, str] = {tree.DimsLiteral: "dims", tree.String: "str", tree.ListExpr: "list"}
     if isinstance(node, tree.Constant):
         return "bool" if isinstance(node.value, bool) else "op"
     return kinds.get(type(node), "int")
+
+
+def _is_elsewhere(name: str, env: Env) -> bool:
+    """Tell whether a name is that of an op of another distribution."""
+    return env.find(name) is MISSING and name in installed()
 
 
 _TYPE_NAMES: dict[type, str] = {

@@ -27,6 +27,7 @@ from netdsl.elaborate.values import (
     fail,
     is_whole,
     kind_of,
+    op_elsewhere,
     show,
     size,
     unknown,
@@ -186,9 +187,13 @@ class Evaluator:
         """Return a name's value."""
         value = env.find(node.text)
         if value is MISSING:
+            span = Span(source, node.start, node.end)
+            value = op_elsewhere(node.text, span)
+            if value is not None:
+                return value
             if env.partial:
                 raise Poisoned
-            raise unknown("E200", "name", node.text, env.known(), Span(source, node.start, node.end))
+            raise unknown("E200", "name", node.text, env.known(), span)
         if type(value) is Data and value.poisoned:
             raise Poisoned
         return value

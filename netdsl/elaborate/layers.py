@@ -41,11 +41,12 @@ from netdsl.elaborate.values import (
     Wire,
     fail,
     kind_of,
+    op_elsewhere,
     show,
     unknown,
 )
 from netdsl.ir.types import MAX_ELEMENTS, Shape
-from netdsl.ops import Op, OpError, catalogue
+from netdsl.ops import Op, OpError, catalogue, installed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -255,6 +256,9 @@ class Layers(ABC):
             return value
         span = place.span(name)
         if value is MISSING:
+            other = op_elsewhere(name.text, span)
+            if other is not None:
+                return other
             if place.env.partial:
                 raise Poisoned
             raise self.unknown_op(name, place, node)
@@ -277,7 +281,7 @@ class Layers(ABC):
             what = f"unknown op `{word}`" + (f" in `{text}`" if rest else "")
             return fail("E201", what, span, f"{base} {digits}x{digits}" + (f", {rest}" if rest else ""))
         ops = [n for n in env.known() if isinstance(env.find_name(n), OpValue)]
-        return unknown("E201", "op", word, ops, span)
+        return unknown("E201", "op", word, [*ops, *installed()], span)
 
     def check_layer(self, node: tree.Layer, place: Place) -> None:
         """Report a wrong op or argument even where the value that flows is unknown."""

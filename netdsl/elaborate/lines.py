@@ -18,11 +18,12 @@ from netdsl.elaborate.values import (
     OpValue,
     Poisoned,
     fail,
+    op_elsewhere,
     show,
     unknown,
 )
 from netdsl.ir.types import Init
-from netdsl.ops import Op, catalogue
+from netdsl.ops import Op, catalogue, installed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -81,12 +82,14 @@ def op_or_block(name: tree.Name, env: Env, source: Source) -> OpValue:
     value = env.find_name(name.text)
     if isinstance(value, OpValue):
         return value
-    if name.text in catalogue():
-        return OpValue(catalogue()[name.text], {})
+    span = Span(source, name.start, name.end)
+    other = op_elsewhere(name.text, span)
+    if other is not None:
+        return other
     if isinstance(value, Data) or env.partial:
         raise Poisoned
     known = [n for n in env.known() if isinstance(env.find(n), OpValue)]
-    raise unknown("E201", "op", name.text, known, Span(source, name.start, name.end))
+    raise unknown("E201", "op", name.text, [*known, *installed()], span)
 
 
 def allowances(node: tree.Annotated, source: Source) -> list[Allow]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Frame, Label, did_you_mean
 from netdsl.ir.types import Dims, Init, Pad, Shape
-from netdsl.ops import Op
+from netdsl.ops import Op, OpError, find
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -275,6 +275,15 @@ def show(value: Any, depth: int = 0) -> str:
 
 
 _SHOWN = 12
+
+
+def op_elsewhere(name: str, span: Span) -> OpValue | None:
+    """Return the op of another distribution, for a name that stands for nothing else; None if there is none."""
+    try:
+        op = find(name)
+    except OpError as error:
+        raise fail("E201", error.message, span) from None
+    return None if op is None else OpValue(op, {})
 
 
 def kind_of(value: Any) -> str:

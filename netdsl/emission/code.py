@@ -5,7 +5,8 @@ Nothing from a spec is in it but checked identifiers, numbers and strings that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from netdsl.ir.types import Shape
 from netdsl.record import Record
@@ -118,6 +119,10 @@ class Lowered(Record):
 
     module: Expr | None = None
     function: Expr | None = None
+    helpers: Mapping[str, str] = MappingProxyType({})
+    """By name, the sources of classes and functions that it needs at the top of the file, and the backend has not."""
+    layout: Mapping[str, tuple[str, tuple[int, ...] | None]] = MappingProxyType({})
+    """By name of a weight or buffer of the op, its name in the framework, and the order of its axes, if another."""
 
 
 class Context(Record):

@@ -62,7 +62,7 @@ from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.network import Network, Recipe
-from netdsl.ops import Op, catalogue
+from netdsl.ops import Op, find
 from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
@@ -1113,11 +1113,12 @@ class Family:
         `inits` are those lines, if they are not those of the net in hand. Where a loop over all layers gives them
         their initial weights, that is only what it cannot do: ops that follow another op's line.
         """
-        known = catalogue()
         rules = joined(self.inits if inits is None else inits)
         if self.own_inits:
             return {name: inits for name, inits in rules.items() if name in staged.kinds}
-        return {name: inits for name, inits in rules.items() if known[name].inherits}
+        return {
+            name: inits for name, inits in rules.items() if (op := find(name)) is not None and op.inherits
+        }
 
     def initialised(self, op: Op, shapes: tuple[Shape, ...], own: Mapping[str, Init]) -> Op:
         """Return an op with how its weights start: as its own line or block says, else as the net's lines do."""

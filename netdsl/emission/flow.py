@@ -388,7 +388,7 @@ class Flow:
         whole = self.operand(item.whole)
         if item.op.name == "mul":
             return Call("functools.reduce", (argument(Name(self.dialect.multiply)), argument(whole)))
-        one = self.members.text.lowerings[type(item.op)](item.op, Context((item.shape,), (item.shape,)))
+        one = self.members.text.lowered_op(item.op, Context((item.shape,), (item.shape,)))
         if isinstance(one.function, Input):  # of one branch, it is that branch
             terms = tuple(argument(Name(f"{flat(whole)}[{part}]")) for part in ("1:", "0"))
             return Call("sum", terms)

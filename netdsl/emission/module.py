@@ -131,6 +131,8 @@ class ModuleText(ABC):
         self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
         self.taken = set(family.taken) | set(self.dialect.names)
         self.lowered: dict[tuple[int, bool], Lowered] = {}
+        self.own_helpers: dict[str, str] = {}
+        """What ops of other distributions need at the top of the file, by name."""
         self.makers: dict[tuple[Any, str], tuple[str, Maker]] = {}
         """Ops that are made by functions of the module, and the names of these."""
         self.context: Staged | None = None
@@ -147,18 +149,29 @@ class ModuleText(ABC):
         key = id(item), inplace
         if key not in self.lowered:
             context = Context(item.before, item.after, inplace, item.batched or (True,))
-            lowered = self.lowerings[type(item.op)](item.op, context)
+            lowered = self.lowered_op(item.op, context)
             if item.given is not None:  # always a module, whatever the op is here
                 lowered = Lowered(self.dialect.identity if lowered.module is None else lowered.module)
             self.lowered[key] = lowered
         return self.lowered[key]
+
+    def lowered_op(self, op: Op, context: Context) -> Lowered:
+        """Return what an op is in the framework, and note what it needs."""
+        lowered: Lowered = self.lowerings[type(op)](op, context)
+        for name, source in lowered.helpers.items():
+            if name in self.names | self.taken or self.own_helpers.setdefault(name, source) != source:
+                help = f"call what has that name in {self.family.nets[0].spec} otherwise"
+                raise NetError(
+                    [Diagnostic("E219", f"`{name}` is a name that the op {op.name} needs", help=help)]
+                )
+        return lowered
 
     def example(self, value: OpValue) -> Expr:
         """Return what constructs an op that is an argument, for a map whose channels are not known."""
         assert not isinstance(value.target, BlockDecl)
         fields = {k: g.value for k, g in value.args.items() if k in value.target._fields}
         shapes = (Shape(SymInt(1, single(Atom("name", (_OPEN,)))), 1, 1),)
-        lowered = self.lowerings[value.target](value.target(**fields), Context(shapes, shapes))
+        lowered = self.lowered_op(value.target(**fields), Context(shapes, shapes))
         return self.dialect.identity if lowered.module is None else lowered.module
 
     @staticmethod
