@@ -356,11 +356,6 @@ class Lists(Rehearsal):
         return bool(self.loops and self.looked_up - known)
 
 
-def at_least_none(count: Poly) -> Poly:
-    """Return how many turns a loop has, which may be counted as fewer than 0."""
-    return single(Atom("call", ("max", count, constant(0))))
-
-
 class Widths(dict[Any, int]):
     """The channels of values by their numbers in this instance; under any other number they are one's of these."""
 
