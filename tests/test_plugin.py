@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the distribution as an installer would leave it."""
     folder = tmp_path_factory.mktemp("site")
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.M | re.S)
-    (toml,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)
+    toml, *_ = re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)
     (point,) = re.findall(r'^(\w+) = "(.*)"$', toml, flags=re.M)
     (folder / "netdsl_listing.py").write_text(code)
     install(folder, "netdsl-listing", {"netdsl.backends": dict([point])})

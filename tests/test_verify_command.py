@@ -83,7 +83,7 @@ def twin(monkeypatch: pytest.MonkeyPatch) -> type[Twin]:
         pass
 
     points = {"torch": Point(netdsl_torch.Backend), "twin": Point(Fresh)}
-    monkeypatch.setattr(backend, "_entry_points", lambda: points)
+    monkeypatch.setattr(backend, "points", lambda group: points)
     return Fresh
 
 
@@ -448,7 +448,7 @@ def test_a_backend_that_cannot_be_verified(monkeypatch: pytest.MonkeyPatch, caps
         def build(self, text: str, net: Network) -> None:
             return None
 
-    monkeypatch.setattr(backend, "_entry_points", lambda: {"listing": Point(Listing)})
+    monkeypatch.setattr(backend, "points", lambda group: {"listing": Point(Listing)})
     assert cli.main(["verify", "lenet", "--backend", "listing"]) == 2
     assert capsys.readouterr().err.startswith("error[E518]: the listing backend cannot be verified\n")
     with pytest.raises(netdsl.NetError, match="there is no backend to verify"):

@@ -118,8 +118,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, type
     known: dict[str, type] = {"torch": Backend, "mirror": Mirror}
     monkeypatch.setattr(
         backends,
-        "_entry_points",
-        lambda: {name: SimpleNamespace(load=partial(known.get, name)) for name in known},
+        "points",
+        lambda group: {name: SimpleNamespace(load=partial(known.get, name)) for name in known},
     )
     return known
 

@@ -894,6 +894,7 @@ class Flow:
             if self.pending.get(wire) is not None or self.shown_as(wire) != name
         ]
         if moves:
+            self.are_there([wire for _, wire in moves if wire in self.absent])
             self.line(f"{', '.join(n for n, _ in moves)} = ", _tuple([self.operand(w) for _, w in moves]))
         self.want, self.absent = want, absent
         self.depth -= 1
