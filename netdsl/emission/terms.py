@@ -404,9 +404,8 @@ class Terms(State):
             self.checked(*long_enough(size, need))
             return
         known = need is not None and self.known_at_once(need) and self.known_at_once(size)
-        last = size.constant is not None or self.in_last_turn_too(
-            own
-        )  # of a list of the file no more is asked
+        # of a list of the file no more is asked
+        last = size.constant is not None or self.in_last_turn_too(own)
         if need is None or not known or self.reads_on(own) or not last:
             shown = text(whole) if whole is not None else "the list"
             low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
