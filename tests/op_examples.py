@@ -10,7 +10,7 @@ from reference_ops import Array, along_channels, elementwise, reference
 
 from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self, Word
 from netdsl.ops import Example, catalogue
-from netdsl.ops.wiring import Add, Concat, Mul
+from netdsl.ops.joint import Add, Concat, Mul
 
 BATCH = 3
 EXAMPLES = [example for op in catalogue().values() for example in op.examples()]

@@ -24,10 +24,10 @@ from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
 from netdsl.ops.attention import Attention
 from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.joint import Add, Concat, Mul
 from netdsl.ops.norm import BatchNorm
 from netdsl.ops.pool import AvgPool, MaxPool
 from netdsl.ops.source import Weight
-from netdsl.ops.wiring import Add, Concat, Mul
 
 HELPED = execute("\n".join([IMPORTS, *HELPERS.values()]))
 """The names of a file with every helper."""

@@ -25,10 +25,13 @@ from netdsl.api import loads
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
+from netdsl.ops.layout import Flatten, Tokens
 from netdsl.ops.linear import Linear
+from netdsl.ops.move import Shift
+from netdsl.ops.part import Crop
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from netdsl.ops.resize import Upsample
 from netdsl.ops.window import both
-from netdsl.ops.wiring import Crop, Flatten, Shift, Tokens, Upsample
 
 SIZED = (MaxPool, AvgPool, GlobalAvgPool, Crop, Conv, DwConv, UpConv, Upsample, Shift, Tokens, Flatten)
 """Ops whose outputs follow from the size of a map."""

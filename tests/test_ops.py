@@ -29,11 +29,15 @@ from netdsl.ops.activation import LeakyRelu, Relu
 from netdsl.ops.attention import Attention
 from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.joint import Add, Concat, Mul
+from netdsl.ops.layout import Permute
 from netdsl.ops.linear import Linear
+from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, LayerNorm
+from netdsl.ops.part import Crop, Split
 from netdsl.ops.pool import AvgPool, MaxPool, adaptive_elements
+from netdsl.ops.resize import Upsample
 from netdsl.ops.source import Weight
-from netdsl.ops.wiring import Add, Concat, Crop, Mul, Permute, Shift, Shuffle, Split, Upsample
 
 # A tiny evaluator of lowered ops
 

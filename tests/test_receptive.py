@@ -23,7 +23,7 @@ from netdsl import Network, api
 from netdsl.ir.types import Shape
 from netdsl.ops import Example
 from netdsl.ops.base import Reach
-from netdsl.ops.wiring import Concat
+from netdsl.ops.joint import Concat
 from netdsl.passes import Extent, Receptive
 
 

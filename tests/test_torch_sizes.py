@@ -15,8 +15,11 @@ from netdsl.api import loads
 from netdsl.ir.types import Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
+from netdsl.ops.layout import Flatten, Tokens
+from netdsl.ops.move import Shift
+from netdsl.ops.part import Crop
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from netdsl.ops.wiring import Crop, Flatten, Shift, Tokens, Upsample
+from netdsl.ops.resize import Upsample
 
 WINDOWS = (MaxPool, AvgPool, GlobalAvgPool, Conv, DwConv, UpConv, Crop, Upsample, Shift, Tokens, Flatten)
 SIZES = [(12, 12), (13, 13), (12, 15), (15, 10), (9, 14), (5, 5), (4, 3), (1, 2)]

@@ -40,27 +40,16 @@ from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul
+from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
+from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from netdsl.ops.part import Crop, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.resize import Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
-from netdsl.ops.wiring import (
-    Add,
-    Concat,
-    Crop,
-    Elementwise,
-    Flatten,
-    Identity,
-    Mul,
-    Permute,
-    Shift,
-    Shuffle,
-    Split,
-    Token,
-    Tokens,
-    Upsample,
-)
 from netdsl.symbolic import symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]

@@ -30,10 +30,11 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.dropout import Drop
+from netdsl.ops.joint import Identity
 from netdsl.ops.norm import Norm
+from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
 from netdsl.ops.source import Weight
-from netdsl.ops.wiring import Identity, Split
 from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,

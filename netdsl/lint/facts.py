@@ -17,9 +17,9 @@ from netdsl.ops.activation import Activation
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.dropout import Drop
+from netdsl.ops.joint import Elementwise, Identity
 from netdsl.ops.pool import Pool
 from netdsl.ops.window import both
-from netdsl.ops.wiring import Elementwise, Identity
 from netdsl.record import Record
 from netdsl.source import Source, Span
 

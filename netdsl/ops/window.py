@@ -1,4 +1,4 @@
-"""What convolutions and pools share: windows that slide over a map."""
+"""What ops share that look at maps: what they ask of them, and windows that slide over them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def need_map(op: str, x: Shape) -> tuple[int, int, int]:
     if x.axes != "chw":
         raise OpError("", f"{op} needs a map c x h x w, got {x.kind} {x}")
     return x[0], x[1], x[2]
+
+
+def groups_of(field: str, groups: int, c: int) -> int:
+    """Return c / groups, or say that it is not whole."""
+    if groups < 1:
+        raise OpError(field, f"{field} must be at least 1, got {groups}")
+    if c % groups:
+        raise OpError(field, f"{c} channels cannot be divided into {groups} {field}")
+    return c // groups
 
 
 def padding(

@@ -12,8 +12,8 @@ from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops.activation import Saturating
 from netdsl.ops.base import Op
 from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.joint import Identity
 from netdsl.ops.norm import Norm
-from netdsl.ops.wiring import Identity
 
 NOWHERE = -1
 

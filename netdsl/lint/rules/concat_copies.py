@@ -12,7 +12,7 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.wiring import Concat
+from netdsl.ops.joint import Concat
 
 
 class ConcatCopies(Rule):

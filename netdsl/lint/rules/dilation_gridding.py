@@ -12,7 +12,7 @@ from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.pool import GlobalAvgPool, Pool
-from netdsl.ops.wiring import Upsample
+from netdsl.ops.resize import Upsample
 
 
 class DilationGridding(Rule):

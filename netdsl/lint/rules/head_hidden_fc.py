@@ -13,9 +13,9 @@ from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
+from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
 from netdsl.ops.norm import LayerNorm
-from netdsl.ops.wiring import Flatten
 
 
 class HeadHiddenFc(Rule):

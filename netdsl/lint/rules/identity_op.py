@@ -13,9 +13,11 @@ from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.dropout import Drop
+from netdsl.ops.joint import Concat, Elementwise
+from netdsl.ops.move import Shuffle
 from netdsl.ops.pool import MaxPool, Pool
+from netdsl.ops.resize import Upsample
 from netdsl.ops.window import both
-from netdsl.ops.wiring import Concat, Elementwise, Shuffle, Upsample
 from netdsl.syntax import tree
 
 

@@ -1,0 +1,158 @@
+"""What joins values: sums, products, concatenations. They have no weights and cost no MACs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import ClassVar
+
+from netdsl.ir.types import Shape
+from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach
+
+
+def differ(name: str, x: tuple[Shape, ...]) -> str:
+    """Return the message for branches that do not fit: "add: the branches differ: 2x3x3 and 4x3x3"."""
+    shapes = [f"{s} ({s.axes})" if s.kind == "a permuted map" else str(s) for s in x]
+    return f"{name}: the branches differ: {', '.join(shapes[:-1])} and {shapes[-1]}"
+
+
+class Identity(Op):
+    """Its input, any shape."""
+
+    name: ClassVar[str] = "identity"
+    passes_values: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    wiring: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, a vector."""
+        yield Example(cls(), (Shape(3, 4, 5),))
+        yield Example(cls(), (Shape(5),))
+
+
+class Elementwise(Op):
+    """What `add` and `mul` share: equal shapes, or c x 1 x 1 or a vector c that is used at every place.
+
+    The output has the largest shape. ops: 1 per output element and joint, that is branches - 1.
+    """
+
+    wiring: ClassVar[bool] = True
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the largest of the shapes."""
+        if all([s == x[0] and s.axes == x[0].axes for s in x]):
+            return x[0]
+        out = max(x, key=lambda s: (len(s), s.elements))
+        for s in x:
+            same = s.axes == out.axes
+            every_place = s.c == out.c and (s.axes == "c" or (same and len(s) == 3 and s.h == s.w == 1))
+            if not every_place and not (same and s == out):
+                raise OpError("", differ(self.name, x))
+        return out
+
+    def ops(self, *x: Shape) -> int:
+        """Return (branches - 1) per output element."""
+        return self.infer(*x).elements * (len(x) - 1)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place, or the only one of a branch that is used at every place."""
+        out = self.infer(*x)
+        only = Reach(stride=0), Reach(stride=0)
+        return tuple(HERE if s == out else only for s in x)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield two and more branches, broadcasts in any position."""
+        chw, one, c, nc = Shape(4, 3, 5), Shape(4, 1, 1), Shape(4), Shape(3, 4)
+        hwc = Shape(3, 5, 4, axes="hwc")
+        for x in ((chw, chw), (chw, chw, chw), (chw,), (nc, nc), (c, c), (chw, one), (one, chw), (chw, c)):
+            yield Example(cls(), x)
+        for x in ((c, chw), (c, one, chw), (nc, c), (c, nc), (hwc, c), (c, one)):
+            yield Example(cls(), x)
+
+
+class Add(Elementwise):
+    """The sum of the branches. He et al., arXiv 1512.03385.
+
+    In place it needs a first branch of the output's shape; a backend adds out of place otherwise.
+    """
+
+    name: ClassVar[str] = "add"
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    inplace: ClassVar[bool] = True
+
+    def overwrites(self, *x: Shape) -> bool:
+        """Tell whether the first branch is as large as the output; one of c x 1 x 1 may be so at this size only."""
+        return x[0] == self.infer(*x) and not (len(x[0]) == 3 and x[0].h == x[0].w == 1)
+
+
+class Mul(Elementwise):
+    """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""
+
+    name: ClassVar[str] = "mul"
+    tokenwise: ClassVar[bool] = True
+
+
+class Concat(Op):
+    """The branches one after the other along an axis of the sample, the channels unless given.
+
+    Shapes are equal but for that axis. ops: 0; its output is new values.
+    """
+
+    name: ClassVar[str] = "concat"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    wiring: ClassVar[bool] = True
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    axis: int | None = None
+
+    def axis_of(self, x: Shape) -> int:
+        """Return the axis for branches of that rank."""
+        return x.axis("c") if self.axis is None else self.axis
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape with the sizes along the axis added."""
+        first, axis = x[0], self.axis_of(x[0])
+        if not 0 <= axis < len(first):
+            raise OpError("axis", f"axis must be from 0 to {len(first) - 1} for {first}, got {axis}")
+        name = first.axes[axis]
+        if any(s.axes != first.axes or s.with_size(name, 1) != first.with_size(name, 1) for s in x):
+            raise OpError("", differ(self.name, x), f"they must be equal but for axis {axis}")
+        return first.with_size(name, sum(s[axis] for s in x))
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place, behind the branches before it if they are joined along rows or columns."""
+        axis = self.axis_of(x[0])
+        here, _ = HERE
+        behind = [Reach(pad=pad) for pad in accumulate((s[axis] for s in x[:-1]), initial=0)]
+        if x[0].axes[axis] == "h":
+            return tuple((reach, here) for reach in behind)
+        if x[0].axes[axis] == "w":
+            return tuple((here, reach) for reach in behind)
+        return (HERE,) * len(x)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield channels, another axis, other ranks."""
+        yield Example(cls(), (Shape(2, 3, 5), Shape(4, 3, 5)))
+        yield Example(cls(), (Shape(2, 3, 5), Shape(1, 3, 5), Shape(4, 3, 5)))
+        yield Example(cls(), (Shape(2, 3, 5),))
+        yield Example(cls(axis=2), (Shape(2, 3, 5), Shape(2, 3, 4)))
+        yield Example(cls(axis=0), (Shape(1, 6), Shape(4, 6)))
+        yield Example(cls(), (Shape(4, 2), Shape(4, 6)))
+        yield Example(cls(), (Shape(2), Shape(6)))
+        yield Example(cls(), (Shape(3, 5, 2, axes="hwc"), Shape(3, 5, 4, axes="hwc")))

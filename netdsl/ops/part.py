@@ -1,0 +1,109 @@
+"""What takes parts of a value. They have no weights and cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netdsl.ir.types import Shape
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach
+from netdsl.ops.window import groups_of, need_map
+
+MAX_PARTS = 10_000
+"""The most outputs of a split: each is a value of the graph."""
+
+
+class Split(Op):
+    """Equal parts of the channels, as views: c to `parts` times c/parts, any shape. ops: 0."""
+
+    name: ClassVar[str] = "split"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("parts",)
+    wiring: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    parts: int
+
+    def infer(self, *x: Shape) -> tuple[Shape, ...]:
+        """Return the shapes of the parts."""
+        each = groups_of("parts", self.parts, x[0].c)
+        if self.parts > MAX_PARTS:
+            raise OpError("parts", f"a split has at most {MAX_PARTS} parts, got {self.parts}")
+        return (x[0].with_size("c", each),) * self.parts
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, tokens, one part."""
+        yield Example(cls(parts=2), (Shape(6, 3, 5),))
+        yield Example(cls(parts=3), (Shape(2, 6),))
+        yield Example(cls(parts=1), (Shape(6),))
+
+
+class Crop(Op):
+    """The middle of the first map, as high and wide as the second; a view.
+
+    c x h x w and c' x h' x w' to c x h' x w', from row floor((h - h')/2) and likewise. ops: 0.
+    Ronneberger et al., arXiv 1505.04597.
+    """
+
+    name: ClassVar[str] = "crop"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    references: ClassVar[tuple[str, ...]] = ("like",)
+    wiring: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return c of the first map with height and width of the second."""
+        c, h, w = need_map(self.name, x[0])
+        _, rows, columns = need_map(self.name, x[1])
+        if rows > h or columns > w:
+            raise OpError("", f"crop cannot make {h}x{w} as large as {rows}x{columns}")
+        return Shape(c, rows, columns)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place as far from the middle; the second map only gives its size."""
+        rows, columns = (x[0].h - x[1].h) // 2, (x[0].w - x[1].w) // 2
+        return (Reach(pad=-rows), Reach(pad=-columns)), None
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield even and odd differences, one axis, none."""
+        for like in (Shape(2, 5, 4), Shape(2, 6, 5), Shape(3, 9, 6), Shape(3, 7, 8), Shape(3, 9, 8)):
+            yield Example(cls(), (Shape(3, 9, 8), like))
+
+
+class Token(Op):
+    """One of the tokens, counted from 0, as a view: n x c to vector c."""
+
+    name: ClassVar[str] = "token"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("index",)
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    index: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the vector c."""
+        if x[0].axes != "nc":
+            raise OpError("", f"token needs tokens n x c, got {x[0].kind} {x[0]}")
+        if not 0 <= self.index < x[0].n:
+            raise OpError("index", f"index must be from 0 to {x[0].n - 1}, got {self.index}")
+        return Shape(x[0].c)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return every place: which one a token comes from is not followed."""
+        return (EVERYWHERE,)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield the first and the last."""
+        yield Example(cls(index=0), (Shape(4, 5),))
+        yield Example(cls(index=3), (Shape(4, 5),))
