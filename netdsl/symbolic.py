@@ -717,6 +717,17 @@ def total(whole: Atom) -> Poly:
     return single(Atom("call", ("sum", whole)))
 
 
+def sum_of(values: tuple[int, ...]) -> int:
+    """Return the sum of ints, of which it may not be known how many there are."""
+    return SymInt(sum(map(int, values)), total(values.whole)) if isinstance(values, SymList) else sum(values)
+
+
+def least_of(values: tuple[int, ...]) -> int:
+    """Return the least of some ints likewise."""
+    least = min(map(int, values))
+    return call("min", least, values) if isinstance(values, SymList) else least
+
+
 def position(whole: Atom, index: Poly) -> Poly:
     """Return an index of a list, from its end if that makes it a number."""
     from_end = index.plus(length(whole), -1)

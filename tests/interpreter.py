@@ -242,7 +242,9 @@ RUN: dict[str, Run] = {
     "add": _add,
     "mul": _mul,
     "concat": lambda op, x, call: torch.cat(x, op.axis_of(call.shapes[0]) + 1),
-    "split": lambda op, x, call: x[0].chunk(op.parts, call.shapes[0].axis("c") + 1),
+    "split": lambda op, x, call: x[0].split(
+        [s.c for s in op.outputs(*call.shapes)], call.shapes[0].axis("c") + 1
+    ),
     "shuffle": _shuffle,
     "shift": _shift,
     "crop": _crop,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -366,7 +367,8 @@ def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> lis
         case "softmax":
             return [softmax(inputs[0], axis)]
         case "split":
-            return list(np.split(inputs[0], op.parts, axis=axis))
+            ends = op.parts if isinstance(op.parts, int) else list(itertools.accumulate(op.parts))[:-1]
+            return list(np.split(inputs[0], ends, axis=axis))
         case _:
             return [np.concatenate(inputs, axis=axis)]
 

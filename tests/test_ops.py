@@ -359,6 +359,7 @@ TEXTS = [
     (Dropout(), "nn.Dropout(0.5)", ""),
     (DropPath(p=0.1), "DropPath(0.1)", ""),
     (Split(parts=2), "", "x0.chunk(2, 1)"),
+    (Split(parts=(1, 3)), "", "torch.split(x0, [1, 3, ], 1)"),
     (Shuffle(groups=2), "", "channel_shuffle(x0, 2)"),
     (Shift(by=Dims((1, 1))), "", "F.pad(x0, (-1, 1, -1, 1))"),
     (Permute(axes=(1, 2, 0)), "Permute(0, 2, 3, 1)", "x0.permute(0, 2, 3, 1)"),
@@ -540,6 +541,7 @@ VALUES: dict[str, list[Any]] = {
     "Dims | int | None": [*DIMS, *INTS, None],
     "Pad": PADS,
     "tuple[int, ...]": TUPLES,
+    "int | tuple[int, ...]": [*INTS, *TUPLES, (2, 4), (3, 1, 2)],
 }
 SHAPES = [
     Shape(1),

@@ -376,6 +376,12 @@ def crop_like(x: Array, like: Array) -> Array:
     top, left = (x.shape[-3] - h) // 2, (x.shape[-2] - w) // 2
     return x[..., top : top + h, left : left + w, :]
 ''',
+    "split_by_sizes": '''\
+def split_by_sizes(x: Array, sizes: Sequence[int]) -> list[Array]:
+    """Return the channels in parts of some sizes."""
+    ends = [sum(sizes[:i]) for i in range(1, len(sizes))]
+    return jnp.split(x, ends, axis=-1)
+''',
     "shift2d": '''\
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
     """Move a map up and to the left, zeros coming in below and at the right."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from netdsl.backend import Lowerings
@@ -497,11 +498,16 @@ def _repeated(index: int, sample: int) -> Expr:
 
 @lowers(Split)
 def split(op: Split, context: Context) -> Lowered:
-    """jnp.split of the channels."""
-    if op.parts == 1 and not symbolic(op.parts):
+    """jnp.split of the channels, into so many parts or at the places where one ends."""
+    if op.whole:
         return Lowered(function=Input())
     axis = Arg("axis", Const(-1))
-    return Lowered(function=_apply("jnp.split", _first("sections", op.parts), axis))
+    if isinstance(op.parts, int):
+        return Lowered(function=_apply("jnp.split", _first("sections", op.parts), axis))
+    if symbolic(op.parts):
+        return Lowered(function=_apply("split_by_sizes", _first("sizes", op.parts)))
+    ends = Listed(tuple(map(Const, accumulate(op.parts[:-1]))))
+    return Lowered(function=_apply("jnp.split", Arg("indices", ends, keyword=False), axis))
 
 
 @lowers(Shuffle)

@@ -211,6 +211,12 @@ def split_equally(x: Tensor, number: int, dim: int) -> list[Tensor]:
     parts = x.chunk(number, dim)
     return [parts[i] for i in range(number)]
 ''',
+    "split_by_sizes": '''\
+def split_by_sizes(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
+    """The parts of a tensor as a list, which a tracer cannot count by itself."""
+    parts = torch.split(x, list(sizes), dim)
+    return [parts[i] for i in range(len(sizes))]
+''',
     "upsample2d": '''\
 def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
     """A map that many times as high and wide."""
@@ -535,11 +541,19 @@ def concat(op: Concat, context: Context) -> Lowered:
 
 @lowers(Split)
 def split(op: Split, context: Context) -> Lowered:
-    """x.chunk(parts, 1), whose parts divide the channels; our split_equally where their number is not known."""
-    if op.parts == 1 and not symbolic(op.parts):
+    """x.chunk(parts, 1), torch.split(x, [a, b], 1), or ours where it is not known how many parts there are."""
+    if op.whole:
         return Lowered(function=Input())
-    args = _first("number", op.parts), Arg("dim", Const(context.inputs[0].axis("c") + 1), keyword=False)
-    return Lowered(function=_apply("split_equally", *args) if symbolic(op.parts) else _method("chunk", *args))
+    dim = _first("dim", context.inputs[0].axis("c") + 1)
+    if isinstance(op.parts, int):
+        args = _first("number", op.parts), dim
+        return Lowered(
+            function=_apply("split_equally", *args) if symbolic(op.parts) else _method("chunk", *args)
+        )
+    if symbolic(op.parts):
+        return Lowered(function=_apply("split_by_sizes", _first("sizes", op.parts), dim))
+    sizes = Arg("split_size_or_sections", Listed(tuple(map(Const, op.parts))), keyword=False)
+    return Lowered(function=_apply("torch.split", sizes, dim))
 
 
 @lowers(Shuffle)

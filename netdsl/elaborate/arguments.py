@@ -46,6 +46,7 @@ TYPES = {
     "dims": "dimensions such as 3x3",
     "op": "an op",
     "list": "a list",
+    "int list": "a list of ints",
     "table": "a table",
     "pad": "a padding",
     "init": "an initialiser",
@@ -79,6 +80,8 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
         for name, annotation in get_annotations(cls).items():
             if name in op._fields and name != "inits":
                 types = tuple(_FIELD_TYPES.get(t, t) for t in str(annotation).split(" | ") if t != "None")
+                if len(types) > 1:  # beside others it is one argument
+                    types = tuple("int list" if t == "ints" else t for t in types)
                 default = op._defaults.get(name, MISSING)
                 params[name] = Param(name, types, default, name in op.positional)
     ordered = {name: params[name] for name in (*op.positional, *params) if name in params}
@@ -187,6 +190,8 @@ def takes(types: tuple[str, ...], value: Any) -> bool:
         if kind == "op" and value is None:
             return True
         if kind == "ints" and name == "int":
+            return True
+        if kind == "int list" and name == "list" and all(type_name(one) == "int" for one in value):
             return True
         if kind == "value" and isinstance(value, Data):
             return True

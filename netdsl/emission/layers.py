@@ -189,10 +189,10 @@ class Layers(Conditions):
 
     def parts(self, op: Split, item: Layer, result: Data, place: Place) -> Data:
         """Return the list that a split into a number of parts that is not known makes."""
-        count = term(op.parts)
-        assert isinstance(count, Poly)
+        sizes = term(op.parts)
+        count = length(sizes) if isinstance(sizes, Atom) else sizes
         shapes = tuple(self.opaque_sizes(shape) for shape in result.shapes)
-        each_one = each(replaced(term(shapes[0].c), {}), "i", count)
+        each_one = sizes if isinstance(sizes, Atom) else each(replaced(term(shapes[0].c), {}), "i", count)
         listing = self.list_wire(count, len(shapes), place, item.span)
         item.outputs = listing.wires
         elements = Elements(shapes, SymList((int(shape.c) for shape in shapes), each_one))
@@ -337,10 +337,22 @@ class Layers(Conditions):
                         )
                         self.checked(fits.test, what)
         self.divisible(op, item.before)
+        self.satisfied(op, item.before)
         self.probable(op)
         for size in pad.size if isinstance(pad, Pad) and not isinstance(pad.size, SymDims) else ():
             if isinstance(size, SymInt):
                 self.at_least(size.poly, 0, "pad must be at least 0")
+
+    def satisfied(self, op: Op, shapes: tuple[Shape, ...]) -> None:
+        """Demand what an op needs of its arguments and channels."""
+        for need in op.needs(*shapes):
+            holds = compare(need.operator, need.left, need.right)
+            if not isinstance(holds, SymBool):
+                continue
+            if need.operator == ">=" and isinstance(need.left, SymInt) and not symbolic(need.right):
+                self.at_least(need.left.poly, need.right, f"{need.rule}{need.right}")
+            else:
+                self.checked(holds.test, f"{need.rule}{_braced(need.right)}, not {_braced(need.left)}")
 
     def probable(self, op: Op) -> None:
         """Demand of a probability that it is from 0 to 1, but of a schedule's whose ends are known."""
@@ -371,7 +383,9 @@ class Layers(Conditions):
         count, convolves = getattr(op, field, 1), isinstance(op, (Conv, UpConv))
         if convolves and not self.emitter.lenient:
             return  # whose layers say so themselves
-        if not convolves and not (field and (symbolic(count) or isinstance(op, Split))):
+        if not isinstance(count, int) or (
+            not convolves and not (field and (symbolic(count) or isinstance(op, Split)))
+        ):
             return  # elsewhere what has a number of groups cannot be made, or called, with others
         for channels in (shapes[0].c, op.channels) if isinstance(op, (Conv, UpConv)) else (shapes[0].c,):
             whole, parts = (SymInt(int(n), replaced(self.expanded(term(n)), {})) for n in (channels, count))

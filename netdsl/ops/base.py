@@ -10,6 +10,7 @@ from typing import Any, ClassVar, dataclass_transform
 from netdsl.cost.model import Cost
 from netdsl.ir.types import DEFAULT_INIT, Init, Parameter, Shape
 from netdsl.record import Record
+from netdsl.symbolic import compare
 
 
 class OpError(Exception):
@@ -24,6 +25,25 @@ class OpError(Exception):
         self.field = field
         self.message = message
         self.help = help
+
+
+class Need(Record):
+    """What must hold of two numbers, arguments and channels of them: `left operator right`."""
+
+    field: str
+    what: str
+    """What the left one is."""
+    left: int
+    operator: str
+    right: int
+
+    WORDS: ClassVar[Mapping[str, str]] = {"==": "", ">=": "at least ", "<=": "at most ", "<": "less than "}
+    """How a message says the operator."""
+
+    @property
+    def rule(self) -> str:
+        """What a message says of the left number before the right one."""
+        return f"{self.what} must be {self.WORDS[self.operator]}"
 
 
 class Example(Record):
@@ -71,8 +91,8 @@ class Op(Record, ABC):
     """A primitive operation. Its fields are the arguments of the spec, with their types as annotations.
 
     Field types: int, float, bool, str, Dims, Pad, `Dims | int` (a size that may be given once for both axes),
-    `tuple[int, ...]` (all remaining positional ints) and `... | None`. Stateless unless `weights`
-    says otherwise.
+    `tuple[int, ...]` (all remaining positional ints; beside other types, a list of them) and `... | None`.
+    Stateless unless `weights` says otherwise.
     """
 
     name: ClassVar[str] = ""
@@ -124,6 +144,16 @@ class Op(Record, ABC):
     @abstractmethod
     def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:
         """Return the shape of the output (a tuple of shapes if there are several); raise OpError."""
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what must hold of arguments and channels that frameworks do not ask; of sizes says `infer` alone."""
+        yield from ()
+
+    def check_needs(self, *x: Shape) -> None:
+        """Raise OpError where one of its needs does not hold."""
+        for need in self.needs(*x):
+            if not compare(need.operator, need.left, need.right):
+                raise OpError(need.field, f"{need.rule}{need.right}, got {need.left}")
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the learned tensors, in torch's order and layout."""

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach
+from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import groups_of, need_map
+from netdsl.symbolic import least_of, sum_of, symbolic
 
 MAX_PARTS = 10_000
 """The most outputs of a split: each is a value of the graph."""
 
 
 class Split(Op):
-    """Equal parts of the channels, as views: c to `parts` times c/parts, any shape. ops: 0."""
+    """The channels in parts, as views: c to `parts` times c/parts, or to parts of the sizes in a list.
+
+    Any shape; `split 2`, `split [64, x.c - 64]`. ops: 0. Chen et al., arXiv 1707.01629, for unequal parts.
+    """
 
     name: ClassVar[str] = "split"
     linear: ClassVar[bool] = True
@@ -24,21 +28,41 @@ class Split(Op):
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
 
-    parts: int
+    parts: int | tuple[int, ...]
 
     def infer(self, *x: Shape) -> tuple[Shape, ...]:
         """Return the shapes of the parts."""
-        each = groups_of("parts", self.parts, x[0].c)
-        if self.parts > MAX_PARTS:
-            raise OpError("parts", f"a split has at most {MAX_PARTS} parts, got {self.parts}")
-        return (x[0].with_size("c", each),) * self.parts
+        number = self.parts if isinstance(self.parts, int) else len(self.parts)
+        if number > MAX_PARTS:
+            raise OpError("parts", f"a split has at most {MAX_PARTS} parts, got {number}")
+        if isinstance(self.parts, int):
+            return (x[0].with_size("c", groups_of("parts", self.parts, x[0].c)),) * self.parts
+        self.check_needs(*x)
+        return tuple([x[0].with_size("c", part) for part in self.parts])
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that the parts listed are some, and all of the channels."""
+        if not isinstance(self.parts, int):
+            for part in (least_of(self.parts),) if symbolic(self.parts) else self.parts:
+                yield Need("parts", "a part", part, ">=", 1)
+            yield Need("parts", "the sum of the parts", sum_of(self.parts), "==", x[0].c)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has one part."""
+        return (
+            not symbolic(self.parts) and (self.parts if isinstance(self.parts, int) else len(self.parts)) == 1
+        )
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield a map, tokens, one part."""
+        """Yield a map, tokens, one part, parts of other sizes."""
         yield Example(cls(parts=2), (Shape(6, 3, 5),))
         yield Example(cls(parts=3), (Shape(2, 6),))
         yield Example(cls(parts=1), (Shape(6),))
+        yield Example(cls(parts=(1, 3, 2)), (Shape(6, 3, 5),))
+        yield Example(cls(parts=(4, 1)), (Shape(2, 5),))
+        yield Example(cls(parts=(3,)), (Shape(3, 1, 2),))
 
 
 class Crop(Op):

@@ -1,0 +1,109 @@
+"""Ops that cut, move, join and resize values: emitted classes are the spec's blocks, in both backends."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import report, subjects_of
+from netdsl_torch.run import by_name
+from test_emitted import IGNORED, ROOT, RULES, tool
+from torch_oracles import execute
+
+from netdsl.api import read_text, recipes
+from netdsl.backend import emit_family
+from netdsl.network import Network
+
+SPECS = {
+    "parts of other sizes": """
+block Dual(c, base, grow = 8):
+    body: conv 3x3, c + grow
+    left, right = from body -> split [c, grow]
+    a, b = from x -> split [base, x.c - base]
+    s = from left, a -> add
+    from s, right, b -> concat
+
+net Dpn(n = 2):
+    input 16, 9x7
+    one: Dual 12, 12
+    two: Dual 12, 12, 4
+    from flow -> split [6, 18, 4] -> concat
+    relu
+""",
+    "parts of a list of sizes": """
+block Parts(sizes: list):
+    y = from x -> split sizes
+    concat:
+        for i in range(len(sizes)):
+            from y[i] -> conv 3x3, sizes[i] as conv{i}
+
+net N:
+    input 28, 9x7
+    one: Parts [8, 4, 16]
+    two: Parts [8, 20]
+    relu
+""",
+}
+
+
+def nets(text: str) -> list[Network]:
+    """Return the nets of a text."""
+    return list(map(Network, recipes(read_text(text), "", {}, {})))
+
+
+def emitted(text: str, backend: str) -> str:
+    """Return the module of all nets of a text."""
+    (found,) = emit_family(nets(text), backend).values()
+    return found
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_style_and_types(backend: str, tmp_path: Path) -> None:
+    """The modules are as clean as the zoo's."""
+    for number, text in enumerate(SPECS.values()):
+        (tmp_path / f"net{number}.py").write_text(emitted(text, backend))
+    options: tuple[str | Path, ...]
+    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
+    assert tool("mypy", *options, tmp_path) == ""
+    options = ("--isolated", "--no-cache", "--line-length", "100")
+    rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
+    assert tool("ruff", "check", *options, *rules, tmp_path) == ""
+    assert tool("ruff", "format", *options, "--diff", tmp_path) == ""
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_numbers(case: str) -> None:
+    """The torch module is the net, op by op, in evaluation and training; it can be traced."""
+    for net in nets(SPECS[case]):
+        model, shapes = execute(net.emit("torch"))[net.name]().double(), state_shapes(net)
+        numbers = draw_state(shapes, 1)
+        model.load_state_dict(numbers)
+        x = [torch.randn(3, *shape, dtype=torch.float64) for shape in net.inputs.values()]
+        for train in (False, True):
+            with torch.no_grad():
+                ours, theirs = by_name(model.train(train)(*x)), interpret(net, numbers, x, train)
+                for name, expected in theirs.items():
+                    torch.testing.assert_close(ours[name], expected, rtol=1e-11, atol=1e-11)
+        with torch.no_grad():
+            traced = by_name(torch.fx.symbolic_trace(model.eval())(*x))
+            assert all(map(torch.equal, traced.values(), by_name(model(*x)).values()))
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize("case", SPECS)
+def test_one_class(case: str, backend: str) -> None:
+    """Every block is one class, which is the block for other arguments and sizes too."""
+    text = emitted(SPECS[case], backend)
+    lines = [line.replace("(", " ").replace(":", " ").split() for line in SPECS[case].splitlines()]
+    declared = [words[1] for words in lines if words and words[0] in ("block", "net")]
+    classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    assert sorted(name for name in classes if name.rstrip("0123456789") in declared) == sorted(declared)
+    for subject in subjects_of(nets(SPECS[case])[0], backend, text).values():
+        result = report(subject, backend, 8 if backend == "torch" else 2)
+        assert result.legal or backend == "flax"
+        assert not result.wrong
+        assert not result.lax
