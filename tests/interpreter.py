@@ -204,6 +204,15 @@ def _crop(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return x[0][:, :, top : top + rows, left : left + columns]
 
 
+def _slice(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    axes = "hw" if op.of_map else op.axis
+    parts = [slice(None)] * x[0].ndim
+    for at, axis in enumerate(axes):
+        begin, end, step = (n[at] if isinstance(n, tuple) else n for n in (op.begin, op.end, op.stride))
+        parts[call.shapes[0].axis(axis) + 1] = slice(begin, end, step)
+    return x[0][tuple(parts)]
+
+
 def _weight(op: Any, x: list[Tensor], call: Call) -> Tensor:
     own = call.state[""]
     return (own if op.batch else own[None]).expand(call.batch, *op.shape)
@@ -245,6 +254,7 @@ RUN: dict[str, Run] = {
     "split": lambda op, x, call: x[0].split(
         [s.c for s in op.outputs(*call.shapes)], call.shapes[0].axis("c") + 1
     ),
+    "slice": _slice,
     "shuffle": _shuffle,
     "shift": _shift,
     "crop": _crop,

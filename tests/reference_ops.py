@@ -359,6 +359,16 @@ def token(op: Any, inputs: list[Array], state: State) -> Array:
     return inputs[0][:, op.index]
 
 
+def sliced(op: Any, x: Array, axes: str) -> Array:
+    """Take the places one by one, of a sample with these axes."""
+    for at, axis in enumerate("hw" if isinstance(op.begin, tuple) else op.axis):
+        begin, end, step = (n[at] if isinstance(n, tuple) else n for n in (op.begin, op.end, op.stride))
+        place = axes.index(axis) + 1
+        stop = x.shape[place] if end is None else end
+        x = np.stack([x.take(i, place) for i in range(begin, stop, step)], axis=place)
+    return x
+
+
 def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> list[Array]:
     """Return the outputs of the ops that need to know where the channels are, an axis of the batch."""
     match op.name:

@@ -47,6 +47,31 @@ net N:
     two: Parts [8, 20]
     relu
 """,
+    "slices": """
+block Focus(c, k: dims = 3x3):
+    (slice 0x0, /2 | slice 1x0, /2 | slice 0x1, /2 | slice 1x1, /2) -> concat
+    conv: conv k, c
+
+block Shares(lead, at: dims = 1x0, every = 2):
+    a = from x -> slice 0, lead
+    b = from x -> slice lead
+    c = from x -> slice 1, lead + 2, /every
+    from a, b, c -> concat
+    slice at, /every
+
+block Corner(until: dims, since: dims = 0x1):
+    slice since, until
+    tokens
+    slice 1, axis="n"
+
+net N:
+    input 3, 28x32
+    focus: Focus 8
+    shares: Shares 3
+    again: Shares 5, 0x1, 3
+    output late: slice 2, axis="h"
+    corner: Corner 2x2
+""",
 }
 
 

@@ -24,6 +24,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops import Example
 from netdsl.ops.base import Reach
 from netdsl.ops.joint import Concat
+from netdsl.ops.part import Slice
 from netdsl.passes import Extent, Receptive
 
 
@@ -183,10 +184,12 @@ def place_axis(shape: Shape, axis: int) -> int | None:
 
 
 def numbers_tokens_anew(example: Example) -> bool:
-    """Tell whether an op makes tokens of places, or joins tokens: those are followed as the places they were."""
+    """Tell whether an op makes tokens of places, or joins or cuts them: they are followed as the places they were."""
     op = example.op
-    return op.name == "tokens" or (
-        isinstance(op, Concat) and example.inputs[0].axes[op.axis_of(example.inputs[0])] == "n"
+    return (
+        op.name == "tokens"
+        or (isinstance(op, Slice) and op.axis == "n")
+        or (isinstance(op, Concat) and example.inputs[0].axes[op.axis_of(example.inputs[0])] == "n")
     )
 
 

@@ -17,15 +17,34 @@ from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.layout import Flatten, Tokens
 from netdsl.ops.move import Shift
-from netdsl.ops.part import Crop
+from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.resize import Upsample
 
-WINDOWS = (MaxPool, AvgPool, GlobalAvgPool, Conv, DwConv, UpConv, Crop, Upsample, Shift, Tokens, Flatten)
+WINDOWS = (
+    MaxPool,
+    AvgPool,
+    GlobalAvgPool,
+    Conv,
+    DwConv,
+    UpConv,
+    Crop,
+    Slice,
+    Upsample,
+    Shift,
+    Tokens,
+    Flatten,
+)
 SIZES = [(12, 12), (13, 13), (12, 15), (15, 10), (9, 14), (5, 5), (4, 3), (1, 2)]
 """Even, odd, not square, small."""
 
-IMPORTS = "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n"
+IMPORTS = """\
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+"""
 DYNAMIC = {axis: torch.export.Dim.DYNAMIC for axis in (0, 2, 3)}
 
 

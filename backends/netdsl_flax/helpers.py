@@ -382,6 +382,28 @@ def split_by_sizes(x: Array, sizes: Sequence[int]) -> list[Array]:
     ends = [sum(sizes[:i]) for i in range(1, len(sizes))]
     return jnp.split(x, ends, axis=-1)
 ''',
+    "slice_along": '''\
+def slice_along(x: Array, axis: int, begin: int, end: int | None = None, step: int = 1) -> Array:
+    """Return what lies from one place of an axis to another or the end, or every so many of it."""
+    size = x.shape[axis]
+    stop = size if end is None else end
+    if not begin < stop <= size:
+        raise ValueError(f"nothing lies from {begin} to {stop} where there are {size}")
+    return lax.slice_in_dim(x, begin, stop, step, axis)
+''',
+    "slice2d": '''\
+def slice2d(
+    x: Array,
+    begin: tuple[int, int],
+    end: tuple[int, int] | None = None,
+    stride: tuple[int, int] = (1, 1),
+) -> Array:
+    """Return the pixels of a map from one on, to another or the end, or every so many of them."""
+    for axis in (0, 1):
+        stop = None if end is None else end[axis]
+        x = slice_along(x, axis - 3, begin[axis], stop, stride[axis])
+    return x
+''',
     "shift2d": '''\
 def shift2d(x: Array, by: tuple[int, int]) -> Array:
     """Move a map up and to the left, zeros coming in below and at the right."""

@@ -52,7 +52,7 @@ from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
-from netdsl.ops.part import Crop, Split, Token
+from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.resize import Upsample
 from netdsl.ops.source import Input as InputOp
@@ -508,6 +508,23 @@ def split(op: Split, context: Context) -> Lowered:
         return Lowered(function=_apply("split_by_sizes", _first("sizes", op.parts)))
     ends = Listed(tuple(map(Const, accumulate(op.parts[:-1]))))
     return Lowered(function=_apply("jnp.split", Arg("indices", ends, keyword=False), axis))
+
+
+@lowers(Slice)
+def slice_(op: Slice, context: Context) -> Lowered:
+    """Our slice2d of a map, else our slice_along."""
+    if op.of_map:
+        to = _option("end", None if op.end is None else _pair(op.end), None)
+        return Lowered(
+            function=_apply(
+                "slice2d", _first("begin", _pair(op.begin)), to, _option("stride", _pair(op.stride), (1, 1))
+            )
+        )
+    ((name, begin, end, step),) = op.along()
+    order = laid_out(context.inputs[0].axes)
+    axis = _first("axis", order.index(name) - len(order))
+    args = axis, _first("begin", begin), _option("end", end, None), _option("step", step, 1)
+    return Lowered(function=_apply("slice_along", *args))
 
 
 @lowers(Shuffle)

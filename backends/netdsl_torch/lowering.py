@@ -45,11 +45,12 @@ from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
-from netdsl.ops.part import Crop, Split, Token
+from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.resize import Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
+from netdsl.ops.window import both
 from netdsl.symbolic import symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
@@ -205,6 +206,26 @@ def center_crop(x: Tensor, like: Tensor) -> Tensor:
     top, left = (x.shape[2] - h) // 2, (x.shape[3] - w) // 2
     return x.narrow(2, top, h).narrow(3, left, w)  # which refuses a map that is smaller
 ''',
+    "slice_along": '''\
+def slice_along(x: Tensor, dim: int, begin: int, end: int | None = None, step: int = 1) -> Tensor:
+    """What lies from one place of an axis on, to another or the end, or every so many of it."""
+    stop = x.shape[dim] if end is None else end
+    torch._assert(begin < stop, "nothing is left of what is sliced")  # type: ignore[no-untyped-call]
+    part = x.narrow(dim, begin, stop - begin)  # which refuses what is smaller
+    return part if step == 1 else part.movedim(dim, 0)[::step].movedim(0, dim)
+''',
+    "slice2d": '''\
+def slice2d(
+    x: Tensor,
+    begin: tuple[int, int],
+    end: tuple[int, int] | None = None,
+    stride: int | tuple[int, int] = 1,
+) -> Tensor:
+    """The pixels of a map from one on, to another or the end, or every so many of them."""
+    down, across = size_2d(stride)
+    x = slice_along(x, -2, begin[0], None if end is None else end[0], down)
+    return slice_along(x, -1, begin[1], None if end is None else end[1], across)
+''',
     "split_equally": '''\
 def split_equally(x: Tensor, number: int, dim: int) -> list[Tensor]:
     """The equal parts of a tensor as a list, which a tracer cannot count by itself."""
@@ -275,6 +296,22 @@ def _size(size: Dims | tuple[int, int] | int) -> int | tuple[int, ...]:
     if isinstance(size, int) or symbolic(size):
         return size
     return size[0] if term(size[0]) == term(size[1]) else tuple(size)
+
+
+def _pair(size: Dims | int) -> tuple[int, ...]:
+    """Return a size as that of rows and of columns."""
+    return size if symbolic(size) and not isinstance(size, int) else tuple(both(size))
+
+
+def _is_one(number: int) -> bool:
+    """Tell whether a number is 1 for all arguments."""
+    return number == 1 and not symbolic(number)
+
+
+def _dim(context: Context, axis: str) -> int:
+    """Return where an axis of the first input is; of a learned tensor only its own op knows if it has a batch."""
+    x = context.inputs[0]
+    return x.axis(axis) + 1 if _batched(context, 0) else x.axis(axis) - len(x)
 
 
 def _batched(context: Context, index: int) -> bool:
@@ -544,7 +581,7 @@ def split(op: Split, context: Context) -> Lowered:
     """x.chunk(parts, 1), torch.split(x, [a, b], 1), or ours where it is not known how many parts there are."""
     if op.whole:
         return Lowered(function=Input())
-    dim = _first("dim", context.inputs[0].axis("c") + 1)
+    dim = _first("dim", _dim(context, "c"))
     if isinstance(op.parts, int):
         args = _first("number", op.parts), dim
         return Lowered(
@@ -554,6 +591,27 @@ def split(op: Split, context: Context) -> Lowered:
         return Lowered(function=_apply("split_by_sizes", _first("sizes", op.parts), dim))
     sizes = Arg("split_size_or_sections", Listed(tuple(map(Const, op.parts))), keyword=False)
     return Lowered(function=_apply("torch.split", sizes, dim))
+
+
+@lowers(Slice)
+def slice_(op: Slice, context: Context) -> Lowered:
+    """x.narrow(1, 0, 32) of channels, our slice2d of a map, else our slice_along."""
+    if op.of_map:
+        to = _option("end", None if op.end is None else _pair(op.end), None)
+        return Lowered(
+            function=_apply(
+                "slice2d", _first("begin", _pair(op.begin)), to, _option("stride", _size(op.stride), 1)
+            )
+        )
+    ((axis, begin, end, step),) = op.along()
+    dim = _first("dim", _dim(context, axis))
+    if axis == "c" and _is_one(step):
+        last = context.inputs[0].c if end is None else end
+        return Lowered(
+            function=_method("narrow", dim, _first("start", begin), _first("length", last - begin))
+        )
+    args = dim, _first("begin", begin), _option("end", end, None), _option("step", step, 1)
+    return Lowered(function=_apply("slice_along", *args))
 
 
 @lowers(Shuffle)

@@ -144,6 +144,9 @@ class Layers(Conditions):
             )
         self.reading(data)
         data = Data(data.wires, self.aligned(op, data.shapes))
+        for field in op.settled:
+            if symbolic(value := getattr(op, field)):
+                raise Fixed(f"{field} of {op.name} decides what is written", term(value))
         op = self.padded(op)
         op = self.spelled(op)
         result = super().add(op, data, place, node, label, given, ramps)
@@ -349,7 +352,11 @@ class Layers(Conditions):
             holds = compare(need.operator, need.left, need.right)
             if not isinstance(holds, SymBool):
                 continue
-            if need.operator == ">=" and isinstance(need.left, SymInt) and not symbolic(need.right):
+            if (
+                need.operator == ">="
+                and isinstance(need.left, SymInt)
+                and term(need.right) in (constant(0), constant(1))
+            ):
                 self.at_least(need.left.poly, need.right, f"{need.rule}{need.right}")
             else:
                 self.checked(holds.test, f"{need.rule}{_braced(need.right)}, not {_braced(need.left)}")

@@ -36,6 +36,7 @@ class Need(Record):
     left: int
     operator: str
     right: int
+    help: str = ""
 
     WORDS: ClassVar[Mapping[str, str]] = {"==": "", ">=": "at least ", "<=": "at most ", "<": "less than "}
     """How a message says the operator."""
@@ -116,6 +117,8 @@ class Op(Record, ABC):
     """Whether it is read as part of the layer before it, as norms and activations are."""
     saves_output: ClassVar[bool] = False
     """Whether autograd keeps its output for the backward pass, so that nobody may overwrite it."""
+    settled: ClassVar[tuple[str, ...]] = ()
+    """Fields that decide what is emitted, so that a class is made for each of their values."""
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """By field that is a text, what it may be."""
     inplace: ClassVar[bool] = False
@@ -153,7 +156,7 @@ class Op(Record, ABC):
         """Raise OpError where one of its needs does not hold."""
         for need in self.needs(*x):
             if not compare(need.operator, need.left, need.right):
-                raise OpError(need.field, f"{need.rule}{need.right}, got {need.left}")
+                raise OpError(need.field, f"{need.rule}{need.right}, got {need.left}", need.help)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the learned tensors, in torch's order and layout."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, Reach
-from netdsl.ops.window import groups_of, need_map
+from netdsl.ir.types import Dims, Shape
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import least_of, sum_of, symbolic
 
 MAX_PARTS = 10_000
@@ -63,6 +63,108 @@ class Split(Op):
         yield Example(cls(parts=(1, 3, 2)), (Shape(6, 3, 5),))
         yield Example(cls(parts=(4, 1)), (Shape(2, 5),))
         yield Example(cls(parts=(3,)), (Shape(3, 1, 2),))
+
+
+class Slice(Op):
+    """What lies from `begin` to before `end`, or to the end, and of that every `stride`-th; a view.
+
+    Ints are channels, as those of `conv`, or places along `axis`, a letter of c, h, w and n: `slice 0, 32` is
+    x[:, 0:32], `slice 1, axis="n"` drops the first token. Dims are rows and columns: `slice 1x0, /2` is
+    x[:, :, 1::2, 0::2]. Counted from 0; size along the axis to ceil((end - begin) / stride), any shape. ops: 0.
+    """
+
+    name: ClassVar[str] = "slice"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("begin", "end")
+    wiring: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+    settled: ClassVar[tuple[str, ...]] = ("axis",)
+    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"axis": ("c", "h", "w", "n")}
+
+    begin: Dims | int
+    end: Dims | int | None = None
+    stride: Dims | int = 1
+    axis: str = "c"
+
+    @property
+    def of_map(self) -> bool:
+        """Whether it is of rows and columns."""
+        return not isinstance(self.begin, int)
+
+    def along(self) -> Iterator[tuple[str, int, int | None, int]]:
+        """Yield axis, begin, end and stride; for a map of its rows, then of its columns."""
+        if isinstance(self.begin, int):
+            assert self.end is None or isinstance(self.end, int)
+            yield self.axis, self.begin, self.end, both(self.stride)[0]
+            return
+        for at, axis in enumerate("hw"):
+            end = None if self.end is None else both(self.end)[at]
+            yield axis, self.begin[at], end, both(self.stride)[at]
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape with the size along the axis, or with height and width, of what is left."""
+        self.check_texts()
+        out = x[0]
+        for field in ("begin", "end", "stride"):
+            value = getattr(self, field)
+            if isinstance(value, Dims) and len(value) != 2:
+                raise OpError(field, f"{field} needs two sizes, got {value}")
+            if isinstance(value, int if self.of_map else Dims) and field != "stride":
+                raise OpError(field, f"begin and end must both be ints or both be sizes, got {value}")
+        check_size("stride", self.stride)
+        if self.of_map:
+            need_map(self.name, out)
+            if self.axis != "c":
+                raise OpError("axis", f"begin is of rows and columns, so axis={self.axis} has no meaning")
+        elif not isinstance(self.stride, int):
+            raise OpError("stride", f"stride must be an int along one axis, got {self.stride}")
+        if self.axis not in out.axes:
+            raise OpError("axis", f"{out.kind} {out} has no axis {self.axis}")
+        self.check_needs(*x)
+        for axis, begin, end, step in self.along():
+            size = out.size(axis)
+            if end is None and begin >= size:
+                raise OpError("begin", f"begin must be less than {size}, got {begin}")
+            if end is not None and end > size:
+                raise OpError("end", f"end must be at most {size}, got {end}")
+            out = out.with_size(axis, ((size if end is None else end) - begin - 1) // step + 1)
+        return out
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that something is taken, and of channels nothing that is not there."""
+        for axis, begin, end, _ in self.along():
+            yield Need("begin", "begin", begin, ">=", 0, "count from the end with x.c: slice x.c - 4")
+            if end is not None:
+                yield Need("end", "end", end, ">=", begin + 1)
+            if axis == "c":
+                c = x[0].c
+                yield (
+                    Need("begin", "begin", begin, "<", c) if end is None else Need("end", "end", end, "<=", c)
+                )
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place `begin` further on, and `stride` times as far."""
+        seen = {axis: Reach(stride=step, pad=-begin) for axis, begin, _, step in self.along()}
+        here, _ = HERE
+        return ((seen.get("h", here), seen.get("w", here)),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield channels, tokens, rows, columns and both."""
+        x, tokens, hwc = Shape(6, 5, 7), Shape(5, 6), Shape(5, 7, 6, axes="hwc")
+        yield Example(cls(begin=2), (x,))
+        yield Example(cls(begin=0, end=4), (tokens,))
+        yield Example(cls(begin=1, end=6, stride=2), (hwc,))
+        yield Example(cls(begin=1, end=6, stride=2), (Shape(6),))
+        yield Example(cls(begin=1, axis="n"), (tokens,))
+        yield Example(cls(begin=1, end=4, axis="h"), (x,))
+        yield Example(cls(begin=0, stride=3, axis="w"), (hwc,))
+        for begin in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            yield Example(cls(begin=Dims(begin), stride=2), (x,))
+        yield Example(cls(begin=Dims((1, 2)), end=Dims((4, 7))), (x,))
+        yield Example(cls(begin=Dims((2, 0)), end=Dims((5, 6)), stride=Dims((1, 3))), (x,))
 
 
 class Crop(Op):
