@@ -204,6 +204,10 @@ def _crop(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return x[0][:, :, top : top + rows, left : left + columns]
 
 
+def _resized(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    return F.interpolate(x[0], tuple(call.out[1:]), mode=op.mode, align_corners=op.align_corners or None)
+
+
 def _slice(op: Any, x: list[Tensor], call: Call) -> Tensor:
     axes = "hw" if op.of_map else op.axis
     parts = [slice(None)] * x[0].ndim
@@ -258,7 +262,8 @@ RUN: dict[str, Run] = {
     "shuffle": _shuffle,
     "shift": _shift,
     "crop": _crop,
-    "upsample": lambda op, x, call: F.interpolate(x[0], scale_factor=op.scale, mode=op.mode),
+    "upsample": _resized,
+    "resize": _resized,
     "permute": lambda op, x, call: x[0].permute(0, *(axis + 1 for axis in op.axes)),
     "flatten": _each(lambda x: x.flatten(1)),
     "tokens": _each(lambda x: x.flatten(2).transpose(1, 2)),

@@ -314,24 +314,41 @@ def crop(op: Any, inputs: list[Array], state: State) -> Array:
     return x[:, :, top : top + h, left : left + w]
 
 
-def interpolation(n: int, scale: int) -> Array:
-    """Return the matrix from n pixels to n scale, linear between pixel centres, constant outside."""
-    matrix = np.zeros((n * scale, n))
-    for i in range(n * scale):
-        at = min(max((i + 0.5) / scale - 0.5, 0), n - 1)
-        low = int(at)
-        matrix[i, low] += 1 - (at - low)
-        matrix[i, min(low + 1, n - 1)] += at - low
+def keys(distance: float) -> float:
+    """Return the weight of a pixel at a distance: Keys' cubic for a = -3/4."""
+    a, d = -0.75, abs(distance)
+    if d <= 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0
+
+
+def interpolation(n: int, m: int, mode: str, corners: bool) -> Array:
+    """Return the matrix from n pixels to m, by weights between pixel centres; outside is the pixel at the edge."""
+    matrix = np.zeros((m, n))
+    for i in range(m):
+        if mode == "nearest":
+            matrix[i, i * n // m] = 1
+            continue
+        at = i * (n - 1) / max(m - 1, 1) if corners else (i + 0.5) * n / m - 0.5
+        for pixel in range(-2, n + 3):
+            weight = max(1 - abs(at - pixel), 0) if mode == "bilinear" else keys(at - pixel)
+            matrix[i, min(max(pixel, 0), n - 1)] += weight
     return matrix
 
 
-@of("upsample")
-def upsample(op: Any, inputs: list[Array], state: State) -> Array:
-    """Repeat pixels, or interpolate each axis."""
+@of("upsample", "resize")
+def resized(op: Any, inputs: list[Array], state: State) -> Array:
+    """Interpolate each axis."""
     x = inputs[0]
-    if op.mode == "nearest":
-        return x.repeat(op.scale, axis=2).repeat(op.scale, axis=3)
-    return interpolation(x.shape[2], op.scale) @ x @ interpolation(x.shape[3], op.scale).T
+    h, w = x.shape[2:]
+    if op.name == "upsample":
+        size = h * op.scale, w * op.scale
+    else:
+        size = pair(op.to) if op.to is not None else inputs[1].shape[2:]
+    rows, columns = (
+        interpolation(n, m, op.mode, op.align_corners) for n, m in zip((h, w), size, strict=True)
+    )
+    return np.asarray(rows @ x @ columns.T)
 
 
 @of("permute")

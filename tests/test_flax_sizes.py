@@ -28,12 +28,26 @@ from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.layout import Flatten, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift
-from netdsl.ops.part import Crop
+from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from netdsl.ops.resize import Upsample
+from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import both
 
-SIZED = (MaxPool, AvgPool, GlobalAvgPool, Crop, Conv, DwConv, UpConv, Upsample, Shift, Tokens, Flatten)
+SIZED = (
+    MaxPool,
+    AvgPool,
+    GlobalAvgPool,
+    Crop,
+    Conv,
+    DwConv,
+    UpConv,
+    Upsample,
+    Resize,
+    Slice,
+    Shift,
+    Tokens,
+    Flatten,
+)
 """Ops whose outputs follow from the size of a map."""
 SIZES = [(7, 8), (8, 7), (9, 9), (10, 6), (5, 12), (4, 3), (2, 5), (1, 1)]
 CROPPED = [(0, 0), (1, 2), (2, 1), (3, 0)]

@@ -3722,9 +3722,9 @@ def test_a_text_that_no_layer_is_made_with_is_refused(backend: str) -> None:
     (text,) = emit_family(nets(CLASSES["texts that layers are made with"]), backend).values()
     more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
     made = execute(text)
-    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear', not bicubic"):
-        made["Up"](3, 4, mode="bicubic", **more)
-    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear', not area"):
+    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear' or 'bicubic', not cubic"):
+        made["Up"](3, 4, mode="cubic", **more)
+    with pytest.raises(ValueError, match="mode must be 'nearest' or 'bilinear' or 'bicubic', not area"):
         made["Maybe"](3, 4, mode="area", **more)
     made["Maybe"](3, 4, mode="none", **more)
     assert text.partition("class N(")[2].count("mode must be") == 1  # the net's line says which there are

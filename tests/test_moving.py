@@ -72,6 +72,35 @@ net N:
     output late: slice 2, axis="h"
     corner: Corner 2x2
 """,
+    "maps at other sizes": """
+block Head(c) from features, image:
+    from features
+    conv: conv 3x3, c
+    resize like=image, mode="bilinear"
+
+block Up(scale, mode: str = "bilinear"):
+    upsample scale, mode=mode
+    upsample 2, mode="bilinear", align_corners=true
+
+block To(size: dims, side: int, mode: str = "nearest"):
+    add:
+        resize size, mode=mode
+        wide: (resize size, mode="bicubic", align_corners=true -> conv 1x1, x.c)
+    concat:
+        resize side
+        from x -> resize side, mode=mode
+
+net N:
+    input image: 3, 23x30
+    conv1: conv 3x3, 4, /2
+    conv2: conv 3x3, 6, /4
+    output aux: from conv1, image -> Head 5 as head1
+    up: Up 3
+    up2: Up 2, "nearest"
+    sized: To 9x13, 6
+    sized2: To 4x3, 7, "bilinear"
+    from flow, image -> Head 2 as head2
+""",
 }
 
 

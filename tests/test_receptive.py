@@ -237,7 +237,8 @@ def test_op(example: Example, axis: int) -> None:
                 if (differs.take(other, out) if out is not None else differs).any():
                     found[other].add(place)
         said = [set() if field is None else seen(field[axis], place, count) for place in range(places)]
-        if op.name == "token":  # which token it is is not followed
+        if op.name == "token" or getattr(op, "mode", "") == "bicubic":
+            # which token it is is not followed, nor where the weight of a pixel nearby is 0
             assert all(a <= b for a, b in zip(found, said, strict=True))
             continue
         assert found == said

@@ -19,7 +19,7 @@ from netdsl.ops.layout import Flatten, Tokens
 from netdsl.ops.move import Shift
 from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from netdsl.ops.resize import Upsample
+from netdsl.ops.resize import Resize, Upsample
 
 WINDOWS = (
     MaxPool,
@@ -31,6 +31,7 @@ WINDOWS = (
     Crop,
     Slice,
     Upsample,
+    Resize,
     Shift,
     Tokens,
     Flatten,

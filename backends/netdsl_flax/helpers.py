@@ -415,23 +415,51 @@ def upsample2d(x: Array, scale: int) -> Array:
     """Repeat every pixel of a map."""
     return x.repeat(scale, axis=1).repeat(scale, axis=2)
 ''',
-    "upsample_bilinear2d": '''\
-def upsample_bilinear2d(x: Array, scale: int) -> Array:
-    """Draw a map larger, linearly between the centres of its pixels."""
-    for axis in (1, 2):
-        n = x.shape[axis]  # in whole numbers, which compilers do not round: of pixels 2 scale wide
-        at = jnp.clip(2 * jnp.arange(n * scale) + 1 - scale, 0, 2 * scale * (n - 1))
-        before = at // (2 * scale)
-        after = jnp.minimum(before + 1, n - 1)
-        part = (at % (2 * scale)).reshape(-1, *[1] * (3 - axis))
-        weight = part.astype(x.dtype) / (2 * scale)
-        x = x.take(before, axis) * (1 - weight) + x.take(after, axis) * weight
+    "resize2d": '''\
+def resize2d(
+    x: Array, size: tuple[int, int], mode: str = "nearest", align_corners: bool = False
+) -> Array:
+    """Draw a map at another size: nearest, bilinear or bicubic."""
+    for axis, m in zip((1, 2), size, strict=True):
+        n = x.shape[axis]
+        if n == 0:
+            raise ValueError("the input is too small: no pixel of it is left")
+        if mode == "nearest":  # in single precision, as torch does
+            places = jnp.floor(jnp.arange(m, dtype=jnp.float32) * jnp.float32(n / m)).astype(int)
+            x = x.take(jnp.minimum(places, n - 1), axis)
+            continue
+        if align_corners:  # in whole numbers, which compilers do not round: of pixels so wide
+            at, pixel = (n - 1) * jnp.arange(m), max(m - 1, 1)
+        else:
+            at, pixel = n * (2 * jnp.arange(m) + 1) - m, 2 * m
+        if mode == "bilinear":
+            at = jnp.clip(at, 0, pixel * (n - 1))
+        before = at // pixel
+        t = (at % pixel) / pixel
+        if mode == "bilinear":
+            taps = {0: 1 - t, 1: t}
+        else:  # Keys 1981 with a = -3/4
+            inner = {k: jnp.abs(t - k) for k in (0, 1)}
+            outer = {k: jnp.abs(t - k) for k in (-1, 2)}
+            taps = {k: (1.25 * d - 2.25) * d * d + 1 for k, d in inner.items()}
+            taps |= {k: ((-0.75 * d + 3.75) * d - 6) * d + 3 for k, d in outer.items()}
+        shape = (-1, *[1] * (3 - axis))
+        parts = [
+            x.take(jnp.clip(before + k, 0, n - 1), axis) * weight.reshape(shape).astype(x.dtype)
+            for k, weight in sorted(taps.items())
+        ]
+        x = sum(parts[1:], parts[0])
     return x
 ''',
-    "upsample2d_by_mode": '''\
-def upsample2d_by_mode(x: Array, scale: int, mode: str) -> Array:
-    """Draw a map larger, nearest or bilinear."""
-    return upsample2d(x, scale) if mode == "nearest" else upsample_bilinear2d(x, scale)
+    "enlarge2d": '''\
+def enlarge2d(x: Array, scale: int, mode: str = "nearest", align_corners: bool = False) -> Array:
+    """Draw a map that many times as high and wide."""
+    return resize2d(x, (x.shape[1] * scale, x.shape[2] * scale), mode, align_corners)
+''',
+    "resize_like": '''\
+def resize_like(x: Array, like: Array, mode: str = "nearest", align_corners: bool = False) -> Array:
+    """Draw a map as high and wide as another."""
+    return resize2d(x, (like.shape[1], like.shape[2]), mode, align_corners)
 ''',
     "flatten_chw": '''\
 def flatten_chw(x: Array) -> Array:

@@ -54,7 +54,7 @@ from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
-from netdsl.ops.resize import Upsample
+from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
 from netdsl.ops.window import both
@@ -547,11 +547,24 @@ def crop(op: Crop, context: Context) -> Lowered:
 
 @lowers(Upsample)
 def upsample(op: Upsample, context: Context) -> Lowered:
-    """Our upsample2d, which repeats, or upsample_bilinear2d; where an argument says which, upsample2d_by_mode."""
+    """Our upsample2d, which repeats; our enlarge2d, which draws anew, or where an argument says which."""
     scale = _first("scale", op.scale)
-    if symbolic(op.mode):
-        return _function("upsample2d_by_mode", scale, Arg("mode", Const(op.mode)))
-    return _function("upsample2d" if op.mode == "nearest" else "upsample_bilinear2d", scale)
+    if op.mode == "nearest" and not symbolic(op.mode):
+        return _function("upsample2d", scale)
+    return _function("enlarge2d", scale, *_modes(op))
+
+
+@lowers(Resize)
+def resize(op: Resize, context: Context) -> Lowered:
+    """Our resize2d, or resize_like for the size of another map."""
+    if op.to is None:
+        return Lowered(function=_apply("resize_like", Arg("like", Input(1), keyword=False), *_modes(op)))
+    return _function("resize2d", _first("size", _pair(op.to)), *_modes(op))
+
+
+def _modes(op: Resampling) -> tuple[Arg, ...]:
+    """Return how a map is drawn anew."""
+    return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
 
 
 @lowers(Permute)

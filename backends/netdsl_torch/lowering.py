@@ -47,11 +47,11 @@ from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
-from netdsl.ops.resize import Upsample
+from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
 from netdsl.ops.window import both
-from netdsl.symbolic import symbolic, term
+from netdsl.symbolic import real, symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
@@ -242,6 +242,14 @@ def split_by_sizes(x: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
 def upsample2d(x: Tensor, scale: int, mode: str = "nearest") -> Tensor:
     """A map that many times as high and wide."""
     return F.interpolate(x, scale_factor=float(scale), mode=mode)  # TorchScript takes no int
+''',
+    "resize_like": '''\
+def resize_like(
+    x: Tensor, like: Tensor, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """A map drawn as high and wide as another."""
+    size = [like.shape[2], like.shape[3]]
+    return F.interpolate(x, size, mode=mode, align_corners=align_corners)
 ''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -636,10 +644,28 @@ def crop(op: Crop, context: Context) -> Lowered:
 
 @lowers(Upsample)
 def upsample(op: Upsample, context: Context) -> Lowered:
-    """nn.Upsample, or our upsample2d as a function."""
-    mode = _option("mode", op.mode, "nearest")
-    layer = Call("nn.Upsample", (Arg("scale_factor", Const(op.scale)), mode))
-    return Lowered(module=layer, function=_apply("upsample2d", _first("scale", op.scale), mode))
+    """nn.Upsample, or our upsample2d as a function, and F.interpolate where corners are aligned."""
+    mode, layer = _modes(op), Call("nn.Upsample", (Arg("scale_factor", Const(op.scale)), *_modes(op)))
+    if op.align_corners:
+        return Lowered(
+            module=layer, function=_apply("F.interpolate", Arg("scale_factor", Const(real(op.scale))), *mode)
+        )
+    return Lowered(module=layer, function=_apply("upsample2d", _first("scale", op.scale), *mode))
+
+
+@lowers(Resize)
+def resize(op: Resize, context: Context) -> Lowered:
+    """nn.Upsample to a size, F.interpolate as a function; our resize_like for that of another map."""
+    if op.to is None:
+        return Lowered(function=_apply("resize_like", _given(Input(1)), *_modes(op)))
+    size = _size(op.to)
+    layer = Call("nn.Upsample", (Arg("size", Const(size)), *_modes(op)))
+    return Lowered(module=layer, function=_apply("F.interpolate", _first("size", size), *_modes(op)))
+
+
+def _modes(op: Resampling) -> tuple[Arg, ...]:
+    """Return how a map is drawn anew; torch takes no align_corners for pixels that are repeated."""
+    return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
 
 
 @lowers(Permute)

@@ -85,8 +85,9 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
                 default = op._defaults.get(name, MISSING)
                 params[name] = Param(name, types, default, name in op.positional)
     ordered = {name: params[name] for name in (*op.positional, *params) if name in params}
+    least, most = op.arity
     for name in op.references:
-        ordered[name] = Param(name, ("value",), positional=False)
+        ordered[name] = Param(name, ("value",), MISSING if least == most else None, False)
     if op.fuses:
         ordered["norm"] = Param("norm", ("op",), None, False)
         ordered["act"] = Param("act", ("op",), None, False)

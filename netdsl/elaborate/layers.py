@@ -373,9 +373,14 @@ class Layers(ABC):
         if "init" in extras and extras["init"].value is not None:
             fields["inits"] = {"weight": extras["init"].value}
         inputs = data
+        least, most = target.arity
+        if most is not None and len(data.wires) > most - len(target.references):
+            raise self.too_many(target.name, most - len(target.references), data, place.span(node))
         for name in target.references:
-            if name not in extras:
+            if name not in extras and least == most:
                 raise fail("E204", f"{target.name} needs {name}=", place.span(node))
+            if name not in extras:
+                continue
             other = self.single(extras[name].value, extras[name].span or place.span(node))
             inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
         result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
@@ -394,6 +399,13 @@ class Layers(ABC):
             return data
         return self.apply(follower, node, data, place, label, own_arguments=False)
 
+    @staticmethod
+    def too_many(name: str, most: int, data: Data, span: Span) -> SpecError:
+        """Return the error for more values than an op takes."""
+        help = "join them first: -> concat, or -> add; or take one: from flow[0]"
+        what = f"{name} takes {_values(most)}, here flows a tuple of {len(data.wires)}"
+        return fail("E303", what, span, help)
+
     def add(
         self,
         op: Op,
@@ -409,9 +421,7 @@ class Layers(ABC):
         span = place.span(node)
         least, most = op.arity
         if most is not None and len(wires) > most:
-            help = "join them first: -> concat, or -> add; or take one: from flow[0]"
-            what = f"{op.name} takes {_values(most)}, here flows a tuple of {len(wires)}"
-            raise fail("E303", what, span, help)
+            raise self.too_many(op.name, most, data, span)
         if len(wires) < least:
             raise fail("E303", f"{op.name} takes {least} values, got {len(wires)}", span)
         if len(self.drafts) >= self.max_nodes:
