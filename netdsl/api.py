@@ -323,7 +323,7 @@ def explain_op(op: type[Op]) -> str:
             default = (
                 "required" if param.default is MISSING and param.name in op._fields else show(param.default)
             )
-            if param.name in op.references:
+            if param.name in op.references and param.default is MISSING:
                 default = "required"
             lines.append(f"  {param.name:{width}}  {param.describe() or 'ints'}, {default}")
     lines += ["", "examples"]

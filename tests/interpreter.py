@@ -181,6 +181,11 @@ def _add(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return first
 
 
+def _sub(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    first, second = _aligned(x, call)
+    return first - second
+
+
 def _mul(op: Any, x: list[Tensor], call: Call) -> Tensor:
     first, *others = _aligned(x, call)
     for other in others:
@@ -253,6 +258,8 @@ RUN: dict[str, Run] = {
     "tanh": _each(torch.tanh),
     "softmax": lambda op, x, call: x[0].softmax(call.shapes[0].axis("c") + 1),
     "add": _add,
+    "sub": _sub,
+    "scale": lambda op, x, call: x[0] * op.factor,
     "mul": _mul,
     "concat": lambda op, x, call: torch.cat(x, op.axis_of(call.shapes[0]) + 1),
     "split": lambda op, x, call: x[0].split(

@@ -279,6 +279,12 @@ def identity(op: Any, inputs: list[Array], state: State) -> Array:
     return inputs[0]
 
 
+@of("scale")
+def scale(op: Any, inputs: list[Array], state: State) -> Array:
+    """Multiply by a number."""
+    return inputs[0] * op.factor
+
+
 @of("concat")
 def concat(op: Any, inputs: list[Array], state: State) -> Array:
     """Join along an axis of the sample; the caller settles the channels' one."""
@@ -401,7 +407,7 @@ def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> lis
 
 
 def elementwise(op: Any, inputs: list[Array], axis: int) -> Array:
-    """Add or multiply; a vector meets the channels, an axis of the largest input's batch."""
+    """Add, subtract or multiply; a vector meets the channels, an axis of the largest input's batch."""
     rank = max(x.ndim for x in inputs)
     total: Array | None = None
     for x in inputs:
@@ -409,6 +415,9 @@ def elementwise(op: Any, inputs: list[Array], axis: int) -> Array:
             sizes = [1] * rank
             sizes[0], sizes[axis] = x.shape
             x = x.reshape(sizes)
-        total = x if total is None else total + x if op.name == "add" else total * x
+        if total is None:
+            total = x
+        else:
+            total = {"add": total + x, "sub": total - x, "mul": total * x}[op.name]
     assert total is not None
     return total

@@ -101,6 +101,27 @@ net N:
     sized2: To 4x3, 7, "bilinear"
     from flow, image -> Head 2 as head2
 """,
+    "differences and factors": """
+block Difference(c, by = 0.25):
+    a: conv 3x3, c
+    d: from a, x -> sub
+    from d -> gap as mean
+    from flow, d -> sub -> scale by
+    conv 1x1, c + 1 as out
+    scale x.c ** -0.5
+
+net N(k = 3):
+    input 6, 9x8
+    one: Difference 6
+    from flow -> scale -1.5 as f
+    weight w [7, 1, 1]
+    from flow, w -> sub
+    squeeze: conv 1x1, 6
+    two: Difference 6, 1 / k
+    add:
+        identity
+        conv 3x3, 7 as conv2 -> scale k / 8
+""",
 }
 
 

@@ -47,7 +47,7 @@ from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
-from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul
+from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift, Shuffle
@@ -461,12 +461,18 @@ def identity(op: Identity, context: Context) -> Lowered:
     return Lowered(function=Input())
 
 
-@lowers(Add, Mul)
+@lowers(Add, Sub, Mul)
 def joint(op: Elementwise, context: Context) -> Lowered:
-    """Sum or product, `a + b`, `a * b`."""
+    """`a + b`, `a - b`, `a * b`."""
     first, *others = (_aligned(i, context) for i in range(len(context.inputs)))
-    operator = "+" if isinstance(op, Add) else "*"
+    operator = {Add: "+", Sub: "-", Mul: "*"}[type(op)]
     return Lowered(function=reduce(lambda x, y: Binary(operator, x, y), others, first))
+
+
+@lowers(Scale)
+def scale(op: Scale, context: Context) -> Lowered:
+    """The product with a number: `x * 0.1`."""
+    return Lowered(function=Binary("*", Input(), Const(op.factor)))
 
 
 def _aligned(index: int, context: Context) -> Expr:

@@ -19,6 +19,7 @@ from netdsl.emission.prose import LETTERS
 from netdsl.emission.streams import Elements
 from netdsl.ir.types import Pad, Shape
 from netdsl.ops.base import Op
+from netdsl.ops.joint import Elementwise
 from netdsl.ops.linear import Linear
 from netdsl.ops.source import Weight
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, Term, names, single, symbolic, term, text
@@ -70,7 +71,7 @@ class Demands:
 
     def of(self, item: Item) -> Iterator[Demand]:
         """Yield what an item demands of what it reads."""
-        if isinstance(item, Layer) and item.op.name in ("add", "mul"):
+        if isinstance(item, Layer) and isinstance(item.op, Elementwise):
             yield from self.of_joint(item)
         elif isinstance(item, Module):
             yield from self.of_features(item)

@@ -30,7 +30,7 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.activation import Activation, Softmax
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.dropout import Drop
-from netdsl.ops.joint import Identity
+from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
 from netdsl.ops.norm import Norm
 from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
@@ -167,6 +167,8 @@ class Layers(Conditions):
             self.fits(item.given, data.shapes, given, place, item.made)
             result = self.of_any_size(item, result)
         self.sound(item)
+        if isinstance(op, Sub):
+            self.must_agree(list(data.shapes))
         self.put(item)
         unknown = {name for value in item.terms() for name in mentioned(value) if name.startswith("?")}
         if unknown - {"?"} or (unknown and not self.guessing):
@@ -228,7 +230,7 @@ class Layers(Conditions):
 
         On a side where this instance does not come they are what they have to be.
         """
-        if len(shapes) < 2 or op.name not in ("add", "mul", "concat"):
+        if len(shapes) < 2 or not isinstance(op, (Elementwise, Concat)):
             return shapes
         first = shapes[0]
         result = [first]

@@ -108,7 +108,8 @@ def binding(expr: Expr) -> int:
     if isinstance(expr, Either):
         return 0
     if isinstance(expr, Const):
-        return tightness(expr.value) if symbolic(expr.value) else 9
+        tight = tightness(expr.value) if symbolic(expr.value) else 9
+        return {5: 3, 6: 4}.get(tight, tight)
     if not isinstance(expr, Binary):
         return 9
     return {"or": 0, "and": 1, "==": 2, "!=": 2, "+": 3, "-": 3}.get(expr.operator, 4)

@@ -1,9 +1,10 @@
-"""What joins values: sums, products, concatenations. They have no weights and cost no MACs."""
+"""What joins values, and products with a number. They have no weights and cost no MACs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import accumulate
+from math import isfinite
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
@@ -41,7 +42,7 @@ class Identity(Op):
 
 
 class Elementwise(Op):
-    """What `add` and `mul` share: equal shapes, or c x 1 x 1 or a vector c that is used at every place.
+    """What `add`, `sub` and `mul` share: equal shapes, or c x 1 x 1 or a vector c that is used at every place.
 
     The output has the largest shape. ops: 1 per output element and joint, that is branches - 1.
     """
@@ -104,6 +105,57 @@ class Mul(Elementwise):
 
     name: ClassVar[str] = "mul"
     tokenwise: ClassVar[bool] = True
+
+
+class Sub(Elementwise):
+    """The first value less the second: `from a, b -> sub`. Shapes as those of `add`."""
+
+    name: ClassVar[str] = "sub"
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield what has one value less another."""
+        for example in super().examples():
+            if len(example.inputs) == 2:
+                yield example
+
+
+class Scale(Op):
+    """Its input times a number, any shape; `scale 0.1`, `scale x.c ** -0.5`. ops: 1 per element.
+
+    Residual branches of Inception-ResNet, Szegedy et al., arXiv 1602.07261.
+    """
+
+    name: ClassVar[str] = "scale"
+    channelwise: ClassVar[bool] = True
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+    wiring: ClassVar[bool] = True
+
+    factor: float
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        if not isfinite(self.factor):
+            raise OpError("factor", f"factor must be a finite number, got {self.factor}")
+        return x[0]
+
+    def ops(self, *x: Shape) -> int:
+        """Return one per element."""
+        return x[0].elements
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, tokens, a vector."""
+        yield Example(cls(factor=0.17), (Shape(3, 4, 5),))
+        yield Example(cls(factor=-2.0), (Shape(4, 5),))
+        yield Example(cls(factor=0.5), (Shape(5),))
 
 
 class Concat(Op):
