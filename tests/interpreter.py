@@ -222,6 +222,19 @@ def _slice(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return x[0][tuple(parts)]
 
 
+def _roll(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    sign = 1 if op.back else -1
+    return torch.roll(x[0], tuple(sign * n for n in op.by), (2, 3))
+
+
+def _padded(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    sides = {"c": (op.before, op.after), "h": op.rows, "w": op.columns, "n": (0, 0)}
+    pads = [n for axis in reversed(call.shapes[0].axes) for n in sides[axis]]
+    if op.mode == "zeros":
+        return F.pad(x[0], pads)
+    return F.pad(x[0], pads[:4], mode=op.mode)
+
+
 def _weight(op: Any, x: list[Tensor], call: Call) -> Tensor:
     own = call.state[""]
     return (own if op.batch else own[None]).expand(call.batch, *op.shape)
@@ -268,6 +281,8 @@ RUN: dict[str, Run] = {
     "slice": _slice,
     "shuffle": _shuffle,
     "shift": _shift,
+    "roll": _roll,
+    "pad": _padded,
     "crop": _crop,
     "upsample": _resized,
     "resize": _resized,

@@ -312,6 +312,42 @@ def shift(op: Any, inputs: list[Array], state: State) -> Array:
     return y
 
 
+@of("roll")
+def roll(op: Any, inputs: list[Array], state: State) -> Array:
+    """Send each pixel to its place, counted round."""
+    x, (dy, dx) = inputs[0], op.by
+    y, (h, w), sign = np.zeros_like(x), x.shape[2:], 1 if op.back else -1
+    for i in range(h):
+        for j in range(w):
+            y[:, :, (i + sign * dy) % h, (j + sign * dx) % w] = x[:, :, i, j]
+    return y
+
+
+def padded(op: Any, x: Array, axes: str) -> Array:
+    """Take each place of each axis from where it comes, or nothing."""
+    rows, columns = pair(op.by)
+    sides = {
+        "c": (op.before, op.after),
+        "h": (rows if op.top is None else op.top, rows if op.bottom is None else op.bottom),
+        "w": (columns if op.left is None else op.left, columns if op.right is None else op.right),
+        "n": (0, 0),
+    }
+    for place, axis in enumerate(axes, 1):
+        (lo, hi), n = sides[axis], x.shape[place]
+        parts = []
+        for i in range(-lo, n + hi):
+            inside = {
+                "zeros": i,
+                "reflect": -i if i < 0 else 2 * (n - 1) - i if i >= n else i,
+                "replicate": min(max(i, 0), n - 1),
+                "circular": i % n,
+            }[op.mode]
+            here = 0 <= inside < n
+            parts.append(x.take(inside, place) if here else 0 * x.take(0, place))
+        x = np.stack(parts, axis=place)
+    return x
+
+
 @of("crop")
 def crop(op: Any, inputs: list[Array], state: State) -> Array:
     """Cut the middle out."""

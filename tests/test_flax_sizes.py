@@ -27,7 +27,7 @@ from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.layout import Flatten, Tokens
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Shift
+from netdsl.ops.move import Padding, Roll, Shift
 from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.resize import Resize, Upsample
@@ -44,6 +44,8 @@ SIZED = (
     Upsample,
     Resize,
     Slice,
+    Roll,
+    Padding,
     Shift,
     Tokens,
     Flatten,

@@ -122,6 +122,30 @@ net N(k = 3):
         identity
         conv 3x3, 7 as conv2 -> scale k / 8
 """,
+    "pads and rolls": """
+block Plain(planes, stride = 1):
+    add:
+        conv1: conv 3x3, planes, /stride
+        shortcut: (slice 0x0, /stride -> pad before=(planes - x.c) // 2, after=planes - x.c - (planes - x.c) // 2)
+
+block Reflected(c, p, q: dims, more = 1):
+    body: pad p, mode="reflect" -> conv 3x3, c, pad=0
+    pad q, mode="replicate"
+    pad left=more, bottom=2, mode="circular"
+    roll q
+    pad top=more
+    roll 2x1, back=true
+
+net N:
+    input 4, 13x16
+    pad right=1, bottom=1
+    one: Plain 4
+    two: Plain 7, 2
+    r1: Reflected 5, 1, 2x1
+    r2: Reflected 4, 3, 0x2, 2
+    output t: tokens -> pad after=3
+    output v: gap -> pad before=1, after=1
+""",
 }
 
 

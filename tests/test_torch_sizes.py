@@ -16,7 +16,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.layout import Flatten, Tokens
-from netdsl.ops.move import Shift
+from netdsl.ops.move import Padding, Roll, Shift
 from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.resize import Resize, Upsample
@@ -32,6 +32,8 @@ WINDOWS = (
     Slice,
     Upsample,
     Resize,
+    Roll,
+    Padding,
     Shift,
     Tokens,
     Flatten,

@@ -410,6 +410,25 @@ def shift2d(x: Array, by: tuple[int, int]) -> Array:
     rows, columns = by
     return jnp.pad(x[:, rows:, columns:], ((0, 0), (0, rows), (0, columns), (0, 0)))
 ''',
+    "pad2d": '''\
+def pad2d(
+    x: Array,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    channels: tuple[int, int] = (0, 0),
+    mode: str = "constant",
+) -> Array:
+    """Put rows, columns and channels around a map, which must have as many for some modes."""
+    spare = {"reflect": 1, "wrap": 0}.get(mode)
+    if spare is not None and (max(rows) + spare > x.shape[1] or max(columns) + spare > x.shape[2]):
+        raise ValueError(f"a map of {x.shape[1:3]} is too small to be padded so: {rows}, {columns}")
+    return jnp.pad(x, ((0, 0), rows, columns, channels), mode=mode)
+''',
+    "pad_channels": '''\
+def pad_channels(x: Array, channels: tuple[int, int]) -> Array:
+    """Put channels of zeros before and after those of a value."""
+    return jnp.pad(x, (*((0, 0),) * (x.ndim - 1), channels))
+''',
     "upsample2d": '''\
 def upsample2d(x: Array, scale: int) -> Array:
     """Repeat every pixel of a map."""

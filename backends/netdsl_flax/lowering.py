@@ -50,7 +50,7 @@ from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Shift, Shuffle
+from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
@@ -543,6 +543,28 @@ def shuffle(op: Shuffle, context: Context) -> Lowered:
 def shift(op: Shift, context: Context) -> Lowered:
     """Our shift2d."""
     return Lowered(function=_apply("shift2d", _first("by", tuple(op.by))))
+
+
+@lowers(Roll)
+def roll(op: Roll, context: Context) -> Lowered:
+    """jnp.roll of rows and columns."""
+    return Lowered(function=_apply("jnp.roll", _first("shift", op.down), _first("axis", (1, 2))))
+
+
+@lowers(Padding)
+def pad(op: Padding, context: Context) -> Lowered:
+    """Our pad2d, or pad_channels of what has no rows or needs none."""
+    channels = _first("channels", (op.before, op.after))
+    if context.inputs[0].axes != "chw" or (op.channels and not op.around):
+        return _function("pad_channels", channels)
+    rows, columns = _first("rows", op.rows), _first("columns", op.columns)
+    mode = _option("mode", _MODES[op.mode], "constant")
+    more = [channels.replace(keyword=True)] if op.channels else []
+    return _function("pad2d", rows, columns, *more, mode)
+
+
+_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What jnp.pad calls them."""
 
 
 @lowers(Crop)

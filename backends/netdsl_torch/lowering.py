@@ -43,7 +43,7 @@ from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Flatten, Permute, Tokens
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Shift, Shuffle
+from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
@@ -640,6 +640,36 @@ def shift(op: Shift, context: Context) -> Lowered:
     rows, columns = op.by
     pad = _first("pad", (-columns, columns, -rows, rows))  # the last axis first
     return Lowered(function=_apply("F.pad", pad))
+
+
+@lowers(Roll)
+def roll(op: Roll, context: Context) -> Lowered:
+    """torch.roll of rows and columns."""
+    return Lowered(function=_apply("torch.roll", _first("shifts", op.down), _first("dims", (2, 3))))
+
+
+_PADS = {"reflect": "nn.ReflectionPad2d", "replicate": "nn.ReplicationPad2d", "circular": "nn.CircularPad2d"}
+
+
+@lowers(Padding)
+def pad(op: Padding, context: Context) -> Lowered:
+    """F.pad, or the module of that mode; of channels nn.ConstantPad3d, of which a batch's first axis is no part."""
+    x = context.inputs[0]
+    around = (*op.columns, *op.rows) if x.axes == "chw" else (0, 0) * (len(x) - 1 - x.axis("c"))
+    sides = (*around, op.before, op.after) if op.channels else around  # the last axis first
+    function = _apply(
+        "F.pad", _first("pad", sides), _option("mode", _TORCHS.get(op.mode, op.mode), "constant")
+    )
+    if op.channels:
+        value = _first("value", 0.0)
+        return Lowered(Call(f"nn.ConstantPad{len(sides) // 2}d", (_first("padding", sides), value)), function)
+    alike = len({*map(term, sides)}) == 1
+    layer = _PADS.get(op.mode, "nn.ZeroPad2d")
+    return Lowered(Call(layer, (_first("padding", sides[0] if alike else sides),)), function)
+
+
+_TORCHS = {"zeros": "constant"}
+"""What torch's function calls a mode, where it is not called as its convolutions have it."""
 
 
 @lowers(Crop)

@@ -1,13 +1,14 @@
-"""What moves values about within a map. They have no weights and cost no MACs."""
+"""What moves values about within a map, or puts others around them. They have no weights and cost no MACs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import Example, Field, Op, OpError, Reach
-from netdsl.ops.window import groups_of, need_map
+from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.window import both, groups_of, need_map
+from netdsl.symbolic import symbolic
 
 
 class Shuffle(Op):
@@ -73,3 +74,149 @@ class Shift(Op):
         """Yield both axes, one, none."""
         for by in ((1, 1), (0, 2), (0, 0)):
             yield Example(cls(by=Dims(by)), (Shape(2, 4, 5),))
+
+
+class Roll(Op):
+    """The map moved up and to the left by `by` pixels, or `back`; what leaves comes in on the other side.
+
+    Map, shape unchanged; ops: 0. Swin's shifted windows, Liu et al., arXiv 2103.14030.
+    """
+
+    name: ClassVar[str] = "roll"
+    passes_values: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("by",)
+    settled: ClassVar[tuple[str, ...]] = ("back",)
+    wiring: ClassVar[bool] = True
+
+    by: Dims
+    back: bool = False
+
+    @property
+    def down(self) -> tuple[int, int]:
+        """How many rows down, and columns to the right."""
+        rows, columns = self.by
+        return (rows, columns) if self.back else (-rows, -columns)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        need_map(self.name, x[0])
+        if len(self.by) != 2 or min(self.by) < 0:
+            raise OpError("by", f"by needs two sizes from 0, got {self.by}")
+        return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that it moves one way."""
+        for size in self.by:
+            yield Need("by", "by", size, ">=", 0)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place `by` further on; what comes in on the other side is not followed."""
+        rows, columns = self.down
+        return ((Reach(pad=rows), Reach(pad=columns)),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield both axes, one, none, further than the map."""
+        for by in ((1, 1), (0, 2), (0, 0), (5, 7)):
+            yield Example(cls(by=Dims(by)), (Shape(2, 4, 5),))
+            yield Example(cls(by=Dims(by), back=True), (Shape(2, 4, 5),))
+
+
+class Padding(Op):
+    """More rows, columns or channels around a value: `pad 1`, `pad 1x2`, `pad right=1, bottom=1`, `pad after=16`.
+
+    `by` is on all sides, rows x columns; `top`, `bottom`, `left` and `right` say it for one. They are zeros, what
+    lies inside (`reflect`, of less than the map), the pixel at the edge (`replicate`), or what lies at the other
+    side (`circular`). `before` and `after` are channels of zeros, of any shape. ops: 0.
+    He et al., arXiv 1512.03385, option A (`after`); Zhu et al., arXiv 1703.10593 (`reflect`).
+    """
+
+    name: ClassVar[str] = "pad"
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("by",)
+    settled: ClassVar[tuple[str, ...]] = ("mode",)
+    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"mode": ("zeros", "reflect", "replicate", "circular")}
+
+    by: Dims | int = 0
+    top: int | None = None
+    bottom: int | None = None
+    left: int | None = None
+    right: int | None = None
+    before: int = 0
+    after: int = 0
+    mode: str = "zeros"
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """How many above and below."""
+        size, _ = both(self.by)
+        return size if self.top is None else self.top, size if self.bottom is None else self.bottom
+
+    @property
+    def columns(self) -> tuple[int, int]:
+        """How many at the left and at the right."""
+        _, size = both(self.by)
+        return size if self.left is None else self.left, size if self.right is None else self.right
+
+    @property
+    def around(self) -> bool:
+        """Whether it pads rows and columns."""
+        return any(map(symbolic, (*self.rows, *self.columns))) or any((*self.rows, *self.columns))
+
+    @property
+    def channels(self) -> bool:
+        """Whether it pads channels."""
+        return symbolic(self.before) or symbolic(self.after) or bool(self.before or self.after)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape with what is added."""
+        self.check_texts()
+        if isinstance(self.by, Dims) and len(self.by) != 2:
+            raise OpError("by", f"by needs two sizes, got {self.by}")
+        self.check_needs(*x)
+        if self.channels and self.mode != "zeros":
+            raise OpError("mode", f"channels are padded with zeros, so mode={self.mode} has no meaning")
+        out = x[0].with_size("c", x[0].c + self.before + self.after)
+        if not self.around:
+            if not self.channels and self.mode != "zeros":
+                need_map(self.name, x[0])
+            return out
+        _, *sizes = need_map(self.name, x[0])
+        most = {"reflect": "less than", "circular": "at most"}.get(self.mode, "")
+        for size, sides in zip(sizes, (self.rows, self.columns), strict=True):
+            if most and (max(sides) > size or (self.mode == "reflect" and max(sides) == size)):
+                message = f"mode={self.mode} adds {most} the map has, {x[0].h}x{x[0].w}, got {max(sides)}"
+                raise OpError("mode", message)
+        return Shape(out.c, out.h + sum(self.rows), out.w + sum(self.columns))
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that nothing is taken away."""
+        for size in both(self.by):
+            yield Need("by", "by", size, ">=", 0, "slice takes away")
+        for field in ("top", "bottom", "left", "right", "before", "after"):
+            size = getattr(self, field)
+            if size is not None:
+                yield Need(field, field, size, ">=", 0, "slice takes away")
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place as far from the first; what lies around the map is nothing of it here."""
+        return ((Reach(pad=self.rows[0]), Reach(pad=self.columns[0])),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield one size, two, single sides, channels, the modes."""
+        x = Shape(3, 4, 5)
+        for mode in ("zeros", "reflect", "replicate", "circular"):
+            yield Example(cls(by=1, mode=mode), (x,))
+            yield Example(cls(by=Dims((2, 1)), left=3, bottom=0, mode=mode), (x,))
+        yield Example(cls(right=1, bottom=1), (x,))
+        yield Example(cls(after=2), (x,))
+        yield Example(cls(before=1, after=2), (Shape(2, 3),))
+        yield Example(cls(before=2), (Shape(4),))
+        yield Example(cls(by=1, before=1, after=3), (x,))
+        yield Example(cls(after=2), (Shape(4, 5, 3, axes="hwc"),))
+        yield Example(cls(), (x,))
