@@ -728,6 +728,17 @@ def least_of(values: tuple[int, ...]) -> int:
     return call("min", least, values) if isinstance(values, SymList) else least
 
 
+def largest_of(a: int, b: int) -> int:
+    """Return the larger of two ints from 1."""
+    if not (symbolic(a) or symbolic(b)):
+        return max(a, b)
+    for one, other in ((a, b), (b, a)):
+        if not symbolic(one) and one == 1:
+            return other
+    larger: int = call("max", max(int(a), int(b)), a, b)
+    return larger
+
+
 def position(whole: Atom, index: Poly) -> Poly:
     """Return an index of a list, from its end if that makes it a number."""
     from_end = index.plus(length(whole), -1)

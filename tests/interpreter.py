@@ -114,7 +114,10 @@ def _upconv(op: Any, x: list[Tensor], call: Call) -> Tensor:
     pads = op.padding(call.shapes[0])
     weight, bias = call.state["weight"], call.state.get("bias")
     padding = pads[0][0], pads[1][0]
-    return F.conv_transpose2d(x[0], weight, bias, _size(op.stride), padding, 0, op.groups, _size(op.dilation))
+    more = _size(op.output_pad)
+    return F.conv_transpose2d(
+        x[0], weight, bias, _size(op.stride), padding, more, op.groups, _size(op.dilation)
+    )
 
 
 def _bn(op: Any, x: list[Tensor], call: Call) -> Tensor:
@@ -288,6 +291,8 @@ RUN: dict[str, Run] = {
     "resize": _resized,
     "permute": lambda op, x, call: x[0].permute(0, *(axis + 1 for axis in op.axes)),
     "flatten": _each(lambda x: x.flatten(1)),
+    "pixel_shuffle": lambda op, x, call: F.pixel_shuffle(x[0], op.factor),
+    "pixel_unshuffle": lambda op, x, call: F.pixel_unshuffle(x[0], op.factor),
     "tokens": _each(lambda x: x.flatten(2).transpose(1, 2)),
     "token": lambda op, x, call: x[0][:, op.index],
     "weight": _weight,

@@ -96,6 +96,8 @@ def upconv(op: Any, inputs: list[Array], state: State) -> Array:
                     for b in range(kw):
                         add = x[:, i, r, q, None] * weight[i, :, a, b]
                         full[:, start : start + per_group, r * sh + a * dh, q * sw + b * dw] += add
+    rows, columns = pair(op.output_pad)
+    full = np.pad(full, ((0, 0), (0, 0), (0, rows), (0, columns)))
     y = full[:, :, ph : full.shape[2] - ph, pw : full.shape[3] - pw]
     return y + state["bias"][:, None, None] if op.bias else y
 
@@ -403,6 +405,26 @@ def permute(op: Any, inputs: list[Array], state: State) -> Array:
 def flatten(op: Any, inputs: list[Array], state: State) -> Array:
     """Put the rows one after the other."""
     return inputs[0].reshape(len(inputs[0]), -1)
+
+
+@of("pixel_shuffle")
+def pixel_shuffle(op: Any, inputs: list[Array], state: State) -> Array:
+    """Send channel by channel."""
+    x, r = inputs[0], op.factor
+    n, c, h, w = x.shape
+    y = np.zeros((n, c // r**2, h * r, w * r))
+    for channel in range(c):
+        i, j = channel // r % r, channel % r
+        y[:, channel // r**2, i::r, j::r] = x[:, channel]
+    return y
+
+
+@of("pixel_unshuffle")
+def pixel_unshuffle(op: Any, inputs: list[Array], state: State) -> Array:
+    """Take channel by channel."""
+    x, r = inputs[0], op.factor
+    parts = [x[:, c, i::r, j::r] for c in range(x.shape[1]) for i in range(r) for j in range(r)]
+    return np.stack(parts, axis=1)
 
 
 @of("tokens")

@@ -25,7 +25,7 @@ from netdsl.api import loads
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
-from netdsl.ops.layout import Flatten, Tokens
+from netdsl.ops.layout import Flatten, PixelShuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift
 from netdsl.ops.part import Crop, Slice
@@ -44,6 +44,7 @@ SIZED = (
     Upsample,
     Resize,
     Slice,
+    PixelShuffle,
     Roll,
     Padding,
     Shift,

@@ -146,6 +146,22 @@ net N:
     output t: tokens -> pad after=3
     output v: gap -> pad before=1, after=1
 """,
+    "ways up": """
+block Espcn(r, c = 2):
+    conv 3x3, c * r**2 -> pixel_shuffle r
+
+block Back(c, stride = 2, more = 1, r = 2):
+    up: upconv 3x3, c, /stride, pad=1, output_pad=more
+    pixel_unshuffle r
+
+net N:
+    input 3, 8x6
+    one: Espcn 3
+    two: Back 4
+    three: Espcn 2, 5
+    four: Back 6, 3, 0, 1
+    relu
+""",
 }
 
 

@@ -15,7 +15,7 @@ from netdsl.api import loads
 from netdsl.ir.types import Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.conv import Conv, DwConv, UpConv
-from netdsl.ops.layout import Flatten, Tokens
+from netdsl.ops.layout import Flatten, PixelShuffle, Tokens
 from netdsl.ops.move import Padding, Roll, Shift
 from netdsl.ops.part import Crop, Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -32,6 +32,7 @@ WINDOWS = (
     Slice,
     Upsample,
     Resize,
+    PixelShuffle,
     Roll,
     Padding,
     Shift,

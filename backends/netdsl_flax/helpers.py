@@ -429,6 +429,20 @@ def pad_channels(x: Array, channels: tuple[int, int]) -> Array:
     """Put channels of zeros before and after those of a value."""
     return jnp.pad(x, (*((0, 0),) * (x.ndim - 1), channels))
 ''',
+    "pixel_shuffle": '''\
+def pixel_shuffle(x: Array, factor: int) -> Array:
+    """Draw the channels of every pixel as a square of pixels, in torch's order."""
+    n, h, w, c = x.shape
+    x = x.reshape(n, h, w, c // factor**2, factor, factor).transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(n, h * factor, w * factor, c // factor**2)
+''',
+    "pixel_unshuffle": '''\
+def pixel_unshuffle(x: Array, factor: int) -> Array:
+    """Take every square of pixels as the channels of one, in torch's order."""
+    n, h, w, c = x.shape
+    x = x.reshape(n, h // factor, factor, w // factor, factor, c).transpose(0, 1, 3, 5, 2, 4)
+    return x.reshape(n, h // factor, w // factor, c * factor**2)
+''',
     "upsample2d": '''\
 def upsample2d(x: Array, scale: int) -> Array:
     """Repeat every pixel of a map."""

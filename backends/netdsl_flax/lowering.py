@@ -48,7 +48,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Flatten, Permute, Tokens
+from netdsl.ops.layout import Flatten, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -195,7 +195,10 @@ def upconv(op: UpConv, context: Context) -> Lowered:
     """nnx.ConvTranspose, or our GroupedTranspose; padding here is of the input with its zeros in between."""
     x = context.inputs[0]
     covered = tuple(d * (k - 1) for d, k in zip(both(op.dilation), op.kernel, strict=True))
-    pads = tuple((n - lo, n - hi) for n, (lo, hi) in zip(covered, op.padding(x), strict=True))
+    pads = tuple(
+        (n - lo, n - hi + more)
+        for n, (lo, hi), more in zip(covered, op.padding(x), both(op.output_pad), strict=True)
+    )
     fan_in = op.kernel[0] * op.kernel[1] * op.channels // op.groups
     alone = _are_one(op.groups)
     return _layer(
@@ -593,6 +596,12 @@ def resize(op: Resize, context: Context) -> Lowered:
 def _modes(op: Resampling) -> tuple[Arg, ...]:
     """Return how a map is drawn anew."""
     return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
+
+
+@lowers(PixelShuffle, PixelUnshuffle)
+def pixel_shuffle(op: PixelShuffle | PixelUnshuffle, context: Context) -> Lowered:
+    """Our pixel_shuffle, pixel_unshuffle."""
+    return _function(op.name, _first("factor", op.factor))
 
 
 @lowers(Permute)

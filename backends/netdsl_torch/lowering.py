@@ -41,7 +41,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Flatten, Permute, Tokens
+from netdsl.ops.layout import Flatten, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -341,6 +341,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
             _first("kernel_size", _size(op.kernel)),
             _option("stride", _size(op.stride), 1),
             _option("padding", 0 if op.pads_by_size else _size(op.constant_padding), 0),
+            *([_option("output_padding", _size(op.output_pad), 0)] if isinstance(op, UpConv) else []),
             _option("dilation", _size(op.dilation), 1),
             _groups(op, x.c),
             _option("bias", op.bias, True),
@@ -702,6 +703,14 @@ def resize(op: Resize, context: Context) -> Lowered:
 def _modes(op: Resampling) -> tuple[Arg, ...]:
     """Return how a map is drawn anew; torch takes no align_corners for pixels that are repeated."""
     return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
+
+
+@lowers(PixelShuffle, PixelUnshuffle)
+def pixel_shuffle(op: PixelShuffle | PixelUnshuffle, context: Context) -> Lowered:
+    """nn.PixelShuffle, nn.PixelUnshuffle, and the functions."""
+    factor = _first("factor", op.factor)
+    name = "PixelShuffle" if isinstance(op, PixelShuffle) else "PixelUnshuffle"
+    return Lowered(module=Call(f"nn.{name}", (factor,)), function=_apply(f"F.{op.name}", factor))
 
 
 @lowers(Permute)

@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Field, Op, OpError, Reach
+from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -21,6 +21,7 @@ from netdsl.ops.window import (
     varies,
     window_size,
 )
+from netdsl.symbolic import largest_of
 
 
 class Convolution(Op):
@@ -192,7 +193,8 @@ class DwConv(Convolution):
 class UpConv(Convolution):
     """A transposed convolution, the gradient of `conv` by its input; U-Net's way up.
 
-    Map c x h x w to map channels x h' x w', h' = (h - 1)s - 2p + d(k-1) + 1; pad is 0 if not given.
+    Map c x h x w to map channels x h' x w', h' = (h - 1)s - 2p + d(k-1) + 1 + o; pad is 0 if not given.
+    `output_pad`, o, are rows below and columns at the right, less than s or d: that of `conv` /2 of an even map is 1.
     MACs: c x h x w x channels/groups x kh x kw. Weight [c, channels/groups, kh, kw].
     Dumoulin and Visin, arXiv 1603.07285; Ronneberger et al., arXiv 1505.04597.
     """
@@ -203,6 +205,7 @@ class UpConv(Convolution):
     channels: int
     groups: int = 1
     pad: Pad = VALID
+    output_pad: Dims | int = 0
 
     def channels_of(self, c: int) -> int:
         """Return `channels`."""
@@ -219,14 +222,26 @@ class UpConv(Convolution):
         check_window(self.kernel, self.stride, self.pad, self.dilation)
         if self.pad.mode == "tf":
             raise OpError("pad", "pad=tf is not defined for upconv", "give the padding: pad=0")
+        if isinstance(self.output_pad, Dims) and len(self.output_pad) != 2:
+            raise OpError("output_pad", f"output_pad needs two sizes, got {self.output_pad}")
+        self.check_needs(*x)
         pads, grown = self.padding(x[0]), []
         for axis in (0, 1):
             covered = both(self.dilation)[axis] * (self.kernel[axis] - 1) + 1
             n = (size[axis] - 1) * both(self.stride)[axis] - sum(pads[axis]) + covered
+            n += both(self.output_pad)[axis]
             if n < 1:
                 raise OpError("pad", f"pad={self.pad} leaves nothing of the {('height', 'width')[axis]}")
             grown.append(n)
         return Shape(out, *grown)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that of what is added below and at the right each row and column is some window's."""
+        for own, stride, dilation in zip(
+            *map(both, (self.output_pad, self.stride, self.dilation)), strict=True
+        ):
+            yield Need("output_pad", "output_pad", own, ">=", 0)
+            yield Need("output_pad", "output_pad", own, "<", largest_of(stride, dilation))
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [in, out/groups, kh, kw], bias [out]."""
@@ -263,3 +278,7 @@ class UpConv(Convolution):
             pad=Pad("explicit", (1, 0)),
         )
         yield Example(wide, (x,))
+        yield Example(wide.replace(output_pad=Dims((1, 0))), (x,))
+        back = cls(channels=4, kernel=Dims((3, 3)), stride=2, pad=SAME, output_pad=1)
+        yield Example(back, (x,))
+        yield Example(back.replace(stride=3, pad=VALID, output_pad=2, groups=2), (x,))

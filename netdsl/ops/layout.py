@@ -1,4 +1,4 @@
-"""The same numbers under other axes. They have no weights and cost nothing."""
+"""The same numbers under other axes, or in other places of them. They have no weights and cost nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError
+from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import need_map
 
 
@@ -86,3 +86,81 @@ class Tokens(Op):
     def examples(cls) -> Iterator[Example]:
         """Yield a map."""
         yield Example(cls(), (Shape(3, 4, 5),))
+
+
+class PixelShuffle(Op):
+    """Channels as pixels: channel c r^2 + i r + j of a pixel is channel c of row i, column j of an r x r square.
+
+    Map c x h x w to c / r^2 x h r x w r, r is `factor`; ops: 0. Shi et al., arXiv 1609.05158.
+    """
+
+    name: ClassVar[str] = "pixel_shuffle"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+    aliases: ClassVar[bool] = True  # of one pixel for each, nothing is to be copied
+
+    factor: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return c / r^2 x h r x w r."""
+        c, h, w = need_map(self.name, x[0])
+        self.check_needs(*x)
+        return Shape(c // (self.factor * self.factor), h * self.factor, w * self.factor)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that the channels are those of whole squares."""
+        yield Need("factor", "factor", self.factor, ">=", 1)
+        yield Need("factor", "channels % factor**2", x[0].c % (self.factor * self.factor), "==", 0)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the pixel whose channel it was."""
+        reach = Reach(self.factor, pad=self.factor - 1, up=self.factor)
+        return ((reach, reach),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield factors."""
+        yield Example(cls(factor=1), (Shape(3, 4, 5),))
+        yield Example(cls(factor=2), (Shape(8, 3, 4),))
+        yield Example(cls(factor=3), (Shape(9, 2, 1),))
+
+
+class PixelUnshuffle(Op):
+    """Pixels as channels, the inverse of `pixel_shuffle`: each r x r square is one pixel with all of its numbers.
+
+    Map c x h x w to c r^2 x h / r x w / r, r is `factor`; ops: 0. Shi et al., arXiv 1609.05158.
+    """
+
+    name: ClassVar[str] = "pixel_unshuffle"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("factor",)
+    aliases: ClassVar[bool] = True
+
+    factor: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return c r^2 x h / r x w / r."""
+        c, h, w = need_map(self.name, x[0])
+        self.check_needs(*x)
+        if h % self.factor or w % self.factor:
+            raise OpError("factor", f"a map {h}x{w} has no whole squares of {self.factor}x{self.factor}")
+        return Shape(c * self.factor * self.factor, h // self.factor, w // self.factor)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that a square has a pixel."""
+        yield Need("factor", "factor", self.factor, ">=", 1)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the square."""
+        return ((Reach(self.factor, self.factor),) * 2,)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield factors."""
+        yield Example(cls(factor=1), (Shape(3, 4, 5),))
+        yield Example(cls(factor=2), (Shape(3, 4, 6),))
+        yield Example(cls(factor=3), (Shape(2, 3, 9),))
