@@ -225,6 +225,11 @@ def _slice(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return x[0][tuple(parts)]
 
 
+def _reduced(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    dims = tuple(call.shapes[0].axis(axis) + 1 for axis in op.axes)
+    return (x[0].mean if op.name == "mean" else x[0].amax)(dims, keepdim=op.keep)
+
+
 def _roll(op: Any, x: list[Tensor], call: Call) -> Tensor:
     sign = 1 if op.back else -1
     return torch.roll(x[0], tuple(sign * n for n in op.by), (2, 3))
@@ -285,6 +290,8 @@ RUN: dict[str, Run] = {
     "shuffle": _shuffle,
     "shift": _shift,
     "roll": _roll,
+    "mean": _reduced,
+    "amax": _reduced,
     "pad": _padded,
     "crop": _crop,
     "upsample": _resized,

@@ -129,7 +129,7 @@ class Subject:
             *(["channels"] if self.several or self.listed else []),
             *(["same_size"] if self.inputs else []),
         }
-        sizes = ("channels", "size", "height", "width")
+        sizes = ("channels", "size", "height", "width", "tokens")
         derived |= {f"{name}_{what}" for name in ("in", *self.inputs) for what in sizes}
         return [
             name
@@ -637,6 +637,8 @@ class Framework(ABC):
             for input, shape in zip(subject.inputs or ["in"], draw.shapes, strict=False):
                 if name == f"{input}_channels":
                     given[name] = shape.c
+                elif name == f"{input}_tokens" and len(shape) == 2:
+                    given[name] = shape.n
                 elif name == f"{input}_size" and len(shape) == 3:
                     given[name] = tuple(shape[1:])
                 elif name in (f"{input}_height", f"{input}_width") and len(shape) == 3:

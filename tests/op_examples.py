@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference_ops import Array, along_channels, elementwise, padded, reference, sliced
+from reference_ops import Array, along_channels, elementwise, padded, reduced, reference, sliced
 
 from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self, Word
 from netdsl.ops import Example, catalogue
@@ -76,6 +76,8 @@ def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> li
     if isinstance(op, Elementwise):
         widest = max(example.inputs, key=len)
         return [elementwise(op, arrays, widest.axes.index("c") + 1)]
+    if op.name in ("mean", "amax"):
+        return [reduced(op, arrays[0], example.inputs[0].axes)]
     if op.name == "pad":
         return [padded(op, arrays[0], example.inputs[0].axes)]
     if op.name == "slice":

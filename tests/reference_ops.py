@@ -450,6 +450,19 @@ def sliced(op: Any, x: Array, axes: str) -> Array:
     return x
 
 
+def reduced(op: Any, x: Array, axes: str) -> Array:
+    """Take axis by axis what place after place gives."""
+    for axis in sorted(op.axes, key=axes.index, reverse=True):
+        place = axes.index(axis) + 1
+        parts = [x.take([i], place) for i in range(x.shape[place])]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part if op.name == "mean" else np.maximum(total, part)
+        x = total / len(parts) if op.name == "mean" else total
+        x = x if op.keep else x.squeeze(place)
+    return x
+
+
 def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> list[Array]:
     """Return the outputs of the ops that need to know where the channels are, an axis of the batch."""
     match op.name:

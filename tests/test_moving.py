@@ -162,6 +162,38 @@ net N:
     four: Back 6, 3, 0, 1
     relu
 """,
+    "tokens that are mixed, and attention to places and channels": """
+block Mixer(wide, deep):
+    add:
+        identity
+        mix: ln -> permute 1, 0 -> fc wide -> gelu -> fc x.n -> permute 1, 0
+    add:
+        identity
+        mlp: ln -> fc deep -> gelu -> fc x.c
+
+block Cbam(ratio, k: dims = 7x7):
+    mid = x.c // ratio
+    a = from x -> mean "hw", keep=true
+    b = from x -> amax "hw", keep=true
+    squeeze: (from a -> conv 1x1, mid as fc1 -> relu -> conv 1x1, x.c as fc2)
+    gate = from squeeze, b -> add -> sigmoid
+    y = from x, gate -> mul
+    m = from y -> mean "c", keep=true
+    n = from y -> amax "c", keep=true
+    from m, n -> concat -> conv k, 1 as spatial -> sigmoid as gate2
+    from y, gate2 -> mul
+    from y, gate2 -> add
+
+net N:
+    input 3, 12x16
+    stem: conv 4x4, 8, /4, pad=0
+    cbam: Cbam 2
+    tokens
+    mixer: Mixer 5, 9
+    mixer2: Mixer 7, 3
+    mean "n"
+    fc: fc 4
+""",
 }
 
 

@@ -68,6 +68,9 @@ LAYERS = {
         _KERNEL,
     ),
     "Linear": Layer("nnx.Linear", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT),
+    "TokenLinear": Layer(
+        "MixingLinear", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT
+    ),
     "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}, factors=False),
     "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
     "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),

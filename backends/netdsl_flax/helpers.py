@@ -102,6 +102,14 @@ class ConvThatFits(nnx.Conv):
             raise ValueError(f"no {self.kernel_size} kernel fits into a map of {inputs.shape[1:3]}")
         return y
 ''',
+    "MixingLinear": '''\
+class MixingLinear(nnx.Linear):
+    """A linear layer along the tokens, which makes others of them."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs.swapaxes(1, 2), out_sharding)
+        return y.swapaxes(1, 2)
+''',
     "GroupedTranspose": '''\
 class GroupedTranspose(nnx.ConvTranspose):
     """A transposed convolution in groups; the kernel is h x w x out / groups x in."""
@@ -325,6 +333,20 @@ def max_along(x: Array, axis: int | tuple[int, ...], keepdims: bool = False) -> 
     y = pool(x, tuple(x.shape[a] if a in axes else 1 for a in (1, 2)))
     return y if keepdims else y.squeeze(axes)
 ''',
+    "mean_along": '''\
+def mean_along(x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
+    """Return the mean along axes, of which each must have a place."""
+    if 0 in x.shape:
+        raise ValueError("the input is too small: nothing of it is left")
+    return x.mean(axis, keepdims=keepdims)
+''',
+    "amax_along": '''\
+def amax_along(x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
+    """Return the largest values along axes; the gradient of `jnp.max` can be 0 / 0."""
+    for one in axis:
+        x = jnp.take_along_axis(x, x.argmax(one, keepdims=True), one)
+    return x if keepdims else x.squeeze(axis)
+''',
     "adaptive_pool2d": '''\
 def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array]) -> Array:
     """Reduce a map to a size; window i of m covers floor(i n / m) to ceil((i + 1) n / m)."""
@@ -429,15 +451,15 @@ def pad_channels(x: Array, channels: tuple[int, int]) -> Array:
     """Put channels of zeros before and after those of a value."""
     return jnp.pad(x, (*((0, 0),) * (x.ndim - 1), channels))
 ''',
-    "pixel_shuffle": '''\
-def pixel_shuffle(x: Array, factor: int) -> Array:
+    "depth_to_space": '''\
+def depth_to_space(x: Array, factor: int) -> Array:
     """Draw the channels of every pixel as a square of pixels, in torch's order."""
     n, h, w, c = x.shape
     x = x.reshape(n, h, w, c // factor**2, factor, factor).transpose(0, 1, 4, 2, 5, 3)
     return x.reshape(n, h * factor, w * factor, c // factor**2)
 ''',
-    "pixel_unshuffle": '''\
-def pixel_unshuffle(x: Array, factor: int) -> Array:
+    "space_to_depth": '''\
+def space_to_depth(x: Array, factor: int) -> Array:
     """Take every square of pixels as the channels of one, in torch's order."""
     n, h, w, c = x.shape
     x = x.reshape(n, h // factor, factor, w // factor, factor, c).transpose(0, 1, 3, 5, 2, 4)

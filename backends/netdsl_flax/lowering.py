@@ -54,6 +54,7 @@ from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
@@ -216,9 +217,12 @@ def upconv(op: UpConv, context: Context) -> Lowered:
 
 @lowers(Linear)
 def fc(op: Linear, context: Context) -> Lowered:
-    """nnx.Linear."""
-    c = context.inputs[0].c
-    return _layer("Linear", _first("in_features", c), _first("out_features", op.channels), *_biased(op, c))
+    """nnx.Linear; of permuted tokens, which lie here as others do, our MixingLinear."""
+    x = context.inputs[0]
+    name = "Linear" if x.axes[-1] == "c" else "TokenLinear"
+    return _layer(
+        name, _first("in_features", x[-1]), _first("out_features", op.channels), *_biased(op, x[-1])
+    )
 
 
 @lowers(BatchNorm)
@@ -375,6 +379,13 @@ def pool(op: Pool, context: Context) -> Lowered:
 def gap(op: GlobalAvgPool, context: Context) -> Lowered:
     """Our global_avg_pool2d."""
     return _function("global_avg_pool2d")
+
+
+@lowers(Mean, Amax)
+def reduction(op: Reduction, context: Context) -> Lowered:
+    """Our mean_along, amax_along."""
+    axes = _first("axis", op.along(laid_out(context.inputs[0].axes)))
+    return _function(f"{op.name}_along", axes, _option("keepdims", op.keep, False))
 
 
 # Normalisation without weights, activations, dropout
@@ -600,8 +611,9 @@ def _modes(op: Resampling) -> tuple[Arg, ...]:
 
 @lowers(PixelShuffle, PixelUnshuffle)
 def pixel_shuffle(op: PixelShuffle | PixelUnshuffle, context: Context) -> Lowered:
-    """Our pixel_shuffle, pixel_unshuffle."""
-    return _function(op.name, _first("factor", op.factor))
+    """Our depth_to_space, space_to_depth."""
+    name = "depth_to_space" if isinstance(op, PixelShuffle) else "space_to_depth"
+    return _function(name, _first("factor", op.factor))
 
 
 @lowers(Permute)

@@ -47,6 +47,7 @@ from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
@@ -139,6 +140,30 @@ class GlobalAvgPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))
+''',
+    "MeanAlong": '''\
+class MeanAlong(nn.Module):
+    """The mean along some axes."""
+
+    def __init__(self, dim: int | tuple[int, ...], keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim = (dim,) if isinstance(dim, int) else dim
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(self.dim, keepdim=self.keepdim)
+''',
+    "AmaxAlong": '''\
+class AmaxAlong(nn.Module):
+    """The largest along some axes."""
+
+    def __init__(self, dim: int | tuple[int, ...], keepdim: bool = False) -> None:
+        super().__init__()
+        self.dim = (dim,) if isinstance(dim, int) else dim
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(self.dim, keepdim=self.keepdim)
 ''',
     "Tokens": '''\
 class Tokens(nn.Module):
@@ -359,7 +384,7 @@ def _groups(op: Convolution, channels: int) -> Arg:
 @lowers(Linear)
 def fc(op: Linear, context: Context) -> Lowered:
     """nn.Linear."""
-    features = _first("in_features", context.inputs[0].c), _first("out_features", op.channels)
+    features = _first("in_features", context.inputs[0][-1]), _first("out_features", op.channels)
     return Lowered(module=Call("nn.Linear", (*features, _option("bias", op.bias, True))))
 
 
@@ -431,6 +456,17 @@ def _special(op: Pool) -> Arg:
 def gap(op: GlobalAvgPool, context: Context) -> Lowered:
     """x.mean((2, 3)), or our GlobalAvgPool2d as a module."""
     return Lowered(module=Call("GlobalAvgPool2d"), function=_method("mean", _first("dim", (2, 3))))
+
+
+@lowers(Mean, Amax)
+def reduction(op: Reduction, context: Context) -> Lowered:
+    """x.mean(1), x.amax((2, 3)), or our MeanAlong, AmaxAlong as modules."""
+    axes = op.along(context.inputs[0].axes)
+    dim = _first("dim", axes if len(axes) > 1 else axes[0])
+    keep = _option("keepdim", op.keep, False)
+    return Lowered(
+        module=Call(f"{op.name.capitalize()}Along", (dim, keep)), function=_method(op.name, dim, keep)
+    )
 
 
 # Normalisation without weights, activations, dropout

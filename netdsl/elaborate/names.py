@@ -27,14 +27,16 @@ GLOBALS = frozenset(
     check_size check_condition size_2d pad_same center_crop
     max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
-    AbstractContextManager Iterator is_scripting FittedConv ConvThatFits value_of upsample2d_by_mode
+    AbstractContextManager Iterator is_scripting FittedConv ConvThatFits MixingLinear TokenLinear value_of
+    split_by_sizes slice_along slice2d resize_like resize2d enlarge2d pad2d pad_channels depth_to_space space_to_depth
+    MeanAlong AmaxAlong mean_along amax_along
     functools math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose
     attend NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
     max_along max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
-    shift2d upsample2d upsample_bilinear2d flatten_chw flatten_samples tokens_of_map take_token
+    shift2d upsample2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round
     getattr setattr ValueError
     """.split()

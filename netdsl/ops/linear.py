@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError
 
 
 class Linear(Op):
     """A fully connected layer: y = x W^T + b along the last axis, which must be the channels.
 
     Vector c to vector channels; tokens n x c to n x channels; a map h x w x c, permuted so, likewise.
+    Of permuted tokens, c x n, it makes other tokens: `permute 1, 0 -> fc 196 -> permute 1, 0`, arXiv 2105.01601.
     MACs: c x channels, times the other axes. Weight [channels, c], bias [channels].
     """
 
@@ -27,17 +28,17 @@ class Linear(Op):
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape with `channels` channels."""
-        if x[0].axes[-1] != "c":
+        if x[0].axes[-1] != "c" and x[0].axes != "cn":
             help = "say flatten or gap first" if x[0].axes == "chw" else "permute the channels to the end"
             message = f"fc works on the last axis, which must be the channels, got {x[0].kind} {x[0]}"
             raise OpError("", message, help)
         if self.channels < 1:
             raise OpError("channels", f"channels must be at least 1, got {self.channels}")
-        return x[0].with_size("c", self.channels)
+        return x[0].with_size(x[0].axes[-1], self.channels)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [out, in], bias [out]."""
-        weight = (self.channels, x[0].c)
+        weight = (self.channels, x[0][-1])
         return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
 
     def macs(self, *x: Shape) -> int:
@@ -48,10 +49,15 @@ class Linear(Op):
         """Return one addition per output element if there is a bias."""
         return self.infer(*x).elements if self.bias else 0
 
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place, or every token where they are mixed."""
+        return (EVERYWHERE if x[0].axes == "cn" else HERE,)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield a vector, tokens, a map with its channels last, no bias."""
+        """Yield a vector, tokens, a map with its channels last, no bias, tokens that are mixed."""
         yield Example(cls(channels=5), (Shape(7),))
         yield Example(cls(channels=5, bias=False), (Shape(7),))
         yield Example(cls(channels=5), (Shape(3, 7),))
         yield Example(cls(channels=5), (Shape(3, 2, 7, axes="hwc"),))
+        yield Example(cls(channels=5), (Shape(4, 3, axes="cn"),))
