@@ -230,6 +230,10 @@ def _reduced(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return (x[0].mean if op.name == "mean" else x[0].amax)(dims, keepdim=op.keep)
 
 
+def _map(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    return x[0].permute(0, 2, 1).unflatten(2, tuple(call.out[1:]))
+
+
 def _roll(op: Any, x: list[Tensor], call: Call) -> Tensor:
     sign = 1 if op.back else -1
     return torch.roll(x[0], tuple(sign * n for n in op.by), (2, 3))
@@ -290,6 +294,7 @@ RUN: dict[str, Run] = {
     "shuffle": _shuffle,
     "shift": _shift,
     "roll": _roll,
+    "map": _map,
     "mean": _reduced,
     "amax": _reduced,
     "pad": _padded,

@@ -434,6 +434,18 @@ def tokens(op: Any, inputs: list[Array], state: State) -> Array:
     return np.stack([x[:, :, i, j] for i in range(x.shape[2]) for j in range(x.shape[3])], axis=1)
 
 
+@of("map")
+def map_(op: Any, inputs: list[Array], state: State) -> Array:
+    """Put the tokens down row by row."""
+    x = inputs[0]
+    h, w = inputs[1].shape[2:] if op.to is None else pair(op.to)
+    y = np.zeros((len(x), x.shape[2], h, w))
+    for i in range(h):
+        for j in range(w):
+            y[:, :, i, j] = x[:, i * w + j]
+    return y
+
+
 @of("token")
 def token(op: Any, inputs: list[Array], state: State) -> Array:
     """Take one."""

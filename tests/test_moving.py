@@ -194,6 +194,26 @@ net N:
     mean "n"
     fc: fc 4
 """,
+    "tokens and maps": """
+block Mixed(c):
+    y: tokens
+    ln as norm
+    attention 1 as mixed
+    z = from flow -> map like=x
+    from z -> conv 3x3, x.c as proj
+    tokens
+    from flow, y -> add -> map like=x
+    conv 1x1, c as out
+
+net N:
+    input 4, 6x5
+    one: Mixed 2
+    maxpool 2x1
+    tokens
+    ln as norm
+    map 3x5
+    two: Mixed 4
+""",
 }
 
 

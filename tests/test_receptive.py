@@ -187,7 +187,7 @@ def numbers_tokens_anew(example: Example) -> bool:
     """Tell whether an op makes tokens of places, or joins or cuts them: they are followed as the places they were."""
     op = example.op
     return (
-        op.name == "tokens"
+        op.name in ("tokens", "map")
         or (isinstance(op, Slice) and op.axis == "n")
         or (isinstance(op, Concat) and example.inputs[0].axes[op.axis_of(example.inputs[0])] == "n")
     )

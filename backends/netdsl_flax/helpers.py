@@ -533,6 +533,16 @@ def tokens_of_map(x: Array) -> Array:
         raise ValueError("the input is too small: no pixel of it is left")
     return x.reshape(x.shape[0], -1, x.shape[-1])
 ''',
+    "map_of_tokens": '''\
+def map_of_tokens(x: Array, size: tuple[int, int]) -> Array:
+    """Return a sequence as the places of a map, row by row."""
+    return x.reshape(x.shape[0], *size, x.shape[-1])
+''',
+    "map_like": '''\
+def map_like(x: Array, like: Array) -> Array:
+    """Return a sequence as the places of a map as high and wide as another."""
+    return map_of_tokens(x, (like.shape[1], like.shape[2]))
+''',
     "take_token": '''\
 def take_token(x: Array, index: int) -> Array:
     """Return one token of a sequence."""

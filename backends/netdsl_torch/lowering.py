@@ -41,7 +41,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Flatten, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.layout import Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -171,6 +171,27 @@ class Tokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(2).transpose(1, 2)
+''',
+    "map_of_tokens": '''\
+def map_of_tokens(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A sequence as the places of a map, row by row."""
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], size[0], size[1])
+''',
+    "map_like": '''\
+def map_like(x: Tensor, like: Tensor) -> Tensor:
+    """A sequence as the places of a map as high and wide as another."""
+    return map_of_tokens(x, (like.shape[2], like.shape[3]))
+''',
+    "MapOfTokens": '''\
+class MapOfTokens(nn.Module):
+    """A sequence as the places of a map, row by row."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return map_of_tokens(x, self.size)
 ''',
     "Token": '''\
 class Token(nn.Module):
@@ -739,6 +760,15 @@ def resize(op: Resize, context: Context) -> Lowered:
 def _modes(op: Resampling) -> tuple[Arg, ...]:
     """Return how a map is drawn anew; torch takes no align_corners for pixels that are repeated."""
     return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
+
+
+@lowers(Map)
+def map_(op: Map, context: Context) -> Lowered:
+    """Our map_of_tokens, MapOfTokens as a module; map_like for the size of another map."""
+    if op.to is None:
+        return Lowered(function=_apply("map_like", _given(Input(1))))
+    size = _first("size", _pair(op.to))
+    return Lowered(module=Call("MapOfTokens", (size,)), function=_apply("map_of_tokens", size))
 
 
 @lowers(PixelShuffle, PixelUnshuffle)

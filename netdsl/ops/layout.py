@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, Reach
-from netdsl.ops.window import need_map
+from netdsl.ir.types import Dims, Shape
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.window import need_map, size_of
 
 
 class Permute(Op):
@@ -86,6 +86,45 @@ class Tokens(Op):
     def examples(cls) -> Iterator[Example]:
         """Yield a map."""
         yield Example(cls(), (Shape(3, 4, 5),))
+
+
+class Map(Op):
+    """Tokens as the places of a map, row by row, as a view; the inverse of `tokens`: `map 14x14`, `map like=x`.
+
+    (h w) x c to c x h x w, of the size `to` or of that of another map.
+    """
+
+    name: ClassVar[str] = "map"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("to",)
+    arity: ClassVar[tuple[int, int | None]] = (1, 2)
+    references: ClassVar[tuple[str, ...]] = ("like",)
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    to: Dims | int | None = None
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return c x h x w, which has as many places as there are tokens."""
+        if x[0].axes != "nc":
+            raise OpError("", f"map needs tokens n x c, got {x[0].kind} {x[0]}")
+        h, w = size_of(self.name, self.to, *x[1:])
+        if h * w != x[0].n:
+            raise OpError("to" if self.to is not None else "", f"{x[0].n} tokens are no map of {h}x{w}")
+        return Shape(x[0].c, h, w)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place; what only gives the size is not seen."""
+        return HERE, *[None] * (len(x) - 1)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a size, another map's."""
+        yield Example(cls(to=Dims((2, 3))), (Shape(6, 4),))
+        yield Example(cls(to=2), (Shape(4, 3),))
+        yield Example(cls(), (Shape(12, 2), Shape(5, 3, 4)))
 
 
 class PixelShuffle(Op):

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Example, Field, Op, OpError, Reach
-from netdsl.ops.window import both, check_size, need_map
+from netdsl.ops.window import need_map, size_of
 
 
 class Resampling(Op):
@@ -103,14 +103,7 @@ class Resize(Resampling):
         """Return c of the map with the height and width that are given."""
         c, *_ = need_map(self.name, x[0])
         self.check_mode()
-        if (self.to is None) == (len(x) == 1):
-            help = "resize 32x32, or resize like=x"
-            what = "a size or like=" if self.to is None else "a size or like=, not both"
-            raise OpError("to", f"resize {'needs' if self.to is None else 'takes'} {what}", help)
-        if self.to is None:
-            return Shape(c, *need_map(self.name, x[1])[1:])
-        check_size("to", self.to)
-        return Shape(c, *both(self.to))
+        return Shape(c, *size_of(self.name, self.to, *x[1:]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -31,6 +31,17 @@ def need_map(op: str, x: Shape) -> tuple[int, int, int]:
     return x[0], x[1], x[2]
 
 
+def size_of(op: str, to: Dims | int | None, *like: Shape) -> tuple[int, int]:
+    """Return the height and width that an op is told, or those of another map; one of the two is given."""
+    if (to is None) == (not like):
+        what = "needs a size or like=" if to is None else "takes a size or like=, not both"
+        raise OpError("to", f"{op} {what}", f"{op} 32x32, or {op} like=x")
+    if to is None:
+        return need_map(op, like[0])[1:]
+    check_size("to", to)
+    return both(to)
+
+
 def groups_of(field: str, groups: int, c: int) -> int:
     """Return c / groups, or say that it is not whole."""
     if groups < 1:
