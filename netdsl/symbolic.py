@@ -724,7 +724,7 @@ def sum_of(values: tuple[int, ...]) -> int:
 
 def least_of(values: tuple[int, ...]) -> int:
     """Return the least of some ints likewise."""
-    least = min(map(int, values))
+    least = min(map(int, values), default=1)
     return call("min", least, values) if isinstance(values, SymList) else least
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from netdsl.api import explain_op, loads
 from netdsl.backend import ExactBackend, find
+from netdsl.elaborate.arguments import op_parameters
 from netdsl.elaborate.values import show
-from netdsl.ir.types import Dims, Shape
+from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
 from netdsl.verification import draw, verify
@@ -84,7 +85,9 @@ def _compare(net: Network, example: Example, reference: Reference, name: str) ->
     state = {key: value.astype(np.float64) for key, value in draw(net, random).items()}
     inputs = {key: random.normal(size=(BATCH, *shape)) for key, shape in net.inputs.items()}
     turned = [
-        value.transpose(0, 2, 3, 1) if shape.axes == "hwc" else value
+        value.transpose(0, *(int(axis) + 1 for axis in _TURNED[shape.axes].split(", ")))
+        if shape.axes in _TURNED
+        else value
         for value, shape in zip(inputs.values(), example.inputs, strict=True)
     ]
     runner = backend.runner(net.emit(name), net, "float64")
@@ -105,16 +108,27 @@ def _line(example: Example) -> str:
     given = {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, ...)}
     for key in op.positional:
         value = given.pop(key, None)
-        if isinstance(value, tuple) and not isinstance(value, Dims):
+        if op_parameters(type(op))[key].types == ("ints",):
             words += [show(one) for one in value]
         elif value is not None:
             given[key] = value
     words += [f"{key}={show(value)}" for key, value in given.items()]
-    words += [
-        f"{name}={_input(len(example.inputs) - len(op.references) + at)}"
-        for at, name in enumerate(op.references)
-    ]
+    plain = _plain(example)
+    referred = zip(op.references, range(plain, len(example.inputs)), strict=False)  # it may be left out
+    words += [f"{name}={_input(number)}" for name, number in referred]
     return f"{op.name} {', '.join(words)}".rstrip()
+
+
+def _plain(example: Example) -> int:
+    """Return how many of the inputs are none that are given by name."""
+    most = example.op.arity[1]
+    return (
+        len(example.inputs) if most is None else min(len(example.inputs), most - len(example.op.references))
+    )
+
+
+_TURNED = {"hwc": "1, 2, 0", "cn": "1, 0"}
+"""By axes that no input has, which an input's come there."""
 
 
 def _input(number: int) -> str:
@@ -129,10 +143,10 @@ def _alone(example: Example) -> Iterator[str]:
     taken = []
     for number, shape in enumerate(example.inputs):
         taken.append(_input(number))
-        if shape.axes == "hwc":
+        if shape.axes in _TURNED:
             taken[-1] = f"turned{number}"
-            yield f"    {taken[-1]} = from {_input(number)} -> permute 1, 2, 0"
-    reads = ", ".join(taken[: len(taken) - len(example.op.references)])
+            yield f"    {taken[-1]} = from {_input(number)} -> permute {_TURNED[shape.axes]}"
+    reads = ", ".join(taken[: _plain(example)])
     *parts, last = (f"part{at}" for at in range(len(example.op.outputs(*example.inputs))))
     if not parts:
         yield f"    op: from {reads} -> {_line(example)}"
@@ -152,6 +166,8 @@ def _twice(example: Example) -> Iterator[str]:
 
 
 def _sizes(shape: Shape) -> str:
-    """Return the sizes of a value as an input has them, the channels first in a map."""
+    """Return the sizes of a value as an input has them, the channels first in a map and last in tokens."""
+    if shape.axes == "cn":
+        shape = Shape(shape[1], shape[0])
     sizes = (shape[2], shape[0], shape[1]) if shape.axes == "hwc" else tuple(shape)
     return f"{sizes[0]}, {sizes[1]}x{sizes[2]}" if len(sizes) == 3 else ", ".join(map(str, sizes))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import import_torchvision
 from interpreter import draw_state, interpret, state_shapes
 from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name
 from test_emitted import IGNORED, ROOT, RULES, tool
-from torch_oracles import execute
+from torch_oracles import assert_same, execute, perturb
 
 from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
@@ -274,3 +275,76 @@ def test_one_class(case: str, backend: str) -> None:
         assert result.legal or backend == "flax"
         assert not result.wrong
         assert not result.lax
+
+
+MIXER = """
+block MixerBlock(tokens, channels):
+    default ln eps=1e-6
+    add:
+        identity
+        ln as norm1 -> permute 1, 0 -> (fc tokens as fc1 -> gelu -> fc x.n as fc2) as mlp_tokens -> permute 1, 0
+    add:
+        identity
+        ln as norm2 -> (fc channels as fc1 -> gelu -> fc x.c as fc2) as mlp_channels
+
+net Mixer(n = 2, classes = 10):
+    input 3, 32x24
+    stem: conv 8x8, 16, /8, pad=0 as proj -> tokens
+    blocks: n * MixerBlock 8, 64
+    norm: ln eps=1e-6
+    mean "n"
+    head: fc classes
+"""
+
+
+def test_a_mixer_is_timms() -> None:
+    """Keys, numbers and gradients of MLP-Mixer."""
+    import_torchvision()  # timm imports it
+    from timm.models.mlp_mixer import MlpMixer
+
+    torch.manual_seed(0)
+    theirs = MlpMixer(num_classes=10, img_size=(32, 24), patch_size=8, num_blocks=2, embed_dim=16)
+    ours = execute(emitted(MIXER, "torch"))["mixer"]()
+    ours.load_state_dict(perturb(theirs).state_dict())
+    assert_same(ours, theirs, [torch.randn(2, 3, 32, 24)])
+
+
+SETTLED = """
+block Around(mode: str = "zeros", corners = false, axis: str = "n"):
+    pad 1, mode=mode
+    upsample 2, mode="bilinear", align_corners=corners
+    tokens -> slice 1, axis=axis
+
+net N:
+    input 4, 8x7
+    one: Around
+    output a: from x -> Around "reflect" as two
+    output b: from x -> Around "circular", true, "c" as three
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_decides_the_code_makes_a_class_for_each(backend: str) -> None:
+    text = emitted(SETTLED, backend)
+    assert sum(line.startswith("class Around") for line in text.splitlines()) == 3
+
+
+def test_what_decides_the_code_is_followed() -> None:
+    (net,) = nets(SETTLED)
+    x = torch.randn(2, 4, 8, 7, dtype=torch.float64)
+    model = execute(net.emit("torch"))["n"]().double()
+    ours, theirs = by_name(model(x)), interpret(net, {}, [x], False)
+    assert [*ours] == [*theirs]
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_what_is_resized_is_exported_for_every_size() -> None:
+    """The size of another map is that when it runs."""
+    model = nets(SPECS["maps at other sizes"])[0].build().eval()
+    dynamic = {axis: torch.export.Dim.DYNAMIC for axis in (0, 2, 3)}
+    program = torch.export.export(model, (torch.randn(2, 3, 23, 30),), dynamic_shapes=(dynamic,)).module()
+    for size in ((23, 30), (31, 44), (40, 25)):
+        x = torch.randn(3, 3, *size)
+        with torch.no_grad():
+            assert all(map(torch.equal, program(x), model(x)))
+            assert model(x)[0].shape[2:] == size
