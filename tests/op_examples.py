@@ -78,6 +78,8 @@ def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> li
         return [elementwise(op, arrays, widest.axes.index("c") + 1)]
     if op.name in ("mean", "amax"):
         return [reduced(op, arrays[0], example.inputs[0].axes)]
+    if op.name == "expand":
+        return [np.concatenate(arrays * op.channels, axis=example.inputs[0].axes.index("c") + 1)]
     if op.name == "pad":
         return [padded(op, arrays[0], example.inputs[0].axes)]
     if op.name == "slice":

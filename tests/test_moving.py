@@ -181,9 +181,8 @@ block Cbam(ratio, k: dims = 7x7):
     y = from x, gate -> mul
     m = from y -> mean "c", keep=true
     n = from y -> amax "c", keep=true
-    from m, n -> concat -> conv k, 1 as spatial -> sigmoid as gate2
+    from m, n -> concat -> conv k, 1 as spatial -> sigmoid -> expand x.c as gate2
     from y, gate2 -> mul
-    from y, gate2 -> add
 
 net N:
     input 3, 12x16

@@ -533,6 +533,11 @@ def tokens_of_map(x: Array) -> Array:
         raise ValueError("the input is too small: no pixel of it is left")
     return x.reshape(x.shape[0], -1, x.shape[-1])
 ''',
+    "expand_channels": '''\
+def expand_channels(x: Array, channels: int) -> Array:
+    """Return one channel as many that are all the same."""
+    return jnp.broadcast_to(x, (*x.shape[:-1], channels))
+''',
     "map_of_tokens": '''\
 def map_of_tokens(x: Array, size: tuple[int, int]) -> Array:
     """Return a sequence as the places of a map, row by row."""

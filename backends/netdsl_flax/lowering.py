@@ -48,7 +48,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -607,6 +607,12 @@ def resize(op: Resize, context: Context) -> Lowered:
 def _modes(op: Resampling) -> tuple[Arg, ...]:
     """Return how a map is drawn anew."""
     return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
+
+
+@lowers(Expand)
+def expand(op: Expand, context: Context) -> Lowered:
+    """Our expand_channels."""
+    return Lowered(function=_apply("expand_channels", _first("channels", op.channels)))
 
 
 @lowers(Map)

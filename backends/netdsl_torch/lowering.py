@@ -41,7 +41,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
-from netdsl.ops.layout import Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
@@ -760,6 +760,13 @@ def resize(op: Resize, context: Context) -> Lowered:
 def _modes(op: Resampling) -> tuple[Arg, ...]:
     """Return how a map is drawn anew; torch takes no align_corners for pixels that are repeated."""
     return _option("mode", op.mode, "nearest"), _option("align_corners", op.align_corners, False)
+
+
+@lowers(Expand)
+def expand(op: Expand, context: Context) -> Lowered:
+    """x.expand(-1, channels, -1, -1)."""
+    sizes = [_first("size", op.channels if axis == "c" else -1) for axis in context.inputs[0].axes]
+    return Lowered(function=_method("expand", _first("size", -1), *sizes))
 
 
 @lowers(Map)

@@ -127,6 +127,42 @@ class Map(Op):
         yield Example(cls(), (Shape(12, 2), Shape(5, 3, 4)))
 
 
+class Expand(Op):
+    """One channel as many that are all the same, as a view: the gate of places of Woo et al., arXiv 1807.06521.
+
+    1 x h x w to `channels` x h x w, tokens and vectors likewise: `expand x.c`. ops: 0.
+    """
+
+    name: ClassVar[str] = "expand"
+    passes_values: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("channels",)
+    wiring: ClassVar[bool] = True
+    computes: ClassVar[bool] = False
+    aliases: ClassVar[bool] = True
+
+    channels: int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape with that many channels."""
+        self.check_needs(*x)
+        return x[0].with_size("c", self.channels)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that there is one channel, and will be some."""
+        yield Need("", "the number of channels to expand", x[0].c, "==", 1)
+        yield Need("channels", "channels", self.channels, ">=", 1)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, tokens, a vector."""
+        yield Example(cls(channels=3), (Shape(1, 4, 5),))
+        yield Example(cls(channels=2), (Shape(4, 1),))
+        yield Example(cls(channels=4), (Shape(1),))
+        yield Example(cls(channels=3), (Shape(4, 5, 1, axes="hwc"),))
+
+
 class PixelShuffle(Op):
     """Channels as pixels: channel c r^2 + i r + j of a pixel is channel c of row i, column j of an r x r square.
 
