@@ -336,7 +336,7 @@ def max_along(x: Array, axis: int | tuple[int, ...], keepdims: bool = False) -> 
     "mean_along": '''\
 def mean_along(x: Array, axis: tuple[int, ...], keepdims: bool = False) -> Array:
     """Return the mean along axes, of which each must have a place."""
-    if 0 in x.shape:
+    if 0 in x.shape[1:]:
         raise ValueError("the input is too small: nothing of it is left")
     return x.mean(axis, keepdims=keepdims)
 ''',
