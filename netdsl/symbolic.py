@@ -1166,7 +1166,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"sum({_turns_text(value, variable, source, rename)})", _TIGHT
     if op == "format":
         parts = (part if isinstance(part, str) else f"{{{text(part, rename)}}}" for part in args)
-        return f'f"{"".join(parts)}"', _TIGHT
+        filled = any(not isinstance(part, str) for part in args)
+        return f'{"f" * filled}"{"".join(parts)}"', _TIGHT
     if op in ("is", "is not"):
         shown = args[1].args[0].text(text(args[0], rename, 5))
         if shown.endswith(")"):

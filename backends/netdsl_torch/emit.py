@@ -8,6 +8,7 @@ from functools import cached_property
 
 from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.names import is_attribute
 from netdsl.elaborate.values import OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.construct import located
@@ -372,9 +373,10 @@ class TorchText(ModuleText):
                 continue
             inner = self.path(item.items, wanted) if isinstance(item, Container) else None
             if inner is not None or item is wanted:
-                if item.name is not None or (item.key.isdigit() and position is None):
+                plain = is_attribute(item.key)
+                if item.name is not None or not (plain or (item.by_position and position is not None)):
                     return None
-                part = f"[{position}]" if item.key.isdigit() else f".{item.key}"
+                part = f".{item.key}" if plain else f"[{position}]"
                 return ((part, item), *(inner or ()))
             if position is not None and not self.is_nothing(item):
                 position += 1

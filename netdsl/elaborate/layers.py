@@ -21,7 +21,7 @@ from netdsl.elaborate.arguments import (
 )
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator
-from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.names import reserved_key
 from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
@@ -51,6 +51,8 @@ from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
 JOINTS = ("add", "mul", "concat")
+POSITIONS, DIGITS = "#", '"'
+"""What a scope takes, besides names, whose steps are called by their positions, or have labels of digits."""
 MAX_VALUES = 10_000
 """The most values that flow as a tuple."""
 
@@ -172,11 +174,12 @@ class Layers(ABC):
         """
         scope = place.scope
         if label is None:
-            name = str(scope.position)
+            name = next(str(n) for n in count(scope.position) if str(n) not in scope.taken)
+            self.digits(scope, span, POSITIONS, DIGITS)
         else:
             name = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             at = span if isinstance(label, str) else place.span(label)
-            why = reserved_attribute(name)
+            why = reserved_key(name)
             if why:
                 help = (
                     f"choose another label, such as {name.strip('_')}_1"
@@ -196,11 +199,22 @@ class Layers(ABC):
                 help = "" if labels else "number the copies: name{i}, in a loop"
                 raise fail("E220", f"two modules{where} are called `{name}`", at, help, labels=labels)
             span = at
+            if name.isdigit():
+                self.digits(scope, span, DIGITS, POSITIONS)
             if op is not None and not has_state(op):
                 scope.shared[name] = self.identity_of(op)
         scope.position += 1
         scope.taken[name] = span
         return name
+
+    @staticmethod
+    def digits(scope: DraftScope, span: Span, kind: str, other: str) -> None:
+        """Refuse labels like `"0"` in a chain with steps without a label, whose keys are their positions."""
+        if scope.kind == "container" and other in scope.taken:
+            what = "a label of digits in a chain with steps that are called by their positions"
+            labels = (Label(scope.taken[other], "the other is here"),)
+            raise fail("E220", what, span, "give all of them labels, or none", labels=labels)
+        scope.taken.setdefault(kind, span)
 
     def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
         """Tell whether an op is the module that has its label already."""

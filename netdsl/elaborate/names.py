@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from keyword import iskeyword, issoftkeyword
 
 # attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module, and what nnx looks for on every module
@@ -52,8 +53,23 @@ def readable(name: str) -> str:
     return f"{name}_" if name in LIKE_NUMBERS else name
 
 
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def reserved_key(name: str) -> str:
+    """Return why a label cannot be a key of a state_dict, or an empty string; `is_attribute` tells how it is read."""
+    if not _KEY.fullmatch(name):
+        return "is no key of a state_dict: those here are letters, digits, underscores and hyphens"
+    return reserved_attribute(name) if is_attribute(name) else ""
+
+
+def is_attribute(label: str) -> bool:
+    """Tell whether a label is an attribute by syntax, as `conv1` is; `block1-0`, `0` and `lambda` are read by key."""
+    return label.isidentifier() and not iskeyword(label)
+
+
 def reserved_attribute(name: str) -> str:
-    """Return why a label cannot be an attribute of an emitted class, or an empty string."""
+    """Return why an emitted class cannot have an attribute or a value, or an empty string."""
     if not name.isidentifier() or not name.isascii():
         return "is not an identifier"
     if iskeyword(name):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from netdsl.elaborate.names import is_attribute
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
@@ -457,7 +458,11 @@ class Constructor:
             assert isinstance(item, Container)
             expr = self.gathered(item)
         if self.module.features and isinstance(item, Container) and has_stages(item.items):
-            self.line(f"self._{name}_ends = {self.ends}")
+            kept = self.members.ends(item)
+            if isinstance(kept, str):
+                self.line(f"self.{kept} = {self.ends}")
+            else:
+                self.put("", Call("setattr", _positional("self", self.value(kept), self.ends)))
         if isinstance(name, str):
             explode = isinstance(expr, Call) and expr.func == self.dialect.sequential and len(expr.args) > 3
             self.put(f"self.{name} = ", expr, explode=explode)
@@ -546,7 +551,7 @@ class Constructor:
     @staticmethod
     def follower(item: Module) -> bool:
         """Tell whether a module is called after its position."""
-        return item.name is None and item.key.isdigit()
+        return item.by_position
 
     def entries(self, items: list[Item]) -> list[Arg] | None:
         """Return the modules of a chain as arguments, their role the text of a name; None: it takes statements."""
@@ -801,10 +806,16 @@ class Constructor:
             position = 0
             for inner in item.items:
                 if isinstance(inner, Module) and not self.members.is_nothing(inner):
-                    own = f"{place}[{position}]" if self.follower(inner) else f"{place}.{inner.key}"
+                    named = is_attribute(inner.key)
+                    own = f"{place}.{inner.key}" if named else f"{place}[{position}]"
                     if inner.name is None:
                         yield from self.statements(inner, own)
                     position += 1
+
+
+def _positional(*args: str) -> tuple[Arg, ...]:
+    """Return what a call is given."""
+    return tuple(Arg("", Name(arg), keyword=False) for arg in args)
 
 
 def alternatives(items: list[Item]) -> Iterator[Item]:

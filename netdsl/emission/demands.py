@@ -203,7 +203,7 @@ class Demands:
                 return None
             path = self.first(inner)
             if path is not None:
-                return (str(position) if inner.key.isdigit() else inner.key, *path)
+                return (str(position) if inner.by_position else inner.key, *path)
             if not isinstance(inner, Layer) or type(inner.op).weights is not Op.weights:
                 return None
             position += 1

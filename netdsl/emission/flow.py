@@ -223,7 +223,9 @@ class Flow:
         self.line(f"for length, layer in enumerate({chain}, 1):")
         self.depth += 1
         self.line(f"{name} = ", step)
-        self.line(f"if length in self._{self.members.attributes[id(item)]}_ends:")
+        kept = self.members.ends(item)
+        place = f"self.{kept}" if isinstance(kept, str) else f"getattr(self, {text(self.members.read(kept))})"
+        self.line(f"if length in {place}:")
         self.depth += 1
         self.note(name)
         self.depth -= 2

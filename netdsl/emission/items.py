@@ -70,6 +70,11 @@ class Module(Item):
         self.inputs = inputs
         self.outputs: tuple[Wire, ...] = ()
 
+    @property
+    def by_position(self) -> bool:
+        """Whether it is called by its position in a chain."""
+        return self.name is None and not self.labelled and self.key.isdigit()
+
     def reads(self) -> Iterator[Wire]:
         """Yield its inputs."""
         return iter(self.inputs)
@@ -114,7 +119,7 @@ class Layer(Module):
 
     def varies(self, loops: Iterable[Loop]) -> bool:
         """Tell whether it has no name of its own, and is another op in other turns of some loops around it."""
-        if self.name is not None or not self.key.isdigit():
+        if not self.by_position:
             return False
         changing = {name for loop in loops for name in loop.changing()}
         channels = () if self.given is None else tuple(s.c for s in self.before if "c" in s.axes)

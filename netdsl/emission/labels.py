@@ -93,7 +93,7 @@ class Labels:
         """Yield the modules of a scope that have a label, and are not what has it already."""
         for item in items:
             if isinstance(item, Module):
-                named = item.key and not item.key.isdigit()
+                named = item.key and not item.by_position
                 if named and not (isinstance(item, Layer) and item.again):
                     yield Labelled(item, self.label(item), loops, sides)
                 continue

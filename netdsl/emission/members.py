@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.names import is_attribute, reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
@@ -81,14 +81,15 @@ class Members:
         taken = {
             item.key
             for item in self.children(self.function.items)
-            if item.name is None and not item.key.isdigit() and item.key
+            if item.name is None and not item.by_position and item.key
         }
         chain = module.is_sequential(self.function)
         for item in self.children(self.function.items):
             if item.name is not None:
                 self.attributes[id(item)] = item.name
-            elif item.key and not item.key.isdigit():
-                self.attributes[id(item)] = item.key
+            elif item.key and not item.by_position:
+                plain = is_attribute(item.key)
+                self.attributes[id(item)] = item.key if plain else Atom("format", (item.key,))
             else:
                 attribute: str | Atom = _unique(self.kind(item), taken)
                 if not chain:
@@ -206,6 +207,14 @@ class Members:
             return f"self.{attribute}"
         name = text(self.read(attribute))
         return Name(f"self[{name}]" if self.table else f"getattr(self, {name})")
+
+    def ends(self, item: Module) -> str | Atom:
+        """Return the attribute that holds where the stages of a chain end."""
+        attribute = self.attributes[id(item)]
+        parts = (attribute,) if isinstance(attribute, str) else attribute.args
+        own = Atom("format", ("_", *parts, "_ends"))
+        known = "".join(own.args) if all(isinstance(part, str) for part in parts) else ""
+        return known if known.isidentifier() else own
 
     # ---------------------------------------------------------------- what forward reads
 

@@ -452,10 +452,10 @@ class ModuleText(ABC):
 
     def make_container(self, item: Container, staged: Staged) -> Function:
         """Return what a container is."""
-        key = item.key if not item.key.isdigit() else ""
+        key = item.key if not item.by_position else ""
         if item.name is not None:  # a label with numbers
             key = "".join(part for part in item.name.args if isinstance(part, str))
-        label = "".join(part[:1].upper() + part[1:] for part in key.split("_"))
+        label = "".join(part[:1].upper() + part[1:] for part in re.split("[_-]", key))
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
         read = list(dict.fromkeys(item.reads()))
         outside = self.outside(staged)

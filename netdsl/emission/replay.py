@@ -127,7 +127,7 @@ class Replay:
         """Yield one child, and those within."""
         if isinstance(item, Layer) and not item.key and item.name is None:
             return  # wiring
-        key = str(scope.position) if item.name is None and item.key.isdigit() else item.key
+        key = str(scope.position) if item.by_position else item.key
         if item.name is not None:
             key = "".join(
                 part if isinstance(part, str) else str(settled(part, env)) for part in item.name.args

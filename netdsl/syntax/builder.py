@@ -18,6 +18,7 @@ T = TypeVar("T", bound=tree.Tree)
 _SUFFIX = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SUFFIX |= {f"{k}i": 1024**i for i, k in enumerate("KMGT", 1)}
 _NUMBER = re.compile(r"([0-9_]+)(\.[0-9]+)?([eE][+-]?[0-9]+)?(?:([KMGT]i?)?(B)?)?")
+_PARTS = re.compile(r"\{([^{}]*)\}|[^{}]+|[{}]")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
@@ -109,7 +110,8 @@ class Builder:
 
     def _template(self, token: Token) -> tree.Template:
         parts: list[str | tree.Expr] = []
-        for match in re.finditer(r"\{([^{}]*)\}|[^{}]+", token.text):
+        quote = len('"') if token.type == "STRING" else 0
+        for match in _PARTS.finditer(token.text, quote, len(token.text) - quote):
             inner = match[1]
             parts.append(match[0] if inner is None else self._braces(inner, token.start + match.start(1)))
         return tree.Template(token.start, token.end, tuple(parts))
@@ -204,9 +206,9 @@ class Builder:
     def _label(self, child: Any) -> tree.Label:
         if isinstance(child, tree.Name):
             return child
-        if child.type == "TEMPLATE":
+        if child.type == "TEMPLATE" or "{" in child.text:
             return self._template(child)
-        return tree.Name(child.start, child.end, child.text.strip('"'))
+        return tree.Name(child.start, child.end, child.text[1:-1])
 
     def target(self, start: int, end: int, c: list[Any]) -> tree.Label:
         """What is bound."""
@@ -222,7 +224,7 @@ class Builder:
 
     def ref(self, start: int, end: int, c: list[Any]) -> tree.Ref:
         """A value by name."""
-        return tree.Ref(start, end, self._label(c[0]), c[2] if len(c) > 1 else None)
+        return tree.Ref(start, end, c[0], c[2] if len(c) > 1 else None)
 
     def refs(self, start: int, end: int, c: list[Any]) -> tuple[tree.Ref, ...]:
         """References without the commas."""

@@ -31,6 +31,8 @@ class Spacing:
         self._next: dict[int, int] = {}
         self._opening: set[int] = set()
         self._names: dict[int, list[tuple[int, int, list[Token]]]] = {}
+        self._labels: set[int] = set()
+        """Tokens whose braces hold expressions."""
         for line in lines:
             self._note(line.tokens)
         self._special: dict[type, Callable[[Any, int, int], None]] = {
@@ -62,7 +64,7 @@ class Spacing:
 
     def text(self, token: Token) -> str:
         """Return a token as it is written; spaces in the braces of a name are not kept."""
-        if token.type not in TEMPLATES:
+        if token.start not in self._labels:
             return token.text
         text, at = "", 0
         for start, end, inner in self._names[token.start]:
@@ -170,6 +172,7 @@ class Spacing:
         self._children(node, base)
 
     def _template(self, node: tree.Template, base: int, tight: int) -> None:
+        self._labels.add(node.start)
         self._children(node, _ALL)
 
     def _keyword(self, node: tree.Keyword, base: int, tight: int) -> None:

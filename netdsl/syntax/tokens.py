@@ -12,8 +12,8 @@ from netdsl.syntax.tables import load
 MAX_DEPTH = 64
 """How deep bodies, brackets and expressions may nest."""
 MAX_ERRORS = 20
-TEMPLATES = frozenset({"TEMPLATE", "COUNTED"})
-"""Tokens with expressions in braces."""
+TEMPLATES = frozenset({"TEMPLATE", "COUNTED", "STRING"})
+"""Tokens that may have expressions in braces; a string has them as a label only."""
 
 
 class Fault(Exception):

@@ -1,0 +1,176 @@
+"""Keys of the state_dict that are no identifiers: `block1-0`, `0`, `lambda`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import import_torchvision
+from interpreter import draw_state, interpret, state_shapes
+from metamorphic import report, subjects_of
+from netdsl_torch.run import by_name, without_dropout
+from test_emitted import IGNORED, ROOT, RULES, tool
+from torch_oracles import execute
+
+import netdsl
+from netdsl import Network, api
+from netdsl.backend import emit_family
+
+REGNET = """\
+default conv 3x3, bias=false, norm=bn, act=relu
+
+block Squeeze(squeezed):
+    mul:
+        identity
+        avgpool to=1x1 -> conv 1x1, squeezed, bias=true, norm=none as fc1
+            -> conv 1x1, x.c, bias=true, norm=none, act=sigmoid as fc2
+
+block Bottleneck(c, stride = 1, group = 8, ratio: float = 0.0):
+    before = x.c
+    add:
+        proj: (conv 1x1, c, /stride, act=none) when stride != 1 or x.c != c
+        f:
+            a: (conv 1x1, c)
+            b: (conv c, /stride, groups=c//group)
+            se: Squeeze round(ratio*before) when ratio > 0
+            c: (conv 1x1, c, act=none)
+    relu
+
+net RegNet(depths: list, widths: list, group = 8, ratio: float = 0.25):
+    input 3, 64x64
+    stem: (conv 32, /2)
+    trunk_output:
+        for s, row in enumerate(zip(depths, widths), 1):
+            block{s}:
+                for i in range(row[0]):
+                    "block{s}-{i}": Bottleneck row[1], stride=2 if i == 0 else 1, group=group, ratio=ratio
+    gap
+    fc: fc 1000
+
+variant regnet_y_400mf = RegNet([1, 3, 6, 6], [48, 104, 208, 440])
+variant regnet_x_400mf = RegNet([1, 2, 7, 12], [32, 64, 160, 400], group=16, ratio=0.0)
+"""
+
+KEYS = """\
+block B(c, deep = true):
+    init conv weight=normal(0, 0.02)
+    "a-b": conv 3x3, c -> bn -> relu
+    "1-2": conv 1x1, c
+    weight "scale-0" [c, 1, 1], init=constant(0.1)
+    mul:
+        from "1-2"
+        from "scale-0"
+    "2x": conv 1x1, c when deep
+    "lambda": conv 3x3, c
+    "my-relu": relu
+    from "lambda" -> relu as "my-relu"
+    "half-way":
+        add:
+            identity
+            "0": conv 3x3, c
+            "1": conv 1x1, c when not deep
+
+net N(c = 8, n = 2, deep = true):
+    input 3, 12x9
+    init conv weight=kaiming_normal(fan_out)
+    "first": conv 3x3, c
+    features:
+        "0": conv 3x3, c
+        "2": bn
+        "lambda": relu
+        for i in range(n):
+            "{i+3}": conv 3x3, c, init=normal(0, 0.5)
+        "x-{n}": B c, deep=deep
+    for i in range(n):
+        "stage-{i}": B c, deep=deep
+    from "stage-{n-1}" -> conv 1x1, c, init=zeros as "last-one"
+    gap
+    "7": fc 10
+
+variant one = N()
+variant two = N(c=5, n=3, deep=false)
+"""
+
+
+def nets(text: str) -> list[Network]:
+    """Return the nets of a text."""
+    return list(map(Network, api.recipes(api.read_text(text), "", {}, {})))
+
+
+@pytest.mark.parametrize("name", ["regnet_y_400mf", "regnet_x_400mf"])
+def test_regnet_is_torchvisions(name: str) -> None:
+    theirs = getattr(import_torchvision().models, name)()
+    net = next(net for net in nets(REGNET) if net.name == name)
+    ours = execute(net.emit("torch"))[name]()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_numbers(number: int) -> None:
+    net = nets(KEYS)[number]
+    model = without_dropout(execute(net.emit("torch"))[net.name]().double())
+    state = draw_state(state_shapes(net), seed=1)
+    model.load_state_dict(state)
+    x = torch.randn(2, 3, 12, 9, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    for training in (False, True):
+        ours = by_name(model.train(training)(x.clone()), next(iter(net.outputs)))
+        for key, theirs in interpret(net, state, [x], training).items():
+            torch.testing.assert_close(ours[key], theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_classes_take_other_arguments(backend: str) -> None:
+    found = nets(KEYS)
+    (text,) = emit_family(found, backend).values()
+    for subject in subjects_of(found[0], backend, text).values():
+        result = report(subject, backend, 6 if backend == "torch" else 2)
+        assert result.legal
+        assert not result.wrong
+
+
+def test_frameworks_have_one_state() -> None:
+    for net in nets(KEYS):
+        rows = netdsl.verify(net).rows
+        assert all(row.ok for row in rows), rows
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_style(backend: str, tmp_path: Path) -> None:
+    for number, text in enumerate((KEYS, REGNET)):
+        (module,) = emit_family(nets(text), backend).values()
+        (tmp_path / f"net{number}.py").write_text(module)
+    options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
+    assert tool("mypy", *options, tmp_path) == ""
+    options = ("--isolated", "--no-cache", "--line-length", "100")
+    rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
+    assert tool("ruff", "check", *options, *rules, tmp_path) == ""
+    assert tool("ruff", "format", *options, "--diff", tmp_path) == ""
+
+
+def test_stages_of_a_chain_return_their_maps() -> None:
+    text = """\
+net N(n = 2):
+    input 3, 32x32
+    "fea-tures":
+        stage 1: conv 3x3, 8, /2
+        stage 2: n * conv 3x3, 4, /2 first
+    gap
+"""
+    net = execute(api.loads(text).emit("torch:features"))["n"]()
+    assert [one.shape[1:] for one in net.forward_features(torch.zeros(1, 3, 32, 32))] == [
+        (8, 16, 16),
+        (4, 8, 8),
+    ]
+
+
+def test_the_formatter_keeps_quotes_and_closes_braces() -> None:
+    text = 'net N:\n    input 3, 8x8\n    "a-{ 1 + 2 }": relu\n    from "a-{3}" -> relu as  "b{x"\n'
+    said = '    @allow(x, "as { 1 + 2 }")\n    relu\n'
+    done = text.replace("{ 1 + 2 }", "{1+2}").replace('  "b', ' "b')
+    assert netdsl.format(text + said) == done + said
