@@ -14,6 +14,7 @@ from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_
 from netdsl.elaborate.build import MAX_NODES
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.files import Files
+from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
@@ -330,6 +331,16 @@ def explain_op(op: type[Op]) -> str:
     for example in op.examples():
         lines += _example(example)
     return "\n".join(lines)
+
+
+def explain_function(name: str) -> str:
+    """Return what a function of the language is: how it is called, and its text."""
+    function = FUNCTIONS[name]
+    given = (
+        f"{one}={show(function.optional[one])}" if one in function.optional else one
+        for one in function.params
+    )
+    return f"{name}({', '.join(given)})".replace("(*)", "(...)") + f"\n\n{function.about}"
 
 
 def _example(example: Example) -> list[str]:

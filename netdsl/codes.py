@@ -255,8 +255,8 @@ CODES: dict[str, Code] = {
     ),
     "E216": Code(
         "a ramp used as a number",
-        "The k-th of n values of a ramp is known when all are counted, so only a float argument of an "
-        "op may take it.",
+        "A ramp counts the layers and blocks that are given it, and its numbers are known when all are counted, "
+        "so only a float argument of a layer or block may take it. `netdsl explain ramp` says how it counts.",
         _net("p = ramp(0, 0.2)\nrelu when p > 0.1"),
         _net("2 * droppath ramp(0, 0.2)"),
     ),

@@ -17,6 +17,7 @@ import netdsl
 from netdsl import api, cli
 from netdsl.cli import common, cost, zoo
 from netdsl.cost.table import GROUPINGS
+from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DTYPES
 from netdsl.ops import catalogue
 
@@ -332,6 +333,8 @@ def test_zoo(capsys: Captured) -> None:
         ),
         ("crop", ["like"]),
         ("relu", ["Rectified linear unit"]),
+        ("ramp", ["ramp(start, stop, endpoint=true)", "A depth schedule", "layer1: 3 * Block 64, drop=r"]),
+        ("max", ["max(...)"]),
     ],
 )
 def test_explain(topic: str, words: list[str], capsys: Captured) -> None:
@@ -345,6 +348,11 @@ def test_every_op_can_be_explained() -> None:
         text = api.explain_op(op)
         assert text.startswith(f"{name}\n\n")
         assert "examples\n" in text
+
+
+def test_every_function_can_be_explained() -> None:
+    for name in FUNCTIONS:
+        assert api.explain_function(name).startswith(f"{name}(")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -314,6 +314,27 @@ def test_a_ramp_counts_its_evaluations_in_the_net() -> None:
     assert ramps("droppath ramp(0, 1)\ndroppath ramp(0, 1)") == [0.0, 0.0]
 
 
+def test_a_ramp_is_one_schedule_wherever_it_is_given() -> None:
+    block = "block B(p: float):\n    droppath p -> relu -> droppath p"
+    thirds = [0.0, 0.333333, 0.666667, 1.0]
+    twice = [rate for rate in thirds for _ in range(2)]
+    assert ramps("r = ramp(0, 1)\n2 * droppath r\nrelu -> droppath r\ndropout r\ndroppath r") == [
+        *(0.0, 0.25, 0.5),
+        1.0,
+    ]
+    assert ramps("r = ramp(0, 1)\na: 3 * B r\nb: B r", block) == twice
+    assert ramps("default B p=ramp(0, 1)\na: 3 * B\nb: B", block) == twice
+    assert ramps("unit = B(ramp(0, 1))\na: 3 * unit\nb: unit", block) == twice
+    assert ramps("def rate() = ramp(0, 1)\na: 3 * B rate()\nb: B rate()", block) == twice
+    assert ramps("r = [ramp(0, 1)]\na: 3 * B r[0]\nb: B r[0]", block) == twice
+    own = "block B:\n    r = ramp(0, 1)\n    droppath r -> droppath r"
+    assert ramps("a: B\nb: B", own) == thirds
+    assert ramps("r = ramp(0, 1)\nB r, r\nB r, r", "block B(p: float, q: float):\n    droppath q") == [
+        0.0,
+        1.0,
+    ]
+
+
 def test_a_ramp_goes_through_blocks_and_out_of_range_is_an_error() -> None:
     text = "net N:\n    input 8, 4x4\n    3 * droppath ramp(0, 2)\n"
     assert errors(text) == ["E301 droppath: a probability is from 0 to 1, got 2.0"]

@@ -1,4 +1,4 @@
-"""netdsl explain: what an error's code, a rule or an op means."""
+"""netdsl explain: what an error's code, a rule, an op or a function means."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import argparse
 from netdsl.cli.common import misuse
 from netdsl.diagnostics import did_you_mean
 
-HELP = "explain an error's code, a rule, or an op"
+HELP = "explain an error's code, a rule, an op or a function"
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, or conv")
+    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, conv or ramp")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain an error's code, a rule or an op."""
+    """Explain an error's code, a rule, an op or a function."""
     from netdsl import codes
+    from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.ops import OpError, catalogue, find, installed
 
     topic: str = args.topic
@@ -32,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
         from netdsl.api import explain_op
 
         print(explain_op(op))
+    elif topic in FUNCTIONS:
+        from netdsl.api import explain_function
+
+        print(explain_function(topic))
     else:
         from netdsl.lint import docs, rules
 
@@ -41,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
             return 0
         found = rules.catalogue()
         known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
+        known += FUNCTIONS
         misuse(
             "E512",
-            f"there is no code, rule or op `{topic}`",
+            f"there is no code, rule, op or function `{topic}`",
             did_you_mean(topic, known) or "for example E302, huge_fc, or conv",
         )
     return 0

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from netdsl.elaborate.arguments import bind, parameters
+from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.names import reserved_variable
 from netdsl.elaborate.values import (
     MISSING,
@@ -43,22 +44,6 @@ MAX_LENGTH = 1_000_000
 MAX_DEPTH = 200
 """How deep definitions and blocks may nest when they are evaluated."""
 
-_FUNCTIONS = {
-    "ceil": ("x",),
-    "floor": ("x",),
-    "round": ("x",),
-    "int": ("x",),
-    "max": ("*",),
-    "min": ("*",),
-    "sum": ("list",),
-    "len": ("x",),
-    "range": ("*",),
-    "enumerate": ("list", "start"),
-    "zip": ("*",),
-    "make_divisible": ("value", "divisor"),
-    "ramp": ("start", "stop", "endpoint"),
-}
-
 _ROUND: dict[str, Callable[[float], int]] = {
     "ceil": math.ceil,
     "floor": math.floor,
@@ -86,7 +71,7 @@ def builtins() -> Env:
     """Return the names that every file can see: ops, functions, paddings, initialisers."""
     env = Env()
     env.names.update({name: OpValue(op, {}) for name, op in catalogue().items()})
-    env.names.update({name: Function(name, params) for name, params in _FUNCTIONS.items()})
+    env.names.update({name: Function(name, one.params) for name, one in FUNCTIONS.items()})
     env.names.update({"same": Pad("same"), "tf": Pad("tf"), "fan_in": "fan_in", "fan_out": "fan_out"})
     env.names.update({name: InitFunction(name) for name in Init.KINDS})
     return env
@@ -146,7 +131,8 @@ class Evaluator:
         self.ramps: dict[int, int] = {}
         self.in_net = decide is not None
         self.decide = decide or _no_decision
-        self._nodes: list[tree.Tree] = []  # keeps the keys of `ramps` alive, which are ids
+        self.schedules: dict[int, tree.CallExpr] = {}
+        """The calls that are schedules by their ids, which they keep from being given anew."""
         self._active: list[Function] = []
 
     def spend(self, steps: int, node: tree.Tree, source: Source) -> None:
@@ -462,15 +448,8 @@ class Evaluator:
             if key in values:
                 raise fail("E205", f"{target.name} got `{key}` twice", span)
             values[key] = value
-        optional = (
-            {"start": 0}
-            if target.name == "enumerate"
-            else {"endpoint": True}
-            if target.name == "ramp"
-            else {}
-        )
         if target.value is None:
-            values = optional | values
+            values = {**FUNCTIONS[target.name].optional, **values}
         missing = [name for name in names if name not in values]
         if missing:
             raise fail("E204", f"{target.name} needs `{missing[0]}`", span)
@@ -535,17 +514,21 @@ class Evaluator:
             or not isinstance(values["endpoint"], bool)
         ):
             raise fail("E203", "ramp takes two numbers, and endpoint=true or false", span)
-        key = id(node)
-        self._nodes.append(node)
-        index = self.ramps.get(key, 0)
-        self.ramps[key] = index + 1
-        return Ramp(key, index, float(values["start"]), float(values["stop"]), values["endpoint"])
+        self.schedules[id(node)] = node
+        return Ramp(id(node), None, values["start"], values["stop"], values["endpoint"])
+
+    def numbered(self, schedule: Ramp) -> Any:
+        """Return the number of the next layer or block that is given a schedule."""
+        index = self.ramps.get(schedule.key, 0)
+        self.ramps[schedule.key] = index + 1
+        return schedule.replace(index=index)
 
     def resolve(self, ramp: Ramp) -> float:
         """Return a ramp's number, when all evaluations are known."""
         count = self.ramps[ramp.key]
         steps = count - 1 if ramp.endpoint else count
-        return Scheduled(ramp.start, ramp.stop, ramp.index, steps) if steps else ramp.start
+        start, stop = float(ramp.start), float(ramp.stop)
+        return Scheduled(start, stop, ramp.index or 0, steps) if steps else start
 
     def _builtin(self, name: str, args: list[Any], node: tree.CallExpr, source: Source) -> Any:
         for value in args:

@@ -40,6 +40,7 @@ from netdsl.elaborate.values import (
     SpecError,
     Wire,
     fail,
+    holds_ramp,
     kind_of,
     op_elsewhere,
     show,
@@ -254,12 +255,25 @@ class Layers(ABC):
                     raise fail("E203", message, place.span(node))
                 value = coerce(value, param.types)
                 check_allowed(self.evaluator, param, Given(value, place.span(node)), what)
+            if holds_ramp(value):
+                at = given[name].span if name in given else place.span(param.default)
+                raise self.no_schedule(declared, name, at or span)
             args[name] = value
             if name in given:
                 self.given.add((declared, name))
             if isinstance(value, OpValue) and not (isinstance(declared, BlockDecl) and declared.node.inline):
                 value = ArgumentOp(value.target, value.args, (declared, name))
             env.names[name] = value
+
+    @staticmethod
+    def no_schedule(declared: Declared, name: str, span: Span) -> SpecError:
+        """Return the error for a schedule that no layer or block takes as one of its numbers."""
+        what = f"{declared.name}: {name} cannot hold a ramp, which counts the layers and blocks that it is given to"
+        if isinstance(declared, BlockDecl):
+            return fail(
+                "E216", what, span, "write the ramp where the layer or block is that takes a number of it"
+            )
+        return fail("E216", what, span, f"give the net a number, and write ramp(0, {name}) in its text")
 
     # ---------------------------------------------------------------- layers
 
@@ -369,6 +383,7 @@ class Layers(ABC):
             merged = {k: g for k, g in inherited.items() if k in params} | merged
         merged.update(value.args)
         merged.update(given)
+        merged = self.scheduled(merged)
         fields: dict[str, Any] = {}
         extras: dict[str, Given] = {}
         ramps: dict[str, Ramp] = {}
@@ -377,7 +392,7 @@ class Layers(ABC):
                 extras[name] = one
             elif isinstance(one.value, Ramp):
                 ramps[name] = one.value
-                fields[name] = one.value.start
+                fields[name] = float(one.value.start)
             else:
                 fields[name] = one.value
         for name, param in params.items():
@@ -404,6 +419,19 @@ class Layers(ABC):
                 own = None if label is None else f"{text}_{extra}"
                 result = self.follow(extras[extra].value, node, result, place, own)
         return result
+
+    def scheduled(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        """Return what a layer or block is given, with its numbers of depth schedules: one of each."""
+        found: dict[int, Any] = {}
+        for one in given.values():
+            if isinstance(one.value, Ramp) and one.value.index is None and one.value.key not in found:
+                found[one.value.key] = self.evaluator.numbered(one.value)
+        return {
+            name: one._replace(value=found[one.value.key])
+            if isinstance(one.value, Ramp) and one.value.key in found
+            else one
+            for name, one in given.items()
+        }
 
     def follow(
         self, follower: OpValue | None, node: tree.Layer, data: Data, place: Place, label: str | None
@@ -560,7 +588,7 @@ class Layers(ABC):
         span = place.span(node)
         if decl in self._active:
             raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
-        given = merge(place.defaults.get(decl.name, {}), value.args, own)
+        given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             takes_ = f"{decl.name} takes {_values(len(inputs))} ({', '.join(inputs)})"

@@ -97,10 +97,11 @@ class RowValue(Record):
 
 
 class Ramp(Record):
-    """The k-th evaluation of a depth schedule; a number only when the whole net is known."""
+    """A depth schedule, or the k-th number of one, which is known only when the whole net is."""
 
     key: int
-    index: int
+    index: int | None
+    """Which number it is, that of the k-th layer or block that is given the schedule; None: the schedule."""
     start: float
     stop: float
     endpoint: bool
@@ -328,6 +329,16 @@ def size(value: Any, limit: int, depth: int = MAX_DEPTH) -> int:
         if isinstance(item, (tuple, RowValue, OpValue)):
             count += size(item, limit - count, depth - 1) if depth else limit
     return count
+
+
+def holds_ramp(value: Any) -> bool:
+    """Tell whether a value is a depth schedule, or has one in it."""
+    if isinstance(value, Ramp):
+        return value.index is None
+    if isinstance(value, OpValue):
+        return any(holds_ramp(given.value) for given in value.args.values())
+    inner = value.cells if isinstance(value, RowValue) else value if type(value) is tuple else ()
+    return any(map(holds_ramp, inner))
 
 
 def fail(

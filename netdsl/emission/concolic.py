@@ -18,6 +18,7 @@ from netdsl.elaborate.values import (
     Data,
     Env,
     OpValue,
+    Ramp,
     RowValue,
     SpecError,
     TableValue,
@@ -349,6 +350,8 @@ def mentioned(value: Any) -> dict[str, None]:
         inner = value.size
     elif isinstance(value, OpValue):
         inner = (given.value for given in value.args.values())
+    elif isinstance(value, Ramp):
+        inner = (value.start, value.stop)
     return {name: None for item in inner for name in mentioned(item)}
 
 
@@ -488,9 +491,10 @@ class SymbolicEvaluator(Evaluator):
     sized: Callable[[Any], Any]
     """What a comparison is, which may be one of sizes."""
 
-    def _ramp(self, node: tree.CallExpr, values: dict[str, Any], span: Span) -> Any:
-        super()._ramp(node, values, span)  # its errors
-        return self.ramped(node, values)
+    def numbered(self, schedule: Ramp) -> Any:
+        """Return the number of the next layer or block that is given a schedule."""
+        values = {name: getattr(schedule, name) for name in ("start", "stop", "endpoint")}
+        return self.ramped(self.schedules[schedule.key], values)
 
     def _either(self, node: tree.Ternary, env: Env, source: Source) -> Any:
         test = self.truth(node.condition, env, source)
@@ -693,6 +697,8 @@ def concrete(value: Any) -> Any:
     if isinstance(value, OpValue):
         args = {name: given._replace(value=concrete(given.value)) for name, given in value.args.items()}
         return OpValue(value.target, args)
+    if isinstance(value, Ramp):
+        return value.replace(start=concrete(value.start), stop=concrete(value.stop))
     return value
 
 

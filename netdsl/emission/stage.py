@@ -28,6 +28,7 @@ from netdsl.elaborate.values import (
     Poisoned,
     SpecError,
     fail,
+    holds_ramp,
     show,
 )
 from netdsl.elaborate.walk import Walker
@@ -246,7 +247,10 @@ class Stager(Joints):
         span = place.span(node)
         if decl in self.emitter.active:
             raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
-        given = merge(place.defaults.get(decl.name, {}), value.args, own)
+        given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
+        for name, one in given.items():
+            if holds_ramp(one.value):
+                raise self.no_schedule(decl, name, one.span or span)
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
