@@ -697,6 +697,8 @@ def length(whole: Atom) -> Poly:
             more = length(part.args[0]) if isinstance(part, Atom) and part.op == "star" else constant(1)
             total = total.plus(more)
         return total
+    if whole.op == "part" and whole.args[1:3] == (None, None):  # backwards
+        return length(whole.args[0])
     return single(Atom("call", ("len", whole)))
 
 
@@ -940,6 +942,28 @@ def _item(atom: Atom, env: Env) -> Any:
     return SymList(found, chosen)  # type: ignore[arg-type]
 
 
+def _part(atom: Atom, env: Env) -> Any:
+    """Return some items of a list."""
+    value = evaluate(atom.args[0], env)
+    bounds = [arg if arg is None else evaluate(arg, env) for arg in atom.args[1:]]
+    known = slice(*(bound if bound is None else int(bound) for bound in bounds))
+    if not symbolic(value) and not any(map(symbolic, bounds)):
+        return value[known]
+    terms = (bound if bound is None else term(bound) for bound in bounds)
+    found = SymList(map(_plain, value[known]), Atom("part", (term(value), *terms)))
+    found.others = tuple(other[known] for other in getattr(value, "others", ()))
+    return found
+
+
+def _membership(atom: Atom, env: Env) -> Any:
+    """Return whether a list has a number or text."""
+    a, b = (evaluate(arg, env) for arg in atom.args)
+    found = (_plain(a) in tuple(map(_plain, b))) == (atom.op == "in")
+    if symbolic(a) or symbolic(b):
+        return SymBool(found, Atom(atom.op, (term(a), term(b))))
+    return found
+
+
 def _listed(atom: Atom, env: Env) -> Any:
     """Return a list of parts; a tuple if its length is known."""
     values: list[Any] = []
@@ -992,7 +1016,9 @@ def _unknown(atom: Atom, env: Env) -> Any:
 
 
 _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
-    **dict.fromkeys(("format", "in", "not in", "attr"), _unknown),
+    **dict.fromkeys(("format", "attr"), _unknown),
+    **dict.fromkeys(("in", "not in"), _membership),
+    "part": _part,
     "sum": _summed,
     "name": lambda atom, env: env[atom.args[0]],
     "const": lambda atom, env: atom.args[0],
@@ -1045,6 +1071,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "float": float,
     "math.ceil": math.ceil,
     "math.floor": math.floor,
+    "math.log": math.log,
+    "math.log2": math.log2,
+    "abs": abs,
 }
 """Functions of the language as Python calls them."""
 
@@ -1113,6 +1142,14 @@ def _factors(coefficient: int, atoms: Sequence[Atom], rename: Names) -> tuple[st
     return " * ".join(shown), 6
 
 
+def _part_text(bounds: Sequence[Any], rename: Names) -> str:
+    """Return the bounds of a part, with spaces around the colon where ruff has them."""
+    begin, stop, step = ("" if bound is None else text(bound, rename) for bound in bounds)
+    simple = (bound.removeprefix("-").replace("_", "").isalnum() for bound in (begin, stop) if bound)
+    gap = "" if all(simple) else " "
+    return f"{begin}{gap * bool(begin)}:{gap * bool(stop)}{stop}" + f":{step}" * bool(step)
+
+
 def _power(base: str, exponent: str) -> str:
     simple = all(_simple(part) for part in (base, exponent))
     return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
@@ -1149,6 +1186,8 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         stop = text(args[1], rename)
         gap = "" if stop.isidentifier() or stop.isdigit() else " "
         return f"{text(args[0], rename, 9)}[:{gap}{stop}]", _TIGHT
+    if op == "part":
+        return f"{text(args[0], rename, 9)}[{_part_text(args[1:], rename)}]", _TIGHT
     if op == "each":
         value, variable, count = args
         return f"[{_turns_text(value, variable, Atom('call', ('range', count)), rename)}]", _TIGHT

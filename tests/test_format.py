@@ -192,6 +192,7 @@ def productions() -> dict[str, list[list[str]]]:
 
 SAMPLES = {
     "NAME": ["a", "conv", "x1", "relu"],
+    "COUNT": ["n", "rows"],
     "TEMPLATE": ["b{i}", "b{ i + 1 }_c{j*2}", "cell{2 if a else  f(1,2)}"],
     "COUNTED": ["{i}", "{ i + 1 }"],
     "DIMS": ["3x3", "1x7"],
@@ -296,6 +297,11 @@ def body(*lines: str) -> str:
         ("w = not(a) and b!=2*c", "w = not (a) and b != 2*c"),
         ("w = - a . c [ 0 ] % f ( x,y )", "w = -a.c[0] % f(x, y)"),
         ("w = [ [1,2,],[i for i in  x] , ]", "w = [[1, 2], [i for i in x]]"),
+        ("w=cs [ 1 : ] [: 2][i+1 : n-1][ : ]", "w = cs[1:][:2][i+1:n-1][:]"),
+        ("w = [ c for i,( a,b ) in  x if a>b ]", "w = [c for i, (a, b) in x if a > b]"),
+        ("w = a  in b or c not  in [1,2]", "w = a in b or c not in [1, 2]"),
+        ("n [ i ] . c*conv 2*n[ 0 ] * 3->( r . n*relu )", "n[i].c * conv 2*n[0]*3 -> (r.n * relu)"),
+        ('"a-{ i+1 }" :relu', '"a-{i+1}": relu'),
         ("w = choose( 3x3,5x5 )", "w = choose(3x3, 5x5)"),
         ("w = ((choose (1, 2)))", "w = ((choose(1, 2)))"),
         ("cell{ s * n + i }: relu", "cell{s*n+i}: relu"),

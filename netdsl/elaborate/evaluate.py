@@ -256,9 +256,14 @@ class Evaluator:
         inner = Env(env)
         result = []
         for item in self.iterate(node.iterable, env, source):
-            self.unpack(node.names, item, inner, source)
-            result.append(self.eval(node.value, inner, source))
+            self.unpack(node.names, item, inner, source, node.groups)
+            if node.condition is None or self.keeps(node.condition, inner, source):
+                result.append(self.eval(node.value, inner, source))
         return self._sized(result, node, source)
+
+    def keeps(self, condition: tree.Expr, env: Env, source: Source) -> bool:
+        """Tell whether a comprehension has an item."""
+        return self.truth(condition, env, source)
 
     def _unary(self, node: tree.Unary, env: Env, source: Source) -> Any:
         if node.operator == "not":
@@ -279,6 +284,10 @@ class Evaluator:
                 raise self._type("", node, value, source)
         if op in ("==", "!="):
             return _same(a, b) == (op == "==")
+        if op in ("in", "not in"):
+            items = self.items(b, Span(source, node.right.start, node.right.end))
+            self.spend(len(items), node, source)
+            return any(_same(a, item) for item in items) == (op == "in")
         if not (is_number(a) and is_number(b)):
             bad = b if is_number(a) else a
             raise self._type(f"`{op}` needs numbers, got {show(bad)}", node, bad, source)
@@ -360,6 +369,26 @@ class Evaluator:
             raise fail("E208", f"index {index} of {len(items)} items", span)
         return items[index]
 
+    def _slice(self, node: tree.Slice, env: Env, source: Source) -> Any:
+        value = self.eval(node.value, env, source)
+        bounds: list[int | None] = []
+        for bound in (node.begin, node.stop):
+            bounds.append(None if bound is None else self.eval(bound, env, source))
+            if bound is not None and not is_whole(bounds[-1]):
+                span = Span(source, bound.start, bound.end)
+                raise fail("E203", f"an index must be an int, got {show(bounds[-1])}", span)
+        return self.part(value, slice(*bounds), node, source)
+
+    def part(self, value: Any, bounds: slice, node: tree.Tree, source: Source) -> Any:
+        """Return some items of a list or table, in a row or backwards."""
+        if isinstance(value, TableValue):
+            return value.replace(rows=value.rows[bounds])
+        cells = _cells(value)
+        if cells is None:
+            span = Span(source, node.start, node.end)
+            raise fail("E208", f"{kind_of(value)} has no parts", span, "a list has, or a table: cs[1:]")
+        return self._sized(list(cells[bounds]), node, source)
+
     def pick(self, value: Data, index: int, span: Span) -> Data:
         """Return one value of a tuple that flows."""
         if value.poisoned:
@@ -392,13 +421,31 @@ class Evaluator:
             "iterate over a list, a table or range(n)",
         )
 
-    def unpack(self, names: tuple[tree.Name, ...], item: Any, env: Env, source: Source) -> None:
-        """Bind one name, or several to the cells of a row or list; a row in it may count cell by cell."""
+    def unpack(
+        self,
+        names: tuple[tree.Name, ...],
+        item: Any,
+        env: Env,
+        source: Source,
+        groups: tuple[int, ...] = (),
+    ) -> None:
+        """Bind one name, or several to the cells of a row or list; a row in it may count cell by cell.
+
+        `groups` say which are in brackets, as in `tree.For`.
+        """
         if len(names) == 1:
             env.names[names[0].text] = item
             return
         cells = _cells(item)
-        if cells is not None and len(cells) != len(names):
+        if groups and cells is not None:
+            inner = [_cells(cell) if group else None for cell, group in zip(cells, groups, strict=False)]
+            counts = [len(one) if one is not None else 0 for one in inner]
+            if len(cells) != len(groups) or tuple(counts) != groups:
+                has = ", ".join(f"({n} values)" if n else "one" for n in counts)
+                what = f"the names are grouped otherwise than {len(cells)} values: {has}"
+                raise fail("E209", what, Span(source, names[0].start, names[-1].end))
+            cells = tuple(part for cell, own in zip(cells, inner, strict=True) for part in own or (cell,))
+        elif cells is not None and len(cells) != len(names):
             cells = tuple(one for cell in cells for one in (_cells(cell) or (cell,)))
         if cells is None or len(cells) != len(names):
             what = kind_of(item) if cells is None else f"{len(cells)} values"
@@ -535,6 +582,8 @@ class Evaluator:
             if isinstance(value, (Ramp, Choice)):
                 raise self._type("", node, value, source)
         span = Span(source, node.start, node.end)
+        if name == "reversed":
+            return self.part(args[0], slice(None, None, -1), node, source)
         try:
             result = self._apply(name, args, span)
         except (TypeError, ValueError, OverflowError):
@@ -550,8 +599,14 @@ class Evaluator:
             values = self._numbers(self.items(args[0], span) if len(args) == 1 else args)
             return max(values) if name == "max" else min(values)
         if name == "sum":
-            values = self._numbers(self.items(args[0], span))
-            return self._bounded(sum(values), span)
+            values = self.items(args[0], span)
+            return self._bounded(sum(self._numbers(values)) if values else 0, span)
+        if name == "abs":
+            (x,) = self._numbers(args)
+            return abs(x)
+        if name in ("log", "log2"):
+            (x,) = self._numbers(args)
+            return math.log(x) if name == "log" else math.log2(x)
         if name == "len":
             if isinstance(args[0], Data):
                 return len(args[0].wires)
@@ -602,6 +657,7 @@ class Evaluator:
         tree.Ternary: _ternary,
         tree.Attribute: _attribute,
         tree.Index: _index,
+        tree.Slice: _slice,
         tree.CallExpr: _call,
         tree.ListExpr: _list,
         tree.Comprehension: _comprehension,

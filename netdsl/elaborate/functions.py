@@ -22,10 +22,14 @@ FUNCTIONS = {
     "floor": Builtin(("x",), "The greatest whole number that is not more than x."),
     "round": Builtin(("x",), "The nearest whole number; the even one of two, as in Python."),
     "int": Builtin(("x",), "The whole number that x is without its fraction."),
+    "abs": Builtin(("x",), "The number without its sign."),
+    "log": Builtin(("x",), "The natural logarithm of a number above 0."),
+    "log2": Builtin(("x",), "The logarithm to base 2 of a number above 0."),
     "max": Builtin(("*",), "The greatest of some numbers, or of a list's."),
     "min": Builtin(("*",), "The least of some numbers, or of a list's."),
     "sum": Builtin(("list",), "What the numbers of a list make together; 0 of none."),
     "len": Builtin(("x",), "How many items a list, table or row has, how many values a tuple that flows."),
+    "reversed": Builtin(("list",), "The items of a list or table, the last one first."),
     "range": Builtin(
         ("*",), "The whole numbers below n, from a to below b, or those by steps: range(a, b, step)."
     ),

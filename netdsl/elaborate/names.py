@@ -29,9 +29,10 @@ GLOBALS = frozenset(
     max_pool2d_same avg_pool2d_same MaxPool2dSame AvgPool2dSame
     FeatureMaps note_map deepcopy recomputed Recomputed same_buffers checkpoint contextmanager nullcontext
     AbstractContextManager Iterator is_scripting FittedConv ConvThatFits MixingLinear TokenLinear value_of
-    split_by_sizes slice_along slice2d resize_like resize2d enlarge2d pad2d pad_channels depth_to_space space_to_depth
-    MeanAlong AmaxAlong mean_along amax_along map_of_tokens map_like MapOfTokens expand_channels
+    split_by_sizes slice_along slice2d resize_like resize2d enlarge2d pad2d pad_channels depth_to_space
+    space_to_depth MeanAlong AmaxAlong mean_along amax_along map_of_tokens map_like MapOfTokens expand_channels
     functools math lax Array DTypeLike Any Iterable Sequence TypedDict Unpack dot_product_attention_weights
+    abs
     options dtype param_dtype precision rngs PrecisionLike LayerOptions make_norm
     uniform_between uniform_by_fan_in normal_around normal_cut_at_two learned UnbiasedBatchNorm GroupedTranspose
     attend NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d

@@ -87,10 +87,13 @@ class Walker(Layers):
         """Run statements; an error in one leaves what it would have made unknown, and the next ones run."""
         if body:
             self.evaluator.enter(body[0], place.source)
-        for statement in body:
+        for number, statement in enumerate(body):
             if len(self.errors) >= MAX_ERRORS:
                 place.flow = POISON
                 break
+            rest = body[number + 1 :] if isinstance(statement, tree.If) and is_guard(statement) else ()
+            if rest:
+                statement = guarding(statement, rest, place.in_net)  # type: ignore[arg-type]
             try:
                 if place.returned:
                     raise fail("E225", "nothing can follow `return`", place.span(statement))
@@ -102,6 +105,8 @@ class Walker(Layers):
                 self.poison(statement, place)
             if place.flow is not None:
                 place.env.tensors["flow"] = place.flow
+            if rest:
+                break
         self.evaluator.depth -= bool(body)
         return place.flow
 
@@ -492,7 +497,7 @@ class Walker(Layers):
         defaults, outer = place.defaults, place.turns
         try:
             for number, item in enumerate(items):
-                self.evaluator.unpack(node.names, item, place.env, place.source)
+                self.evaluator.unpack(node.names, item, place.env, place.source, node.groups)
                 place.defaults = defaults
                 place.turns = (*outer, number)
                 yield
@@ -816,6 +821,28 @@ class Walker(Layers):
         tree.Annotated: annotated,
     }
     """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""
+
+
+def is_guard(node: tree.If) -> bool:
+    """Tell whether each case of a condition ends with `return`, so that what follows it is its `else`."""
+    return all(returns(case.body) for case in node.cases) and not returns(node.otherwise)
+
+
+def returns(body: tree.Body) -> bool:
+    """Tell whether a body ends with `return`, whatever holds."""
+    last = body[-1] if body else None
+    if isinstance(last, tree.If):
+        return all(returns(part) for part in (*(case.body for case in last.cases), last.otherwise))
+    return isinstance(last, tree.Return)
+
+
+def guarding(node: tree.If, rest: tree.Body, in_net: bool) -> tree.If:
+    """Return a condition with what follows it as its `else`, which ends as a block does: with what flows."""
+    if not in_net and not returns(rest):
+        at = rest[-1].start, rest[-1].end
+        flow = tree.Result(*at, tree.Ref(*at, tree.Name(*at, "flow"), None), None)
+        rest = (*rest, tree.Return(*at, (flow,)))
+    return node.replace(otherwise=(*node.otherwise, *rest))
 
 
 def output_labels(body: tree.Body) -> Iterator[str]:

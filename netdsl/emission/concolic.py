@@ -538,6 +538,8 @@ class SymbolicEvaluator(Evaluator):
             if of_sizes and all(isinstance(part, _HARMLESS) for part in pieces(node.right)):
                 self.matters(of_sizes, op, found[0] if found else right())
             return result
+        if op in ("in", "not in"):
+            return self.member(node, env, source)
         if op not in ("==", "!=", "<", "<=", ">", ">="):
             return self._binary(node, env, source)
         a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
@@ -558,6 +560,43 @@ class SymbolicEvaluator(Evaluator):
         if not texts and not truths and not (isinstance(a, Dims) and isinstance(b, Dims)):
             raise Fixed("a comparison of what is no number", a, b)
         return self.sized(compare(op, a, b))
+
+    def member(self, node: tree.Binary, env: Env, source: Source) -> Any:
+        """Return whether a number or text is among those of a list."""
+        a, b = self.eval(node.left, env, source), self.eval(node.right, env, source)
+        found = self._binary(node, env, source)
+        if not free(a) and not free(b):
+            return found
+        numbers = is_number(a) and type(concrete(b)) is tuple and all(map(is_number, b))
+        texts = isinstance(a, str) and type(concrete(b)) is tuple
+        if not numbers and not (texts and all(isinstance(one, str) and is_plain(one) for one in (a, *b))):
+            raise Fixed("whether a list has it is not known", a, b)
+        whole = term(b) if symbolic(b) or not free(b) else Atom("tuple", tuple(map(term, b)))
+        return self.sized(SymBool(bool(found), Atom(node.operator, (term(a), whole))))
+
+    def keeps(self, condition: tree.Expr, env: Env, source: Source) -> bool:
+        """Tell whether a comprehension has an item."""
+        holds = self.truth(condition, env, source)
+        if isinstance(holds, SymBool):
+            raise Fixed("which items a list has is not known", holds)
+        return bool(holds)
+
+    def part(self, value: Any, bounds: slice, node: tree.Tree, source: Source) -> Any:
+        """Return some items of a list or table; of one that is not known, what remembers it."""
+        given = (bounds.start, bounds.stop, bounds.step)
+        if not symbolic(value) and not any(map(symbolic, given)):
+            return super().part(value, bounds, node, source)
+        known = slice(*(bound if bound is None else int(bound) for bound in given))
+        plain = super().part(concrete(value), known, node, source)
+        if not isinstance(value, SymList):
+            raise Fixed("which items these are is not known", value, *given)
+        others = tuple(other[known] for other in value.others)
+        if any(map(symbolic, given)):  # any of its items, which have to be of one kind
+            if not all(is_number(one) for items in (value, *value.others) for one in items):
+                raise Fixed("which items these are is not known", value, *given)
+            others = value.others
+        terms = (bound if bound is None else term(bound) for bound in given)
+        return opened(plain, Atom("part", (value.whole, *terms)), others)
 
     def matters(self, tests: Iterable[Atom], op: str, other: Any) -> None:
         """Note that comparisons of sizes matter only where the other side of an `and` holds, of an `or` does not."""
@@ -715,4 +754,7 @@ _CALLS: dict[str, tuple[str, Callable[..., Any]]] = {
     "max": ("max", max),
     "min": ("min", min),
     "make_divisible": ("make_divisible", make_divisible),
+    "abs": ("abs", abs),
+    "log": ("math.log", math.log),
+    "log2": ("math.log2", math.log2),
 }

@@ -159,6 +159,8 @@ class Loops(Earlier):
         """Return what a loop runs over; None where it is run turn by turn."""
         if self.staged.decl in self.emitter.unrolled or any(isinstance(p, tree.Choice) for p in pieces(node)):
             return None
+        if not is_grouped_by_number(node):
+            return None
         return self.over_what(node.iterable, place.env, place.source)
 
     def over_what(self, node: tree.Expr, env: Env, source: Source) -> Over | None:
@@ -258,11 +260,13 @@ class Loops(Earlier):
 
     def comprehended(self, node: tree.Comprehension, env: Env, source: Source) -> SymList | None:
         """Return a list of ints over what is not known; None where it is known."""
-        over = self.over_what(node.iterable, env, source)
+        over = self.over_what(node.iterable, env, source) if is_grouped_by_number(node) else None
         if over is None or not mentioned(over.atom) or not over.items:
             return None
         if over.known and self.staged.decl in self.emitter.unrolled:
             return None
+        if node.condition is not None:
+            raise Fixed("which items a list has is not known", over.atom)
         variables = tuple(name.text for name in node.names)
         variable, count, known = counted_by(over, variables)
         if _is_zip(over.atom):
@@ -948,6 +952,13 @@ class Loops(Earlier):
         result = self.known(place.flow)
         place.flow = outer
         return result
+
+
+def is_grouped_by_number(node: tree.For | tree.Comprehension) -> bool:
+    """Tell whether names in brackets are those that follow the number of a turn, if there are any."""
+    call = node.iterable.function if isinstance(node.iterable, tree.CallExpr) else None
+    numbers = isinstance(call, tree.Name) and call.text == "enumerate"
+    return not node.groups or (numbers and len(node.groups) == 2 and node.groups[0] == 0)
 
 
 def one_module(loop: Loop) -> bool:

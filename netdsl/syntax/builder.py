@@ -153,6 +153,17 @@ class Builder:
         """`a[b]`."""
         return _deep(tree.Index(start, end, c[0], c[2]), c[0], c[2])
 
+    def slice(self, start: int, end: int, c: list[Any]) -> tree.Expr:
+        """`a[b:c]`."""
+        colon = next(i for i, part in enumerate(c) if isinstance(part, Token) and part.type == "COLON")
+        bounds = (c[2] if colon > 2 else None, c[colon + 1] if len(c) > colon + 2 else None)
+        given = [bound for bound in bounds if bound is not None]
+        return _deep(tree.Slice(start, end, c[0], *bounds), c[0], *given)
+
+    def outside(self, start: int, end: int, c: list[Any]) -> tree.Expr:
+        """`a not in b`."""
+        return _deep(tree.Binary(start, end, "not in", c[0], c[3]), c[0], c[3])
+
     def call(self, start: int, end: int, c: list[Any]) -> tree.Expr:
         """`f(a)`."""
         args = c[2] if isinstance(c[2], tuple) else ()
@@ -176,8 +187,11 @@ class Builder:
         return _deep(tree.ListExpr(start, end, items), *items)
 
     def comprehension(self, start: int, end: int, c: list[Any]) -> tree.Expr:
-        """`[a for x in b]`."""
-        return _deep(tree.Comprehension(start, end, c[1], c[3], c[5]), c[1], c[5])
+        """`[a for x in b if c]`."""
+        names, groups = c[3]
+        condition = c[7] if len(c) > 7 else None
+        parts = (c[1], c[5]) if condition is None else (c[1], c[5], condition)
+        return _deep(tree.Comprehension(start, end, c[1], names, groups, c[5], condition), *parts)
 
     # -- arguments
 
@@ -221,6 +235,17 @@ class Builder:
     def names(self, start: int, end: int, c: list[Token]) -> tuple[tree.Name, ...]:
         """Names without the commas."""
         return tuple(_name(token) for token in c if token.type != "COMMA")
+
+    def turns(self, start: int, end: int, c: list[Any]) -> tuple[tuple[tree.Name, ...], tuple[int, ...]]:
+        """What a turn binds, and how that is grouped."""
+        parts: list[tuple[tree.Name, ...]] = list(_trees(c))
+        names = tuple(name for part in parts for name in part)
+        nested = len(parts) > 1 and any(len(part) > 1 for part in parts)
+        return names, tuple(len(part) if len(part) > 1 else 0 for part in parts) if nested else ()
+
+    def turn(self, start: int, end: int, c: list[Any]) -> tuple[tree.Name, ...]:
+        """A name, or several in brackets."""
+        return c[1] if len(c) > 1 else (_name(c[0]),)
 
     def ref(self, start: int, end: int, c: list[Any]) -> tree.Ref:
         """A value by name."""
@@ -376,7 +401,8 @@ class Builder:
 
     def for_(self, start: int, end: int, c: list[Any]) -> tree.For:
         """`for names in iterable: body`."""
-        return tree.For(start, c[3].end, c[1], c[3], c[5])
+        names, groups = c[1]
+        return tree.For(start, c[3].end, names, groups, c[3], c[5])
 
     def assign(self, start: int, end: int, c: list[Any]) -> tree.Assign:
         """`targets = value`."""

@@ -41,6 +41,7 @@ class Spacing:
             tree.Ternary: self._ternary,
             tree.Attribute: self._attribute,
             tree.Index: self._index,
+            tree.Slice: self._slice,
             tree.CallExpr: self._call,
             tree.Choice: self._choice,
             tree.Template: self._template,
@@ -159,6 +160,12 @@ class Spacing:
         self.close.add(self._next[node.value.end])
         self._read(node.value, base, tight)
         self._read(node.index, base, base)
+
+    def _slice(self, node: tree.Slice, base: int, tight: int) -> None:
+        bracket = self._next[node.value.end]
+        colon = self._next[bracket + 1 if node.begin is None else node.begin.end]
+        self.close |= {bracket, self._next[colon + 1]}
+        self._children(node, _ALL)
 
     def _call(self, node: tree.CallExpr, base: int, tight: int) -> None:
         self.close.add(self._next[node.function.end])

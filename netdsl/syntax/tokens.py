@@ -125,6 +125,7 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
             if brackets:
                 continue
             if current:
+                _count(current)
                 current.append(token)
                 lines.append(LogicalLine(level, current))
                 current = []
@@ -147,8 +148,37 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
         faults.append(Fault("E103", opener.start, opener.end, what, "close it, or take it out"))
         return []
     if current:
+        _count(current)
         lines.append(LogicalLine(level, current))
     return lines
+
+
+_BEFORE_STEP = frozenset({"ARROW", "COLON", "LPAR", "LSQB", "VBAR", "STAR"})
+
+
+def _count(tokens: list[Token]) -> None:
+    """Tell names whose item or column is multiplied where a step may begin from ops: `n[i] * conv`, `row.n * conv`.
+
+    A parser that looks one token ahead takes `n` for an op, as in `weight [8, 1, 1]`.
+    """
+    for at, token in enumerate(tokens):
+        if token.type != "NAME" or (at and tokens[at - 1].type not in _BEFORE_STEP):
+            continue
+        end = at + 1
+        while end < len(tokens) and tokens[end].type in ("DOT", "LSQB"):
+            end = end + 2 if tokens[end].type == "DOT" else _closing(tokens, end) + 1
+        if at + 1 < end < len(tokens) and tokens[end].type == "STAR":
+            token.type = "COUNT"
+
+
+def _closing(tokens: list[Token], opening: int) -> int:
+    """Return where the bracket is closed that some token opens, or the end."""
+    depth = 0
+    for at in range(opening, len(tokens)):
+        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(tokens[at].type, 0)
+        if depth == 0:
+            return at
+    return len(tokens)
 
 
 def _level(text: str, start: int, indents: list[int], faults: list[Fault]) -> int:

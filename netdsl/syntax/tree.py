@@ -130,11 +130,21 @@ class ListExpr(Expr):
 
 
 class Comprehension(Expr):
-    """`[value for names in iterable]`."""
+    """`[value for names in iterable if condition]`."""
 
     value: Expr
     names: tuple[Name, ...]
+    groups: tuple[int, ...]
     iterable: Expr
+    condition: Expr | None
+
+
+class Slice(Expr):
+    """`value[start:stop]`: either may be left out."""
+
+    value: Expr
+    begin: Expr | None
+    stop: Expr | None
 
 
 class Choice(Expr):
@@ -297,6 +307,8 @@ class For(Statement):
     """`for names in iterable:`."""
 
     names: tuple[Name, ...]
+    groups: tuple[int, ...]
+    """Of `i, (c, k)` 0 and 2: how many of the names stand in each of its brackets, 0 for one without; else none."""
     iterable: Expr
     body: Body
 
