@@ -59,11 +59,17 @@ class Line:
         starts = self.words.starts
         return starts[index] if index < len(starts) else self.words.ends[-1] + _BEHIND
 
+    @property
+    def is_variant(self) -> bool:
+        """Whether it declares a variant, and does not use the word as a name."""
+        first, *others = self.words.tokens
+        return first.type == "VARIANT" and others[0].type == "NAME"
+
     def may_make_columns(self, spacing: Spacing) -> bool:
         """Tell quickly whether it is of a table or variant, or the text has more spaces in it than are needed."""
         first = self.words.tokens[0]
         padded = self.words.padded or self.gap > _BEHIND
-        return padded or first.type == "VARIANT" or first.start in spacing.rows
+        return padded or self.is_variant or first.start in spacing.rows
 
     def pad(self, index: int, spaces: int) -> None:
         """Add spaces before a token, left of which everything is done."""
@@ -80,7 +86,7 @@ class Line:
             for number, (start, digits) in enumerate(spacing.rows[begin]):
                 # the first cell stays at the indentation
                 yield Place((0, number, 0, "CELL"), at[start], digits if number else None, True)
-        elif tokens[0].type == "VARIANT":
+        elif self.is_variant:
             yield Place((0, 0, 0, "VARIANT"), _VARIANT_EQUALS, 0, True)
         if not self.words.broken:
             yield from self._written(spacing)
@@ -90,7 +96,7 @@ class Line:
         words, depth = self.words, 0
         tokens = words.tokens
         begin = tokens[0].start
-        done = len(tokens) if begin in spacing.rows else 3 if tokens[0].type == "VARIANT" else 1
+        done = len(tokens) if begin in spacing.rows else 3 if self.is_variant else 1
         for index, token in enumerate(tokens[done:], done):
             kind = token.type
             if kind in ("LPAR", "LSQB"):
