@@ -16,7 +16,7 @@ from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.files import Files
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
-from netdsl.ir.types import Shape
+from netdsl.ir.types import Dims, Shape
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record
@@ -144,8 +144,15 @@ def recipes(
 
 
 def _setting(net: NetDecl, name: str, value: Any) -> Any:
-    """Return a parameter's value; a text is an expression of the language, unless it is to be a text."""
+    """Return a parameter's value; a text is an expression of the language, unless it is to be a text.
+
+    Dimensions and paddings may be tuples, as frameworks have them: (3, 3).
+    """
     param = declared_parameters(net).get(name)
+    types = {*param.types} if param is not None else set()
+    if isinstance(value, (tuple, list)) and types & {"dims", "pad"} and "list" not in types:
+        if len(value) > 1 and all(type(n) is int and n >= 0 for n in value):
+            return Dims(value)
     if isinstance(value, list):
         return tuple(_setting(net, name, item) if isinstance(item, list) else item for item in value)
     # a decision's options are compared as texts

@@ -15,6 +15,7 @@ from torch_oracles import execute
 
 from netdsl import Network, api
 from netdsl.backend import emit_family
+from netdsl.diagnostics import NetError
 
 SPECS = {
     "a number in a list": """
@@ -212,6 +213,83 @@ variant r1 = M(1, false)
 variant r2 = M(2)
 variant r3 = M(3)
 """,
+    "ops and dimensions in place, containers without labels": """
+block A(c, stride = 1):
+    conv 3x3, c, /stride
+
+block B(c, stride = 1):
+    conv 5x5, c, /stride -> relu
+
+block Stack(c, n = 2, deep = true, k = 3):
+    for i in range(n):
+        level{i}: (A if deep else B) c*(i + 1), /2
+    conv: conv dims(k, 1), c -> (relu if deep else tanh) -> conv dims(k, k + 2), x.c
+    (gelu if k > 3 else relu if deep else silu)
+    body:
+        ():
+            conv 1x1, c
+            relu
+        ():
+            conv 3x3, c
+            (bn if deep else relu)
+
+net N(deep = true, k = 3, size: dims = 3x3):
+    input 3, 32x24
+    stem: conv size, 8
+    a: Stack 4, deep=deep, k=k
+    b: Stack 6, 1, k=5
+    gap
+    fc: fc 10
+
+variant one = N()
+variant two = N(false, 5)
+""",
+    "arguments that are chosen in place": """
+block A(c):
+    conv 3x3, c -> relu
+
+block W(c, act: op = relu, norm: op = bn, deep = true):
+    (p: (A if deep else conv(1x1)) c | (act if deep else tanh)) -> concat
+    norm: (norm if deep else relu)
+    rest: 2 * ((A if deep else conv(1x1)) c -> (act if c > 4 else silu))
+
+net N(deep = true, act: op = relu, c = 4):
+    input 3, 12x9
+    a: W c, act=act, deep=deep
+    b: W 6, deep=deep
+    gap
+
+variant one = N()
+variant two = N(false, gelu, 3)
+""",
+    "loops in containers of a joint": """
+net N(n = 2, deep = true):
+    input 3, 16x16
+    fork:
+        a: conv 3x3, 8
+        body:
+            for i in range(n):
+                c{i}: conv 3x3, 8
+        rest:
+            conv 3x3, 8
+            if deep:
+                relu
+    concat
+    add:
+        p: conv 1x1, 8
+        q:
+            for i in range(n):
+                conv 3x3, 8
+                relu
+    xs = fork:
+        a1: conv 3x3, 8
+        b1:
+            for i in range(n):
+                conv 3x3, 8
+    from xs[1] -> gap
+variant one = N()
+variant two = N(3, false)
+""",
 }
 KEPT = {
     "a number in a list": "self, cs: Sequence[int] = (4, 6, 8), k: int = 2, c: int = 4",
@@ -259,6 +337,14 @@ def test_one_class_says_it(name: str) -> None:
     (text,) = emit_family(nets(SPECS[name]), "torch").values()
     assert KEPT[name] in text
     assert text.count("\nclass ") == 1
+
+
+def test_dimensions_from_outside_are_tuples() -> None:
+    text = "net N(k: dims = 3x3, size = 8x8, p: pad = 1):\n    input 3, size\n    conv k, 4, pad=p\n"
+    net = api.loads(text, k=(5, 3), size=[16, 9], p=(2, 1))
+    assert str(net.shapes["0"]) == "4x16x9"
+    with pytest.raises(NetError, match="k must be dimensions"):
+        api.loads(text, k=(5.0, 3))
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

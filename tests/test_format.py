@@ -302,6 +302,7 @@ def body(*lines: str) -> str:
         ("w = a  in b or c not  in [1,2]", "w = a in b or c not in [1, 2]"),
         ("n [ i ] . c*conv 2*n[ 0 ] * 3->( r . n*relu )", "n[i].c * conv 2*n[0]*3 -> (r.n * relu)"),
         ('"a-{ i+1 }" :relu', '"a-{i+1}": relu'),
+        ("a:( A if  b==1 else C )c*2,/2", "a: (A if b == 1 else C) c*2, /2"),
         ("w = choose( 3x3,5x5 )", "w = choose(3x3, 5x5)"),
         ("w = ((choose (1, 2)))", "w = ((choose(1, 2)))"),
         ("cell{ s * n + i }: relu", "cell{s*n+i}: relu"),

@@ -607,6 +607,10 @@ class Evaluator:
         if name in ("log", "log2"):
             (x,) = self._numbers(args)
             return math.log(x) if name == "log" else math.log2(x)
+        if name == "dims":
+            if len(args) < 2 or not all(is_whole(size) and size >= 0 for size in args):
+                raise TypeError
+            return Dims(args)
         if name == "len":
             if isinstance(args[0], Data):
                 return len(args[0].wires)

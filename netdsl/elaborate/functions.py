@@ -28,6 +28,7 @@ FUNCTIONS = {
     "max": Builtin(("*",), "The greatest of some numbers, or of a list's."),
     "min": Builtin(("*",), "The least of some numbers, or of a list's."),
     "sum": Builtin(("list",), "What the numbers of a list make together; 0 of none."),
+    "dims": Builtin(("*",), "Dimensions of two or more whole numbers: dims(k, 1) is 3x1 where k is 3."),
     "len": Builtin(("x",), "How many items a list, table or row has, how many values a tuple that flows."),
     "reversed": Builtin(("list",), "The items of a list or table, the last one first."),
     "range": Builtin(

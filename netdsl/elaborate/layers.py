@@ -278,7 +278,9 @@ class Layers(ABC):
     # ---------------------------------------------------------------- layers
 
     def op(self, name: tree.Name, place: Place, node: tree.Tree) -> OpValue:
-        """Return the op or block of a name."""
+        """Return the op or block of a name, or that of a choice."""
+        if isinstance(name, tree.Chosen):
+            return self.chosen_op(self.evaluator.eval(name.value, place.env, place.source), place.span(name))
         value = place.env.find_name(name.text)
         if isinstance(value, OpValue):
             return value
@@ -296,6 +298,14 @@ class Layers(ABC):
             help = f"make the step optional: [{name.text} when {name.text}]"
             raise fail("E201", f"`{name.text}` is none here", span, help)
         raise fail("E201", f"`{name.text}` is {kind_of(value)}, not an op", span)
+
+    @staticmethod
+    def chosen_op(value: Any, span: Span) -> OpValue:
+        """Return an op or block that a condition decides."""
+        if not isinstance(value, OpValue):
+            what = "none here" if value is None else f"{kind_of(value)}, not an op"
+            raise fail("E201", f"`{span.text}` is {what}", span)
+        return value
 
     def unknown_op(self, name: tree.Name, place: Place, node: tree.Tree) -> SpecError:
         """Return the error for an op that nobody knows: `conv3-64` is how papers write it."""

@@ -248,10 +248,11 @@ class Walker(Layers):
 
     def container_line(self, node: tree.Container, place: Place) -> None:
         """`label:` and a body."""
-        with self.container(node.label, place, place.flow) as inner:
+        with self.container(node.label, place, place.flow, place.span(node)) as inner:
             self.body(node.body, inner)
         place.flow = self.known(inner.flow)
-        self.define(node.label, place.flow, place)
+        if node.label is not None:
+            self.define(node.label, place.flow, place)
 
     @staticmethod
     def known(flow: Data | None) -> Data:

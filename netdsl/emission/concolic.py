@@ -674,6 +674,9 @@ class SymbolicEvaluator(Evaluator):
             return call("len", size, args[0])
         if not any(map(free, args)):
             return super()._apply(name, args, span)
+        if name == "dims":
+            super()._apply(name, [*map(concrete, args)], span)  # its errors
+            return SymDims(args, Atom("tuple", tuple(map(term, args))))
         if name == "make_divisible":
             self.divides(args[1], 1)
         if name in _CALLS:

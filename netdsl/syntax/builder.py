@@ -259,6 +259,11 @@ class Builder:
         """An op's name."""
         return _name(c[0])
 
+    def chosen(self, start: int, end: int, c: list[Any]) -> tree.Name:
+        """`(a if b else c)`."""
+        value = tree.Ternary(c[1].start, c[5].end, _name(c[1]), c[3], c[5])
+        return _deep(tree.Chosen(start, end, "(", _deep(value, c[3], c[5])), value)
+
     def layer(self, start: int, end: int, c: list[Any]) -> tree.Layer:
         """`op args as label`."""
         args = c[1] if len(c) > 1 and isinstance(c[1], tuple) else ()
@@ -327,8 +332,9 @@ class Builder:
         return tree.Line(start, end, *self._labelled(c))
 
     def container(self, start: int, end: int, c: list[Any]) -> tree.Container:
-        """`label:` and a body."""
-        return tree.Container(start, c[0].end, c[0], c[2])
+        """`label:` or `():`, and a body."""
+        label = c[0] if isinstance(c[0], tree.Label) else None
+        return tree.Container(start, c[-3].end, label, c[-1])
 
     def merge(self, start: int, end: int, c: list[Any]) -> tree.Merge:
         """`label: add:` and branches."""

@@ -165,6 +165,12 @@ class Ref(Tree):
     index: Expr | None
 
 
+class Chosen(Name):
+    """`(Wide if deep else Narrow)` in the place of an op; its text is no name."""
+
+    value: Ternary
+
+
 class Layer(Tree):
     """`op arguments as label`."""
 
@@ -231,9 +237,9 @@ class Line(Statement):
 
 
 class Container(Statement):
-    """`label:` and an indented body."""
+    """`label:`, or `():` for a container without one, and an indented body."""
 
-    label: Label
+    label: Label | None
     body: Body
 
 
