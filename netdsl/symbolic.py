@@ -911,12 +911,17 @@ def _conditional(atom: Atom, env: Env) -> Any:
 def _called(atom: Atom, env: Env) -> Any:
     function, *args = atom.args
     values = [evaluate(arg, env) for arg in args]
-    if function == "sum" and isinstance(values[0], SymList) and values[0].whole.op != "name":
+    if function == "sum" and isinstance(values[0], SymList) and parted(values[0].whole).op != "name":
         raise KeyError(function)  # only who has the list knows it
     result = FUNCTIONS[function](*map(_plain, values))
     if function == "len" and symbolic(values[0]):
         return SymInt(result, length(values[0].whole))
     return call(function, result, *values) if any(map(symbolic, values)) else result
+
+
+def parted(whole: Atom) -> Atom:
+    """Return the list that a list is a part of, or is."""
+    return parted(whole.args[0]) if whole.op == "part" else whole
 
 
 def _item(atom: Atom, env: Env) -> Any:

@@ -290,6 +290,29 @@ net N(n = 2, deep = true):
 variant one = N()
 variant two = N(3, false)
 """,
+    "the sum of a part on a side": """
+block A(c):
+    conv 3x3, c
+
+block B(c, n: list = [1, 2], deep = true):
+    a: conv 3x3, c
+    c1: conv 1x1, sum(n[:1]) + 1
+    if x.c > 3:
+        return a
+    else:
+        gelu
+    q = n[3:5]
+    (n if n[0] > 1 else A)
+
+net N(n: list = [1, 2], deep = true):
+    input 3, 16x16
+    stem: conv 3x3, 8
+    z: B 8, n, deep
+    a: conv 3x3, 8
+
+variant v1 = N()
+variant v2 = N([2, 3, 1], false)
+""",
 }
 KEPT = {
     "a number in a list": "self, cs: Sequence[int] = (4, 6, 8), k: int = 2, c: int = 4",

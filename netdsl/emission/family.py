@@ -391,7 +391,11 @@ class Family:
         known = {**env, **values}
         for path in staged.unmade:
             asked = [test for test in path if set(names(test)) <= known.keys()]
-            if path[-1] in asked and all(concrete(evaluate(test, known)) for test in asked):
+            try:
+                comes = path[-1] in asked and all(concrete(evaluate(test, known)) for test in asked)
+            except KeyError:  # what only a class knows decides it
+                comes = False
+            if comes:
                 plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
                 self.preferred[staged.decl] = {n: concrete(v) for n, v in values.items()}, plain
                 self.stale = True

@@ -123,7 +123,8 @@ class Members:
     def must_be_free(item: Module) -> None:
         """Refuse what has weights and is called by its position where it is no element of a Sequential."""
         if has_weights(item):
-            name = item.op.name if isinstance(item, Layer) else item.span.text.split()[0].strip("(")
+            name = item.op.name if isinstance(item, Layer) else item.span.text.split()[0].strip("():")
+            name = name or "part"
             message = f"{name} needs a label here, where it is no plain element of a Sequential"
             help = f"{name.lower()}1: {item.span.text}"
             calls = item.calls if isinstance(item, Layer) else ()
