@@ -175,7 +175,9 @@ class Layers(ABC):
         """
         scope = place.scope
         if label is None:
-            name = next(str(n) for n in count(scope.position) if str(n) not in scope.taken)
+            name = str(scope.position)
+            if name in scope.taken:  # by a label of digits
+                name = next(str(n) for n in count(scope.position) if str(n) not in scope.taken)
             self.digits(scope, span, POSITIONS, DIGITS)
         else:
             name = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
