@@ -276,8 +276,8 @@ CODES: dict[str, Code] = {
     ),
     "E219": Code(
         "a name that emitted code cannot have",
-        "Labels become keys of the state_dict, of letters, digits, underscores and hyphens, but not what a module "
-        "has already; nets, blocks, parameters and outputs become names of Python, so its keywords are none either.",
+        "Labels become keys of the state_dict, of letters, digits, underscores and hyphens; nets, blocks, parameters "
+        "and outputs become names of Python. Neither its keywords nor what a module already has can be used.",
         _net("forward: conv 3x3, 64"),
         _net("conv1: conv 3x3, 64"),
     ),

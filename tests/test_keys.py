@@ -1,4 +1,4 @@
-"""Keys of the state_dict that are no identifiers: `block1-0`, `0`, `lambda`."""
+"""Keys of the state_dict that are no identifiers: `block1-0`, `0`."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ block B(c, deep = true):
         from "1-2"
         from "scale-0"
     "2x": conv 1x1, c when deep
-    "lambda": conv 3x3, c
+    "re-lu": conv 3x3, c
     "my-relu": relu
-    from "lambda" -> relu as "my-relu"
+    from "re-lu" -> relu as "my-relu"
     "half-way":
         add:
             identity
@@ -79,7 +79,7 @@ net N(c = 8, n = 2, deep = true):
     features:
         "0": conv 3x3, c
         "2": bn
-        "lambda": relu
+        "re-lu": relu
         for i in range(n):
             "{i+3}": conv 3x3, c, init=normal(0, 0.5)
         "x-{n}": B c, deep=deep
@@ -132,6 +132,13 @@ def test_classes_take_other_arguments(backend: str) -> None:
         result = report(subject, backend, 6 if backend == "torch" else 2)
         assert result.legal
         assert not result.wrong
+
+
+def test_it_can_be_exported() -> None:
+    for net in nets(KEYS):
+        model = execute(net.emit("torch"))[net.name]().eval()
+        x = torch.randn(2, 3, 12, 9, generator=torch.Generator().manual_seed(3))
+        assert torch.equal(torch.export.export(model, (x,)).module()(x), model(x))
 
 
 def test_frameworks_have_one_state() -> None:

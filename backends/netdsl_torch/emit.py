@@ -8,7 +8,6 @@ from functools import cached_property
 
 from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import is_attribute
 from netdsl.elaborate.values import OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.construct import located
@@ -373,7 +372,7 @@ class TorchText(ModuleText):
                 continue
             inner = self.path(item.items, wanted) if isinstance(item, Container) else None
             if inner is not None or item is wanted:
-                plain = is_attribute(item.key)
+                plain = item.key.isidentifier()
                 if item.name is not None or not (plain or (item.by_position and position is not None)):
                     return None
                 part = f".{item.key}" if plain else f"[{position}]"

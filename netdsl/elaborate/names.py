@@ -58,15 +58,10 @@ _KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def reserved_key(name: str) -> str:
-    """Return why a label cannot be a key of a state_dict, or an empty string; `is_attribute` tells how it is read."""
+    """Return why a label cannot be a key of a state_dict, or an empty string."""
     if not _KEY.fullmatch(name):
         return "is no key of a state_dict: those here are letters, digits, underscores and hyphens"
-    return reserved_attribute(name) if is_attribute(name) else ""
-
-
-def is_attribute(label: str) -> bool:
-    """Tell whether a label is an attribute by syntax, as `conv1` is; `block1-0`, `0` and `lambda` are read by key."""
-    return label.isidentifier() and not iskeyword(label)
+    return reserved_attribute(name) if name.isidentifier() else ""  # `block1-0` and `0` are read by key
 
 
 def reserved_attribute(name: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from netdsl.elaborate.names import is_attribute
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
@@ -806,7 +805,7 @@ class Constructor:
             position = 0
             for inner in item.items:
                 if isinstance(inner, Module) and not self.members.is_nothing(inner):
-                    named = is_attribute(inner.key)
+                    named = inner.key.isidentifier()
                     own = f"{place}.{inner.key}" if named else f"{place}[{position}]"
                     if inner.name is None:
                         yield from self.statements(inner, own)

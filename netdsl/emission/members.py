@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.names import is_attribute, reserved_attribute
+from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
@@ -88,7 +88,7 @@ class Members:
             if item.name is not None:
                 self.attributes[id(item)] = item.name
             elif item.key and not item.by_position:
-                plain = is_attribute(item.key)
+                plain = item.key.isidentifier()
                 self.attributes[id(item)] = item.key if plain else Atom("format", (item.key,))
             else:
                 attribute: str | Atom = _unique(self.kind(item), taken)
