@@ -41,8 +41,8 @@ OFTEN = 4
 """Of so many draws one has its gradients compared, which takes three times as long to compile."""
 NODES = 30
 """And of none with more nodes than these."""
-ROUGH = ("hsigmoid", "hswish")
-"""Ops in whose gradients torch has a sixth as a float32."""
+ROUGH = ("hsigmoid", "hswish", "celu")
+"""Ops in whose gradients torch has a number as a float32: a sixth, or 1 / alpha."""
 
 
 def plain(key: str) -> str:

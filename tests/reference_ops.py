@@ -228,6 +228,8 @@ def sigmoid(x: Array) -> Array:
 
 
 @of("relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh")
+@of("elu", "celu", "selu", "hardtanh", "threshold", "mish", "softplus", "softsign", "logsigmoid")
+@of("tanhshrink", "hardshrink", "softshrink")
 def activation(op: Any, inputs: list[Array], state: State) -> Array:
     """Apply a function of one number."""
     x = inputs[0]
@@ -250,8 +252,45 @@ def activation(op: Any, inputs: list[Array], state: State) -> Array:
             return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
         case "gelu":
             return x * (1 + erf(x / math.sqrt(2))) / 2
+        case "elu" | "celu":
+            below = np.exp(x / (op.alpha if op.name == "celu" else 1)) - 1
+            return np.where(x > 0, x, op.alpha * below)
+        case "selu":
+            return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1))
+        case "hardtanh":
+            return np.minimum(np.maximum(x, op.min), op.max)
+        case "threshold":
+            return np.where(x > op.threshold, x, op.value)
+        case "mish":
+            return x * np.tanh(np.log(1 + np.exp(x)))
+        case "softplus":
+            return np.where(op.beta * x > op.threshold, x, np.log(1 + np.exp(op.beta * x)) / op.beta)
+        case "softsign":
+            return x / (1 + np.abs(x))
+        case "logsigmoid":
+            return -np.log(1 + np.exp(-x))
+        case "tanhshrink":
+            return x - np.tanh(x)
+        case "hardshrink":
+            return np.where(np.abs(x) > op.threshold, x, 0.0)
+        case "softshrink":
+            return np.sign(x) * np.maximum(np.abs(x) - op.threshold, 0.0)
         case _:
             return (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))
+
+
+@of("prelu")
+def prelu(op: Any, inputs: list[Array], state: State) -> Array:
+    """Multiply what is below 0 by one weight, or by that of its channel."""
+    x, weight = inputs[0], state["weight"]
+    slope = weight if len(weight) == 1 else weight.reshape(1, -1, *[1] * (x.ndim - 2))
+    return np.where(x > 0, x, slope * x)
+
+
+def glu(x: Array, axis: int) -> Array:
+    """Multiply the first half along an axis by the sigmoid of the second."""
+    first, second = np.split(x, 2, axis=axis)
+    return first * sigmoid(second)
 
 
 def softmax(x: Array, axis: int) -> Array:
@@ -480,8 +519,11 @@ def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> lis
     match op.name:
         case "ln":
             return [layer_norm(op, inputs[0], state, axis)]
-        case "softmax":
-            return [softmax(inputs[0], axis)]
+        case "softmax" | "log_softmax":
+            made = softmax(inputs[0], axis if op.axis is None else op.axis + 1)
+            return [made if op.name == "softmax" else np.log(made)]
+        case "glu":
+            return [glu(inputs[0], axis)]
         case "split":
             ends = op.parts if isinstance(op.parts, int) else list(itertools.accumulate(op.parts))[:-1]
             return list(np.split(inputs[0], ends, axis=axis))

@@ -17,9 +17,11 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "gelu", "silu", "hswish", "hsigmoid", "relu6", "softmax"),
-    *("leaky_relu 0.2", 'gelu approximate="tanh"'),
+    *("leaky_relu 0.2", 'gelu approximate="tanh"', "elu 0.5", "celu", "selu", "mish", "softplus", "softsign"),
+    *("logsigmoid", "tanhshrink", "hardshrink 0.2", "softshrink 0.1", "hardtanh", "threshold 0.1, 0.05"),
+    *("log_softmax", "softmax axis=0"),
 )
-ACTIVATION_VALUES = ("relu", "hswish", "tanh", "leaky_relu(0.2)", "silu", "sigmoid")
+ACTIVATION_VALUES = ("relu", "hswish", "tanh", "leaky_relu(0.2)", "silu", "sigmoid", "elu(0.5)", "mish")
 LABELS = (
     *(
         "a",

@@ -11,8 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from flax import nnx
 from flax_oracles import IMPORTS, execute, load_state, variables
+from interpreter import RUN, Call
+from metamorphic_flax import ROUGH
 from netdsl_flax.definitions import Definitions
 from netdsl_flax.helpers import HELPERS
 from netdsl_flax.lowering import LOWERINGS
@@ -22,6 +25,7 @@ from reference_ops import Array, bn_training
 from netdsl.emission.code import Context, Expr, mentions_self
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
+from netdsl.ops.activation import Activation, Glu
 from netdsl.ops.attention import Attention
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Mul
@@ -127,6 +131,7 @@ def torchs(op: Op, state: dict[str, Array]) -> dict[str, Array]:
             "out_proj.bias": state["out.bias"],
         }
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+    names["negative_slope"] = "weight"
     return {names.get(key, key): v.transpose(3, 2, 0, 1) if v.ndim == 4 else v.T for key, v in state.items()}
 
 
@@ -167,6 +172,33 @@ def test_weight(example: Example) -> None:
     wanted = {"zeros": 0.0, "ones": 1.0, "constant": 1e-6}.get(declared.init.kind)
     if wanted is not None:
         np.testing.assert_array_equal(form.state()[""], wanted)
+
+
+@every([e for e in LAYERS if isinstance(e.op, Activation | Glu)])
+def test_gradients_of_activations(example: Example) -> None:
+    """Those of torch's own functions, also far out."""
+    (shape,) = example.inputs
+    (x,) = arrays_of(example)
+    factor = np.random.default_rng(5).standard_normal((BATCH, *example.op.outputs(shape)[0]))
+    for scale in (1.0, 20.0):
+        given = torch.from_numpy(scale * x).requires_grad_()
+        state = {name: torch.full(size, 0.3).double() for name, size in example.op.weights(shape).items()}
+        made = RUN[example.op.name](example.op, [given], Call(state, (shape,), shape, True, BATCH))
+        (made * torch.from_numpy(factor)).sum().backward()
+        for form in forms(example.op, context(example)):
+            if isinstance(form.layer, nnx.Module):
+                load_state(form.layer, {"negative_slope": state["weight"].numpy()})
+            apply = partial(form.function, form.layer)
+            held = jnp.asarray(laid(factor, example.op.outputs(shape)[0]))
+            found = jax.grad(lambda y, apply=apply, held=held: (apply(y) * held).sum())(
+                laid(scale * x, shape)
+            )
+            rough = example.op.name in ROUGH
+            wanted = given.grad
+            assert wanted is not None
+            np.testing.assert_allclose(
+                logical(np.asarray(found), shape), wanted.numpy(), 1e-6 if rough else 1e-9, 1e-11
+            )
 
 
 # Training

@@ -151,6 +151,15 @@ BODIES = {
     "a broadcast sum": ("s: avgpool to=1x1\nadd:\n    from s\n    from x", {"s": 1}),
     "uneven padding": ("a: conv 2x2, 8, pad=tf", {"a": 2}),
     "local response": ("a: lrn 5", {"a": 2}),
+    "activations of several steps": (
+        "a: softsign\nb: logsigmoid\nc: tanhshrink\nd: mish",
+        {"a": 2, "b": 3, "c": 3, "d": 3},
+    ),
+    "in place, an activation that is not there elsewhere": (
+        "a: conv 3x3, 8\nb: elu -> selu -> celu",
+        {"a": 2},
+    ),
+    "half of the channels": ("a: conv 3x3, 8\nb: glu", {"a": 2}),
 }
 
 

@@ -157,6 +157,11 @@ GIVEN = {
     "bias: bool = true, groups = 1": "upconv 2x2, 4, /2, bias=bias, groups=groups",
     "momentum: float in [0.1, 0.3] = 0.1": "bn momentum=momentum",
     "slope: float in [0.01, 0.3] = 0.01": "leaky_relu slope",
+    "alpha: float in [0.3, 1.0] = 1.0": "celu alpha -> elu alpha",
+    "beta: float in [0.3, 1.0] = 1.0": "softplus beta, threshold=2*beta -> hardtanh -beta, beta",
+    "cut: float in [0.3, 0.5] = 0.5": "hardshrink cut -> softshrink cut -> threshold cut, -cut",
+    "shared: bool = true": "prelu shared=shared as slope",
+    "axis: int in [0, 1, 2] = 2": "softmax axis=axis -> permute 1, 0, 2 -> log_softmax axis=axis",
     "counted: bool = true": "avgpool 3x3, /2, pad=1, count_include_pad=counted",
     "counted: bool = true, whole: bool = true": "avgpool 2x2, /2, ceil=whole, count_include_pad=counted",
     "whole: bool = true": "maxpool 2x2, /2, ceil=whole",
@@ -168,7 +173,7 @@ GIVEN = {
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 @pytest.mark.parametrize("parameters", GIVEN)
 def test_an_ops_argument_is_followed(parameters: str, backend: str) -> None:
-    other = "false" if "bool" in parameters else "0.3"
+    other = "false" if "bool" in parameters else "0.3" if "float" in parameters else "0"
     text = f"""
 block Unit({parameters}):
     {GIVEN[parameters]}

@@ -76,6 +76,23 @@ def value_of(tensor: nnx.Param[Array]) -> Array:
     dtype: DTypeLike | None = tensor.compute_dtype
     return tensor[...] if dtype is None else tensor[...].astype(dtype)
 ''',
+    "LearnedRelu": '''\
+class LearnedRelu(nnx.Module):
+    """A relu that leaks by a learned slope, one for all channels or one for each."""
+
+    def __init__(
+        self,
+        init: nnx.Initializer,
+        number: int = 1,
+        *,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.negative_slope = learned(init, number, rngs=rngs, **options)
+
+    def __call__(self, x: Array) -> Array:
+        return jnp.where(x > 0, x, value_of(self.negative_slope) * x)
+''',
     "UnbiasedBatchNorm": '''\
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalization that keeps the unbiased running variance, as torch does."""
@@ -363,6 +380,36 @@ def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:
     if 0 in x.shape[1:3]:
         raise ValueError("the input is too small: no pixel of it is left")
     return x.mean((1, 2), keepdims=keepdims)
+''',
+    "hard_tanh": '''\
+def hard_tanh(x: Array, low: float = -1.0, high: float = 1.0) -> Array:
+    """Return what lies between two numbers, where alone there is a slope."""
+    return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
+''',
+    "replace_below": '''\
+def replace_below(x: Array, limit: float, value: float) -> Array:
+    """Return another number for what is not above a limit."""
+    return jnp.where(x <= limit, value, x)
+''',
+    "linear_softplus": '''\
+def linear_softplus(x: Array, beta: float = 1.0, limit: float = 20.0) -> Array:
+    """Return log(1 + exp(beta x)) / beta, and x itself where beta x is above a limit, as torch does."""
+    return jnp.where(x * beta > limit, x, nnx.softplus(x * beta) / beta)
+''',
+    "tanh_shrink": '''\
+def tanh_shrink(x: Array) -> Array:
+    """Return what tanh takes away."""
+    return x - jnp.tanh(x)
+''',
+    "hard_shrink": '''\
+def hard_shrink(x: Array, limit: float = 0.5) -> Array:
+    """Return 0 for what is no further from it than a limit."""
+    return jnp.where(jnp.abs(x) <= limit, 0.0, x)
+''',
+    "soft_shrink": '''\
+def soft_shrink(x: Array, limit: float = 0.5) -> Array:
+    """Return what is further from 0 than a limit, nearer by it."""
+    return jnp.where(jnp.abs(x) <= limit, 0.0, x - limit * jnp.sign(x))
 ''',
     "local_response_norm": '''\
 def local_response_norm(

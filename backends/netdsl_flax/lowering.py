@@ -32,16 +32,32 @@ from netdsl.emission.writer import shown
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops.activation import (
     Activation,
+    Celu,
+    Elu,
     Gelu,
+    Glu,
+    HardShrink,
+    HardTanh,
     HSigmoid,
     HSwish,
     LeakyRelu,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    OverAxis,
+    PRelu,
     Relu,
     Relu6,
+    Selu,
     Sigmoid,
     Silu,
     Softmax,
+    Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
+    TanhShrink,
+    Threshold,
 )
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
@@ -94,6 +110,17 @@ def lowers(*ops: type[Op]) -> Callable[[L], L]:
 def laid_out(axes: str) -> str:
     """Return in which order a value with these axes lies in memory: channels last."""
     return axes.replace("c", "") + "c"
+
+
+def _axis(x: Shape, axis: int) -> int:
+    """Return where an axis of a sample lies in memory, from the last one on."""
+    rank, c = len(x), x.axis("c")
+    if not symbolic(axis):
+        return laid_out(x.axes).index(x.axes[axis]) - rank
+    if c == rank - 1:
+        return axis - rank
+    # c h w lie as h w c, h c w as h w c
+    return ((axis - 1) % rank if c == 0 else 2 * axis % rank) - rank
 
 
 def _first(role: str, value: Constant) -> Arg:
@@ -399,28 +426,88 @@ def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
 
 
 _ACTIVATIONS = {
-    Relu: "relu",
-    Relu6: "relu6",
-    HSwish: "hard_swish",
-    HSigmoid: "hard_sigmoid",
-    Silu: "silu",
-    Sigmoid: "sigmoid",
-    Tanh: "tanh",
-    Softmax: "softmax",
+    Relu: "nnx.relu",
+    Relu6: "nnx.relu6",
+    Selu: "nnx.selu",
+    HSwish: "nnx.hard_swish",
+    HSigmoid: "nnx.hard_sigmoid",
+    Silu: "nnx.silu",
+    Mish: "jax.nn.mish",
+    Sigmoid: "nnx.sigmoid",
+    Tanh: "nnx.tanh",
+    Softsign: "nnx.soft_sign",
+    LogSigmoid: "nnx.log_sigmoid",
+    TanhShrink: "tanh_shrink",
 }
 
 
 @lowers(*_ACTIVATIONS)
 def activation(op: Activation, context: Context) -> Lowered:
-    """nnx.relu and so on. Softmax is over the channels, which are last."""
-    function = f"nnx.{_ACTIVATIONS[type(op)]}"
+    """nnx.relu and so on."""
+    function = _ACTIVATIONS[type(op)]
     return Lowered(module=Const(Word(function, "Callable[[Array], Array]")), function=_apply(function))
+
+
+@lowers(Softmax, LogSoftmax)
+def softmax(op: OverAxis, context: Context) -> Lowered:
+    """nnx.softmax or nnx.log_softmax over an axis; the channels are last."""
+    x = context.inputs[0]
+    axis = _axis(x, op.axis_of(x))
+    return _function(
+        "nnx.log_softmax" if isinstance(op, LogSoftmax) else "nnx.softmax", _option("axis", axis, -1)
+    )
+
+
+@lowers(Glu)
+def glu(op: Glu, context: Context) -> Lowered:
+    """nnx.glu over the channels, which are last."""
+    return _function("nnx.glu")
 
 
 @lowers(LeakyRelu)
 def leaky_relu(op: LeakyRelu, context: Context) -> Lowered:
     """nnx.leaky_relu."""
     return _function("nnx.leaky_relu", _option("negative_slope", op.slope, 0.01))
+
+
+@lowers(Elu, Celu)
+def elu(op: Elu | Celu, context: Context) -> Lowered:
+    """nnx.elu or nnx.celu."""
+    return _function("nnx.elu" if isinstance(op, Elu) else "nnx.celu", _option("alpha", op.alpha, 1.0))
+
+
+@lowers(PRelu)
+def prelu(op: PRelu, context: Context) -> Lowered:
+    """Our LearnedRelu: nnx's PReLU has one slope for all channels."""
+    (number,) = op.weights(*context.inputs)["weight"]
+    start = initializer(op.inits.get("weight", Init("default")), Init("constant", (0.25,)))
+    args = Arg("init", start, keyword=False), Arg("number", Const(number), Const(1), False)
+    return Lowered(module=Call("LearnedRelu", (*args, *OPTIONS)))
+
+
+@lowers(HardTanh)
+def hardtanh(op: HardTanh, context: Context) -> Lowered:
+    """Our hard_tanh: nnx's is between -1 and 1, where its slope is 1."""
+    return _function("hard_tanh", _option("low", op.min, -1.0), _option("high", op.max, 1.0))
+
+
+@lowers(Threshold)
+def threshold(op: Threshold, context: Context) -> Lowered:
+    """Our replace_below."""
+    return _function("replace_below", Arg("limit", Const(op.threshold)), Arg("value", Const(op.value)))
+
+
+@lowers(Softplus)
+def softplus(op: Softplus, context: Context) -> Lowered:
+    """Our linear_softplus: nnx's has no threshold."""
+    return _function("linear_softplus", _option("beta", op.beta, 1.0), _option("limit", op.threshold, 20.0))
+
+
+@lowers(HardShrink, SoftShrink)
+def shrink(op: HardShrink | SoftShrink, context: Context) -> Lowered:
+    """Our hard_shrink or soft_shrink."""
+    function = "hard_shrink" if isinstance(op, HardShrink) else "soft_shrink"
+    return _function(function, _option("limit", op.threshold, 0.5))
 
 
 @lowers(Gelu)
@@ -502,7 +589,7 @@ def concat(op: Concat, context: Context) -> Lowered:
     """jnp.concatenate; a learned tensor is repeated for every sample of the batch."""
     every, out = range(len(context.inputs)), context.outputs[0]
     sample = next((i for i in every if _batched(context, i)), None)
-    axis = laid_out(out.axes).index(out.axes[op.axis_of(context.inputs[0])]) - len(out)
+    axis = _axis(out, op.axis_of(context.inputs[0]))
     tensors = tuple(
         Input(i) if sample is None or _batched(context, i) else _repeated(i, sample) for i in every
     )

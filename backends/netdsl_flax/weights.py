@@ -10,11 +10,12 @@ from netdsl.emission.replay import Replay
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.network import Network
+from netdsl.ops.activation import PRelu
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.linear import Linear
-from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm
+from netdsl.ops.norm import Norm
 from netdsl.ops.source import Weight
 from netdsl_flax.emit import FlaxText, family
 from netdsl_flax.lowering import LOWERINGS, laid_out
@@ -84,6 +85,10 @@ def _norm(op: Op, own: Shapes, *x: Shape) -> Iterator[Part]:
             yield name, parameter, None, None, own[parameter]
 
 
+def _slope(op: PRelu, own: Shapes, *x: Shape) -> Iterator[Part]:
+    yield "negative_slope", "weight", None, None, own["weight"]
+
+
 def _attention(op: Attention, own: Shapes, *x: Shape) -> Iterator[Part]:
     """Yield q, k and v, each c x heads x c/heads, which torch holds as rows of one matrix, then the output's."""
     c, heads = x[0].c, (op.heads, x[0].c // op.heads)
@@ -113,9 +118,8 @@ def _of_lowering(op: Op, own: Shapes, *x: Shape) -> Iterator[Part]:
 _LAYOUTS: dict[type, Callable[..., Iterator[Part]]] = {
     Convolution: _convolution,
     Linear: _linear,
-    BatchNorm: _norm,
-    LayerNorm: _norm,
-    GroupNorm: _norm,
+    Norm: _norm,
+    PRelu: _slope,
     Attention: _attention,
     Weight: _tensor,
 }

@@ -25,16 +25,33 @@ from netdsl.emission.code import (
 )
 from netdsl.ir.types import Dims, Init
 from netdsl.ops.activation import (
+    Activation,
+    Celu,
+    Elu,
     Gelu,
+    Glu,
+    HardShrink,
+    HardTanh,
     HSigmoid,
     HSwish,
     LeakyRelu,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    OverAxis,
+    PRelu,
     Relu,
     Relu6,
+    Selu,
     Sigmoid,
     Silu,
     Softmax,
+    Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
+    TanhShrink,
+    Threshold,
 )
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
@@ -505,36 +522,58 @@ def lrn(op: LocalResponseNorm, context: Context) -> Lowered:
     return Lowered(module=Call("nn.LocalResponseNorm", args), function=_apply("F.local_response_norm", *args))
 
 
-_INPLACE = {
-    Relu: ("ReLU", "relu"),
-    Relu6: ("ReLU6", "relu6"),
-    LeakyRelu: ("LeakyReLU", "leaky_relu"),
-    HSwish: ("Hardswish", "hardswish"),
-    HSigmoid: ("Hardsigmoid", "hardsigmoid"),
-    Silu: ("SiLU", "silu"),
+_ACTIVATIONS: dict[type[Op], tuple[str, str]] = {
+    Relu: ("ReLU", "F.relu"),
+    Relu6: ("ReLU6", "F.relu6"),
+    LeakyRelu: ("LeakyReLU", "F.leaky_relu"),
+    Elu: ("ELU", "F.elu"),
+    Celu: ("CELU", "F.celu"),
+    Selu: ("SELU", "F.selu"),
+    HardTanh: ("Hardtanh", "F.hardtanh"),
+    Threshold: ("Threshold", "F.threshold"),
+    HSwish: ("Hardswish", "F.hardswish"),
+    HSigmoid: ("Hardsigmoid", "F.hardsigmoid"),
+    Silu: ("SiLU", "F.silu"),
+    Mish: ("Mish", "F.mish"),
+    Sigmoid: ("Sigmoid", "torch.sigmoid"),
+    Tanh: ("Tanh", "torch.tanh"),
+    Softplus: ("Softplus", "F.softplus"),
+    Softsign: ("Softsign", "F.softsign"),
+    LogSigmoid: ("LogSigmoid", "F.logsigmoid"),
+    TanhShrink: ("Tanhshrink", "F.tanhshrink"),
+    HardShrink: ("Hardshrink", "F.hardshrink"),
+    SoftShrink: ("Softshrink", "F.softshrink"),
+}
+"""By op its module and function in torch."""
+
+_NUMBERS: dict[type[Op], Callable[[Any], tuple[Arg, ...]]] = {
+    LeakyRelu: lambda op: (Arg("negative_slope", Const(op.slope), Const(0.01), False),),
+    Elu: lambda op: (Arg("alpha", Const(op.alpha), Const(1.0), False),),
+    Celu: lambda op: (Arg("alpha", Const(op.alpha), Const(1.0), False),),
+    HardTanh: lambda op: (_option("min_val", op.min, -1.0), _option("max_val", op.max, 1.0)),
+    Threshold: lambda op: (_first("threshold", op.threshold), _first("value", op.value)),
+    Softplus: lambda op: (_option("beta", op.beta, 1.0), _option("threshold", op.threshold, 20.0)),
+    HardShrink: lambda op: (Arg("lambd", Const(op.threshold), Const(0.5), False),),
+    SoftShrink: lambda op: (Arg("lambd", Const(op.threshold), Const(0.5), False),),
 }
 
 
-@lowers(*_INPLACE)
-def rectifier(op: Relu | Relu6 | LeakyRelu | HSwish | HSigmoid | Silu, context: Context) -> Lowered:
-    """nn.ReLU and F.relu, and so on: those that torch can write in place."""
-    module, function = _INPLACE[type(op)]
-    slope = [Arg("negative_slope", Const(op.slope), Const(0.01), False)] if isinstance(op, LeakyRelu) else []
-    args = *slope, _option("inplace", context.inplace, False)
+@lowers(*_ACTIVATIONS)
+def activation(op: Activation, context: Context) -> Lowered:
+    """nn.ReLU and F.relu, and so on; in place where torch can write so."""
+    module, function = _ACTIVATIONS[type(op)]
+    args = _NUMBERS.get(type(op), lambda op: ())(op)
+    if op.inplace:
+        args = (*args, _option("inplace", context.inplace, False))
     layer = Const(Word(f"nn.{module}", "type[nn.Module]"))
-    return Lowered(module=Call(layer, args), function=_apply(f"F.{function}", *args))
+    return Lowered(module=Call(layer, args), function=_apply(function, *args))
 
 
-@lowers(Sigmoid)
-def sigmoid(op: Sigmoid, context: Context) -> Lowered:
-    """nn.Sigmoid."""
-    return Lowered(module=Call("nn.Sigmoid"), function=_apply("torch.sigmoid"))
-
-
-@lowers(Tanh)
-def tanh(op: Tanh, context: Context) -> Lowered:
-    """nn.Tanh."""
-    return Lowered(module=Call("nn.Tanh"), function=_apply("torch.tanh"))
+@lowers(PRelu)
+def prelu(op: PRelu, context: Context) -> Lowered:
+    """nn.PReLU."""
+    (number,) = op.weights(*context.inputs)["weight"]
+    return Lowered(module=Call("nn.PReLU", (Arg("num_parameters", Const(number), Const(1), False),)))
 
 
 @lowers(Gelu)
@@ -544,11 +583,20 @@ def gelu(op: Gelu, context: Context) -> Lowered:
     return Lowered(module=Call("nn.GELU", (approximate,)), function=_apply("F.gelu", approximate))
 
 
-@lowers(Softmax)
-def softmax(op: Softmax, context: Context) -> Lowered:
-    """nn.Softmax over the channels."""
-    dim = Arg("dim", Const(context.inputs[0].axis("c") + 1))
-    return Lowered(module=Call("nn.Softmax", (dim,)), function=_apply("F.softmax", dim))
+@lowers(Softmax, LogSoftmax)
+def softmax(op: OverAxis, context: Context) -> Lowered:
+    """nn.Softmax or nn.LogSoftmax over an axis."""
+    dim = Arg("dim", Const(op.axis_of(context.inputs[0]) + 1))
+    log = isinstance(op, LogSoftmax)
+    function = _apply("F.log_softmax" if log else "F.softmax", dim)
+    return Lowered(module=Call("nn.LogSoftmax" if log else "nn.Softmax", (dim,)), function=function)
+
+
+@lowers(Glu)
+def glu(op: Glu, context: Context) -> Lowered:
+    """nn.GLU over the channels."""
+    dim = Arg("dim", Const(context.inputs[0].axis("c") + 1), Const(-1))
+    return Lowered(module=Call("nn.GLU", (dim,)), function=_apply("F.glu", dim))
 
 
 @lowers(Dropout)

@@ -38,6 +38,7 @@ GLOBALS = frozenset(
     attend NamedSequential Stacked max_pool2d dilated_max_pool2d avg_pool2d adaptive_pool2d global_avg_pool2d
     max_along max_pool2d_by_mode avg_pool2d_by_mode
     ceil_padding ceil_max_pool2d ceil_avg_pool2d local_response_norm repeat_for_batch crop_like
+    LearnedRelu hard_tanh replace_below linear_softplus tanh_shrink hard_shrink soft_shrink
     shift2d upsample2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round
     getattr setattr ValueError

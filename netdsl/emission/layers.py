@@ -27,7 +27,7 @@ from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
-from netdsl.ops.activation import Activation, Softmax
+from netdsl.ops.activation import Activation, Glu, OverAxis
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.dropout import Drop
 from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
@@ -317,6 +317,13 @@ class Layers(Conditions):
         if isinstance(kernel, Dims) and isinstance(pad, Pad) and pad.mode == "same":
             apart = _both(getattr(op, "dilation", 1))
             self.odd(op, tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)))
+        axis = getattr(op, "axis", None)
+        if isinstance(axis, SymInt):
+            rank = len(item.before[0])
+            self.at_least(axis.poly, 0, "axis must be at least 0")
+            self.checked(
+                Atom("<", (axis.poly, constant(rank))), f"axis must be below {rank}, not {{{text(axis)}}}"
+            )
         for field in _FROM_ONE:
             sizes = getattr(op, field, None) if (op.name, field) != ("attention", "heads") else None
             what = (
@@ -390,10 +397,12 @@ class Layers(Conditions):
         """Demand that channels can be divided into groups of as many."""
         field = next((field for field in ("groups", "heads", "parts") if hasattr(op, field)), "")
         count, convolves = getattr(op, field, 1), isinstance(op, (Conv, UpConv))
+        if isinstance(op, Glu):
+            field, count = "parts", 2
         if convolves and not self.emitter.lenient:
             return  # whose layers say so themselves
         if not isinstance(count, int) or (
-            not convolves and not (field and (symbolic(count) or isinstance(op, Split)))
+            not convolves and not (field and (symbolic(count) or isinstance(op, (Split, Glu))))
         ):
             return  # elsewhere what has a number of groups cannot be made, or called, with others
         for channels in (shapes[0].c, op.channels) if isinstance(op, (Conv, UpConv)) else (shapes[0].c,):
@@ -418,13 +427,13 @@ class Layers(Conditions):
         plain = [
             t
             for t in targets
-            if not isinstance(t, BlockDecl) and (issubclass(t, (Activation, Pool)) or t is Identity)
+            if not isinstance(t, BlockDecl)
+            and (issubclass(t, (Activation, Pool)) or t is Identity)
+            and t.weights is Op.weights
         ]
         if len(normal) + len(plain) != len(targets) or (normal and plain and not made):
             raise Demanded("an argument that is one of several kinds of ops", callee)
-        if shapes[0].axes != "chw" and (
-            normal or Softmax in plain or any(issubclass(t, Pool) for t in plain)
-        ):
+        if shapes[0].axes != "chw" and (normal or any(issubclass(t, (OverAxis, Pool)) for t in plain)):
             raise Demanded("an argument that is an op of what is no map", callee)
         for choice in callee.choices:
             if choice is None or isinstance(choice.target, BlockDecl):

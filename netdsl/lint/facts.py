@@ -65,6 +65,11 @@ def clips(op: Op) -> bool:
     return isinstance(op, Activation) and op.clips
 
 
+def rectifies(op: Op) -> bool:
+    """Tell whether an op is an activation that cuts off what is below 0, as relu is."""
+    return clips(op) and op.bounds[0] == 0
+
+
 def phases(kernel: int, stride: int, dilation: int) -> list[int]:
     """Return how many taps of a kernel fall on each position modulo the stride, along one axis."""
     taps = [0] * stride

@@ -1,4 +1,4 @@
-"""Activations: functions of one element, and softmax. Costs: 1 op per element. Any shape, unchanged."""
+"""Activations: functions of one element, softmax, gates. Costs: 1 op per element. Any shape, unchanged but by glu."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from math import exp, inf, tanh
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import (
+    EVERYWHERE,
+    HERE,
+    Example,
+    Field,
+    Op,
+    OpError,
+    check_finite,
+    check_not_negative,
+    check_positive,
+)
+from netdsl.symbolic import SymBool, select
+
+HUGE = 700.0
+"""What exp is taken of at most: that of a larger number is no float."""
 
 
 class Activation(Op):
@@ -20,12 +34,19 @@ class Activation(Op):
 
     follows: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
-    tokenwise: ClassVar[bool] = True
     fuses_into: ClassVar[bool] = True
-    monotonic: ClassVar[bool] = False
-    """Whether it never falls, so that the largest input gives the largest output."""
     clips: ClassVar[bool] = False
     """Whether it hands on what lies within its bounds and cuts off the rest, where its slope is 0."""
+
+    @property
+    def tokenwise(self) -> bool:
+        """A function of one element."""
+        return True
+
+    @property
+    def monotonic(self) -> bool:
+        """Whether it never falls, so that the largest input gives the largest output."""
+        return False
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
@@ -90,8 +111,7 @@ class LeakyRelu(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the slope; return the input's shape."""
-        if not 0 <= self.slope < float("inf"):
-            raise OpError("slope", f"slope must not be negative, got {self.slope}")
+        check_not_negative(self, "slope")
         return x[0]
 
     @classmethod
@@ -99,6 +119,192 @@ class LeakyRelu(Activation):
         """Yield torch's slope and another."""
         yield from super().examples()
         yield Example(cls(slope=0.2), (Shape(3, 4, 5),))
+
+
+class Elu(Activation):
+    """Exponential linear unit: x above 0, else alpha (exp(x) - 1). Clevert et al., arXiv 1511.07289."""
+
+    name: ClassVar[str] = "elu"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("alpha",)
+    saves_output: ClassVar[bool] = True
+    inplace: ClassVar[bool] = True
+
+    alpha: float = 1.0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From -alpha."""
+        return -self.alpha, inf
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check alpha; return the input's shape."""
+        check_not_negative(self, "alpha")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's alpha and another."""
+        yield from super().examples()
+        yield Example(cls(alpha=0.3), (Shape(3, 4, 5),))
+
+
+class Celu(Activation):
+    """A smooth elu: x above 0, else alpha (exp(x / alpha) - 1). Barron, arXiv 1704.07483."""
+
+    name: ClassVar[str] = "celu"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("alpha",)
+    saves_output: ClassVar[bool] = True
+    inplace: ClassVar[bool] = True
+
+    alpha: float = 1.0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From -alpha."""
+        return -self.alpha, inf
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check alpha; return the input's shape."""
+        check_positive(self, "alpha")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's alpha and another."""
+        yield from super().examples()
+        yield Example(cls(alpha=0.3), (Shape(3, 4, 5),))
+
+
+class Selu(Activation):
+    """An elu that keeps mean 0 and variance 1: s x above 0, else s a (exp(x) - 1).
+
+    s = 1.0507009873554805, a = 1.6732632423543772. Klambauer et al., arXiv 1706.02515.
+    """
+
+    name: ClassVar[str] = "selu"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0507009873554805 * 1.6732632423543772, inf)
+    saves_output: ClassVar[bool] = True
+    inplace: ClassVar[bool] = True
+
+
+class PRelu(Activation):
+    """A relu that leaks by a learned slope: max(x, 0) + weight * min(x, 0). He et al., arXiv 1502.01852.
+
+    Weight [1], or with shared=false [c], one a channel of a map or vector; it starts as 0.25.
+    """
+
+    name: ClassVar[str] = "prelu"
+    keeps_zero: ClassVar[bool] = True
+
+    shared: bool = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Demand the channels first where each has a weight; return the input's shape."""
+        if not self.shared and x[0].axes[0] != "c":
+            message = f"prelu needs the channels first for shared=false, got {x[0].kind} {x[0]}"
+            raise OpError("shared", message, "share the weight: prelu")
+        return x[0]
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [1] or [c]."""
+        shared: bool | SymBool = self.shared
+        if isinstance(shared, SymBool):
+            return {"weight": (select(shared, 1, x[0].c),)}
+        return {"weight": (1 if shared else x[0].c,)}
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield one weight, and one a channel."""
+        yield from super().examples()
+        yield Example(cls(shared=False), (Shape(3, 4, 5),))
+        yield Example(cls(shared=False), (Shape(9),))
+
+
+class HardTanh(Activation):
+    """What lies between two numbers: min(max(x, min), max). Torch's numbers are -1 and 1; relu6 is 0 and 6.
+
+    Collobert 2004.
+    """
+
+    name: ClassVar[str] = "hardtanh"
+    monotonic: ClassVar[bool] = True
+    clips: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("min", "max")
+    inplace: ClassVar[bool] = True
+
+    min: float = -1.0
+    max: float = 1.0
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Where 0 lies between them."""
+        return self.min <= 0 <= self.max
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The two."""
+        return self.min, self.max
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the numbers; return the input's shape."""
+        check_finite(self, "min", "max")
+        if self.min >= self.max:
+            raise OpError("max", f"max must be above min, got {self.min} and {self.max}")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's numbers and others."""
+        yield from super().examples()
+        yield Example(cls(min=0.5, max=2.0), (Shape(3, 4, 5),))
+        yield Example(cls(min=-3.0), (Shape(3, 4, 5),))
+
+
+class Threshold(Activation):
+    """Another number for what is not above a threshold: x where x > threshold, else value.
+
+    threshold 0, 0 is relu; with another threshold and 0 it is Konda et al., arXiv 1402.3337.
+    """
+
+    name: ClassVar[str] = "threshold"
+    positional: ClassVar[tuple[str, ...]] = ("threshold", "value")
+    inplace: ClassVar[bool] = True
+
+    threshold: float
+    value: float
+
+    @property
+    def monotonic(self) -> bool:
+        """Unless the number is above the threshold, and those right behind it are less."""
+        return self.value <= self.threshold
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Where 0 is above the threshold, or the number."""
+        return self.threshold < 0 or self.value == 0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From the lower of the two."""
+        return min(self.threshold, self.value), inf
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the numbers; return the input's shape."""
+        check_finite(self, "threshold", "value")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield numbers above, below and at the threshold."""
+        yield Example(cls(threshold=0.1, value=2.0), (Shape(3, 4, 5),))
+        yield Example(cls(threshold=0.1, value=-2.0), (Shape(4, 5),))
+        yield Example(cls(threshold=1.0, value=0.0), (Shape(9),))
 
 
 class HSwish(Activation):
@@ -130,7 +336,7 @@ class Sigmoid(Saturating):
 
     def value(self, x: float) -> float:
         """Return the formula's value."""
-        return 1 / (1 + exp(-x))
+        return 1 / (1 + exp(min(-x, HUGE)))
 
 
 class Silu(Activation):
@@ -179,17 +385,227 @@ class Tanh(Saturating):
         return tanh(x)
 
 
-class Softmax(Activation):
-    """Softmax over the channels: exp(x_c) / sum of exp(x) over c, at every place."""
+class Mish(Activation):
+    """A smooth gate: x tanh(log(1 + exp(x))). Misra, arXiv 1908.08681."""
 
-    name: ClassVar[str] = "softmax"
-    channelwise: ClassVar[bool] = False
-    fuses_into: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0, 1)
-    saves_output: ClassVar[bool] = True
+    name: ClassVar[str] = "mish"
+    keeps_zero: ClassVar[bool] = True
+    inplace: ClassVar[bool] = True
+
+
+class Softplus(Activation):
+    """A smooth relu: log(1 + exp(beta x)) / beta, and x itself where beta x is above `threshold`.
+
+    Glorot et al. 2011; the threshold, which spares exp its overflow, is torch's.
+    """
+
+    name: ClassVar[str] = "softplus"
+    positional: ClassVar[tuple[str, ...]] = ("beta",)
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    @property
+    def monotonic(self) -> bool:
+        """Where the step down to x is none in float32."""
+        return self.threshold >= 20
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Where 0 is above the threshold."""
+        return self.threshold < 0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From 0, or from where x itself begins."""
+        return min(self.threshold / self.beta, 0.0), inf
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the numbers; return the input's shape."""
+        check_positive(self, "beta")
+        check_finite(self, "threshold")
+        return x[0]
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield the channels first, last, and alone."""
+        """Yield torch's numbers and others."""
+        yield from super().examples()
+        yield Example(cls(beta=2.0), (Shape(3, 4, 5),))
+        yield Example(cls(beta=0.5, threshold=1.0), (Shape(3, 4, 5),))
+        yield Example(cls(threshold=-1.0), (Shape(3, 4, 5),))
+
+
+class Softsign(Saturating):
+    """A slow tanh: x / (1 + |x|). Bergstra et al. 2009; Glorot and Bengio 2010."""
+
+    name: ClassVar[str] = "softsign"
+    keeps_zero: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1, 1)
+
+    def value(self, x: float) -> float:
+        """Return the formula's value."""
+        return x / (1 + abs(x))
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the divisor."""
+        return itemsize * x[0].elements
+
+
+class LogSigmoid(Activation):
+    """The logarithm of the logistic function: -log(1 + exp(-x))."""
+
+    name: ClassVar[str] = "logsigmoid"
+    monotonic: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-inf, 0)
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the exp, which the CPU's kernel makes beside it."""
+        return itemsize * x[0].elements
+
+
+class TanhShrink(Activation):
+    """What tanh takes away: x - tanh(x)."""
+
+    name: ClassVar[str] = "tanhshrink"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the tanh."""
+        return itemsize * x[0].elements
+
+
+class HardShrink(Activation):
+    """Hard thresholding: x where |x| > threshold, else 0. Donoho and Johnstone 1994."""
+
+    name: ClassVar[str] = "hardshrink"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("threshold",)
+
+    threshold: float = 0.5
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the threshold; return the input's shape."""
+        check_not_negative(self, "threshold")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's threshold and another."""
+        yield from super().examples()
+        yield Example(cls(threshold=1.5), (Shape(3, 4, 5),))
+
+
+class SoftShrink(Activation):
+    """Soft thresholding: x nearer to 0 by the threshold, and 0 within it. Donoho 1995.
+
+    x - threshold above it, x + threshold below -threshold, else 0.
+    """
+
+    name: ClassVar[str] = "softshrink"
+    monotonic: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("threshold",)
+
+    threshold: float = 0.5
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the threshold; return the input's shape."""
+        check_not_negative(self, "threshold")
+        return x[0]
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's threshold and another."""
+        yield from super().examples()
+        yield Example(cls(threshold=1.5), (Shape(3, 4, 5),))
+
+
+class OverAxis(Activation):
+    """What compares the elements along an axis of the sample, the channels unless given."""
+
+    channelwise: ClassVar[bool] = False
+    fuses_into: ClassVar[bool] = False
+    saves_output: ClassVar[bool] = True
+
+    axis: int | None = None
+
+    def axis_of(self, x: Shape) -> int:
+        """Return the axis for an input of that shape."""
+        return x.axis("c") if self.axis is None else self.axis
+
+    @property
+    def tokenwise(self) -> bool:
+        """Over the channels, which are the second axis of tokens."""
+        return self.axis in (None, 1)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the axis; return the input's shape."""
+        if not 0 <= self.axis_of(x[0]) < len(x[0]):
+            raise OpError("axis", f"axis must be from 0 to {len(x[0]) - 1} for {x[0]}, got {self.axis}")
+        return x[0]
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the place itself, and along the axis every other."""
+        rows, columns = HERE
+        axis = x[0].axes[self.axis_of(x[0])]
+        if axis == "n":
+            return (EVERYWHERE,)
+        return ((EVERYWHERE[0] if axis == "h" else rows, EVERYWHERE[1] if axis == "w" else columns),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield the channels first, last, and alone; rows, columns, tokens."""
         yield from super().examples()
         yield Example(cls(), (Shape(4, 5, 3, axes="hwc"),))
+        yield Example(cls(axis=1), (Shape(3, 4, 5),))
+        yield Example(cls(axis=2), (Shape(3, 4, 5),))
+        yield Example(cls(axis=0), (Shape(4, 5),))
+
+
+class Softmax(OverAxis):
+    """Softmax over the channels: exp(x_c) / sum of exp(x) over c, at every place.
+
+    `axis` is another axis of the sample, counted from 0: rows are axis=1 of a map, tokens axis=0.
+    """
+
+    name: ClassVar[str] = "softmax"
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+
+
+class LogSoftmax(OverAxis):
+    """The logarithm of softmax: x_c - log of the sum of exp(x) over c, at every place; `axis` as softmax's."""
+
+    name: ClassVar[str] = "log_softmax"
+    bounds: ClassVar[tuple[float, float]] = (-inf, 0)
+
+
+class Glu(Op):
+    """Gated linear unit: the first half of the channels times the sigmoid of the second. c to c/2, any shape.
+
+    ops: 1 per element of the input. Dauphin et al., arXiv 1612.08083.
+    """
+
+    name: ClassVar[str] = "glu"
+    follows: ClassVar[bool] = True
+    tokenwise: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check that there are two halves; return the shape with half of the channels."""
+        if x[0].c % 2:
+            raise OpError("", f"glu needs an even number of channels, got {x[0].kind} {x[0]}")
+        return x[0].with_size("c", x[0].c // 2)
+
+    def ops(self, *x: Shape) -> int:
+        """Return one per element of the input."""
+        return x[0].elements
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map, tokens, a vector, the channels last."""
+        yield Example(cls(), (Shape(4, 3, 5),))
+        yield Example(cls(), (Shape(4, 6),))
+        yield Example(cls(), (Shape(6),))
+        yield Example(cls(), (Shape(3, 5, 6, axes="hwc"),))

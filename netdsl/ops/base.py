@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from math import gcd, inf
+from math import gcd, inf, isfinite
 from typing import Any, ClassVar, dataclass_transform
 
 from netdsl.cost.model import Cost
@@ -130,19 +130,28 @@ class Op(Record, ABC):
     """Whether it hands every number on as it is, in evaluation; the shape may be another."""
     channelwise: ClassVar[bool] = False
     """Whether it has one input, and a channel of its output reads one of its channels, averages of norms aside."""
-    tokenwise: ClassVar[bool] = False
-    """Whether it makes each token of the same token."""
     linear: ClassVar[bool] = False
     """Whether what it makes is linear in its inputs but for a constant, in evaluation."""
-    keeps_zero: ClassVar[bool] = False
-    """Whether it makes zeros of zeros."""
     fuses_into: ClassVar[bool] = False
     """Whether inference engines run it as part of the step before it."""
-    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    """Between which numbers all lies that it makes, whatever it reads."""
 
     inits: Mapping[str, Init] = {}
     """How its parameters start, by their name; what is not named starts as in PyTorch."""
+
+    @property
+    def tokenwise(self) -> bool:
+        """Whether it makes each token of the same token."""
+        return False
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether it makes zeros of zeros."""
+        return False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which numbers all lies that it makes, whatever it reads."""
+        return -inf, inf
 
     @abstractmethod
     def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:
@@ -231,3 +240,24 @@ class Op(Record, ABC):
     def arguments(self) -> dict[str, Any]:
         """Return the spec's arguments by name, `inits` left out."""
         return {k: v for k, v in self.__dict__.items() if k != "inits"}
+
+
+def check_finite(op: Op, *fields: str) -> None:
+    """Reject numbers that are none."""
+    for field in fields:
+        if not isfinite(getattr(op, field)):
+            raise OpError(field, f"{field} must be finite, got {getattr(op, field)}")
+
+
+def check_positive(op: Op, *fields: str) -> None:
+    """Reject what is not a positive finite number."""
+    for field in fields:
+        if not 0 < getattr(op, field) < inf:
+            raise OpError(field, f"{field} must be positive, got {getattr(op, field)}")
+
+
+def check_not_negative(op: Op, *fields: str) -> None:
+    """Reject what is not a finite number from 0."""
+    for field in fields:
+        if not 0 <= getattr(op, field) < inf:
+            raise OpError(field, f"{field} must not be negative, got {getattr(op, field)}")

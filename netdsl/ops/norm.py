@@ -6,14 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, check_not_negative, check_positive
 from netdsl.ops.window import need_map
-
-
-def check_positive(field: str, value: float) -> None:
-    """Reject what is not a positive finite number."""
-    if not 0 < value < float("inf"):
-        raise OpError(field, f"{field} must be positive, got {value}")
 
 
 class Norm(Op):
@@ -53,7 +47,7 @@ class BatchNorm(Norm):
         """Return the input's shape."""
         if x[0].axes not in ("chw", "c"):
             raise OpError("", f"bn needs a map c x h x w or a vector, got {x[0].kind} {x[0]}")
-        check_positive("eps", self.eps)
+        check_positive(self, "eps")
         if not 0 <= self.momentum <= 1:
             raise OpError("momentum", f"momentum must be from 0 to 1, got {self.momentum}")
         return x[0]
@@ -85,7 +79,7 @@ class LayerNorm(Norm):
         axes = x[0].axes
         if axes[-1] != "c" and not (len(axes) == 3 and axes[0] == "c"):
             raise OpError("", f"ln needs the channels last, or first in a map, got axes {axes}")
-        check_positive("eps", self.eps)
+        check_positive(self, "eps")
         return x[0]
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
@@ -121,7 +115,7 @@ class GroupNorm(Norm):
             raise OpError("groups", f"groups must be at least 1, got {self.groups}")
         if x[0].c % self.groups:
             raise OpError("groups", f"{x[0].c} channels cannot be divided into {self.groups} groups")
-        check_positive("eps", self.eps)
+        check_positive(self, "eps")
         return x[0]
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
@@ -162,10 +156,8 @@ class LocalResponseNorm(Op):
         need_map(self.name, x[0])
         if self.size < 1:
             raise OpError("size", f"size must be at least 1, got {self.size}")
-        for field in ("alpha", "beta"):
-            if not 0 <= getattr(self, field) < float("inf"):
-                raise OpError(field, f"{field} must not be negative, got {getattr(self, field)}")
-        check_positive("k", self.k)
+        check_not_negative(self, "alpha", "beta")
+        check_positive(self, "k")
         return x[0]
 
     def scratch(self, itemsize: int, *x: Shape) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, inf
+from math import exp, isfinite
 from typing import ClassVar
 
+from netdsl.ir.types import Shape
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.activation import Saturating, Softmax
+from netdsl.ops.activation import HUGE, Saturating, Softmax
 from netdsl.ops.base import Op
+
+NEAR = 0.01
+"""How near to its bounds an activation comes that is hardly held back."""
 
 
 class DoubleSquash(Rule):
@@ -59,9 +63,12 @@ class DoubleSquash(Rule):
             before = facts.origin(node)
             bounds = before.op.bounds
             half = bounds[0] == 0 and node.op.bounds[0] == 0 and not isinstance(node.op, Softmax)
-            if bounds == (-inf, inf) or (bounds[1] == inf and not half):
+            if not all(map(isfinite, bounds)) and not half:
                 continue
-            low, high = _image(node.op, *bounds, facts.input(node).c)
+            low, high = _image(node.op, *bounds, facts.input(node))
+            most = node.op.bounds
+            if low - most[0] < NEAR and most[1] - high < NEAR:
+                continue
             yield self.hit(
                 node,
                 f"{facts.called(node)} reads {facts.called(before)}, which lies between {bounds[0]:g} and "
@@ -74,9 +81,10 @@ def _squashes(op: Op) -> bool:
     return isinstance(op, Saturating | Softmax)
 
 
-def _image(op: Op, low: float, high: float, count: int) -> tuple[float, float]:
-    """Return what an activation gives for numbers between two bounds; `count` of them for a softmax."""
+def _image(op: Op, low: float, high: float, shape: Shape) -> tuple[float, float]:
+    """Return what an activation gives for numbers between two bounds."""
     if isinstance(op, Saturating):
         return op.value(low), op.value(high)
-    ratio = exp(high - low)
+    assert isinstance(op, Softmax)
+    count, ratio = shape[op.axis_of(shape)], exp(min(high - low, HUGE))
     return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)

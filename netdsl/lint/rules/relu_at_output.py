@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, clips, passes
+from netdsl.lint.facts import Facts, passes, rectifies
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
@@ -56,11 +56,11 @@ class ReluAtOutput(Rule):
         """Look back from each output that is a vector."""
         for value in dict.fromkeys(output.value for output in facts.graph.outputs):
             node = facts.node(value.node)
-            if not (_averages(node.op) or clips(node.op)) or facts.output(node).axes != "c":
+            if not (_averages(node.op) or rectifies(node.op)) or facts.output(node).axes != "c":
                 continue
             while _averages(node.op):
                 node = facts.source(node)
-            if clips(node.op) and _classifies(facts.origin(node)):
+            if rectifies(node.op) and _classifies(facts.origin(node)):
                 yield self.hit(
                     node,
                     f"{facts.called(node)} makes the net's {facts.output(node).c} outputs at least 0: as logits "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, clips, same
+from netdsl.lint.facts import Facts, rectifies, same
 from netdsl.lint.rule import Hit, Rule
 
 LONGEST = 16
@@ -62,7 +62,7 @@ class ReluBeforeAdd(Rule):
             branches = [_start(facts.node(value.node), facts) for value in joint.inputs]
             for relu in branches:
                 others = [other for other in branches if other is not relu]
-                if clips(relu.op) and _residual(relu, others, facts):
+                if rectifies(relu.op) and _residual(relu, others, facts):
                     yield self.hit(
                         relu,
                         f"{facts.called(relu)} ends a residual branch, so that it can only add to "

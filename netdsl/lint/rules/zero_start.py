@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Init
-from netdsl.lint.facts import Facts, clips
+from netdsl.lint.facts import Facts, rectifies
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.norm import Norm
@@ -107,7 +107,7 @@ class _Start:
                 self.weights.discard(node.name)
             if isinstance(node.op, Norm) or getattr(node.op, "bias", False):
                 self.biases.discard(node.name)
-            if stuck or (clips(node.op) and reads[0]):
+            if stuck or (rectifies(node.op) and reads[0]):
                 continue
             for position, value in enumerate(node.inputs):
                 others = reads[:position] + reads[position + 1 :]
