@@ -124,14 +124,17 @@ def _bn(op: Any, x: list[Tensor], call: Call) -> Tensor:
     own = call.state
     if call.train:
         own["num_batches_tracked"] += 1
-    numbers = own["running_mean"], own["running_var"], own["weight"], own["bias"]
+    numbers = own["running_mean"], own["running_var"], own.get("weight"), own.get("bias")
     return F.batch_norm(x[0], *numbers, call.train, op.momentum, op.eps)
 
 
 def _ln(op: Any, x: list[Tensor], call: Call) -> Tensor:
     last = call.shapes[0].axes[-1] == "c"
     given = x[0] if last else x[0].permute(0, 2, 3, 1)
-    out = F.layer_norm(given, given.shape[-1:], call.state["weight"], call.state["bias"], op.eps)
+    if op.name == "rms_norm":
+        out = F.rms_norm(given, given.shape[-1:], call.state.get("weight"), op.eps)
+    else:
+        out = F.layer_norm(given, given.shape[-1:], call.state.get("weight"), call.state.get("bias"), op.eps)
     return out if last else out.permute(0, 3, 1, 2)
 
 
@@ -263,7 +266,13 @@ RUN: dict[str, Run] = {
     "fc": lambda op, x, call: F.linear(x[0], call.state["weight"], call.state.get("bias")),
     "bn": _bn,
     "ln": _ln,
-    "gn": lambda op, x, call: F.group_norm(x[0], op.groups, call.state["weight"], call.state["bias"], op.eps),
+    "rms_norm": _ln,
+    "gn": lambda op, x, call: F.group_norm(
+        x[0], op.groups, call.state.get("weight"), call.state.get("bias"), op.eps
+    ),
+    "instance_norm": lambda op, x, call: F.instance_norm(
+        x[0], weight=call.state.get("weight"), bias=call.state.get("bias"), eps=op.eps
+    ),
     "lrn": lambda op, x, call: F.local_response_norm(x[0], op.size, op.alpha, op.beta, op.k),
     "maxpool": _pool,
     "avgpool": _pool,

@@ -84,7 +84,7 @@ def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> li
         return [padded(op, arrays[0], example.inputs[0].axes)]
     if op.name == "slice":
         return [sliced(op, arrays[0], example.inputs[0].axes)]
-    if op.name in ("ln", "softmax", "log_softmax", "glu", "split") or (
+    if op.name in ("ln", "rms_norm", "softmax", "log_softmax", "glu", "split") or (
         isinstance(op, Concat) and op.axis is None
     ):
         return along_channels(op, arrays, state, example.inputs[0].axes.index("c") + 1)

@@ -174,8 +174,15 @@ def normalised(x: Array, axes: tuple[int, ...], eps: float) -> Array:
 @of("bn")
 def bn(op: Any, inputs: list[Array], state: State) -> Array:
     """Normalise by the running statistics."""
-    scale = state["weight"] / np.sqrt(state["running_var"] + op.eps)
-    return channels_last(inputs[0], lambda x: (x - state["running_mean"]) * scale + state["bias"], 1)
+    deviation = np.sqrt(state["running_var"] + op.eps)
+    y = channels_last(inputs[0], lambda x: (x - state["running_mean"]) / deviation, 1)
+    return scaled(y, state, 1)
+
+
+def scaled(y: Array, state: State, axis: int) -> Array:
+    """Multiply by the weight of each channel and add its bias, as far as there are any."""
+    weight, bias = state.get("weight", np.ones(1)), state.get("bias", np.zeros(1))
+    return channels_last(y, lambda y: y * weight + bias, axis)
 
 
 def bn_training(op: Any, x: Array, state: State) -> tuple[Array, dict[str, Array]]:
@@ -184,8 +191,7 @@ def bn_training(op: Any, x: Array, state: State) -> tuple[Array, dict[str, Array
     count = x.size // x.shape[1]
     mean, unbiased = x.mean(axis=axes), x.var(axis=axes) * count / (count - 1)
     y = normalised(x, axes, op.eps)
-    y = channels_last(y, lambda y: y * state["weight"] + state["bias"], 1)
-    return y, {
+    return scaled(y, state, 1), {
         "running_mean": (1 - op.momentum) * state["running_mean"] + op.momentum * mean,
         "running_var": (1 - op.momentum) * state["running_var"] + op.momentum * unbiased,
         "num_batches_tracked": state["num_batches_tracked"] + 1,
@@ -194,7 +200,12 @@ def bn_training(op: Any, x: Array, state: State) -> tuple[Array, dict[str, Array
 
 def layer_norm(op: Any, x: Array, state: State, axis: int) -> Array:
     """Normalise along the channels, which are that axis of the batch."""
-    return channels_last(normalised(x, (axis,), op.eps), lambda y: y * state["weight"] + state["bias"], axis)
+    return scaled(normalised(x, (axis,), op.eps), state, axis)
+
+
+def rms_norm(op: Any, x: Array, state: State, axis: int) -> Array:
+    """Divide by the root of the mean square along the channels, which are that axis of the batch."""
+    return scaled(x / np.sqrt((x**2).mean(axis=axis, keepdims=True) + op.eps), state, axis)
 
 
 @of("gn")
@@ -203,7 +214,13 @@ def gn(op: Any, inputs: list[Array], state: State) -> Array:
     x = inputs[0]
     groups = x.reshape(len(x), op.groups, -1)
     y = normalised(groups, (2,), op.eps).reshape(x.shape)
-    return channels_last(y, lambda y: y * state["weight"] + state["bias"], 1)
+    return scaled(y, state, 1)
+
+
+@of("instance_norm")
+def instance_norm(op: Any, inputs: list[Array], state: State) -> Array:
+    """Normalise each channel of each sample."""
+    return scaled(normalised(inputs[0], (2, 3), op.eps), state, 1)
 
 
 @of("lrn")
@@ -519,6 +536,8 @@ def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> lis
     match op.name:
         case "ln":
             return [layer_norm(op, inputs[0], state, axis)]
+        case "rms_norm":
+            return [rms_norm(op, inputs[0], state, axis)]
         case "softmax" | "log_softmax":
             made = softmax(inputs[0], axis if op.axis is None else op.axis + 1)
             return [made if op.name == "softmax" else np.log(made)]

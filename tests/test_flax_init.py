@@ -14,7 +14,7 @@ from flax_oracles import FORMS, factory, spec, state_of
 from torch_oracles import execute, load
 
 import netdsl
-from netdsl.api import read_text, recipes
+from netdsl.api import loads, read_text, recipes
 from netdsl.backend import emit_family
 from netdsl.ir.types import Init
 from netdsl.network import Network
@@ -249,6 +249,28 @@ def test_a_block_that_is_given_starts_as_the_net_says_that_gives_it() -> None:
         assert float(model.s.u.conv.kernel.std()) == pytest.approx(std, rel=0.05)
     model = made["N"](made["Unit"], 0.5, rngs=nnx.Rngs(SEED))
     assert float(model.s.u.conv.kernel.std()) == pytest.approx(0.125, rel=0.05)
+
+
+def test_a_norm_whose_weights_an_argument_decides_on_starts_as_said() -> None:
+    text = """
+block Unit(c, affine: bool = false):
+    n1: bn affine=affine
+    n2: rms_norm affine=affine
+    n3: ln affine=affine
+
+net N(affine: bool = false):
+    input 3, 8x8
+    init bn weight=constant(2), bias=constant(3)
+    init rms_norm weight=constant(5)
+    a: Unit 4, affine
+    b: Unit 4, false
+"""
+    net = loads(text, "n.net")
+    model = execute(net.emit("flax"))["N"](affine=True, rngs=nnx.Rngs(SEED))
+    for norm, scale, bias in ((model.a.n1, 2, 3), (model.a.n2, 5, None), (model.a.n3, 1, 0)):
+        assert (norm.scale[...] == scale).all()
+        assert bias is None or (norm.bias[...] == bias).all()
+    assert model.b.n1.scale is None
 
 
 def test_biases_are_within_torchs_bound() -> None:

@@ -38,6 +38,10 @@ CASES = {
             "        dwconv 3x3 -> bn\n"
             "        upconv 2x2, 4, /2 -> bn -> gap -> fc 6 -> bn\n"
         ),
+        "an instance norm of its own name": (
+            "net N:\n    input 3, 8x8\n    body:\n"
+            "        conv 3x3, 4 -> instance_norm -> relu -> conv 3x3, 4 -> instance_norm affine=true\n"
+        ),
         "copies of a block": (
             "block B(c):\n    conv: conv 3x3, c\n    norm: bn\n    relu\n\n"
             "net N:\n    input 3, 8x8\n    body: 2 * B 4\n    gap\n"
@@ -61,6 +65,11 @@ CASES = {
         "an argument": (
             "net N:\n    input 3, 8x8\n    body:\n"
             "        conv 3x3, 4, act=leaky_relu(0.2) -> maxpool 2x2\n        tanh\n"
+        ),
+        "arguments with names": (
+            "net N:\n    input 3, 8x8\n    body:\n"
+            "        conv 3x3, 4, act=hardtanh(min=0) -> maxpool 2x2\n"
+            "        conv 3x3, 4, act=threshold(0.1, 0) -> maxpool 2x2\n        gap\n"
         ),
         "a default, padding, another activation": (
             "net N:\n    input 3, 9x9\n    default conv act=hsigmoid\n    body:\n"

@@ -159,6 +159,10 @@ BODIES = {
         "a: conv 3x3, 8\nb: elu -> selu -> celu",
         {"a": 2},
     ),
+    "norms of samples": (
+        "a: instance_norm affine=true\nb: rms_norm\nc: instance_norm",
+        {"a": 2, "b": 3, "c": 3},
+    ),
     "half of the channels": ("a: conv 3x3, 8\nb: glu", {"a": 2}),
 }
 

@@ -156,6 +156,10 @@ GIVEN = {
     "bias: bool = true": "conv 3x3, 4, bias=bias",
     "bias: bool = true, groups = 1": "upconv 2x2, 4, /2, bias=bias, groups=groups",
     "momentum: float in [0.1, 0.3] = 0.1": "bn momentum=momentum",
+    "affine: bool = true": "bn affine=affine as n1 -> gn 2, affine=affine as n2 -> instance_norm affine=affine as n3",
+    "affine: bool = true, bias: bool = true": (
+        "ln affine=affine, bias=bias as n1 -> conv 1x1, 4 as c -> rms_norm affine=affine as n2"
+    ),
     "slope: float in [0.01, 0.3] = 0.01": "leaky_relu slope",
     "alpha: float in [0.3, 1.0] = 1.0": "celu alpha -> elu alpha",
     "beta: float in [0.3, 1.0] = 1.0": "softplus beta, threshold=2*beta -> hardtanh -beta, beta",

@@ -65,6 +65,40 @@ def flax_runs(text: str) -> None:
 
 
 SPECS = {
+    "norms without weights": """\
+block B(c, norm: op = bn):
+    conv: conv 1x1, c, norm=norm
+    norm as last
+
+net N(norm: op = bn):
+    input 3, 8x6
+    init bn weight=constant(0.5)
+    init rms_norm weight=constant(0.4)
+    a: B 4, norm
+    b: B 6, instance_norm(affine=true)
+    c: B 6, rms_norm(eps=0.1)
+
+variant one = N(instance_norm)
+variant two = N(bn(affine=false))
+variant three = N(ln(bias=false))
+variant four = N(rms_norm)
+""",
+    "activations with weights, numbers and axes": """\
+block B(c, act: op = relu):
+    conv: conv 1x1, c, norm=bn, act=act
+    body: conv 3x3, 2*c -> glu -> act
+
+net N(act: op = relu):
+    input 3, 8x6
+    a: B 4, act
+    b: B 6, mish
+
+variant one = N(prelu)
+variant two = N(elu(0.5))
+variant three = N(hardtanh(0, 6))
+variant four = N(log_softmax(axis=1))
+variant five = N(prelu(shared=false))
+""",
     "a norm with an argument": """\
 block B(c, norm: op = bn):
     conv: conv 1x1, c, norm=norm

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.emission.code import Context, Expr, Lowered, Name, Self
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
-from netdsl.ops.activation import LeakyRelu, Relu
+from netdsl.ops.activation import Glu, HardTanh, LeakyRelu, PRelu, Relu, Softmax, Softplus, Threshold
 from netdsl.ops.attention import Attention
 from netdsl.ops.conv import Conv, DwConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
@@ -33,7 +33,7 @@ from netdsl.ops.joint import Add, Concat, Mul
 from netdsl.ops.layout import Permute
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift, Shuffle
-from netdsl.ops.norm import BatchNorm, LayerNorm
+from netdsl.ops.norm import BatchNorm, InstanceNorm, LayerNorm, RmsNorm
 from netdsl.ops.part import Crop, Split
 from netdsl.ops.pool import AvgPool, MaxPool, adaptive_elements
 from netdsl.ops.resize import Upsample
@@ -300,7 +300,8 @@ def test_droppath_is_torchvisions(p: float, shape: tuple[int, ...], torchvision:
 
 
 def test_helpers_are_torchvisions(torchvision: Any) -> None:
-    """LayerNorm2d and channel_shuffle, bit by bit."""
+    """LayerNorm2d, RMSNorm2d and channel_shuffle, bit by bit."""
+    from timm.layers import RmsNorm2d
     from torchvision.models.convnext import LayerNorm2d
     from torchvision.models.shufflenetv2 import channel_shuffle
 
@@ -308,6 +309,9 @@ def test_helpers_are_torchvisions(torchvision: Any) -> None:
     ours, theirs = SCOPE["LayerNorm2d"](6, eps=1e-3), LayerNorm2d(6, eps=1e-3)
     assert torch.equal(ours(x), theirs(x))
     assert [*ours.state_dict()] == [*theirs.state_dict()]
+    rms = SCOPE["RMSNorm2d"](6, eps=1e-3)
+    assert torch.allclose(rms(x), RmsNorm2d(6, eps=1e-3)(x), rtol=1e-6)
+    assert [*rms.state_dict()] == [*RmsNorm2d(6).state_dict()]
     for groups in (1, 2, 3, 6):
         assert torch.equal(SCOPE["channel_shuffle"](x, groups), channel_shuffle(x, groups))
         assert torch.equal(SCOPE["channel_shuffle"](x, groups), F.channel_shuffle(x, groups))
@@ -355,6 +359,17 @@ TEXTS = [
     (catalogue()["gap"](), "GlobalAvgPool2d()", "x0.mean((2, 3))"),
     (BatchNorm(eps=1e-3), "nn.BatchNorm2d(4, eps=0.001)", ""),
     (LayerNorm(eps=1e-6), "LayerNorm2d(4, eps=1e-06)", ""),
+    (LayerNorm(bias=False), "LayerNorm2d(4, bias=False)", ""),
+    (RmsNorm(), "RMSNorm2d(4, eps=1e-06)", ""),
+    (InstanceNorm(affine=True), "nn.InstanceNorm2d(4, affine=True)", ""),
+    (BatchNorm(affine=False), "nn.BatchNorm2d(4, affine=False)", ""),
+    (HardTanh(min=0.0), "nn.Hardtanh(min_val=0.0)", "F.hardtanh(x0, min_val=0.0)"),
+    (Softplus(threshold=9.0), "nn.Softplus(threshold=9.0)", "F.softplus(x0, threshold=9.0)"),
+    (Threshold(threshold=0.1, value=0.0), "nn.Threshold(0.1, 0.0)", "F.threshold(x0, 0.1, 0.0)"),
+    (PRelu(), "nn.PReLU()", ""),
+    (PRelu(shared=False), "nn.PReLU(4)", ""),
+    (Glu(), "nn.GLU(dim=1)", "F.glu(x0, dim=1)"),
+    (Softmax(axis=2), "nn.Softmax(dim=3)", "F.softmax(x0, dim=3)"),
     (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
     (Dropout(), "nn.Dropout(0.5)", ""),
     (DropPath(p=0.1), "DropPath(0.1)", ""),

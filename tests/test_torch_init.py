@@ -252,6 +252,44 @@ def test_a_bias_that_an_argument_leaves_out_starts_as_said_where_it_is(name: str
     assert tool("ruff", "check", "--isolated", "--no-cache", "--select", "SIM", tmp_path) == ""
 
 
+AFFINE = """\
+block Unit(c, affine: bool = false, norm: op = bn):
+    conv: conv 1x1, c, norm=norm
+    n1: bn affine=affine
+    n2: rms_norm affine=affine
+    n3: ln affine=affine
+
+net N(affine: bool = false, norm: op = bn):
+    input 3, 8x8
+    init bn weight=constant(2), bias=constant(3)
+    init gn weight=constant(4)
+    init rms_norm weight=constant(5)
+    a: Unit 4, affine, norm
+    b: Unit 4, false
+
+variant n = N()
+variant given = N(norm=gn(2))
+variant bare = N(true, bn(affine=false))
+"""
+"""Norms that an argument is, or leaves without weights, and how they start."""
+
+
+def test_norms_that_an_argument_is_or_leaves_without_weights_start_as_said() -> None:
+    nets = [Network(recipe) for recipe in recipes(read_text(AFFINE), "", {}, {})]
+    together = execute(next(iter(emit_family(nets, "torch").values())))
+    for net in nets:
+        for made in (together, execute(net.emit())):
+            ours = dict(made[net.name]().named_parameters())
+            assert list(ours) == list(net.parameters)
+            for key, parameter in net.parameters.items():
+                if parameter.init.kind == "constant":
+                    assert (ours[key] == parameter.init.args[0]).all(), key
+    decided = together["N"](affine=True)
+    assert (decided.a.n1.weight == 2).all()
+    assert (decided.a.n2.weight == 5).all()
+    assert decided.b.n1.weight is None
+
+
 HELD = """\
 init conv weight=zeros, bias=zeros
 

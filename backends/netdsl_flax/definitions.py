@@ -41,7 +41,12 @@ _ZEROS, _ONES = Name("nnx.initializers.zeros"), Name("nnx.initializers.ones")
 _IN_OUT = ("in_features: int", "out_features: int")
 _KERNEL = (*_IN_OUT, "kernel_size: tuple[int, int]")
 _EXACT = _given(use_fast_variance=False)
-_SCALED = {"scale_init": _ONES, "bias_init": _ZEROS}
+_SCALED = {
+    "use_scale": Const(True),
+    "scale_init": _ONES,
+    "use_bias": Const(True),
+    "bias_init": _ZEROS,
+}
 
 _CONV = Layer(
     "nnx.Conv",
@@ -74,6 +79,8 @@ LAYERS = {
     "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}, factors=False),
     "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
     "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
+    "RMSNorm": Layer("nnx.RMSNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
+    "InstanceNorm": Layer("InstanceNormOfMaps", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
     "MultiHeadAttention": Layer(
         "nnx.MultiHeadAttention",
         (
@@ -88,7 +95,9 @@ LAYERS = {
 _PLAIN: Mapping[str, Mapping[str, object]] = {
     "BatchNorm": {"base": "nnx.BatchNorm", "fixed": ()},
     "LayerNorm": {"fixed": ()},
+    "RMSNorm": {"fixed": ()},
     "GroupNorm": {"fixed": ()},
+    "InstanceNorm": {"base": "nnx.InstanceNorm", "fixed": ()},
     "MultiHeadAttention": {"fixed": _given(decode=False, deterministic=False)},
 }
 IDIOMATIC_LAYERS = {
@@ -97,7 +106,7 @@ IDIOMATIC_LAYERS = {
 }
 """The same without what is there to equal torch."""
 
-SHARED = {"use_bias", "momentum", "epsilon"}
+SHARED = {"use_bias", "use_scale", "momentum", "epsilon"}
 """Arguments that are said once, besides the initializers."""
 
 
@@ -170,7 +179,7 @@ class Definitions:
         """Return one argument with its default here; None for a bias that starts as the definition says."""
         common = self.common[name].get(arg.role)
         if common is None:
-            return arg
+            return arg.replace(default=self.layers[name].defaults.get(arg.role, arg.default))
         if not isinstance(arg.value, FanIn):
             return arg.replace(default=common)
         if isinstance(common, FanIn):

@@ -109,6 +109,16 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
             self.var[...] = kept + (self.var[...] - kept) * (n / (n - 1))
         return y
 ''',
+    "InstanceNormOfMaps": '''\
+class InstanceNormOfMaps(nnx.InstanceNorm):
+    """Instance normalization that refuses a map of one pixel, as torch does."""
+
+    def __call__(self, x: Array, **kwargs: Any) -> Array:
+        if x.shape[1] * x.shape[2] == 1:
+            raise ValueError("an instance norm needs more than one value a channel")
+        y: Array = super().__call__(x, **kwargs)
+        return y
+''',
     "ConvThatFits": '''\
 class ConvThatFits(nnx.Conv):
     """A convolution that says so where its kernel is larger than the map."""

@@ -67,7 +67,7 @@ from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
-from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
@@ -75,7 +75,7 @@ from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
 from netdsl.ops.source import Weight
 from netdsl.ops.window import both
-from netdsl.symbolic import compare, symbolic, term
+from netdsl.symbolic import SymBool, compare, joined, symbolic, term
 
 Lowering = Callable[[Any, Context], Lowered]
 L = TypeVar("L", bound=Lowering)
@@ -266,11 +266,23 @@ def ln(op: LayerNorm, context: Context) -> Lowered:
     return _layer("LayerNorm", _first("num_features", context.inputs[0].c), *_scaled(op))
 
 
+@lowers(RmsNorm)
+def rms_norm(op: RmsNorm, context: Context) -> Lowered:
+    """nnx.RMSNorm over the channels, which are last."""
+    return _layer("RMSNorm", _first("num_features", context.inputs[0].c), *_scaled(op))
+
+
 @lowers(GroupNorm)
 def gn(op: GroupNorm, context: Context) -> Lowered:
     """nnx.GroupNorm."""
     sizes = _first("num_features", context.inputs[0].c), Arg("num_groups", Const(op.groups))
     return _layer("GroupNorm", *sizes, *_scaled(op))
+
+
+@lowers(InstanceNorm)
+def instance_norm(op: InstanceNorm, context: Context) -> Lowered:
+    """Our InstanceNorm, which says so where there is one number a channel."""
+    return _layer("InstanceNorm", _first("num_features", context.inputs[0].c), *_scaled(op))
 
 
 @lowers(Attention)
@@ -313,11 +325,19 @@ def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
     return [use, kernel, Arg("bias_init", value)]
 
 
-def _scaled(op: BatchNorm | LayerNorm | GroupNorm) -> list[Arg]:
-    """Return epsilon and the initializers of scale and bias."""
-    scale = initializer(op.inits.get("weight", Init("ones")), Init("ones"))
-    bias = initializer(op.inits.get("bias", Init("zeros")), Init("zeros"))
-    return [Arg("epsilon", Const(op.eps)), Arg("scale_init", scale), Arg("bias_init", bias)]
+def _scaled(op: Norm) -> list[Arg]:
+    """Return epsilon, which of scale and bias there are, and their initializers."""
+    args = [Arg("epsilon", Const(op.eps))]
+    known: dict[str, bool | SymBool] = {"weight": op.affine}
+    if not isinstance(op, RmsNorm):
+        bias = op.bias if isinstance(op, LayerNorm) else True
+        known["bias"] = joined("and", op.affine, lambda: bias)
+    for (name, has), role in zip(known.items(), ("scale", "bias"), strict=False):
+        usual = Init("ones" if name == "weight" else "zeros")
+        args.append(Arg(f"use_{role}", Const(has)))
+        if has or symbolic(has):
+            args.append(Arg(f"{role}_init", initializer(op.inits.get(name, usual), usual)))
+    return args
 
 
 # Initial weights

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 
 from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.values import OpValue
+from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
 from netdsl.emission.construct import located
 from netdsl.emission.dialect import Dialect
@@ -30,6 +31,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
+from netdsl.emission.stage import made_op
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
 from netdsl.ir.types import Init
 from netdsl.network import Network
@@ -41,7 +43,7 @@ from netdsl.symbolic import term
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
-from netdsl_torch.lowering import DEFAULT_INITS, HELPERS, LOWERINGS, init_call
+from netdsl_torch.lowering import HELPERS, LOWERINGS, init_call, usual_inits
 
 
 def _registered(name: Expr, module: Expr) -> Expr:
@@ -128,6 +130,11 @@ class TorchText(ModuleText):
             for net in self.family.classes
             if net.kind == "net"
         }
+
+    @cached_property
+    def others(self) -> dict[int, list[Layer]]:
+        """By the id of a layer that an argument says, the layers of all that it may be."""
+        return {}
 
     @cached_property
     def homes(self) -> Mapping[int, tuple[Staged, tuple[Staged, ...]]]:
@@ -225,7 +232,8 @@ class TorchText(ModuleText):
 
     def lacks(self, item: Layer, key: str) -> bool:
         """Tell whether a parameter may be None, or is typed so, as the bias of torch's convolutions is."""
-        return key == "bias" and (is_decided(item.op, key) or self.torch_class(item).startswith("nn.Conv"))
+        typed = key == "bias" and self.torch_class(item).startswith("nn.Conv")
+        return typed or is_decided(item.op, key)
 
     def own(self, cls: Staged, item: Layer) -> dict[str, Init]:
         """Return what the spec says of a layer's initial weights, not counting the loop over all modules."""
@@ -234,8 +242,7 @@ class TorchText(ModuleText):
 
     def special(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:
         """Return how a layer's weights start where that is not torch's way, and no loop says so."""
-        weight, bias = DEFAULT_INITS.get(item.op.name, ("", ""))
-        usual = {"weight": weight, "bias": bias}
+        usual = usual_inits(item.op)
         own = {k: v for k, v in rule.items() if k in weights_of(item.op, item.before)} | self.own(cls, item)
         own = {k: v for k, v in own.items() if v.kind not in ("default", usual.get(k))}
         if isinstance(item.op, Weight):
@@ -260,7 +267,7 @@ class TorchText(ModuleText):
         """Return torch class to parameter to initialiser, and whether some layers lack the parameter."""
         rules: dict[str, dict[str, tuple[Init, bool]]] = {}
         have: dict[str, set[str]] = {}
-        for _, item in self.reached(staged):
+        for item in (one for _, layer in self.reached(staged) for one in self.alternatives(layer)):
             rule = self.rule(staged, item)
             if not rule:
                 continue
@@ -274,6 +281,18 @@ class TorchText(ModuleText):
         # a parameter that no layer of the class has needs no rule
         kept = {name: {k: v for k, v in rule.items() if k in have[name]} for name, rule in rules.items()}
         return {name: rule for name, rule in kept.items() if rule}
+
+    def alternatives(self, item: Layer) -> list[Layer]:
+        """Return a layer, and what it is with the other ops that an argument may say."""
+        if item.given is None:
+            return [item]
+        if id(item) not in self.others:
+            choices = [c for c in item.given.choices if c is not None and not isinstance(c.target, BlockDecl)]
+            layers = [copy(item) for _ in choices]
+            for layer, choice in zip(layers, choices, strict=True):
+                layer.op = made_op(choice)
+            self.others[id(item)] = layers  # kept, for what is known of them is known by their ids
+        return [item, *self.others[id(item)]]
 
     def torch_class(self, item: Layer) -> str:
         """Return the class of a layer."""

@@ -61,7 +61,7 @@ from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
-from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
@@ -138,6 +138,15 @@ class LayerNorm2d(nn.LayerNorm):
     def forward(self, input: Tensor) -> Tensor:
         x = input.permute(0, 2, 3, 1)
         x = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+''',
+    "RMSNorm2d": '''\
+class RMSNorm2d(nn.RMSNorm):
+    """Root mean square normalization over the channels of a map, at every place by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        x = F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
         return x.permute(0, 3, 1, 2)
 ''',
     "Permute": '''\
@@ -432,7 +441,7 @@ def bn(op: BatchNorm, context: Context) -> Lowered:
     x = context.inputs[0]
     numbers = _option("eps", op.eps, 1e-5), _option("momentum", op.momentum, 0.1)
     name = "nn.BatchNorm2d" if x.axes == "chw" else "nn.BatchNorm1d"
-    return Lowered(module=Call(name, (_first("num_features", x.c), *numbers)))
+    return Lowered(module=Call(name, (_first("num_features", x.c), *numbers, _affine(op))))
 
 
 @lowers(LayerNorm)
@@ -440,14 +449,36 @@ def ln(op: LayerNorm, context: Context) -> Lowered:
     """nn.LayerNorm where the channels are last, which is the only place it knows."""
     x = context.inputs[0]
     name = "nn.LayerNorm" if x.axes[-1] == "c" else "LayerNorm2d"
-    return Lowered(module=Call(name, (_first("normalized_shape", x.c), _option("eps", op.eps, 1e-5))))
+    options = _option("eps", op.eps, 1e-5), _affine(op, "elementwise_affine"), _option("bias", op.bias, True)
+    return Lowered(module=Call(name, (_first("normalized_shape", x.c), *options)))
+
+
+@lowers(RmsNorm)
+def rms_norm(op: RmsNorm, context: Context) -> Lowered:
+    """nn.RMSNorm where the channels are last, which is the only place it knows; its own eps is the dtype's."""
+    x = context.inputs[0]
+    name = "nn.RMSNorm" if x.axes[-1] == "c" else "RMSNorm2d"
+    options = Arg("eps", Const(op.eps)), _affine(op, "elementwise_affine")
+    return Lowered(module=Call(name, (_first("normalized_shape", x.c), *options)))
 
 
 @lowers(GroupNorm)
 def gn(op: GroupNorm, context: Context) -> Lowered:
     """nn.GroupNorm."""
     sizes = _first("num_groups", op.groups), _first("num_channels", context.inputs[0].c)
-    return Lowered(module=Call("nn.GroupNorm", (*sizes, _option("eps", op.eps, 1e-5))))
+    return Lowered(module=Call("nn.GroupNorm", (*sizes, _option("eps", op.eps, 1e-5), _affine(op))))
+
+
+@lowers(InstanceNorm)
+def instance_norm(op: InstanceNorm, context: Context) -> Lowered:
+    """nn.InstanceNorm2d."""
+    options = _option("eps", op.eps, 1e-5), _affine(op, usual=False)
+    return Lowered(module=Call("nn.InstanceNorm2d", (_first("num_features", context.inputs[0].c), *options)))
+
+
+def _affine(op: Norm, role: str = "affine", usual: bool = True) -> Arg:
+    """Return the argument that decides whether a norm has weights."""
+    return _option(role, op.affine, usual)
 
 
 @lowers(Attention)
@@ -881,8 +912,9 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
 """Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
 
 
-DEFAULT_INITS = {"bn": ("ones", "zeros"), "ln": ("ones", "zeros"), "gn": ("ones", "zeros")}
-"""How torch itself starts weight and bias, where that has a name."""
+def usual_inits(op: Op) -> dict[str, str]:
+    """Return how torch itself starts weight and bias, where that has a name."""
+    return {"weight": "ones", "bias": "zeros"} if isinstance(op, Norm) else {}
 
 
 def init_call(init: Init, target: Expr) -> Call:

@@ -52,7 +52,20 @@ from netdsl.emission.concolic import (
 )
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.conditions import of_one_kind
-from netdsl.emission.items import Check, Child, If, Incoming, Item, Layer, Let, Loop, Parameter, Staged, walk
+from netdsl.emission.items import (
+    Check,
+    Child,
+    If,
+    Incoming,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Parameter,
+    Staged,
+    walk,
+    weights_of,
+)
 from netdsl.emission.numbered import Again, Pattern, parted
 from netdsl.emission.rehearsal import observed_turns
 from netdsl.emission.stage import Stager
@@ -1126,7 +1139,7 @@ class Family:
 
     def initialised(self, op: Op, shapes: tuple[Shape, ...], own: Mapping[str, Init]) -> Op:
         """Return an op with how its weights start: as its own line or block says, else as the net's lines do."""
-        weights = op.weights(*shapes)
+        weights = weights_of(op, shapes)
         inits: dict[str, Init] = {}
         for table in self.inits:
             for kind in (op.inherits, op.name):

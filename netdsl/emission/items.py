@@ -639,11 +639,12 @@ class Staged:
 
 
 def is_decided(op: Op, weight: str) -> bool:
-    """Tell whether an argument decides if an op has a weight: its bias."""
-    return weight == "bias" and isinstance(op.arguments().get(weight), SymBool)
+    """Tell whether an argument decides if an op has a weight: its bias, or all that is affine."""
+    given = op.arguments()
+    return any(isinstance(given.get(field), SymBool) for field in ("affine", weight))
 
 
 def weights_of(op: Op, shapes: tuple[Shape, ...]) -> set[str]:
     """Return the weights that an op has for some arguments."""
-    found = set(op.weights(*shapes))
-    return found | {"bias"} if is_decided(op, "bias") else found
+    decided = {field: True for field, value in op.arguments().items() if isinstance(value, SymBool)}
+    return {*op.weights(*shapes), *(op.replace(**decided).weights(*shapes) if decided else ())}

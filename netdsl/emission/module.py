@@ -181,8 +181,8 @@ class ModuleText(ABC):
 
     @staticmethod
     def channels_of(item: Layer) -> tuple[Arg, ...]:
-        """Return what a call of an argument gives the op: the channels, if it has weights."""
-        if not (item.made or item.op.weights(*item.before)):
+        """Return what a call of an argument gives the op: the channels, if it may have weights."""
+        if not item.made and type(item.op).weights is Op.weights:
             return ()
         return (Arg("channels", Const(item.before[0].c), keyword=False),)
 

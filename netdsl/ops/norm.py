@@ -11,18 +11,23 @@ from netdsl.ops.window import need_map
 
 
 class Norm(Op):
-    """What the learned normalisations share: y = (x - mean) / sqrt(var + eps) * weight + bias.
+    """What the normalisations share: y = (x - mean) / sqrt(var + eps) * weight + bias.
 
-    Weight [c] and bias [c]. ops: 1 per element.
+    Weight [c] and bias [c], neither with affine=false. ops: 1 per element.
     """
 
     follows: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     eps: float = 1e-5
+    affine: bool = True
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [c], bias [c]."""
-        return {"weight": (x[0].c,), "bias": (x[0].c,)}
+        return {"weight": (x[0].c,), "bias": (x[0].c,)} if self.affine else {}
+
+    def centres(self, *x: Shape) -> bool:
+        """Tell whether each channel's own mean is taken from it."""
+        return False
 
     def ops(self, *x: Shape) -> int:
         """Return one per element."""
@@ -52,6 +57,10 @@ class BatchNorm(Norm):
             raise OpError("momentum", f"momentum must be from 0 to 1, got {self.momentum}")
         return x[0]
 
+    def centres(self, *x: Shape) -> bool:
+        """Return true."""
+        return True
+
     def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return running_mean [c], running_var [c], and the number of batches seen."""
         return {"running_mean": (x[0].c,), "running_var": (x[0].c,), "num_batches_tracked": ()}
@@ -61,26 +70,40 @@ class BatchNorm(Norm):
         """Yield a map, a vector, other numbers."""
         yield Example(cls(), (Shape(4, 3, 5),))
         yield Example(cls(eps=1e-3, momentum=0.01), (Shape(4, 3, 5),))
+        yield Example(cls(affine=False), (Shape(4, 3, 5),))
         yield Example(cls(), (Shape(6),))
 
 
-class LayerNorm(Norm):
-    """Layer normalisation: mean and variance over the channels, at every place by itself.
+class ChannelNorm(Norm):
+    """What is over the channels, at every place by itself: of a vector, tokens, or a map."""
 
-    A vector, tokens, or a map with its channels first or last; shape unchanged.
-    Ba et al., arXiv 1607.06450; over the channels of a map: Liu et al., arXiv 2201.03545.
-    """
-
-    name: ClassVar[str] = "ln"
     tokenwise: ClassVar[bool] = True
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
         axes = x[0].axes
         if axes[-1] != "c" and not (len(axes) == 3 and axes[0] == "c"):
-            raise OpError("", f"ln needs the channels last, or first in a map, got axes {axes}")
+            message = f"{self.name} needs the channels last, or first in a map, got axes {axes}"
+            raise OpError("", message)
         check_positive(self, "eps")
         return x[0]
+
+
+class LayerNorm(ChannelNorm):
+    """Layer normalisation: mean and variance over the channels, at every place by itself.
+
+    A vector, tokens, or a map with its channels first or last; shape unchanged. bias=false leaves the bias out.
+    Ba et al., arXiv 1607.06450; over the channels of a map: Liu et al., arXiv 2201.03545.
+    """
+
+    name: ClassVar[str] = "ln"
+
+    bias: bool = True
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [c], bias [c]."""
+        every = super().weights(*x)
+        return every if self.bias else {name: shape for name, shape in every.items() if name != "bias"}
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return mean and deviation of each place, in float32 at least."""
@@ -93,6 +116,38 @@ class LayerNorm(Norm):
         yield Example(cls(eps=1e-6), (Shape(3, 6),))
         yield Example(cls(eps=1e-3), (Shape(6, 3, 2),))
         yield Example(cls(), (Shape(3, 2, 6, axes="hwc"),))
+        yield Example(cls(bias=False), (Shape(6, 3, 2),))
+        yield Example(cls(affine=False), (Shape(3, 6),))
+
+
+class RmsNorm(ChannelNorm):
+    """Root mean square normalisation: y = x / sqrt(mean(x^2) + eps) * weight over the channels, at every place.
+
+    A vector, tokens, or a map with its channels first or last; shape unchanged. Weight [c], none with
+    affine=false. Zhang and Sennrich, arXiv 1910.07467.
+    """
+
+    name: ClassVar[str] = "rms_norm"
+    keeps_zero: ClassVar[bool] = True
+
+    eps: float = 1e-6
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [c]."""
+        return {"weight": (x[0].c,)} if self.affine else {}
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the squares or what is not weighted yet, and the factor of each place, in float32 at least."""
+        return itemsize * x[0].elements + max(itemsize, 4) * (x[0].elements // x[0].c)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield every order of the axes."""
+        yield Example(cls(), (Shape(6),))
+        yield Example(cls(eps=1e-3), (Shape(3, 6),))
+        yield Example(cls(), (Shape(6, 3, 2),))
+        yield Example(cls(), (Shape(3, 2, 6, axes="hwc"),))
+        yield Example(cls(affine=False), (Shape(6, 3, 2),))
 
 
 class GroupNorm(Norm):
@@ -118,6 +173,10 @@ class GroupNorm(Norm):
         check_positive(self, "eps")
         return x[0]
 
+    def centres(self, *x: Shape) -> bool:
+        """Tell whether a group is one channel, and more than one number."""
+        return self.groups == x[0].c and x[0].elements > x[0].c
+
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return mean and deviation of each group, in float32 at least."""
         return 2 * max(itemsize, 4) * self.groups
@@ -132,6 +191,47 @@ class GroupNorm(Norm):
         yield Example(cls(groups=2), (Shape(6, 3, 2),))
         yield Example(cls(groups=1, eps=1e-3), (Shape(6, 3, 2),))
         yield Example(cls(groups=3), (Shape(6),))
+        yield Example(cls(groups=3, affine=False), (Shape(6, 3, 2),))
+
+
+class InstanceNorm(Norm):
+    """Instance normalisation: mean and variance of a channel over the map, for each sample.
+
+    A map of more than one place; shape unchanged. In training and evaluation alike it has no running statistics,
+    and no weight and bias but with affine=true, as in torch. Ulyanov et al., arXiv 1607.08022.
+    """
+
+    name: ClassVar[str] = "instance_norm"
+
+    affine: bool = False
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        _, h, w = need_map(self.name, x[0])
+        if h * w == 1:
+            message = f"instance_norm needs more than one number a channel, got a map {x[0]}"
+            raise OpError("", message, "leave it out, or normalise over the channels: ln")
+        check_positive(self, "eps")
+        return x[0]
+
+    def centres(self, *x: Shape) -> bool:
+        """Return true."""
+        return True
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return mean and deviation of each channel, in float32 at least, and its weight and bias once more."""
+        return 2 * x[0].c * (max(itemsize, 4) + itemsize * self.affine)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the whole map, over which mean and variance are taken."""
+        return (EVERYWHERE,)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield maps, with weights and without."""
+        yield Example(cls(), (Shape(6, 3, 2),))
+        yield Example(cls(affine=True, eps=1e-3), (Shape(6, 3, 2),))
+        yield Example(cls(), (Shape(2, 1, 5),))
 
 
 class LocalResponseNorm(Op):

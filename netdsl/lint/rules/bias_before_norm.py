@@ -10,14 +10,15 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.norm import Norm
 
 
 class BiasBeforeNorm(Rule):
     """A bias that the next normalisation subtracts again.
 
     ## What it does
-    Finds a `conv`, `dwconv`, `upconv` or `fc` with a bias whose output is read by a batch normalisation alone, or
-    by a group normalisation with one channel in each group.
+    Finds a `conv`, `dwconv`, `upconv` or `fc` with a bias whose output is read by a batch or instance normalisation
+    alone, or by a group normalisation with one channel in each group.
 
     ## Why is this bad
     The normalisation subtracts the mean of each channel, and the bias with it; its own bias does the work. The bias
@@ -42,7 +43,7 @@ class BiasBeforeNorm(Rule):
 
     ## Fix safety
     Safe: the function stays the same. In training nothing changes; for trained weights subtract the bias from the
-    normalisation's running_mean (`running_mean - bias`), and leave the bias out.
+    running_mean of a batch normalisation (`running_mean - bias`), and leave the bias out.
 
     ## References
     Ioffe and Szegedy, arXiv 1502.03167, section 3.2: "the bias b can be ignored"
@@ -55,7 +56,7 @@ class BiasBeforeNorm(Rule):
         for node in facts.of("conv", "dwconv", "upconv", "fc"):
             op: Any = node.op
             norm = facts.reader(node) if op.bias else None
-            if norm is None or not _centres(norm, facts):
+            if norm is None or not isinstance(norm.op, Norm) or not norm.op.centres(facts.input(norm)):
                 continue
             params = facts.output(node).c
             yield self.hit(
@@ -65,15 +66,6 @@ class BiasBeforeNorm(Rule):
                 change=partial(_without_bias, node=node),
                 edits=facts.text.set_argument(node.span, "bias", "false"),
             )
-
-
-def _centres(norm: Node, facts: Facts) -> bool:
-    """Tell whether a node subtracts the mean of each channel by itself."""
-    op: Any = norm.op
-    if op.name == "gn":
-        shape = facts.input(norm)
-        return bool(op.groups == shape.c and shape.elements > shape.c)
-    return bool(op.name == "bn")
 
 
 def _without_bias(net: Rewrite, node: Node) -> None:

@@ -15,7 +15,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
-from netdsl.ops.norm import LayerNorm
+from netdsl.ops.norm import ChannelNorm
 
 
 class HeadHiddenFc(Rule):
@@ -91,7 +91,7 @@ def _chain(pool: Node, facts: Facts) -> list[Node]:
 
 def _behind(op: Op) -> bool:
     """Tell whether an op may stand in a head of fully connected layers."""
-    per_channel = op.channelwise and not isinstance(op, Convolution | LayerNorm)
+    per_channel = op.channelwise and not isinstance(op, Convolution | ChannelNorm)
     return per_channel or isinstance(op, Flatten | Linear)
 
 

@@ -18,9 +18,9 @@ class NormNorm(Rule):
     """A normalisation that reads nothing but another one.
 
     ## What it does
-    Finds two normalisations in a row, where nobody else reads the first. Where the second is a batch normalisation,
-    which takes scale and shift of each channel away again, the first one's weights do nothing, and if both are batch
-    normalisations nothing of the first is left. Other pairs, which are merely odd, are worth a note.
+    Finds two normalisations in a row, where nobody else reads the first. Where the second is a batch or instance
+    normalisation, which takes scale and shift of each channel away again, the first one's weights do nothing, and of
+    a batch normalisation nothing is left. Other pairs, which are merely odd, are worth a note.
 
     ## Why is this bad
     Weights that the next layer divides out have a gradient of zero but for rounding, and the map is written once more
@@ -56,16 +56,16 @@ class NormNorm(Rule):
         """Look at the reader of each normalisation."""
         for node in facts.where(_normalises):
             after = facts.reader(node)
-            if after is None or not _normalises(after.op):
+            if after is None or not isinstance(after.op, Norm):
                 continue
             params = facts.cost(node).params
             pair = f"{facts.called(node)} and {facts.called(after)} normalise one after the other"
-            if after.op.name != "bn":
+            if not after.op.centres(facts.input(after)) or not (params or node.op.linear):
                 yield self.hit(node, pair, help="leave one of them out", severity="info")
-            elif node.op.name != "bn":
+            elif not node.op.linear:
                 yield self.hit(
                     node,
-                    f"{pair}: the second undoes the first one's weight and bias, {params:,} params",
+                    f"{pair}: the second undoes the first one's weights, {params:,} params",
                     help=f"leave {node.op.name} out",
                 )
             else:

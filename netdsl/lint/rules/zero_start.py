@@ -88,11 +88,14 @@ class _Start:
             if op.name == "weight" and _zero(op.inits.get("", Init("zeros"))):
                 self.weights.add(node.name)
             if _scales(op):
-                if _zero(op.inits.get("weight")):
+                if self._has(node, "weight") and _zero(op.inits.get("weight")):
                     self.weights.add(node.name)
-                biased = isinstance(op, Norm) or op.bias
-                if not biased or _zero(op.inits.get("bias", Init("zeros") if isinstance(op, Norm) else None)):
+                start = op.inits.get("bias", Init("zeros") if isinstance(op, Norm) else None)
+                if not self._has(node, "bias") or _zero(start):
                     self.biases.add(node.name)
+
+    def _has(self, node: Node, weight: str) -> bool:
+        return weight in node.op.weights(*self.facts.net.inputs_of(node.name))
 
     def learn(self) -> None:
         """Take one step: what gets a gradient is no zero any more."""
@@ -105,7 +108,7 @@ class _Start:
             stuck = node.name in self.weights
             if not reads or not reads[0]:
                 self.weights.discard(node.name)
-            if isinstance(node.op, Norm) or getattr(node.op, "bias", False):
+            if self._has(node, "bias"):
                 self.biases.discard(node.name)
             if stuck or (rectifies(node.op) and reads[0]):
                 continue
@@ -126,7 +129,7 @@ class _Start:
 
 
 def _scales(op: Op) -> bool:
-    """Tell whether an op has a weight that what it reads is multiplied by, and a bias or none."""
+    """Tell whether an op makes zeros of zeros but for its bias, and where its weight, if it has one, is zeros."""
     return isinstance(op, Norm) or op.fuses
 
 
