@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from conftest import import_torchvision
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -108,6 +109,23 @@ def _conv(op: Any, x: list[Tensor], call: Call) -> Tensor:
     given, padding = (x[0], (pads[0][0], pads[1][0])) if _symmetric(pads) else (_pad(x[0], pads), (0, 0))
     groups = op.groups_of(call.shapes[0].c)
     return F.conv2d(given, weight, bias, _size(op.stride), padding, _size(op.dilation), groups)
+
+
+def _stdconv(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    rows = call.state["weight"].flatten(1)
+    variance, mean = torch.var_mean(rows, 1, correction=0, keepdim=True)
+    weight = ((rows - mean) / (variance + op.eps).sqrt()).view_as(call.state["weight"])
+    call.state = {**call.state, "weight": weight}
+    return _conv(op, x, call)
+
+
+def _blurpool(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    if op.size == 1:  # which timm has not
+        return F.pad(x[0], [op.border] * 4, mode="reflect")[:, :, :: op.stride, :: op.stride]
+    import_torchvision()  # timm imports it
+    from timm.layers import BlurPool2d
+
+    return BlurPool2d(filt_size=op.size, stride=op.stride).to(x[0])(x[0])
 
 
 def _upconv(op: Any, x: list[Tensor], call: Call) -> Tensor:
@@ -263,6 +281,8 @@ RUN: dict[str, Run] = {
     "conv": _conv,
     "dwconv": _conv,
     "upconv": _upconv,
+    "stdconv": _stdconv,
+    "blurpool": _blurpool,
     "fc": lambda op, x, call: F.linear(x[0], call.state["weight"], call.state.get("bias")),
     "bn": _bn,
     "ln": _ln,

@@ -78,6 +78,34 @@ def conv(op: Any, inputs: list[Array], state: State) -> Array:
     return y + state["bias"][:, None, None] if op.bias else y
 
 
+@of("stdconv")
+def stdconv(op: Any, inputs: list[Array], state: State) -> Array:
+    """Correlate with filters of mean 0 and variance 1."""
+    rows = state["weight"].reshape(len(state["weight"]), -1)
+    rows = normalised(rows, (1,), op.eps)
+    return np.asarray(conv(op, inputs, {**state, "weight": rows.reshape(state["weight"].shape)}))
+
+
+@of("blurpool")
+def blurpool(op: Any, inputs: list[Array], state: State) -> Array:
+    """Weigh each window by binomial coefficients; the map goes on as if seen in a mirror on its edge pixels."""
+    x, k, s = inputs[0], op.size, op.stride
+    pad = (s - 1 + k - 1) // 2
+    row = np.array([math.comb(k - 1, i) for i in range(k)]) / 2 ** (k - 1)
+    places = [range(-pad, n + pad - k + 1, s) for n in x.shape[2:]]
+    y = np.zeros((*x.shape[:2], len(places[0]), len(places[1])))
+    for i, top in enumerate(places[0]):
+        for j, left in enumerate(places[1]):
+            for a in range(k):
+                for b in range(k):
+                    r, q = (
+                        abs(at) if at < n else 2 * (n - 1) - at
+                        for at, n in ((top + a, x.shape[2]), (left + b, x.shape[3]))
+                    )
+                    y[:, :, i, j] += row[a] * row[b] * x[:, :, r, q]
+    return y
+
+
 @of("upconv")
 def upconv(op: Any, inputs: list[Array], state: State) -> Array:
     """Add every input element's filter, scaled, to the place that it covers; cut the padding off."""

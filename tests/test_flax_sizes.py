@@ -29,13 +29,14 @@ from netdsl.ops.layout import Flatten, PixelShuffle, Tokens
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift
 from netdsl.ops.part import Crop, Slice
-from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool
 from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import both
 
 SIZED = (
     MaxPool,
     AvgPool,
+    BlurPool,
     GlobalAvgPool,
     Crop,
     Conv,

@@ -160,6 +160,7 @@ GIVEN = {
     "affine: bool = true, bias: bool = true": (
         "ln affine=affine, bias=bias as n1 -> conv 1x1, 4 as c -> rms_norm affine=affine as n2"
     ),
+    "bias: bool = true, size = 3": "stdconv 3x3, 4, bias=bias as c -> blurpool size, /1 -> blurpool stride=size",
     "slope: float in [0.01, 0.3] = 0.01": "leaky_relu slope",
     "alpha: float in [0.3, 1.0] = 1.0": "celu alpha -> elu alpha",
     "beta: float in [0.3, 1.0] = 1.0": "softplus beta, threshold=2*beta -> hardtanh -beta, beta",

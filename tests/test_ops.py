@@ -6,6 +6,7 @@ Flax's forms are in test_flax_ops.py.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,7 @@ from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
 from netdsl.ops.activation import Glu, HardTanh, LeakyRelu, PRelu, Relu, Softmax, Softplus, Threshold
 from netdsl.ops.attention import Attention
-from netdsl.ops.conv import Conv, DwConv, UpConv
+from netdsl.ops.conv import Conv, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Mul
 from netdsl.ops.layout import Permute
@@ -35,13 +36,13 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.move import Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, InstanceNorm, LayerNorm, RmsNorm
 from netdsl.ops.part import Crop, Split
-from netdsl.ops.pool import AvgPool, MaxPool, adaptive_elements
+from netdsl.ops.pool import AvgPool, BlurPool, MaxPool, adaptive_elements
 from netdsl.ops.resize import Upsample
 from netdsl.ops.source import Weight
 
 # A tiny evaluator of lowered ops
 
-SCOPE: dict[str, Any] = {"nn": nn, "F": F, "torch": torch, "Tensor": Tensor}
+SCOPE: dict[str, Any] = {"math": math, "nn": nn, "F": F, "torch": torch, "Tensor": Tensor}
 for source in HELPERS.values():
     exec(source, SCOPE)
 
@@ -147,13 +148,14 @@ def test_state(example: Example) -> None:
     """Names, order and shapes of parameters and buffers are torch's."""
     for form in forms(example):
         parameters = [(n.removeprefix("layer."), tuple(p.shape)) for n, p in form.named_parameters()]
-        buffers = [(n.removeprefix("layer."), tuple(b.shape)) for n, b in form.named_buffers()]
+        kept = form.state_dict()
+        buffers = [(n.removeprefix("layer."), tuple(b.shape)) for n, b in form.named_buffers() if n in kept]
         assert parameters == list(example.op.weights(*example.inputs).items())
         assert buffers == list(example.op.buffers(*example.inputs).items())
         assert [*state_of(form)] == [name for name, _ in parameters + buffers]
         cost = example.op.cost(*example.inputs)
         assert cost.params == sum(p.numel() for p in form.parameters())
-        assert cost.buffers == sum(b.numel() for b in form.buffers())
+        assert cost.buffers == sum(b.numel() for n, b in form.named_buffers() if n in kept)
 
 
 @every([e for e in LAYERS if e.op.inplace])
@@ -208,7 +210,7 @@ def test_saves_output(name: str) -> None:
     assert catalogue()[name].saves_output == found
 
 
-@every([e for e in LAYERS if isinstance(e.op, Conv | DwConv | UpConv | Linear | Attention)])
+@every([e for e in LAYERS if isinstance(e.op, Conv | DwConv | UpConv | BlurPool | Linear | Attention)])
 def test_macs(example: Example) -> None:
     """MACs are half of what torch counts. Attention by its plain kernel: the CPU's is not counted."""
     for form in forms(example):
@@ -217,7 +219,7 @@ def test_macs(example: Example) -> None:
         assert counter.get_total_flops() == 2 * BATCH * example.op.macs(*example.inputs)
 
 
-@every([e for e in EXAMPLES if not isinstance(e.op, Conv | DwConv | UpConv | Linear | Attention)])
+@every([e for e in EXAMPLES if not isinstance(e.op, Conv | DwConv | UpConv | BlurPool | Linear | Attention)])
 def test_no_macs(example: Example) -> None:
     """Everything else counts none."""
     assert example.op.macs(*example.inputs) == 0
@@ -317,6 +319,43 @@ def test_helpers_are_torchvisions(torchvision: Any) -> None:
         assert torch.equal(SCOPE["channel_shuffle"](x, groups), F.channel_shuffle(x, groups))
 
 
+SIZES = (1, 3, (3, 5))
+
+
+@pytest.mark.parametrize(("stride", "groups", "dilation"), [*itertools.product((1, 2), repeat=3)])
+def test_standardized_convolutions_are_timms(
+    stride: int, groups: int, dilation: int, torchvision: Any
+) -> None:
+    """Bit by bit, with padding of both kinds."""
+    from timm.layers import StdConv2d, StdConv2dSame
+
+    x = torch.randn(2, 4, 13, 10, generator=torch.Generator().manual_seed(1))
+    options = {"stride": stride, "groups": groups, "dilation": dilation, "eps": 1e-3}
+    for kernel in SIZES:
+        pad = tuple(dilation * (k // 2) for k in ((kernel, kernel) if isinstance(kernel, int) else kernel))
+        ours = SCOPE["StdConv2d"](4, 6, kernel, padding=pad, **options)
+        theirs = StdConv2d(4, 6, kernel, padding=pad, bias=True, **options)
+        theirs.load_state_dict(ours.state_dict())
+        assert torch.equal(ours(x), theirs(x))
+    for kernel in (1, 2, 3):
+        ours = SCOPE["StdConv2dSame"](4, 6, kernel, bias=False, **options)
+        theirs = StdConv2dSame(4, 6, kernel, **options)
+        theirs.load_state_dict(ours.state_dict())
+        assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("size", range(2, 8))
+def test_blur_pools_are_timms(size: int, torchvision: Any) -> None:
+    """Bit by bit, and nothing of them is in a state."""
+    from timm.layers import BlurPool2d
+
+    x = torch.randn(2, 4, 13, 10, generator=torch.Generator().manual_seed(1))
+    for stride, channels in itertools.product((1, 2, 3), (None, 4)):
+        ours, theirs = SCOPE["BlurPool2d"](size, stride), BlurPool2d(channels, size, stride)
+        assert torch.equal(ours(x), theirs(x))
+        assert ours.state_dict() == theirs.state_dict() == {}
+
+
 # Text
 
 
@@ -331,6 +370,10 @@ MAP, TF = Shape(4, 8, 8), Pad("tf")
 TEXTS = [
     (Conv(channels=8, kernel=K3, bias=False), "nn.Conv2d(4, 8, 3, padding=1, bias=False)", ""),
     (Conv(channels=8, kernel=K3, stride=2, pad=TF), "Conv2dSame(4, 8, 3, stride=2)", ""),
+    (StdConv(channels=8, kernel=K3, eps=1e-8), "StdConv2d(4, 8, 3, padding=1, eps=1e-08)", ""),
+    (StdConv(channels=8, kernel=K3, stride=2, pad=TF), "StdConv2dSame(4, 8, 3, stride=2)", ""),
+    (BlurPool(), "BlurPool2d()", ""),
+    (BlurPool(size=5, stride=1), "BlurPool2d(5, stride=1)", ""),
     (DwConv(kernel=Dims((1, 5))), "nn.Conv2d(4, 4, (1, 5), padding=(0, 2), groups=4)", ""),
     (UpConv(channels=2, kernel=K2, stride=Dims((2, 2))), "nn.ConvTranspose2d(4, 2, 2, stride=2)", ""),
     (MaxPool(kernel=K2), "nn.MaxPool2d(2)", "F.max_pool2d(x0, 2)"),

@@ -119,6 +119,17 @@ class InstanceNormOfMaps(nnx.InstanceNorm):
         y: Array = super().__call__(x, **kwargs)
         return y
 ''',
+    "standardized_conv": '''\
+def standardized_conv(
+    x: Array, kernel: Array, *args: Any, eps: float = 1e-6, **options: Any
+) -> Array:
+    """Convolve with a kernel that has mean 0 and variance 1 for each output channel."""
+    if kernel.size == kernel.shape[-1]:
+        raise ValueError("an output channel has one weight, which has no variance")
+    deviation = jnp.sqrt(kernel.var((0, 1, 2)) + eps)
+    kernel = (kernel - kernel.mean((0, 1, 2))) / deviation
+    return lax.conv_general_dilated(x, kernel, *args, **options)
+''',
     "ConvThatFits": '''\
 class ConvThatFits(nnx.Conv):
     """A convolution that says so where its kernel is larger than the map."""
@@ -383,6 +394,23 @@ def adaptive_pool2d(x: Array, size: tuple[int, int], reduce: Callable[..., Array
         windows = [lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in bounds]
         x = jnp.concatenate([reduce(y, axis=axis, keepdims=True) for y in windows], axis=axis)
     return x
+''',
+    "blur_pool2d": '''\
+def blur_pool2d(x: Array, size: int = 3, stride: int = 2) -> Array:
+    """Slide a binomial filter over a map that is reflected at its edges."""
+    pad, channels = (stride + size) // 2 - 1, x.shape[-1]
+    if min(x.shape[1:3]) <= pad or min(x.shape[1:3]) + 2 * pad < size:
+        raise ValueError(f"no filter of {size}, moved by {stride}, fits a map of {x.shape[1:3]}")
+    row = jnp.array([math.comb(size - 1, i) / 2 ** (size - 1) for i in range(size)], x.dtype)
+    kernel = jnp.broadcast_to((row[:, None] * row)[:, :, None, None], (size, size, 1, channels))
+    return lax.conv_general_dilated(
+        jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), "reflect"),
+        kernel,
+        window_strides=(stride, stride),
+        padding="VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=channels,
+    )
 ''',
     "global_avg_pool2d": '''\
 def global_avg_pool2d(x: Array, keepdims: bool = False) -> Array:

@@ -61,7 +61,7 @@ from netdsl.ops.activation import (
 )
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
-from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
+from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
@@ -69,7 +69,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
-from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
@@ -191,7 +191,7 @@ def _batched(context: Context, index: int) -> bool:
 # Layers with weights
 
 
-@lowers(Conv, DwConv)
+@lowers(Conv, DwConv, StdConv)
 def conv(op: Convolution, context: Context) -> Lowered:
     """nnx.Conv, which takes any padding."""
     x = context.inputs[0]
@@ -206,8 +206,14 @@ def conv(op: Convolution, context: Context) -> Lowered:
         _option("padding", _padding(op, x), 0),
         _option("kernel_dilation", _size(op.dilation), 1),
         Arg("feature_group_count", groups, None if isinstance(op, DwConv) else Const(1)),
+        *([_standardized(op)] if isinstance(op, StdConv) else []),
         *_biased(op, fan_in),
     )
+
+
+def _standardized(op: StdConv) -> Arg:
+    """Return our function that convolves with a kernel that it standardizes."""
+    return Arg("conv_general_dilated", _bound("standardized_conv", _option("eps", op.eps, 1e-6)))
 
 
 def _covers(op: Convolution, x: Shape) -> bool:
@@ -420,6 +426,12 @@ def pool(op: Pool, context: Context) -> Lowered:
     if symbolic(op.ceil) and not tf:
         return _function(f"{kind}_pool2d_by_mode", *args, ceil)
     return _function(f"ceil_{kind}_pool2d" if shown([ceil]) else f"{kind}_pool2d", *args)
+
+
+@lowers(BlurPool)
+def blurpool(op: BlurPool, context: Context) -> Lowered:
+    """Our blur_pool2d."""
+    return _function("blur_pool2d", _option("size", op.size, 3), _option("stride", op.stride, 2))
 
 
 @lowers(GlobalAvgPool)

@@ -298,7 +298,7 @@ class TorchText(ModuleText):
         """Return the class of a layer."""
         module = self.lower(item, False).module
         name = str(module.func) if isinstance(module, Call) else ""
-        return "nn.Conv2d" if name == "Conv2dSame" else name  # a subclass: one rule is for both
+        return "nn.Conv2d" if "Conv2d" in name else name  # one rule is for it and its subclasses
 
     def initialise(self, staged: Staged) -> list[str]:
         """Return the loop that gives all layers their initial weights, and what begins otherwise."""

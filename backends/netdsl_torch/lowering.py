@@ -55,7 +55,7 @@ from netdsl.ops.activation import (
 )
 from netdsl.ops.attention import Attention
 from netdsl.ops.base import Op
-from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
+from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
@@ -63,7 +63,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
-from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
 from netdsl.ops.source import Input as InputOp
@@ -119,6 +119,69 @@ class Conv2dSame(nn.Conv2d):
             input, pad = pad_same(input, (h, w), (down, across)), (0, 0)
         args = self.weight, self.bias, self.stride, pad, self.dilation, self.groups
         return F.conv2d(input, *args)
+''',
+    "StdConv2d": '''\
+class StdConv2d(nn.Conv2d):
+    """A convolution whose weight is standardized for each output channel when it is used."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        eps: float = 1e-6,
+    ) -> None:
+        sizes = kernel_size, stride, padding, dilation
+        super().__init__(in_channels, out_channels, *sizes, groups=groups, bias=bias)
+        self.eps = eps
+
+    def standardized(self) -> Tensor:
+        """Return the weight with mean 0 and variance 1 for each output channel."""
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        rows = F.batch_norm(rows, None, None, training=True, momentum=0.0, eps=self.eps)
+        return rows.reshape_as(self.weight)
+
+    def forward(self, input: Tensor) -> Tensor:
+        y: Tensor = self._conv_forward(input, self.standardized(), self.bias)
+        return y
+''',
+    "StdConv2dSame": '''\
+class StdConv2dSame(StdConv2d):
+    """A convolution with standardized weights and TensorFlow's padding."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        (h, w), (rows, columns), (down, across) = self.kernel_size, self.dilation, self.stride
+        h, w = rows * (h - 1) + 1, columns * (w - 1) + 1
+        if max(down, across) == 1 and h % 2 == w % 2 == 1:  # the same on all sides, at any size
+            pad = h // 2, w // 2
+        else:
+            input, pad = pad_same(input, (h, w), (down, across)), (0, 0)
+        args = self.bias, self.stride, pad, self.dilation, self.groups
+        return F.conv2d(input, self.standardized(), *args)
+''',
+    "BlurPool2d": '''\
+class BlurPool2d(nn.Module):
+    """A binomial filter that slides over the map, reflected at its edges."""
+
+    filt: Tensor
+
+    def __init__(self, filt_size: int = 3, stride: int = 2) -> None:
+        super().__init__()
+        self.stride = stride
+        self.pad = (stride + filt_size) // 2 - 1
+        total = 2 ** (filt_size - 1)
+        row = torch.tensor([math.comb(filt_size - 1, i) / total for i in range(filt_size)])
+        self.register_buffer("filt", row[:, None] * row, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, [self.pad] * 4, mode="reflect")
+        filt = self.filt.expand(x.shape[1], 1, -1, -1)
+        return F.conv2d(x, filt, stride=self.stride, groups=x.shape[1])
 ''',
     "DropPath": '''\
 class DropPath(nn.Dropout):
@@ -401,12 +464,13 @@ def _batched(context: Context, index: int) -> bool:
 # Layers with weights
 
 
-@lowers(Conv, DwConv, UpConv)
+@lowers(Conv, DwConv, UpConv, StdConv)
 def conv(op: Convolution, context: Context) -> Lowered:
     """nn.Conv2d or nn.ConvTranspose2d, or our Conv2dSame for padding that follows from the map's size."""
     x = context.inputs[0]
+    plain, same = ("StdConv2d", "StdConv2dSame") if isinstance(op, StdConv) else ("nn.Conv2d", "Conv2dSame")
     layer = Call(
-        "nn.ConvTranspose2d" if isinstance(op, UpConv) else "Conv2dSame" if op.pads_by_size else "nn.Conv2d",
+        "nn.ConvTranspose2d" if isinstance(op, UpConv) else same if op.pads_by_size else plain,
         (
             _first("in_channels", x.c),
             _first("out_channels", op.channels_of(x.c)),
@@ -417,6 +481,7 @@ def conv(op: Convolution, context: Context) -> Lowered:
             _option("dilation", _size(op.dilation), 1),
             _groups(op, x.c),
             _option("bias", op.bias, True),
+            *([_option("eps", op.eps, 1e-6)] if isinstance(op, StdConv) else []),
         ),
     )
     return Lowered(module=layer)
@@ -519,6 +584,13 @@ def _special(op: Pool) -> Arg:
     if isinstance(op, AvgPool):
         return _option("count_include_pad", op.unpadded or op.count_include_pad, True)
     return _option("dilation", _size(op.spread), 1)
+
+
+@lowers(BlurPool)
+def blurpool(op: BlurPool, context: Context) -> Lowered:
+    """Our BlurPool2d, timm's."""
+    size = Arg("filt_size", Const(op.size), Const(3), False)
+    return Lowered(module=Call("BlurPool2d", (size, _option("stride", op.stride, 2))))
 
 
 @lowers(GlobalAvgPool)

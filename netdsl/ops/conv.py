@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, check_positive
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -152,6 +152,40 @@ class Conv(Convolution):
         yield Example(wide, (Shape(4, 9, 12),))
         yield Example(cls(channels=6, kernel=Dims((4, 4)), stride=4, pad=VALID), (x,))
         yield Example(cls(channels=6, kernel=k3, stride=2, pad=Pad("tf")), (x,))
+
+
+class StdConv(Conv):
+    """A convolution with standardised weights: those of an output channel have mean 0 and variance 1 when used.
+
+    w' = (w - mean) / sqrt(var + eps) over the c/groups x kh x kw numbers of a channel, which must be more than one.
+    Otherwise it is `conv`, whose defaults it takes too. Qiao et al., arXiv 1903.10520; with gn in place of bn
+    Kolesnikov et al., arXiv 1912.11370.
+    """
+
+    name: ClassVar[str] = "stdconv"
+    inherits: ClassVar[str] = "conv"
+
+    eps: float = 1e-6
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check eps and how many weights a channel has; return channels x h' x w'."""
+        out = super().infer(*x)
+        check_positive(self, "eps")
+        if prod(self.weights(*x)["weight"][1:]) == 1:
+            message = f"{self.name}: an output channel has one weight, which has no variance"
+            raise OpError("kernel", message, "write conv or dwconv, or a larger kernel")
+        return out
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield strides, padding, groups, no bias, another eps."""
+        k3, x = Dims((3, 3)), Shape(4, 9, 8)
+        yield Example(cls(channels=6, kernel=k3), (x,))
+        yield Example(cls(channels=6, kernel=Dims((1, 1)), bias=False), (x,))
+        yield Example(cls(channels=6, kernel=k3, stride=2, groups=2, eps=1e-3), (x,))
+        yield Example(cls(channels=6, kernel=Dims((1, 5)), dilation=Dims((1, 2))), (Shape(4, 9, 12),))
+        yield Example(cls(channels=6, kernel=k3, stride=2, pad=Pad("tf")), (x,))
+        yield Example(cls(channels=6, kernel=Dims((2, 2)), pad=Pad("tf")), (x,))
 
 
 class DwConv(Convolution):

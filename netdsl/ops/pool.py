@@ -212,6 +212,64 @@ class AvgPool(Pool):
         yield Example(cls(to=Dims((3, 10))), (x,))
 
 
+class BlurPool(Op):
+    """A binomial filter that slides over the map, reflected at its edges: pooling that does not alias.
+
+    Map c x h x w to map c x h' x w', h' = floor((h + 2p - size)/s) + 1 with p = floor((s + size)/2) - 1, less than
+    the map. The filter is the outer product of the binomial coefficients of size - 1, over their sum; it is
+    not learned. MACs: c x h' x w' x size^2. Zhang, arXiv 1904.11486.
+    """
+
+    name: ClassVar[str] = "blurpool"
+    positional: ClassVar[tuple[str, ...]] = ("size",)
+    module: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+
+    size: int = 3
+    stride: int = 2
+
+    @property
+    def border(self) -> int:
+        """How many places are reflected at each edge."""
+        return (self.stride + self.size) // 2 - 1
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the filter; return c x h' x w'."""
+        c, *sides = need_map(self.name, x[0])
+        check_size("size", self.size)
+        check_size("stride", self.stride)
+        if min(sides) <= self.border:
+            raise OpError("", f"{self.name} reflects {self.border} pixels at each edge, got a map {x[0]}")
+        if min(sides) + 2 * self.border < self.size:
+            raise OpError("size", f"the filter covers {self.size}, more than the map {x[0]}")
+        h, w = ((side + 2 * self.border - self.size) // self.stride + 1 for side in sides)
+        return Shape(c, h, w)
+
+    def macs(self, *x: Shape) -> int:
+        """Return output elements x size^2."""
+        return self.infer(*x).elements * self.size * self.size
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the reflected map."""
+        return itemsize * x[0].c * (x[0].h + 2 * self.border) * (x[0].w + 2 * self.border)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the window; what is reflected lies in it."""
+        return (sliding(Dims((self.size, self.size)), self.stride, ((self.border, self.border),) * 2),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield timm's filters, an even one, other strides."""
+        x = Shape(2, 7, 8)
+        yield Example(cls(), (x,))
+        yield Example(cls(size=5), (x,))
+        yield Example(cls(size=4), (x,))
+        yield Example(cls(stride=1), (x,))
+        yield Example(cls(stride=3), (x,))
+
+
 class GlobalAvgPool(Op):
     """The mean of each channel over the whole map: map c x h x w to vector c.
 
