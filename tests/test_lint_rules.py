@@ -40,7 +40,7 @@ CASES = {
         ),
         "an instance norm of its own name": (
             "net N:\n    input 3, 8x8\n    body:\n"
-            "        conv 3x3, 4 -> instance_norm -> relu -> conv 3x3, 4 -> instance_norm affine=true\n"
+            "        stdconv 3x3, 4 -> instance_norm -> relu -> conv 3x3, 4 -> instance_norm affine=true\n"
         ),
         "copies of a block": (
             "block B(c):\n    conv: conv 3x3, c\n    norm: bn\n    relu\n\n"

@@ -83,6 +83,29 @@ variant two = N(bn(affine=false))
 variant three = N(ln(bias=false))
 variant four = N(rms_norm)
 """,
+    "standardised weights and blurs": """\
+default conv 3x3, bias=false
+
+block Pre(c, stride = 1, norm: op = gn(2), act: op = relu):
+    y = from x -> norm as norm1 -> act
+    add:
+        from y -> stdconv c, /stride as conv1 -> norm as norm2 -> act -> stdconv c as conv2
+        downsample: stdconv 1x1, c, /stride when stride > 1 or x.c != c
+
+net N(act: op = relu, n = 2):
+    input 3, 33x31
+    init conv weight=normal(0, 0.5)
+    init stdconv weight=kaiming_normal(fan_out)
+    stem: stdconv 7x7, 8, /2, pad=tf
+    pool: blurpool
+    l1: n * Pre 8, act=act
+    l2: n * Pre 12, /2 first, act=act
+    plain: conv 12 -> blurpool 5, /1
+    gap
+    fc: fc 10
+
+variant deep = N(elu(0.5), 3)
+""",
     "activations with weights, numbers and axes": """\
 block B(c, act: op = relu):
     conv: conv 1x1, c, norm=bn, act=act

@@ -213,6 +213,8 @@ def test_op(example: Example, axis: int) -> None:
     tensors = {**op.weights(*shapes), **op.buffers(*shapes)}
     state = {k: random.uniform(0.5, 1.5, shape) for k, shape in tensors.items()}
     inputs = [torch.from_numpy(random.uniform(0.5, 1.5, (1, *shape))) for shape in shapes]
+    if op.name == "hardtanh":  # which would not show a change of what it has cut off
+        inputs = [x / 2 for x in inputs]
     before = expected(example, inputs, state)[0]
     far = 100
     if op.name == "attention":  # softmax must not round what is small to nothing
@@ -245,6 +247,10 @@ def test_op(example: Example, axis: int) -> None:
             # nor what comes in from beyond an edge
             assert all(a >= b for a, b in zip(found, said, strict=True))
             continue
+        if op.name == "blurpool":  # at an edge it sees what is reflected, which may lie behind its window
+            window = [len(s) == op.arguments()["size"] for s in said]
+            assert all(a >= b for a, b in zip(found, said, strict=True))
+            found = [a if whole else b for a, b, whole in zip(found, said, window, strict=True)]
         assert found == said
         if field is not None and field[axis].kernel:
             spans = [max(s) - min(s) for s in found if s]

@@ -256,7 +256,7 @@ class BlurPool(Op):
         return itemsize * x[0].c * (x[0].h + 2 * self.border) * (x[0].w + 2 * self.border)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
-        """Return the window; what is reflected lies in it."""
+        """Return the window; of places beyond an edge their images are seen, which mostly lie in it too."""
         return (sliding(Dims((self.size, self.size)), self.stride, ((self.border, self.border),) * 2),)
 
     @classmethod

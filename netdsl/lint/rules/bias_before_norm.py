@@ -17,7 +17,7 @@ class BiasBeforeNorm(Rule):
     """A bias that the next normalisation subtracts again.
 
     ## What it does
-    Finds a `conv`, `dwconv`, `upconv` or `fc` with a bias whose output is read by a batch or instance normalisation
+    Finds a convolution or `fc` with a bias whose output is read by a batch or instance normalisation
     alone, or by a group normalisation with one channel in each group.
 
     ## Why is this bad
@@ -53,7 +53,7 @@ class BiasBeforeNorm(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each layer with a bias."""
-        for node in facts.of("conv", "dwconv", "upconv", "fc"):
+        for node in facts.where(lambda op: op.fuses):
             op: Any = node.op
             norm = facts.reader(node) if op.bias else None
             if norm is None or not isinstance(norm.op, Norm) or not norm.op.centres(facts.input(norm)):
