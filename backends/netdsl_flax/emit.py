@@ -71,7 +71,7 @@ _IMPORTS = (
     (r"(Any|NamedTuple|TypedDict|Unpack)\b", "from typing import {}"),
 )
 _FRAMEWORK = (
-    (r"jax\.(random|image)", "import jax"),
+    (r"jax\.(random|image|nn)\b", "import jax"),
     (r"jnp\.", "import jax.numpy as jnp"),
     (r"nnx\.", "from flax import nnx"),
     (r"(dot_product_attention_weights)\b", "from flax.nnx.nn.attention import {}"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from netdsl.backend import module_name
 from netdsl.network import Network
 from netdsl.ops import Op
-from netdsl.ops.activation import HSigmoid
+from netdsl.ops.activation import Celu, HSigmoid
 from netdsl.record import Record
 from netdsl_torch.lowering import LOWERINGS
 
@@ -79,12 +79,13 @@ class Backend(Record):
         return net.cost(batch).macs
 
     def notes(self, net: Network) -> list[str]:
-        """Return that hardsigmoid is measured in another form."""
-        if not any(isinstance(node.op, HSigmoid) for node in net.graph):
-            return []
-        return [
-            "float64 gradients are those of relu6(x + 3) / 6: its own of hardsigmoid has a sixth in float32"
-        ]
+        """Return which activations are measured in another form."""
+        formulas = {
+            HSigmoid: "relu6(x + 3) / 6: its own of hardsigmoid has a sixth in float32",
+            Celu: "celu's formula: its own have 1 / alpha in float32",
+        }
+        kinds = {type(node.op) for node in net.graph}
+        return [f"float64 gradients are those of {text}" for op, text in formulas.items() if op in kinds]
 
     def runner(self, text: str, net: Network, dtype: str) -> Runner:
         """Return the module that the source defines, to measure it; NetError where torch is missing."""

@@ -141,7 +141,10 @@ def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
 
 
 def exact(dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Return a context in which float64 gradients are that: torch's of hardsigmoid has a sixth in float32."""
+    """Return a context in which float64 gradients are that: torch's of hardsigmoid has a sixth in float32.
+
+    Its own of celu has 1 / alpha so.
+    """
     import torch
     from torch.nn import functional as F
     from torch.overrides import TorchFunctionMode
@@ -152,6 +155,9 @@ def exact(dtype: torch.dtype) -> AbstractContextManager[object]:
         ) -> Any:
             if function is F.hardsigmoid:
                 return F.relu6(args[0] + 3) / 6
+            if function is F.celu:
+                x, alpha = args[0], kwargs["alpha"]  # which torch hands on by its name
+                return x.clamp(min=0) + alpha * torch.expm1(x.clamp(max=0) / alpha)
             return function(*args, **(kwargs or {}))
 
     return Exact() if dtype == torch.float64 else nullcontext()
