@@ -34,7 +34,10 @@ BOUND = 1e-9
 
 
 def check(
-    op: type[Op], reference: Reference | None = None, backends: Sequence[str] = ("torch", "flax")
+    op: type[Op],
+    reference: Reference | None = None,
+    backends: Sequence[str] = ("torch", "flax"),
+    most: int | None = None,
 ) -> None:
     """Hold an op's examples to what it says, in every backend, alone and in a block that has channels as argument.
 
@@ -45,6 +48,7 @@ def check(
         op: The op. Its `examples()` should cover its arguments.
         reference: What it computes, in numpy, which the first backend is compared with.
         backends: Their names.
+        most: How many examples are looked at, spread over all of them; None: all.
 
     Raises:
         AssertionError: Something does not hold; the text says what.
@@ -53,7 +57,9 @@ def check(
     assert explain_op(op)
     examples = [example for example in op.examples() if example.inputs]
     assert examples or op.arity == (0, 0), f"{op.name} has no examples"
-    for example in examples:
+    apart = len(examples) / min(most or len(examples), len(examples)) if examples else 1
+    for number in range(round(len(examples) / apart)):
+        example = examples[int(number * apart)]
         nets = list(networks(example))
         for net in nets:
             found = verify(net, backends)

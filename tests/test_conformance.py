@@ -16,7 +16,8 @@ from netdsl.testing import check
 
 @pytest.mark.parametrize("name", [name for name, op in catalogue().items() if op.arity != (0, 0)])
 def test_every_op_is_what_it_says(name: str) -> None:
-    check(catalogue()[name], expected)
+    """On some examples: all of them are compared layer by layer in test_ops.py and test_flax_ops.py."""
+    check(catalogue()[name], expected, most=3)
 
 
 def test_a_wrong_number_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
