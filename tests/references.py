@@ -63,6 +63,7 @@ REFERENCES: dict[str, Reference] = {
         same_keys=False,
         reason="timm has the names of its EfficientNet",
     ),
+    **_torchvision("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3", side=32),
     **_torchvision("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", side=32),
     **{
         f"mobilenet_v2_{str(width).replace('.', '_')}": Reference(

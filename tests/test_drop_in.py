@@ -21,6 +21,7 @@ SMALL = {
     "densenet121": 32,
     "efficientnet_b0": 32,
     "googlenet": 64,
+    "mnasnet1_0": 32,
     "mobilenet_v2": 32,
     "mobilenet_v3_small": 32,
     "resnet18": 32,

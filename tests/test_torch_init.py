@@ -73,6 +73,7 @@ MOMENTS = (
     "inception_v3",
     "densenet121",
     "squeezenet1_1",
+    "mnasnet0_5",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",

@@ -50,6 +50,7 @@ FAMILIES = {
     "hrnet_w18": 64,
     "inception_v3": 299,
     "lenet": 32,
+    "mnasnet0_5": 64,
     "mobilenet_v1_1_0": 64,
     "mobilenet_v2": 64,
     "mobilenet_v3_small": 64,
