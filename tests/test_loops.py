@@ -116,6 +116,25 @@ net N(n = 2):
                     conv 1x1, j + 2
     gap
 """,
+    "blocks that a variable names as emitted code would a module": """\
+block Plain(c, stride = 1):
+    conv: conv 3x3, c, /stride
+
+block Wide(c, stride = 1):
+    conv: conv 3x3, 2*c, /stride
+
+table rows(unit, c, n):
+    Plain, 4, 2
+    Wide,  3, 1
+    Plain, 2, 2
+
+net N(rows: table = rows):
+    input 3, 8x8
+    features:
+        for unit, c, n in rows:
+            (n * unit c, /2 first)
+    gap
+""",
     "learned tensors": """\
 net N(n = 2):
     input 4, 8x8

@@ -756,6 +756,8 @@ class Constructor:
                 variable = self.variable(item)
             else:
                 variable = "block" if name != "block" else "unit"
+                while variable in self.taken:
+                    variable += "_"
             self.put(f"{variable} = ", expr)
             self.run(self.statements(item, variable) if inits else ())
             if isinstance(item, Child) and asked:
