@@ -80,6 +80,7 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision(*(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")), side=32),
     **_torchvision("squeezenet1_0", "squeezenet1_1", side=32),
     **_torchvision(*(f"efficientnet_b{size}" for size in range(8)), side=32),
+    **_torchvision(*(f"efficientnet_v2_{size}" for size in "sml"), side=32),
     **_torchvision(*(f"convnext_{size}" for size in ("tiny", "small", "base", "large")), side=32),
     **{
         name: Reference("torchvision", name, 2 * patch, arguments={"image_size": 2 * patch})

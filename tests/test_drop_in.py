@@ -20,6 +20,7 @@ SMALL = {
     "convnext_tiny": 32,
     "densenet121": 32,
     "efficientnet_b0": 32,
+    "efficientnet_v2_s": 32,
     "googlenet": 64,
     "mnasnet1_0": 32,
     "mobilenet_v2": 32,

@@ -32,7 +32,7 @@ BACKENDS = {form: found for form in ("torch", "flax") if isinstance(found := fin
 HUGE = 500_000_000
 """As many parameters do not fit into memory twice in float64."""
 
-DEEP = ("efficientnet_b7", "se_resnet152", "senet154")
+DEEP = ("efficientnet_b7", "efficientnet_v2_s", "se_resnet152", "senet154")
 """Nets that amplify the last bit of a number beyond the bound with weights that keep activations near 1."""
 
 NETS = (

@@ -78,6 +78,7 @@ MOMENTS = (
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
     "efficientnet_b0",
+    "efficientnet_v2_s",
     "convnext_tiny",
     "vit_b_16",
 )

@@ -46,6 +46,7 @@ FAMILIES = {
     "convnext_tiny": 64,
     "densenet121": 64,
     "efficientnet_b0": 64,
+    "efficientnet_v2_s": 64,
     "googlenet": 64,
     "hrnet_w18": 64,
     "inception_v3": 299,
