@@ -135,11 +135,11 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
                 continue
             repeats = -(-tensor.numel() // noise.numel())
             own = noise.roll(number * 7919).repeat(repeats)[: tensor.numel()].view(tensor.shape)
-            tensor.copy_(_scaled(name, own))
+            tensor.copy_(scaled(name, own))
     return model
 
 
-def _scaled(name: str, noise: Tensor) -> Tensor:
+def scaled(name: str, noise: Tensor) -> Tensor:
     """Return numbers of the size that a tensor of that name and shape usually has."""
     if name.endswith("running_var"):
         return 1 + 0.4 * noise.tanh()

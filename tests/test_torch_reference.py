@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
+from inspect import getsource
 
 import pytest
-import references
 import torch
-import torch_oracles
 from proved import proving
-from references import REFERENCES, Reference, make
+from references import REFERENCES, Reference, make, randomised, scaled
 from torch import nn
 from torch_oracles import (
     FAMILIES,
@@ -21,6 +20,7 @@ from torch_oracles import (
     load,
     perturb,
     real_macs,
+    run,
     tensors,
 )
 
@@ -28,6 +28,8 @@ from netdsl import Network
 
 NETS = {**REFERENCES, "vgg.net:vgg16": REFERENCES["vgg16"]}
 """The same, with both specs of vgg16."""
+MEASURING = (make, randomised, scaled, assert_same, run, tensors)
+"""What a proof follows from, of modules that hold lists of nets too: one net more makes no other's proof anew."""
 
 
 def module(net: Network) -> nn.Module:
@@ -65,8 +67,8 @@ def test_state_params_and_macs_are_the_references(name: str, reference: Referenc
 @pytest.mark.parametrize(("name", "reference"), NETS.items(), ids=list(NETS))
 def test_outputs_and_gradients_are_the_references(name: str, reference: Reference) -> None:
     """A net of each family each time, others when anything has changed."""
-    parts = load(name, reference.side).emit(), repr(reference)
-    sources = [references, torch_oracles, sys.modules[__name__]]
+    parts = load(name, reference.side).emit(), repr(reference), *map(getsource, MEASURING)
+    sources = [sys.modules[__name__]]
     with proving(f"{name.replace(':', '_')}.reference", "torch torchvision timm", sources, *parts) as known:
         if name in FAMILIES or not known:
             check_numbers(name, reference)
