@@ -41,6 +41,15 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision("inception_v3", side=299, arguments={"init_weights": False}),
     "inception_v4": Reference("timm", "inception_v4", 75, {"drop_rate": 0.2}),
     "xception": Reference("timm", "legacy_xception"),
+    "darknet53": Reference("timm", "darknet53"),
+    **{f"repvgg_{size}": Reference("timm", f"repvgg_{size}") for size in ("a0", "a1", "a2", "b0")},
+    **{
+        name: Reference("timm", name, 56)
+        for name in ("convmixer_1536_20", "convmixer_1024_20_ks9_p14", "convmixer_768_32")
+    },
+    "ghostnet_100": Reference("timm", "ghostnet_100"),
+    "dla34": Reference("timm", "dla34"),
+    **{f"resnet{depth}d": Reference("timm", f"resnet{depth}d") for depth in (26, 50)},
     "nasnet_a_large": Reference("timm", "nasnetalarge", 32, {"drop_rate": 0.5}),
     "resnext101_32x4d": Reference("timm", "resnext101_32x4d", 32),
     **{
