@@ -109,12 +109,16 @@ def node_by_node(
     return forward
 
 
+OWN_STRIDE = re.compile(r"(?<=pool2d_with_indices.default \(\()('[\d.]+', (\[\d+, \d+\])), \2(?=\), )")
+"""A pool's stride that is its kernel's size, which says as much as none: an argument may have that value."""
+
+
 def traced(function: Callable[..., Any], model: nn.Module, x: list[Tensor]) -> tuple[list[str], list[object]]:
     """Return the kernels of a call, and where its outputs came from."""
     log = Log(model, x)
     with log, torch.no_grad():
         out = tensors(function(*x))
-    return log.lines, [log.origin(t) for t in out]
+    return [OWN_STRIDE.sub(r"\1", line) for line in log.lines], [log.origin(t) for t in out]
 
 
 INPLACE = r"(?<=\()inplace=True|, inplace=True"
