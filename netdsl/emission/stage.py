@@ -251,6 +251,7 @@ class Stager(Joints):
         for name, one in given.items():
             if holds_ramp(one.value):
                 raise self.no_schedule(decl, name, one.span or span)
+        own = {name: given[name] for name in own}
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             raise fail("E303", f"{decl.name} takes {len(inputs)} values, here flow {len(data.wires)}", span)
