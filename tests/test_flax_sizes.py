@@ -110,6 +110,8 @@ def elsewhere(example: Example) -> Iterator[Example]:
             inputs = [
                 (inputs[0][0], Shape(like.c, h - a, w - b)) for a, b in CROPPED if min(h - a, w - b) > 0
             ]
+        elif len(example.inputs) > 1:  # another map's size, whatever it is
+            inputs = [(inputs[0][0], example.inputs[1])]
         for shapes in inputs:
             if isinstance(example.op, MaxPool) and min(h, w) < max(both(example.op.dilation)):
                 continue  # a window may miss the map altogether
