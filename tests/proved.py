@@ -48,3 +48,20 @@ def meaning(text: str) -> str:
         ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(module)
+
+
+def closure(text: str, *names: str) -> str:
+    """Return the text of functions and classes of a module, behind all that they use."""
+    parts: dict[str, str] = {}
+    uses: dict[str, set[str]] = {}
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        for defined in filter(None, (getattr(t, "name", getattr(t, "id", "")) for t in targets)):
+            parts[defined] = ast.get_source_segment(text, node) or ""
+            uses[defined] = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    needed, queue = {*names}, [*names]
+    for one in queue:
+        more = (uses[one] & parts.keys()) - needed
+        needed |= more
+        queue += sorted(more)
+    return "\n".join(part for defined, part in parts.items() if defined in needed)
