@@ -353,8 +353,6 @@ def explain_function(name: str) -> str:
 def _example(example: Example) -> list[str]:
     """Return an example as lines: the op, shapes, weights, costs."""
     op, x = example.op, example.inputs
-    given = {k: show(v) for k, v in op.arguments().items() if v != op._defaults.get(k, MISSING)}
-    words = [given.pop(k) for k in op.positional if k in given] + [f"{k}={v}" for k, v in given.items()]
     outputs = " and ".join(map(str, op.outputs(*x)))
     cost = op.cost(*x)
     counts = ", ".join(
@@ -362,13 +360,24 @@ def _example(example: Example) -> list[str]:
     )
     weights = ", ".join(f"{key or 'itself'} {show(shape)}" for key, shape in op.weights(*x).items())
     lines = [
-        f"  {op.name} {', '.join(words)}".rstrip(),
+        f"  {op.name} {', '.join(op_words(op))}".rstrip(),
         f"      {' and '.join(map(str, x)) or 'nothing'} -> {outputs}",
     ]
     if weights:
         lines.append(f"      weights: {weights}")
     lines.append(f"      {counts}")
     return lines
+
+
+def op_words(op: Op) -> list[str]:
+    """Return the arguments of an op as a spec has them, without those that are its defaults."""
+    given = {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)}
+    words: list[str] = []
+    for key in [key for key in op.positional if key in given]:
+        value = given.pop(key)
+        spread = op_parameters(type(op))[key].types == ("ints",)  # takes all that is positional
+        words += map(show, value if spread else [value])
+    return words + [f"{key}={show(value)}" for key, value in given.items()]
 
 
 @cache

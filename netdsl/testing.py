@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netdsl.api import explain_op, loads
+from netdsl.api import explain_op, loads, op_words
 from netdsl.backend import ExactBackend, find
-from netdsl.elaborate.arguments import op_parameters
-from netdsl.elaborate.values import show
 from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
@@ -110,15 +108,7 @@ def _compare(net: Network, example: Example, reference: Reference, name: str) ->
 
 def _line(example: Example) -> str:
     """Return an op as a spec has it, with all arguments that are not its defaults."""
-    op, words = example.op, []
-    given = {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, ...)}
-    for key in op.positional:
-        value = given.pop(key, None)
-        if op_parameters(type(op))[key].types == ("ints",):
-            words += [show(one) for one in value]
-        elif value is not None:
-            given[key] = value
-    words += [f"{key}={show(value)}" for key, value in given.items()]
+    op, words = example.op, op_words(example.op)
     plain = _plain(example)
     referred = zip(op.references, range(plain, len(example.inputs)), strict=False)  # it may be left out
     words += [f"{name}={_input(number)}" for name, number in referred]
