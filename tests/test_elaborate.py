@@ -198,7 +198,7 @@ def test_initialisers_own_then_block_then_net_then_file() -> None:
 def test_a_zoo_of_initialisers() -> None:
     lines = "a: conv 3x3, 8, init=kaiming_normal\nb: conv 3x3, 8, init=normal(std=0.1)"
     net = body(f"{lines}\nweight w [8, 1, 1], init=ones")
-    assert net.graph["a"].op.inits == {"weight": Init("kaiming_normal", ("fan_in",))}
+    assert net.graph["a"].op.inits == {"weight": Init("kaiming_normal", ("fan_in", "relu"))}
     assert net.graph["b"].op.inits == {"weight": Init("normal", (0.0, 0.1))}
     assert net.graph["w"].op.inits == {"": Init("ones")}
 

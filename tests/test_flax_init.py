@@ -40,8 +40,14 @@ INITS = [
     "kaiming_uniform(fan_out)",
     "fan_uniform",
     "fan_uniform(fan_out)",
+    "kaiming_normal(gain=tanh)",
+    "kaiming_normal(fan_out, selu)",
+    "kaiming_uniform(fan_out, gain=sigmoid)",
+    "kaiming_uniform(gain=identity)",
     "xavier_normal",
     "xavier_uniform",
+    "xavier_uniform(0.5)",
+    "xavier_normal(gain=5/3)",
 ]
 
 

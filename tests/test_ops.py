@@ -459,11 +459,19 @@ INITS = [
     (Init("normal", (0.0, 0.01)), "nn.init.normal_(t, std=0.01)"),
     (Init("uniform", (-1.0, 1.0)), "nn.init.uniform_(t, a=-1.0)"),
     (Init("trunc_normal", (0.02,)), "nn.init.trunc_normal_(t, std=0.02)"),
-    (Init("kaiming_normal"), "nn.init.kaiming_normal_(t, nonlinearity='relu')"),
-    (Init("kaiming_normal", ("fan_out",)), "nn.init.kaiming_normal_(t, mode='fan_out', nonlinearity='relu')"),
-    (Init("kaiming_uniform", ("fan_in",)), "nn.init.kaiming_uniform_(t, nonlinearity='relu')"),
+    (Init("kaiming_normal", ("fan_in", "relu")), "nn.init.kaiming_normal_(t, nonlinearity='relu')"),
+    (
+        Init("kaiming_normal", ("fan_out", "relu")),
+        "nn.init.kaiming_normal_(t, mode='fan_out', nonlinearity='relu')",
+    ),
+    (Init("kaiming_uniform", ("fan_in", "relu")), "nn.init.kaiming_uniform_(t, nonlinearity='relu')"),
     (Init("fan_uniform", ("fan_out",)), "nn.init.kaiming_uniform_(t, a=5**0.5, mode='fan_out')"),
-    (Init("xavier_normal"), "nn.init.xavier_normal_(t)"),
+    (
+        Init("kaiming_uniform", ("fan_out", "identity")),
+        "nn.init.kaiming_uniform_(t, mode='fan_out', nonlinearity='linear')",
+    ),
+    (Init("xavier_normal", (1.0,)), "nn.init.xavier_normal_(t)"),
+    (Init("xavier_normal", (0.5,)), "nn.init.xavier_normal_(t, gain=0.5)"),
     (Init("xavier_uniform"), "nn.init.xavier_uniform_(t)"),
 ]
 

@@ -309,10 +309,13 @@ def attention(op: Attention, context: Context) -> Lowered:
 def _third(init: Init) -> Expr:
     """Return the initializer of q, k and v, which torch holds and starts as one matrix of three times the rows."""
     if init.kind in ("default", "xavier_uniform", "xavier_normal"):
-        return _scaling(Const(0.5), "fan_avg", "normal" if init.kind == "xavier_normal" else "uniform")
+        gain: Any = init.args[0] if init.args else 1
+        distribution = "normal" if init.kind == "xavier_normal" else "uniform"
+        return _scaling(Const(0.5 * gain * gain), "fan_avg", distribution)
     method, _, distribution = init.kind.partition("_")
-    if method in ("kaiming", "fan") and init.args == ("fan_out",):
-        return _scaling(Const(2 / 3 if method == "kaiming" else 1 / 9), "fan_out", distribution)
+    if method in ("kaiming", "fan") and init.args[0] == "fan_out":
+        above, below = _over_fan(init)
+        return _scaling(Const(above / (3 * below)), "fan_out", distribution)
     return initializer(init)
 
 
@@ -375,15 +378,16 @@ def initializer(init: Init, default: Init | None = None) -> Expr:
         cuts = Arg("lower", Const(-2 / std)), Arg("upper", Const(2 / std))
         return _initializer_call("nnx.initializers.truncated_normal", _first("stddev", std), *cuts)
     method, distribution = init.kind.split("_")
-    return _scaling(_SCALES[method], numbers.get("mode", "fan_avg"), distribution)
+    if method == "xavier":
+        return _scaling(Const(numbers["gain"] * numbers["gain"]), "fan_avg", distribution)
+    above, below = _over_fan(init)
+    scale = Const(float(above)) if below == 1 else Binary("/", Const(above), Const(below))
+    return _scaling(scale, numbers["mode"], distribution)
 
 
-_SCALES: dict[str, Expr] = {
-    "kaiming": Const(2.0),
-    "xavier": Const(1.0),
-    "fan": Binary("/", Const(1), Const(3)),
-}
-"""The variance over 1 / fan."""
+def _over_fan(init: Init) -> tuple[int, int]:
+    """Return the variance over 1 / fan, as numerator and denominator."""
+    return Init.GAINS[str(init.args[1])] if init.kind.startswith("kaiming") else (1, 3)
 
 
 def _initializer_call(function: str, *args: Arg) -> Call:

@@ -975,10 +975,10 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
     "normal": (("mean", 0.0), ("std", 1.0)),
     "uniform": (("a", 0.0), ("b", 1.0)),
     "trunc_normal": (("std", 1.0),),
-    "kaiming_normal": (("mode", "fan_in"),),
-    "kaiming_uniform": (("mode", "fan_in"),),
-    "xavier_normal": (),
-    "xavier_uniform": (),
+    "kaiming_normal": (("mode", "fan_in"), ("nonlinearity", None)),
+    "kaiming_uniform": (("mode", "fan_in"), ("nonlinearity", None)),
+    "xavier_normal": (("gain", 1.0),),
+    "xavier_uniform": (("gain", 1.0),),
     "fan_uniform": (("mode", "fan_in"),),
 }
 """Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
@@ -994,9 +994,8 @@ def init_call(init: Init, target: Expr) -> Call:
     known = _INITS[init.kind]
     args = [Arg("tensor", target, keyword=False)]
     for (role, default), value in zip(known, init.args, strict=False):
+        value = "linear" if value == "identity" else value
         args.append(Arg(role, Const(value), None if default is None else Const(default), role != "val"))
     if init.kind == "fan_uniform":  # as nn.Linear's own
         return Call("nn.init.kaiming_uniform_", (args[0], Arg("a", Name("5**0.5")), *args[1:]))
-    if init.kind.startswith("kaiming"):
-        args.append(Arg("nonlinearity", Const("relu")))
     return Call(f"nn.init.{init.kind}_", tuple(args))

@@ -540,6 +540,12 @@ class Evaluator:
             if name == "mode":
                 if value not in ("fan_in", "fan_out"):
                     raise fail("E203", f"{kind} takes fan_in or fan_out, got {show(value)}", span)
+            elif name == "gain" and isinstance(default, str):
+                if name in values:
+                    given, value = value, value.name if isinstance(value, OpValue) and not value.args else ""
+                if value not in Init.GAINS:
+                    known = ", ".join(Init.GAINS)
+                    raise fail("E203", f"{kind} takes the gain of {known}; got {show(given)}", span)
             elif not is_number(value):
                 what = (
                     f"{kind} needs `{name}`"

@@ -139,16 +139,24 @@ class Init(Record):
         "normal": (("mean", 0.0), ("std", 1.0)),
         "uniform": (("low", 0.0), ("high", 1.0)),
         "trunc_normal": (("std", 1.0),),
-        "kaiming_normal": (("mode", "fan_in"),),
-        "kaiming_uniform": (("mode", "fan_in"),),
-        "xavier_normal": (),
-        "xavier_uniform": (),
+        "kaiming_normal": (("mode", "fan_in"), ("gain", "relu")),
+        "kaiming_uniform": (("mode", "fan_in"), ("gain", "relu")),
+        "xavier_normal": (("gain", 1.0),),
+        "xavier_uniform": (("gain", 1.0),),
         "fan_uniform": (("mode", "fan_in"),),
     }
     """Name to (argument, default) in order.
 
-    kaiming_* use the gain of relu, trunc_normal cuts at two units, fan_uniform is within 1 / sqrt(fan).
+    kaiming_* take the gain of an activation, trunc_normal cuts at two units, fan_uniform is within 1 / sqrt(fan).
     """
+    GAINS: ClassVar[dict[str, tuple[int, int]]] = {
+        "relu": (2, 1),
+        "identity": (1, 1),
+        "sigmoid": (1, 1),
+        "tanh": (25, 9),
+        "selu": (9, 16),
+    }
+    """By activation, the square of the gain, as numerator and denominator: those of torch's `calculate_gain`."""
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.args))})" if self.args else self.kind
