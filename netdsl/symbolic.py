@@ -818,6 +818,8 @@ def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
     args = tuple(in_terms_of(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
         return negated(args[0])
+    if value.op in ("item", "attr") and isinstance(args[0], Poly) and args[0].atom is not None:
+        args = (args[0].atom, *args[1:])  # a row, whatever stands for it
     if value.op == "group" and len(args[0].parts) < 2:
         return args[0]
     if value.op == "if" and args[1] == args[2]:

@@ -25,6 +25,7 @@ from torch_oracles import execute
 import netdsl
 from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.values import NetDecl
 from netdsl.network import Network
 
@@ -3495,6 +3496,192 @@ net N(c = 4, p = true):
     q = from flow -> [conv 1x1, 2 as u when p] -> identity
     gap
 """,
+    "numbers that one side of a condition binds": """
+block Given(c, deep = true, k = 2):
+    if deep:
+        w = c // 2
+        mid = c // k
+        wide = c > 8
+    conv: conv 3x3, c
+    body:
+        conv 3x3, c as a
+        if deep:
+            z = from flow -> relu
+            conv 1x1, w as d
+            from z, flow -> concat
+            conv 1x1, c as e
+    if deep:
+        squeeze: conv 1x1, mid
+        if wide:
+            relu
+        tail: conv 1x1, mid + w
+    last: conv 1x1, c
+
+block Parts(c, deep = true):
+    conv: conv 3x3, c
+    if deep:
+        w = c // 2
+        a, b = from flow -> split [w, c - w]
+        from b, a -> concat
+    last: conv 1x1, c
+    if deep:
+        p, q = from flow -> split [c - w, w]
+        from q, p -> concat
+
+block Nest(c, a = true, b = false, se = 0.25):
+    if a:
+        big = c > 4
+        if b:
+            k = 2*c
+            rate = se / 2
+        else:
+            k = c
+            rate = se
+    conv: conv 3x3, c
+    if a:
+        one: conv 1x1, max(int(rate * k), 1)
+        if big:
+            relu
+        else:
+            sigmoid
+        if b:
+            two: conv 1x1, k
+    three: conv 1x1, c
+
+block Late(c, n = 2, deep = true):
+    for i in range(n):
+        conv{i}: conv 3x3, c
+        if deep:
+            w = (i + 1)*c
+        relu
+        if deep:
+            up{i}: conv 1x1, w
+            if w > 8:
+                down{i}: conv 1x1, w // 2
+    last: conv 1x1, c
+
+block Twice(c, mode = 0):
+    if mode == 0:
+        w = c
+    elif mode == 1:
+        w = 2*c
+    conv: conv 3x3, c
+    if mode == 0 or mode == 1:
+        side: conv 1x1, w
+    if mode == 1:
+        more: conv 1x1, w
+    last: conv 1x1, c
+
+net N(c = 8, deep = true, b = true, mode = 0):
+    input 3, 16x16
+    a: Given c, deep
+    b: Given 2*c, false, 0
+    d: Parts c, deep
+    e: Parts 2*c, false
+    f: Nest c, deep, b
+    g: Nest c, false, b, 0.5
+    h: Late c, 3, deep
+    i: Late 3, 2, false
+    j: Twice c, mode
+    k: Twice c, 1
+    l: Twice c, 2
+    gap
+variant n1 = N()
+variant n2 = N(16, false, false, 1)
+""",
+    "numbers that one turn binds, or each anew": """
+table rows(k, c):
+    3, 8
+    1, 4
+
+block Firsts(c, cfg: list, n = 3):
+    conv: conv 3x3, c
+    for i, k in enumerate(cfg):
+        if i == 0:
+            base = 2*k
+        a{i}: conv 1x1, base
+        k{i}: conv 1x1, k
+    b: conv 1x1, c
+    for i in range(n):
+        if i == 0:
+            start = x.c
+            part = c // 4
+            y = from flow -> conv 1x1, 4 as side
+        c{i}: conv 1x1, c + i
+        if i > 0:
+            d{i}: conv 1x1, start + c
+        else:
+            e: conv 1x1, c
+        f{i}: conv 1x1, c
+        p, q = from flow -> split [part, c - part]
+        from q, p -> concat
+    last: conv 1x1, c
+
+block Pairs(c):
+    for i, (k, m) in enumerate(zip([3, 1, 1], [4, 2, 1])):
+        if i == 0:
+            w = k + m
+        conv{i}: conv 1x1, w
+        q{i}: conv 1x1, m
+    for i, row in enumerate(rows):
+        if i == 0:
+            v = row.c
+        r{i}: conv 1x1, v
+    last: conv 1x1, c
+
+block Carry(c, n = 2):
+    stem: conv 3x3, c
+    for i in range(n):
+        grow{i}: conv 1x1, x.c + 2
+        if i == 0:
+            base = x.c
+        g{i}: conv 1x1, base
+    w = 1
+    for i in range(n):
+        m{i}: conv 3x3, w
+        if i < 2:
+            w = w + 1
+        o{i}: conv 1x1, c + w
+    last: conv 1x1, w
+
+block Turns(c, n = 3, wide = true):
+    conv: conv 3x3, c
+    for i in range(n):
+        if i == 0:
+            w = 2
+        else:
+            w = 3
+        a{i}: conv 1x1, c
+        p, q = from flow -> split [w, c - w]
+        from q, p -> concat
+        v = i + 1
+        if i == 2:
+            v = v + c
+        if v > 2:
+            relu
+        else:
+            sigmoid
+        u = 2
+        if wide:
+            u = 3
+        b{i}: conv 1x1, c
+        p, q = from flow -> split [u, c - u]
+        from q, p -> concat
+    last: conv 1x1, c
+
+net N(c = 8, n = 3, wide = true):
+    input 3, 16x16
+    a: Firsts c, [4, 2, 1], n
+    b: Firsts 2*c, [3], 1
+    d: Pairs c
+    e: Carry c, n
+    f: Carry 4, 1
+    g: Turns c, n, wide
+    h: Turns 6, 1, false
+    gap
+variant n1 = N()
+variant n2 = N(16, 2, false)
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -3522,7 +3709,8 @@ def test_style_and_types(backend: str, tmp_path: Path) -> None:
         (tmp_path / f"net{number}.py").write_text(module)
     options: tuple[str | Path, ...]
     options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
-    assert tool("mypy", *options, tmp_path) == ""
+    definite = ("--enable-error-code", "possibly-undefined")  # definite assignment
+    assert tool("mypy", *options, *definite, tmp_path) == ""
     options = ("--isolated", "--no-cache", "--line-length", "100")
     rules = ("--target-version", "py311", "--select", RULES, "--ignore", IGNORED[backend])
     assert tool("ruff", "check", *options, *rules, tmp_path) == ""
@@ -3667,6 +3855,81 @@ def test_channels_are_those_of_the_side_that_reads_them() -> None:
     )
     assert 'self.add_module(f"narrow{i}", nn.Conv2d(2 * c, c, 1))' in text
     assert "if self.deep and self.tail is not None:" in text
+
+
+def test_what_may_not_be_bound_is_bound_before_the_condition_or_loop() -> None:
+    (text,) = emit_family(nets(CLASSES["numbers that one side of a condition binds"]), "torch").values()
+    given = text.partition("class Given(")[2]
+    assert "        w = c // 2\n" in given
+    assert "        mid = 0\n" in given  # c // k may fail
+    assert "            mid = c // k\n" in given
+    (text,) = emit_family(nets(CLASSES["numbers that one turn binds, or each anew"]), "torch").values()
+    firsts = text.partition("class Firsts(")[2].partition("class Pairs(")[0]
+    assert "        part = c // 4\n        for i in range(n):" in firsts
+    assert "        base = 0\n" in firsts  # the list may be empty
+
+
+REBOUND = {
+    "before a condition": """
+block B(c, wide = true):
+    stem: conv 1x1, c
+    w = c // 4
+    split [w, c - w] -> concat
+    if wide:
+        w = w + 1
+    split [w, c - w] -> concat
+    conv: conv 3x3, c
+""",
+    "in a turn": """
+block B(c, wide = true, n = 3):
+    stem: conv 1x1, c
+    for i in range(n):
+        w = c // 4
+        split [w, c - w] -> concat
+        if wide:
+            w = w + i
+        a{i}: conv 1x1, c
+""",
+    "by turns of a loop within": """
+block B(c, wide = true, n = 3):
+    for i in range(n):
+        w = c // 4
+        for j in range(2):
+            a{i}_{j}: conv 1x1, c
+            w = w + 1
+        split [w, c - w] -> concat
+""",
+    "by what turns hand on": """
+block B(c, wide = true, n = 3):
+    w = 1
+    for i in range(n):
+        a{i}: conv 1x1, c
+        if i < 2:
+            w = w + 1
+        split [w, c - w] -> concat
+""",
+    "as a flag": """
+block B(c, wide = true):
+    big = c > 8
+    a: conv 1x1, c
+    if big:
+        relu
+    if wide:
+        big = c > 4
+    b: conv 1x1, c
+    if big:
+        relu
+""",
+}
+
+
+@pytest.mark.parametrize("case", REBOUND)
+def test_a_number_that_forward_reads_and_is_bound_anew_is_refused(case: str) -> None:
+    """An attribute holds what it is in the end."""
+    net = "net N(wide = true):\n    input 8, 8x8\n    a: B 8, wide\n    b: B 12, false\n    gap\n"
+    (found,) = nets(f"{REBOUND[case]}\n{net}")
+    with pytest.raises(NetError, match="and `forward` knows only what it is in the end"):
+        found.emit("torch")
 
 
 def test_a_list_beside_another_argument_may_be_empty() -> None:

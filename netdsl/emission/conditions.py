@@ -304,6 +304,8 @@ class Conditions(Lists):
             if term(x) == term(y) and term(one) == term(two):
                 return x
             name = self.local(name, own=True) if self.is_parameter(name) else name
+            if name in names(select(test, one, two)):  # what turns hand on is bound anew at their end
+                name = self.local(name)
             for side, value in ((item.then, x), (item.otherwise, y)):
                 if term(value) != term(named(value, name)):
                     side.append(Let(name, value))

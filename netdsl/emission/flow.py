@@ -303,7 +303,9 @@ class Flow:
             self.later = later or (self.low_memory and any(map(self.allocates, items[index + 1 :])))
             self.are_there(needed([item], self.absent))
             if isinstance(item, If):
+                self.members.begin(item)
                 self.condition(item, after[index])
+                self.members.settle([item])
             elif isinstance(item, Loop):
                 self.loop(item, after[index], items[index + 1 :])
                 self.members.settle([item])

@@ -12,8 +12,22 @@ from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_sel
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
-from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Side, ordered, walk
+from netdsl.emission.items import (
+    Check,
+    Child,
+    Container,
+    If,
+    Item,
+    Layer,
+    Let,
+    Loop,
+    Module,
+    Side,
+    ordered,
+    walk,
+)
 from netdsl.emission.sometimes import one_sided
+from netdsl.emission.tidy import Mentioned
 from netdsl.source import Span
 from netdsl.symbolic import Atom, SymBool, names, negated, single, term, text
 
@@ -57,10 +71,11 @@ class Members:
         """Local variables of one turn, by name."""
         self.turning: set[str] = set()
         """The variables of all loops."""
-        self.unsettled: dict[Loop, set[str]] = {
+        self.unsettled: dict[Item, set[str]] = {
             loop: set(changed_by(loop)) for loop in within_class(function.items) if isinstance(loop, Loop)
         }
-        """What loops that `forward` has not yet left change in their turns, and only the constructor knows."""
+        """What only the constructor knows: what loops change that `forward` has not left, and conditions ahead."""
+        self.unsettled.update(bound_anew(function.items, set()))
         self.demanding = False
         """Whether `forward` checks sizes of what a layer of it reads."""
         self.own: dict[int, Lowered] = {}
@@ -99,9 +114,13 @@ class Members:
         for loop in walk(self.function.items):
             if isinstance(loop, Loop):
                 self.turning.update(loop.targets)
-                for inner in walk(loop.body):
-                    if isinstance(inner, Let) and not inner.again:
-                        self.defined[inner.name] = inner.value
+                lets = [inner for inner in walk(loop.body) if isinstance(inner, Let)]
+                changed = {let.name for let in lets if let.again}
+                for name in dict.fromkeys(let.name for let in lets if not let.again):
+                    if name not in changed:
+                        self.defined.setdefault(name, value_in(loop.body, name))
+                    elif loop in self.unsettled:  # by the turns of a loop within
+                        self.unsettled[loop].add(name)
 
     def of_turn(self, item: Module, name: str) -> str | Atom:
         """Return the name of a layer without a label, with the turns of loops that make it another one."""
@@ -238,22 +257,39 @@ class Members:
             or any(name in names(n) for n in self.lengths.values())
         ):
             return Atom("name", (name,))
+        self.must_be_settled(name)
         if name in self.defined:
-            return self.read(term(self.defined[name]))
-        if any(name in changed for changed in self.unsettled.values()):
-            decl = self.function.staged.decl
-            message = f"`{name}` changes from turn to turn of a loop, and `forward` knows only what it is in the end"
-            help = "compute it from what the loop runs over"
-            span = Span(decl.file.source, decl.node.start, decl.node.end)
-            raise NetError([Diagnostic("E508", message, span, help=help)])
+            return self.read(self.defined[name])
         attribute = self.stored.setdefault(name, self.free_attribute(name))
         return Atom("name", (f"self.{attribute}",))
 
+    def must_be_settled(self, name: str) -> None:
+        """Refuse a variable that is bound anew later, or in other turns: an attribute holds what it is in the end."""
+        item = next((item for item, names in self.unsettled.items() if name in names), None)
+        if item is None:
+            return
+        when, help = "changes from turn to turn of a loop", "compute it from what the loop runs over"
+        if isinstance(item, If):
+            when, help = "is bound anew under a condition", "give what it is then another name"
+        decl = self.function.staged.decl
+        message = f"`{name}` {when}, and `forward` knows only what it is in the end"
+        span = Span(decl.file.source, decl.node.start, decl.node.end)
+        raise NetError([Diagnostic("E508", message, span, help=help)])
+
     def settle(self, items: list[Item]) -> None:
-        """Note that `forward` has left loops."""
+        """Note that `forward` has left loops and conditions."""
         for item in within_class(items):
-            if isinstance(item, Loop):
-                self.unsettled.pop(item, None)
+            self.unsettled.pop(item, None)
+
+    def begin(self, item: If) -> None:
+        """Note that `forward` comes to a condition: what it binds anew is read behind that from now on."""
+        read: set[str] = set()
+        for inner in walk([item]):
+            if isinstance(inner, Let) and inner.name in read:
+                return  # or before it
+            if not isinstance(inner, (Let, Check)):
+                read |= Mentioned()[inner]
+        self.unsettled.pop(item, None)
 
     def free_attribute(self, name: str) -> str:
         """Return an attribute for a name that no child has."""
@@ -280,7 +316,7 @@ class Members:
 
     def guard(self, item: If, negated: bool = False) -> Expr:
         """Return what `forward` asks where the constructor asked for arguments."""
-        if set(mentioned(item.test)) & self.turning:
+        if self.turns(item):
             test = self.read(item.test)
             return Const(SymBool(True, _not(test) if negated else test))
         for side, items in ((True, item.then), (False, item.otherwise)):
@@ -295,9 +331,13 @@ class Members:
             return Name(f"self.{attribute} is {'not ' if there else ''}None")
         return self.flagged(item, negated)
 
+    def turns(self, item: If) -> bool:
+        """Tell whether a condition may hold in some turns of a loop only."""
+        return not set(mentioned(item.test)).isdisjoint({*self.turning, *self.defined})
+
     def asks_child(self, item: If) -> bool:
         """Tell whether a guard asks for a child, which a type checker only then knows to be there."""
-        if set(mentioned(item.test)) & self.turning:
+        if self.turns(item):
             return False
         return any(True for side in item.inner() for _ in self.only_here(side)) or any(
             self.learned_under(item)
@@ -341,6 +381,8 @@ class Members:
             turned = (test.op == "not") != negated
             return Const(SymBool(True, _not(shown) if turned else shown))
         known = next((name for name, other in self.flags.items() if test in (other, _not(other))), "")
+        for own in mentioned(test):
+            self.must_be_settled(own)
         name = known or self.free_attribute(self.flag_name(item))
         turned = self.flags.setdefault(name, test) != test
         self.fix(item, name)
@@ -420,6 +462,34 @@ def within_class(items: list[Item]) -> Iterator[Item]:
         yield item
         for inner in item.inner() if not isinstance(item, Module) else ():
             yield from within_class(inner)
+
+
+def bound_anew(items: list[Item], bound: set[str]) -> Iterator[tuple[If, set[str]]]:
+    """Yield the conditions under which variables that are `bound` before them are bound anew, with these."""
+    for item in items:
+        names = {inner.name for inner in walk([item]) if isinstance(inner, Let)}
+        if isinstance(item, If) and not bound.isdisjoint(names):
+            yield item, bound.intersection(names)
+        for inner in item.inner() if not isinstance(item, Module) else ():
+            yield from bound_anew(inner, set(bound))
+        bound |= names
+
+
+def value_in(items: list[Item], name: str, value: Any = None) -> Any:
+    """Return what a variable is after items that may bind it, as they may one that has a value already."""
+    for item in items:
+        if isinstance(item, Let) and item.name == name:
+            value = renamed(term(item.value), {} if value is None else {name: value})
+        elif isinstance(item, If):
+            then, otherwise = (value_in(side, name, value) for side in item.inner())
+            if then is None or otherwise is None:  # it is read on the other side alone
+                value = otherwise if then is None else then
+            elif then != otherwise:
+                value = Atom("if", (item.test, then, otherwise))
+        else:
+            for inner in item.inner():
+                value = value_in(inner, name, value)
+    return value
 
 
 def changed_by(loop: Loop) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import Wire
+from netdsl.emission.assigned import assign
 from netdsl.emission.concolic import mentioned
 from netdsl.emission.function import Function, reading, reading_of, renamed
 from netdsl.emission.items import (
@@ -67,6 +68,7 @@ def tidy(staged: Staged, constants: Mapping[str, Any]) -> None:
     coalesce(staged)
     follow(staged)
     name_channels(staged)
+    assign(staged)
     inline_counts(staged)
     check_once(staged)
     check_first(staged.items)
