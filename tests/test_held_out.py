@@ -1318,6 +1318,70 @@ variant tables2 = Tables()
 variant tables4 = Tables(4)
 variant tables5 = Tables(5, 2)
 """,
+    "names that the first turn binds and what follows the loop reads": """
+block After(c, n = 2, deep = true):
+    conv: conv 3x3, c
+    for i in range(n):
+        if i == 0:
+            w = x.c + c
+            half = w // 2
+            wide = w > 16
+        a{i}: conv 1x1, c
+    if deep:
+        k = 2
+        if wide:
+            m = half + k
+        else:
+            m = half
+    b: conv 1x1, half
+    if deep:
+        d: conv 1x1, m
+    e: conv 1x1, w
+
+block Inner(c, n = 2, m = 2, deep = true):
+    conv: conv 3x3, c
+    for i in range(n):
+        for j in range(m):
+            if j == 0:
+                w = c + i
+            a{i}_{j}: conv 1x1, w
+        if deep:
+            for j in range(m):
+                if j == 0 and deep:
+                    v = c + 2*i
+                b{i}_{j}: conv 1x1, v
+    last: conv 1x1, c
+
+block Else(c, n = 3):
+    stem: conv 3x3, c
+    for i in range(n):
+        if i > 0:
+            w = i * c
+            gone = false
+        else:
+            v = c + 1
+            gone = true
+        a{i}: conv 3x3, c
+        if not gone:
+            b{i}: conv 1x1, w
+        else:
+            d: conv 1x1, v
+        e{i}: conv 1x1, c
+    last: conv 1x1, c
+
+net N(c = 8, n = 3, deep = true):
+    input 3, 16x16
+    a: After c, n, deep
+    b: After 2*c, 1, false
+    d: Inner c, n, 2, deep
+    e: Inner 3, 1, 1, false
+    f: Else c, n
+    g: Else 4, 1
+    gap
+
+variant n1 = N()
+variant n2 = N(16, 2, false)
+""",
 }
 
 CLASSES = {
@@ -3682,6 +3746,46 @@ net N(c = 8, n = 3, wide = true):
 variant n1 = N()
 variant n2 = N(16, 2, false)
 """,
+    "lists and floats that one side of a condition binds": """
+block Lists(c, kind = 0):
+    if kind == 0:
+        ks = [1, 3]
+        act = relu
+    else:
+        ks = [3, 5, 1]
+        act = sigmoid
+    stem: conv 3x3, c
+    for i, k in enumerate(ks):
+        a{i}: conv 1x1, c + k
+        act
+    last: conv 1x1, c
+
+block Floats(c, drop = true, rate = 0.2, n = 2):
+    if drop:
+        p = rate / 2
+        q = rate * c / 8
+    stem: conv 3x3, c
+    for i in range(n):
+        if i > 0:
+            r = rate / i
+        a{i}: conv 3x3, c
+        if i > 0:
+            b{i}: conv 1x1, max(int(r * c), 1)
+    if drop:
+        d: conv 1x1, max(int(p * c), 1) + max(int(q), 1)
+    last: conv 1x1, c
+
+net N(c = 8, deep = true):
+    input 3, 16x16
+    a: Lists c
+    b: Lists c, 1
+    d: Floats c, deep
+    e: Floats c, false, 0.5, 1
+    gap
+
+variant n1 = N()
+variant n2 = N(16, false)
+""",
 }
 """Texts whose every block and net is one class."""
 
@@ -3863,6 +3967,7 @@ def test_what_may_not_be_bound_is_bound_before_the_condition_or_loop() -> None:
     assert "        w = c // 2\n" in given
     assert "        mid = 0\n" in given  # c // k may fail
     assert "            mid = c // k\n" in given
+    assert "        k = 2 * c if b else c\n" in text.partition("class Nest(")[2]
     (text,) = emit_family(nets(CLASSES["numbers that one turn binds, or each anew"]), "torch").values()
     firsts = text.partition("class Firsts(")[2].partition("class Pairs(")[0]
     assert "        part = c // 4\n        for i in range(n):" in firsts

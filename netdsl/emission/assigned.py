@@ -37,6 +37,7 @@ from netdsl.symbolic import (
     constant,
     length,
     negated,
+    select,
     single,
     term,
 )
@@ -56,6 +57,7 @@ def assign(staged: Staged) -> None:
     """Bind before a condition or loop what may not be bound where it is read: as it is there, or to 0 at first."""
     for name in unsure(staged):
         if name in unsure(staged):
+            join(staged, name)
             _ = hoisted(staged, name) or begun(staged, name)
             staged.changed()
 
@@ -148,6 +150,27 @@ def _trails(items: list[Item], name: str, around: Trail | None = None) -> Iterat
             yield here
         for inner in item.inner():
             yield from _trails(inner, name, here)
+
+
+def join(staged: Staged, name: str) -> None:
+    """Bind a variable once, before a condition both of whose sides only bind it to a number."""
+    for trail in reversed(list(_trails(staged.items, name))):
+        outer, index = trail[-2] if len(trail) > 1 else trail[-1]
+        item = outer[index]
+        if not isinstance(item, If) or len(list(_trails([item], name))) != 2:
+            continue
+        lets = [one for side in item.inner() for one in side if isinstance(one, Let) and one.name == name]
+        values = tuple(let.value for let in lets)
+        if [let in side for let, side in zip(lets, item.inner(), strict=False)] != [True, True]:
+            continue
+        kinds = {type(_nothing(value)) for value in values}
+        again = any(let.again or let.unpacked != (let,) for let in lets)
+        if len(kinds) > 1 or kinds == {type(None)} or again:
+            continue
+        if mentioned(values).keys().isdisjoint(bound_names([item])):
+            for let, side in zip(lets, item.inner(), strict=True):
+                side.remove(let)
+            outer.insert(index, Let(name, select(SymBool(True, item.test), *values)))
 
 
 def hoisted(staged: Staged, name: str) -> bool:
