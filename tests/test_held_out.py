@@ -4046,6 +4046,49 @@ def test_a_list_beside_another_argument_may_be_empty() -> None:
     assert "odd kernels" not in text  # 2 * r + 1 is odd
 
 
+LISTS_OF_THE_FILE = """
+widths = [4, 8, 16]
+
+block Named(counts: list):
+    for i, n in enumerate(counts):
+        if n > 0:
+            d{i}: n * conv 3x3, widths[i]
+
+block Chain(counts: list):
+    for i, n in enumerate(counts):
+        n * conv 3x3, widths[i] -> relu
+
+block Both(counts: list):
+    for n, width in zip(counts, widths):
+        n * conv 3x3, width -> relu
+
+net N(counts: list = [1, 1, 2]):
+    input 3, 16x16
+    named: Named counts
+    chain: Chain counts
+    both: Both counts
+    gap
+
+variant one = N()
+variant two = N([2, 0, 1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_list_of_the_file_is_as_long_as_what_turns_read_of_it(backend: str) -> None:
+    (text,) = emit_family(nets(LISTS_OF_THE_FILE), backend).values()
+    more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
+    made = execute(text)
+    for block in (made["Named"], made["Chain"]):
+        assert block(3, [1, 2, 0, 0, 0], **more).out_channels == 8
+        with pytest.raises(ValueError, match="has no value of number 3"):
+            block(3, [1, 1, 1, 1], **more)
+    with pytest.raises(ValueError, match=r"counts\)? (must be|needs) 3"):
+        made["Both"](3, [1, 1, 1, 1], **more)
+    assert "if n > 0 and" not in text.partition("class Chain")[0]  # which is known there
+    assert "at least 1 channel" not in text  # those of the file's list have some
+
+
 PRESENT = """
 block A(c):
     conv: conv 3x3, c

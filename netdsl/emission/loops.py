@@ -50,6 +50,7 @@ from netdsl.symbolic import (
     SymBool,
     SymInt,
     SymList,
+    Term,
     compare,
     constant,
     each,
@@ -425,7 +426,7 @@ class Loops(Earlier):
             entry[variables[1]] = replaced(item_of(whole, constant(0)), {})
         turns = Turns(
             *(loop, frozenset(handed), self.items, self.sided, start),
-            *(first_of(over), entry, known),
+            *(first_of(over), entry, known, frozenset(path)),
         )
         self.rounds.append(turns)
         self.begun[variables[0]] = turns
@@ -533,9 +534,15 @@ class Loops(Earlier):
     def of_each(self, variable: str, whole: Atom) -> None:
         """Note of which list a loop's variable is every item."""
         self.each_of.pop(variable, None)
-        self.each_in[variable] = written(self.expanded(whole)) or ()
+        self.each_in[variable] = written(self.expanded(whole)) or self.of_file(whole)
         if whole.op == "name" and not self.each_in[variable]:
             self.each_of[variable] = Atom("star", (whole,))
+
+    def of_file(self, whole: Atom) -> tuple[Term, ...]:
+        """Return the ints of a list of the file; nothing of another."""
+        held = self.emitter.constants.get(whole.args[0]) if whole.op == "name" else None
+        ints = isinstance(held, tuple) and all(type(item) is int for item in held)
+        return tuple(map(constant, held)) if held is not None and ints else ()
 
     def tell_turns_apart(self, loop: Loop) -> None:
         """Demand that modules without labels, which another turn makes otherwise, can be called after the turn."""

@@ -52,6 +52,8 @@ class Turns(NamedTuple):
     """What the variables that a turn hands to the next are before all."""
     known: frozenset[str]
     """The names that are known before it."""
+    path: frozenset[Atom]
+    """The conditions that hold before it."""
 
 
 class Kept(NamedTuple):

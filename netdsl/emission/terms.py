@@ -287,7 +287,8 @@ class Terms(State):
             if not (turns.carried | turns.loop.changing()).isdisjoint({*read, *names(test)}):
                 break
             items, at = turns.outer, len(turns.outer)
-            test = Atom("or", (negated(turns.loop.some), test)) if turns.loop.some is not None else test
+            if turns.loop.some is not None and turns.loop.some not in turns.path:
+                test = Atom("or", (negated(turns.loop.some), test))
         for container, outer in reversed(self.opened_scopes):
             counted = {inner.name for inner in walk(container.items) if isinstance(inner, Let)}
             free = counted.isdisjoint({*read, *names(test)})
@@ -404,9 +405,7 @@ class Terms(State):
             self.checked(*long_enough(size, need))
             return
         known = need is not None and self.known_at_once(need) and self.known_at_once(size)
-        # of a list of the file no more is asked
-        last = size.constant is not None or self.in_last_turn_too(own)
-        if need is None or not known or self.reads_on(own) or not last:
+        if need is None or not known or self.reads_on(own) or not self.in_last_turn_too(own):
             shown = text(whole) if whole is not None else "the list"
             low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
             test = Atom("<", (number, size))
