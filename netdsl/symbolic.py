@@ -28,7 +28,7 @@ class Atom(Record):
     `op` is "name" (one text), "const", an operator, "if" (test, then, otherwise), "call" (a function's text, then its
     arguments), "item" (value, index), "attr" (value, a text), "is none", "is" (value, an op), or a list: "list"
     (items, "star" of a list for all of its items), "slice" (value, stop), "tuple" (items) and "each" (item, a
-    variable's text, count).
+    variable's text, count). "sum" and "any" (value, the variables' text, what they run over) are of all turns.
     Arguments are atoms and polynomials.
     """
 
@@ -813,7 +813,7 @@ def in_terms_of(value: Any, env: Mapping[str, Any]) -> Any:
         return value
     if value.op in ("call", "if") and value in env:
         return env[value]  # type: ignore[index]
-    if value.op in ("each", "sum"):
+    if value.op in ("each", "sum", "any"):
         env = {name: other for name, other in env.items() if name not in _targets(value.args[1])}
     args = tuple(in_terms_of(arg, env) if isinstance(arg, (Poly, Atom)) else arg for arg in value.args)
     if value.op == "not":
@@ -857,7 +857,7 @@ def _names(value: Any) -> Collection[str]:
     if found is None:
         if value.op == "name":
             found = {value.args[0]: None}
-        elif value.op in ("each", "sum"):
+        elif value.op in ("each", "sum", "any"):
             own = set(_targets(value.args[1]))
             found = dict.fromkeys(name for name in _names(value.args[0]) if name not in own)
             found.update(dict.fromkeys(_names(value.args[2])))
@@ -1023,7 +1023,7 @@ def _unknown(atom: Atom, env: Env) -> Any:
 
 
 _EVALUATE: dict[str, Callable[[Atom, Env], Any]] = {
-    **dict.fromkeys(("format", "attr"), _unknown),
+    **dict.fromkeys(("format", "attr", "any"), _unknown),
     **dict.fromkeys(("in", "not in"), _membership),
     "part": _part,
     "sum": _summed,
@@ -1207,9 +1207,9 @@ def _atom_text(atom: Atom, rename: Names) -> tuple[str, int]:
         return f"{text(args[0], rename, 5)} {op.replace('none', 'None')}", 4
     if op == "group":
         return _poly_text(args[0], rename)
-    if op == "sum":
+    if op in ("sum", "any"):
         value, variable, source = args
-        return f"sum({_turns_text(value, variable, source, rename)})", _TIGHT
+        return f"{op}({_turns_text(value, variable, source, rename)})", _TIGHT
     if op == "format":
         parts = (part if isinstance(part, str) else f"{{{text(part, rename)}}}" for part in args)
         filled = any(not isinstance(part, str) for part in args)

@@ -1385,6 +1385,136 @@ variant n2 = N(16, 2, false)
 }
 
 CLASSES = {
+    "conditions on what a turn computes": """
+block Flow(n = 2):
+    for i in range(n):
+        k = i % 3
+        if k == 2:
+            b{i}: conv 3x3, x.c
+
+block Cat(n = 2):
+    concat:
+        identity
+        for i in range(n):
+            k = i % 3
+            if k == 2:
+                b{i}: conv 3x3, x.c
+
+block Way(n = 2):
+    for i in range(n):
+        k = i % 3
+        if k == 2:
+            add:
+                identity
+                b{i}: conv 3x3, x.c
+        else:
+            relu
+
+block Bool(n = 2):
+    for i in range(n):
+        deep = i % 2 == 1
+        if deep:
+            relu
+        b{i}: conv 3x3, x.c
+
+block Carried(c, n = 2):
+    for i in range(n):
+        w = c * i + 1
+        if w > 5:
+            relu
+        elif w == 1:
+            tanh
+        b{i}: conv 3x3, w
+        silu when w > 4
+
+block Two(n = 2, widths: list = [4, 8]):
+    for i, w in enumerate(widths):
+        for j in range(n):
+            k = i * j + w
+            if k > 5:
+                relu
+            b{i}_{j}: conv 3x3, w
+        gate = w > 4
+        add:
+            identity
+            s{i}: conv 1x1, w when gate
+
+net N(n = 3):
+    input 3, 16x16
+    a: Flow 3
+    a2: Flow n
+    c: Cat n
+    c2: Cat 4
+    w: Way n
+    e: Bool 3
+    e2: Bool n
+    f: Carried 4, 3
+    f2: Carried 2, n
+    g: Two n
+    g2: Two 2, [3, 6, 2]
+    gap
+
+variant one = N()
+variant two = N(4)
+""",
+    "sums whose branches each turn decides on": """
+block Sum(widths: list):
+    add:
+        for i, w in enumerate(widths):
+            if w > 0:
+                b{i}: conv 3x3, w -> conv 1x1, x.c
+
+block Nested(n = 2, m = 2):
+    mul:
+        for i in range(n):
+            for j in range(m):
+                if i < j:
+                    b{i}_{j}: conv 3x3, x.c
+
+block Local(n = 2):
+    add:
+        for i in range(n):
+            k = i % 3
+            if k == 2:
+                b{i}: conv 3x3, x.c
+
+block Table(widths: list, deep = true):
+    add:
+        if deep:
+            skip: conv 1x1, x.c
+        for w in widths:
+            if w > 4:
+                b{w}: conv 1x1, w -> conv 1x1, x.c
+            if w == 3 and deep:
+                a{w}: conv 1x1, w -> conv 1x1, x.c
+
+block Either(c, deep = true, n = 2):
+    concat:
+        if deep:
+            a: conv 1x1, c
+        for i in range(n):
+            if i > 0 and deep:
+                b{i}: conv 3x3, c
+            elif i % 2 == 1:
+                b{i}: conv 1x1, c
+
+net N(n = 3):
+    input 3, 16x16
+    a: Sum [2, 0, 3]
+    a2: Sum [2, 0]
+    b: Nested n, 3
+    b2: Nested 2, 2
+    c: Local n
+    c2: Local 4
+    d: Table [5, 6]
+    e: Table [3, 6], false
+    f: Either 4, n=n
+    f2: Either 4, false, n
+    gap
+
+variant one = N()
+variant two = N(4)
+""",
     "branches in turns, and others under conditions": """
 default conv bias=false
 
@@ -4087,6 +4217,17 @@ def test_a_list_of_the_file_is_as_long_as_what_turns_read_of_it(backend: str) ->
         made["Both"](3, [1, 1, 1, 1], **more)
     assert "if n > 0 and" not in text.partition("class Chain")[0]  # which is known there
     assert "at least 1 channel" not in text  # those of the file's list have some
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_a_sum_without_a_branch_is_refused(backend: str) -> None:
+    (text,) = emit_family(nets(CLASSES["sums whose branches each turn decides on"]), backend).values()
+    more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
+    made = execute(text)
+    for name, given in (("Sum", ([0, 0],)), ("Nested", (2, 1)), ("Local", (2,)), ("Table", ([3], False))):
+        with pytest.raises(ValueError, match="needs at least 1 branch"):
+            made[name](3, *given, **more)
+    assert "if not any(w > 0 for w in widths):" in text
 
 
 PRESENT = """

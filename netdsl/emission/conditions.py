@@ -185,7 +185,9 @@ class Conditions(Lists):
             value = place.env.find_name(own)
             hint = self.hints.get(own)
             if isinstance(value, (SymInt, SymFloat, SymBool)) and term(value) == term(named(hint, own)):
-                kinds = _WHOLE if isinstance(value, SymInt) else _RATES
+                least = self.begins.get(own)
+                whole = [n for n in _WHOLE if least is None or n >= least]
+                kinds: Sequence[float] = whole if isinstance(value, SymInt) else _RATES
                 pools[own] = self.ranges.get(own) or ([not hint] if isinstance(value, SymBool) else kinds)
             elif isinstance(value, SymList) and value.whole == Atom("name", (own,)):
                 pools[own] = value.others

@@ -27,7 +27,7 @@ from netdsl.emission.items import (
     has_stages,
     walk,
 )
-from netdsl.emission.members import Members
+from netdsl.emission.members import Members, within_class
 from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.ops.source import Weight
@@ -76,8 +76,10 @@ class Constructor:
         """Return the names that constructors read, so that a local variable is worth a line."""
         found: set[str] = set()
         stack = list(self.function.items)
+        sequential = self.module.is_sequential(self.function)
+        beyond = set() if sequential else {id(item) for item in self.beyond(stack)}
         for item in walk(stack):
-            if isinstance(item, (Let, Store)):
+            if isinstance(item, (Let, Store)) or id(item) in beyond:
                 continue
             if isinstance(item, Layer) and item.given is None and not item.op.weights(*item.before):
                 lowered = self.members.lowered(item)  # most ops without weights are made without channels
@@ -107,6 +109,16 @@ class Constructor:
             if not more:
                 return found
             found |= more
+
+    def beyond(self, items: list[Item]) -> Iterator[Item]:
+        """Yield the layers, conditions and loops of which only `forward` has lines."""
+        for item in within_class(items):
+            lines = any(
+                isinstance(inner, (Check, Let, Numbered, Store)) or self.members.is_module(inner)
+                for inner in walk([item])
+            )
+            if isinstance(item, (Layer, If, Loop)) and not lines:
+                yield item
 
     # ---------------------------------------------------------------- text
 

@@ -1359,10 +1359,7 @@ def counted(items: list[Item], variable: str, meaning: Mapping[str, Any] | None 
                     count = in_terms_of(source.args[1], known)
                     total = total.plus(inner.times(count))
                     continue
-            used = set(names(inner))
-            targets, shown = item.targets, item.shown([t if t in used else "_" for t in item.targets])
-            if isinstance(source, Atom) and source.args[0] == "enumerate" and targets[0] not in used:
-                source, shown = source.args[1], ", ".join(t if t in used else "_" for t in targets[1:])
+            shown, source = item.comprehended(names(inner))
             total = total.plus(single(Atom("sum", (inner, shown, in_terms_of(source, known)))))
         elif isinstance(item, If):
             one, two = (counted(side, variable, known) for side in (item.then, item.otherwise))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -296,6 +296,13 @@ class Loop(Item):
             first, *cells = names
             return f"{first}, ({', '.join(cells)})" if set(cells) != {"_"} else f"{first}, _"
         return ", ".join(names)
+
+    def comprehended(self, used: Collection[str]) -> tuple[str, Any]:
+        """Return its variables as a comprehension has them that reads some of them, and what it runs over."""
+        targets, over = self.targets, self.over
+        if isinstance(over, Atom) and over.args[0] == "enumerate" and targets[0] not in used:
+            return ", ".join(t if t in used else "_" for t in targets[1:]), over.args[1]
+        return self.shown([t if t in used else "_" for t in targets]), over
 
     def changing(self) -> set[str]:
         """Return the names that are other values in other turns."""

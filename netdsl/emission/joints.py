@@ -31,6 +31,7 @@ from netdsl.symbolic import (
     constant,
     each,
     either,
+    in_terms_of,
     joined,
     length,
     named,
@@ -338,10 +339,7 @@ class Joints(Loops):
             self.checked(some.test, message)
 
     def holds_branch(self, wire: Wire, items: Sequence[Item]) -> bool | SymBool:
-        """Return where one of some items puts a branch into the list that a wire is.
-
-        A condition that each turn of a loop may answer otherwise is taken to hold.
-        """
+        """Return where one of some items puts a branch into the list that a wire is."""
         at = next((at for at in reversed(range(len(items))) if wire in items[at].makes()), None)
         if at is None:
             return False  # what earlier turns have put there
@@ -369,10 +367,21 @@ class Joints(Loops):
         return self.is_branch(wire)
 
     def turn_has(self, loop: Loop, end: Wire) -> bool | SymBool:
-        """Return where a turn of a loop puts a branch into a list, which it ends with."""
+        """Return where a turn of a loop puts a branch into a list, which it ends with.
+
+        A condition that reads what turns hand on is taken to hold.
+        """
         found = self.holds_branch(end, loop.body)
-        if isinstance(found, SymBool) and not loop.changing().isdisjoint(names(found.test)):
-            found = True
+        if isinstance(found, SymBool):
+            known: dict[str, Any] = {}
+            for let in loop.body:
+                if isinstance(let, Let) and not let.again:
+                    known[let.name] = in_terms_of(term(let.value), known)
+            test = in_terms_of(found.test, known)
+            changes = loop.changing().intersection(names(test))
+            if changes and changes.issubset(loop.targets):
+                return SymBool(True, Atom("any", (test, *loop.comprehended(names(test)))))
+            found = True if changes else found
         some = self.asked_here(loop.some) if loop.some is not None else True
         return joined("and", some, lambda: found)
 

@@ -316,7 +316,7 @@ class Members:
 
     def guard(self, item: If, negated: bool = False) -> Expr:
         """Return what `forward` asks where the constructor asked for arguments."""
-        if self.turns(item):
+        if self.turns(item.test):
             test = self.read(item.test)
             return Const(SymBool(True, _not(test) if negated else test))
         for side, items in ((True, item.then), (False, item.otherwise)):
@@ -331,13 +331,20 @@ class Members:
             return Name(f"self.{attribute} is {'not ' if there else ''}None")
         return self.flagged(item, negated)
 
-    def turns(self, item: If) -> bool:
-        """Tell whether a condition may hold in some turns of a loop only."""
-        return not set(mentioned(item.test)).isdisjoint({*self.turning, *self.defined})
+    def turns(self, test: Atom) -> bool:
+        """Tell whether a condition may be another one in other turns of a loop."""
+        asked = [*mentioned(test)]
+        for name in asked:
+            if name in self.turning:
+                return True
+            if any(name in changed for item, changed in self.unsettled.items() if isinstance(item, Loop)):
+                return True
+            asked += [one for one in mentioned(self.defined.get(name)) if one not in asked]
+        return False
 
     def asks_child(self, item: If) -> bool:
         """Tell whether a guard asks for a child, which a type checker only then knows to be there."""
-        if self.turns(item):
+        if self.turns(item.test):
             return False
         return any(True for side in item.inner() for _ in self.only_here(side)) or any(
             self.learned_under(item)

@@ -79,8 +79,7 @@ def flat(expr: Expr) -> str:
     if isinstance(expr, Call):
         return f"{called(expr)}({', '.join(map(argument, shown(expr.args)))})"
     if isinstance(expr, Binary):
-        left, right = binding(expr.left) < binding(expr), binding(expr.right) <= binding(expr)
-        return f"{bracketed(expr.left, left)} {expr.operator} {bracketed(expr.right, right)}"
+        return f"{flat(_left(expr))} {expr.operator} {flat(_right(expr))}"
     if isinstance(expr, Item):
         index = expr.index if isinstance(expr.index, str) else ", ".join(map(flat, expr.index))
         return f"{operand(expr.value)}[{index}]"
@@ -104,15 +103,27 @@ def bracketed(expr: Expr, needed: bool) -> str:
 
 
 def binding(expr: Expr) -> int:
-    """Return how tightly an operator binds; what is no operation binds tightest."""
+    """Return how tightly an operator binds, as `tightness` counts; what is no operation binds tightest."""
     if isinstance(expr, Either):
         return 0
     if isinstance(expr, Const):
-        tight = tightness(expr.value) if symbolic(expr.value) else 9
-        return {5: 3, 6: 4}.get(tight, tight)
+        return tightness(expr.value) if symbolic(expr.value) else 9
     if not isinstance(expr, Binary):
         return 9
-    return {"or": 0, "and": 1, "==": 2, "!=": 2, "+": 3, "-": 3}.get(expr.operator, 4)
+    return {"or": 1, "and": 2, "==": 4, "!=": 4, "+": 5, "-": 5}.get(expr.operator, 6)
+
+
+def _left(expr: Binary) -> Expr:
+    """Return the left operand, in parentheses if need be, and if it is an `and` within an `or`."""
+    tight = binding(expr)
+    return Group(expr.left) if tight == 1 and binding(expr.left) == 2 else _within(expr.left, tight)
+
+
+def _right(expr: Binary) -> Expr:
+    """Return the right operand likewise."""
+    if expr.operator in ("and", "or"):
+        return _left(Binary(expr.operator, expr.right, expr.left))
+    return _within(expr.right, binding(expr) + 1)
 
 
 def called(call: Call) -> str:
@@ -261,8 +272,8 @@ def operands(expr: Expr) -> list[tuple[str, Expr]]:
         return _ternary(("", then), ("if ", test), operands(expr.otherwise), expr.otherwise)
     if isinstance(expr, Binary):
         chained = isinstance(expr.left, Binary) and binding(expr.left) == binding(expr)
-        left = operands(expr.left) if chained else [("", _within(expr.left, binding(expr)))]
-        return [*left, (f"{expr.operator} ", _within(expr.right, binding(expr) + 1))]
+        left = operands(expr.left) if chained else [("", _left(expr))]
+        return [*left, (f"{expr.operator} ", _right(expr))]
     if not isinstance(expr, Const) or not symbolic(expr.value):
         return [("", expr)]
     whole = term(expr.value)
