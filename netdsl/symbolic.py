@@ -742,9 +742,14 @@ def largest_of(a: int, b: int) -> int:
 
 
 def position(whole: Atom, index: Poly) -> Poly:
-    """Return an index of a list, from its end if that makes it a number."""
+    """Return an index of a list, from its end if that makes it a number.
+
+    A list that comes as a whole may be shorter: `w[len(w) - 2]` of one value is that value, and `w[-2]` an error.
+    """
     from_end = index.plus(length(whole), -1)
-    return from_end if index.constant is None and from_end.constant is not None else index
+    if index.constant is not None or from_end.constant is None:
+        return index
+    return from_end if from_end.constant == -1 or whole.op in ("each", "list") else index
 
 
 def item(whole: Atom, index: Poly) -> Term:

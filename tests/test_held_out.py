@@ -1385,6 +1385,38 @@ variant n2 = N(16, 2, false)
 }
 
 CLASSES = {
+    "the last value but one of lists that may have one": """
+block Second(c):
+    n = len(x)
+    from x[n - 2] -> conv 3x3, c as conv
+
+block Ends(c):
+    from x[len(x)-2], x[0] -> concat
+    conv: conv 3x3, c
+
+block Before(w: list):
+    conv: conv 3x3, w[len(w)-2]
+
+block Last(c, w: list, i = 1):
+    conv: conv 3x3, w[i-2]
+
+block Around(c, w: list):
+    for i in range(len(w)):
+        conv{i}: conv 3x3, w[i-1]
+net N(c = 4):
+    input 3, 16x16
+    fork:
+        conv 1x1, 4 as p0
+        conv 1x1, 5 as p1
+    a = from flow
+    from a -> Second c as u
+    b = from a -> Ends 4 as v
+    from b -> Before [3, 4] as w
+    Last 3, [4, 5] as w2
+    Around 3, [4, 5] as w3
+    Before [3, 4, 6] as w4
+    gap
+""",
     "conditions on what a turn computes": """
 block Flow(n = 2):
     for i in range(n):
@@ -4217,6 +4249,18 @@ def test_a_list_of_the_file_is_as_long_as_what_turns_read_of_it(backend: str) ->
         made["Both"](3, [1, 1, 1, 1], **more)
     assert "if n > 0 and" not in text.partition("class Chain")[0]  # which is known there
     assert "at least 1 channel" not in text  # those of the file's list have some
+
+
+def test_the_last_value_but_one_of_one_is_that_value() -> None:
+    """An index below 0 counts from the end, as in Python; `w[-2]` needs two values, and `w[len(w) - 2]` one."""
+    (text,) = emit_family(
+        nets(CLASSES["the last value but one of lists that may have one"]), "torch"
+    ).values()
+    made = execute(text)
+    assert made["Before"](3, [5]).conv.out_channels == 5
+    assert made["Second"]([3], 4)([torch.randn(2, 3, 8, 8)]).shape == (2, 4, 8, 8)
+    with pytest.raises(ValueError, match="w needs at least 1 value, not 0"):
+        made["Before"](3, [])
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
