@@ -1385,6 +1385,45 @@ variant n2 = N(16, 2, false)
 }
 
 CLASSES = {
+    "what is made of learned tensors alone, beside maps": """
+block Tok(c):
+    weight cls [c, 1, 1], init=normal(0, 1)
+    pool: avgpool to=1x1
+    concat:
+        from cls -> sigmoid
+        from pool -> conv 1x1, c as conv
+
+
+block Tail(c):
+    weight a [c, 1, 1], init=ones
+    weight b [c, 1, 1], init=constant(0.5)
+    g = from a, b -> add -> scale 0.5 -> tanh
+    h = from g -> sigmoid
+    pool: avgpool to=1x1
+    concat:
+        from g
+        from pool
+        from h
+    mul:
+        identity
+        from flow -> conv 1x1, x.c + 2*c as gate
+
+block Soft(c):
+    weight mix [c, 4, 4], init=normal(0, 1)
+    conv 1x1, c as conv
+    resize 4x4
+    mul:
+        identity
+        from mix -> softmax axis=1
+
+net N(c = 4):
+    input 3, 16x16
+    r: conv 3x3, 8
+    a: Tok c
+    t: Tail c
+    s: Soft c
+    gap
+""",
     "the last value but one of lists that may have one": """
 block Second(c):
     n = len(x)
@@ -4261,6 +4300,24 @@ def test_the_last_value_but_one_of_one_is_that_value() -> None:
     assert made["Second"]([3], 4)([torch.randn(2, 3, 8, 8)]).shape == (2, 4, 8, 8)
     with pytest.raises(ValueError, match="w needs at least 1 value, not 0"):
         made["Before"](3, [])
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_is_of_no_sample_is_no_result(backend: str) -> None:
+    text = """
+block Gate(c):
+    weight a [c, 1, 1], init=ones
+    from a -> sigmoid
+
+net N:
+    input 3, 8x8
+    mul:
+        identity
+        gate: Gate 3
+    gap
+"""
+    with pytest.raises(NetError, match="Gate returns what is made of learned tensors alone, for no sample"):
+        nets(text)[0].emit(backend)
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

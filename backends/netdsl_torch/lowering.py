@@ -689,7 +689,9 @@ def gelu(op: Gelu, context: Context) -> Lowered:
 @lowers(Softmax, LogSoftmax)
 def softmax(op: OverAxis, context: Context) -> Lowered:
     """nn.Softmax or nn.LogSoftmax over an axis."""
-    dim = Arg("dim", Const(op.axis_of(context.inputs[0]) + 1))
+    x = context.inputs[0]
+    axis = op.axis_of(x)
+    dim = Arg("dim", Const(axis + 1 if _batched(context, 0) else axis - len(x)))
     log = isinstance(op, LogSoftmax)
     function = _apply("F.log_softmax" if log else "F.softmax", dim)
     return Lowered(module=Call("nn.LogSoftmax" if log else "nn.Softmax", (dim,)), function=function)

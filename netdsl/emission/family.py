@@ -912,6 +912,11 @@ class Family:
     def finish(self, stager: Stager, staged: Staged, result: Data) -> None:
         """Note what a class returns, over its arguments alone; its first check is of their least values."""
         of_one_kind(result)
+        for wire in result.wires:
+            if not stager.batched(wire):
+                message = f"{staged.decl.name} returns what is made of learned tensors alone, for no sample"
+                span, calls = stager.drafts[wire.draft].span, stager.drafts[wire.draft].calls
+                raise NetError([Diagnostic("E508", message, span, calls=calls)])
         given = [n for i in staged.inputs for n in i.shape if isinstance(n, SymInt) and staged.kind == "net"]
         for size in given:
             read = {

@@ -27,10 +27,10 @@ from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
-from netdsl.ops.activation import Activation, Glu, OverAxis
+from netdsl.ops.activation import Activation, Glu, OverAxis, PRelu
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.dropout import Drop
-from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
+from netdsl.ops.joint import Concat, Elementwise, Identity, Scale, Sub
 from netdsl.ops.norm import Norm
 from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
@@ -158,7 +158,7 @@ class Layers(Conditions):
         item.again = bool(draft.module)
         item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
         item.calls, item.train = draft.calls, draft.train
-        item.batched = tuple(not isinstance(self.drafts[w.draft].op, Weight) for w in data.wires)
+        item.batched = tuple(map(self.batched, data.wires))
         item.own_label = label is not None and not isinstance(label, str)
         item.op, item.own = self.initialised(op, data.shapes, draft)
         item.given, self.callee = self.callee, None
@@ -176,6 +176,14 @@ class Layers(Conditions):
             read = (Atom("name", (name,)) for name in unknown)
             raise Fixed(f"{op.name} needs a size that is not known", *read)
         return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
+
+    def batched(self, wire: Wire) -> bool:
+        """Tell whether a value has an axis for samples: not what elementwise ops make of learned tensors alone."""
+        draft = self.drafts[wire.draft]
+        elementwise = isinstance(draft.op, (Activation, Concat, Elementwise, Scale))
+        if not elementwise or isinstance(draft.op, PRelu):
+            return not isinstance(draft.op, Weight)
+        return not draft.inputs or any(map(self.batched, draft.inputs))
 
     callee: SymOp | None = None
     """The argument that says which op the next layer is."""

@@ -391,7 +391,9 @@ class Terms(State):
         if self.counted_in(own, size):
             return
         need, behind = self.needed(own), size.plus(own, -1).constant
-        if own.constant is None and behind is not None and behind > 0:  # from the end, or before the beginning
+        if (
+            own.constant is None and behind is not None and behind > 0
+        ):  # from the end, or before the beginning
             made = isinstance(whole, Atom) and whole.op in ("each", "list")
             need = constant(behind if made else (behind + 1) // 2)
         more = size.plus(need, -1).constant if need is not None else None
