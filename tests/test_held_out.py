@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -4300,6 +4301,55 @@ def test_the_last_value_but_one_of_one_is_that_value() -> None:
     assert made["Second"]([3], 4)([torch.randn(2, 3, 8, 8)]).shape == (2, 4, 8, 8)
     with pytest.raises(ValueError, match="w needs at least 1 value, not 0"):
         made["Before"](3, [])
+
+
+NUMBERS_OF_OPS = """
+block Norms(c, eps = 0.1, momentum = 0.1, k = 1.0):
+    conv 3x3, c -> bn eps=eps, momentum=momentum -> lrn 3, k=k
+
+block Acts(slope = 0.1, alpha = 1.0, beta = 1.0, low = 0.0, high = 6.0):
+    leaky_relu slope -> celu alpha -> softplus beta -> hardtanh low, high
+
+block Extra(n):
+    weight token [n, 1, 1], init=ones
+    pool: avgpool to=1x1
+    concat:
+        identity
+        from token
+
+net N:
+    input 4, 8x8
+    a: Norms 4
+    b: Norms 3, 0.2, 0.3, 2.0
+    c: Acts
+    d: Acts 0.2, 2.0, 0.5, 1.0, 7.0
+    shift 1x0
+    e: Extra 2
+    gap
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_numbers_that_an_op_does_not_take_are_refused(backend: str) -> None:
+    (text,) = emit_family(nets(NUMBERS_OF_OPS), backend).values()
+    more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
+    made = execute(text)
+    norms, acts = partial(made["Norms"], 4, 4, **more), partial(made["Acts"], 4, **more)
+    norms(eps=1e-9, momentum=0.0)
+    acts(slope=0.0, beta=1e-3, low=-2.0, high=-1.0)
+    for make, given, message in (
+        (norms, {"eps": 0.0}, "eps must be more than 0, not 0.0"),
+        (norms, {"momentum": -0.5}, "momentum must be at least 0, not -0.5"),
+        (norms, {"momentum": 1.5}, "momentum must be at most 1, not 1.5"),
+        (norms, {"k": 0.0}, "k must be more than 0, not 0.0"),
+        (acts, {"slope": -1.0}, "slope must be at least 0, not -1.0"),
+        (acts, {"alpha": 0.0}, "alpha must be more than 0, not 0.0"),
+        (acts, {"beta": -1.0}, "beta must be more than 0, not -1.0"),
+        (acts, {"low": 1.0, "high": 1.0}, "max must be more than 1.0, not 1.0"),
+        (partial(made["Extra"], 4, **more), {"n": 0}, "n must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(**given)
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])

@@ -374,7 +374,7 @@ class Layers(Conditions):
                 and isinstance(need.left, SymInt)
                 and term(need.right) in (constant(0), constant(1))
             ):
-                self.at_least(need.left.poly, need.right, f"{need.rule}{need.right}")
+                self.at_least(need.left.poly, int(need.right), f"{need.rule}{need.right}")
             else:
                 self.checked(holds.test, f"{need.rule}{_braced(need.right)}, not {_braced(need.left)}")
 

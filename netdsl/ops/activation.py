@@ -13,11 +13,12 @@ from netdsl.ops.base import (
     HERE,
     Example,
     Field,
+    Need,
     Op,
     OpError,
     check_finite,
-    check_not_negative,
-    check_positive,
+    not_negative,
+    positive,
 )
 from netdsl.symbolic import SymBool, select
 
@@ -111,8 +112,12 @@ class LeakyRelu(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the slope; return the input's shape."""
-        check_not_negative(self, "slope")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return not_negative(self, "slope")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -140,8 +145,12 @@ class Elu(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check alpha; return the input's shape."""
-        check_not_negative(self, "alpha")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return not_negative(self, "alpha")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -169,8 +178,12 @@ class Celu(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check alpha; return the input's shape."""
-        check_positive(self, "alpha")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return positive(self, "alpha")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -253,10 +266,13 @@ class HardTanh(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the numbers; return the input's shape."""
-        check_finite(self, "min", "max")
-        if self.min >= self.max:
-            raise OpError("max", f"max must be above min, got {self.min} and {self.max}")
+        check_finite(self, "min")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        yield Need("max", "max", self.max, ">", self.min)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -422,9 +438,13 @@ class Softplus(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the numbers; return the input's shape."""
-        check_positive(self, "beta")
+        self.check_needs(*x)
         check_finite(self, "threshold")
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return positive(self, "beta")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -487,8 +507,12 @@ class HardShrink(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the threshold; return the input's shape."""
-        check_not_negative(self, "threshold")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return not_negative(self, "threshold")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -512,8 +536,12 @@ class SoftShrink(Activation):
 
     def infer(self, *x: Shape) -> Shape:
         """Check the threshold; return the input's shape."""
-        check_not_negative(self, "threshold")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        return not_negative(self, "threshold")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

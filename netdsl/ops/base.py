@@ -33,12 +33,18 @@ class Need(Record):
     field: str
     what: str
     """What the left one is."""
-    left: int
+    left: float
     operator: str
-    right: int
+    right: float
     help: str = ""
 
-    WORDS: ClassVar[Mapping[str, str]] = {"==": "", ">=": "at least ", "<=": "at most ", "<": "less than "}
+    WORDS: ClassVar[Mapping[str, str]] = {
+        "==": "",
+        ">=": "at least ",
+        "<=": "at most ",
+        "<": "less than ",
+        ">": "more than ",
+    }
     """How a message says the operator."""
 
     @property
@@ -164,7 +170,7 @@ class Op(Record, ABC):
     def check_needs(self, *x: Shape) -> None:
         """Raise OpError where one of its needs does not hold."""
         for need in self.needs(*x):
-            if not compare(need.operator, need.left, need.right):
+            if not (isfinite(need.left) and compare(need.operator, need.left, need.right)):
                 raise OpError(need.field, f"{need.rule}{need.right}, got {need.left}", need.help)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
@@ -249,15 +255,11 @@ def check_finite(op: Op, *fields: str) -> None:
             raise OpError(field, f"{field} must be finite, got {getattr(op, field)}")
 
 
-def check_positive(op: Op, *fields: str) -> None:
-    """Reject what is not a positive finite number."""
-    for field in fields:
-        if not 0 < getattr(op, field) < inf:
-            raise OpError(field, f"{field} must be positive, got {getattr(op, field)}")
+def positive(op: Op, *fields: str) -> Iterator[Need]:
+    """Yield that numbers must be more than 0."""
+    yield from (Need(field, field, getattr(op, field), ">", 0) for field in fields)
 
 
-def check_not_negative(op: Op, *fields: str) -> None:
-    """Reject what is not a finite number from 0."""
-    for field in fields:
-        if not 0 <= getattr(op, field) < inf:
-            raise OpError(field, f"{field} must not be negative, got {getattr(op, field)}")
+def not_negative(op: Op, *fields: str) -> Iterator[Need]:
+    """Yield that numbers must be from 0."""
+    yield from (Need(field, field, getattr(op, field), ">=", 0) for field in fields)

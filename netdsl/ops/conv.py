@@ -8,7 +8,7 @@ from math import prod
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, check_positive
+from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, positive
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -170,11 +170,15 @@ class StdConv(Conv):
     def infer(self, *x: Shape) -> Shape:
         """Check eps and how many weights a channel has; return channels x h' x w'."""
         out = super().infer(*x)
-        check_positive(self, "eps")
+        self.check_needs(*x)
         if prod(self.weights(*x)["weight"][1:]) == 1:
             message = f"{self.name}: an output channel has one weight, which has no variance"
             raise OpError("kernel", message, "write conv or dwconv, or a larger kernel")
         return out
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what eps must be."""
+        return positive(self, "eps")
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

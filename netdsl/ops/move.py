@@ -64,6 +64,10 @@ class Shift(Op):
                 raise OpError("by", f"a shift by {self.by} must be from 0 to less than the map, {x[0]}")
         return x[0]
 
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that it moves one way."""
+        yield from (Need("by", "by", size, ">=", 0) for size in self.by)
+
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the place `by` further on."""
         rows, columns = self.by

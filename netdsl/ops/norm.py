@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, check_not_negative, check_positive
+from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, not_negative, positive
 from netdsl.ops.window import need_map
 
 
@@ -20,6 +20,10 @@ class Norm(Op):
     channelwise: ClassVar[bool] = True
     eps: float = 1e-5
     affine: bool = True
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        yield from positive(self, "eps")
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [c], bias [c]."""
@@ -52,10 +56,14 @@ class BatchNorm(Norm):
         """Return the input's shape."""
         if x[0].axes not in ("chw", "c"):
             raise OpError("", f"bn needs a map c x h x w or a vector, got {x[0].kind} {x[0]}")
-        check_positive(self, "eps")
-        if not 0 <= self.momentum <= 1:
-            raise OpError("momentum", f"momentum must be from 0 to 1, got {self.momentum}")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        yield from super().needs(*x)
+        yield Need("momentum", "momentum", self.momentum, ">=", 0)
+        yield Need("momentum", "momentum", self.momentum, "<=", 1)
 
     def centres(self, *x: Shape) -> bool:
         """Return true."""
@@ -85,7 +93,7 @@ class ChannelNorm(Norm):
         if axes[-1] != "c" and not (len(axes) == 3 and axes[0] == "c"):
             message = f"{self.name} needs the channels last, or first in a map, got axes {axes}"
             raise OpError("", message)
-        check_positive(self, "eps")
+        self.check_needs(*x)
         return x[0]
 
 
@@ -170,7 +178,7 @@ class GroupNorm(Norm):
             raise OpError("groups", f"groups must be at least 1, got {self.groups}")
         if x[0].c % self.groups:
             raise OpError("groups", f"{x[0].c} channels cannot be divided into {self.groups} groups")
-        check_positive(self, "eps")
+        self.check_needs(*x)
         return x[0]
 
     def centres(self, *x: Shape) -> bool:
@@ -211,7 +219,7 @@ class InstanceNorm(Norm):
         if h * w == 1:
             message = f"instance_norm needs more than one number a channel, got a map {x[0]}"
             raise OpError("", message, "leave it out, or normalise over the channels: ln")
-        check_positive(self, "eps")
+        self.check_needs(*x)
         return x[0]
 
     def centres(self, *x: Shape) -> bool:
@@ -256,9 +264,13 @@ class LocalResponseNorm(Op):
         need_map(self.name, x[0])
         if self.size < 1:
             raise OpError("size", f"size must be at least 1, got {self.size}")
-        check_not_negative(self, "alpha", "beta")
-        check_positive(self, "k")
+        self.check_needs(*x)
         return x[0]
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        yield from not_negative(self, "alpha", "beta")
+        yield from positive(self, "k")
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return two maps: the sum of squares in two steps of its way to the divisor."""

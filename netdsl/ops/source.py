@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.ir.types import Init, Parameter, Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import Example, Need, Op, OpError
 
 
 class Source(Op):
@@ -52,6 +52,10 @@ class Weight(Source):
     name: ClassVar[str] = "weight"
 
     batch: bool = False
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that it has a number."""
+        yield from (Need("shape", "a size of a weight", size, ">=", 1) for size in self.shape)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the tensor itself, called ""."""
