@@ -592,8 +592,10 @@ def equalities(test: Atom) -> Iterator[tuple[Poly, Poly]]:
             yield from equalities(arg)
 
 
-def select(test: SymBool, then: Any, otherwise: Any) -> Any:
+def select(test: bool | SymBool, then: Any, otherwise: Any) -> Any:
     """Return `then if test else otherwise` of two numbers or truths."""
+    if not isinstance(test, SymBool):
+        return then if test else otherwise
     if test.test.op == "not":
         test, then, otherwise = SymBool(not test.value, test.test.args[0]), otherwise, then
     x, y = assuming(term(then), test.test, True), assuming(term(otherwise), test.test, False)

@@ -15,6 +15,22 @@ def check_condition(holds: bool, takes: bool, what: str) -> None:
     if holds != takes:
         raise ValueError(f"{what} is {takes} here: resize the input")
 ''',
+    "check_same_size": '''\
+def check_same_size(maps: Sequence[Array]) -> None:
+    """Raise an error where joined maps differ in size, but for 1x1."""
+    for i, x in enumerate(maps):
+        for y in maps[:i]:
+            (h, w), (rows, columns) = y.shape[1:3], x.shape[1:3]
+            if (h, w) != (rows, columns) and 1 not in (h * w, rows * columns):
+                sizes = f"{h}x{w} and {rows}x{columns}"
+                raise ValueError(f"maps of {sizes} cannot be joined: resize the input")
+''',
+    "of_same_size": '''\
+def of_same_size(x: Array, like: Array) -> Array:
+    """Return a map that is joined with another, whose size it must have."""
+    check_same_size([like, x])
+    return x
+''',
     "LayerOptions": '''\
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""

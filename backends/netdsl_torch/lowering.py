@@ -89,6 +89,22 @@ def check_condition(holds: bool, takes: bool, what: str) -> None:
     message = f"{what} is {takes} here: resize the input"
     torch._assert(holds == takes, message)  # type: ignore[no-untyped-call]
 ''',
+    "check_same_size": '''\
+def check_same_size(maps: list[Tensor]) -> None:
+    """Raise an error where joined maps differ in size, but for 1x1, in a form that tracers take."""
+    for i, x in enumerate(maps):
+        for y in maps[:i]:
+            h, w, rows, columns = y.shape[2], y.shape[3], x.shape[2], x.shape[3]
+            fits = ((h == rows) & (w == columns)) | (h * w == 1) | (rows * columns == 1)
+            message = f"maps of {h}x{w} and {rows}x{columns} cannot be joined: resize the input"
+            torch._assert(fits, message)  # type: ignore[no-untyped-call]
+''',
+    "of_same_size": '''\
+def of_same_size(x: Tensor, like: Tensor) -> Tensor:
+    """Return a map that is joined with another, whose size it must have."""
+    check_same_size([like, x])
+    return x
+''',
     "size_2d": '''\
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return a size for height and width."""

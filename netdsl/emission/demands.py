@@ -85,8 +85,9 @@ class Demands:
                 continue
             assert isinstance(tensor.op, Weight)
             shape = tensor.after[0]
+            sized = any(map(self.follows, shape.extent))
             for axis, size in zip(shape.axes, shape, strict=True):
-                if self.follows(size):
+                if self.follows(size) or (sized and axis != "c"):
                     at = self.members.dialect.axis(shape.axes, axis)
                     own = Name(f"{place}.shape[{at - 1 + tensor.op.batch}]")
                     yield Demand(values[0], at, own, place, SIZES[axis])

@@ -33,7 +33,7 @@ from netdsl.emission.code import (
     reads,
     transform,
 )
-from netdsl.emission.demands import Demands, checking
+from netdsl.emission.demands import SIZES, Demands, checking
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.features import KEPT, Features, entering, is_side
 from netdsl.emission.function import Function, reading
@@ -64,8 +64,9 @@ from netdsl.emission.members import Members, is_learned
 from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.sometimes import needed, needed_on_sides, tests_of
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
+from netdsl.ir.types import Shape
 from netdsl.passes.bindings import GENERIC, candidates, choose
-from netdsl.symbolic import Atom, conjuncts, names, negated, text
+from netdsl.symbolic import Atom, Term, conjuncts, names, negated, term, text
 
 _ONE_LISTED = (Listed((Input(),), "()"), Listed((Input(),), "[]"))
 Line = tuple[int, str, Expr | None, str]
@@ -141,6 +142,14 @@ class Flow:
         self.changing = {i.name for i in walk(function.items) if isinstance(i, Let) and i.again}
         """The variables of the constructor that are bound more than once."""
         self.demands = Demands(members)
+        self.sources: dict[Wire, Wire] = {}
+        """By operand of a joint without a name, a value of its size that has one."""
+        self.compared: set[frozenset[tuple[Term, ...]]] = set()
+        """Sizes that were compared with each other before what is being written, whatever the conditions."""
+        self.compares: set[int] = set()
+        """The joints before which it is written that their operands have one size."""
+        self.fitted: dict[Wire, Wire] = {}
+        """By operand of a joint without a name, the operand with which it is compared where it stands."""
 
     # ---------------------------------------------------------------- the whole
 
@@ -337,6 +346,8 @@ class Flow:
             elif isinstance(item, Collect):
                 self.listed(item.wire, self.collected(item), items[index + 1 :], after[index], item.reads())
             elif isinstance(item, Joined):
+                if item.compared:
+                    self.line("", Call("check_same_size", (argument(self.operand(item.whole)),)))
                 expr = self.joined(item)
                 name = self.names[item.wire] = self.fresh(item.wire, None, [], after[index], [], alone=True)
                 self.bind([name], expr)
@@ -444,14 +455,16 @@ class Flow:
     @contextmanager
     def apart(self, again: bool = False) -> Iterator[None]:
         """Write what may not run, or run again: only names that are bound in it are dropped in it."""
-        held, dropped, later = self.held, self.dropped, self.later
+        held, dropped, later, compared = self.held, self.dropped, self.later, set(self.compared)
         self.held, self.dropped, self.later = set(), set(), later or again
         yield
+        self.compared = compared
         self.held, self.dropped, self.later = held - self.dropped, dropped | self.dropped, later
 
     def nested(self, items: list[Item], unread: set[int]) -> set[int]:
         """Return the items that are written as operands of a later one that is written itself."""
         found: set[int] = set()
+        compared = set(self.compared)
         for index, item in enumerate(items):
             if index and isinstance(item, (Collect, Store)) and self.alone(items[index - 1], item):
                 found.add(index - 1)
@@ -465,6 +478,10 @@ class Flow:
                 if index and self.nests(items[index - 1], item):
                     found.add(index - 1)
                 continue
+            sizes = frozenset(item.compared.values())
+            if sizes and not any(sizes <= known for known in compared):
+                compared.add(sizes)
+                self.compares.add(id(item))
             first = 1 if item.op.name in ("add", "mul") else 0
             at = index - 1
             for wire in reversed(item.inputs[first:]):
@@ -479,9 +496,33 @@ class Flow:
                     break
                 if times(self.members.lowered(item).function, item.inputs.index(wire)) > 1:
                     break  # it would be computed as often
+                if id(item) in self.compares and item.inputs.index(wire) in item.compared:
+                    source = self.source(items, at, found)
+                    if source is not None:
+                        self.sources[wire] = source
+                    elif (
+                        first
+                        and item.before[0].axes == "chw"
+                        and [*item.compared] == [0, item.inputs.index(wire)]
+                    ):
+                        self.fitted[wire] = item.inputs[0]
+                    else:
+                        break  # it is compared with others
                 found.add(at)
                 at -= 1
         return found
+
+    @staticmethod
+    def source(items: list[Item], at: int, nested: set[int]) -> Wire | None:
+        """Return a value with a name that has the size of what an item makes; None: there may be none."""
+        while True:
+            item = items[at]
+            if not isinstance(item, (Layer, Child)) or not keeps_size(item):
+                return None
+            (wire,) = item.inputs
+            at -= 1
+            if at not in nested or wire not in items[at].makes():
+                return wire
 
     def alone(self, item: Item, reader: Collect | Store) -> bool:
         """Tell whether a step makes the one value that is put into a list, and is an expression."""
@@ -576,6 +617,37 @@ class Flow:
             have = Name(f"{self.names[demand.wire]}.shape[{demand.axis}]")
             place = Const(demand.place.removeprefix("self."))
             self.line("", checking("check_size", have, demand.size, place, Const(demand.what)))
+        if isinstance(item, Layer) and id(item) in self.compares:
+            self.compare(item)
+
+    def compare(self, item: Layer) -> None:
+        """Write that what a joint reads has one size."""
+        self.compared.add(frozenset(item.compared.values()))
+        fitted = [wire for wire in item.inputs if wire in self.fitted and wire in self.pending]
+        for wire in fitted:
+            pair = self.pending[wire], self.measured(self.fitted[wire])
+            self.pending[wire] = Call("of_same_size", tuple(map(argument, pair)))
+        if fitted:
+            return
+        values = [self.measured(item.inputs[at]) for at in item.compared]
+        axes = item.before[next(iter(item.compared))].axes
+        if axes == "chw":
+            self.line("", Call("check_same_size", (argument(Listed(tuple(values))),)))
+            return
+        first, *others = map(flat, values)
+        for axis in axes.replace("c", ""):
+            at, name = self.dialect.axis(axes, axis), Const(self.function.staged.name)
+            for other in others:
+                have, takes = (Name(f"{value}.shape[{at}]") for value in (other, first))
+                self.line("", checking("check_size", have, takes, name, Const(SIZES[axis])))
+
+    def measured(self, wire: Wire) -> Expr:
+        """Return an operand of a joint, or what has its size, with an axis for the batch."""
+        wire = self.sources.get(wire, wire) if wire in self.pending else wire
+        value = self.fixed.get(wire) or Name(self.names[wire])
+        learned = self.demands.learned.get(wire)
+        batched = learned is None or getattr(learned.op, "batch", False)
+        return value if batched else Name(f"{flat(value)}[None]")
 
     def alias(self, wire: Wire, other: Wire) -> None:
         """Let a value be another one."""
@@ -946,10 +1018,10 @@ class Flow:
         """Write a list of what a loop's turns make: an expression, or statements that append to it."""
         lines, self.lines = self.lines, []
         self.depth += 1
-        held, absent = set(self.held), self.absent
+        held, absent, compared = set(self.held), self.absent, set(self.compared)
         self.absent = self.in_turn(item)
         self.run(ordered(item.body), live | {one.end})
-        self.absent = absent
+        self.absent, self.compared = absent, compared
         # What a comprehension binds is not bound after it.
         self.held &= held
         self.depth -= 1
@@ -1149,6 +1221,15 @@ class Flow:
         if isinstance(expr, Binary) and self.dialect.arithmetic:
             return self.typed(expr.left) and self.typed(expr.right)
         return False
+
+
+def keeps_size(item: Layer | Child) -> bool:
+    """Tell whether what an item makes has the size of the only value that it reads."""
+    shapes = item.before if isinstance(item, Layer) else item.shapes
+    if len(shapes) != 1 or len(item.after) != 1 or not isinstance(shapes[0], Shape):
+        return False
+    before, after = shapes[0], item.after[0]
+    return before.axes == after.axes and [*map(term, before.extent)] == [*map(term, after.extent)]
 
 
 def times(expr: Expr | None, index: int) -> int:

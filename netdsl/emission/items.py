@@ -105,6 +105,8 @@ class Layer(Module):
     """Whether it joins what a loop makes, which may be one value in another instance."""
     own: Mapping[str, Init] = {}
     """How its weights start, where the spec says so at the layer or in its block."""
+    compared: Mapping[int, tuple[Term, ...]] = {}
+    """Of a joint that frameworks may make though sizes differ: an input of each size, and that size."""
 
     def terms(self) -> Iterator[Any]:
         """Yield its arguments and its inputs' channels."""
@@ -375,9 +377,9 @@ class Collect(Item):
 class Joined(Item):
     """What a joint makes of a list's values, in their order; of one, that value."""
 
-    def __init__(self, op: Op, shape: Shape, whole: Wire, wire: Wire) -> None:
-        """`shape` is that of what it makes, which is `wire`."""
-        self.op, self.shape, self.whole, self.wire = op, shape, whole, wire
+    def __init__(self, op: Op, shape: Shape, whole: Wire, wire: Wire, compared: bool) -> None:
+        """`shape` is that of what it makes, which is `wire`; `compared`: as of a layer, all of the list."""
+        self.op, self.shape, self.whole, self.wire, self.compared = op, shape, whole, wire, compared
 
     def reads(self) -> Iterator[Wire]:
         """Yield the list."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,13 +12,12 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import Data, Poisoned, SpecError, Wire
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, Undecided, mentioned
-from netdsl.emission.items import Child, Collect, Gathered, If, Item, Joined, Layer, Let, Loop, Pick, walk
+from netdsl.emission.items import Child, Collect, Gathered, If, Item, Layer, Let, Loop, Pick, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Elements, Parts, Streams
 from netdsl.emission.terms import replaced, unbounded
 from netdsl.ir.types import Shape
-from netdsl.ops import catalogue
 from netdsl.ops.source import Weight
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -61,6 +60,10 @@ class Joining:
         """These, and whether they have the channels of another one."""
         self.like: Shape | None = None
         """That other one."""
+        self.sizes: list[tuple[int, ...] | None] = []
+        """Those of its branches; None of one that may have another one in another turn."""
+        self.opaque = self.rounds = 0
+        """How many sizes nothing was known of before it, and how many loops it is in."""
 
 
 class Uncounted(Fixed):
@@ -275,6 +278,7 @@ class Joints(Loops):
             ends[:] = [(data, replaced(c, known))]
             place.flow = flow
 
+        before = self.opaque
         outer, self.ranges = self.ranges, {**self.ranges, variable: range(len(over.items))}
         try:
             self.loop(over, node.names, variables, run, place, place.span(node))
@@ -307,6 +311,9 @@ class Joints(Loops):
                 return Streams((only.whole,), (self.of_length(count, len(over.items)),), False, elements)
         result = self.list_wire(count, len(over.items), place, place.span(node))
         loop.gathered.append(Gathered(data.wires[0], result.wires[0]))
+        size = self.size_of_all(data, before, loop.changing())
+        if size is not None:
+            self.one_size[result.wires[0]] = size
         return Streams(result.wires, result.shapes, False, elements)
 
     def collected(self, parts: list[Data], elements: Elements, place: Place, span: Span) -> Streams:
@@ -406,6 +413,7 @@ class Joints(Loops):
         self.observe_numbers(lambda walker, there: walker.merged(node, there), place)
         outer, flow = self.joining, place.flow
         joining = self.joining = Joining(node, f"{outer.key if outer else ''}+")
+        joining.opaque, joining.rounds = self.opaque, len(self.rounds)
         try:
             self.join_lines(node.body, place, flow)
         finally:
@@ -423,7 +431,10 @@ class Joints(Loops):
         shape = filled.shapes[0] if filled is not None else self.of_joint(kind, joining.parts)
         whole = filled or self.collect(joining.parts, shape, place, span)
         result = self.wire((shape,), place, span, whole.wires)
-        self.put(Joined(catalogue()[kind](), shape, whole.wires[0], result.wires[0]))
+        first, *others = joining.sizes
+        if first is not None and all(one is not None and all(map(self.equal, one, first)) for one in others):
+            self.one_size[whole.wires[0]] = first
+        self.put_joined(kind, shape, whole.wires[0], result.wires[0])
         return result
 
     def join_lines(self, body: tree.Body, place: Place, flow: Data | None) -> None:
@@ -561,6 +572,9 @@ class Joints(Loops):
         if isinstance(self.drafts[data.wires[0].draft].op, Weight):
             raise Fixed("a learned tensor among branches that are not known")
         self.reading(data)
+        changing = {name for turns in self.rounds[joining.rounds :] for name in turns.loop.targets}
+        changing = changing.union(*(turns.carried for turns in self.rounds[joining.rounds :]))
+        joining.sizes.append(self.size_of_all(data, joining.opaque, changing))
         filled = place.env.find_tensor(joining.key)
         if joining.begun and not isinstance(filled, Parts):
             raise Fixed("a joint of branches in loops of loops")
@@ -580,6 +594,17 @@ class Joints(Loops):
         result = self.wire((shape,), place, span)
         self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0], grows))
         return self.like(Parts(result.wires, result.shapes))
+
+    def size_of_all(self, part: Data, known: int, changing: Collection[str]) -> tuple[int, ...] | None:
+        """Return the size of a branch, or that of all of a list, in every turn; None where they may differ.
+
+        In a turn there are names that are `changing`, and sizes that nothing is known of beside those `known` before.
+        """
+        of_list = part.wires[0] in self.staged.lists
+        size = self.one_size.get(part.wires[0]) if of_list else part.shapes[0].extent
+        read = [name for one in size or () for name in names(self.expanded(term(one)))]
+        new = any(name.startswith("?") and int(name[1:] or 0) > known for name in read)
+        return None if new or not set(read).isdisjoint(changing) else size
 
 
 def _branch_line(node: tree.Statement) -> tree.Statement | None:

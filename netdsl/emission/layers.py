@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from math import prod
 from typing import Any
 
@@ -43,6 +44,7 @@ from netdsl.symbolic import (
     SymFloat,
     SymInt,
     SymList,
+    Term,
     compare,
     constant,
     each,
@@ -143,6 +145,7 @@ class Layers(Conditions):
                 *(self.staged.lists[wire] for wire in data.wires if wire in self.staged.lists),
             )
         self.reading(data)
+        compared = self.compared_in(data.shapes) if isinstance(op, Elementwise) else {}
         data = Data(data.wires, self.aligned(op, data.shapes))
         for field in op.settled:
             if symbolic(value := getattr(op, field)):
@@ -157,7 +160,7 @@ class Layers(Conditions):
         item = Layer(draft.module or draft.key, name, label is not None, draft.span, data.wires)
         item.again = bool(draft.module)
         item.outputs, item.before, item.after = result.wires, data.shapes, result.shapes
-        item.calls, item.train = draft.calls, draft.train
+        item.calls, item.train, item.compared = draft.calls, draft.train, compared
         item.batched = tuple(map(self.batched, data.wires))
         item.own_label = label is not None and not isinstance(label, str)
         item.op, item.own = self.initialised(op, data.shapes, draft)
@@ -208,6 +211,7 @@ class Layers(Conditions):
         each_one = sizes if isinstance(sizes, Atom) else each(replaced(term(shapes[0].c), {}), "i", count)
         listing = self.list_wire(count, len(shapes), place, item.span)
         item.outputs = listing.wires
+        self.one_size[listing.wires[0]] = item.before[0].extent
         elements = Elements(shapes, SymList((int(shape.c) for shape in shapes), each_one))
         return Streams(listing.wires, listing.shapes, False, elements)
 
@@ -263,6 +267,24 @@ class Layers(Conditions):
                 )
                 result[0] = result[0].with_size(axis, min(same, key=lambda size: len(text(size))))
         return tuple(result)
+
+    def compared_in(self, shapes: Sequence[Shape]) -> Mapping[int, tuple[Term, ...]]:
+        """Return which values of a joint have to be compared when it is made: one of each size, and that size.
+
+        None where all have one size, whatever that of the input is, or where frameworks refuse others themselves.
+        Vectors and maps of a pixel are used at every place.
+        """
+        rank, found = max(map(len, shapes)), dict[int, tuple[int, ...]]()
+        for at, shape in enumerate(shapes):
+            size = shape.extent
+            if len(shape) < rank or (size == (1, 1) and not any(map(symbolic, size))):
+                continue
+            if not any(all(map(self.equal, size, other)) for other in found.values()):
+                found[at] = size
+        for one, other in combinations(found.values(), 2):
+            if any(map(self.may_stretch, one, other)):
+                return {at: tuple(map(term, size)) for at, size in found.items()}
+        return {}
 
     def padded(self, op: Op) -> Op:
         """Return an op whose padding, if it is an argument, is rows and columns."""
@@ -492,8 +514,15 @@ class Layers(Conditions):
             raise Fixed("a layer of a list", self.staged.lists[data.wires[0]])
         shape = self.of_joint(kind, [data])
         result = self.wire((shape,), place, span, data.wires)
-        self.put(Joined(catalogue()[kind](), shape, data.wires[0], result.wires[0]))
+        self.put_joined(kind, shape, data.wires[0], result.wires[0])
         return result
+
+    def put_joined(self, kind: str, shape: Shape, whole: Wire, wire: Wire) -> None:
+        """Put down what a joint makes of a list, whose values have to be compared if they may differ in size."""
+        compared = kind != "concat" and len(shape) > 1 and whole not in self.one_size
+        if compared and shape.axes != "chw":
+            raise Fixed("a joint of a list of what is no map", self.staged.lists[whole])
+        self.put(Joined(catalogue()[kind](), shape, whole, wire, compared))
 
     def of_joint(self, kind: str, parts: Sequence[Data]) -> Shape:
         """Return the shape of what a joint makes of values, and of all values of lists."""

@@ -14,7 +14,7 @@ from netdsl.emission.items import Child, Collect, Layer, Let, Pick, Store
 from netdsl.emission.numbered import Again, Pattern, Writer, apart, channels_at, mapping, parted, turns_to
 from netdsl.emission.rehearsal import Rehearsal
 from netdsl.emission.streams import LIST, Elements, Parts, Streams, listed
-from netdsl.emission.terms import replaced
+from netdsl.emission.terms import replaced, with_hint
 from netdsl.ir.types import Shape
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -103,12 +103,14 @@ class Lists(Rehearsal):
         if not -len(elements) <= int(index) < len(elements):
             raise Fixed("a list that is shorter", index)
         shape = elements[int(index)]
-        sizes: list[int] = []
-        for axis, size in zip(shape.axes, shape, strict=True):
-            known = channels if isinstance(channels, Poly) else single(channels)
-            sizes.append(SymInt(int(size), known) if axis == "c" else self.unknown_size(int(size)))
+        c = SymInt(int(shape.c), channels if isinstance(channels, Poly) else single(channels))
+        known = iter(self.one_size.get(whole) or map(self.unknown_size, shape.extent))
+        sizes = [
+            c if axis == "c" else with_hint(next(known), n) for axis, n in zip(shape.axes, shape, strict=True)
+        ]
+        shape = Shape(*sizes, axes=shape.axes)
         place = self._deciding[1]
-        data = self.wire((Shape(*sizes, axes=shape.axes),), place, place.scope.span)
+        data = self.wire((shape,), place, place.scope.span)
         self.picks[data.wires[0]] = self.unread[data.wires[0]] = Pick(whole, at, data.wires[0])
         return data
 

@@ -102,6 +102,7 @@ class Snapshot:
             "picks",
             "unread",
             "results",
+            "one_size",
             "writers",
             "under",
         ),
@@ -284,6 +285,8 @@ class State(Walker):
         """How many loops this is in whose turns are an argument."""
         self.results: dict[Wire, tuple[Term, Mapping[str, Any]]] = {}
         """Lists that calls return: their channels over the class's names, and what these are."""
+        self.one_size: dict[Wire, tuple[int, ...]] = {}
+        """Lists all of whose values are known to have one size, and that size."""
 
     # ---------------------------------------------------------------- putting down
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -15,6 +16,7 @@ from netdsl.emission.items import Check, Child, Incoming, Let, Parameter, walk
 from netdsl.emission.state import Schedule, State
 from netdsl.ir.types import Dims, Shape
 from netdsl.symbolic import (
+    COMPARISONS,
     Atom,
     Poly,
     SymBool,
@@ -45,6 +47,10 @@ from netdsl.syntax import tree
 
 SIZES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
 """What the sizes of what comes in are called, after its name."""
+
+_ARITHMETIC = ("//", "%", "**", "group", "if", "and", "or", "not")
+_TRIES, _SMALL, _LARGE = 10_000, 10, 2000
+"""How often sizes are tried, and below which: several that know nothing of each other, or one."""
 
 
 class Terms(State):
@@ -741,6 +747,61 @@ class Terms(State):
             self.hints[known] = value.value
         return SymBool(value.value, Atom("name", (known,)))
 
+    def may_stretch(self, a: int, b: int) -> bool:
+        """Tell whether one of two sizes may be 1 where the other is not, so that frameworks repeat what is there.
+
+        Where they are not known to be equal it is tried: with small arguments, and sizes until both are larger, since
+        no op makes less of more.
+        """
+        if self.equal(a, b):
+            return False
+        found: dict[Atom, str] = {}
+        x, y = (variables(self.expanded(term(size)), found) for size in (a, b))
+        tests = [variables(self.expanded(test), dict(found)) for test in self.path]
+        tests = [test for test in tests if set(found.values()).issuperset(names(test))]
+        sizes = [name for atom, name in found.items() if self.is_size(atom)]
+        near = {side + more for test in (x, y, *tests) for side in compared_with(test) for more in (-1, 0, 1)}
+        pools = {name: self.tried(atom, near) for atom, name in found.items() if name not in sizes}
+        tries = 0
+        for values in product(*pools.values()):
+            env = dict(zip(pools, values, strict=True))
+            for step in product(range(1, _LARGE if len(sizes) == 1 else _SMALL), repeat=len(sizes)):
+                env.update(zip(sizes, step, strict=True))
+                tries += 1
+                if tries > _TRIES:
+                    return True
+                try:
+                    one, other = evaluate(x, env), evaluate(y, env)
+                    if not all(evaluate(test, env) for test in tests):
+                        continue
+                except (ArithmeticError, ValueError):
+                    continue
+                except (LookupError, TypeError):
+                    return True
+                if min(one, other) == 1 < max(one, other):
+                    return True
+                if min(one, other) > 1 == len(sizes):
+                    break
+        return False
+
+    def is_size(self, atom: Atom) -> bool:
+        """Tell whether an expression is the name of a size of what comes in, or of what a turn or a call makes."""
+        if atom.op != "name":
+            return False
+        name = atom.args[0]
+        own = {own for one in self.staged.inputs for axis, own in one.sizes.items() if axis != "c"}
+        return name.startswith("?") or name in {*own, *self.emitter.sizes, *self.staged.sized}
+
+    def tried(self, atom: Atom, near: Iterable[int]) -> Sequence[Any]:
+        """Return values that an expression may have."""
+        hint = self.hints.get(atom.args[0]) if atom.op == "name" else None
+        if atom.op in ("is", "is none", "in", "==") or isinstance(hint, bool):
+            return False, True
+        if isinstance(hint, float):
+            return 0.5, 1.0, 2.0
+        low = int(max(self.lowest(atom) or 0, 0))
+        return sorted({*range(low, low + 5), *(number for number in near if number > low)})
+
     # ---------------------------------------------------------------- depth schedules
 
     def ramped(self, node: tree.CallExpr, values: Mapping[str, Any]) -> Any:
@@ -774,6 +835,33 @@ class Terms(State):
     def expanded_value(self, value: Any) -> Any:
         """Return a number over the class's arguments alone."""
         return SymFloat(float(value), self.expanded(value.atom)) if isinstance(value, SymFloat) else value
+
+
+def variables(value: Any, found: dict[Atom, str]) -> Any:
+    """Return an expression with a name for all that is no arithmetic; which, is put into `found`."""
+    if isinstance(value, Poly):
+        return value.mapped(lambda atom: variables(atom, found))
+    if not isinstance(value, Atom) or value.op == "const":
+        return value
+    if value.op in ("!=", "is not", "is not none", "not in"):
+        return Atom("not", (variables(negated(value), found),))
+    if value.op in COMPARISONS and not all(isinstance(side, Poly) for side in value.args):
+        return Atom("name", (found.setdefault(value, f"{len(found)}"),))
+    if value.op in (*COMPARISONS, *_ARITHMETIC) or value.args[:1] in (("min",), ("max",)):
+        return Atom(value.op, tuple(variables(part, found) for part in value.args))
+    return Atom("name", (found.setdefault(value, f"{len(found)}"),))
+
+
+def compared_with(value: Any) -> Iterator[int]:
+    """Yield the numbers with which an expression compares others."""
+    if isinstance(value, Poly):
+        for _, atoms in value.parts.values():
+            for atom in atoms:
+                yield from compared_with(atom)
+    elif isinstance(value, Atom):
+        for part in value.args:
+            number = part.constant if isinstance(part, Poly) and value.op in COMPARISONS else None
+            yield from compared_with(part) if number is None else (number,)
 
 
 def least_of(lows: Iterable[float | None]) -> float | None:

@@ -78,6 +78,11 @@ class Shape(tuple[int, ...]):
         return self.size("n")
 
     @property
+    def extent(self) -> tuple[int, ...]:
+        """All sizes but the channels."""
+        return tuple([size for axis, size in zip(self.axes, self, strict=True) if axis != "c"])
+
+    @property
     def elements(self) -> int:
         """How many numbers one sample holds."""
         return prod(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.ops.base import Field, OpError, Reach
+from netdsl.symbolic import SymBool, compare, select
 
 SAME = Pad("same")
 VALID = Pad("explicit")
@@ -107,7 +108,7 @@ def window_size(
     stride: Dims | int,
     pad: Pad,
     dilation: Dims | int = 1,
-    ceil: bool = False,
+    ceil: bool | SymBool = False,
 ) -> tuple[int, int]:
     """Return (h', w'): floor((n + 2p - d(k-1) - 1)/s) + 1, or PyTorch's ceil mode. Errors name the field."""
     check_window(kernel, stride, pad, dilation)
@@ -116,16 +117,19 @@ def window_size(
     for axis in (0, 1):
         lo, hi = pads[axis]
         step, covered = both(stride)[axis], both(dilation)[axis] * (kernel[axis] - 1) + 1
+        if pad.mode == "tf":  # whatever the kernel
+            result.append(-(-size[axis] // step))
+            continue
         # of `same` the padding is what an odd window covers but for its middle
         span = size[axis] - 1 if pad.mode == "same" else size[axis] + lo + hi - covered
-        out = (-(-span // step) if ceil else span // step) + 1
-        if out < 1:
+        down, up = span // step + 1, -(-span // step) + 1
+        if (up if ceil else down) < 1:
             what = f" padded to {size[axis] + lo + hi}" if lo + hi else ""
             name = "height" if axis == 0 else "width"
             raise OpError("kernel", f"the kernel covers {covered}, more than the {name} {size[axis]}{what}")
-        if ceil and (out - 1) * step >= size[axis] + lo:
-            out -= 1  # a window must start inside, not in the right padding
-        result.append(out)
+        if ceil is not False:  # a window must start in the map, not in the right padding
+            up = select(compare("<", covered, step + hi), (size[axis] + lo - 1) // step + 1, up)
+        result.append(select(ceil, up, down))
     return result[0], result[1]
 
 

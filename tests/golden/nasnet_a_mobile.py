@@ -29,6 +29,22 @@ def check_condition(holds: bool, takes: bool, what: str) -> None:
     torch._assert(holds == takes, message)  # type: ignore[no-untyped-call]
 
 
+def check_same_size(maps: list[Tensor]) -> None:
+    """Raise an error where joined maps differ in size, but for 1x1, in a form that tracers take."""
+    for i, x in enumerate(maps):
+        for y in maps[:i]:
+            h, w, rows, columns = y.shape[2], y.shape[3], x.shape[2], x.shape[3]
+            fits = ((h == rows) & (w == columns)) | (h * w == 1) | (rows * columns == 1)
+            message = f"maps of {h}x{w} and {rows}x{columns} cannot be joined: resize the input"
+            torch._assert(fits, message)  # type: ignore[no-untyped-call]
+
+
+def of_same_size(x: Tensor, like: Tensor) -> Tensor:
+    """Return a map that is joined with another, whose size it must have."""
+    check_same_size([like, x])
+    return x
+
+
 def size_2d(size: int | tuple[int, int]) -> tuple[int, int]:
     """Return a size for height and width."""
     return (size, size) if isinstance(size, int) else size
@@ -226,7 +242,7 @@ class ReductionCell(nn.Module):
             x = torch.cat((self.path_1(x), self.path_2(x)), 1)
             left = self.final_path_bn(x)
         y0 = self.comb_iter_0_left(right)
-        y0 += self.comb_iter_0_right(left)
+        y0 += of_same_size(self.comb_iter_0_right(left), y0)
         y1 = max_pool2d_same(right, 3, stride=2)
         y1 += self.comb_iter_1_right(left)
         y2 = avg_pool2d_same(right, 3, stride=2, count_include_pad=self.border)
@@ -283,6 +299,7 @@ class NormalCell(nn.Module):
             x = torch.cat((self.path_1(x), self.path_2(x)), 1)
             left = self.final_path_bn(x)
         y0 = self.comb_iter_0_left(right)
+        check_same_size([y0, left])
         y0 += self.comb_iter_0_right(left)
         y1 = self.comb_iter_1_left(left)
         y1 += self.comb_iter_1_right(left)

@@ -32,6 +32,22 @@ def check_condition(holds: bool, takes: bool, what: str) -> None:
         raise ValueError(f"{what} is {takes} here: resize the input")
 
 
+def check_same_size(maps: Sequence[Array]) -> None:
+    """Raise an error where joined maps differ in size, but for 1x1."""
+    for i, x in enumerate(maps):
+        for y in maps[:i]:
+            (h, w), (rows, columns) = y.shape[1:3], x.shape[1:3]
+            if (h, w) != (rows, columns) and 1 not in (h * w, rows * columns):
+                sizes = f"{h}x{w} and {rows}x{columns}"
+                raise ValueError(f"maps of {sizes} cannot be joined: resize the input")
+
+
+def of_same_size(x: Array, like: Array) -> Array:
+    """Return a map that is joined with another, whose size it must have."""
+    check_same_size([like, x])
+    return x
+
+
 class LayerOptions(TypedDict, total=False):
     """What layers take: the dtypes to compute and to store in, the precision of products."""
 
@@ -346,7 +362,7 @@ class ReductionCell(nnx.Module):
             x = jnp.concatenate((self.path_1(x), self.path_2(x)), axis=-1)
             left = self.final_path_bn(x)
         y0 = self.comb_iter_0_left(right)
-        y0 = y0 + self.comb_iter_0_right(left)
+        y0 = y0 + of_same_size(self.comb_iter_0_right(left), y0)
         y1 = max_pool2d(right, (3, 3), strides=(2, 2), padding="SAME")
         y1 = y1 + self.comb_iter_1_right(left)
         y2 = avg_pool2d(
@@ -413,6 +429,7 @@ class NormalCell(nnx.Module):
             x = jnp.concatenate((self.path_1(x), self.path_2(x)), axis=-1)
             left = self.final_path_bn(x)
         y0 = self.comb_iter_0_left(right)
+        check_same_size([y0, left])
         y0 = y0 + self.comb_iter_0_right(left)
         y1 = self.comb_iter_1_left(left)
         y1 = y1 + self.comb_iter_1_right(left)
