@@ -252,7 +252,7 @@ def test_comments_are_text_of_docstrings() -> None:
         "Shapes: (N, in_channels, H, W) -> (N, n, H, W).\n\nArgs:\n    n: how many 'channels'"
     )
     assert (
-        docs["N"] == "Net N of n.net.\n\nThe net; arXiv 1.2, 2020.\n\nShapes: (N, 3, H, W) -> (N, 8, H', W')."
+        docs["N"] == "Net N of n.net.\n\nThe net; arXiv 1.2, 2020.\n\nShapes: (N, 3, H, W) -> (N, 8, H, W)."
     )
     assert "\nThe file; arXiv 1.2, 2020.\n" in text
 

@@ -117,7 +117,8 @@ def shapes(staged: Staged, fixed: Mapping[str, int], last: bool = False) -> str:
         if incoming.many:
             given.update(incoming.sizes.values())
         else:
-            for axis, name in incoming.sizes.items():
+            sizes = incoming.sizes or dict(zip(incoming.shape.axes, map(text, incoming.shape), strict=True))
+            for axis, name in sizes.items():  # a net's are no arguments
                 mark = f"_{incoming.name}" if len(staged.inputs) > 1 else ""
                 letters[name] = name if name in given or LETTERS[axis] in given else f"{LETTERS[axis]}{mark}"
         letters.update((name, str(number)) for name, number in fixed.items())
