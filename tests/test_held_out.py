@@ -1383,6 +1383,27 @@ net N(c = 8, n = 3, deep = true):
 variant n1 = N()
 variant n2 = N(16, 2, false)
 """,
+    "an argument that is a block of two values, of three, or an op": """
+block B(c = 4):
+    a: conv 3x3, c
+    b: conv 3x3, 8, /2
+    from b, a
+
+block D(c = 4):
+    a: conv 3x3, c
+    b: conv 3x3, 8, /2
+    c: conv 3x3, 8, /2
+    from b, a, c
+
+net N(f: op, classes = 7):
+    input image: 4, 20x21
+    f as back
+    from back[0] -> conv 1x1, classes as head
+
+variant n1 = N(B)
+variant n2 = N(D)
+variant n3 = N(split(2))
+""",
 }
 
 CLASSES = {
@@ -3987,6 +4008,62 @@ net N(c = 8, deep = true):
 
 variant n1 = N()
 variant n2 = N(16, false)
+""",
+    "arguments that are blocks of several values": """
+block A(n: list):
+    n1, n2 = n
+    a: n1 * conv 3x3, 8
+    b: n2 * conv 3x3, 16, /2
+    from b, a
+
+block B(c = 4):
+    a: conv 3x3, c
+    b: conv 3x3, 8, /2
+    from b, a
+
+block C(c, k = 3):
+    fork:
+        one: conv 1x1, c
+        two: conv 3x3, c + k
+
+net N(f: op, g: op = C(5), classes = 21):
+    input image: 3, 20x21
+    p, q = from image -> f as back
+    from p -> conv 1x1, classes as head -> resize like=q
+    r, s = from flow -> g as side
+    (identity | from r -> resize like=q | from s -> resize like=q) -> concat
+
+block P(c) from a, b:
+    one: from a -> conv 3x3, c
+    two: from b -> conv 1x1, c + 1
+    from two, one
+
+block Q(c, k: dims = 3x3) from a, b:
+    one: from a -> conv k, 2*c
+    two: from b -> conv 1x1, c
+    from two, one
+
+block R(unit: op, n) from a, b:
+    p, q = from a, b
+    for i in range(n):
+        p, q = from p, q -> unit 4 as u{i}
+    from p, q
+
+net M(unit: op, n = 2):
+    input image: 4, 9x8
+    a: conv 1x1, 5
+    b: conv 3x3, 5
+    p, q = from a, b -> R unit, n as r
+    from p -> conv 3x3, q.c as last
+    (identity | from q) -> add
+
+variant n1 = N(A([1, 2]))
+variant n2 = N(B)
+variant n3 = N(B(3), C(2, k=4), classes=3)
+variant n4 = N(C(6), A([0, 1]))
+variant m1 = M(P)
+variant m2 = M(Q)
+variant m3 = M(Q(k=1x3), n=1)
 """,
 }
 """Texts whose every block and net is one class."""

@@ -448,8 +448,9 @@ class Stager(Joints):
         """Return shapes whose channels only the called class knows, and the variables that hold them."""
         if any("c" not in shape.axes for shape in shapes):
             raise Fixed("a block that may return another number of channels, and a value that has none")
-        if callee is not None and len(shapes) != 1:
-            raise Fixed("an argument that is a block of several values", callee)
+        choices = [c for c in callee.choices if c is not None] if callee is not None else []
+        if len(shapes) != 1 and not all(isinstance(choice.target, BlockDecl) for choice in choices):
+            raise Fixed("an argument that is a block of several values, or an op", callee)
         found: list[Shape] = []
         results: list[str] = []
         for shape in shapes:
