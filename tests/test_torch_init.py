@@ -334,3 +334,34 @@ def test_a_layer_within_a_chain_starts_in_its_own_way(tmp_path: Path) -> None:
     (tmp_path / "n.py").write_text(net.emit())
     assert tool("mypy", "--strict", "--config-file", os.devnull, tmp_path) == ""
     assert "self.body.b.weight" in net.emit()
+
+
+OWN_WAY = """\
+block Body(c):
+    conv 3x3, c -> conv 3x3, c
+
+block Head(c, deep = true):
+    init conv weight=fan_uniform(fan_in)
+    init fc weight=fan_uniform(fan_in)
+    conv 3x3, c when deep
+    conv 1x1, c
+    gap -> fc c
+
+net N(deep = true):
+    input 40, 8x8
+    init conv weight=kaiming_normal(fan_out)
+    Body 90
+    Head 80, deep
+"""
+
+
+def test_what_starts_in_torchs_own_way_is_not_started_again() -> None:
+    text = loads(OWN_WAY).emit("torch")
+    assert "kaiming_uniform_" not in text
+    torch.manual_seed(SEED)
+    (body, head) = execute(text)["N"]()
+    for conv in body:
+        assert_moments(conv.weight, math.sqrt(2 / fans(conv.weight)[1]), "body")
+    for layer in (head[0], head[1], head[3]):
+        bound = fans(layer.weight)[0] ** -0.5
+        assert 0.99 * bound < layer.weight.abs().max().item() <= bound

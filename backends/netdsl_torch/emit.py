@@ -33,7 +33,7 @@ from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.stage import made_op
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
-from netdsl.ir.types import Init
+from netdsl.ir.types import DEFAULT_INIT, Init
 from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
@@ -244,7 +244,7 @@ class TorchText(ModuleText):
         """Return how a layer's weights start where that is not torch's way, and no loop says so."""
         usual = usual_inits(item.op)
         own = {k: v for k, v in rule.items() if k in weights_of(item.op, item.before)} | self.own(cls, item)
-        own = {k: v for k, v in own.items() if v.kind not in ("default", usual.get(k))}
+        own = {k: v for k, v in own.items() if v not in (DEFAULT_INIT, usual.get(k))}
         if isinstance(item.op, Weight):
             own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
         return own

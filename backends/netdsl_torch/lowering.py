@@ -1002,9 +1002,11 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
 """Init's kinds with torch's names and the defaults of their arguments. Its trunc_normal_ cuts at 2 too."""
 
 
-def usual_inits(op: Op) -> dict[str, str]:
+def usual_inits(op: Op) -> dict[str, Init]:
     """Return how torch itself starts weight and bias, where that has a name."""
-    return {"weight": "ones", "bias": "zeros"} if isinstance(op, Norm) else {}
+    if isinstance(op, Convolution | Linear):
+        return {"weight": Init("fan_uniform", ("fan_in",))}
+    return {"weight": Init("ones"), "bias": Init("zeros")} if isinstance(op, Norm) else {}
 
 
 def init_call(init: Init, target: Expr) -> Call:
