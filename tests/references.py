@@ -31,6 +31,8 @@ def _torchvision(*names: str, side: int = 64, **rest: Any) -> dict[str, Referenc
     return {name: Reference("torchvision", name, side, **rest) for name in names}
 
 
+REGNETS = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+
 REFERENCES: dict[str, Reference] = {
     **_torchvision("alexnet"),
     **_torchvision(*(f"vgg{depth}{bn}" for depth in (11, 13, 16, 19) for bn in ("", "_bn")), side=32),
@@ -88,6 +90,8 @@ REFERENCES: dict[str, Reference] = {
     },
     **_torchvision(*(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")), side=32),
     **_torchvision("squeezenet1_0", "squeezenet1_1", side=32),
+    **_torchvision(*(f"regnet_x_{size}" for size in REGNETS), side=32),
+    **_torchvision(*(f"regnet_y_{size}" for size in (*REGNETS, "128gf")), side=32),
     **_torchvision(*(f"efficientnet_b{size}" for size in range(8)), side=32),
     **_torchvision(*(f"efficientnet_v2_{size}" for size in "sml"), side=32),
     **_torchvision(*(f"convnext_{size}" for size in ("tiny", "small", "base", "large")), side=32),

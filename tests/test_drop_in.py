@@ -25,6 +25,7 @@ SMALL = {
     "mnasnet1_0": 32,
     "mobilenet_v2": 32,
     "mobilenet_v3_small": 32,
+    "regnet_y_400mf": 32,
     "resnet18": 32,
     "resnet50": 32,
     "shufflenet_v2_x0_5": 32,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import import_torchvision
 from interpreter import draw_state, interpret, state_shapes
 from metamorphic import report, subjects_of
 from netdsl_torch.run import by_name, without_dropout
@@ -17,41 +16,6 @@ from torch_oracles import execute
 import netdsl
 from netdsl import Network, api
 from netdsl.backend import emit_family
-
-REGNET = """\
-default conv 3x3, bias=false, norm=bn, act=relu
-
-block Squeeze(squeezed):
-    mul:
-        identity
-        avgpool to=1x1 -> conv 1x1, squeezed, bias=true, norm=none as fc1
-            -> conv 1x1, x.c, bias=true, norm=none, act=sigmoid as fc2
-
-block Bottleneck(c, stride = 1, group = 8, ratio: float = 0.0):
-    before = x.c
-    add:
-        proj: (conv 1x1, c, /stride, act=none) when stride != 1 or x.c != c
-        f:
-            a: (conv 1x1, c)
-            b: (conv c, /stride, groups=c//group)
-            se: Squeeze round(ratio*before) when ratio > 0
-            c: (conv 1x1, c, act=none)
-    relu
-
-net RegNet(depths: list, widths: list, group = 8, ratio: float = 0.25):
-    input 3, 64x64
-    stem: (conv 32, /2)
-    trunk_output:
-        for s, row in enumerate(zip(depths, widths), 1):
-            block{s}:
-                for i in range(row[0]):
-                    "block{s}-{i}": Bottleneck row[1], stride=2 if i == 0 else 1, group=group, ratio=ratio
-    gap
-    fc: fc 1000
-
-variant regnet_y_400mf = RegNet([1, 3, 6, 6], [48, 104, 208, 440])
-variant regnet_x_400mf = RegNet([1, 2, 7, 12], [32, 64, 160, 400], group=16, ratio=0.0)
-"""
 
 KEYS = """\
 block B(c, deep = true):
@@ -99,18 +63,6 @@ def nets(text: str) -> list[Network]:
     return list(map(Network, api.recipes(api.read_text(text), "", {}, {})))
 
 
-@pytest.mark.parametrize("name", ["regnet_y_400mf", "regnet_x_400mf"])
-def test_regnet_is_torchvisions(name: str) -> None:
-    theirs = getattr(import_torchvision().models, name)()
-    net = next(net for net in nets(REGNET) if net.name == name)
-    ours = execute(net.emit("torch"))[name]()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        assert torch.equal(ours.eval()(x), theirs.eval()(x))
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_numbers(number: int) -> None:
     net = nets(KEYS)[number]
@@ -149,9 +101,8 @@ def test_frameworks_have_one_state() -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 def test_style(backend: str, tmp_path: Path) -> None:
-    for number, text in enumerate((KEYS, REGNET)):
-        (module,) = emit_family(nets(text), backend).values()
-        (tmp_path / f"net{number}.py").write_text(module)
+    (module,) = emit_family(nets(KEYS), backend).values()
+    (tmp_path / "net.py").write_text(module)
     options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")
     assert tool("mypy", *options, tmp_path) == ""
     options = ("--isolated", "--no-cache", "--line-length", "100")

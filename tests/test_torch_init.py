@@ -80,6 +80,7 @@ MOMENTS = (
     "efficientnet_b0",
     "efficientnet_v2_s",
     "convnext_tiny",
+    "regnet_y_400mf",
     "vit_b_16",
 )
 """One of torchvision's nets of each family that the zoo has."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import netdsl_torch
 import torch
@@ -61,6 +62,7 @@ FAMILIES = {
     "mobilenet_v3_small": 64,
     "nasnet_a_mobile": 96,
     "preact_resnet50": 64,
+    "regnet_y_400mf": 64,
     "repvgg_a0": 64,
     "resnet18": 64,
     "resnet26d": 64,
@@ -140,7 +142,18 @@ def tensors(output: Any) -> tuple[Tensor, ...]:
 def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
     """Return torchvision's model of that name, with random weights."""
     models = import_torchvision().models
-    with warnings.catch_warnings(), torch.device(device):
+    params = models.regnet.BlockParams
+
+    def on_cpu(**settings: Any) -> Any:
+        """Return the depths and widths of a RegNet, which reads them from tensors."""
+        with torch.device("cpu"):
+            return params.from_init_params(**settings)
+
+    with (
+        patch.object(models.regnet, "BlockParams", Mock(from_init_params=on_cpu)),
+        warnings.catch_warnings(),
+        torch.device(device),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # googlenet's, on its slow initialisation
         model: nn.Module = getattr(models, name.rpartition(":")[2])(weights=None, **arguments)
     return model
