@@ -95,6 +95,10 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision(*(f"efficientnet_b{size}" for size in range(8)), side=32),
     **_torchvision(*(f"efficientnet_v2_{size}" for size in "sml"), side=32),
     **_torchvision(*(f"convnext_{size}" for size in ("tiny", "small", "base", "large")), side=32),
+    **_torchvision("fcn_resnet50", "fcn_resnet101", arguments={"aux_loss": True}),
+    **_torchvision("deeplabv3_resnet50", "deeplabv3_resnet101", arguments={"aux_loss": True}),
+    **_torchvision("deeplabv3_mobilenet_v3_large", arguments={"aux_loss": True}),
+    **_torchvision("lraspp_mobilenet_v3_large"),
     **{
         name: Reference("torchvision", name, 2 * patch, arguments={"image_size": 2 * patch})
         for name, patch in (

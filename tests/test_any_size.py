@@ -21,7 +21,7 @@ from netdsl_torch.run import by_name, without_dropout
 from proved import EVERY, proving
 from test_torch_factor import traced
 from torch import nn
-from torch_oracles import FAMILIES, ZOO, emitted, execute, inputs, spec_of
+from torch_oracles import FAMILIES, SEVERAL, ZOO, emitted, execute, inputs, spec_of
 
 import netdsl
 from netdsl.api import loads
@@ -47,7 +47,7 @@ CLOSE = 1e-9
 REFUSALS = (AssertionError, ValueError, RuntimeError, TypeError)
 """What emitted code raises in torch and in Flax, what torch does, what jax does."""
 EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
-FIRST = [*FAMILIES, *(name for name in ZOO if EVERY and name not in FAMILIES)]
+FIRST = [*dict.fromkeys((*FAMILIES, *SEVERAL, *(ZOO if EVERY else ())))]
 """Of Flax, which takes long to compile; the other nets of a family have its classes."""
 
 
@@ -231,7 +231,7 @@ def test_flax_modules_are_the_net_at_every_size(name: str) -> None:
                     with pytest.raises(REFUSALS) as caught:
                         any_size_flax.call(net, own(name), train=True)
                     check_refused(caught.value, net, own(name))
-                elif name in FAMILIES and name not in KERNELS and net.cost().params <= NUMBERS:
+                elif name in FAMILIES | SEVERAL and name not in KERNELS and net.cost().params <= NUMBERS:
                     any_size_flax.check_numbers(net, own(name), f"{name} ({kind})")
                 else:
                     any_size_flax.check_traces(net, own(name), f"{name} ({kind})")

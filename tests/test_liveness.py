@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch_oracles import FAMILIES, execute, load
+from torch_oracles import FAMILIES, SEVERAL, execute, load
 
 from netdsl import NetError, Network, api
 
@@ -67,7 +67,7 @@ def assert_measured(net: Network, batch: int = 1, dtype: torch.dtype = torch.flo
     return len(found)
 
 
-@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL).items())
 def test_is_what_runs(name: str, side: int) -> None:
     net = load(name, side)
     # what a list or a loop names anew is held by its first name, too: the exception that the pass names
@@ -234,7 +234,7 @@ def test_calls_that_are_alike_are_looked_at_once(monkeypatch: pytest.MonkeyPatch
     assert Counter(made) == {"Bottleneck": 2, "ResNet": 1}  # with and without a projection
 
 
-@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL).items())
 def test_calls_that_are_alike_are_what_each_is(name: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from netdsl.passes import liveness
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch_oracles import (
     FAMILIES,
+    SEVERAL,
     TORCHVISION,
     ZOO,
     build,
@@ -42,7 +43,7 @@ def test_macs_equal_torchs_layer_by_layer(name: str) -> None:
     assert sum(static.values()) == real[""]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES | SEVERAL)
 def test_every_module_returns_the_static_shapes(name: str) -> None:
     net, model = load(name), build(name, "meta").eval()
     with outputs_by_path(model) as real:

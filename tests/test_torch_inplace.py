@@ -9,7 +9,7 @@ import pytest
 import torch
 from netdsl_torch import Backend
 from torch import nn
-from torch_oracles import FAMILIES, assert_same, execute, inputs, load, perturb
+from torch_oracles import FAMILIES, SEVERAL, assert_same, execute, inputs, load, perturb
 
 from netdsl import Network
 from netdsl.api import loads
@@ -53,7 +53,7 @@ def assert_equal_in_both_modes(net: Network, *texts: str) -> None:
         assert_same(*(model.train(mode) for model in models), x)
 
 
-@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL).items())
 def test_outputs_and_gradients_are_those_of_an_emission_without(name: str, side: int) -> None:
     net = load(name, side)
     fast, plain = sources(net)

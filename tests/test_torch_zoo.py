@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 from netdsl_torch import Backend
-from torch_oracles import FAMILIES, ZOO, build, emitted, execute, inputs, load, perturb, reference, tensors
+from torch_oracles import (
+    FAMILIES,
+    SEVERAL,
+    ZOO,
+    build,
+    emitted,
+    execute,
+    inputs,
+    load,
+    perturb,
+    reference,
+    tensors,
+)
 
 import netdsl
 from netdsl.api import loads
@@ -19,7 +31,7 @@ def test_returns_the_static_outputs_in_training_and_in_evaluation(name: str) -> 
         assert [t.shape for t in found] == [(2, *net.outputs[o.name]) for o in outputs]
 
 
-@pytest.mark.parametrize(("name", "side"), FAMILIES.items())
+@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL).items())
 def test_runs_at_a_small_size_with_finite_numbers(name: str, side: int) -> None:
     net = load(name, side)
     torch.manual_seed(0)

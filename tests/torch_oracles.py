@@ -56,6 +56,7 @@ FAMILIES = {
     "hrnet_w18": 64,
     "inception_v3": 299,
     "lenet": 32,
+    "lraspp_mobilenet_v3_large": 64,
     "mnasnet0_5": 64,
     "mobilenet_v1_1_0": 64,
     "mobilenet_v2": 64,
@@ -81,6 +82,8 @@ FAMILIES = {
     "zfnet": 64,
 }
 """One net of each family, and a small side of its input."""
+SEVERAL = {"deeplabv3_mobilenet_v3_large": 64, "fcn_resnet50": 64}
+"""The same of families whose nets return several values."""
 
 ROOTS = [str(Path(module.__file__ or "").parents[1]) for module in (netdsl, netdsl_torch)]
 ENVIRONMENT = {
@@ -136,12 +139,16 @@ def inputs(net: Network, batch: int = 2, device: str = "cpu", seed: int = 7) -> 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:
     """Return a net's outputs, however many."""
-    return (output,) if isinstance(output, Tensor) else tuple(t for t in output if t is not None)
+    if isinstance(output, Tensor):
+        return (output,)
+    return tuple(t for t in (output.values() if isinstance(output, dict) else output) if t is not None)
 
 
 def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
     """Return torchvision's model of that name, with random weights."""
     models = import_torchvision().models
+    if name in models.list_models(models.segmentation):
+        arguments = {"weights_backbone": None, **arguments}
     params = models.regnet.BlockParams
 
     def on_cpu(**settings: Any) -> Any:
@@ -155,7 +162,7 @@ def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
         torch.device(device),
     ):
         warnings.simplefilter("ignore", FutureWarning)  # googlenet's, on its slow initialisation
-        model: nn.Module = getattr(models, name.rpartition(":")[2])(weights=None, **arguments)
+        model: nn.Module = models.get_model(name.rpartition(":")[2], weights=None, **arguments)
     return model
 
 
