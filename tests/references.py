@@ -51,6 +51,8 @@ REFERENCES: dict[str, Reference] = {
     },
     "ghostnet_100": Reference("timm", "ghostnet_100"),
     "dla34": Reference("timm", "dla34"),
+    **{name: Reference("timm", name) for name in ("dpn68", "dpn68b", "dpn92", "dpn98", "dpn131")},
+    "inception_resnet_v2": Reference("timm", "inception_resnet_v2", 96, {"drop_rate": 0.2}),
     **{f"resnet{depth}d": Reference("timm", f"resnet{depth}d") for depth in (26, 50)},
     "nasnet_a_large": Reference("timm", "nasnetalarge", 32, {"drop_rate": 0.5}),
     "resnext101_32x4d": Reference("timm", "resnext101_32x4d", 32),
