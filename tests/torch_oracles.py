@@ -141,15 +141,14 @@ def inputs(net: Network, batch: int = 2, device: str = "cpu", seed: int = 7) -> 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:
     """Return a net's outputs, however many."""
-    if isinstance(output, Tensor):
-        return (output,)
-    return tuple(t for t in (output.values() if isinstance(output, dict) else output) if t is not None)
+    return (output,) if isinstance(output, Tensor) else tuple(t for t in output if t is not None)
 
 
 def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
     """Return torchvision's model of that name, with random weights."""
     models = import_torchvision().models
-    if name in models.list_models(models.segmentation):
+    segments = name in models.list_models(models.segmentation)
+    if segments:
         arguments = {"weights_backbone": None, **arguments}
     params = models.regnet.BlockParams
 
@@ -165,6 +164,8 @@ def reference(name: str, device: str = "cpu", **arguments: Any) -> nn.Module:
     ):
         warnings.simplefilter("ignore", FutureWarning)  # googlenet's, on its slow initialisation
         model: nn.Module = models.get_model(name.rpartition(":")[2], weights=None, **arguments)
+    if segments:
+        model.register_forward_hook(lambda module, given, results: tuple(results.values()))
     return model
 
 
