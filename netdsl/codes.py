@@ -276,15 +276,17 @@ CODES: dict[str, Code] = {
     ),
     "E219": Code(
         "a name that emitted code cannot have",
-        "Labels become keys of the state_dict, of letters, digits, underscores and hyphens; nets, blocks, parameters "
-        "and outputs become names of Python. Neither its keywords nor what a module already has can be used.",
+        "Labels become keys of the state_dict, of letters, digits, underscores and hyphens, with dots behind lists; "
+        "nets, blocks, parameters and outputs become names of Python. Neither its keywords nor what a module already "
+        "has can be used.",
         _net("forward: conv 3x3, 64"),
         _net("conv1: conv 3x3, 64"),
     ),
     "E220": Code(
         "two modules or outputs of one name",
         "Names in a net, block or container are keys of the state_dict, and have to be different. "
-        "Only equal layers without weights may share one: they are one module.",
+        "Only equal layers without weights may share one: they are one module. What stands before a dot is a list, "
+        "and no module.",
         _net("a: conv 3x3, 64\na: conv 3x3, 64"),
         _net("a: conv 3x3, 64\nb: conv 3x3, 64"),
     ),
@@ -315,8 +317,8 @@ CODES: dict[str, Code] = {
     ),
     "E225": Code(
         "a statement in the wrong place",
-        "`input` belongs to a net, `return` to a block or net, and a variant's body holds `meta` and "
-        "`require` only. What is there in training only is read by outputs in training.",
+        "`input` belongs to a net, `return` to a block or net, `order` is the first line of a scope, and a variant's "
+        "body holds `meta` and `require` only. What is there in training only is read by outputs in training.",
         _net("relu") + "variant v = N():\n    relu\n",
         _net("relu") + "variant v = N():\n    meta year=2014\n",
     ),

@@ -181,18 +181,22 @@ class _Matching:
 
     def _match(self, old: Scope, new: Scope) -> None:
         """Match what two scopes hold."""
-        labelled = {_label(item): item for item in new.items if _label(item)}
+        labelled = {_label(new.local(item)): item for item in new.written if _label(new.local(item))}
         rest_old: list[Item] = []
         taken: set[str] = set()
-        for item in old.items:
-            other = labelled.get(_label(item))
+        for item in old.written:
+            other = labelled.get(_label(old.local(item)))
             if other is not None and isinstance(item, Scope) == isinstance(other, Scope):
-                taken.add(_label(item))
+                taken.add(_label(old.local(item)))
                 self._same(item, other)
             else:
                 rest_old.append(item)
-        rest_new = [item for item in new.items if _label(item) not in taken]
-        self._align(rest_old, rest_new)
+        rest_new = [item for item in new.written if _label(new.local(item)) not in taken]
+        signatures = (
+            [_signature(x, old, self.before.graph) for x in rest_old],
+            [_signature(x, new, self.after.graph) for x in rest_new],
+        )
+        self._align(rest_old, rest_new, *signatures)
 
     def _same(self, old: Item, new: Item) -> None:
         if isinstance(old, Scope) and isinstance(new, Scope):
@@ -200,11 +204,12 @@ class _Matching:
         elif isinstance(old, str) and isinstance(new, str):
             self.partner[old] = new
 
-    def _align(self, old: Sequence[Item], new: Sequence[Item]) -> None:
-        """Align two sequences: first what is equal, then, in between, what is of one kind."""
+    def _align(
+        self, old: Sequence[Item], new: Sequence[Item], signatures: Sequence[str], others: Sequence[str]
+    ) -> None:
+        """Align two sequences, by their signatures: first what is equal, then, in between, what is of one kind."""
         before, after = self.before.graph, self.after.graph
-        signatures = [_signature(x, before) for x in old], [_signature(x, after) for x in new]
-        for (i, j), (k, m), equal in _blocks(*signatures):
+        for (i, j), (k, m), equal in _blocks(signatures, others):
             if equal:
                 self._pairs(old[i:j], new[k:m])
                 continue
@@ -235,18 +240,18 @@ def _blocks(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[tuple[int, int
     yield (j, len(a)), (m, len(b)), True
 
 
-def _label(item: Item) -> str:
-    """Return an item's label, "" if it goes by its position."""
-    name = item.name if isinstance(item, Scope) else item.rpartition(".")[2]
+def _label(name: str) -> str:
+    """Return the label of an item by what its scope calls it, "" if it goes by its position."""
     return "" if name.isdigit() else name
 
 
-def _signature(item: Item, graph: Graph) -> str:
+def _signature(item: Item, scope: Scope, graph: Graph) -> str:
     """Return what two items have in common that are equal, whatever their paths."""
+    label = _label(scope.local(item))
     if isinstance(item, Scope):
-        inner = ", ".join(_signature(x, graph) for x in item.items)
-        return f"{_label(item)}: {item.block}({inner})"
-    return f"{_label(item)}: {_layer(graph[item])}"
+        inner = ", ".join(_signature(x, item, graph) for x in item.written)
+        return f"{label}: {item.block}({inner})"
+    return f"{label}: {_layer(graph[item])}"
 
 
 def _kind(item: Item, graph: Graph) -> str:

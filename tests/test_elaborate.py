@@ -361,10 +361,10 @@ def test_a_branch_of_training_is_registered_where_it_stands_and_computed_where_i
         *("train output r: from b -> relu", "train output q: from flow -> relu", "d: relu"),
     )
     net = body("\n".join(lines))
-    computed = ["x", "s", "a", "u.0", "u.1", "b", "t", "v.concat", "v.w", "r", "c", "q", "p", "d"]
+    computed = ["x", "s", "a", "u.0", "u.1", "b", "t", "concat", "w", "r", "c", "q", "p", "d"]
     assert [node.name for node in net.graph] == computed
     assert list(net.graph.tree.nodes()) == computed
-    registered = ["a", "b", "c", "p", "t", "u", "u.0", "u.1", "v", "v.concat", "v.w", "s", "r", "q", "d"]
+    registered = ["a", "b", "c", "p", "t", "u", "u.0", "u.1", "concat", "w", "s", "r", "q", "d"]
     assert paths(net.graph.tree)[1:] == registered
     assert [output.name for output in net.graph.outputs] == ["out", *"ptuvsrq"]
     verify(net.graph, net.shapes)

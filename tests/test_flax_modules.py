@@ -36,7 +36,7 @@ net Small(classes = 5, drop = 0.3):
     bn1: bn
     relu
     layer1: 3 * Unit 8, drop
-    train output aux: gap -> dropout drop -> fc 7 as fc
+    train output aux: gap -> dropout drop -> fc 7 as aux_fc
     maxpool 3x3, /2, pad=1
     gap
     dropout drop

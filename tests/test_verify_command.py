@@ -34,7 +34,7 @@ net N:
     conv2: conv 3x3, 8, /2
     (identity | from scale) -> mul
     conv3: conv 3x3, 8, pad=0
-    train output aux: gap -> dropout -> fc 8 as fc
+    train output aux: gap -> dropout -> fc 8 as aux_fc
     gap
     fc1: fc 8
     dropout

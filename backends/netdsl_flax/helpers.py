@@ -3,6 +3,27 @@
 from __future__ import annotations
 
 HELPERS = {
+    "child_at": '''\
+def child_at(module: Any, path: str) -> Any:
+    """Return a child of children by its path."""
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+''',
+    "add_child": '''\
+def add_child(module: Any, path: str, child: Any) -> None:
+    """Add a child of children by its path, and what mappings on the way there are not yet."""
+    *parts, last = path.split(".")
+    for part in parts:
+        if not hasattr(module, part):
+            setattr(module, part, nnx.Dict())
+        module = getattr(module, part)
+        if type(module) is not nnx.Dict:
+            raise ValueError(f"{part} of {path} is a module already")
+    if hasattr(module, last):
+        raise ValueError(f"two modules are called {path}")
+    setattr(module, last, child)
+''',
     "check_size": '''\
 def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit."""

@@ -71,6 +71,7 @@ DIALECT = Dialect(
     final="Final[bool]",
     arithmetic=True,
     register=_registered,
+    lists={"list": "nn.ModuleList", "mapping": "nn.ModuleDict", "path": "self.get_submodule({})"},
     typed=frozenset({"F.relu", "torch.cat", "torch.sigmoid", "torch.tanh"})
     | {"channel_shuffle", "max_pool2d_same", "avg_pool2d_same", "center_crop", "upsample2d"},
 )

@@ -77,6 +77,20 @@ L = TypeVar("L", bound=Lowering)
 LOWERINGS: Lowerings[Lowering] = Lowerings("torch")
 
 HELPERS = {
+    "add_child": '''\
+def add_child(module: nn.Module, path: str, child: nn.Module) -> None:
+    """Add a child of children by its path, and what mappings on the way there are not yet."""
+    *parts, last = path.split(".")
+    for part in parts:
+        if part not in dict(module.named_children()):
+            module.add_module(part, nn.ModuleDict())
+        module = module.get_submodule(part)
+        if type(module) is not nn.ModuleDict:
+            raise ValueError(f"{part} of {path} is a module already")
+    if last in dict(module.named_children()):
+        raise ValueError(f"two modules are called {path}")
+    module.add_module(last, child)
+''',
     "check_size": '''\
 def check_size(size: int, takes: int, name: str, what: str) -> None:
     """Raise an error where a size does not fit, in a form that tracers take."""

@@ -11,7 +11,7 @@ from netdsl.diagnostics import Diagnostic, did_you_mean
 from netdsl.elaborate.evaluate import Evaluator, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
-from netdsl.ir.graph import Graph, Node, Scope
+from netdsl.ir.graph import Graph, Node
 from netdsl.ir.types import DTYPES
 from netdsl.passes import Liveness, Receptives
 from netdsl.source import Source, Span
@@ -254,18 +254,24 @@ class Claim(Evaluator):
             return [self.net.graph[name] for name in scope.nodes()]
         if path in self.net.graph:
             return [self.net.graph[path]]
+        listed = [node for node in self.net.graph if node.name.startswith(f"{path}.")]
+        if listed:
+            return listed
         here = self.scopes[self.budget.scope]
         inputs = self.net.graph.inputs.values()
-        paths = [item.path if isinstance(item, Scope) else item for item in here.items]
-        labels = [path.rpartition(".")[2] for path in paths if path not in inputs]
+        labels = [here.local(item) for item in here.written if item not in inputs]
         span = Span(source, node.start, node.end)
         help = did_you_mean(span.text, labels) or f"the labels here are {', '.join(labels[:10])}"
         raise fail("E404", f"there is no module `{span.text}` here", span, help)
 
     def path(self, node: tree.Expr, env: Env, source: Source) -> tuple[str, ...]:
-        """Return the labels of `a.b`."""
+        """Return the labels of `a.b`, or of `a.b[0]`."""
         if isinstance(node, tree.Attribute):
             return (*self.path(node.value, env, source), node.name)
+        if isinstance(node, tree.Index):
+            index = Evaluator.eval(self, node.index, env, source)
+            if type(index) is int:
+                return (*self.path(node.value, env, source), str(index))
         if isinstance(node, (tree.Name, tree.Template)):
             return (self.text(node, env, source),)
         span = Span(source, node.start, node.end)

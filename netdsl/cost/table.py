@@ -158,7 +158,7 @@ def _by_op(graph: Graph) -> GroupOf:
 def _by_child(graph: Graph) -> GroupOf:
     """Group by what stands directly in the net."""
     groups: dict[str, tuple[str, str]] = {}
-    for item in graph.tree.items:
+    for item in graph.tree.written:
         if isinstance(item, Scope):
             groups.update(dict.fromkeys(item.nodes(), (item.path, item.block)))
         else:
@@ -171,7 +171,7 @@ def _by_block(graph: Graph) -> GroupOf:
     groups: dict[str, tuple[str, str]] = {}
 
     def walk(scope: Scope) -> None:
-        for item in scope.items:
+        for item in scope.written:
             if isinstance(item, Scope) and item.kind == "block":
                 groups.update(dict.fromkeys(item.nodes(), (item.path, item.block)))
             elif isinstance(item, Scope):

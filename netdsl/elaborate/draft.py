@@ -70,6 +70,8 @@ class DraftScope(Scope):
         self.labels = labels
         self.labelled = labelled
         self.taken: dict[str, Span] = {}
+        self.lists: set[str] = set()
+        """What of that are lists of children: the parts of labels before their dots."""
         self.shared: dict[str, Any] = {}
         """Layers without state by their labels, which may be given again: what `identity_of` says of each."""
         self.named: dict[Wire, str] = {}

@@ -207,7 +207,7 @@ class Finisher:
             scope.inputs = tuple(Value(names[w.draft], w.port) for w in self.coming[scope])
             scope.outputs = tuple(Value(names[w.draft], w.port) for w in self.leaving[scope])
             scope.names = {Value(names[w.draft], w.port): name for w, name in scope.named.items()}
-            scope.items = [item if isinstance(item, DraftScope) else names[item] for item in scope.drafts]
+            scope.written = [item if isinstance(item, DraftScope) else names[item] for item in scope.drafts]
         graph.tree = self.scopes[0]
         return graph, shapes
 

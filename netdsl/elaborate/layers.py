@@ -21,7 +21,7 @@ from netdsl.elaborate.arguments import (
 )
 from netdsl.elaborate.draft import Draft, DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator
-from netdsl.elaborate.names import reserved_key
+from netdsl.elaborate.names import lists_of, reserved_key
 from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
@@ -82,6 +82,10 @@ class Layers(ABC):
     @abstractmethod
     def body(self, body: tree.Body, place: Place) -> Data | None:
         """Run statements; return the flow after them."""
+
+    @abstractmethod
+    def scope_body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run the statements of a scope; return the flow after them."""
 
     @abstractmethod
     def enter_file(self, file: FileScope) -> None:
@@ -154,6 +158,7 @@ class Layers(ABC):
         name = self.child(place, label, span)
         labels = outer.labels if label is None else f"{outer.labels}.{name}" if outer.labels else name
         scope = DraftScope(kind, outer.join(name), span, block, labels, label is not None)
+        scope.name = name
         scope.entry = entry
         scope.begin = len(self.drafts)
         scope.calls = place.calls
@@ -190,6 +195,7 @@ class Layers(ABC):
                     else ""
                 )
                 raise fail("E219", f"`{name}` {why}", at, help)
+            self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
             if first is not None and op is not None and self.is_again(scope, name, op):
                 number = next(n for n in count(1) if f"{name}_{n}" not in scope.taken)
@@ -209,6 +215,18 @@ class Layers(ABC):
         scope.position += 1
         scope.taken[name] = span
         return name
+
+    @staticmethod
+    def enter_lists(scope: DraftScope, name: str, span: Span) -> None:
+        """Begin the lists that a label names first; what is a list is no module, and the other way round."""
+        for one in (*lists_of(name), name):
+            if one in scope.taken and (one in scope.lists) == (one == name):
+                what = f"`{one}` is a module, and a list of modules"
+                labels = (Label(scope.taken[one], "the other is here"),)
+                raise fail("E220", what, span, "call one of them otherwise", labels=labels)
+        for one in lists_of(name):
+            scope.taken.setdefault(one, span)
+            scope.lists.add(one)
 
     @staticmethod
     def digits(scope: DraftScope, span: Span, kind: str, other: str) -> None:
@@ -655,7 +673,8 @@ class Layers(ABC):
         except SpecError as error:
             calls = place.calls if error.diagnostic.span == span else inner.calls
             raise SpecError(error.diagnostic.replace(calls=calls)) from None
-        return self.body(decl.node.body, inner) or POISON
+        run = self.body if decl.node.inline else self.scope_body
+        return run(decl.node.body, inner) or POISON
 
     def distinct(self, data: Data, place: Place, node: tree.Tree) -> Data:
         """Return the same values, but an identity of each that comes twice: a block tells them apart."""

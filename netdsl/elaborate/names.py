@@ -42,7 +42,7 @@ GLOBALS = frozenset(
     LearnedRelu hard_tanh replace_below linear_softplus tanh_shrink hard_shrink soft_shrink
     shift2d upsample2d flatten_chw flatten_samples tokens_of_map take_token
     range super isinstance int float bool str tuple list dict None True False enumerate zip len max min sum round
-    getattr setattr ValueError
+    getattr setattr ValueError add_child child_at
     """.split()
 )
 
@@ -59,11 +59,27 @@ def readable(name: str) -> str:
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
+_MAPPING = frozenset("clear items keys pop popitem setdefault update values".split())
+"""Attributes of torch.nn.ModuleDict and flax.nnx.Dict that no module has."""
+
+
 def reserved_key(name: str) -> str:
-    """Return why a label cannot be a key of a state_dict, or an empty string."""
-    if not _KEY.fullmatch(name):
-        return "is no key of a state_dict: those here are letters, digits, underscores and hyphens"
-    return reserved_attribute(name) if name.isidentifier() else ""  # `block1-0` and `0` are read by key
+    """Return why a label cannot be a key of a state_dict, or an empty string: of a list what is behind the dots."""
+    first, *others = name.split(".")
+    if not all(map(_KEY.fullmatch, (first, *others))):
+        return (
+            "is no key of a state_dict: those here are letters, digits, underscores and hyphens, between dots"
+        )
+    reasons = (reserved_attribute(part) for part in (first, *others) if part.isidentifier())
+    return next(filter(None, reasons), "") or (  # `block1-0` and `0` are read by key
+        "has a name that every mapping of modules has" if not _MAPPING.isdisjoint(others) else ""
+    )
+
+
+def lists_of(name: str) -> tuple[str, ...]:
+    """Return the lists that a label is in: of `a.b.0` those called `a` and `a.b`."""
+    parts = name.split(".")
+    return tuple(".".join(parts[:count]) for count in range(1, len(parts)))
 
 
 def reserved_attribute(name: str) -> str:

@@ -14,6 +14,7 @@ from netdsl.elaborate.evaluate import check_variables
 from netdsl.elaborate.layers import MAX_VALUES, Layers
 from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
+from netdsl.elaborate.order import ordered
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import (
     POISON,
@@ -81,7 +82,18 @@ class Walker(Layers):
     def net_body(self, body: tree.Body, place: Place) -> Data | None:
         """Run the body of a net."""
         self.labels = frozenset(output_labels(body))
-        return self.body(body, place)
+        return self.scope_body(body, place)
+
+    def scope_body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run the statements of a scope, which may begin with the order in which its children are registered."""
+        order = body[0] if body else None
+        if not isinstance(order, tree.Order):
+            return self.body(body, place)
+        try:
+            place.scope.first = ordered(order, body, place)
+        except SpecError as error:
+            self.record(error.diagnostic, place)
+        return self.body(body[1:], place)
 
     def body(self, body: tree.Body, place: Place) -> Data | None:
         """Run statements; an error in one leaves what it would have made unknown, and the next ones run."""
@@ -249,7 +261,7 @@ class Walker(Layers):
     def container_line(self, node: tree.Container, place: Place) -> None:
         """`label:` and a body."""
         with self.container(node.label, place, place.flow, place.span(node)) as inner:
-            self.body(node.body, inner)
+            self.scope_body(node.body, inner)
         place.flow = self.known(inner.flow)
         if node.label is not None:
             self.define(node.label, place.flow, place)
@@ -289,7 +301,13 @@ class Walker(Layers):
         place.train = train or node.train
         begin = len(items)
         try:
-            data = self.labelled(node.label, node.chain, place)
+            if any(
+                has_label(step) for step in node.chain.steps
+            ):  # the net's children, which it only gives a name
+                data = self.chain(node.chain, place)
+                self.define(node.label, data, place)
+            else:
+                data = self.labelled(node.label, node.chain, place)
             self.outputs.append((name, self.single(data, place.span(node)).wires[0], place.train))
             if node.train and node.chain.source:
                 self.early.setdefault(place.scope, []).append(range(begin, len(items)))
@@ -521,6 +539,10 @@ class Walker(Layers):
             fields["batch"] = given["batch"].value
         if "init" in given:
             fields["inits"] = {"": given["init"].value}
+        if "." in self.evaluator.text(node.label, place.env, place.source):
+            raise fail(
+                "E219", "a learned tensor is no module, and in no list of them", place.span(node.label)
+            )
         op = catalogue()["weight"](**fields)
         self.define(node.label, self.add(op, Data((), ()), place, node, node.label, {}, {}), place)
 
@@ -621,6 +643,11 @@ class Walker(Layers):
         self.budgets += [
             Budget(claim, place.source, place.env, path, stage, place.span(claim)) for claim in node.claims
         ]
+
+    def order_line(self, node: tree.Order, place: Place) -> None:
+        """`order downsample, norm1` where no scope begins."""
+        what = "`order` is the first line of a net, of a container, or of a block that is not inline"
+        raise fail("E225", what, place.span(node))
 
     def annotated(self, node: tree.Annotated, place: Place) -> None:
         """A statement under `@allow`."""
@@ -819,6 +846,7 @@ class Walker(Layers):
         tree.Input: input,
         tree.Meta: meta_line,
         tree.Require: require,
+        tree.Order: order_line,
         tree.Annotated: annotated,
     }
     """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""
@@ -844,6 +872,14 @@ def guarding(node: tree.If, rest: tree.Body, in_net: bool) -> tree.If:
         flow = tree.Result(*at, tree.Ref(*at, tree.Name(*at, "flow"), None), None)
         rest = (*rest, tree.Return(*at, (flow,)))
     return node.replace(otherwise=(*node.otherwise, *rest))
+
+
+def has_label(step: tree.Step) -> bool:
+    """Tell whether a step of a chain has a label, or one within that is no container."""
+    if isinstance(step, (tree.Layer, tree.Group)):
+        return step.label is not None
+    inner = step.steps if isinstance(step, tree.Optional) else (step.step,)
+    return any(map(has_label, inner))
 
 
 def output_labels(body: tree.Body) -> Iterator[str]:

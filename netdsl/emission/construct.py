@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
+from netdsl.emission.dotted import LIST, MAPPING, PATH, entry
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import (
     Check,
@@ -89,7 +90,7 @@ class Constructor:
                 terms = item.terms()
             for value in terms:
                 found.update(mentioned(value))
-            if isinstance(item, Module) and item.name is not None:
+            if isinstance(item, Module) and self.numbered_by(item):
                 found.update(mentioned(item.name))
         if self.function.staged.told and self.function.kind != "container":
             for shape in self.function.staged.out_terms:
@@ -100,7 +101,10 @@ class Constructor:
             found.update(mentioned(test))
         reads = [(item.name, item.value) for item in walk(stack) if isinstance(item, Let)]
         reads += [
-            (item.keeps, value) for item in walk(stack) if isinstance(item, Store) for value in item.terms()
+            (item.keeps, value)
+            for item in walk(stack)
+            if isinstance(item, Store)
+            for value in (*item.terms(), item.index)
         ]
         while True:  # what a needed variable reads is needed
             more = {
@@ -153,9 +157,11 @@ class Constructor:
 
     def attributes(self, items: list[Item]) -> None:
         """Write what makes the children."""
-        for item in items:
+        for at, item in enumerate(items):
             if item.stage and not isinstance(item, (Let, Check)):
                 self.line(f"# stage {item.stage}")
+            for name, home in item.begins:
+                self.begin_list(name, home, items[at:])
             if isinstance(item, Let):
                 self.let(item)
             elif isinstance(item, Check):
@@ -432,18 +438,25 @@ class Constructor:
         """Write a `for`."""
         if not holds(item.body):
             return
-        self.line(f"for {self.targets(item)} in {self.value(item.over)}:")
+        self.line(f"for {self.targets(item, holds)} in {self.value(item.over)}:")
         self.deeper(inner, item.body)
 
-    def targets(self, item: Loop) -> str:
-        """Return a loop's variables, those that nobody reads as underscores."""
+    def targets(self, item: Loop, holds: Any = None) -> str:
+        """Return a loop's variables, those that nobody reads as underscores.
+
+        `holds` tells which conditions within are written at all.
+        """
         read: set[str] = set()
         for inner in walk(item.body):
+            if isinstance(inner, If) and holds is not None and not holds([inner]):
+                continue
             if not isinstance(inner, Let) or inner.name in self.used:
                 for value in inner.terms():
                     read.update(mentioned(value))
+            if isinstance(inner, Store) and inner.keeps in self.used:
+                read.update(mentioned(inner.index))
             if isinstance(inner, Module) and inner.name is not None:
-                read.update(mentioned(inner.name))
+                read.update(mentioned(inner.name) if self.numbered_by(inner) else ())
             elif isinstance(inner, Module) and isinstance(self.members.attributes.get(id(inner)), Atom):
                 read.update(mentioned(self.members.attributes[id(inner)]))
         return item.shown([name if name in read else "_" for name in item.targets])
@@ -462,6 +475,9 @@ class Constructor:
         """Write a child."""
         name = self.members.attributes[id(item)]
         self.made.add(name)
+        if item.home:
+            self.put_in(item)
+            return
         self.refuse(item, name)
         expr = self.expression(item)
         at_once = expr is None  # what takes statements is initialised by them
@@ -614,6 +630,68 @@ class Constructor:
             return None
         return self.expression(item)
 
+    # ---------------------------------------------------------------- lists of children
+
+    def begin_list(self, name: str, home: str, items: Sequence[Item]) -> None:
+        """Write a list of children; what begins with these items and one expression makes is in it already."""
+        held: list[Expr] = []
+        for item in items if home == LIST else ():
+            if not self.holds([item]):
+                continue
+            inner = [one for one in item.body if self.holds([one])] if isinstance(item, Loop) else [item]
+            one = inner[0] if len(inner) == 1 else None
+            own = entry(one) if one is not None else None
+            if own is None or own.list != name or not isinstance(one, Module):
+                break
+            expr = self.entry(one)
+            if expr is None or self.numbered_by(one) or (one.stage and one is not items[0]):
+                break
+            if isinstance(item, Loop):
+                expr = Each(expr, self.targets(item), Name(self.value(item.over)))
+            held.append(expr)
+            self.written.add(id(one))
+            self.made.add(self.members.attributes[id(one)])
+        kind = self.dialect.lists[home if home == LIST else MAPPING]
+        args: tuple[Arg, ...] = ()
+        if len(held) == 1 and isinstance(held[0], Each):
+            args = (Arg("", held[0].replace(star=False), keyword=False),)
+        elif held:
+            args = (Arg("", Listed(tuple(held), "[]"), keyword=False),)
+        typed = f": {kind}{self.dialect.of_any}" if self.dialect.of_any else ""
+        if name.isidentifier():
+            self.put(f"self.{name}{typed} = ", Call(kind, args))
+        else:
+            self.put("", self.dialect.register(Name(f'"{name}"'), Call(kind, args)))
+
+    def put_in(self, item: Module) -> None:
+        """Write what puts a child into its list."""
+        name, place = self.members.attributes[id(item)], self.members.in_list(item, lambda value: value)
+        own = entry(item)
+        assert own is not None
+        assert isinstance(name, Atom)
+        if item.home != PATH and item.doubtful:
+            key, path = self.members.key_in_list(item, lambda value: value), self.value(name)
+            held = f"self.{own.list}"
+            self.once(item, path, f"{key} != len({held})" if item.home == LIST else f"{key} in {held}")
+        expr = self.finished(item)
+        if self.module.features and isinstance(item, Container) and has_stages(item.items):
+            self.put("", Call("setattr", _positional("self", self.value(self.members.ends(item)), self.ends)))
+        if item.home == LIST:
+            self.put("", Call(f"self.{own.list}.append", (Arg("", expr, keyword=False),)))
+        elif item.home == PATH:
+            where = Arg("", Name("self"), keyword=False), Arg("", Name(self.value(name)), keyword=False)
+            self.put("", Call("add_child", (*where, Arg("", expr, keyword=False))))
+        else:
+            self.put(f"{place} = ", expr)
+        for line in self.after:
+            self.line(line)
+        self.after.clear()
+
+    @staticmethod
+    def numbered_by(item: Module) -> bool:
+        """Tell whether the constructor reads the numbers of a child's label."""
+        return item.name is not None and (item.home != LIST or item.doubtful)
+
     # ---------------------------------------------------------------- lists of layers
 
     def gathered(self, item: Container) -> Expr:
@@ -757,25 +835,7 @@ class Constructor:
         """Write a statement that puts one module into a list."""
         if is_named:
             self.once(item, self.key(item), f"{self.key(item)} in {name}")
-        expr = self.expression(item)
-        inits = list(self.statements(item, "layer")) if expr is not None else []
-        if expr is None:
-            assert isinstance(item, Container)
-            expr = self.gathered(item)
-        asked = isinstance(item, Child) and self.asks(item)
-        if inits or asked or any(True for _ in self.asked(item, "")):
-            if isinstance(item, Layer):
-                variable = self.variable(item)
-            else:
-                variable = "block" if name != "block" else "unit"
-                while variable in self.taken:
-                    variable += "_"
-            self.put(f"{variable} = ", expr)
-            self.run(self.statements(item, variable) if inits else ())
-            if isinstance(item, Child) and asked:
-                self.after.append(self.answer(item, variable))
-            self.after.extend(self.asked(item, variable))
-            expr = Name(variable)
+        expr = self.finished(item, name)
         if not is_named:
             self.put("", Call(f"{name}.append", (Arg("", expr, keyword=False),)))
         else:
@@ -784,6 +844,29 @@ class Constructor:
         for line in self.after:
             self.line(line)
         self.after.clear()
+
+    def finished(self, item: Module, beside: str = "") -> Expr:
+        """Return a module that is put into a list, made by statements if it takes some: no name that is `beside`."""
+        expr = self.expression(item)
+        inits = list(self.statements(item, "layer")) if expr is not None else []
+        if expr is None:
+            assert isinstance(item, Container)
+            expr = self.gathered(item)
+        asked = isinstance(item, Child) and self.asks(item)
+        if not (inits or asked or any(True for _ in self.asked(item, ""))):
+            return expr
+        if isinstance(item, Layer):
+            variable = self.variable(item)
+        else:
+            variable = "block" if beside != "block" else "unit"
+            while variable in self.taken:
+                variable += "_"
+        self.put(f"{variable} = ", expr)
+        self.run(self.statements(item, variable) if inits else ())
+        if isinstance(item, Child) and asked:
+            self.after.append(self.answer(item, variable))
+        self.after.extend(self.asked(item, variable))
+        return Name(variable)
 
     @property
     def after(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from netdsl.emission.code import Arg, Call, Expr
 from netdsl.record import Record
@@ -35,6 +35,8 @@ class Dialect(Record):
     """Functions whose result a type checker knows to be an array."""
     register: Callable[[Expr, Expr], Expr]
     """The statement that gives a child, a module or a learned tensor, a name that is not known."""
+    lists: Mapping[str, str]
+    """By how a list holds its children, the class that does, or the function that looks one up by its path."""
     multiply: str = ""
     """The function that multiplies two arrays: `torch.mul`."""
     compiled: str = ""
@@ -71,6 +73,8 @@ class Dialect(Record):
     """One that is still empty."""
     table: str = ""
     """The class of a mapping of modules, if there is one."""
+    of_any: str = ""
+    """What says of such a class that its children are of any kind."""
     options: tuple[Arg, ...] = ()
     """The last arguments of every constructor's call: those parameters, passed on."""
 

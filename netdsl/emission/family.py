@@ -656,7 +656,8 @@ class Family:
             staged.params.append(Parameter(name, "float", float(start), float(start)))
             stager.hints[name] = float(start)
         stager.root = place.env
-        result = stager.body(decl.node.body, place)
+        result = stager.scope_body(decl.node.body, place)
+        staged.first = root.first
         if stager.errors:
             raise NetError(stager.errors)
         if result is None or result.poisoned:
@@ -1109,6 +1110,7 @@ class Family:
         staged.inits = self.inits
         stager.root = place.env
         result = stager.net_body(decl.node.body, place)
+        staged.first = root.first
         if stager.errors:
             raise NetError(stager.errors)
         if result is None or result.poisoned:

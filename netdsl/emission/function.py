@@ -48,6 +48,8 @@ class Function:
         self.label = label
         self.inputs: dict[Wire, str] = {}
         self.outputs: tuple[Wire, ...] = ()
+        self.first = staged.first
+        """The children, and lists of them, that are registered before all others."""
         self.names: tuple[str, ...] = ()
         """A container's arguments: names of the block that it is in."""
         self.absent: frozenset[Wire] = frozenset()

@@ -27,6 +27,8 @@ class Item:
     """The stage that begins here."""
     ends: str = ""
     """The stage that ends here."""
+    begins: tuple[tuple[str, str], ...] = ()
+    """The lists of children that begin before it, and how each is held."""
     train: bool = False
     """Whether it runs in training only."""
     early: bool = False
@@ -56,6 +58,8 @@ class Module(Item):
 
     doubtful = False
     """Whether one before it may have the same label for some arguments."""
+    home = ""
+    """How a list holds it, if it is in one."""
     contested = False
     """Whether it or another is doubtful for its label: nothing stands under it where the module is not made."""
 
@@ -190,6 +194,8 @@ class Container(Module):
         """Start empty."""
         super().__init__(key, name, labelled, span, inputs)
         self.items: list[Item] = []
+        self.first: tuple[str, ...] = ()
+        """The children, and lists of them, that are registered before all others."""
         self.exit: tuple[Wire, ...] = ()
         """What flows on from it."""
 
@@ -608,6 +614,8 @@ class Staged:
         """The axes of a list's values that comes in."""
         self.channels: Term | None = None
         """The channels of what it returns, if that is a list."""
+        self.first: tuple[str, ...] = ()
+        """The children, and lists of them, that are registered before all others."""
         self.tidied = False
         self.known_names: Mapping[str, None] | None = None
         self.known_lets: set[str] | None = None

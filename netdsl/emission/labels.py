@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeGuard
 
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.layers import has_state
 from netdsl.emission.concolic import mentioned
+from netdsl.emission.dotted import Lists
 from netdsl.emission.items import Child, Container, If, Item, Layer, Let, Loop, Module, Staged, walk
 from netdsl.emission.layers import expressed
 from netdsl.symbolic import (
@@ -61,10 +63,13 @@ class Labels:
                 self.computed[let.name] = in_terms_of(term(let.value), self.computed)
         self.changing: set[str] = set()
         """The variables that the loops of a scope change."""
-        self.mark(staged.items)
-        for item in walk(staged.items):
-            if isinstance(item, Container):
-                self.mark(item.items)
+        for items, first in (
+            (staged.items, staged.first),
+            *((item.items, item.first) for item in walk(staged.items) if isinstance(item, Container)),
+        ):
+            self.mark(items)
+            lists = Lists(items, first, self.computed, self.turns)
+            lists.mark(self.rivalled(items))
 
     def mark(self, items: list[Item]) -> None:
         """Mark the modules of a scope whose label may be that of one before, or their own in another turn."""
@@ -86,6 +91,27 @@ class Labels:
             begun[begin].append(one)
             for text in cuts:  # where a number of another label may stand for its digits
                 beyond[text].append(one)
+
+    def rivalled(self, items: list[Item]) -> set[str]:
+        """Mark the modules of a scope whose label may be what a list is called; return these lists, "" for some."""
+        found = list(self.labelled(items, (), {}))
+        heads: dict[Label, Module] = {}
+        for one in found:
+            if "." in one.label:
+                heads.setdefault(one.label[: one.label.index(".")], one.item)
+        rivals: set[str] = set()
+        for one in found if heads else ():
+            for head, item in heads.items():
+                if "." in one.label or not alike(one.label, head):
+                    continue
+                one.item.doubtful = one.item.contested = True
+                rivals.add(Lists.of(item))
+                if one.label == head:
+                    message = (
+                        f"`{one.item.key}` is a module for some arguments, and a list of modules for others"
+                    )
+                    raise NetError([Diagnostic("E508", message, one.item.span, help="give them two labels")])
+        return rivals
 
     def labelled(
         self, items: list[Item], loops: tuple[Loop, ...], sides: Mapping[If, int]

@@ -113,6 +113,7 @@ class Layers(Conditions):
         super().close(scope, result)
         item, self.items = self.opened_scopes.pop()
         item.exit = result.wires if result is not None else ()
+        item.first = scope.first
 
     # ---------------------------------------------------------------- layers
 

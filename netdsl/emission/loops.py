@@ -301,7 +301,7 @@ class Loops(Earlier):
 
         If there is no turn here, and none can be built, the class is made for that.
         """
-        errors = len(self.errors)
+        errors, taken = len(self.errors), set(place.scope.taken)
         try:
             self.turns_alike(over, targets, variables, run, place, span)
         except (SpecError, Poisoned, NetError) as error:
@@ -310,6 +310,10 @@ class Loops(Earlier):
             raise
         if not over.items and len(self.errors) > errors:
             raise Fixed("a loop whose turns cannot be built here", over.atom)
+        scope = place.scope
+        for name in scope.taken.keys() - taken if not over.items else ():
+            if name not in scope.shared:  # here no turn makes it, and what follows may be called so
+                del scope.taken[name]
 
     def turns_alike(
         self,

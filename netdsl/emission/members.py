@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, NetError
@@ -10,6 +10,7 @@ from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
+from netdsl.emission.dotted import LIST, PATH, entry
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import (
@@ -98,6 +99,7 @@ class Members:
             for item in self.children(self.function.items)
             if item.name is None and not item.by_position and item.key
         }
+        taken |= {one.list for one in map(entry, self.children(self.function.items)) if one is not None}
         chain = module.is_sequential(self.function)
         for item in self.children(self.function.items):
             if item.name is not None:
@@ -153,7 +155,7 @@ class Members:
         """Tell whether the class is a mapping of its children: it takes a list, and all have numbered names."""
         names = [self.attributes[id(item)] for item in self.children(self.function.items)]
         return bool(self.lengths and self.dialect.table and names) and not any(
-            isinstance(n, str) for n in names
+            isinstance(n, str) or "." in text(n) for n in names
         )
 
     def children(self, items: list[Item]) -> Iterator[Module]:
@@ -225,8 +227,27 @@ class Members:
         attribute = self.attributes[id(item)]
         if isinstance(attribute, str):
             return f"self.{attribute}"
+        if item.home:
+            return Name(self.in_list(item, self.read))
         name = text(self.read(attribute))
         return Name(f"self[{name}]" if self.table else f"getattr(self, {name})")
+
+    def in_list(self, item: Module, read: Callable[[Any], Any]) -> str:
+        """Return a child of a list, with its numbers as they are read here."""
+        one, attribute = entry(item), self.attributes[id(item)]
+        assert one is not None
+        assert isinstance(attribute, Atom)
+        if item.home == PATH:
+            return self.dialect.lists[PATH].format(text(read(attribute)))
+        return f"self.{one.list}[{self.key_in_list(item, read)}]"
+
+    @staticmethod
+    def key_in_list(item: Module, read: Callable[[Any], Any]) -> str:
+        """Return the number or name of a child in its list."""
+        one = entry(item)
+        assert one is not None
+        key = one.number if item.home == LIST else Atom("format", one.parts[-1])
+        return text(read(key))
 
     def ends(self, item: Module) -> str | Atom:
         """Return the attribute that holds where the stages of a chain end."""
@@ -294,6 +315,7 @@ class Members:
     def free_attribute(self, name: str) -> str:
         """Return an attribute for a name that no child has."""
         taken = {a for a in self.attributes.values() if isinstance(a, str)} | set(self.flags)
+        taken |= {one.list for one in map(entry, self.children(self.function.items)) if one is not None}
         while name in taken or reserved_attribute(name):
             name += "_"
         return name

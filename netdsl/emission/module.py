@@ -14,7 +14,7 @@ from netdsl import __version__
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.names import readable, reserved_attribute, reserved_name
 from netdsl.elaborate.values import MISSING, BlockDecl, OpValue, RowValue, TableValue, Wire, show
-from netdsl.emission import prose
+from netdsl.emission import dotted, prose
 from netdsl.emission.code import Arg, Call, Const, Context, Expr, Listed, Lowered, Name, Param, children
 from netdsl.emission.concolic import Maker, SymOp, SymPad, SymRow, SymTable, made, mentioned
 from netdsl.emission.construct import Constructor
@@ -42,6 +42,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.numbered import is_mapping
+from netdsl.emission.order import Order
 from netdsl.emission.stack import Stack
 from netdsl.emission.tidy import tidy
 from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
@@ -455,8 +456,9 @@ class ModuleText(ABC):
         key = item.key if not item.by_position else ""
         if item.name is not None:  # a label with numbers
             key = "".join(part for part in item.name.args if isinstance(part, str))
-        label = "".join(part[:1].upper() + part[1:] for part in re.split("[_-]", key))
+        label = "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", key))
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
+        function.first = item.first
         read = list(dict.fromkeys(item.reads()))
         outside = self.outside(staged)
         outer = outside.values(item)
@@ -464,7 +466,8 @@ class ModuleText(ABC):
         function.outputs = tuple(outputs)
         if len(read) == 1:
             function.inputs = {read[0]: "xs" if read[0] in staged.lists else "x"}
-            if item.exit == (self.chains.end(item.items, read[0]),) == tuple(outputs):
+            plain = not item.first and all(dotted.entry(one) is None for one in dotted.children(item.items))
+            if plain and item.exit == (self.chains.end(item.items, read[0]),) == tuple(outputs):
                 return function
         function.kind = "container"
         function.inputs = self.input_names(read, staged)
@@ -714,6 +717,8 @@ class ModuleText(ABC):
         """Tell whether a class is one chain of modules without labels."""
         if function.kind == "container" or len(function.inputs) != 1 or len(function.outputs) != 1:
             return False
+        if function.first:
+            return False
         if any(
             isinstance(i, Module) and i.labelled and not Constructor.follower(i) for i in _top(function.items)
         ):
@@ -773,7 +778,7 @@ class ModuleText(ABC):
                 if name not in sure:
                     kind = self.type_of(name, function.staged)
                     writer.line(f"{name} = {_NOTHING.get(kind, '0')}")
-            writer.attributes(function.items)
+            writer.attributes(Order(function, members).items() if function.first else function.items)
         for name, test in flags.items():
             writer.put(f"self.{name} = ", writer.constant(test))
         for name, attribute in stored.items():

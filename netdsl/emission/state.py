@@ -112,7 +112,7 @@ class Snapshot:
     """Of the class: what callers give it, and which of its values are lists."""
     PLACE = ("flow", "defaults", "broken", "inits", "returned", "stage")
     """Of the place: what the statements after it see."""
-    SCOPE = ("position", "taken", "shared", "drafts", "named", "stages", "args")
+    SCOPE = ("position", "taken", "lists", "shared", "drafts", "named", "stages", "args")
     """Of the scope: the names of its children, and these."""
 
     def __init__(self, stager: State, place: Place) -> None:

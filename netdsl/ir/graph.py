@@ -42,7 +42,7 @@ class Node(Record):
 
 
 class Scope:
-    """A node of the module tree: the net, a block, a container. Its items are registered in the order of the text.
+    """A node of the module tree: the net, a block, a container. Its items are in the order of registration.
 
     `args` are the block's arguments and scalars by name, from which emitted code takes the names of its own;
     `inputs` and `outputs` are the values that come in and leave, in order.
@@ -54,20 +54,24 @@ class Scope:
         """Start an empty scope; `path` is "" for the net."""
         self.kind = kind
         self.path = path
+        self.name = path.rpartition(".")[2]
+        """What the scope around it calls it: with dots, if it is in a list there."""
         self.span = span
         self.block = block
         """The name of the block or net; "" for a container."""
         self.args: dict[str, Any] = {}
-        self.items: list[str | Scope] = []
-        """Node names and inner scopes."""
+        self.written: list[str | Scope] = []
+        """Node names and inner scopes, in the order of the text."""
         self.order: tuple[int, ...] = ()
-        """The items by index in the order in which they are computed, where that is another."""
+        """What is written by index in the order in which it is computed, where that is another."""
+        self.first: tuple[str, ...] = ()
+        """The children, and lists of them, that are registered before all others, in their order."""
         self.stages: dict[int, str] = {}
-        """Index of an item to the stage that begins there."""
+        """Index of what is written to the stage that begins there."""
         self.cuts: set[int] = set()
-        """Indices of items that a condition or turn of a loop begins with or ends before: statements begin there."""
+        """Indices of what a condition or turn of a loop begins with or ends before: statements begin there."""
         self.turns: list[range] = []
-        """The items of each turn of a loop, by index, inner ones first."""
+        """What each turn of a loop writes, by index, inner ones first."""
         self.inputs: tuple[Value, ...] = ()
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()
@@ -76,15 +80,31 @@ class Scope:
         self.names: dict[Value, str] = {}
         """What the spec calls values here; emitted code takes its local names from it."""
 
+    def local(self, item: str | Scope) -> str:
+        """Return what an item of it is called here: `convs.0` of a list."""
+        if isinstance(item, Scope):
+            return item.name
+        return item.removeprefix(f"{self.path}.") if self.path else item
+
     @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition(".")[2]
+    def items(self) -> list[str | Scope]:
+        """The items in the order in which they are registered: a list of children where it is first named."""
+        keys = [self.local(item).split(".") for item in self.written]
+        if not self.first and all(len(key) == 1 for key in keys):
+            return self.written
+        begun: dict[tuple[str, ...], int] = {}
+        ranks: list[tuple[int, ...]] = []
+        for at, key in enumerate(keys):
+            name = key[0]
+            early = self.first.index(name) if name in self.first else len(self.first)
+            own = (begun.setdefault(tuple(key[:end]), at) for end in range(1, len(key)))
+            ranks.append((early, *own, at))
+        return [self.written[at] for at in sorted(range(len(keys)), key=ranks.__getitem__)]
 
     @property
     def steps(self) -> list[str | Scope]:
         """The items in the order in which they are computed."""
-        return [self.items[index] for index in self.order] if self.order else self.items
+        return [self.written[index] for index in self.order] if self.order else self.written
 
     def nodes(self) -> Iterator[str]:
         """Yield the names of all nodes in it, in the order in which they are computed."""
@@ -97,7 +117,7 @@ class Scope:
     def scopes(self) -> Iterator[Scope]:
         """Yield this scope and all within, outermost first."""
         yield self
-        for item in self.items:
+        for item in self.written:
             if isinstance(item, Scope):
                 yield from item.scopes()
 

@@ -94,7 +94,7 @@ def _training(graph: Graph) -> Iterator[str]:
 def _tree(graph: Graph) -> Iterator[str]:
     """The module tree holds every node once, in order; a path is its scope's path and one name more."""
     for scope in graph.tree.scopes():
-        if scope.order and sorted(scope.order) != list(range(len(scope.items))):
+        if scope.order and sorted(scope.order) != list(range(len(scope.written))):
             yield f"the order of {scope.path or 'the net'} does not hold every item once"
     nodes = [node.name for node in graph]
     if list(graph.tree.nodes()) != nodes:
@@ -103,9 +103,9 @@ def _tree(graph: Graph) -> Iterator[str]:
         yield f"the module tree begins with the {graph.tree.kind} {graph.tree.path!r}, not with the net"
     for scope in graph.tree.scopes():
         paths = [item.path if isinstance(item, Scope) else item for item in scope.items]
-        for path in paths:
-            outer, _, last = path.rpartition(".")
-            if outer != scope.path or not last:
+        for item, path in zip(scope.items, paths, strict=True):
+            name = scope.local(item)
+            if not name or path != (f"{scope.path}.{name}" if scope.path else name):
                 yield f"{path!r} is no path in {scope.path!r}"
         if len(set(paths)) < len(paths):
             yield f"two modules in {scope.path!r} have one name"

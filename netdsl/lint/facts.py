@@ -255,7 +255,10 @@ class Facts:
     @cached_property
     def _scopes(self) -> Mapping[str, Scope]:
         return {
-            item: scope for scope in self.graph.tree.scopes() for item in scope.items if isinstance(item, str)
+            item: scope
+            for scope in self.graph.tree.scopes()
+            for item in scope.written
+            if isinstance(item, str)
         }
 
     def scope(self, node: Node) -> Scope:
@@ -265,10 +268,11 @@ class Facts:
     @cached_property
     def _blocks(self) -> Mapping[str, Scope]:
         """The block or net that each module belongs to, by the module's path."""
-        blocks: dict[str, Scope] = {}
+        blocks = {self.graph.tree.path: self.graph.tree}
         for scope in self.graph.tree.scopes():
-            outer = blocks.get(scope.path.rpartition(".")[0], self.graph.tree)
-            blocks[scope.path] = outer if scope.kind == "container" else scope
+            for item in scope.written:
+                if isinstance(item, Scope):
+                    blocks[item.path] = blocks[scope.path] if item.kind == "container" else item
         return blocks
 
     def block(self, node: Node) -> Scope:

@@ -66,22 +66,23 @@ class Step:
     )
 
     def __init__(
-        self, item: str | Scope, node: Node | None, ports: int, train: bool, module: str = ""
+        self, scope: Scope, item: str | Scope, node: Node | None, ports: int, train: bool, module: str = ""
     ) -> None:
         """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only.
 
-        `module` is the path of an op's module if that was called before.
+        `scope` is what it stands in, and `module` the path of an op's module if that was called before.
         """
         self.item = item
         self.train = train
         self.begins = self.cut = False
         """Whether a stage begins with it; whether a condition or turn of a loop begins or ends before it."""
         self.op = op = node.op if node is not None else None
+        self.key = scope.local(module or item)
         if isinstance(item, Scope):
-            self.key, self.reads, self.makes = item.name, item.inputs, item.outputs
+            self.reads, self.makes = item.inputs, item.outputs
         else:
             assert node is not None
-            self.key, self.reads = (module or item).rpartition(".")[2], node.inputs
+            self.reads = node.inputs
             self.makes = (Value(item),) if ports == 1 else tuple([Value(item, port) for port in range(ports)])
         self.labelled = not self.key.isdigit() and (op is None or not op.wiring)
         self.is_module = op is None or op.module or self.labelled or type(op).weights is not Op.weights
@@ -93,7 +94,7 @@ class Step:
 
 def is_sequential(scope: Scope, steps: list[Step]) -> bool:
     """Tell whether a function only calls one module after another: it holds one value at a time."""
-    if len(scope.inputs) != 1 or scope.kind == "net":
+    if len(scope.inputs) != 1 or scope.kind == "net" or scope.first:
         return False
     flow = scope.inputs
     for step in steps:
@@ -101,7 +102,7 @@ def is_sequential(scope: Scope, steps: list[Step]) -> bool:
             return False
         if step.op is not None and (step.op.wiring and step.op.name != "identity"):
             return False
-        if scope.kind == "block" and step.labelled:
+        if (scope.kind == "block" and step.labelled) or "." in step.key:
             return False
         flow = step.makes
     return scope.outputs == flow

@@ -65,11 +65,11 @@ def _enter(
 ) -> None:
     """Note where each node and block of a scope is, and which nodes are earlier modules again."""
     modules.update(scope.modules)
-    own = [home] * len(scope.items)
+    own = [home] * len(scope.written)
     for turn in reversed(scope.turns):  # outer ones first
         for at in turn:
             own[at] = (owner, id(turn))
-    for item, here in zip(scope.items, own, strict=True):
+    for item, here in zip(scope.written, own, strict=True):
         if not isinstance(item, Scope):
             homes[item] = here
         elif item.kind == "block":

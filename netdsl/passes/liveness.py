@@ -190,13 +190,15 @@ class _Run:
     def steps(self, scope: Scope) -> list[Step]:
         """Return what a function does."""
         steps: list[Step] = []
-        for at in scope.order or range(len(scope.items)):
-            item = scope.items[at]
+        for at in scope.order or range(len(scope.written)):
+            item = scope.written[at]
             if isinstance(item, Scope):
-                step = Step(item, None, 0, bool(self.trains) and next(item.nodes(), "") in self.trains)
+                step = Step(scope, item, None, 0, bool(self.trains) and next(item.nodes(), "") in self.trains)
             else:
                 module = scope.modules.get(item, "")
-                step = Step(item, self.nodes[item], len(self.shapes[item]), item in self.trains, module)
+                step = Step(
+                    scope, item, self.nodes[item], len(self.shapes[item]), item in self.trains, module
+                )
             step.begins, step.cut = at in scope.stages, at in scope.cuts
             steps.append(step)
         return steps

@@ -214,8 +214,18 @@ class Builder:
         return _name(c[0])
 
     def label(self, start: int, end: int, c: list[Any]) -> tree.Label:
-        """A name, a template, or a quoted name."""
-        return self._label(c[0])
+        """A name, a template, or a quoted name; behind dots, which are closed up, numbers too."""
+        if len(c) == 1:
+            return self._label(c[0])
+        parts: list[str | tree.Expr] = []
+        for part in c:
+            shown = (
+                part if isinstance(part, tree.Name) or part.type in ("DOT", "NUMBER") else self._label(part)
+            )
+            parts += shown.parts if isinstance(shown, tree.Template) else (shown.text,)
+        if all(isinstance(part, str) for part in parts):
+            return tree.Name(start, end, "".join(map(str, parts)))
+        return tree.Template(start, end, tuple(parts))
 
     def _label(self, child: Any) -> tree.Label:
         if isinstance(child, tree.Name):
@@ -434,6 +444,10 @@ class Builder:
     def meta(self, start: int, end: int, c: list[Any]) -> tree.Meta:
         """`meta args`."""
         return tree.Meta(start, end, c[1])
+
+    def order(self, start: int, end: int, c: list[Any]) -> tree.Order:
+        """`order label, label`."""
+        return tree.Order(start, end, _trees(c))
 
     def require(self, start: int, end: int, c: list[Any]) -> tree.Require:
         """`require claims`."""

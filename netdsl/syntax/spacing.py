@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
@@ -33,6 +34,10 @@ class Spacing:
         self._names: dict[int, list[tuple[int, int, list[Token]]]] = {}
         self._labels: set[int] = set()
         """Tokens whose braces hold expressions."""
+        self._braced: list[int] = []
+        """Tokens that may have braces, in order."""
+        self._dots: list[int] = []
+        """Dots outside braces, in order."""
         for line in lines:
             self._note(line.tokens)
         self._special: dict[type, Callable[[Any, int, int], None]] = {
@@ -54,7 +59,7 @@ class Spacing:
             tree.Annotation: self._annotation,
             tree.Row: self._row,
             tree.Number: self._leaf,
-            tree.Name: self._leaf,
+            tree.Name: self._name,
             **dict.fromkeys((tree.Block, tree.Net, tree.Table, tree.Def), self._declaration),
             **dict.fromkeys(
                 (tree.Layer, tree.Default, tree.InitLine, tree.Input, tree.Meta, tree.Weight),
@@ -87,7 +92,7 @@ class Spacing:
             text += " " + after.text if self.spaced(before, after) else after.text
         return text
 
-    def _note(self, tokens: list[Token]) -> None:
+    def _note(self, tokens: list[Token], outer: bool = True) -> None:
         """Note what follows what, in the braces of names too."""
         following = self._next
         for before, after in pairwise(tokens):
@@ -95,15 +100,18 @@ class Spacing:
         for token in tokens:
             if token.type == "LPAR":
                 self._opening.add(token.start)
+            elif token.type == "DOT" and outer:
+                self._dots.append(token.start)
             elif token.type in TEMPLATES:
                 parts = self._names[token.start] = []
+                self._braced += [token.start] if outer else []
                 for braces in _BRACES.finditer(token.text):
                     inner = [
                         Token(t.type, t.text, t.start + token.start, t.end + token.start)
                         for t in lex(token.text, [], braces.start(1), braces.end(1))
                     ]
                     parts.append((braces.start(), braces.end(), inner))
-                    self._note(inner)
+                    self._note(inner, outer=False)
 
     # -- the walk: `base` is how close operators stand here, `tight` within the operator around
 
@@ -179,8 +187,18 @@ class Spacing:
         self._children(node, base)
 
     def _template(self, node: tree.Template, base: int, tight: int) -> None:
-        self._labels.add(node.start)
+        self._name(node, base, tight)
+        self._labels.update(self._within(self._braced, node))
         self._children(node, _ALL)
+
+    def _name(self, node: tree.Tree, base: int, tight: int) -> None:
+        """Close up the parts of a label with dots."""
+        for dot in self._within(self._dots, node):
+            self.close |= {dot, self._next[dot + 1]}
+
+    @staticmethod
+    def _within(places: list[int], node: tree.Tree) -> list[int]:
+        return places[bisect_left(places, node.start) : bisect_left(places, node.end)]
 
     def _keyword(self, node: tree.Keyword, base: int, tight: int) -> None:
         self.close |= {self._next[node.start + len(node.name)], node.value.start}

@@ -367,6 +367,12 @@ class Require(Statement):
     claims: tuple[Expr, ...]
 
 
+class Order(Statement):
+    """`order downsample, norm1`."""
+
+    labels: tuple[Label, ...]
+
+
 class Annotation(Tree):
     """`@allow(rule, "reason")`."""
 
