@@ -31,10 +31,11 @@ def overwriting(graph: Graph) -> frozenset[str]:
     for name, node in nodes.items():
         if node.op.inplace:
             block, span = homes[name][0], node.span
+            written = block.block, span.source, span.start, span.end, "" if node.given else node.op.name
+            called = block.block, modules.get(name, name).removeprefix(f"{block.path}.")
             places[name] = (
-                (block.block, span.source, span.start, span.end, "" if node.given else node.op.name),
-                (block.block, modules.get(name, name).removeprefix(f"{block.path}.")),
-            )
+                (written,) if node.op.wiring else (written, called)
+            )  # wiring is counted, not called
             if node.given or not _may(nodes, node, reads, homes):
                 refused.update(places[name])
     while (
