@@ -53,6 +53,11 @@ REFERENCES: dict[str, Reference] = {
     "dla34": Reference("timm", "dla34"),
     **{name: Reference("timm", name) for name in ("dpn68", "dpn68b", "dpn92", "dpn98", "dpn131")},
     "inception_resnet_v2": Reference("timm", "inception_resnet_v2", 96, {"drop_rate": 0.2}),
+    **{
+        name: Reference("timm", name)
+        for name in ("res2net50_26w_4s", "res2net50_48w_2s", "res2net50_14w_8s", "res2next50")
+    },
+    **{name: Reference("timm", name) for name in ("vovnet39a", "ese_vovnet19b_dw", "ese_vovnet39b")},
     **{f"resnet{depth}d": Reference("timm", f"resnet{depth}d") for depth in (26, 50)},
     "nasnet_a_large": Reference("timm", "nasnetalarge", 32, {"drop_rate": 0.5}),
     "resnext101_32x4d": Reference("timm", "resnext101_32x4d", 32),

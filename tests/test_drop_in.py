@@ -125,16 +125,18 @@ def test_scripted_and_traced_modules_return_what_the_module_does(name: str) -> N
 
 NUMBERED = {
     "deeplabv3_mobilenet_v3_large",
+    "ese_vovnet19b_dw",
     "hrnet_w18",
     "lraspp_mobilenet_v3_large",
     "nasnet_a_mobile",
+    "res2net50_26w_4s",
     "xception",
 }
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES | SEVERAL if name not in NUMBERED])
 def test_modules_can_be_scripted(name: str) -> None:
-    """Those that call blocks by numbers cannot: `getattr` is nothing that TorchScript knows."""
+    """Those that call blocks by numbers cannot: TorchScript knows no `getattr`, nor an index."""
     with torch.device("meta"):
         model = load(name).build("torch").eval()
     scripted(model)

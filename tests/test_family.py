@@ -68,9 +68,11 @@ def test_each_class_is_written_once(file: str, classes: list[str]) -> None:
 
 NO_ARGUMENTS = {
     "LeNet": {"act"},
+    "VoVNet": {"unit"},
     "size": {"EfficientNet", "EfficientNetV2", "MobileNetV1", "NASNetA", "UNet"},
 }
-"""By net, parameters that no variant gives; and the nets whose class takes inputs of any size."""
+"""By net, parameters that no variant gives, or ops that one alone does not vary;
+and the nets whose class takes inputs of any size."""
 
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
