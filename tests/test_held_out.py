@@ -4458,6 +4458,28 @@ def test_a_sum_without_a_branch_is_refused(backend: str) -> None:
     assert "if not any(w > 0 for w in widths):" in text
 
 
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_channels_that_happen_to_be_1_are_not_repeated(backend: str) -> None:
+    text = """
+block Same(c = 1):
+    add:
+        identity
+        proj: conv 1x1, c
+
+net N:
+    input 1, 9x8
+    a: Same
+    mid: conv 1x1, 4
+    b: Same 4
+"""
+    more = {"rngs": nnx.Rngs(0)} if backend == "flax" else {}
+    made = execute(nets(text)[0].emit(backend))
+    made["Same"](4, c=4, **more)
+    for given in ({}, {"c": 2}):
+        with pytest.raises(ValueError, match="channels cannot be joined"):
+            made["Same"](4, **given, **more)
+
+
 PRESENT = """
 block A(c):
     conv: conv 3x3, c

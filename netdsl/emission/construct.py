@@ -60,6 +60,8 @@ class Constructor:
         self.declared: set[str] = set()
         """Children whose types are written."""
         self.annotated: dict[str, str] = {}
+        self.locals: dict[str, str] = {}
+        """What tells modules of one class from others, by the variable that holds them until they are in a list."""
         self.begun: set[str] = set()
         self.bound = module.bound(function)
         self.made: set[str | Atom] = set()
@@ -858,9 +860,11 @@ class Constructor:
         if isinstance(item, Layer):
             variable = self.variable(item)
         else:
-            variable = "block" if beside != "block" else "unit"
-            while variable in self.taken:
-                variable += "_"
+            first = "block" if beside != "block" else "unit"
+            kind = self.kind_of(item)
+            words = chain([first, f"{first}_"], (f"{first}{n}" for n in count(2)))
+            free = (name for name in words if name not in self.taken)
+            variable = next(name for name in free if self.locals.setdefault(name, kind) == kind)
         self.put(f"{variable} = ", expr)
         self.run(self.statements(item, variable) if inits else ())
         if isinstance(item, Child) and asked:

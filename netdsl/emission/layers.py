@@ -559,7 +559,7 @@ class Layers(Conditions):
         """Demand that values have the same channels where they are not known to, if there are any of them."""
         first = shapes[0].c if "c" in shapes[0].axes else None
         for at, shape in enumerate(shapes[1:], 1):
-            if first is None or "c" not in shape.axes or 1 in (first, shape.c):
+            if first is None or "c" not in shape.axes:
                 continue
             if not self.equal(first, shape.c):
                 test = compare("==", *((first, shape.c) if symbolic(first) else (shape.c, first)))
