@@ -50,7 +50,8 @@ class Activation(Op):
         return False
 
     def infer(self, *x: Shape) -> Shape:
-        """Return the input's shape."""
+        """Check what its numbers must be; return the input's shape."""
+        self.check_needs(*x)
         return x[0]
 
     def ops(self, *x: Shape) -> int:
@@ -110,11 +111,6 @@ class LeakyRelu(Activation):
 
     slope: float = 0.01
 
-    def infer(self, *x: Shape) -> Shape:
-        """Check the slope; return the input's shape."""
-        self.check_needs(*x)
-        return x[0]
-
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what its numbers must be."""
         return not_negative(self, "slope")
@@ -143,11 +139,6 @@ class Elu(Activation):
         """From -alpha."""
         return -self.alpha, inf
 
-    def infer(self, *x: Shape) -> Shape:
-        """Check alpha; return the input's shape."""
-        self.check_needs(*x)
-        return x[0]
-
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what its numbers must be."""
         return not_negative(self, "alpha")
@@ -175,11 +166,6 @@ class Celu(Activation):
     def bounds(self) -> tuple[float, float]:
         """From -alpha."""
         return -self.alpha, inf
-
-    def infer(self, *x: Shape) -> Shape:
-        """Check alpha; return the input's shape."""
-        self.check_needs(*x)
-        return x[0]
 
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what its numbers must be."""
@@ -505,11 +491,6 @@ class HardShrink(Activation):
 
     threshold: float = 0.5
 
-    def infer(self, *x: Shape) -> Shape:
-        """Check the threshold; return the input's shape."""
-        self.check_needs(*x)
-        return x[0]
-
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what its numbers must be."""
         return not_negative(self, "threshold")
@@ -533,11 +514,6 @@ class SoftShrink(Activation):
     positional: ClassVar[tuple[str, ...]] = ("threshold",)
 
     threshold: float = 0.5
-
-    def infer(self, *x: Shape) -> Shape:
-        """Check the threshold; return the input's shape."""
-        self.check_needs(*x)
-        return x[0]
 
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what its numbers must be."""
