@@ -272,6 +272,11 @@ def test_random_text(seed: int, depth: int) -> None:
         hold(noise(formatted, some, 0.2))
 
 
+@pytest.mark.parametrize("label", ["a.{i}.138_357 . 1 . {j}", "a . 1 . 2", "a{i} . 1 . 2.3"])
+def test_dots_of_a_label_are_closed_up(label: str) -> None:
+    hold(f"block B:\n    {label}: relu as {label}\n")
+
+
 def test_random_texts_parse() -> None:
     tried = [random_text(random.Random(seed), 18) for seed in range(200)]
     assert sum(map(parses, tried)) > 100

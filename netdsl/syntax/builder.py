@@ -222,9 +222,13 @@ class Builder:
             shown = (
                 part if isinstance(part, tree.Name) or part.type in ("DOT", "NUMBER") else self._label(part)
             )
-            parts += shown.parts if isinstance(shown, tree.Template) else (shown.text,)
-        if all(isinstance(part, str) for part in parts):
-            return tree.Name(start, end, "".join(map(str, parts)))
+            for text in shown.parts if isinstance(shown, tree.Template) else (shown.text,):
+                if isinstance(text, str) and parts and isinstance(parts[-1], str):
+                    parts[-1] += text  # `a.1.2`, however the dots divide it into words
+                else:
+                    parts.append(text)
+        if len(parts) == 1 and isinstance(parts[0], str):
+            return tree.Name(start, end, parts[0])
         return tree.Template(start, end, tuple(parts))
 
     def _label(self, child: Any) -> tree.Label:
