@@ -132,6 +132,7 @@ class Runner(Protocol):
     def shapes(self, inputs: Mapping[str, Array]) -> Mapping[str, tuple[tuple[int, ...], ...]]:
         """Return by path what every layer and container returned in training, channels first, without the batch.
 
+        Of a module that runs again it is what the first call returned.
         Of the inputs only the shapes are looked at, here and in `macs`.
         """
 
@@ -170,6 +171,8 @@ class ExactBackend(WeightsBackend, Protocol):
 
 def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a layer's weights and buffers, by their keys in the net's own state."""
+    if node.module:  # these are of the module that it is again
+        return {}
     x = net.inputs_of(node.name)
     held = {**node.op.weights(*x), **node.op.buffers(*x)}
     return {f"{node.name}.{key}" if key else node.name: tuple(shape) for key, shape in held.items()}

@@ -322,6 +322,14 @@ CODES: dict[str, Code] = {
         _net("relu") + "variant v = N():\n    relu\n",
         _net("relu") + "variant v = N():\n    meta year=2014\n",
     ),
+    "E226": Code(
+        "a module that cannot run again",
+        "`same` runs a layer or block of the same net, block or container once more, with its weights. "
+        "It has to be the same module there: its layers and weights must not be others because something else "
+        "comes in.",
+        _net("c: conv 3x3, 8\nsame c"),
+        _net("c: conv 3x3, 3\nsame c"),
+    ),
     # ------------------------------------------------------------ shapes
     "E301": Code(
         "an op that cannot be applied",

@@ -161,10 +161,14 @@ class _Matching:
         if shapes[0] != shapes[1]:
             fields.append(Field("output", *shapes))
         fields += self._reads(a, b)
+        if self.partner.get(a.module, "") != b.module and bool(a.module or b.module):
+            fields.append(
+                Field("weights", *(f"those of {one.module}" if one.module else "its own" for one in (a, b)))
+            )
         layer = _layer(a)
         if fields:
             yield Change("changed", old, new, layer, shapes[0], tuple(fields))
-        elif old != new and a.op.weights(*self.before.inputs_of(old)):
+        elif old != new and not a.module and a.op.weights(*self.before.inputs_of(old)):
             yield Change("moved", old, new, layer, shapes[0])
 
     def _reads(self, a: Node, b: Node) -> Iterator[Field]:

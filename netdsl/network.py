@@ -232,6 +232,7 @@ class Network:
         return {
             f"{node.name}.{key}" if key else node.name: parameter
             for node in self.graph
+            if not node.module
             for key, parameter in node.op.params(*self.inputs_of(node.name)).items()
         }
 

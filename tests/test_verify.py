@@ -175,6 +175,14 @@ def outputs_of_tree(graph: Graph) -> None:
     graph.tree.outputs += (Value("head"),)
 
 
+def weights_of_none(graph: Graph) -> None:
+    replace(graph, "fc", module="features.c2")
+
+
+def again_another(graph: Graph) -> None:
+    replace(graph, "fc", module="head")
+
+
 BROKEN: dict[Callable[[Graph], None], str] = {
     stored_elsewhere: "the node 'fc2' is stored under 'fc'",
     edge_to_nothing: "ghost has edges, but was never added",
@@ -192,6 +200,8 @@ BROKEN: dict[Callable[[Graph], None], str] = {
     training_output: "the output aux reads aux.1, which is there in training only",
     order_of_tree: "the module tree does not hold every node once and in order",
     not_in_tree: "the module tree does not hold every node once and in order",
+    weights_of_none: "fc has the weights of features.c2, which has none of its own",
+    again_another: "fc is head again, and another op",
     root: "the module tree begins with the block '', not with the net",
     path: "'trunk.features' is no path in ''",
     stage_outside: "a stage of 'features' begins outside it",

@@ -81,6 +81,8 @@ class Backend(Record):
 
     def runner(self, text: str, net: Network, dtype: str) -> Runner:
         """Return the module that the source defines, to measure it; NetError where jax or flax is missing."""
+        from netdsl_flax.again import FirstCalls
         from netdsl_flax.run import Runner
 
-        return Runner(text, net, dtype, self.scan)
+        kind = FirstCalls if any(node.module for node in net.graph) else Runner
+        return kind(text, net, dtype, self.scan)

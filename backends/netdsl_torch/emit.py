@@ -191,7 +191,7 @@ class TorchText(ModuleText):
         """
         found: dict[int, dict[str, list[str]]] = {}
         for cls in self.family.classes:
-            items = [item for item in walk(cls.items) if not (isinstance(item, Layer) and item.again)]
+            items = [item for item in walk(cls.items) if not (isinstance(item, Module) and item.again)]
             layers = [one for one in items if isinstance(one, Layer) and weights_of(one.op, one.before)]
             own = {p.name for p in cls.params} | cls.sizes_read
             by: dict[str, list[list[str]]] = {}

@@ -41,6 +41,13 @@ class Row(Record):
     macs: int
     ops: int
     activations: int
+    module: str = ""
+    """What it is again, with the weights that are counted there."""
+
+    @property
+    def what(self) -> str:
+        """Its op or block, and what it is again."""
+        return f"{self.op} (same {self.module})" if self.module else self.op
 
 
 class Table:
@@ -109,6 +116,8 @@ def tabulate(
     """Return the rows of a graph; inputs are no layers."""
     groups: dict[tuple[str, str], list[Node]] = {}
     group_of = _GROUP[by](graph)
+    modules = {node.name: node.module for node in graph}
+    modules.update((scope.path, scope.module) for scope in graph.tree.scopes())
     for node in graph:
         if node.op.name != "input":
             groups.setdefault(group_of(node), []).append(node)
@@ -119,7 +128,7 @@ def tabulate(
         training = sum(costs[node.name].params for node in nodes if node.train)
         output, seen = (None, None) if by == "op" else (shapes[last.name], receptive.get(last.name))
         counts = cost.params, training, cost.buffers, cost.macs, cost.ops, cost.activations
-        rows.append(Row(name, op, output, seen, *counts))
+        rows.append(Row(name, op, output, seen, *counts, modules.get(name, "")))
     return rows
 
 
@@ -227,7 +236,7 @@ def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
         return (name, op, output, seen, *(n if isinstance(n, str) else f"{n:,}" for n in numbers))
 
     rows = [
-        line(printable(row.name), printable(row.op), _text(row.output), _text(row.receptive), row)
+        line(printable(row.name), printable(row.what), _text(row.output), _text(row.receptive), row)
         for row in table
     ]
     below = [line("total", "", "", "", whole)]
@@ -335,6 +344,7 @@ def render_json(table: Table) -> dict[str, Any]:
             {
                 "name": row.name,
                 "op": row.op,
+                "module": row.module,
                 "output": None if row.output is None else list(row.output),
                 "receptive_field": None if row.receptive is None else _receptive_json(row.receptive),
                 "params": row.params,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from netdsl.diagnostics import Frame
-from netdsl.elaborate.values import Arguments, Data, Declared, Env, Ramp, Wire
+from netdsl.elaborate.values import Arguments, Data, Declared, Env, Given, OpValue, Ramp, Wire
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
@@ -19,7 +19,7 @@ class Draft:
 
     __slots__ = (
         *("argument", "calls", "counted", "inits", "inputs", "key", "labelled", "module", "op", "ramps"),
-        *("scope", "shapes", "span", "stage", "train"),
+        *("original", "scope", "shapes", "span", "stage", "train"),
     )
 
     def __init__(
@@ -46,11 +46,35 @@ class Draft:
         self.key = key
         self.module = ""
         """The label of an earlier one in the scope, if it is that module again."""
+        self.original: int | None = None
+        """What it is again, if `same` runs that a second time."""
         self.labelled = labelled
         self.ramps = ramps
         self.argument: tuple[Declared, str] | None = None
         self.counted = False
         """Whether it joins what a loop makes, which may be one value in another instance."""
+
+
+class Made:
+    """A layer or block with a label, and what it takes to run it again: what it was given, and what held there."""
+
+    def __init__(self, value: OpValue, node: tree.Layer, label: tree.Name, place: Place) -> None:
+        """Take note, before it is made; `label` is a plain name."""
+        self.value = value
+        self.node = node
+        self.label = label
+        self.span = place.span(node)
+        self.scope = place.scope
+        self.defaults, self.inits, self.broken = place.defaults, place.inits, place.broken
+        self.train = place.train
+        self.given: Mapping[str, Given] | None = None
+        """Its own arguments, as they were evaluated."""
+        self.values = 0
+        """How many values it takes."""
+        self.parts: Any = None
+        """What was put down for it; None where that is not known."""
+        self.under: Any = ()
+        """What it stands under, where not everything is known."""
 
 
 class DraftScope(Scope):
@@ -74,6 +98,11 @@ class DraftScope(Scope):
         """What of that are lists of children: the parts of labels before their dots."""
         self.shared: dict[str, Any] = {}
         """Layers without state by their labels, which may be given again: what `identity_of` says of each."""
+        self.made: dict[str, Made] = {}
+        """Layers and blocks by their labels, which `same` may run again."""
+        self.outer: DraftScope | None = None
+        self.body: tree.Body = ()
+        """Its text."""
         self.named: dict[Wire, str] = {}
         self.position = 0
         self.begin = 0

@@ -194,9 +194,11 @@ class Finisher:
         for index in self._computed(self.scopes[0]) if moved else range(len(names)):
             name, draft = names[index], self.drafts[index]
             values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
-            op = self._decided(draft, tables, evaluator)
+            first = draft if draft.original is None else self.drafts[draft.original]
+            op = self._decided(first, tables, evaluator)
             given = draft.argument in self.given
-            more = draft.stage, draft.train, given, draft.counted
+            module = names[draft.original] if draft.original is not None and not op.wiring else ""
+            more = draft.stage, draft.train, given, draft.counted, module
             graph.add(Node(name, op, values, draft.span, draft.calls, *more))
             shapes[name] = draft.shapes
             if draft.module:

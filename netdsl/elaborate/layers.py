@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -19,9 +20,10 @@ from netdsl.elaborate.arguments import (
     parameters,
     takes,
 )
-from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.names import lists_of, reserved_key
+from netdsl.elaborate.order import child_labels
 from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
     MISSING,
@@ -78,6 +80,10 @@ class Layers(ABC):
         self._active: list[BlockDecl] = []
         self._files: set[FileScope] = set()
         self._deciding: tuple[str, Place]
+        self._making: Made | None = None
+        """What the next layer is, that is made or runs again."""
+        self._again: Made | None = None
+        """The module that runs again."""
 
     @abstractmethod
     def body(self, body: tree.Body, place: Place) -> Data | None:
@@ -125,7 +131,7 @@ class Layers(ABC):
         owner = (node.start, span.source, place.turns, *(frame.span for frame in place.calls))
         known = self.decisions.get(full)
         if known is not None:
-            if self._owners[full] != owner:
+            if self._owners[full] != owner and self._again is None:
                 labels = (Label(known.span, "the first is here"),)
                 help = "put a label around one"
                 raise fail("E217", f"two decisions are called `{full}`", span, help, labels=labels)
@@ -156,9 +162,11 @@ class Layers(ABC):
         """Begin a scope."""
         outer = place.scope
         name = self.child(place, label, span)
-        labels = outer.labels if label is None else f"{outer.labels}.{name}" if outer.labels else name
+        own = name if label is None else self.evaluator.text(label, place.env, place.source)
+        labels = outer.labels if label is None else f"{outer.labels}.{own}" if outer.labels else own
         scope = DraftScope(kind, outer.join(name), span, block, labels, label is not None)
-        scope.name = name
+        scope.name, scope.outer = name, outer
+        scope.module = outer.join(own) if own != name else ""
         scope.entry = entry
         scope.begin = len(self.drafts)
         scope.calls = place.calls
@@ -197,11 +205,13 @@ class Layers(ABC):
                 raise fail("E219", f"`{name}` {why}", at, help)
             self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
-            if first is not None and op is not None and self.is_again(scope, name, op):
-                number = next(n for n in count(1) if f"{name}_{n}" not in scope.taken)
-                scope.taken[f"{name}_{number}"] = at
+            running = self.is_running(scope)
+            if first is not None and (running or (op is not None and self.is_again(scope, name, op))):
+                names = (f"{name}_{number}" for number in count(1) if f"{name}_{number}" not in scope.taken)
+                own = next(one for one in names if not (running and is_label_in(scope.body, one)))
+                scope.taken[own] = at
                 scope.position += 1
-                return f"{name}_{number}"
+                return own
             if first is not None:
                 where = f" of {scope.block or scope.path}" if scope.block or scope.path else ""
                 labels = () if first.start == at.start else (Label(first, "the first is here"),)
@@ -363,7 +373,17 @@ class Layers(ABC):
         if name in ("fork", "choose"):
             what = f"`{name}` is a line of its own: {name}: and one branch a line"
             raise fail("E225", what, place.span(node))
-        return self.apply(self.op(node.op, place, node), node, data, place, label)
+        value = self.op(node.op, place, node)
+        if label is None:
+            return self.apply(value, node, data, place, label)
+        text = self.evaluator.text(label, place.env, place.source)
+        made = self._making = Made(value, node, tree.Name(label.start, label.end, text), place)
+        made.values, made.under = len(data.wires), self.under_what()
+        mark = self.mark()
+        result = self.apply(value, node, data, place, label)
+        made.parts = self.put_since(mark, place)
+        place.scope.made.setdefault(text, made)
+        return result
 
     def apply(
         self,
@@ -380,11 +400,16 @@ class Layers(ABC):
         text = label if isinstance(label, str) else ""
         if label is not None and not text and not isinstance(label, str):
             text = self.evaluator.text(label, place.env, place.source)
-        given: dict[str, Given] = {}
-        if args:
+        given: Mapping[str, Given] = {}
+        made, self._making = self._making, None
+        if made is not None and made.given is not None:
+            given = made.given
+        elif args:
             self.at(place, text)
             params = parameters(value)
             given = bind(self.evaluator, params, args, place.env, place.source, target.name, place.copy)
+        if made is not None:
+            made.given = given
         if place.broken and not place.broken.isdisjoint((target.name, getattr(target, "inherits", ""))):
             raise Poisoned
         if isinstance(target, BlockDecl):
@@ -519,8 +544,8 @@ class Layers(ABC):
             key = ""
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
-        if key and label is not None and not isinstance(label, str):
-            own = self.evaluator.text(label, place.env, place.source)
+        if key and label is not None:
+            own = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             if own != key:
                 self.drafts[-1].module = own
         place.scope.drafts.append(index)
@@ -601,6 +626,118 @@ class Layers(ABC):
             help = "take one: from flow[0]; or join them: -> concat"
             raise fail("E303", f"a branch is one value, this is a tuple of {len(data.wires)}", span, help)
         return data
+
+    # ---------------------------------------------------------------- modules that run again
+
+    def again(self, node: tree.Same, data: Data, place: Place) -> Data:
+        """`same label`: run an earlier layer or block of the scope once more, with its weights."""
+        name, span = self.evaluator.text(node.name, place.env, place.source), place.span(node)
+        made = place.scope.made.get(name)
+        if made is None:
+            raise self.not_made(name, place, span)
+        target = made.value.target
+        if made.train and not place.train:
+            raise fail("E225", f"`{name}` is there in training only", span)
+        if not isinstance(target, BlockDecl) and target.references:
+            what = f"{target.name} reads another value, and cannot run again"
+            raise fail("E226", what, span, f"write it once more: {made.span.text.partition(chr(10))[0]}")
+        if len(data.wires) != made.values:
+            what = f"`{name}` takes {_values(made.values)}, here flow {len(data.wires)}"
+            raise fail("E303", what, span, labels=(Label(made.span, "the first call is here"),))
+        outer = place.defaults, place.inits, place.broken, place.calls
+        again, ramps = self._again, dict(self.evaluator.ramps)
+        place.defaults, place.inits, place.broken = made.defaults, made.inits, made.broken
+        place.calls = (Frame(f"same {name}", span), *place.calls)
+        self._making, self._again, mark = made, made, self.mark()
+        try:
+            result = self.apply(made.value, made.node, data, place, made.label)
+        except SpecError as error:
+            diagnostic = error.diagnostic
+            raise SpecError(diagnostic.replace(calls=diagnostic.calls or place.calls)) from None
+        finally:
+            place.defaults, place.inits, place.broken, place.calls = outer
+            self._making, self._again, self.evaluator.ramps = None, again, ramps
+        self.agree(made, self.put_since(mark, place), name, place, span)
+        return result
+
+    def is_running(self, scope: DraftScope) -> bool:
+        """Tell whether it is one of a scope's modules that runs again."""
+        return self._again is not None and self._again.scope is scope
+
+    def not_made(self, name: str, place: Place, span: Span) -> Exception:
+        """Return the error for what `same` cannot run."""
+        scope, value = place.scope, place.env.find_tensor(name)
+        if place.env.partial or (value is not None and value.poisoned):
+            return Poisoned()
+        outer, where = scope.outer, scope.path or "the net"
+        while outer is not None:
+            if scope.name == name:
+                return fail("E226", f"`{name}` cannot run within itself", span)
+            if name in outer.made:
+                around = outer.path or "the net"
+                what = f"`{name}` is a module of {around}, and {where} runs its own again only"
+                help = "run it where it was made, or make a block of what is there"
+                labels = (Label(outer.made[name].span, "it is made here"),)
+                return fail("E226", what, span, help, labels=labels)
+            scope, outer = outer, outer.outer
+        if name in place.scope.taken:
+            labels = (Label(place.scope.taken[name], "it is here"),)
+            what = f"`{name}` is neither a layer nor a block, so it cannot run again"
+            return fail("E226", what, span, "make it a block", labels=labels)
+        if is_label_in(place.scope.body, name):
+            return fail("E226", f"`{name}` comes later: its first call makes it", span)
+        return unknown("E200", "module", name, list(place.scope.made), span)
+
+    def under_what(self) -> Any:
+        """Return the conditions and loops that what is put down now stands under, where these are not known."""
+        return ()
+
+    def mark(self) -> int:
+        """Return how much has been put down."""
+        return len(self.drafts)
+
+    def put_since(self, mark: int, place: Place) -> Any:
+        """Return what was put down for a layer or block."""
+        last = place.scope.drafts[-1] if place.scope.drafts else None
+        if isinstance(last, DraftScope) and last.begin >= mark:
+            return range(last.begin, last.end)  # without the copies of what it is given twice
+        return range(mark, len(self.drafts))
+
+    def agree(self, made: Made, parts: Any, name: str, place: Place, span: Span) -> None:
+        """Demand that a module that ran again is the one that it was."""
+        if made.parts is None:
+            return
+        labels, help = (Label(made.span, "the first call is here"),), ""
+        pairs = [(self.drafts[a], self.drafts[b]) for a, b in zip(made.parts, parts, strict=False)]
+        what = next((what for first, draft in pairs if (what := self.unlike(first, draft, name))), "")
+        if not what and len(made.parts) != len(parts):
+            what = f"`{name}` would have another number of ops here: {len(parts)}, not {len(made.parts)}"
+            help = "its layers must not depend on what comes in"
+        if what:
+            raise fail("E226", what, span, help, labels=labels)
+        for at, (first, draft) in zip(made.parts, pairs, strict=True):
+            draft.original = at if first.original is None else first.original
+
+    def unlike(self, first: Draft, draft: Draft, name: str) -> str:
+        """Return why an op of a module that runs again is not the one that it was; "" if it is."""
+        shapes = [[self.drafts[w.draft].shapes[w.port] for w in one.inputs] for one in (first, draft)]
+        op, other, path = first.op, draft.op, first.scope.join(first.key)
+        if type(op) is not type(other) or len(shapes[0]) != len(shapes[1]):
+            return f"`{name}` would be another module here: {other.name} where it has {op.name}"
+        had, has = (
+            {**one.weights(*x), **one.buffers(*x)} for one, x in zip((op, other), shapes, strict=True)
+        )
+        for key in had | has if had != has else ():
+            there, here = ("x".join(map(str, one[key])) if key in one else "nothing" for one in (had, has))
+            if here != there:
+                weight = f"{path}.{key}" if key else path
+                return f"`{name}` would have other weights here: {weight} would be {here}, and is {there}"
+        for field, value in op.arguments().items():
+            if (own := getattr(other, field)) != value:
+                where = f"{op.name} would have {field}={show(own)}, and has {show(value)}"
+                return f"`{name}` would be another module here: {where}"
+        kinds = [" and ".join(shape.kind for shape in one) for one in shapes]
+        return f"{path} takes {kinds[0]}, here flows {kinds[1]}" if had and kinds[0] != kinds[1] else ""
 
     # ---------------------------------------------------------------- blocks
 
@@ -685,6 +822,11 @@ class Layers(ABC):
                 wire = self.add(catalogue()["identity"](), one, place, node, None, {}, {}).wires[0]
             wires.append(wire)
         return Data(tuple(wires), data.shapes)
+
+
+def is_label_in(body: tree.Body, name: str) -> bool:
+    """Tell whether the text of a scope may call a module so."""
+    return any(re.fullmatch(pattern, name) for pattern in child_labels(body))
 
 
 def has_state(op: Op) -> bool:

@@ -86,6 +86,7 @@ class Walker(Layers):
 
     def scope_body(self, body: tree.Body, place: Place) -> Data | None:
         """Run the statements of a scope, which may begin with the order in which its children are registered."""
+        place.scope.body = body
         order = body[0] if body else None
         if not isinstance(order, tree.Order):
             return self.body(body, place)
@@ -231,6 +232,10 @@ class Walker(Layers):
         data = self.refs(chain.source, place) if chain.source else place.flow
         steps = chain.steps
         first = steps[0] if len(steps) == 1 else None
+        if isinstance(first, tree.Same):
+            what = f"`{place.span(label).text}:` names a module, and `same` makes none"
+            help = f"name the value: {place.span(label).text} = from flow -> {place.span(first).text}"
+            raise fail("E226", what, place.span(label), help)
         if not steps:
             result = self.need(data, chain, place)
         elif isinstance(first, tree.Layer) and first.label is None:
@@ -640,6 +645,8 @@ class Walker(Layers):
     def require(self, node: tree.Require, place: Place) -> None:
         """`require params <= 5M`: kept for when the costs are known."""
         path, stage = place.scope.path, place.stage
+        if self._again is not None:
+            return  # what a module may cost is said of its first call
         self.budgets += [
             Budget(claim, place.source, place.env, path, stage, place.span(claim)) for claim in node.claims
         ]
@@ -757,6 +764,8 @@ class Walker(Layers):
             return result
         self.evaluator.enter(node, place.source)
         try:
+            if isinstance(node, tree.Same):
+                return self.again(node, data, place)
             if isinstance(node, tree.Repeat):
                 return self.repeat(node, data, place)
             if isinstance(node, tree.Group):
@@ -875,9 +884,11 @@ def guarding(node: tree.If, rest: tree.Body, in_net: bool) -> tree.If:
 
 
 def has_label(step: tree.Step) -> bool:
-    """Tell whether a step of a chain has a label, or one within that is no container."""
+    """Tell whether a step of a chain has a label, or runs what has one, or one within that is no container."""
     if isinstance(step, (tree.Layer, tree.Group)):
         return step.label is not None
+    if isinstance(step, tree.Same):
+        return True
     inner = step.steps if isinstance(step, tree.Optional) else (step.step,)
     return any(map(has_label, inner))
 

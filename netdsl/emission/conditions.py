@@ -9,7 +9,7 @@ from itertools import combinations, islice, product
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.elaborate.draft import DraftScope, Place
+from netdsl.elaborate.draft import DraftScope, Made, Place
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -87,6 +87,7 @@ class Conditions(Lists):
         item = If(test.test, [], [], [])
         ends: list[tuple[Place, int, dict[str, Span], bool]] = []
         shared: list[dict[str, Any]] = []
+        made: list[dict[str, Made]] = []
         hints: list[dict[str, Any]] = []
         meanings: list[dict[str, Any]] = []
         item.stage, self.pending = self.pending, ""
@@ -121,10 +122,12 @@ class Conditions(Lists):
             self.sided -= 1
             ends.append((_copy(place), place.scope.position, dict(place.scope.taken), failed))
             shared.append(dict(place.scope.shared))
+            made.append(dict(place.scope.made))
             hints.append(dict(self.hints))
             meanings.append(dict(self.meaning))
         self.hints = {**hints[test.value], **hints[not test.value]}
         place.scope.taken = {**ends[0][2], **ends[1][2]}
+        place.scope.made = {**made[0], **made[1]}
         place.scope.shared = {**shared[0], **shared[1]}
         for name in place.scope.shared:
             if any(name in one and one[name] != place.scope.shared[name] for one in shared):
@@ -454,6 +457,8 @@ class Conditions(Lists):
 
     def child(self, place: Place, label: tree.Label | str | None, span: Span, op: Op | None = None) -> str:
         """Return the name of a new child, which may be that of one that is there where a condition is otherwise."""
+        if self.is_running(place.scope):
+            return super().child(place, label, span, op)
         name = self.evaluator.text(label, place.env, place.source) if isinstance(label, tree.Tree) else label
         others = self.under.get((id(place.scope), name or ""), ())
         if name in place.scope.taken and others:

@@ -186,8 +186,7 @@ class Constructor:
         """Tell whether an item is a child that is not there yet."""
         if not isinstance(item, Module) or not self.members.is_module(item) or id(item) in self.written:
             return False
-        again = isinstance(item, Layer) and item.again
-        return not again or self.members.attributes[id(item)] not in self.made
+        return not item.again or self.members.attributes[id(item)] not in self.made
 
     def holds(self, items: list[Item]) -> bool:
         """Tell whether items make any child, or check anything."""

@@ -168,7 +168,7 @@ class Lists:
         """Return the number behind those that items put in, which begin with one."""
         for item in items:
             if isinstance(item, Module):
-                if self.of(item) == name and not (isinstance(item, Layer) and item.again):
+                if self.of(item) == name and not item.again:
                     number = self.next(item, number)
             elif isinstance(item, If):
                 ends = [self.count(side, name, number) for side in item.inner()]
@@ -222,7 +222,7 @@ class Lists:
         for item in items:
             own: Poly | None = constant(0)
             if isinstance(item, Module):
-                own = constant(int(self.of(item) == name and not (isinstance(item, Layer) and item.again)))
+                own = constant(int(self.of(item) == name and not item.again))
             elif isinstance(item, If):
                 sides = [self.size(side, name) for side in item.inner()]
                 own = sides[0] if sides[0] == sides[1] else None

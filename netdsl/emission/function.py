@@ -114,7 +114,8 @@ class Chains:
         if isinstance(item, Layer):
             return self.after_layer(item, wire)
         if isinstance(item, Child):
-            return item.outputs[0] if item.inputs == (wire,) and len(item.outputs) == 1 else None
+            alone = item.inputs == (wire,) and len(item.outputs) == 1 and not item.again
+            return item.outputs[0] if alone else None
         if isinstance(item, Container):
             alone = set(item.reads()) == {wire} and len(item.exit) == 1
             return item.exit[0] if alone else None

@@ -60,6 +60,8 @@ class Module(Item):
     """Whether one before it may have the same label for some arguments."""
     home = ""
     """How a list holds it, if it is in one."""
+    again = False
+    """Whether it is an earlier module with its label."""
     contested = False
     """Whether it or another is doubtful for its label: nothing stands under it where the module is not made."""
 
@@ -103,8 +105,6 @@ class Layer(Module):
     """Whether each input has a batch axis."""
     own_label: bool = False
     """Whether the label is its own, and not that of the layer that it follows."""
-    again: bool = False
-    """Whether it is the module that an earlier layer with its label is."""
     counted: bool = False
     """Whether it joins what a loop makes, which may be one value in another instance."""
     own: Mapping[str, Init] = {}
@@ -172,6 +172,8 @@ class Child(Module):
 
     def terms(self) -> Iterator[Any]:
         """Yield its arguments."""
+        if self.again:
+            return
         read = self.cls.sizes_read | self.cls.names().keys()
         for incoming, shape in zip(self.cls.inputs, self.shapes, strict=True):
             for axis, name in incoming.sizes.items():

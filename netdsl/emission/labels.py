@@ -120,7 +120,7 @@ class Labels:
         for item in items:
             if isinstance(item, Module):
                 named = item.key and not item.by_position
-                if named and not (isinstance(item, Layer) and item.again):
+                if named and not item.again:
                     yield Labelled(item, self.label(item), loops, sides)
                 continue
             around = (*loops, item) if isinstance(item, Loop) else loops

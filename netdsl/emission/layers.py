@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import prod
 from typing import Any
 
-from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.layers import JOINTS, has_state
-from netdsl.elaborate.values import BlockDecl, Data, Given, OpValue, Ramp, Wire, show
+from netdsl.elaborate.values import BlockDecl, Data, Given, OpValue, Ramp, Wire, fail, show
 from netdsl.emission.concolic import (
     Demanded,
     Fixed,
@@ -23,7 +23,7 @@ from netdsl.emission.concolic import (
     mentioned,
 )
 from netdsl.emission.conditions import Conditions
-from netdsl.emission.items import Container, If, Joined, Layer, Loop, Module, weights_of
+from netdsl.emission.items import Child, Container, If, Item, Joined, Layer, Loop, Module, weights_of
 from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
@@ -500,6 +500,74 @@ class Layers(Conditions):
         args = tuple(op.arguments().values())
         return op.name, concrete(args), expressed(args), self.callee and self.callee.whole
 
+    # ---------------------------------------------------------------- modules that run again
+
+    def again(self, node: tree.Same, data: Data, place: Place) -> Data:
+        """`same label`."""
+        name = self.evaluator.text(node.name, place.env, place.source)
+        made = place.scope.made.get(name)
+        labels = [one.label.text for one in ([made] if made is not None else place.scope.made.values())]
+        for label in (name, *labels):
+            if isinstance(label, SymStr):
+                raise Fixed("which module runs again is not known", label.whole)
+        if made is not None:
+            path, loops = made.under
+            missing = [test for test in path if test not in self.path]
+            if missing or loops != tuple(turns.loop for turns in self.rounds[: len(loops)]):
+                raise Fixed(f"{name} is not always there", *missing, *(loop.over for loop in loops))
+        one = super().again
+        return self.either_way(lambda flow: one(node, flow, place), data, place, node)
+
+    def under_what(self) -> tuple[tuple[Atom, ...], tuple[Loop, ...]]:
+        """Return the conditions and loops that what is put down now stands under."""
+        return tuple(self.path), tuple(turns.loop for turns in self.rounds)
+
+    def mark(self) -> int:
+        """Return how much has been put down."""
+        return len(self.items)
+
+    def put_since(self, mark: int, place: Place) -> list[Module]:
+        """Return the modules that were put down for a layer or block."""
+        return list(modules(self.items[mark:]))
+
+    def agree(self, made: Made, parts: list[Module], name: str, place: Place, span: Span) -> None:
+        """Demand that a module that ran again is the one that it was, for all arguments."""
+        ours, theirs = ([one for one in some if one.key] for some in (parts, made.parts))
+        if [one.key for one in ours] != [one.key for one in theirs]:
+            raise Fixed(f"{name} is not always one module")
+        for first, item in zip(theirs, ours, strict=True):
+            pairs: list[tuple[Any, Any]] = []
+            if isinstance(first, Layer) and isinstance(item, Layer):
+                kept = (
+                    {**one.op.weights(*one.before), **one.op.buffers(*one.before)} for one in (first, item)
+                )
+                for had, has in zip(*(tensors.values() for tensors in kept), strict=True):
+                    pairs += zip(had, has, strict=True)
+            elif isinstance(first, Child) and isinstance(item, Child):
+                cls = first.cls
+                if item.cls is not cls:
+                    raise Fixed(f"{name} is not always one class")
+                read = cls.sizes_read | cls.names().keys()
+                for incoming, one, other in zip(cls.inputs, first.shapes, item.shapes, strict=True):
+                    pairs += (
+                        (one.size(axis), other.size(axis)) for axis, n in incoming.sizes.items() if n in read
+                    )
+                item.args = first.args  # what they say of sizes, `forward` asks each time
+            for one, other in pairs:
+                self.must_be(one, other, name, span)
+
+    def must_be(self, first: Any, other: Any, name: str, span: Span) -> None:
+        """Demand that a size by which a module is made is the same where it runs again."""
+        if term(first) == term(other) or self.equal(first, other):
+            return
+        if any(one.startswith("?") for one in mentioned((first, other))):
+            raise Fixed(f"a size that {name} is made for is not known", first, other)
+        test = compare("==", *((first, other) if symbolic(first) else (other, first)))
+        if not isinstance(test, SymBool):
+            raise fail("E226", f"`{name}` would be another module here", span)
+        what = f"{name} is made for {_braced(first)}, not {_braced(other)}"
+        self.check(test.test, what if len(what) <= _WIDE else f"{name} is made for another input")
+
     # ---------------------------------------------------------------- joints
 
     def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
@@ -570,6 +638,16 @@ class Layers(Conditions):
                     own = [n for n in (counts[0], counts[at]) if n is not None] if counts else []
                     none = tuple(Atom("<", (unbounded(n), constant(1))) for n in own if not self.is_full(n))
                     self.check(Atom("or", (*none, test.test)) if none else test.test, what)
+
+
+def modules(items: Iterable[Item]) -> Iterator[Module]:
+    """Yield the modules among items, on either side of a condition."""
+    for item in items:
+        if isinstance(item, Module):
+            yield item
+        else:
+            for inner in item.inner():
+                yield from modules(inner)
 
 
 def expressed(value: Any) -> Any:

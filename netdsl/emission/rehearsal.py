@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from typing import Any
 
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.build import Elaborator
-from netdsl.elaborate.draft import Draft, DraftScope, Place
+from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.values import (
     MISSING,
     BlockDecl,
@@ -45,6 +46,7 @@ class Rehearsal(Terms):
         env, scope = self.plain(place.env, walker, place), DraftScope("block", "", place.scope.span)
         there = Place(env, None, scope, place.source, {}, place.in_net)
         there.container = place.container
+        scope.made = {name: self.plain_made(made, scope) for name, made in place.scope.made.items()}
         there.defaults = {
             op: {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
             for op, given in place.defaults.items()
@@ -75,6 +77,20 @@ class Rehearsal(Terms):
                     parts = (f"{number}{part}" for number, part in zip(numbers, rest, strict=True))
                     found.tensors["".join((first, *parts))] = drafted(walker, own, place)
         return found
+
+    @staticmethod
+    def plain_made(made: Made, scope: DraftScope) -> Made:
+        """Return a module that may run again, with values that remember nothing."""
+        own = copy(made)
+        own.value, own.scope, own.parts = concrete(made.value), scope, None
+        own.given = {
+            name: one._replace(value=concrete(one.value)) for name, one in (made.given or {}).items()
+        }
+        own.defaults = {
+            op: {name: one._replace(value=concrete(one.value)) for name, one in given.items()}
+            for op, given in made.defaults.items()
+        }
+        return own
 
     def chosen_here(self, value: Any) -> Any:
         """Return what a value is in this instance, if it is one of two things; MISSING if it is none."""

@@ -136,6 +136,8 @@ class Replay:
             yield from self.stack(item, env, scope)
             return
         scope.position += 1
+        if item.again:
+            return
         own = key
         if scope.mode == "layers":
             own = str(scope.index)

@@ -85,7 +85,7 @@ def _only_child(loop: Loop) -> Child | None:
     if len(modules) != 1 or len(loop.carried) != 1 or len(loop.targets) != 1:
         return None
     child = modules[0]
-    if not isinstance(child, Child) or child.name is not None or len(child.outputs) != 1:
+    if not isinstance(child, Child) or child.again or child.name is not None or len(child.outputs) != 1:
         return None
     if any(isinstance(item, Stack) for item in walk(child.cls.items)):
         return None

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.arguments import as_bound, merge, parameters
 from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import (
@@ -273,27 +273,39 @@ class Stager(Joints):
                     raise Demanded("a block that is an argument and has these of its own here", value)
                 names[choice.target] = theirs
         key = self.child(place, label, span)
+        first = self._again.parts[-1] if self._again is not None and self.is_running(place.scope) else None
         dynamic = self.dynamic(label, place)
         callee = value if isinstance(value, SymOp) else None
         before = data.elements if isinstance(data, Streams) else data.shapes
         self.site = node
+        counted = list(self.counted)
         cls, args, shapes = self.emitter.call(self, decl, given, before, place, span)
         data = self.sized_by_turn(cls, node, data)
         if cls.many or cls.channels is not None:
             if callee is not None:
                 raise Fixed("an argument that is a block of a list", callee)
+            if first is not None:
+                message = (
+                    f"`{first.key}` takes or gives a list of values, and such a class is not called again yet"
+                )
+                raise NetError([Diagnostic("E508", message, place.calls[0].span)])
             return self.block_of_list(
                 decl, Child(key, dynamic, label is not None, span, ()), cls, args, shapes, data, given, place
             )
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
         item.train, item.told, item.names = place.train, shapes, names
+        if first is not None:
+            item.key, item.again, self.counted = first.key, True, counted
         if callee is not None:
             self.emitter.others(self, item, own, place)
             if self.op_here is not None:
                 shapes = made_op(self.op_here).outputs(*data.shapes)
         shapes = tuple(self.sized_by(decl, shape) for shape in shapes)
-        if callee is not None or any(self.is_unknown(shape) for shape in shapes):
+        if first is not None and first.results:
+            known = zip(shapes, first.after, strict=True)
+            shapes = tuple(s.with_size("c", one.c) if "c" in s.axes else s for s, one in known)
+        elif callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
             shapes, item.results = self.asked(shapes, callee)
         result = self.wire(shapes, place, span, data.wires)

@@ -112,7 +112,7 @@ class Snapshot:
     """Of the class: what callers give it, and which of its values are lists."""
     PLACE = ("flow", "defaults", "broken", "inits", "returned", "stage")
     """Of the place: what the statements after it see."""
-    SCOPE = ("position", "taken", "lists", "shared", "drafts", "named", "stages", "args")
+    SCOPE = ("position", "taken", "lists", "shared", "made", "drafts", "named", "stages", "args")
     """Of the scope: the names of its children, and these."""
 
     def __init__(self, stager: State, place: Place) -> None:
@@ -145,7 +145,7 @@ class Snapshot:
     def begin_side(self, place: Place) -> None:
         """Let a side of a condition begin: its children may be called as those of the other one."""
         self.rewind(place)
-        put_back(place.scope, {name: self.scope[name] for name in ("position", "taken", "shared")})
+        put_back(place.scope, {name: self.scope[name] for name in ("position", "taken", "shared", "made")})
 
 
 class State(Walker):

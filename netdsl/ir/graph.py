@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import networkx as nx
 
+from netdsl.cost.model import Cost
 from netdsl.diagnostics import Frame
+from netdsl.ir.types import Shape
 from netdsl.ops.base import Op
 from netdsl.record import Record
 from netdsl.source import Span
@@ -39,6 +41,18 @@ class Node(Record):
     """Whether a parameter that calls give says which op it is."""
     counted: bool = False
     """Whether it joins what a loop makes, which may be one value in another instance of its class."""
+    module: str = ""
+    """The node that it is again, whose weights it has, if `same` runs that a second time."""
+
+    @property
+    def home(self) -> str:
+        """The node whose name its weights have."""
+        return self.module or self.name
+
+    def cost(self, *x: Shape) -> Cost:
+        """Return its cost for one sample; params and buffers count where a module is called first."""
+        cost = self.op.cost(*x)
+        return cost.replace(params=0, buffers=0) if self.module else cost
 
 
 class Scope:
@@ -56,6 +70,8 @@ class Scope:
         self.path = path
         self.name = path.rpartition(".")[2]
         """What the scope around it calls it: with dots, if it is in a list there."""
+        self.module = ""
+        """The path of the block that it is again, if `same` runs that a second time."""
         self.span = span
         self.block = block
         """The name of the block or net; "" for a container."""
@@ -76,7 +92,7 @@ class Scope:
         self.input_names: tuple[str, ...] = ()
         self.outputs: tuple[Value, ...] = ()
         self.modules: dict[str, str] = {}
-        """By node that is an earlier module again, the path of that."""
+        """By node in it that is an earlier module again, the path of that."""
         self.names: dict[Value, str] = {}
         """What the spec calls values here; emitted code takes its local names from it."""
 

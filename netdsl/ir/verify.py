@@ -91,6 +91,15 @@ def _training(graph: Graph) -> Iterator[str]:
             yield f"the output {output.name} reads {output.value.node}, which is there in training only"
 
 
+def _again(graph: Graph) -> Iterator[str]:
+    """What is a module again has the weights of one that has its own, and is the same op."""
+    for node in graph:
+        if node.module and (node.module not in graph or graph[node.module].module):
+            yield f"{node.name} has the weights of {node.module}, which has none of its own"
+        elif node.module and graph[node.module].op != node.op:
+            yield f"{node.name} is {node.module} again, and another op"
+
+
 def _tree(graph: Graph) -> Iterator[str]:
     """The module tree holds every node once, in order; a path is its scope's path and one name more."""
     for scope in graph.tree.scopes():
@@ -165,6 +174,7 @@ RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (
     _arities,
     _ends,
     _training,
+    _again,
     _tree,
     _scopes,
 )

@@ -120,6 +120,17 @@ class Facts:
             by_op.setdefault(node.op.name, []).append(node)
         return {name: tuple(nodes) for name, nodes in by_op.items()}
 
+    @cached_property
+    def _by_home(self) -> Mapping[str, tuple[Node, ...]]:
+        by_home: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            by_home.setdefault(node.home, []).append(node)
+        return {name: tuple(nodes) for name, nodes in by_home.items()}
+
+    def calls(self, node: Node) -> tuple[Node, ...]:
+        """Return all nodes with the weights of one, itself too."""
+        return self._by_home[node.home]
+
     def where(self, question: Callable[[Op], bool]) -> Iterator[Node]:
         """Yield the nodes whose op is of some kind."""
         return (node for node in self.nodes if question(node.op))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from netdsl.cost.model import Cost
@@ -75,7 +75,7 @@ class Rewrite:
         before = self._get(after.node)
         if name in self.nodes:
             raise RewriteError(f"{name} is there already")
-        self._add(before.replace(name=name, op=op, inputs=()), self._order.index(after.node) + 1)
+        self._add(before.replace(name=name, op=op, inputs=(), module=""), self._order.index(after.node) + 1)
         self._redirect(after, Value(name))
         self._set(self.nodes[name].replace(inputs=(after,)))
 
@@ -88,7 +88,8 @@ class Rewrite:
         last = self._get(old[-1])
         value = self._get(old[0]).inputs[0]
         for number, op in enumerate(ops):
-            new = last.replace(name=f"{last.name}~{number}", op=op, inputs=(value,))
+            module = last.module and f"{last.module}~{number}"
+            new = last.replace(name=f"{last.name}~{number}", op=op, inputs=(value,), module=module)
             self._add(new, self._order.index(last.name))
             value = Value(new.name)
         self._redirect(Value(old[-1]), value)
@@ -120,7 +121,7 @@ class Rewrite:
 
     def saving(self) -> Cost:
         """Return what the net costs less for one sample in float32, activations in bytes; below 0 if more."""
-        _, new = self._work()
+        shapes, new = self._work()
         before = self.net.layer_costs
         old = Cost()
         for node in self.net.graph:
@@ -129,7 +130,19 @@ class Rewrite:
         now = Cost()
         for name, cost in new.items():
             now += _counted(self.nodes[name], cost)
+        for node in self._heirs():
+            x = ((shapes.get(v.node) or self.net.elaborated.shapes[v.node])[v.port] for v in node.inputs)
+            whole = node.op.cost(*x)
+            now += Cost(whole.params, whole.buffers)
         return Cost(*(getattr(old, count) - getattr(now, count) for count in Cost._fields)).scaled(1, 4)
+
+    def _heirs(self) -> Iterator[Node]:
+        """Yield the first of the nodes left that have the weights of one that is gone."""
+        homes = set(self.nodes)
+        for node in self.nodes.values():
+            if node.home not in homes:
+                homes.add(node.home)
+                yield node
 
     def ordered(self) -> list[Node]:
         """Return the nodes in order: a node comes after what it reads."""
@@ -157,7 +170,7 @@ class Rewrite:
             if name not in self._touched and not any(value.node in shapes for value in node.inputs):
                 continue
             inputs = [(shapes.get(value.node) or known[value.node])[value.port] for value in node.inputs]
-            costs[name] = node.op.cost(*inputs)
+            costs[name] = node.cost(*inputs)
             outputs = node.op.outputs(*inputs)
             if known.get(name) != outputs:
                 shapes[name] = outputs

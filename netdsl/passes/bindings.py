@@ -70,7 +70,7 @@ class Step:
     ) -> None:
         """Take a call, or an op that has so many outputs; `train` tells whether it runs in training only.
 
-        `scope` is what it stands in, and `module` the path of an op's module if that was called before.
+        `scope` is what it stands in, and `module` the path of its module if that was called before.
         """
         self.item = item
         self.train = train

@@ -15,9 +15,9 @@ def count_costs(facts: Facts) -> Facts:
     with no_collection():
         for node in facts.graph:
             op, x = node.op, [shapes[value.node][value.port] for value in node.inputs]
-            key = (type(op), *op.arguments().values(), *x, *[shape.axes for shape in x])
+            key = (type(op), bool(node.module), *op.arguments().values(), *x, *[shape.axes for shape in x])
             cost = known.get(key)
             if cost is None:
-                cost = known[key] = op.cost(*x)
+                cost = known[key] = node.cost(*x)
             costs[node.name] = cost
     return facts.replace(costs=costs)

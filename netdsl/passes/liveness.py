@@ -141,7 +141,12 @@ class _Run:
         note(scope.inputs)
         for item in scope.steps:
             if isinstance(item, Scope):
-                parts += (Scope, item.path[inside:], bool(trains) and next(item.nodes(), "") in trains)
+                parts += (
+                    Scope,
+                    item.path[inside:],
+                    item.module[inside:],
+                    bool(trains) and next(item.nodes(), "") in trains,
+                )
                 note(item.inputs)
                 parts.append("")
                 note(item.outputs)
@@ -193,7 +198,8 @@ class _Run:
         for at in scope.order or range(len(scope.written)):
             item = scope.written[at]
             if isinstance(item, Scope):
-                step = Step(scope, item, None, 0, bool(self.trains) and next(item.nodes(), "") in self.trains)
+                train = bool(self.trains) and next(item.nodes(), "") in self.trains
+                step = Step(scope, item, None, 0, train, item.module)
             else:
                 module = scope.modules.get(item, "")
                 step = Step(

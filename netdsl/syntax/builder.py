@@ -286,6 +286,10 @@ class Builder:
             raise Fault("E106", start, end, "")  # conv(64); who has the text says what is wrong
         return tree.Layer(start, end, c[0], args, c[-1] if len(c) > 2 else None)
 
+    def same(self, start: int, end: int, c: list[Any]) -> tree.Same:
+        """`same label`."""
+        return tree.Same(start, end, c[1])
+
     def repeat(self, start: int, end: int, c: list[Any]) -> tree.Repeat:
         """`n * step`."""
         return _deep(tree.Repeat(start, end, c[0], c[2]), c[2])

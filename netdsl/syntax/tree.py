@@ -179,6 +179,12 @@ class Layer(Tree):
     label: Label | None
 
 
+class Same(Tree):
+    """`same label`: an earlier module, run again."""
+
+    name: Label
+
+
 class Repeat(Tree):
     """`count * step`."""
 
@@ -208,7 +214,7 @@ class Group(Tree):
     label: Label | None
 
 
-Step = Layer | Repeat | Optional | Group
+Step = Layer | Same | Repeat | Optional | Group
 
 
 class Chain(Tree):

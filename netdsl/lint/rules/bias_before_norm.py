@@ -56,7 +56,7 @@ class BiasBeforeNorm(Rule):
         for node in facts.where(lambda op: op.fuses):
             op: Any = node.op
             norm = facts.reader(node) if op.bias else None
-            if norm is None or not isinstance(norm.op, Norm) or not norm.op.centres(facts.input(norm)):
+            if norm is None or not all(_is_centred(one, facts) for one in facts.calls(node)):
                 continue
             params = facts.output(node).c
             yield self.hit(
@@ -66,6 +66,12 @@ class BiasBeforeNorm(Rule):
                 change=partial(_without_bias, node=node),
                 edits=facts.text.set_argument(node.span, "bias", "false"),
             )
+
+
+def _is_centred(node: Node, facts: Facts) -> bool:
+    """Tell whether a norm alone reads a layer, and takes the mean away."""
+    norm = facts.reader(node)
+    return norm is not None and isinstance(norm.op, Norm) and norm.op.centres(facts.input(norm))
 
 
 def _without_bias(net: Rewrite, node: Node) -> None:

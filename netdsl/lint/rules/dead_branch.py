@@ -62,14 +62,15 @@ class DeadBranch(Rule):
             branch = _branch(node, facts)
             if not any(facts.node(name).op.computes for name in branch):
                 continue  # an identity or a view is no work
-            params = sum(facts.cost(facts.node(name)).params for name in branch)
+            gone = [node for node in map(facts.node, branch) if _is_gone(node, branch, facts)]
+            params = sum(facts.cost(node).params for node in gone)
             others = f", with {_layers(len(branch) - 1)} before it" if len(branch) > 1 else ""
             yield self.hit(
                 node,
                 f"nobody reads {facts.called(node)}{others}: {params:,} params for nothing",
                 help="take it away, or join it with the flow: concat, add, or an output of its own",
                 change=partial(_delete, names=branch),
-                edits=_edits(node, branch, facts),
+                edits=_edits(node, branch, facts) if len(gone) == len(branch) else None,
             )
 
 
@@ -86,6 +87,11 @@ def _branch(end: Node, facts: Facts) -> tuple[str, ...]:
                 branch[before.name] = None
                 stack.append(before)
     return tuple(branch)
+
+
+def _is_gone(node: Node, branch: tuple[str, ...], facts: Facts) -> bool:
+    """Tell whether nothing else has the weights of a layer of a branch, or they are another's."""
+    return bool(node.module) or all(one.name in branch for one in facts.calls(node))
 
 
 def _layers(count: int) -> str:

@@ -86,13 +86,13 @@ class _Start:
         for node in facts.nodes:
             op: Any = node.op
             if op.name == "weight" and _zero(op.inits.get("", Init("zeros"))):
-                self.weights.add(node.name)
+                self.weights.add(node.home)
             if _scales(op):
                 if self._has(node, "weight") and _zero(op.inits.get("weight")):
-                    self.weights.add(node.name)
+                    self.weights.add(node.home)
                 start = op.inits.get("bias", Init("zeros") if isinstance(op, Norm) else None)
                 if not self._has(node, "bias") or _zero(start):
-                    self.biases.add(node.name)
+                    self.biases.add(node.home)
 
     def _has(self, node: Node, weight: str) -> bool:
         return weight in node.op.weights(*self.facts.net.inputs_of(node.name))
@@ -105,11 +105,11 @@ class _Start:
             if node.name not in alive:
                 continue
             reads = [zeros[value.node] for value in node.inputs]
-            stuck = node.name in self.weights
+            stuck = node.home in self.weights
             if not reads or not reads[0]:
-                self.weights.discard(node.name)
+                self.weights.discard(node.home)
             if self._has(node, "bias"):
-                self.biases.discard(node.name)
+                self.biases.discard(node.home)
             if stuck or (rectifies(node.op) and reads[0]):
                 continue
             for position, value in enumerate(node.inputs):
@@ -120,9 +120,9 @@ class _Start:
     def _zero_value(self, node: Node, before: list[int]) -> int:
         """Return 1 if all that a node makes is zero."""
         if node.op.name == "weight":
-            return node.name in self.weights
+            return node.home in self.weights
         if _scales(node.op):
-            return (bool(before[0]) or node.name in self.weights) and node.name in self.biases
+            return (bool(before[0]) or node.home in self.weights) and node.home in self.biases
         if node.op.name == "mul":
             return any(before)
         return bool(before) and all(before) and node.op.keeps_zero
