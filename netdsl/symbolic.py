@@ -962,7 +962,7 @@ def _part(atom: Atom, env: Env) -> Any:
     bounds = [arg if arg is None else evaluate(arg, env) for arg in atom.args[1:]]
     known = slice(*(bound if bound is None else int(bound) for bound in bounds))
     if not symbolic(value) and not any(map(symbolic, bounds)):
-        return value[known]
+        return getattr(value, "rows", value)[known]
     terms = (bound if bound is None else term(bound) for bound in bounds)
     found = SymList(map(_plain, value[known]), Atom("part", (term(value), *terms)))
     found.others = tuple(other[known] for other in getattr(value, "others", ()))

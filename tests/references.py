@@ -116,16 +116,7 @@ REFERENCES: dict[str, Reference] = {
             ("vit_h_14", 14),
         )
     },
-    **{
-        f"hrnet_w{width}": Reference(
-            "timm",
-            f"hrnet_w{width}",
-            32,
-            same_keys=False,
-            reason="timm numbers the streams, the spec names them",
-        )
-        for width in (18, 32, 48)
-    },
+    **{name: Reference("timm", name, 32) for name in ("hrnet_w18", "hrnet_w32", "hrnet_w48")},
 }
 """By net."""
 

@@ -552,7 +552,12 @@ def test_all_together_are_at_most_half_of_torchvisions_source() -> None:
 SHAPES = {
     ("resnet18", "BasicBlock", "stride"): {"in_channels": 3, "planes": 5, "stride": 2},
     ("resnet50", "Bottleneck", "4 * planes"): {"in_channels": 3, "planes": 5},
-    ("hrnet_w18", "Up", "2**steps"): {"in_channels": 3, "c": 4, "steps": 1},
+    ("lraspp_mobilenet_v3_large", "LRASPPHead", "classes, H_low"): {
+        "high_channels": 3,
+        "low_channels": 5,
+        "c": 4,
+        "classes": 6,
+    },
     ("densenet121", "Transition", "in_channels // 2, H // 2"): {"in_channels": 6},
     ("googlenet", "BasicConv2d", "(H - 1) // stride + 1"): {
         "in_channels": 3,
@@ -591,6 +596,10 @@ def test_a_class_says_the_shapes_of_what_it_takes_and_returns(case: tuple[str, s
         "T": 7,
         "H": 11,
         "W": 14,
+        "H_high": 3,
+        "W_high": 4,
+        "H_low": 11,
+        "W_low": 14,
         "H_prev": 11,
         "W_prev": 14,
         "H_cur": 11,

@@ -283,6 +283,94 @@ net N(n = 2):
 """
 
 
+COUNTED = """\
+table rows(c, k):
+    4, 3x3
+    6, 1x1
+    5, 3x3
+    8, 1x1
+
+block Fuse(i):
+    add:
+        for j in range(len(x)):
+            if j < i:
+                "{j}": from x[j] -> conv 3x3, x[i].c
+            elif j == i:
+                from x[j]
+            else:
+                "{j}": from x[j] -> conv 1x1, x[i].c -> bn
+    relu
+
+block Streams(n):
+    for k in range(n):
+        "{k}": Exchange
+
+block Exchange():
+    fork:
+        for i in range(len(x)):
+            fuse.{i}: from x[i] -> conv 3x3, x[i].c
+    fork:
+        for i in range(len(x)):
+            Fuse i as fused.{i}
+
+block Rows(deep = true):
+    "0": (conv 3x3, 4 -> bn)
+    for i, (c, k) in enumerate(rows[:3], 1):
+        "{i}": conv k, c
+    low = from flow
+    for i, (c, k) in enumerate(rows[3:], 4):
+        "{i}": conv k, c
+    add:
+        identity
+        "5": conv 3x3, 8 when deep
+    from flow, low
+
+block Twice(c, n = 2):
+    for i in range(n - 1):
+        "{i}": conv 3x3, c
+    add:
+        identity
+        "{n-1}": conv 1x1, c
+    "{n}": relu
+    relu
+
+block Names(c, n = 2):
+    for i in range(n):
+        "{i+1}": conv 3x3, c
+    add:
+        identity
+        "0": conv 3x3, c -> dropout 0.1
+
+block Few(c, n = 1):
+    for i in range(n):
+        "{i}": conv 3x3, c
+        y{i} = from flow
+    from y0, flow -> add -> dropout 0.1
+
+net N(n = 2, deep = true, c = 8):
+    input 3, 9x8
+    high, low = from flow -> Rows deep as rows
+    ys = from high, low, high -> Streams n as streams
+    from ys[0], ys[2] -> add
+    Twice 8, n + 1 as twice
+    Names 8, n as names
+    Few 8, n + 1 as few
+    body:
+        order "1"
+        "0": conv 3x3, c
+        "1": bn
+    tail: add:
+        identity
+        "0": conv 3x3, c
+    gap
+    head: fc 10
+
+variant one = N()
+variant two = N(n=1, deep=false)
+variant three = N(n=3, c=4)
+"""
+
+
 def nets(text: str) -> list[Network]:
     """Return the nets of a text."""
     return list(map(Network, api.recipes(api.read_text(text), "", {}, {})))
@@ -460,7 +548,7 @@ def leaves(tree: dict[str, Any]) -> Iterator[Any]:
             yield value
 
 
-SPECS = {"lists": LISTS, "order": ORDER, "inside": INSIDE}
+SPECS = {"lists": LISTS, "order": ORDER, "inside": INSIDE, "counted": COUNTED}
 
 
 @pytest.mark.parametrize("spec", SPECS)

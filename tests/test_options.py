@@ -297,7 +297,7 @@ def test_stages_that_are_no_features(body: str, message: str) -> None:
 def test_features_of_streams_are_the_last_list() -> None:
     model = execute(netdsl.load("hrnet_w18").emit("torch:features"))["hrnet_w18"]().eval()
     seen: list[list[Tensor]] = []
-    model.incre.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    model.incre_modules.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
         maps = model.forward_features(torch.randn(2, 3, 64, 96))
     assert [y.shape[1:] for y in maps] == [(128, 16, 24), (256, 8, 12), (512, 4, 6), (1024, 2, 3)]

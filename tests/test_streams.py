@@ -156,8 +156,8 @@ def test_what_needs_the_length_takes_values_one_by_one() -> None:
 
 def test_hrnet_has_one_class_a_block() -> None:
     names = classes(load("hrnet_w18", 64).emit("torch"))
-    assert {"Fuse", "Exchange", "Stage", "Grow", "Incre"} <= set(names)
-    assert not any(re.fullmatch(r"(Fuse|Exchange|Stage|Grow)\d", name) for name in names)
+    assert {"Fuse", "HighResolutionModule", "Stage", "Transition", "Incre"} <= set(names)
+    assert not any(re.fullmatch(r"(Fuse|HighResolutionModule|Stage|Transition)\d", name) for name in names)
 
 
 def test_a_size_that_differs_in_the_first_turn_alone_is_said_of_the_turn() -> None:

@@ -439,7 +439,7 @@ class TorchText(ModuleText):
 
     # ---------------------------------------------------------------- maps for a net on top
 
-    def base(self, function: Function, chain: bool, table: bool) -> str:
+    def base(self, function: Function, chain: bool, table: str) -> str:
         """Return the base classes of a class; a net that returns its maps is a backbone."""
         base = super().base(function, chain, table)
         if chain and self.recomputes(function) and _has_blocks(function.items):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from netdsl.emission.code import Arg, Call, Comment, Expr, Listed, Name, Param, transform
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.dotted import LIST, MAPPING, PATH, entry
+from netdsl.emission.dotted import LIST, MAPPING, OWN, PATH, entry
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import (
     Check,
@@ -439,11 +439,12 @@ class Constructor:
         """Write a `for`."""
         if not holds(item.body):
             return
-        self.line(f"for {self.targets(item, holds)} in {self.value(item.over)}:")
+        targets, over = self.turns(item, holds)
+        self.line(f"for {targets} in {over}:")
         self.deeper(inner, item.body)
 
-    def targets(self, item: Loop, holds: Any = None) -> str:
-        """Return a loop's variables, those that nobody reads as underscores.
+    def turns(self, item: Loop, holds: Any = None) -> tuple[str, str]:
+        """Return a loop's variables, those that nobody reads as underscores, and what it runs over.
 
         `holds` tells which conditions within are written at all.
         """
@@ -460,7 +461,8 @@ class Constructor:
                 read.update(mentioned(inner.name) if self.numbered_by(inner) else ())
             elif isinstance(inner, Module) and isinstance(self.members.attributes.get(id(inner)), Atom):
                 read.update(mentioned(self.members.attributes[id(inner)]))
-        return item.shown([name if name in read else "_" for name in item.targets])
+        targets, over = item.comprehended(read)
+        return targets, self.value(over)
 
     def deeper(self, inner: Any, items: list[Item]) -> None:
         """Write items one level in."""
@@ -604,7 +606,8 @@ class Constructor:
                 value = self.entry(one)
                 if value is None or (is_named and one.name is None):
                     return None
-                each = Each(value, self.targets(item), Name(self.value(item.over)))
+                targets, over = self.turns(item)
+                each = Each(value, targets, Name(over))
                 found.append(Arg(self.value(one.name) if is_named else "", each, keyword=False))
                 fixed = False
                 continue
@@ -648,7 +651,8 @@ class Constructor:
             if expr is None or self.numbered_by(one) or (one.stage and one is not items[0]):
                 break
             if isinstance(item, Loop):
-                expr = Each(expr, self.targets(item), Name(self.value(item.over)))
+                targets, over = self.turns(item)
+                expr = Each(expr, targets, Name(over))
             held.append(expr)
             self.written.add(id(one))
             self.made.add(self.members.attributes[id(one)])
@@ -667,18 +671,16 @@ class Constructor:
     def put_in(self, item: Module) -> None:
         """Write what puts a child into its list."""
         name, place = self.members.attributes[id(item)], self.members.in_list(item, lambda value: value)
-        own = entry(item)
-        assert own is not None
         assert isinstance(name, Atom)
+        held, counts = self.members.list_of(item), item.home in (LIST, OWN)
         if item.home != PATH and item.doubtful:
             key, path = self.members.key_in_list(item, lambda value: value), self.value(name)
-            held = f"self.{own.list}"
-            self.once(item, path, f"{key} != len({held})" if item.home == LIST else f"{key} in {held}")
+            self.once(item, path, f"{key} != len({held})" if counts else f"{key} in {held}")
         expr = self.finished(item)
         if self.module.features and isinstance(item, Container) and has_stages(item.items):
             self.put("", Call("setattr", _positional("self", self.value(self.members.ends(item)), self.ends)))
-        if item.home == LIST:
-            self.put("", Call(f"self.{own.list}.append", (Arg("", expr, keyword=False),)))
+        if counts:
+            self.put("", Call(f"{held}.append", (Arg("", expr, keyword=False),)))
         elif item.home == PATH:
             where = Arg("", Name("self"), keyword=False), Arg("", Name(self.value(name)), keyword=False)
             self.put("", Call("add_child", (*where, Arg("", expr, keyword=False))))
@@ -691,7 +693,7 @@ class Constructor:
     @staticmethod
     def numbered_by(item: Module) -> bool:
         """Tell whether the constructor reads the numbers of a child's label."""
-        return item.name is not None and (item.home != LIST or item.doubtful)
+        return item.name is not None and (item.home not in (LIST, OWN) or item.doubtful)
 
     # ---------------------------------------------------------------- lists of layers
 

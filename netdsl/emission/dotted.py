@@ -1,4 +1,7 @@
-"""Children of lists, whose labels have dots: `convs.0`, `convs.{i}`. How a class holds them, and since where."""
+"""Children of lists, whose labels have dots: `convs.0`, `convs.{i}`. How a class holds them, and since where.
+
+A class whose children all have numbers for labels that count is such a list itself.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from netdsl.elaborate.layers import has_state
 from netdsl.emission.items import If, Item, Layer, Loop, Module
 from netdsl.symbolic import Atom, Poly, constant, in_terms_of, names, single
 
-LIST, MAPPING, PATH = "list", "mapping", "path"
-"""How: in a list, by numbers that count; in a mapping, by names; in mappings made when something comes in."""
+LIST, MAPPING, PATH, OWN = "list", "mapping", "path", "own"
+"""How: in a list, by numbers that count; in a mapping, by names; in mappings made when something comes in.
+
+The last is in the class itself, by numbers that count.
+"""
 
 Part = tuple[Any, ...]
 """What stands between two dots of a label: texts and numbers."""
@@ -21,9 +27,9 @@ class Entry(NamedTuple):
     """A child of a list."""
 
     list: str
-    """What the list is called; "" if that depends on numbers."""
+    """What the list is called; "" if that depends on numbers, or it is the class itself."""
     parts: tuple[Part, ...]
-    """What stands behind each dot."""
+    """What stands behind each dot, or in the class itself."""
 
     @property
     def number(self) -> Poly | None:
@@ -47,6 +53,11 @@ def entry(item: Item) -> Entry | None:
         parts += [(one,) if one != "" else () for one in texts[1:]]
     first, *others = parts
     return Entry(first[0] if len(first) == 1 and isinstance(first[0], str) else "", tuple(others))
+
+
+def in_itself(item: Module) -> Entry:
+    """Return where a child is in a class that is a list."""
+    return Entry("", (tuple(item.name.args) if item.name is not None else (item.key,),))
 
 
 def children(items: Sequence[Item]) -> Iterator[Module]:
@@ -106,10 +117,10 @@ class Lists:
                 self.items[at].begins += ((name, home),)
 
     @staticmethod
-    def of(item: Module) -> str:
-        """Return what the list of a child is called."""
+    def of(item: Module) -> str | None:
+        """Return what the list of a child is called; None of a child that has no label."""
         one = entry(item)
-        return one.list if one is not None else ""
+        return one.list if one is not None else "" if item.labelled else None
 
     def makes(self, item: Item, name: str) -> bool:
         """Tell whether an item makes a child of a list."""
@@ -156,7 +167,10 @@ class Lists:
     # ---------------------------------------------------------------- whether its numbers count
 
     def counts(self, name: str) -> bool:
-        """Tell whether what is put into a list is 0, 1, 2 and so on, for all arguments for which no two are one."""
+        """Tell whether what is put into a list is 0, 1, 2 and so on, for all arguments for which no two are one.
+
+        That called "" is the class itself.
+        """
         self.closed = False
         try:
             self.count(self.items, name, constant(0))
@@ -174,6 +188,7 @@ class Lists:
                 ends = [self.count(side, name, number) for side in item.inner()]
                 if ends[0] != ends[1]:  # only the last may be missing
                     self.closed = True
+                number = ends[0]
             elif isinstance(item, Loop):
                 number = self.after(item, name, number)
             else:
@@ -183,8 +198,7 @@ class Lists:
 
     def next(self, item: Module, number: Poly) -> Poly:
         """Return the number behind that of a child."""
-        one = entry(item)
-        own = one.number if one is not None else None
+        own = (entry(item) or in_itself(item)).number
         own = in_terms_of(own, self.computed) if own is not None else None
         if isinstance(own, Atom):
             own = single(own)

@@ -50,6 +50,8 @@ class Function:
         self.outputs: tuple[Wire, ...] = ()
         self.first = staged.first
         """The children, and lists of them, that are registered before all others."""
+        self.counts = staged.counts
+        """Whether the labels of its children are 0, 1, 2 and so on."""
         self.names: tuple[str, ...] = ()
         """A container's arguments: names of the block that it is in."""
         self.absent: frozenset[Wire] = frozenset()

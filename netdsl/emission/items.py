@@ -198,6 +198,8 @@ class Container(Module):
         self.items: list[Item] = []
         self.first: tuple[str, ...] = ()
         """The children, and lists of them, that are registered before all others."""
+        self.counts = False
+        """Whether the labels of its children are 0, 1, 2 and so on."""
         self.exit: tuple[Wire, ...] = ()
         """What flows on from it."""
 
@@ -308,7 +310,7 @@ class Loop(Item):
         return ", ".join(names)
 
     def comprehended(self, used: Collection[str]) -> tuple[str, Any]:
-        """Return its variables as a comprehension has them that reads some of them, and what it runs over."""
+        """Return its variables where some of them are read, and what it runs over: `enumerate` if the number is."""
         targets, over = self.targets, self.over
         if isinstance(over, Atom) and over.args[0] == "enumerate" and targets[0] not in used:
             return ", ".join(t if t in used else "_" for t in targets[1:]), over.args[1]
@@ -618,6 +620,8 @@ class Staged:
         """The channels of what it returns, if that is a list."""
         self.first: tuple[str, ...] = ()
         """The children, and lists of them, that are registered before all others."""
+        self.counts = False
+        """Whether the labels of its children are 0, 1, 2 and so on."""
         self.tidied = False
         self.known_names: Mapping[str, None] | None = None
         self.known_lets: set[str] | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, takewhile
+from math import inf
 from typing import Any, NamedTuple, TypeGuard
 
 from netdsl.diagnostics import Diagnostic, NetError
@@ -19,6 +20,7 @@ from netdsl.symbolic import (
     Poly,
     constant,
     equalities,
+    evaluate,
     in_terms_of,
     length,
     names,
@@ -63,13 +65,13 @@ class Labels:
                 self.computed[let.name] = in_terms_of(term(let.value), self.computed)
         self.changing: set[str] = set()
         """The variables that the loops of a scope change."""
-        for items, first in (
-            (staged.items, staged.first),
-            *((item.items, item.first) for item in walk(staged.items) if isinstance(item, Container)),
-        ):
-            self.mark(items)
-            lists = Lists(items, first, self.computed, self.turns)
-            lists.mark(self.rivalled(items))
+        containers = (item for item in walk(staged.items) if isinstance(item, Container))
+        scopes: Iterator[Staged | Container] = chain([staged], containers)
+        for scope in scopes:
+            self.mark(scope.items)
+            lists = Lists(scope.items, scope.first, self.computed, self.turns)
+            lists.mark(self.rivalled(scope.items))
+            scope.counts = not scope.first and lists.counts("")
 
     def mark(self, items: list[Item]) -> None:
         """Mark the modules of a scope whose label may be that of one before, or their own in another turn."""
@@ -105,7 +107,7 @@ class Labels:
                 if "." in one.label or not alike(one.label, head):
                     continue
                 one.item.doubtful = one.item.contested = True
-                rivals.add(Lists.of(item))
+                rivals.add(Lists.of(item) or "")
                 if one.label == head:
                     message = (
                         f"`{one.item.key}` is a module for some arguments, and a list of modules for others"
@@ -215,9 +217,8 @@ class Labels:
 
     def turns(self, over: Any, targets: tuple[str, ...]) -> Turns:
         """Return the variables that are another number in every turn, with the least and what is beyond the last."""
-        known = over.args[0] if over.op == "const" else self.constants.get(str(over.args[0]))
-        if known is not None and over.op in ("const", "name"):
-            listed = getattr(known, "rows", known)
+        listed = self.listed(over)
+        if listed is not None:
             rows = [getattr(row, "cells", row) if len(targets) > 1 else (row,) for row in listed]
             return {
                 name: (constant(min(column)), constant(max(column) + 1))
@@ -231,12 +232,22 @@ class Labels:
             return {targets[0]: ends if len(args) < 3 else None}
         if called == "enumerate":
             begin = in_terms_of(args[1], self.computed) if len(args) > 1 else constant(0)
-            stop = begin.plus(in_terms_of(length(args[0]), self.computed))
+            known = self.listed(args[0])
+            count = constant(len(known)) if known is not None else in_terms_of(length(args[0]), self.computed)
+            stop = begin.plus(count)
             return {targets[0]: (begin, stop), **self.turns(args[0], targets[1:])}
         found: dict[str, tuple[Poly, Poly] | None] = {}
         for one, target in zip(args, targets, strict=False) if called == "zip" else ():
             found.update(self.turns(one, (target,)))
         return found
+
+    def listed(self, over: Any) -> Sequence[Any] | None:
+        """Return the items of a list of the file, or a part of one; None of another."""
+        if over.op == "part":
+            return evaluate(over, self.constants) if self.listed(over.args[0]) is not None else None
+        known = over.args[0] if over.op == "const" else None
+        known = self.constants.get(over.args[0]) if over.op == "name" else known
+        return getattr(known, "rows", known)
 
     # ---------------------------------------------------------------- two modules
 
@@ -264,8 +275,8 @@ class Labels:
         """Tell whether the numbers of two labels are never the same, in any turns."""
         ends, ends2 = self.ends(one, number), self.ends(other, number2)
         if ends is not None and ends2 is not None:
-            gaps = (ends[0].plus(ends2[1], -1).constant, ends2[0].plus(ends[1], -1).constant)
-            if any(gap is not None and gap >= 0 for gap in gaps):
+            gaps = map(least, (ends[0].plus(ends2[1], -1), ends2[0].plus(ends[1], -1)))
+            if any(gap >= 0 for gap in gaps):
                 return True
         steps = [step for own in (number, number2) for step in self.steps(own).values()]
         nothing = dict.fromkeys(self.changing, constant(0))
@@ -310,6 +321,16 @@ def alike(one: Label, other: Label) -> bool:
         or (isinstance(first, Poly) and alike(one, other[1:]))
         or (isinstance(first2, Poly) and alike(one[1:], other))
     )
+
+
+def least(number: Poly) -> float:
+    """Return the least that a number may be: no list has less than 0 items."""
+    lengths = all(
+        coefficient > 0 and all(atom.op == "call" and atom.args[0] == "len" for atom in atoms)
+        for coefficient, atoms in number.parts.values()
+        if atoms
+    )
+    return number.number if lengths else -inf
 
 
 def touching(label: Label) -> bool:

@@ -58,6 +58,7 @@ from netdsl.symbolic import (
     length,
     named,
     names,
+    parted,
     select,
     single,
     symbolic,
@@ -196,7 +197,7 @@ class Loops(Earlier):
         if isinstance(value, TableValue):
             if not value.rows:
                 return None
-            atom = atom or self.emitter.constant(node, value)
+            atom = atom or self.rows_of(node, value, env, source)
             if atom is None:
                 return None
             rows = [RowValue(value.columns, tuple(map(concrete, row))) for row in value.rows]
@@ -213,6 +214,18 @@ class Loops(Earlier):
             return None
         others = [one for other in getattr(value, "others", ()) for one in other]
         return Over(atom, [concrete(one) for one in value], value[0], others, known)
+
+    def rows_of(self, node: tree.Expr, value: TableValue, env: Env, source: Source) -> Atom | None:
+        """Return the expression of a table that is known: of the file, or some rows of such a one."""
+        if not isinstance(node, tree.Slice):
+            return self.emitter.constant(node, value)
+        whole, *ends = (
+            one if one is None else self.evaluator.eval(one, env, source)
+            for one in (node.value, node.begin, node.stop)
+        )
+        atom = self.emitter.constant(node.value, whole) if not any(map(symbolic, (whole, *ends))) else None
+        bounds = (one if one is None else term(one) for one in (*ends, None))
+        return Atom("part", (atom, *bounds)) if atom is not None else None
 
     @staticmethod
     def over_all(lists: Sequence[Over | None]) -> Over | None:
@@ -528,9 +541,13 @@ class Loops(Earlier):
 
     def note_columns(self, variables: tuple[str, ...], over: Over) -> None:
         """Note what is the least in each column of a table of the file."""
-        if over.atom.op != "name" or over.atom.args[0] not in self.emitter.constants:
+        counted = over.atom.op == "call" and over.atom.args[0] == "enumerate"
+        whole = parted(over.atom.args[1] if counted else over.atom)
+        if whole.op != "name" or whole.args[0] not in self.emitter.constants:
             return
-        rows = [row.cells for row in over.items if isinstance(row, RowValue)]
+        items = [item[1] for item in over.items] if counted else over.items
+        rows = [row.cells for row in items if isinstance(row, RowValue)]
+        variables = variables[counted:]
         for variable, *column in zip(variables, *rows, strict=False):
             if all(type(cell) is int for cell in column):
                 self.begins[variable] = min(column, default=None)

@@ -10,7 +10,7 @@ from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.dotted import LIST, PATH, entry
+from netdsl.emission.dotted import LIST, OWN, PATH, children, entry, in_itself
 from netdsl.emission.features import Features
 from netdsl.emission.function import Function, expr_names, renamed, renamed_expr
 from netdsl.emission.items import (
@@ -88,7 +88,8 @@ class Members:
                 (channels,) = incoming.sizes.values()
                 self.lengths[length_of(channels)] = Atom("call", ("len", own))
         self.name_children(module)
-        self.table = self.is_table()
+        self.table = self.own_table()
+        """The class of which it is one, if it holds its children by their names: a list or mapping of modules."""
 
     # ---------------------------------------------------------------- children
 
@@ -151,12 +152,21 @@ class Members:
             calls = item.calls if isinstance(item, Layer) else ()
             raise NetError([Diagnostic("E221", message, item.span, calls=calls, help=help)])
 
-    def is_table(self) -> bool:
-        """Tell whether the class is a mapping of its children: it takes a list, and all have numbered names."""
-        names = [self.attributes[id(item)] for item in self.children(self.function.items)]
-        return bool(self.lengths and self.dialect.table and names) and not any(
-            isinstance(n, str) or "." in text(n) for n in names
-        )
+    def own_table(self) -> str:
+        """Return what the class is if it holds its children by their names, none of which is an attribute.
+
+        Those that count make it a list, if it is no net; with other numbers it is a mapping, if it takes a list.
+        """
+        own = list(self.children(self.function.items))
+        names = [self.attributes[id(item)] for item in own]
+        if not (self.dialect.table and names) or any(isinstance(n, str) or "." in text(n) for n in names):
+            return ""
+        labelled = [item for item in children(self.function.items) if item.labelled]
+        if self.function.counts and self.function.kind != "net" and all(map(self.is_module, labelled)):
+            for item in own:
+                item.home = OWN
+            return self.dialect.lists[LIST]
+        return self.dialect.table if self.lengths else ""
 
     def children(self, items: list[Item]) -> Iterator[Module]:
         """Yield the modules that are children of this class itself."""
@@ -234,19 +244,23 @@ class Members:
 
     def in_list(self, item: Module, read: Callable[[Any], Any]) -> str:
         """Return a child of a list, with its numbers as they are read here."""
-        one, attribute = entry(item), self.attributes[id(item)]
-        assert one is not None
+        attribute = self.attributes[id(item)]
         assert isinstance(attribute, Atom)
         if item.home == PATH:
             return self.dialect.lists[PATH].format(text(read(attribute)))
-        return f"self.{one.list}[{self.key_in_list(item, read)}]"
+        return f"{self.list_of(item)}[{self.key_in_list(item, read)}]"
+
+    @staticmethod
+    def list_of(item: Module) -> str:
+        """Return the list that holds a child."""
+        one = entry(item)
+        return f"self.{one.list}" if one is not None else "self"
 
     @staticmethod
     def key_in_list(item: Module, read: Callable[[Any], Any]) -> str:
         """Return the number or name of a child in its list."""
-        one = entry(item)
-        assert one is not None
-        key = one.number if item.home == LIST else Atom("format", one.parts[-1])
+        one = entry(item) or in_itself(item)
+        key = one.number if item.home in (LIST, OWN) else Atom("format", one.parts[-1])
         return text(read(key))
 
     def ends(self, item: Module) -> str | Atom:

@@ -458,7 +458,7 @@ class ModuleText(ABC):
             key = "".join(part for part in item.name.args if isinstance(part, str))
         label = "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", key))
         function = Function(staged, item.items, "chain", label or "Steps", item.key)
-        function.first = item.first
+        function.first, function.counts = item.first, item.counts
         read = list(dict.fromkeys(item.reads()))
         outside = self.outside(staged)
         outer = outside.values(item)
@@ -709,9 +709,9 @@ class ModuleText(ABC):
         """Yield what a class says of itself, and an empty line."""
         return iter(())
 
-    def base(self, function: Function, chain: bool, table: bool) -> str:
-        """Return the base classes of a class: a chain's, a mapping's or a module's."""
-        return self.dialect.sequential if chain else self.dialect.table if table else self.dialect.module
+    def base(self, function: Function, chain: bool, table: str) -> str:
+        """Return the base classes of a class: a chain's, that of a `table` of its children, or a module's."""
+        return self.dialect.sequential if chain else table or self.dialect.module
 
     def is_sequential(self, function: Function) -> bool:
         """Tell whether a class is one chain of modules without labels."""
