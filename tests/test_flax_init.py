@@ -18,6 +18,7 @@ from netdsl.api import loads, read_text, recipes
 from netdsl.backend import emit_family
 from netdsl.ir.types import Init
 from netdsl.network import Network
+from netdsl.ops.norm import Norm
 
 SEED = 5
 SAMPLES = 5000
@@ -303,3 +304,70 @@ net Biases:
                 assert 0.99 * bound < value.max() <= bound, key
                 assert 0.99 * bound < -value.min() <= bound, key
                 assert abs(value.std() - bound / math.sqrt(3)) < 0.03 * bound, key
+
+
+GIVEN = """
+block Unit(c, norm: op = bn):
+    conv: conv 3x3, c
+    norm1: norm
+    relu
+
+block Late(c, norm: op = bn):
+    init bn bias=constant(0.75)
+    conv: conv 3x3, c
+    norm1: norm
+    unit: Unit c, norm
+
+net Said(norm: op = bn, start: float = 0.5):
+    input 3, 8x8
+    init bn weight=constant(start), bias=constant(0.25)
+    a: Unit 8, norm
+    b: Unit 8
+    c: Unit 8, bn(init=constant(2))
+    d: Late 8, norm
+    norm2: norm
+
+net Silent(norm: op = bn):
+    input 3, 8x8
+    a: Unit 8, norm
+    d: Late 8, norm
+
+variant one = Said()
+variant two = Said(ln)
+variant three = Said(bn(eps=0.01), start=3.0)
+variant four = Silent()
+variant five = Silent(ln)
+"""
+"""Norms that are arguments, and what `init` lines of nets and blocks and the norms themselves say of them."""
+
+
+@pytest.mark.parametrize("form", ["torch", "flax"])
+def test_norms_that_are_arguments_start_as_the_spec_says(form: str) -> None:
+    nets = list(map(Network, recipes(read_text(GIVEN), "", {}, {})))
+    (text,) = emit_family(nets, form).values()
+    made = execute(text)
+    for net in nets:
+        if form == "flax":
+            state = netdsl.convert_weights(net, state_of(made[net.name](rngs=nnx.Rngs(SEED))), form, "torch")
+        else:
+            state = {key: value.numpy() for key, value in made[net.name]().state_dict().items()}
+        norms = [node for node in net.graph if isinstance(node.op, Norm)]
+        assert norms
+        for node in norms:
+            for weight, default in (("weight", 1), ("bias", 0)):
+                init = node.op.inits.get(weight)
+                value = default if init is None else init.args[0]
+                assert (state[f"{node.name}.{weight}"] == np.float32(value)).all(), (net.name, node.name)
+
+
+def test_the_spec_says_how_norms_that_are_arguments_start() -> None:
+    one, two, three, *_ = map(Network, recipes(read_text(GIVEN), "", {}, {}))
+    for net, name, weight, value in (
+        (one, "a.norm1", "weight", 0.5),
+        (one, "c.norm1", "weight", 2),
+        (one, "d.norm1", "bias", 0.75),
+        (one, "d.unit.norm1", "bias", 0.25),
+        (three, "norm2", "weight", 3.0),
+    ):
+        assert net.graph[name].op.inits[weight].args == (value,)
+    assert not two.graph["norm2"].op.inits

@@ -169,6 +169,7 @@ class Layers(Conditions):
         if item.given is not None:
             item.made = self.is_maker(item.given)
             self.fits(item.given, data.shapes, given, place, item.made)
+            self.starts_as_made(item.given, draft)
             result = self.of_any_size(item, result)
         self.sound(item)
         if isinstance(op, Sub):
@@ -478,6 +479,17 @@ class Layers(Conditions):
                 for name, one in more.items()
             ):
                 raise Demanded("an op that is an argument and has arguments of its own here", callee)
+
+    def starts_as_made(self, callee: SymOp, draft: Draft) -> None:
+        """Demand that nothing says of an op that an argument may be how its weights start, if only its maker knows.
+
+        Those are its own `init`, and in Flax the `init` lines of the net, of the block and of the file.
+        """
+        tables = (draft.inits, *self.emitter.inits) if self.emitter.own_inits else ()
+        for target, args in ((choice.target, choice.args) for choice in callee.choices if choice is not None):
+            kinds = (target.name, target.inherits) if not isinstance(target, BlockDecl) else ()
+            if "init" in args or any(table.get(kind) for table in tables for kind in kinds):
+                raise Demanded("an op that is an argument and whose weights start as the spec says", callee)
 
     def is_again(self, scope: DraftScope, name: str, op: Op) -> bool:
         """Tell whether an op is the module that has its label already, for all arguments."""
