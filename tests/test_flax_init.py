@@ -15,7 +15,7 @@ from torch_oracles import execute, load
 
 import netdsl
 from netdsl.api import loads, read_text, recipes
-from netdsl.backend import emit_family
+from netdsl.backend import emit_family, own_state
 from netdsl.ir.types import Init
 from netdsl.network import Network
 from netdsl.ops.norm import Norm
@@ -341,9 +341,44 @@ variant five = Silent(ln)
 """Norms that are arguments, and what `init` lines of nets and blocks and the norms themselves say of them."""
 
 
+NUMBERS = """
+block Unit(c, start: float):
+    half = start / 2
+    init conv weight=constant(half)
+    conv 3x3, c -> relu
+    conv 1x1, c
+
+block Plain(c):
+    fc c -> relu
+
+net Numbers(width: float = 1.0, depth = 2, deep = true):
+    input 3, 8x8
+    start = 0.1 * width / depth
+    twice = 2 * depth
+    init conv weight=constant(start), bias=constant(twice)
+    start = 0.5 * width
+    init fc weight=constant(start)
+    if deep:
+        start = 2.0 * start
+    init fc bias=constant(start)
+    a: conv 3x3, 8
+    body: depth * Unit 8, start
+    if deep:
+        b: Unit 8, 4.0
+    gap
+    plain: Plain 8
+    fc: fc 10
+
+variant one = Numbers()
+variant two = Numbers(2.0, 3, false)
+"""
+"""Numbers of `init` lines that have names of their own, which are given to others later."""
+
+
+@pytest.mark.parametrize("spec", [GIVEN, NUMBERS])
 @pytest.mark.parametrize("form", ["torch", "flax"])
-def test_norms_that_are_arguments_start_as_the_spec_says(form: str) -> None:
-    nets = list(map(Network, recipes(read_text(GIVEN), "", {}, {})))
+def test_constants_are_those_of_the_spec(spec: str, form: str) -> None:
+    nets = list(map(Network, recipes(read_text(spec), "", {}, {})))
     (text,) = emit_family(nets, form).values()
     made = execute(text)
     for net in nets:
@@ -351,13 +386,24 @@ def test_norms_that_are_arguments_start_as_the_spec_says(form: str) -> None:
             state = netdsl.convert_weights(net, state_of(made[net.name](rngs=nnx.Rngs(SEED))), form, "torch")
         else:
             state = {key: value.numpy() for key, value in made[net.name]().state_dict().items()}
-        norms = [node for node in net.graph if isinstance(node.op, Norm)]
-        assert norms
-        for node in norms:
-            for weight, default in (("weight", 1), ("bias", 0)):
+        checked = 0
+        for node in net.graph:
+            for key in own_state(net, node):
+                weight = key.rpartition(".")[2]
                 init = node.op.inits.get(weight)
-                value = default if init is None else init.args[0]
-                assert (state[f"{node.name}.{weight}"] == np.float32(value)).all(), (net.name, node.name)
+                if init is None and isinstance(node.op, Norm) and weight in ("weight", "bias"):
+                    init = Init("constant", (int(weight == "weight"),))
+                if init is not None:
+                    assert (state[key] == np.float32(init.args[0])).all(), (net.name, key)
+                    checked += 1
+        assert checked > 3
+
+
+def test_a_number_with_a_name_follows_from_the_arguments_of_one_class() -> None:
+    for form in ("torch", "flax"):
+        (text,) = emit_family(list(map(Network, recipes(read_text(NUMBERS), "", {}, {}))), form).values()
+        assert text.count("class Numbers(") == 1
+        assert "class Numbers2(" not in text
 
 
 def test_the_spec_says_how_norms_that_are_arguments_start() -> None:

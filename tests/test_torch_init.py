@@ -14,6 +14,7 @@ from torch_oracles import build, execute, load, reference
 
 from netdsl.api import loads, read_text, recipes
 from netdsl.backend import emit_family
+from netdsl.diagnostics import NetError
 from netdsl.ir.types import Init
 from netdsl.network import Network
 
@@ -366,3 +367,29 @@ def test_what_starts_in_torchs_own_way_is_not_started_again() -> None:
     for layer in (head[0], head[1], head[3]):
         bound = fans(layer.weight)[0] ** -0.5
         assert 0.99 * bound < layer.weight.abs().max().item() <= bound
+
+
+def test_what_no_constructor_knows_is_refused() -> None:
+    """The number of the net stands in a loop over all modules: not where places of layers depend on arguments."""
+    text = """\
+block Apart(n):
+    for i in range(n):
+        conv 3x3, 8, init=constant(2) as c{i}
+
+block Plain(c):
+    conv 3x3, c -> relu
+
+net N(width: float = 0.5, n = 2):
+    input 3, 8x8
+    init conv weight=constant(width)
+    apart: Apart n
+    plain: Plain 8
+    gap
+"""
+    with pytest.raises(
+        NetError, match="conv is to start as an argument of the net says, which Plain is not given"
+    ):
+        loads(text).emit("torch")
+    net = loads(text.replace("    plain: Plain 8\n", ""))
+    model = execute(net.emit("torch"))[net.name]()
+    assert model.apart.c1.weight.unique().tolist() == [2]

@@ -11,12 +11,13 @@ from netdsl.backend import missing, spelled
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.values import BlockDecl, OpValue
 from netdsl.emission.code import Arg, Call, Const, Expr, Listed, Lowered, Name, Param
+from netdsl.emission.concolic import mentioned
 from netdsl.emission.construct import located
 from netdsl.emission.dialect import Dialect
 from netdsl.emission.family import Family
 from netdsl.emission.features import Features, entering
 from netdsl.emission.flow import Flow
-from netdsl.emission.function import Function, expr_names
+from netdsl.emission.function import Function, expr_names, renamed
 from netdsl.emission.items import (
     Child,
     Container,
@@ -38,8 +39,8 @@ from netdsl.network import Network
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.source import Span
+from netdsl.symbolic import Atom, term
 from netdsl.symbolic import names as term_names
-from netdsl.symbolic import term
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
@@ -166,12 +167,41 @@ class TorchText(ModuleText):
             id(net): {
                 _ruled(item)
                 for cls, item in self.reached(net)
-                if self.differs(cls, item, net.rules.get(_ruled(item), {}))
-                and self.path(cls.items, item) is None
+                if (own := self.differs(cls, item, net.rules.get(_ruled(item), {})))
+                and (self.path(cls.items, item) is None or not _read(own) <= self.known_to(net, cls))
             }
             for net in self.family.classes
             if id(net) in self.layers
         }
+
+    @staticmethod
+    def known_to(net: Staged, cls: Staged) -> set[str]:
+        """Return the names that a net's constructor may read of one of its classes."""
+        return {parameter.name for parameter in cls.params} | (cls.lets() if cls is net else cls.sizes_read)
+
+    @cached_property
+    def exceptional(self) -> Mapping[int, dict[str, None]]:
+        """By the id of a block's class, its arguments that nets read which give its layers their initial weights."""
+        found: dict[int, dict[str, None]] = {}
+        for net in (one for one in self.family.classes if one.kind == "net"):
+            for cls, item in self.reached(net):
+                if cls is not net:
+                    own = _read(self.differs(cls, item, self.rule(net, item)))
+                    found.setdefault(id(cls), {}).update(dict.fromkeys(sorted(own)))
+        return found
+
+    def told(self, function: Function, members: Members) -> Mapping[str, str]:
+        """Return these arguments, and the attributes that hold them."""
+        if function.kind != "block":
+            return {}
+        names = self.exceptional.get(id(function.staged), {})
+        found = self.attributes[id(function.staged)] = {name: members.free_attribute(name) for name in names}
+        return found
+
+    @cached_property
+    def attributes(self) -> dict[int, Mapping[str, str]]:
+        """These, by the id of the class, once it is written."""
+        return {}
 
     def differs(self, cls: Staged, item: Layer, rule: Mapping[str, Init]) -> dict[str, Init]:
         """Return what a layer's own line, or its block's, says otherwise than a loop over all modules."""
@@ -224,9 +254,17 @@ class TorchText(ModuleText):
         if all(self.rule(net, item) for net in nets):
             return
         ruled = _ruled(item)
-        wide = [net.rules.get(ruled, {}) for net in nets if ruled in self.scattered[id(net)]]
-        if any(rules != wide[0] for rules in wide):
+        rest = weights_of(item.op, item.before) - self.own(cls, item).keys()
+        wide = [
+            {key: init for key, init in net.rules.get(ruled, {}).items() if key in rest}
+            for net in nets
+            if ruled in self.scattered[id(net)]
+        ]
+        unknown = cls.kind != "net" and any(map(_read, wide))
+        if unknown or any(rules != wide[0] for rules in wide):
             message = f"{item.op.name} is to start in another way in each of the nets that share {cls.name}"
+            if unknown:
+                message = f"{item.op.name} is to start as an argument of the net says, which {cls.name} is not given"
             raise NetError([Diagnostic("E508", message, item.span, calls=item.calls)])
         for key, init in self.special(cls, item, wide[0] if wide else {}).items():
             yield Param(key), init_call(init, Param(key)), self.lacks(item, key)
@@ -350,6 +388,9 @@ class TorchText(ModuleText):
             for item, key, init in layers:
                 known, rest = self.typed(cls, item)
                 place = f"{own}{known}{rest}"
+                kept = self.attributes[id(cls)].items() if cls is not staged else ()
+                env = {name: Atom("name", (f"{own}.{attribute}",)) for name, attribute in kept}
+                init = Init(init.kind, tuple(renamed(arg, env) for arg in init.args))
                 target, test = Name(f"{place}.{key}"), f"{place}.{key} is not None"
                 if re.fullmatch(r"\.\w+|\[\d+\]", rest):
                     said = f"{indent}assert isinstance({place}, {self.torch_class(item)})"
@@ -567,3 +608,8 @@ def _has_blocks(items: list[Item]) -> bool:
 def _ruled(item: Layer) -> str:
     """Return the op whose `init` line is a layer's."""
     return item.op.inherits or item.op.name
+
+
+def _read(inits: Mapping[str, Init]) -> set[str]:
+    """Return the names that numbers of initialisers read."""
+    return {name for init in inits.values() for arg in init.args for name in mentioned(arg)}

@@ -584,11 +584,15 @@ class Walker(Layers):
 
     def init(self, node: tree.InitLine, place: Place) -> None:
         """`init conv weight=...`: in a net for every layer built, in a block for the layers written in it."""
-        name, inits = init_line(self.evaluator, node, place.env, place.source)
+        name, inits = self.init_line(node, place)
         if place.in_net:
             self.inits[name] = {**self.inits.get(name, {}), **inits}
         else:
             place.inits = {**place.inits, name: {**place.inits.get(name, {}), **inits}}
+
+    def init_line(self, node: tree.InitLine, place: Place) -> tuple[str, dict[str, Init]]:
+        """Return the op of an `init` line, and its initialisers by parameter."""
+        return init_line(self.evaluator, node, place.env, place.source)
 
     def input(self, node: tree.Input, place: Place) -> None:
         """`input 3, 224x224`."""

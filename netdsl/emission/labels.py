@@ -244,7 +244,7 @@ class Labels:
     def listed(self, over: Any) -> Sequence[Any] | None:
         """Return the items of a list of the file, or a part of one; None of another."""
         if over.op == "part":
-            return evaluate(over, self.constants) if self.listed(over.args[0]) is not None else None
+            return evaluate(over, self.constants) if names(over).keys() <= self.constants.keys() else None
         known = over.args[0] if over.op == "const" else None
         known = self.constants.get(over.args[0]) if over.op == "name" else known
         return getattr(known, "rows", known)

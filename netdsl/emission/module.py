@@ -624,6 +624,10 @@ class ModuleText(ABC):
                 self.made[key] = function.name
                 yield lines
 
+    def told(self, function: Function, members: Members) -> Mapping[str, str]:
+        """Return what else of a class its net reads: arguments, and the attributes that hold them."""
+        return {}
+
     def constant_lines(self, name: str, value: Any) -> list[str]:
         """Return the assignment of a table or list.
 
@@ -658,6 +662,7 @@ class ModuleText(ABC):
         self.context = function.staged
         members = Members(function, self)
         members.stored.update(function.tells)
+        members.stored.update(self.told(function, members))
         chain = self.is_sequential(function)
         chained = chain and not any(self.held(function, members)) and not self.is_outermost(function)
         forward = [] if chained else list(self.forward(function, members))

@@ -37,7 +37,7 @@ from netdsl.emission.items import Child, Pick, Staged
 from netdsl.emission.joints import Joints
 from netdsl.emission.rehearsal import drafted
 from netdsl.emission.streams import Elements, Streams
-from netdsl.ir.types import Shape
+from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.ops.norm import Norm
 from netdsl.source import Span
@@ -158,6 +158,13 @@ class Stager(Joints):
         """Return the op or block of a name."""
         with self.named_as_settled(name, place):
             return super().op(name, place, node)
+
+    def init_line(self, node: tree.InitLine, place: Place) -> tuple[str, dict[str, Init]]:
+        """Return what an `init` line says, whose numbers are over the class's arguments: variables may change."""
+        name, inits = super().init_line(node, place)
+        return name, {
+            key: Init(init.kind, tuple(map(self.expanded_value, init.args))) for key, init in inits.items()
+        }
 
     def default(self, node: tree.Default, place: Place) -> None:
         """`default conv 3x3, norm=bn`: for the rest of the block or net."""

@@ -834,7 +834,12 @@ class Terms(State):
 
     def expanded_value(self, value: Any) -> Any:
         """Return a number over the class's arguments alone."""
-        return SymFloat(float(value), self.expanded(value.atom)) if isinstance(value, SymFloat) else value
+        if isinstance(value, SymFloat):
+            return SymFloat(float(value), self.expanded(value.atom))
+        if not isinstance(value, SymInt):
+            return value
+        own = self.expanded(value.poly)
+        return SymInt(int(value), own if isinstance(own, Poly) else single(own))
 
 
 def variables(value: Any, found: dict[Atom, str]) -> Any:
