@@ -19,6 +19,24 @@ from netdsl import Network, api
 BACKENDS = ["torch", "flax"]
 
 LOOPS = {
+    "a side to which only other turns of both loops come": """\
+net N(depth = 3):
+    input 3, 16x16
+    for j in range(depth):
+        for i in range(depth - j):
+            if j == 0 and i == 0:
+                from flow
+            elif j == 0:
+                from x{i-1}_0 -> maxpool 2x2, /2
+            else:
+                up = from x{i+1}_{j-1} -> upsample 2
+                concat:
+                    for k in range(j):
+                        from x{i}_{k}
+                    from up
+            x{i}_{j}: conv 3x3, 4*2**i
+    gap
+""",
     "a variable that is a sum in some turns": """\
 net N(n = 4):
     input 3, 8x8

@@ -181,32 +181,37 @@ class Conditions(Lists):
     def coming(self, condition: Atom, place: Place) -> Mapping[str, Any]:
         """Return values of as few of a condition's names as may be, for which it holds; none are found: nothing.
 
-        With the conditions around it, if there are such values.
+        With the conditions around it, if there are such values; else of their names too.
         """
-        pools: dict[str, Iterable[Any]] = {}
-        for own in names(condition):
+        found: Mapping[str, Any] | None = None
+        around = (name for test in self.path for name in names(test))
+        for asked in (names(condition), dict.fromkeys((*names(condition), *around))):
+            pools = dict(self.pools(asked, place))
+            some = (chosen for count in range(1, len(pools) + 1) for chosen in combinations(pools, count))
+            tried = (
+                dict(zip(chosen, values, strict=True))
+                for chosen in some
+                for values in product(*map(pools.__getitem__, chosen))
+            )
+            for values in islice(tried, _TRIES):
+                if self.holds(condition, values):
+                    found = values if found is None else found
+                    if all(self.holds(test, values) is not False for test in self.path):
+                        return values
+        return found or {}
+
+    def pools(self, asked: Iterable[str], place: Place) -> Iterator[tuple[str, Iterable[Any]]]:
+        """Yield names, and the values that each may have."""
+        for own in asked:
             value = place.env.find_name(own)
             hint = self.hints.get(own)
             if isinstance(value, (SymInt, SymFloat, SymBool)) and term(value) == term(named(hint, own)):
                 least = self.begins.get(own)
                 whole = [n for n in _WHOLE if least is None or n >= least]
                 kinds: Sequence[float] = whole if isinstance(value, SymInt) else _RATES
-                pools[own] = self.ranges.get(own) or ([not hint] if isinstance(value, SymBool) else kinds)
+                yield own, self.ranges.get(own) or ([not hint] if isinstance(value, SymBool) else kinds)
             elif isinstance(value, SymList) and value.whole == Atom("name", (own,)):
-                pools[own] = value.others
-        some = (chosen for count in range(1, len(pools) + 1) for chosen in combinations(pools, count))
-        tried = (
-            dict(zip(chosen, values, strict=True))
-            for chosen in some
-            for values in product(*map(pools.__getitem__, chosen))
-        )
-        found: Mapping[str, Any] | None = None
-        for values in islice(tried, _TRIES):
-            if self.holds(condition, values):
-                found = values if found is None else found
-                if all(self.holds(test, values) is not False for test in self.path):
-                    return values
-        return found or {}
+                yield own, value.others
 
     def holds(self, test: Atom, values: Mapping[str, Any]) -> Any:
         """Return what a condition is with other values; None where that cannot be told."""
