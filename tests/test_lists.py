@@ -119,6 +119,33 @@ net N(c = 16):
     from p0
 """
 
+PYRAMID = """\
+block FPN(c):
+    fork:
+        for i in range(len(x)):
+            inner_blocks.{i}: from x[i] -> (conv 1x1, c)
+    inner = from flow
+    top = from inner[len(x) - 1]
+    level{len(x)-1} = from top
+    for k in range(len(x) - 1):
+        i = len(x) - 2 - k
+        top = from top -> resize like=inner[i]
+        top = from inner[i], top -> add
+        level{i} = from top
+    fork:
+        for i in range(len(x)):
+            layer_blocks.{i}: from level{i} -> (conv 3x3, c)
+
+net N(c = 16):
+    input f0: 8, 21x24
+    input f1: 12, 11x12
+    input f2: 16, 5x6
+    p0, p1, p2 = from f0, f1, f2 -> FPN c as unit
+    output p1: from p1
+    output p2: from p2
+    from p0
+"""
+
 MERGING = """\
 block PatchMerging():
     order reduction
@@ -475,6 +502,7 @@ REFERENCES: list[tuple[str, dict[str, Any], Callable[[], nn.Module], list[tuple[
     (ASPP, {}, lambda: _Net(aspp(2, 3, 5)), [(24, 13, 18)], True),
     (ASPP, {"rates": [4]}, lambda: _Net(aspp(4)), [(24, 13, 18)], True),
     (FPN, {}, Maps, [(8, 21, 24), (12, 11, 12), (16, 5, 6)], False),
+    (PYRAMID, {}, Maps, [(8, 21, 24), (12, 11, 12), (16, 5, 6)], False),
     (MERGING, {}, Last, [(6, 14, 10)], True),
     (MERGING.replace("14x10", "13x9"), {}, Last, [(6, 13, 9)], True),
     (PREACT, {}, lambda: _Net(preact(2, 32)), [(16, 13, 10)], True),
@@ -505,6 +533,12 @@ def test_blocks_are_their_references(case: int) -> None:
         assert one.grad is not None
         assert other.grad is not None
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_numbers_that_a_list_always_has_are_not_checked() -> None:
+    text = api.loads(PYRAMID).emit("torch")
+    assert "for k in range(len(xs) - 1):" in text
+    assert "has no value of number" not in text
 
 
 def results(model: nn.Module, x: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -697,7 +731,8 @@ def test_it_can_be_exported() -> None:
 
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 def test_style(backend: str, tmp_path: Path) -> None:
-    for number, text in enumerate((BOTTLE2NECK, OSA, ASPP, FPN, MERGING, PREACT, LISTS, ORDER, INSIDE)):
+    specs = (BOTTLE2NECK, OSA, ASPP, FPN, PYRAMID, MERGING, PREACT, *SPECS.values())
+    for number, text in enumerate(specs):
         (module,) = emit_family(nets(text), backend).values()
         (tmp_path / f"net{number}.py").write_text(module)
     options = ("--strict", "--config-file", os.devnull, "--cache-dir", ROOT / ".mypy_cache")

@@ -417,10 +417,12 @@ class Terms(State):
         if need is None or not known or self.reads_on(own) or not self.in_last_turn_too(own):
             shown = text(whole) if whole is not None else "the list"
             low, message = self.lowest(own), f"{shown} has no value of number {{{text(number)}}}"
-            test = Atom("<", (number, size))
-            if low is None or low < 0:
-                test = Atom("and", (Atom(">=", (number, size.scaled(-1))), test))
-            self.checked(test, message)
+            from_start, before_end = low is not None and low >= 0, self.lowest(size.plus(own, -1))
+            tests = [] if from_start else [Atom(">=", (number, size.scaled(-1)))]
+            if before_end is None or before_end < 1:
+                tests.append(Atom("<", (number, size)))
+            if tests:
+                self.checked(tests[0] if len(tests) == 1 else Atom("and", tuple(tests)), message)
             return
         self.long_enough(size, need)
 
