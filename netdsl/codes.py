@@ -223,9 +223,10 @@ CODES: dict[str, Code] = {
     ),
     "E211": Code(
         "a definition that contains itself",
-        "There is no recursion: after elaboration a net is finite.",
-        "block B:\n    B\n" + _net("B"),
-        "block B:\n    relu\n" + _net("2 * B"),
+        "After elaboration a net is finite: a block contains itself with other arguments only, and under a "
+        "condition. A `def` has no recursion.",
+        "block B(n):\n    relu\n    [B n when n > 1]\n" + _net("B 3"),
+        "block B(n):\n    relu\n    [B n - 1 when n > 1]\n" + _net("B 3"),
     ),
     "E212": Code(
         "a result that is no usable number",

@@ -50,7 +50,7 @@ REFERENCES: dict[str, Reference] = {
         for name in ("convmixer_1536_20", "convmixer_1024_20_ks9_p14", "convmixer_768_32")
     },
     "ghostnet_100": Reference("timm", "ghostnet_100"),
-    "dla34": Reference("timm", "dla34"),
+    **{name: Reference("timm", name) for name in ("dla34", "dla60", "dla102")},
     **{name: Reference("timm", name) for name in ("dpn68", "dpn68b", "dpn92", "dpn98", "dpn131")},
     "inception_resnet_v2": Reference("timm", "inception_resnet_v2", 96, {"drop_rate": 0.2}),
     **{

@@ -67,6 +67,7 @@ def test_each_class_is_written_once(file: str, classes: list[str]) -> None:
 
 
 NO_ARGUMENTS = {
+    "DLA": {"unit"},
     "LeNet": {"act"},
     "VoVNet": {"unit"},
     "size": {"EfficientNet", "EfficientNetV2", "MobileNetV1", "NASNetA", "UNet"},

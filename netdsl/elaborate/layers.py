@@ -58,6 +58,8 @@ POSITIONS, DIGITS = "#", '"'
 """What a scope takes, besides names, whose steps are called by their positions, or have labels of digits."""
 MAX_VALUES = 10_000
 """The most values that flow as a tuple."""
+MAX_RECURSION = 16
+"""How deep a block may be in itself."""
 
 
 class Layers(ABC):
@@ -77,7 +79,8 @@ class Layers(ABC):
         """The parameters that any call gives."""
         self._seen: set[tuple[str, Source | None, int]] = set()
         self._owners: dict[str, tuple[Any, ...]] = {}
-        self._active: list[BlockDecl] = []
+        self._active: list[tuple[BlockDecl, dict[str, Any], tuple[Shape, ...]]] = []
+        """The blocks that are being built, each within the one before: with what they are given."""
         self._files: set[FileScope] = set()
         self._deciding: tuple[str, Place]
         self._making: Made | None = None
@@ -753,9 +756,8 @@ class Layers(ABC):
     ) -> Data:
         """Instantiate a block."""
         span = place.span(node)
-        if decl in self._active:
-            raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
         given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
+        self.check_recursion(decl, given, data, span)
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             takes_ = f"{decl.name} takes {_values(len(inputs))} ({', '.join(inputs)})"
@@ -763,7 +765,7 @@ class Layers(ABC):
             raise fail("E303", f"{takes_}, here flow {len(data.wires)}", span, help)
         self.evaluator.enter(node, place.source)
         self.enter_file(decl.file)
-        self._active.append(decl)
+        self._active.append((decl, {name: one.value for name, one in given.items()}, data.shapes))
         try:
             if decl.node.inline:
                 args, place.scope.args = place.scope.args, {}  # an inline block's are not its caller's
@@ -783,6 +785,18 @@ class Layers(ABC):
         if result.poisoned:
             raise Poisoned
         return result
+
+    def check_recursion(self, decl: BlockDecl, given: Mapping[str, Given], data: Data, span: Span) -> None:
+        """Refuse a block in itself that is given the same, which never ends, or that is too deep in itself."""
+        around = [active for active in self._active if active[0] is decl]
+        help = f"let a number fall, and end with it: [{decl.name} n - 1 when n > 1]"
+        if (decl, {name: one.value for name, one in given.items()}, data.shapes) in around:
+            what = f"block {decl.name} contains itself with the same arguments: that has no end"
+            raise fail("E211", what, span, help)
+        if len(around) > MAX_RECURSION:
+            self.evaluator.exhausted = True  # the others would be as deep
+            what = f"block {decl.name} is in itself more than {MAX_RECURSION} deep"
+            raise fail("E213", what, span, help)
 
     def inside(
         self,

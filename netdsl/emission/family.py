@@ -13,6 +13,7 @@ from netdsl.diagnostics import Diagnostic, Frame, NetError
 from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator, deep_recursion
+from netdsl.elaborate.layers import MAX_RECURSION
 from netdsl.elaborate.names import GLOBALS, readable
 from netdsl.elaborate.values import (
     MISSING,
@@ -71,7 +72,7 @@ from netdsl.emission.rehearsal import observed_turns
 from netdsl.emission.stage import Stager
 from netdsl.emission.state import Schedule, Seen
 from netdsl.emission.streams import Elements, Streams
-from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length
+from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length, untold
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
 from netdsl.network import Network, Recipe
@@ -168,6 +169,10 @@ class Family:
         """By net, what its `init` lines say in terms of its arguments, by the argument of blocks that is given it."""
         self.elsewhere: dict[Any, Mapping[int, list[Seen]]] = {}
         """By net and size, the shapes that calls of blocks get, as `seen_elsewhere` has them."""
+        self.foretold: dict[Any, tuple[Shape, ...]] = {}
+        """By block that calls itself, and what its class is made for, what it returns; () if that is not known."""
+        self.awaited = 0
+        """How often the walk at hand met a class that calls itself where nothing is foretold of it yet."""
         self.measured: set[Any] = set()
         """Blocks whose loops are written turn by turn, since a caller has to know the size of what they return."""
         with deep_recursion(), no_collection():
@@ -192,6 +197,8 @@ class Family:
         """Note what the nets give their blocks, which staging would find too, one net after the other."""
         self.classes: list[Staged] = []
         """Inner ones first."""
+        self.active: list[Staged] = []
+        """Those of blocks that are being walked, each called by the one before."""
         for decl in dict.fromkeys(net.recipe.net for net in self.nets):
             lines = [self.of_variant(line) for line in decl.file.variants.values() if line.net is decl]
             self.varied[decl] = {name for args in lines for name in args}
@@ -216,7 +223,7 @@ class Family:
         self.classes = []
         self.stale = False
         """Whether some class was staged without an argument that a later call gives."""
-        self.active: list[Any] = []
+        self.active = []
         self.unrolled = set(self.measured)
         """Declarations whose loops are written turn by turn."""
         self.sized: set[Any] = set()
@@ -362,13 +369,16 @@ class Family:
         self.note(decl, given)
         self.connect(stager, decl, given)
         values = {name: one.value for name, one in given.items()} | self.started(stager)
-        for staged in self.classes:
+        for staged in (*self.classes, *self.active):
             if staged.decl is decl and self.accepts(staged, values, shapes):
                 break
         else:
+            self.check_recursion(decl, values, span)
             staged = self.stage_like(stager, decl, values, shapes, place, span)
+        if staged in self.active:
+            staged.shapes = self.foretold.get(foretelling(staged), ())
         env = self.environment(staged, values, shapes)
-        for name, test in staged.asks.items():
+        for name, test in tuple(staged.asks.items()):
             env[name] = values[name] = stager.answer(staged, test, values, env)
         self.prefer(staged, values, env, shapes)
         for name, (node, given_values) in staged.ramps.items():
@@ -378,6 +388,16 @@ class Family:
             p.name: self.as_given(decl, p.name, values[p.name]) for p in staged.params if p.name in values
         }
         return staged, args, self.results(staged, values, shapes)
+
+    def check_recursion(self, decl: BlockDecl, values: Mapping[str, Any], span: Span) -> None:
+        """Refuse a class within another one of a block that is not made for other values, or too many of them."""
+        around = [staged for staged in self.active if staged.decl is decl]
+        if any(all(_same(values.get(name), own) for name, own in one.fixed.items()) for one in around):
+            read = (Atom("name", (name,)) for value in values.values() for name in mentioned(value))
+            raise Fixed(f"{decl.name} is called within itself with values of other kinds", *read)
+        if len(around) > MAX_RECURSION:
+            what = f"block {decl.name} is in itself more than {MAX_RECURSION} deep"
+            raise SpecError(Diagnostic("E213", what, span))
 
     def stage_like(
         self,
@@ -462,7 +482,7 @@ class Family:
                 for row in getattr(value, "others", value.rows):
                     rows.setdefault(tuple(map(show, row)), tuple(map(concrete, row)))
                 changed = changed or len(rows) > before
-        if changed and any(staged.decl is decl for staged in self.classes):
+        if changed and any(staged.decl is decl for staged in (*self.classes, *self.active)):
             self.stale = True  # this pass goes on, to find what else is given
             self.classes = [staged for staged in self.classes if staged.decl is not decl]
 
@@ -474,7 +494,7 @@ class Family:
             s.axes for s in shapes
         ):
             return False
-        if expressions(staged.rules) != expressions(self.rules(staged)):
+        if staged not in self.active and expressions(staged.rules) != expressions(self.rules(staged)):
             return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
@@ -519,8 +539,8 @@ class Family:
             for size in shape:
                 try:
                     sizes.append(evaluate(term(size), env))
-                except KeyError:
-                    sizes.append(SymInt(int(size), single(Atom("name", ("?",)))))
+                except LookupError:
+                    sizes.append(untold(size))
             found.append(Shape(*sizes, axes=shape.axes))
         return tuple(found)
 
@@ -554,9 +574,11 @@ class Family:
         """Return a new class of a block."""
         plain = {name: concrete(value) for name, value in values.items()}
         wanted = self.fixes.setdefault(decl, set())
-        self.active.append(decl)
+        before, depth, awaited = len(self.classes), len(self.active), self.awaited
         try:
             while True:
+                del self.active[depth:]
+                self.awaited = awaited
                 many = self.listed(decl, shapes)
                 if isinstance(shapes, Elements) and not many:
                     raise Fixed(f"{decl.name} takes values one by one", *_terms(shapes.channels))
@@ -564,12 +586,19 @@ class Family:
                     if name in values and free(values[name]):
                         raise Fixed(f"{decl.name} is made for values of {name}", *_terms(values[name]))
                 staged = Staged(decl, "block")
+                self.active.append(staged)
                 try:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
-                    break
+                    if self.is_as_foretold(staged):
+                        break
+                    del self.classes[before:]
+                    continue
                 except Again:
                     continue
-                except (NetError, SpecError, Poisoned):
+                except (NetError, SpecError, Poisoned) as error:
+                    if isinstance(error, Poisoned) and staged.recursive and not self.is_foretold(staged):
+                        self.foretold[foretelling(staged)] = ()
+                        continue
                     if not many:
                         raise
                     wanted.add(ONE_BY_ONE)
@@ -593,7 +622,16 @@ class Family:
                         ) from None
                     wanted |= own
         finally:
-            self.active.pop()
+            del self.active[depth:]
+        assert depth or self.awaited == awaited, "a class lacks what it does where it calls itself"
+        staged.inits = self.inits
+        self.classes.append(staged)
+        for cls in self.reached(staged) if staged.recursive else (staged,):
+            self.note_kinds(cls)
+        return staged
+
+    def note_kinds(self, staged: Staged) -> None:
+        """Note which ops a class and those in it have, and what `init` lines say of them."""
         staged.kinds = {
             kind
             for cls in (staged, *self.reached(staged))
@@ -601,9 +639,36 @@ class Family:
             if isinstance(item, Layer)
             for kind in (item.op.name, item.op.inherits)
         }
-        staged.rules, staged.inits = self.rules(staged), self.inits
-        self.classes.append(staged)
-        return staged
+        staged.rules = self.rules(staged)
+
+    def is_foretold(self, staged: Staged) -> bool:
+        """Tell whether it is known what a class returns that is being walked, or that this cannot be foretold."""
+        return foretelling(staged) in self.foretold
+
+    def is_as_foretold(self, staged: Staged) -> bool:
+        """Tell whether a class returns what was foretold where it calls itself; if not, foretell what it does."""
+        if not staged.recursive:
+            return True
+        if staged.asks:
+            span = Span(staged.decl.file.source, staged.decl.node.start, staged.decl.node.end)
+            what = f"{staged.decl.name} contains itself, and a condition in it reads a size, which no class is told"
+            raise NetError([Diagnostic("E508", what, span, help="let a number say so that is given")])
+        sizes = {name for i in staged.inputs for axis, name in i.sizes.items() if axis != "c"}
+        staged.changed()
+        if staged.ramps or staged.channels or sizes & staged.names().keys():
+            own = (Atom("name", (parameter.name,)) for parameter in staged.params)
+            raise Fixed("a block that calls itself, and has to know sizes, or returns a list", *own)
+        key, known = foretelling(staged), {*self.names_of(staged)}
+        before = self.foretold.get(key)
+        found = tuple(
+            Shape(
+                *(n if known.issuperset(mentioned(n)) else untold(n) for n in shape),
+                axes=shape.axes,
+            )
+            for shape in staged.shapes
+        )
+        self.foretold[key] = agreed(before, found) if before else found
+        return terms_of(before or ()) == terms_of(self.foretold[key])
 
     def listed(self, decl: BlockDecl | NetDecl, shapes: tuple[Shape, ...]) -> bool:
         """Tell whether a block is called with a list: several values, or one that it takes as such."""
@@ -1270,6 +1335,30 @@ class Called(NamedTuple):
         own = {theirs: name for name, theirs in self.names.items()}
         required = [p.name for p in self.staged.params if not has_default(p)]
         return [own.get(name) for name in takewhile(lambda name: name not in self.known, required)]
+
+
+def foretelling(staged: Staged) -> tuple[Any, ...]:
+    """Return what a class that calls itself is told from others of its block by."""
+    made_for = tuple((name, show(value)) for name, value in sorted(staged.fixed.items()))
+    return staged.decl, made_for, tuple(incoming.shape.axes for incoming in staged.inputs)
+
+
+def terms_of(shapes: tuple[Shape, ...]) -> tuple[Any, ...]:
+    """Return shapes as expressions."""
+    return tuple((shape.axes, *map(term, shape)) for shape in shapes)
+
+
+def agreed(before: tuple[Shape, ...], after: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Return shapes with what was foretold of them and holds; nothing is known of the other sizes."""
+    if tuple(one.axes for one in before) != tuple(one.axes for one in after):
+        raise Fixed("a block that calls itself, and returns values of several kinds")
+    return tuple(
+        Shape(
+            *(n if term(n) == term(was) else untold(n) for was, n in zip(*both, strict=True)),
+            axes=both[1].axes,
+        )
+        for both in zip(before, after, strict=True)
+    )
 
 
 def by_position(calls: Sequence[Called], has_default: Callable[[Parameter], bool]) -> set[str] | None:

@@ -317,9 +317,14 @@ class Storage:
             function = Function(staged, staged.items, staged.kind, staged.name)
             function.outputs = staged.outputs
             counts, makers = reading(function), dict(_makers(staged.items))
-            self.known[id(staged)] = tuple(
-                counts[wire] == 1 and self.fresh(wire, makers, counts) for wire in staged.outputs
-            )
+            found, before = (True,) * len(staged.outputs), len(self.known)
+            while self.known.get(id(staged)) != found:  # it is so of a class in itself, until that is refuted
+                for other in list(self.known)[before:]:
+                    del self.known[other]
+                self.known[id(staged)] = found
+                found = tuple(
+                    counts[wire] == 1 and self.fresh(wire, makers, counts) for wire in staged.outputs
+                )
         return self.known[id(staged)]
 
 

@@ -145,6 +145,8 @@ class Child(Module):
     args: Mapping[str, Any]
     callee: SymOp | None = None
     """The argument that says which class it is."""
+    recursive = False
+    """Whether it is of a class that it is in itself, by whatever way: one such child is in every cycle of classes."""
 
     @property
     def may_be_op(self) -> bool:
@@ -174,10 +176,11 @@ class Child(Module):
         """Yield its arguments."""
         if self.again:
             return
-        read = self.cls.sizes_read | self.cls.names().keys()
+        all_channels = self.callee is not None or self.recursive
+        read = self.cls.sizes_read | (set() if self.recursive else self.cls.names().keys())
         for incoming, shape in zip(self.cls.inputs, self.shapes, strict=True):
             for axis, name in incoming.sizes.items():
-                if name in read or (axis == "c" and self.callee is not None and axis in shape.axes):
+                if name in read or (axis == "c" and all_channels and axis in shape.axes):
                     yield shape.size(axis)
         if self.callee is not None:
             yield self.callee
@@ -622,6 +625,8 @@ class Staged:
         """The children, and lists of them, that are registered before all others."""
         self.counts = False
         """Whether the labels of its children are 0, 1, 2 and so on."""
+        self.recursive = False
+        """Whether it calls itself, by whatever way."""
         self.tidied = False
         self.known_names: Mapping[str, None] | None = None
         self.known_lets: set[str] | None = None

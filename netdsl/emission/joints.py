@@ -32,7 +32,6 @@ from netdsl.symbolic import (
     either,
     in_terms_of,
     joined,
-    length,
     named,
     names,
     opposite,
@@ -315,24 +314,6 @@ class Joints(Loops):
         if size is not None:
             self.one_size[result.wires[0]] = size
         return Streams(result.wires, result.shapes, False, elements)
-
-    def collected(self, parts: list[Data], elements: Elements, place: Place, span: Span) -> Streams:
-        """Return the list of values and of all values of lists."""
-        if len(parts) == 1 and isinstance(parts[0], Streams):
-            whole = parts[0].elements.channels.whole  # type: ignore[attr-defined]
-            return parts[0].replace(elements=Elements(elements, SymList(elements.channels, whole)))
-        terms: list[Any] = []
-        for part in parts:
-            if isinstance(part, Streams):
-                terms.append(Atom("star", (part.elements.channels.whole,)))  # type: ignore[attr-defined]
-            else:
-                terms.append(self.expanded(term(self.single(part, span).shapes[0].size("c"))))
-        whole = Atom("list", tuple(terms))
-        result = self.list_wire(length(whole), len(elements), place, span)
-        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0]))
-        return Streams(
-            result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
-        )
 
     def filled(self, kind: str, filled: Data) -> None:
         """Demand that a list that only loops and conditions fill gets a branch of a joint."""

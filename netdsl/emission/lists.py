@@ -21,6 +21,7 @@ from netdsl.symbolic import (
     Atom,
     Poly,
     SymInt,
+    SymList,
     constant,
     evaluate,
     length,
@@ -144,9 +145,34 @@ class Lists(Rehearsal):
     def refs(self, refs: tuple[tree.Ref, ...], place: Place) -> Data:
         """Return the values that `from` names."""
         data = super().refs(refs, place)
-        if len(refs) > 1 and any(map(listed, data.shapes)):
-            raise Fixed("a list among other values")
-        return data
+        if len(refs) == 1 or not any(map(listed, data.shapes)):
+            return data
+        parts = [self.ref(ref, place) for ref in refs]
+        shapes: list[Shape] = []
+        for part in parts:
+            shapes += part.elements if isinstance(part, Streams) else part.shapes
+        if any("c" not in shape.axes for shape in shapes) or len({shape.axes for shape in shapes}) > 1:
+            raise Fixed("a list among values of other kinds")
+        elements = Elements(shapes, tuple(int(shape.c) for shape in shapes))
+        return self.collected(parts, elements, place, Span(place.source, refs[0].start, refs[-1].end))
+
+    def collected(self, parts: list[Data], elements: Elements, place: Place, span: Span) -> Streams:
+        """Return the list of values and of all values of lists."""
+        if len(parts) == 1 and isinstance(parts[0], Streams):
+            whole = parts[0].elements.channels.whole  # type: ignore[attr-defined]
+            return parts[0].replace(elements=Elements(elements, SymList(elements.channels, whole)))
+        terms: list[Any] = []
+        for part in parts:
+            if isinstance(part, Streams):
+                terms.append(Atom("star", (part.elements.channels.whole,)))  # type: ignore[attr-defined]
+            else:
+                terms.append(self.expanded(term(self.single(part, span).shapes[0].size("c"))))
+        whole = Atom("list", tuple(terms))
+        result = self.list_wire(length(whole), len(elements), place, span)
+        self.items.append(Collect(tuple(part.wires[0] for part in parts), result.wires[0]))
+        return Streams(
+            result.wires, result.shapes, False, Elements(elements, SymList(elements.channels, whole))
+        )
 
     # ---------------------------------------------------------------- values with numbers
 

@@ -24,6 +24,7 @@ from netdsl.emission.items import (
     Loop,
     Module,
     Side,
+    Staged,
     ordered,
     walk,
 )
@@ -457,12 +458,14 @@ def is_learned(item: Item) -> bool:
     return isinstance(item, Layer) and not item.inputs
 
 
-def has_weights(item: Item) -> bool:
-    """Tell whether an item, or anything in it, has learned weights."""
+def has_weights(item: Item, around: tuple[Staged, ...] = ()) -> bool:
+    """Tell whether an item, or anything in it, has learned weights; `around` are the classes that it is in."""
     if isinstance(item, Layer):
         return bool(item.op.weights(*item.before))
-    within = item.cls.items if isinstance(item, Child) else (one for items in item.inner() for one in items)
-    return any(map(has_weights, within))
+    if not isinstance(item, Child):
+        return any(has_weights(one, around) for items in item.inner() for one in items)
+    within = item.cls.items if item.cls not in around else ()
+    return any(has_weights(one, (*around, item.cls)) for one in within)
 
 
 def length_of(channels: str) -> Atom:

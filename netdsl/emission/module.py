@@ -791,7 +791,9 @@ class ModuleText(ABC):
         if function.staged.told and function.kind == "block":
             channels = [writer.constant(shape.c) for shape in function.staged.out_terms]
             told = channels[0] if len(channels) == 1 else Listed(tuple(channels), "()")
-            writer.put("self.out_channels = ", told)
+            kind = "int" if len(channels) == 1 else f"tuple[{', '.join(['int'] * len(channels))}]"
+            said = f": {kind}" if function.staged.recursive else ""  # which its own constructor may read
+            writer.put(f"self.out_channels{said} = ", told)
         lines += self.settled(function, members)
         if self.dialect.parameters and all(line.lstrip().startswith("#") for line in lines):
             lines[:] = []  # a stage that makes no child

@@ -11,7 +11,7 @@ What is done about one kind of thing is a class of its own, on top of those that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from netdsl.emission.items import Child, Pick, Staged
 from netdsl.emission.joints import Joints
 from netdsl.emission.rehearsal import drafted
 from netdsl.emission.streams import Elements, Streams
+from netdsl.emission.terms import untold
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
 from netdsl.ops.norm import Norm
@@ -250,10 +251,12 @@ class Stager(Joints):
     ) -> Data:
         """Call a block's class; an inline block is walked here."""
         if decl.node.inline:
+            if any(active is decl for active, *_ in self._active):  # which has no class that calls itself
+                numbers = [Atom("name", (n,)) for one in own.values() for n in mentioned(one.value)]
+                if numbers:
+                    raise Fixed("an inline block in itself", *numbers)
             return super().block(decl, value, node, own, data, place, label)
         span = place.span(node)
-        if decl in self.emitter.active:
-            raise fail("E211", f"block {decl.name} contains itself: there is no recursion", span)
         given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
         for name, one in given.items():
             if holds_ramp(one.value):
@@ -287,7 +290,11 @@ class Stager(Joints):
         self.site = node
         counted = list(self.counted)
         cls, args, shapes = self.emitter.call(self, decl, given, before, place, span)
-        data = self.sized_by_turn(cls, node, data)
+        recursive = cls in self.emitter.active
+        if recursive:
+            shapes = self.foretold(cls, shapes, lambda: self.returned(decl, given, data, place, span))
+        else:
+            data = self.sized_by_turn(cls, node, data)
         if cls.many or cls.channels is not None:
             if callee is not None:
                 raise Fixed("an argument that is a block of a list", callee)
@@ -296,12 +303,12 @@ class Stager(Joints):
                     f"`{first.key}` takes or gives a list of values, and such a class is not called again yet"
                 )
                 raise NetError([Diagnostic("E508", message, place.calls[0].span)])
-            return self.block_of_list(
-                decl, Child(key, dynamic, label is not None, span, ()), cls, args, shapes, data, given, place
-            )
+            item = Child(key, dynamic, label is not None, span, ())
+            item.recursive = recursive
+            return self.block_of_list(decl, item, cls, args, shapes, data, given, place)
         item = Child(key, dynamic, label is not None, span, data.wires)
         item.cls, item.args, item.callee, item.shapes = cls, args, callee, data.shapes
-        item.train, item.told, item.names = place.train, shapes, names
+        item.train, item.told, item.names, item.recursive = place.train, shapes, names, recursive
         if first is not None:
             item.key, item.again, self.counted = first.key, True, counted
         if callee is not None:
@@ -324,6 +331,20 @@ class Stager(Joints):
         item.outputs = result.wires
         self.put(item)
         return result
+
+    def foretold(
+        self, cls: Staged, shapes: tuple[Shape, ...], observed: Callable[[], tuple[Shape, ...]]
+    ) -> tuple[Shape, ...]:
+        """Return the shapes of what a class returns that is still walked, as it calls itself.
+
+        What is foretold is what it returned when it was walked before; at first that is what the sides of its
+        conditions return on which it does not call itself.
+        """
+        cls.recursive = True
+        if not self.emitter.is_foretold(cls):
+            self.emitter.awaited += 1
+            raise Poisoned
+        return shapes or tuple(Shape(*map(untold, shape), axes=shape.axes) for shape in observed())
 
     def fits_as_block(
         self, op: OpValue, own: Mapping[str, Given], shapes: tuple[Shape, ...], place: Place, callee: SymOp

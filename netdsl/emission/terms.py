@@ -916,6 +916,11 @@ def long_enough(size: Poly, need: Poly) -> tuple[Atom, str]:
     return Atom("<=", (need, size)), f"{said} at most {text(size)}{more}, not {{{text(need)}}}"
 
 
+def untold(size: int) -> SymInt:
+    """Return a size that only the class knows."""
+    return SymInt(int(size), single(Atom("name", ("?",))))
+
+
 def exactly(whole: Atom, count: int) -> tuple[Atom, str]:
     """Return the test that a list has so many values, and what is said where it has not."""
     size = length(whole)
