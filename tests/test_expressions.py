@@ -96,6 +96,17 @@ net N(cs: list = [4, 6, 8], k = 2, c = 4):
 variant one = N()
 variant two = N([3, 5], 1, 3)
 """,
+    "a repetition by an expression": """
+net N(cs: list = [4, 6, 8], k = 2, c = 4):
+    input 3, 10x7
+    a: (k - 1) * conv 3x3, c -> (len(cs) if k > 1 else k) * conv 1x1, cs[0]
+    (len(cs) - 1) * relu
+    b: (k * (c - 3) - 1) * (conv 3x3, 5 -> relu)
+    gap
+
+variant one = N()
+variant two = N([3, 5], 1, 4)
+""",
     "logarithms": """
 net N(cs: list = [4, 6, 8], k = 2, c = 4):
     input 3, 10x7

@@ -20,6 +20,28 @@ from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
 
 SPECS = {
+    "a line that is left out with its from": """\
+block Left(c, deep = true, wide = true):
+    a: conv 3x3, c -> bn
+    b: conv 1x1, c -> bn
+    d: from a -> conv 3x3, c when deep
+    relu
+    from a, flow -> concat -> conv 1x1, 2*c as e when wide
+    add:
+        identity
+        f: from b -> conv 1x1, b.c when wide != deep and not wide
+    from b -> relu -> conv 3x3, c as g when deep and wide
+
+net N(c = 8, deep = true, wide = true):
+    input 3, 32x32
+    one: Left c, deep, wide
+    two: Left c, not deep, not wide
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(4, false, false)
+variant n3 = N(4, true, false)
+""",
     "the same condition": """\
 block PSPHead(c, pool = true, deep = false):
     reduce: conv 1x1, c

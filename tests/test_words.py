@@ -30,6 +30,7 @@ POSITIONS = {
     "two values": "a, WORD = [8, 16]\n    WORD, a = [WORD, a]\n    conv 3x3, a*WORD",
     "a count": "WORD = 2\n    WORD * relu",
     "an item that counts": "n = [2]\n    n[0] * relu",
+    "a count that is computed": "WORD = 3\n    (WORD - 1) * relu",
     "a condition": "WORD = 2\n    if WORD > 1:\n        relu\n    relu when WORD == 2",
     "a loop": "for WORD in range(2):\n        relu6 when WORD > 0",
     "two in a loop": "for i, WORD in enumerate([8]):\n        conv{WORD}: conv 3x3, WORD+i",
@@ -50,7 +51,14 @@ HEADS = {
 }
 ALL = {k: f"net N:\n    input 3, 8x8\n    {v}\n" for k, v in POSITIONS.items()} | HEADS
 IS_OP = ("an op", "an op at the beginning", "a parameter of a type")
-IS_NUMBER = ("a value", "two values", "a count", "a condition", "a value of the file")
+IS_NUMBER = (
+    "a value",
+    "two values",
+    "a count",
+    "a count that is computed",
+    "a condition",
+    "a value of the file",
+)
 
 
 @pytest.mark.parametrize("position", ALL)

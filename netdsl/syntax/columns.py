@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netdsl.syntax.layout import LIMIT, Words
 from netdsl.syntax.spacing import Spacing, whole_digits
+from netdsl.syntax.tokens import OPENING
 
 _BEHIND = 2
 """The spaces before a comment behind a line."""
@@ -99,7 +100,7 @@ class Line:
         done = len(tokens) if begin in spacing.rows else 3 if self.is_variant else 1
         for index, token in enumerate(tokens[done:], done):
             kind = token.type
-            if kind in ("LPAR", "LSQB"):
+            if kind in OPENING:
                 depth += 1
             elif kind in ("RPAR", "RSQB"):
                 depth -= 1

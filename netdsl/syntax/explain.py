@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from netdsl.syntax.tokens import Fault, Token
+from netdsl.syntax.tokens import OPENING, Fault, Token
 
 _VALUES = {"NUMBER", "NAME", "DIMS", "STRING", "TEMPLATE", "TRUE", "FALSE", "NONE"}
-_EXPRESSION = _VALUES | {"LPAR", "LSQB"}
+_EXPRESSION = _VALUES | OPENING
 _ENDS = _VALUES | {"RPAR", "RSQB"}
 _SHOWN = {
     "ARROW": "`->`",
@@ -31,7 +31,7 @@ _SHOWN = {
     "NUMBER": "a number",
     "BLOCK": "`block`",
 }
-_STARTS_STEP = {"ARROW", "COLON", "STAR", "VBAR", "LPAR", "LSQB"}
+_STARTS_STEP = {"ARROW", "COLON", "STAR", "VBAR", *OPENING}
 _ENDS_STEP = {"ARROW", "VBAR", "WHEN", "AS", "_NL"}
 _HAS_BODY = {
     "NET",
@@ -159,9 +159,16 @@ def _argument(place: Place) -> Fault | None:
     if len(before) == 3 and before[1].text == "=" and token.type in ("NUMBER", "DIMS"):
         help = f"`:` names a layer: {before[0].text}: {_text([before[2], *place.line[place.index :]])}"
         return place.fault("E100", f"expected the end of the line, found {place.found}", help)
-    if token.type not in _VALUES or "ARROW" not in place.accepted or not before:
+    if "ARROW" not in place.accepted or not before:
         return None
     step = _step(before)
+    if token.type == "STAR":
+        step = _opener(before[:-1]) if before[-1].type == "RPAR" else step
+        count = _text(list(takewhile(lambda one: one.type not in _ENDS_STEP, place.line[place.index + 1 :])))
+        help = f"a repetition stands in front: {count or 3} * {_text(before[step:])}"
+        return place.fault("E100", f"expected `->` or the end of the line, found {place.found}", help)
+    if token.type not in _VALUES:
+        return None
     help = ""
     if token.text in _SUFFIX_REPEAT:
         help = f"a repetition stands in front: 3 * {_text(before[step:])}"
@@ -211,7 +218,7 @@ def _opener(tokens: Sequence[Token]) -> int:
     for i in range(len(tokens) - 1, -1, -1):
         if tokens[i].type in ("RPAR", "RSQB"):
             depth += 1
-        elif tokens[i].type in ("LPAR", "LSQB"):
+        elif tokens[i].type in OPENING:
             if depth == 0:
                 return i
             depth -= 1
@@ -222,7 +229,7 @@ def _closing(tokens: Sequence[Token], opener: int) -> int:
     """Return the index of the bracket that closes another, or the number of tokens."""
     depth = 0
     for i in range(opener, len(tokens)):
-        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(tokens[i].type, 0)
+        depth += (tokens[i].type in OPENING) - (tokens[i].type in ("RPAR", "RSQB"))
         if depth == 0:
             return i
     return len(tokens)

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from netdsl.syntax.spacing import Spacing
-from netdsl.syntax.tokens import TEMPLATES, Token
+from netdsl.syntax.tokens import OPENING, TEMPLATES, Token
 
 LIMIT = 110
 """The columns of a line, wherever it can be broken."""
@@ -80,7 +80,7 @@ class Words:
             self.starts.append(width)
             width += len(shown)
             self.ends.append(width)
-            if kind in ("LPAR", "LSQB"):
+            if kind in OPENING:
                 opened.append(index)
             elif kind in _CLOSING:
                 self.closing[opened.pop()] = index

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from netdsl.syntax import tree
-from netdsl.syntax.tokens import TEMPLATES, LogicalLine, Token, lex
+from netdsl.syntax.tokens import OPENING, TEMPLATES, LogicalLine, Token, lex
 
 _SPACED, _PRODUCTS, _ALL = 0, 1, 2
 """Which operators stand close: none; products, as in the arguments of a layer; sums too, as in a name."""
@@ -83,7 +83,7 @@ class Spacing:
         return (
             after.start not in self.close
             and after.type not in ("COMMA", "COLON", "RPAR", "RSQB")
-            and before.type not in ("LPAR", "LSQB")
+            and before.type not in OPENING
         )
 
     def _joined(self, tokens: list[Token]) -> str:
@@ -98,7 +98,7 @@ class Spacing:
         for before, after in pairwise(tokens):
             following[before.end] = after.start
         for token in tokens:
-            if token.type == "LPAR":
+            if token.type in ("LPAR", "COUNT_LPAR"):
                 self._opening.add(token.start)
             elif token.type == "DOT" and outer:
                 self._dots.append(token.start)

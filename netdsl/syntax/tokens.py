@@ -12,6 +12,7 @@ from netdsl.syntax.tables import load
 MAX_DEPTH = 64
 """How deep bodies, brackets and expressions may nest."""
 MAX_ERRORS = 20
+OPENING = frozenset({"LPAR", "LSQB", "COUNT_LPAR"})
 TEMPLATES = frozenset({"TEMPLATE", "COUNTED", "STRING"})
 """Tokens that may have expressions in braces; a string has them as a label only."""
 
@@ -153,29 +154,45 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
     return lines
 
 
-_BEFORE_STEP = frozenset({"ARROW", "COLON", "LPAR", "LSQB", "VBAR", "STAR"})
+_BEFORE_STEP = frozenset({"ARROW", "COLON", "VBAR", "STAR"}) | OPENING
+_IN_GROUP = frozenset({"ARROW", "COMMA", "VBAR", "COLON", "AS"})
 
 
 def _count(tokens: list[Token]) -> None:
-    """Tell names whose item or column is multiplied where a step may begin from ops: `n[i] * conv`, `row.n * conv`.
+    """Tell what is multiplied where a step may begin from ops and groups: `n[i] * conv`, `(n - 1) * conv`.
 
-    A parser that looks one token ahead takes `n` for an op, as in `weight [8, 1, 1]`.
+    A parser that looks one token ahead takes `n` for an op, as in `weight [8, 1, 1]`, and `(` for a group's.
     """
     for at, token in enumerate(tokens):
-        if token.type != "NAME" or (at and tokens[at - 1].type not in _BEFORE_STEP):
+        if token.type not in ("NAME", "LPAR") or (at and tokens[at - 1].type not in _BEFORE_STEP):
             continue
         end = at + 1
+        if token.type == "LPAR":
+            end = _closing(tokens, at) + 1
+            if any(one.type in _IN_GROUP for one in _outer(tokens[at + 1 : end - 1])):
+                continue
         while end < len(tokens) and tokens[end].type in ("DOT", "LSQB"):
             end = end + 2 if tokens[end].type == "DOT" else _closing(tokens, end) + 1
         if at + 1 < end < len(tokens) and tokens[end].type == "STAR":
-            token.type = "COUNT"
+            token.type = "COUNT" if token.type == "NAME" else "COUNT_LPAR"
+
+
+def _outer(tokens: list[Token]) -> Iterator[Token]:
+    """Yield tokens without those in brackets of theirs."""
+    depth = 0
+    for token in tokens:
+        depth -= token.type in ("RPAR", "RSQB")
+        if depth == 0:
+            yield token
+        depth += token.type in OPENING
 
 
 def _closing(tokens: list[Token], opening: int) -> int:
     """Return where the bracket is closed that some token opens, or the end."""
     depth = 0
     for at in range(opening, len(tokens)):
-        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(tokens[at].type, 0)
+        kind = tokens[at].type
+        depth += (kind in OPENING) - (kind in ("RPAR", "RSQB"))
         if depth == 0:
             return at
     return len(tokens)
