@@ -51,6 +51,7 @@ REFERENCES: dict[str, Reference] = {
     },
     "ghostnet_100": Reference("timm", "ghostnet_100"),
     **{name: Reference("timm", name) for name in ("dla34", "dla60", "dla102")},
+    **{name: Reference("timm", name) for name in ("selecsls42b", "selecsls60", "selecsls60b")},
     **{name: Reference("timm", name) for name in ("dpn68", "dpn68b", "dpn92", "dpn98", "dpn131")},
     "inception_resnet_v2": Reference("timm", "inception_resnet_v2", 96, {"drop_rate": 0.2}),
     **{
