@@ -63,6 +63,35 @@ net N(c = 8, pool = true):
 variant n1 = N()
 variant n2 = N(16, false)
 """,
+    "ops chosen in place": """\
+block A(c, stride = 1):
+    conv: conv 3x3, c, /stride -> bn -> relu
+
+block B(c, stride = 1):
+    conv: conv 1x1, c, /stride
+    bn: bn
+
+block C(c, stride = 1):
+    conv: dwconv 3x3, /stride -> conv 1x1, c
+
+net N(cs = [4, 8, 6], n = 2, deep = true):
+    input 3, 16x16
+    layer1: n * (A if deep else B) 8, /2 first
+    layer2:
+        n * (B if deep else A) 12
+        (n - 1) * (C if n > 1 else B) 6
+        2 * ((A if n > 1 else C) 6 -> (relu if deep else tanh))
+    for i, c in enumerate(cs):
+        level{i}: (A if i > 0 else B) c, stride=2 if i == 0 else 1
+    (a: (A if deep else B) 4 | b: (C if n > 1 else A) 4) -> concat
+    add:
+        identity
+        m: (A if deep and n > 1 else B) flow.c
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N([5, 3], 1, false)
+""",
     "conditions that follow from another": """\
 net N(c = 8, k = 2):
     input 3, 32x32
