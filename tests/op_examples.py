@@ -10,7 +10,8 @@ from reference_ops import Array, along_channels, elementwise, padded, reduced, r
 
 from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item, Listed, Name, Self, Word
 from netdsl.ops import Example, catalogue
-from netdsl.ops.joint import Concat, Elementwise
+from netdsl.ops.axis import AlongAxis
+from netdsl.ops.joint import Elementwise
 
 BATCH = 3
 EXAMPLES = [example for op in catalogue().values() for example in op.examples()]
@@ -84,10 +85,9 @@ def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> li
         return [padded(op, arrays[0], example.inputs[0].axes)]
     if op.name == "slice":
         return [sliced(op, arrays[0], example.inputs[0].axes)]
-    if op.name in ("ln", "rms_norm", "softmax", "log_softmax", "glu", "split") or (
-        isinstance(op, Concat) and op.axis is None
-    ):
-        return along_channels(op, arrays, state, example.inputs[0].axes.index("c") + 1)
+    if op.name in ("ln", "rms_norm", "softmax", "log_softmax", "glu", "split", "concat"):
+        axis = op.axis if isinstance(op, AlongAxis) else "c"
+        return along_channels(op, arrays, state, example.inputs[0].axis(axis) + 1)
     return reference(op, arrays, state)
 
 

@@ -371,12 +371,6 @@ def scale(op: Any, inputs: list[Array], state: State) -> Array:
     return inputs[0] * op.factor
 
 
-@of("concat")
-def concat(op: Any, inputs: list[Array], state: State) -> Array:
-    """Join along an axis of the sample; the caller settles the channels' one."""
-    return np.concatenate(inputs, axis=op.axis + 1)
-
-
 @of("shuffle")
 def shuffle(op: Any, inputs: list[Array], state: State) -> Array:
     """Send channel i c/g + j to j g + i."""
@@ -560,14 +554,14 @@ def reduced(op: Any, x: Array, axes: str) -> Array:
 
 
 def along_channels(op: Any, inputs: list[Array], state: State, axis: int) -> list[Array]:
-    """Return the outputs of the ops that need to know where the channels are, an axis of the batch."""
+    """Return the outputs of the ops that need to know where the channels or their own axis are, of the batch."""
     match op.name:
         case "ln":
             return [layer_norm(op, inputs[0], state, axis)]
         case "rms_norm":
             return [rms_norm(op, inputs[0], state, axis)]
         case "softmax" | "log_softmax":
-            made = softmax(inputs[0], axis if op.axis is None else op.axis + 1)
+            made = softmax(inputs[0], axis)
             return [made if op.name == "softmax" else np.log(made)]
         case "glu":
             return [glu(inputs[0], axis)]

@@ -19,7 +19,7 @@ ACTIVATIONS = (
     *("relu", "tanh", "sigmoid", "gelu", "silu", "hswish", "hsigmoid", "relu6", "softmax"),
     *("leaky_relu 0.2", 'gelu approximate="tanh"', "elu 0.5", "celu", "selu", "mish", "softplus", "softsign"),
     *("logsigmoid", "tanhshrink", "hardshrink 0.2", "softshrink 0.1", "hardtanh", "threshold 0.1, 0.05"),
-    *("log_softmax", "softmax axis=0"),
+    *("log_softmax", 'softmax axis="c"'),
 )
 ACTIVATION_VALUES = ("relu", "hswish", "tanh", "leaky_relu(0.2)", "silu", "sigmoid", "elu(0.5)", "mish")
 LABELS = (
@@ -1416,7 +1416,7 @@ def tokens(body: Body) -> None:
         body.lines += [
             f"weight {name} [1, {flow.c}], init={body.pick(INITS)}{batch}",
             f"{places} = from flow -> tokens",
-            f"from {name}, {places} -> concat axis=0",
+            f'from {name}, {places} -> concat axis="n"',
         ]
         body.flow = body.flow._replace(size=(flow.size[0] * flow.size[1] + 1,))
     else:

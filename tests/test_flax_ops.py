@@ -290,7 +290,7 @@ def test_dropout_in_attention(p: float) -> None:
         (Add(), Shape(5, 6), Shape(5, 6)),
         (Add(), Shape(5, 6), Shape(6)),
         (Add(), Shape(6), Shape(6)),
-        (Concat(axis=0), Shape(5, 6), Shape(1, 6)),
+        (Concat(axis="n"), Shape(5, 6), Shape(1, 6)),
         (Concat(), Shape(5, 6), Shape(5, 2)),
         (Concat(), Shape(4, 3, 5), Shape(2, 3, 5)),
     ],

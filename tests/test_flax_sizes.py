@@ -319,7 +319,7 @@ net Vit(classes = 3):
     embed: conv 4x4, 8, /4, pad=0
     patches = from flow -> tokens
     weight class_token [1, 8], batch=true, init=normal(0, 1)
-    from class_token, patches -> concat axis=0
+    from class_token, patches -> concat axis="n"
     layers: 2 * Layer 2, 0.1
     norm: ln
     token 0

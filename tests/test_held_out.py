@@ -488,7 +488,7 @@ net N(cs: list, depth = 1, first_ = true, pos = true):
     from t
     if first_:
         weight token_ [1, flow.c], batch=true, init=normal(0, 1)
-        from token_, t -> concat axis=0
+        from token_, t -> concat axis="n"
     if pos:
         weight pos [flow.n, flow.c], batch=true, init=normal(0, 1)
         (identity | from pos) -> add
@@ -1436,7 +1436,7 @@ block Soft(c):
     resize 4x4
     mul:
         identity
-        from mix -> softmax axis=1
+        from mix -> softmax axis="h"
 
 net N(c = 4):
     input 3, 16x16

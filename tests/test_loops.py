@@ -159,7 +159,7 @@ net N(n = 2):
     tokens
     for i in range(n):
         weight q{i} [1, 4], batch=true, init=normal(std=0.02)
-        from q{i}, flow -> concat axis=0
+        from q{i}, flow -> concat axis="n"
     token 0
 """,
     "parts, of which there may be one": """\

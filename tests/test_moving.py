@@ -102,6 +102,31 @@ net N:
     sized2: To 4x3, 7, "bilinear"
     from flow, image -> Head 2 as head2
 """,
+    "axes by their letters": """
+block Both:
+    (identity | relu) -> concat axis="h" -> softmax axis="h"
+    (identity | relu) -> concat axis="w" -> log_softmax axis="w"
+    (identity | relu) -> concat axis="c" -> softmax
+
+block Lead(c):
+    weight lead [2, c], batch=true, init=normal(0, 1)
+    tokens
+    from lead, flow -> concat axis="n"
+    log_softmax axis="n"
+    permute 1, 0
+    softmax axis="n"
+
+net N:
+    input 4, 7x5
+    one: Both
+    two: Both
+    turned: permute 1, 2, 0
+    mixed: softmax axis="w" -> softmax axis="c" -> permute 2, 0, 1
+    output led: Lead 16
+    weight mix [16, 1, 1], init=normal(0, 1)
+    gates = from mix -> softmax axis="c"
+    from mixed, gates -> mul
+""",
     "differences and factors": """
 block Difference(c, by = 0.25):
     a: conv 3x3, c
@@ -312,7 +337,7 @@ SETTLED = """
 block Around(mode: str = "zeros", corners = false, axis: str = "n"):
     pad 1, mode=mode
     upsample 2, mode="bilinear", align_corners=corners
-    tokens -> slice 1, axis=axis
+    tokens -> slice 1, axis=axis -> (identity | softmax axis=axis) -> concat axis=axis
 
 net N:
     input 4, 8x7

@@ -119,7 +119,7 @@ net N(act: op = relu):
 variant one = N(prelu)
 variant two = N(elu(0.5))
 variant three = N(hardtanh(0, 6))
-variant four = N(log_softmax(axis=1))
+variant four = N(log_softmax(axis="h"))
 variant five = N(prelu(shared=false))
 """,
     "a norm with an argument": """\

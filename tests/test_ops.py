@@ -412,7 +412,7 @@ TEXTS = [
     (PRelu(), "nn.PReLU()", ""),
     (PRelu(shared=False), "nn.PReLU(4)", ""),
     (Glu(), "nn.GLU(dim=1)", "F.glu(x0, dim=1)"),
-    (Softmax(axis=2), "nn.Softmax(dim=3)", "F.softmax(x0, dim=3)"),
+    (Softmax(axis="w"), "nn.Softmax(dim=3)", "F.softmax(x0, dim=3)"),
     (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
     (Dropout(), "nn.Dropout(0.5)", ""),
     (DropPath(p=0.1), "DropPath(0.1)", ""),
@@ -445,7 +445,7 @@ def test_text_of_joints() -> None:
     assert {written(Crop(), MAP, x)[1] for x in (MAP, Shape(2, 4, 8))} == {"center_crop(x0, x1)"}
     assert written(catalogue()["token"](index=2), Shape(4, 6))[1] == "x0[:, 2]"
     patches, token = Shape(4, 6), Shape(1, 6)
-    joined = written(Concat(axis=0), token, patches, batched=(False, True))[1]
+    joined = written(Concat(axis="n"), token, patches, batched=(False, True))[1]
     assert joined == "torch.cat((x0.expand(x1.size(0), -1, -1), x1, ), 1)"
 
 
@@ -514,7 +514,7 @@ def test_weight(example: Example) -> None:
         (Add(), (5, 6), (5, 6)),
         (Add(), (5, 6), (6,)),
         (Add(), (6,), (6,)),
-        (Concat(axis=0), (5, 6), (1, 6)),
+        (Concat(axis="n"), (5, 6), (1, 6)),
         (Concat(), (5, 6), (5, 2)),
         (Concat(), (4, 3, 5), (2, 3, 5)),
     ],

@@ -22,9 +22,8 @@ import netdsl
 from netdsl import Network, api
 from netdsl.ir.types import Shape
 from netdsl.ops import Example
+from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import Reach
-from netdsl.ops.joint import Concat
-from netdsl.ops.part import Slice
 from netdsl.passes import Extent, Receptive
 
 
@@ -186,11 +185,7 @@ def place_axis(shape: Shape, axis: int) -> int | None:
 def numbers_tokens_anew(example: Example) -> bool:
     """Tell whether an op makes tokens of places, or joins or cuts them: they are followed as the places they were."""
     op = example.op
-    return (
-        op.name in ("tokens", "map")
-        or (isinstance(op, Slice) and op.axis == "n")
-        or (isinstance(op, Concat) and example.inputs[0].axes[op.axis_of(example.inputs[0])] == "n")
-    )
+    return op.name in ("tokens", "map") or (isinstance(op, AlongAxis) and op.wiring and op.axis == "n")
 
 
 def seen(reach: Reach, place: int, count: int) -> set[int]:

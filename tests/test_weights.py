@@ -48,7 +48,7 @@ net Small(classes = 10):
     unit2: Unit 6
     patches = from unit2 -> tokens
     weight class_token [1, 6], batch=true
-    from class_token, patches -> concat axis=0
+    from class_token, patches -> concat axis="n"
     attn: attention 2
     norm: ln
     token 0

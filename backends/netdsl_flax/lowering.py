@@ -112,15 +112,9 @@ def laid_out(axes: str) -> str:
     return axes.replace("c", "") + "c"
 
 
-def _axis(x: Shape, axis: int) -> int:
+def _axis(x: Shape, axis: str) -> int:
     """Return where an axis of a sample lies in memory, from the last one on."""
-    rank, c = len(x), x.axis("c")
-    if not symbolic(axis):
-        return laid_out(x.axes).index(x.axes[axis]) - rank
-    if c == rank - 1:
-        return axis - rank
-    # c h w lie as h w c, h c w as h w c
-    return ((axis - 1) % rank if c == 0 else 2 * axis % rank) - rank
+    return laid_out(x.axes).index(axis) - len(x)
 
 
 def _first(role: str, value: Constant) -> Arg:
@@ -487,8 +481,7 @@ def activation(op: Activation, context: Context) -> Lowered:
 @lowers(Softmax, LogSoftmax)
 def softmax(op: OverAxis, context: Context) -> Lowered:
     """nnx.softmax or nnx.log_softmax over an axis; the channels are last."""
-    x = context.inputs[0]
-    axis = _axis(x, op.axis_of(x))
+    axis = _axis(context.inputs[0], op.axis)
     return _function(
         "nnx.log_softmax" if isinstance(op, LogSoftmax) else "nnx.softmax", _option("axis", axis, -1)
     )
@@ -625,7 +618,7 @@ def concat(op: Concat, context: Context) -> Lowered:
     """jnp.concatenate; a learned tensor is repeated for every sample of the batch."""
     every, out = range(len(context.inputs)), context.outputs[0]
     sample = next((i for i in every if _batched(context, i)), None)
-    axis = _axis(out, op.axis_of(context.inputs[0]))
+    axis = _axis(out, op.axis)
     tensors = tuple(
         Input(i) if sample is None or _batched(context, i) else _repeated(i, sample) for i in every
     )
@@ -664,8 +657,7 @@ def slice_(op: Slice, context: Context) -> Lowered:
             )
         )
     ((name, begin, end, step),) = op.along()
-    order = laid_out(context.inputs[0].axes)
-    axis = _first("axis", order.index(name) - len(order))
+    axis = _first("axis", _axis(context.inputs[0], name))
     args = axis, _first("begin", begin), _option("end", end, None), _option("step", step, 1)
     return Lowered(function=_apply("slice_along", *args))
 

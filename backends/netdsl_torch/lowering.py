@@ -719,9 +719,7 @@ def gelu(op: Gelu, context: Context) -> Lowered:
 @lowers(Softmax, LogSoftmax)
 def softmax(op: OverAxis, context: Context) -> Lowered:
     """nn.Softmax or nn.LogSoftmax over an axis."""
-    x = context.inputs[0]
-    axis = op.axis_of(x)
-    dim = Arg("dim", Const(axis + 1 if _batched(context, 0) else axis - len(x)))
+    dim = Arg("dim", Const(_dim(context, op.axis)))
     log = isinstance(op, LogSoftmax)
     function = _apply("F.log_softmax" if log else "F.softmax", dim)
     return Lowered(module=Call("nn.LogSoftmax" if log else "nn.Softmax", (dim,)), function=function)
@@ -815,7 +813,7 @@ def concat(op: Concat, context: Context) -> Lowered:
     """torch.cat; a learned tensor is repeated for every sample of the batch."""
     every, rank = range(len(context.inputs)), len(context.outputs[0])
     sample = next((i for i in every if _batched(context, i)), None)
-    axis = op.axis_of(context.inputs[0])
+    axis = context.inputs[0].axis(op.axis)
     if sample is None:
         tensors: tuple[Expr, ...] = tuple(Input(i) for i in every)
         dim = axis - rank  # whether a learned tensor has an axis for the batch, only its own op knows

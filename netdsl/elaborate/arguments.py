@@ -66,9 +66,13 @@ class Param(Record):
     allowed: tree.Expr | None = None
     file: FileScope | None = None
     """Where a block's or net's parameter is declared."""
+    texts: tuple[str, ...] = ()
+    """What an op's may be, if only some texts."""
 
     def describe(self) -> str:
         """Return its types in words."""
+        if self.texts:
+            return " or ".join(f'"{text}"' for text in self.texts)
         return " or ".join(TYPES[t] for t in self.types if t in TYPES)
 
 
@@ -83,7 +87,8 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
                 if len(types) > 1:  # beside others it is one argument
                     types = tuple("int list" if t == "ints" else t for t in types)
                 default = op._defaults.get(name, MISSING)
-                params[name] = Param(name, types, default, name in op.positional)
+                texts = op.texts.get(name, ())
+                params[name] = Param(name, types, default, name in op.positional, texts=texts)
     ordered = {name: params[name] for name in (*op.positional, *params) if name in params}
     least, most = op.arity
     for name in op.references:

@@ -8,6 +8,7 @@ from math import exp, inf, tanh
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
+from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import (
     EVERYWHERE,
     HERE,
@@ -526,52 +527,46 @@ class SoftShrink(Activation):
         yield Example(cls(threshold=1.5), (Shape(3, 4, 5),))
 
 
-class OverAxis(Activation):
-    """What compares the elements along an axis of the sample, the channels unless given."""
+class OverAxis(AlongAxis, Activation):
+    """What compares the elements along `axis`, the channels unless given."""
 
     channelwise: ClassVar[bool] = False
     fuses_into: ClassVar[bool] = False
     saves_output: ClassVar[bool] = True
 
-    axis: int | None = None
-
-    def axis_of(self, x: Shape) -> int:
-        """Return the axis for an input of that shape."""
-        return x.axis("c") if self.axis is None else self.axis
-
     @property
     def tokenwise(self) -> bool:
-        """Over the channels, which are the second axis of tokens."""
-        return self.axis in (None, 1)
+        """Over the channels."""
+        return self.axis == "c"
 
     def infer(self, *x: Shape) -> Shape:
         """Check the axis; return the input's shape."""
-        if not 0 <= self.axis_of(x[0]) < len(x[0]):
-            raise OpError("axis", f"axis must be from 0 to {len(x[0]) - 1} for {x[0]}, got {self.axis}")
+        self.check_axis(x[0])
         return x[0]
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the place itself, and along the axis every other."""
         rows, columns = HERE
-        axis = x[0].axes[self.axis_of(x[0])]
-        if axis == "n":
+        if self.axis == "n":
             return (EVERYWHERE,)
-        return ((EVERYWHERE[0] if axis == "h" else rows, EVERYWHERE[1] if axis == "w" else columns),)
+        return (
+            (EVERYWHERE[0] if self.axis == "h" else rows, EVERYWHERE[1] if self.axis == "w" else columns),
+        )
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield the channels first, last, and alone; rows, columns, tokens."""
         yield from super().examples()
         yield Example(cls(), (Shape(4, 5, 3, axes="hwc"),))
-        yield Example(cls(axis=1), (Shape(3, 4, 5),))
-        yield Example(cls(axis=2), (Shape(3, 4, 5),))
-        yield Example(cls(axis=0), (Shape(4, 5),))
+        yield Example(cls(axis="h"), (Shape(3, 4, 5),))
+        yield Example(cls(axis="w"), (Shape(3, 4, 5),))
+        yield Example(cls(axis="n"), (Shape(4, 5),))
 
 
 class Softmax(OverAxis):
     """Softmax over the channels: exp(x_c) / sum of exp(x) over c, at every place.
 
-    `axis` is another axis of the sample, counted from 0: rows are axis=1 of a map, tokens axis=0.
+    `axis` is another axis: `softmax axis="h"` is over the rows of each column, `softmax axis="n"` over tokens.
     """
 
     name: ClassVar[str] = "softmax"

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
+from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach
 
 
@@ -158,8 +159,8 @@ class Scale(Op):
         yield Example(cls(factor=0.5), (Shape(5),))
 
 
-class Concat(Op):
-    """The branches one after the other along an axis of the sample, the channels unless given.
+class Concat(AlongAxis):
+    """The branches one after the other along `axis`, the channels unless given: `concat axis="n"` of tokens.
 
     Shapes are equal but for that axis. ops: 0; its output is new values.
     """
@@ -170,30 +171,21 @@ class Concat(Op):
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
-    axis: int | None = None
-
-    def axis_of(self, x: Shape) -> int:
-        """Return the axis for branches of that rank."""
-        return x.axis("c") if self.axis is None else self.axis
-
     def infer(self, *x: Shape) -> Shape:
         """Return the shape with the sizes along the axis added."""
-        first, axis = x[0], self.axis_of(x[0])
-        if not 0 <= axis < len(first):
-            raise OpError("axis", f"axis must be from 0 to {len(first) - 1} for {first}, got {axis}")
-        name = first.axes[axis]
-        if any(s.axes != first.axes or s.with_size(name, 1) != first.with_size(name, 1) for s in x):
+        first, axis = x[0], self.axis
+        self.check_axis(first)
+        if any(s.axes != first.axes or s.with_size(axis, 1) != first.with_size(axis, 1) for s in x):
             raise OpError("", differ(self.name, x), f"they must be equal but for axis {axis}")
-        return first.with_size(name, sum(s[axis] for s in x))
+        return first.with_size(axis, sum(s.size(axis) for s in x))
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the same place, behind the branches before it if they are joined along rows or columns."""
-        axis = self.axis_of(x[0])
         here, _ = HERE
-        behind = [Reach(pad=pad) for pad in accumulate((s[axis] for s in x[:-1]), initial=0)]
-        if x[0].axes[axis] == "h":
+        behind = [Reach(pad=pad) for pad in accumulate((s.size(self.axis) for s in x[:-1]), initial=0)]
+        if self.axis == "h":
             return tuple((reach, here) for reach in behind)
-        if x[0].axes[axis] == "w":
+        if self.axis == "w":
             return tuple((here, reach) for reach in behind)
         return (HERE,) * len(x)
 
@@ -203,8 +195,8 @@ class Concat(Op):
         yield Example(cls(), (Shape(2, 3, 5), Shape(4, 3, 5)))
         yield Example(cls(), (Shape(2, 3, 5), Shape(1, 3, 5), Shape(4, 3, 5)))
         yield Example(cls(), (Shape(2, 3, 5),))
-        yield Example(cls(axis=2), (Shape(2, 3, 5), Shape(2, 3, 4)))
-        yield Example(cls(axis=0), (Shape(1, 6), Shape(4, 6)))
+        yield Example(cls(axis="w"), (Shape(2, 3, 5), Shape(2, 3, 4)))
+        yield Example(cls(axis="n"), (Shape(1, 6), Shape(4, 6)))
         yield Example(cls(), (Shape(4, 2), Shape(4, 6)))
         yield Example(cls(), (Shape(2), Shape(6)))
         yield Example(cls(), (Shape(3, 5, 2, axes="hwc"), Shape(3, 5, 4, axes="hwc")))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
+from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import least_of, sum_of, symbolic
@@ -65,7 +66,7 @@ class Split(Op):
         yield Example(cls(parts=(3,)), (Shape(3, 1, 2),))
 
 
-class Slice(Op):
+class Slice(AlongAxis):
     """What lies from `begin` to before `end`, or to the end, and of that every `stride`-th; a view.
 
     Ints are channels, as those of `conv`, or places along `axis`, a letter of c, h, w and n: `slice 0, 32` is
@@ -80,13 +81,10 @@ class Slice(Op):
     wiring: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
-    settled: ClassVar[tuple[str, ...]] = ("axis",)
-    texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"axis": ("c", "h", "w", "n")}
 
     begin: Dims | int
     end: Dims | int | None = None
     stride: Dims | int = 1
-    axis: str = "c"
 
     @property
     def of_map(self) -> bool:
@@ -105,7 +103,6 @@ class Slice(Op):
 
     def infer(self, *x: Shape) -> Shape:
         """Return the shape with the size along the axis, or with height and width, of what is left."""
-        self.check_texts()
         out = x[0]
         for field in ("begin", "end", "stride"):
             value = getattr(self, field)
@@ -120,8 +117,7 @@ class Slice(Op):
                 raise OpError("axis", f"begin is of rows and columns, so axis={self.axis} has no meaning")
         elif not isinstance(self.stride, int):
             raise OpError("stride", f"stride must be an int along one axis, got {self.stride}")
-        if self.axis not in out.axes:
-            raise OpError("axis", f"{out.kind} {out} has no axis {self.axis}")
+        self.check_axis(out)
         self.check_needs(*x)
         for axis, begin, end, step in self.along():
             size = out.size(axis)

@@ -63,7 +63,8 @@ class ConcatCopies(Rule):
             outer = facts.reader(node)
             if outer is None or not isinstance(outer.op, Concat) or node.train:
                 continue
-            if _axis(node, facts) != _axis(outer, facts) or len(node.inputs) == 1:
+            assert isinstance(node.op, Concat)
+            if node.op.axis != outer.op.axis or len(node.inputs) == 1:
                 continue
             yield self.hit(
                 node,
@@ -72,11 +73,6 @@ class ConcatCopies(Rule):
                 help=f"name its branches, and let {facts.called(outer)} read them all",
                 change=partial(_join, inner=node, outer=outer.name),
             )
-
-
-def _axis(node: Node, facts: Facts) -> int:
-    assert isinstance(node.op, Concat)
-    return node.op.axis_of(facts.input(node))
 
 
 def _join(net: Rewrite, inner: Node, outer: str) -> None:

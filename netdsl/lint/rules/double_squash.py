@@ -86,5 +86,5 @@ def _image(op: Op, low: float, high: float, shape: Shape) -> tuple[float, float]
     if isinstance(op, Saturating):
         return op.value(low), op.value(high)
     assert isinstance(op, Softmax)
-    count, ratio = shape[op.axis_of(shape)], exp(min(high - low, HUGE))
+    count, ratio = shape.size(op.axis), exp(min(high - low, HUGE))
     return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)
