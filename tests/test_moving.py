@@ -18,6 +18,7 @@ from torch_oracles import assert_same, execute, perturb
 from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
 from netdsl.network import Network
+from netdsl.verification import verify
 
 SPECS = {
     "parts of other sizes": """
@@ -331,6 +332,31 @@ def test_a_mixer_is_timms() -> None:
     ours = execute(emitted(MIXER, "torch"))["mixer"]()
     ours.load_state_dict(perturb(theirs).state_dict())
     assert_same(ours, theirs, [torch.randn(2, 3, 32, 24)])
+
+
+TURNED = """
+block Mlp(hidden):
+    fc hidden as fc1 -> gelu
+
+block Turned(c):
+    permute 1, 0
+    Mlp 5 as mix
+    permute 1, 0
+    fc c as out
+
+net N(n = 2):
+    input 3, 6x4
+    tokens
+    blocks: n * Turned 7
+    one: Turned 4
+"""
+
+
+def test_a_block_is_told_how_many_tokens_it_mixes() -> None:
+    (net,) = nets(TURNED)
+    assert "def __init__(self, in_channels: int, in_tokens: int, hidden: int)" in net.emit("torch")
+    found = verify(net, ("torch", "flax"))
+    assert found.ok, found
 
 
 SETTLED = """

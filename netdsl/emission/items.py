@@ -13,6 +13,7 @@ from netdsl.emission.concolic import SymOp, mentioned
 from netdsl.emission.streams import Elements, listed
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Op
+from netdsl.ops.linear import Linear
 from netdsl.source import Span
 from netdsl.symbolic import Atom, Poly, SymBool, Term, negated
 
@@ -113,11 +114,13 @@ class Layer(Module):
     """Of a joint that frameworks may make though sizes differ: an input of each size, and that size."""
 
     def terms(self) -> Iterator[Any]:
-        """Yield its arguments and its inputs' channels."""
+        """Yield its arguments and its inputs' channels, and what it is linear in."""
         yield from self.op.arguments().values()
         for shape in self.before:
             if "c" in shape.axes:
                 yield shape.c
+        if isinstance(self.op, Linear):
+            yield self.before[0][-1]
         for init in self.op.inits.values():
             yield from init.args
         if self.given is not None:
