@@ -49,6 +49,17 @@ REFERENCES: dict[str, Reference] = {
         name: Reference("timm", name, 56)
         for name in ("convmixer_1536_20", "convmixer_1024_20_ks9_p14", "convmixer_768_32")
     },
+    **{
+        f"poolformer_{size}": Reference("timm", f"poolformer_{size}")
+        for size in ("s12", "s24", "s36", "m36", "m48")
+    },
+    **{
+        f"mixer_{size}{patch}_224": Reference(
+            "timm", f"mixer_{size}{patch}_224", 2 * patch, arguments={"img_size": 2 * patch}
+        )
+        for size in "sb"
+        for patch in (32, 16)
+    },
     "ghostnet_100": Reference("timm", "ghostnet_100"),
     **{name: Reference("timm", name) for name in ("dla34", "dla60", "dla102")},
     **{name: Reference("timm", name) for name in ("selecsls42b", "selecsls60", "selecsls60b")},

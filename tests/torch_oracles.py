@@ -65,6 +65,7 @@ FAMILIES = {
     "mobilenet_v2": 64,
     "mobilenet_v3_small": 64,
     "nasnet_a_mobile": 96,
+    "poolformer_s12": 64,
     "preact_resnet50": 64,
     "regnet_y_400mf": 64,
     "repvgg_a0": 64,
