@@ -45,10 +45,15 @@ INITS = [
     "kaiming_normal(fan_out, selu)",
     "kaiming_uniform(fan_out, gain=sigmoid)",
     "kaiming_uniform(gain=identity)",
+    "kaiming_normal(fan_out, gain=leaky_relu)",
+    "kaiming_normal(gain=leaky_relu(0.5))",
+    "kaiming_uniform(fan_out, gain=leaky_relu(slope=1.5))",
     "xavier_normal",
     "xavier_uniform",
     "xavier_uniform(0.5)",
     "xavier_normal(gain=5/3)",
+    "xavier_normal(gain=tanh)",
+    "xavier_uniform(gain=leaky_relu(2))",
 ]
 
 

@@ -470,6 +470,10 @@ INITS = [
         Init("kaiming_uniform", ("fan_out", "identity")),
         "nn.init.kaiming_uniform_(t, mode='fan_out', nonlinearity='linear')",
     ),
+    (
+        Init("kaiming_normal", ("fan_out", "leaky_relu", 0.1)),
+        "nn.init.kaiming_normal_(t, a=0.1, mode='fan_out', nonlinearity='leaky_relu')",
+    ),
     (Init("xavier_normal", (1.0,)), "nn.init.xavier_normal_(t)"),
     (Init("xavier_normal", (0.5,)), "nn.init.xavier_normal_(t, gain=0.5)"),
     (Init("xavier_uniform"), "nn.init.xavier_uniform_(t)"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_emitted import tool
-from torch import Tensor
+from torch import Tensor, nn
 from torch_oracles import build, execute, load, reference
 
 from netdsl.api import loads, read_text, recipes
@@ -186,6 +186,39 @@ def test_an_argument_may_say_nothing_but_how_weights_start() -> None:
     made = execute(text)
     for model, std in ((made["one"](), 0.01), (made["two"](), 0.5), (made["N"](0.125), 0.125)):
         assert float(model.a.conv.weight.detach().std()) == pytest.approx(std, rel=0.05)
+
+
+LEAKING = """\
+block Unit(c, slope: float):
+    init conv weight=kaiming_normal(fan_out, gain=leaky_relu(slope))
+    conv: conv 3x3, c
+    leaky_relu slope
+
+net N(slope = 0.5):
+    init conv weight=kaiming_normal(gain=leaky_relu)
+    init fc weight=xavier_normal(gain=leaky_relu(slope))
+    input 32, 8x8
+    first: conv 3x3, 48
+    a: Unit 40, slope
+    b: Unit 64, 2.0
+    gap
+    fc: fc 200
+"""
+
+
+def test_the_gain_of_a_leaky_relu_follows_its_slope() -> None:
+    """What a block says of its own argument holds against the net's line, too, which says something else."""
+    (net,) = map(Network, recipes(read_text(LEAKING), "", {}, {}))
+    make = execute(net.emit("torch"))["N"]
+    for model, slope in ((make(), 0.5), (make(1.5), 1.5)):
+        for layer, own, fan in (
+            (model.first, 0.01, 9 * 32),
+            (model.a.conv, slope, 9 * 40),
+            (model.b.conv, 2.0, 9 * 64),
+            (model.fc, slope, (64 + 200) / 2),
+        ):
+            gain = nn.init.calculate_gain("leaky_relu", own)
+            assert_moments(layer.weight.detach(), gain / math.sqrt(fan), f"{layer} {own}")
 
 
 DECIDED = """\

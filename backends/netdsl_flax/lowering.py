@@ -350,7 +350,7 @@ def initializer(init: Init, default: Init | None = None) -> Expr:
     """Return an initializer; `default` is what the layer's own is in torch."""
     if init.kind == "default":
         return initializer(default or TORCH_WEIGHT)
-    numbers: dict[str, Any] = dict(zip((name for name, _ in Init.KINDS[init.kind]), init.args, strict=True))
+    numbers: dict[str, Any] = dict(zip(init.roles, init.args, strict=True))
     if init.kind in ("zeros", "ones"):
         return Name(f"nnx.initializers.{init.kind}")
     if init.kind == "constant":
@@ -379,9 +379,10 @@ def initializer(init: Init, default: Init | None = None) -> Expr:
     return _scaling(scale, numbers["mode"], distribution)
 
 
-def _over_fan(init: Init) -> tuple[int, int]:
+def _over_fan(init: Init) -> tuple[Any, Any]:
     """Return the variance over 1 / fan, as numerator and denominator."""
-    return Init.GAINS[str(init.args[1])] if init.kind.startswith("kaiming") else (1, 3)
+    _, *gain = init.args
+    return Init.gain(*gain) if gain else (1, 3)  # type: ignore[arg-type]
 
 
 def _initializer_call(function: str, *args: Arg) -> Call:

@@ -161,7 +161,8 @@ class TorchText(ModuleText):
         """By the id of a net's class, the ops whose `init` line is written at each layer.
 
         What a loop over all modules does must be undone where a layer's own line says otherwise. Where such a layer
-        is can depend on arguments, and then the constructors say it, which have the layer at hand.
+        is can depend on arguments, or how it starts on those of its block, and then the constructors say it, which
+        have both at hand.
         """
         return {
             id(net): {

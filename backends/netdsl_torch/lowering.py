@@ -1028,6 +1028,8 @@ def init_call(init: Init, target: Expr) -> Call:
     for (role, default), value in zip(known, init.args, strict=False):
         value = "linear" if value == "identity" else value
         args.append(Arg(role, Const(value), None if default is None else Const(default), role != "val"))
+    if init.roles[-1:] == ("slope",):
+        args.insert(1, Arg("a", Const(init.args[-1]), Const(0.0)))
     if init.kind == "fan_uniform":  # as nn.Linear's own
         return Call("nn.init.kaiming_uniform_", (args[0], Arg("a", Name("5**0.5")), *args[1:]))
     return Call(f"nn.init.{init.kind}_", tuple(args))

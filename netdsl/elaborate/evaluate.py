@@ -35,6 +35,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.ir.types import Dims, Init, Pad, Scheduled
 from netdsl.ops import catalogue
+from netdsl.ops.activation import LeakyRelu
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.tokens import MAX_DEPTH as MAX_NESTING
@@ -102,6 +103,16 @@ def _cells(value: Any) -> tuple[Any, ...] | None:
     if isinstance(value, RowValue):
         return value.cells
     return value if isinstance(value, tuple) and not isinstance(value, Dims) else None
+
+
+def _gain(activation: Any) -> tuple[Any, ...]:
+    """Return the name of an activation that has a gain, and the slope of one that leaks; nothing for another."""
+    if not isinstance(activation, OpValue) or activation.name not in Init.GAINS:
+        return ()
+    if activation.target is LeakyRelu:
+        slope = activation.args.get("slope")
+        return activation.name, LeakyRelu().slope if slope is None else slope.value
+    return () if activation.args else (activation.name,)
 
 
 def _no_decision(choice: Choice, name: str) -> Any:
@@ -540,12 +551,16 @@ class Evaluator:
             if name == "mode":
                 if value not in ("fan_in", "fan_out"):
                     raise fail("E203", f"{kind} takes fan_in or fan_out, got {show(value)}", span)
-            elif name == "gain" and isinstance(default, str):
-                if name in values:
-                    given, value = value, value.name if isinstance(value, OpValue) and not value.args else ""
-                if value not in Init.GAINS:
+            elif name == "gain" and (isinstance(value, OpValue) or isinstance(default, str)):
+                gain = _gain(value) if name in values else (value,)
+                if not gain:
                     known = ", ".join(Init.GAINS)
-                    raise fail("E203", f"{kind} takes the gain of {known}; got {show(given)}", span)
+                    raise fail("E203", f"{kind} takes the gain of {known}; got {show(value)}", span)
+                if isinstance(default, str):
+                    result += gain
+                    continue
+                above, below = Init.gain(*gain)
+                value = (above / below) ** 0.5
             elif not is_number(value):
                 what = (
                     f"{kind} needs `{name}`"

@@ -1250,7 +1250,7 @@ class Family:
         """Yield the numbers of an op's initialisers: what an argument is called that is one, which it is, itself."""
         for key, init in inits.items():
             part = "" if key == "weight" else f"{key}_"
-            for number, ((role, _), value) in enumerate(zip(Init.KINDS[init.kind], init.args, strict=False)):
+            for number, (role, value) in enumerate(zip(init.roles, init.args, strict=True)):
                 own = f"{op}_{part}{role}"
                 while any(own in self.variables(decl) for decl in {*self.given, *self.varied}):
                     own += "_"

@@ -160,8 +160,23 @@ class Init(Record):
         "sigmoid": (1, 1),
         "tanh": (25, 9),
         "selu": (9, 16),
+        "leaky_relu": (2, 1),
     }
-    """By activation, the square of the gain, as numerator and denominator: those of torch's `calculate_gain`."""
+    """By activation, the square of the gain, as numerator and denominator: those of torch's `calculate_gain`.
+
+    That of leaky_relu is of slope 0: the square of its slope is added to the denominator.
+    """
+
+    @classmethod
+    def gain(cls, activation: str, slope: float = 0) -> tuple[float, float]:
+        """Return the square of an activation's gain, as numerator and denominator."""
+        above, below = cls.GAINS[activation]
+        return above, below + slope * slope
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What its numbers are called: as in `KINDS`, and behind the gain of leaky_relu its slope."""
+        return (*(name for name, _ in self.KINDS[self.kind]), "slope")[: len(self.args)]
 
     def __str__(self) -> str:
         return f"{self.kind}({', '.join(map(str, self.args))})" if self.args else self.kind
