@@ -315,6 +315,7 @@ RUN: dict[str, Run] = {
     "tanh": _each(torch.tanh),
     "elu": lambda op, x, call: F.elu(x[0], op.alpha),
     "celu": lambda op, x, call: F.celu(x[0], op.alpha),
+    "rrelu": lambda op, x, call: F.leaky_relu(x[0], (op.lower + op.upper) / 2),
     "selu": _each(F.selu),
     "prelu": lambda op, x, call: F.prelu(x[0], call.state["weight"]),
     "hardtanh": lambda op, x, call: F.hardtanh(x[0], op.min, op.max),

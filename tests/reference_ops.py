@@ -272,7 +272,7 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-@of("relu", "relu6", "leaky_relu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh")
+@of("relu", "relu6", "leaky_relu", "rrelu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh")
 @of("elu", "celu", "selu", "hardtanh", "threshold", "mish", "softplus", "softsign", "logsigmoid")
 @of("tanhshrink", "hardshrink", "softshrink")
 def activation(op: Any, inputs: list[Array], state: State) -> Array:
@@ -285,6 +285,8 @@ def activation(op: Any, inputs: list[Array], state: State) -> Array:
             return np.clip(x, 0, 6)
         case "leaky_relu":
             return np.where(x > 0, x, op.slope * x)
+        case "rrelu":
+            return np.where(x > 0, x, (op.lower + op.upper) / 2 * x)
         case "hswish":
             return x * np.clip(x + 3, 0, 6) / 6
         case "hsigmoid":

@@ -186,7 +186,8 @@ def test_gradients_of_activations(example: Example) -> None:
         made = RUN[example.op.name](example.op, [given], Call(state, (shape,), shape, True, BATCH))
         (made * torch.from_numpy(factor)).sum().backward()
         for form in forms(example.op, context(example)):
-            if isinstance(form.layer, nnx.Module):
+            form.mode(train=False)
+            if state:
                 load_state(form.layer, {"negative_slope": state["weight"].numpy()})
             apply = partial(form.function, form.layer)
             held = jnp.asarray(laid(factor, example.op.outputs(shape)[0]))

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.emission.code import Context, Expr, Lowered, Name, Self
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
-from netdsl.ops.activation import Glu, HardTanh, LeakyRelu, PRelu, Relu, Softmax, Softplus, Threshold
+from netdsl.ops.activation import Glu, HardTanh, LeakyRelu, PRelu, Relu, RRelu, Softmax, Softplus, Threshold
 from netdsl.ops.attention import Attention
 from netdsl.ops.conv import Conv, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
@@ -413,6 +413,8 @@ TEXTS = [
     (PRelu(shared=False), "nn.PReLU(4)", ""),
     (Glu(), "nn.GLU(dim=1)", "F.glu(x0, dim=1)"),
     (Softmax(axis="w"), "nn.Softmax(dim=3)", "F.softmax(x0, dim=3)"),
+    (RRelu(), "nn.RReLU()", ""),
+    (RRelu(lower=0.1, upper=0.2), "nn.RReLU(lower=0.1, upper=0.2)", ""),
     (LeakyRelu(slope=0.1), "nn.LeakyReLU(0.1)", "F.leaky_relu(x0, 0.1)"),
     (Dropout(), "nn.Dropout(0.5)", ""),
     (DropPath(p=0.1), "DropPath(0.1)", ""),

@@ -130,6 +130,21 @@ class LearnedRelu(nnx.Module):
     def __call__(self, x: Array) -> Array:
         return jnp.where(x > 0, x, value_of(self.negative_slope) * x)
 ''',
+    "RandomLeakyRelu": '''\
+class RandomLeakyRelu(nnx.Module):
+    """A relu that leaks by a slope that each number draws in training; in evaluation by the mean slope."""
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rngs: nnx.Rngs) -> None:
+        self.lower, self.upper = lower, upper
+        self.deterministic = False
+        self.rngs = rngs.dropout.fork()
+
+    def __call__(self, x: Array) -> Array:
+        slope: float | Array = (self.lower + self.upper) / 2
+        if not self.deterministic and self.lower < self.upper:
+            slope = jax.random.uniform(self.rngs(), x.shape, x.dtype, self.lower, self.upper)
+        return jnp.where(x > 0, x, slope * x)
+''',
     "UnbiasedBatchNorm": '''\
 class UnbiasedBatchNorm(nnx.BatchNorm):
     """Batch normalization that keeps the unbiased running variance, as torch does."""

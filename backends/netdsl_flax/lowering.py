@@ -48,6 +48,7 @@ from netdsl.ops.activation import (
     PRelu,
     Relu,
     Relu6,
+    RRelu,
     Selu,
     Sigmoid,
     Silu,
@@ -504,6 +505,13 @@ def leaky_relu(op: LeakyRelu, context: Context) -> Lowered:
 def elu(op: Elu | Celu, context: Context) -> Lowered:
     """nnx.elu or nnx.celu."""
     return _function("nnx.elu" if isinstance(op, Elu) else "nnx.celu", _option("alpha", op.alpha, 1.0))
+
+
+@lowers(RRelu)
+def rrelu(op: RRelu, context: Context) -> Lowered:
+    """Our RandomLeakyRelu."""
+    bounds = _option("lower", op.lower, 1 / 8), _option("upper", op.upper, 1 / 3)
+    return Lowered(module=Call("RandomLeakyRelu", (*bounds, _RNGS)))
 
 
 @lowers(PRelu)

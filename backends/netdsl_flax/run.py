@@ -307,6 +307,10 @@ def without_dropout(module: nnx.Module) -> nnx.Module:
             inner.rate, inner.rngs = 0.0, nnx.data(None)
         elif isinstance(inner, nnx.MultiHeadAttention):
             inner.dropout_rate, inner.rngs = 0.0, nnx.data(None)
+        elif type(inner).__name__ == "RandomLeakyRelu":  # the emitted module's own
+            layer: Any = inner
+            layer.lower = layer.upper = (layer.lower + layer.upper) / 2
+            layer.rngs = nnx.data(None)
     return module
 
 

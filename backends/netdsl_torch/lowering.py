@@ -42,6 +42,7 @@ from netdsl.ops.activation import (
     PRelu,
     Relu,
     Relu6,
+    RRelu,
     Selu,
     Sigmoid,
     Silu,
@@ -700,6 +701,13 @@ def activation(op: Activation, context: Context) -> Lowered:
         args = (*args, _option("inplace", context.inplace, False))
     layer = Const(Word(f"nn.{module}", "type[nn.Module]"))
     return Lowered(module=Call(layer, args), function=_apply(function, *args))
+
+
+@lowers(RRelu)
+def rrelu(op: RRelu, context: Context) -> Lowered:
+    """nn.RReLU, which draws in training alone."""
+    bounds = _option("lower", op.lower, 1 / 8), _option("upper", op.upper, 1 / 3)
+    return Lowered(module=Call("nn.RReLU", bounds))
 
 
 @lowers(PRelu)

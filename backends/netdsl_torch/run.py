@@ -164,7 +164,7 @@ def exact(dtype: torch.dtype) -> AbstractContextManager[object]:
 
 
 def without_dropout(module: nn.Module) -> nn.Module:
-    """Return the module with dropout that does nothing in training."""
+    """Return the module with dropout that does nothing in training, and nothing else that is drawn."""
     from torch import nn
 
     layers: Any = module.modules()
@@ -173,6 +173,8 @@ def without_dropout(module: nn.Module) -> nn.Module:
             layer.dropout = 0.0
         elif type(layer).__name__ in ("Dropout", "DropPath"):  # DropPath is the emitted module's own
             layer.p = 0.0
+        elif isinstance(layer, nn.RReLU):
+            layer.lower = layer.upper = (layer.lower + layer.upper) / 2
     return module
 
 

@@ -455,6 +455,7 @@ class Layers(Conditions):
             if not isinstance(t, BlockDecl)
             and (issubclass(t, (Activation, Pool)) or t is Identity)
             and t.weights is Op.weights
+            and not t.module
         ]
         if len(normal) + len(plain) != len(targets) or (normal and plain and not made):
             raise Demanded("an argument that is one of several kinds of ops", callee)

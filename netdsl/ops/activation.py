@@ -123,6 +123,33 @@ class LeakyRelu(Activation):
         yield Example(cls(slope=0.2), (Shape(3, 4, 5),))
 
 
+class RRelu(Activation):
+    """A relu that leaks at random: max(x, 0) + slope * min(x, 0), Xu et al., arXiv 1505.00853.
+
+    In training each element draws its slope between `lower` and `upper`; in evaluation it is their mean.
+    """
+
+    name: ClassVar[str] = "rrelu"
+    module: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("lower", "upper")
+
+    lower: float = 1 / 8
+    upper: float = 1 / 3
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield what its numbers must be."""
+        yield from not_negative(self, "lower")
+        yield Need("upper", "upper", self.upper, ">=", self.lower)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield torch's bounds, others, and one slope for all."""
+        yield from super().examples()
+        yield Example(cls(lower=0.2, upper=0.5), (Shape(3, 4, 5),))
+        yield Example(cls(lower=0.0, upper=0.0), (Shape(9),))
+
+
 class Elu(Activation):
     """Exponential linear unit: x above 0, else alpha (exp(x) - 1). Clevert et al., arXiv 1511.07289."""
 
