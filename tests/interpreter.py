@@ -327,14 +327,14 @@ RUN: dict[str, Run] = {
     "tanhshrink": _each(F.tanhshrink),
     "hardshrink": lambda op, x, call: F.hardshrink(x[0], op.threshold),
     "softshrink": lambda op, x, call: F.softshrink(x[0], op.threshold),
-    "softmax": lambda op, x, call: x[0].softmax(call.shapes[0].axis(op.axis) + 1),
-    "log_softmax": lambda op, x, call: x[0].log_softmax(call.shapes[0].axis(op.axis) + 1),
+    "softmax": lambda op, x, call: x[0].softmax(op.axis_of(call.shapes[0]) + 1),
+    "log_softmax": lambda op, x, call: x[0].log_softmax(op.axis_of(call.shapes[0]) + 1),
     "glu": lambda op, x, call: F.glu(x[0], call.shapes[0].axis("c") + 1),
     "add": _add,
     "sub": _sub,
     "scale": lambda op, x, call: x[0] * op.factor,
     "mul": _mul,
-    "concat": lambda op, x, call: torch.cat(x, call.shapes[0].axis(op.axis) + 1),
+    "concat": lambda op, x, call: torch.cat(x, op.axis_of(call.shapes[0]) + 1),
     "split": lambda op, x, call: x[0].split(
         [s.c for s in op.outputs(*call.shapes)], call.shapes[0].axis("c") + 1
     ),

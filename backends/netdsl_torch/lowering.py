@@ -821,7 +821,7 @@ def concat(op: Concat, context: Context) -> Lowered:
     """torch.cat; a learned tensor is repeated for every sample of the batch."""
     every, rank = range(len(context.inputs)), len(context.outputs[0])
     sample = next((i for i in every if _batched(context, i)), None)
-    axis = context.inputs[0].axis(op.axis)
+    axis = op.axis_of(context.inputs[0])
     if sample is None:
         tensors: tuple[Expr, ...] = tuple(Input(i) for i in every)
         dim = axis - rank  # whether a learned tensor has an axis for the batch, only its own op knows

@@ -1,4 +1,4 @@
-"""What ops along an axis share: it is given by its letter, as everything that an axis can be asked for."""
+"""What ops along an axis share: a spec names it by its letter."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class AlongAxis(Op):
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"axis": LETTERS}
 
     axis: str = "c"
+
+    def axis_of(self, x: Shape) -> int:
+        """Return where the axis is in a value of that shape."""
+        return x.axis(self.axis)
 
     def check_axis(self, x: Shape) -> None:
         """Raise OpError where a value of that shape has no such axis."""
