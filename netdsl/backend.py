@@ -11,6 +11,7 @@ from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.graph import Node
 from netdsl.network import Network
 from netdsl.ops import Op, points
+from netdsl.ops.source import Weight
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -176,6 +177,26 @@ def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
     x = net.inputs_of(node.name)
     held = {**node.op.weights(*x), **node.op.buffers(*x)}
     return {f"{node.name}.{key}" if key else node.name: tuple(shape) for key, shape in held.items()}
+
+
+def batchless(net: Network) -> list[Node]:
+    """Return the nodes that make of learned tensors alone what all samples of a batch share, computed once for it."""
+    found: dict[str, Node] = {}
+    for node in net.graph:
+        sources = [value.node for value in node.inputs]
+        made = node.op.batchless and sources and all(source in found for source in sources)
+        if made or isinstance(node.op, Weight):
+            found[node.name] = node
+    return list(found.values())
+
+
+def spare_state(net: Network) -> dict[str, Sequence[int]]:
+    """Return by key of the net's own state what the buffers hold that a state may lack; see `Op.spare`."""
+    return {
+        f"{node.name}.{key}" if key else node.name: numbers
+        for node in net.graph
+        for key, numbers in node.op.spare(*net.inputs_of(node.name)).items()
+    }
 
 
 def emit_family(nets: Sequence[Network], backend: str = "torch") -> dict[str, str]:

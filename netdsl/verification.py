@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import ceil, inf, isfinite, lcm, prod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from netdsl.backend import Backend, ExactBackend, Runner, find, own_state
+from netdsl.backend import Backend, ExactBackend, Runner, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
@@ -224,14 +224,14 @@ def _state(net: Network, backend: ExactBackend, state: Mapping[str, tuple[tuple[
         t.key: (t.shape if t.place is None else (t.place[1], *t.shape), t.parameter)
         for t in backend.tensors(net)
     }
-    counters = {key for key, shape in buffers(net).items() if not shape}
+    whole = spare_state(net)
     wrong = {key: "unknown" for key in state if key not in expected}
     for key, (shape, parameter) in expected.items():
         if key not in state:
             wrong[key] = "missing"
             continue
         found, dtype = state[key]
-        kind = "int" if parameter in counters else "float32"
+        kind = "int" if parameter in whole else "float32"
         if tuple(found) != tuple(shape):
             wrong[key] = f"{list(found)} instead of {list(shape)}"
         elif not dtype.removeprefix("u").startswith(kind):
@@ -240,14 +240,11 @@ def _state(net: Network, backend: ExactBackend, state: Mapping[str, tuple[tuple[
     return Cell(right, len(expected), tuple(f"{key}: {what}" for key, what in wrong.items()))
 
 
-def buffers(net: Network) -> dict[str, tuple[int, ...]]:
-    """Return what is kept and not learned, by key."""
-    return {
-        key: shape
-        for node in net.graph
-        for key, shape in own_state(net, node).items()
-        if key not in net.parameters
-    }
+def buffers(net: Network) -> list[str]:
+    """Return the keys of what is kept and not learned, and may not lack."""
+    spare = spare_state(net)
+    kept = (key for node in net.graph for key in own_state(net, node))
+    return [key for key in kept if key not in net.parameters and key not in spare]
 
 
 def _shapes(net: Network, backend: ExactBackend, runner: Runner) -> Cell:
@@ -502,7 +499,7 @@ class Experiment:
         return Measured(
             evaluation,
             training,
-            {key: statistics[key] for key, shape in buffers(self.net).items() if shape},
+            {key: statistics[key] for key in buffers(self.net)},
             {key: learned[key] for key in self.net.parameters} | outer,
         )
 
@@ -523,6 +520,7 @@ def draw(net: Network, random: Generator) -> dict[str, Array]:
     import numpy as np
 
     drawn: dict[str, Array] = {}
+    spare = spare_state(net)
     for node in net.graph:
         for key, shape in own_state(net, node).items():
             what = key.rpartition(".")[2]
@@ -532,8 +530,8 @@ def draw(net: Network, random: Generator) -> dict[str, Array]:
                 )
                 if isinstance(node.op, Norm) and what == "weight":
                     drawn[key] += 1
-            elif not shape:
-                drawn[key] = np.zeros((), "int64")
+            elif key in spare:
+                drawn[key] = np.array(spare[key], "int64").reshape(shape)
             elif what == "running_var":
                 drawn[key] = random.uniform(0.6, 1.6, shape).astype("float32")  # 1 / them is 1 on average
             else:

@@ -19,6 +19,7 @@ from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.ops.source import Weight
+from netdsl.ops.window import both
 
 State = Mapping[str, Tensor]
 Run = Callable[[Any, list[Tensor], "Call"], Any]
@@ -276,6 +277,82 @@ def _weight(op: Any, x: list[Tensor], call: Call) -> Tensor:
     return (own if op.batch else own[None]).expand(call.batch, *op.shape)
 
 
+def _windows(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    given = x[0].movedim(-1, 1) if call.shapes[0].axes == "hwc" else x[0]
+    return _in_windows(op, given)
+
+
+def _in_windows(op: Any, x: Tensor) -> Tensor:
+    (rows, columns), (h, w) = both(op.size), x.shape[2:]
+    x = F.pad(x, (0, -w % columns, 0, -h % rows))
+    x = x.roll([-by for by in _moved(op, h, w)], (2, 3))
+    found = F.unfold(x, (rows, columns), **_spacing(op, h, w))
+    return found.unflatten(1, (x.shape[1], -1)).permute(0, 3, 2, 1)
+
+
+def _moved(op: Any, h: int, w: int) -> list[int]:
+    sides = zip((h, w), both(op.size), both(op.shift), strict=True)
+    return [shift if n > size else 0 for n, size, shift in sides]
+
+
+def _spacing(op: Any, h: int, w: int) -> dict[str, Any]:
+    rows, columns = both(op.size)
+    if getattr(op, "spread", False):
+        return {"dilation": (-(-h // rows), -(-w // columns))}
+    return {"stride": (rows, columns)}
+
+
+def _unwindows(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    (rows, columns), like = both(op.size), call.shapes[1]
+    whole = -(-like.h // rows) * rows, -(-like.w // columns) * columns
+    found = F.fold(
+        x[0].permute(0, 3, 2, 1).flatten(1, 2), whole, (rows, columns), **_spacing(op, like.h, like.w)
+    )
+    found = found.roll(_moved(op, like.h, like.w), (2, 3))[:, :, : like.h, : like.w]
+    return found.movedim(1, -1) if like.axes == "hwc" else found
+
+
+def _window_mask(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    like = call.shapes[0]
+    rows, columns = (-(-n // size) * size for n, size in zip((like.h, like.w), both(op.size), strict=True))
+    down, across = _moved(op, like.h, like.w)
+    side = torch.zeros(call.batch, 1, rows, columns).to(x[0])
+    side[:, :, :down] += 1
+    side[:, :, :, :across] += 2
+    held = _in_windows(op, side)[..., 0]
+    return torch.where(held[..., None] == held[..., None, :], 0.0, -100.0).to(x[0])
+
+
+def _qkv(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    weights, bias = call.state["weight"].chunk(3), call.state.get("bias")
+    biases = [None] * 3 if bias is None else [*bias.chunk(3)]
+    if not op.key_bias:
+        biases[1] = None
+    return torch.cat([F.linear(x[0], w, b) for w, b in zip(weights, biases, strict=True)], -1)
+
+
+def _attend(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    q, k, v = (y.unflatten(-1, (op.heads, -1)).transpose(-2, -3) for y in x[:3])
+    further = {name: x[at] for name, at in op.further(*call.shapes).items()}
+    each = slice(None), *([None] * (q.ndim - 4))
+    scale = op.scale
+    if op.cosine:
+        q, k, scale = F.normalize(q, dim=-1) * further["by"][each], F.normalize(k, dim=-1), 1.0
+    added = torch.zeros(1).to(q)
+    if "bias" in further:
+        added = added + further["bias"][each]
+    if "mask" in further:
+        added = added + further["mask"][:, :, None]
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return ((scores + added).softmax(-1) @ v).transpose(-2, -3).flatten(-2)
+
+
+def _relative_bias(op: Any, x: list[Tensor], call: Call) -> Tensor:
+    rows = x[1].flatten(1).long()[..., None]
+    found = torch.take_along_dim(x[0].flatten(1, -2), rows, 1)
+    return found.unflatten(1, (op.places, op.places)).movedim(-1, 1)
+
+
 def _each(function: Callable[[Tensor], Tensor]) -> Run:
     return lambda op, x, call: function(x[0])
 
@@ -319,6 +396,17 @@ RUN: dict[str, Run] = {
     "selu": _each(F.selu),
     "prelu": lambda op, x, call: F.prelu(x[0], call.state["weight"]),
     "hardtanh": lambda op, x, call: F.hardtanh(x[0], op.min, op.max),
+    "exp": _each(torch.exp),
+    "attend": _attend,
+    "matmul": lambda op, x, call: torch.einsum("...nk,...km->...nm", x[0], x[1]),
+    "qkv": _qkv,
+    "relative_bias": _relative_bias,
+    "windows": _windows,
+    "unwindows": _unwindows,
+    "window_mask": _window_mask,
+    "pad_to": lambda op, x, call: F.pad(
+        x[0], (0, -call.shapes[0].w % both(op.size)[1], 0, -call.shapes[0].h % both(op.size)[0])
+    ),
     "threshold": lambda op, x, call: F.threshold(x[0], op.threshold, op.value),
     "mish": _each(F.mish),
     "softplus": lambda op, x, call: F.softplus(x[0], op.beta, op.threshold),

@@ -12,6 +12,7 @@ from netdsl.emission.code import Binary, Call, Const, Context, Expr, Input, Item
 from netdsl.ops import Example, catalogue
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.joint import Elementwise
+from netdsl.ops.partition import Partition
 
 BATCH = 3
 EXAMPLES = [example for op in catalogue().values() for example in op.examples()]
@@ -85,6 +86,11 @@ def expected(example: Example, inputs: list[Any], state: dict[str, Array]) -> li
         return [padded(op, arrays[0], example.inputs[0].axes)]
     if op.name == "slice":
         return [sliced(op, arrays[0], example.inputs[0].axes)]
+    if isinstance(op, Partition):  # of maps whose channels come first
+        turned = [s.axes == "hwc" for s in example.inputs]
+        arrays = [np.moveaxis(x, -1, 1) if turn else x for x, turn in zip(arrays, turned, strict=True)]
+        made = reference(op, arrays, state)
+        return [np.moveaxis(made[0], 1, -1)] if op.name == "unwindows" and turned[1] else made
     if op.name in ("ln", "rms_norm", "softmax", "log_softmax", "glu", "split", "concat"):
         axis = op.axis if isinstance(op, AlongAxis) else "c"
         return along_channels(op, arrays, state, example.inputs[0].axis(axis) + 1)

@@ -274,7 +274,7 @@ def sigmoid(x: Array) -> Array:
 
 @of("relu", "relu6", "leaky_relu", "rrelu", "hswish", "hsigmoid", "sigmoid", "silu", "gelu", "tanh")
 @of("elu", "celu", "selu", "hardtanh", "threshold", "mish", "softplus", "softsign", "logsigmoid")
-@of("tanhshrink", "hardshrink", "softshrink")
+@of("tanhshrink", "hardshrink", "softshrink", "exp")
 def activation(op: Any, inputs: list[Array], state: State) -> Array:
     """Apply a function of one number."""
     x = inputs[0]
@@ -316,6 +316,8 @@ def activation(op: Any, inputs: list[Array], state: State) -> Array:
             return x / (1 + np.abs(x))
         case "logsigmoid":
             return -np.log(1 + np.exp(-x))
+        case "exp":
+            return np.exp(x)
         case "tanhshrink":
             return x - np.tanh(x)
         case "hardshrink":
@@ -359,6 +361,122 @@ def attention(op: Any, inputs: list[Array], state: State) -> Array:
             scores = q[sample, :, at] @ k[sample, :, at].T / math.sqrt(size)
             mixed[sample, :, at] = softmax(scores, 1) @ v[sample, :, at]
     return mixed @ state["out_proj.weight"].T + state["out_proj.bias"]
+
+
+@of("matmul")
+def matmul(op: Any, inputs: list[Array], state: State) -> Array:
+    """Multiply each row by each column."""
+    a, b = inputs
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+
+
+@of("qkv")
+def qkv(op: Any, inputs: list[Array], state: State) -> Array:
+    """Multiply the channels by a matrix; the keys, which are the second third, may have no bias."""
+    y, c = inputs[0] @ state["weight"].T, inputs[0].shape[-1]
+    if op.bias:
+        bias = state["bias"].copy()
+        bias[c : 2 * c] *= op.key_bias
+        y = y + bias
+    return y
+
+
+@of("attend")
+def attend(op: Any, inputs: list[Array], state: State) -> Array:
+    """Attend sample by sample, window by window, head by head."""
+    q, k, v, *rest = inputs
+    if q.ndim == 3:  # tokens are one window
+        q, k, v = (x[:, None] for x in (q, k, v))
+    by = rest.pop(0) if op.cosine else None
+    bias = next((x for x in rest if x.shape[1:2] == (op.heads,)), None)
+    mask = next((x for x in rest if x is not bias), None)
+    y = np.zeros((*q.shape[:3], v.shape[3]))
+    wide, deep = q.shape[3] // op.heads, v.shape[3] // op.heads
+    for n, b, head in itertools.product(*map(range, q.shape[:2]), range(op.heads)):
+        mine, theirs = (x[n, b, :, head * wide : (head + 1) * wide] for x in (q, k))
+        if by is None:
+            scores = mine @ theirs.T * (wide**-0.5 if op.scale is None else op.scale)
+        else:
+            mine, theirs = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (mine, theirs))
+            scores = mine @ theirs.T * by[n, head]
+        scores = scores + (0 if bias is None else bias[n, head]) + (0 if mask is None else mask[n, b])
+        at = slice(head * deep, (head + 1) * deep)
+        y[n, b, :, at] = softmax(scores, 1) @ v[n, b, :, at]
+    return y if inputs[0].ndim == 4 else y[:, 0]
+
+
+@of("relative_bias")
+def relative_bias(op: Any, inputs: list[Array], state: State) -> Array:
+    """Look up the row of each pair; a negative one counts from the last."""
+    tables, n = inputs[0].reshape(len(inputs[0]), -1, inputs[0].shape[-1]), math.prod(pair(op.size))
+    y = np.zeros((len(tables), tables.shape[2], n, n))
+    for sample, (table, index) in enumerate(zip(tables, inputs[1].reshape(-1, n, n), strict=True)):
+        for i, j in itertools.product(range(n), range(n)):
+            y[sample, :, i, j] = table[int(index[i, j])]
+    return y
+
+
+def places(op: Any, h: int, w: int) -> list[list[tuple[int, int]]]:
+    """Return by window the places of the padded map that it holds, before anything moved."""
+    (rows, columns), shift, spread = pair(op.size), pair(op.shift), getattr(op, "spread", False)
+    down, across = -(-h // rows), -(-w // columns)
+    shift = shift[0] if down > 1 else 0, shift[1] if across > 1 else 0
+    found = []
+    for i, j in itertools.product(range(down), range(across)):
+        window = []
+        for a, b in itertools.product(range(rows), range(columns)):
+            y, x = (a * down + i, b * across + j) if spread else (i * rows + a, j * columns + b)
+            window.append(((y + shift[0]) % (down * rows), (x + shift[1]) % (across * columns)))
+        found.append(window)
+    return found
+
+
+@of("windows")
+def windows(op: Any, inputs: list[Array], state: State) -> Array:
+    """Put down place by place, zeros for those beside the map."""
+    x = inputs[0]
+    h, w = x.shape[2:]
+    held = places(op, h, w)
+    y = np.zeros((len(x), len(held), len(held[0]), x.shape[1]))
+    for (b, window), (n, _) in itertools.product(enumerate(held), enumerate(held[0])):
+        i, j = window[n]
+        if i < h and j < w:
+            y[:, b, n] = x[:, :, i, j]
+    return y
+
+
+@of("unwindows")
+def unwindows(op: Any, inputs: list[Array], state: State) -> Array:
+    """Put back place by place what is within the map."""
+    x, like = inputs
+    h, w = like.shape[2:]
+    y = np.full((len(x), x.shape[3], h, w), np.nan)
+    for b, window in enumerate(places(op, h, w)):
+        for n, (i, j) in enumerate(window):
+            if i < h and j < w:
+                y[:, :, i, j] = x[:, b, n]
+    return y
+
+
+@of("window_mask")
+def window_mask(op: Any, inputs: list[Array], state: State) -> Array:
+    """Find the places that a shift sent round: those that lie before the first of their window."""
+    h, w = inputs[0].shape[2:]
+    held = places(op, h, w)
+    y = np.zeros((len(inputs[0]), len(held), len(held[0]), len(held[0])))
+    for b, window in enumerate(held):
+        sides = [(i < window[0][0], j < window[0][1]) for i, j in window]
+        for (m, one), (n, two) in itertools.product(enumerate(sides), enumerate(sides)):
+            y[:, b, m, n] = -100 if one != two else 0
+    return y
+
+
+@of("pad_to")
+def pad_to(op: Any, inputs: list[Array], state: State) -> Array:
+    """Add what is missing to whole multiples."""
+    (rows, columns), (h, w) = pair(op.size), inputs[0].shape[2:]
+    more = math.ceil(h / rows) * rows - h, math.ceil(w / columns) * columns - w
+    return np.pad(inputs[0], ((0, 0), (0, 0), (0, more[0]), (0, more[1])))
 
 
 @of("identity", "dropout", "droppath")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from netdsl.emission.code import Context, Expr, Lowered, Name, Self
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Example, Op, OpError, catalogue
 from netdsl.ops.activation import Glu, HardTanh, LeakyRelu, PRelu, Relu, RRelu, Softmax, Softplus, Threshold
-from netdsl.ops.attention import Attention
+from netdsl.ops.attention import Attend, Attention, MatMul, Qkv
 from netdsl.ops.conv import Conv, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Mul
@@ -87,7 +88,7 @@ def forms(example: Example, inplace: bool = False) -> list[Form]:
         form.double()
         with torch.no_grad():
             for name, tensor in form.state_dict().items():
-                if name.endswith("num_batches_tracked"):
+                if not tensor.is_floating_point():  # counters, and tables that never change
                     continue
                 tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=torch.float64) + 0.5)
                 if not name.endswith("running_var"):
@@ -107,7 +108,12 @@ def as_tuple(out: Any) -> tuple[Tensor, ...]:
 
 def state_of(form: Form) -> dict[str, Array]:
     """Return parameters and buffers in numpy, by their names in the layer."""
-    return {name.removeprefix("layer."): tensor.numpy().copy() for name, tensor in form.state_dict().items()}
+    return {own_name(name): tensor.numpy().copy() for name, tensor in form.state_dict().items()}
+
+
+def own_name(name: str) -> str:
+    """Return the name of a tensor in the layer, "" for what stands for itself."""
+    return name.removeprefix("layer").removeprefix(".")
 
 
 def close(actual: tuple[Tensor, ...], wanted: list[Array]) -> None:
@@ -147,9 +153,9 @@ def test_output_and_numbers(example: Example) -> None:
 def test_state(example: Example) -> None:
     """Names, order and shapes of parameters and buffers are torch's."""
     for form in forms(example):
-        parameters = [(n.removeprefix("layer."), tuple(p.shape)) for n, p in form.named_parameters()]
+        parameters = [(own_name(n), tuple(p.shape)) for n, p in form.named_parameters()]
         kept = form.state_dict()
-        buffers = [(n.removeprefix("layer."), tuple(b.shape)) for n, b in form.named_buffers() if n in kept]
+        buffers = [(own_name(n), tuple(b.shape)) for n, b in form.named_buffers() if n in kept]
         assert parameters == list(example.op.weights(*example.inputs).items())
         assert buffers == list(example.op.buffers(*example.inputs).items())
         assert [*state_of(form)] == [name for name, _ in parameters + buffers]
@@ -210,7 +216,10 @@ def test_saves_output(name: str) -> None:
     assert catalogue()[name].saves_output == found
 
 
-@every([e for e in LAYERS if isinstance(e.op, Conv | DwConv | UpConv | BlurPool | Linear | Attention)])
+MULTIPLIES = Conv | DwConv | UpConv | BlurPool | Linear | Attention | Attend | MatMul | Qkv
+
+
+@every([e for e in LAYERS if isinstance(e.op, MULTIPLIES)])
 def test_macs(example: Example) -> None:
     """MACs are half of what torch counts. Attention by its plain kernel: the CPU's is not counted."""
     for form in forms(example):
@@ -219,7 +228,7 @@ def test_macs(example: Example) -> None:
         assert counter.get_total_flops() == 2 * BATCH * example.op.macs(*example.inputs)
 
 
-@every([e for e in EXAMPLES if not isinstance(e.op, Conv | DwConv | UpConv | BlurPool | Linear | Attention)])
+@every([e for e in EXAMPLES if not isinstance(e.op, MULTIPLIES)])
 def test_no_macs(example: Example) -> None:
     """Everything else counts none."""
     assert example.op.macs(*example.inputs) == 0
@@ -496,16 +505,17 @@ def test_every_init_has_a_call() -> None:
 
 @every([e for e in EXAMPLES if isinstance(e.op, Weight)])
 def test_weight(example: Example) -> None:
-    """A parameter of the stored shape, which stands for itself and starts as said."""
+    """A parameter or buffer of the stored shape, which stands for itself and starts as said."""
     lowered = lower(example)
     assert lowered.module is not None
     parameter = eval(text(lowered.module), SCOPE)
-    ((name, declared),) = example.op.params().items()
-    assert isinstance(parameter, nn.Parameter)
-    assert (name, tuple(parameter.shape)) == ("", declared.shape)
-    assert parameter.dtype == torch.float32
+    assert isinstance(example.op, Weight)
+    assert isinstance(parameter, nn.Parameter if example.op.learned else nn.Buffer)
+    ((name, shape),) = {**example.op.weights(), **example.op.buffers()}.items()
+    assert (name, tuple(parameter.shape)) == ("", shape)
+    assert parameter.dtype == (torch.int64 if example.op.spare() else torch.float32)
     assert lowered.function == Self()
-    wanted = {"zeros": 0.0, "ones": 1.0, "constant": 1e-6}.get(declared.init.kind)
+    wanted = {"zeros": 0.0, "ones": 1.0, "constant": 1e-6}.get(example.op.start.kind)
     if wanted is not None:
         assert torch.equal(parameter, torch.full_like(parameter, wanted))
 
@@ -606,6 +616,8 @@ VALUES: dict[str, list[Any]] = {
     "int | None": [*INTS, None],
     "float": FLOATS,
     "bool": [True, False],
+    "float | None": [*FLOATS, None],
+    "str | None": ["", "c", "hwc", "cn", None],
     "str": ["", "none", "tanh", "nearest", "bilinear", "bicubic"],
     "Dims": DIMS,
     "Dims | None": [*DIMS, None],
@@ -625,6 +637,7 @@ SHAPES = [
     Shape(6, 5, 7),
     Shape(5, 7, 6, axes="hwc"),
     Shape(5, 6, 7, axes="hcw"),
+    Shape(4, 6, 6, axes="bnc"),
     Shape(2**39, 1, 1),
     Shape(1, 2**30, 2**30),
 ]
@@ -659,7 +672,10 @@ def test_bad_arguments_are_op_errors(name: str) -> None:
     cls = catalogue()[name]
     least, largest = cls.arity
     counts = {least, 2 if largest is None else largest}
-    inputs = [x for n in sorted(counts) for x in itertools.product(SHAPES, repeat=n)]
+    some = Random(1)
+    inputs = [x for n in sorted(counts) if n < 3 for x in itertools.product(SHAPES, repeat=n)]
+    inputs += [tuple(some.choices(SHAPES, k=n)) for n in counts if n > 2 for _ in range(300)]
+    inputs += [example.inputs for example in cls.examples() if len(example.inputs) > 2]
     errors: list[OpError] = []
     for op in bad(cls):
         for x in inputs:

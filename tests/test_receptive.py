@@ -24,6 +24,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops import Example
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import Reach
+from netdsl.ops.partition import Partition
 from netdsl.passes import Extent, Receptive
 
 
@@ -185,7 +186,8 @@ def place_axis(shape: Shape, axis: int) -> int | None:
 def numbers_tokens_anew(example: Example) -> bool:
     """Tell whether an op makes tokens of places, or joins or cuts them: they are followed as the places they were."""
     op = example.op
-    return op.name in ("tokens", "map") or (isinstance(op, AlongAxis) and op.wiring and op.axis == "n")
+    anew = op.name in ("tokens", "map") or isinstance(op, Partition)
+    return anew or (isinstance(op, AlongAxis) and op.wiring and op.axis == "n")
 
 
 def seen(reach: Reach, place: int, count: int) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netdsl.backend import module_name
+from netdsl.backend import batchless, module_name
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.record import Record
@@ -68,7 +68,11 @@ class Backend(Record):
     def counted(self, net: Network, batch: int) -> int:
         """Return the MACs that XLA counts: those with values of a map, not with its padding."""
         active = (node for node in net.graph if not node.train)
-        return batch * sum(node.op.macs_inside(*net.inputs_of(node.name)) for node in active)
+        once = {node.name for node in batchless(net)}
+        return sum(
+            node.op.macs_inside(*net.inputs_of(node.name)) * (1 if node.name in once else batch)
+            for node in active
+        )
 
     def notes(self, net: Network) -> list[str]:
         """Return why XLA counts other MACs than the net has."""

@@ -76,6 +76,9 @@ LAYERS = {
     "TokenLinear": Layer(
         "MixingLinear", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT
     ),
+    "UnbiasedKeys": Layer(
+        "KeysWithoutBias", (), {"use_bias": Const(True), "bias_init": _ZEROS}, "in_features", _IN_OUT
+    ),
     "BatchNorm": Layer("UnbiasedBatchNorm", _EXACT, {"epsilon": Const(1e-5), **_SCALED}, factors=False),
     "LayerNorm": Layer("nnx.LayerNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),
     "GroupNorm": Layer("nnx.GroupNorm", _EXACT, {"epsilon": Const(1e-6), **_SCALED}, factors=False),

@@ -113,6 +113,51 @@ def value_of(tensor: nnx.Param[Array]) -> Array:
     dtype: DTypeLike | None = tensor.compute_dtype
     return tensor[...] if dtype is None else tensor[...].astype(dtype)
 ''',
+    "kept_tensor": '''\
+def kept_tensor(
+    init: nnx.Initializer, *shape: int, rngs: nnx.Rngs, **options: Unpack[LayerOptions]
+) -> nnx.BatchStat[Array]:
+    """Return a tensor that is not learned, which remembers the dtype to compute in."""
+    value = init(rngs.params(), shape, options.get("param_dtype", jnp.float32))
+    return nnx.BatchStat(value, compute_dtype=options.get("dtype"))
+''',
+    "kept_value": '''\
+def kept_value(tensor: nnx.BatchStat[Array]) -> Array:
+    """Return a tensor that is not learned in the dtype to compute in, if it does not hold whole numbers."""
+    dtype: DTypeLike | None = tensor.compute_dtype
+    whole = jnp.issubdtype(tensor[...].dtype, jnp.integer)
+    return tensor[...] if dtype is None or whole else tensor[...].astype(dtype)
+''',
+    "relative_positions": '''\
+def relative_positions(rows: int, columns: int) -> nnx.Initializer:
+    """Return an initializer for pairs of places of a window: which row of a table is the step between them."""
+
+    def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        i, j = jnp.arange(rows), jnp.arange(columns)
+        down, across = i[:, None] - i + rows - 1, j[:, None] - j + columns - 1
+        return (down[:, None, :, None] * (2 * columns - 1) + across[:, None, :]).reshape(shape)
+
+    return init
+''',
+    "KeysWithoutBias": '''\
+class KeysWithoutBias(nnx.Linear):
+    """Queries, keys and values by one linear layer, in which the keys' part of the bias counts as zero."""
+
+    def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
+        y: Array = super().__call__(inputs, out_sharding)
+        assert self.bias is not None
+        bias = self.bias[...].astype(y.dtype)
+        keys = jnp.arange(self.out_features) // self.in_features == 1
+        return y - jnp.where(keys, bias, 0)
+''',
+    "relative_coords": '''\
+def relative_coords(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    """Return how far places lie from the middle one, down and across, from -8 to 8 and on a logarithmic scale."""
+    reach = [(size - 1) // 2 for size in shape[-3:-1]]
+    axes = [jnp.arange(-n, n + 1) / max(n, 1) * 8 for n in reach]
+    steps = jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1)
+    return (jnp.sign(steps) * jnp.log2(jnp.abs(steps) + 1) / 3).reshape(shape).astype(dtype)
+''',
     "LearnedRelu": '''\
 class LearnedRelu(nnx.Module):
     """A relu that leaks by a learned slope, one for all channels or one for each."""
@@ -525,6 +570,96 @@ def channel_shuffle(x: Array, groups: int) -> Array:
 def repeat_for_batch(x: Array, batch: Array) -> Array:
     """Return a learned tensor once for every sample of a batch."""
     return jnp.broadcast_to(x, (batch.shape[0], *x.shape[1 - batch.ndim :]))
+''',
+    "pad_to_multiple": '''\
+def pad_to_multiple(x: Array, size: tuple[int, int]) -> Array:
+    """Return a map with zeros below and at the right to whole multiples of a size."""
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % size[0]), (0, -x.shape[2] % size[1]), (0, 0)))
+''',
+    "shift_within": '''\
+def shift_within(x: Array, size: tuple[int, int], shift: tuple[int, int]) -> tuple[int, int]:
+    """Return how far whole windows are moved along each axis: not at all where one covers it."""
+    return min(shift[0], x.shape[1] - size[0]), min(shift[1], x.shape[2] - size[1])
+''',
+    "to_windows": '''\
+def to_windows(
+    x: Array, size: tuple[int, int], shift: tuple[int, int] = (0, 0), spread: bool = False
+) -> Array:
+    """Return a map in windows, each as a sequence of its places."""
+    x = pad_to_multiple(x, size)
+    down, across = shift_within(x, size, shift)
+    x = jnp.roll(x, (-down, -across), (1, 2))
+    (rows, columns), (n, h, w, c) = size, x.shape
+    if spread:
+        x = x.reshape(n, rows, h // rows, columns, w // columns, c).transpose(0, 2, 4, 1, 3, 5)
+    else:
+        x = x.reshape(n, h // rows, rows, w // columns, columns, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h // rows * (w // columns), rows * columns, c)
+''',
+    "from_windows": '''\
+def from_windows(
+    x: Array,
+    like: Array,
+    size: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+    spread: bool = False,
+) -> Array:
+    """Return windows as the map that they are of, which is as high and wide as another."""
+    (rows, columns), (n, h, w, _), c = size, like.shape, x.shape[-1]
+    x = x.reshape(n, -(-h // rows), -(-w // columns), rows, columns, c)
+    x = x.transpose((0, 3, 1, 4, 2, 5) if spread else (0, 1, 3, 2, 4, 5))
+    x = x.reshape(n, -(-h // rows) * rows, -(-w // columns) * columns, c)
+    x = jnp.roll(x, shift_within(x, size, shift), (1, 2))
+    return x[:, :h, :w]
+''',
+    "window_mask": '''\
+def window_mask(x: Array, size: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Array:
+    """Return what is added to the score of two places of a window: -100 where a shift brought them together."""
+    n, x = x.shape[0], pad_to_multiple(x[:1, ..., :1], size)
+    (_, h, w, _), (down, across) = x.shape, shift_within(x, size, shift)
+    side = 2 * (jnp.arange(h) >= h - down)[:, None] + (jnp.arange(w) >= w - across)
+    side = to_windows(side[None, ..., None], size)[..., 0]
+    mask = jnp.where(side[..., None] == side[..., None, :], 0, -100).astype(x.dtype)
+    return jnp.broadcast_to(mask, (n, *mask.shape[1:]))
+''',
+    "attend_by_heads": '''\
+def attend_by_heads(
+    q: Array,
+    k: Array,
+    v: Array,
+    heads: int,
+    scale: float | None = None,
+    by: Array | None = None,
+    bias: Array | None = None,
+    mask: Array | None = None,
+) -> Array:
+    """Scaled dot-product attention by heads; of cosines, where they are multiplied `by` numbers."""
+    q, k, v = (x.reshape(*x.shape[:-1], heads, -1).swapaxes(-2, -3) for x in (q, k, v))
+    if by is None:
+        q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    else:
+        q, k = (x / jnp.sqrt(jnp.maximum((x * x).sum(-1, keepdims=True), 1e-24)) for x in (q, k))
+        q = q * jnp.moveaxis(by, -1, -3)
+    scores = q @ k.swapaxes(-2, -1)
+    if bias is not None:
+        scores = scores + jnp.moveaxis(bias, -1, -3)
+    if mask is not None:
+        scores = scores + mask[..., None, :, :]
+    x = (nnx.softmax(scores) @ v).swapaxes(-2, -3)
+    return x.reshape(*x.shape[:-2], -1)
+''',
+    "relative_bias": '''\
+def relative_bias(table: Array, index: Array, places: int, mapped: bool = False) -> Array:
+    """Return what each head adds to the score of two places, by a table with a row for each step between them."""
+    if mapped:
+        table = table.reshape(*table.shape[:-3], -1, table.shape[-1])
+    index = index.astype(int)
+    if index.ndim == 1:
+        rows = table[..., index, :]
+    else:  # another of each sample
+        table = table if table.ndim > 2 else table[None]
+        rows = jnp.take_along_axis(table, index[..., None], -2)
+    return rows.reshape(*rows.shape[:-2], places, places, -1)
 ''',
     "crop_like": '''\
 def crop_like(x: Array, like: Array) -> Array:

@@ -34,6 +34,7 @@ from netdsl.ops.activation import (
     Activation,
     Celu,
     Elu,
+    Exp,
     Gelu,
     Glu,
     HardShrink,
@@ -60,16 +61,17 @@ from netdsl.ops.activation import (
     TanhShrink,
     Threshold,
 )
-from netdsl.ops.attention import Attention
+from netdsl.ops.attention import Attend, Attention, MatMul, Qkv, RelativeBias
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Padding, Roll, Shift, Shuffle
+from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
+from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
@@ -301,6 +303,72 @@ def attention(op: Attention, context: Context) -> Lowered:
     return _layer("MultiHeadAttention", *sizes, rate, *(Arg(role, init) for role, init in inits.items()))
 
 
+@lowers(Qkv)
+def qkv(op: Qkv, context: Context) -> Lowered:
+    """nnx.Linear, or our KeysWithoutBias."""
+    c = context.inputs[0].c
+    name = "Linear" if op.key_bias or not op.bias else "UnbiasedKeys"
+    return _layer(name, _first("in_features", c), _first("out_features", 3 * c), *_biased(op, c))
+
+
+@lowers(MatMul)
+def matmul(op: MatMul, context: Context) -> Lowered:
+    """`a @ b`; permuted tokens lie here as others do."""
+    swap = _first("axis1", -1), _first("axis2", -2)
+    a, b = (
+        _method("swapaxes", *swap, of=Input(i)) if x.axes == "cn" else Input(i)
+        for i, x in enumerate(context.inputs)
+    )
+    return Lowered(function=Binary("@", a, b))
+
+
+@lowers(Attend)
+def attend(op: Attend, context: Context) -> Lowered:
+    """Our attend_by_heads."""
+    further = op.further(*context.inputs)
+    tensors = (
+        Arg(name, Input(at) if name == "mask" else _per_window(at, context)) for name, at in further.items()
+    )
+    values = (Arg(name, Input(at), keyword=False) for at, name in enumerate("qkv"))
+    numbers = _first("heads", op.heads), _option("scale", op.scale, None)
+    return Lowered(function=Call("attend_by_heads", (*values, *numbers, *tensors)))
+
+
+def _per_window(index: int, context: Context) -> Expr:
+    """Give a batch of biases an axis of one for windows."""
+    windows = context.inputs[0].axes == "bnc" and _batched(context, index)
+    return Item(Input(index), ":, None") if windows else Input(index)
+
+
+@lowers(RelativeBias)
+def relative_bias(op: RelativeBias, context: Context) -> Lowered:
+    """Our relative_bias."""
+    each = _batched(context, 1)
+    index = Arg("index", Call("flatten_samples", (Arg("x", Input(1), keyword=False),)), keyword=False)
+    if not each:
+        index = Arg("index", _method("reshape", _first("shape", -1), of=Input(1)), keyword=False)
+    places = _first("places", op.places)
+    mapped = _option("mapped", context.inputs[0].axes == "hwc", False)
+    return Lowered(function=_apply("relative_bias", index, places, mapped))
+
+
+_WINDOWS: dict[type[Op], str] = {
+    Windows: "to_windows",
+    Unwindows: "from_windows",
+    WindowMask: "window_mask",
+}
+"""By op our function."""
+
+
+@lowers(*_WINDOWS)
+def windows(op: Partition, context: Context) -> Lowered:
+    """Our to_windows, from_windows and window_mask."""
+    maps = (Arg("like", Input(1), keyword=False),) if isinstance(op, Unwindows) else ()
+    sizes = _first("size", _pair(op.size)), _option("shift", _pair(op.shift), (0, 0))
+    spread = (_option("spread", op.spread, False),) if isinstance(op, Windows | Unwindows) else ()
+    return Lowered(function=_apply(_WINDOWS[type(op)], *maps, *sizes, *spread))
+
+
 def _third(init: Init) -> Expr:
     """Return the initializer of q, k and v, which torch holds and starts as one matrix of three times the rows."""
     if init.kind in ("default", "xavier_uniform", "xavier_normal"):
@@ -318,7 +386,7 @@ def _layer(name: str, *args: Arg) -> Lowered:
     return Lowered(module=Call(name, (*args, *OPTIONS)))
 
 
-def _biased(op: Convolution | Linear, fan_in: int) -> list[Arg]:
+def _biased(op: Convolution | Linear | Qkv, fan_in: int) -> list[Arg]:
     """Return use_bias and the initializers of kernel and bias."""
     kernel = Arg("kernel_init", initializer(op.inits.get("weight", Init("default"))))
     use = Arg("use_bias", Const(op.bias))
@@ -354,6 +422,11 @@ def initializer(init: Init, default: Init | None = None) -> Expr:
     numbers: dict[str, Any] = dict(zip(init.roles, init.args, strict=True))
     if init.kind in ("zeros", "ones"):
         return Name(f"nnx.initializers.{init.kind}")
+    if init.kind == "relative_coords":
+        return Name("relative_coords")
+    if init.kind == "relative_positions":
+        window = _first("rows", numbers["rows"]), _first("columns", numbers["columns"])
+        return _initializer_call("relative_positions", *window)
     if init.kind == "constant":
         return _initializer_call("nnx.initializers.constant", _first("value", numbers["value"]))
     if init.kind == "normal":
@@ -465,6 +538,7 @@ _ACTIVATIONS = {
     HSigmoid: "nnx.hard_sigmoid",
     Silu: "nnx.silu",
     Mish: "jax.nn.mish",
+    Exp: "jnp.exp",
     Sigmoid: "nnx.sigmoid",
     Tanh: "nnx.tanh",
     Softsign: "nnx.soft_sign",
@@ -578,17 +652,19 @@ def input_(op: InputOp, context: Context) -> Lowered:
 
 @lowers(Weight)
 def weight(op: Weight, context: Context) -> Lowered:
-    """Our `learned`, an nnx.Param, whose array stands for it in the dtype to compute in."""
-    init = initializer(op.inits.get("", Init("zeros")), Init("zeros"))
-    (shape,) = op.weights().values()
+    """Our `learned` or `kept_tensor`, an nnx.Param or not, whose array stands for it in the dtype to compute in."""
+    init = initializer(op.start)
     sizes = (
-        *shape[: len(shape) - len(op.shape)],
+        *op.stored[: len(op.stored) - len(op.shape)],
         *(op.infer().size(axis) for axis in laid_out(op.infer().axes)),
     )
     names = ["batch"] * op.batch + [_AXES[axis] for axis in laid_out(op.infer().axes)]
     args = (_first(name, size) for name, size in zip(names, sizes, strict=True))
-    module = Call("learned", (Arg("init", init, keyword=False), *args, *OPTIONS))
-    return Lowered(module=module, function=Call("value_of", (Arg("", Self(), keyword=False),)))
+    module = Call(
+        "learned" if op.learned else "kept_tensor", (Arg("init", init, keyword=False), *args, *OPTIONS)
+    )
+    read = "value_of" if op.learned else "kept_value"
+    return Lowered(module=module, function=Call(read, (Arg("", Self(), keyword=False),)))
 
 
 _AXES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
@@ -687,6 +763,12 @@ def shift(op: Shift, context: Context) -> Lowered:
 def roll(op: Roll, context: Context) -> Lowered:
     """jnp.roll of rows and columns."""
     return Lowered(function=_apply("jnp.roll", _first("shift", op.down), _first("axis", (1, 2))))
+
+
+@lowers(PadTo)
+def pad_to(op: PadTo, context: Context) -> Lowered:
+    """Our pad_to_multiple."""
+    return Lowered(function=_apply("pad_to_multiple", _first("size", _pair(op.size))))
 
 
 @lowers(Padding)

@@ -11,7 +11,7 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.network import Network
 from netdsl.ops.activation import PRelu
-from netdsl.ops.attention import Attention
+from netdsl.ops.attention import Attention, Qkv
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.linear import Linear
@@ -72,7 +72,7 @@ def _convolution(op: Convolution, own: Shapes, *x: Shape) -> Iterator[Part]:
         yield "bias", "bias", None, None, own["bias"]
 
 
-def _linear(op: Linear, own: Shapes, *x: Shape) -> Iterator[Part]:
+def _linear(op: Linear | Qkv, own: Shapes, *x: Shape) -> Iterator[Part]:
     yield "kernel", "weight", None, (1, 0), own["weight"][::-1]
     if op.bias:
         yield "bias", "bias", None, None, own["bias"]
@@ -118,6 +118,7 @@ def _of_lowering(op: Op, own: Shapes, *x: Shape) -> Iterator[Part]:
 _LAYOUTS: dict[type, Callable[..., Iterator[Part]]] = {
     Convolution: _convolution,
     Linear: _linear,
+    Qkv: _linear,
     Norm: _norm,
     PRelu: _slope,
     Attention: _attention,

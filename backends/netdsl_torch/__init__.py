@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netdsl.backend import module_name
+from netdsl.backend import batchless, module_name
 from netdsl.network import Network
 from netdsl.ops import Op
 from netdsl.ops.activation import Celu, HSigmoid
@@ -75,8 +75,9 @@ class Backend(Record):
         load(model, state)
 
     def counted(self, net: Network, batch: int) -> int:
-        """Return the MACs that torch's counter counts: all of the net's."""
-        return net.cost(batch).macs
+        """Return the MACs that torch's counter counts: all of the net's, what samples share once."""
+        shared = sum(node.op.macs(*net.inputs_of(node.name)) for node in batchless(net) if not node.train)
+        return net.cost(batch).macs - (batch - 1) * shared
 
     def notes(self, net: Network) -> list[str]:
         """Return which activations are measured in another form."""

@@ -44,13 +44,16 @@ from netdsl.symbolic import names as term_names
 from netdsl.symbolic import text as symbol_text
 from netdsl_torch import Backend
 from netdsl_torch.extras import EXTRAS
-from netdsl_torch.lowering import HELPERS, LOWERINGS, init_call, usual_inits
+from netdsl_torch.lowering import HELPERS, LOWERINGS, MADE_AT_ONCE, init_call, usual_inits
 
 
 def _registered(name: Expr, module: Expr) -> Expr:
     if isinstance(module, Call) and module.func == "nn.Parameter":
         args = Arg("name", name, keyword=False), Arg("param", module, keyword=False)
         return Call("self.register_parameter", args)
+    if isinstance(module, Call) and module.func == "nn.Buffer":
+        args = Arg("name", name, keyword=False), Arg("tensor", module, keyword=False)
+        return Call("self.register_buffer", args)
     args = Arg("name", name, keyword=False), Arg("module", module, keyword=False)
     return Call("self.add_module", args)
 
@@ -286,7 +289,7 @@ class TorchText(ModuleText):
         own = {k: v for k, v in rule.items() if k in weights_of(item.op, item.before)} | self.own(cls, item)
         own = {k: v for k, v in own.items() if v not in (DEFAULT_INIT, usual.get(k))}
         if isinstance(item.op, Weight):
-            own = {k: v for k, v in own.items() if v.kind not in ("zeros", "ones", "constant")}
+            own = {k: v for k, v in own.items() if v.kind not in MADE_AT_ONCE}
         return own
 
     def settled(self, function: Function, members: Members) -> Iterator[str]:

@@ -28,6 +28,7 @@ from netdsl.ops.activation import (
     Activation,
     Celu,
     Elu,
+    Exp,
     Gelu,
     Glu,
     HardShrink,
@@ -54,16 +55,17 @@ from netdsl.ops.activation import (
     TanhShrink,
     Threshold,
 )
-from netdsl.ops.attention import Attention
+from netdsl.ops.attention import Attend, Attention, MatMul, Qkv, RelativeBias
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, StdConv, UpConv
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Elementwise, Identity, Mul, Scale, Sub
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.linear import Linear
-from netdsl.ops.move import Padding, Roll, Shift, Shuffle
+from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
+from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
@@ -195,6 +197,14 @@ class StdConv2dSame(StdConv2d):
         args = self.bias, self.stride, pad, self.dilation, self.groups
         return F.conv2d(input, self.standardized(), *args)
 ''',
+    "UnbiasedKeys": '''\
+class UnbiasedKeys(nn.Linear):
+    """Queries, keys and values by one linear layer, in which the keys' part of the bias counts as zero."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        q, k, v = self.bias.chunk(3)
+        return F.linear(input, self.weight, torch.cat((q, torch.zeros_like(k), v)))
+''',
     "BlurPool2d": '''\
 class BlurPool2d(nn.Module):
     """A binomial filter that slides over the map, reflected at its edges."""
@@ -253,6 +263,13 @@ class Permute(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(self.dims)
+''',
+    "Exp": '''\
+class Exp(nn.Module):
+    """The exponential function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.exp()
 ''',
     "GlobalAvgPool2d": '''\
 class GlobalAvgPool2d(nn.Module):
@@ -416,6 +433,118 @@ def resize_like(
     """A map drawn as high and wide as another."""
     size = [like.shape[2], like.shape[3]]
     return F.interpolate(x, size, mode=mode, align_corners=align_corners)
+''',
+    "pad_to_multiple": '''\
+def pad_to_multiple(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map with zeros below and at the right to whole multiples of a size."""
+    h, w = x.shape[2], x.shape[3]
+    return F.pad(x, (0, (size[1] - w % size[1]) % size[1], 0, (size[0] - h % size[0]) % size[0]))
+''',
+    "shift_within": '''\
+def shift_within(x: Tensor, size: tuple[int, int], shift: tuple[int, int]) -> tuple[int, int]:
+    """How far whole windows are moved along each axis: not at all where one covers it."""
+    down, across = x.shape[2] - size[0], x.shape[3] - size[1]
+    down = (shift[0] + down - abs(shift[0] - down)) // 2  # the least, without a comparison for tracers to fix
+    return down, (shift[1] + across - abs(shift[1] - across)) // 2
+''',
+    "to_windows": '''\
+def to_windows(
+    x: Tensor, size: tuple[int, int], shift: tuple[int, int] = (0, 0), spread: bool = False
+) -> Tensor:
+    """A map in windows, each as a sequence of its places."""
+    x = pad_to_multiple(x, size)
+    if shift[0] + shift[1] > 0:
+        down, across = shift_within(x, size, shift)
+        x = torch.roll(x, (-down, -across), (2, 3))
+    (rows, columns), n, c = size, x.shape[0], x.shape[1]
+    down, across = x.shape[2] // rows, x.shape[3] // columns
+    if spread:
+        x = x.reshape(n, c, rows, down, columns, across).permute(0, 3, 5, 2, 4, 1)
+    else:
+        x = x.reshape(n, c, down, rows, across, columns).permute(0, 2, 4, 3, 5, 1)
+    return x.reshape(n, down * across, rows * columns, c)
+''',
+    "from_windows": '''\
+def from_windows(
+    x: Tensor,
+    like: Tensor,
+    size: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+    spread: bool = False,
+) -> Tensor:
+    """Windows as the map that they are of, which is as high and wide as another."""
+    (rows, columns), n, c, h, w = size, x.shape[0], x.shape[3], like.shape[2], like.shape[3]
+    down, across = (h + rows - 1) // rows, (w + columns - 1) // columns
+    x = x.reshape(n, down, across, rows, columns, c)
+    x = x.permute(0, 5, 3, 1, 4, 2) if spread else x.permute(0, 5, 1, 3, 2, 4)
+    x = x.reshape(n, c, down * rows, across * columns)
+    if shift[0] + shift[1] > 0:
+        down, across = shift_within(x, size, shift)
+        x = torch.roll(x, (down, across), (2, 3))
+    return x.narrow(2, 0, h).narrow(3, 0, w)
+''',
+    "window_mask": '''\
+def window_mask(x: Tensor, size: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
+    """What is added to the score of two places of a window: -100 where a shift brought them together."""
+    x = pad_to_multiple(x[:, :1], size)
+    h, w = x.shape[2], x.shape[3]
+    down, across = shift_within(x, size, shift)
+    below = torch.arange(h, device=x.device) >= h - down
+    right = torch.arange(w, device=x.device) >= w - across
+    side = 2 * below[:, None].to(x.dtype) + right.to(x.dtype)
+    side = to_windows(side[None, None], size)[..., 0]
+    mask = (side[..., None] != side[..., None, :]).to(x.dtype) * -100
+    return mask.expand(x.shape[0], -1, -1, -1)
+''',
+    "attend_by_heads": '''\
+def attend_by_heads(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: int,
+    scale: float | None = None,
+    by: Tensor | None = None,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Scaled dot-product attention by heads; of cosines, where they are multiplied `by` numbers."""
+    q, k, v = [x.unflatten(-1, [heads, x.shape[-1] // heads]).transpose(-3, -2) for x in (q, k, v)]
+    if by is None:
+        q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+        scores = q @ k.transpose(-2, -1)
+    else:
+        scores = F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).transpose(-2, -1) * by
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:
+        scores = scores + mask.unsqueeze(-3)
+    return (scores.softmax(-1) @ v).transpose(-3, -2).flatten(-2)
+''',
+    "relative_positions": '''\
+def relative_positions(rows: int, columns: int, shape: tuple[int, ...]) -> Tensor:
+    """For each pair of places of a window, which row of a table is the step from the second to the first."""
+    i, j = torch.arange(rows), torch.arange(columns)
+    down, across = i[:, None] - i + rows - 1, j[:, None] - j + columns - 1
+    index = down[:, None, :, None] * (2 * columns - 1) + across[:, None, :]
+    return index.reshape(shape)
+''',
+    "relative_coords": '''\
+def relative_coords(*shape: int) -> Tensor:
+    """How far places lie from the middle one, down and across, from -8 to 8 and on a logarithmic scale."""
+    reach = [(size - 1) // 2 for size in shape[-3:-1]]
+    axes = [torch.arange(-n, n + 1, dtype=torch.float32) / max(n, 1) * 8 for n in reach]
+    steps = torch.stack(torch.meshgrid(axes, indexing="ij"), -1)
+    return (steps.sign() * torch.log2(steps.abs() + 1.0) / 3.0).reshape(shape)
+''',
+    "relative_bias": '''\
+def relative_bias(table: Tensor, index: Tensor, places: int) -> Tensor:
+    """What each head adds to the score of two places, by a table with a row for each step between them."""
+    if index.ndim == 1:
+        rows = table.index_select(-2, index.long())
+    else:  # another of each sample
+        table = table if table.ndim > 2 else table.unsqueeze(0)
+        rows = torch.take_along_dim(table, index.long().unsqueeze(-1), -2)
+    return rows.unflatten(-2, [places, places]).movedim(-1, -3).contiguous()
 ''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -587,6 +716,84 @@ def attention(op: Attention, context: Context) -> Lowered:
     return Lowered(module=Call("nn.MultiheadAttention", (*sizes, *options)), function=Item(attended, "0"))
 
 
+@lowers(Qkv)
+def qkv(op: Qkv, context: Context) -> Lowered:
+    """nn.Linear, or our UnbiasedKeys."""
+    c = context.inputs[0].c
+    name = "nn.Linear" if op.key_bias or not op.bias else "UnbiasedKeys"
+    features = _first("in_features", c), _first("out_features", 3 * c)
+    return Lowered(module=Call(name, (*features, _option("bias", op.bias, True))))
+
+
+@lowers(MatMul)
+def matmul(op: MatMul, context: Context) -> Lowered:
+    """`a @ b`."""
+    return Lowered(function=Binary("@", Input(), Input(1)))
+
+
+@lowers(Attend)
+def attend(op: Attend, context: Context) -> Lowered:
+    """Our attend_by_heads."""
+    further = op.further(*context.inputs)
+    tensors = {
+        name: _per_window(at, context) if name != "mask" else Input(at) for name, at in further.items()
+    }
+    function = Call(
+        "attend_by_heads",
+        (
+            *(_given(Input(at)) for at in range(3)),
+            _first("heads", op.heads),
+            _option("scale", op.scale, None),
+            *(Arg(name, tensor) for name, tensor in tensors.items()),
+        ),
+    )
+    return Lowered(function=function)
+
+
+def _per_window(index: int, context: Context) -> Expr:
+    """Give a batch of biases an axis of one for windows."""
+    windows = context.inputs[0].axes == "bnc" and _batched(context, index)
+    return Item(Input(index), ":, None") if windows else Input(index)
+
+
+@lowers(RelativeBias)
+def relative_bias(op: RelativeBias, context: Context) -> Lowered:
+    """Our relative_bias."""
+    table: Expr = Input()
+    if context.inputs[0].axes == "hwc":
+        table = _method("flatten", _first("start_dim", -3), _first("end_dim", -2))
+    begin = [_first("start_dim", 1)] if _batched(context, 1) else []
+    index = Input(1) if context.inputs[1].axes == "c" else _method("flatten", *begin, of=Input(1))
+    places = _first("places", op.places)
+    return Lowered(function=_apply("relative_bias", _given(index), places, to=table))
+
+
+# Windows
+
+
+_WINDOWS: dict[type[Op], str] = {
+    Windows: "to_windows",
+    Unwindows: "from_windows",
+    WindowMask: "window_mask",
+}
+"""By op our function."""
+
+
+@lowers(*_WINDOWS)
+def windows(op: Partition, context: Context) -> Lowered:
+    """Our to_windows, from_windows and window_mask, which take and make maps with their channels first."""
+    at = int(isinstance(op, Unwindows))
+    turned = context.inputs[at].axes == "hwc"
+    to_first, back = ([_first("dims", axis) for axis in axes] for axes in ((0, 3, 1, 2), (0, 2, 3, 1)))
+    x = _method("permute", *to_first, of=Input(at)) if turned else Input(at)
+    sizes = _first("size", _pair(op.size)), _option("shift", _pair(op.shift), (0, 0))
+    spread = (_option("spread", op.spread, False),) if isinstance(op, Windows | Unwindows) else ()
+    made = Call(_WINDOWS[type(op)], (*([_given(Input())] * at), _given(x), *sizes, *spread))
+    if at:  # in the order of memory that other maps have
+        made = _method("contiguous", of=_method("permute", *back, of=made) if turned else made)
+    return Lowered(function=made)
+
+
 # Pools
 
 
@@ -710,6 +917,12 @@ def rrelu(op: RRelu, context: Context) -> Lowered:
     return Lowered(module=Call("nn.RReLU", bounds))
 
 
+@lowers(Exp)
+def exp(op: Exp, context: Context) -> Lowered:
+    """x.exp(), or our Exp as a module."""
+    return Lowered(module=Call("Exp"), function=_method("exp"))
+
+
 @lowers(PRelu)
 def prelu(op: PRelu, context: Context) -> Lowered:
     """nn.PReLU."""
@@ -761,20 +974,30 @@ def input_(op: InputOp, context: Context) -> Lowered:
     return Lowered()
 
 
+MADE_AT_ONCE = ("zeros", "ones", "constant", "relative_coords", "relative_positions")
+"""How bare tensors start that are made so, and not filled."""
+
+
 @lowers(Weight)
 def weight(op: Weight, context: Context) -> Lowered:
-    """nn.Parameter, which stands for itself. Random numbers are the emitter's to draw."""
-    parameter = op.params()[""]
-    sizes = tuple(_first(role, n) for role, n in zip(_roles(op), parameter.shape, strict=True))
-    if parameter.init.kind == "constant":
+    """nn.Parameter or nn.Buffer, which stands for itself. Random numbers are the emitter's to draw."""
+    start = op.start
+    sizes = tuple(_first(role, n) for role, n in zip(_roles(op), op.stored, strict=True))
+    if start.kind == "constant":
         shape = Listed(tuple(arg.value for arg in sizes), "()")
-        fill = parameter.init.args[0]
+        fill = start.args[0]
         value = Arg("fill_value", Const(fill if symbolic(fill) else float(fill)), keyword=False)
         tensor = Call("torch.full", (Arg("size", shape, keyword=False), value))
+    elif start.kind == "relative_coords":
+        tensor = Call("relative_coords", sizes)
+    elif start.kind == "relative_positions":
+        window = tuple(_first(role, n) for role, n in zip(("rows", "columns"), start.args, strict=True))
+        shape = Listed(tuple(arg.value for arg in sizes), "()")
+        tensor = Call("relative_positions", (*window, Arg("shape", shape, keyword=False)))
     else:
-        kind = parameter.init.kind
-        tensor = Call(f"torch.{kind if kind in ('zeros', 'ones') else 'empty'}", sizes)
-    return Lowered(module=Call("nn.Parameter", (Arg("data", tensor, keyword=False),)), function=Self())
+        tensor = Call(f"torch.{start.kind if start.kind in ('zeros', 'ones') else 'empty'}", sizes)
+    kind = "nn.Parameter" if op.learned else "nn.Buffer"
+    return Lowered(module=Call(kind, (Arg("data", tensor, keyword=False),)), function=Self())
 
 
 def _roles(op: Weight) -> list[str]:
@@ -893,6 +1116,12 @@ def shift(op: Shift, context: Context) -> Lowered:
 def roll(op: Roll, context: Context) -> Lowered:
     """torch.roll of rows and columns."""
     return Lowered(function=_apply("torch.roll", _first("shifts", op.down), _first("dims", (2, 3))))
+
+
+@lowers(PadTo)
+def pad_to(op: PadTo, context: Context) -> Lowered:
+    """Our pad_to_multiple."""
+    return Lowered(function=_apply("pad_to_multiple", _first("size", _pair(op.size))))
 
 
 _PADS = {"reflect": "nn.ReflectionPad2d", "replicate": "nn.ReplicationPad2d", "circular": "nn.CircularPad2d"}
@@ -1024,7 +1253,7 @@ _INITS: dict[str, tuple[tuple[str, Constant], ...]] = {
 
 def usual_inits(op: Op) -> dict[str, Init]:
     """Return how torch itself starts weight and bias, where that has a name."""
-    if isinstance(op, Convolution | Linear):
+    if isinstance(op, Convolution | Linear | Qkv):
         return {"weight": Init("fan_uniform", ("fan_in",))}
     return {"weight": Init("ones"), "bias": Init("zeros")} if isinstance(op, Norm) else {}
 

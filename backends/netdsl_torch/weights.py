@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netdsl.backend import Tensor, own_state
-from netdsl.ir.graph import Graph, Scope
+from netdsl.ir.graph import Scope
 from netdsl.network import Network
-from netdsl.ops.source import Weight
 
 if TYPE_CHECKING:
     from netdsl.backend import Array
 
+States = Mapping[str, Mapping[str, tuple[int, ...]]]
+"""By layer, the shapes of its state by key."""
+
 
 def tensors(net: Network) -> tuple[Tensor, ...]:
     """Return what the state_dict holds, in its order: the net's own state."""
-    layers = _layers(net.graph.tree, net.graph)
-    states = (own_state(net, net.graph[name]) for name in layers)
-    return tuple(Tensor(key, shape, key) for state in states for key, shape in state.items())
+    states = {node.name: own_state(net, node) for node in net.graph}
+    order = _layers(net.graph.tree, states, net.parameters)
+    return tuple(Tensor(key, shape, key) for name in order for key, shape in states[name].items())
 
 
-def _layers(scope: Scope, graph: Graph) -> Iterator[str]:
-    """Yield the layers in the order of the state_dict: a module's own parameters, then its children."""
+def _layers(scope: Scope, states: States, learned: Container[str]) -> Iterator[str]:
+    """Yield the layers in the order of the state_dict: a module's own parameters and buffers, then its children."""
     nodes = [item for item in scope.items if not isinstance(item, Scope)]
-    bare = {name for name in nodes if isinstance(graph[name].op, Weight)}
-    yield from (name for name in nodes if name in bare)
+    bare = [name for name in nodes if name in states[name]]
+    yield from sorted(bare, key=lambda name: name not in learned)
     for item in scope.items:
         if isinstance(item, Scope):
-            yield from _layers(item, graph)
-        elif item not in bare:
+            yield from _layers(item, states, learned)
+        elif item not in states[item]:
             yield item
 
 

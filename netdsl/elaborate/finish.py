@@ -243,13 +243,16 @@ class Finisher:
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)]) from None
         if type(op).weights is Op.weights or not (draft.inits or op.inits or any(tables)):
             return op
-        weights = op.weights(*self.inputs(draft))
+        weights = {**op.weights(*self.inputs(draft)), **op.buffers(*self.inputs(draft))}
         inits: dict[str, Init] = {}
         for table in (*tables, draft.inits):
             for kind in (op.inherits, op.name):
                 inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
         inits.update((k, v) for k, v in op.inits.items() if k in weights)
         for key, init in inits.items():
+            if init.kind.startswith("relative") and key:
+                message = f"{op.name}: {init.kind} is no way to start {key}"
+                raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)])
             if init.kind.startswith(("kaiming", "xavier", "fan")) and len(weights[key]) < 2:
                 what = f"{op.name}: {init.kind} needs a tensor with inputs and outputs"
                 message = f"{what}, {key or 'this'} has one axis of {weights[key][0]}"

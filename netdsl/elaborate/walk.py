@@ -41,6 +41,8 @@ _WEIGHT = {
     "shape": Param("shape", ("list",)),
     "init": Param("init", ("init",), positional=False),
     "batch": Param("batch", ("bool",), positional=False),
+    "axes": Param("axes", ("str",), positional=False),
+    "learned": Param("learned", ("bool",), positional=False),
 }
 
 
@@ -531,7 +533,7 @@ class Walker(Layers):
     # ---------------------------------------------------------------- lines without a chain
 
     def weight(self, node: tree.Weight, place: Place) -> None:
-        """`weight label [shape], init=..., batch=true`."""
+        """`weight label [shape], init=..., batch=true, axes="hwc", learned=false`."""
         given = bind(self.evaluator, _WEIGHT, node.args, place.env, place.source, "weight")
         if "shape" not in given:
             raise fail("E204", "weight needs a shape", place.span(node), "weight scale [64, 1, 1]")
@@ -540,8 +542,7 @@ class Walker(Layers):
             what = f"weight: the shape must be one to three sizes from 1, got {show(shape)}"
             raise fail("E203", what, given["shape"].span)
         fields: dict[str, Any] = {"shape": tuple(shape)}
-        if "batch" in given:
-            fields["batch"] = given["batch"].value
+        fields |= {name: given[name].value for name in ("batch", "axes", "learned") if name in given}
         if "init" in given:
             fields["inits"] = {"": given["init"].value}
         if "." in self.evaluator.text(node.label, place.env, place.source):

@@ -27,7 +27,7 @@ from netdsl.symbolic import Atom, Poly, SymBool, SymInt, Term, names, single, sy
 if TYPE_CHECKING:
     from netdsl.emission.members import Members
 
-SIZES = {"c": "channels", "h": "rows", "w": "columns", "n": "tokens"}
+SIZES = {"c": "channels", "h": "rows", "w": "columns", "n": "tokens", "b": "windows"}
 """What a learned tensor has, by axis."""
 
 

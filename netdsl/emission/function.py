@@ -164,6 +164,9 @@ class Outside:
         self.bound = Counter(_first_bound(staged.items))
         self.around = {id(item): around for item, around in _containers(staged.items, ())}
         """By container, those that it is in."""
+        loops = (item for item in walk(staged.items) if isinstance(item, Loop))
+        self.turning = {id(item) for loop in loops for item in walk(loop.body)}
+        """What stands in loops."""
         self.lacking = {id(item): absent for item, absent in lacking(staged.items)}
         """By container, what it reads that may not be there."""
 
@@ -175,13 +178,15 @@ class Outside:
         return {wire for wire in container.makes() if self.read[wire] > within[wire]}
 
     def names(self, container: Container) -> list[str]:
-        """Return the local variables of a container that what is outside reads."""
+        """Return the local variables of a container that what is outside reads, or the container in its next turn."""
         within, bound = Counter(_names_read([container])), Counter(_first_bound([container]))
         changed = {item.name for item in walk(container.items) if isinstance(item, Let) and item.again}
+        again = changed if id(container) in self.turning else set()
         return [
             name
             for name in dict.fromkeys(bound_names(container.items))
-            if self.named[name] > within[name] and (self.bound[name] == bound[name] or name in changed)
+            if (self.named[name] > within[name] and (self.bound[name] == bound[name] or name in changed))
+            or (name in again and self.bound[name] > bound[name])
         ]
 
 

@@ -676,6 +676,7 @@ def is_decided(op: Op, weight: str) -> bool:
 
 
 def weights_of(op: Op, shapes: tuple[Shape, ...]) -> set[str]:
-    """Return the weights that an op has for some arguments."""
+    """Return the weights that an op has for some arguments, and a tensor that stands for itself, learned or not."""
     decided = {field: True for field, value in op.arguments().items() if isinstance(value, SymBool)}
-    return {*op.weights(*shapes), *(op.replace(**decided).weights(*shapes) if decided else ())}
+    bare = {""}.intersection(op.buffers(*shapes))
+    return {*bare, *op.weights(*shapes), *(op.replace(**decided).weights(*shapes) if decided else ())}

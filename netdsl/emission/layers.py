@@ -28,10 +28,10 @@ from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, catalogue
-from netdsl.ops.activation import Activation, Glu, OverAxis, PRelu
+from netdsl.ops.activation import Activation, Glu, OverAxis
 from netdsl.ops.conv import Conv, UpConv
 from netdsl.ops.dropout import Drop
-from netdsl.ops.joint import Concat, Elementwise, Identity, Scale, Sub
+from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
 from netdsl.ops.norm import Norm
 from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
@@ -183,12 +183,11 @@ class Layers(Conditions):
         return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
 
     def batched(self, wire: Wire) -> bool:
-        """Tell whether a value has an axis for samples: not what elementwise ops make of learned tensors alone."""
+        """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
         draft = self.drafts[wire.draft]
-        elementwise = isinstance(draft.op, (Activation, Concat, Elementwise, Scale))
-        if not elementwise or isinstance(draft.op, PRelu):
-            return not isinstance(draft.op, Weight)
-        return not draft.inputs or any(map(self.batched, draft.inputs))
+        if isinstance(draft.op, Weight):
+            return False
+        return not (draft.op.batchless and draft.inputs) or any(map(self.batched, draft.inputs))
 
     callee: SymOp | None = None
     """The argument that says which op the next layer is."""

@@ -100,7 +100,7 @@ def arguments(decl: BlockDecl | NetDecl) -> dict[str, str]:
     return {name: comment for name, comment in found.items() if comment}
 
 
-LETTERS = {"c": "C", "h": "H", "w": "W", "n": "T"}
+LETTERS = {"c": "C", "h": "H", "w": "W", "n": "T", "b": "B"}
 """What the sizes of a value are called that an expression would not make clearer: channels, rows, columns, tokens."""
 LONGEST = 26
 """The characters of an expression of a size."""
@@ -135,7 +135,7 @@ def shapes(staged: Staged, fixed: Mapping[str, int], last: bool = False) -> str:
         sizes = {axis: size(value, axis, mark) for axis, value in zip(shape.axes, shape, strict=True)}
         if any(shown == f"{LETTERS[axis]}{mark}" for axis, shown in sizes.items() if axis in "hw"):
             sizes.update({axis: f"{LETTERS[axis]}{mark}" for axis in sizes if axis in "hw"})
-        order = sorted(sizes, key="nhwc".index) if last else sizes
+        order = sorted(sizes, key="bnhwc".index) if last else sizes
         return f"({', '.join(['N', *(sizes[axis] for axis in order)])})"
 
     named = len(staged.inputs) > 1

@@ -26,6 +26,7 @@ from netdsl.symbolic import (
     Term,
     arithmetic,
     assuming,
+    compare,
     conjuncts,
     constant,
     equalities,
@@ -45,7 +46,7 @@ from netdsl.symbolic import (
 )
 from netdsl.syntax import tree
 
-SIZES = {"c": "channels", "h": "height", "w": "width", "n": "tokens"}
+SIZES = {"c": "channels", "h": "height", "w": "width", "n": "tokens", "b": "windows"}
 """What the sizes of what comes in are called, after its name."""
 
 _ARITHMETIC = ("//", "%", "**", "group", "if", "and", "or", "not")
@@ -279,7 +280,10 @@ class Terms(State):
 
     def check(self, test: Atom, message: str) -> None:
         """Demand something of the arguments: before the loops whose turns all demand the same, if there are any."""
-        read = names(self.expanded(test))
+        whole = self.expanded(test)
+        if _holds(whole):
+            return
+        read = names(whole)
         if any(name.startswith("?") or name in self.emitter.sizes for name in read):
             return
         if not self.comprehending.isdisjoint(read):
@@ -952,3 +956,11 @@ def replaced(value: Any, known: Mapping[str, Any]) -> Poly:
     """Return the expression of an int with some names replaced."""
     found = in_terms_of(value, known)
     return found if isinstance(found, Poly) else single(found)
+
+
+def _holds(test: Any) -> bool:
+    """Tell whether a comparison holds whatever its names are."""
+    if test.op not in COMPARISONS or not all(isinstance(side, Poly) for side in test.args):
+        return False
+    difference = test.args[0].plus(test.args[1], -1).constant
+    return difference is not None and compare(test.op, difference, 0) is True

@@ -24,9 +24,9 @@ class Truth:
 
 
 class Shape(tuple[int, ...]):
-    """The shape of one sample, without the batch: a map c x h x w, tokens n x c, or a vector c.
+    """The shape of one sample, without the batch: a map c x h x w, tokens n x c, a vector c, or windows b x n x c.
 
-    `axes` names the axes in order, one letter each. Only `permute` makes an order other than these three.
+    `axes` names the axes in order, one letter each. Only `permute` makes an order other than these four.
     """
 
     axes: str
@@ -90,7 +90,9 @@ class Shape(tuple[int, ...]):
     @property
     def kind(self) -> str:
         """What to call it in a message."""
-        return {"c": "a vector", "nc": "tokens", "chw": "a map"}.get(self.axes, "a permuted map")
+        return {"c": "a vector", "nc": "tokens", "chw": "a map", "bnc": "windows"}.get(
+            self.axes, "a permuted map"
+        )
 
 
 class Dims(tuple[int, ...]):
@@ -149,10 +151,15 @@ class Init(Record):
         "xavier_normal": (("gain", 1.0),),
         "xavier_uniform": (("gain", 1.0),),
         "fan_uniform": (("mode", "fan_in"),),
+        "relative_coords": (),
+        "relative_positions": (("rows", None), ("columns", None)),
     }
     """Name to (argument, default) in order.
 
     kaiming_* take the gain of an activation, trunc_normal cuts at two units, fan_uniform is within 1 / sqrt(fan).
+    relative_coords is of rows x columns x 2: how far a place lies below and to the right of the middle one, from -8
+    to 8 and on a logarithmic scale, sign(d) log2(|d| + 1) / 3. Liu et al., arXiv 2111.09883. relative_positions is
+    of a number for each pair of places of a window: the row of the step from the second to the first.
     """
     GAINS: ClassVar[dict[str, tuple[int, int]]] = {
         "relu": (2, 1),

@@ -34,6 +34,7 @@ class Activation(Op):
     its input, but in place that is gone, and it keeps its output.
     """
 
+    batchless: ClassVar[bool] = True
     follows: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     fuses_into: ClassVar[bool] = True
@@ -226,6 +227,7 @@ class PRelu(Activation):
     Weight [1], or with shared=false [c], one a channel of a map or vector; it starts as 0.25.
     """
 
+    batchless: ClassVar[bool] = False
     name: ClassVar[str] = "prelu"
     keeps_zero: ClassVar[bool] = True
 
@@ -413,6 +415,15 @@ class Tanh(Saturating):
     def value(self, x: float) -> float:
         """Return the formula's value."""
         return tanh(x)
+
+
+class Exp(Activation):
+    """The exponential function."""
+
+    name: ClassVar[str] = "exp"
+    monotonic: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, inf)
+    saves_output: ClassVar[bool] = True
 
 
 class Mish(Activation):

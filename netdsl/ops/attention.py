@@ -1,12 +1,13 @@
-"""Attention."""
+"""Attention, and what it is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError
+from netdsl.ir.types import Dims, Shape
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError
+from netdsl.ops.window import both, check_size
 
 
 class Attention(Op):
@@ -65,3 +66,244 @@ class Attention(Op):
         """Yield one head, several, dropout."""
         yield Example(cls(heads=1), (Shape(5, 6),))
         yield Example(cls(heads=3, dropout=0.1), (Shape(5, 6),))
+
+
+class Qkv(Op):
+    """Queries, keys and values by one fully connected layer: c to 3 c channels, `qkv -> split 3`.
+
+    Weight [3c, c], bias [3c]; of what `fc` may be applied to but tokens that are mixed. With `key_bias=false` the
+    keys' part of the bias is kept and counts as zero. MACs: 3 c^2 for each place. Liu et al., arXiv 2111.09883.
+    """
+
+    name: ClassVar[str] = "qkv"
+    inherits: ClassVar[str] = "fc"
+    tokenwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    settled: ClassVar[tuple[str, ...]] = ("key_bias",)
+
+    bias: bool = True
+    key_bias: bool = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape with three times the channels."""
+        if x[0].axes[-1] != "c":
+            raise OpError(
+                "", f"qkv works on the last axis, which must be the channels, got {x[0].kind} {x[0]}"
+            )
+        return x[0].with_size("c", 3 * x[0].c)
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [3c, c], bias [3c]."""
+        weight = {"weight": (3 * x[0].c, x[0].c)}
+        return {**weight, "bias": (3 * x[0].c,)} if self.bias else weight
+
+    def macs(self, *x: Shape) -> int:
+        """Return 3 c^2, times the other axes."""
+        return x[0].elements * 3 * x[0].c
+
+    def ops(self, *x: Shape) -> int:
+        """Return one addition per output element if there is a bias."""
+        return 3 * x[0].elements if self.bias else 0
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield tokens, windows, a map with its channels last, without the bias or that of keys."""
+        yield Example(cls(), (Shape(3, 4),))
+        yield Example(cls(bias=False), (Shape(2, 3, 4, axes="bnc"),))
+        yield Example(cls(key_bias=False), (Shape(3, 4),))
+        yield Example(cls(key_bias=False), (Shape(2, 3, 4, axes="hwc"),))
+
+
+class MatMul(Op):
+    """The product of two matrices, `from a, b -> matmul`: n x k by k x m to n x m, of each window if there are any.
+
+    Rows are tokens and columns channels, whatever they were: `permute 1, 0` of tokens is their transpose.
+    MACs: n k m.
+    """
+
+    name: ClassVar[str] = "matmul"
+    batchless: ClassVar[bool] = True
+    wiring: ClassVar[bool] = True
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the rows of the first by the columns of the second."""
+        a, b = x
+        for shape in x:
+            if shape.axes not in ("nc", "cn", "bnc"):
+                raise OpError("", f"matmul needs tokens n x c, got {shape.kind} {shape}")
+        if len(a) != len(b) or a[:-2] != b[:-2] or a[-1] != b[-2]:
+            raise OpError("", f"matmul: {a} by {b} do not fit", "permute 1, 0 gives the transpose")
+        return Shape(*a[:-1], b[-1], axes="nc" if len(a) == 2 else "bnc")
+
+    def macs(self, *x: Shape) -> int:
+        """Return n k m, times the windows."""
+        return x[0].elements * x[1][-1]
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return all tokens; the window of a place is what `windows` says that it sees."""
+        return (HERE, HERE) if x[0].axes == "bnc" else (EVERYWHERE, EVERYWHERE)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield tokens, transposes, windows."""
+        yield Example(cls(), (Shape(3, 4), Shape(4, 5)))
+        yield Example(cls(), (Shape(3, 4), Shape(4, 6, axes="cn")))
+        yield Example(cls(), (Shape(5, 4, axes="cn"), Shape(4, 2)))
+        yield Example(cls(), (Shape(2, 3, 4, axes="bnc"), Shape(2, 4, 5, axes="bnc")))
+
+
+class Attend(Op):
+    """Scaled dot-product attention of three values, by heads: concat of softmax(q k^T scale + bias + mask) v.
+
+    q, of n x c, looks at k, m x c, and gets n x d of v, m x d: `from q, k, v -> attend 8`. Or all of each window, in
+    windows x n x c. `scale` is (c/heads)^-0.5 unless given. `bias=`, heads x n x m, is added to the scores of every
+    sample and window, `mask=`, windows x n x m, to those of every head. With `cosine=true` q and k have length 1,
+    and their products are multiplied with `by=`, heads x 1 x 1, in place of the scale. MACs: n m (c + d);
+    ops: heads n m (softmax), n c (scale), and one per score for each of bias and mask.
+    Vaswani et al., arXiv 1706.03762; Liu et al., arXiv 2103.14030 (bias, mask) and 2111.09883 (cosine).
+    """
+
+    name: ClassVar[str] = "attend"
+    positional: ClassVar[tuple[str, ...]] = ("heads",)
+    arity: ClassVar[tuple[int, int | None]] = (3, 6)
+    references: ClassVar[tuple[str, ...]] = ("by", "bias", "mask")
+    settled: ClassVar[tuple[str, ...]] = ("cosine",)
+    wiring: ClassVar[bool] = True
+
+    heads: int
+    scale: float | None = None
+    cosine: bool = False
+
+    def further(self, *x: Shape) -> dict[str, int]:
+        """Return at which input `by`, `bias` and `mask` are, those that are given."""
+        found = {}
+        for at, shape in enumerate(x[3:], 3):
+            name = "mask" if shape.axes == "bnc" else "by" if self.cosine and at == 3 else "bias"
+            if name in found or shape.axes not in ("chw", "bnc"):
+                raise OpError("", f"attend cannot add {shape.kind} {shape} to its scores")
+            found[name] = at
+        return found
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return q's shape with v's channels."""
+        q, k, v = x[:3]
+        for name, shape in zip("qkv", (q, k, v), strict=True):
+            if shape.axes not in ("nc", "bnc") or shape.axes != q.axes:
+                help = "say tokens or windows first" if "h" in shape.axes else ""
+                raise OpError("", f"attend needs tokens n x c as {name}, got {shape.kind} {shape}", help)
+        self.check_needs(*x)
+        if q.c % self.heads or v.c % self.heads:
+            raise OpError("heads", f"{q.c} and {v.c} channels cannot be divided into {self.heads} heads")
+        if k[:-1] != v[:-1] or q[:-2] != k[:-2]:
+            raise OpError("", f"attend: q, k and v do not fit: {q}, {k} and {v}")
+        further = self.further(*x)
+        wanted = {
+            "by": (self.heads, 1, 1),
+            "bias": (self.heads, q.n, k.n),
+            "mask": (q[0], q.n, k.n),
+        }
+        for name, at in further.items():
+            if tuple(x[at]) != wanted[name] or (name == "mask" and q.axes != "bnc"):
+                sizes = "x".join(map(str, wanted[name]))
+                raise OpError("", f"attend needs {name}= of {sizes} for {q} and {k}, got {x[at]}")
+        if self.cosine and ("by" not in further or self.scale is not None):
+            raise OpError("cosine", "attend of cosines needs by=, and takes no scale")
+        return q.with_size("c", v.c)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that there is a head, q and k are of one space, and scores are a number."""
+        yield Need("heads", "heads", self.heads, ">=", 1)
+        yield Need("", "the channels of k", x[1].c, "==", x[0].c)
+
+    def macs(self, *x: Shape) -> int:
+        """Return n m (c + d), of every window."""
+        q, k, v = x[:3]
+        return q.elements * k.n + q.elements // q.c * k.n * v.c
+
+    def ops(self, *x: Shape) -> int:
+        """Return the softmax, the scale, and what is added to the scores."""
+        q, k = x[:2]
+        scores = self.heads * q.elements // q.c * k.n
+        normed = q.elements + k.elements if self.cosine else q.elements
+        return scores * (len(x) - 2) + normed
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the scores, once more as what is added to them makes new ones, and the scaled q."""
+        q, k = x[:2]
+        return itemsize * (2 * self.heads * (q.elements // q.c) * k.n + q.elements)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return all tokens; the window of a place is what `windows` says that it sees."""
+        whole = HERE if x[0].axes == "bnc" else EVERYWHERE
+        return (HERE, whole, whole, *[HERE if at is None else None for at in x[3:]])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield one head, several, other places, other channels, biases and masks, windows, cosines."""
+        q, k, wide = Shape(5, 6), Shape(4, 6), Shape(4, 9)
+        yield Example(cls(heads=1), (q, q, q))
+        yield Example(cls(heads=3), (q, k, wide))
+        yield Example(cls(heads=2, scale=0.3), (q, k, k))
+        yield Example(cls(heads=2), (q, k, k, Shape(2, 5, 4)))
+        yield Example(cls(heads=2, cosine=True), (q, k, k, Shape(2, 1, 1)))
+        yield Example(cls(heads=2, cosine=True), (q, k, k, Shape(2, 1, 1), Shape(2, 5, 4)))
+        b = Shape(2, 4, 6, axes="bnc")
+        yield Example(cls(heads=2), (b, b, b))
+        yield Example(cls(heads=3), (b, b, b, Shape(3, 4, 4), Shape(2, 4, 4, axes="bnc")))
+
+
+class RelativeBias(Op):
+    """What each head adds to the score of two places of a window, by how far they lie apart.
+
+    `from table, index -> relative_bias 7x7`: a table rows x heads, or a map of rows, and for each pair of the n
+    places of a window the row to read, n^2 numbers or n x n, to heads x n x n. `init=relative_positions(7, 7)` is
+    such an index, of a table with (2 x 7 - 1)^2 rows. ops: 0. Liu et al., arXiv 2103.14030.
+    """
+
+    name: ClassVar[str] = "relative_bias"
+    batchless: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("size",)
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    wiring: ClassVar[bool] = True
+
+    size: Dims | int
+
+    @property
+    def places(self) -> int:
+        """How many places a window has."""
+        rows, columns = both(self.size)
+        return rows * columns
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return heads x n x n."""
+        table, index = x
+        check_size("size", self.size)
+        if table.axes not in ("nc", "hwc"):
+            raise OpError("", f"relative_bias needs a table, rows x heads, got {table.kind} {table}")
+        if index.axes not in ("nc", "c"):
+            raise OpError(
+                "", f"relative_bias needs a number for each pair of places, got {index.kind} {index}"
+            )
+        self.check_needs(*x)
+        return Shape(table.c, self.places, self.places)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that the index is of all pairs, and there is a row for each step."""
+        for size in both(self.size):
+            yield Need("size", "size", size, ">=", 1)
+        (rows, columns), table = both(self.size), x[0]
+        steps = (2 * rows - 1) * (2 * columns - 1)
+        yield Need("size", "the rows of a table", table.elements // table.c, ">=", steps)
+        yield Need("size", "the numbers of an index", x[1].elements, "==", self.places * self.places)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return all of the table."""
+        return EVERYWHERE, None
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield both forms of the table, and of the index."""
+        yield Example(cls(size=2), (Shape(25, 3), Shape(16)))
+        yield Example(cls(size=Dims((2, 3))), (Shape(25, 2), Shape(6, 6)))
+        yield Example(cls(size=Dims((2, 3))), (Shape(5, 5, 2, axes="hwc"), Shape(36)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import gcd, inf, isfinite
 from typing import Any, ClassVar, dataclass_transform
 
@@ -132,6 +132,8 @@ class Op(Record, ABC):
     aliases: ClassVar[bool] = False
     """Whether its output may share the storage of its first input, in training or in evaluation."""
 
+    batchless: ClassVar[bool] = False
+    """Whether of learned tensors alone, which have no axis for samples, it makes a tensor that has none."""
     passes_values: ClassVar[bool] = False
     """Whether it hands every number on as it is, in evaluation; the shape may be another."""
     channelwise: ClassVar[bool] = False
@@ -179,6 +181,10 @@ class Op(Record, ABC):
 
     def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the tensors that are kept but not learned, as torch keeps them."""
+        return {}
+
+    def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
+        """Return, in order, the numbers of buffers that a state may lack: counters at first, fixed tables."""
         return {}
 
     def macs(self, *x: Shape) -> int:

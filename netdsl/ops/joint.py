@@ -48,6 +48,7 @@ class Elementwise(Op):
     The output has the largest shape. ops: 1 per output element and joint, that is branches - 1.
     """
 
+    batchless: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
@@ -131,6 +132,7 @@ class Scale(Op):
     Residual branches of Inception-ResNet, Szegedy et al., arXiv 1602.07261.
     """
 
+    batchless: ClassVar[bool] = True
     name: ClassVar[str] = "scale"
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
@@ -165,6 +167,7 @@ class Concat(AlongAxis):
     Shapes are equal but for that axis. ops: 0; its output is new values.
     """
 
+    batchless: ClassVar[bool] = True
     name: ClassVar[str] = "concat"
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

@@ -18,6 +18,7 @@ class Linear(Op):
     """
 
     name: ClassVar[str] = "fc"
+    batchless: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("channels",)
     fuses: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
-from netdsl.ops.window import both, groups_of, need_map
+from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import symbolic
 
 
@@ -224,3 +224,39 @@ class Padding(Op):
         yield Example(cls(by=1, before=1, after=3), (x,))
         yield Example(cls(after=2), (Shape(4, 5, 3, axes="hwc"),))
         yield Example(cls(), (x,))
+
+
+class PadTo(Op):
+    """Zeros below a map and at its right, to the next whole multiple of a size: `pad_to 2x2`.
+
+    Map c x h x w to c x ceil(h / rows) rows x ceil(w / columns) columns; ops: 0. Liu et al., arXiv 2103.14030.
+    """
+
+    name: ClassVar[str] = "pad_to"
+    channelwise: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("size",)
+    wiring: ClassVar[bool] = True
+
+    size: Dims | int
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape with what is added."""
+        c, h, w = need_map(self.name, x[0])
+        check_size("size", self.size)
+        self.check_needs(*x)
+        rows, columns = both(self.size)
+        return Shape(c, -(-h // rows) * rows, -(-w // columns) * columns)
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that it is a size."""
+        for size in both(self.size):
+            yield Need("size", "size", size, ">=", 1)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield one size, two, one that fits."""
+        yield Example(cls(size=3), (Shape(2, 4, 6),))
+        yield Example(cls(size=Dims((2, 4))), (Shape(2, 5, 6),))
+        yield Example(cls(size=2), (Shape(2, 4, 6),))

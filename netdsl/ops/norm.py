@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
@@ -72,6 +72,10 @@ class BatchNorm(Norm):
     def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return running_mean [c], running_var [c], and the number of batches seen."""
         return {"running_mean": (x[0].c,), "running_var": (x[0].c,), "num_batches_tracked": ()}
+
+    def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
+        """Return that no batches were seen."""
+        return {"num_batches_tracked": (0,)}
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import ClassVar
 
 from netdsl.ir.types import Init, Parameter, Shape
@@ -43,32 +44,80 @@ class Input(Source):
 
 
 class Weight(Source):
-    """A learned tensor that stands for itself: a class token, a position embedding, a layer scale.
+    """A tensor that stands for itself: a class token, a position embedding, a layer scale.
 
     Its key in the state_dict is its own path. `batch` stores a leading axis of one, as ViT's tokens have
-    (Dosovitskiy et al., arXiv 2010.11929). It starts as zeros unless `init` says otherwise.
+    (Dosovitskiy et al., arXiv 2010.11929). It starts as zeros unless `init` says otherwise. `axes` is its order of
+    axes, where that is another than c h w and n c: `[13, 13, 2], axes="hwc"`. With `learned=false` it is a buffer.
     """
 
     name: ClassVar[str] = "weight"
 
     batch: bool = False
+    axes: str | None = None
+    learned: bool = True
+
+    @property
+    def start(self) -> Init:
+        """How it starts; torch has no default for a bare tensor."""
+        return self.inits.get("", Init("zeros"))
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The tensor's shape."""
+        return (1, *self.shape) if self.batch else tuple(self.shape)
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the shape, with its order of axes."""
+        shape = super().infer()
+        if self.axes is not None and sorted(self.axes) != sorted(shape.axes):
+            raise OpError("axes", f"axes must be {', '.join(shape.axes)} in some order, got {self.axes!r}")
+        kind = self.start.kind
+        if kind.startswith("relative") and self.learned:
+            raise OpError("", f"{kind} is how a tensor starts that is not learned", "learned=false")
+        if kind == "relative_coords" and (len(shape) < 3 or shape[-1] != 2):
+            raise OpError("shape", f"{kind} is of rows x columns x 2, got {shape}")
+        self.check_needs()
+        return Shape(*shape, axes=self.axes or "")
 
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield that it has a number."""
         yield from (Need("shape", "a size of a weight", size, ">=", 1) for size in self.shape)
+        if self.start.kind == "relative_positions":
+            rows, columns = (size for size in self.start.args if not isinstance(size, str))
+            pairs = rows * columns * rows * columns
+            yield Need("shape", "the numbers of relative_positions", prod(self.shape), "==", pairs)
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the tensor itself, called ""."""
-        return {"": (1, *self.shape) if self.batch else tuple(self.shape)}
+        return {"": self.stored} if self.learned else {}
+
+    def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return it as a buffer if it is not learned."""
+        return {} if self.learned else {"": self.stored}
+
+    def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
+        """Return the row of each pair of places: that of the step from the second to the first."""
+        if self.start.kind != "relative_positions":
+            return {}
+        rows, columns = map(int, self.start.args)
+        places = [(i, j) for i in range(rows) for j in range(columns)]
+        steps = ((a - c + rows - 1, b - d + columns - 1) for a, b in places for c, d in places)
+        return {"": [down * (2 * columns - 1) + across for down, across in steps]}
 
     def params(self, *x: Shape) -> Mapping[str, Parameter]:
-        """Return the tensor with its initialiser; torch has no default for a bare tensor."""
-        return {k: Parameter(s, self.inits.get(k, Init("zeros"))) for k, s in self.weights(*x).items()}
+        """Return the tensor with its initialiser."""
+        return {k: Parameter(s, self.start) for k, s in self.weights(*x).items()}
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
-        """Yield both ways to store it, and each way to start."""
+        """Yield the ways to store it, and to start."""
         yield Example(cls(shape=(4, 1, 1), inits={"": Init("constant", (1e-6,))}), ())
         yield Example(cls(shape=(1, 6), batch=True), ())
         yield Example(cls(shape=(6,), inits={"": Init("ones")}), ())
         yield Example(cls(shape=(5, 6), batch=True, inits={"": Init("normal", (0.0, 0.02))}), ())
+        yield Example(cls(shape=(5, 6), learned=False), ())
+        positions = {"": Init("relative_positions", (2, 3))}
+        yield Example(cls(shape=(36,), learned=False, inits=positions), ())
+        coords = {"": Init("relative_coords")}
+        yield Example(cls(shape=(5, 3, 2), axes="hwc", batch=True, learned=False, inits=coords), ())

@@ -61,10 +61,10 @@ def _source(shape: Shape) -> _Seen:
 
 
 def _places(shape: Shape, tokens: tuple[int, int]) -> tuple[int, int]:
-    """Return how many rows and columns a value has; tokens are the places of the map that they were."""
-    if len(shape) == 3:
+    """Return how many rows and columns a value has; tokens and windows are the places of the map that they were."""
+    if "h" in shape.axes:
         return shape.h, shape.w
-    return tokens if len(shape) == 2 else (1, 1)
+    return tokens if "n" in shape.axes else (1, 1)
 
 
 def _see(node: Node, facts: Facts, seen: dict[str, _Seen]) -> _Seen | None:

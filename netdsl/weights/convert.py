@@ -35,7 +35,8 @@ def convert_weights(net: Network, state: Mapping[str, Any], source: str, target:
     """Return the weights of a net in another backend's names and layouts, bit for bit the same numbers.
 
     The arrays are new, and numpy's, in the target's order; dtypes stay as they are (bfloat16 and float8 are those of
-    ml_dtypes). bn's `num_batches_tracked` is zero where the source has none, and left out where the target has none.
+    ml_dtypes). bn's `num_batches_tracked` is zero where the source has none, and left out where the target has none;
+    so are tables that never change.
 
     Args:
         net: The net that the weights are of.
@@ -103,10 +104,10 @@ class Move:
 
         shape = self.source.own[parameter]
         parts = self._parts(parameter, start, stop)
-        if not parts:  # a counter, as `check` has seen
-            return numpy.zeros(shape, "int64")
-        first, _ = rows(parts[0], shape)
-        array = self._read(parts[0])
+        if parts:
+            first, array = rows(parts[0], shape)[0], self._read(parts[0])
+        else:  # it may lack, as `check` has seen
+            first, array = 0, numpy.array(self.source.spare[parameter], "int64").reshape(shape)
         if len(parts) > 1:
             joined = numpy.empty((rows(parts[-1], shape)[1] - first, *shape[1:]), array.dtype)
             joined[: len(array)] = array
@@ -146,7 +147,7 @@ class Move:
             for part in parts:
                 found.setdefault(self.state[part.key].dtype, part.key)
             if not parts:
-                found.setdefault("int64", tensor.parameter)  # a counter that the source lacks
+                found.setdefault("int64", tensor.parameter)  # which the source lacks
         if len(found) > 1:
             (one, first), (other, second), *_ = found.items()
             message = f"`{key}` of {self.target.name} would hold `{first}`, {one}, and `{second}`, {other}"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from netdsl.backend import Tensor, WeightsBackend, find, own_state
+from netdsl.backend import Tensor, WeightsBackend, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.network import Network
 from netdsl.record import Record
-
-COUNTER = "num_batches_tracked"
-"""The buffer of bn that only torch keeps: where it lacks, it is zero."""
 
 
 class Layout(Record):
@@ -28,13 +26,16 @@ class Layout(Record):
     """By key of the net's own state, in the order of its rows."""
     shapes: dict[str, tuple[int, ...]]
     """Shape by key of the backend's state."""
+    spare: Mapping[str, Sequence[int]]
+    """By key of the net's own state, what it holds where a state lacks it."""
     optional: frozenset[str]
-    """Keys that hold nothing but counters, and may lack."""
+    """Keys that hold nothing else, and may lack."""
 
 
 def layout(net: Network, name: str) -> Layout:
     """Return where a backend keeps the weights; NetError if it does not tell, or not of all."""
     own = {key: shape for node in net.graph for key, shape in own_state(net, node).items()}
+    spare = spare_state(net)
     tensors: dict[str, list[Tensor]] = {}
     parts: dict[str, list[Tensor]] = {}
     for tensor in movable(name).tensors(net):
@@ -49,7 +50,7 @@ def layout(net: Network, name: str) -> Layout:
         pieces = sorted(parts.get(parameter, ()), key=lambda t: rows(t, shape))
         ends = [0, *(rows(t, shape)[1] for t in pieces)]
         whole = [rows(t, shape)[0] for t in pieces] == ends[:-1] and ends[-1] == rows_of(shape)
-        if not whole and (pieces or not is_counter(parameter)):
+        if not whole and (pieces or parameter not in spare):
             _refuse(f"the {name} backend does not tell where all of `{parameter}` is")
         if pieces:
             parts[parameter] = pieces
@@ -59,7 +60,8 @@ def layout(net: Network, name: str) -> Layout:
         {key: tuple(stacked) for key, stacked in tensors.items()},
         {parameter: tuple(pieces) for parameter, pieces in parts.items()},
         {key: (len(s), *s[0].shape) if s[0].place else s[0].shape for key, s in tensors.items()},
-        frozenset(key for key, s in tensors.items() if all(is_counter(t.parameter) for t in s)),
+        spare,
+        frozenset(key for key, s in tensors.items() if all(t.parameter in spare for t in s)),
     )
 
 
@@ -79,11 +81,6 @@ def rows_of(shape: tuple[int, ...]) -> int:
 def rows(tensor: Tensor, shape: tuple[int, ...]) -> tuple[int, int]:
     """Return which rows of a parameter of that shape a tensor holds, from and up to."""
     return tensor.rows or (0, rows_of(shape))
-
-
-def is_counter(parameter: str) -> bool:
-    """Tell whether a key of the net's own state is bn's number of batches."""
-    return parameter.rpartition(".")[2] == COUNTER
 
 
 def need(module: str, what: str) -> ModuleType:

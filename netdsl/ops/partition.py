@@ -1,0 +1,159 @@
+"""Maps in windows and back, and which places of a window may see each other. Liu et al., arXiv 2103.14030."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netdsl.ir.types import Dims, Shape
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.window import both, check_size
+
+
+class Partition(Op):
+    """What the ops of windows share: windows of `size`, of a map that is moved up and to the left by `shift` first.
+
+    What leaves comes in on the other side; along an axis that one window covers, nothing is moved. A map that is no
+    whole number of windows gets zeros below and at the right.
+    """
+
+    positional: ClassVar[tuple[str, ...]] = ("size",)
+    wiring: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+
+    size: Dims | int
+    shift: Dims | int = 0
+
+    def places(self) -> int:
+        """Return how many places a window has."""
+        rows, columns = both(self.size)
+        return rows * columns
+
+    def windows(self, x: Shape) -> int:
+        """Return how many windows a map has."""
+        if x.axes not in ("chw", "hwc"):
+            raise OpError("", f"{self.name} needs a map, got {x.kind} {x}")
+        check_size("size", self.size)
+        if isinstance(self.shift, Dims) and len(self.shift) != 2:
+            raise OpError("shift", f"shift needs two sizes, got {self.shift}")
+        self.check_needs()
+        (rows, columns), h, w = both(self.size), x.h, x.w
+        return -(-h // rows) * -(-w // columns)
+
+    def scratch(self, itemsize: int, *x: Shape) -> int:
+        """Return the map with what is added to it, and once more if it is moved."""
+        like = x[-1]
+        copies = 1 + any(map(bool, both(self.shift)))
+        return itemsize * self.windows(like) * self.places() * x[0].c * copies
+
+    def needs(self, *x: Shape) -> Iterator[Need]:
+        """Yield that there are places, and a shift is within a window."""
+        for size, shift in zip(both(self.size), both(self.shift), strict=True):
+            yield Need("size", "size", size, ">=", 1)
+            yield Need("shift", "shift", shift, ">=", 0)
+            yield Need("shift", "shift", shift, "<=", size, "a shift is less than a window")
+
+
+class Windows(Partition):
+    """A map in windows, each a sequence of its places, row by row: `windows 7x7`, `windows 7x7, shift=3x3`.
+
+    c x h x w or h x w x c to (h/rows w/columns) x (rows columns) x c. ops: 0; its output is new values.
+    With `spread=true` the places of a window lie as far apart as there are windows, so that each sees the whole map:
+    the grids of Tu et al., arXiv 2204.01697.
+    """
+
+    name: ClassVar[str] = "windows"
+
+    spread: bool = False
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return windows x places x c."""
+        return Shape(self.windows(x[0]), self.places(), x[0].c, axes="bnc")
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return what lies in a window with a place, wherever in it that is; all, if windows are spread."""
+        if self.spread:
+            return (EVERYWHERE,)
+        rows, columns = both(self.size)
+        return ((Reach(2 * rows - 1, pad=rows - 1), Reach(2 * columns - 1, pad=columns - 1)),)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield whole windows, others, shifted and spread ones, of maps of either order."""
+        x = Shape(3, 6, 4)
+        yield Example(cls(size=2), (x,))
+        yield Example(cls(size=Dims((3, 2)), shift=Dims((1, 1))), (x,))
+        yield Example(cls(size=Dims((3, 2)), spread=True), (x,))
+        yield Example(cls(size=Dims((4, 3)), shift=Dims((2, 0))), (Shape(2, 5, 7),))
+        yield Example(cls(size=3, shift=1), (Shape(5, 2, 4, axes="hwc"),))
+
+
+class Unwindows(Partition):
+    """Windows as the map that they are of; the inverse of `windows`: `unwindows 7x7, like=x`.
+
+    windows x places x c to a map as high and wide as `like`, and with its order of axes. ops: 0.
+    """
+
+    name: ClassVar[str] = "unwindows"
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    references: ClassVar[tuple[str, ...]] = ("like",)
+
+    spread: bool = False
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the map."""
+        held, like = x
+        if held.axes != "bnc":
+            raise OpError("", f"unwindows needs windows x places x c, got {held.kind} {held}", "windows 7x7")
+        expected = self.windows(like), self.places()
+        if (held.size("b"), held.n) != expected:
+            number, places = expected
+            message = f"a map of {like.h}x{like.w} has {number} windows of {places} places, got {held}"
+            raise OpError("size", message)
+        return like.with_size("c", held.c)
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the same place; what only gives the size is not seen."""
+        return HERE, None
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield whole windows, others, shifted and spread ones, of maps of either order."""
+        yield Example(cls(size=2), (Shape(6, 4, 3, axes="bnc"), Shape(5, 6, 4)))
+        yield Example(cls(size=Dims((3, 2)), spread=True), (Shape(4, 6, 2, axes="bnc"), Shape(3, 6, 4)))
+        shifted = cls(size=Dims((4, 3)), shift=Dims((2, 1)))
+        yield Example(shifted, (Shape(6, 12, 2, axes="bnc"), Shape(1, 5, 7)))
+        yield Example(shifted, (Shape(6, 12, 2, axes="bnc"), Shape(5, 7, 3, axes="hwc")))
+
+
+class WindowMask(Partition):
+    """What a shift brings together in a window from opposite sides of the map, to keep it from seeing each other.
+
+    Of a map, windows x places x places: 0 where two places of a window lie on the same side of the cut, -100 where
+    they do not, as `mask=` of `attend`. ops: 0.
+    """
+
+    name: ClassVar[str] = "window_mask"
+    keeps_zero: ClassVar[bool] = False
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return windows x places x places, the last as channels."""
+        return Shape(self.windows(x[0]), self.places(), self.places(), axes="bnc")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """From -100 to 0."""
+        return -100.0, 0.0
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return that only the size is seen."""
+        return (None,)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield both axes, one, none, one that a window covers."""
+        for shift in ((1, 1), (0, 2), (0, 0)):
+            yield Example(cls(size=3, shift=Dims(shift)), (Shape(2, 4, 6),))
+        yield Example(cls(size=Dims((4, 3)), shift=1), (Shape(2, 4, 7),))
+        yield Example(cls(size=Dims((2, 3)), shift=1), (Shape(5, 6, 2, axes="hwc"),))
