@@ -114,6 +114,8 @@ REFERENCES: dict[str, Reference] = {
     **_torchvision(*(f"efficientnet_b{size}" for size in range(8)), side=32),
     **_torchvision(*(f"efficientnet_v2_{size}" for size in "sml"), side=32),
     **_torchvision(*(f"convnext_{size}" for size in ("tiny", "small", "base", "large")), side=32),
+    **_torchvision(*(f"swin{version}_{size}" for version in ("", "_v2") for size in "tsb")),
+    **_torchvision("maxvit_t", side=224),
     **_torchvision("fcn_resnet50", "fcn_resnet101", arguments={"aux_loss": True}),
     **_torchvision("deeplabv3_resnet50", "deeplabv3_resnet101", arguments={"aux_loss": True}),
     **_torchvision("deeplabv3_mobilenet_v3_large", arguments={"aux_loss": True}),

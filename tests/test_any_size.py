@@ -21,7 +21,7 @@ from netdsl_torch.run import by_name, without_dropout
 from proved import EVERY, proving
 from test_torch_factor import traced
 from torch import nn
-from torch_oracles import FAMILIES, SEVERAL, ZOO, emitted, execute, inputs, spec_of
+from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, emitted, execute, inputs, spec_of
 
 import netdsl
 from netdsl.api import loads
@@ -47,7 +47,7 @@ CLOSE = 1e-9
 REFUSALS = (AssertionError, ValueError, RuntimeError, TypeError)
 """What emitted code raises in torch and in Flax, what torch does, what jax does."""
 EACH_TIME = ("densenet121", "googlenet", "lenet", "mobilenet_v2", "resnet18", "squeezenet1_1", "unet_same")
-FIRST = [*dict.fromkeys((*FAMILIES, *SEVERAL, *(ZOO if EVERY else ())))]
+FIRST = [*dict.fromkeys((*FAMILIES, *SEVERAL, *WINDOWED, *(ZOO if EVERY else ())))]
 """Of Flax, which takes long to compile; the other nets of a family have its classes."""
 
 

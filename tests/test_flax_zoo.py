@@ -18,7 +18,7 @@ from flax import nnx
 from flax_oracles import execute
 from jax import export
 from proved import EVERY, proving
-from torch_oracles import ENVIRONMENT, FAMILIES, SEVERAL, ZOO, load, spec_of
+from torch_oracles import ENVIRONMENT, FAMILIES, SEVERAL, WINDOWED, ZOO, load, spec_of
 
 from netdsl import api, verification
 from netdsl.backend import ExactBackend, find
@@ -79,7 +79,7 @@ def proof(name: str, *nets: Network, checks: Sequence[ModuleType] = ()) -> Abstr
 
 @pytest.mark.slow
 @pytest.mark.proof
-@pytest.mark.parametrize("name", ZOO if EVERY else [*dict.fromkeys((*NETS, *FAMILIES, *SEVERAL))])
+@pytest.mark.parametrize("name", ZOO if EVERY else [*dict.fromkeys((*NETS, *FAMILIES, *SEVERAL, *WINDOWED))])
 def test_every_net_has_the_state_and_macs_that_were_said_and_evaluates_as_torchs(name: str) -> None:
     """In float64, at the smallest input: some nets each time, others when anything has changed."""
     net = smallest(name)
@@ -112,7 +112,7 @@ def check_evaluation(net: Network) -> None:
 
 @pytest.mark.slow
 @pytest.mark.proof
-@pytest.mark.parametrize("name", [*FAMILIES, *SEVERAL, "inception_v4"])
+@pytest.mark.parametrize("name", [*FAMILIES, *SEVERAL, *WINDOWED, "inception_v4"])
 def test_every_net_exports_for_any_batch(name: str) -> None:
     """`jax.export` with a batch whose size is a symbol; nothing is computed, so weights and images are shapes."""
     net, backend = load(name), find("flax")

@@ -24,10 +24,14 @@ def scratch(net: Network, name: str, itemsize: int = 4) -> int:
 
 
 def built(net: Network) -> nn.Module:
-    """Return the emitted module, with whatever weights lie in memory."""
+    """Return the emitted module, with whatever weights lie in memory; what is an index is 0."""
     with torch.device("meta"):
         model: nn.Module = execute(net.emit("torch"))[net.name]().eval()
-    return model.to_empty(device="cpu")
+    model = model.to_empty(device="cpu")
+    for buffer in model.buffers():
+        if not buffer.is_floating_point():
+            buffer.zero_()
+    return model
 
 
 def assert_measured(

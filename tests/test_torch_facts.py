@@ -8,6 +8,7 @@ from torch_oracles import (
     FAMILIES,
     SEVERAL,
     TORCHVISION,
+    WINDOWED,
     ZOO,
     build,
     inputs,
@@ -43,7 +44,7 @@ def test_macs_equal_torchs_layer_by_layer(name: str) -> None:
     assert sum(static.values()) == real[""]
 
 
-@pytest.mark.parametrize("name", FAMILIES | SEVERAL)
+@pytest.mark.parametrize("name", FAMILIES | SEVERAL | WINDOWED)
 def test_every_module_returns_the_static_shapes(name: str) -> None:
     net, model = load(name), build(name, "meta").eval()
     with outputs_by_path(model) as real:

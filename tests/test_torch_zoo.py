@@ -8,6 +8,7 @@ from netdsl_torch import Backend
 from torch_oracles import (
     FAMILIES,
     SEVERAL,
+    WINDOWED,
     ZOO,
     build,
     emitted,
@@ -31,7 +32,7 @@ def test_returns_the_static_outputs_in_training_and_in_evaluation(name: str) -> 
         assert [t.shape for t in found] == [(2, *net.outputs[o.name]) for o in outputs]
 
 
-@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL).items())
+@pytest.mark.parametrize(("name", "side"), (FAMILIES | SEVERAL | WINDOWED).items())
 def test_runs_at_a_small_size_with_finite_numbers(name: str, side: int) -> None:
     net = load(name, side)
     torch.manual_seed(0)
