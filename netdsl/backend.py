@@ -195,6 +195,7 @@ def spare_state(net: Network) -> dict[str, Sequence[int]]:
     return {
         f"{node.name}.{key}" if key else node.name: numbers
         for node in net.graph
+        if not node.module
         for key, numbers in node.op.spare(*net.inputs_of(node.name)).items()
     }
 
