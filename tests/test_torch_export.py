@@ -14,14 +14,14 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from proved import proving
 from torch import nn
-from torch_oracles import ENVIRONMENT, FAMILIES, WINDOWED, build, emitted, load, perturb, reference
+from torch_oracles import ENVIRONMENT, FAMILIES, build, emitted, load, perturb, reference
 
 NETS = ["vgg16", "resnet50"]
 OWN_SIZE = ("alexnet_2012", "lenet", "nasnet_a_mobile", "vit_b_16", "zfnet")
 """Nets that have as many weights in a layer as the map has pixels, or layers that follow from its size."""
 WIDE = {"alexnet": 224, "inception_v3": 160, "inception_v4": 160}
 """Sides that leave a map of more than a pixel, or as many as are pooled."""
-ANY_SIZE = {name: side for name, side in (FAMILIES | WINDOWED | WIDE).items() if name not in OWN_SIZE}
+ANY_SIZE = {name: side for name, side in (FAMILIES | WIDE).items() if name not in OWN_SIZE}
 """One net of each other family, and a small side."""
 EACH_TIME = ("lenet", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "unet_same")
 """Those that are exported each time, the others when anything has changed."""
