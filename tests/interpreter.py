@@ -286,7 +286,7 @@ def _in_windows(op: Any, x: Tensor) -> Tensor:
     (rows, columns), (h, w) = both(op.size), x.shape[2:]
     x = F.pad(x, (0, -w % columns, 0, -h % rows))
     x = x.roll([-by for by in _moved(op, h, w)], (2, 3))
-    found = F.unfold(x, (rows, columns), **_spacing(op, h, w))
+    found = F.unfold(x, _extent(op, h, w), **_spacing(op, h, w))
     return found.unflatten(1, (x.shape[1], -1)).permute(0, 3, 2, 1)
 
 
@@ -295,8 +295,15 @@ def _moved(op: Any, h: int, w: int) -> list[int]:
     return [shift if n > size else 0 for n, size, shift in sides]
 
 
+def _extent(op: Any, h: int, w: int) -> tuple[int, int]:
+    rows, columns = both(op.size)
+    return (-(-h // rows), -(-w // columns)) if getattr(op, "apart", False) else (rows, columns)
+
+
 def _spacing(op: Any, h: int, w: int) -> dict[str, Any]:
     rows, columns = both(op.size)
+    if getattr(op, "apart", False):
+        return {"dilation": (rows, columns)}
     if getattr(op, "spread", False):
         return {"dilation": (-(-h // rows), -(-w // columns))}
     return {"stride": (rows, columns)}

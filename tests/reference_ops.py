@@ -421,6 +421,8 @@ def places(op: Any, h: int, w: int) -> list[list[tuple[int, int]]]:
     (rows, columns), shift, spread = pair(op.size), pair(op.shift), getattr(op, "spread", False)
     down, across = -(-h // rows), -(-w // columns)
     shift = shift[0] if down > 1 else 0, shift[1] if across > 1 else 0
+    if getattr(op, "apart", False):
+        rows, columns, down, across, spread = down, across, rows, columns, True
     found = []
     for i, j in itertools.product(range(down), range(across)):
         window = []

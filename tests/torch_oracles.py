@@ -87,7 +87,7 @@ FAMILIES = {
     "zfnet": 64,
 }
 """One net of each family, and a small side of its input."""
-WINDOWED = {"maxvit_t": 64, "swin_t": 64, "swin_v2_t": 64}
+WINDOWED = {"maxvit_t": 64, "mobilevit_s": 64, "swin_t": 64, "swin_v2_t": 64}
 """The same of families with windows, whose tables of whole numbers cannot be drawn: see test_windows.py."""
 SEVERAL = {"deeplabv3_mobilenet_v3_large": 64, "fcn_resnet50": 64}
 """The same of families whose nets return several values."""

@@ -583,14 +583,20 @@ def shift_within(x: Array, size: tuple[int, int], shift: tuple[int, int]) -> tup
 ''',
     "to_windows": '''\
 def to_windows(
-    x: Array, size: tuple[int, int], shift: tuple[int, int] = (0, 0), spread: bool = False
+    x: Array,
+    size: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+    spread: bool = False,
+    apart: bool = False,
 ) -> Array:
-    """Return a map in windows, each as a sequence of its places."""
+    """Return a map in windows of its places, which may lie spread over the map, or so far apart."""
     x = pad_to_multiple(x, size)
     down, across = shift_within(x, size, shift)
     x = jnp.roll(x, (-down, -across), (1, 2))
     (rows, columns), (n, h, w, c) = size, x.shape
-    if spread:
+    if apart:
+        rows, columns = h // rows, w // columns
+    if spread or apart:
         x = x.reshape(n, rows, h // rows, columns, w // columns, c).transpose(0, 2, 4, 1, 3, 5)
     else:
         x = x.reshape(n, h // rows, rows, w // columns, columns, c).transpose(0, 1, 3, 2, 4, 5)
@@ -603,12 +609,16 @@ def from_windows(
     size: tuple[int, int],
     shift: tuple[int, int] = (0, 0),
     spread: bool = False,
+    apart: bool = False,
 ) -> Array:
     """Return windows as the map that they are of, which is as high and wide as another."""
     (rows, columns), (n, h, w, _), c = size, like.shape, x.shape[-1]
-    x = x.reshape(n, -(-h // rows), -(-w // columns), rows, columns, c)
-    x = x.transpose((0, 3, 1, 4, 2, 5) if spread else (0, 1, 3, 2, 4, 5))
-    x = x.reshape(n, -(-h // rows) * rows, -(-w // columns) * columns, c)
+    down, across = -(-h // rows), -(-w // columns)
+    if apart:
+        rows, columns, down, across = down, across, rows, columns
+    x = x.reshape(n, down, across, rows, columns, c)
+    x = x.transpose((0, 3, 1, 4, 2, 5) if spread or apart else (0, 1, 3, 2, 4, 5))
+    x = x.reshape(n, down * rows, across * columns, c)
     x = jnp.roll(x, shift_within(x, size, shift), (1, 2))
     return x[:, :h, :w]
 ''',

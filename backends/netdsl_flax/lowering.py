@@ -71,7 +71,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
-from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
+from netdsl.ops.partition import Grids, Partition, Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
@@ -365,8 +365,12 @@ def windows(op: Partition, context: Context) -> Lowered:
     """Our to_windows, from_windows and window_mask."""
     maps = (Arg("like", Input(1), keyword=False),) if isinstance(op, Unwindows) else ()
     sizes = _first("size", _pair(op.size)), _option("shift", _pair(op.shift), (0, 0))
-    spread = (_option("spread", op.spread, False),) if isinstance(op, Windows | Unwindows) else ()
-    return Lowered(function=_apply(_WINDOWS[type(op)], *maps, *sizes, *spread))
+    ways = (
+        [_option(way, getattr(op, way), False) for way in ("spread", "apart")]
+        if isinstance(op, Grids)
+        else []
+    )
+    return Lowered(function=_apply(_WINDOWS[type(op)], *maps, *sizes, *ways))
 
 
 def _third(init: Init) -> Expr:

@@ -65,7 +65,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, PadTo, Roll, Shift, Shuffle
 from netdsl.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Norm, RmsNorm
 from netdsl.ops.part import Crop, Slice, Split, Token
-from netdsl.ops.partition import Partition, Unwindows, WindowMask, Windows
+from netdsl.ops.partition import Grids, Partition, Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, GlobalAvgPool, MaxPool, Pool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resampling, Resize, Upsample
@@ -449,16 +449,22 @@ def shift_within(x: Tensor, size: tuple[int, int], shift: tuple[int, int]) -> tu
 ''',
     "to_windows": '''\
 def to_windows(
-    x: Tensor, size: tuple[int, int], shift: tuple[int, int] = (0, 0), spread: bool = False
+    x: Tensor,
+    size: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+    spread: bool = False,
+    apart: bool = False,
 ) -> Tensor:
-    """A map in windows, each as a sequence of its places."""
+    """A map in windows, each as a sequence of its places, which may lie spread over the map, or so far apart."""
     x = pad_to_multiple(x, size)
     if shift[0] + shift[1] > 0:
         down, across = shift_within(x, size, shift)
         x = torch.roll(x, (-down, -across), (2, 3))
     (rows, columns), n, c = size, x.shape[0], x.shape[1]
     down, across = x.shape[2] // rows, x.shape[3] // columns
-    if spread:
+    if apart:
+        rows, columns, down, across = down, across, rows, columns
+    if spread or apart:
         x = x.reshape(n, c, rows, down, columns, across).permute(0, 3, 5, 2, 4, 1)
     else:
         x = x.reshape(n, c, down, rows, across, columns).permute(0, 2, 4, 3, 5, 1)
@@ -471,12 +477,15 @@ def from_windows(
     size: tuple[int, int],
     shift: tuple[int, int] = (0, 0),
     spread: bool = False,
+    apart: bool = False,
 ) -> Tensor:
     """Windows as the map that they are of, which is as high and wide as another."""
     (rows, columns), n, c, h, w = size, x.shape[0], x.shape[3], like.shape[2], like.shape[3]
     down, across = (h + rows - 1) // rows, (w + columns - 1) // columns
+    if apart:
+        rows, columns, down, across = down, across, rows, columns
     x = x.reshape(n, down, across, rows, columns, c)
-    x = x.permute(0, 5, 3, 1, 4, 2) if spread else x.permute(0, 5, 1, 3, 2, 4)
+    x = x.permute(0, 5, 3, 1, 4, 2) if spread or apart else x.permute(0, 5, 1, 3, 2, 4)
     x = x.reshape(n, c, down * rows, across * columns)
     if shift[0] + shift[1] > 0:
         down, across = shift_within(x, size, shift)
@@ -787,8 +796,12 @@ def windows(op: Partition, context: Context) -> Lowered:
     to_first, back = ([_first("dims", axis) for axis in axes] for axes in ((0, 3, 1, 2), (0, 2, 3, 1)))
     x = _method("permute", *to_first, of=Input(at)) if turned else Input(at)
     sizes = _first("size", _pair(op.size)), _option("shift", _pair(op.shift), (0, 0))
-    spread = (_option("spread", op.spread, False),) if isinstance(op, Windows | Unwindows) else ()
-    made = Call(_WINDOWS[type(op)], (*([_given(Input())] * at), _given(x), *sizes, *spread))
+    ways = (
+        [_option(way, getattr(op, way), False) for way in ("spread", "apart")]
+        if isinstance(op, Grids)
+        else []
+    )
+    made = Call(_WINDOWS[type(op)], (*([_given(Input())] * at), _given(x), *sizes, *ways))
     if at:  # in the order of memory that other maps have
         made = _method("contiguous", of=_method("permute", *back, of=made) if turned else made)
     return Lowered(function=made)

@@ -25,27 +25,31 @@ class Partition(Op):
     size: Dims | int
     shift: Dims | int = 0
 
-    def places(self) -> int:
-        """Return how many places a window has."""
+    def places(self, x: Shape) -> int:
+        """Return how many places a window of a map has."""
         rows, columns = both(self.size)
         return rows * columns
 
     def windows(self, x: Shape) -> int:
         """Return how many windows a map has."""
+        self.check(x)
+        rows, columns = both(self.size)
+        return -(-x.h // rows) * -(-x.w // columns)
+
+    def check(self, x: Shape) -> None:
+        """Raise OpError for what is no map, and sizes that are none."""
         if x.axes not in ("chw", "hwc"):
             raise OpError("", f"{self.name} needs a map, got {x.kind} {x}")
         check_size("size", self.size)
         if isinstance(self.shift, Dims) and len(self.shift) != 2:
             raise OpError("shift", f"shift needs two sizes, got {self.shift}")
         self.check_needs()
-        (rows, columns), h, w = both(self.size), x.h, x.w
-        return -(-h // rows) * -(-w // columns)
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the map with what is added to it, and once more if it is moved."""
         like = x[-1]
         copies = 1 + any(map(bool, both(self.shift)))
-        return itemsize * self.windows(like) * self.places() * x[0].c * copies
+        return itemsize * self.windows(like) * self.places(like) * x[0].c * copies
 
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield that there are places, and a shift is within a window."""
@@ -55,25 +59,49 @@ class Partition(Op):
             yield Need("shift", "shift", shift, "<=", size, "a shift is less than a window")
 
 
-class Windows(Partition):
+class Grids(Partition):
+    """What windows and their inverse share: windows whose places do not lie side by side.
+
+    With `spread=true` they lie as far from each other as there are windows, so that each sees the whole map: the
+    grids of Tu et al., arXiv 2204.01697. With `apart=true` `size` says how far: those that are alike in every patch,
+    Mehta and Rastegari, arXiv 2110.02178.
+    """
+
+    spread: bool = False
+    apart: bool = False
+
+    def places(self, x: Shape) -> int:
+        """Return how many places a window of a map has."""
+        return super().windows(x) if self.apart else super().places(x)
+
+    def windows(self, x: Shape) -> int:
+        """Return how many windows a map has."""
+        return super().places(x) if self.apart else super().windows(x)
+
+    def check(self, x: Shape) -> None:
+        """Raise OpError for what is no map, sizes that are none, and both ways of grids."""
+        super().check(x)
+        if self.spread and self.apart:
+            raise OpError("apart", "windows are spread or their places apart, not both")
+
+
+class Windows(Grids):
     """A map in windows, each a sequence of its places, row by row: `windows 7x7`, `windows 7x7, shift=3x3`.
 
     c x h x w or h x w x c to (h/rows w/columns) x (rows columns) x c. ops: 0; its output is new values.
-    With `spread=true` the places of a window lie as far apart as there are windows, so that each sees the whole map:
-    the grids of Tu et al., arXiv 2204.01697.
+    `spread=true` and `apart=true` are for windows whose places lie all over the map.
     """
 
     name: ClassVar[str] = "windows"
 
-    spread: bool = False
-
     def infer(self, *x: Shape) -> Shape:
         """Return windows x places x c."""
-        return Shape(self.windows(x[0]), self.places(), x[0].c, axes="bnc")
+        self.check(x[0])
+        return Shape(self.windows(x[0]), self.places(x[0]), x[0].c, axes="bnc")
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return what lies in a window with a place, wherever in it that is; all, if windows are spread."""
-        if self.spread:
+        if self.spread or self.apart:
             return (EVERYWHERE,)
         rows, columns = both(self.size)
         return ((Reach(2 * rows - 1, pad=rows - 1), Reach(2 * columns - 1, pad=columns - 1)),)
@@ -85,11 +113,12 @@ class Windows(Partition):
         yield Example(cls(size=2), (x,))
         yield Example(cls(size=Dims((3, 2)), shift=Dims((1, 1))), (x,))
         yield Example(cls(size=Dims((3, 2)), spread=True), (x,))
+        yield Example(cls(size=Dims((3, 2)), apart=True), (Shape(2, 5, 4),))
         yield Example(cls(size=Dims((4, 3)), shift=Dims((2, 0))), (Shape(2, 5, 7),))
         yield Example(cls(size=3, shift=1), (Shape(5, 2, 4, axes="hwc"),))
 
 
-class Unwindows(Partition):
+class Unwindows(Grids):
     """Windows as the map that they are of; the inverse of `windows`: `unwindows 7x7, like=x`.
 
     windows x places x c to a map as high and wide as `like`, and with its order of axes. ops: 0.
@@ -99,14 +128,13 @@ class Unwindows(Partition):
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)
 
-    spread: bool = False
-
     def infer(self, *x: Shape) -> Shape:
         """Return the map."""
         held, like = x
         if held.axes != "bnc":
             raise OpError("", f"unwindows needs windows x places x c, got {held.kind} {held}", "windows 7x7")
-        expected = self.windows(like), self.places()
+        self.check(like)
+        expected = self.windows(like), self.places(like)
         if (held.size("b"), held.n) != expected:
             number, places = expected
             message = f"a map of {like.h}x{like.w} has {number} windows of {places} places, got {held}"
@@ -122,6 +150,7 @@ class Unwindows(Partition):
         """Yield whole windows, others, shifted and spread ones, of maps of either order."""
         yield Example(cls(size=2), (Shape(6, 4, 3, axes="bnc"), Shape(5, 6, 4)))
         yield Example(cls(size=Dims((3, 2)), spread=True), (Shape(4, 6, 2, axes="bnc"), Shape(3, 6, 4)))
+        yield Example(cls(size=Dims((3, 2)), apart=True), (Shape(6, 4, 2, axes="bnc"), Shape(3, 5, 4)))
         shifted = cls(size=Dims((4, 3)), shift=Dims((2, 1)))
         yield Example(shifted, (Shape(6, 12, 2, axes="bnc"), Shape(1, 5, 7)))
         yield Example(shifted, (Shape(6, 12, 2, axes="bnc"), Shape(5, 7, 3, axes="hwc")))
@@ -139,7 +168,7 @@ class WindowMask(Partition):
 
     def infer(self, *x: Shape) -> Shape:
         """Return windows x places x places, the last as channels."""
-        return Shape(self.windows(x[0]), self.places(), self.places(), axes="bnc")
+        return Shape(self.windows(x[0]), self.places(x[0]), self.places(x[0]), axes="bnc")
 
     @property
     def bounds(self) -> tuple[float, float]:
