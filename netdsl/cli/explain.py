@@ -1,25 +1,28 @@
-"""netdsl explain: what an error's code, a rule, an op or a function means."""
+"""netdsl explain: what an error's code, a rule, an op, a function or a word of the language means."""
 
 from __future__ import annotations
 
 import argparse
+import re
 
 from netdsl.cli.common import misuse
+from netdsl.data import read
 from netdsl.diagnostics import did_you_mean
 
-HELP = "explain an error's code, a rule, an op or a function"
+HELP = "explain an error's code, a rule, an op, a function or a word"
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, conv or ramp")
+    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, conv, ramp or same")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain an error's code, a rule, an op or a function."""
+    """Explain an error's code, a rule, an op, a function or a word."""
     from netdsl import codes
     from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.ops import OpError, catalogue, find, installed
+    from netdsl.syntax.tokens import keywords
 
     topic: str = args.topic
     if topic.upper() in codes.CODES:
@@ -37,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
         from netdsl.api import explain_function
 
         print(explain_function(topic))
+    elif topic in keywords():
+        print(explain_word(topic))
     else:
         from netdsl.lint import docs, rules
 
@@ -46,10 +51,21 @@ def run(args: argparse.Namespace) -> int:
             return 0
         found = rules.catalogue()
         known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
-        known += FUNCTIONS
+        known += [*FUNCTIONS, *sorted(keywords())]
         misuse(
             "E512",
             f"there is no code, rule, op or function `{topic}`",
             did_you_mean(topic, known) or "for example E302, huge_fc, or conv",
         )
     return 0
+
+
+def explain_word(word: str) -> str:
+    """Return the section of the language's page that says what a word means, or uses it first."""
+    _, *sections, words = re.split("^## ", read("grammar", "README.md"), flags=re.MULTILINE)
+    heads = [section.partition("\n")[0] for section in sections]
+    named, used = re.compile(rf"`{word}\b"), re.compile(rf"^ *(?:train )?{word}\b", re.MULTILINE)
+    found = [at for at, head in enumerate(heads) if named.search(head)]
+    found += [at for at, section in enumerate(sections) if named.search(section)]
+    found += [at for at, section in enumerate(sections) if used.search(section) or word in section.split()]
+    return (sections[found[0]] if found else words).rstrip()

@@ -56,6 +56,11 @@ def _scanner() -> tuple[re.Pattern[str], dict[str, str], frozenset[str]]:
     return re.compile(pattern), tables["keywords"], frozenset(tables["ignored"])
 
 
+def keywords() -> frozenset[str]:
+    """Return the words that mean something by themselves."""
+    return frozenset(_scanner()[1])
+
+
 def lex(text: str, faults: list[Fault], start: int = 0, stop: int | None = None) -> Iterator[Token]:
     """Yield the tokens. What begins none is a fault, and is skipped."""
     pattern, keywords, ignored = _scanner()
