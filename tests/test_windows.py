@@ -192,6 +192,91 @@ def test_attend_is_torchs(heads: int, n: int) -> None:
     torch.testing.assert_close(model(x), wanted)
 
 
+TOGETHER = {
+    "biases of attention in a list of layers": """
+block Attn(heads, n):
+    weight bias [heads, n, n], init=normal(0, 0.5)
+    q, k, v = from x -> qkv as qkv -> split 3
+    from q, k, v -> attend heads, bias=bias -> fc x.c as proj
+
+block Layer(heads, n, hidden):
+    a = add:
+        from x
+        from x -> ln as norm1 -> Attn heads, n as attn
+    add:
+        from a
+        from a -> ln as norm2 -> (fc hidden -> gelu -> fc x.c) as mlp
+
+net A(heads: list, c = 12):
+    input 3, 16x12
+    embed: conv 4x4, c, /4, pad=0
+    tokens
+    for h in heads:
+        layers.{h}: Layer h, 12, 2*c
+    mean "n"
+    head: fc 5
+variant one = A([1, 2, 3])
+""",
+    "a non-local block, windows, a second moment": """
+block Spatial(c):
+    theta: conv 1x1, c
+    phi: from x -> conv 1x1, c
+    g: from x -> conv 1x1, c
+    q = from theta -> tokens
+    k = from phi -> maxpool 2x2, /2 -> tokens
+    v = from g -> maxpool 2x2, /2 -> tokens
+    y = from q, k, v -> attend 1, scale=1.0 -> map like=x
+    add:
+        from x
+        from y -> conv 1x1, x.c as out
+net NLocal(c = 6):
+    input 8, 9x14
+    nl: Spatial c
+    windows 3x5 -> ln as l -> fc 16 as f1 -> gelu -> fc 8 as f2
+    unwindows 3x5, like=nl
+    xca = from flow -> tokens
+    from xca -> permute 1, 0
+    from flow, xca -> matmul -> softmax -> mean "n"
+    fc: fc 3
+""",
+    "windows of a module that runs again": """
+block Enc(c):
+    w: windows 4, shift=2 -> fc c as a -> relu -> fc x.c as b
+    unwindows 4, shift=2, like=x
+net Siam(c = 6, n = 2):
+    input left: 4, 9x7
+    input right: 4, 9x7
+    l = from left -> Enc c as enc
+    r = from right -> same enc
+    from l, r -> concat
+    mix: conv 1x1, 4
+    Enc 2*c as again -> n * same again
+    gap
+    fc: fc 3
+""",
+    "what reductions make of learned tensors": """
+net D(c = 6):
+    input 3, 9x7
+    conv: conv 3x3, c
+    weight scale [c, 4, 5], init=normal(0, 0.5)
+    weight rows [4, c], batch=true, init=normal(0, 0.5)
+    gate = from scale -> softmax axis="h" -> mean "hw"
+    more = from rows -> softmax -> amax "n"
+    kept = from scale -> mean "hw", keep=true
+    from conv, gate, more, kept -> mul
+    gap
+    fc: fc 3
+""",
+}
+
+
+@pytest.mark.parametrize("text", TOGETHER.values(), ids=TOGETHER)
+def test_parts_go_together(text: str) -> None:
+    (net,) = nets(text)
+    report = netdsl.verify(net)
+    assert report.ok, str(report)
+
+
 def test_matmul_is_a_second_moment() -> None:
     net = api.loads("net N:\n    input 5, 4\n    (permute 1, 0 | identity) -> matmul\n")
     x = torch.randn(2, 5, 4)

@@ -520,7 +520,11 @@ def gap(op: GlobalAvgPool, context: Context) -> Lowered:
 @lowers(Mean, Amax)
 def reduction(op: Reduction, context: Context) -> Lowered:
     """Our mean_along, amax_along."""
-    axes = _first("axis", op.along(laid_out(context.inputs[0].axes)))
+    x = context.inputs[0]
+    places = op.along(laid_out(x.axes))
+    if not _batched(context, 0):  # of a learned tensor only its own op knows if it has a batch
+        places = tuple(axis - 1 - len(x) for axis in places)
+    axes = _first("axis", places)
     return _function(f"{op.name}_along", axes, _option("keepdims", op.keep, False))
 
 

@@ -853,7 +853,10 @@ def gap(op: GlobalAvgPool, context: Context) -> Lowered:
 @lowers(Mean, Amax)
 def reduction(op: Reduction, context: Context) -> Lowered:
     """x.mean(1), x.amax((2, 3)), or our MeanAlong, AmaxAlong as modules."""
-    axes = op.along(context.inputs[0].axes)
+    x = context.inputs[0]
+    axes = op.along(x.axes)
+    if not _batched(context, 0):  # of a learned tensor only its own op knows if it has a batch
+        axes = tuple(axis - 1 - len(x) for axis in axes)
     dim = _first("dim", axes if len(axes) > 1 else axes[0])
     keep = _option("keepdim", op.keep, False)
     return Lowered(

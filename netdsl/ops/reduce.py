@@ -16,6 +16,7 @@ class Reduction(Op):
     map c x h x w to vector c, tokens n x c to vector c.
     """
 
+    batchless: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("axes",)
     settled: ClassVar[tuple[str, ...]] = ("axes", "keep")
     keeps_zero: ClassVar[bool] = True
