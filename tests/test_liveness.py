@@ -85,7 +85,11 @@ def test_is_what_runs(name: str, side: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["vgg16", "resnet18", "resnet50", "googlenet", "densenet121", "mobilenet_v2", "vit_b_16"]
+    "name",
+    [
+        *("vgg16", "resnet18", "resnet50", "googlenet", "densenet121", "mobilenet_v2", "vit_b_16"),
+        *("swin_t", "swin_v2_t", "maxvit_t", "mobilevit_s"),
+    ],
 )
 def test_is_what_runs_at_full_size(name: str) -> None:
     assert_measured(load(name))
