@@ -123,14 +123,14 @@ def kept_tensor(
 ''',
     "kept_value": '''\
 def kept_value(tensor: nnx.BatchStat[Array]) -> Array:
-    """Return a tensor that is not learned in the dtype to compute in, if it does not hold whole numbers."""
+    """Return a tensor that is not learned, in the dtype to compute in but for whole numbers."""
     dtype: DTypeLike | None = tensor.compute_dtype
     whole = jnp.issubdtype(tensor[...].dtype, jnp.integer)
     return tensor[...] if dtype is None or whole else tensor[...].astype(dtype)
 ''',
     "relative_positions": '''\
 def relative_positions(rows: int, columns: int) -> nnx.Initializer:
-    """Return an initializer for pairs of places of a window: which row of a table is the step between them."""
+    """Return an initializer for pairs of places: which row of a table is their step."""
 
     def init(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
         i, j = jnp.arange(rows), jnp.arange(columns)
@@ -141,7 +141,7 @@ def relative_positions(rows: int, columns: int) -> nnx.Initializer:
 ''',
     "KeysWithoutBias": '''\
 class KeysWithoutBias(nnx.Linear):
-    """Queries, keys and values by one linear layer, in which the keys' part of the bias counts as zero."""
+    """Queries, keys and values by one linear layer; the keys' bias counts as zero."""
 
     def __call__(self, inputs: Array, out_sharding: Any = None) -> Array:
         y: Array = super().__call__(inputs, out_sharding)
@@ -152,7 +152,7 @@ class KeysWithoutBias(nnx.Linear):
 ''',
     "relative_coords": '''\
 def relative_coords(key: Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
-    """Return how far places lie from the middle one, down and across, from -8 to 8 and on a logarithmic scale."""
+    """Return how far places lie from the middle, from -8 to 8 and on a log scale."""
     reach = [(size - 1) // 2 for size in shape[-3:-1]]
     axes = [jnp.arange(-n, n + 1) / max(n, 1) * 8 for n in reach]
     steps = jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1)
@@ -624,7 +624,7 @@ def from_windows(
 ''',
     "window_mask": '''\
 def window_mask(x: Array, size: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Array:
-    """Return what is added to the score of two places of a window: -100 where a shift brought them together."""
+    """Return what is added to two places' score: -100 where a shift brought them together."""
     n, x = x.shape[0], pad_to_multiple(x[:1, ..., :1], size)
     (_, h, w, _), (down, across) = x.shape, shift_within(x, size, shift)
     side = 2 * (jnp.arange(h) >= h - down)[:, None] + (jnp.arange(w) >= w - across)
@@ -660,7 +660,7 @@ def attend_by_heads(
 ''',
     "relative_bias": '''\
 def relative_bias(table: Array, index: Array, places: int, mapped: bool = False) -> Array:
-    """Return what each head adds to the score of two places, by a table with a row for each step between them."""
+    """Return what each head adds to two places' score, by a table with a row for each step."""
     if mapped:
         table = table.reshape(*table.shape[:-3], -1, table.shape[-1])
     index = index.astype(int)

@@ -199,7 +199,7 @@ class StdConv2dSame(StdConv2d):
 ''',
     "UnbiasedKeys": '''\
 class UnbiasedKeys(nn.Linear):
-    """Queries, keys and values by one linear layer, in which the keys' part of the bias counts as zero."""
+    """Queries, keys and values by one linear layer; the keys' bias counts as zero."""
 
     def forward(self, input: Tensor) -> Tensor:
         q, k, v = self.bias.chunk(3)
@@ -444,8 +444,8 @@ def pad_to_multiple(x: Tensor, size: tuple[int, int]) -> Tensor:
 def shift_within(x: Tensor, size: tuple[int, int], shift: tuple[int, int]) -> tuple[int, int]:
     """How far whole windows are moved along each axis: not at all where one covers it."""
     down, across = x.shape[2] - size[0], x.shape[3] - size[1]
-    down = (shift[0] + down - abs(shift[0] - down)) // 2  # the least, without a comparison for tracers to fix
-    return down, (shift[1] + across - abs(shift[1] - across)) // 2
+    down = shift[0] + down - abs(shift[0] - down)  # twice the least, without a comparison to fix
+    return down // 2, (shift[1] + across - abs(shift[1] - across)) // 2
 ''',
     "to_windows": '''\
 def to_windows(
@@ -455,7 +455,7 @@ def to_windows(
     spread: bool = False,
     apart: bool = False,
 ) -> Tensor:
-    """A map in windows, each as a sequence of its places, which may lie spread over the map, or so far apart."""
+    """A map in windows of its places, which may lie spread over the map, or so far apart."""
     x = pad_to_multiple(x, size)
     if shift[0] + shift[1] > 0:
         down, across = shift_within(x, size, shift)
@@ -492,9 +492,22 @@ def from_windows(
         x = torch.roll(x, (down, across), (2, 3))
     return x.narrow(2, 0, h).narrow(3, 0, w)
 ''',
+    "from_windows_last": '''\
+def from_windows_last(
+    x: Tensor,
+    like: Tensor,
+    size: tuple[int, int],
+    shift: tuple[int, int] = (0, 0),
+    spread: bool = False,
+    apart: bool = False,
+) -> Tensor:
+    """Windows as the map that they are of, with its channels last."""
+    x = from_windows(x, like.permute(0, 3, 1, 2), size, shift, spread, apart)
+    return x.permute(0, 2, 3, 1).contiguous()
+''',
     "window_mask": '''\
 def window_mask(x: Tensor, size: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
-    """What is added to the score of two places of a window: -100 where a shift brought them together."""
+    """What is added to the score of two places: -100 where a shift brought them together."""
     x = pad_to_multiple(x[:, :1], size)
     h, w = x.shape[2], x.shape[3]
     down, across = shift_within(x, size, shift)
@@ -517,7 +530,9 @@ def attend_by_heads(
     mask: Tensor | None = None,
 ) -> Tensor:
     """Scaled dot-product attention by heads; of cosines, where they are multiplied `by` numbers."""
-    q, k, v = [x.unflatten(-1, [heads, x.shape[-1] // heads]).transpose(-3, -2) for x in (q, k, v)]
+    q, k, v = [
+        torch.unflatten(x, -1, (heads, x.shape[-1] // heads)).transpose(-3, -2) for x in (q, k, v)
+    ]
     if by is None:
         q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
         scores = q @ k.transpose(-2, -1)
@@ -531,7 +546,7 @@ def attend_by_heads(
 ''',
     "relative_positions": '''\
 def relative_positions(rows: int, columns: int, shape: tuple[int, ...]) -> Tensor:
-    """For each pair of places of a window, which row of a table is the step from the second to the first."""
+    """For each pair of places, which row of a table is the step from the second to the first."""
     i, j = torch.arange(rows), torch.arange(columns)
     down, across = i[:, None] - i + rows - 1, j[:, None] - j + columns - 1
     index = down[:, None, :, None] * (2 * columns - 1) + across[:, None, :]
@@ -539,7 +554,7 @@ def relative_positions(rows: int, columns: int, shape: tuple[int, ...]) -> Tenso
 ''',
     "relative_coords": '''\
 def relative_coords(*shape: int) -> Tensor:
-    """How far places lie from the middle one, down and across, from -8 to 8 and on a logarithmic scale."""
+    """How far places lie from the middle, down and across, from -8 to 8 and on a log scale."""
     reach = [(size - 1) // 2 for size in shape[-3:-1]]
     axes = [torch.arange(-n, n + 1, dtype=torch.float32) / max(n, 1) * 8 for n in reach]
     steps = torch.stack(torch.meshgrid(axes, indexing="ij"), -1)
@@ -547,13 +562,13 @@ def relative_coords(*shape: int) -> Tensor:
 ''',
     "relative_bias": '''\
 def relative_bias(table: Tensor, index: Tensor, places: int) -> Tensor:
-    """What each head adds to the score of two places, by a table with a row for each step between them."""
+    """What each head adds to the score of two places, by a table with a row for each step."""
     if index.ndim == 1:
         rows = table.index_select(-2, index.long())
     else:  # another of each sample
         table = table if table.ndim > 2 else table.unsqueeze(0)
         rows = torch.take_along_dim(table, index.long().unsqueeze(-1), -2)
-    return rows.unflatten(-2, [places, places]).movedim(-1, -3).contiguous()
+    return torch.unflatten(rows, -2, (places, places)).movedim(-1, -3).contiguous()
 ''',
     "channel_shuffle": '''\
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
@@ -782,29 +797,28 @@ def relative_bias(op: RelativeBias, context: Context) -> Lowered:
 
 _WINDOWS: dict[type[Op], str] = {
     Windows: "to_windows",
-    Unwindows: "from_windows",
     WindowMask: "window_mask",
 }
 """By op our function."""
 
 
-@lowers(*_WINDOWS)
+@lowers(Unwindows, *_WINDOWS)
 def windows(op: Partition, context: Context) -> Lowered:
-    """Our to_windows, from_windows and window_mask, which take and make maps with their channels first."""
-    at = int(isinstance(op, Unwindows))
-    turned = context.inputs[at].axes == "hwc"
-    to_first, back = ([_first("dims", axis) for axis in axes] for axes in ((0, 3, 1, 2), (0, 2, 3, 1)))
-    x = _method("permute", *to_first, of=Input(at)) if turned else Input(at)
+    """Our to_windows and window_mask of a map with its channels first, from_windows or from_windows_last."""
     sizes = _first("size", _pair(op.size)), _option("shift", _pair(op.shift), (0, 0))
     ways = (
         [_option(way, getattr(op, way), False) for way in ("spread", "apart")]
         if isinstance(op, Grids)
         else []
     )
-    made = Call(_WINDOWS[type(op)], (*([_given(Input())] * at), _given(x), *sizes, *ways))
-    if at:  # in the order of memory that other maps have
-        made = _method("contiguous", of=_method("permute", *back, of=made) if turned else made)
-    return Lowered(function=made)
+    if isinstance(op, Unwindows):
+        last = context.inputs[1].axes == "hwc"
+        maps = _given(Input()), _given(Input(1))
+        made = Call("from_windows_last" if last else "from_windows", (*maps, *sizes, *ways))
+        return Lowered(function=made if last else _method("contiguous", of=made))  # as other maps lie
+    to_first = [_first("dims", axis) for axis in (0, 3, 1, 2)]
+    x = _method("permute", *to_first) if context.inputs[0].axes == "hwc" else Input()
+    return Lowered(function=Call(_WINDOWS[type(op)], (_given(x), *sizes, *ways)))
 
 
 # Pools

@@ -716,9 +716,11 @@ class Constructor:
                 self.ends += "_"
             self.line(f"{self.ends}{self.typed(self.ends, ': list[int]')} = []")
         words = _MAPPINGS if is_named else _LISTS
-        free = (name for name in chain(words, (f"{words[0]}{n}" for n in count(2))) if name not in self.taken)
-        name = next(islice(free, self.nesting, None))
         kind = self.dialect.mapping if is_named else f"list[{self.dialect.layer}]"
+        known = chain(words, (f"{words[0]}{n}" for n in count(2)))
+        free = (name for name in known if name not in self.taken and self.locals.get(name, kind) == kind)
+        name = next(islice(free, self.nesting, None))
+        self.locals[name] = kind
         head, rest = ([], items) if is_named else self.first(items)
         begin = f"{name}{self.typed(name, f': {kind}')} = "
         if head:
