@@ -22,6 +22,7 @@ import netdsl
 from netdsl import Network, api
 from netdsl.ir.types import Shape
 from netdsl.ops import Example
+from netdsl.ops.attention import Attend, RelativeBias
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import Reach
 from netdsl.ops.partition import Partition
@@ -186,7 +187,9 @@ def place_axis(shape: Shape, axis: int) -> int | None:
 def numbers_tokens_anew(example: Example) -> bool:
     """Tell whether an op makes tokens of places, or joins or cuts them: they are followed as the places they were."""
     op = example.op
-    anew = op.name in ("tokens", "map") or isinstance(op, Partition)
+    tables = isinstance(op, RelativeBias) or (isinstance(op, Attend) and len(example.inputs) > 3)
+    windows = any("b" in shape.axes for shape in (*example.inputs, *op.outputs(*example.inputs)))
+    anew = op.name in ("tokens", "map") or isinstance(op, Partition) or tables or windows
     return anew or (isinstance(op, AlongAxis) and op.wiring and op.axis == "n")
 
 

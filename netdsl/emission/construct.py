@@ -357,15 +357,26 @@ class Constructor:
         """Write the types of children on sides of a condition that are modules of several kinds, here or later."""
         attributes = self.members.attributes
         here = {attributes.get(id(item)) for side in sides for item in alternatives(side)}
-        kinds: dict[str, set[str]] = {}
+        kinds: dict[str, dict[str, Module]] = {}
         for item in walk(self.function.items):
             name = attributes.get(id(item))
             if isinstance(name, str) and name in here and isinstance(item, Module) and self.makes(item):
-                kinds.setdefault(name, set()).add(self.kind_of(item))
+                kinds.setdefault(name, {})[self.kind_of(item)] = item
         for name, found in kinds.items():
             if len(found) > 1 and name not in self.declared and name not in self.made:
                 self.declared.add(name)
-                self.line(f"self.{name}: {self.dialect.layer}")
+                plain = not self.dialect.several or all(map(self.is_plain, found.values()))
+                any_way = self.dialect.several.format(self.dialect.array)
+                self.line(f"self.{name}: {self.dialect.layer if plain else any_way}")
+
+    def is_plain(self, item: Module) -> bool:
+        """Tell whether a child takes one value and returns one, as layers do, and neither is a list."""
+        if isinstance(item, Layer):
+            return True
+        arguments, results = self.members.arguments(item), self.members.results(item)
+        lists = self.function.staged.lists
+        plain = not any(wire in lists or is_mapping(wire) for wire in (*arguments, *results))
+        return plain and len(arguments) == len(results) == 1
 
     def kind_of(self, item: Module) -> str:
         """Return what tells modules of one class from those of another."""
@@ -403,10 +414,9 @@ class Constructor:
         lists, array = self.function.staged.lists, self.dialect.array
         for one in (*item.then, *item.otherwise) if self.dialect.several else ():
             if isinstance(one, (Child, Container)) and self.members.attributes.get(id(one)) == attribute:
-                arguments, results = self.members.arguments(one), self.members.results(one)
-                plain = not any(wire in lists or is_mapping(wire) for wire in (*arguments, *results))
-                if plain and len(arguments) == len(results) == 1:
+                if self.is_plain(one):
                     break
+                results = self.members.results(one)
                 expr = self.expression(one)
                 if isinstance(expr, Call) and getattr(one, "callee", None) is None:
                     return str(expr.func)

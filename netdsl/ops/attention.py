@@ -142,7 +142,8 @@ class MatMul(Op):
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return all tokens; the window of a place is what `windows` says that it sees."""
-        return (HERE, HERE) if x[0].axes == "bnc" else (EVERYWHERE, EVERYWHERE)
+        own = EVERYWHERE if x[0].axes == "cn" else HERE
+        return own, HERE if x[0].axes == "bnc" else EVERYWHERE
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -236,7 +237,7 @@ class Attend(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return all tokens; the window of a place is what `windows` says that it sees."""
         whole = HERE if x[0].axes == "bnc" else EVERYWHERE
-        return (HERE, whole, whole, *[HERE if at is None else None for at in x[3:]])
+        return (HERE, whole, whole, *[HERE if at.axes == "bnc" else EVERYWHERE for at in x[3:]])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -298,8 +299,8 @@ class RelativeBias(Op):
         yield Need("size", "the numbers of an index", x[1].elements, "==", self.places * self.places)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
-        """Return all of the table."""
-        return EVERYWHERE, None
+        """Return all of the table, and of the index."""
+        return EVERYWHERE, EVERYWHERE
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -59,7 +59,7 @@ class Elementwise(Op):
         out = max(x, key=lambda s: (len(s), s.elements))
         for s in x:
             same = s.axes == out.axes
-            every_place = s.c == out.c and (s.axes == "c" or (same and len(s) == 3 and s.h == s.w == 1))
+            every_place = s.c == out.c and (s.axes == "c" or (same and "h" in s.axes and s.h == s.w == 1))
             if not every_place and not (same and s == out):
                 raise OpError("", differ(self.name, x))
         return out
@@ -99,7 +99,7 @@ class Add(Elementwise):
 
     def overwrites(self, *x: Shape) -> bool:
         """Tell whether the first branch is as large as the output; one of c x 1 x 1 may be so at this size only."""
-        return x[0] == self.infer(*x) and not (len(x[0]) == 3 and x[0].h == x[0].w == 1)
+        return x[0] == self.infer(*x) and not ("h" in x[0].axes and x[0].h == x[0].w == 1)
 
 
 class Mul(Elementwise):
