@@ -229,7 +229,7 @@ def test_every_net_of_a_file_starts_its_layers_as_its_own_lines_say(tmp_path: Pa
     assert text.count("class Deep") == 1
 
 
-GIVEN = """
+HANDED = """
 block Unit(c):
     conv: conv 3x3, c
 
@@ -256,7 +256,7 @@ variant n2 = N(Other, 2.0)
 
 
 def test_a_block_that_is_given_starts_as_the_net_says_that_gives_it() -> None:
-    (text,) = emit_family([Network(r) for r in recipes(read_text(GIVEN), "", {}, {})], "flax").values()
+    (text,) = emit_family([Network(r) for r in recipes(read_text(HANDED), "", {}, {})], "flax").values()
     made = execute(text)
     for name, std in (("n1", 0.25), ("n2", 0.5), ("K", 0.125)):
         model = made[name](rngs=nnx.Rngs(SEED))
