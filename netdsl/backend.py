@@ -176,7 +176,12 @@ def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
         return {}
     x = net.inputs_of(node.name)
     held = {**node.op.weights(*x), **node.op.buffers(*x)}
-    return {f"{node.name}.{key}" if key else node.name: tuple(shape) for key, shape in held.items()}
+    return {_own_key(node, name): tuple(shape) for name, shape in held.items()}
+
+
+def _own_key(node: Node, name: str) -> str:
+    """Return the key of a layer's tensor in the net's own state: the layer's own name, if the tensor has none."""
+    return f"{node.name}.{name}" if name else node.name
 
 
 def batchless(net: Network) -> list[Node]:
@@ -193,10 +198,10 @@ def batchless(net: Network) -> list[Node]:
 def spare_state(net: Network) -> dict[str, Sequence[int]]:
     """Return by key of the net's own state what the buffers hold that a state may lack; see `Op.spare`."""
     return {
-        f"{node.name}.{key}" if key else node.name: numbers
+        _own_key(node, name): numbers
         for node in net.graph
         if not node.module
-        for key, numbers in node.op.spare(*net.inputs_of(node.name)).items()
+        for name, numbers in node.op.spare(*net.inputs_of(node.name)).items()
     }
 
 

@@ -149,9 +149,8 @@ def test_every_tensor_is_distributed_as_torchs(name: str, form: str) -> None:
     for key, (a, b) in checked.items():
         assert_alike(key, a, b)
     if name == "Kinds":
-        fixed = {"relative_coords", "relative_positions"}  # how tensors start that are not learned
         found = {parameter.init.kind for parameter in net.parameters.values()}
-        assert found == {*Init.KINDS, "default"} - fixed
+        assert found == {*Init.KINDS, "default"} - Init.FIXED
 
 
 @pytest.mark.slow

@@ -500,8 +500,7 @@ def test_init_call(init: Init, call: str) -> None:
 
 def test_every_init_has_a_call() -> None:
     """No kind of ir.types is missing."""
-    fixed = {"relative_coords", "relative_positions"}  # how tensors start that are not learned
-    assert {init.kind for init, _ in INITS} == set(Init.KINDS) - fixed
+    assert {init.kind for init, _ in INITS} == set(Init.KINDS) - Init.FIXED
 
 
 @every([e for e in EXAMPLES if isinstance(e.op, Weight)])

@@ -250,7 +250,7 @@ class Finisher:
                 inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
         inits.update((k, v) for k, v in op.inits.items() if k in weights)
         for key, init in inits.items():
-            if init.kind.startswith("relative") and key:
+            if init.kind in Init.FIXED and key:
                 message = f"{op.name}: {init.kind} is no way to start {key}"
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)])
             if init.kind.startswith(("kaiming", "xavier", "fan")) and len(weights[key]) < 2:

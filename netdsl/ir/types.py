@@ -161,6 +161,8 @@ class Init(Record):
     to 8 and on a logarithmic scale, sign(d) log2(|d| + 1) / 3. Liu et al., arXiv 2111.09883. relative_positions is
     of a number for each pair of places of a window: the row of the step from the second to the first.
     """
+    FIXED: ClassVar[frozenset[str]] = frozenset({"relative_coords", "relative_positions"})
+    """Those of tensors that are not learned: their numbers follow from the shape and the arguments."""
     GAINS: ClassVar[dict[str, tuple[int, int]]] = {
         "relu": (2, 1),
         "identity": (1, 1),

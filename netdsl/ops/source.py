@@ -73,7 +73,7 @@ class Weight(Source):
         if self.axes is not None and sorted(self.axes) != sorted(shape.axes):
             raise OpError("axes", f"axes must be {', '.join(shape.axes)} in some order, got {self.axes!r}")
         kind = self.start.kind
-        if kind.startswith("relative") and self.learned:
+        if kind in Init.FIXED and self.learned:
             raise OpError("", f"{kind} is how a tensor starts that is not learned", "learned=false")
         if kind == "relative_coords" and (len(shape) < 3 or shape[-1] != 2):
             raise OpError("shape", f"{kind} is of rows x columns x 2, got {shape}")
