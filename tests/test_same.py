@@ -70,8 +70,8 @@ net Retina(c = 8, classes = 5, anchors = 3, levels = 4):
     scores, boxes = from p0 -> Head classes, anchors as head
     for i in range(1, levels):
         s, b = from p{i} -> same head
-        scores = from scores, s -> concat axis=0
-        boxes = from boxes, b -> concat axis=0
+        scores = from scores, s -> concat axis="n"
+        boxes = from boxes, b -> concat axis="n"
     output boxes: from boxes
     from scores
 """
