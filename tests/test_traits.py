@@ -124,10 +124,10 @@ def values(op: Op) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("op", ACTIVATIONS.values(), ids=ACTIVATIONS)
 def test_activations(op: Activation) -> None:
-    """Each of the traits if and only if the numbers have it; of what is learned, if any numbers may not."""
+    """Each of the traits if and only if the numbers have it; of what is learned or drawn, if any numbers may not."""
     x, y = values(op)
-    learned = bool(op.weights(Shape(1)))
-    assert op.monotonic == bool((np.diff(y) >= 0).all() and not learned)
+    varies = bool(op.weights(Shape(1))) or op.module
+    assert op.monotonic == bool((np.diff(y) >= 0).all() and not varies)
     low, high = op.bounds
     assert np.allclose(
         [y.min() if low > -np.inf else low, y.max() if high < np.inf else high], op.bounds, atol=0.02

@@ -127,7 +127,8 @@ class LeakyRelu(Activation):
 class RRelu(Activation):
     """A relu that leaks at random: max(x, 0) + slope * min(x, 0), Xu et al., arXiv 1505.00853.
 
-    In training each element draws its slope between `lower` and `upper`; in evaluation it is their mean.
+    In training each element draws its slope between `lower` and `upper`, so that the largest input may not give the
+    largest output; in evaluation it is their mean.
     """
 
     name: ClassVar[str] = "rrelu"
