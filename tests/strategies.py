@@ -337,9 +337,9 @@ class Body:
             return f"({' -> '.join(self.solid(inner))}) as {label}", after
         if kind == "taller":
             axis, size = self.pick(
-                [(1, (2 * flow.size[0], flow.size[1])), (2, (flow.size[0], 2 * flow.size[1]))]
+                [("h", (2 * flow.size[0], flow.size[1])), ("w", (flow.size[0], 2 * flow.size[1]))]
             )
-            return f"({self.activation()} | identity) -> concat axis={axis}", flow._replace(size=size)
+            return f'({self.activation()} | identity) -> concat axis="{axis}"', flow._replace(size=size)
         if kind == "to":
             size = self.draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
             return f"{self.pick(['avgpool', 'maxpool'])} to={dims(size)}", flow._replace(size=size)
