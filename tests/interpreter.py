@@ -313,7 +313,10 @@ def _unwindows(op: Any, x: list[Tensor], call: Call) -> Tensor:
     (rows, columns), like = both(op.size), call.shapes[1]
     whole = -(-like.h // rows) * rows, -(-like.w // columns) * columns
     found = F.fold(
-        x[0].permute(0, 3, 2, 1).flatten(1, 2), whole, (rows, columns), **_spacing(op, like.h, like.w)
+        x[0].permute(0, 3, 2, 1).flatten(1, 2),
+        whole,
+        _extent(op, like.h, like.w),
+        **_spacing(op, like.h, like.w),
     )
     found = found.roll(_moved(op, like.h, like.w), (2, 3))[:, :, : like.h, : like.w]
     return found.movedim(1, -1) if like.axes == "hwc" else found

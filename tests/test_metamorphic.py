@@ -155,7 +155,7 @@ GIVEN = {
     "beta: float in [0.3, 1.0] = 1.0": "softplus beta, threshold=2*beta -> hardtanh -beta, beta",
     "cut: float in [0.3, 0.5] = 0.5": "hardshrink cut -> softshrink cut -> threshold cut, -cut",
     "shared: bool = true": "prelu shared=shared as slope",
-    "axis: int in [0, 1, 2] = 2": "softmax axis=axis -> permute 1, 0, 2 -> log_softmax axis=axis",
+    'axis: str in ["c", "h", "w"] = "w"': "softmax axis=axis -> permute 1, 0, 2 -> log_softmax axis=axis",
     "counted: bool = true": "avgpool 3x3, /2, pad=1, count_include_pad=counted",
     "counted: bool = true, whole: bool = true": "avgpool 2x2, /2, ceil=whole, count_include_pad=counted",
     "whole: bool = true": "maxpool 2x2, /2, ceil=whole",
@@ -167,7 +167,8 @@ GIVEN = {
 @pytest.mark.parametrize("backend", ["torch", "flax"])
 @pytest.mark.parametrize("parameters", GIVEN)
 def test_an_ops_argument_is_followed(parameters: str, backend: str) -> None:
-    other = "false" if "bool" in parameters else "0.3" if "float" in parameters else "0"
+    others = {"bool": "false", "float": "0.3", "str": '"c"', "int": "0"}
+    other = next((value for kind, value in others.items() if kind in parameters), "0")
     text = f"""
 block Unit({parameters}):
     {GIVEN[parameters]}
@@ -188,7 +189,7 @@ def test_a_block_as_an_argument_keeps_its_own(backend: str) -> None:
 block Inner(c, k: dims = 1x1):
     conv: conv k, c
 
-block Outer(c, unit: op = Inner(k=3x3)):
+block Outer(c, unit: op = Inner(k=3x3)) from given:
     body: unit c
 
 net Small:

@@ -402,3 +402,19 @@ def test_a_type_checker_finds_nothing(backend: str, tmp_path: Path) -> None:
     command += ["--enable-error-code", "possibly-undefined", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout
+
+
+def test_what_a_block_is_made_for_does_not_depend_on_how_names_are_hashed(tmp_path: Path) -> None:
+    """A map that becomes one place is taken for what it is: more and more classes, in any order."""
+    (tmp_path / "dla.net").write_text((Path(__file__).parents[1] / "specs/dla.net").read_text())
+    call = "DlaTree unit=DlaBasic, levels=5, c=1, stride=3, level_root=false, shortcut=false"
+    net = f"net N:\n    input 1, 3x3\n    tree: {call}\n"
+    (tmp_path / "n.net").write_text(f'import DlaTree, DlaBasic from "dla.net"\n\n{net}')
+    command = [sys.executable, "-m", "netdsl", "compile", "n.net", "--backend", "torch"]
+    texts = set()
+    for seed in ("1", "2", "5"):
+        environment = {**ENVIRONMENT, "PYTHONHASHSEED": seed}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        texts.add(done.stdout)
+    assert len(texts) == 1

@@ -459,7 +459,7 @@ def to_windows(
     x = pad_to_multiple(x, size)
     if shift[0] + shift[1] > 0:
         down, across = shift_within(x, size, shift)
-        x = torch.roll(x, (-down, -across), (2, 3))
+        x = torch.roll(x.permute(0, 2, 3, 1), (-down, -across), (1, 2)).permute(0, 3, 1, 2)
     (rows, columns), n, c = size, x.shape[0], x.shape[1]
     down, across = x.shape[2] // rows, x.shape[3] // columns
     if apart:

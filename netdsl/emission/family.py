@@ -582,9 +582,11 @@ class Family:
                 many = self.listed(decl, shapes)
                 if isinstance(shapes, Elements) and not many:
                     raise Fixed(f"{decl.name} takes values one by one", *_terms(shapes.channels))
-                for name in wanted:
-                    if name in values and free(values[name]):
-                        raise Fixed(f"{decl.name} is made for values of {name}", *_terms(values[name]))
+                left = [name for name in sorted(wanted) if name in values and free(values[name])]
+                if left:
+                    read = (test for name in left for test in _terms(values[name]))
+                    raise Fixed(f"{decl.name} is made for values of {' and '.join(left)}", *read)
+                held = frozenset(wanted)  # it may grow in what is called, if the block is in itself
                 staged = Staged(decl, "block")
                 self.active.append(staged)
                 try:
@@ -607,15 +609,15 @@ class Family:
                         continue
                     fixed = error if isinstance(error, Fixed) else Fixed(str(error), error.test)
                     self.measure(staged, fixed)
-                    named = set(fixed.names) & set(self.names_of(staged)) - wanted
+                    named = set(fixed.names) & set(self.names_of(staged)) - held
                     if many and (not named or any(named & set(i.sizes.values()) for i in staged.inputs)):
                         wanted.add(ONE_BY_ONE)
                         continue
-                    own = {n for n in fixed.names if n in self.names_of(staged)} - wanted
+                    own = {n for n in fixed.names if n in self.names_of(staged)} - held
                     if not own and decl not in self.unrolled:
                         self.unrolled.add(decl)
                         continue
-                    own = own or set(self.names_of(staged)) - wanted
+                    own = own or set(self.names_of(staged)) - held
                     if not own:
                         raise NetError(
                             [Diagnostic("E508", f"{decl.name} cannot be written as a class: {fixed}", span)]
