@@ -381,7 +381,102 @@ variant two = Numbers(2.0, 3, false)
 """Numbers of `init` lines that have names of their own, which are given to others later."""
 
 
-@pytest.mark.parametrize("spec", [GIVEN, NUMBERS])
+SCOPES = """
+default conv 1x1
+
+block Unit(c, unit: op = conv):
+    conv1: conv 3x3, c -> bn
+    unit: unit c
+
+block Own(c):
+    conv1: conv 3x3, c
+    init bn weight=constant(5)
+    conv2: conv 3x3, c
+    norm: bn
+
+block Caller(c, start: float = 0.25):
+    first: Unit c
+    init conv weight=constant(start)
+    init dwconv bias=constant(3)
+    unit: Unit c
+    dw: dwconv 3x3
+    own:
+        init conv bias=constant(6)
+        body: Own c
+        dw: dwconv 3x3
+    last: conv c
+
+block Tree(n: int in [0, 1, 2, 3], c):
+    init conv weight=constant(7)
+    conv1: conv c
+    if n > 0:
+        more: Tree n - 1, c
+        init bn weight=constant(8)
+        unit: Unit c
+
+inline block Within(c):
+    init conv weight=constant(9)
+    inner: Unit c
+
+net Scopes(deep = 2, start: float = 0.5, many = 2):
+    input 3, 8x8
+    init conv weight=constant(1), bias=constant(0)
+    stem: Unit 8
+    neck:
+        init conv weight=constant(2)
+        init bn bias=constant(start)
+        a: Unit 8
+        b: Own 8
+        units: many * Unit 8
+        d: conv 9
+        deeper:
+            init dwconv weight=constant(4)
+            a: dwconv 3x3
+            b: conv 3x3, 8
+    c: Own 8
+    d: Caller 8
+    again: Caller 8, start
+    same again
+    tree: Tree deep, 8
+    slot: Unit 8, Own
+    Within 8
+    end: conv 3
+
+variant one = Scopes()
+variant two = Scopes(1, 0.125, 1)
+variant three = Scopes(0, 0.75, 3)
+"""
+
+
+def test_an_init_line_reaches_what_is_built_in_its_scope() -> None:
+    one, *_ = map(Network, recipes(read_text(SCOPES), "", {}, {}))
+    for name, weight, value in (
+        ("stem.conv1.0", "weight", 1),
+        ("neck.a.conv1.0", "weight", 2),
+        ("neck.a.conv1.1", "bias", 0.5),
+        ("neck.b.norm", "weight", 5),
+        ("neck.d", "bias", 0),
+        ("neck.deeper.a", "weight", 4),
+        ("neck.deeper.b", "weight", 2),
+        ("c.conv1", "weight", 1),
+        ("d.first.unit", "weight", 1),
+        ("d.unit.unit", "weight", 0.25),
+        ("d.dw", "bias", 3),
+        ("d.own.body.conv1", "bias", 6),
+        ("d.own.dw", "bias", 6),
+        ("d.own.dw", "weight", 0.25),
+        ("again.last", "weight", 0.5),
+        ("tree.conv1", "weight", 7),
+        ("tree.more.unit.conv1.0", "weight", 7),
+        ("tree.more.unit.conv1.1", "weight", 8),
+        ("inner.unit", "weight", 9),
+        ("end", "weight", 1),
+    ):
+        assert one.graph[name].op.inits[weight].args == (value,), name
+    assert not one.graph["stem.conv1.1"].op.inits
+
+
+@pytest.mark.parametrize("spec", [GIVEN, NUMBERS, SCOPES])
 @pytest.mark.parametrize("form", ["torch", "flax"])
 def test_constants_are_those_of_the_spec(spec: str, form: str) -> None:
     nets = list(map(Network, recipes(read_text(spec), "", {}, {})))
@@ -418,7 +513,7 @@ def test_the_spec_says_how_norms_that_are_arguments_start() -> None:
         (one, "a.norm1", "weight", 0.5),
         (one, "c.norm1", "weight", 2),
         (one, "d.norm1", "bias", 0.75),
-        (one, "d.unit.norm1", "bias", 0.25),
+        (one, "d.unit.norm1", "bias", 0.75),
         (three, "norm2", "weight", 3.0),
     ):
         assert net.graph[name].op.inits[weight].args == (value,)

@@ -11,6 +11,7 @@ from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, decla
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import Finisher
+from netdsl.elaborate.inits import joined
 from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.values import (
     Choice,
@@ -98,10 +99,7 @@ class Elaborator:
             walker.meta,
             tuple(walker.allows.values()),
             tuple(walker.decisions.values()),
-            {
-                op: {**net.file.inits.get(op, {}), **walker.inits.get(op, {})}
-                for op in {**net.file.inits, **walker.inits}
-            },
+            joined((net.file.inits, walker.inits)),
             frozenset([type(draft.op) for draft in walker.drafts]),
             frozenset([scope.block for scope in walker.scopes if scope.block]),
         )

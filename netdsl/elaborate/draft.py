@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from netdsl.diagnostics import Frame
+from netdsl.elaborate.inits import Inits, deeper
 from netdsl.elaborate.values import Arguments, Data, Declared, Env, Given, OpValue, Ramp, Wire
 from netdsl.ir.graph import Scope
-from netdsl.ir.types import Init, Shape
+from netdsl.ir.types import Shape
 from netdsl.ops import Op
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -145,7 +146,8 @@ class Place:
         self.container = False
         self.broken: frozenset[str] = frozenset()
         """Ops with a `default` line that failed: what they do here is unknown."""
-        self.inits: Mapping[str, Mapping[str, Init]] = {}
+        self.inits: tuple[Inits, ...] = ({},)
+        """What `init` lines say of the scopes around this one and, last, of itself; of a net only its containers'."""
         self.calls: tuple[Frame, ...] = ()
         self.stage = ""
         self.train = False
@@ -159,7 +161,7 @@ class Place:
         """Return the place in a container: names of its own, the same defaults."""
         place = Place(Env(self.env), flow, scope, self.source, self.defaults, self.in_net)
         place.container = True
-        place.broken, place.inits, place.calls = self.broken, self.inits, self.calls
+        place.broken, place.inits, place.calls = self.broken, deeper(self.inits), self.calls
         place.stage, place.train, place.copy, place.turns = self.stage, self.train, self.copy, self.turns
         return place
 

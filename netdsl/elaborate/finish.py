@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
 from netdsl.elaborate.evaluate import Evaluator
+from netdsl.elaborate.inits import Inits, initialisers
 from netdsl.elaborate.values import Declared, Wire
 from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Shape
 from netdsl.ops import Op, OpError
-
-Inits = Mapping[str, Mapping[str, Init]]
 
 
 class Finisher:
@@ -241,14 +240,12 @@ class Finisher:
             except OpError as error:
                 message = f"{op.name}: {error.message}"
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)]) from None
-        if type(op).weights is Op.weights or not (draft.inits or op.inits or any(tables)):
+        tables += draft.inits
+        if type(op).weights is Op.weights or not (op.inits or any(tables)):
             return op
         weights = {**op.weights(*self.inputs(draft)), **op.buffers(*self.inputs(draft))}
-        inits: dict[str, Init] = {}
-        for table in (*tables, draft.inits):
-            for kind in (op.inherits, op.name):
-                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
-        inits.update((k, v) for k, v in op.inits.items() if k in weights)
+        said = {**initialisers(op, tables), **op.inits}
+        inits = {key: init for key, init in said.items() if key in weights}
         for key, init in inits.items():
             if init.kind in Init.FIXED and key:
                 message = f"{op.name}: {init.kind} is no way to start {key}"

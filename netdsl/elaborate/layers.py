@@ -22,6 +22,7 @@ from netdsl.elaborate.arguments import (
 )
 from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import Evaluator
+from netdsl.elaborate.inits import deeper
 from netdsl.elaborate.names import lists_of, reserved_key
 from netdsl.elaborate.order import child_labels
 from netdsl.elaborate.result import Allow, Decision
@@ -811,6 +812,7 @@ class Layers(ABC):
         """Run a block's body."""
         inner = Place(Env(decl.file.env), data, scope, decl.file.source, decl.defaults, False)
         inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
+        inner.inits = deeper(place.inits)
         where = f", {scope.path}" if scope.path and scope is not place.scope else ""
         shown = ", ".join(f"{k}={show(g.value)}" for k, g in given.items())
         inner.calls = (Frame(f"{decl.name}({shown}){where}", span), *place.calls)

@@ -584,12 +584,13 @@ class Walker(Layers):
         place.defaults = default_line(self.evaluator, node, place.env, place.source, place.defaults)
 
     def init(self, node: tree.InitLine, place: Place) -> None:
-        """`init conv weight=...`: in a net for every layer built, in a block for the layers written in it."""
+        """`init conv weight=...`: in a net for all that is built, in a block or container for what is built in it."""
         name, inits = self.init_line(node, place)
-        if place.in_net:
+        if place.in_net and not place.container:
             self.inits[name] = {**self.inits.get(name, {}), **inits}
         else:
-            place.inits = {**place.inits, name: {**place.inits.get(name, {}), **inits}}
+            *outer, own = place.inits
+            place.inits = (*outer, {**own, name: {**own.get(name, {}), **inits}})
 
     def init_line(self, node: tree.InitLine, place: Place) -> tuple[str, dict[str, Init]]:
         """Return the op of an `init` line, and its initialisers by parameter."""

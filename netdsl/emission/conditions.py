@@ -10,6 +10,7 @@ from typing import Any
 
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.draft import DraftScope, Made, Place
+from netdsl.elaborate.inits import joined
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
@@ -25,6 +26,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free, opened
 from netdsl.emission.function import renamed
+from netdsl.emission.inits import expressions
 from netdsl.emission.items import Check, Child, Container, If, Item, Let, Module, Phi, Side, walk
 from netdsl.emission.lists import Lists
 from netdsl.emission.state import Snapshot
@@ -250,6 +252,8 @@ class Conditions(Lists):
             raise Fixed("a return under a condition", test)
         place.returned, place.stage = one.returned, one.stage
         place.defaults = self.either_default(test, one.defaults, two.defaults)
+        if expressions(joined(one.inits)) != expressions(joined(two.inits)):
+            raise Fixed("an `init` line under a condition", test)
         place.inits = one.inits
         if (one.flow is None) != (two.flow is None):
             raise Fixed("a flow under a condition", test)

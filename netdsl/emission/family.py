@@ -13,6 +13,7 @@ from netdsl.diagnostics import Diagnostic, Frame, NetError
 from netdsl.elaborate.arguments import Param, bind, coerce, declared_parameters, parameters, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import Evaluator, deep_recursion
+from netdsl.elaborate.inits import Inits, deeper, initialisers, joined
 from netdsl.elaborate.layers import MAX_RECURSION
 from netdsl.elaborate.names import GLOBALS, readable
 from netdsl.elaborate.values import (
@@ -53,6 +54,7 @@ from netdsl.emission.concolic import (
 )
 from netdsl.emission.concolic import item as item_of
 from netdsl.emission.conditions import of_one_kind
+from netdsl.emission.inits import as_here, expressions, starts_of
 from netdsl.emission.items import (
     Check,
     Child,
@@ -232,7 +234,9 @@ class Family:
         """Declarations with values that are one of two things."""
         self.fixes: dict[Any, set[str]] = {}
         """By declaration, the parameters that its classes are made for."""
-        self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
+        self.inits: tuple[Inits, ...] = ()
+        self.around: tuple[Inits, ...] = ()
+        """What `init` lines of the scopes say that the class in hand is called in, in this instance."""
         """What `init` lines of the net in hand say."""
         self.net: Any = None
         """The net in hand."""
@@ -369,12 +373,11 @@ class Family:
         self.note(decl, given)
         self.connect(stager, decl, given)
         values = {name: one.value for name, one in given.items()} | self.started(stager)
-        for staged in (*self.classes, *self.active):
-            if staged.decl is decl and self.accepts(staged, values, shapes):
-                break
-        else:
-            self.check_recursion(decl, values, span)
-            staged = self.stage_like(stager, decl, values, shapes, place, span)
+        outer, self.around = self.around, tuple(map(as_here, filter(None, place.inits)))
+        try:
+            staged = self.class_for(stager, decl, values, shapes, place, span)
+        finally:
+            self.around = outer
         if staged in self.active:
             staged.shapes = self.foretold.get(foretelling(staged), ())
         env = self.environment(staged, values, shapes)
@@ -389,10 +392,37 @@ class Family:
         }
         return staged, args, self.results(staged, values, shapes)
 
+    def class_for(
+        self,
+        stager: Stager,
+        decl: BlockDecl,
+        values: Mapping[str, Any],
+        shapes: tuple[Shape, ...],
+        place: Place,
+        span: Span,
+    ) -> Staged:
+        """Return the class for a call, a new one if there is none yet."""
+        for staged in (*self.classes, *self.active):
+            if staged.decl is decl and self.accepts(staged, values, shapes):
+                break
+        else:
+            self.check_recursion(decl, values, span)
+            staged = self.stage_like(stager, decl, values, shapes, place, span)
+        for table in place.inits:
+            for name in table if staged in self.active else sorted(table.keys() & staged.kinds):
+                args = [arg for init in table[name].values() for arg in init.args]
+                if any(map(free, args)):
+                    what = f"{decl.name} is called where an `init` line reads what it is not given"
+                    raise Fixed(what, *args)
+        return staged
+
     def check_recursion(self, decl: BlockDecl, values: Mapping[str, Any], span: Span) -> None:
         """Refuse a class within another one of a block that is not made for other values, or too many of them."""
         around = [staged for staged in self.active if staged.decl is decl]
-        if any(all(_same(values.get(name), own) for name, own in one.fixed.items()) for one in around):
+        if any(
+            all(_same(values.get(name), own) for name, own in one.fixed.items()) and self.begins_as(one)
+            for one in around
+        ):
             read = (Atom("name", (name,)) for value in values.values() for name in mentioned(value))
             raise Fixed(f"{decl.name} is called within itself with values of other kinds", *read)
         if len(around) > MAX_RECURSION:
@@ -496,6 +526,8 @@ class Family:
             return False
         if staged not in self.active and expressions(staged.rules) != expressions(self.rules(staged)):
             return False
+        if not self.begins_as(staged):
+            return False
         env = self.environment(staged, values, shapes)
         for name, value in staged.fixed.items():
             own = env.get(name, MISSING)
@@ -504,6 +536,13 @@ class Family:
             if not _same(own, value):
                 return False
         return True
+
+    def begins_as(self, staged: Staged) -> bool:
+        """Tell whether a class has been made where `init` lines of scopes around it said the same as here."""
+        said = {name for table in (*staged.around, *self.around) for name in table}
+        kinds = said if staged in self.active else staged.kinds
+        ops = (op for op in map(find, sorted(kinds)) if op is not None and said & {op.name, op.inherits})
+        return all(starts_of(op, staged.around) == starts_of(op, self.around) for op in ops)
 
     def environment(
         self, staged: Staged, values: Mapping[str, Any], shapes: tuple[Shape, ...]
@@ -549,7 +588,11 @@ class Family:
         classes = [staged for staged in self.classes if staged.decl is value.target]
         if context is None:
             return classes
-        return [s for s in classes if expressions(s.rules) == expressions(self.rules(s, context.inits))]
+        return [
+            s
+            for s in classes
+            if expressions(s.rules) == expressions(self.rules(s, context.inits)) and self.begins_as(s)
+        ]
 
     def class_of(self, value: OpValue, context: Staged | None) -> Staged:
         """Return the class of a block that is given as an argument in a class."""
@@ -588,6 +631,7 @@ class Family:
                     raise Fixed(f"{decl.name} is made for values of {' and '.join(left)}", *read)
                 held = frozenset(wanted)  # it may grow in what is called, if the block is in itself
                 staged = Staged(decl, "block")
+                staged.around = self.around
                 self.active.append(staged)
                 try:
                     self.stage(staged, plain, shapes, stager, wanted, place.calls)
@@ -710,6 +754,7 @@ class Family:
         stager.scopes.append(root)
         place = Place(Env(decl.file.env), None, root, decl.file.source, decl.defaults, False)
         place.calls = (Frame(f"{decl.name}()", span), *calls)
+        place.inits = deeper(self.around)
         named_inputs = [name.text for name in decl.node.inputs]
         data = self.incoming(stager, staged, named_inputs, shapes, wanted, place, span)
         place.flow = data
@@ -1216,11 +1261,8 @@ class Family:
     def initialised(self, op: Op, shapes: tuple[Shape, ...], own: Mapping[str, Init]) -> Op:
         """Return an op with how its weights start: as its own line or block says, else as the net's lines do."""
         weights = weights_of(op, shapes)
-        inits: dict[str, Init] = {}
-        for table in self.inits:
-            for kind in (op.inherits, op.name):
-                inits.update((k, v) for k, v in table.get(kind, {}).items() if k in weights)
-        inits.update(own)
+        said = initialisers(op, self.inits)
+        inits = {**{key: init for key, init in said.items() if key in weights}, **own}
         return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT})
 
     def settle_inits(self, staged: Staged, stager: Stager) -> None:
@@ -1405,23 +1447,6 @@ def within(values: Iterable[Any]) -> Iterator[Any]:
             yield value
             if isinstance(value, OpValue) and isinstance(value.target, BlockDecl):
                 queue += (given.value for given in value.args.values())
-
-
-def expressions(rules: Mapping[str, Mapping[str, Init]]) -> Any:
-    """Return what rules say, to compare for all arguments."""
-    return {
-        op: {key: (init.kind, tuple(map(term, init.args))) for key, init in inits.items()}
-        for op, inits in rules.items()
-    }
-
-
-def joined(tables: Iterable[Mapping[str, Mapping[str, Init]]]) -> dict[str, dict[str, Init]]:
-    """Return what several tables of initial weights say, the later ones first."""
-    found: dict[str, dict[str, Init]] = {}
-    for table in tables:
-        for name, inits in table.items():
-            found.setdefault(name, {}).update(inits)
-    return found
 
 
 def schedule_lets(schedule: Schedule, items: list[Item]) -> list[Item]:

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from netdsl.diagnostics import Frame
+from netdsl.elaborate.inits import Inits
 from netdsl.elaborate.names import readable
 from netdsl.elaborate.values import BlockDecl, NetDecl, Wire
 from netdsl.emission.concolic import SymOp, mentioned
@@ -606,7 +607,9 @@ class Staged:
         """The shapes of what it returns, over its local variables too."""
         self.kinds: set[str] = set()
         """The ops of a block and of the blocks in it, also those whose `init` lines they follow."""
-        self.inits: tuple[Mapping[str, Mapping[str, Init]], ...] = ()
+        self.around: tuple[Inits, ...] = ()
+        """What `init` lines say of the scopes that it is called in."""
+        self.inits: tuple[Inits, ...] = ()
         """What `init` lines of the net say in whose walk it was made."""
         self.rules: Mapping[str, Mapping[str, Init]] = {}
         """What `init` lines say, by op: of a net all, of a block what it has to know."""

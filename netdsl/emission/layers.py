@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
+from netdsl.elaborate.inits import initialisers
 from netdsl.elaborate.layers import JOINTS, has_state
 from netdsl.elaborate.values import BlockDecl, Data, Given, OpValue, Ramp, Wire, fail, show
 from netdsl.emission.concolic import (
@@ -232,10 +233,8 @@ class Layers(Conditions):
     def initialised(self, op: Op, shapes: tuple[Shape, ...], draft: Draft) -> tuple[Op, Mapping[str, Init]]:
         """Return an op with how its weights start, and what of that the layer or its block says itself."""
         weights = weights_of(op, shapes)
-        own: dict[str, Init] = {}
-        for kind in (op.inherits, op.name):
-            own.update((k, v) for k, v in draft.inits.get(kind, {}).items() if k in weights)
-        own.update((k, v) for k, v in op.inits.items() if k in weights)
+        said = {**initialisers(op, draft.inits), **op.inits}
+        own = {key: init for key, init in said.items() if key in weights}
         return self.emitter.initialised(op, shapes, own), own
 
     def aligned(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -478,7 +477,7 @@ class Layers(Conditions):
 
         Those are its own `init`, and in Flax the `init` lines of the net, of the block and of the file.
         """
-        tables = (draft.inits, *self.emitter.inits) if self.emitter.own_inits else ()
+        tables = (*draft.inits, *self.emitter.inits) if self.emitter.own_inits else ()
         for target, args in ((choice.target, choice.args) for choice in callee.choices if choice is not None):
             kinds = (target.name, target.inherits) if not isinstance(target, BlockDecl) else ()
             if "init" in args or any(table.get(kind) for table in tables for kind in kinds):

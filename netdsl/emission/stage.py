@@ -274,6 +274,8 @@ class Stager(Joints):
                 if not isinstance(choice.target, BlockDecl):
                     self.fits_as_block(choice, own, data.shapes, place, value)
                     continue
+                if any(place.inits):
+                    raise Demanded("a block that is an argument and whose layers start as said here", value)
                 theirs = as_bound(parameters(choice), node.args, own)
                 if theirs is None:
                     raise Fixed("blocks that are called with other arguments", value)
