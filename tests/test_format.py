@@ -193,6 +193,7 @@ def productions() -> dict[str, list[list[str]]]:
 SAMPLES = {
     "NAME": ["a", "conv", "x1", "relu"],
     "COUNT": ["n", "rows"],
+    "COUNT_LPAR": ["("],
     "TEMPLATE": ["b{i}", "b{ i + 1 }_c{j*2}", "cell{2 if a else  f(1,2)}"],
     "COUNTED": ["{i}", "{ i + 1 }"],
     "DIMS": ["3x3", "1x7"],
