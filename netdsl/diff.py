@@ -6,7 +6,7 @@ aligned as sequences, so that one that is put in between does not make all that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from netdsl.network import Network
 from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.render import printable
+from netdsl.sheet import aligned, markdown
 
 if TYPE_CHECKING:
     from netdsl.passes.facts import Number
@@ -371,21 +372,10 @@ def _lines(difference: Difference) -> list[str]:
 def render_text(difference: Difference) -> str:
     """Return the difference as text, and no newline at the end."""
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
-    parts = [title, *_about(difference), "", *_aligned(_totals(difference))]
+    parts = [title, *_about(difference), "", *aligned(_totals(difference))]
     if difference.groups:
-        parts += ["", *_aligned(_rows(difference))]
+        parts += ["", *aligned(_rows(difference))]
     return "\n".join([*parts, "", *(_lines(difference) or ["no layer differs"])])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def render_markdown(difference: Difference) -> str:
@@ -395,9 +385,9 @@ def render_markdown(difference: Difference) -> str:
     parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
     about = [f"- {_markdown(line)}" for line in _about(difference)]
     parts += ["", *about] if about else []
-    parts += ["", *_pipes(_totals(difference))]
+    parts += ["", *markdown(_totals(difference), escape=_markdown)]
     if difference.groups:
-        parts += ["", *_pipes(_rows(difference))]
+        parts += ["", *markdown(_rows(difference), escape=_markdown)]
     lines = _lines(difference)
     if not lines:
         return "\n".join([*parts, "", "No layer differs."])
@@ -406,14 +396,6 @@ def render_markdown(difference: Difference) -> str:
     return "\n".join(
         [*parts, "", f"<details><summary>Layers, {count}</summary>", "", *fenced, "", "</details>"]
     )
-
-
-def _pipes(rows: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(map(_markdown, cells))} |"
-
-    marks = "| " + " | ".join([":---", *["---:"] * (len(rows[0]) - 1)]) + " |"
-    return [line(rows[0]), marks, *map(line, rows[1:])]
 
 
 def _markdown(text: str) -> str:

@@ -20,6 +20,7 @@ from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops import Op
 from netdsl.passes import Receptive
 from netdsl.quantities import Measured, Options, Summed
+from netdsl.sheet import csv_cell
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
@@ -324,7 +325,7 @@ def test_csv(by: str) -> None:
     ],
 )
 def test_csv_cells(text: str, cell: str) -> None:
-    assert table._csv_cell(text) == cell
+    assert csv_cell(text) == cell
 
 
 @pytest.mark.parametrize("by", table.GROUPINGS)

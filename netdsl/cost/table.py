@@ -12,6 +12,7 @@ from netdsl.passes import Liveness, Receptive
 from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.render import printable
+from netdsl.sheet import aligned, csv, markdown
 
 VERSION = 1
 """Of the JSON form, docs/schema/cost.json."""
@@ -216,10 +217,12 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else ""
 
 
-_LEFT = ("op", "output")
-"""The columns that hold text, as the first one does."""
-
 Line = tuple[str, ...]
+
+
+def _left(header: Line) -> list[int]:
+    """Return which columns hold text."""
+    return [number for number, name in enumerate(header) if not number or name in ("op", "output")]
 
 
 def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
@@ -277,28 +280,15 @@ def _footer(table: Table) -> list[str]:
 def render_text(table: Table) -> str:
     """Return the table with aligned columns, and no newline at the end."""
     header, rows, below = _lines(table)
-    widths = [max(map(len, column)) for column in zip(header, *rows, *below, strict=True)]
-
-    def line(cells: Line) -> str:
-        columns = zip(header, cells, widths, strict=True)
-        parts = [cell.ljust(width) if name in _LEFT else cell.rjust(width) for name, cell, width in columns]
-        return "  ".join([cells[0].ljust(widths[0]), *parts[1:]]).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    body = [line(header), rule, *map(line, rows), rule, *map(line, below)]
+    body = aligned([header, *rows, *below], _left(header), 1 + len(below))
     return "\n".join([_caption(table), "", *body, "", *_footer(table)])
 
 
 def render_markdown(table: Table) -> str:
     """Return the table as Markdown, and no newline at the end."""
     header, rows, below = _lines(table)
-
-    def line(cells: Line) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-    marks = (":---", *(":---" if name in _LEFT else "---:" for name in header[1:]))
     bold = tuple(f"**{cell}**" if cell else "" for cell in below[0])
-    body = [line(header), line(marks), *map(line, rows), line(bold), *map(line, below[1:])]
+    body = markdown([header, *rows, bold, *below[1:]], _left(header))
     return "\n".join([_caption(table), "", *body, "", "  \n".join(_footer(table))])
 
 
@@ -310,15 +300,7 @@ def render_csv(table: Table) -> str:
     for row in table:
         texts = (row.op, _text(row.output)) if about else ()
         lines.append((row.name, *texts, *(_text(row.values[q.name]) for q in columns)))
-    return "\n".join(",".join(map(_csv_cell, line)) for line in lines)
-
-
-def _csv_cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    text = printable(text)
-    if text[:1] in ("=", "+", "-", "@"):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
+    return csv(lines)
 
 
 def render_json(table: Table) -> dict[str, Any]:
