@@ -595,4 +595,29 @@ CODES: dict[str, Code] = {
         "netdsl diff resnet18 resnet34",
         2,
     ),
+    # ------------------------------------------------------------ fitting
+    "E560": Code(
+        "a range or a target that cannot be read",
+        "`netdsl fit` varies a parameter, with or without a range: width, width=0.25..2, dim=64..1024/64; several go "
+        "together, all with ranges or none. A target is a quantity of `require` and its number: macs=4.1G, "
+        "params<=25M.",
+        "netdsl fit mobilenet_v2 --vary width --target 150M",
+        "netdsl fit mobilenet_v2 --vary width --target macs=150M",
+        2,
+    ),
+    "E561": Code(
+        "nothing to vary",
+        "What is varied is a number or a size among the net's parameters, an argument of a parameter that is an op "
+        "(unit.base), or a number in a list (n.2).",
+        "netdsl fit mobilenet_v2 --vary widht --target macs=150M",
+        "netdsl fit mobilenet_v2 --vary width --target macs=150M",
+        2,
+    ),
+    "E562": Code(
+        "a target out of reach",
+        "No value that was tried meets the target, or all bounds at once. The message says the least and the most "
+        "that the net has over the range. A quantity may also not depend on the parameter at all.",
+        "netdsl fit mobilenet_v2 --vary width=0.25..1 --target macs=150G",
+        "netdsl fit mobilenet_v2 --vary width=0.25..1 --target macs=150M",
+    ),
 }

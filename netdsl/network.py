@@ -29,6 +29,7 @@ from netdsl.passes import (
 from netdsl.quantities import Options
 
 if TYPE_CHECKING:
+    from netdsl.fit import Fit
     from netdsl.lint import Finding
 
 
@@ -219,6 +220,16 @@ class Network:
         from netdsl.lint import lint  # rules look at networks, so they stand right of this module
 
         return lint(self)
+
+    def fit(self, vary: str, target: str) -> Fit:
+        """Return what a parameter has to be for a target: `net.fit("unit.base", "macs=4.1G").net`; see `netdsl.fit`.
+
+        Raises:
+            NetError: One of the two means nothing, or no value meets the target.
+        """
+        from netdsl.fit import fit  # it makes networks, so it stands right of this module
+
+        return fit(self, vary, target)
 
     def emit(self, backend: str = "torch") -> str:
         """Return the source of a module for a backend; raise NetError if there is none of that name.

@@ -23,6 +23,7 @@ COMMANDS = (
     "fmt",
     "cost",
     "diff",
+    "fit",
     "zoo",
     "explain",
     "verify",

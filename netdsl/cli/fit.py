@@ -1,0 +1,39 @@
+"""netdsl fit: the value of a parameter that meets a target."""
+
+from __future__ import annotations
+
+import argparse
+
+from netdsl.cli.common import network, print_json, spec_arguments
+
+HELP = "find the width, depth or other number at which a net meets a target"
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    sub.add_argument(
+        "--vary",
+        required=True,
+        metavar="NAME[=LOW..HIGH[/STEP]]",
+        help="a parameter, an argument of one that is an op (unit.base), or several that go together (width,depth)",
+    )
+    sub.add_argument(
+        "--target",
+        required=True,
+        metavar="CLAIM",
+        help='a quantity of `require`: "macs=4.1G", or bounds: "macs<=600M, params<=5M"',
+    )
+    sub.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the steps beside the target."""
+    from netdsl import fit
+
+    found = fit.fit(network(args), args.vary, args.target)
+    if args.format == "json":
+        print_json(fit.render_json(found))
+    else:
+        print(fit.render_text(found))
+    return 0

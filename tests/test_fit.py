@@ -1,0 +1,295 @@
+"""What `netdsl fit` finds, against formulas, published widths, and every value of a range."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from math import log
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netdsl
+from netdsl import NetError, Network, api, cli
+from netdsl import fit as fitting
+from netdsl.fit import Fit
+
+SCHEMA = Path(netdsl.__file__).parent.parent / "docs" / "schema" / "fit.json"
+
+ONE = """import Bottleneck from "resnet.net"
+default conv bias=false
+
+net One(unit: op = Bottleneck):
+    input 256, 7x5
+    unit 64
+"""
+SMALL = """net Small(width = 1.0, channels = 16, depth = 2, kernel: dims = 3x5, n: list = [1, 2], act: op = relu):
+    input 3, 15x11
+    def ch(c) = make_divisible(c * width, 8)
+    stem: (conv kernel, ch(channels), norm=bn, act=act)
+    body: (depth * conv kernel, ch(2*channels), norm=bn, act=act)
+    tail: (n[1] * conv 1x1, ch(2*channels), act=act)
+    gap
+    fc: fc 10
+"""
+
+
+def small(text: str = SMALL, **params: Any) -> Network:
+    """Return a small net."""
+    return api.loads(text, "small.net", **params)
+
+
+def codes(error: pytest.ExceptionInfo[NetError]) -> list[str]:
+    """Return the codes of an error."""
+    return [d.code for d in error.value.diagnostics]
+
+
+def beside(found: Fit) -> list[Any]:
+    """Return the values of the only parameter at each step."""
+    return [value for step in found.steps for value in step.values.values()]
+
+
+@pytest.mark.parametrize(("groups", "width"), [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4)])
+def test_widths_of_resnext(groups: int, width: int) -> None:
+    # table 2 of 1611.05431, where 9Gc^2 + 8GCc = 17C^2 at C=64
+    plain = small(ONE).cost().macs
+    assert plain == 17 * 64**2 * 7 * 5
+    found = small(ONE, unit=f"Bottleneck(groups={groups})").fit("unit.base", f"macs={plain}")
+    assert found.values == {"unit.base": width}
+    assert found.monotone
+    roots = [c for c in range(1, 200) if 9 * groups * c * c + 8 * 64 * groups * c <= 17 * 64**2]
+    assert beside(found)[:1] == [roots[-1]]
+    assert found.net.cost().macs == found.step.amounts[0]
+
+
+def test_the_whole_of_resnet50() -> None:
+    plain = netdsl.load("resnet50")
+    grouped = netdsl.load("resnet50", unit="Bottleneck(groups=8)")
+    found = grouped.fit("unit.base", f"macs={plain.cost().macs}")
+    assert found.values == {"unit.base": 13}
+    assert found.made < 20
+    again = netdsl.load("resnet50", set=found.settings)
+    assert again.cost() == found.net.cost()
+    (low, high) = found.steps
+    assert low.amounts[0] <= plain.cost().macs < high.amounts[0]
+
+
+def test_mobilenet_at_150_million() -> None:
+    found = netdsl.load("mobilenet_v1_1_0").fit("width", "macs=150M")
+    low, high = found.steps
+    assert low.values == {"width": 0.5}
+    assert low.amounts == (149_497_088,)
+    assert low.first["width"] <= 0.5 <= low.last["width"] < high.first["width"]
+    assert found.net.cost().macs == high.amounts[0]
+
+
+def test_compound_scaling() -> None:
+    net = small()
+    found = net.fit("width=1..1.21,channels=16..32", "macs<=12M")
+    assert found.step.amounts[0] <= 12e6
+    # in equal ratios: both have gone the same part of their way
+    values = found.step.last
+    assert values["channels"] == pytest.approx(16 * values["width"] ** (log(2) / log(1.21)), abs=0.6)
+    by_factor = net.fit("width,channels,kernel", "macs<=60M").values
+    assert by_factor["channels"] == round(16 * by_factor["width"]) > 16
+    assert by_factor["kernel"][0] == round(3 * by_factor["width"])
+
+
+@cache
+def counts(vary: str) -> tuple[list[Any], dict[str, list[int]]]:
+    """Return every value of a range, and what the net counts there by quantity."""
+    net = small()
+    line = fitting.make_line([fitting._varied(net, vary)])
+    assert line.count is not None
+    counted: dict[str, list[int]] = {name: [] for name in CLAIMS}
+    for index in range(line.count):
+        other = net
+        for name, value in fitting.settings(net, line.varied, line.at(index)).items():
+            other = other.vary(name, value)
+        for name in CLAIMS:
+            peak = name == "peak"
+            counted[name].append(other.liveness().peak if peak else getattr(other.cost(), name))
+    return [line.at(index)[0] for index in range(line.count)], counted
+
+
+CLAIMS = ("macs", "params", "ops", "activations", "peak")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["width=0.2..2/0.05", "channels=1..40", "channels=8..64/8", "depth=1..20", "n.1=1..12"]),
+    st.sampled_from(CLAIMS),
+    st.sampled_from(["=", "<=", ">=", "<", ">"]),
+    st.floats(-0.2, 1.2),
+)
+def test_against_every_value(vary: str, quantity: str, relation: str, share: float) -> None:
+    net = small()
+    values, by_quantity = counts(vary)
+    counted = by_quantity[quantity]
+    limit = int(min(counted) + share * (max(counted) - min(counted)))
+    fine = {
+        "=": [True for _ in counted],
+        "<=": [count <= limit for count in counted],
+        "<": [count < limit for count in counted],
+        ">=": [count >= limit for count in counted],
+        ">": [count > limit for count in counted],
+    }[relation]
+    within = [count for count, holds in zip(counted, fine, strict=True) if holds]
+    reachable = bool(within) and (relation != "=" or min(counted) <= limit <= max(counted))
+    if not reachable:
+        with pytest.raises(NetError) as error:
+            net.fit(vary, f"{quantity}{relation}{limit}")
+        assert codes(error) == ["E562"]
+        return
+    found = net.fit(vary, f"{quantity}{relation}{limit}")
+    (amount,) = found.step.amounts
+    if relation == "=":
+        assert abs(amount - limit) == min(abs(count - limit) for count in counted)
+    else:
+        assert amount == (max(within) if relation[0] == "<" else min(within))
+    (name,) = found.values
+    for step in found.steps:  # how far it extends
+        same = [at for at, count in enumerate(counted) if count == step.amounts[0]]
+        assert (values[same[0]], values[same[-1]]) == (step.first[name], step.last[name])
+        assert step.first[name] <= step.values[name] <= step.last[name]
+
+
+def test_open_ranges_go_both_ways() -> None:
+    net = small(channels=1000)
+    assert net.fit("channels", "params<=3K").values["channels"] < 20
+    assert net.fit("channels", "params>=100M").values["channels"] > 1000
+    assert net.fit("width", "params<=200K").values["width"] < 0.2
+
+
+def test_cost_that_falls() -> None:
+    text = "net S(step = 2):\n    input 3, 33x31\n    conv 3x3, 8, /step\n"
+    found = small(text).fit("step=1..16", "activations<=1K")
+    counts = {s: small(text, step=s).cost().activations for s in range(1, 17)}
+    best = max(count for count in counts.values() if count <= 1000)
+    assert found.step.amounts == (best,)
+    assert found.step.first["step"] == min(s for s, count in counts.items() if count == best)
+
+
+def test_cost_that_goes_up_and_down() -> None:
+    text = "net S(c = 2):\n    input 3, 9x7\n    conv 3x3, abs(20 - c) + 1\n"
+    found = small(text).fit("c=1..60", "params=280")
+    assert not found.monotone
+    assert found.complete
+    assert found.step.amounts == (280,)
+    assert "every value of the range was tried" in fitting.render_text(found)
+    long = small(text).fit("c=1..4000", "params=280")
+    assert not long.monotone
+    assert not long.complete
+    assert long.step.amounts == (280,)
+    assert "another value may come nearer" in fitting.render_text(long)
+
+
+def test_values_of_which_no_net_can_be_made() -> None:
+    text = "net S(c = 6):\n    input 12, 9x7\n    conv 3x3, c, groups=6\n"
+    found = small(text).fit("c", "params=1000")
+    # 12/6*9*c + c = 19c
+    assert beside(found) == [48, 54]
+    assert found.values == {"c": 54}
+    assert small(text).fit("c=2..100/2", "params=1000").values == {"c": 54}
+    with pytest.raises(NetError) as error:
+        small(text).fit("c=1..5", "params=1000")
+    assert codes(error) != ["E562"]  # what is wrong with these nets
+
+
+def test_arguments_and_lists() -> None:
+    net = small()
+    assert net.fit("n.1", "params=30K").settings["n"][0] == 1
+    taller = net.fit("kernel", "params=100K").values["kernel"]
+    assert abs(taller[1] / taller[0] - 5 / 3) < 0.35
+    leaky = small(act="leaky_relu(0.2)")
+    with pytest.raises(NetError) as error:
+        leaky.fit("act.slope", "params=1")
+    assert codes(error) == ["E562"]
+    assert "whatever act.slope is" in str(error.value)
+
+
+def test_several_targets() -> None:
+    net = small()
+    both = net.fit("channels=1..100", "macs<=2M, params<=20K")
+    macs, params = both.step.amounts
+    assert macs <= 2e6
+    assert params <= 20e3
+    above = both.steps[both.best + 1]
+    assert above.amounts[0] > 2e6 or above.amounts[1] > 20e3
+    bounded = net.fit("channels=1..100", "macs=9M, params<=5K")
+    assert bounded.step.amounts[1] <= 5000
+    with pytest.raises(NetError) as error:
+        net.fit("channels=1..100", "macs>=9M, params<=5K")
+    assert codes(error) == ["E562"]
+
+
+def test_options_and_modules_of_a_claim() -> None:
+    net = small()
+    once = net.fit("channels", "macs=1M").step.amounts[0]
+    assert net.fit("channels", "macs(batch=3)=3M").step.amounts[0] == 3 * once
+    assert net.fit("channels", "fc.params <= 500").net.parameters["fc.weight"].shape[1] <= 49
+
+
+@pytest.mark.parametrize(
+    ("vary", "target", "code", "says"),
+    [
+        ("widht", "macs=1M", "E561", "did you mean `width`"),
+        ("n", "macs=1M", "E561", "there are n.0, n.1"),
+        ("n.2", "macs=1M", "E561", "n has no `2`"),
+        ("act", "macs=1M", "E561", "act is no number"),
+        ("act.slop", "macs=1M", "E561", "act has no `slop`"),
+        ("width.x", "macs=1M", "E561", "width has no `x`"),
+        ("width=1", "macs=1M", "E560", "with or without a range"),
+        ("width=2..1", "macs=1M", "E560", "a range goes up"),
+        ("width=1..2/0", "macs=1M", "E560", "above 0"),
+        ("width=1..nan", "macs=1M", "E560", "has numbers"),
+        ("width=1..1e400", "macs=1M", "E560", "has numbers"),
+        ("depth=1..2.5", "macs=1M", "E560", "is whole"),
+        ("width,depth=1..2", "macs=1M", "E560", "one factor"),
+        ("width=1..2,depth", "macs=1M", "E560", "or none"),
+        ("width=0..2,depth=1..2", "macs=1M", "E560", "above 0"),
+        ("width", "mac=1M", "E560", "did you mean `macs`"),
+        ("width", "1M", "E560", "a quantity and its number"),
+        ("width", "macs=1M:\n    conv 3", "E560", "a quantity and its number"),
+        ("width", "macs!=1M", "E560", "a quantity and its number"),
+        ("width", 'macs="a"', "E560", "compares numbers"),
+        ("width=1..2", "macs=1T", "E562", "macs = 1T is out of reach"),
+        ("width", "receptive_field=500", "E562", "whatever width is"),
+    ],
+)
+def test_what_cannot_be_asked(vary: str, target: str, code: str, says: str) -> None:
+    with pytest.raises(NetError) as error:
+        small().fit(vary, target)
+    assert codes(error) == [code]
+    assert says in str(error.value)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "small.net"
+    file.write_text(SMALL)
+    asked = ["fit", str(file), "--vary", "width=0.5..2", "--target", "params=20K"]
+    assert cli.main(asked) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("small (small.net): width for params = 20K\n")
+    assert "nearest" in text
+    assert "the same for" in text
+    given = text.splitlines()[-1].removeprefix("--set ")
+    assert cli.main([*asked, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()))
+    best = found["steps"][found["best"]]
+    assert given == f"width={best['values']['width']}"
+    assert cli.main(["cost", str(file), "--set", given, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["params"] == best["amounts"]["params"]
+
+
+def test_an_op_value_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
+    found = netdsl.load("resnet50").fit("unit.groups,unit.base", "params=40M")
+    text = fitting.render_text(found).splitlines()[-1]
+    assert text.startswith("--set 'unit=Bottleneck(groups=")
+    again = netdsl.load("resnet50", unit=text.split("'")[1].removeprefix("unit="))
+    assert again.cost() == found.net.cost()
