@@ -103,6 +103,26 @@ def test_start_up_loads_no_framework() -> None:
     assert not [name for name in loaded if name.startswith("netdsl_")]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check resnet18",
+        "cost resnet18",
+        "compile resnet18",
+        "fmt -",
+        "fit lenet --vary classes --target params=1M",
+    ],
+)
+def test_commands_import_no_networkx(command: str) -> None:
+    # importing it takes longer than any of these commands
+    code = f"import sys, netdsl.cli; netdsl.cli.main({command.split()}) and sys.exit(1); print(*sys.modules)"
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, input="net N:\n    input 3\n")
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "netdsl" in loaded
+    assert not loaded & {"networkx", "lark", *FRAMEWORKS}
+
+
 def test_public_names_exist() -> None:
     assert all(getattr(netdsl, name) for name in netdsl.__all__)
     assert set(netdsl.__all__) <= set(dir(netdsl))

@@ -139,7 +139,7 @@ def test_learned_tensors_see_nothing() -> None:
 def test_what_only_gives_its_size_is_not_seen() -> None:
     text = "weight w [3, 70, 70]\na = from w\nfrom a -> crop like=x -> conv 3x3, 3 as c"
     cropped = chain(text)
-    assert [name for name in cropped.graph.nx if name not in cropped.receptive] == ["w", "crop", "c"]
+    assert [name for name in cropped.graph.nodes if name not in cropped.receptive] == ["w", "crop", "c"]
     assert last(chain("a: conv 3x3, 3, pad=4\nb: crop like=x")).rows.first == -1
 
 

@@ -1,11 +1,10 @@
-"""The graph of one net: ops as nodes of a networkx MultiDiGraph, and the module tree they were written in."""
+"""The graph of one net: ops as nodes, what each reads as edges, and the module tree they were written in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import networkx as nx
 
 from netdsl.cost.model import Cost
 from netdsl.diagnostics import Frame
@@ -15,7 +14,7 @@ from netdsl.record import Record
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    Digraph = nx.MultiDiGraph[str]
+    from networkx import MultiDiGraph
 
 
 class Value(NamedTuple):
@@ -147,45 +146,64 @@ class Output(Record):
 
 
 class Graph:
-    """The DAG of a net. `nx` is the networkx graph itself, for any algorithm; the order of insertion is topological.
+    """The DAG of a net; the order of insertion is topological.
 
-    Node data: `node` (a Node). Edge data: `port` (which output of the tail); the edge's key is the position among
-    the head's inputs. Inputs of the net are nodes with the op `input`.
+    Inputs of the net are nodes with the op `input`. The edges are what the nodes read. `nx` is the same as a graph of
+    networkx, for any algorithm.
     """
 
     def __init__(self) -> None:
         """Start an empty graph."""
-        self.nx: Digraph = nx.MultiDiGraph()
+        self.nodes: dict[str, Node] = {}
+        """By name, in the order in which they are computed."""
+        self._heads: dict[str, dict[str, None]] = {}
+        """By node those that read it, in order."""
         self.inputs: dict[str, str] = {}
         """Name of an input to its node."""
         self.outputs: tuple[Output, ...] = ()
         self.tree: Scope
 
     def add(self, node: Node) -> None:
-        """Add a node and the edges from its inputs, which must be there."""
-        self.nx.add_node(node.name, node=node)
-        for position, value in enumerate(node.inputs):
-            self.nx.add_edge(value.node, node.name, key=position, port=value.port)
+        """Add a node; what it reads must be there."""
+        self.nodes[node.name] = node
+        for value in node.inputs:
+            self._heads.setdefault(value.node, {})[node.name] = None
+        self.__dict__.pop("nx", None)
+
+    @cached_property
+    def nx(self) -> MultiDiGraph[str]:
+        """The networkx graph, made when it is first asked for, and read-only.
+
+        Node data: `node` (a Node). Edge data: `port` (which output of the tail); the edge's key is the position among
+        the head's inputs.
+        """
+        import networkx  # takes longer to import than most nets to make
+
+        made: MultiDiGraph[str] = networkx.MultiDiGraph()
+        made.add_nodes_from((name, {"node": node}) for name, node in self.nodes.items())
+        for node in self:
+            for position, value in enumerate(node.inputs):
+                made.add_edge(value.node, node.name, key=position, port=value.port)
+        networkx.freeze(made)
+        return made
 
     def __getitem__(self, name: str) -> Node:
         """Return the node of that name."""
-        node: Node = self.nx.nodes[name]["node"]
-        return node
+        return self.nodes[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.nx
+        return name in self.nodes
 
     def __len__(self) -> int:
-        return len(self.nx)
+        return len(self.nodes)
 
     def __iter__(self) -> Iterator[Node]:
         """Yield the nodes in the order in which they are computed."""
-        for _, data in self.nx.nodes(data=True):
-            yield data["node"]
+        return iter(self.nodes.values())
 
     def users(self, name: str) -> list[Node]:
         """Return the nodes that read a node's outputs, in order."""
-        return [self[head] for head in dict.fromkeys(self.nx.successors(name))]
+        return [self.nodes[head] for head in self._heads.get(name, ())]
 
     def with_ops(self, ops: Mapping[str, Op]) -> Graph:
         """Return the same graph with other ops at some nodes."""

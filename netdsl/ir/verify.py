@@ -23,11 +23,9 @@ def verify(graph: Graph, shapes: Mapping[str, Sequence[Shape]] | None = None) ->
 
 def _names(graph: Graph) -> Iterator[str]:
     """A node is stored under its own name, which is not empty."""
-    for key, data in graph.nx.nodes(data=True):
-        if "node" not in data:
-            yield f"{key} has edges, but was never added"
-        elif data["node"].name != key or not key:
-            yield f"the node {data['node'].name!r} is stored under {key!r}"
+    for key, node in graph.nodes.items():
+        if node.name != key or not key:
+            yield f"the node {node.name!r} is stored under {key!r}"
 
 
 def _order(graph: Graph) -> Iterator[str]:
@@ -42,18 +40,6 @@ def _order(graph: Graph) -> Iterator[str]:
             if value.port < 0:
                 yield f"{node.name} reads port {value.port} of {value.node}"
         seen.add(node.name)
-
-
-def _edges(graph: Graph) -> Iterator[str]:
-    """The edges say what the nodes say: the key is the position among the inputs, `port` the output read."""
-    for node in graph:
-        edges = {
-            (tail, key, data.get("port"))
-            for tail, _, key, data in graph.nx.in_edges(node.name, keys=True, data=True)
-        }
-        inputs = {(value.node, position, value.port) for position, value in enumerate(node.inputs)}
-        if edges != inputs:
-            yield f"the edges into {node.name} are {sorted(edges)}, its inputs {sorted(inputs)}"
 
 
 def _arities(graph: Graph) -> Iterator[str]:
@@ -170,7 +156,6 @@ def _ports(graph: Graph, shapes: Mapping[str, Sequence[Shape]]) -> Iterator[str]
 RULES: tuple[Callable[[Graph], Iterator[str]], ...] = (
     _names,
     _order,
-    _edges,
     _arities,
     _ends,
     _training,

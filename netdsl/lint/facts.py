@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-import networkx as nx
-
 from netdsl.cost.model import Cost
 from netdsl.elaborate.result import Allow, Budget
 from netdsl.ir.graph import Graph, Node, Scope, Value
@@ -248,7 +246,9 @@ class Facts:
 
     def ancestors(self, node: Node) -> set[str]:
         """Return all that a node depends on; linear in the net, so not for every node."""
-        found: set[str] = nx.ancestors(self.graph.nx, node.name)
+        import networkx  # few nets have a layer that asks for it
+
+        found: set[str] = networkx.ancestors(self.graph.nx, node.name)
         return found
 
     def along(self, step: Callable[[Node, list[int]], int]) -> dict[str, int]:
