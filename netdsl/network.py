@@ -108,7 +108,7 @@ class Network:
 
     @property
     def graph(self) -> Graph:
-        """The graph; `net.graph.nx` is the networkx graph."""
+        """The graph; `net.graph.nx` is the same for networkx, read-only."""
         return self.elaborated.graph
 
     @property
@@ -142,8 +142,14 @@ class Network:
 
     def inputs_of(self, name: str) -> tuple[Shape, ...]:
         """Return the shapes of a node's inputs."""
+        return self._inputs[name]
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, tuple[Shape, ...]]:
         shapes = self.elaborated.shapes
-        return tuple(shapes[value.node][value.port] for value in self.graph[name].inputs)
+        return {
+            node.name: tuple([shapes[value.node][value.port] for value in node.inputs]) for node in self.graph
+        }
 
     @property
     def inputs(self) -> Mapping[str, Shape]:
