@@ -19,6 +19,7 @@ from netdsl.passes import (
     Facts,
     Liveness,
     Receptive,
+    count_backward,
     count_costs,
     find_lifetimes,
     find_receptive_fields,
@@ -169,6 +170,11 @@ class Network:
         return count_costs(Facts(self.graph, self.elaborated.shapes)).costs
 
     @cached_property
+    def layer_backward_macs(self) -> Mapping[str, int]:
+        """Multiply-accumulates of each node in the backward pass of a training step, for one sample."""
+        return count_backward(Facts(self.graph, self.elaborated.shapes))
+
+    @cached_property
     def receptive(self) -> Mapping[str, Receptive]:
         """Receptive field of each node that sees an input."""
         return find_receptive_fields(Facts(self.graph, self.elaborated.shapes)).receptive
@@ -197,6 +203,17 @@ class Network:
         _check_options(batch, dtype)
         cost = summed(list(self.graph), self.layer_costs, train) if train else self._cost
         return cost.scaled(batch, DTYPES[dtype])
+
+    def backward_macs(self, batch: int = 1) -> int:
+        """Return the multiply-accumulates of the backward pass of a training step.
+
+        The whole step takes `cost(batch, train=True).macs` for its forward pass and these.
+
+        Raises:
+            NetError: The batch is less than 1.
+        """
+        _check_options(batch, "float32")
+        return batch * sum(self.layer_backward_macs.values())
 
     @cached_property
     def _cost(self) -> Cost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from netdsl.ir.types import Dims, Shape
@@ -51,6 +51,14 @@ class Attention(Op):
         """Return 4 n c^2 + 2 n^2 c."""
         n, c = x[0]
         return 4 * n * c * c + 2 * n * n * c
+
+    def backward_macs(self, wanted: Sequence[bool], *x: Shape) -> int:
+        """Return twice the forward pass, less 3 n c^2 if only the weights' gradients are needed.
+
+        Scores are kept: kernels that compute them once more, as flash attention does, take another n^2 c.
+        """
+        n, c = x[0]
+        return 2 * self.macs(*x) - (0 if wanted[0] else 3 * n * c * c)
 
     def ops(self, *x: Shape) -> int:
         """Return heads n^2 for softmax and 4 n c for the biases."""
@@ -221,6 +229,16 @@ class Attend(Op):
         """Return n m (c + d), of every window."""
         q, k, v = x[:3]
         return q.elements * k.n + q.elements // q.c * k.n * v.c
+
+    def backward_macs(self, wanted: Sequence[bool], *x: Shape) -> int:
+        """Return n m c for each of q and k, n m d for v, and n m d for the scores if anything in them is needed.
+
+        Scores are kept: kernels that compute them once more take another n m c.
+        """
+        q, k, v = x[:3]
+        of_q, of_k, of_v, *further = wanted
+        scores, sums = q.elements * k.n, q.elements // q.c * k.n * v.c
+        return scores * (of_q + of_k) + sums * (of_v + any([of_q, of_k, *further]))
 
     def ops(self, *x: Shape) -> int:
         """Return the softmax, the scale, and what is added to the scores."""

@@ -195,6 +195,14 @@ class Op(Record, ABC):
         """Return the multiply-accumulates with values of the map, not with its padding: what XLA counts."""
         return self.macs(*x)
 
+    def backward_macs(self, wanted: Sequence[bool], *x: Shape) -> int:
+        """Return the multiply-accumulates of the backward pass for one sample.
+
+        `wanted` tells for each input whether its gradient is needed; that of the op's own weights always is. The
+        gradient of either factor of a product is a product of the same size.
+        """
+        return self.macs(*x) * (sum(wanted) + bool(self.weights(*x)))
+
     def ops(self, *x: Shape) -> int:
         """Return what else is computed for one sample; see netdsl.cost.model."""
         return 0

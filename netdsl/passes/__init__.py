@@ -1,5 +1,6 @@
 """Facts from a graph. A pass takes the facts known so far and returns them with one more table."""
 
+from netdsl.passes.backward import count_backward
 from netdsl.passes.costs import count_costs
 from netdsl.passes.facts import (
     Costs,
@@ -27,6 +28,7 @@ __all__ = [
     "Receptive",
     "Receptives",
     "Shapes",
+    "count_backward",
     "count_costs",
     "find_lifetimes",
     "find_receptive_fields",
