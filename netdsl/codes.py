@@ -595,6 +595,38 @@ CODES: dict[str, Code] = {
         "netdsl diff resnet18 resnet34",
         2,
     ),
+    # ------------------------------------------------------------ devices
+    "E540": Code(
+        "no such device",
+        "A device is one of `netdsl devices`, one in the folder that the environment variable NETDSL_DEVICES "
+        "names, or a file: FILE.toml.",
+        "netdsl cost lenet --device h1000",
+        "netdsl cost lenet --device h100",
+        2,
+    ),
+    "E541": Code(
+        "a device file that cannot be used",
+        "It is TOML: [peak] with operations a second by dtype, a multiply-accumulate being two; and, where they "
+        "are known, bandwidth (bytes a second), memory and flash (bytes), power (watts), title, note, and [source] "
+        "with who says so.",
+        "netdsl cost lenet --device missing.toml",
+        "netdsl cost lenet --device h100",
+        2,
+    ),
+    "E542": Code(
+        "a device without a rate for the dtype",
+        "A floor needs the peak rate in the dtype that the net runs in; `netdsl devices NAME` shows a device's.",
+        "netdsl cost lenet --device edge-tpu",
+        "netdsl cost lenet --device edge-tpu --dtype int8",
+        2,
+    ),
+    "E543": Code(
+        "options that do not go with a device",
+        "`netdsl cost --device` gives the layers in evaluation, as a table or as JSON; --fused is for it alone.",
+        "netdsl cost lenet --fused",
+        "netdsl cost lenet --device h100 --fused",
+        2,
+    ),
     # ------------------------------------------------------------ fitting
     "E560": Code(
         "a range or a target that cannot be read",

@@ -73,7 +73,7 @@ def test_nets(name: str) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_every_net_of_the_zoo(name: str) -> None:
     net = load(name)
-    assert counted(build(name, "meta"), inputs(net, 1, "meta")) == expected(net, 1)
+    assert counted(build(name, "meta"), inputs(net, BATCHED, "meta")) == expected(net, BATCHED)
 
 
 @pytest.mark.parametrize("size", [(3, 65, 97), (3, 128, 66)])

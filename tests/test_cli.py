@@ -72,7 +72,6 @@ def test_version(capsys: Captured) -> None:
         ["nothing"],
         ["cost"],
         ["cost", "lenet", "--optimizer", "sgd"],
-        ["cost", "lenet", "--device", "a100"],
         ["cost", "lenet", "--batch", "0"],
         ["cost", "lenet", "--batch", "-1"],
         ["cost", "lenet", "--batch", "9" * 30],

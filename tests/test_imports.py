@@ -15,8 +15,8 @@ BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
     "record collector source diagnostics data render sheet syntax ir.types symbolic cost.model ops ir elaborate "
-    "passes quantities cost network fit lint diff report emission backend weights verification codes api testing "
-    "cli __main__ __init__"
+    "passes quantities cost network fit lint diff report emission backend hardware weights verification "
+    "codes api testing cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {

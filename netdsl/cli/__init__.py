@@ -22,6 +22,7 @@ COMMANDS = (
     "lint",
     "fmt",
     "cost",
+    "devices",
     "diff",
     "fit",
     "zoo",

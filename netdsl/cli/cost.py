@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netdsl.cli.common import network, positive, print_json, spec_arguments
+from netdsl.cli.common import misuse, network, positive, print_json, spec_arguments
 
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
@@ -18,6 +18,10 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
     sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
     sub.add_argument("--train", action="store_true", help="count what exists in training only, too")
+    sub.add_argument(
+        "--device", metavar="NAME", help="the least time on it; see `netdsl devices`; or FILE.toml"
+    )
+    sub.add_argument("--fused", action="store_true", help="with --device: norms and activations take no step")
     sub.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
 
 
@@ -25,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the cost table."""
     from netdsl.cost import table
 
+    if args.device or args.fused:
+        return _on_device(args)
     costs = network(args).costs(args.by, args.batch, args.dtype, args.train)
     if args.format == "json":
         print_json(table.render_json(costs))
@@ -34,4 +40,22 @@ def run(args: argparse.Namespace) -> int:
         print(table.render_markdown(costs))
     else:
         print(table.render_text(costs))
+    return 0
+
+
+def _on_device(args: argparse.Namespace) -> int:
+    """Print what the net can do at best on a device."""
+    from netdsl import hardware
+    from netdsl.hardware import report
+
+    if not args.device:
+        misuse("E543", "--fused says how the net runs on a --device", "for example --device h100 --fused")
+    if args.by != "layer" or args.train or args.format not in ("table", "json"):
+        misuse("E543", "--device gives layers, in evaluation, as table or json")
+    device = hardware.find(args.device)
+    found = hardware.estimate(network(args), device, args.batch, args.dtype, args.fused)
+    if args.format == "json":
+        print_json(report.render_json(found))
+    else:
+        print(report.render_text(found))
     return 0

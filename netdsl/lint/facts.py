@@ -15,9 +15,10 @@ from netdsl.ops.activation import Activation
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.dropout import Drop
-from netdsl.ops.joint import Elementwise, Identity
+from netdsl.ops.joint import Identity
 from netdsl.ops.pool import Pool
 from netdsl.ops.window import both
+from netdsl.passes import find_fused
 from netdsl.record import Record
 from netdsl.source import Source, Span
 
@@ -183,17 +184,12 @@ class Facts:
     def traffic(self) -> Mapping[str, int]:
         """How many bytes each node reads and writes in evaluation, weights too, for one sample in float32.
 
-        Views move nothing. A batch normalisation or an activation works on what the step before it has in its
-        registers, as inference engines run it, and is not listed; behind a concat or pool it is a step by itself.
+        Views move nothing, and what is fused into the step before it is not listed.
         """
         moved: dict[str, int] = {}
+        fused = find_fused(self.graph)
         for node in self.nodes:
-            if node.train or not node.inputs or not node.op.computes:
-                continue
-            before = self.source(node)
-            alone = len(self._readers[node.inputs[0]]) == 1 and node.inputs[0] not in self.results
-            joined = before.op.fuses or before.op.fuses_into or isinstance(before.op, Elementwise)
-            if node.op.fuses_into and alone and joined:
+            if node.train or not node.inputs or not node.op.computes or node.name in fused:
                 continue
             elements = sum(shape.elements for shape in (*self.inputs(node), *self.outputs(node)))
             moved[node.name] = 4 * (elements + self.cost(node).params)

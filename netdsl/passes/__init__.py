@@ -13,6 +13,7 @@ from netdsl.passes.facts import (
     Receptives,
     Shapes,
 )
+from netdsl.passes.fusion import find_fused
 from netdsl.passes.liveness import find_lifetimes, measure_liveness
 from netdsl.passes.receptive import find_receptive_fields
 from netdsl.passes.shapes import infer_shapes
@@ -30,6 +31,7 @@ __all__ = [
     "Shapes",
     "count_backward",
     "count_costs",
+    "find_fused",
     "find_lifetimes",
     "find_receptive_fields",
     "infer_shapes",
