@@ -627,6 +627,14 @@ CODES: dict[str, Code] = {
         "netdsl cost lenet --device h100 --fused",
         2,
     ),
+    "E544": Code(
+        "a calibration that cannot be made",
+        "`netdsl calibrate -o FILE.toml` runs nets of the zoo, of at most --largest MACs, fits every second one of a "
+        "family and tries the fit on the others.",
+        "netdsl calibrate -o machine.txt",
+        "",
+        2,
+    ),
     # ------------------------------------------------------------ fitting
     "E560": Code(
         "a range or a target that cannot be read",

@@ -23,6 +23,7 @@ COMMANDS = (
     "fmt",
     "cost",
     "devices",
+    "calibrate",
     "diff",
     "fit",
     "zoo",

@@ -20,7 +20,29 @@ FOLDER = "hardware/devices"
 VARIABLE = "NETDSL_DEVICES"
 SUFFIX = ".toml"
 NUMBERS = ("bandwidth", "memory", "flash", "power")
-KEYS = ("title", "note", *NUMBERS, "peak", "source")
+KEYS = ("title", "note", *NUMBERS, "peak", "source", "calibration")
+
+
+class Calibration(Record):
+    """What was fitted to measured times, and how well it did on nets that it had not seen."""
+
+    dtype: str
+    nets: int
+    """How many it was tried on."""
+    error: float
+    """The median of |predicted - measured| / measured on them."""
+    within_10: float
+    """The share of them whose error is at most 0.1."""
+    within_20: float
+    kernels: Mapping[str, tuple[float, float, float]]
+    """Seconds of a step, of one operation and of one byte, by kind of kernel (`Op.runs_as`)."""
+
+    def predict(self, kernel: str, operations: int, bytes: int) -> float | None:
+        """Return the seconds of a step; None for a kind that was not measured."""
+        if kernel not in self.kernels:
+            return None
+        launch, operation, byte = self.kernels[kernel]
+        return launch + operation * operations + byte * bytes
 
 
 class Device(Record):
@@ -41,6 +63,7 @@ class Device(Record):
     source: Mapping[str, str] = {}
     """Who says so, by number: `peak`, `bandwidth`, `memory`, `flash`, `power`."""
     note: str = ""
+    calibration: Calibration | None = None
 
     def rate(self, dtype: str) -> float:
         """Return its operations a second in a dtype; raise NetError if it has none, or none is known."""
@@ -124,8 +147,34 @@ def read(text: str, name: str, origin: str) -> Device:
         peak={dtype: _number(rate, f"{origin}: peak.{dtype}") for dtype, rate in peak.items()},
         source={key: _text(said, f"{origin}: source.{key}") for key, said in source.items()},
         note=_text(table.get("note", ""), f"{origin}: note"),
+        calibration=_calibration(table["calibration"], f"{origin}: calibration")
+        if "calibration" in table
+        else None,
         **numbers,
     )
+
+
+def _calibration(value: Any, where: str) -> Calibration:
+    table = _table(value, where)
+    _check_keys(table, Calibration._fields, where)
+    missing = [key for key in Calibration._fields if key not in table]
+    if missing:
+        raise _wrong(f"{where}: `{missing[0]}` is missing", "`netdsl calibrate` writes it")
+    kernels: dict[str, tuple[float, float, float]] = {}
+    for kernel, numbers in _table(table["kernels"], f"{where}.kernels").items():
+        here = f"{where}.kernels.{kernel}"
+        if not isinstance(numbers, list) or len(numbers) != 3:
+            raise _wrong(f"{here}: must be seconds of a step, an operation and a byte, got {numbers!r}")
+        launch, operation, byte = (_number(number, here, least=True) for number in numbers)
+        kernels[kernel] = launch, operation, byte
+    if _text(table["dtype"], f"{where}.dtype") not in DTYPES:
+        raise _wrong(f"{where}.dtype: must be one of {', '.join(DTYPES)}, got {table['dtype']!r}")
+    if type(table["nets"]) is not int:
+        raise _wrong(f"{where}.nets: must be a whole number, got {table['nets']!r}")
+    shares = {
+        key: _number(table[key], f"{where}.{key}", least=True) for key in ("error", "within_10", "within_20")
+    }
+    return Calibration(dtype=table["dtype"], nets=table["nets"], kernels=kernels, **shares)
 
 
 def _check_keys(table: Iterable[str], known: tuple[str, ...], where: str) -> None:
@@ -135,9 +184,10 @@ def _check_keys(table: Iterable[str], known: tuple[str, ...], where: str) -> Non
             raise _wrong(f"{where}: unknown key `{key}`", help)
 
 
-def _number(value: Any, where: str) -> float:
-    if type(value) not in (int, float) or not 0 < value < float("inf"):
-        raise _wrong(f"{where}: must be a number above 0, got {value!r}")
+def _number(value: Any, where: str, least: bool = False) -> float:
+    """Return a number above 0, or `least` 0."""
+    if type(value) not in (int, float) or not (0 < value < float("inf") or (least and value == 0)):
+        raise _wrong(f"{where}: must be a number {'from' if least else 'above'} 0, got {value!r}")
     return float(value)
 
 

@@ -32,6 +32,8 @@ class Step(Record):
     """Seconds that its operations take at the peak rate."""
     traffic: float | None
     """Seconds that its bytes take at full bandwidth; None if that is not known."""
+    kernel: str
+    """The kind of kernel of its first op, see `Op.runs_as`."""
 
     @property
     def operations(self) -> int:
@@ -92,6 +94,19 @@ class Estimate(Record):
         return None if bandwidth is None else self.device.rate(self.dtype) / bandwidth
 
     @property
+    def forecast(self) -> float | None:
+        """The seconds that a calibrated device is expected to take; None where its measurements say nothing.
+
+        They are of nets as PyTorch runs them, one sample in one dtype, nothing fused.
+        """
+        fitted = self.device.calibration
+        if fitted is None or self.fused or self.batch != 1 or self.dtype != fitted.dtype:
+            return None
+        times = [fitted.predict(step.kernel, step.operations, step.bytes) for step in self.steps]
+        known = [time for time in times if time is not None]
+        return sum(known) if len(known) == len(times) else None
+
+    @property
     def largest_batch(self) -> int | None:
         """The largest batch whose tensors fit beside the weights, 0 for none; None if the memory is not known."""
         memory, flash = self.device.memory, self.device.flash
@@ -129,8 +144,9 @@ def estimate(
         ops = sum(net.layer_costs[node.name].ops * times[node.name] for node in nodes)
         moved = size * _elements(net, nodes, shared, batch)
         traffic = None if device.bandwidth is None else moved / device.bandwidth
+        kernel = nodes[0].op.runs_as(*net.inputs_of(name))
         joined = "+".join(node.op.name for node in nodes)
-        steps.append(Step(name, joined, macs, ops, moved, (2 * macs + ops) / rate, traffic))
+        steps.append(Step(name, joined, macs, ops, moved, (2 * macs + ops) / rate, traffic, kernel))
     weights = size * (cost.params + cost.buffers)
     return Estimate(net, device, batch, dtype, fused, tuple(steps), weights, live.peak)
 

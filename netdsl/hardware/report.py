@@ -90,6 +90,20 @@ def _footer(estimate: Estimate) -> list[str]:
     rate = estimate.throughput
     samples = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
     lines.append(f"at least {duration(estimate.latency)} a batch, at most {samples} samples a second")
+    fitted, forecast = device.calibration, estimate.forecast
+    if fitted is not None and forecast is not None:
+        lines.append(
+            f"{duration(forecast)} expected by calibration: half of {fitted.nets} other nets were within "
+            f"{100 * fitted.error:.0f} %"
+        )
+    elif fitted is not None:
+        unknown = sorted({step.kernel for step in steps if step.kernel not in fitted.kernels})
+        why = (
+            f"{', '.join(unknown)} was not measured"
+            if unknown
+            else f"it is of batch 1, {fitted.dtype}, nothing fused"
+        )
+        lines.append(f"calibration expects nothing: {why}")
     if estimate.energy is not None:
         lines.append(
             f"{quantity(estimate.energy / estimate.batch, 'J')} a sample, if it draws its rated "
@@ -144,6 +158,7 @@ def render_json(estimate: Estimate) -> dict[str, Any]:
         ],
         "total": {
             "seconds": estimate.latency,
+            "expected_seconds": estimate.forecast,
             "joules": estimate.energy,
             "largest_batch": estimate.largest_batch,
             "weights": estimate.weights,

@@ -203,6 +203,10 @@ class Op(Record, ABC):
         """
         return self.macs(*x) * (sum(wanted) + bool(self.weights(*x)))
 
+    def runs_as(self, *x: Shape) -> str:
+        """Return the kind of kernel that runs it: among those of a kind, time follows operations and bytes."""
+        return self.name
+
     def ops(self, *x: Shape) -> int:
         """Return what else is computed for one sample; see netdsl.cost.model."""
         return 0

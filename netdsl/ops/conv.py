@@ -104,6 +104,16 @@ class Convolution(Op):
             for start in starts
         )
 
+    def runs_as(self, *x: Shape) -> str:
+        """Return the name with what sets kernels of convolutions apart: groups, one place, few channels."""
+        c = x[0].c
+        groups = self.groups_of(c)
+        if groups > 1:
+            return f"{self.name} depthwise" if groups == c else f"{self.name} grouped"
+        if c < 8:
+            return f"{self.name} of an image"
+        return f"{self.name} 1x1" if max(self.kernel) == 1 else self.name
+
     def ops(self, *x: Shape) -> int:
         """Return one addition per output element if there is a bias."""
         return self.infer(*x).elements if self.bias else 0

@@ -1,0 +1,76 @@
+"""netdsl calibrate: fit a device file to this machine, and say how well it predicts nets that were not in the fit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.cli.common import misuse, positive, write
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+
+HELP = "measure this machine with PyTorch and write a device file"
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    sub.add_argument("-o", "--output", metavar="FILE.toml", required=True, help="the device file")
+    sub.add_argument("--threads", type=positive, metavar="N", help="of PyTorch (its own choice)")
+    sub.add_argument(
+        "--largest",
+        type=positive,
+        default=2_000_000_000,
+        metavar="MACS",
+        help="of the nets that run (2000000000)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure nets of the zoo, fit, print what was predicted of the others, and write the file."""
+    from netdsl.hardware.calibrate import calibrate, compared, measure, peaks, written
+    from netdsl.hardware.report import duration
+
+    if not args.output.endswith(".toml"):
+        misuse("E544", f"a device file ends in .toml, got {args.output}")
+    fitted, others = _nets(args.largest)
+    peaks()  # says at once if torch is missing
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    times = []
+    for net in (*fitted, *others):
+        times.append(measure(net))
+        print(f"{net.name}: {duration(times[-1].whole)}", flush=True)
+    device = calibrate(Path(args.output).stem, times[: len(fitted)], times[len(fitted) :])
+    print("\nnets that were not in the fit: measured, predicted, error")
+    for time, predicted, error in compared(times[len(fitted) :], device):
+        print(f"{time.net.name}: {duration(time.whole)}, {duration(predicted)}, {100 * error:.0f} %")
+    found = device.calibration
+    assert found is not None
+    print(
+        f"\n{found.nets} nets: median error {100 * found.error:.1f} %, "
+        f"{100 * found.within_10:.0f} % within 10 %, {100 * found.within_20:.0f} % within 20 %"
+    )
+    write(Path(args.output), written(device))
+    return 0
+
+
+def _nets(largest: int) -> tuple[list[Network], list[Network]]:
+    """Return the nets to fit, every second one of a family by size, and the others; search spaces are none."""
+    from netdsl import api
+
+    families: dict[str, list[Network]] = {}
+    for entry in api.zoo():
+        if entry.macs is not None and entry.macs <= largest:
+            families.setdefault(entry.spec, []).append(api.load(f"{entry.spec}:{entry.name}"))
+    ordered = [sorted(nets, key=lambda net: net.cost().macs) for nets in families.values()]
+    fitted, others = ([net for nets in ordered for net in nets[first::2]] for first in (0, 1))
+    if not others:
+        misuse(
+            "E544",
+            f"no family of the zoo has two nets of at most {largest} MACs: one to fit, one to try the fit",
+        )
+    return fitted, others
