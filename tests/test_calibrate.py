@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert "1 nets: median error " in capsys.readouterr().out
     assert cli.main(["cost", "squeezenet1_0", "--device", str(tmp_path / "mine.toml")]) == 0
     assert "expected by calibration" in capsys.readouterr().out
+
+
+def test_without_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert cli.main(["calibrate", "-o", "x.toml"]) == 1
+    assert "error[E509]: measuring needs torch" in capsys.readouterr().err

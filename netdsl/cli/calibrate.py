@@ -21,25 +21,21 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--largest",
         type=positive,
-        default=2_000_000_000,
+        default=4_200_000_000,
         metavar="MACS",
-        help="of the nets that run (2000000000)",
+        help="of the nets that run (4200000000)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure nets of the zoo, fit, print what was predicted of the others, and write the file."""
-    from netdsl.hardware.calibrate import calibrate, compared, measure, peaks, written
+    from netdsl.hardware.calibrate import calibrate, compared, measure, prepare, written
     from netdsl.hardware.report import duration
 
     if not args.output.endswith(".toml"):
         misuse("E544", f"a device file ends in .toml, got {args.output}")
+    prepare(args.threads)
     fitted, others = _nets(args.largest)
-    peaks()  # says at once if torch is missing
-    if args.threads:
-        import torch
-
-        torch.set_num_threads(args.threads)
     times = []
     for net in (*fitted, *others):
         times.append(measure(net))

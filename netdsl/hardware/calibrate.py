@@ -20,6 +20,8 @@ from netdsl.record import Record
 DTYPE = "float32"
 LEAST = 20e-6
 """Seconds below which an error counts as if it were one of these: a clock and a hook take some of them."""
+NOTHING = 1e-15
+"""Seconds of an operation or byte that are none, but what the search for the least squares has left."""
 RUNS, SECONDS = 30, 0.5
 """A net runs so often, or for so long, but five times at least; the shortest time counts."""
 
@@ -36,15 +38,22 @@ class Times(Record):
     """Of the modules that are steps, by name."""
 
 
+def prepare(threads: int | None) -> None:
+    """Have PyTorch use so many threads, or as many as it likes; raise NetError if it is missing."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        help = 'pip install "netdsl[torch]"'
+        raise NetError([Diagnostic("E509", "measuring needs torch", help=help)]) from None
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
 def measure(net: Network) -> Times:
-    """Return the shortest times of a net for one random sample, as PyTorch's eager mode runs it.
+    """Return the shortest times of a net for one random sample, as PyTorch's eager mode runs it."""
+    import torch
 
-    Raises:
-        NetError: torch is missing.
-    """
     model = net.build("torch").eval()
-    import torch  # `build` has said so if it is missing
-
     x = [torch.rand(1, *shape) for shape in net.inputs.values()]
     with torch.inference_mode():
         model(*x)
@@ -93,11 +102,8 @@ def _shortest(run: Callable[[], object], runs: int = RUNS, seconds: float = SECO
 
 def peaks() -> tuple[float, float]:
     """Return the most operations a second of a matrix product here, and bytes a second of a copy, in float32."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        help = 'pip install "netdsl[torch]"'
-        raise NetError([Diagnostic("E509", "measuring needs torch", help=help)]) from None
+    import torch
+
     rates = []
     for side in (512, 1024, 2048):
         a = torch.rand(side, side)
@@ -112,7 +118,7 @@ def calibrate(name: str, fitted: Sequence[Times], others: Sequence[Times]) -> De
     """Return this machine as a device: its peaks, a fit to some nets, and its errors on others.
 
     Raises:
-        NetError: torch is missing.
+        NetError: The fit can be tried on none of the others.
     """
     import torch
 
@@ -158,7 +164,8 @@ def fit(times: Sequence[Times], device: Device) -> dict[str, tuple[float, float,
         rows.append(_row(steps, time.whole, float(len(steps))))
     solved = least_squares(rows)
     kinds = dict.fromkeys(kind for features, _, _ in rows for kind, _ in features)
-    return {kind: (solved[kind, 0], solved[kind, 1], solved[kind, 2]) for kind in kinds}
+    rounded = {name: float(f"{value:.4g}") if value > NOTHING else 0.0 for name, value in solved.items()}
+    return {kind: (rounded[kind, 0], rounded[kind, 1], rounded[kind, 2]) for kind in kinds}
 
 
 def _row(steps: Sequence[Step], seconds: float, weight: float) -> Row:
