@@ -147,6 +147,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     monkeypatch.setattr(calibrate, "peaks", lambda: (1e11, 1e10))
     assert cli.main(["calibrate", "-o", str(tmp_path / "mine.toml")]) == 0
     assert "1 nets: median error " in capsys.readouterr().out
+    (tmp_path / "folder.toml").mkdir()
+    for place in ("folder.toml", "none/mine.toml"):
+        assert cli.main(["calibrate", "-o", str(tmp_path / place)]) == 2
+        assert "error[E510]: cannot write" in capsys.readouterr().err
     assert cli.main(["cost", "squeezenet1_0", "--device", str(tmp_path / "mine.toml")]) == 0
     assert "expected by calibration" in capsys.readouterr().out
 

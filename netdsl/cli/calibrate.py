@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, positive, write
+from netdsl.cli.common import misuse, positive, reason, write
 
 if TYPE_CHECKING:
     from netdsl.network import Network
@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.output.endswith(".toml"):
         misuse("E544", f"a device file ends in .toml, got {args.output}")
+    if not Path(args.output).parent.is_dir():  # not to be found out after minutes
+        misuse("E510", f"cannot write {args.output}: there is no such folder")
     prepare(args.threads)
     fitted, others = _nets(args.largest)
     times = []
@@ -50,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
         f"\n{found.nets} nets: median error {100 * found.error:.1f} %, "
         f"{100 * found.within_10:.0f} % within 10 %, {100 * found.within_20:.0f} % within 20 %"
     )
-    write(Path(args.output), written(device))
+    try:
+        write(Path(args.output), written(device))
+    except OSError as error:
+        misuse("E510", f"cannot write {args.output}: {reason(error)}")
     return 0
 
 
