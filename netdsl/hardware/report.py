@@ -8,6 +8,7 @@ from typing import Any
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import Estimate, Step
 from netdsl.render import printable
+from netdsl.sheet import aligned
 
 FLOOR = (
     "a floor, no forecast: every step runs at the peak rate or at full bandwidth, and reads its inputs and weights "
@@ -15,9 +16,8 @@ FLOOR = (
     "launches and real kernels take more; what a cache holds, and Winograd's convolutions, may take less",
 )
 _HEADER = ("step", "op", "operations", "bytes", "ops/byte", "at least", "%", "bound by")
-_LEFT = ("step", "op", "bound by")
-
-Line = Sequence[str]
+_LEFT = (0, 1, 7)
+"""The columns that hold text."""
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -50,24 +50,11 @@ def _digits(value: float) -> int:
     return 2 if value < 10 else 1 if value < 100 else 0
 
 
-def _aligned(header: Line, rows: Sequence[Line], below: Sequence[Line] = ()) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(header, *rows, *below, strict=True)]
-
-    def line(cells: Line) -> str:
-        columns = zip(header, cells, widths, strict=True)
-        parts = [cell.ljust(width) if name in _LEFT else cell.rjust(width) for name, cell, width in columns]
-        return "  ".join(parts).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    end = [rule, *map(line, below)] if below else []
-    return [line(header), rule, *map(line, rows), *end]
-
-
 def render_text(estimate: Estimate) -> str:
     """Return a table of the steps and what they add up to, with no newline at the end."""
     net, whole = estimate.net, estimate.latency
 
-    def line(step: Step) -> Line:
+    def line(step: Step) -> tuple[str, ...]:
         share = f"{100 * step.seconds / whole:.1f}" if whole else ""
         counts = (f"{step.operations:,}", f"{step.bytes:,}", f"{step.intensity:.1f}")
         return (printable(step.name), step.op, *counts, duration(step.seconds), share, step.bound)
@@ -78,7 +65,7 @@ def render_text(estimate: Estimate) -> str:
     total = ("total", "", f"{operations:,}", f"{moved:,}", intensity, duration(whole), "", "")
     inputs = ", ".join(map(str, net.inputs.values()))
     caption = f"{printable(net.name)} ({printable(net.spec)}), input {inputs}, on {printable(estimate.device.title)}"
-    table = _aligned(_HEADER, [line(step) for step in estimate.steps], [total])
+    table = aligned([_HEADER, *map(line, estimate.steps), total], _LEFT, ruled=2)
     return "\n".join([caption, "", *table, "", *_footer(estimate)])
 
 
@@ -186,14 +173,7 @@ def render_devices(devices: Sequence[Device]) -> str:
         )
         for device in devices
     ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at in (0, len(header) - 1) else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (header, *rows)
-    )
+    return "\n".join(aligned([header, *rows], (0, len(header) - 1)))
 
 
 def render_device(device: Device) -> str:
