@@ -18,7 +18,7 @@ help:
 	@echo 'make update   rewrite the goldens and the snapshots of the cases, and make the proofs that are missing'
 	@echo 'make proofs   make every proof anew, of all nets of the zoo'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
-	@echo 'make docs     rewrite docs/rules.md from the rules of netdsl lint, and specs/README.md'
+	@echo 'make docs     rewrite docs/rules.md, docs/claims.md and specs/README.md from what they are about'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
 	@echo 'make clean    remove all that make has made'
@@ -69,9 +69,11 @@ docs: $(VENV)/test.stamp
 	mv docs/rules.md.new docs/rules.md
 	$(BIN)/python tests/zoo_readme.py > specs/README.md.new
 	mv specs/README.md.new specs/README.md
+	$(BIN)/python tests/claims.py > docs/claims.md.new
+	mv docs/claims.md.new docs/claims.md
 
 bench: $(VENV)/bench.stamp
-	set -e; for script in $(filter-out benchmarks/reference.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
+	set -e; for script in $(filter-out benchmarks/reference.py benchmarks/peers.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
 
 wheel: $(VENV)/test.stamp
 	$(BIN)/python -m build
