@@ -417,8 +417,8 @@ CODES: dict[str, Code] = {
     ),
     "E503": Code(
         "an option without meaning",
-        "`Network.cost` and `Network.costs` were given a batch, dtype or grouping that does not exist. "
-        "The command refuses them before.",
+        "`Network.cost` and `Network.costs` were given a batch, dtype or grouping that does not exist; the command "
+        "refuses them before. Or `cost --as` was given an option of the table, which it does not make.",
         'netdsl.load("lenet").costs(by="colour")',
         'netdsl.load("lenet").costs(by="layer")',
         2,
@@ -478,7 +478,7 @@ CODES: dict[str, Code] = {
     ),
     "E512": Code(
         "nothing to explain",
-        "`netdsl explain` knows the codes of diagnostics and the ops of the language.",
+        "`netdsl explain` knows the codes of diagnostics, the ops of the language, and the layers of a net.",
         "netdsl explain E999",
         "netdsl explain E302",
         2,

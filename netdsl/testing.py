@@ -39,8 +39,9 @@ def check(
 ) -> None:
     """Hold an op's examples to what it says, in every backend, alone and in a block that has channels as argument.
 
-    That is: keys and shapes of the state, shapes, parameters, MACs as the framework counts them, and the same numbers
-    in all backends in evaluation and training, gradients too. How weights start is not looked at.
+    That is: formulas of its counts, keys and shapes of the state, shapes, parameters, MACs as the framework counts
+    them, and the same numbers in all backends in evaluation and training, gradients too. How weights start is not
+    looked at.
 
     Args:
         op: The op. Its `examples()` should cover its arguments.
@@ -58,6 +59,7 @@ def check(
     apart = len(examples) / min(most or len(examples), len(examples)) if examples else 1
     for number in range(round(len(examples) / apart)):
         example = examples[int(number * apart)]
+        _check_formulas(example)
         nets = list(networks(example))
         unseen = example.inputs and not any(example.op.reach(*example.inputs))  # nothing has a gradient
         for net in () if unseen else nets:
@@ -65,6 +67,15 @@ def check(
             assert found.ok, f"{_line(example)}\n{found}"
         if reference is not None:
             _compare(nets[0], example, reference, backends[0])
+
+
+def _check_formulas(example: Example) -> None:
+    """Hold what an op counts to the factors that it gives for it."""
+    cost = example.op.cost(*example.inputs)
+    for count in ("params", "macs", "ops", "activations"):
+        terms, number = example.op.formula(count, *example.inputs), getattr(cost, count)
+        total = sum(term.value for term in terms)
+        assert total == number, f"{_line(example)}: {number} {count}, but its formula gives {total}"
 
 
 def networks(example: Example) -> Iterator[Network]:

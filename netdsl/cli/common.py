@@ -42,6 +42,11 @@ def spec_arguments(sub: argparse.ArgumentParser, many: bool = False) -> None:
     """Add what names a net and changes it."""
     what = "a file, FILE:NAME for one of its nets, a name of the zoo, or - for standard input"
     sub.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=what)
+    net_options(sub)
+
+
+def net_options(sub: argparse.ArgumentParser) -> None:
+    """Add the options that change the net that is named."""
     sub.add_argument(
         "--set",
         action="append",

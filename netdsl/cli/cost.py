@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netdsl.cli.common import misuse, network, positive, print_json, spec_arguments
+from netdsl.cost.model import COUNTERS
 
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
@@ -22,11 +23,21 @@ def add(sub: argparse.ArgumentParser) -> None:
         "--device", metavar="NAME", help="the least time on it; see `netdsl devices`; or FILE.toml"
     )
     sub.add_argument("--fused", action="store_true", help="with --device: norms and activations take no step")
+    sub.add_argument("--as", dest="counter", choices=COUNTERS, help="what another counter prints, and why")
     sub.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the cost table."""
+    """Print the cost table, or what another counter prints."""
+    if args.counter:
+        from netdsl.report.peers import PEERS, render
+
+        usual = {"by": "layer", "batch": 1, "dtype": "float32", "format": "table", "device": None}
+        for option, default in (usual | {"train": False, "fused": False}).items():
+            if getattr(args, option) != default:
+                misuse("E503", f"--as counts one sample in evaluation, as a table, so it takes no --{option}")
+        print(render(network(args), PEERS[args.counter]))
+        return 0
     from netdsl.cost import table
 
     if args.device or args.fused:

@@ -1,20 +1,26 @@
-"""netdsl explain: what an error's code, a rule, an op, a function or a word of the language means."""
+"""netdsl explain: what a code, a rule, an op, a function or a word means; where a layer's numbers come from."""
 
 from __future__ import annotations
 
 import argparse
 import re
 
-from netdsl.cli.common import misuse
+from netdsl.cli.common import misuse, net_options, network
+from netdsl.cost.model import EXPLAINED
 from netdsl.data import read
 from netdsl.diagnostics import did_you_mean
 
-HELP = "explain an error's code, a rule, an op, a function or a word"
+HELP = "explain an error's code, a rule, an op, a function or a word; or the numbers of a net's layer"
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    sub.add_argument("topic", metavar="CODE|RULE|OP", help="such as E302, huge_fc, conv, ramp or same")
+    topics = "such as E302, huge_fc, conv, ramp or same; before LAYER, a net"
+    sub.add_argument("spec", metavar="CODE|RULE|OP|SPEC", help=topics)
+    sub.add_argument("layer", metavar="LAYER", nargs="?", help="a layer, block or container of the net")
+    what = f"one of {', '.join(EXPLAINED)} (all of them)"
+    sub.add_argument("count", metavar="COUNT", nargs="?", choices=EXPLAINED, help=what)
+    net_options(sub)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from netdsl.ops import OpError, catalogue, find, installed
     from netdsl.syntax.tokens import keywords
 
-    topic: str = args.topic
+    topic: str = args.spec
+    if args.layer is not None:
+        from netdsl.report.formula import explain
+
+        print(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED))
+        return 0
     if topic.upper() in codes.CODES:
         print(codes.explain(topic.upper()))
         return 0

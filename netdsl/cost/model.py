@@ -10,12 +10,33 @@ Activations are the outputs of every op that computes values, whether or not a b
 
 from __future__ import annotations
 
+from math import prod
+
 from netdsl.record import Record
 
 CONVENTION = (
     "1 MAC = 1 multiply + 1 add; conv, fc and attention's products count MACs, "
     "ops counts the rest (pooling: its window per output); activations are the outputs of all computing ops"
 )
+
+EXPLAINED = ("macs", "params", "ops", "memory", "rf")
+"""What can be asked of a layer: memory is the bytes of its outputs, rf its receptive field."""
+COUNTERS = ("fvcore", "thop", "ptflops", "torchinfo", "keras")
+"""The other counters whose numbers are known, in netdsl.report.peers."""
+
+
+class Term(Record):
+    """A product that a count is the sum of, such as c_out x h_out x w_out x c_in x kh x kw."""
+
+    factors: tuple[tuple[str, int], ...]
+    """By name, in the order in which they are said."""
+    of: str = ""
+    """What it counts, where a count has several terms."""
+
+    @property
+    def value(self) -> int:
+        """The product."""
+        return prod([size for _, size in self.factors])
 
 
 class Cost(Record):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import exp, inf, tanh
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import (
@@ -20,6 +21,7 @@ from netdsl.ops.base import (
     check_finite,
     not_negative,
     positive,
+    sizes,
 )
 from netdsl.symbolic import SymBool, select
 
@@ -56,9 +58,9 @@ class Activation(Op):
         self.check_needs(*x)
         return x[0]
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -82,6 +84,7 @@ class Relu(Activation):
     """Rectified linear unit: max(x, 0). Nair and Hinton 2010."""
 
     name: ClassVar[str] = "relu"
+    counted: ClassVar[str] = "ReLU"
     monotonic: ClassVar[bool] = True
     clips: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -94,6 +97,7 @@ class Relu6(Activation):
     """A relu that saturates: min(max(x, 0), 6). Howard et al., arXiv 1704.04861."""
 
     name: ClassVar[str] = "relu6"
+    counted: ClassVar[str] = "ReLU6"
     monotonic: ClassVar[bool] = True
     clips: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -105,6 +109,7 @@ class LeakyRelu(Activation):
     """A relu that leaks: max(x, 0) + slope * min(x, 0). Maas et al. 2013."""
 
     name: ClassVar[str] = "leaky_relu"
+    counted: ClassVar[str] = "LeakyReLU"
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("slope",)
@@ -156,6 +161,7 @@ class Elu(Activation):
     """Exponential linear unit: x above 0, else alpha (exp(x) - 1). Clevert et al., arXiv 1511.07289."""
 
     name: ClassVar[str] = "elu"
+    counted: ClassVar[str] = "ELU"
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -230,6 +236,8 @@ class PRelu(Activation):
 
     batchless: ClassVar[bool] = False
     name: ClassVar[str] = "prelu"
+    counted: ClassVar[str] = "PReLU"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight": ("c",)}
     keeps_zero: ClassVar[bool] = True
 
     shared: bool = True
@@ -376,6 +384,7 @@ class Silu(Activation):
     """Sigmoid linear unit or swish: x sigmoid(x). Ramachandran et al., arXiv 1710.05941."""
 
     name: ClassVar[str] = "silu"
+    counted: ClassVar[str] = "SiLU"
     keeps_zero: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
@@ -388,6 +397,7 @@ class Gelu(Activation):
     """
 
     name: ClassVar[str] = "gelu"
+    counted: ClassVar[str] = "GELU"
     keeps_zero: ClassVar[bool] = True
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"approximate": ("none", "tanh")}
 
@@ -609,6 +619,7 @@ class Softmax(OverAxis):
     """
 
     name: ClassVar[str] = "softmax"
+    counted: ClassVar[str] = "Softmax"
     bounds: ClassVar[tuple[float, float]] = (0, 1)
 
 
@@ -636,9 +647,9 @@ class Glu(Op):
             raise OpError("", f"glu needs an even number of channels, got {x[0].kind} {x[0]}")
         return x[0].with_size("c", x[0].c // 2)
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element of the input."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

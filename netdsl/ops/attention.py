@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, sizes
 from netdsl.ops.window import both, check_size
 
 
@@ -20,6 +21,13 @@ class Attention(Op):
 
     name: ClassVar[str] = "attention"
     positional: ClassVar[tuple[str, ...]] = ("heads",)
+    counted: ClassVar[str] = "MultiheadAttention"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "in_proj_weight": ("3c", "c"),
+        "in_proj_bias": ("3c",),
+        "out_proj.weight": ("c", "c"),
+        "out_proj.bias": ("c",),
+    }
 
     heads: int
     dropout: float = 0.0
@@ -47,10 +55,16 @@ class Attention(Op):
             "out_proj.bias": (c,),
         }
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return 4 n c^2 + 2 n^2 c."""
-        n, c = x[0]
-        return 4 * n * c * c + 2 * n * n * c
+        (n, c), h = x[0], self.heads
+        scores = ("heads", h), ("n", n), ("n", n), ("c/heads", c // h)
+        return (
+            Term((("n", n), ("c", c), ("3c", 3 * c)), "q, k and v"),
+            Term(scores, "q k^T"),
+            Term(scores, "softmax v"),
+            Term((("n", n), ("c", c), ("c", c)), "projection"),
+        )
 
     def backward_macs(self, wanted: Sequence[bool], *x: Shape) -> int:
         """Return twice the forward pass, less 3 n c^2 if only the weights' gradients are needed.
@@ -60,10 +74,13 @@ class Attention(Op):
         n, c = x[0]
         return 2 * self.macs(*x) - (0 if wanted[0] else 3 * n * c * c)
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return heads n^2 for softmax and 4 n c for the biases."""
         n, c = x[0]
-        return self.heads * n * n + 4 * n * c
+        return (
+            Term((("heads", self.heads), ("n", n), ("n", n)), "softmax"),
+            Term((("n", n), ("3c + c", 4 * c)), "biases"),
+        )
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return all tokens."""
@@ -88,9 +105,15 @@ class Qkv(Op):
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     settled: ClassVar[tuple[str, ...]] = ("key_bias",)
+    counted: ClassVar[str] = "Linear"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight": ("3c", "c"), "bias": ("3c",)}
 
     bias: bool = True
     key_bias: bool = True
+
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer; without the keys' bias it is a class of its own, which calls the function."""
+        return self.counted if self.key_bias or not self.bias else f"F.{self.counted}"
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape with three times the channels."""
@@ -105,13 +128,13 @@ class Qkv(Op):
         weight = {"weight": (3 * x[0].c, x[0].c)}
         return {**weight, "bias": (3 * x[0].c,)} if self.bias else weight
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return 3 c^2, times the other axes."""
-        return x[0].elements * 3 * x[0].c
+        return (Term((*sizes(x[0]), ("3c", 3 * x[0].c))),)
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one addition per output element if there is a bias."""
-        return 3 * x[0].elements if self.bias else 0
+        return (Term((*sizes(x[0])[:-1], ("3c", 3 * x[0].c)), "bias"),) if self.bias else ()
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -133,6 +156,7 @@ class MatMul(Op):
     batchless: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    counted: ClassVar[str] = "@"
 
     def infer(self, *x: Shape) -> Shape:
         """Return the rows of the first by the columns of the second."""
@@ -144,9 +168,10 @@ class MatMul(Op):
             raise OpError("", f"matmul: {a} by {b} do not fit", "permute 1, 0 gives the transpose")
         return Shape(*a[:-1], b[-1], axes="nc" if len(a) == 2 else "bnc")
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return n k m, times the windows."""
-        return x[0].elements * x[1][-1]
+        names = ("windows", "n", "k", "m")[-1 - len(x[0]) :]
+        return (Term(tuple(zip(names, (*x[0], x[1][-1]), strict=True))),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return all tokens; the window of a place is what `windows` says that it sees."""
@@ -179,6 +204,7 @@ class Attend(Op):
     references: ClassVar[tuple[str, ...]] = ("by", "bias", "mask")
     settled: ClassVar[tuple[str, ...]] = ("cosine",)
     wiring: ClassVar[bool] = True
+    counted: ClassVar[str] = "@"
 
     heads: int
     scale: float | None = None
@@ -225,10 +251,10 @@ class Attend(Op):
         yield Need("heads", "heads", self.heads, ">=", 1)
         yield Need("", "the channels of k", x[1].c, "==", x[0].c)
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return n m (c + d), of every window."""
-        q, k, v = x[:3]
-        return q.elements * k.n + q.elements // q.c * k.n * v.c
+        pairs = self.pairs(*x)
+        return Term((*pairs, ("c", x[0].c)), "q k^T"), Term((*pairs, ("d", x[2].c)), "softmax v")
 
     def backward_macs(self, wanted: Sequence[bool], *x: Shape) -> int:
         """Return n m c for each of q and k, n m d for v, and n m d for the scores if anything in them is needed.
@@ -240,12 +266,19 @@ class Attend(Op):
         scores, sums = q.elements * k.n, q.elements // q.c * k.n * v.c
         return scores * (of_q + of_k) + sums * (of_v + any([of_q, of_k, *further]))
 
-    def ops(self, *x: Shape) -> int:
-        """Return the softmax, the scale, and what is added to the scores."""
+    @staticmethod
+    def pairs(*x: Shape) -> tuple[tuple[str, int], ...]:
+        """Return the windows, if there are any, and the places of q and of k in one, as factors."""
         q, k = x[:2]
-        scores = self.heads * q.elements // q.c * k.n
-        normed = q.elements + k.elements if self.cosine else q.elements
-        return scores * (len(x) - 2) + normed
+        windows = (("windows", q[0]),) if q.axes == "bnc" else ()
+        return *windows, ("n", q.n), ("m", k.n)
+
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return the softmax, the scale, and what is added to the scores."""
+        scores = ("heads", self.heads), *self.pairs(*x)
+        joined = [Term(scores, name) for name in self.further(*x)]
+        lengths = [Term(sizes(k), f"lengths of {name}") for name, k in zip("qk", x[:2], strict=True)]
+        return Term(scores, "softmax"), *joined, *(lengths if self.cosine else [Term(sizes(x[0]), "scale")])
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the scores, once more as what is added to them makes new ones, and the scaled q."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import gcd, inf, isfinite
 from typing import Any, ClassVar, dataclass_transform
 
-from netdsl.cost.model import Cost
+from netdsl.cost.model import Cost, Term
 from netdsl.ir.types import DEFAULT_INIT, Init, Parameter, Shape
 from netdsl.record import Record
 from netdsl.symbolic import compare
@@ -143,6 +143,11 @@ class Op(Record, ABC):
     fuses_into: ClassVar[bool] = False
     """Whether inference engines run it as part of the step before it."""
 
+    counted: ClassVar[str] = ""
+    """The layer of torch.nn that it is for other counters, with `F.` before it if it is a function; "" for none."""
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By learned tensor what its axes are, as formulas call them; those of others are numbered."""
+
     inits: Mapping[str, Init] = {}
     """How its parameters start, by their name; what is not named starts as in PyTorch."""
 
@@ -187,9 +192,13 @@ class Op(Record, ABC):
         """Return, in order, the numbers of buffers that a state may lack: counters at first, fixed tables."""
         return {}
 
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return the products whose sum the multiply-accumulates are."""
+        return ()
+
     def macs(self, *x: Shape) -> int:
         """Return multiply-accumulates for one sample."""
-        return 0
+        return sum([term.value for term in self.mac_terms(*x)])
 
     def macs_inside(self, *x: Shape) -> int:
         """Return the multiply-accumulates with values of the map, not with its padding: what XLA counts."""
@@ -207,9 +216,25 @@ class Op(Record, ABC):
         """Return the kind of kernel that runs it: among those of a kind, time follows operations and bytes."""
         return self.name
 
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return the products whose sum `ops` is."""
+        return ()
+
     def ops(self, *x: Shape) -> int:
         """Return what else is computed for one sample; see netdsl.cost.model."""
-        return 0
+        return sum([term.value for term in self.op_terms(*x)])
+
+    def param_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return a product for each learned tensor: the elements along its axes."""
+        terms = []
+        for key, sizes in self.weights(*x).items():
+            axes = self.weight_axes.get(key) or tuple(f"d{at}" for at in range(len(sizes)))
+            terms.append(Term(tuple(zip(axes, sizes, strict=True)), key))
+        return tuple(terms)
+
+    def activation_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return a product for each output that is new values: its elements."""
+        return tuple([Term(sizes(s)) for s in self.outputs(*x)]) if self.computes else ()
 
     def overwrites(self, *x: Shape) -> bool:
         """Tell whether its first input has the output's shape, so that it can be written over, at any size."""
@@ -244,6 +269,23 @@ class Op(Record, ABC):
         shape = self.infer(*x)
         return (shape,) if isinstance(shape, Shape) else shape
 
+    def size_steps(self, *x: Shape) -> tuple[str, ...]:
+        """Return how a window makes height and width of the output, with the numbers; nothing if there is none."""
+        return ()
+
+    def counted_as(self, *x: Shape) -> str:
+        """Return what it is for other counters; see `counted`, and netdsl.report.peers."""
+        return self.counted
+
+    def formula(self, count: str, *x: Shape) -> tuple[Term, ...]:
+        """Return the products whose sum a count of `cost` is: params, macs, ops or activations."""
+        return {
+            "params": self.param_terms,
+            "macs": self.mac_terms,
+            "ops": self.op_terms,
+            "activations": self.activation_terms,
+        }[count](*x)
+
     def cost(self, *x: Shape) -> Cost:
         """Return the cost for one sample, with activations in elements."""
         return Cost(
@@ -264,6 +306,11 @@ class Op(Record, ABC):
     def arguments(self) -> dict[str, Any]:
         """Return the spec's arguments by name, `inits` left out."""
         return {k: v for k, v in self.__dict__.items() if k != "inits"}
+
+
+def sizes(x: Shape, behind: str = "") -> tuple[tuple[str, int], ...]:
+    """Return the sizes of a shape by their axes, as factors: c, h, w, or c_out, h_out, w_out."""
+    return tuple(zip([f"{axis}{behind}" for axis in x.axes], x, strict=True))
 
 
 def check_finite(op: Op, *fields: str) -> None:

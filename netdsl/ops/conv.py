@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from math import prod
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, positive
+from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, positive, sizes
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -20,6 +21,7 @@ from netdsl.ops.window import (
     sliding,
     varies,
     window_size,
+    window_steps,
 )
 from netdsl.symbolic import largest_of
 
@@ -29,6 +31,11 @@ class Convolution(Op):
 
     fuses: ClassVar[bool] = True
     linear: ClassVar[bool] = True
+    counted: ClassVar[str] = "Conv2d"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "weight": ("c_out", "c_in/groups", "kh", "kw"),
+        "bias": ("c_out",),
+    }
 
     kernel: Dims
     stride: Dims | int = 1
@@ -62,6 +69,13 @@ class Convolution(Op):
         out = self.check_channels(c)
         return Shape(out, *window_size((h, w), self.kernel, self.stride, self.pad, self.dilation))
 
+    def size_steps(self, *x: Shape) -> tuple[str, ...]:
+        """Return how the window's steps make height and width."""
+        out = self.outputs(*x)[0]
+        return window_steps(
+            (x[0].h, x[0].w), (out.h, out.w), self.kernel, self.stride, self.pad, self.dilation
+        )
+
     def padding(self, x: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return ((top, bottom), (left, right)) for an input of that shape."""
         return padding((x.h, x.w), self.kernel, self.stride, self.pad, self.dilation)
@@ -83,10 +97,15 @@ class Convolution(Op):
         weight = (out, c // self.groups_of(c), *self.kernel)
         return {"weight": weight, "bias": (out,)} if self.bias else {"weight": weight}
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return output elements x in/groups x kh x kw."""
-        c = x[0].c
-        return self.infer(*x).elements * (c // self.groups_of(c)) * self.kernel[0] * self.kernel[1]
+        inner = ("c_in/groups", x[0].c // self.groups_of(x[0].c))
+        return (Term((*sizes(self.infer(*x), "_out"), inner, *self.taps)),)
+
+    @property
+    def taps(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """The kernel's sizes as factors."""
+        return ("kh", self.kernel[0]), ("kw", self.kernel[1])
 
     def macs_inside(self, *x: Shape) -> int:
         """Return in / groups x out x the windows' places that lie on the map."""
@@ -114,9 +133,9 @@ class Convolution(Op):
             return f"{self.name} of an image"
         return f"{self.name} 1x1" if max(self.kernel) == 1 else self.name
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one addition per output element if there is a bias."""
-        return self.infer(*x).elements if self.bias else 0
+        return (Term(sizes(self.infer(*x), "_out"), "bias"),) if self.bias else ()
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the padded map where the padding may be uneven, as TensorFlow's at most strides."""
@@ -173,6 +192,7 @@ class StdConv(Conv):
     """
 
     name: ClassVar[str] = "stdconv"
+    counted: ClassVar[str] = "F.Conv2d"
     inherits: ClassVar[str] = "conv"
 
     eps: float = 1e-6
@@ -248,6 +268,11 @@ class UpConv(Convolution):
     """
 
     name: ClassVar[str] = "upconv"
+    counted: ClassVar[str] = "ConvTranspose2d"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "weight": ("c_in", "c_out/groups", "kh", "kw"),
+        "bias": ("c_out",),
+    }
     positional: ClassVar[tuple[str, ...]] = ("kernel", "channels")
 
     channels: int
@@ -283,6 +308,17 @@ class UpConv(Convolution):
             grown.append(n)
         return Shape(out, *grown)
 
+    def size_steps(self, *x: Shape) -> tuple[str, ...]:
+        """Return how the windows, one for each place of the input, cover height and width."""
+        steps, out = [], self.outputs(*x)[0]
+        for axis, name in enumerate("hw"):
+            s, d, o = (both(size)[axis] for size in (self.stride, self.dilation, self.output_pad))
+            n, k, (lo, hi) = x[0].size(name), self.kernel[axis], self.padding(x[0])[axis]
+            formula = f"({name}_in - 1) * s - p - p + d * (k{name} - 1) + 1 + output_pad"
+            filled = f"({n} - 1) * {s} - {lo} - {hi} + {d} * ({k} - 1) + 1 + {o}"
+            steps.append(f"{name}_out = {formula} = {filled} = {out.size(name)}")
+        return tuple(steps)
+
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield that of what is added below and at the right each row and column is some window's."""
         for own, stride, dilation in zip(
@@ -296,9 +332,9 @@ class UpConv(Convolution):
         weight = (x[0].c, self.channels // self.groups, *self.kernel)
         return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return input elements x out/groups x kh x kw."""
-        return x[0].elements * (self.channels // self.groups) * self.kernel[0] * self.kernel[1]
+        return (Term((*sizes(x[0], "_in"), ("c_out/groups", self.channels // self.groups), *self.taps)),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the window of the same kernel that slides over the input with stride - 1 gaps between places."""

@@ -7,9 +7,10 @@ from itertools import accumulate
 from math import isfinite
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
-from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach
+from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach, sizes
 
 
 def differ(name: str, x: tuple[Shape, ...]) -> str:
@@ -64,9 +65,9 @@ class Elementwise(Op):
                 raise OpError("", differ(self.name, x))
         return out
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return (branches - 1) per output element."""
-        return self.infer(*x).elements * (len(x) - 1)
+        return (Term((*sizes(self.infer(*x)), ("branches - 1", len(x) - 1))),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the same place, or the only one of a branch that is used at every place."""
@@ -149,9 +150,9 @@ class Scale(Op):
             raise OpError("factor", f"factor must be a finite number, got {self.factor}")
         return x[0]
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

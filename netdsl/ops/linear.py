@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
 
 
 class Linear(Op):
@@ -23,6 +24,8 @@ class Linear(Op):
     positional: ClassVar[tuple[str, ...]] = ("channels",)
     fuses: ClassVar[bool] = True
     linear: ClassVar[bool] = True
+    counted: ClassVar[str] = "Linear"
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight": ("c_out", "c_in"), "bias": ("c_out",)}
 
     channels: int
     bias: bool = True
@@ -42,13 +45,13 @@ class Linear(Op):
         weight = (self.channels, x[0][-1])
         return {"weight": weight, "bias": (self.channels,)} if self.bias else {"weight": weight}
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return in x out, times the other axes."""
-        return x[0].elements * self.channels
+        return (Term((*sizes(x[0], "_in"), (f"{x[0].axes[-1]}_out", self.channels))),)
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one addition per output element if there is a bias."""
-        return self.infer(*x).elements if self.bias else 0
+        return (Term(sizes(self.infer(*x), "_out"), "bias"),) if self.bias else ()
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the same place, or every token where they are mixed."""

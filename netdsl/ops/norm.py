@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, not_negative, positive
+from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, not_negative, positive, sizes
 from netdsl.ops.window import need_map
 
 
@@ -18,6 +19,7 @@ class Norm(Op):
 
     follows: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
+    weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight": ("c",), "bias": ("c",)}
     eps: float = 1e-5
     affine: bool = True
 
@@ -33,9 +35,9 @@ class Norm(Op):
         """Tell whether each channel's own mean is taken from it."""
         return False
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
 
 class BatchNorm(Norm):
@@ -47,6 +49,7 @@ class BatchNorm(Norm):
     """
 
     name: ClassVar[str] = "bn"
+    counted: ClassVar[str] = "BatchNorm2d"
     linear: ClassVar[bool] = True
     fuses_into: ClassVar[bool] = True
 
@@ -109,6 +112,7 @@ class LayerNorm(ChannelNorm):
     """
 
     name: ClassVar[str] = "ln"
+    counted: ClassVar[str] = "LayerNorm"
 
     bias: bool = True
 
@@ -116,6 +120,10 @@ class LayerNorm(ChannelNorm):
         """Return weight [c], bias [c]."""
         every = super().weights(*x)
         return every if self.bias else {name: shape for name, shape in every.items() if name != "bias"}
+
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer; over the channels of a map its function, on the map with these last."""
+        return f"F.{self.counted}" if x[0].axes[-1] != "c" else self.counted
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return mean and deviation of each place, in float32 at least."""
@@ -140,6 +148,7 @@ class RmsNorm(ChannelNorm):
     """
 
     name: ClassVar[str] = "rms_norm"
+    counted: ClassVar[str] = "RMSNorm"
     keeps_zero: ClassVar[bool] = True
 
     eps: float = 1e-6
@@ -170,6 +179,7 @@ class GroupNorm(Norm):
     """
 
     name: ClassVar[str] = "gn"
+    counted: ClassVar[str] = "GroupNorm"
     positional: ClassVar[tuple[str, ...]] = ("groups",)
 
     groups: int
@@ -214,6 +224,7 @@ class InstanceNorm(Norm):
     """
 
     name: ClassVar[str] = "instance_norm"
+    counted: ClassVar[str] = "InstanceNorm2d"
 
     affine: bool = False
 
@@ -255,6 +266,7 @@ class LocalResponseNorm(Op):
 
     follows: ClassVar[bool] = True
     name: ClassVar[str] = "lrn"
+    counted: ClassVar[str] = "LocalResponseNorm"
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("size",)
 
@@ -280,9 +292,9 @@ class LocalResponseNorm(Op):
         """Return two maps: the sum of squares in two steps of its way to the divisor."""
         return 2 * itemsize * x[0].elements
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return `size` per element."""
-        return x[0].elements * self.size
+        return (Term((*sizes(x[0]), ("size", self.size))),)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

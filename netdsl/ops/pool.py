@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from math import gcd
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach
+from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach, sizes
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -20,6 +21,7 @@ from netdsl.ops.window import (
     sliding,
     varies,
     window_size,
+    window_steps,
 )
 from netdsl.symbolic import symbolic
 
@@ -70,6 +72,12 @@ class Pool(Op):
         assert self.kernel is not None
         return self.kernel, self.kernel if self.stride is None else self.stride
 
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer; where the padding may be uneven, its function on a padded map."""
+        if self.to is not None:
+            return f"Adaptive{self.counted}"
+        return f"F.{self.counted}" if self.pads_by_size else self.counted
+
     def infer(self, *x: Shape) -> Shape:
         """Check the window or the output size; return c x h' x w'."""
         c, h, w = need_map(self.name, x[0])
@@ -90,6 +98,13 @@ class Pool(Op):
             if lo > kernel[axis] // 2:
                 raise OpError("pad", f"pad must be at most half of the kernel, got {self.pad}")
         return out
+
+    def size_steps(self, *x: Shape) -> tuple[str, ...]:
+        """Return how the window's steps make height and width; nothing where they are given."""
+        if self.to is not None:
+            return ()
+        out = self.outputs(*x)[0]
+        return window_steps((x[0].h, x[0].w), (out.h, out.w), *self.window, self.pad, self.spread, self.ceil)
 
     def padding(self, x: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return ((top, bottom), (left, right)) for an input of that shape."""
@@ -112,13 +127,15 @@ class Pool(Op):
         (top, bottom), (left, right) = self.padding(x[0])
         return itemsize * x[0].c * (x[0].h + top + bottom) * (x[0].w + left + right)
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return the windows' sizes: full size if they slide, summed exactly if they adapt."""
         if self.to is None:
             kernel, _ = self.window
-            return self.infer(*x).elements * kernel[0] * kernel[1]
-        rows, columns = both(self.to)
-        return x[0].c * adaptive_elements(x[0].h, rows) * adaptive_elements(x[0].w, columns)
+            return (Term((*sizes(self.infer(*x), "_out"), ("kh", kernel[0]), ("kw", kernel[1]))),)
+        rows, columns = (
+            adaptive_elements(size, to) for size, to in zip((x[0].h, x[0].w), both(self.to), strict=True)
+        )
+        return (Term((("c", x[0].c), ("rows of all windows", rows), ("columns of all windows", columns))),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the window, or the windows that adapt."""
@@ -135,6 +152,7 @@ class MaxPool(Pool):
     """
 
     name: ClassVar[str] = "maxpool"
+    counted: ClassVar[str] = "MaxPool2d"
     channelwise: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
 
@@ -178,6 +196,7 @@ class AvgPool(Pool):
     """
 
     name: ClassVar[str] = "avgpool"
+    counted: ClassVar[str] = "AvgPool2d"
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -247,9 +266,9 @@ class BlurPool(Op):
         h, w = ((side + 2 * self.border - self.size) // self.stride + 1 for side in sides)
         return Shape(c, h, w)
 
-    def macs(self, *x: Shape) -> int:
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return output elements x size^2."""
-        return self.infer(*x).elements * self.size * self.size
+        return (Term((*sizes(self.infer(*x), "_out"), ("size", self.size), ("size", self.size))),)
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the reflected map."""
@@ -285,9 +304,9 @@ class GlobalAvgPool(Op):
         """Return the vector c."""
         return Shape(need_map(self.name, x[0])[0])
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return h x w per channel."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the whole map."""

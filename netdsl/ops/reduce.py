@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError
+from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
 
 
 class Reduction(Op):
@@ -45,9 +46,9 @@ class Reduction(Op):
         """Return where the axes are, counted with the batch, if those of a sample lie in that order."""
         return tuple(sorted(order.index(axis) + 1 for axis in self.axes))
 
-    def ops(self, *x: Shape) -> int:
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
-        return x[0].elements
+        return (Term(sizes(x[0])),)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return every place along the axes."""

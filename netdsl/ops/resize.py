@@ -26,6 +26,10 @@ class Resampling(Op):
     mode: str = "nearest"
     align_corners: bool = False
 
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer and its mode."""
+        return f"Upsample {self.mode}"
+
     def check_mode(self) -> None:
         """Reject a mode that is none, and aligned corners where none are."""
         self.check_texts()
@@ -98,6 +102,11 @@ class Resize(Resampling):
     references: ClassVar[tuple[str, ...]] = ("like",)
 
     to: Dims | int | None = None
+
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer and its mode, or the function to the size of another map."""
+        layer = super().counted_as(*x)
+        return f"F.{layer}" if self.to is None else layer
 
     def infer(self, *x: Shape) -> Shape:
         """Return c of the map with the height and width that are given."""

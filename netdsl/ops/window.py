@@ -133,6 +133,32 @@ def window_size(
     return result[0], result[1]
 
 
+def window_steps(
+    size: tuple[int, int],
+    out: tuple[int, int],
+    kernel: Dims,
+    stride: Dims | int,
+    pad: Pad,
+    dilation: Dims | int = 1,
+    ceil: bool = False,
+) -> tuple[str, str]:
+    """Return how `out` follows from `size`, as `window_size` says: a line for each axis."""
+    steps = []
+    for axis, name in enumerate("hw"):
+        n, k, s, d = size[axis], kernel[axis], both(stride)[axis], both(dilation)[axis]
+        if pad.mode == "tf":
+            steps.append(f"{name}_out = ceil({name}_in / s) = ceil({n} / {s}) = {out[axis]}")
+            continue
+        lo, hi = padding(size, kernel, stride, pad, dilation)[axis]
+        rounded, filled = "ceil" if ceil else "floor", f"({n} + {lo} + {hi} - {d} * ({k} - 1) - 1) / {s}"
+        formula = f"{rounded}(({name}_in + p + p - d * (k{name} - 1) - 1) / s) + 1"
+        less = ""
+        if ceil and -(-(n + lo + hi - d * (k - 1) - 1) // s) + 1 > out[axis]:
+            formula, less = f"{formula} - 1, as the last window would begin in the padding,", " - 1"
+        steps.append(f"{name}_out = {formula} = {rounded}({filled}) + 1{less} = {out[axis]}")
+    return steps[0], steps[1]
+
+
 def sliding(
     kernel: Dims,
     stride: Dims | int,

@@ -1,0 +1,1 @@
+"""What is said of a net: where its numbers come from, and what others say of it."""

@@ -1,0 +1,300 @@
+"""A layer's numbers with their factors filled in: for `netdsl explain SPEC LAYER COUNT`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.cost.model import EXPLAINED, Term
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.ir.graph import Node, Scope
+from netdsl.ir.types import DTYPES, Shape
+from netdsl.ops.base import Reach
+from netdsl.passes import Receptive
+from netdsl.render import printable
+from netdsl.report.peers import PEERS, Peers
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+    from netdsl.passes.facts import Extent, Number
+
+_FIELDS = {"memory": "activations"}
+"""The counts that a Cost calls otherwise."""
+_BYTES = DTYPES["float32"]
+
+
+def explain(net: Network, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
+    """Return how counts of a layer, or of all layers of a block or container, come about, for one sample.
+
+    Raises:
+        NetError: There is no layer, block or container of that name.
+    """
+    scopes = {scope.path or net.name: scope for scope in net.graph.tree.scopes()}
+    if layer in net.graph:
+        node = net.graph[layer]
+        parts = ["\n".join(_head(net, node)), *(of_node(net, node, count) for count in counts)]
+    elif layer in scopes:
+        parts = [of_scope(net, scopes[layer], count) for count in counts]
+    else:
+        known = [*(node.name for node in net.graph), *scopes]
+        help = did_you_mean(layer, known) or f"`netdsl cost {net.name}` lists its layers"
+        raise NetError([Diagnostic("E512", f"{net.name} has no layer or block `{layer}`", help=help)])
+    return "\n\n".join([*parts, "one sample, float32, evaluation"])
+
+
+def terms(net: Network, node: Node, count: str) -> tuple[Term, ...]:
+    """Return the products whose sum a count of a node is: `macs`, `params`, `ops`, or `memory` in bytes."""
+    if count == "params" and node.module:
+        return ()
+    found = node.op.formula(_FIELDS.get(count, count), *net.inputs_of(node.name))
+    if count == "memory":
+        return tuple(term.replace(factors=(*term.factors, ("bytes", _BYTES))) for term in found)
+    return found
+
+
+def number(net: Network, node: Node, count: str) -> int:
+    """Return a count of a node as the cost table has it."""
+    cost = net.layer_costs[node.name].scaled(1, _BYTES)
+    value: int = getattr(cost, _FIELDS.get(count, count))
+    return value
+
+
+def of_node(net: Network, node: Node, count: str) -> str:
+    """Return how a count of a node comes about."""
+    if count == "rf":
+        return "\n".join(_field(net, node))
+    lines = list(_sum(net, node, count))
+    if node.train and count in ("macs", "ops", "memory"):
+        lines.append("  it runs in training only: the net's total has it with --train")
+    if count == "params" and net.layer_costs[node.name].buffers:
+        lines.append(
+            f"  and {net.layer_costs[node.name].buffers:,} numbers in buffers, which are not learned"
+        )
+    if count == "memory":
+        lines += _memory(net, node)
+    return "\n".join([*lines, *_others(net, [node], count)])
+
+
+def of_scope(net: Network, scope: Scope, count: str) -> str:
+    """Return a count of what is in a scope, as the sum over its layers."""
+    nodes = [net.graph[name] for name in scope.nodes()]
+    name = scope.path or net.name
+    if count == "rf":
+        seen = [node for node in nodes if node.name in net.receptive]
+        if not seen:
+            return f"rf of {printable(name)}: it sees no input of the net"
+        head = f"rf of {printable(name)} is that of its last layer, {printable(seen[-1].name)}"
+        return "\n".join([head, *_field(net, seen[-1])])
+    rows: list[tuple[str, str, str, int]] = []
+    for node in nodes:
+        value = number(net, node, count)
+        if value and not (node.train and count != "params"):
+            filled = " + ".join(_values(term) for term in terms(net, node, count)) or f"{value:,}"
+            rows.append((printable(node.name), node.op.name, filled, value))
+    whole = sum(value for *_, value in rows)
+    unit = " bytes" if count == "memory" else ""
+    lines = [f"{count} of {printable(name)} = {whole:,}{unit}, the sum over {_layers(len(rows))}"]
+    if rows:
+        widths = [max(map(len, column)) for column in ([row[0] for row in rows], [row[1] for row in rows])]
+        width = max(len(f"{value:,}") for *_, value in rows)
+        lines += [
+            f"  {layer:{widths[0]}}  {op:{widths[1]}}  {value:>{width},} = {filled}"
+            for layer, op, filled, value in rows
+        ]
+    return "\n".join([*lines, *_others(net, nodes, count)])
+
+
+def _layers(number: int) -> str:
+    return "1 layer" if number == 1 else f"{number} layers"
+
+
+def _head(net: Network, node: Node) -> Iterator[str]:
+    """Yield what a layer is: its name, its place in the spec, its arguments and shapes."""
+    x, out = net.inputs_of(node.name), net.outputs_of(node.name)
+    yield f"{printable(node.name)}: {node.op.name} of {printable(net.name)}"
+    line = node.span.line
+    yield f"  {printable(str(node.span))}: {printable(node.span.source.line(line).strip())}"
+    for frame in node.calls:
+        text = printable(frame.span.source.line(frame.span.line).strip())
+        yield f"  in {printable(frame.what)}, from {printable(str(frame.span))}: {text}"
+    if node.module:
+        yield f"  with the weights of {printable(node.module)}, which are counted there"
+    arguments = ", ".join(
+        f"{name}={_shown(value)}" for name, value in node.op.arguments().items() if value is not None
+    )
+    if arguments:
+        yield f"  arguments {printable(arguments)}"
+    for value, shape in zip(node.inputs, x, strict=True):
+        yield f"  input     {_shape(shape)}, of {printable(value.node)}"
+    for shape in out:
+        yield f"  output    {_shape(shape)}"
+    yield from (f"  {line}" for line in node.op.size_steps(*x))
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shape(shape: Shape) -> str:
+    return f"{shape} ({' x '.join(shape.axes)})"
+
+
+def _sum(net: Network, node: Node, count: str) -> Iterator[str]:
+    """Yield the formula, the formula with its values, and what comes out."""
+    value, found = number(net, node, count), terms(net, node, count)
+    unit = " bytes" if count == "memory" else ""
+    if not found:
+        yield f"{count} = {value:,}{unit}: {_why_none(node, count, value)}"
+        return
+    joint, indent = "=", " " * len(count)
+    lead = count
+    for term in found:
+        named = f"    {term.of}" if len(found) > 1 else ""
+        yield f"{lead} {joint} {' * '.join(name for name, _ in term.factors) or '1'}{named}"
+        lead, joint = indent, "+"
+    for at, term in enumerate(found):
+        yield f"{indent} {'+' if at else '='} {_values(term)}"
+    if len(found) > 1:
+        for at, term in enumerate(found):
+            yield f"{indent} {'+' if at else '='} {term.value:,}"
+    yield f"{indent} = {value:,}{unit}"
+
+
+def _values(term: Term) -> str:
+    return " * ".join(str(size) for _, size in term.factors) or "1"
+
+
+def _why_none(node: Node, count: str, value: int) -> str:
+    if value:
+        return f"{node.op.name} gives no factors of it"
+    if count == "params":
+        if node.module:
+            return f"its weights are those of {printable(node.module)}, and counted there"
+        return f"{node.op.name} learns nothing"
+    if count == "memory":
+        return f"{node.op.name} makes no new values"
+    return f"{node.op.name} has none"
+
+
+def _memory(net: Network, node: Node) -> Iterator[str]:
+    """Yield what else is alive while a layer runs, in bytes."""
+    beside = node.op.scratch(_BYTES, *net.inputs_of(node.name))
+    if beside:
+        yield f"  while it runs PyTorch makes {beside:,} bytes beside, which it drops at once"
+    alive = net.liveness().alive.get(node.name)
+    if alive is not None:
+        yield f"  {alive:,} bytes are alive then in inference, its inputs and output and what is read later"
+
+
+# ---------------------------------------------------------------- receptive fields
+
+
+class _Path(NamedTuple):
+    """How an input is seen along an axis."""
+
+    source: str
+    extent: Extent
+    reach: Reach
+
+
+def field(net: Network, node: Node) -> tuple[Number, Number] | None:
+    """Return a node's receptive field along rows and columns as its formula gives it; None if it sees nothing."""
+    seen = net.receptive.get(node.name)
+    if seen is None:
+        return None
+    rows, columns = (_largest(seen, _paths(net, node, axis), axis) for axis in (0, 1))
+    return rows, columns
+
+
+def _paths(net: Network, node: Node, axis: int) -> list[_Path]:
+    reached = node.op.reach(*net.inputs_of(node.name))
+    return [
+        _Path(value.node, _axis(net.receptive[value.node], axis), reach[axis])
+        for value, reach in zip(node.inputs, reached, strict=True)
+        if reach is not None and value.node in net.receptive
+    ]
+
+
+def _axis(seen: Receptive, axis: int) -> Extent:
+    return seen.columns if axis else seen.rows
+
+
+def _largest(seen: Receptive, paths: list[_Path], axis: int) -> Number:
+    extent = _axis(seen, axis)
+    if extent.fixed:
+        return extent.last - extent.first + 1
+    return max((path.extent.largest + path.reach.span * path.extent.jump for path in paths), default=1)
+
+
+def _field(net: Network, node: Node) -> Iterator[str]:
+    """Yield how the receptive field of a node comes about."""
+    seen = net.receptive.get(node.name)
+    if seen is None:
+        yield "rf = none: it sees no input of the net"
+        return
+    texts = [list(_along(net, node, axis)) for axis in (0, 1)]
+    if texts[0] == texts[1]:
+        yield from texts[0]
+        return
+    for name, lines in zip(("rows", "columns"), texts, strict=True):
+        yield f"along {name}"
+        yield from (f"  {line}" for line in lines)
+
+
+def _along(net: Network, node: Node, axis: int) -> Iterator[str]:
+    extent, paths = _axis(net.receptive[node.name], axis), _paths(net, node, axis)
+    if not paths:
+        yield f"rf = {_float(extent.largest)}: an input sees itself"
+        return
+    if extent.fixed:
+        yield "rf = last - first + 1, as every place sees the same pixels of the input"
+        first, last = _float(extent.first), _float(extent.last)
+        yield f"   = {last} - {first} + 1 = {_float(extent.largest)}, of {extent.size}"
+        return
+    yield "rf = rf_in + d * (k - 1) * jump_in"
+    for path in paths:
+        reach, source = path.reach, path.extent
+        value = source.largest + reach.span * source.jump
+        span, gaps = f"{reach.dilation} * ({reach.kernel} - 1)", ""
+        if reach.up != 1:
+            span = str(reach.span)
+            gaps = f": {reach.kernel} positions, where places lie {reach.up} apart"
+        step = f"{_float(source.largest)} + {span} * {_float(source.jump)} = {_float(value)}"
+        yield f"   = {step}    by {printable(path.source)}{gaps}"
+    if len(paths) > 1:
+        yield f"   = {_float(extent.largest)}, the largest"
+    jump = " * ".join(_float(n) for n in (paths[0].extent.jump, paths[0].reach.stride))
+    over = f" / {paths[0].reach.up}" if paths[0].reach.up != 1 else ""
+    if len(paths) == 1:
+        yield f"  jump = jump_in * stride = {jump}{over} = {_float(extent.jump)} pixels from place to place"
+
+
+def _float(value: Number) -> str:
+    return f"{float(value):.10g}"
+
+
+# ---------------------------------------------------------------- other counters
+
+
+def _others(net: Network, nodes: list[Node], count: str) -> Iterator[str]:
+    """Yield what other counters print for layers, and why."""
+    if count not in ("macs", "params"):
+        return
+    peers = Peers(net)
+    rows: list[tuple[str, str, str]] = []
+    for peer in PEERS.values():
+        if count == "macs" and not peer.calls:
+            rows.append((peer.name, "-", "it counts none"))
+            continue
+        found = [peers.printed(node, peer) for node in nodes]
+        theirs = sum(one.macs or 0 for one in found) if count == "macs" else sum(one.params for one in found)
+        reasons = [
+            f"{difference:+,} {name}: {why}"
+            for name, why, macs, params in peers.differences(peer, nodes)
+            if (difference := params if count == "params" else macs)
+        ]
+        rows.append((peer.name, f"{theirs:,}", "; ".join(reasons) or "the same"))
+    width = max(len(text) for _, text, _ in rows)
+    yield "  other counters print"
+    for name, text, why in rows:
+        yield f"    {name:9}  {text:>{width}}  {why}"

@@ -1,0 +1,412 @@
+"""What other counters print for a net, and why: fvcore, thop, ptflops, torchinfo and Keras, as they were measured.
+
+Each counter has a rule for every layer of torch.nn, or function, that it knows (`Op.counted_as`); what it does not
+know is 0. A rule is that of the released version that `Peer.version` names, faults included. All is for the module
+that netdsl emits, one sample, evaluation; tests/data/peers.json has what the counters printed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.cost.model import Cost
+from netdsl.ir.types import Shape
+from netdsl.ops.axis import AlongAxis
+from netdsl.ops.base import Op
+from netdsl.ops.norm import LocalResponseNorm
+from netdsl.record import Record
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Node
+    from netdsl.network import Network
+
+Count = Callable[[Op, tuple[Shape, ...]], int]
+
+
+class Rule(NamedTuple):
+    """How a counter counts a layer, and what to say of it."""
+
+    number: Count
+    why: str
+
+
+class Peer(Record):
+    """Another counter."""
+
+    name: str
+    version: str
+    calls: str
+    """What it calls the number that it prints; "" if it counts parameters alone."""
+    rules: Mapping[str, Rule]
+    """By what the op is counted as."""
+    params: Callable[[Node, Cost, Shapes], int]
+    """What it counts as the parameters of a node whose own cost is given."""
+    traces: bool
+    """Whether it looks at what is computed, so that functions count as layers do."""
+    about: str
+    """What it does otherwise, in a line."""
+
+    def rule(self, layer: str) -> Rule:
+        """Return how it counts what an op is counted as; F before it if that is a function."""
+        return self.rules.get(layer.removeprefix("F.") if self.traces else layer, UNKNOWN)
+
+
+Shapes = tuple[Shape, ...]
+"""Of an op's inputs."""
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _out(op: Op, x: Shapes) -> int:
+    return op.outputs(*x)[0].elements
+
+
+def _is_affine(op: Op, x: Shapes) -> bool:
+    return bool(op.weights(*x))
+
+
+def _times_in(factor: int) -> Count:
+    return lambda op, x: factor * x[0].elements
+
+
+def _times_out(factor: int) -> Count:
+    return lambda op, x: factor * _out(op, x)
+
+
+def _if_affine(with_weights: int, without: int) -> Count:
+    return lambda op, x: (with_weights if _is_affine(op, x) else without) * x[0].elements
+
+
+def _bias(op: Op, x: Shapes) -> int:
+    return _out(op, x) if "bias" in op.weights(*x) else 0
+
+
+def _macs(op: Op, x: Shapes) -> int:
+    return op.macs(*x)
+
+
+def _macs_and_bias(op: Op, x: Shapes) -> int:
+    return op.macs(*x) + _bias(op, x)
+
+
+def _projections(op: Op, x: Shapes) -> int:
+    """Return the MACs of attention's fully connected layers."""
+    return x[0].n * sum(prod(shape) for shape in op.weights(*x).values() if len(shape) == 2)
+
+
+SAME = Rule(_macs, "the MACs")
+UNKNOWN = Rule(lambda op, x: 0, "it has no rule for this")
+BIAS = Rule(_macs_and_bias, "the MACs, and 1 per output element for a bias")
+
+
+def _shared(rule: Rule, *layers: str) -> dict[str, Rule]:
+    return dict.fromkeys(layers, rule)
+
+
+# ---------------------------------------------------------------- fvcore
+
+_FVCORE = {
+    **_shared(SAME, "Conv2d", "ConvTranspose2d", "Linear", "@"),
+    "MultiheadAttention": Rule(
+        _projections, "the four projections; it does not know the kernel that does the rest"
+    ),
+    "BatchNorm2d": Rule(_if_affine(2, 1), "2 per element, 1 without weights"),
+    **_shared(
+        Rule(_if_affine(5, 4), "5 per element, 4 without weights"), "LayerNorm", "GroupNorm", "InstanceNorm2d"
+    ),
+    "AdaptiveAvgPool2d": Rule(_times_in(1), "1 per input element"),
+    **_shared(Rule(_times_out(1), "1 per output element"), "Upsample nearest"),
+    **_shared(Rule(_times_out(4), "4 per output element"), "Upsample bilinear"),
+}
+
+# ---------------------------------------------------------------- thop
+
+
+def _softmax(op: Op, x: Shapes) -> int:
+    """Return 3 n - 1 for each row of n elements."""
+    assert isinstance(op, AlongAxis)
+    return 3 * x[0].elements - x[0].elements // x[0].size(op.axis)
+
+
+def _adaptive_mean(op: Op, x: Shapes) -> int:
+    """Return input places by output places, and 1, for each output element; a fraction is cut off at the end."""
+    out = op.outputs(*x)[0]
+    return out.c * (x[0].h * x[0].w + out.h * out.w)
+
+
+def _as_if_forward(op: Op, x: Shapes) -> int:
+    """Return a transposed convolution's MACs as if it were none: output elements x in/groups x kh x kw."""
+    out, weight = op.outputs(*x)[0], op.weights(*x)["weight"]
+    groups = out.c // weight[1]
+    return out.elements * (x[0].c // groups) * weight[2] * weight[3]
+
+
+_THOP = {
+    **_shared(SAME, "Conv2d", "Linear"),
+    "ConvTranspose2d": Rule(
+        _as_if_forward, "output elements x c_in/groups x kernel, as if it were not transposed"
+    ),
+    **_shared(
+        Rule(_if_affine(4, 2), "4 per element, 2 without weights"),
+        "BatchNorm2d",
+        "LayerNorm",
+        "InstanceNorm2d",
+    ),
+    "PReLU": Rule(_times_in(1), "1 per element"),
+    "Softmax": Rule(_softmax, "3 n - 1 for each row of n"),
+    "AvgPool2d": Rule(_times_out(1), "1 per output element"),
+    "AdaptiveAvgPool2d": Rule(_adaptive_mean, "the window and 1, per output element"),
+    "Upsample nearest": Rule(_times_out(1), "1 per output element"),
+    "Upsample bilinear": Rule(_times_out(11), "11 per output element"),
+    "Upsample bicubic": Rule(_times_out(259), "259 per output element"),
+    **_shared(
+        Rule(lambda op, x: 0, "0, as it says"), "ReLU", "ReLU6", "LeakyReLU", "MaxPool2d", "AdaptiveMaxPool2d"
+    ),
+}
+
+
+def _params_with_rule(node: Node, cost: Cost, x: Shapes) -> int:
+    """Return the parameters of a layer that has a rule and runs in evaluation."""
+    return cost.params if node.op.counted_as(*x) in _THOP and not node.train else 0
+
+
+# ---------------------------------------------------------------- ptflops
+
+
+def _attention(op: Op, x: Shapes) -> int:
+    """Return the MACs, softmax, biases and the scale of q."""
+    return op.macs(*x) + op.ops(*x) + x[0].elements
+
+
+def _response(op: Op, x: Shapes) -> int:
+    """Return a product, a factor and a sum per element, and the padded squares that an average is taken of."""
+    assert isinstance(op, LocalResponseNorm)
+    c, h, w = x[0]
+    return 3 * x[0].elements + (c + op.size - 1) * h * w
+
+
+_ONE_IN = Rule(_times_in(1), "1 per input element")
+_TWO_IN = Rule(
+    _times_in(2), "2 per input element: once for the layer, once more for the function that it calls"
+)
+_ONE_OUT = Rule(_times_out(1), "1 per output element")
+_TWO_OUT = Rule(
+    _times_out(2), "2 per output element: once for the layer, once more for the function that it calls"
+)
+_BOTH = ("ReLU", "ELU", "GELU", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d")
+"""What is counted as a layer and as a function, and a layer calls its function."""
+_MODES = ("Upsample nearest", "Upsample bilinear", "Upsample bicubic")
+_PTFLOPS = {
+    **_shared(BIAS, "Conv2d", "ConvTranspose2d", "Linear"),
+    "MultiheadAttention": Rule(_attention, "the MACs, and 1 for each scale, bias and softmax"),
+    **_shared(
+        Rule(_if_affine(2, 1), "2 per element, 1 without weights"),
+        "BatchNorm2d",
+        "GroupNorm",
+        "InstanceNorm2d",
+    ),
+    **_shared(_TWO_IN, *_BOTH, "PReLU"),
+    **_shared(_ONE_IN, *(f"F.{layer}" for layer in _BOTH), "LayerNorm", "LeakyReLU"),
+    **_shared(_ONE_IN, "ReLU6", "SiLU", "Softmax", "F.ReLU6", "F.SiLU", "F.Softmax"),
+    **_shared(_TWO_OUT, *_MODES),
+    **_shared(_ONE_OUT, *(f"F.{layer}" for layer in _MODES)),
+    **_shared(
+        Rule(_response, "3 per element, and the squares with their padding"),
+        "LocalResponseNorm",
+        "F.LocalResponseNorm",
+    ),
+}
+
+# ---------------------------------------------------------------- torchinfo
+
+
+def _tensors(op: Op, x: Shapes) -> int:
+    """Return the elements of the tensors that are called weight and bias."""
+    weights = op.weights(*x)
+    return sum(prod(weights[name]) for name in ("weight", "bias") if name in weights)
+
+
+def _tensors_per_place(op: Op, x: Shapes) -> int:
+    out = op.outputs(*x)[0]
+    return _tensors(op, x) * out.h * out.w
+
+
+_CONV = Rule(_tensors_per_place, "weight and bias, per place of the output")
+_ONCE = Rule(_tensors, "weight and bias, once a sample, however many places it is applied to")
+_TORCHINFO = {
+    **_shared(_CONV, "Conv2d", "F.Conv2d", "ConvTranspose2d"),
+    **_shared(
+        _ONCE,
+        "Linear",
+        "F.Linear",
+        "BatchNorm2d",
+        "LayerNorm",
+        "F.LayerNorm",
+        "RMSNorm",
+        "GroupNorm",
+        "InstanceNorm2d",
+        "PReLU",
+    ),
+}
+
+# ---------------------------------------------------------------- all
+
+
+def _every_param(node: Node, cost: Cost, x: Shapes) -> int:
+    return cost.params
+
+
+def _with_statistics(node: Node, cost: Cost, x: Shapes) -> int:
+    """Return params and buffers, but for counters and fixed tables, which Keras has not."""
+    return cost.params + cost.buffers - sum(map(len, node.op.spare(*x).values()) if cost.buffers else ())
+
+
+PEERS: Mapping[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "fvcore",
+            "0.1.5.post20221221",
+            "FLOPs",
+            _FVCORE,
+            _every_param,
+            True,
+            "1 FLOP is 1 MAC; it adds norms, adaptive means and upsampling to them",
+        ),
+        Peer(
+            "thop",
+            "0.1.1",
+            "MACs",
+            _THOP,
+            _params_with_rule,
+            False,
+            "it adds 4 per element of a norm, and misses layers for which it has no rule, their parameters too",
+        ),
+        Peer(
+            "ptflops",
+            "0.7.5",
+            "MACs",
+            _PTFLOPS,
+            _every_param,
+            False,
+            "it adds biases, norms, activations and pools, the last two mostly twice",
+        ),
+        Peer(
+            "torchinfo",
+            "1.8.0",
+            "mult-adds",
+            _TORCHINFO,
+            _every_param,
+            False,
+            "it adds biases and norms' weights, and counts fully connected layers for one token of all",
+        ),
+        Peer(
+            "keras",
+            "3",
+            "",
+            {},
+            _with_statistics,
+            False,
+            "it counts no MACs, and the running statistics of bn as parameters",
+        ),
+    )
+}
+"""By name."""
+
+
+class Printed(Record):
+    """What a counter prints for an op or a net, for one sample."""
+
+    macs: int | None
+    """None if it counts none."""
+    params: int
+
+
+class Peers:
+    """What counters print for a net."""
+
+    def __init__(self, net: Network) -> None:
+        """Find out what is a layer and what is a function in the module that netdsl emits."""
+        self.net = net
+        self.functions = set(_functions(net))
+
+    def layer(self, node: Node) -> str:
+        """Return what a node is counted as."""
+        layer = node.op.counted_as(*self.net.inputs_of(node.name))
+        return f"F.{layer}" if node.name in self.functions and not layer.startswith("F.") else layer
+
+    def printed(self, node: Node, peer: Peer) -> Printed:
+        """Return what a counter prints for a node."""
+        x = self.net.inputs_of(node.name)
+        params = peer.params(node, self.net.layer_costs[node.name], x)
+        if not peer.calls:
+            return Printed(None, params)
+        return Printed(0 if node.train else peer.rule(self.layer(node)).number(node.op, x), params)
+
+    def total(self, peer: Peer) -> Printed:
+        """Return what a counter prints for the net."""
+        rows = [self.printed(node, peer) for node in self.net.graph]
+        return Printed(
+            sum(row.macs or 0 for row in rows) if peer.calls else None, sum(row.params for row in rows)
+        )
+
+    def why(self, node: Node, peer: Peer) -> str:
+        """Return how a counter counts a node."""
+        if not peer.calls:
+            return "running mean and variance" if node.op.buffers(*self.net.inputs_of(node.name)) else ""
+        if node.train:
+            return "it does not run in evaluation"
+        return peer.rule(self.layer(node)).why
+
+    def differences(self, peer: Peer, nodes: Iterable[Node]) -> list[tuple[str, str, int, int]]:
+        """Return by op and reason how many MACs and params a counter has more than there are; the largest first."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for node in nodes:
+            theirs, own = self.printed(node, peer), self.net.layer_costs[node.name]
+            macs = 0 if theirs.macs is None else theirs.macs - (0 if node.train else own.macs)
+            params = theirs.params - own.params
+            if macs or params:
+                both = found.setdefault((node.op.name, self.why(node, peer)), [0, 0])
+                both[0] += macs
+                both[1] += params
+        rows = [(name, why, macs, params) for (name, why), (macs, params) in found.items()]
+        return sorted(rows, key=lambda row: (-abs(row[2]), -abs(row[3])))
+
+
+def _functions(net: Network) -> Iterator[str]:
+    """Yield what has no state and stands without a name among what has names: emitted code calls its function."""
+    for scope in net.graph.tree.scopes():
+        names = {item: scope.local(item) for item in scope.written if isinstance(item, str)}
+        is_sequence = all(scope.local(item).isdigit() for item in scope.written)
+        if scope.kind == "container" or is_sequence:
+            continue
+        for item, name in names.items():
+            op = net.graph[item].op
+            unnamed = name.isdigit() or name.endswith("_act")
+            if unnamed and not op.module and not op.weights(*net.inputs_of(item)):
+                yield item
+
+
+def render(net: Network, peer: Peer) -> str:
+    """Return what a counter prints for a net, and what it counts otherwise, and no newline at the end."""
+    peers, own = Peers(net), net.cost()
+    theirs = peers.total(peer)
+    lines = [f"{net.name} ({net.spec}) as {peer.name} {peer.version} counts: {peer.about}", ""]
+    head = [*([(peer.calls, theirs.macs, own.macs, "MACs")] if theirs.macs is not None else [])]
+    for what, printed_, real, name in (*head, ("params", theirs.params, own.params, "params")):
+        assert printed_ is not None
+        share = f" ({100 * (printed_ - real) / real:+.2f} %)" if real and printed_ != real else ""
+        lines.append(f"{what:9}  {printed_:>17,}   netdsl: {real:,} {name}{share}")
+    rows = peers.differences(peer, net.graph)
+    if rows:
+        lines += ["", "of which otherwise, by op"]
+        width = max(len(name) for name, *_ in rows)
+        for name, why, macs, params in rows:
+            counts = [f"{macs:+,}"] if macs else []
+            counts += [f"{params:+,} params"] if params else []
+            lines.append(f"  {name:{width}}  {', '.join(counts)}: {why}")
+    lines += ["", "batch 1, evaluation, of the module that netdsl emits"]
+    return "\n".join(lines)
