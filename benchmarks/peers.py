@@ -33,6 +33,11 @@ from torch import Tensor, nn  # noqa: E402
 from torch_oracles import import_torchvision, reference  # noqa: E402
 from zoo import NAMES, net  # noqa: E402
 
+import netdsl  # noqa: E402
+from netdsl import NetError, Network  # noqa: E402
+from netdsl.ops import catalogue  # noqa: E402
+from netdsl.testing import networks  # noqa: E402
+
 import_torchvision()  # ptflops imports it
 
 from fvcore.nn import FlopCountAnalysis  # noqa: E402
@@ -40,6 +45,7 @@ from ptflops import get_model_complexity_info  # noqa: E402
 from thop import profile  # noqa: E402
 from torchinfo import summary  # noqa: E402
 
+PARTS = ("emitted", "torchvision", "sizes", "ops", "keras")
 LARGEST = 12_000_000_000
 FILE = ROOT / "tests" / "data" / "peers.json"
 KERAS = {
@@ -63,6 +69,17 @@ KERAS = {
     "convnext_tiny": "ConvNeXtTiny",
 }
 """Keras' application by net."""
+SIZES = (
+    ("resnet18", 3, 97, 130),
+    ("mobilenet_v2", 3, 75, 61),
+    ("googlenet", 3, 131, 90),
+    ("swin_t", 3, 100, 75),
+    ("unet_same", 3, 64, 96),
+    ("efficientnet_b0", 3, 91, 53),
+    ("deeplabv3_mobilenet_v3_large", 3, 100, 75),
+    ("mobilevit_s", 3, 96, 64),
+)
+"""Nets at other sizes than their own."""
 
 
 def count(model: nn.Module, inputs: list[Tensor]) -> dict[str, list[int]]:
@@ -89,7 +106,6 @@ def rows(names: list[str]) -> Iterator[tuple[str, str, dict[str, list[int]]]]:
     """Yield by net what counters find in the emitted module, and in torchvision's."""
     for name in sorted(names, key=lambda name: net(name).cost().macs):
         known = net(name)
-        inputs = [torch.zeros(1, *shape) for shape in known.inputs.values()]
         models = {"emitted": partial(known.build, "torch")}
         other = REFERENCES.get(name)
         if other is not None and other.library == "torchvision":
@@ -97,9 +113,35 @@ def rows(names: list[str]) -> Iterator[tuple[str, str, dict[str, list[int]]]]:
             models["torchvision"] = partial(reference, other.name, **given)
         for part, make in models.items():
             try:
-                yield part, name, count(make(), inputs)
+                yield part, name, count(make(), zeros(known))
             except Exception as error:  # a counter that cannot: the others are not asked for this net
                 print(part, name, repr(error)[:200], file=sys.stderr, flush=True)
+
+
+def examples() -> dict[str, dict[str, list[int]]]:
+    """Return what counters find in the examples of each op, by its name and the number of the example."""
+    found = {}
+    for name, op in catalogue().items():
+        for number, example in enumerate(op.examples()):
+            with contextlib.suppress(NetError):  # no net of one op: its further inputs are others
+                known = next(networks(example)) if example.inputs else None
+                if known is not None:
+                    found[f"{name} {number}"] = count(known.build("torch"), zeros(known))
+    return found
+
+
+def at_sizes() -> dict[str, dict[str, list[int]]]:
+    """Return what counters find in nets at other sizes."""
+    found = {}
+    for name, *shape in SIZES:
+        known = netdsl.load(name, inputs={"": shape})
+        found[f"{name} {'x'.join(map(str, shape))}"] = count(known.build("torch"), zeros(known))
+    return found
+
+
+def zeros(known: Network) -> list[Tensor]:
+    """Return an input of a net for one sample."""
+    return [torch.zeros(1, *shape) for shape in known.inputs.values()]
 
 
 def keras_params() -> dict[str, int]:
@@ -115,7 +157,7 @@ def keras_params() -> dict[str, int]:
 def write(data: dict[str, Any]) -> None:
     """Write a line for each net."""
     lines = [f'{{\n "versions": {json.dumps(data["versions"])}']
-    for part in ("emitted", "torchvision", "keras"):
+    for part in PARTS:
         inner = ",\n".join(
             f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(data[part].items())
         )
@@ -128,7 +170,7 @@ def main(names: list[str]) -> None:
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     data: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
-    data = {"emitted": {}, "torchvision": {}, "keras": {}} | data
+    data = {part: {} for part in PARTS} | data
     tools = ("torch", "torchvision", "fvcore", "thop", "ptflops", "torchinfo", "keras")
     data["versions"] = {tool: version(tool) for tool in tools}
     small = [name for name in NAMES if net(name).cost().macs <= LARGEST]
@@ -138,7 +180,7 @@ def main(names: list[str]) -> None:
             write(data)
             print(part, name, found, file=sys.stderr, flush=True)
         if not names:
-            data["keras"] = keras_params()
+            data |= {"keras": keras_params(), "ops": examples(), "sizes": at_sizes()}
             write(data)
 
 

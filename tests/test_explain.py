@@ -37,7 +37,7 @@ def test_an_ops_formulas_give_its_costs(name: str, example: Example) -> None:
         assert sum(term.value for term in terms) == getattr(cost, count), count
         assert len(terms) < 2 or count == "activations" or all(term.of for term in terms)
     named = {axis for term in op.formula("params", *x) for axis, _ in term.factors}
-    assert name == "weight" or not {axis for axis in named if re.fullmatch(r"d\d", axis)}
+    assert not {axis for axis in named if re.fullmatch(r"d\d", axis)}
     sizes = [
         size for axis in "hw" for shape in op.outputs(*x) if axis in shape.axes for size in [shape.size(axis)]
     ]
@@ -152,7 +152,11 @@ def test_weights_that_are_shared_count_once() -> None:
     assert known.cost().params == sum(formula.number(known, node, "params") for node in known.graph)
     again = next(node for node in known.graph if node.module)
     assert formula.of_node(known, again, "params").startswith("params = 0: its weights are those of a")
-    assert "it runs in training only" in formula.explain(known, "aux.1", ["macs"])
+    for aside in ("aux.1", "aux"):
+        text = formula.explain(known, aside, ["macs"])
+        assert "it runs in training only" in text
+        assert "= 6" in text
+    assert "macs of twice = 10,368, the sum over 2 layers" in formula.explain(known, "twice", ["macs"])
 
 
 def test_an_op_of_another_distribution_may_give_no_factors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from zoo import net
 
+import netdsl
 from netdsl import cli
 from netdsl.cost.model import COUNTERS
+from netdsl.ops import catalogue
 from netdsl.report.peers import PEERS, Peers
+from netdsl.testing import networks
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "peers.json").read_text())
 OTHERWISE: dict[str, tuple[str, ...]] = {
@@ -69,6 +72,24 @@ def test_what_counters_print_for_torchvisions_modules(name: str) -> None:
     assert set(otherwise) == set(OTHERWISE.get(name, ()))
 
 
+@pytest.mark.parametrize("key", sorted(DATA["sizes"]))
+def test_what_counters_print_at_other_sizes(key: str) -> None:
+    name, _, shape = key.partition(" ")
+    peers = Peers(netdsl.load(name, inputs={"": tuple(map(int, shape.split("x")))}))
+    for counter, numbers in DATA["sizes"][key].items():
+        printed = peers.total(PEERS[counter])
+        assert [printed.macs, printed.params][: len(numbers)] == numbers, counter
+
+
+@pytest.mark.parametrize("key", sorted(DATA["ops"]))
+def test_what_counters_print_for_an_op(key: str) -> None:
+    name, _, number = key.partition(" ")
+    peers = Peers(next(networks(list(catalogue()[name].examples())[int(number)])))
+    for counter, numbers in DATA["ops"][key].items():
+        printed = peers.total(PEERS[counter])
+        assert [printed.macs, printed.params][: len(numbers)] == numbers, counter
+
+
 @pytest.mark.parametrize("name", sorted(DATA["keras"]))
 def test_what_keras_counts(name: str) -> None:
     more = KERAS[name](name) if name in KERAS else 0
@@ -79,6 +100,7 @@ def test_enough_was_measured() -> None:
     assert tuple(PEERS) == COUNTERS
     assert len(DATA["emitted"]) >= 90
     assert len(DATA["torchvision"]) >= 45
+    assert {key.partition(" ")[0] for key in DATA["ops"]} == set(catalogue()) - {"input", "weight"}
     for counter in COUNTERS:
         assert DATA["versions"][counter].startswith(PEERS[counter].version)
 

@@ -69,6 +69,11 @@ class Convolution(Op):
         out = self.check_channels(c)
         return Shape(out, *window_size((h, w), self.kernel, self.stride, self.pad, self.dilation))
 
+    def counted_as(self, *x: Shape) -> str:
+        """Return the layer; where the padding may be uneven, its function on a padded map."""
+        uneven = varies(self.kernel, self.stride, self.pad, self.dilation)
+        return f"F.{self.counted}" if uneven and not self.counted.startswith("F.") else self.counted
+
     def size_steps(self, *x: Shape) -> tuple[str, ...]:
         """Return how the window's steps make height and width."""
         out = self.outputs(*x)[0]
@@ -192,7 +197,7 @@ class StdConv(Conv):
     """
 
     name: ClassVar[str] = "stdconv"
-    counted: ClassVar[str] = "F.Conv2d"
+    counted: ClassVar[str] = "F.StdConv2d"
     inherits: ClassVar[str] = "conv"
 
     eps: float = 1e-6

@@ -76,7 +76,7 @@ class Pool(Op):
         """Return the layer; where the padding may be uneven, its function on a padded map."""
         if self.to is not None:
             return f"Adaptive{self.counted}"
-        return f"F.{self.counted}" if self.pads_by_size else self.counted
+        return f"F.{self.counted}Same" if self.pads_by_size else self.counted
 
     def infer(self, *x: Shape) -> Shape:
         """Check the window or the output size; return c x h' x w'."""
@@ -240,6 +240,7 @@ class BlurPool(Op):
     """
 
     name: ClassVar[str] = "blurpool"
+    counted: ClassVar[str] = "F.BlurPool2d"
     positional: ClassVar[tuple[str, ...]] = ("size",)
     module: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True

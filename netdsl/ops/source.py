@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import ClassVar
 
+from netdsl.cost.model import Term
 from netdsl.ir.types import Init, Parameter, Shape
-from netdsl.ops.base import Example, Need, Op, OpError
+from netdsl.ops.base import Example, Need, Op, OpError, sizes
 
 
 class Source(Op):
@@ -95,6 +96,11 @@ class Weight(Source):
     def buffers(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return it as a buffer if it is not learned."""
         return {} if self.learned else {"": self.stored}
+
+    def param_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return the elements along its axes, and the one of the batch."""
+        batch = (("batch", 1),) if self.batch else ()
+        return (Term((*batch, *sizes(self.infer()))),) if self.learned else ()
 
     def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
         """Return the row of each pair of places: that of the step from the second to the first."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _FIELDS = {"memory": "activations"}
 """The counts that a Cost calls otherwise."""
 _BYTES = DTYPES["float32"]
+_ASIDE = "  it runs in training only: the net's total has it with --train"
 
 
 def explain(net: Network, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
@@ -65,7 +66,7 @@ def of_node(net: Network, node: Node, count: str) -> str:
         return "\n".join(_field(net, node))
     lines = list(_sum(net, node, count))
     if node.train and count in ("macs", "ops", "memory"):
-        lines.append("  it runs in training only: the net's total has it with --train")
+        lines.append(_ASIDE)
     if count == "params" and net.layer_costs[node.name].buffers:
         lines.append(
             f"  and {net.layer_costs[node.name].buffers:,} numbers in buffers, which are not learned"
@@ -85,10 +86,11 @@ def of_scope(net: Network, scope: Scope, count: str) -> str:
             return f"rf of {printable(name)}: it sees no input of the net"
         head = f"rf of {printable(name)} is that of its last layer, {printable(seen[-1].name)}"
         return "\n".join([head, *_field(net, seen[-1])])
+    aside = count != "params" and all(node.train for node in nodes)
     rows: list[tuple[str, str, str, int]] = []
     for node in nodes:
         value = number(net, node, count)
-        if value and not (node.train and count != "params"):
+        if value and (aside or not node.train or count == "params"):
             filled = " + ".join(_values(term) for term in terms(net, node, count)) or f"{value:,}"
             rows.append((printable(node.name), node.op.name, filled, value))
     whole = sum(value for *_, value in rows)
@@ -101,6 +103,8 @@ def of_scope(net: Network, scope: Scope, count: str) -> str:
             f"  {layer:{widths[0]}}  {op:{widths[1]}}  {value:>{width},} = {filled}"
             for layer, op, filled, value in rows
         ]
+    if aside:
+        lines.append(_ASIDE)
     return "\n".join([*lines, *_others(net, nodes, count)])
 
 
@@ -289,11 +293,17 @@ def _others(net: Network, nodes: list[Node], count: str) -> Iterator[str]:
         found = [peers.printed(node, peer) for node in nodes]
         theirs = sum(one.macs or 0 for one in found) if count == "macs" else sum(one.params for one in found)
         reasons = [
-            f"{difference:+,} {name}: {why}"
+            f"{difference:+,}{'' if len(nodes) == 1 else f' {name}'}: {why}"
             for name, why, macs, params in peers.differences(peer, nodes)
             if (difference := params if count == "params" else macs)
         ]
         rows.append((peer.name, f"{theirs:,}", "; ".join(reasons) or "the same"))
+    if count == "macs" and all(node.train for node in nodes):
+        yield "  other counters do not see it, as it does not run in evaluation"
+        return
+    if all(why == "the same" for name, _, why in rows if count == "params" or PEERS[name].calls):
+        yield f"  {', '.join(name for name, text, _ in rows if text != '-')} print the same"
+        return
     width = max(len(text) for _, text, _ in rows)
     yield "  other counters print"
     for name, text, why in rows:

@@ -16,6 +16,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import Op
 from netdsl.ops.norm import LocalResponseNorm
+from netdsl.ops.pool import AvgPool, Pool
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -108,8 +109,14 @@ def _shared(rule: Rule, *layers: str) -> dict[str, Rule]:
 
 # ---------------------------------------------------------------- fvcore
 
+
+def _standardised(op: Op, x: Shapes) -> int:
+    return op.macs(*x) + 4 * prod(op.weights(*x)["weight"])
+
+
 _FVCORE = {
-    **_shared(SAME, "Conv2d", "ConvTranspose2d", "Linear", "@"),
+    **_shared(SAME, "Conv2d", "ConvTranspose2d", "Linear", "@", "BlurPool2d"),
+    "StdConv2d": Rule(_standardised, "the MACs, and 4 for each weight, as it is normalised"),
     "MultiheadAttention": Rule(
         _projections, "the four projections; it does not know the kernel that does the rest"
     ),
@@ -181,6 +188,14 @@ def _attention(op: Op, x: Shapes) -> int:
     return op.macs(*x) + op.ops(*x) + x[0].elements
 
 
+def _padded(op: Op, x: Shapes) -> int:
+    """Return the elements of the map that is padded before a pool; a mean without padding pools ones, too."""
+    assert isinstance(op, Pool)
+    (top, bottom), (left, right) = op.padding(x[0])
+    maps = x[0].c + (isinstance(op, AvgPool) and not op.count_include_pad)
+    return maps * (x[0].h + top + bottom) * (x[0].w + left + right)
+
+
 def _response(op: Op, x: Shapes) -> int:
     """Return a product, a factor and a sum per element, and the padded squares that an average is taken of."""
     assert isinstance(op, LocalResponseNorm)
@@ -211,6 +226,7 @@ _PTFLOPS = {
     **_shared(_TWO_IN, *_BOTH, "PReLU"),
     **_shared(_ONE_IN, *(f"F.{layer}" for layer in _BOTH), "LayerNorm", "LeakyReLU"),
     **_shared(_ONE_IN, "ReLU6", "SiLU", "Softmax", "F.ReLU6", "F.SiLU", "F.Softmax"),
+    **_shared(Rule(_padded, "1 per element of the padded map"), "F.MaxPool2dSame", "F.AvgPool2dSame"),
     **_shared(_TWO_OUT, *_MODES),
     **_shared(_ONE_OUT, *(f"F.{layer}" for layer in _MODES)),
     **_shared(
@@ -237,7 +253,7 @@ def _tensors_per_place(op: Op, x: Shapes) -> int:
 _CONV = Rule(_tensors_per_place, "weight and bias, per place of the output")
 _ONCE = Rule(_tensors, "weight and bias, once a sample, however many places it is applied to")
 _TORCHINFO = {
-    **_shared(_CONV, "Conv2d", "F.Conv2d", "ConvTranspose2d"),
+    **_shared(_CONV, "Conv2d", "F.Conv2d", "F.StdConv2d", "ConvTranspose2d"),
     **_shared(
         _ONCE,
         "Linear",
@@ -377,17 +393,18 @@ class Peers:
 
 
 def _functions(net: Network) -> Iterator[str]:
-    """Yield what has no state and stands without a name among what has names: emitted code calls its function."""
+    """Yield what has no state and stands without a name in what is no chain: emitted code calls its function."""
     for scope in net.graph.tree.scopes():
-        names = {item: scope.local(item) for item in scope.written if isinstance(item, str)}
-        is_sequence = all(scope.local(item).isdigit() for item in scope.written)
-        if scope.kind == "container" or is_sequence:
+        items = [item for item in scope.written if not isinstance(item, str) or net.graph[item].inputs]
+        nodes = [net.graph[item] for item in items if isinstance(item, str)]
+        numbered = all(scope.local(item).isdigit() for item in items)
+        if scope.kind == "container" or (numbered and all(len(node.inputs) == 1 for node in nodes)):
             continue
-        for item, name in names.items():
-            op = net.graph[item].op
+        for node in nodes:
+            name = scope.local(node.name)
             unnamed = name.isdigit() or name.endswith("_act")
-            if unnamed and not op.module and not op.weights(*net.inputs_of(item)):
-                yield item
+            if unnamed and not node.op.module and not node.op.weights(*net.inputs_of(node.name)):
+                yield node.name
 
 
 def render(net: Network, peer: Peer) -> str:
