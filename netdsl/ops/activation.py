@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from math import exp, inf, tanh
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
@@ -24,6 +24,9 @@ from netdsl.ops.base import (
     sizes,
 )
 from netdsl.symbolic import SymBool, select
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 HUGE = 700.0
 """What exp is taken of at most: that of a larger number is no float."""
@@ -62,6 +65,14 @@ class Activation(Op):
         """Return one per element."""
         return (Term(sizes(x[0])),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input; in place it is gone, and the output is kept, or a copy of the input."""
+        if not tape.writes:
+            return tape.pointwise(x[0], keep=x)
+        if x[0].grad:
+            tape.keep(x[0] if self.saves_output else tape.clone(x[0]))
+        return x[0]
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
@@ -91,6 +102,10 @@ class Relu(Activation):
     bounds: ClassVar[tuple[float, float]] = (0, inf)
     saves_output: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the output."""
+        return tape.keeping_output(x[0] if tape.writes else tape.pointwise(x[0]))
 
 
 class Relu6(Activation):
@@ -148,6 +163,10 @@ class RRelu(Activation):
         """Yield what its numbers must be."""
         yield from not_negative(self, "lower")
         yield Need("upper", "upper", self.upper, ">=", self.lower)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input and each element's slope."""
+        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -255,6 +274,10 @@ class PRelu(Activation):
         if isinstance(shared, SymBool):
             return {"weight": (select(shared, 1, x[0].c),)}
         return {"weight": (1 if shared else x[0].c,)}
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input."""
+        return tape.pointwise(x[0], keep=x, learns=True)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -379,6 +402,10 @@ class Sigmoid(Saturating):
         """Return the formula's value."""
         return 1 / (1 + exp(min(-x, HUGE)))
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the output."""
+        return tape.keeping_output(tape.pointwise(x[0]))
+
 
 class Silu(Activation):
     """Sigmoid linear unit or swish: x sigmoid(x). Ramachandran et al., arXiv 1710.05941."""
@@ -427,6 +454,10 @@ class Tanh(Saturating):
         """Return the formula's value."""
         return tanh(x)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the output."""
+        return tape.keeping_output(tape.pointwise(x[0]))
+
 
 class Exp(Activation):
     """The exponential function."""
@@ -435,6 +466,10 @@ class Exp(Activation):
     monotonic: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0, inf)
     saves_output: ClassVar[bool] = True
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the output."""
+        return tape.keeping_output(tape.pointwise(x[0]))
 
 
 class Mish(Activation):
@@ -506,6 +541,11 @@ class Softsign(Saturating):
         """Return the divisor."""
         return itemsize * x[0].elements
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input and the divisor."""
+        divisor = tape.pointwise(tape.pointwise(x[0], keep=x))  # 1 + |x|
+        return tape.divided(x[0], divisor)
+
 
 class LogSigmoid(Activation):
     """The logarithm of the logistic function: -log(1 + exp(-x))."""
@@ -518,6 +558,10 @@ class LogSigmoid(Activation):
         """Return the exp, which the CPU's kernel makes beside it."""
         return itemsize * x[0].elements
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, and the exp that the CPU's kernel makes."""
+        return tape.made(x[0].sizes, *x, keep=(x[0], tape.new(x[0].sizes)))
+
 
 class TanhShrink(Activation):
     """What tanh takes away: x - tanh(x)."""
@@ -529,6 +573,10 @@ class TanhShrink(Activation):
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the tanh."""
         return itemsize * x[0].elements
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the tanh."""
+        return tape.pointwise(x[0], tape.keeping_output(tape.pointwise(x[0])))
 
 
 class HardShrink(Activation):
@@ -602,6 +650,10 @@ class OverAxis(AlongAxis, Activation):
             (EVERYWHERE[0] if self.axis == "h" else rows, EVERYWHERE[1] if self.axis == "w" else columns),
         )
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the output."""
+        return tape.keeping_output(tape.made(x[0].sizes, x[0]))
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield the channels first, last, and alone; rows, columns, tokens."""
@@ -650,6 +702,11 @@ class Glu(Op):
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element of the input."""
         return (Term(sizes(x[0])),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input."""
+        half = tape.narrowed(x[0], x[0].dim("c"), x[0].sample.c // 2)
+        return tape.pointwise(tape.view(x[0], half.sizes, half.strides), keep=x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

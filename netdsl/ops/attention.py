@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, sizes
 from netdsl.ops.window import both, check_size
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Attention(Op):
@@ -86,6 +89,25 @@ class Attention(Op):
         """Return all tokens."""
         return (EVERYWHERE,)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input and what attention makes of it: fused, or by its steps where scores are dropped."""
+        n, length, c = x[0].sizes
+        head = c // self.heads
+        qkv = tape.reshaped(tape.linear(tape.transposed(x[0], 0, 1), 3 * c), length, n, 3, self.heads, head)
+        q = k = v = tape.in_order(tape.permuted(qkv, 2, 0, 1, 3, 4))
+        q = k = v = tape.view(q, [n, self.heads, length, head], [q.strides[at] for at in (2, 3, 1, 4)])
+        if self.dropout == 0:
+            out = tape.pointwise(q, keep=(q, tape.new((n, self.heads, length), itemsize=tape.statistics)))
+            tape.keep(out)
+        else:
+            q, k = tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1))
+            scores = tape.product(q, k)
+            scores = tape.keeping_output(tape.made(scores.sizes, scores))
+            dropped = tape.multiplied(scores, tape.new(() if self.dropout == 1 else scores.sizes))
+            out = tape.product(dropped, v)
+        rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
+        return tape.transposed(tape.reshaped(tape.linear(tape.reshaped(rows, -1, c), c), length, n, c), 0, 1)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield one head, several, dropout."""
@@ -136,6 +158,10 @@ class Qkv(Op):
         """Return one addition per output element if there is a bias."""
         return (Term((*sizes(x[0])[:-1], ("3c", 3 * x[0].c)), "bias"),) if self.bias else ()
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, as rows."""
+        return tape.linear(x[0], 3 * x[0].sample.c)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield tokens, windows, a map with its channels last, without the bias or that of keys."""
@@ -177,6 +203,10 @@ class MatMul(Op):
         """Return all tokens; the window of a place is what `windows` says that it sees."""
         own = EVERYWHERE if x[0].axes == "cn" else HERE
         return own, HERE if x[0].axes == "bnc" else EVERYWHERE
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep both, for the gradient of the other."""
+        return tape.product(x[0], x[1])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -290,6 +320,40 @@ class Attend(Op):
         whole = HERE if x[0].axes == "bnc" else EVERYWHERE
         return (HERE, whole, whole, *[HERE if at.axes == "bnc" else EVERYWHERE for at in x[3:]])
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep q, k and v by heads, their lengths if they are compared by angle, and the softmax."""
+        further = self.further(*[value.sample for value in x])
+        q, k, v = (
+            tape.transposed(
+                tape.reshaped(value, *value.sizes[:-1], self.heads, value.sizes[-1] // self.heads), -3, -2
+            )
+            for value in x[:3]
+        )
+        if self.cosine:
+            q, k = self.normalized(tape, q), self.normalized(tape, k)
+        else:
+            q = tape.pointwise(q)
+        scores = tape.product(q, tape.transposed(k, -2, -1))
+        if self.cosine:
+            scores = tape.multiplied(scores, x[further["by"]])
+        if "bias" in further:
+            bias = x[further["bias"]]
+            windows = x[0].sample.axes == "bnc" and len(bias.sizes) == 4
+            scores = tape.pointwise(
+                scores, tape.reshaped(bias, bias.sizes[0], 1, *bias.sizes[1:]) if windows else bias
+            )
+        if "mask" in further:
+            mask = x[further["mask"]]
+            scores = tape.pointwise(scores, tape.reshaped(mask, *mask.sizes[:-2], 1, *mask.sizes[-2:]))
+        scores = tape.keeping_output(tape.made(scores.sizes, scores))
+        return tape.flattened(tape.transposed(tape.product(scores, v), -3, -2), -2)
+
+    def normalized(self, tape: Tape, x: Tensor) -> Tensor:
+        """Return what has length 1 along its last axis, as `F.normalize` does it."""
+        length = tape.keeping_output(tape.made((*x.sizes[:-1], 1), x, keep=(x,)))
+        least = tape.pointwise(length, keep=(length,))
+        return tape.divided(x, tape.expanded(least, x.sizes))
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield one head, several, other places, other channels, biases and masks, windows, cosines."""
@@ -352,6 +416,18 @@ class RelativeBias(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return all of the table, and of the index."""
         return EVERYWHERE, EVERYWHERE
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the index, where the table is another for each sample, and the table."""
+        table, index = x
+        heads = table.sample.c
+        sizes = (heads, self.places, self.places)
+        if len(index.sizes) == 1 or (len(index.sizes) == 2 and len(index.sample) == 2):
+            return tape.made(sizes, table)
+        pairs = self.places * self.places
+        every = 8 * tape.batch * pairs * heads  # the index once for each head, in int64
+        rows = tape.made((tape.batch, pairs, heads), table, keep=(table,), extra=every)
+        return tape.made((tape.batch, *sizes), rows)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

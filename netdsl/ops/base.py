@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from math import gcd, inf, isfinite
-from typing import Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from netdsl.cost.model import Cost, Term
 from netdsl.ir.types import DEFAULT_INIT, Init, Parameter, Shape
 from netdsl.record import Record
 from netdsl.symbolic import compare
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class OpError(Exception):
@@ -247,6 +250,32 @@ class Op(Record, ABC):
         convolution's workspace, a copy of what does not lie in order.
         """
         return 0
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Run as emitted PyTorch does in training, and tell the tape what autograd keeps for backward.
+
+        Returns:
+            The outputs, as views of what they look at.
+
+        Raises:
+            OpError: The op does not say.
+        """
+        raise OpError("", f"{self.name} does not say what it keeps for backward", "give the op `saved`")
+
+    def fresh(
+        self,
+        tape: Tape,
+        *x: Tensor,
+        keep: Sequence[Tensor] = (),
+        extra: int = 0,
+        learns: bool = False,
+        of: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """Return its output as a new tensor; see `Tape.made`. `of` are its inputs, where `x` is made of them."""
+        (shape,) = self.outputs(*[value.sample for value in of or x])
+        sizes = tape.sized(shape)
+        strides = tape.strides_of(x[0], sizes)
+        return tape.made(sizes, *x, keep=keep, extra=extra, learns=learns, strides=strides)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return what a place sees of each input; None: none of its values.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
@@ -24,6 +24,9 @@ from netdsl.ops.window import (
     window_steps,
 )
 from netdsl.symbolic import largest_of
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Convolution(Op):
@@ -153,6 +156,17 @@ class Convolution(Op):
         """Return the window."""
         return (sliding(self.kernel, self.stride, self.padding(x[0]), self.dilation),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, or the padded map."""
+        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]),), learns=True)
+
+    def padded(self, tape: Tape, x: Tensor) -> Tensor:
+        """Return what the window slides over: a new map where the padding may be uneven."""
+        if not varies(self.kernel, self.stride, self.pad, self.dilation):
+            return x
+        (top, bottom), (left, right) = self.padding(x.sample)
+        return tape.padded(x, (*x.sizes[:2], x.sizes[2] + top + bottom, x.sizes[3] + left + right))
+
 
 class Conv(Convolution):
     """A two-dimensional convolution.
@@ -214,6 +228,12 @@ class StdConv(Conv):
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what eps must be."""
         return positive(self, "eps")
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the standardised weight too, and mean and deviation of each channel."""
+        weight = self.weights(x[0].sample)["weight"]
+        standard = tape.made(weight, extra=2 * tape.statistics * weight[0], learns=True)
+        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]), standard), learns=True)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Shape
 from netdsl.ops.base import Example, Op, OpError
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Drop(Op):
@@ -49,6 +52,12 @@ class Dropout(Drop):
 
     p: float = 0.5
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep what each element is multiplied with: one number where all are dropped."""
+        if self.p == 0:
+            return x[0]
+        return tape.multiplied(x[0], tape.new(() if self.p == 1 else x[0].sizes))
+
 
 class DropPath(Drop):
     """Stochastic depth: in training a sample is all 0 with probability p, else divided by 1 - p.
@@ -57,3 +66,9 @@ class DropPath(Drop):
     """
 
     name: ClassVar[str] = "droppath"
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep what each sample is multiplied with."""
+        if self.p == 0:
+            return x[0]
+        return tape.multiplied(x[0], tape.new((tape.batch, *[1] * len(x[0].sample))))

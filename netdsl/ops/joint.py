@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial, reduce
 from itertools import accumulate
 from math import isfinite
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach, sizes
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 def differ(name: str, x: tuple[Shape, ...]) -> str:
@@ -34,6 +38,10 @@ class Identity(Op):
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
+        return x[0]
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing: it is its input."""
         return x[0]
 
     @classmethod
@@ -75,6 +83,26 @@ class Elementwise(Op):
         only = Reach(stride=0), Reach(stride=0)
         return tuple(HERE if s == out else only for s in x)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing but for products; what is used at every place is looked at so."""
+        out = self.infer(*[value.sample for value in x])
+        return reduce(partial(self.joined, tape), [self.aligned(tape, value, out) for value in x])
+
+    def joined(self, tape: Tape, a: Tensor, b: Tensor) -> Tensor:
+        """Return what it makes of two tensors."""
+        return a if tape.writes else tape.pointwise(a, b)
+
+    @staticmethod
+    def aligned(tape: Tape, x: Tensor, out: Shape) -> Tensor:
+        """Give a vector axes of one, so that its channels meet those of the output."""
+        if len(x.sample) == len(out):
+            return x
+        before, after = out.axis("c"), len(out) - out.axis("c") - 1
+        lead = x.sizes[:-1]
+        before = before if lead else 0
+        sizes = (*lead, *[1] * before, x.sizes[-1], *[1] * after)
+        return tape.view(x, sizes, (*x.strides[:-1], *[1] * before, x.strides[-1], *[1] * after))
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield two and more branches, broadcasts in any position."""
@@ -108,6 +136,10 @@ class Mul(Elementwise):
 
     name: ClassVar[str] = "mul"
     tokenwise: ClassVar[bool] = True
+
+    def joined(self, tape: Tape, a: Tensor, b: Tensor) -> Tensor:
+        """Return the product: for the gradient of each the other is kept."""
+        return tape.multiplied(a, b)
 
 
 class Sub(Elementwise):
@@ -154,6 +186,10 @@ class Scale(Op):
         """Return one per element."""
         return (Term(sizes(x[0])),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.pointwise(x[0])
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
@@ -192,6 +228,13 @@ class Concat(AlongAxis):
         if self.axis == "w":
             return tuple((here, reach) for reach in behind)
         return (HERE,) * len(x)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        if all(len(value.sizes) == len(value.sample) for value in x):  # learned tensors alone
+            sizes = self.infer(*[value.sample for value in x])
+            return tape.made(sizes, *x)
+        return self.fresh(tape, *x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

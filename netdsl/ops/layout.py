@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import need_map, size_of
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Permute(Op):
@@ -29,6 +32,10 @@ class Permute(Op):
             every, got = ", ".join(map(str, range(len(x[0])))), ", ".join(map(str, self.axes))
             raise OpError("axes", f"axes must be {every} in some order for {x[0]}, got {got}")
         return Shape(*(x[0][i] for i in self.axes), axes="".join(x[0].axes[i] for i in self.axes))
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.permuted(x[0], 0, *[axis + 1 for axis in self.axes])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -59,6 +66,10 @@ class Flatten(Op):
         """Return every place: a vector has one."""
         return (EVERYWHERE,)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.flattened(x[0], 1)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, tokens, a vector."""
@@ -81,6 +92,10 @@ class Tokens(Op):
         """Return (h w) x c."""
         c, h, w = need_map(self.name, x[0])
         return Shape(h * w, c)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.transposed(tape.flattened(x[0], 2), 1, 2)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -119,6 +134,12 @@ class Map(Op):
         """Return the same place; what only gives the size is not seen."""
         return HERE, *[None] * (len(x) - 1)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.reshaped(
+            tape.transposed(x[0], 1, 2), *tape.sized(self.infer(*[value.sample for value in x]))
+        )
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a size, another map's."""
@@ -153,6 +174,12 @@ class Expand(Op):
         """Yield that there is one channel, and will be some."""
         yield Need("", "the number of channels to expand", x[0].c, "==", 1)
         yield Need("channels", "channels", self.channels, ">=", 1)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        sizes = list(x[0].sizes)
+        sizes[x[0].dim("c")] = self.channels
+        return tape.expanded(x[0], tuple(sizes))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -194,6 +221,10 @@ class PixelShuffle(Op):
         reach = Reach(self.factor, pad=self.factor - 1, up=self.factor)
         return ((reach, reach),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return self.fresh(tape, *x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield factors."""
@@ -232,6 +263,10 @@ class PixelUnshuffle(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the square."""
         return ((Reach(self.factor, self.factor),) * 2,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return self.fresh(tape, *x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Linear(Op):
@@ -56,6 +59,10 @@ class Linear(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the same place, or every token where they are mixed."""
         return (EVERYWHERE if x[0].axes == "cn" else HERE,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, as rows."""
+        return tape.linear(x[0], self.channels)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import symbolic
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Shuffle(Op):
@@ -31,6 +34,12 @@ class Shuffle(Op):
         """Check the groups; return the input's shape."""
         groups_of("groups", self.groups, need_map(self.name, x[0])[0])
         return x[0]
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        n, c, h, w = x[0].sizes
+        parts = tape.reshaped(x[0], n, self.groups, c // self.groups, h, w)
+        return tape.reshaped(tape.transposed(parts, 1, 2), n, c, h, w)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -72,6 +81,10 @@ class Shift(Op):
         """Return the place `by` further on."""
         rows, columns = self.by
         return ((Reach(pad=-rows), Reach(pad=-columns)),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return self.fresh(tape, *x) if any(self.by) else tape.clone(x[0])
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -120,6 +133,11 @@ class Roll(Op):
         """Return the place `by` further on; what comes in on the other side is not followed."""
         rows, columns = self.down
         return ((Reach(pad=rows), Reach(pad=columns)),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        moved = all(step % size for step, size in zip(self.by, x[0].sizes[2:], strict=True))
+        return self.fresh(tape, *x) if moved else tape.made(x[0].sizes, *x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -210,6 +228,14 @@ class Padding(Op):
         """Return the place as far from the first; what lies around the map is nothing of it here."""
         return ((Reach(pad=self.rows[0]), Reach(pad=self.columns[0])),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input where what lies around is of it, at the edge."""
+        if self.mode == "zeros":
+            return tape.padded(x[0], tape.sized(self.infer(x[0].sample)))
+        if self.mode == "circular":
+            return tape.made(tape.sized(self.infer(x[0].sample)), *x)
+        return self.fresh(tape, *x, keep=x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield one size, two, single sides, channels, the modes."""
@@ -253,6 +279,10 @@ class PadTo(Op):
         """Yield that it is a size."""
         for size in both(self.size):
             yield Need("size", "size", size, ">=", 1)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.padded(x[0], tape.sized(self.infer(x[0].sample)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, not_negative, positive, sizes
 from netdsl.ops.window import need_map
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Norm(Op):
@@ -80,6 +83,11 @@ class BatchNorm(Norm):
         """Return that no batches were seen."""
         return {"num_batches_tracked": (0,)}
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, and mean and deviation of each channel."""
+        extra = 2 * tape.statistics * x[0].sample.c
+        return self.fresh(tape, *x, keep=x, extra=extra, learns=self.affine)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield a map, a vector, other numbers."""
@@ -102,6 +110,16 @@ class ChannelNorm(Norm):
             raise OpError("", message)
         self.check_needs(*x)
         return x[0]
+
+    @staticmethod
+    def order(x: Tensor) -> tuple[int, ...]:
+        """Return the axes of a tensor with the channels last."""
+        return (0, 2, 3, 1) if len(x.sample) == 3 and x.sample.axes[0] == "c" else tuple(range(len(x.sizes)))
+
+    @staticmethod
+    def order_back(x: Tensor) -> tuple[int, ...]:
+        """Return the axes of what is made so in their own order."""
+        return (0, 3, 1, 2) if len(x.sample) == 3 and x.sample.axes[0] == "c" else tuple(range(len(x.sizes)))
 
 
 class LayerNorm(ChannelNorm):
@@ -128,6 +146,14 @@ class LayerNorm(ChannelNorm):
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return mean and deviation of each place, in float32 at least."""
         return 2 * max(itemsize, 4) * (x[0].elements // x[0].c)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, and mean and deviation of each place."""
+        extra = 2 * tape.statistics * (x[0].elements // x[0].sample.c)
+        y = tape.made(
+            [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=self.affine
+        )
+        return tape.permuted(y, *self.order_back(x[0]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -160,6 +186,15 @@ class RmsNorm(ChannelNorm):
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return the squares or what is not weighted yet, and the factor of each place, in float32 at least."""
         return itemsize * x[0].elements + max(itemsize, 4) * (x[0].elements // x[0].c)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, the factor of each place, and what is not weighted yet."""
+        value = tape.permuted(x[0], *self.order(x[0]))
+        factor = tape.keeping_output(tape.made((*value.sizes[:-1], 1), value, keep=(value,)))
+        y = tape.multiplied(value, factor)
+        if self.affine:
+            y = tape.multiplied(y, tape.learned((value.sizes[-1],)))
+        return tape.permuted(tape.without_gaps(y), *self.order_back(x[0]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -207,6 +242,12 @@ class GroupNorm(Norm):
         """Return the whole map, over which mean and variance are taken."""
         return (EVERYWHERE,)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, and mean and deviation of each group."""
+        extra = 2 * tape.statistics * x[0].sizes[0] * self.groups
+        maps = tape.without_gaps(x[0])
+        return self.fresh(tape, maps, keep=(maps,), extra=extra, learns=self.affine, of=x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield groups on a map and a vector."""
@@ -248,6 +289,15 @@ class InstanceNorm(Norm):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the whole map, over which mean and variance are taken."""
         return (EVERYWHERE,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, mean and deviation of each channel of each sample, and its weight once more."""
+        rows = tape.reshaped(x[0], 1, -1, *x[0].sizes[2:])
+        channels = rows.sizes[1]
+        extra = (2 * tape.statistics + tape.itemsize * self.affine) * channels
+        strides = tape.strides_of(rows, rows.sizes)
+        y = tape.made(rows.sizes, rows, keep=(rows,), extra=extra, learns=self.affine, strides=strides)
+        return tape.reshaped(y, *x[0].sizes)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -295,6 +345,15 @@ class LocalResponseNorm(Op):
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return `size` per element."""
         return (Term((*sizes(x[0]), ("size", self.size))),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, its squares with zeros around, and the divisor in two steps of its way."""
+        squares = tape.multiplied(x[0], x[0])
+        n, c, h, w = x[0].sizes
+        around = tape.made((n, 1, c + self.size - 1, h, w), squares)
+        sums = tape.made(x[0].sizes, around, keep=(around,))
+        base = tape.pointwise(sums)
+        return tape.divided(x[0], tape.pointwise(base, keep=(base,)))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import least_of, sum_of, symbolic
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 MAX_PARTS = 10_000
 """The most outputs of a split: each is a value of the graph."""
@@ -54,6 +57,11 @@ class Split(Op):
         return (
             not symbolic(self.parts) and (self.parts if isinstance(self.parts, int) else len(self.parts)) == 1
         )
+
+    def saved(self, tape: Tape, *x: Tensor) -> tuple[Tensor, ...]:
+        """Keep nothing."""
+        parts = [shape.c for shape in self.infer(x[0].sample)]
+        return tuple(tape.narrowed(x[0], x[0].dim("c"), part) for part in parts)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -146,6 +154,14 @@ class Slice(AlongAxis):
         here, _ = HERE
         return ((seen.get("h", here), seen.get("w", here)),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        y = x[0]
+        out = self.infer(y.sample)
+        for axis, _, _, step in self.along():
+            y = tape.narrowed(y, x[0].dim(axis), out.size(axis), step)
+        return y
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield channels, tokens, rows, columns and both."""
@@ -192,6 +208,10 @@ class Crop(Op):
         rows, columns = (x[0].h - x[1].h) // 2, (x[0].w - x[1].w) // 2
         return (Reach(pad=-rows), Reach(pad=-columns)), None
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.narrowed(tape.narrowed(x[0], 2, x[1].sizes[2]), 3, x[1].sizes[3])
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield even and odd differences, one axis, none."""
@@ -223,6 +243,10 @@ class Token(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return every place: which one a token comes from is not followed."""
         return (EVERYWHERE,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return tape.view(x[0], (x[0].sizes[0], x[0].sizes[2]), (x[0].strides[0], x[0].strides[2]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

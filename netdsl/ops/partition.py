@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Partition(Op):
@@ -106,6 +109,24 @@ class Windows(Grids):
         rows, columns = both(self.size)
         return ((Reach(2 * rows - 1, pad=rows - 1), Reach(2 * columns - 1, pad=columns - 1)),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        value = x[0] if x[0].sample.axes == "chw" else tape.permuted(x[0], 0, 3, 1, 2)
+        n, c = value.sizes[:2]
+        (rows, columns), like = both(self.size), x[0].sample
+        down, across = -(-like.h // rows), -(-like.w // columns)
+        value = tape.padded(value, (n, c, down * rows, across * columns))
+        if any(both(self.shift)):
+            rolled = tape.made([value.sizes[at] for at in (0, 2, 3, 1)], value)
+            value = tape.permuted(rolled, 0, 3, 1, 2)
+        if self.apart:
+            rows, columns, down, across = down, across, rows, columns
+        if self.spread or self.apart:
+            value = tape.permuted(tape.reshaped(value, n, c, rows, down, columns, across), 0, 3, 5, 2, 4, 1)
+        else:
+            value = tape.permuted(tape.reshaped(value, n, c, down, rows, across, columns), 0, 2, 4, 3, 5, 1)
+        return tape.reshaped(value, n, down * across, rows * columns, c)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield whole windows, others, shifted and spread ones, of maps of either order."""
@@ -145,6 +166,22 @@ class Unwindows(Grids):
         """Return the same place; what only gives the size is not seen."""
         return HERE, None
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        out = self.infer(*[value.sample for value in x])
+        value, n = x[0], x[0].sizes[0]
+        rows, columns = both(self.size)
+        down, across = -(-out.h // rows), -(-out.w // columns)
+        if self.apart:
+            rows, columns, down, across = down, across, rows, columns
+        value = tape.reshaped(value, n, down, across, rows, columns, out.c)
+        axes = (0, 5, 3, 1, 4, 2) if self.spread or self.apart else (0, 5, 1, 3, 2, 4)
+        value = tape.reshaped(tape.permuted(value, *axes), n, out.c, down * rows, across * columns)
+        if any(both(self.shift)):
+            value = tape.made(value.sizes, value)
+        value = tape.narrowed(tape.narrowed(value, 2, out.h), 3, out.w)
+        return tape.in_order(value if out.axes == "chw" else tape.permuted(value, 0, 2, 3, 1))
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield whole windows, others, shifted and spread ones, of maps of either order."""
@@ -178,6 +215,11 @@ class WindowMask(Partition):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return that only the size is seen."""
         return (None,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing, and need no gradient."""
+        out = self.infer(x[0].sample)
+        return tape.expanded(tape.new((1, *out)), tape.sized(out))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

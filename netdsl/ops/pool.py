@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from math import gcd
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
@@ -24,6 +24,9 @@ from netdsl.ops.window import (
     window_steps,
 )
 from netdsl.symbolic import symbolic
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 def adaptive_elements(size: int, out: int) -> int:
@@ -144,6 +147,13 @@ class Pool(Op):
         rows, columns = both(self.to)
         return ((adaptive_reach(x[0].h, rows), adaptive_reach(x[0].w, columns)),)
 
+    def padded(self, tape: Tape, x: Tensor) -> Tensor:
+        """Return what the window slides over: a new map where the padding may be uneven."""
+        if not self.pads_by_size:
+            return x
+        (top, bottom), (left, right) = self.padding(x.sample)
+        return tape.padded(x, (*x.sizes[:2], x.sizes[2] + top + bottom, x.sizes[3] + left + right))
+
 
 class MaxPool(Pool):
     """The largest value of each window; padding never wins.
@@ -172,6 +182,11 @@ class MaxPool(Pool):
         if self.to is not None and self.dilation != 1:
             raise OpError("dilation", f"to={self.to} settles the windows, so dilation has no meaning")
         return super().infer(*x)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, or the padded map, and where each maximum stands."""
+        indices = 8 * tape.batch * self.infer(x[0].sample).elements
+        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]),), extra=indices)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -213,6 +228,15 @@ class AvgPool(Pool):
         """Whether no window reaches over the edge, whatever the arguments are."""
         sizes = (self.pad.size, *self.pad.size)
         return self.pad == VALID and self.ceil is False and not any(map(symbolic, sizes))
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input, or the padded map; nothing for the mean of all."""
+        if self.to is not None and both(self.to) == (1, 1):
+            return self.fresh(tape, *x)
+        y = self.fresh(tape, *x, keep=(self.padded(tape, x[0]),))
+        if not self.pads_by_size or self.unpadded or self.count_include_pad:
+            return y
+        return tape.divided(y, tape.new((1, 1, *y.sizes[2:])))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -279,6 +303,13 @@ class BlurPool(Op):
         """Return the window; of places beyond an edge their images are seen, which mostly lie in it too."""
         return (sliding(Dims((self.size, self.size)), self.stride, ((self.border, self.border),) * 2),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the map, and once more as it is reflected."""
+        n, c, h, w = x[0].sizes
+        sizes = (n, c, h + 2 * self.border, w + 2 * self.border)
+        reflected = tape.made(sizes, *x, keep=x, strides=tape.strides_of(x[0], sizes))
+        return self.fresh(tape, reflected, keep=(reflected,), of=x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield timm's filters, an even one, other strides."""
@@ -312,6 +343,10 @@ class GlobalAvgPool(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the whole map."""
         return (EVERYWHERE,)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return self.fresh(tape, *x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Reduction(Op):
@@ -57,6 +60,12 @@ class Reduction(Op):
         rows, columns = (EVERYWHERE[at] if axis in self.axes else HERE[at] for at, axis in enumerate("hw"))
         return ((rows, columns),)
 
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        axes = [x[0].dim(axis) % len(x[0].sizes) for axis in self.axes]
+        kept = tuple(1 if at in axes else size for at, size in enumerate(x[0].sizes))
+        return tape.made(kept if self.keep else [kept[at] for at in range(len(kept)) if at not in axes], *x)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield maps, tokens, axes that stay."""
@@ -83,3 +92,9 @@ class Amax(Reduction):
 
     name: ClassVar[str] = "amax"
     saves_output: ClassVar[bool] = True
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input and the output."""
+        if x[0].grad:
+            tape.keep(x[0])
+        return tape.keeping_output(super().saved(tape, *x))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import gcd
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Example, Field, Op, OpError, Reach
 from netdsl.ops.window import need_map, size_of
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Resampling(Op):
@@ -57,6 +60,10 @@ class Resampling(Op):
         far = 2 * up * (1 if self.mode == "bilinear" else 2)  # twice how far a pixel is seen, and no further
         first, last = (late // common - far) // 2 + 1, -((-late // common - far) // 2) - 1
         return Reach(last - first + 1, stride, -first, up=up)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing."""
+        return self.fresh(tape, *x)
 
 
 class Upsample(Resampling):

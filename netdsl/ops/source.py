@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Init, Parameter, Shape
 from netdsl.ops.base import Example, Need, Op, OpError, sizes
+
+if TYPE_CHECKING:
+    from netdsl.ir.tape import Tape, Tensor
 
 
 class Source(Op):
@@ -35,6 +38,10 @@ class Input(Source):
 
     name: ClassVar[str] = "input"
     wiring: ClassVar[bool] = True
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing, and need no gradient."""
+        return tape.new(tape.sized(self.infer()))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -114,6 +121,10 @@ class Weight(Source):
     def params(self, *x: Shape) -> Mapping[str, Parameter]:
         """Return the tensor with its initialiser."""
         return {k: Parameter(s, self.start) for k, s in self.weights(*x).items()}
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep nothing: it is the module's."""
+        return tape.learned(self.stored, grad=self.learned)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

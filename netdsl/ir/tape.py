@@ -1,0 +1,362 @@
+"""Training as autograd sees it: tensors with the order in which they lie, and what is kept for backward.
+
+An op runs on a `Tape` as emitted PyTorch does, but for numbers: it makes tensors and views of them, and says
+what it keeps. Whether `reshape` looks at its input or copies it, and so what is kept, follows from strides, so
+tensors have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+
+from netdsl.ir.types import Shape
+
+Sizes = tuple[int, ...]
+
+
+class Storage:
+    """What a tensor and its views lie in."""
+
+    __slots__ = ("learned", "nbytes")
+
+    def __init__(self, nbytes: int, learned: bool = False) -> None:
+        """Hold so many bytes; `learned` is what the module itself holds: a parameter or a buffer."""
+        self.nbytes = nbytes
+        self.learned = learned
+
+
+class Tensor:
+    """A tensor without its numbers: sizes with the batch, strides in elements, whether it needs a gradient."""
+
+    __slots__ = ("grad", "sample", "sizes", "storage", "strides")
+
+    def __init__(self, sizes: Sizes, strides: Sizes, storage: Storage, grad: bool) -> None:
+        """Lie in a storage."""
+        self.sizes = sizes
+        self.strides = strides
+        self.storage = storage
+        self.grad = grad
+        self.sample = Shape(1)
+        """The shape of one sample, with its named axes, where it is a value of the net."""
+
+    def dim(self, axis: str) -> int:
+        """Return where a named axis is, counted from the end: a learned tensor may have no axis for samples."""
+        return self.sample.axis(axis) - len(self.sample)
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        return prod(self.sizes)
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether it lies in the order of its axes, without gaps."""
+        return is_contiguous(self.sizes, self.strides)
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether it is maps whose channels lie side by side, which most kernels keep so."""
+        if len(self.sizes) != 4 or self.strides[1] == 0:
+            return False
+        least = 0
+        for axis in (1, 3, 2, 0):
+            if self.sizes[axis] == 0 or self.strides[axis] < least:
+                return False
+            if axis == 0 and least == self.strides[1]:
+                return False  # one channel and one place: in order
+            least = self.strides[axis] * max(self.sizes[axis], 1)
+        return True
+
+
+def in_order(sizes: Sequence[int]) -> Sizes:
+    """Return the strides of a new tensor."""
+    strides, step = [], 1
+    for size in reversed(sizes):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def is_contiguous(sizes: Sizes, strides: Sizes) -> bool:
+    """Tell whether a tensor lies in the order of its axes; the stride of an axis of one says nothing."""
+    step = 1
+    for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
+        if size != 1:
+            if stride != step:
+                return False
+            step *= size
+    return True
+
+
+def is_dense(sizes: Sizes, strides: Sizes) -> bool:
+    """Tell whether a tensor fills its place in some order of its axes, each number once."""
+    step = 1
+    for stride, size in sorted(
+        (stride, size) for size, stride in zip(sizes, strides, strict=True) if size > 1
+    ):
+        if stride != step:
+            return False
+        step *= size
+    return True
+
+
+def view_strides(sizes: Sizes, strides: Sizes, new: Sizes) -> Sizes | None:
+    """Return the strides of a tensor that is looked at with other sizes; None if it has to be copied.
+
+    Axes that lie in one another as if they were one may be divided anew (torch's `computeStride`).
+    """
+    if not sizes:
+        return (1,) * len(new)
+    found = [0] * len(new)
+    at = len(new) - 1
+    base, numbers, taken = strides[-1], 1, 1
+    for axis in range(len(sizes) - 1, -1, -1):
+        numbers *= sizes[axis]
+        if axis and (sizes[axis - 1] == 1 or strides[axis - 1] == numbers * base):
+            continue
+        while at >= 0 and (taken < numbers or new[at] == 1):
+            found[at] = taken * base
+            taken *= new[at]
+            at -= 1
+        if taken != numbers:
+            return None
+        if axis:
+            base, numbers, taken = strides[axis - 1], 1, 1
+    return tuple(found) if at < 0 else None
+
+
+def broadcast(tensors: Sequence[Tensor]) -> Sizes:
+    """Return the sizes of what is computed of tensors element by element."""
+    rank = max(len(x.sizes) for x in tensors)
+    return tuple(
+        max(x.sizes[at - rank] if len(x.sizes) >= rank - at else 1 for x in tensors) for at in range(rank)
+    )
+
+
+def elementwise_strides(tensors: Sequence[Tensor], sizes: Sizes) -> Sizes:
+    """Return the strides of what is computed of tensors element by element (torch's `TensorIterator`)."""
+    alike = all(x.sizes == sizes for x in tensors)
+    if alike and all(x.contiguous for x in tensors):
+        return in_order(sizes)
+    first = tensors[0].strides
+    if alike and all(x.strides == first for x in tensors) and is_dense(sizes, first):
+        return first
+    rank = len(sizes)
+    steps = []
+    for x in tensors:
+        lead = rank - len(x.sizes)
+        own = [0] * lead
+        own += [
+            0 if size == 1 and sizes[lead + at] != 1 else stride
+            for at, (size, stride) in enumerate(zip(x.sizes, x.strides, strict=True))
+        ]
+        steps.append(own)
+
+    def is_outside(a: int, b: int) -> int:
+        """Tell whether axis a lies outside of b: 1, inside: -1, or neither."""
+        for own in steps:
+            if own[a] and own[b]:
+                if own[a] != own[b]:
+                    return -1 if own[a] < own[b] else 1
+                if sizes[a] > sizes[b]:
+                    return 1
+        return 0
+
+    order = list(range(rank - 1, -1, -1))  # innermost first
+    for at in range(1, rank):
+        moving = at
+        for other in range(at - 1, -1, -1):
+            found = is_outside(order[other], order[moving])
+            if found > 0:
+                order[other], order[moving] = order[moving], order[other]
+                moving = other
+            elif found < 0:
+                break
+    strides, step = [0] * rank, 1
+    for axis in order:
+        strides[axis] = step
+        step *= sizes[axis]
+    return tuple(strides)
+
+
+class Tape:
+    """What is made while a net runs in training, and what is kept of it for backward."""
+
+    def __init__(self, batch: int, itemsize: int) -> None:
+        """Run a batch of samples of elements of so many bytes."""
+        self.batch = batch
+        self.itemsize = itemsize
+        self.statistics = max(itemsize, 4)
+        """The bytes of a mean or deviation, which norms take in float32 at least."""
+        self.layer = ""
+        """The layer that runs."""
+        self.writes = False
+        """Whether that writes its output over its first input."""
+        self.kept: dict[Storage, str] = {}
+        """The storages that are kept, but for those of the module itself, and which layer kept each first."""
+
+    # ---------------------------------------------------------------- new tensors
+
+    def new(self, sizes: Iterable[int], grad: bool = False, itemsize: int = 0, strides: Sizes = ()) -> Tensor:
+        """Return a new tensor; a gradient is needed where one was needed of what it is made of."""
+        sizes = tuple(sizes)
+        storage = Storage(prod(sizes) * (itemsize or self.itemsize))
+        return Tensor(sizes, strides or in_order(sizes), storage, grad)
+
+    def learned(self, sizes: Iterable[int], grad: bool = True) -> Tensor:
+        """Return a tensor of the module itself, a parameter, or a buffer, which needs no gradient."""
+        sizes = tuple(sizes)
+        return Tensor(sizes, in_order(sizes), Storage(prod(sizes) * self.itemsize, learned=True), grad)
+
+    def strides_of(self, x: Tensor, sizes: Sizes) -> Sizes:
+        """Return the strides of new maps made of others, whose channels lie last where those of the others do."""
+        if len(sizes) != 4 or not x.channels_last:
+            return in_order(sizes)
+        _, c, h, w = sizes
+        return (h * w * c, 1, w * c, c)
+
+    def sized(self, shape: Shape) -> Sizes:
+        """Return the sizes of a batch of samples."""
+        return (self.batch, *shape)
+
+    def keep(self, *tensors: Tensor) -> None:
+        """Keep tensors for backward."""
+        for x in tensors:
+            if not x.storage.learned:
+                self.kept.setdefault(x.storage, self.layer)
+
+    def made(
+        self,
+        sizes: Iterable[int],
+        *reads: Tensor,
+        keep: Sequence[Tensor] = (),
+        extra: int = 0,
+        learns: bool = False,
+        strides: Sizes = (),
+    ) -> Tensor:
+        """Return what one kernel makes of what it reads.
+
+        If anything of that needs a gradient, or the layer `learns`, what is to be kept is, and so are `extra` bytes
+        of new numbers.
+        """
+        grad = learns or any(x.grad for x in reads)
+        if grad:
+            self.keep(*keep)
+            if extra:
+                self.keep(self.new((extra,), itemsize=1))
+        return self.new(sizes, grad, strides=strides)
+
+    def pointwise(
+        self, *reads: Tensor, keep: Sequence[Tensor] = (), extra: int = 0, learns: bool = False
+    ) -> Tensor:
+        """Return what is made of tensors element by element."""
+        sizes = broadcast(reads)
+        strides = elementwise_strides(reads, sizes)
+        return self.made(sizes, *reads, keep=keep, extra=extra, learns=learns, strides=strides)
+
+    def keeping_output(self, y: Tensor) -> Tensor:
+        """Keep what was made, if it needs a gradient, and return it."""
+        if y.grad:
+            self.keep(y)
+        return y
+
+    def clone(self, x: Tensor) -> Tensor:
+        """Return a copy, which lies as it does if that has no gaps."""
+        return self.pointwise(x)
+
+    def multiplied(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return a * b: for the gradient of each the other is kept."""
+        return self.pointwise(a, b, keep=[x for x, other in ((b, a), (a, b)) if other.grad])
+
+    def divided(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return a / b: the divisor is kept, and what is divided if the divisor needs a gradient."""
+        return self.pointwise(a, b, keep=[b, a] if b.grad else [b])
+
+    # ---------------------------------------------------------------- views
+
+    def view(self, x: Tensor, sizes: Iterable[int], strides: Iterable[int]) -> Tensor:
+        """Return another look at a tensor."""
+        return Tensor(tuple(sizes), tuple(strides), x.storage, x.grad)
+
+    def permuted(self, x: Tensor, *axes: int) -> Tensor:
+        """Return `x.permute(axes)`."""
+        return self.view(x, [x.sizes[at] for at in axes], [x.strides[at] for at in axes])
+
+    def transposed(self, x: Tensor, a: int, b: int) -> Tensor:
+        """Return `x.transpose(a, b)`."""
+        axes = list(range(len(x.sizes)))
+        axes[a], axes[b] = axes[b], axes[a]
+        return self.permuted(x, *axes)
+
+    def narrowed(self, x: Tensor, axis: int, size: int, step: int = 1) -> Tensor:
+        """Return so many places along an axis, every `step`-th."""
+        sizes, strides = list(x.sizes), list(x.strides)
+        sizes[axis], strides[axis] = size, strides[axis] * step
+        return self.view(x, sizes, strides)
+
+    def expanded(self, x: Tensor, sizes: Sizes) -> Tensor:
+        """Return `x.expand(sizes)`."""
+        lead = len(sizes) - len(x.sizes)
+        steps = [
+            0 if own == 1 and size != 1 else stride
+            for own, size, stride in zip(x.sizes, sizes[lead:], x.strides, strict=True)
+        ]
+        return self.view(x, sizes, [*[0] * lead, *steps])
+
+    def reshaped(self, x: Tensor, *sizes: int) -> Tensor:
+        """Return `x.reshape(sizes)`: a look at it, or a copy where there is none."""
+        if -1 in sizes:
+            rest = x.elements // -prod(sizes)
+            sizes = tuple(rest if size == -1 else size for size in sizes)
+        strides = view_strides(x.sizes, x.strides, sizes)
+        return self.made(sizes, x) if strides is None else self.view(x, sizes, strides)
+
+    def flattened(self, x: Tensor, first: int, last: int = -1) -> Tensor:
+        """Return `x.flatten(first, last)`."""
+        rank = len(x.sizes)
+        first, last = first % rank, last % rank
+        whole = prod(x.sizes[first : last + 1])
+        return self.reshaped(x, *x.sizes[:first], whole, *x.sizes[last + 1 :])
+
+    def in_order(self, x: Tensor) -> Tensor:
+        """Return `x.contiguous()`."""
+        return x if x.contiguous else self.made(x.sizes, x)
+
+    def without_gaps(self, x: Tensor) -> Tensor:
+        """Return the maps themselves if they lie in order or with their channels last, else a copy that does."""
+        strides = self.strides_of(x, x.sizes)
+        alike = [own == step for own, step, size in zip(x.strides, strides, x.sizes, strict=True) if size > 1]
+        return x if all(alike) else self.made(x.sizes, x, strides=strides)
+
+    def padded(self, x: Tensor, sizes: Iterable[int]) -> Tensor:
+        """Return `F.pad(x)` of those sizes, with zeros."""
+        sizes = tuple(sizes)
+        return self.clone(x) if sizes == x.sizes else self.made(sizes, x, strides=self.strides_of(x, sizes))
+
+    # ---------------------------------------------------------------- products
+
+    def linear(self, x: Tensor, channels: int) -> Tensor:
+        """Return `F.linear` of a learned weight: of rows that do not lie in order it makes a copy, and keeps that."""
+        rows = x if len(x.sizes) == 1 else self.reshaped(x, -1, x.sizes[-1])
+        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=True)
+        return self.view(y, (*x.sizes[:-1], channels), in_order((*x.sizes[:-1], channels)))
+
+    def product(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return `a @ b`: of batches of matrices that are no view of one batch it makes copies, and keeps those."""
+        if len(a.sizes) == 2 and len(b.sizes) == 2:
+            return self._mm(a, b)
+        if len(b.sizes) == 2 and (
+            b.grad or view_strides(a.sizes, a.strides, (prod(a.sizes[:-1]), a.sizes[-1]))
+        ):
+            rows = self.reshaped(a, -1, a.sizes[-1])
+            y = self._mm(rows, b)
+            return self.reshaped(y, *a.sizes[:-1], b.sizes[-1])
+        lead = max(a.sizes[:-2], b.sizes[:-2], key=lambda sizes: (len(sizes), sizes))
+        many = prod(lead)
+        a, b = (self.reshaped(self.expanded(x, (*lead, *x.sizes[-2:])), many, *x.sizes[-2:]) for x in (a, b))
+        return self.reshaped(self._mm(a, b), *lead, a.sizes[-2], b.sizes[-1])
+
+    def _mm(self, a: Tensor, b: Tensor) -> Tensor:
+        keep = [x for x, other in ((b, a), (a, b)) if other.grad]
+        return self.made((*a.sizes[:-1], b.sizes[-1]), a, b, keep=keep)

@@ -1,0 +1,235 @@
+"""What training holds: what autograd keeps, against torch's own hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from netdsl_torch import Backend
+from op_examples import EXAMPLES, every
+from test_ops import as_tuple, forms, inputs_of
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load
+
+from netdsl import Network
+from netdsl.api import loads
+from netdsl.ir.tape import Storage, Tape
+from netdsl.ir.tape import Tensor as Plain
+from netdsl.ir.types import Shape
+from netdsl.ops import Example
+from netdsl.ops.attention import Attention
+from netdsl.passes import Facts
+from netdsl.passes.training import record, saved_bytes
+
+
+def really_kept(module: nn.Module, *x: Tensor) -> tuple[int, Any]:
+    """Return the bytes of all storages that autograd keeps and that are no module's, and the output."""
+    own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
+    kept: dict[int, Tensor] = {}  # held, so that no other tensor takes the place of one
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept.setdefault(tensor.untyped_storage()._cdata, tensor)
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = module(*x)
+    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own), out
+
+
+def plain(x: Tensor, shape: Shape) -> Plain:
+    """Return a tensor without its numbers."""
+    storage = Storage(x.untyped_storage().nbytes())
+    value = Plain(tuple(x.shape), x.stride(), storage, x.requires_grad)
+    value.sample = shape
+    return value
+
+
+def layouts(x: Tensor) -> Iterator[Tensor]:
+    """Yield a tensor as it is, one sample, its axes lying in the other order, a part of a larger one, no gradient."""
+    floating = x.is_floating_point()
+    x = x.clone().requires_grad_(floating)
+    order = (0, *range(x.ndim - 1, 0, -1))
+    yield x.clone()
+    yield x[:1].clone()
+    yield x.permute(order).contiguous().permute(order)
+    yield x.clone(memory_format=torch.channels_last) if x.ndim == 4 else x.clone()
+    yield torch.cat((x, x), 1).narrow(1, 0, x.shape[1])
+    yield x.detach()
+
+
+@every(EXAMPLES)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_op_keeps_what_it_says(example: Example, inplace: bool) -> None:
+    """What is kept, and the sizes and strides of what comes out, for inputs that lie in any order."""
+    op = example.op
+    if inplace and not op.inplace:
+        return
+    for form in forms(example, inplace):
+        if op.name == "weight":
+            continue
+        for x in zip(*map(layouts, inputs_of(example)), strict=True):
+            if inplace and (not x[0].is_contiguous() or x[0]._is_view()):
+                continue
+            if example.op.name == "bn" and x[0].numel() == x[0].shape[1]:
+                continue  # torch takes no mean of one number
+            tape = Tape(len(x[0]), 8)
+            tape.writes = inplace and op.overwrites(*example.inputs)
+            values = [plain(t, shape) for t, shape in zip(x, example.inputs, strict=True)]
+            made = op.saved(tape, *values)
+            expected, out = really_kept(form.train(), *x)
+            assert sum(storage.nbytes for storage in tape.kept) == expected, (x[0].shape, x[0].stride())
+            outputs = made if isinstance(made, tuple) else (made,)
+            assert [y.sizes for y in outputs] == [tuple(y.shape) for y in as_tuple(out)]
+            assert [y.contiguous for y in outputs] == [y.is_contiguous() for y in as_tuple(out)]
+            assert [y.grad for y in outputs] == [y.requires_grad for y in as_tuple(out)]
+            shared = [y.storage is values[0].storage for y in outputs]
+            assert shared == [
+                y.untyped_storage()._cdata == x[0].untyped_storage()._cdata for y in as_tuple(out)
+            ]
+
+
+def saved(net: Network, batch: int, dtype: str = "float32") -> int:
+    """Return what is said to be kept."""
+    return sum(saved_bytes(record(Facts(net.graph, net.elaborated.shapes), batch, dtype)).values())
+
+
+def really_saved(net: Network, name: str, batch: int, device: str = "meta") -> int:
+    """Return what the emitted module keeps."""
+    with torch.device(device):
+        model = execute(Backend().emit(net))[name]().train()
+    return really_kept(model, *[torch.zeros(batch, *s, device=device) for s in net.inputs.values()])[0]
+
+
+def device_of(net: Network) -> str:
+    """Return where its kernels are the CPU's: fused attention is another without numbers."""
+    return "cpu" if any(isinstance(node.op, Attention) for node in net.graph) else "meta"
+
+
+NETS = (
+    "alexnet_2012 convnext_tiny densenet121 efficientnet_b0 googlenet mixer_s32_224 mobilenet_v3_small "
+    "nasnet_a_mobile resnet18 shufflenet_v2_x1_0 swin_t swin_v2_t unet_same vit_b_32 deeplabv3_mobilenet_v3_large"
+).split()
+SIDES = {**FAMILIES, **WINDOWED, **SEVERAL, "vit_b_32": 64, "mixer_s32_224": 224}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_net_keeps_what_it_says(name: str) -> None:
+    """To the byte, at a batch that is no power of two."""
+    net = load(name, SIDES[name])
+    assert saved(net, 3) == really_saved(net, name, 3, device_of(net))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_net_of_the_zoo_keeps_what_it_says(name: str) -> None:
+    """To the byte, at the size of its own input; transformers with fused attention at a small one."""
+    net = load(name)
+    if device_of(net) == "cpu":
+        patch = 14 if "14" in name else 32
+        net = load(name, 2 * patch)
+    assert saved(net, 2) == really_saved(net, name, 2, device_of(net))
+
+
+SPECS = {
+    "inplace": """
+conv1: conv 3x3, 8
+bn1: bn
+relu6
+conv2: conv 3x3, 8
+hswish
+conv3: conv 3x3, 8
+bn3: bn affine=false
+leaky_relu
+conv4: conv 3x3, 8
+relu
+dropout 0.0
+dropout 0.3
+droppath 0.2
+droppath 0.0
+scale 0.5
+""",
+    "joints": """
+conv1: conv 3x3, 8
+bn1: bn
+a = from flow
+conv2: conv 3x3, 8
+b = from flow
+from a, b -> mul
+c = from flow
+from a, b, c -> mul
+d = from flow
+from c, d, a -> add
+e = from flow
+gap
+fc1: fc 8
+sigmoid
+gate = from flow
+from e, gate -> mul
+from flow, a -> sub
+from a, flow -> concat
+""",
+    "image": """
+pad 1
+maxpool 2x2
+relu
+p, q, r = from flow -> split 3
+from p, q -> mul
+from flow, r -> concat
+lrn
+bn1: bn
+conv1: conv 1x1, 4
+silu
+avgpool to=1
+flatten
+softmax
+""",
+    "frozen": """
+image = from flow
+weight g [3, 1, 1], learned=false
+from image, g -> mul
+conv1: conv 3x3, 4
+maxpool 3x3, /2, pad=tf
+avgpool 3x3, /2, pad=tf, count_include_pad=false
+dw: dwconv 3x3, /2, pad=tf
+flatten
+fc1: fc 3
+""",
+    "loop": """
+for i in range(3):
+    convs.{i}: conv 3x3, 6
+    elu
+    maxpool 2x2, /1
+tokens
+ln1: ln
+permute 1, 0
+fc1: fc 9
+gelu
+permute 1, 0
+attention1: attention 3, dropout=0.1
+mean "n"
+""",
+}
+"""Nets whose values lie and live in ways that may change what is kept."""
+
+
+@pytest.mark.parametrize("size", ["17x12", "9x14"])
+@pytest.mark.parametrize("name", SPECS)
+def test_small_net_keeps_what_it_says(name: str, size: str) -> None:
+    """At odd sizes, and one sample too."""
+    body = "\n    ".join(SPECS[name].strip().split("\n"))
+    net = loads(f"net N:\n    input 3, {size}\n    {body}\n")
+    for batch in (1, 2):
+        assert saved(net, batch) == really_saved(net, "n", batch, "cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_other_dtypes_take_their_own_bytes(dtype: str) -> None:
+    """Statistics are in float32 at least, as on devices that train in less."""
+    net = load("swin_v2_t", 64)
+    with torch.device("meta"):
+        model = execute(Backend().emit(net))["swin_v2_t"]().to(getattr(torch, dtype)).train()
+    x = torch.zeros(2, 3, 64, 64, device="meta", dtype=getattr(torch, dtype))
+    assert saved(net, 2, dtype) == really_kept(model, x)[0]
