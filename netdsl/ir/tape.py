@@ -7,7 +7,8 @@ tensors have them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import prod
 
 from netdsl.ir.types import Shape
@@ -29,7 +30,7 @@ class Storage:
 class Tensor:
     """A tensor without its numbers: sizes with the batch, strides in elements, whether it needs a gradient."""
 
-    __slots__ = ("grad", "sample", "sizes", "storage", "strides")
+    __slots__ = ("grad", "maker", "port", "sample", "sizes", "storage", "strides")
 
     def __init__(self, sizes: Sizes, strides: Sizes, storage: Storage, grad: bool) -> None:
         """Lie in a storage."""
@@ -37,8 +38,18 @@ class Tensor:
         self.strides = strides
         self.storage = storage
         self.grad = grad
+        self.maker: Step | None = None
+        """The step that made it, if that has a gradient."""
+        self.port = 0
+        """Which of the outputs of that it is."""
         self.sample = Shape(1)
         """The shape of one sample, with its named axes, where it is a value of the net."""
+
+    def named(self, shape: Shape) -> Tensor:
+        """Return the same tensor as a value of the net, with the shape of one sample."""
+        x = Tensor(self.sizes, self.strides, self.storage, self.grad)
+        x.maker, x.port, x.sample = self.maker, self.port, shape
+        return x
 
     def dim(self, axis: str) -> int:
         """Return where a named axis is, counted from the end: a learned tensor may have no axis for samples."""
@@ -67,6 +78,28 @@ class Tensor:
                 return False  # one channel and one place: in order
             least = self.strides[axis] * max(self.sizes[axis], 1)
         return True
+
+
+Back = Callable[[Tensor, Tensor], Tensor]
+"""What makes the gradient of what was read, the second, of that of what was made of it, the first."""
+
+
+class Step:
+    """One step of a tape: what it made needs a gradient, and gives one to what it read."""
+
+    __slots__ = ("back", "keeps", "number", "reads", "scratch")
+
+    def __init__(self, number: int, reads: Sequence[Tensor], keeps: Sequence[Storage], back: Back) -> None:
+        """Be a step whose gradients `back` makes.
+
+        `reads` need a gradient; `number` is its place on the tape, and backward goes the other way.
+        """
+        self.number = number
+        self.reads = reads
+        self.keeps = keeps
+        self.back = back
+        self.scratch = 0
+        """The bytes of what is made beside the gradients and dropped at once."""
 
 
 def in_order(sizes: Sequence[int]) -> Sizes:
@@ -180,6 +213,11 @@ def elementwise_strides(tensors: Sequence[Tensor], sizes: Sizes) -> Sizes:
     return tuple(strides)
 
 
+def same(grad: Tensor, x: Tensor) -> Tensor:
+    """Return the gradient of what was made itself."""
+    return grad
+
+
 class Tape:
     """What is made while a net runs in training, and what is kept of it for backward."""
 
@@ -191,6 +229,9 @@ class Tape:
         """The bytes of a mean or deviation, which norms take in float32 at least."""
         self.layer = ""
         """The layer that runs."""
+        self.parameters: tuple[Tensor, ...] = ()
+        """What that learns."""
+        self.steps = 0
         self.writes = False
         """Whether that writes its output over its first input."""
         self.kept: dict[Storage, str] = {}
@@ -216,15 +257,30 @@ class Tape:
         _, c, h, w = sizes
         return (h * w * c, 1, w * c, c)
 
+    def lone(self, x: Tensor, sizes: Sizes) -> Tensor:
+        """Return one number as a tensor of those sizes."""
+        return Tensor(sizes, (0,) * len(sizes), x.storage, False)
+
     def sized(self, shape: Shape) -> Sizes:
         """Return the sizes of a batch of samples."""
         return (self.batch, *shape)
 
-    def keep(self, *tensors: Tensor) -> None:
-        """Keep tensors for backward."""
-        for x in tensors:
-            if not x.storage.learned:
-                self.kept.setdefault(x.storage, self.layer)
+    def keep(self, y: Tensor, *tensors: Tensor) -> Tensor:
+        """Keep tensors, what was made or others, for its gradient, if it needs one; return it."""
+        if y.maker is not None:
+            kept = [x.storage for x in tensors or (y,) if not x.storage.learned]
+            y.maker.keeps = (*y.maker.keeps, *kept)
+            for storage in kept:
+                self.kept.setdefault(storage, self.layer)
+        return y
+
+    def stepped(self, y: Tensor, reads: Sequence[Tensor], back: Back | None = None) -> Tensor:
+        """Return a tensor as what a step makes of others."""
+        reads = [x for x in reads if x.grad]
+        y.grad = bool(reads)
+        y.maker = Step(self.steps, reads, (), back or partial(self.laid, (y,))) if reads else None
+        self.steps += 1
+        return y
 
     def made(
         self,
@@ -232,38 +288,60 @@ class Tape:
         *reads: Tensor,
         keep: Sequence[Tensor] = (),
         extra: int = 0,
-        learns: bool = False,
+        learns: Sequence[Tensor] = (),
         strides: Sizes = (),
+        back: Back | None = None,
     ) -> Tensor:
-        """Return what one kernel makes of what it reads.
+        """Return what one kernel makes of what it reads, and `learns`.
 
-        If anything of that needs a gradient, or the layer `learns`, what is to be kept is, and so are `extra` bytes
-        of new numbers.
+        If anything of that needs a gradient, what is to be kept is, and so are `extra` bytes of new numbers.
         """
-        grad = learns or any(x.grad for x in reads)
-        if grad:
-            self.keep(*keep)
-            if extra:
-                self.keep(self.new((extra,), itemsize=1))
-        return self.new(sizes, grad, strides=strides)
+        back = back or partial(self.laid, (*reads, *learns)[:1])
+        y = self.stepped(self.new(sizes, strides=strides), (*reads, *learns), back)
+        if keep:
+            self.keep(y, *keep)
+        return self.keep(y, self.new((extra,), itemsize=1)) if extra else y
 
     def pointwise(
-        self, *reads: Tensor, keep: Sequence[Tensor] = (), extra: int = 0, learns: bool = False
+        self,
+        *reads: Tensor,
+        keep: Sequence[Tensor] = (),
+        learns: Sequence[Tensor] = (),
+        back: Back | None = None,
     ) -> Tensor:
         """Return what is made of tensors element by element."""
         sizes = broadcast(reads)
         strides = elementwise_strides(reads, sizes)
-        return self.made(sizes, *reads, keep=keep, extra=extra, learns=learns, strides=strides)
+        return self.made(sizes, *reads, keep=keep, learns=learns, strides=strides, back=back or self.spread)
 
-    def keeping_output(self, y: Tensor) -> Tensor:
-        """Keep what was made, if it needs a gradient, and return it."""
-        if y.grad:
-            self.keep(y)
-        return y
+    def laid(self, first: Sequence[Tensor], grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient, with its channels last where those of the first that is read are."""
+        return self.new(x.sizes, strides=self.strides_of(first[0], x.sizes))
+
+    def filled(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient that lies in order."""
+        return self.new(x.sizes)
+
+    def spread(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a new gradient as large as what was made, before it is summed to the size of what was read."""
+        return self.new(grad.sizes, strides=elementwise_strides((grad, x), grad.sizes))
+
+    def looked_at(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a part of a gradient as large as what was read."""
+        return Tensor(x.sizes, grad.strides, grad.storage, False)
 
     def clone(self, x: Tensor) -> Tensor:
-        """Return a copy, which lies as it does if that has no gaps."""
-        return self.pointwise(x)
+        """Return a copy, which lies as it does if that has no gaps; its gradient is that of the copy itself."""
+        return self.pointwise(x, back=same)
+
+    def overwritten(self, x: Tensor, *others: Tensor) -> Tensor:
+        """Return what is made of a tensor and written over it; with others it is added to."""
+        y = Tensor(x.sizes, x.strides, x.storage, x.grad)
+        return self.stepped(y, (x, *others), same if others else self.spread)
+
+    def summed(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return a + b, whose gradient is that of both."""
+        return self.pointwise(a, b, back=same)
 
     def multiplied(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a * b: for the gradient of each the other is kept."""
@@ -271,17 +349,40 @@ class Tape:
 
     def divided(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a / b: the divisor is kept, and what is divided if the divisor needs a gradient."""
-        return self.pointwise(a, b, keep=[b, a] if b.grad else [b])
+        y = self.pointwise(a, b, keep=[b, a] if b.grad else [b])
+        return self.scratched(y, 2 * b.grad)  # -grad, a / b / b
+
+    def scratched(self, y: Tensor, copies: int) -> Tensor:
+        """Say that so many tensors more, as large as what was made, are made for its gradients; return it."""
+        if y.maker is not None:
+            y.maker.scratch = copies * y.elements * self.itemsize
+        return y
 
     # ---------------------------------------------------------------- views
 
     def view(self, x: Tensor, sizes: Iterable[int], strides: Iterable[int]) -> Tensor:
-        """Return another look at a tensor."""
-        return Tensor(tuple(sizes), tuple(strides), x.storage, x.grad)
+        """Return another look at a tensor, whose gradient is looked at likewise."""
+        y = Tensor(tuple(sizes), tuple(strides), x.storage, x.grad)
+        return self.stepped(y, (x,), self.looked)
+
+    def looked(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return `grad.reshape(x.sizes)`."""
+        if grad.elements != x.elements:
+            return self.new(x.sizes)
+        strides = view_strides(grad.sizes, grad.strides, x.sizes)
+        return self.new(x.sizes) if strides is None else Tensor(x.sizes, strides, grad.storage, False)
 
     def permuted(self, x: Tensor, *axes: int) -> Tensor:
         """Return `x.permute(axes)`."""
-        return self.view(x, [x.sizes[at] for at in axes], [x.strides[at] for at in axes])
+
+        def back(grad: Tensor, x: Tensor) -> Tensor:
+            strides = [0] * len(axes)
+            for at, axis in enumerate(axes):
+                strides[axis] = grad.strides[at]
+            return Tensor(x.sizes, tuple(strides), grad.storage, False)
+
+        sizes, strides = tuple(x.sizes[at] for at in axes), tuple(x.strides[at] for at in axes)
+        return self.stepped(Tensor(sizes, strides, x.storage, x.grad), (x,), back)
 
     def transposed(self, x: Tensor, a: int, b: int) -> Tensor:
         """Return `x.transpose(a, b)`."""
@@ -293,7 +394,27 @@ class Tape:
         """Return so many places along an axis, every `step`-th."""
         sizes, strides = list(x.sizes), list(x.strides)
         sizes[axis], strides[axis] = size, strides[axis] * step
-        return self.view(x, sizes, strides)
+        return self.stepped(Tensor(tuple(sizes), tuple(strides), x.storage, x.grad), (x,), self.filled)
+
+    def split(self, x: Tensor, axis: int, parts: Sequence[int]) -> tuple[Tensor, ...]:
+        """Return the parts of a tensor, whose gradients are joined."""
+        if len(parts) == 1:
+            return (x,)
+        made = []
+        for port, size in enumerate(parts):
+            sizes = list(x.sizes)
+            sizes[axis] = size
+            y = Tensor(tuple(sizes), x.strides, x.storage, x.grad)
+            y.port = port
+            made.append(y)
+        self.stepped(made[0], (x,))
+        for y in made:
+            y.maker = made[0].maker
+        return tuple(made)
+
+    def repeated(self, x: Tensor) -> Tensor:
+        """Return a learned tensor for every sample of the batch."""
+        return self.expanded(x, (self.batch, *x.sizes))
 
     def expanded(self, x: Tensor, sizes: Sizes) -> Tensor:
         """Return `x.expand(sizes)`."""
@@ -310,7 +431,9 @@ class Tape:
             rest = x.elements // -prod(sizes)
             sizes = tuple(rest if size == -1 else size for size in sizes)
         strides = view_strides(x.sizes, x.strides, sizes)
-        return self.made(sizes, x) if strides is None else self.view(x, sizes, strides)
+        if sizes == x.sizes:
+            return x
+        return self.made(sizes, x, back=self.looked) if strides is None else self.view(x, sizes, strides)
 
     def flattened(self, x: Tensor, first: int, last: int = -1) -> Tensor:
         """Return `x.flatten(first, last)`."""
@@ -321,7 +444,7 @@ class Tape:
 
     def in_order(self, x: Tensor) -> Tensor:
         """Return `x.contiguous()`."""
-        return x if x.contiguous else self.made(x.sizes, x)
+        return x if x.contiguous else self.made(x.sizes, x, back=same)
 
     def without_gaps(self, x: Tensor) -> Tensor:
         """Return the maps themselves if they lie in order or with their channels last, else a copy that does."""
@@ -336,10 +459,10 @@ class Tape:
 
     # ---------------------------------------------------------------- products
 
-    def linear(self, x: Tensor, channels: int) -> Tensor:
+    def linear(self, x: Tensor, channels: int, learns: Sequence[Tensor]) -> Tensor:
         """Return `F.linear` of a learned weight: of rows that do not lie in order it makes a copy, and keeps that."""
         rows = x if len(x.sizes) == 1 else self.reshaped(x, -1, x.sizes[-1])
-        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=True)
+        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=learns)
         return self.view(y, (*x.sizes[:-1], channels), in_order((*x.sizes[:-1], channels)))
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:

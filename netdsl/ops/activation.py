@@ -69,9 +69,9 @@ class Activation(Op):
         """Keep the input; in place it is gone, and the output is kept, or a copy of the input."""
         if not tape.writes:
             return tape.pointwise(x[0], keep=x)
-        if x[0].grad:
-            tape.keep(x[0] if self.saves_output else tape.clone(x[0]))
-        return x[0]
+        if self.saves_output:
+            return tape.keep(tape.overwritten(x[0]))
+        return tape.keep(tape.overwritten(x[0]), tape.new(x[0].sizes))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -105,7 +105,7 @@ class Relu(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keeping_output(x[0] if tape.writes else tape.pointwise(x[0]))
+        return tape.keep(tape.overwritten(x[0]) if tape.writes else tape.pointwise(x[0]))
 
 
 class Relu6(Activation):
@@ -277,7 +277,7 @@ class PRelu(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input."""
-        return tape.pointwise(x[0], keep=x, learns=True)
+        return tape.pointwise(x[0], keep=x, learns=tape.parameters)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -404,7 +404,7 @@ class Sigmoid(Saturating):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keeping_output(tape.pointwise(x[0]))
+        return tape.keep(tape.pointwise(x[0]))
 
 
 class Silu(Activation):
@@ -456,7 +456,7 @@ class Tanh(Saturating):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keeping_output(tape.pointwise(x[0]))
+        return tape.keep(tape.pointwise(x[0]))
 
 
 class Exp(Activation):
@@ -469,7 +469,7 @@ class Exp(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keeping_output(tape.pointwise(x[0]))
+        return tape.keep(tape.pointwise(x[0]))
 
 
 class Mish(Activation):
@@ -576,7 +576,7 @@ class TanhShrink(Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the tanh."""
-        return tape.pointwise(x[0], tape.keeping_output(tape.pointwise(x[0])))
+        return tape.pointwise(x[0], tape.keep(tape.pointwise(x[0])))
 
 
 class HardShrink(Activation):
@@ -652,7 +652,7 @@ class OverAxis(AlongAxis, Activation):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the output."""
-        return tape.keeping_output(tape.made(x[0].sizes, x[0]))
+        return tape.keep(tape.made(x[0].sizes, x[0]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -93,20 +93,33 @@ class Attention(Op):
         """Keep the input and what attention makes of it: fused, or by its steps where scores are dropped."""
         n, length, c = x[0].sizes
         head = c // self.heads
-        qkv = tape.reshaped(tape.linear(tape.transposed(x[0], 0, 1), 3 * c), length, n, 3, self.heads, head)
-        q = k = v = tape.in_order(tape.permuted(qkv, 2, 0, 1, 3, 4))
-        q = k = v = tape.view(q, [n, self.heads, length, head], [q.strides[at] for at in (2, 3, 1, 4)])
+        qkv = tape.reshaped(
+            tape.linear(tape.transposed(x[0], 0, 1), 3 * c, tape.parameters[:2]),
+            length,
+            n,
+            3,
+            self.heads,
+            head,
+        )
+        qkv = tape.in_order(tape.permuted(qkv, 2, 0, 1, 3, 4))
+        q, k, v = (
+            tape.permuted(tape.reshaped(tape.narrowed(qkv, 0, 1), *qkv.sizes[1:]), 1, 2, 0, 3)
+            for _ in range(3)
+        )
         if self.dropout == 0:
-            out = tape.pointwise(q, keep=(q, tape.new((n, self.heads, length), itemsize=tape.statistics)))
+            sums = tape.new((n, self.heads, length), itemsize=tape.statistics)
+            out = tape.pointwise(q, k, v, keep=(q, k, v, sums))
             tape.keep(out)
         else:
             q, k = tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1))
             scores = tape.product(q, k)
-            scores = tape.keeping_output(tape.made(scores.sizes, scores))
+            scores = tape.keep(tape.made(scores.sizes, scores))
             dropped = tape.multiplied(scores, tape.new(() if self.dropout == 1 else scores.sizes))
             out = tape.product(dropped, v)
         rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
-        return tape.transposed(tape.reshaped(tape.linear(tape.reshaped(rows, -1, c), c), length, n, c), 0, 1)
+        return tape.transposed(
+            tape.reshaped(tape.linear(tape.reshaped(rows, -1, c), c, tape.parameters[2:]), length, n, c), 0, 1
+        )
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -160,7 +173,7 @@ class Qkv(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, as rows."""
-        return tape.linear(x[0], 3 * x[0].sample.c)
+        return tape.linear(x[0], 3 * x[0].sample.c, tape.parameters)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -345,12 +358,12 @@ class Attend(Op):
         if "mask" in further:
             mask = x[further["mask"]]
             scores = tape.pointwise(scores, tape.reshaped(mask, *mask.sizes[:-2], 1, *mask.sizes[-2:]))
-        scores = tape.keeping_output(tape.made(scores.sizes, scores))
+        scores = tape.keep(tape.made(scores.sizes, scores))
         return tape.flattened(tape.transposed(tape.product(scores, v), -3, -2), -2)
 
     def normalized(self, tape: Tape, x: Tensor) -> Tensor:
         """Return what has length 1 along its last axis, as `F.normalize` does it."""
-        length = tape.keeping_output(tape.made((*x.sizes[:-1], 1), x, keep=(x,)))
+        length = tape.keep(tape.made((*x.sizes[:-1], 1), x, keep=(x,)))
         least = tape.pointwise(length, keep=(length,))
         return tape.divided(x, tape.expanded(least, x.sizes))
 

@@ -13,7 +13,7 @@ from netdsl.record import Record
 from netdsl.symbolic import compare
 
 if TYPE_CHECKING:
-    from netdsl.ir.tape import Tape, Tensor
+    from netdsl.ir.tape import Back, Tape, Tensor
 
 
 class OpError(Exception):
@@ -268,14 +268,15 @@ class Op(Record, ABC):
         *x: Tensor,
         keep: Sequence[Tensor] = (),
         extra: int = 0,
-        learns: bool = False,
+        learns: Sequence[Tensor] = (),
         of: Sequence[Tensor] = (),
+        back: Back | None = None,
     ) -> Tensor:
         """Return its output as a new tensor; see `Tape.made`. `of` are its inputs, where `x` is made of them."""
         (shape,) = self.outputs(*[value.sample for value in of or x])
         sizes = tape.sized(shape)
         strides = tape.strides_of(x[0], sizes)
-        return tape.made(sizes, *x, keep=keep, extra=extra, learns=learns, strides=strides)
+        return tape.made(sizes, *x, keep=keep, extra=extra, learns=learns, strides=strides, back=back)
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return what a place sees of each input; None: none of its values.

@@ -158,7 +158,8 @@ class Convolution(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, or the padded map."""
-        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]),), learns=True)
+        maps = self.padded(tape, x[0])
+        return self.fresh(tape, maps, keep=(maps,), learns=tape.parameters, of=x)
 
     def padded(self, tape: Tape, x: Tensor) -> Tensor:
         """Return what the window slides over: a new map where the padding may be uneven."""
@@ -232,8 +233,9 @@ class StdConv(Conv):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the standardised weight too, and mean and deviation of each channel."""
         weight = self.weights(x[0].sample)["weight"]
-        standard = tape.made(weight, extra=2 * tape.statistics * weight[0], learns=True)
-        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]), standard), learns=True)
+        standard = tape.made(weight, extra=2 * tape.statistics * weight[0], learns=tape.parameters[:1])
+        maps = self.padded(tape, x[0])
+        return self.fresh(tape, maps, keep=(maps, standard), learns=(standard, *tape.parameters[1:]), of=x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -90,7 +90,7 @@ class Elementwise(Op):
 
     def joined(self, tape: Tape, a: Tensor, b: Tensor) -> Tensor:
         """Return what it makes of two tensors."""
-        return a if tape.writes else tape.pointwise(a, b)
+        return tape.overwritten(a, b) if tape.writes else tape.summed(a, b)
 
     @staticmethod
     def aligned(tape: Tape, x: Tensor, out: Shape) -> Tensor:
@@ -230,11 +230,12 @@ class Concat(AlongAxis):
         return (HERE,) * len(x)
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
-        """Keep nothing."""
+        """Keep nothing: gradients are parts of that of the whole."""
+        part = tape.looked_at
         if all(len(value.sizes) == len(value.sample) for value in x):  # learned tensors alone
-            sizes = self.infer(*[value.sample for value in x])
-            return tape.made(sizes, *x)
-        return self.fresh(tape, *x)
+            return tape.made(self.infer(*[value.sample for value in x]), *x, back=part)
+        every = [value if len(value.sizes) > len(value.sample) else tape.repeated(value) for value in x]
+        return self.fresh(tape, *every, of=x, back=part)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

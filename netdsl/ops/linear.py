@@ -62,7 +62,7 @@ class Linear(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, as rows."""
-        return tape.linear(x[0], self.channels)
+        return tape.linear(x[0], self.channels, tape.parameters)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

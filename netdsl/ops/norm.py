@@ -86,7 +86,7 @@ class BatchNorm(Norm):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each channel."""
         extra = 2 * tape.statistics * x[0].sample.c
-        return self.fresh(tape, *x, keep=x, extra=extra, learns=self.affine)
+        return self.fresh(tape, *x, keep=x, extra=extra, learns=tape.parameters)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -151,7 +151,7 @@ class LayerNorm(ChannelNorm):
         """Keep the input, and mean and deviation of each place."""
         extra = 2 * tape.statistics * (x[0].elements // x[0].sample.c)
         y = tape.made(
-            [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=self.affine
+            [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=tape.parameters
         )
         return tape.permuted(y, *self.order_back(x[0]))
 
@@ -190,10 +190,10 @@ class RmsNorm(ChannelNorm):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, the factor of each place, and what is not weighted yet."""
         value = tape.permuted(x[0], *self.order(x[0]))
-        factor = tape.keeping_output(tape.made((*value.sizes[:-1], 1), value, keep=(value,)))
+        factor = tape.keep(tape.made((*value.sizes[:-1], 1), value, keep=(value,)))
         y = tape.multiplied(value, factor)
         if self.affine:
-            y = tape.multiplied(y, tape.learned((value.sizes[-1],)))
+            y = tape.multiplied(y, *tape.parameters)
         return tape.permuted(tape.without_gaps(y), *self.order_back(x[0]))
 
     @classmethod
@@ -246,7 +246,7 @@ class GroupNorm(Norm):
         """Keep the input, and mean and deviation of each group."""
         extra = 2 * tape.statistics * x[0].sizes[0] * self.groups
         maps = tape.without_gaps(x[0])
-        return self.fresh(tape, maps, keep=(maps,), extra=extra, learns=self.affine, of=x)
+        return self.fresh(tape, maps, keep=(maps,), extra=extra, learns=tape.parameters, of=x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -296,7 +296,7 @@ class InstanceNorm(Norm):
         channels = rows.sizes[1]
         extra = (2 * tape.statistics + tape.itemsize * self.affine) * channels
         strides = tape.strides_of(rows, rows.sizes)
-        y = tape.made(rows.sizes, rows, keep=(rows,), extra=extra, learns=self.affine, strides=strides)
+        y = tape.made(rows.sizes, rows, keep=(rows,), extra=extra, learns=tape.parameters, strides=strides)
         return tape.reshaped(y, *x[0].sizes)
 
     @classmethod
@@ -353,7 +353,8 @@ class LocalResponseNorm(Op):
         around = tape.made((n, 1, c + self.size - 1, h, w), squares)
         sums = tape.made(x[0].sizes, around, keep=(around,))
         base = tape.pointwise(sums)
-        return tape.divided(x[0], tape.pointwise(base, keep=(base,)))
+        power = tape.scratched(tape.pointwise(base, keep=(base,)), 2)
+        return tape.divided(x[0], power)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -186,7 +186,8 @@ class MaxPool(Pool):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, or the padded map, and where each maximum stands."""
         indices = 8 * tape.batch * self.infer(x[0].sample).elements
-        return self.fresh(tape, *x, keep=(self.padded(tape, x[0]),), extra=indices)
+        maps = self.padded(tape, x[0])
+        return self.fresh(tape, maps, keep=(maps,), extra=indices, of=x)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -232,8 +233,12 @@ class AvgPool(Pool):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, or the padded map; nothing for the mean of all."""
         if self.to is not None and both(self.to) == (1, 1):
-            return self.fresh(tape, *x)
-        y = self.fresh(tape, *x, keep=(self.padded(tape, x[0]),))
+            y = self.fresh(tape, *x, back=tape.filled)
+            return (
+                tape.narrowed(y, 0, tape.batch) if x[0].channels_last else y
+            )  # whose strides torch sets anew
+        maps = self.padded(tape, x[0])
+        y = self.fresh(tape, maps, keep=(maps,), of=x)
         if not self.pads_by_size or self.unpadded or self.count_include_pad:
             return y
         return tape.divided(y, tape.new((1, 1, *y.sizes[2:])))
@@ -346,7 +351,7 @@ class GlobalAvgPool(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, *x)
+        return self.fresh(tape, *x, back=tape.filled)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

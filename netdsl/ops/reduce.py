@@ -64,7 +64,11 @@ class Reduction(Op):
         """Keep nothing."""
         axes = [x[0].dim(axis) % len(x[0].sizes) for axis in self.axes]
         kept = tuple(1 if at in axes else size for at, size in enumerate(x[0].sizes))
-        return tape.made(kept if self.keep else [kept[at] for at in range(len(kept)) if at not in axes], *x)
+        return tape.made(
+            kept if self.keep else [kept[at] for at in range(len(kept)) if at not in axes],
+            *x,
+            back=tape.filled,
+        )
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -95,6 +99,5 @@ class Amax(Reduction):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input and the output."""
-        if x[0].grad:
-            tape.keep(x[0])
-        return tape.keeping_output(super().saved(tape, *x))
+        y = super().saved(tape, *x)
+        return tape.keep(y, x[0], y)

@@ -124,7 +124,7 @@ class Weight(Source):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing: it is the module's."""
-        return tape.learned(self.stored, grad=self.learned)
+        return tape.parameters[0] if self.learned else tape.learned(self.stored, grad=False)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
