@@ -15,6 +15,7 @@ from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.values import NetDecl, VariantDecl
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import DTYPES, Parameter, Shape
+from netdsl.ops import OpError
 from netdsl.passes import (
     Facts,
     Liveness,
@@ -32,6 +33,7 @@ from netdsl.quantities import Options
 if TYPE_CHECKING:
     from netdsl.fit import Fit
     from netdsl.lint import Finding
+    from netdsl.passes.training import Memory
 
 
 class Recipe:
@@ -187,6 +189,35 @@ class Network:
         """
         _check_options(batch, dtype)
         return measure_liveness(self._lifetimes, batch, dtype)
+
+    def memory(
+        self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
+    ) -> Memory:
+        """Return how many bytes running the net takes, and training it if `train`.
+
+        Args:
+            batch: The number of samples.
+            dtype: That of all tensors: parameters, values, gradients and the optimizer's state.
+            train: Whether a step of training is meant, which has gradients and keeps values for them.
+            optimizer: sgd, momentum (sgd with it), adam or adamw, for training.
+
+        Raises:
+            NetError: The batch is less than 1, the dtype unknown or none that trains, the
+                optimizer unknown, or an op does not say what it keeps.
+        """
+        from netdsl.passes.training import OPTIMIZERS, measure_inference, measure_training
+
+        _check_options(batch, dtype)
+        if optimizer not in OPTIMIZERS:
+            raise _option("optimizer", optimizer, tuple(OPTIMIZERS))
+        if not train:
+            return measure_inference(self._lifetimes, batch, dtype)
+        if dtype == "int8":
+            raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
+        try:
+            return measure_training(Facts(self.graph, self.elaborated.shapes), batch, dtype, optimizer)
+        except OpError as error:
+            raise NetError([Diagnostic("E507", error.message, help=error.help)]) from None
 
     @cached_property
     def _lifetimes(self) -> Facts:

@@ -1,8 +1,10 @@
-"""What training holds: what autograd keeps, against torch's own hooks."""
+"""What training holds: what autograd keeps, against torch's own hooks, and the peak of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +14,13 @@ from op_examples import EXAMPLES, every
 from test_ops import as_tuple, forms, inputs_of
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load, tensors
 
 from netdsl import Network
 from netdsl.api import loads
+from netdsl.diagnostics import NetError
 from netdsl.ir.tape import Storage, Tape
 from netdsl.ir.tape import Tensor as Plain
 from netdsl.ir.types import Shape
@@ -234,3 +239,128 @@ def test_other_dtypes_take_their_own_bytes(dtype: str) -> None:
         model = execute(Backend().emit(net))["swin_v2_t"]().to(getattr(torch, dtype)).train()
     x = torch.zeros(2, 3, 64, 64, device="meta", dtype=getattr(torch, dtype))
     assert saved(net, 2, dtype) == really_kept(model, x)[0]
+
+
+# The peak of a step
+
+
+class Tracker(TorchDispatchMode):
+    """The storages that are alive, and the most bytes that ever were."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        """Begin with those of the module and the input."""
+        super().__init__()
+        self.sizes: dict[int, int] = {}
+        self.bytes = self.peak = 0
+        for tensor in tensors:
+            self.add(tensor)
+
+    def add(self, tensor: Tensor) -> None:
+        """Count a tensor's storage, until it is gone."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self.sizes:
+            self.sizes[storage._cdata] = storage.nbytes()
+            self.bytes += storage.nbytes()
+            self.peak = max(self.peak, self.bytes)
+            weakref.finalize(storage, self.drop, storage._cdata)
+
+    def drop(self, key: int) -> None:
+        """Count a storage no more."""
+        self.bytes -= self.sizes.pop(key)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_flatten(out)[0]:
+            if isinstance(tensor, Tensor):
+                self.add(tensor)
+        return out
+
+
+MAKES: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, 0.01),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, 0.01, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
+
+
+def real_peaks(net: Network, name: str, batch: int, optimizer: str, device: str) -> tuple[list[int], int]:
+    """Return the peaks of two steps of training, and what the optimizer holds after them."""
+    with torch.device(device):
+        model = execute(Backend().emit(net))[name]().train()
+    x = [torch.zeros(batch, *shape, device=device) for shape in net.inputs.values()]
+    made = MAKES[optimizer](list(model.parameters()))
+    tracker, peaks = Tracker([*model.parameters(), *model.buffers(), *x]), []
+    for _ in range(2):
+        with tracker:
+            made.zero_grad(set_to_none=True)
+            tracker.peak = tracker.bytes
+            loss = sum(y.sum() for y in tensors(model(*x)))
+            loss.backward()
+            made.step()
+            del loss
+        peaks.append(tracker.peak)
+    state = [t for each in made.state.values() for t in each.values() if isinstance(t, Tensor)]
+    return peaks, sum(t.untyped_storage().nbytes() for t in state)
+
+
+@pytest.mark.parametrize("optimizer", MAKES)
+@pytest.mark.parametrize("name", ["lenet", "resnet18", "convnext_tiny", "zfnet", "unet_same"])
+def test_peak_of_a_step(name: str, optimizer: str) -> None:
+    """Of the first step and the second, to the byte."""
+    net = load(name, SIDES[name])
+    memory = net.memory(3, train=True, optimizer=optimizer)
+    peaks, state = real_peaks(net, name, 3, optimizer, "meta")
+    assert [memory.first_peak, memory.peak] == peaks
+    assert memory.optimizer == state
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet18", "convnext_tiny", "unet_same"])
+def test_peak_on_the_cpu_is_that_without_numbers(name: str) -> None:
+    """The kernels of the CPU make the same tensors."""
+    net = load(name, SIDES[name])
+    memory = net.memory(1, train=True, optimizer="momentum")
+    assert [memory.first_peak, memory.peak] == real_peaks(net, name, 1, "momentum", "cpu")[0]
+
+
+@pytest.mark.parametrize("batch", [16, 128])
+def test_alexnet_of_2012_in_training(batch: int) -> None:
+    """Its authors had GPUs of 3 GB, and two of them."""
+    net = load("alexnet_2012")
+    memory = net.memory(batch, train=True, optimizer="momentum")
+    peaks, _ = real_peaks(net, "alexnet_2012", batch, "momentum", "meta")
+    assert [memory.first_peak, memory.peak] == peaks
+    assert memory.peak < 3 * 2**30
+
+
+def test_record_of_memory() -> None:
+    """Weights, gradients and the rest are what torch has of them; without training there are none."""
+    net = load("resnet18", 64)
+    with torch.device("meta"):
+        model = execute(Backend().emit(net))["resnet18"]()
+    memory = net.memory(batch=4, dtype="float32", train=True, optimizer="adamw")
+    assert memory.weights == memory.gradients == sum(p.nbytes for p in model.parameters())
+    assert memory.buffers == sum(b.nbytes for b in model.buffers())
+    assert memory.optimizer == 2 * memory.weights + 4 * len(list(model.parameters()))
+    assert memory.input == 4 * 3 * 64 * 64 * 4
+    assert memory.saved == saved(net, 4)
+    plain = net.memory(batch=4)
+    assert plain.gradients == plain.optimizer == plain.saved == 0
+    assert plain.peak == memory.weights + memory.buffers + net.liveness(4).peak
+    half = net.memory(4, "bfloat16", train=True)
+    assert (2 * half.weights, half.optimizer) == (memory.weights, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamm"}, "unknown optimizer `adamm`"),
+        ({"dtype": "int8", "train": True}, "int8 has no gradients"),
+        ({"dtype": "int4"}, "unknown dtype `int4`"),
+        ({"batch": 0}, "batch must be an int from 1"),
+    ],
+)
+def test_options_without_a_meaning(options: dict[str, Any], message: str) -> None:
+    """They are said, and what there is."""
+    with pytest.raises(NetError, match=re.escape(message)):
+        load("lenet").memory(**options)

@@ -1,14 +1,27 @@
-"""Training: what autograd keeps for the backward pass."""
+"""The memory of training: what autograd keeps for the backward pass, and the peak of a step.
+
+What is kept is exact to the byte for emitted PyTorch code. So is the peak, on the CPU and as far as tensors go, for
+all but a few nets. It is that of backward or of the optimizer: what forward drops at once does not count, nor what
+a kernel takes within itself. The loss is the sum of all that the net returns, the caller holds the input, gradients
+are dropped before each step, and the optimizers are torch's with their defaults, which on the CPU work on one
+parameter after the other. Backward adds two gradients of one value out of place, as it does wherever something
+watches it, such as the tracker that the peak was measured with; unwatched it may write one over the other.
+Statistics of norms are in float32 at least, as on GPUs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from math import prod
 
+from netdsl.ir.graph import Scope
 from netdsl.ir.tape import Step, Storage, Tape, Tensor, elementwise_strides, is_contiguous
 from netdsl.ir.types import DTYPES
 from netdsl.passes.facts import Facts
 from netdsl.passes.inplace import overwriting
+from netdsl.passes.liveness import measure_liveness
+from netdsl.record import Record
 
 
 def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[Tensor, ...]]]:
@@ -34,6 +47,125 @@ def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[
     return tape, values
 
 
+class Memory(Record):
+    """The memory of a net, in bytes. Without training there is nothing but weights, buffers, input and peak."""
+
+    weights: int
+    """The parameters."""
+    buffers: int
+    """What the module holds beside them, such as running statistics."""
+    gradients: int
+    """Those of the parameters."""
+    optimizer: int
+    """The state of the optimizer, after its first step."""
+    saved: int
+    """The distinct storages that autograd keeps for backward and that are neither parameters nor buffers.
+
+    The input is one of them if its layer keeps it.
+    """
+    input: int
+    """The batch itself, which the caller holds."""
+    peak: int
+    """The most that is alive at once of all of these and what comes and goes: of a step after the first."""
+    first_peak: int
+    """The same of the first step, during which the state of the optimizer begins."""
+
+
+class Optimizer(Record):
+    """What an optimizer holds for the parameters."""
+
+    copies: int
+    """How many numbers for each."""
+    counts: bool = False
+    """Whether it counts its steps, in a float32 for each tensor."""
+    divides: bool = False
+    """Whether it divides by a root: two tensors as large as the parameter, and one of the parameter before it."""
+
+
+OPTIMIZERS = {
+    "sgd": Optimizer(0),
+    "momentum": Optimizer(1),
+    "adam": Optimizer(2, counts=True, divides=True),
+    "adamw": Optimizer(2, counts=True, divides=True),
+}
+"""By name; torch's, where nothing but the momentum is set."""
+
+
+def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Memory:
+    """Return the memory of training; the shapes must be known."""
+    tape, values = record(facts, batch, dtype)
+    inputs = [values[name][0].storage for name in facts.graph.inputs.values()]
+    outputs = [values[output.value.node][output.value.port] for output in facts.graph.outputs]
+    alive = Alive()
+    for storage in inputs:
+        alive.hold(storage)
+    run_backward(tape, outputs, alive)
+    size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
+    held = measure_module(facts, size)
+    parameters = [size * elements for elements in parameter_sizes(facts)]
+    state = kind.copies * held.weights + (4 * len(parameters) if kind.counts else 0)
+    at_once = 0
+    if kind.divides:
+        at_once = max(2 * own + before for before, own in zip([0, *parameters], parameters, strict=False))
+    module, given = held.weights + held.buffers, sum(storage.nbytes for storage in inputs)
+    loss = size
+    step = module + given + held.weights + state + loss + at_once
+    return Memory(
+        weights=held.weights,
+        buffers=held.buffers,
+        gradients=held.weights,
+        optimizer=state,
+        saved=sum(storage.nbytes for storage in tape.kept),
+        input=given,
+        peak=max(module + state + alive.peak, step),
+        first_peak=max(module + alive.peak, step),
+    )
+
+
+def measure_inference(facts: Facts, batch: int, dtype: str) -> Memory:
+    """Return the memory of inference; the lifetimes must be known."""
+    held = measure_module(facts, DTYPES[dtype])
+    given = (
+        sum(facts.shapes[name][0].elements for name in facts.graph.inputs.values()) * batch * DTYPES[dtype]
+    )
+    peak = held.weights + held.buffers + measure_liveness(facts, batch, dtype).peak
+    return held.replace(input=given, peak=peak, first_peak=peak)
+
+
+def measure_module(facts: Facts, size: int) -> Memory:
+    """Return what a module holds with elements of so many bytes; counters and tables of whole numbers take 8."""
+    weights = buffers = 0
+    for node in facts.graph:
+        if node.module:
+            continue
+        x = [facts.shapes[value.node][value.port] for value in node.inputs]
+        weights += size * sum(map(prod, node.op.weights(*x).values()))
+        whole = node.op.spare(*x)
+        buffers += sum(
+            prod(sizes) * (8 if name in whole else size) for name, sizes in node.op.buffers(*x).items()
+        )
+    return Memory(weights, buffers, 0, 0, 0, 0, 0, 0)
+
+
+def parameter_sizes(facts: Facts) -> list[int]:
+    """Return the elements of each parameter, in the order in which modules have them: their own ones first."""
+    found: list[int] = []
+
+    def visit(scope: Scope) -> None:
+        items = scope.items
+        bare = [item for item in items if isinstance(item, str) and facts.graph[item].op.arity == (0, 0)]
+        for item in (*bare, *[item for item in items if item not in bare]):
+            if isinstance(item, Scope):
+                visit(item)
+            elif not facts.graph[item].module:
+                node = facts.graph[item]
+                x = [facts.shapes[value.node][value.port] for value in node.inputs]
+                found.extend(map(prod, node.op.weights(*x).values()))
+
+    visit(facts.graph.tree)
+    return found
+
+
 def saved_bytes(tape: Tape) -> Mapping[str, int]:
     """Return how many bytes each layer keeps that none before it did."""
     found: dict[str, int] = {}
@@ -42,13 +174,13 @@ def saved_bytes(tape: Tape) -> Mapping[str, int]:
     return found
 
 
-class Memory:
+class Alive:
     """The storages that are alive, by how often they are held, and the most bytes that ever were."""
 
     def __init__(self) -> None:
         """Hold nothing."""
         self.held: dict[Storage, int] = {}
-        self.alive = 0
+        self.bytes = 0
         self.peak = 0
 
     def hold(self, storage: Storage) -> None:
@@ -58,8 +190,8 @@ class Memory:
         before = self.held.get(storage, 0)
         self.held[storage] = before + 1
         if not before:
-            self.alive += storage.nbytes
-            self.peak = max(self.peak, self.alive)
+            self.bytes += storage.nbytes
+            self.peak = max(self.peak, self.bytes)
 
     def drop(self, storage: Storage) -> None:
         """Hold a storage once less."""
@@ -68,10 +200,10 @@ class Memory:
         self.held[storage] -= 1
         if not self.held[storage]:
             del self.held[storage]
-            self.alive -= storage.nbytes
+            self.bytes -= storage.nbytes
 
 
-def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
+def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
     """Go back from the sum of the outputs, as autograd's engine does: what was made last goes first.
 
     A step's gradients are all made before what it kept is dropped, and the gradient that it was given. What gets
@@ -84,7 +216,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
     while todo:
         step = todo.pop()
         for storage in step.keeps:
-            memory.hold(storage)
+            alive.hold(storage)
         for x in step.reads:
             if x.maker is not None:
                 waits[x.maker] = waits.get(x.maker, 0) + 1
@@ -92,8 +224,8 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
                     seen.add(x.maker)
                     todo.append(x.maker)
     one = tape.new(())
-    memory.hold(tape.new(()).storage)  # the loss
-    memory.hold(one.storage)
+    alive.hold(tape.new(()).storage)  # the loss
+    alive.hold(one.storage)
     given: dict[Step, dict[int, Tensor]] = {}
     learned: dict[Storage, Storage] = {}
     ready: list[tuple[int, Step]] = []
@@ -104,28 +236,28 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
             before = learned.get(x.storage)
             if before is not None:
                 learned[x.storage] = tape.new(x.sizes).storage
-                memory.hold(learned[x.storage])
-                memory.drop(before)
-                memory.drop(grad.storage)
-            elif is_contiguous(x.sizes, grad.strides) and memory.held[grad.storage] == 1:
+                alive.hold(learned[x.storage])
+                alive.drop(before)
+                alive.drop(grad.storage)
+            elif is_contiguous(x.sizes, grad.strides) and alive.held[grad.storage] == 1:
                 learned[x.storage] = grad.storage
             else:  # a gradient lies as its parameter does, and is its own
                 learned[x.storage] = tape.new(x.sizes).storage
-                memory.hold(learned[x.storage])
-                memory.drop(grad.storage)
+                alive.hold(learned[x.storage])
+                alive.drop(grad.storage)
             return
         ports = given.setdefault(x.maker, {})
         if x.port in ports:
             total = tape.new(x.sizes, strides=elementwise_strides((ports[x.port], grad), x.sizes))
-            memory.hold(total.storage)
-            memory.drop(ports[x.port].storage)
-            memory.drop(grad.storage)
+            alive.hold(total.storage)
+            alive.drop(ports[x.port].storage)
+            alive.drop(grad.storage)
             grad = total
         ports[x.port] = grad
 
     for y in outputs:
         if y.maker is not None:
-            memory.hold(one.storage)
+            alive.hold(one.storage)
             give(y, tape.lone(one, y.sizes))
     for step in dict.fromkeys(found):
         if not waits.get(step):
@@ -138,22 +270,22 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
             grad = grads[min(grads)]
             for x in step.reads:
                 own = step.back(grad, x)
-                memory.hold(own.storage)
+                alive.hold(own.storage)
                 made.append((x, own))
             for at, (x, own) in enumerate(made):
                 if own.elements != x.elements:
                     total = tape.new(x.sizes)
-                    memory.hold(total.storage)
-                    memory.drop(own.storage)
+                    alive.hold(total.storage)
+                    alive.drop(own.storage)
                     made[at] = x, total
             if step.scratch:
                 scratch = Storage(step.scratch)
-                memory.hold(scratch)
-                memory.drop(scratch)
+                alive.hold(scratch)
+                alive.drop(scratch)
         for own in grads.values():
-            memory.drop(own.storage)
+            alive.drop(own.storage)
         for storage in step.keeps:
-            memory.drop(storage)
+            alive.drop(storage)
         for x, own in made:
             give(x, own)
         for x in step.reads:
@@ -161,4 +293,4 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], memory: Memory) -> None:
                 waits[x.maker] -= 1
                 if not waits[x.maker]:
                     heappush(ready, (-x.maker.number, x.maker))
-    memory.drop(one.storage)
+    alive.drop(one.storage)
