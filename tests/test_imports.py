@@ -14,8 +14,8 @@ PACKAGE = Path(netdsl.__file__).parent
 BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
-    "record collector source diagnostics data render sheet syntax ir.types symbolic cost.model ops ir elaborate "
-    "passes quantities cost network fit lint diff report emission backend hardware weights verification "
+    "record collector source diagnostics data render sheet syntax ir.types ir.tape symbolic cost.model ops ir "
+    "elaborate passes quantities cost network fit lint diff report emission backend hardware weights verification "
     "codes api testing cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""

@@ -236,6 +236,15 @@ class Tape:
         """Whether that writes its output over its first input."""
         self.kept: dict[Storage, str] = {}
         """The storages that are kept, but for those of the module itself, and which layer kept each first."""
+        self.bytes = 0
+        """How many bytes they are."""
+        self.peak = 0
+        """The most that is alive at the end of a layer: what is kept, what the layer read and made, the inputs."""
+
+    def note(self, *alive: Tensor) -> None:
+        """Note what is alive beside what is kept."""
+        own = {x.storage for x in alive if not x.storage.learned and x.storage not in self.kept}
+        self.peak = max(self.peak, self.bytes + sum([storage.nbytes for storage in own]))
 
     # ---------------------------------------------------------------- new tensors
 
@@ -271,7 +280,9 @@ class Tape:
             kept = [x.storage for x in tensors or (y,) if not x.storage.learned]
             y.maker.keeps = (*y.maker.keeps, *kept)
             for storage in kept:
-                self.kept.setdefault(storage, self.layer)
+                if storage not in self.kept:
+                    self.kept[storage] = self.layer
+                    self.bytes += storage.nbytes
         return y
 
     def stepped(self, y: Tensor, reads: Sequence[Tensor], back: Back | None = None) -> Tensor:

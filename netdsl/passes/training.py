@@ -1,12 +1,12 @@
 """The memory of training: what autograd keeps for the backward pass, and the peak of a step.
 
 What is kept is exact to the byte for emitted PyTorch code. So is the peak, on the CPU and as far as tensors go, for
-all but a few nets. It is that of backward or of the optimizer: what forward drops at once does not count, nor what
-a kernel takes within itself. The loss is the sum of all that the net returns, the caller holds the input, gradients
-are dropped before each step, and the optimizers are torch's with their defaults, which on the CPU work on one
-parameter after the other. Backward adds two gradients of one value out of place, as it does wherever something
-watches it, such as the tracker that the peak was measured with; unwatched it may write one over the other.
-Statistics of norms are in float32 at least, as on GPUs.
+all but a few nets. What forward drops within a layer does not count, nor what a kernel takes within itself. The
+loss is the sum of all that the net returns, the caller holds the input, gradients are dropped before each step, and
+the optimizers are torch's with their defaults, which on the CPU work on one parameter after the other. Backward
+adds two gradients of one value out of place, as it does wherever something watches it, such as the tracker that the
+peak was measured with; unwatched it may write one over the other. Statistics of norms are in float32 at least, as
+on GPUs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[
     """Return the tape of a batch that ran through a net in training, and its values; the shapes must be known."""
     tape = Tape(batch, DTYPES[dtype])
     writing = overwriting(facts.graph)
+    given = facts.graph.inputs.values()
     learned: dict[str, tuple[Tensor, ...]] = {}
     values: dict[str, tuple[Tensor, ...]] = {}
     for node in facts.graph:
         x = [values[value.node][value.port] for value in node.inputs]
-        shapes = [tensor.sample for tensor in x]
+        shapes = tuple(tensor.sample for tensor in x)
         tape.layer = node.name
         if node.home not in learned:
             learned[node.home] = tuple([tape.learned(sizes) for sizes in node.op.weights(*shapes).values()])
@@ -40,10 +41,9 @@ def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[
         tape.writes = node.name in writing and node.op.overwrites(*shapes)
         made = node.op.saved(tape, *x)
         outputs = (made,) if isinstance(made, Tensor) else made
-        named = []
-        for tensor, shape in zip(outputs, facts.shapes[node.name], strict=True):
-            named.append(tensor.named(shape))
-        values[node.name] = tuple(named)
+        shapes = facts.shapes[node.name]
+        values[node.name] = tuple(y.named(shape) for y, shape in zip(outputs, shapes, strict=True))
+        tape.note(*x, *outputs, *[values[name][0] for name in given if name in values])
     return tape, values
 
 
@@ -117,8 +117,8 @@ def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Me
         optimizer=state,
         saved=sum(storage.nbytes for storage in tape.kept),
         input=given,
-        peak=max(module + state + alive.peak, step),
-        first_peak=max(module + alive.peak, step),
+        peak=max(module + state + max(tape.peak, alive.peak), step),
+        first_peak=max(module + max(tape.peak, alive.peak), step),
     )
 
 
