@@ -346,9 +346,14 @@ class Tape:
         return self.pointwise(x, back=same)
 
     def overwritten(self, x: Tensor, *others: Tensor) -> Tensor:
-        """Return what is made of a tensor and written over it; with others it is added to."""
+        """Return what is made of a tensor and written over it; with others it is added to.
+
+        Writing over a view goes through what it looks at: its gradient is copied there, worked out and copied back.
+        """
         y = Tensor(x.sizes, x.strides, x.storage, x.grad)
-        return self.stepped(y, (x, *others), same if others else self.spread)
+        if x.maker is None or x.maker.back != self.looked:
+            return self.stepped(y, (x, *others), same if others else self.spread)
+        return self.scratched(self.stepped(y, (x, *others), self.filled), 2)
 
     def summed(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a + b, whose gradient is that of both."""
@@ -474,6 +479,8 @@ class Tape:
         """Return `F.linear` of a learned weight: of rows that do not lie in order it makes a copy, and keeps that."""
         rows = x if len(x.sizes) == 1 else self.reshaped(x, -1, x.sizes[-1])
         y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=learns)
+        if len(x.sizes) <= 2:
+            return y
         return self.view(y, (*x.sizes[:-1], channels), in_order((*x.sizes[:-1], channels)))
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
