@@ -1,12 +1,12 @@
 """The memory of training: what autograd keeps for the backward pass, and the peak of a step.
 
 What is kept is exact to the byte for emitted PyTorch code. So is the peak, on the CPU and as far as tensors go, for
-all but a few nets (of mobilevit it is 0.1 % too much). What forward drops within a layer does not count, nor what a kernel takes within itself. The
-loss is the sum of all that the net returns, the caller holds the input, gradients are dropped before each step, and
-the optimizers are torch's with their defaults, which on the CPU work on one parameter after the other. Backward
-adds two gradients of one value out of place, as it does wherever something watches it, such as the tracker that the
-peak was measured with; unwatched it may write one over the other. Statistics of norms are in float32 at least, as
-on GPUs.
+all but a few nets (of mobilevit it is 0.1 % too much). What forward drops within a layer does not count, nor what a
+kernel takes within itself. The loss is the sum of all that the net returns, the caller holds the input, gradients
+are dropped before each step, and the optimizers are torch's with their defaults, which on the CPU work on one
+parameter after the other. Backward adds two gradients of one value out of place, as it does wherever something
+watches it, such as the tracker that the peak was measured with; unwatched it may write one over the other.
+Statistics of norms are in float32 at least, as on GPUs.
 """
 
 from __future__ import annotations
