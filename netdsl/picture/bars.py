@@ -1,0 +1,140 @@
+"""What each part of a net costs, as bars: a group of three for a layer, block or stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netdsl.cost.table import Row, human
+from netdsl.picture.svg import Svg, fitted, ticks, width
+from netdsl.record import Record
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+
+ROWS = 60
+"""The most groups of bars where nobody says what a group is."""
+QUANTITIES = (("activations", "activations, bytes", "B"), ("params", "params", ""), ("macs", "MACs", ""))
+"""What is drawn: the field of a row, what stands above its bars, and its unit."""
+
+_ROW, _BAR = 17.0, 11.0
+_EDGE = 20.0
+_LONGEST = 180.0
+"""How long the longest bar is."""
+_VALUE = 72.0
+"""The room for the number behind a bar."""
+_NAMES, _KINDS = 230.0, 120.0
+"""The most room for names, and for what they are."""
+
+
+class Group(Record):
+    """What has one group of bars: a row of the cost table, or many in a row."""
+
+    name: str
+    what: str
+    """Its op or block."""
+    about: str
+    activations: int
+    params: int
+    macs: int
+
+
+def grouped(net: Network, by: str, batch: int, dtype: str) -> tuple[str, list[Group]]:
+    """Return what the groups are, and their costs.
+
+    `by` is a grouping of the cost table, or "" for the finest that has at most `ROWS` rows; where none has so few,
+    neighbours of the coarsest share one.
+    """
+    finest: tuple[str, Sequence[Row]] | None = None
+    for grouping in [by] if by else ["layer", "block", "stage"]:
+        rows: Sequence[Row] = net.costs(grouping, batch, dtype).rows
+        if by or len(rows) <= ROWS:
+            return grouping, [_group([row]) for row in rows]
+        if finest is None or len(rows) < len(finest[1]):
+            finest = grouping, rows
+    assert finest is not None
+    grouping, rows = finest
+    size = -(-len(rows) // ROWS)
+    return f"{size} {grouping}s", [_group(rows[at : at + size]) for at in range(0, len(rows), size)]
+
+
+def _group(rows: Sequence[Row]) -> Group:
+    first, last = rows[0], rows[-1]
+    name = first.name if len(rows) == 1 else f"{first.name} … {last.name}"
+    about = f"{first.name} ({first.what})" if first.what else first.name
+    about = about if len(rows) == 1 else f"{len(rows)} rows, {name}"
+    what = first.what if len({row.what for row in rows}) == 1 else ""
+    return Group(name, what, about, *(sum(getattr(row, field) for row in rows) for field, _, _ in QUANTITIES))
+
+
+def draw(net: Network, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
+    """Return the bars of a net: bytes of activations, params and MACs of each group.
+
+    Args:
+        net: The net.
+        by: layer, block, stage or op; "" for what is readable at the net's size.
+        batch: How many samples; activations and MACs are of all.
+        dtype: Of activations.
+
+    Raises:
+        NetError: An option has no meaning.
+    """
+    what, groups = grouped(net, by, batch, dtype)
+    cost = net.cost(batch, dtype)
+    names = [fitted(group.name, _NAMES, 11) for group in groups]
+    kinds = [fitted(group.what, _KINDS, 11) for group in groups]
+    middle = _EDGE + max([width(name, 11) for name in names], default=0)
+    kind_room = max([width(kind, 11) for kind in kinds], default=0)
+    first = middle + (8 + kind_room if kind_room else 0) + 10
+    column = _LONGEST + _VALUE
+    top = 92.0
+    bottom = top + _ROW * len(groups)
+    title = f"{net.name}: what each {what} costs" if what[0].isalpha() else f"{net.name}: costs by {what}"
+    shapes = ", ".join(map(str, net.inputs.values()))
+    said = f"input {shapes}, batch {batch}, {dtype}"
+    wide = max(first + 3 * column + _EDGE, width(said, 12) + 2 * _EDGE)
+    svg = Svg(wide, bottom + 44, f"{title}; {said}")
+    svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
+    svg.text(_EDGE, 48, said, "faint")
+    for at, (field, heading, unit) in enumerate(QUANTITIES):
+        left = first + at * column
+        total = f"{human(getattr(cost, field))}{unit}"
+        svg.text(left, top - 24, heading, "strong")
+        svg.text(left + width(heading) * 1.06 + 6, top - 24, f"total {total}", "faint", size=11)
+        values = [int(getattr(group, field)) for group in groups]
+        _column(svg, left, top, bottom, values, [group.about for group in groups], field, unit)
+    for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
+        svg.text(middle, top + at * _ROW + 12, name, anchor="end", size=11)
+        if kind:
+            svg.text(middle + 8, top + at * _ROW + 12, kind, "faint", size=11)
+    return svg
+
+
+def _column(
+    svg: Svg,
+    left: float,
+    top: float,
+    bottom: float,
+    values: Sequence[int],
+    about: Sequence[str],
+    field: str,
+    unit: str,
+) -> None:
+    """Draw the bars of one quantity, with its axis above and below."""
+    largest = max(values, default=0)
+    scale = _LONGEST / largest if largest else 0.0
+    for tick in ticks(largest):
+        x = left + tick * scale
+        svg.line(x, top - 4, x, bottom + 4)
+        label = f"{human(int(tick))}{unit}" if tick else "0"
+        svg.text(x, top - 8, label, "faint", "middle", 10)
+        svg.text(x, bottom + 17, label, "faint", "middle", 10)
+    for at, (value, name) in enumerate(zip(values, about, strict=True)):
+        if value:
+            y = top + at * _ROW + (_ROW - _BAR) / 2
+            svg.rect(left, y, max(value * scale, 0.7), _BAR, field, f"{name}: {value:,} {_unit(field)}")
+            svg.text(left + value * scale + 4, y + 9.5, f"{human(value)}{unit}", "faint", size=10)
+
+
+def _unit(field: str) -> str:
+    return {"activations": "bytes of activations", "params": "params", "macs": "MACs"}[field]
