@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from zoo import net as zoo_net
 
 import netdsl
 from netdsl import api, cli
-from netdsl.picture import bars, bubbles, graph, timeline
+from netdsl.cost.table import human
+from netdsl.picture import bars, bubbles, graph, page, timeline
 from netdsl.picture.fold import fold
 from netdsl.picture.layout import Size, arrange
 from netdsl.picture.svg import Svg, fitted, ticks, width
@@ -97,6 +99,7 @@ def test_bars_group_by_what_is_readable(layers: int, most: int) -> None:
     net = loads("    conv 3x3, 4\n" * layers)
     what, groups = bars.grouped(net, "", 1, "float32")
     assert len(groups) <= most
+    assert bars.grouped(zoo_net("densenet121"), "", 1, "float32")[0] == "2 blocks"
     assert what == ("layer" if layers == 5 else "9 layers")
     assert sum(group.params for group in groups) == net.cost().params
     check(str(bars.draw(net)))
@@ -252,6 +255,91 @@ def test_small_things() -> None:
     assert fitted("short", 100) == "short"
     assert width(fitted("a" * 500, 60)) <= 60
     assert fitted("\u202eabc", 1000) == "\\u202eabc"
+
+
+# ---------------------------------------------------------------- pages
+
+
+class Reader(HTMLParser):
+    """Reads a page: what is nested how, what is referred to, and the cells of the source's margin by line."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.rows: dict[str, list[str]] = {}
+        self.row = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "onclick", "onload"), name
+            if name == "id":
+                self.ids.append(str(value))
+            if name == "href":
+                self.links.append(str(value))
+        if tag == "tr":
+            self.row = dict(attrs).get("id") or ""
+        if tag == "td":
+            self.rows.setdefault(self.row, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("path", "rect", "circle"):  # those that end themselves
+            while self.open and self.open[-1] in ("path", "rect", "circle"):
+                self.open.pop()
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.rows[self.row][-1] += data
+
+
+def test_page_is_whole_and_alone() -> None:
+    for name in ("lenet", "resnet152", "unet"):
+        text = page.render(zoo_net(name))
+        reader = Reader(text)
+        assert not reader.open
+        assert len(set(reader.ids)) == len(reader.ids)
+        assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+        assert re.findall(r"https?://[^\"' ]*", text) == ["http://www.w3.org/2000/svg"] * text.count("<svg")
+        assert len(text.encode()) <= 300_000
+
+
+def test_page_says_what_lines_cost() -> None:
+    net = zoo_net("resnet50")
+    rows = Reader(page.render(net)).rows
+    by_code: dict[str, list[str]] = {}
+    for row, cells in rows.items():
+        if row.startswith("line-"):
+            by_code.setdefault(cells[-1].strip(), cells[:3])
+    assert by_code["fc: fc classes"] == ["4KB", "2.05M", "2.05M"]
+    layer3 = [row for row in net.costs("layer") if row.name.startswith("layer3.")]
+    assert by_code["layer3: n3 * unit 256, /2 first"][1] == human(sum(row.params for row in layer3))
+    assert by_code["block BasicBlock(planes, stride = 1, last: init = ones):"] == ["", "", ""]
+    # a line of a block has what all its instances cost together
+    downsample = sum(row.macs for row in net.costs("layer") if ".downsample." in row.name)
+    assert by_code["downsample: conv 1x1, 4*planes, /stride -> bn when stride != 1 or x.c != 4*planes"][
+        2
+    ] == human(downsample)
+
+
+def test_page_of_a_hostile_spec() -> None:
+    lines = ["# </style><script>alert(1)</script>", "net N:", '    meta note="<img src=x onerror=alert(1)>"']
+    text = "\n".join([*lines, "    input 3, 8x8", "    conv 3x3, 4", ""])
+    said = page.render(api.loads(text, name=f"{HOSTILE}.net"))
+    assert not Reader(said).open
+    assert said.count("<script") == 1
+    assert "<img" not in said
 
 
 # ---------------------------------------------------------------- commands

@@ -26,6 +26,7 @@ COMMANDS = (
     "compare",
     "plot",
     "graph",
+    "report",
     "zoo",
     "explain",
     "verify",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROWS = 60
 """The most groups of bars where nobody says what a group is."""
+_FEW = 6
+"""Fewer rows than these say too little of a net that has more layers than can be shown."""
 QUANTITIES = (("activations", "activations, bytes", "B"), ("params", "params", ""), ("macs", "MACs", ""))
 """What is drawn: the field of a row, what stands above its bars, and its unit."""
 
@@ -42,20 +44,21 @@ class Group(Record):
 def grouped(net: Network, by: str, batch: int, dtype: str) -> tuple[str, list[Group]]:
     """Return what the groups are, and their costs.
 
-    `by` is a grouping of the cost table, or "" for the finest that has at most `ROWS` rows; where none has so few,
-    neighbours of the coarsest share one.
+    `by` is a grouping of the cost table, or "" for what is readable: the finest that has at most `ROWS` rows, unless
+    it lumps nearly all together. Where there is none, neighbours of the next finer one share a group.
     """
-    finest: tuple[str, Sequence[Row]] | None = None
-    for grouping in [by] if by else ["layer", "block", "stage"]:
-        rows: Sequence[Row] = net.costs(grouping, batch, dtype).rows
-        if by or len(rows) <= ROWS:
+    if by:
+        return by, [_group([row]) for row in net.costs(by, batch, dtype).rows]
+    finer: tuple[Row, ...] = ()
+    what = ""
+    for grouping in ("layer", "block", "stage"):
+        rows = net.costs(grouping, batch, dtype).rows
+        if len(rows) <= ROWS and (len(rows) >= _FEW or not finer):
             return grouping, [_group([row]) for row in rows]
-        if finest is None or len(rows) < len(finest[1]):
-            finest = grouping, rows
-    assert finest is not None
-    grouping, rows = finest
-    size = -(-len(rows) // ROWS)
-    return f"{size} {grouping}s", [_group(rows[at : at + size]) for at in range(0, len(rows), size)]
+        if not finer or ROWS < len(rows) < len(finer):
+            finer, what = rows, grouping
+    size = -(-len(finer) // ROWS)
+    return f"{size} {what}s", [_group(finer[at : at + size]) for at in range(0, len(finer), size)]
 
 
 def _group(rows: Sequence[Row]) -> Group:

@@ -123,7 +123,8 @@ def _label(svg: Svg, placed: Sequence[tuple[Bubble, float, float, float]], room:
         nearest_x = min(max(x, spot.left), spot.right)
         nearest_y = min(max(y, spot.top + 2), spot.bottom - 2)
         distance = hypot(nearest_x - x, nearest_y - y)
-        if distance > min(radius, 12.0) + 7 or (crowd[net] > 2 and distance > 5):
+        nearest = min(dots, key=lambda dot: spot.distance(dot[0], dot[1]))
+        if distance > radius + 5 or nearest[:2] != (x, y):
             svg.line(x, y, nearest_x, nearest_y, "leader")
         svg.text(spot.left, spot.bottom - 3, name, size=_LETTERS)
 

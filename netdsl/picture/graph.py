@@ -58,6 +58,14 @@ def draw(net: Network) -> Svg:
     return svg
 
 
+def draw_part(part: Part) -> Svg:
+    """Return one part alone, whose blocks are links to `part-` and their index among the parts."""
+    drawn = _place(part)
+    svg = Svg(drawn.wide + 2, drawn.high + 2, part.title)
+    _draw_part(svg, drawn, 1, 1, "part-")
+    return svg
+
+
 def _columns(parts: Sequence[_Drawn]) -> list[list[_Drawn]]:
     """Put the parts into columns from left to right, so that the picture is about as wide as high."""
     area = sum((one.wide + _EDGE) * (one.high + _EDGE) for one in parts)
@@ -124,7 +132,8 @@ def _texts(box: Box) -> Iterator[tuple[str, float, str]]:
         yield fitted(box.place, _WIDEST, _SMALL), _SMALL, "faint"
 
 
-def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float) -> None:
+def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "") -> None:
+    """Draw a part; its blocks are links if `link` says how their targets begin."""
     part, layout = drawn.part, drawn.layout
     svg.rect(left, top, drawn.wide, drawn.high, "panel", round=8)
     svg.text(left + _PAD, top + 20, drawn.heading[0], "strong", size=13)
@@ -135,7 +144,8 @@ def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float) -> None:
     for route in layout.routes:
         _draw_edge(svg, [(x + px, y + py) for px, py in route])
     for box, size, (px, py) in zip(part.boxes, drawn.sizes, layout.places, strict=True):
-        _draw_box(svg, box, size, x + px, y + py)
+        with svg.link(f"{link}{box.part}" if link and box.part else ""):
+            _draw_box(svg, box, size, x + px, y + py)
 
 
 def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:

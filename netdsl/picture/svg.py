@@ -6,7 +6,8 @@ has a ground of its own, so it reads the same wherever it is put. Lengths are pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from unicodedata import category, east_asian_width
 
@@ -133,23 +134,39 @@ class Svg:
         where = _at(x, y) + (f' text-anchor="{anchor}"' if anchor != "start" else "")
         self._add("text", kind, f'{where} font-size="{number(size)}"', text=text)
 
+    @contextmanager
+    def link(self, target: str) -> Iterator[None]:
+        """Make what is drawn within a link to a place of the page that the picture is in; "" for none."""
+        self.parts += [f'<a href="#{escape(target)}">'] if target else []
+        yield
+        self.parts += ["</a>"] if target else []
+
     def _add(self, tag: str, kind: str, fields: str, tip: str = "", text: str = "") -> None:
         self.kinds.add(kind)
         inside = f"<title>{escape(printable(tip))}</title>" if tip else escape(printable(text))
         end = f">{inside}</{tag}>" if inside else "/>"
         self.parts.append(f'<{tag} class="{kind}" {fields}{end}')
 
-    def __str__(self) -> str:
-        used = [(kind, look) for kind, look in LOOKS.items() if kind in self.kinds]
-        light = "".join(f".netdsl .{kind}{{{look.light}}}" for kind, look in used)
-        dark = "".join(f".netdsl .{kind}{{{look.dark}}}" for kind, look in used)
+    def markup(self, styled: bool = True) -> str:
+        """Return the picture; without its style sheet for a page that has `styles` of all kinds."""
         size = f"{number(self.wide)} {number(self.high)}"
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="netdsl" role="img" viewBox="0 0 {size}" '
             f'width="{number(self.wide)}" height="{number(self.high)}" font-family="{_FONT}">'
         )
-        style = f"<style>{light}\n@media (prefers-color-scheme: dark){{{dark}}}</style>"
-        return "\n".join([head, f"<title>{escape(self.title)}</title>", style, *self.parts, "</svg>", ""])
+        style = [f"<style>{styles(self.kinds)}</style>"] if styled else []
+        return "\n".join([head, f"<title>{escape(self.title)}</title>", *style, *self.parts, "</svg>", ""])
+
+    def __str__(self) -> str:
+        return self.markup()
+
+
+def styles(kinds: Container[str] = LOOKS) -> str:
+    """Return the style sheet of kinds, for light and for dark pages."""
+    used = [(kind, look) for kind, look in LOOKS.items() if kind in kinds]
+    light = "".join(f".netdsl .{kind}{{{look.light}}}" for kind, look in used)
+    dark = "".join(f".netdsl .{kind}{{{look.dark}}}" for kind, look in used)
+    return f"{light}\n@media (prefers-color-scheme: dark){{{dark}}}"
 
 
 def _at(x: float, y: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,9 @@ def draw(net: Network, batch: int = 1, dtype: str = "float32") -> Svg:
 
 def _parts(svg: Svg, names: list[str], left: float, step: float, bottom: float) -> None:
     """Write below the curve what stands directly in the net, where there is room for it."""
+    counts = Counter(name.partition(".")[0] for name in names)
     at = 0
-    for name, steps in groupby(names, key=lambda name: name.partition(".")[0]):
+    for name, steps in groupby(names, key=lambda name: _part(name, counts)):
         count = len(list(steps))
         room, x = count * step, left + at * step
         at += count
@@ -66,3 +68,9 @@ def _parts(svg: Svg, names: list[str], left: float, step: float, bottom: float) 
             svg.line(x + room, bottom, x + room, bottom + 8)
             svg.text(x + room / 2, bottom + 19, fitted(name, room, 11), "faint", "middle", 11)
     svg.text(left + _WIDE / 2, bottom + 44, "layers in the order in which they are computed", "ink", "middle")
+
+
+def _part(name: str, counts: Counter[str]) -> str:
+    """Return what a layer is in: a child of the net, or of a child that has more than half of all layers."""
+    child, _, rest = name.partition(".")
+    return f"{child}.{rest.partition('.')[0]}" if rest and 2 * counts[child] > counts.total() else child
