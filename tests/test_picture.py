@@ -154,6 +154,15 @@ def test_equal_blocks_are_folded() -> None:
     assert vgg[:3] == [("conv 3x3 64", 2), ("maxpool 2x2 /2", 1), ("conv 3x3 128", 2)]
 
 
+def test_what_a_schedule_or_a_loop_repeats_is_folded() -> None:
+    net = fold(zoo_net("convmixer_768_32"))[0]
+    assert [(box.title, box.repeats) for box in net.boxes if box.part] == [("blocks.*", 32)]
+    net = fold(zoo_net("convnext_base"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "CNBlock"] == [3, 3, 27, 3]
+    net = fold(zoo_net("densenet121"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "DenseLayer"] == [6, 12, 24, 16]
+
+
 def test_what_differs_is_not_folded() -> None:
     chain = "    conv 3x3, 8, act=relu\n" * 3
     (net,) = fold(loads(chain))

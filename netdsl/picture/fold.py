@@ -2,8 +2,9 @@
 
 A *part* is the net itself, or a block; in it are boxes, and edges from one to another. A box is a layer with the
 layers that only rework its output where it stands (a norm, an activation), or a block, which is a part of its own
-unless it is no more than one box. Blocks of one structure are one part, whatever their sizes: it shows the first, and
-says what differs in the others. Equal boxes in a row are one box, which says how often it is repeated.
+unless it is no more than one box; a container that is repeated is as good as a block. Blocks of one structure are one
+part, whatever their sizes: it shows the first, and says what differs in the others. Equal boxes in a row are one box,
+which says how often it is repeated.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Node, Scope, Value
-from netdsl.ir.types import Dims
+from netdsl.ir.types import Dims, Scheduled
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class _Folder:
         self.visit(tree)
         named: dict[str, list[object]] = {}
         for form, scopes in self.blocks.items():
-            named.setdefault(scopes[0].block, []).append(form)
+            named.setdefault(_title(scopes[0]), []).append(form)
         titles = {
             form: f"{name} ({at})" if len(forms) > 1 else name
             for name, forms in named.items()
@@ -157,7 +158,7 @@ class _Folder:
         units: list[_Unit] = []
         ends: dict[str, _Unit] = {}
         """By its last node, a box on which further layers may stand."""
-        for item in _items(scope):
+        for item in self.items(scope):
             if isinstance(item, Scope):
                 inner = self.units(item)
                 unit = inner[0] if len(inner) == 1 else _Unit([self.nodes[n] for n in item.nodes()], item)
@@ -175,6 +176,28 @@ class _Folder:
             if item not in self.given:
                 ends[item] = below
         return self.repeated(units)
+
+    def items(self, scope: Scope) -> Iterator[str | Scope]:
+        """Yield the nodes and blocks of a scope; a container that is repeated in a row is as good as a block."""
+        steps = scope.steps
+        for at, item in enumerate(steps):
+            if isinstance(item, str) or item.kind != "container":
+                yield item
+            elif self.follows(item, steps[at - 1 : at]) or self.follows(
+                item, steps[at + 1 : at + 2], before=True
+            ):
+                yield item
+            else:
+                yield from self.items(item)
+
+    def follows(self, container: Scope, beside: list[str | Scope], before: bool = False) -> bool:
+        """Tell whether a container of several boxes is equal to the one beside it, and one reads the other."""
+        other = beside[0] if beside else ""
+        if isinstance(other, str) or other.kind != "container" or len(self.units(container)) < 2:
+            return False
+        one, two = (_Unit([self.nodes[n] for n in each.nodes()], each) for each in (container, other))
+        first, second = (one, two) if before else (two, one)
+        return self.exact(one) == self.exact(two) and bool(second.reads() & {n.name for n in first.nodes})
 
     def stands_on(self, node: Node) -> bool:
         """Tell whether a layer only reworks what nobody else reads."""
@@ -206,11 +229,12 @@ class _Folder:
     def exact(self, unit: _Unit) -> object:
         """Return what equal boxes share: structure, arguments, and the extent of what leaves them.
 
-        Channels may grow from one to the next, as those of a dense block do.
+        Channels may grow from one to the next, as those of a dense block do, and what a depth schedule gives.
         """
         form = self.form(unit.scopes[0]) if unit.scopes else len(unit.copies[0])
         shapes = [self.net.outputs_of(value.node)[value.port] for value in self.leaving(unit.copies[0])]
-        return form, [node.op for node in unit.copies[0]], [(shape.axes, shape.extent) for shape in shapes]
+        ops = [(type(node.op), *map(_settled, node.op.arguments().values())) for node in unit.copies[0]]
+        return form, ops, [(shape.axes, shape.extent) for shape in shapes]
 
     def leaving(self, nodes: list[Node]) -> list[Value]:
         """Return the values of nodes that others read, or the net returns; the last one if there are none."""
@@ -314,9 +338,11 @@ class _Folder:
         if first[0].name in self.given:
             return box.replace(kind="end", title=f"input {self.given[first[0].name]}")
         lines = []
-        for node in first:
+        for at, node in enumerate(first):
             said = label(node)
-            varies = any(label(self.nodes[other]) != said for other in same.get(node.name, ()))
+            others = [copy[at] for copy in unit.copies[1:]]
+            others += [self.nodes[other] for other in same.get(node.name, ())]
+            varies = any(label(other) != said for other in others)
             lines.append(Line(said, varies))
         kind: Kind = "joins" if len(first[0].inputs) > 1 else "plain"
         if any(self.costs[node.name].macs for node in first):
@@ -331,6 +357,16 @@ class _Folder:
             others = (self.shape(value._replace(node=other)) for other in same.get(value.node, ()))
             shapes[shape] = shapes.get(shape, False) or any(other != shape for other in others)
         return tuple(Line(shape, varies) for shape, varies in shapes.items())
+
+
+def _settled(value: object) -> object:
+    """Return an argument, but one thing for all numbers of depth schedules, which differ from layer to layer."""
+    return Scheduled if isinstance(value, Scheduled) else value
+
+
+def _title(scope: Scope) -> str:
+    """Return a block's name; a container has that of the list or container that it is in."""
+    return scope.block or f"{scope.path.rpartition('.')[0] or scope.path}.*"
 
 
 def _items(scope: Scope) -> Iterator[str | Scope]:
