@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
 
+import jsonschema
 import networkx as nx
 import pytest
 from zoo import net as zoo_net
@@ -20,6 +21,7 @@ from netdsl.picture.fold import fold
 from netdsl.picture.layout import Size, arrange
 from netdsl.picture.svg import Svg, fitted, ticks, width
 
+ROOT = Path(netdsl.__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
 NETS = ("lenet", "unet", "resnet50", "googlenet", "nasnet_a_mobile", "hrnet_w18", "densenet121", "vit_b_16")
 HOSTILE = "\"><script>alert('&amp;')</script>\x1b[31m\u202e]]>--"
@@ -421,7 +423,11 @@ def test_compare_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.split(r"  +", lines[2])[:4] == ["resnet18", "3x224x224", "11.69M", "1.81G"]
     assert lines[2].endswith("69.758")
     assert cli.main(["compare", "resnet18", "--format", "json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["nets"]
+    value = json.loads(capsys.readouterr().out)
+    contents = json.loads((ROOT / "docs" / "schema" / "compare.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(contents)
+    jsonschema.Draft202012Validator(contents).validate(value)
+    (row,) = value["nets"]
     assert row["peak"] == net.liveness().peak
     assert row["params"] == net.cost().params
     assert cli.main(["compare", "resnet18", "--format", "markdown", "--input", "3x64x96"]) == 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from netdsl.cost.model import Cost
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import Dims, Scheduled
@@ -48,6 +49,8 @@ class Box(Record):
     """Which of the parts a block is; 0, the net, for what is no block."""
     shapes: tuple[Line, ...] = ()
     """What leaves it."""
+    cost: Cost = Cost()
+    """Of all that it stands for, for one sample, activations in elements."""
 
 
 class Part(Record):
@@ -330,6 +333,7 @@ class _Folder:
             layers=tuple(node.name for node in unit.nodes),
             repeats=len(unit.copies),
             shapes=self.shapes(self.leaving(last), same),
+            cost=sum((self.costs[node.name] for node in unit.nodes), Cost()),
         )
         if unit.scopes:
             part, title = self.known[self.form(unit.scopes[0])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl.cost.table import human
@@ -21,6 +21,8 @@ _EDGE = 20.0
 _WIDEST = 260.0
 """The most room for a line in a box."""
 _SMALL = 10.0
+COSTS = ("params", "macs", "activations")
+"""What the boxes of a single part carry for scripts, in percent of the largest."""
 
 
 class _Drawn(Record):
@@ -145,7 +147,7 @@ def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "")
         _draw_edge(svg, [(x + px, y + py) for px, py in route])
     for box, size, (px, py) in zip(part.boxes, drawn.sizes, layout.places, strict=True):
         with svg.link(f"{link}{box.part}" if link and box.part else ""):
-            _draw_box(svg, box, size, x + px, y + py)
+            _draw_box(svg, box, size, x + px, y + py, _shares(box, part) if link else {})
 
 
 def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
@@ -162,10 +164,19 @@ def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
     svg.path(f"M{number(x)} {number(y)}l-3.5 -6h7Z", "tip")
 
 
-def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float) -> None:
+def _shares(box: Box, part: Part) -> dict[str, int]:
+    """Return the costs of a box in percent of the largest in its part."""
+    if box.kind == "end":
+        return {}
+    most = {name: max(getattr(other.cost, name) for other in part.boxes) for name in COSTS}
+    return {name: 100 * getattr(box.cost, name) // (most[name] or 1) for name in COSTS}
+
+
+def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[str, int]) -> None:
     """Draw a box whose top has its middle at a place, and below it the shapes that leave it."""
     left = x - size.wide / 2
-    svg.rect(left, y, size.wide, size.high, box.kind, _about(box), 11 if box.kind == "end" else 4)
+    round = 11 if box.kind == "end" else 4
+    svg.rect(left, y, size.wide, size.high, box.kind, _about(box), round, data)
     base = y + (15 if box.kind == "end" else 16)
     middle = x
     if box.repeats > 1:
@@ -186,9 +197,11 @@ def _about(box: Box) -> str:
     """Return what is shown of a box when a pointer rests on it."""
     if not box.layers or box.kind == "end":
         return ""
-    if len(box.layers) == 1:
-        return box.layers[0]
-    return f"{len(box.layers)} layers: {box.layers[0]} … {box.layers[-1]}"
+    first, cost = box.layers[0], box.cost
+    layers = first if len(box.layers) == 1 else f"{len(box.layers)} layers, {first} … {box.layers[-1]}"
+    return (
+        f"{layers}: {cost.params:,} params, {cost.macs:,} MACs, {4 * cost.activations:,} bytes of activations"
+    )
 
 
 # ---------------------------------------------------------------- texts

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --ink: #1f2328; --faint: #57606a; --line: #d9dde3;
-  --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300; }
+  --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300; --hot: #f7b88f; }
 @media (prefers-color-scheme: dark) { :root { --page: #16181d; --ink: #e6e8eb; --faint: #a3adb8; --line: #343a44;
-  --soft: #232831; --bar: #24406288; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a; } }
+  --soft: #232831; --bar: #24406288; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a; --hot: #74310f; } }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
@@ -30,6 +30,8 @@ dl { display: flex; flex-wrap: wrap; gap: .5rem; margin: 1rem 0; }
 dl div { background: var(--soft); border-radius: 6px; padding: .4rem .8rem; max-width: 100%; }
 dt { color: var(--faint); font-size: .8rem; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } svg { display: block; }
+#graph { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; align-items: flex-start; }
+#graph > * { max-width: 100%; } #graph > h2, #graph > p { flex-basis: 100%; }
 details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
@@ -59,6 +61,12 @@ for (const button of document.querySelectorAll("th button")) button.onclick = ()
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down ? "descending" : "ascending");
   body.append(...[...body.rows].sort((a, b) => down ? order(a, b) : order(b, a)));
+};
+document.getElementById("colour").onchange = event => {
+  for (const box of document.querySelectorAll("#graph rect[data-macs]")) {
+    const share = box.dataset[event.target.value];
+    box.style.fill = share === undefined ? "" : `color-mix(in oklab, var(--hot) ${share}%, var(--page))`;
+  }
 };
 const unfold = () => {
   const target = location.hash && document.getElementById(location.hash.slice(1));
@@ -166,13 +174,13 @@ def _margin(value: int, whole: int, unit: str) -> str:
 def _graph(net: Network) -> str:
     """Return the net, and its distinct blocks, each of which unfolds."""
     top, *blocks = fold(net)
-    shown = [f'<div class="wide" tabindex="0">{graph.draw_part(top).markup(False)}</div>']
-    if blocks:
-        shown.insert(
-            0,
-            '<p><button data-open="1">unfold all</button> <button data-open="0">fold all</button> '
-            '<span class="faint">a block in the picture leads to what is in it</span></p>',
-        )
+    titles = {field: name.partition(",")[0] for field, name, _ in bars.QUANTITIES}
+    options = "".join(f'<option value="{field}">{titles[field]}</option>' for field in graph.COSTS)
+    colour = f'<label>colour <select id="colour"><option value="">kind</option>{options}</select></label>'
+    fold_all = '<button data-open="1">unfold all</button> <button data-open="0">fold all</button>'
+    said = '<span class="faint">a block in the picture leads to what is in it</span>'
+    shown = [f"<p>{colour} {f'{fold_all} {said}' if blocks else ''}</p>"]
+    shown.append(f'<div class="wide" tabindex="0">{graph.draw_part(top).markup(False)}</div>')
     for at, part in enumerate(blocks, 1):
         times = "once" if part.count == 1 else f"{part.count} times"
         summary = f"<summary>{_text(part.title)} <span class='faint'>{times}</span></summary>"

@@ -6,7 +6,7 @@ has a ground of its own, so it reads the same wherever it is put. Lengths are pi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from unicodedata import category, east_asian_width
@@ -109,11 +109,21 @@ class Svg:
         self.rect(0, 0, wide, high, "page")
 
     def rect(
-        self, x: float, y: float, wide: float, high: float, kind: str, tip: str = "", round: float = 0
+        self,
+        x: float,
+        y: float,
+        wide: float,
+        high: float,
+        kind: str,
+        tip: str = "",
+        round: float = 0,
+        data: Mapping[str, int] | None = None,
     ) -> None:
-        """Draw a rectangle; `tip` is shown when a pointer rests on it."""
-        corner = f' rx="{number(round)}"' if round else ""
-        self._add("rect", kind, f'{_at(x, y)} width="{number(wide)}" height="{number(high)}"{corner}', tip)
+        """Draw a rectangle; `tip` is shown when a pointer rests on it, and `data` is for scripts."""
+        fields = f'{_at(x, y)} width="{number(wide)}" height="{number(high)}"'
+        fields += f' rx="{number(round)}"' if round else ""
+        fields += "".join(f' data-{name}="{value}"' for name, value in (data or {}).items())
+        self._add("rect", kind, fields, tip)
 
     def circle(self, x: float, y: float, radius: float, kind: str, tip: str = "") -> None:
         """Draw a circle around a place."""
