@@ -1,5 +1,6 @@
 """Pictures: well-formed, inside their canvas, labels apart, every layer there once, and safe to show."""
 
+import html
 import json
 import re
 import sys
@@ -14,7 +15,7 @@ import pytest
 from zoo import net as zoo_net
 
 import netdsl
-from netdsl import api, cli
+from netdsl import api, cli, diff
 from netdsl.cost.table import human
 from netdsl.picture import bars, bubbles, graph, page, timeline
 from netdsl.picture.fold import fold
@@ -81,6 +82,26 @@ def test_pictures_are_readable(name: str) -> None:
     net = zoo_net(name)
     for picture in (bars.draw(net), timeline.draw(net, batch=3, dtype="float16"), graph.draw(net)):
         check(str(picture))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    input a: 3, 17x9\n    input b: 3, 17x9\n    add:\n        from a\n        from b\n",
+        "    input 3, 17x9\n    relu\n",
+        "    input 3, 17x9\n",
+        "    input 7\n    fc 3\n    fc 2\n",
+        "    input 3, 5x1\n    a: conv 1x1, 3\n    same a\n    same a\n",
+    ],
+)
+def test_small_and_odd_nets(text: str) -> None:
+    net = api.loads(f"net N:\n{text}")
+    for picture in (bars.draw(net), timeline.draw(net), graph.draw(net)):
+        check(str(picture))
+    assert not Reader(page.render(net)).open
+    assert len(repr(net).splitlines()) == 5
+    boxes = fold(net)[0].boxes
+    assert sorted(layer for box in boxes for layer in box.layers) == sorted(node.name for node in net.graph)
 
 
 def test_numbers_of_bars_are_those_of_the_cost_table() -> None:
@@ -344,6 +365,13 @@ def test_page_says_what_lines_cost() -> None:
     ] == human(downsample)
 
 
+def test_page_says_what_changed() -> None:
+    text = page.render(zoo_net("resnet34"), zoo_net("resnet18"))
+    assert "What changed from resnet18" in text
+    assert "difference" in Reader(text).ids
+    assert html.escape(diff.render_text(diff.compare(zoo_net("resnet18"), zoo_net("resnet34")))) in text
+
+
 def test_page_of_a_hostile_spec() -> None:
     lines = ["# </style><script>alert(1)</script>", "net N:", '    meta note="<img src=x onerror=alert(1)>"']
     text = "\n".join([*lines, "    input 3, 8x8", "    conv 3x3, 4", ""])
@@ -364,6 +392,7 @@ def test_page_of_a_hostile_spec() -> None:
         ["plot", "lenet", "--timeline", "-o", "a.svg"],
         ["graph", "resnet18", "-o", "a.svg"],
         ["compare", "resnet18", "alexnet", "--plot", "a.svg"],
+        ["graph", "lenet", "--input", "1x45x33", "-o", "A.SVG"],
     ],
 )
 def test_commands_write_pictures(
@@ -372,8 +401,19 @@ def test_commands_write_pictures(
     monkeypatch.chdir(tmp_path)
     assert cli.main(arguments) == 0
     assert capsys.readouterr() == ("", "")
-    check((tmp_path / "a.svg").read_text(encoding="utf-8"))
-    assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
+    (file,) = tmp_path.iterdir()
+    assert file.name == arguments[-1]
+    check(file.read_text(encoding="utf-8"))
+
+
+def test_report_writes_a_page(tmp_path: Path) -> None:
+    file = tmp_path / "a.html"
+    assert (
+        cli.main(["report", "resnet18", "--against", "resnet34", "--set", "classes=7", "-o", str(file)]) == 0
+    )
+    text = file.read_text(encoding="utf-8")
+    assert not Reader(text).open
+    assert "<dt>output out</dt><dd>7</dd>" in text
 
 
 def test_misuse_leaves_files_alone(
@@ -441,7 +481,7 @@ def test_a_net_says_what_it_is() -> None:
     assert len(lines) == 5
     assert "25,557,032 params" in lines[2]
     assert "4.09G MACs" in lines[3]
-    html = net._repr_html_()
-    assert html.count("<svg") == 1
-    assert "layer4.2" in html
-    ET.fromstring(f"<div>{html}</div>")
+    shown = net._repr_html_()
+    assert shown.count("<svg") == 1
+    assert "layer4.2" in shown
+    ET.fromstring(f"<div>{shown}</div>")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from netdsl import __version__
-from netdsl.cli.common import report
+from netdsl.cli import common
 from netdsl.diagnostics import NetError
 
 COMMANDS = (
@@ -64,7 +64,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         return run(args)
     except NetError as error:
-        return report(error.diagnostics)
+        return common.report(error.diagnostics)
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -15,13 +15,18 @@ def add(sub: argparse.ArgumentParser) -> None:
     spec_arguments(sub)
     help = "a name in .html; the page needs no other file and no network"
     sub.add_argument("-o", "--output", metavar="FILE", required=True, help=help)
+    sub.add_argument("--against", metavar="SPEC", help="say what changed from this net, too")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
     from netdsl.picture import page
 
-    suffix = check_output(args.output, (".html",), [args.spec])
+    suffix = check_output(args.output, (".html",), [args.spec, *([args.against] if args.against else [])])
     net = network(args)
-    write_picture(args.output, suffix, {".html": lambda: page.render(net)})
+    before = None
+    if args.against:
+        args.spec = args.against
+        before = network(args)
+    write_picture(args.output, suffix, {".html": lambda: page.render(net, before)})
     return 0

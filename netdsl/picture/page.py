@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from netdsl import diff
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.cost.table import Row, human
 from netdsl.picture import bars, graph, timeline
@@ -30,8 +31,9 @@ dl { display: flex; flex-wrap: wrap; gap: .5rem; margin: 1rem 0; }
 dl div { background: var(--soft); border-radius: 6px; padding: .4rem .8rem; max-width: 100%; }
 dt { color: var(--faint); font-size: .8rem; } dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } svg { display: block; }
-#graph { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; align-items: flex-start; }
-#graph > * { max-width: 100%; } #graph > h2, #graph > p { flex-basis: 100%; }
+.parts, .blocks { display: flex; flex-wrap: wrap; gap: .3rem 1.5rem; align-items: flex-start; }
+.blocks { flex: 1 1 20rem; min-width: 0; } .parts > *, .blocks > * { max-width: 100%; }
+pre { font: 13px/1.5 ui-monospace, monospace; max-height: 30rem; overflow: auto; }
 details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
@@ -80,10 +82,11 @@ for (const button of document.querySelectorAll("[data-open]")) button.onclick = 
 """
 
 
-def render(net: Network) -> str:
+def render(net: Network, before: Network | None = None) -> str:
     """Return the page: the source with costs, the graph, tables, bars, memory, and what the linter finds.
 
-    Costs are of one sample in float32. It works without scripts but for sorting, and by keyboard.
+    With a net `before` it says what changed from that, too. Costs are of one sample in float32. All but sorting,
+    colours and folding at once works without scripts, and everything by keyboard.
     """
     sections = [
         ("source", "Source", _source(net)),
@@ -93,6 +96,10 @@ def render(net: Network) -> str:
         ("memory", "Memory", f'<div class="wide">{timeline.draw(net).markup(False)}</div>'),
         ("lint", "Findings", _findings(net)),
     ]
+    if before is not None:
+        said = "\n".join(map(_text, diff.render_text(diff.compare(before, net)).split("\n")))
+        change = f'<pre class="wide" tabindex="0">{said}</pre>'
+        sections.insert(0, ("difference", f"What changed from {_text(before.name)}", change))
     title = _text(f"{net.name}: {net.class_name} of {net.spec}")
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return "\n".join(
@@ -180,13 +187,16 @@ def _graph(net: Network) -> str:
     fold_all = '<button data-open="1">unfold all</button> <button data-open="0">fold all</button>'
     said = '<span class="faint">a block in the picture leads to what is in it</span>'
     shown = [f"<p>{colour} {f'{fold_all} {said}' if blocks else ''}</p>"]
-    shown.append(f'<div class="wide" tabindex="0">{graph.draw_part(top).markup(False)}</div>')
+    shown.append('<div class="parts">')
+    shown.append(
+        f'<div class="wide" tabindex="0">{graph.draw_part(top).markup(False)}</div><div class="blocks">'
+    )
     for at, part in enumerate(blocks, 1):
         times = "once" if part.count == 1 else f"{part.count} times"
         summary = f"<summary>{_text(part.title)} <span class='faint'>{times}</span></summary>"
         picture = f'<div class="wide" tabindex="0">{graph.draw_part(part).markup(False)}</div>'
         shown.append(f'<details id="part-{at}">{summary}{picture}</details>')
-    return "\n".join(shown)
+    return "\n".join([*shown, "</div></div>"])
 
 
 # ---------------------------------------------------------------- tables

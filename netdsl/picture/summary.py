@@ -19,9 +19,11 @@ def lines(net: Network) -> list[str]:
     layers = sum(1 for node in net.graph if node.op.name != "input")
     blocks = [scope for scope in net.graph.tree.scopes() if scope.kind == "block"]
     kinds = len({scope.block for scope in blocks})
-    made = f"{layers} layers"
+    made = f"{layers} layer{'s' if layers != 1 else ''}"
     if blocks:
-        made += f", {len(blocks)} blocks of {kinds} kind{'s' if kinds > 1 else ''}"
+        made += (
+            f", {len(blocks)} block{'s' if len(blocks) > 1 else ''} of {kinds} kind{'s' if kinds > 1 else ''}"
+        )
     result = net.graph.outputs[0].value.node
     seen = net.receptive.get(result)
     about = [f"{key} {value}" for key, value in net.meta.items()]
