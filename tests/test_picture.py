@@ -182,6 +182,8 @@ def test_what_a_schedule_or_a_loop_repeats_is_folded() -> None:
     assert [(box.title, box.repeats) for box in net.boxes if box.part] == [("blocks.*", 32)]
     net = fold(zoo_net("convnext_base"))[0]
     assert [box.repeats for box in net.boxes if box.title == "CNBlock"] == [3, 3, 27, 3]
+    net = fold(zoo_net("dpn68b"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "DualPathBlock (2)"] == [2, 3, 11, 2]
     net = fold(zoo_net("densenet121"))[0]
     assert [box.repeats for box in net.boxes if box.title == "DenseLayer"] == [6, 12, 24, 16]
 

@@ -153,7 +153,7 @@ class _Folder:
 
     def units(self, scope: Scope) -> list[_Unit]:
         """Return the boxes of a scope; containers are no boxes."""
-        if scope.path not in self.made or not scope.path:
+        if scope.path not in self.made:
             self.made[scope.path] = self._units(scope)
         return self.made[scope.path]
 
@@ -232,12 +232,18 @@ class _Folder:
     def exact(self, unit: _Unit) -> object:
         """Return what equal boxes share: structure, arguments, and the extent of what leaves them.
 
-        Channels may grow from one to the next, as those of a dense block do, and what a depth schedule gives.
+        What follows from the place in the row may differ: channels grow from one to the next in a dense block, and so
+        does what is split off; a depth schedule goes on.
         """
         form = self.form(unit.scopes[0]) if unit.scopes else len(unit.copies[0])
         shapes = [self.net.outputs_of(value.node)[value.port] for value in self.leaving(unit.copies[0])]
-        ops = [(type(node.op), *map(_settled, node.op.arguments().values())) for node in unit.copies[0]]
+        ops = [(type(node.op), *map(_settled, self.given_to(node))) for node in unit.copies[0]]
         return form, ops, [(shape.axes, shape.extent) for shape in shapes]
+
+    def given_to(self, node: Node) -> Iterable[object]:
+        """Return a layer's arguments, but not the sizes into which one splits its input."""
+        splits = node.op.wiring and len(self.net.outputs_of(node.name)) > 1
+        return () if splits else node.op.arguments().values()
 
     def leaving(self, nodes: list[Node]) -> list[Value]:
         """Return the values of nodes that others read, or the net returns; the last one if there are none."""

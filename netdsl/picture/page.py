@@ -111,7 +111,7 @@ def render(net: Network, before: Network | None = None) -> str:
             f"<header><h1>{title}</h1>",
             _facts(net),
             "<nav>"
-            + "".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
+            + "\n".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections)
             + "</nav></header>",
             "<main>",
             *(f'<section id="{key}"><h2>{name}</h2>\n{body}</section>' for key, name, body in sections),
