@@ -145,9 +145,14 @@ def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "")
     y = top + _head(drawn.heading[1:]) + _PAD
     for route in layout.routes:
         _draw_edge(svg, [(x + px, y + py) for px, py in route])
-    for box, size, (px, py) in zip(part.boxes, drawn.sizes, layout.places, strict=True):
+    leans = [0] * len(part.boxes)
+    for (tail, _), route in zip(part.edges, layout.routes, strict=True):
+        leans[tail] += (route[1][0] > route[0][0] + 1) - (route[1][0] < route[0][0] - 1)
+    places = zip(part.boxes, drawn.sizes, layout.places, leans, strict=True)
+    for box, size, (px, py), lean in places:
         with svg.link(f"{link}{box.part}" if link and box.part else ""):
             _draw_box(svg, box, size, x + px, y + py, _shares(box, part) if link else {})
+        _draw_shapes(svg, box, x + px, y + py + size.high, lean > 0)
 
 
 def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
@@ -173,7 +178,7 @@ def _shares(box: Box, part: Part) -> dict[str, int]:
 
 
 def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[str, int]) -> None:
-    """Draw a box whose top has its middle at a place, and below it the shapes that leave it."""
+    """Draw a box whose top has its middle at a place."""
     left = x - size.wide / 2
     round = 11 if box.kind == "end" else 4
     svg.rect(left, y, size.wide, size.high, box.kind, _about(box), round, data)
@@ -187,10 +192,15 @@ def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[
     for text, height, kind in _texts(box):
         svg.text(middle, base, text, kind, "middle", height)
         base += _ROW
+
+
+def _draw_shapes(svg: Svg, box: Box, x: float, y: float, left: bool) -> None:
+    """Write what leaves a box below it, at the side of the middle where fewer edges are."""
     for at, line in enumerate(box.shapes):
-        bottom = y + size.high + 13 * (at + 1)
-        svg.rect(x + 4, bottom - 9, width(line.text, _SMALL) + 2, 12, "panel-ground")
-        svg.text(x + 5, bottom, line.text, "varies" if line.varies else "faint", size=_SMALL)
+        wide, bottom = width(line.text, _SMALL) + 2, y + 13 * (at + 1)
+        svg.rect(x - 4 - wide if left else x + 4, bottom - 9, wide, 12, "panel-ground")
+        kind = "varies" if line.varies else "faint"
+        svg.text(x - 5 if left else x + 5, bottom, line.text, kind, "end" if left else "start", _SMALL)
 
 
 def _about(box: Box) -> str:

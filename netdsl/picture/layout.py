@@ -28,7 +28,12 @@ class Size(Record):
     below: float = 0.0
     """Height of what is written below."""
     beside: float = 0.0
-    """Width of what is written below, to the right of the middle."""
+    """Width of what is written below, on one side of the middle."""
+
+    @property
+    def half(self) -> float:
+        """The room that it needs on each side of its middle."""
+        return max(self.wide / 2, self.beside)
 
 
 class Layout(Record):
@@ -154,7 +159,7 @@ def _pull(passing: bool, other: bool) -> float:
 def _distance(left: Size, right: Size) -> float:
     """Return how far the middles of neighbours have to be apart; what is written beside an edge needs room, too."""
     between = _BETWEEN if left.high and right.high else _BETWEEN / 2
-    return max(left.wide / 2, left.beside) + between + right.wide / 2
+    return left.half + between + right.half
 
 
 def _nearest(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
@@ -184,9 +189,9 @@ def _finish(
     gap: float,
 ) -> Layout:
     """Move all to the top left corner, and give layers their heights."""
-    left = min((x[box] - sizes[box].wide / 2 for layer in layers for box in layer), default=0.0)
+    left = min((x[box] - sizes[box].half for layer in layers for box in layer), default=0.0)
     right = max(
-        (x[box] + max(sizes[box].wide / 2, sizes[box].beside) for layer in layers for box in layer),
+        (x[box] + sizes[box].half for layer in layers for box in layer),
         default=0.0,
     )
     top, y, bottom = 0.0, [0.0] * len(sizes), [0.0] * len(sizes)
