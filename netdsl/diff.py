@@ -6,27 +6,25 @@ aligned as sequences, so that one that is put in between does not make all that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.cost.model import Cost
-from netdsl.cost.table import COUNTS, Row, human
+from netdsl.cost.table import Row, human
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.network import Network
+from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.render import printable
+from netdsl.sheet import aligned, markdown
+
+if TYPE_CHECKING:
+    from netdsl.passes.facts import Number
 
 VERSION = 1
 """Of the JSON form, docs/schema/diff.json."""
-_TITLES = {
-    "params": "params",
-    "buffers": "buffers",
-    "macs": "MACs",
-    "ops": "ops",
-    "activations": "activations",
-}
 _ALIGNED = 2_000
 """The most items that are aligned as sequences, which takes the square of their number; beyond it they are paired."""
 
@@ -77,6 +75,13 @@ class Difference(Record):
         """What both nets cost, for one sample in float32."""
         return self.before.cost(), self.after.cost()
 
+    def numbers(self, quantity: Quantity) -> tuple[Number, Number]:
+        """Return a quantity of both nets, for one sample in float32."""
+        before, after = (
+            quantity.number(quantity.of(net, list(net.graph), Options())) for net in (self.before, self.after)
+        )
+        return before, after
+
     def __str__(self) -> str:
         return render_text(self)
 
@@ -120,7 +125,11 @@ def _merged(
 
 
 def _said(row: Row) -> tuple[Any, ...]:
-    return row.op, row.output, *(getattr(row, count) for count in COUNTS)
+    return row.op, row.output, *(row.values[quantity.name] for quantity in _sums())
+
+
+def _sums() -> list[Quantity]:
+    return [quantity for quantity in catalogue().values() if quantity.additive]
 
 
 # ---------------------------------------------------------------- layers
@@ -291,39 +300,37 @@ def _value(value: Value) -> str:
 # ---------------------------------------------------------------- forms
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
-_COLUMNS = ("params", "macs", "activations")
-"""What the rows of groups show; the JSON form has all."""
 
 
 def _named(net: Network) -> str:
     return f"{printable(net.name)} ({printable(net.spec)})"
 
 
-def _signed(before: int, after: int) -> str:
+def _signed(before: Number, after: Number) -> str:
     return f"{after - before:+,}" if after != before else "0"
 
 
-def _percent(before: int, after: int) -> str:
-    return f"{100 * (after - before) / before:+.1f}%" if before and after != before else ""
+def _percent(before: Number, after: Number) -> str:
+    return f"{float(100 * (after - before) / before):+.1f}%" if before and after != before else ""
 
 
 def _totals(difference: Difference) -> list[list[str]]:
-    before, after = difference.totals
     rows = [["", "before", "after", "difference", "%"]]
-    for count, title in _TITLES.items():
-        a, b = getattr(before, count), getattr(after, count)
+    for quantity in catalogue().values():
+        a, b = difference.numbers(quantity)
         if a or b:
-            rows.append([title, f"{a:,}", f"{b:,}", _signed(a, b), _percent(a, b)])
+            rows.append([quantity.title, f"{a:,}", f"{b:,}", _signed(a, b), _percent(a, b)])
     return rows
 
 
 def _rows(difference: Difference) -> list[list[str]]:
-    rows = [[difference.by, *(cell for count in _COLUMNS for cell in (_TITLES[count], "difference"))]]
+    columns = [quantity for quantity in _sums() if quantity.brief]
+    rows = [[difference.by, *(cell for column in columns for cell in (column.title, "difference"))]]
     for group in difference.groups:
         mark = "+ " if group.before is None else "- " if group.after is None else ""
         cells = [f"{mark}{printable(group.name)}"]
-        for count in _COLUMNS:
-            a, b = (0 if row is None else getattr(row, count) for row in (group.before, group.after))
+        for column in columns:
+            a, b = (0 if row is None else row.values[column.name] for row in (group.before, group.after))
             cells += [f"{b:,}", _signed(a, b)]
         rows.append(cells)
     return rows
@@ -365,36 +372,22 @@ def _lines(difference: Difference) -> list[str]:
 def render_text(difference: Difference) -> str:
     """Return the difference as text, and no newline at the end."""
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
-    parts = [title, *_about(difference), "", *_aligned(_totals(difference))]
+    parts = [title, *_about(difference), "", *aligned(_totals(difference))]
     if difference.groups:
-        parts += ["", *_aligned(_rows(difference))]
+        parts += ["", *aligned(_rows(difference))]
     return "\n".join([*parts, "", *(_lines(difference) or ["no layer differs"])])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def render_markdown(difference: Difference) -> str:
     """Return the difference as Markdown, such as for the summary of a job, and no newline at the end."""
-    before, after = difference.totals
-    first = ", ".join(
-        f"{_TITLES[count]} {human(getattr(after, count))} ({_percent(*_both(before, after, count)) or '0%'})"
-        for count in ("params", "macs")
-    )
+    firsts = ((q, *difference.numbers(q)) for q in catalogue().values() if q.share)
+    first = ", ".join(f"{q.title} {human(float(b))} ({_percent(a, b) or '0%'})" for q, a, b in firsts)
     parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
     about = [f"- {_markdown(line)}" for line in _about(difference)]
     parts += ["", *about] if about else []
-    parts += ["", *_pipes(_totals(difference))]
+    parts += ["", *markdown(_totals(difference), escape=_markdown)]
     if difference.groups:
-        parts += ["", *_pipes(_rows(difference))]
+        parts += ["", *markdown(_rows(difference), escape=_markdown)]
     lines = _lines(difference)
     if not lines:
         return "\n".join([*parts, "", "No layer differs."])
@@ -405,18 +398,6 @@ def render_markdown(difference: Difference) -> str:
     )
 
 
-def _both(before: Cost, after: Cost, count: str) -> tuple[int, int]:
-    return getattr(before, count), getattr(after, count)
-
-
-def _pipes(rows: Sequence[Sequence[str]]) -> list[str]:
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(map(_markdown, cells))} |"
-
-    marks = "| " + " | ".join([":---", *["---:"] * (len(rows[0]) - 1)]) + " |"
-    return [line(rows[0]), marks, *map(line, rows[1:])]
-
-
 def _markdown(text: str) -> str:
     """Return a text in which nothing is markup."""
     return "".join(f"\\{c}" if c in "\\|*_`<>[]" else c for c in text)
@@ -424,12 +405,11 @@ def _markdown(text: str) -> str:
 
 def render_json(difference: Difference) -> dict[str, Any]:
     """Return the difference as an object for `json.dumps`; its fields are those of docs/schema/diff.json."""
-    before, after = difference.totals
     return {
         "version": VERSION,
         "before": _net_json(difference.before),
         "after": _net_json(difference.after),
-        "totals": {count: _counts_json(*_both(before, after, count)) for count in COUNTS},
+        "totals": {q.name: _counts_json(*difference.numbers(q)) for q in catalogue().values()},
         "by": difference.by,
         "groups": [
             {"name": group.name, "before": _row_json(group.before), "after": _row_json(group.after)}
@@ -451,7 +431,7 @@ def _net_json(net: Network) -> dict[str, Any]:
     }
 
 
-def _counts_json(before: int, after: int) -> dict[str, Any]:
+def _counts_json(before: Number, after: Number) -> dict[str, Any]:
     percent = 100 * (after - before) / before if before else None
     return {"before": before, "after": after, "difference": after - before, "percent": percent}
 
@@ -460,4 +440,4 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     if row is None:
         return None
     output = None if row.output is None else list(row.output)
-    return {"op": row.op, "output": output, **{count: getattr(row, count) for count in COUNTS}}
+    return {"op": row.op, "output": output, **{q.name: row.values[q.name] for q in _sums()}}

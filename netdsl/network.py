@@ -22,8 +22,11 @@ from netdsl.passes import (
     count_costs,
     find_lifetimes,
     find_receptive_fields,
+    infer_shapes,
     measure_liveness,
+    verify_graph,
 )
+from netdsl.quantities import Options
 
 if TYPE_CHECKING:
     from netdsl.lint import Finding
@@ -57,8 +60,29 @@ class Network:
 
     def __init__(self, recipe: Recipe) -> None:
         """Elaborate; raise NetError with every error found."""
-        self.recipe = recipe
+        self._recipe: Recipe | None = recipe
         self.elaborated = recipe.elaborate()
+        self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
+        """The variant's name, or the net's in lower case."""
+        decl = recipe.variant or recipe.net
+        self.spec = decl.file.source.name.replace("\\", "/").rpartition("/")[2]
+        """The file's name, without its folder; "" of a net that comes from no file."""
+
+    @classmethod
+    def from_graph(cls, graph: Graph, name: str = "net") -> Network:
+        """Return the net that a graph is, such as one that a transform made: with all facts, but no spec to emit.
+
+        Raises:
+            GraphError: The graph is broken, or an op refuses what it reads.
+        """
+        net = cls.__new__(cls)
+        net._recipe, net.name, net.spec = None, name, ""
+        shapes = infer_shapes(verify_graph(Facts(graph))).shapes
+        ops = frozenset([type(node.op) for node in graph])
+        blocks = frozenset([scope.block for scope in graph.tree.scopes() if scope.block])
+        none: frozenset[Any] = frozenset()
+        net.elaborated = Elaborated(graph, shapes, {}, none, none, (), {}, (), (), {}, ops, blocks)
+        return net
 
     def __repr__(self) -> str:
         """Return five lines: what it is, its shapes, weights, work and memory, and what is known about it."""
@@ -73,21 +97,19 @@ class Network:
         return summary.html(self)
 
     @property
-    def name(self) -> str:
-        """The variant's name, or the net's in lower case."""
-        variant = self.recipe.variant
-        return variant.name if variant is not None else self.recipe.net.name.lower()
+    def recipe(self) -> Recipe:
+        """What it was made from; raise NetError if that is no spec."""
+        if self._recipe is None:
+            message = (
+                f"`{self.name}` was made from a graph: without a spec it cannot be emitted, linted or varied"
+            )
+            raise NetError([Diagnostic("E508", message)])
+        return self._recipe
 
     @property
     def class_name(self) -> str:
-        """The net's name."""
+        """The net's name in its spec."""
         return self.recipe.net.name
-
-    @property
-    def spec(self) -> str:
-        """The file's name, without its folder."""
-        decl = self.recipe.variant or self.recipe.net
-        return decl.file.source.name.replace("\\", "/").rpartition("/")[2]
 
     def vary(self, name: str, value: Any) -> Network:
         """Return the same net with another value of one parameter; raise NetError if there is none."""
@@ -196,7 +218,7 @@ class Network:
         _check_options(batch, dtype)
         if by not in GROUPINGS:
             raise _option("by", by, GROUPINGS)
-        rows = tabulate(self.graph, self.shapes, self.layer_costs, self.receptive, by, batch, dtype, train)
+        rows = tabulate(self, self.shapes, by, Options(batch, dtype, train))
         live = self.liveness(batch, dtype)
         return Table(self.name, self.spec, self.inputs, by, batch, dtype, train, rows, live)
 

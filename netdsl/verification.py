@@ -15,6 +15,7 @@ from netdsl.ops.norm import BatchNorm, Norm
 from netdsl.ops.source import Weight
 from netdsl.record import Record
 from netdsl.render import printable
+from netdsl.sheet import aligned
 from netdsl.weights.convert import convert_weights
 from netdsl.weights.layout import need
 
@@ -618,19 +619,11 @@ def render_text(found: Verification) -> str:
         cells = [_cell(row, name, found.backends[0], len(expected) == 1) for name in found.backends]
         verdict = "ok" if row.ok else "DIFFERENT"
         lines.append((row.check, limit if len(expected) == 1 else "", *cells, verdict))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-
-    def line(cells: tuple[str, ...]) -> str:
-        middle = (cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True))
-        return "  ".join([cells[0].ljust(widths[0]), *middle, cells[-1]]).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     different = differences(found)
     below = [*different, ""] if different else []
     caption = f"{printable(found.net)} ({printable(found.spec)}), input {_inputs(found.inputs)}"
-    return "\n".join(
-        [caption, "", line(lines[0]), rule, *map(line, lines[1:]), rule, "", *below, *_footer(found)]
-    )
+    body = aligned(lines, (0, len(lines[0]) - 1), ruled=1)
+    return "\n".join([caption, "", *body, "", *below, *_footer(found)])
 
 
 def differences(found: Verification) -> list[str]:

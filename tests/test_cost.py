@@ -12,12 +12,15 @@ import pytest
 from zoo import NAMES, net
 
 import netdsl
-from netdsl import api
-from netdsl.cost import table
+from netdsl import api, diff, quantities
+from netdsl.cost import budget, table
 from netdsl.cost.model import Cost
+from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops import Op
 from netdsl.passes import Receptive
+from netdsl.quantities import Measured, Options, Summed
+from netdsl.sheet import csv_cell
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
@@ -322,7 +325,7 @@ def test_csv(by: str) -> None:
     ],
 )
 def test_csv_cells(text: str, cell: str) -> None:
-    assert table._csv_cell(text) == cell
+    assert csv_cell(text) == cell
 
 
 @pytest.mark.parametrize("by", table.GROUPINGS)
@@ -336,8 +339,8 @@ def test_json(name: str, by: str) -> None:
     assert {k: v for k, v in value["total"].items() if k != "training_params"} == costs.total.__dict__
     for row, found in zip(costs, value["rows"], strict=True):
         output = None if row.output is None else list(row.output)
-        expected = {**row.__dict__, "output": output, "receptive_field": _receptive(row.receptive)}
-        assert found == {key: cell for key, cell in expected.items() if key != "receptive"}
+        about = {"name": row.name, "op": row.op, "module": row.module, "output": output}
+        assert found == {**about, **row.values, "receptive_field": _receptive(row.receptive)}
     assert value["peak"] == {"bytes": net(name).liveness(2, "float16").peak, "at": costs.live.at}
 
 
@@ -358,3 +361,33 @@ def _receptive(seen: Receptive | None) -> dict[str, Any] | None:
 )
 def test_human(number: float, text: str) -> None:
     assert table.human(number) == text
+
+
+class Kernels(Summed):
+    """A quantity that netdsl does not have: how many layers have weights."""
+
+    name, title, rank = "kernels", "layers with weights", 45
+    shown = share = brief = True
+
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        return int(bool(net.layer_costs[node.name].params))
+
+
+def test_a_quantity_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a column of every form, a word of `require`, a line of `diff`, and a budget of a project."""
+    known = {**quantities.catalogue(), "kernels": Kernels()}
+    for module in (table, budget, diff):
+        monkeypatch.setattr(module, "catalogue", lambda: known)
+    lenet = api.load("lenet")
+    rows = lenet.costs()
+    assert "layers with weights      %" in table.render_text(rows)
+    assert rows["conv1"].kernels == 1
+    assert rows.sums["kernels"] == 5
+    assert table.render_json(rows)["total"]["kernels"] == 5
+    assert "kernels" in table.render_csv(rows).splitlines()[0]
+    text = (
+        "net N:\n    input 3, 8x8\n    require kernels <= 1\n    a: conv 3x3, 8 -> bn\n    gap\n    b: fc 3\n"
+    )
+    (found,) = api.loads(text, "n.net").check()
+    assert "kernels 3 > 1" in found.message
+    assert "layers with weights" in str(diff.compare(lenet, api.load("resnet18")))

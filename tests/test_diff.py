@@ -165,12 +165,15 @@ def test_text() -> None:
         == """\
 n (n.net) -> n (n.net)
 
-                before      after  difference        %
-params           1,562      3,626      +2,064  +132.1%
-buffers              0         17         +17
-MACs         1,400,992  3,498,144  +2,097,152  +149.7%
-ops             69,642     77,834      +8,192   +11.8%
-activations    213,096    245,864     +32,768   +15.4%
+                    before      after  difference        %
+receptive field         32         32           0
+params               1,562      3,626      +2,064  +132.1%
+buffers                  0         17         +17
+MACs             1,400,992  3,498,144  +2,097,152  +149.7%
+ops                 69,642     77,834      +8,192   +11.8%
+activations        213,096    245,864     +32,768   +15.4%
+peak               126,976    126,976           0
+memory             133,224    141,548      +8,324    +6.2%
 
 block     params  difference       MACs  difference  activations  difference
 features   3,456      +2,064  3,497,984  +2,097,152      245,760     +32,768

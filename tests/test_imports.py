@@ -14,8 +14,9 @@ PACKAGE = Path(netdsl.__file__).parent
 BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
-    "record collector source diagnostics data render syntax ir.types symbolic cost.model ops ir elaborate passes "
-    "cost network lint diff picture report emission backend weights verification codes api testing cli __main__ __init__"
+    "record collector source diagnostics data render sheet syntax ir.types symbolic cost.model ops ir elaborate "
+    "passes quantities cost network lint diff picture report emission backend weights verification codes api testing "
+    "cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from zoo import NAMES, net
 
-from netdsl import api
+from netdsl import NetError, Network, api
 from netdsl.ir.graph import Graph, Output, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.ir.verify import GraphError, verify
 from netdsl.ops import catalogue
-from netdsl.passes import PIPELINE, Facts, infer_shapes, know, verify_graph
+from netdsl.passes import Facts, infer_shapes
 
 SPEC = """
 net N:
@@ -38,14 +38,26 @@ def graph() -> Graph:
 def test_every_net_of_the_zoo(name: str) -> None:
     elaborated = net(name).elaborated
     verify(elaborated.graph, elaborated.shapes)
-    facts = know(elaborated.graph)
-    assert facts.shapes == elaborated.shapes
-    assert facts.costs == net(name).layer_costs
+    again = Network.from_graph(elaborated.graph, name)
+    assert again.elaborated.shapes == elaborated.shapes
+    assert again.cost() == net(name).cost()
 
 
 def test_the_small_graph_is_fine(graph: Graph) -> None:
     verify(graph)
-    assert PIPELINE[0] is verify_graph
+
+
+def test_a_net_may_come_from_a_graph() -> None:
+    """With other ops, too; what needs a spec says so."""
+    resnet = net("resnet18")
+    plain = {n.name: catalogue()["identity"]() for n in resnet.graph if n.op.name == "bn"}
+    without = Network.from_graph(resnet.graph.with_ops(plain), "without")
+    assert without.cost().macs == resnet.cost().macs
+    assert without.cost().buffers == 0
+    assert [row.name for row in without.costs("block")] == [row.name for row in resnet.costs("block")]
+    assert without.liveness(2).peak > 0
+    with pytest.raises(NetError, match="made from a graph"):
+        without.emit()
 
 
 def replace(graph: Graph, key: str, **changes: object) -> None:

@@ -81,8 +81,8 @@ def _row(net: Network) -> dict[str, Any]:
 
 
 _HEADER = ("net", "input", "params", "MACs", "activations", "peak", "receptive field", "top-1")
-_LEFT = 2
-"""How many columns hold text."""
+_LEFT = (0, 1)
+"""The columns that hold text."""
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -104,23 +104,15 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
     """Return the rows as aligned columns, or as Markdown."""
+    from netdsl import sheet
+
     if form == "markdown":
-        marks = tuple("---" if at < _LEFT else "--:" for at in range(len(_HEADER)))
-        return "\n".join(f"| {' | '.join(line)} |" for line in (_HEADER, marks, *rows))
-    widths = [max(map(len, column)) for column in zip(_HEADER, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        placed = zip(cells, widths, range(len(cells)), strict=True)
-        return "  ".join(
-            cell.ljust(width) if at < _LEFT else cell.rjust(width) for cell, width, at in placed
-        ).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        return "\n".join(sheet.markdown([_HEADER, *rows], _LEFT))
     footer = (
         "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
         "top-1 on ImageNet in percent, as published"
     )
-    return "\n".join([line(_HEADER), rule, *map(line, rows), rule, footer])
+    return "\n".join([*sheet.aligned([_HEADER, *rows], _LEFT, ruled=1), "", footer])
 
 
 def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:

@@ -17,14 +17,11 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List the packaged nets."""
     from netdsl import api
+    from netdsl.sheet import aligned
 
     entries = api.zoo()
     if args.format == "json":
         print_json({"version": VERSION, "nets": [entry.json() for entry in entries]})
         return 0
-    lines = [entry.line() for entry in entries]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for name, params, macs, inputs, about in lines:
-        numbers = f"{params:>{widths[1]}}  {macs:>{widths[2]}}"
-        print(f"{name:{widths[0]}}  {numbers}  {inputs:{widths[3]}}  {about}".rstrip())
+    print("\n".join(aligned([entry.line() for entry in entries], left=(0, 3, 4))))
     return 0

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from netdsl.cost.model import Cost
-from netdsl.cost.table import human, total
+from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, did_you_mean
 from netdsl.elaborate.evaluate import Evaluator, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
-from netdsl.ir.graph import Graph, Node
+from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES
-from netdsl.passes import Liveness, Receptives
+from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
-QUANTITIES = ("params", "buffers", "macs", "ops", "activations")
-FIELD, MEMORY = "receptive_field", "memory"
-"""Quantities that are no sums: the receptive field of the last layer, and the most memory that inference needs."""
-EVERY = (*QUANTITIES, FIELD, MEMORY)
 MAX_STEPS = 100_000
 _NOT = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
 _SPENDERS = 5
 _OPTIONS = ("batch", "dtype", "train")
 
 
-class Facts(Protocol):
+class Facts(Measured, Protocol):
     """What a budget is held against; a Network is one."""
 
     @property
@@ -35,23 +29,8 @@ class Facts(Protocol):
         """The net's name."""
 
     @property
-    def graph(self) -> Graph:
-        """The net's graph."""
-
-    @property
     def budgets(self) -> tuple[Budget, ...]:
         """The claims."""
-
-    @property
-    def layer_costs(self) -> Mapping[str, Cost]:
-        """The cost of each node for one sample, activations in elements."""
-
-    @property
-    def receptive(self) -> Receptives:
-        """The receptive field of each node that sees an input."""
-
-    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
-        """Return how many bytes are alive at each step of inference."""
 
 
 def check(net: Facts) -> list[Diagnostic]:
@@ -71,21 +50,19 @@ def check(net: Facts) -> list[Diagnostic]:
     return found
 
 
-class Quantity(NamedTuple):
-    """A number that a claim is about, and the nodes that it is summed over."""
+class Asked(NamedTuple):
+    """A number that a claim is about, and the nodes that it is of."""
 
-    kind: str
+    quantity: Quantity
     nodes: list[Node]
-    batch: int = 1
-    dtype: str = "float32"
-    train: bool = False
+    options: Options
 
 
 class Fact(NamedTuple):
     """One comparison as it turned out: `params 138.36M > 5M`, and what its larger side sums."""
 
     text: str
-    spent: Quantity | None
+    spent: Asked | None
 
 
 class Claim(Evaluator):
@@ -97,7 +74,7 @@ class Claim(Evaluator):
         self.net = net
         self.budget = budget
         self.scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
-        self.used: list[Quantity] = []
+        self.used: list[Asked] = []
 
     @property
     def about(self) -> list[Node]:
@@ -176,7 +153,7 @@ class Claim(Evaluator):
         """Return the diagnostic for a claim that does not hold, with who spends most."""
         message = f"{self.net.name}: {' and '.join(fact.text for fact in facts)}"
         spent = next((fact.spent for fact in facts if fact.spent is not None), None)
-        spenders = [] if spent is None or spent.kind not in QUANTITIES else self.spenders(spent)
+        spenders = [] if spent is None or not spent.quantity.additive else self.spenders(spent)
         whole = sum(amount for _, amount in spenders)
         if not whole:
             return Diagnostic("E401", message, self.budget.span)
@@ -190,25 +167,10 @@ class Claim(Evaluator):
         share = f" ({first.name} has {100 * amount / whole:.0f}%)"
         return Diagnostic("E401", message + share, self.budget.span, details=details)
 
-    def spenders(self, quantity: Quantity) -> list[tuple[Node, int]]:
+    def spenders(self, asked: Asked) -> list[tuple[Node, int]]:
         """Return the nodes with what each spends, the largest first."""
-        amounts = [(node, self.amount(quantity._replace(nodes=[node]))) for node in quantity.nodes]
+        amounts = [(node, asked.quantity.of(self.net, [node], asked.options)) for node in asked.nodes]
         return sorted(amounts, key=lambda pair: -pair[1])
-
-    def amount(self, quantity: Quantity) -> int:
-        """Return a quantity's number: memory is that of the weights and the peak, in bytes."""
-        if quantity.kind == FIELD:
-            seen = [
-                self.net.receptive[node.name] for node in quantity.nodes if node.name in self.net.receptive
-            ]
-            return int(min(seen[-1].rows.largest, seen[-1].columns.largest)) if seen else 0
-        if quantity.kind == MEMORY:
-            whole = total(quantity.nodes, self.net.layer_costs, 1, quantity.dtype, False)
-            peak = self.net.liveness(quantity.batch, quantity.dtype).peak
-            return (whole.params + whole.buffers) * DTYPES[quantity.dtype] + peak
-        cost = total(quantity.nodes, self.net.layer_costs, quantity.batch, quantity.dtype, quantity.train)
-        number: int = getattr(cost, quantity.kind)
-        return number
 
     # ---------------------------------------------------------------- expressions
 
@@ -221,29 +183,34 @@ class Claim(Evaluator):
             name, nodes = target.text, self.about
         else:
             return super().eval(node, env, source)
-        if name not in EVERY:
+        quantity = catalogue().get(name)
+        if quantity is None:
             return super().eval(node, env, source)
         if nodes is None:
             assert isinstance(target, tree.Attribute)
             nodes = self.module(target.value, env, source)
         args = node.args if isinstance(node, tree.CallExpr) else ()
         span = Span(source, node.start, node.end)
-        if name == FIELD and args:
-            raise fail("E405", f"`{FIELD}` takes no options, got `{span.text}`", span)
-        quantity = Quantity(name, nodes, **self.options(args, env, source))
-        if name == MEMORY and (quantity.train or len(nodes) < len(self.net.graph)):
-            what = "in training" if quantity.train else "of a part"
-            help = f"memory is that of the whole net in evaluation; there are {', '.join(QUANTITIES)}"
-            raise fail("E402", f"memory {what} cannot be checked yet", span, help)
-        self.used.append(quantity)
-        return self.amount(quantity)
+        if args and not quantity.options:
+            raise fail("E405", f"`{name}` takes no options, got `{span.text}`", span)
+        options = Options(**self.options(args, env, source))
+        part = quantity.whole and len(nodes) < len(self.net.graph)
+        if part or (options.train and "train" not in quantity.options):
+            what = "of a part" if part else "in training"
+            sums = ", ".join(q.name for q in catalogue().values() if q.additive)
+            about = "the whole net" if quantity.whole else "layers"
+            help = f"{name} is that of {about} in evaluation; there are {sums}"
+            raise fail("E402", f"{name} {what} cannot be checked yet", span, help)
+        self.used.append(Asked(quantity, nodes, options))
+        return quantity.number(quantity.of(self.net, nodes, options))
 
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value; an unknown one was meant to be a quantity."""
         try:
             return super().name(node, env, source)
         except SpecError as error:
-            help = did_you_mean(node.text, EVERY) or f"there are {', '.join(EVERY)}"
+            known = list(catalogue())
+            help = did_you_mean(node.text, known) or f"there are {', '.join(known)}"
             raise SpecError(error.diagnostic.replace(help=help)) from None
 
     def module(self, node: tree.Expr, env: Env, source: Source) -> list[Node]:

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.ir.graph import Graph, Node, Scope
-from netdsl.ir.types import DTYPES, Shape
-from netdsl.passes import Liveness, Receptive, Receptives
+from netdsl.ir.types import Shape
+from netdsl.passes import Liveness, Receptive
+from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.render import printable
-
-if TYPE_CHECKING:
-    from netdsl.passes.facts import Number
+from netdsl.sheet import aligned, csv, markdown
 
 VERSION = 1
 """Of the JSON form, docs/schema/cost.json."""
 GROUPINGS = ("layer", "block", "stage", "op")
-COUNTS = ("params", "buffers", "macs", "ops", "activations")
+COUNTS = tuple(Cost._fields)
 
 
 class Row(Record):
-    """One line: the costs of a layer or of a group of layers.
-
-    params and buffers are elements; macs and ops counts for the whole batch; activations bytes.
-    """
+    """One line: the quantities of a layer or of a group of layers, by name (`row.params`)."""
 
     name: str
     op: str
     """The op of a layer, the name of a block; "" for a container or a stage."""
     output: Shape | None
     """Shape that leaves it, for one sample; None for all layers with one op."""
-    receptive: Receptive | None
-    """Receptive field of what leaves it; None if that sees no input, and for all layers with one op."""
-    params: int
-    training_params: int
-    """Those of `params` that exist in training only."""
-    buffers: int
-    macs: int
-    ops: int
-    activations: int
+    values: Mapping[str, Any]
+    """Quantities by name, as netdsl/quantities says; those of a series are None for all layers with one op."""
     module: str = ""
     """What it is again, with the weights that are counted there."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a quantity."""
+        if name in self.__dict__.get("values", ()):
+            return self.values[name]
+        raise AttributeError(name)
+
+    @property
+    def receptive(self) -> Receptive | None:
+        """Receptive field of what leaves it; None if that sees no input, and for all layers with one op."""
+        found: Receptive | None = self.values["receptive_field"]
+        return found
 
     @property
     def what(self) -> str:
@@ -93,27 +94,29 @@ class Table:
         return render_text(self)
 
     @property
+    def sums(self) -> Mapping[str, int]:
+        """The sums of the rows, of the quantities that have one."""
+        return {q.name: sum(row.values[q.name] for row in self.rows) for q in _of_rows() if q.additive}
+
+    @property
     def total(self) -> Cost:
         """The sum of the rows."""
-        return Cost(*(sum(getattr(row, count) for row in self.rows) for count in COUNTS))
+        sums = self.sums
+        return Cost(*(sums[count] for count in COUNTS))
 
     @property
     def training_params(self) -> int:
         """The params that exist in training only, as a sum over the rows."""
-        return sum(row.training_params for row in self.rows)
+        return self.sums["training_params"]
 
 
-def tabulate(
-    graph: Graph,
-    shapes: Mapping[str, Shape],
-    costs: Mapping[str, Cost],
-    receptive: Receptives,
-    by: str,
-    batch: int,
-    dtype: str,
-    train: bool,
-) -> list[Row]:
-    """Return the rows of a graph; inputs are no layers."""
+def _of_rows() -> list[Quantity]:
+    return [quantity for quantity in catalogue().values() if not quantity.whole]
+
+
+def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Options) -> list[Row]:
+    """Return the rows of a net; inputs are no layers."""
+    graph = net.graph
     groups: dict[tuple[str, str], list[Node]] = {}
     group_of = _GROUP[by](graph)
     modules = {node.name: node.module for node in graph}
@@ -123,12 +126,12 @@ def tabulate(
             groups.setdefault(group_of(node), []).append(node)
     rows = []
     for (name, op), nodes in groups.items():
-        cost = total(nodes, costs, batch, dtype, train)
         last = next((node for node in reversed(nodes) if not node.train), nodes[-1])
-        training = sum(costs[node.name].params for node in nodes if node.train)
-        output, seen = (None, None) if by == "op" else (shapes[last.name], receptive.get(last.name))
-        counts = cost.params, training, cost.buffers, cost.macs, cost.ops, cost.activations
-        rows.append(Row(name, op, output, seen, *counts, modules.get(name, "")))
+        values = {
+            quantity.name: None if quantity.series and by == "op" else quantity.of(net, nodes, options)
+            for quantity in _of_rows()
+        }
+        rows.append(Row(name, op, None if by == "op" else shapes[last.name], values, modules.get(name, "")))
     return rows
 
 
@@ -143,11 +146,6 @@ def summed(nodes: list[Node], costs: Mapping[str, Cost], train: bool) -> Cost:
         sum([cost.ops for cost in run]),
         sum([cost.activations for cost in run]),
     )
-
-
-def total(nodes: list[Node], costs: Mapping[str, Cost], batch: int, dtype: str, train: bool) -> Cost:
-    """Return the cost of nodes for a batch, with activations in bytes."""
-    return summed(nodes, costs, train).scaled(batch, DTYPES[dtype])
 
 
 # ---------------------------------------------------------------- groups
@@ -219,37 +217,42 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else ""
 
 
-_HEADER = ("op", "output", "receptive field", "params", "%", "buffers", "MACs", "%", "ops", "activations")
-_LEFT = ("op", "output")
-"""The columns that hold text, as the first one does."""
-
 Line = tuple[str, ...]
+
+
+def _left(header: Line) -> list[int]:
+    """Return which columns hold text."""
+    return [number for number, name in enumerate(header) if not number or name in ("op", "output")]
 
 
 def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
     """Return the header, the rows and what stands below them, as texts; empty columns are left out."""
-    whole = table.total
+    whole = table.sums
+    columns = [quantity for quantity in _of_rows() if quantity.shown]
 
-    def line(name: str, op: str, output: str, seen: str, cost: Row | Cost) -> Line:
-        params, macs = _percent(cost.params, whole.params), _percent(cost.macs, whole.macs)
-        numbers = (cost.params, params, cost.buffers, cost.macs, macs, cost.ops, cost.activations)
-        return (name, op, output, seen, *(n if isinstance(n, str) else f"{n:,}" for n in numbers))
+    def line(name: str, op: str, output: str, values: Mapping[str, Any]) -> Line:
+        cells = [name, op, output]
+        for column in columns:
+            value = values.get(column.name)
+            cells.append(column.text(value))
+            if column.share:
+                cells.append("" if value is None else _percent(value, whole[column.name]))
+        return tuple(cells)
 
-    rows = [
-        line(printable(row.name), printable(row.what), _text(row.output), _text(row.receptive), row)
-        for row in table
-    ]
-    below = [line("total", "", "", "", whole)]
-    training = table.training_params
-    if training:
-        share = _percent(training, whole.params)
-        below.append(("of which training only", "", "", "", f"{training:,}", share, "", "", "", "", ""))
-    said = [any(column) for column in zip(*rows, strict=True)] if rows else [True] * (1 + len(_HEADER))
+    header = line(table.by, "op", "output", {})[:3]
+    for column in columns:
+        header += (column.title, "%") if column.share else (column.title,)
+    rows = [line(printable(row.name), printable(row.what), _text(row.output), row.values) for row in table]
+    below = [line("total", "", "", whole)]
+    training = catalogue()["training_params"]
+    if whole[training.name]:
+        below.append(line(training.title, "", "", {"params": whole[training.name]}))
+    said = [any(column) for column in zip(*rows, strict=True)] if rows else [True] * len(header)
 
     def pick(cells: Line) -> Line:
         return tuple(cell for cell, keep in zip(cells, said, strict=True) if keep)
 
-    return pick((table.by, *_HEADER)), [pick(row) for row in rows], [pick(row) for row in below]
+    return pick(header), [pick(row) for row in rows], [pick(row) for row in below]
 
 
 def _text(value: object) -> str:
@@ -277,59 +280,31 @@ def _footer(table: Table) -> list[str]:
 def render_text(table: Table) -> str:
     """Return the table with aligned columns, and no newline at the end."""
     header, rows, below = _lines(table)
-    widths = [max(map(len, column)) for column in zip(header, *rows, *below, strict=True)]
-
-    def line(cells: Line) -> str:
-        columns = zip(header, cells, widths, strict=True)
-        parts = [cell.ljust(width) if name in _LEFT else cell.rjust(width) for name, cell, width in columns]
-        return "  ".join([cells[0].ljust(widths[0]), *parts[1:]]).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    body = [line(header), rule, *map(line, rows), rule, *map(line, below)]
+    body = aligned([header, *rows, *below], _left(header), 1 + len(below))
     return "\n".join([_caption(table), "", *body, "", *_footer(table)])
 
 
 def render_markdown(table: Table) -> str:
     """Return the table as Markdown, and no newline at the end."""
     header, rows, below = _lines(table)
-
-    def line(cells: Line) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-    marks = (":---", *(":---" if name in _LEFT else "---:" for name in header[1:]))
     bold = tuple(f"**{cell}**" if cell else "" for cell in below[0])
-    body = [line(header), line(marks), *map(line, rows), line(bold), *map(line, below[1:])]
+    body = markdown([header, *rows, bold, *below[1:]], _left(header))
     return "\n".join([_caption(table), "", *body, "", "  \n".join(_footer(table))])
 
 
 def render_csv(table: Table) -> str:
     """Return the rows as CSV (RFC 4180, but lines end as in text), exact integers, no total."""
     about = table.by != "op"  # a row by op has no other op, and no output
-    header: Line = (
-        table.by,
-        *(("op", "output", "receptive_field") if about else ()),
-        *COUNTS,
-        "training_params",
-    )
-    lines = [header]
+    columns = [quantity for quantity in _of_rows() if about or not quantity.series]
+    lines: list[Line] = [(table.by, *(("op", "output") if about else ()), *(q.name for q in columns))]
     for row in table:
-        texts = (row.op, _text(row.output), _text(row.receptive)) if about else ()
-        numbers = (*(getattr(row, count) for count in COUNTS), row.training_params)
-        lines.append((row.name, *texts, *map(str, numbers)))
-    return "\n".join(",".join(map(_csv_cell, line)) for line in lines)
-
-
-def _csv_cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    text = printable(text)
-    if text[:1] in ("=", "+", "-", "@"):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text
+        texts = (row.op, _text(row.output)) if about else ()
+        lines.append((row.name, *texts, *(_text(row.values[q.name]) for q in columns)))
+    return csv(lines)
 
 
 def render_json(table: Table) -> dict[str, Any]:
     """Return the table as an object for `json.dumps`; its fields are those of docs/schema/cost.json."""
-    whole = table.total
     return {
         "version": VERSION,
         "net": table.net,
@@ -346,27 +321,10 @@ def render_json(table: Table) -> dict[str, Any]:
                 "op": row.op,
                 "module": row.module,
                 "output": None if row.output is None else list(row.output),
-                "receptive_field": None if row.receptive is None else _receptive_json(row.receptive),
-                "params": row.params,
-                "training_params": row.training_params,
-                "buffers": row.buffers,
-                "macs": row.macs,
-                "ops": row.ops,
-                "activations": row.activations,
+                **{q.name: q.plain(row.values[q.name]) for q in _of_rows()},
             }
             for row in table
         ],
-        "total": {count: getattr(whole, count) for count in COUNTS}
-        | {"training_params": table.training_params},
+        "total": table.sums,
         "peak": {"bytes": table.live.peak, "at": table.live.at},
-    }
-
-
-def _receptive_json(seen: Receptive) -> dict[str, list[int | float]]:
-    def number(value: Number) -> int | float:
-        return value if isinstance(value, int) else float(value)
-
-    return {
-        name: [number(getattr(axis, name)) for axis in (seen.rows, seen.columns)]
-        for name in ("largest", "smallest", "jump")
     }

@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from netdsl.cost.budget import QUANTITIES
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.evaluate import builtins
 from netdsl.elaborate.result import Budget
@@ -15,6 +14,7 @@ from netdsl.elaborate.values import Env
 from netdsl.lint.facts import Limit
 from netdsl.lint.rule import FAMILIES, Rule
 from netdsl.lint.rules import catalogue
+from netdsl.quantities import catalogue as quantities
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -186,8 +186,9 @@ def _thresholds(table: Mapping[str, Any], origin: str) -> dict[str, dict[str, fl
 
 def _limit(quantity: str, limit: Any, where: str) -> str:
     """Return a limit as the language writes it."""
-    if quantity not in QUANTITIES:
-        help = did_you_mean(quantity, QUANTITIES) or f"there are {', '.join(QUANTITIES)}"
+    known = list(quantities())
+    if quantity not in known:
+        help = did_you_mean(quantity, known) or f"there are {', '.join(known)}"
         raise _wrong("E521", f"{where}: unknown quantity `{quantity}`", help)
     text = str(limit) if type(limit) is int else limit
     try:

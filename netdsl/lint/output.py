@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.lint.finding import Finding
 from netdsl.render import printable, render_json, render_text, summary
+from netdsl.sheet import aligned
 
 VERSION = 1
 """Of the JSON form, docs/schema/lint.json."""
@@ -89,10 +90,4 @@ def statistics_text(findings: Sequence[Finding]) -> str:
     """Return the counts as a table; no newline at the end."""
     header = ("findings", "layers", "fixable", "code", "rule")
     rows = [tuple(str(row[key]) for key in header) for row in statistics(findings)]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> Iterator[str]:
-        for cell, name, width in zip(cells, header, widths, strict=True):
-            yield cell.ljust(width) if name in ("code", "rule") else cell.rjust(width)
-
-    return "\n".join("  ".join(line(cells)).rstrip() for cells in (header, *rows))
+    return "\n".join(aligned([header, *rows], left=(3, 4)))

@@ -12,10 +12,8 @@ from netdsl.ir.types import Shape
 from netdsl.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from fractions import Fraction
 
-    Pass = Callable[["Facts"], "Facts"]
     Number = int | Fraction
     """A length in pixels of the input: behind an op that makes maps larger it need not be whole."""
 

@@ -36,10 +36,15 @@ class _Drawn(Record):
     high: float
 
 
+def titled(net: Network) -> str:
+    """Return a net's name, and which net of which file it is if it comes from a spec."""
+    return f"{net.name}: {net.class_name} of {net.spec}" if net.spec else net.name
+
+
 def draw(net: Network) -> Svg:
     """Return the graph of a net: itself at the left, then every distinct block once."""
     parts = [_place(part) for part in fold(net)]
-    title = f"{net.name}: {net.class_name} of {net.spec}"
+    title = titled(net)
     cost = net.cost()
     said = f"{human(cost.params)} params, {human(cost.macs)} MACs; shapes are of one sample"
     columns = _columns(parts)

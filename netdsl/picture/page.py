@@ -89,18 +89,19 @@ def render(net: Network, before: Network | None = None) -> str:
     colours and folding at once works without scripts, and everything by keyboard.
     """
     sections = [
-        ("source", "Source", _source(net)),
         ("graph", "Graph", _graph(net)),
         ("costs", "Costs", _costs(net)),
         ("bars", "Bars", f'<div class="wide">{bars.draw(net).markup(False)}</div>'),
         ("memory", "Memory", f'<div class="wide">{timeline.draw(net).markup(False)}</div>'),
-        ("lint", "Findings", _findings(net)),
     ]
+    if net.spec:  # what comes from a graph has no text to show or to lint
+        sections.insert(0, ("source", "Source", _source(net)))
+        sections.append(("lint", "Findings", _findings(net)))
     if before is not None:
         said = "\n".join(map(_text, diff.render_text(diff.compare(before, net)).split("\n")))
         change = f'<pre class="wide" tabindex="0">{said}</pre>'
         sections.insert(0, ("difference", f"What changed from {_text(before.name)}", change))
-    title = _text(f"{net.name}: {net.class_name} of {net.spec}")
+    title = _text(graph.titled(net))
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return "\n".join(
         [

@@ -30,7 +30,7 @@ def lines(net: Network) -> list[str]:
     return [
         printable(line)
         for line in (
-            f"{net.name}: {net.class_name} of {net.spec}, {made}",
+            f"{graph.titled(net)}, {made}",
             f"shapes       {_shapes(net.inputs)} -> {_shapes(net.outputs)}",
             f"weights      {cost.params:,} params ({human(4 * cost.params)}B in float32)",
             f"a sample     {human(cost.macs)} MACs, {human(cost.activations)}B of activations, "

@@ -1,0 +1,30 @@
+"""What can be known of a net in numbers: a module each, found and not listed.
+
+A quantity is a column of the cost table, of its CSV and JSON, a word in `require`, a line of `netdsl diff`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from netdsl.quantities.base import Measured, Options, Quantity, Summed
+
+__all__ = ["Measured", "Options", "Quantity", "Summed", "catalogue"]
+
+
+@cache
+def catalogue() -> dict[str, Quantity]:
+    """Return every quantity by its name, in the order of the columns."""
+    found: list[Quantity] = []
+    for module in iter_modules(__path__):
+        if module.name != "base":
+            found += [
+                value()
+                for value in vars(import_module(f"{__name__}.{module.name}")).values()
+                if isinstance(value, type)
+                and issubclass(value, Quantity)
+                and value.__module__ == f"{__name__}.{module.name}"
+            ]
+    return {quantity.name: quantity for quantity in sorted(found, key=lambda q: (q.rank, q.name))}

@@ -1,0 +1,101 @@
+"""The interface of a quantity."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netdsl.cost.model import Cost
+from netdsl.ir.graph import Graph, Node
+from netdsl.passes import Liveness, Receptives
+from netdsl.record import Record
+
+if TYPE_CHECKING:
+    from netdsl.passes.facts import Number
+
+
+class Options(Record):
+    """For which batch and dtype, and whether layers of training count that evaluation does not run."""
+
+    batch: int = 1
+    dtype: str = "float32"
+    train: bool = False
+
+
+class Measured(Protocol):
+    """What quantities are read off; a Network is one."""
+
+    @property
+    def graph(self) -> Graph:
+        """The net's graph."""
+
+    @property
+    def layer_costs(self) -> Mapping[str, Cost]:
+        """The cost of each node for one sample, activations in elements."""
+
+    @property
+    def receptive(self) -> Receptives:
+        """The receptive field of each node that sees an input."""
+
+    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
+        """Return how many bytes are alive at each step of inference."""
+
+
+class Quantity(ABC):
+    """A number of a net, or of some of its layers."""
+
+    name: str
+    """In `require`, CSV and JSON."""
+    title: str
+    """Over its column."""
+    unit = ""
+    """What it counts, where its title does not say it: "bytes", "pixels"."""
+    rank: int
+    """Where its column stands."""
+    additive = False
+    """Whether the number of a net is the sum of those of its layers."""
+    options: tuple[str, ...] = ()
+    """Which of batch, dtype and train it may be asked for."""
+    whole = False
+    """Whether it is of a whole net only."""
+    series = False
+    """Whether it is of layers that follow each other only, and not of all with one op."""
+    shown = False
+    """Whether the table for people has a column for it."""
+    share = False
+    """Whether its column is followed by one of shares."""
+    brief = False
+    """Whether the rows of `netdsl diff` show it."""
+
+    @abstractmethod
+    def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> Any:
+        """Return what it is of some layers, in their order; None if they have none."""
+
+    def number(self, value: Any) -> Number:
+        """Return the number to compare by."""
+        found: Number = 0 if value is None else value
+        return found
+
+    def text(self, value: Any) -> str:
+        """Return the text of a cell."""
+        return "" if value is None else f"{value:,}"
+
+    def plain(self, value: Any) -> Any:
+        """Return what JSON has."""
+        return value
+
+
+class Summed(Quantity):
+    """A quantity whose number of several layers is the sum of theirs."""
+
+    additive = True
+    options = ("batch", "dtype", "train")
+
+    @abstractmethod
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        """Return what it is of one layer."""
+
+    def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> int:
+        """Return the sum."""
+        return sum([self.layer(net, node, options) for node in nodes])

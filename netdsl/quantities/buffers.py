@@ -1,0 +1,17 @@
+"""Buffers: elements of tensors in the state that are not learned."""
+
+from __future__ import annotations
+
+from netdsl.ir.graph import Node
+from netdsl.quantities.base import Measured, Options, Summed
+
+
+class Buffers(Summed):
+    """Elements of tensors in the state that are not learned, such as running statistics."""
+
+    name, title, rank = "buffers", "buffers", 30
+    shown = True
+
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        """Return those of one layer."""
+        return net.layer_costs[node.name].buffers

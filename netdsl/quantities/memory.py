@@ -1,0 +1,37 @@
+"""Memory of inference: of tensors that are alive at once, with the weights or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netdsl.ir.graph import Node
+from netdsl.ir.types import DTYPES
+from netdsl.quantities.base import Measured, Options, Quantity
+
+
+class Peak(Quantity):
+    """The most bytes of tensors that are alive at once beside the weights while some layers run in inference."""
+
+    name, title, unit, rank = "peak", "peak", "bytes", 70
+    options = ("batch", "dtype")
+
+    def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> int:
+        """Return the largest of the layers' own."""
+        live = net.liveness(options.batch, options.dtype)
+        if len(nodes) == len(net.graph):
+            return live.peak
+        return max((live.alive[node.name] for node in nodes if node.name in live.alive), default=0)
+
+
+class Memory(Quantity):
+    """The bytes that inference needs: of params and buffers, and at most of tensors beside them."""
+
+    name, title, unit, rank = "memory", "memory", "bytes", 71
+    options = ("batch", "dtype")
+    whole = True
+
+    def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> int:
+        """Return those of a whole net."""
+        costs = net.layer_costs.values()
+        state = sum(cost.params + cost.buffers for cost in costs)
+        return state * DTYPES[options.dtype] + net.liveness(options.batch, options.dtype).peak

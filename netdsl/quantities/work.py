@@ -1,0 +1,28 @@
+"""Work: MACs and other operations, by the conventions of netdsl/cost/model.py."""
+
+from __future__ import annotations
+
+from netdsl.ir.graph import Node
+from netdsl.quantities.base import Measured, Options, Summed
+
+
+class Macs(Summed):
+    """Multiplications with an addition, of convolutions, fully connected layers and attention's products."""
+
+    name, title, rank = "macs", "MACs", 40
+    shown = share = brief = True
+
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        """Return those of one layer for the batch."""
+        return 0 if node.train and not options.train else net.layer_costs[node.name].macs * options.batch
+
+
+class Ops(Summed):
+    """All other operations."""
+
+    name, title, rank = "ops", "ops", 50
+    shown = True
+
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        """Return those of one layer for the batch."""
+        return 0 if node.train and not options.train else net.layer_costs[node.name].ops * options.batch
