@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.cost.table import Row, human
 from netdsl.picture.svg import Svg, fitted, ticks, width
+from netdsl.quantities import Quantity, catalogue
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ ROWS = 60
 """The most groups of bars where nobody says what a group is."""
 _FEW = 6
 """Fewer rows than these say too little of a net that has more layers than can be shown."""
-QUANTITIES = (("activations", "activations, bytes", "B"), ("params", "params", ""), ("macs", "MACs", ""))
-"""What is drawn: the field of a row, what stands above its bars, and its unit."""
+DRAWN = ("activations", "params", "macs")
+"""The quantities that have bars, in their order."""
 
 _ROW, _BAR = 17.0, 11.0
 _EDGE = 20.0
@@ -27,6 +28,21 @@ _VALUE = 72.0
 """The room for the number behind a bar."""
 _NAMES, _KINDS = 230.0, 120.0
 """The most room for names, and for what they are."""
+
+
+def drawn() -> list[Quantity]:
+    """Return the quantities that have bars."""
+    return [catalogue()[name] for name in DRAWN]
+
+
+def heading(quantity: Quantity) -> str:
+    """Return what stands over numbers of a quantity."""
+    return f"{quantity.title}, {quantity.unit}" if quantity.unit else quantity.title
+
+
+def amount(quantity: Quantity, value: int) -> str:
+    """Return a number as people say it, with B for bytes."""
+    return human(value) + ("B" if quantity.unit == "bytes" else "")
 
 
 class Group(Record):
@@ -67,7 +83,7 @@ def _group(rows: Sequence[Row]) -> Group:
     about = f"{first.name} ({first.what})" if first.what else first.name
     about = about if len(rows) == 1 else f"{len(rows)} rows, {name}"
     what = first.what if len({row.what for row in rows}) == 1 else ""
-    return Group(name, what, about, *(sum(getattr(row, field) for row in rows) for field, _, _ in QUANTITIES))
+    return Group(name, what, about, *(sum(getattr(row, field) for row in rows) for field in DRAWN))
 
 
 def draw(net: Network, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
@@ -99,13 +115,14 @@ def draw(net: Network, by: str = "", batch: int = 1, dtype: str = "float32") -> 
     svg = Svg(wide, bottom + 44, f"{title}; {said}")
     svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
     svg.text(_EDGE, 48, said, "faint")
-    for at, (field, heading, unit) in enumerate(QUANTITIES):
+    for at, quantity in enumerate(drawn()):
         left = first + at * column
-        total = f"{human(getattr(cost, field))}{unit}"
-        svg.text(left, top - 24, heading, "strong")
-        svg.text(left + width(heading) * 1.06 + 6, top - 24, f"total {total}", "faint", size=11)
-        values = [int(getattr(group, field)) for group in groups]
-        _column(svg, left, top, bottom, values, [group.about for group in groups], field, unit)
+        over = heading(quantity)
+        svg.text(left, top - 24, over, "strong")
+        total = f"total {amount(quantity, getattr(cost, quantity.name))}"
+        svg.text(left + width(over) * 1.06 + 6, top - 24, total, "faint", size=11)
+        values = [int(getattr(group, quantity.name)) for group in groups]
+        _column(svg, left, top, bottom, values, [group.about for group in groups], quantity)
     for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         svg.text(middle, top + at * _ROW + 12, name, anchor="end", size=11)
         if kind:
@@ -120,8 +137,7 @@ def _column(
     bottom: float,
     values: Sequence[int],
     about: Sequence[str],
-    field: str,
-    unit: str,
+    quantity: Quantity,
 ) -> None:
     """Draw the bars of one quantity, with its axis above and below."""
     largest = max(values, default=0)
@@ -129,15 +145,13 @@ def _column(
     for tick in ticks(largest):
         x = left + tick * scale
         svg.line(x, top - 4, x, bottom + 4)
-        label = f"{human(int(tick))}{unit}" if tick else "0"
+        label = amount(quantity, int(tick)) if tick else "0"
         svg.text(x, top - 8, label, "faint", "middle", 10)
         svg.text(x, bottom + 17, label, "faint", "middle", 10)
     for at, (value, name) in enumerate(zip(values, about, strict=True)):
         if value:
             y = top + at * _ROW + (_ROW - _BAR) / 2
-            svg.rect(left, y, max(value * scale, 0.7), _BAR, field, f"{name}: {value:,} {_unit(field)}")
-            svg.text(left + value * scale + 4, y + 9.5, f"{human(value)}{unit}", "faint", size=10)
-
-
-def _unit(field: str) -> str:
-    return {"activations": "bytes of activations", "params": "params", "macs": "MACs"}[field]
+            unit = f"{quantity.unit} of {quantity.title}" if quantity.unit else quantity.title
+            tip = f"{name}: {value:,} {unit}"
+            svg.rect(left, y, max(value * scale, 0.7), _BAR, quantity.name, tip)
+            svg.text(left + value * scale + 4, y + 9.5, amount(quantity, value), "faint", size=10)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl.cost.table import human
+from netdsl.picture.bars import DRAWN
 from netdsl.picture.fold import Box, Line, Part, fold
 from netdsl.picture.layout import Layout, Size, arrange
 from netdsl.picture.svg import Svg, fitted, number, width
@@ -21,8 +22,6 @@ _EDGE = 20.0
 _WIDEST = 260.0
 """The most room for a line in a box."""
 _SMALL = 10.0
-COSTS = ("params", "macs", "activations")
-"""What the boxes of a single part carry for scripts, in percent of the largest."""
 
 
 class _Drawn(Record):
@@ -175,11 +174,11 @@ def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
 
 
 def _shares(box: Box, part: Part) -> dict[str, int]:
-    """Return the costs of a box in percent of the largest in its part."""
+    """Return the costs of a box, for scripts, in percent of the largest in its part."""
     if box.kind == "end":
         return {}
-    most = {name: max(getattr(other.cost, name) for other in part.boxes) for name in COSTS}
-    return {name: 100 * getattr(box.cost, name) // (most[name] or 1) for name in COSTS}
+    most = {name: max(getattr(other.cost, name) for other in part.boxes) for name in DRAWN}
+    return {name: 100 * getattr(box.cost, name) // (most[name] or 1) for name in DRAWN}
 
 
 def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[str, int]) -> None:

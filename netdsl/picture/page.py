@@ -12,6 +12,7 @@ from netdsl.cost.table import Row, human
 from netdsl.picture import bars, graph, timeline
 from netdsl.picture.fold import fold
 from netdsl.picture.svg import styles
+from netdsl.quantities import Quantity
 from netdsl.render import printable
 
 if TYPE_CHECKING:
@@ -158,11 +159,12 @@ def _source(net: Network) -> str:
     for at, text in enumerate(source.text.rstrip("\n").split("\n"), 1):
         cost = lines.get(at, Cost()).scaled(1, 4)
         cells = "".join(
-            _margin(getattr(cost, field), getattr(total, field), unit) for field, _, unit in bars.QUANTITIES
+            _margin(quantity, getattr(cost, quantity.name), getattr(total, quantity.name))
+            for quantity in bars.drawn()
         )
         code = f'<td class="text"><code>{_text(text.rstrip().expandtabs(4))}</code></td>'
         rows.append(f'<tr id="line-{at}">{cells}<td class="faint">{at}</td>{code}</tr>')
-    heads = "".join(f"<th>{name}</th>" for _, name, _ in bars.QUANTITIES)
+    heads = "".join(f"<th>{bars.heading(quantity)}</th>" for quantity in bars.drawn())
     return (
         '<p class="faint">In the margin: what a line costs in this net, with all that it calls.</p>'
         f'<div class="wide" tabindex="0"><table class="source"><thead><tr>{heads}<th></th><th></th></tr></thead>'
@@ -170,10 +172,10 @@ def _source(net: Network) -> str:
     )
 
 
-def _margin(value: int, whole: int, unit: str) -> str:
+def _margin(quantity: Quantity, value: int, whole: int) -> str:
     if not value:
         return "<td></td>"
-    return f'<td class="cost" style="--part:{100 * value / whole:.1f}%">{human(value)}{unit}</td>'
+    return f'<td class="cost" style="--part:{100 * value / whole:.1f}%">{bars.amount(quantity, value)}</td>'
 
 
 # ---------------------------------------------------------------- graph
@@ -182,8 +184,7 @@ def _margin(value: int, whole: int, unit: str) -> str:
 def _graph(net: Network) -> str:
     """Return the net, and its distinct blocks, each of which unfolds."""
     top, *blocks = fold(net)
-    titles = {field: name.partition(",")[0] for field, name, _ in bars.QUANTITIES}
-    options = "".join(f'<option value="{field}">{titles[field]}</option>' for field in graph.COSTS)
+    options = "".join(f'<option value="{one.name}">{one.title}</option>' for one in bars.drawn())
     colour = f'<label>colour <select id="colour"><option value="">kind</option>{options}</select></label>'
     fold_all = '<button data-open="1">unfold all</button> <button data-open="0">fold all</button>'
     said = '<span class="faint">a block in the picture leads to what is in it</span>'
@@ -214,7 +215,7 @@ def _costs(net: Network) -> str:
 
 def _table(rows: Sequence[Row]) -> str:
     titles = [("name", True), ("op", True), ("output", True)]
-    titles += [(name, False) for _, name, _ in bars.QUANTITIES]
+    titles += [(bars.heading(quantity), False) for quantity in bars.drawn()]
     head = "".join(
         f"<th{' class=text' if text else ''}><button>{name}</button></th>" for name, text in titles
     )
@@ -226,9 +227,9 @@ def _table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> Iterator[str]:
     for text in (row.name, row.what, row.output or ""):
         yield f"<td class=text>{_text(text)}</td>"
-    for field, _, unit in bars.QUANTITIES:
-        value = int(getattr(row, field))
-        yield f"<td data-v={value}>{f'{human(value)}{unit}' if value else ''}</td>"
+    for quantity in bars.drawn():
+        value = int(getattr(row, quantity.name))
+        yield f"<td data-v={value}>{bars.amount(quantity, value) if value else ''}</td>"
 
 
 # ---------------------------------------------------------------- findings
