@@ -635,6 +635,30 @@ CODES: dict[str, Code] = {
         "",
         2,
     ),
+    # ------------------------------------------------------------ pictures
+    "E550": Code(
+        "a picture that cannot be written so",
+        "The end of the file's name says which form it has: .svg, .png, and for graphs .dot and .mmd. It must not "
+        "be the spec itself, and a timeline has no groups.",
+        "netdsl graph lenet -o lenet.jpeg",
+        "netdsl graph lenet -o lenet.svg",
+        2,
+    ),
+    "E551": Code(
+        "PNG without the package that draws it",
+        "SVG needs nothing. PNG is drawn from it by cairosvg: pip install 'netdsl[png]'.",
+        "",
+        "",
+        2,
+    ),
+    "E552": Code(
+        "nets without accuracies to plot",
+        "The picture shows accuracy against MACs, so it takes nets whose spec says what they reach: "
+        "`meta top1=76.13`, in percent.",
+        "netdsl compare unet lenet --plot nets.svg",
+        "netdsl compare resnet18 resnet34 --plot nets.svg",
+        2,
+    ),
     # ------------------------------------------------------------ fitting
     "E560": Code(
         "a range or a target that cannot be read",

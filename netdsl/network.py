@@ -88,6 +88,18 @@ class Network:
         net.elaborated = Elaborated(graph, shapes, {}, none, none, (), {}, (), (), {}, ops, blocks)
         return net
 
+    def __repr__(self) -> str:
+        """Return five lines: what it is, its shapes, weights, work and memory, and what is known about it."""
+        from netdsl.picture import summary  # pictures are of networks, so they stand right of this module
+
+        return "\n".join(summary.lines(self))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the lines, the costs by block, and the graph with its blocks folded."""
+        from netdsl.picture import summary
+
+        return summary.html(self)
+
     @property
     def recipe(self) -> Recipe:
         """What it was made from; raise NetError if that is no spec."""

@@ -15,8 +15,8 @@ BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
     "record collector source diagnostics data render sheet syntax ir.types ir.tape symbolic cost.model ops ir "
-    "elaborate passes quantities cost network fit lint diff report emission backend hardware weights verification "
-    "codes api testing cli __main__ __init__"
+    "elaborate passes quantities cost network fit lint diff picture report emission backend hardware weights "
+    "verification codes api testing cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {
@@ -78,7 +78,7 @@ def test_netdsl_imports_only_leftwards(module: str) -> None:
             # an error is shown, and a net is emitted, by what stands right of them and is imported only then
             late = in_function and (
                 layer(rest) == "render"
-                or (here == "network" and layer(rest) in ("backend", "fit", "lint", "weights"))
+                or (here == "network" and layer(rest) in ("backend", "fit", "lint", "picture", "weights"))
             )
             assert late or rest == "__version__" or layer(rest) in left, f"{module} imports {name}"
         else:

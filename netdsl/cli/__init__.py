@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from netdsl import __version__
-from netdsl.cli.common import report
+from netdsl.cli import common
 from netdsl.diagnostics import NetError
 
 COMMANDS = (
@@ -26,6 +26,10 @@ COMMANDS = (
     "calibrate",
     "diff",
     "fit",
+    "compare",
+    "plot",
+    "graph",
+    "report",
     "zoo",
     "explain",
     "verify",
@@ -63,7 +67,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         return run(args)
     except NetError as error:
-        return report(error.diagnostics)
+        return common.report(error.diagnostics)
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:

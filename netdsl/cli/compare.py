@@ -1,0 +1,137 @@
+"""netdsl compare: nets beside each other, as a table and as bubbles."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netdsl.cli.common import files, inputs, misuse, print_json, settings, spec_arguments
+from netdsl.cli.pictures import check_output, write_picture
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+    from netdsl.picture.bubbles import Bubble
+
+HELP = "print what nets cost and reach beside each other, or draw it"
+ZOO = "zoo"
+"""The SPEC that stands for all nets that are packaged."""
+VERSION = 1
+"""Of the JSON form, docs/schema/compare.json."""
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub, many=True)
+    sub.epilog = f"a file stands for all of its nets, and `{ZOO}` for every net that is packaged"
+    sub.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    help = "draw top-1 against MACs, params as areas, instead of printing: a name in .svg or .png"
+    sub.add_argument("--plot", metavar="FILE", help=help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table, or write the picture."""
+    suffix = check_output(args.plot, (".svg", ".png"), args.spec) if args.plot else ""
+    rows = [_row(net) for spec in args.spec for net in _networks(spec, args)]
+    if args.plot:
+        _plot(rows, args.plot, suffix)
+    elif args.format == "json":
+        print_json({"version": VERSION, "nets": rows})
+    else:
+        print(_text([_cells(row) for row in rows], args.format))
+    return 0
+
+
+def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:
+    """Yield the nets of a SPEC; of the zoo those that are decided."""
+    from netdsl import api
+    from netdsl.diagnostics import NetError
+    from netdsl.network import Network
+
+    if spec != ZOO:
+        file, name = files(spec, args)
+        name = name or api.alone(file, spec)
+        yield from map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes))
+        return
+    for name, file_name in api.zoo_names().items():
+        try:
+            file = api.packaged(file_name)
+            (recipe,) = api.recipes(file, name, settings(args), inputs(args), args.max_nodes)
+            yield Network(recipe)
+        except NetError as error:
+            if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
+                raise
+
+
+def _row(net: Network) -> dict[str, Any]:
+    """Return what is compared: counts of a sample, bytes in float32; None for what is not known."""
+    cost, top1 = net.cost(), net.meta.get("top1")
+    seen = net.receptive.get(net.graph.outputs[0].value.node)
+    return {
+        "net": net.name,
+        "spec": net.spec,
+        "inputs": {name: list(shape) for name, shape in net.inputs.items()},
+        "params": cost.params,
+        "macs": cost.macs,
+        "activations": cost.activations,
+        "peak": net.liveness().peak,
+        "receptive_field": None if seen is None else str(seen),
+        "top1": float(top1) if isinstance(top1, (int, float)) and not isinstance(top1, bool) else None,
+    }
+
+
+_HEADER = ("net", "input", "params", "MACs", "activations", "peak", "receptive field", "top-1")
+_LEFT = (0, 1)
+"""The columns that hold text."""
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    from netdsl.cost.table import human
+    from netdsl.render import printable
+
+    shapes = ["x".join(map(str, shape)) for shape in row["inputs"].values()]
+    return (
+        printable(row["net"]),
+        ", ".join(shapes),
+        human(row["params"]),
+        human(row["macs"]),
+        f"{human(row['activations'])}B",
+        f"{human(row['peak'])}B",
+        row["receptive_field"] or "",
+        "" if row["top1"] is None else f"{row['top1']:g}",
+    )
+
+
+def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
+    """Return the rows as aligned columns, or as Markdown."""
+    from netdsl import sheet
+
+    if form == "markdown":
+        return "\n".join(sheet.markdown([_HEADER, *rows], _LEFT))
+    footer = (
+        "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
+        "top-1 on ImageNet in percent, as published"
+    )
+    return "\n".join([*sheet.aligned([_HEADER, *rows], _LEFT, ruled=1), "", footer])
+
+
+def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:
+    """Write the picture, and say which nets are not in it."""
+    import sys
+
+    from netdsl.picture import bubbles
+
+    known = {(row["net"], row["spec"]): row for row in rows if row["top1"] is not None and row["macs"]}
+    if not known:
+        misuse(
+            "E552", "none of the nets says its top1 and has MACs", "for example meta top1=76.13, in percent"
+        )
+    nets: list[Bubble] = [
+        bubbles.Bubble(row["net"], row["top1"], row["macs"], row["params"]) for row in known.values()
+    ]
+    write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))})
+    missing = dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)
+    if missing:
+        from netdsl.render import printable
+
+        print(f"note: without top1, so not drawn: {printable(', '.join(missing))}", file=sys.stderr)

@@ -1,0 +1,38 @@
+"""netdsl plot: what the parts of a net cost, as bars; or its memory over time."""
+
+from __future__ import annotations
+
+import argparse
+
+from netdsl.cli.common import misuse, network, positive, spec_arguments
+from netdsl.cli.cost import DTYPES, GROUPINGS
+from netdsl.cli.pictures import check_output, write_picture
+
+HELP = "draw activations, params and MACs as bars, or memory over time"
+
+
+def add(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    spec_arguments(sub)
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="a name in .svg, or in .png")
+    help = "what has a group of bars; the finest that is readable, if nothing is said"
+    sub.add_argument("--by", choices=GROUPINGS, help=help)
+    sub.add_argument("--timeline", action="store_true", help="draw the memory of inference, step by step")
+    sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
+    sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the picture."""
+    from netdsl.picture import bars, timeline
+
+    if args.timeline and args.by:
+        misuse("E550", "--timeline has a step for each layer, and --by groups bars", "choose one of them")
+    suffix = check_output(args.output, (".svg", ".png"), [args.spec])
+    net = network(args)
+    if args.timeline:
+        picture = timeline.draw(net, args.batch, args.dtype)
+    else:
+        picture = bars.draw(net, args.by or "", args.batch, args.dtype)
+    write_picture(args.output, suffix, {".svg": lambda: str(picture)})
+    return 0

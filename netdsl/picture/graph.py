@@ -1,0 +1,295 @@
+"""The graph of a net with its blocks folded, as SVG, and as text for Graphviz and Mermaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from netdsl.cost.table import human
+from netdsl.picture.bars import DRAWN
+from netdsl.picture.fold import Box, Line, Part, fold
+from netdsl.picture.layout import Layout, Size, arrange
+from netdsl.picture.svg import Svg, fitted, number, width
+from netdsl.record import Record
+from netdsl.render import printable
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
+
+_ROW = 15.0
+_PAD = 10.0
+_EDGE = 20.0
+_WIDEST = 260.0
+"""The most room for a line in a box."""
+_SMALL = 10.0
+
+
+class _Drawn(Record):
+    """A part with its places; the first row is its heading."""
+
+    part: Part
+    layout: Layout
+    sizes: tuple[Size, ...]
+    heading: tuple[str, ...]
+    wide: float
+    high: float
+
+
+def titled(net: Network) -> str:
+    """Return a net's name, and which net of which file it is if it comes from a spec."""
+    return f"{net.name}: {net.class_name} of {net.spec}" if net.spec else net.name
+
+
+def draw(net: Network) -> Svg:
+    """Return the graph of a net: itself at the left, then every distinct block once."""
+    parts = [_place(part) for part in fold(net)]
+    title = titled(net)
+    cost = net.cost()
+    said = f"{human(cost.params)} params, {human(cost.macs)} MACs; shapes are of one sample"
+    columns = _columns(parts)
+    high = max(sum(one.high + _EDGE for one in column) for column in columns)
+    wide = sum(max(one.wide for one in column) + _EDGE for column in columns) + _EDGE
+    wide = max(wide, width(said) + 2 * _EDGE)
+    top = 66.0
+    svg = Svg(wide, high + top, f"{title}; {said}")
+    svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
+    svg.text(_EDGE, 48, said, "faint")
+    x = _EDGE
+    for column in columns:
+        y = top
+        for one in column:
+            _draw_part(svg, one, x, y)
+            y += one.high + _EDGE
+        x += max(one.wide for one in column) + _EDGE
+    return svg
+
+
+def draw_part(part: Part) -> Svg:
+    """Return one part alone, whose blocks are links to `part-` and their index among the parts."""
+    drawn = _place(part)
+    svg = Svg(drawn.wide + 2, drawn.high + 2, part.title)
+    _draw_part(svg, drawn, 1, 1, "part-")
+    return svg
+
+
+def _columns(parts: Sequence[_Drawn]) -> list[list[_Drawn]]:
+    """Put the parts into columns from left to right, so that the picture is about as wide as high."""
+    area = sum((one.wide + _EDGE) * (one.high + _EDGE) for one in parts)
+    room = max(area**0.5, *(one.high + _EDGE for one in parts))
+    columns: list[list[_Drawn]] = []
+    used = 0.0
+    for one in parts:
+        if not columns or used + one.high + _EDGE > room + 0.5:
+            columns.append([])
+            used = 0.0
+        columns[-1].append(one)
+        used += one.high + _EDGE
+    return columns
+
+
+def _place(part: Part) -> _Drawn:
+    """Return a part with places for all that is in it."""
+    sizes = tuple(map(_size, part.boxes))
+    layout = arrange(sizes, part.edges)
+    heading: list[str] = []
+    if part.place:
+        times = "once" if part.count == 1 else f"{part.count} times"
+        heading = [f"{times}, {'here' if part.count == 1 else 'first'} {part.place}"]
+        if part.varies:
+            heading.append("italic: differs elsewhere")
+    room = max(layout.wide, 150.0)
+    shown = tuple(fitted(text, room, _SMALL) for text in heading)
+    title = fitted(part.title, room, 13)
+    wide = max([layout.wide, width(title, 13), *(width(text, _SMALL) for text in shown)])
+    return _Drawn(
+        part, layout, sizes, (title, *shown), wide + 2 * _PAD, layout.high + _head(shown) + 2 * _PAD
+    )
+
+
+def _head(shown: Sequence[str]) -> float:
+    return 24.0 + 13.0 * len(shown)
+
+
+def _size(box: Box) -> Size:
+    """Return what a box takes."""
+    texts = [width(text, size) for text, size, _ in _texts(box)]
+    wide = max(texts, default=0.0) + 2 * _PAD
+    if box.repeats > 1:
+        wide += width(_badge(box), 11) + 14
+    high = 8.0 + _ROW * len(texts) if box.kind != "end" else 22.0
+    beside = max((width(line.text, _SMALL) for line in box.shapes), default=-6.0) + 6
+    return Size(max(wide, 46.0), high, 13.0 * len(box.shapes) + 4, beside)
+
+
+def _badge(box: Box) -> str:
+    return f"x{box.repeats}"
+
+
+def _texts(box: Box) -> Iterator[tuple[str, float, str]]:
+    """Yield the lines of a box: text, size and kind."""
+    if box.kind == "end":
+        yield fitted(box.title, _WIDEST, 11), 11, "ink"
+        return
+    if box.title:
+        yield fitted(box.title, _WIDEST, 12), 12, "strong"
+    for line in box.lines:
+        yield fitted(line.text, _WIDEST, 12), 12, "varies" if line.varies else "ink"
+    if box.place:
+        yield fitted(box.place, _WIDEST, _SMALL), _SMALL, "faint"
+
+
+def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "") -> None:
+    """Draw a part; its blocks are links if `link` says how their targets begin."""
+    part, layout = drawn.part, drawn.layout
+    svg.rect(left, top, drawn.wide, drawn.high, "panel", round=8)
+    svg.text(left + _PAD, top + 20, drawn.heading[0], "strong", size=13)
+    for at, text in enumerate(drawn.heading[1:]):
+        svg.text(left + _PAD, top + 34 + 13 * at, text, "faint", size=_SMALL)
+    x = left + (drawn.wide - layout.wide) / 2
+    y = top + _head(drawn.heading[1:]) + _PAD
+    for route in layout.routes:
+        _draw_edge(svg, [(x + px, y + py) for px, py in route])
+    leans = [0] * len(part.boxes)
+    for (tail, _), route in zip(part.edges, layout.routes, strict=True):
+        leans[tail] += (route[1][0] > route[0][0] + 1) - (route[1][0] < route[0][0] - 1)
+    places = zip(part.boxes, drawn.sizes, layout.places, leans, strict=True)
+    for box, size, (px, py), lean in places:
+        with svg.link(f"{link}{box.part}" if link and box.part else ""):
+            _draw_box(svg, box, size, x + px, y + py, _shares(box, part) if link else {})
+        _draw_shapes(svg, box, x + px, y + py + size.high, lean > 0)
+
+
+def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
+    """Draw an edge as a curve that leaves and enters upright, with a tip."""
+    (x, y), steps = points[0], [f"M{number(points[0][0])} {number(points[0][1])}"]
+    for to_x, to_y in points[1:]:
+        if abs(to_x - x) < 0.05:
+            steps.append(f"V{number(to_y)}")
+        else:
+            middle = number((y + to_y) / 2)
+            steps.append(f"C{number(x)} {middle} {number(to_x)} {middle} {number(to_x)} {number(to_y)}")
+        x, y = to_x, to_y
+    svg.path("".join(steps), "edge")
+    svg.path(f"M{number(x)} {number(y)}l-3.5 -6h7Z", "tip")
+
+
+def _shares(box: Box, part: Part) -> dict[str, int]:
+    """Return the costs of a box, for scripts, in percent of the largest in its part."""
+    if box.kind == "end":
+        return {}
+    most = {name: max(getattr(other.cost, name) for other in part.boxes) for name in DRAWN}
+    return {name: 100 * getattr(box.cost, name) // (most[name] or 1) for name in DRAWN}
+
+
+def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[str, int]) -> None:
+    """Draw a box whose top has its middle at a place."""
+    left = x - size.wide / 2
+    round = 11 if box.kind == "end" else 4
+    svg.rect(left, y, size.wide, size.high, box.kind, _about(box), round, data)
+    base = y + (15 if box.kind == "end" else 16)
+    middle = x
+    if box.repeats > 1:
+        room = width(_badge(box), 11) + 10
+        svg.rect(left + size.wide - room - 5, y + 5, room, 16, "badge", round=8)
+        svg.text(left + size.wide - room / 2 - 5, y + 17, _badge(box), "badged", "middle", 11)
+        middle = x - (room + 4) / 2
+    for text, height, kind in _texts(box):
+        svg.text(middle, base, text, kind, "middle", height)
+        base += _ROW
+
+
+def _draw_shapes(svg: Svg, box: Box, x: float, y: float, left: bool) -> None:
+    """Write what leaves a box below it, at the side of the middle where fewer edges are."""
+    for at, line in enumerate(box.shapes):
+        wide, bottom = width(line.text, _SMALL) + 2, y + 13 * (at + 1)
+        svg.rect(x - 4 - wide if left else x + 4, bottom - 9, wide, 12, "panel-ground")
+        kind = "varies" if line.varies else "faint"
+        svg.text(x - 5 if left else x + 5, bottom, line.text, kind, "end" if left else "start", _SMALL)
+
+
+def _about(box: Box) -> str:
+    """Return what is shown of a box when a pointer rests on it."""
+    if not box.layers or box.kind == "end":
+        return ""
+    first, cost = box.layers[0], box.cost
+    layers = first if len(box.layers) == 1 else f"{len(box.layers)} layers, {first} … {box.layers[-1]}"
+    return (
+        f"{layers}: {cost.params:,} params, {cost.macs:,} MACs, {4 * cost.activations:,} bytes of activations"
+    )
+
+
+# ---------------------------------------------------------------- texts
+
+
+def _named(parts: Sequence[Part]) -> Iterator[tuple[int, Part, list[tuple[str, Box]]]]:
+    for at, part in enumerate(parts):
+        yield at, part, [(f"p{at}_{index}", box) for index, box in enumerate(part.boxes)]
+
+
+def _lines(box: Box) -> list[str]:
+    badge = f" {_badge(box)}" if box.repeats > 1 else ""
+    lines = [box.title] if box.title else []
+    lines += [line.text for line in box.lines]
+    lines[0] += badge
+    return [printable(line) for line in [*lines, *([box.place] if box.place else [])]]
+
+
+def _heading(part: Part) -> str:
+    if not part.place:
+        return printable(part.title)
+    times = "once" if part.count == 1 else f"{part.count} times"
+    return printable(f"{part.title}: {times}, shown as {part.place}")
+
+
+def _joined(shapes: Sequence[Line]) -> str:
+    return ", ".join(line.text for line in shapes)
+
+
+def dot(net: Network) -> str:
+    """Return the graph in the language of Graphviz: a cluster for the net and for each distinct block."""
+    shapes = {"end": "oval", "works": "box", "joins": "diamond", "block": "box3d", "plain": "box"}
+
+    def quoted(text: str) -> str:
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    lines = [f"digraph {quoted(printable(net.name))} {{", '  node [fontname="sans-serif", fontsize=11];']
+    lines.append('  edge [fontname="sans-serif", fontsize=9];')
+    for at, part, boxes in _named(fold(net)):
+        lines += [f"  subgraph cluster_{at} {{", f"    label={quoted(_heading(part))};"]
+        for key, box in boxes:
+            said = "\\n".join(quoted(line)[1:-1] for line in _lines(box))
+            lines.append(f'    {key} [shape={shapes[box.kind]}, label="{said}"];')
+        for tail, head in part.edges:
+            said = quoted(_joined(part.boxes[tail].shapes))
+            lines.append(f"    {boxes[tail][0]} -> {boxes[head][0]} [label={said}];")
+        lines.append("  }")
+    return "\n".join([*lines, "}", ""])
+
+
+def mermaid(net: Network) -> str:
+    """Return the graph in the language of Mermaid: a subgraph for the net and for each distinct block."""
+    around = {
+        "end": ("([", "])"),
+        "works": ("[", "]"),
+        "joins": ("{{", "}}"),
+        "block": ("[[", "]]"),
+        "plain": ("(", ")"),
+    }
+
+    def quoted(text: str) -> str:
+        # all that Mermaid or the page around it could read, by its number
+        return "".join(c if c.isalnum() or c in " .,:_+-/()…=" else f"#{ord(c)};" for c in text)
+
+    lines = ["flowchart TB"]
+    for at, part, boxes in _named(fold(net)):
+        lines += [f'  subgraph p{at}["{quoted(_heading(part))}"]', "    direction TB"]
+        for key, box in boxes:
+            start, end = around[box.kind]
+            said = "<br>".join(map(quoted, _lines(box)))
+            lines.append(f'    {key}{start}"{said}"{end}')
+        for tail, head in part.edges:
+            said = quoted(_joined(part.boxes[tail].shapes))
+            arrow = f'-->|"{said}"|' if said else "-->"
+            lines.append(f"    {boxes[tail][0]} {arrow} {boxes[head][0]}")
+        lines.append("  end")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,498 @@
+"""Pictures: well-formed, inside their canvas, labels apart, every layer there once, and safe to show."""
+
+import html
+import json
+import re
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import jsonschema
+import networkx as nx
+import pytest
+from zoo import net as zoo_net
+
+import netdsl
+from netdsl import api, cli, diff
+from netdsl.cost.table import human
+from netdsl.picture import bars, bubbles, graph, page, timeline
+from netdsl.picture.fold import fold
+from netdsl.picture.layout import Size, arrange
+from netdsl.picture.svg import Svg, fitted, ticks, width
+
+ROOT = Path(netdsl.__file__).parent.parent
+SVG = "{http://www.w3.org/2000/svg}"
+NETS = ("lenet", "unet", "resnet50", "googlenet", "nasnet_a_mobile", "hrnet_w18", "densenet121", "vit_b_16")
+HOSTILE = "\"><script>alert('&amp;')</script>\x1b[31m\u202e]]>--"
+
+
+class Text(tuple[float, float, float, float]):
+    """Where a text is: left, top, right, bottom."""
+
+    text: str
+
+
+def texts(svg: str) -> list[Text]:
+    """Return the places of a picture's texts, by a guess of their widths that is not netdsl's."""
+    found = []
+    for element in ET.fromstring(svg).iter(f"{SVG}text"):
+        size = float(element.get("font-size", "nan"))
+        said = element.text or ""
+        wide = size * sum(0.3 if c in "iljtf.,:' " else 0.58 for c in said)
+        x, y = float(element.get("x", "nan")), float(element.get("y", "nan"))
+        left = x - {"start": 0, "middle": wide / 2, "end": wide}[element.get("text-anchor", "start")]
+        place = Text((left, y - 0.75 * size, left + wide, y + 0.1 * size))
+        place.text = said
+        found.append(place)
+    return found
+
+
+def check(svg: str) -> None:
+    """Hold a picture to what all of them keep."""
+    root = ET.fromstring(svg)
+    wide, high = float(root.get("width", "nan")), float(root.get("height", "nan"))
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
+        *("svg", "title", "style", "rect", "circle", "path", "text")
+    }
+    style = root.findtext(f"{SVG}style") or ""
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    for element in root.iter():
+        if element.tag not in (f"{SVG}svg", f"{SVG}title", f"{SVG}style"):
+            assert f".{element.get('class')}{{" in light
+            assert f".{element.get('class')}{{" in dark
+    found = texts(svg)
+    for place in found:
+        assert min(place) >= 0, place.text
+        assert place[2] <= wide, place.text
+        assert place[3] <= high, place.text
+    for one, other in combinations(sorted(found), 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart, f"{one.text} on {other.text}"
+
+
+def loads(text: str) -> netdsl.Network:
+    return api.loads(f"net N:\n    input 3, 17x9\n{text}")
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_pictures_are_readable(name: str) -> None:
+    net = zoo_net(name)
+    for picture in (bars.draw(net), timeline.draw(net, batch=3, dtype="float16"), graph.draw(net)):
+        check(str(picture))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    input a: 3, 17x9\n    input b: 3, 17x9\n    add:\n        from a\n        from b\n",
+        "    input 3, 17x9\n    relu\n",
+        "    input 3, 17x9\n",
+        "    input 7\n    fc 3\n    fc 2\n",
+        "    input 3, 5x1\n    a: conv 1x1, 3\n    same a\n    same a\n",
+    ],
+)
+def test_small_and_odd_nets(text: str) -> None:
+    net = api.loads(f"net N:\n{text}")
+    for picture in (bars.draw(net), timeline.draw(net), graph.draw(net)):
+        check(str(picture))
+    assert not Reader(page.render(net)).open
+    assert len(repr(net).splitlines()) == 5
+    boxes = fold(net)[0].boxes
+    assert sorted(layer for box in boxes for layer in box.layers) == sorted(node.name for node in net.graph)
+
+
+def test_numbers_of_bars_are_those_of_the_cost_table() -> None:
+    net = zoo_net("resnet50")
+    for by in ("layer", "block", "stage", "op", ""):
+        _, groups = bars.grouped(net, by, 5, "float16")
+        cost = net.cost(5, "float16")
+        assert sum(group.activations for group in groups) == cost.activations
+        assert sum(group.params for group in groups) == cost.params
+        assert sum(group.macs for group in groups) == cost.macs
+        assert not by or len(groups) == len(net.costs(by))
+    tips = [title.text for title in ET.fromstring(str(bars.draw(net, "layer"))).iter(f"{SVG}title")]
+    assert f"fc (fc): {2048 * 1000 + 1000:,} params" in tips
+
+
+@pytest.mark.parametrize(("layers", "most"), [(5, 6), (500, bars.ROWS)])
+def test_bars_group_by_what_is_readable(layers: int, most: int) -> None:
+    net = loads("    conv 3x3, 4\n" * layers)
+    what, groups = bars.grouped(net, "", 1, "float32")
+    assert len(groups) <= most
+    assert bars.grouped(zoo_net("densenet121"), "", 1, "float32")[0] == "2 blocks"
+    assert what == ("layer" if layers == 5 else "9 layers")
+    assert sum(group.params for group in groups) == net.cost().params
+    check(str(bars.draw(net)))
+    check(str(bars.draw(net, "layer")))
+
+
+def test_timeline_marks_the_peak() -> None:
+    net = zoo_net("resnet50")
+    svg = str(timeline.draw(net, batch=2))
+    live = net.liveness(2)
+    assert f"{live.peak:,} bytes at {live.at}" in svg
+    assert f"each of {len(live.alive)} steps" in svg
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_layer_is_in_the_graph_once(name: str) -> None:
+    net = zoo_net(name)
+    top, *blocks = fold(net)
+    assert sorted(layer for box in top.boxes for layer in box.layers) == sorted(n.name for n in net.graph)
+    paths = {scope.path: scope for scope in net.graph.tree.scopes()}
+    for part in blocks:
+        inner = [layer for box in part.boxes if box.kind != "end" for layer in box.layers]
+        assert sorted(inner) == sorted(paths[part.place].nodes())
+    for part in (top, *blocks):
+        assert all(tail < head for tail, head in part.edges)
+        assert all(
+            0 <= box.part <= len(blocks) and (box.kind == "block") == bool(box.part) for box in part.boxes
+        )
+        joined = {box for edge in part.edges for box in edge}
+        assert joined == set(range(len(part.boxes)))
+
+
+def test_edges_are_those_of_the_graph() -> None:
+    """What is folded into boxes is connected as networkx's quotient of the graph says."""
+    for name in ("resnet50", "nasnet_a_mobile", "unet", "googlenet"):
+        net = zoo_net(name)
+        top = fold(net)[0]
+        groups = [set(box.layers) for box in top.boxes if box.layers]
+        index = {frozenset(group): at for at, group in enumerate(groups)}
+        quotient = nx.quotient_graph(nx.DiGraph(net.graph.nx), groups)
+        expected = {(index[tail], index[head]) for tail, head in quotient.edges}
+        assert {edge for edge in top.edges if edge[1] < len(groups)} == expected
+
+
+def test_equal_blocks_are_folded() -> None:
+    parts = fold(zoo_net("resnet152"))
+    assert [box.repeats for box in parts[0].boxes if box.kind == "block"] == [1, 2, 1, 7, 1, 35, 1, 2]
+    assert [(part.title, part.count) for part in parts[1:]] == [("Bottleneck (1)", 4), ("Bottleneck (2)", 46)]
+    assert len(parts[0].boxes) == 14
+    assert ">x35<" in str(graph.draw(zoo_net("resnet152")))
+    vgg = [(box.lines[0].text, box.repeats) for box in fold(zoo_net("vgg16"))[0].boxes if box.lines]
+    assert vgg[:3] == [("conv 3x3 64", 2), ("maxpool 2x2 /2", 1), ("conv 3x3 128", 2)]
+
+
+def test_what_a_schedule_or_a_loop_repeats_is_folded() -> None:
+    net = fold(zoo_net("convmixer_768_32"))[0]
+    assert [(box.title, box.repeats) for box in net.boxes if box.part] == [("blocks.*", 32)]
+    net = fold(zoo_net("convnext_base"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "CNBlock"] == [3, 3, 27, 3]
+    net = fold(zoo_net("dpn68b"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "DualPathBlock (2)"] == [2, 3, 11, 2]
+    net = fold(zoo_net("densenet121"))[0]
+    assert [box.repeats for box in net.boxes if box.title == "DenseLayer"] == [6, 12, 24, 16]
+
+
+def test_what_differs_is_not_folded() -> None:
+    chain = "    conv 3x3, 8, act=relu\n" * 3
+    (net,) = fold(loads(chain))
+    assert [box.repeats for box in net.boxes] == [1, 3, 1]
+    # a layer that is read twice has nothing standing on it
+    skip = "    a: conv 3x3, 8\n    b: relu\n    c: conv 5x5, 8\n    add:\n        from c\n        from a\n"
+    (net,) = fold(loads(skip))
+    assert [box.lines[0].text for box in net.boxes[1:-1]] == ["conv 3x3 8", "relu", "conv 5x5 8", "add"]
+    # branches that are equal, side by side, are no row
+    (net,) = fold(loads("    add:\n        a: conv 3x3, 8\n        b: conv 3x3, 8\n"))
+    assert [box.repeats for box in net.boxes] == [1, 1, 1, 1, 1]
+    # each of two equal blocks reads another skip
+    skips = "    i = from flow\n    a: conv 3x3, 3\n    i2 = from flow\n    b: conv 5x5, 3\n"
+    joints = "    add:\n        from flow\n        from i\n    add:\n        from flow\n        from i2\n"
+    (net,) = fold(loads(skips + joints))
+    assert max(box.repeats for box in net.boxes) == 1
+
+
+def test_texts_of_graphs() -> None:
+    net = zoo_net("nasnet_a_mobile")
+    parts = fold(net)
+    dot, mermaid = graph.dot(net), graph.mermaid(net)
+    assert dot.count("subgraph") == mermaid.count("subgraph") == len(parts)
+    edges = sum(len(part.edges) for part in parts)
+    assert dot.count(" -> ") == mermaid.count("-->") == edges
+    assert '[label="3x224x224"]' in dot
+    assert '-->|"3x224x224"|' in mermaid
+
+
+def test_hostile_names_are_escaped() -> None:
+    text = 'net N:\n    input 3, 8x8\n    "a": conv 3x3, 4\n'
+    net = api.loads(text, name=f"{HOSTILE}.net")
+    for svg in (str(bars.draw(net)), str(timeline.draw(net)), str(graph.draw(net))):
+        check(svg)
+        assert "<script" not in svg
+        assert "\x1b" not in svg
+        assert "\u202e" not in svg
+    assert "<script" not in net._repr_html_()
+    assert "\x1b" not in repr(net)
+    assert len(repr(net).splitlines()) == 5
+    bubble = bubbles.Bubble(HOSTILE, 70.0, 10**9, 10**6)
+    svg = str(bubbles.draw([bubble]))
+    check(svg)
+    assert "<script" not in svg
+    canvas = Svg(100, 100, HOSTILE)
+    canvas.text(0, 20, HOSTILE)
+    canvas.rect(0, 0, 5, 5, "macs", HOSTILE)
+    assert "<script" not in str(canvas)
+    assert ET.fromstring(str(canvas)).findtext(f"{SVG}text").startswith('"><script>')  # type: ignore[union-attr]
+
+
+def test_the_same_net_gives_the_same_picture() -> None:
+    one, other = netdsl.load("googlenet"), netdsl.load("googlenet")
+    assert str(graph.draw(one)) == str(graph.draw(other))
+    assert graph.dot(one) == graph.dot(other)
+    assert one._repr_html_() == other._repr_html_()
+
+
+def test_layout_keeps_boxes_apart_and_edges_downward() -> None:
+    sizes = [Size(40.0 + 7 * (at % 5), 20.0 + at % 3, 13.0, 30.0) for at in range(24)]
+    edges = [(a, b) for a in range(24) for b in range(a + 1, 24) if (a * 7 + b * 3) % 5 == 0]
+    layout = arrange(sizes, edges)
+    rects = [
+        (x - size.wide / 2, y, x + size.wide / 2, y + size.high)
+        for (x, y), size in zip(layout.places, sizes, strict=True)
+    ]
+    for one, other in combinations(rects, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    assert all(0 <= r[0] and r[2] <= layout.wide + 1e-6 and r[3] <= layout.high for r in rects)
+    for (tail, head), route in zip(edges, layout.routes, strict=True):
+        assert route[0][0] == pytest.approx(layout.places[tail][0])
+        assert route[-1] == pytest.approx(layout.places[head])
+        assert all(one[1] <= other[1] for one, other in pairwise(route))
+    assert arrange([], []).places == ()
+
+
+def test_bubbles_of_a_crowd() -> None:
+    crowd = [
+        bubbles.Bubble(f"net_number_{at}", 70 + (at % 7) / 2, 10**9 + at * 10**7, 10**6 * (at + 1))
+        for at in range(60)
+    ]
+    svg = str(bubbles.draw(crowd))
+    check(svg)
+    said = {place.text for place in texts(svg)}
+    assert {net.name for net in crowd} <= said
+    assert svg.count("<circle") == len(crowd) + 3
+    for nets in (crowd[:1], crowd[:2], [crowd[0].replace(params=0)]):
+        check(str(bubbles.draw(nets)))
+
+
+def test_small_things() -> None:
+    assert ticks(10) == [0, 2.5, 5, 7.5, 10]
+    assert ticks(0) == [0]
+    for largest in (1, 3, 7, 12.5, 99, 12345, 3 * 10**11):
+        marks = ticks(largest)
+        assert 2 <= len(marks) <= 5
+        assert marks[-1] <= largest * 1.0001
+        assert marks[-1] >= largest / 2
+    assert fitted("short", 100) == "short"
+    assert width(fitted("a" * 500, 60)) <= 60
+    assert fitted("\u202eabc", 1000) == "\\u202eabc"
+
+
+# ---------------------------------------------------------------- pages
+
+
+class Reader(HTMLParser):
+    """Reads a page: what is nested how, what is referred to, and the cells of the source's margin by line."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.rows: dict[str, list[str]] = {}
+        self.row = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "onclick", "onload"), name
+            if name == "id":
+                self.ids.append(str(value))
+            if name == "href":
+                self.links.append(str(value))
+        if tag == "tr":
+            self.row = dict(attrs).get("id") or ""
+        if tag == "td":
+            self.rows.setdefault(self.row, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in ("path", "rect", "circle"):  # those that end themselves
+            while self.open and self.open[-1] in ("path", "rect", "circle"):
+                self.open.pop()
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.rows[self.row][-1] += data
+
+
+def test_page_is_whole_and_alone() -> None:
+    for name in ("lenet", "resnet152", "unet"):
+        text = page.render(zoo_net(name))
+        reader = Reader(text)
+        assert not reader.open
+        assert len(set(reader.ids)) == len(reader.ids)
+        assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+        assert re.findall(r"https?://[^\"' ]*", text) == ["http://www.w3.org/2000/svg"] * text.count("<svg")
+        assert len(text.encode()) <= 300_000
+
+
+def test_page_says_what_lines_cost() -> None:
+    net = zoo_net("resnet50")
+    rows = Reader(page.render(net)).rows
+    by_code: dict[str, list[str]] = {}
+    for row, cells in rows.items():
+        if row.startswith("line-"):
+            by_code.setdefault(cells[-1].strip(), cells[:3])
+    assert by_code["fc: fc classes"] == ["4KB", "2.05M", "2.05M"]
+    layer3 = [row for row in net.costs("layer") if row.name.startswith("layer3.")]
+    assert by_code["layer3: n3 * unit 256, /2 first"][1] == human(sum(row.params for row in layer3))
+    assert by_code["block BasicBlock(planes, stride = 1, last: init = ones):"] == ["", "", ""]
+    # a line of a block has what all its instances cost together
+    downsample = sum(row.macs for row in net.costs("layer") if ".downsample." in row.name)
+    assert by_code["downsample: conv 1x1, 4*planes, /stride -> bn when stride != 1 or x.c != 4*planes"][
+        2
+    ] == human(downsample)
+
+
+def test_page_says_what_changed() -> None:
+    text = page.render(zoo_net("resnet34"), zoo_net("resnet18"))
+    assert "What changed from resnet18" in text
+    assert "difference" in Reader(text).ids
+    assert html.escape(diff.render_text(diff.compare(zoo_net("resnet18"), zoo_net("resnet34")))) in text
+
+
+def test_page_of_a_hostile_spec() -> None:
+    lines = ["# </style><script>alert(1)</script>", "net N:", '    meta note="<img src=x onerror=alert(1)>"']
+    text = "\n".join([*lines, "    input 3, 8x8", "    conv 3x3, 4", ""])
+    said = page.render(api.loads(text, name=f"{HOSTILE}.net"))
+    assert not Reader(said).open
+    assert said.count("<script") == 1
+    assert "<img" not in said
+
+
+# ---------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plot", "lenet", "-o", "a.svg"],
+        ["plot", "resnet18", "--by", "stage", "--batch", "8", "-o", "a.svg"],
+        ["plot", "lenet", "--timeline", "-o", "a.svg"],
+        ["graph", "resnet18", "-o", "a.svg"],
+        ["compare", "resnet18", "alexnet", "--plot", "a.svg"],
+        ["graph", "lenet", "--input", "1x45x33", "-o", "A.SVG"],
+    ],
+)
+def test_commands_write_pictures(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr() == ("", "")
+    (file,) = tmp_path.iterdir()
+    assert file.name == arguments[-1]
+    check(file.read_text(encoding="utf-8"))
+
+
+def test_report_writes_a_page(tmp_path: Path) -> None:
+    file = tmp_path / "a.html"
+    assert (
+        cli.main(["report", "resnet18", "--against", "resnet34", "--set", "classes=7", "-o", str(file)]) == 0
+    )
+    text = file.read_text(encoding="utf-8")
+    assert not Reader(text).open
+    assert "<dt>output out</dt><dd>7</dd>" in text
+
+
+def test_misuse_leaves_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = "net N:\n    input 3, 8x8\n    conv 3x3, 4\n"
+    Path("n.net").write_text(spec)
+    Path("n.svg").write_text(spec)
+
+    def fails(code: str, *arguments: str) -> None:
+        assert cli.main(list(arguments)) == 2
+        assert capsys.readouterr().err.startswith(f"error[{code}]")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["n.net", "n.svg"]
+        assert Path("n.net").read_text() == Path("n.svg").read_text() == spec
+
+    fails("E550", "graph", "n.net", "-o", "n.net")
+    fails("E550", "graph", "./n.svg", "-o", "n.svg")
+    fails("E550", "graph", "./n.svg:n", "-o", "../" + tmp_path.name + "/n.svg")
+    fails("E550", "plot", "n.net", "-o", "n.pdf")
+    fails("E550", "plot", "n.net", "--timeline", "--by", "op", "-o", "x.svg")
+    fails("E510", "plot", "n.net", "-o", "none/x.svg")
+    fails("E552", "compare", "n.net", "--plot", "x.svg")
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    fails("E551", "plot", "n.net", "-o", "x.png")
+
+
+def test_png_is_drawn_from_the_svg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cairo:
+        @staticmethod
+        def svg2png(bytestring: bytes, scale: int) -> bytes:
+            check(bytestring.decode())
+            return b"\x89PNG"
+
+    monkeypatch.setitem(sys.modules, "cairosvg", Cairo)
+    assert cli.main(["plot", "lenet", "-o", str(tmp_path / "a.png")]) == 0
+    assert (tmp_path / "a.png").read_bytes() == b"\x89PNG"
+
+
+def test_compare_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", "resnet18", "unet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.split(r"  +", lines[0]) == [
+        *("net", "input", "params", "MACs", "activations", "peak", "receptive field", "top-1")
+    ]
+    net = zoo_net("resnet18")
+    assert re.split(r"  +", lines[2])[:4] == ["resnet18", "3x224x224", "11.69M", "1.81G"]
+    assert lines[2].endswith("69.758")
+    assert cli.main(["compare", "resnet18", "--format", "json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    contents = json.loads((ROOT / "docs" / "schema" / "compare.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(contents)
+    jsonschema.Draft202012Validator(contents).validate(value)
+    (row,) = value["nets"]
+    assert row["peak"] == net.liveness().peak
+    assert row["params"] == net.cost().params
+    assert cli.main(["compare", "resnet18", "--format", "markdown", "--input", "3x64x96"]) == 0
+    assert "| resnet18 | 3x64x96 |" in capsys.readouterr().out
+
+
+def test_a_net_without_a_spec_is_drawn() -> None:
+    net = netdsl.Network.from_graph(zoo_net("unet").graph, "copy")
+    assert str(graph.draw(net)).count("<rect") == str(graph.draw(zoo_net("unet"))).count("<rect")
+    assert repr(net).startswith("copy, 53 layers")
+    reader = Reader(page.render(net))
+    assert not {"source", "lint"} & set(reader.ids)
+    assert {"graph", "costs"} <= set(reader.ids)
+
+
+def test_a_net_says_what_it_is() -> None:
+    net = zoo_net("resnet50")
+    lines = repr(net).splitlines()
+    assert str(net) == repr(net)
+    assert len(lines) == 5
+    assert "25,557,032 params" in lines[2]
+    assert "4.09G MACs" in lines[3]
+    shown = net._repr_html_()
+    assert shown.count("<svg") == 1
+    assert "layer4.2" in shown
+    ET.fromstring(f"<div>{shown}</div>")
