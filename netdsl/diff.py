@@ -129,7 +129,11 @@ def _said(row: Row) -> tuple[Any, ...]:
 
 
 def _sums() -> list[Quantity]:
-    return [quantity for quantity in catalogue().values() if quantity.additive]
+    return [quantity for quantity in _wholes() if quantity.additive]
+
+
+def _wholes() -> list[Quantity]:
+    return [quantity for quantity in catalogue().values() if not quantity.training]
 
 
 # ---------------------------------------------------------------- layers
@@ -316,7 +320,7 @@ def _percent(before: Number, after: Number) -> str:
 
 def _totals(difference: Difference) -> list[list[str]]:
     rows = [["", "before", "after", "difference", "%"]]
-    for quantity in catalogue().values():
+    for quantity in _wholes():
         a, b = difference.numbers(quantity)
         if a or b:
             rows.append([quantity.title, f"{a:,}", f"{b:,}", _signed(a, b), _percent(a, b)])
@@ -409,7 +413,7 @@ def render_json(difference: Difference) -> dict[str, Any]:
         "version": VERSION,
         "before": _net_json(difference.before),
         "after": _net_json(difference.after),
-        "totals": {q.name: _counts_json(*difference.numbers(q)) for q in catalogue().values()},
+        "totals": {q.name: _counts_json(*difference.numbers(q)) for q in _wholes()},
         "by": difference.by,
         "groups": [
             {"name": group.name, "before": _row_json(group.before), "after": _row_json(group.after)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -226,10 +227,59 @@ class Network:
             return measure_inference(self._lifetimes, batch, dtype)
         if dtype == "int8":
             raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
-        try:
+        with _of_ops():
             return measure_training(Facts(self.graph, self.elaborated.shapes), batch, dtype, optimizer)
-        except OpError as error:
-            raise NetError([Diagnostic("E507", error.message, help=error.help)]) from None
+
+    def saved(self, batch: int = 1, dtype: str = "float32") -> Mapping[str, int]:
+        """Return how many bytes each node keeps for the backward pass that none before it does.
+
+        Raises:
+            NetError: The batch is less than 1, the dtype unknown, or an op does not say what it keeps.
+        """
+        from netdsl.passes.training import record, saved_bytes
+
+        _check_options(batch, dtype)
+        if (batch, dtype) not in self._saved:
+            with _of_ops():
+                tape, _ = record(Facts(self.graph, self.elaborated.shapes), batch, dtype)
+            self._saved[batch, dtype] = saved_bytes(tape)
+        return self._saved[batch, dtype]
+
+    def largest_batch(
+        self, memory: int, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
+    ) -> int:
+        """Return the largest batch whose `memory` has a peak of at most so many bytes, 0 if none has.
+
+        Raises:
+            NetError: As `memory` does.
+        """
+
+        def peak(batch: int) -> int:
+            return self.memory(batch, dtype, train, optimizer).peak
+
+        fits, least = 1, peak(1)
+        if least > memory:
+            return 0
+        above, most = 2, peak(2)
+        while most <= memory:
+            fits, least = above, most
+            above = max(2 * fits, fits + (memory - least) * fits // max(1, least))
+            most = peak(above)
+        while above - fits > 1:  # the peak is convex in the batch, so that what the chord says fits
+            guess = fits + max(1, (memory - least) * (above - fits) // (most - least))
+            guess = min(guess, above - 1)
+            found = peak(guess)
+            if found <= memory:
+                fits, least = guess, found
+                if guess + 1 < above and (next_one := peak(guess + 1)) > memory:
+                    above, most = guess + 1, next_one
+            else:
+                above, most = guess, found
+        return fits
+
+    @cached_property
+    def _saved(self) -> dict[tuple[int, str], Mapping[str, int]]:
+        return {}
 
     @cached_property
     def _lifetimes(self) -> Facts:
@@ -262,7 +312,14 @@ class Network:
     def _cost(self) -> Cost:
         return summed(list(self.graph), self.layer_costs, train=False)
 
-    def costs(self, by: str = "layer", batch: int = 1, dtype: str = "float32", train: bool = False) -> Table:
+    def costs(
+        self,
+        by: str = "layer",
+        batch: int = 1,
+        dtype: str = "float32",
+        train: bool = False,
+        optimizer: str = "sgd",
+    ) -> Table:
         """Return the rows of `cost`, by layer, block, stage or op; their sum is the net's cost.
 
         A block's row is its outermost instance; what is in no block or stage counts for the net's own child.
@@ -273,9 +330,12 @@ class Network:
         _check_options(batch, dtype)
         if by not in GROUPINGS:
             raise _option("by", by, GROUPINGS)
-        rows = tabulate(self, self.shapes, by, Options(batch, dtype, train))
-        live = self.liveness(batch, dtype)
-        return Table(self.name, self.spec, self.inputs, by, batch, dtype, train, rows, live)
+        memory = self.memory(batch, dtype, train, optimizer)
+        options = Options(batch, dtype, train, optimizer)
+        rows = tabulate(self, self.shapes, by, options)
+        return Table(
+            self.name, self.spec, self.inputs, by, options, rows, self.liveness(batch, dtype), memory
+        )
 
     def check(self) -> list[Diagnostic]:
         """Return the budgets (`require`) that do not hold, and those that cannot be checked."""
@@ -334,6 +394,15 @@ class Network:
             if not node.module
             for key, parameter in node.op.params(*self.inputs_of(node.name)).items()
         }
+
+
+@contextmanager
+def _of_ops() -> Iterator[None]:
+    """Turn what an op does not say into an error of the net."""
+    try:
+        yield
+    except OpError as error:
+        raise NetError([Diagnostic("E507", error.message, help=error.help)]) from None
 
 
 def _check_options(batch: int, dtype: str) -> None:

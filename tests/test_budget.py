@@ -59,6 +59,9 @@ def check(**claims: str) -> list[Diagnostic]:
         "features.receptive_field == 5 and features.c1.receptive_field == 3 and receptive_field == 8",
         "memory == 4*898 + 4*(3*8*8 + 8*8*8 + 8*8*8)",  # the input, and both sides of features.c2
         "memory(batch=2, dtype=float16) == 2*898 + 4*(3*8*8 + 8*8*8 + 8*8*8)",
+        "peak == memory - 4*params and features.c1.peak <= peak",
+        "memory(train, optimizer=adam) > memory(train=true) and memory(train, batch=8) < memory(batch=64, train)",
+        "backward_macs < 2*macs and saved(batch=2) == 2*saved and head.saved < saved",
     ],
 )
 def test_claims_that_hold(claim: str) -> None:
@@ -133,15 +136,22 @@ def test_training_only_layers() -> None:
     assert api.loads(text).check() == []
 
 
+OPTIMIZER = "an optimizer is of memory in training, got `{}`"
+
+
 @pytest.mark.parametrize(
     ("claim", "code", "message", "help"),
     [
+        ("peak(train) <= 3GB", "E402", "peak in training cannot be checked yet", "peak is that of"),
+        ("memory(optimizer=adam) <= 3GB", "E405", OPTIMIZER.format("memory(optimizer=adam)"), "for example"),
         (
-            "memory(train=true) <= 3GB",
-            "E402",
-            "memory in training cannot be checked yet",
-            "memory is that of",
+            "macs(train, optimizer=adam) <= 3GB",
+            "E405",
+            OPTIMIZER.format("macs(train, optimizer=adam)"),
+            "for",
         ),
+        ("memory(train, optimizer=adan) <= 3GB", "E405", "unknown optimizer `adan`", "did you mean `adam`?"),
+        ("memory(train, dtype=int8) <= 3GB", "E503", "int8 has no gradients", "train in another"),
         ("features.memory <= 3GB", "E402", "memory of a part cannot be checked yet", "memory is that of"),
         (
             "receptive_field(batch=8) >= 5",
@@ -168,8 +178,13 @@ def test_training_only_layers() -> None:
             "the labels here are features, head",
         ),
         ("(1).params <= 5M", "E404", "`(1)` is no module", "a module is named by its label"),
-        ("macs(8) <= 5M", "E405", "a quantity takes batch, dtype, train, got `8`", "for example"),
-        ("macs(size=8) <= 5M", "E405", "a quantity takes batch, dtype, train, got `size=8`", "for example"),
+        ("macs(8) <= 5M", "E405", "a quantity takes batch, dtype, train, optimizer, got `8`", "for example"),
+        (
+            "macs(size=8) <= 5M",
+            "E405",
+            "a quantity takes batch, dtype, train, optimizer, got `size=8`",
+            "for example",
+        ),
         ("macs(batch=0) <= 5M", "E405", "batch must be an int from 1, got 0", ""),
         ("macs(batch=1.5) <= 5M", "E405", "batch must be an int from 1, got 1.5", ""),
         ("macs(train=1) <= 5M", "E405", "train must be true or false, got 1", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -74,6 +75,18 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:19]) < 2**63 or len(text) > 19:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
     return int(text)
+
+
+def size(text: str) -> int:
+    """Return a number of bytes, as a spec has it: 24GB, 8GiB; argparse reports what is none."""
+    match = re.fullmatch(r"(\d{1,9})(\.\d{1,9})?\s*([KMGT]i?)?B?", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be a number of bytes, such as 24GB, got {text!r}")
+    whole, fraction, scale = match.groups()
+    power = " KMGT".index((scale or " ")[0])
+    factor = 1024**power if scale and scale.endswith("i") else 1000**power
+    digits = (fraction or ".")[1:]
+    return int(whole + digits) * factor // 10 ** len(digits)
 
 
 def settings(args: argparse.Namespace) -> dict[str, str]:

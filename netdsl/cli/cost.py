@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, network, positive, print_json, spec_arguments
+from netdsl.cli.common import misuse, network, positive, print_json, size, spec_arguments
 from netdsl.cost.model import COUNTERS
 
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
 GROUPINGS = ("layer", "block", "stage", "op")
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -18,7 +23,11 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--by", choices=GROUPINGS, default="layer", help="what a row is (layer)")
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
     sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
-    sub.add_argument("--train", action="store_true", help="count what exists in training only, too")
+    sub.add_argument("--train", action="store_true", help="count what training has, too, and its memory")
+    sub.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd", help="with --train: which (sgd)")
+    sub.add_argument(
+        "--memory", type=size, metavar="SIZE", help="say the largest batch that fits, such as 24GB"
+    )
     sub.add_argument(
         "--device", metavar="NAME", help="the least time on it; see `netdsl devices`; or FILE.toml"
     )
@@ -33,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         from netdsl.report.peers import PEERS, render
 
         usual = {"by": "layer", "batch": 1, "dtype": "float32", "format": "table", "device": None}
-        for option, default in (usual | {"train": False, "fused": False}).items():
+        others = {"train": False, "optimizer": "sgd", "memory": None, "fused": False}
+        for option, default in (usual | others).items():
             if getattr(args, option) != default:
                 misuse("E503", f"--as counts one sample in evaluation, as a table, so it takes no --{option}")
         print(render(network(args), PEERS[args.counter]))
@@ -42,7 +52,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.device or args.fused:
         return _on_device(args)
-    costs = network(args).costs(args.by, args.batch, args.dtype, args.train)
+    if args.optimizer != "sgd" and not args.train:
+        misuse("E503", "--optimizer is of training", "for example --train --optimizer adam")
+    net = network(args)
+    if args.memory is not None:
+        return _largest(net, args)
+    costs = net.costs(args.by, args.batch, args.dtype, args.train, args.optimizer)
     if args.format == "json":
         print_json(table.render_json(costs))
     elif args.format == "csv":
@@ -54,6 +69,31 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _largest(net: Network, args: argparse.Namespace) -> int:
+    """Print how large a batch fits into so much memory."""
+    if args.by != "layer" or args.batch != 1 or args.format not in ("table", "json"):
+        misuse("E503", "--memory says a batch, as a line or as json, so it takes no --by, --batch")
+    largest = net.largest_batch(args.memory, args.dtype, args.train, args.optimizer)
+    peak = net.memory(max(1, largest), args.dtype, args.train, args.optimizer).peak
+    what = f"training with {args.optimizer}" if args.train else "inference"
+    if args.format == "json":
+        about = {
+            "dtype": args.dtype,
+            "train": args.train,
+            "optimizer": args.optimizer if args.train else None,
+        }
+        print_json(
+            {"version": 1, "net": net.name, "memory": args.memory, **about, "batch": largest, "peak": peak}
+        )
+    elif largest:
+        print(
+            f"{net.name}, {args.dtype}: {what} fits {args.memory:,} bytes up to batch {largest:,}, which has {peak:,}"
+        )
+    else:
+        print(f"{net.name}, {args.dtype}: {what} does not fit {args.memory:,} bytes: batch 1 has {peak:,}")
+    return 0 if largest else 1
+
+
 def _on_device(args: argparse.Namespace) -> int:
     """Print what the net can do at best on a device."""
     from netdsl import hardware
@@ -61,7 +101,7 @@ def _on_device(args: argparse.Namespace) -> int:
 
     if not args.device:
         misuse("E543", "--fused says how the net runs on a --device", "for example --device h100 --fused")
-    if args.by != "layer" or args.train or args.format not in ("table", "json"):
+    if args.by != "layer" or args.train or args.memory is not None or args.format not in ("table", "json"):
         misuse("E543", "--device gives layers, in evaluation, as table or json")
     device = hardware.find(args.device)
     found = hardware.estimate(network(args), device, args.batch, args.dtype, args.fused)

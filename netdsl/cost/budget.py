@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 from netdsl.cost.table import human
-from netdsl.diagnostics import Diagnostic, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.evaluate import Evaluator, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES
-from netdsl.quantities import Measured, Options, Quantity, catalogue
+from netdsl.quantities import OPTIMIZERS, Measured, Options, Quantity, catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
 MAX_STEPS = 100_000
 _NOT = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
 _SPENDERS = 5
-_OPTIONS = ("batch", "dtype", "train")
+_OPTIONS = ("batch", "dtype", "train", "optimizer")
 
 
 class Facts(Measured, Protocol):
@@ -193,8 +193,12 @@ class Claim(Evaluator):
         span = Span(source, node.start, node.end)
         if args and not quantity.options:
             raise fail("E405", f"`{name}` takes no options, got `{span.text}`", span)
-        options = Options(**self.options(args, env, source))
+        given = self.options(args, env, source)
+        options = Options(**given)
         part = quantity.whole and len(nodes) < len(self.net.graph)
+        if "optimizer" in given and not ("optimizer" in quantity.options and options.train):
+            help = "for example: memory(train, optimizer=adam)"
+            raise fail("E405", f"an optimizer is of memory in training, got `{span.text}`", span, help)
         if part or (options.train and "train" not in quantity.options):
             what = "of a part" if part else "in training"
             sums = ", ".join(q.name for q in catalogue().values() if q.additive)
@@ -202,7 +206,12 @@ class Claim(Evaluator):
             help = f"{name} is that of {about} in evaluation; there are {sums}"
             raise fail("E402", f"{name} {what} cannot be checked yet", span, help)
         self.used.append(Asked(quantity, nodes, options))
-        return quantity.number(quantity.of(self.net, nodes, options))
+        try:
+            return quantity.number(quantity.of(self.net, nodes, options))
+        except (
+            NetError
+        ) as error:  # of a dtype that has no gradients, or an op that does not say what it keeps
+            raise SpecError(error.diagnostics[0].replace(span=span)) from None
 
     def name(self, node: tree.Name, env: Env, source: Source) -> Any:
         """Return a name's value; an unknown one was meant to be a quantity."""
@@ -254,7 +263,8 @@ class Claim(Evaluator):
             if not isinstance(arg, tree.Keyword) or arg.name not in _OPTIONS or arg.name in options:
                 help = "for example: activations(batch=32, dtype=float16)"
                 raise fail("E405", f"a quantity takes {', '.join(_OPTIONS)}, got `{span.text}`", span, help)
-            value = self.dtype(arg.value) if arg.name == "dtype" else self.eval(arg.value, env, source)
+            words = {"dtype": tuple(DTYPES), "optimizer": OPTIMIZERS}.get(arg.name)
+            value = self.eval(arg.value, env, source) if words is None else self.word(arg, words)
             if arg.name == "batch" and (type(value) is not int or value < 1):
                 raise fail("E405", f"batch must be an int from 1, got {show(value)}", span)
             if arg.name == "train" and not isinstance(value, bool):
@@ -262,10 +272,10 @@ class Claim(Evaluator):
             options[arg.name] = value
         return options
 
-    def dtype(self, node: tree.Expr) -> str:
-        """Return the name of a dtype."""
-        span = self.span(node)
-        if isinstance(node, tree.Name) and node.text in DTYPES:
-            return node.text
-        help = did_you_mean(span.text, list(DTYPES)) or f"there are {', '.join(DTYPES)}"
-        raise fail("E405", f"unknown dtype `{span.text}`", span, help)
+    def word(self, arg: tree.Keyword, known: tuple[str, ...]) -> str:
+        """Return the name of a dtype or an optimizer."""
+        span = self.span(arg.value)
+        if isinstance(arg.value, tree.Name) and arg.value.text in known:
+            return arg.value.text
+        help = did_you_mean(span.text, list(known)) or f"there are {', '.join(known)}"
+        raise fail("E405", f"unknown {arg.name} `{span.text}`", span, help)

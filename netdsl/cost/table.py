@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.ir.graph import Graph, Node, Scope
@@ -13,6 +13,9 @@ from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.render import printable
 from netdsl.sheet import aligned, csv, markdown
+
+if TYPE_CHECKING:
+    from netdsl.passes.training import Memory
 
 VERSION = 1
 """Of the JSON form, docs/schema/cost.json."""
@@ -60,22 +63,24 @@ class Table:
         spec: str,
         inputs: Mapping[str, Shape],
         by: str,
-        batch: int,
-        dtype: str,
-        train: bool,
+        options: Options,
         rows: list[Row],
         live: Liveness,
+        memory: Memory,
     ) -> None:
-        """`net` is the net's name, `spec` its file's; `inputs` shapes by name; `live` what inference needs."""
+        """`net` is the net's name, `spec` its file's; `inputs` shapes by name; `live` what inference needs.
+
+        `memory` is that of the net as a whole, in training if that is meant.
+        """
         self.net = net
         self.spec = spec
         self.inputs = inputs
         self.by = by
-        self.batch = batch
-        self.dtype = dtype
-        self.train = train
+        self.options = options
+        self.batch, self.dtype, self.train = options.batch, options.dtype, options.train
         self.rows = tuple(rows)
         self.live = live
+        self.memory = memory
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -96,7 +101,13 @@ class Table:
     @property
     def sums(self) -> Mapping[str, int]:
         """The sums of the rows, of the quantities that have one."""
-        return {q.name: sum(row.values[q.name] for row in self.rows) for q in _of_rows() if q.additive}
+        sums = [quantity for quantity in self.quantities if quantity.additive]
+        return {q.name: sum(row.values[q.name] for row in self.rows) for q in sums}
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """What the rows have."""
+        return _of_rows(self.options)
 
     @property
     def total(self) -> Cost:
@@ -110,8 +121,9 @@ class Table:
         return self.sums["training_params"]
 
 
-def _of_rows() -> list[Quantity]:
-    return [quantity for quantity in catalogue().values() if not quantity.whole]
+def _of_rows(options: Options) -> list[Quantity]:
+    known = catalogue().values()
+    return [quantity for quantity in known if not quantity.whole and (options.train or not quantity.training)]
 
 
 def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Options) -> list[Row]:
@@ -129,7 +141,7 @@ def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Optio
         last = next((node for node in reversed(nodes) if not node.train), nodes[-1])
         values = {
             quantity.name: None if quantity.series and by == "op" else quantity.of(net, nodes, options)
-            for quantity in _of_rows()
+            for quantity in _of_rows(options)
         }
         rows.append(Row(name, op, None if by == "op" else shapes[last.name], values, modules.get(name, "")))
     return rows
@@ -228,7 +240,7 @@ def _left(header: Line) -> list[int]:
 def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
     """Return the header, the rows and what stands below them, as texts; empty columns are left out."""
     whole = table.sums
-    columns = [quantity for quantity in _of_rows() if quantity.shown]
+    columns = [quantity for quantity in table.quantities if quantity.shown]
 
     def line(name: str, op: str, output: str, values: Mapping[str, Any]) -> Line:
         cells = [name, op, output]
@@ -270,11 +282,20 @@ def _caption(table: Table) -> str:
 def _footer(table: Table) -> list[str]:
     mode = "training" if table.train else "evaluation"
     live = table.live
-    return [
+    lines = [
         f"batch {table.batch}, {table.dtype}, {mode}; activations in bytes",
         f"inference has at most {live.peak:,} bytes alive beside the weights, at {printable(live.at)}",
-        CONVENTION,
     ]
+    if table.train:
+        held = table.memory
+        parts = [f"{name} {getattr(held, name):,}" for name in _HELD]
+        lines.append(f"a step of training with {table.options.optimizer} holds at most {held.peak:,} bytes")
+        lines.append(f"of which {', '.join(parts)}")
+    return [*lines, CONVENTION]
+
+
+_HELD = ("weights", "buffers", "gradients", "optimizer", "saved", "input")
+"""What a step of training holds, not all of it at once."""
 
 
 def render_text(table: Table) -> str:
@@ -295,7 +316,7 @@ def render_markdown(table: Table) -> str:
 def render_csv(table: Table) -> str:
     """Return the rows as CSV (RFC 4180, but lines end as in text), exact integers, no total."""
     about = table.by != "op"  # a row by op has no other op, and no output
-    columns = [quantity for quantity in _of_rows() if about or not quantity.series]
+    columns = [quantity for quantity in table.quantities if about or not quantity.series]
     lines: list[Line] = [(table.by, *(("op", "output") if about else ()), *(q.name for q in columns))]
     for row in table:
         texts = (row.op, _text(row.output)) if about else ()
@@ -321,10 +342,13 @@ def render_json(table: Table) -> dict[str, Any]:
                 "op": row.op,
                 "module": row.module,
                 "output": None if row.output is None else list(row.output),
-                **{q.name: q.plain(row.values[q.name]) for q in _of_rows()},
+                **{q.name: q.plain(row.values[q.name]) for q in table.quantities},
             }
             for row in table
         ],
         "total": table.sums,
         "peak": {"bytes": table.live.peak, "at": table.live.at},
+        "memory": {"optimizer_name": table.options.optimizer, **table.memory.__dict__}
+        if table.train
+        else None,
     }

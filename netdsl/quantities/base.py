@@ -13,14 +13,20 @@ from netdsl.record import Record
 
 if TYPE_CHECKING:
     from netdsl.passes.facts import Number
+    from netdsl.passes.training import Memory
+
+
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+"""The names of those of `netdsl.passes.training`, which is not imported for them."""
 
 
 class Options(Record):
-    """For which batch and dtype, and whether layers of training count that evaluation does not run."""
+    """For which batch and dtype, and whether a step of training is meant, with which optimizer."""
 
     batch: int = 1
     dtype: str = "float32"
     train: bool = False
+    optimizer: str = "sgd"
 
 
 class Measured(Protocol):
@@ -41,6 +47,18 @@ class Measured(Protocol):
     def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
         """Return how many bytes are alive at each step of inference."""
 
+    @property
+    def layer_backward_macs(self) -> Mapping[str, int]:
+        """Multiply-accumulates of each node in the backward pass, for one sample."""
+
+    def saved(self, batch: int = 1, dtype: str = "float32") -> Mapping[str, int]:
+        """Return how many bytes each node keeps for the backward pass that none before it does."""
+
+    def memory(
+        self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
+    ) -> Memory:
+        """Return how many bytes running the net takes, and training it if `train`."""
+
 
 class Quantity(ABC):
     """A number of a net, or of some of its layers."""
@@ -56,7 +74,9 @@ class Quantity(ABC):
     additive = False
     """Whether the number of a net is the sum of those of its layers."""
     options: tuple[str, ...] = ()
-    """Which of batch, dtype and train it may be asked for."""
+    """Which of batch, dtype, train and optimizer it may be asked for."""
+    training = False
+    """Whether it is of training, and no column where evaluation is meant."""
     whole = False
     """Whether it is of a whole net only."""
     series = False

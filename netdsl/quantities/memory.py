@@ -1,11 +1,10 @@
-"""Memory of inference: of tensors that are alive at once, with the weights or without."""
+"""Memory: of tensors that are alive at once, with the weights or without."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from netdsl.ir.graph import Node
-from netdsl.ir.types import DTYPES
 from netdsl.quantities.base import Measured, Options, Quantity
 
 
@@ -24,14 +23,12 @@ class Peak(Quantity):
 
 
 class Memory(Quantity):
-    """The bytes that inference needs: of params and buffers, and at most of tensors beside them."""
+    """The bytes that inference or a step of training needs at most: of weights, buffers and all beside them."""
 
     name, title, unit, rank = "memory", "memory", "bytes", 71
-    options = ("batch", "dtype")
+    options = ("batch", "dtype", "train", "optimizer")
     whole = True
 
     def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> int:
         """Return those of a whole net."""
-        costs = net.layer_costs.values()
-        state = sum(cost.params + cost.buffers for cost in costs)
-        return state * DTYPES[options.dtype] + net.liveness(options.batch, options.dtype).peak
+        return net.memory(options.batch, options.dtype, options.train, options.optimizer).peak

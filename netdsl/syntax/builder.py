@@ -203,6 +203,10 @@ class Builder:
         """`name=value`."""
         return tree.Keyword(start, end, c[0].text, c[2])
 
+    def training(self, start: int, end: int, c: list[Token]) -> tree.Keyword:
+        """`train`, which says `train=true`."""
+        return tree.Keyword(start, end, c[0].text, tree.Constant(start, end, True))
+
     def stride(self, start: int, end: int, c: list[Any]) -> tree.Stride:
         """`/2 first`."""
         return tree.Stride(start, end, c[1], len(c) == 3)

@@ -201,6 +201,8 @@ class Spacing:
         return places[bisect_left(places, node.start) : bisect_left(places, node.end)]
 
     def _keyword(self, node: tree.Keyword, base: int, tight: int) -> None:
+        if node.value.start == node.start:
+            return  # `train` alone
         self.close |= {self._next[node.start + len(node.name)], node.value.start}
         self._read(node.value, base, max(base, _PRODUCTS))
 
