@@ -18,7 +18,7 @@ from netdsl.ops.base import Example
 from netdsl.report import formula
 
 EXAMPLES = [(name, example) for name, op in catalogue().items() for example in op.examples()]
-SUMS = [count for count in EXPLAINED if count != "rf"]
+SUMS = [count for count in EXPLAINED if count not in ("saved", "rf")]
 
 
 def arithmetic(text: str) -> float:
@@ -125,7 +125,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "vgg16", "features", "macs")
     assert "macs of features = 15,346,630,656, the sum over 13 layers" in out
     _, out, _ = run(capsys, "lenet", "lenet")
-    assert [f"{count} of lenet" in out for count in EXPLAINED] == [True] * 5
+    assert [f"{count} of lenet" in out for count in EXPLAINED] == [True] * 6
+    _, out, _ = run(capsys, "resnet18", "bn1", "saved")
+    assert "saved of bn1 = 3,211,776 bytes" in out
+    assert "  3,211,264  what conv1 makes\n        512  numbers of its own\n" in out
+    _, out, _ = run(capsys, "resnet18", "resnet18", "saved")
+    assert f"saved of resnet18 = {api.load('resnet18').memory(train=True).saved:,} bytes" in out
     _, out, _ = run(capsys, "lenet", "conv1", "params", "--input", "1x64x48")
     assert "params = c_out * c_in/groups * kh * kw    weight\n" in out
     assert "= 156\n" in out

@@ -86,7 +86,8 @@ def size(text: str) -> int:
     power = " KMGT".index((scale or " ")[0])
     factor = 1024**power if scale and scale.endswith("i") else 1000**power
     digits = (fraction or ".")[1:]
-    return int(whole + digits) * factor // 10 ** len(digits)
+    number: int = int(whole + digits) * factor // 10 ** len(digits)
+    return number
 
 
 def settings(args: argparse.Namespace) -> dict[str, str]:

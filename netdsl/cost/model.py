@@ -19,7 +19,7 @@ CONVENTION = (
     "ops counts the rest (pooling: its window per output); activations are the outputs of all computing ops"
 )
 
-EXPLAINED = ("macs", "params", "ops", "memory", "rf")
+EXPLAINED = ("macs", "params", "ops", "memory", "saved", "rf")
 """What can be asked of a layer: memory is the bytes of its outputs, rf its receptive field."""
 COUNTERS = ("fvcore", "thop", "ptflops", "torchinfo", "keras")
 """The other counters whose numbers are known, in netdsl.report.peers."""

@@ -15,6 +15,7 @@ from netdsl.render import printable
 from netdsl.report.peers import PEERS, Peers
 
 if TYPE_CHECKING:
+    from netdsl.ir.tape import Storage
     from netdsl.network import Network
     from netdsl.passes.facts import Extent, Number
 
@@ -40,12 +41,13 @@ def explain(net: Network, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
         known = [*(node.name for node in net.graph), *scopes]
         help = did_you_mean(layer, known) or f"`netdsl cost {net.name}` lists its layers"
         raise NetError([Diagnostic("E512", f"{net.name} has no layer or block `{layer}`", help=help)])
-    return "\n\n".join([*parts, "one sample, float32, evaluation"])
+    mode = "evaluation" + ("; saved in training" if "saved" in counts else "")
+    return "\n\n".join([*parts, f"one sample, float32, {mode}"])
 
 
 def terms(net: Network, node: Node, count: str) -> tuple[Term, ...]:
     """Return the products whose sum a count of a node is: `macs`, `params`, `ops`, or `memory` in bytes."""
-    if count == "params" and node.module:
+    if count == "saved" or (count == "params" and node.module):
         return ()
     found = node.op.formula(_FIELDS.get(count, count), *net.inputs_of(node.name))
     if count == "memory":
@@ -55,6 +57,8 @@ def terms(net: Network, node: Node, count: str) -> tuple[Term, ...]:
 
 def number(net: Network, node: Node, count: str) -> int:
     """Return a count of a node as the cost table has it."""
+    if count == "saved":
+        return net.saved().get(node.name, 0)
     cost = net.layer_costs[node.name].scaled(1, _BYTES)
     value: int = getattr(cost, _FIELDS.get(count, count))
     return value
@@ -64,6 +68,8 @@ def of_node(net: Network, node: Node, count: str) -> str:
     """Return how a count of a node comes about."""
     if count == "rf":
         return "\n".join(_field(net, node))
+    if count == "saved":
+        return "\n".join(_saved(net, node))
     lines = list(_sum(net, node, count))
     if node.train and count in ("macs", "ops", "memory"):
         lines.append(_ASIDE)
@@ -86,21 +92,21 @@ def of_scope(net: Network, scope: Scope, count: str) -> str:
             return f"rf of {printable(name)}: it sees no input of the net"
         head = f"rf of {printable(name)} is that of its last layer, {printable(seen[-1].name)}"
         return "\n".join([head, *_field(net, seen[-1])])
-    aside = count != "params" and all(node.train for node in nodes)
+    aside = count not in ("params", "saved") and all(node.train for node in nodes)
     rows: list[tuple[str, str, str, int]] = []
     for node in nodes:
         value = number(net, node, count)
-        if value and (aside or not node.train or count == "params"):
-            filled = " + ".join(_values(term) for term in terms(net, node, count)) or f"{value:,}"
+        if value and (aside or not node.train or count in ("params", "saved")):
+            filled = " + ".join(_values(term) for term in terms(net, node, count))
             rows.append((printable(node.name), node.op.name, filled, value))
     whole = sum(value for *_, value in rows)
-    unit = " bytes" if count == "memory" else ""
+    unit = " bytes" if count in ("memory", "saved") else ""
     lines = [f"{count} of {printable(name)} = {whole:,}{unit}, the sum over {_layers(len(rows))}"]
     if rows:
         widths = [max(map(len, column)) for column in ([row[0] for row in rows], [row[1] for row in rows])]
         width = max(len(f"{value:,}") for *_, value in rows)
         lines += [
-            f"  {layer:{widths[0]}}  {op:{widths[1]}}  {value:>{width},} = {filled}"
+            f"  {layer:{widths[0]}}  {op:{widths[1]}}  {value:>{width},}{f' = {filled}' if filled else ''}"
             for layer, op, filled, value in rows
         ]
     if aside:
@@ -188,6 +194,27 @@ def _memory(net: Network, node: Node) -> Iterator[str]:
     alive = net.liveness().alive.get(node.name)
     if alive is not None:
         yield f"  {alive:,} bytes are alive then in inference, its inputs and output and what is read later"
+
+
+def _saved(net: Network, node: Node) -> Iterator[str]:
+    """Yield what autograd keeps from a layer on, in bytes: of each storage, whose values it holds."""
+    from netdsl.passes import Facts
+    from netdsl.passes.training import record
+
+    tape, values = record(Facts(net.graph, net.elaborated.shapes), 1, "float32")
+    makers: dict[Storage, str] = {}
+    for name, tensors in values.items():
+        for tensor in tensors:
+            makers.setdefault(tensor.storage, name)  # the first: others look at it, or write into it
+    kept = [storage for storage, layer in tape.kept.items() if layer == node.name]
+    whole = sum(storage.nbytes for storage in kept)
+    yield f"saved of {printable(node.name)} = {whole:,} bytes, kept for the backward pass from here on"
+    for storage in kept:
+        maker = makers.get(storage)
+        what = "numbers of its own" if maker is None else f"what {printable(maker)} makes"
+        yield f"  {storage.nbytes:>{len(f'{whole:,}')},}  {what}"
+    if not kept:
+        yield "  it keeps nothing, or only what is a weight or kept by a layer before it"
 
 
 # ---------------------------------------------------------------- receptive fields
