@@ -245,6 +245,25 @@ class Network:
             self._saved[batch, dtype] = saved_bytes(tape)
         return self._saved[batch, dtype]
 
+    def training_trace(
+        self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd"
+    ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """Return the bytes alive in a step of training, with weights and the optimizer's state: forward, and back.
+
+        Both are by layer, in the order in which they run. The most is that of `memory`, but for what the optimizer
+        itself takes when gradients are there.
+
+        Raises:
+            NetError: As `memory` does.
+        """
+        from netdsl.passes.training import trace_training
+
+        held = self.memory(batch, dtype, True, optimizer)
+        fixed = held.weights + held.buffers + held.optimizer
+        forward, back = trace_training(Facts(self.graph, self.elaborated.shapes), batch, dtype)
+        one, two = ([(layer, fixed + alive) for layer, alive in part] for part in (forward, back))
+        return one, two
+
     def largest_batch(
         self, memory: int, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
     ) -> int:

@@ -129,6 +129,20 @@ def test_bars_group_by_what_is_readable(layers: int, most: int) -> None:
     check(str(bars.draw(net, "layer")))
 
 
+@pytest.mark.parametrize("name", ["lenet", "googlenet", "resnet18"])
+def test_timeline_of_training_goes_up_to_the_peak(name: str) -> None:
+    net = netdsl.load(name)
+    forward, back = net.training_trace(3, optimizer="momentum")
+    assert (
+        max(alive for _, alive in (*forward, *back)) == net.memory(3, train=True, optimizer="momentum").peak
+    )
+    assert [layer for layer, _ in forward] == [node.name for node in net.graph]
+    assert {layer for layer, _ in back} <= {node.name for node in net.graph}
+    svg = str(timeline.draw(net, 3, optimizer="momentum"))
+    assert f"{net.memory(3, train=True, optimizer='momentum').peak:,} bytes at " in svg
+    assert "a step of training with momentum" in svg
+
+
 def test_timeline_marks_the_peak() -> None:
     net = zoo_net("resnet50")
     svg = str(timeline.draw(net, batch=2))

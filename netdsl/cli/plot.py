@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netdsl.cli.common import misuse, network, positive, spec_arguments
-from netdsl.cli.cost import DTYPES, GROUPINGS
+from netdsl.cli.cost import DTYPES, GROUPINGS, OPTIMIZERS
 from netdsl.cli.pictures import check_output, write_picture
 
 HELP = "draw activations, params and MACs as bars, or memory over time"
@@ -18,6 +18,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     help = "what has a group of bars; the finest that is readable, if nothing is said"
     sub.add_argument("--by", choices=GROUPINGS, help=help)
     sub.add_argument("--timeline", action="store_true", help="draw the memory of inference, step by step")
+    sub.add_argument("--train", action="store_true", help="with --timeline: of a step of training")
+    sub.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd", help="with --train: which (sgd)")
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
     sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
 
@@ -28,10 +30,16 @@ def run(args: argparse.Namespace) -> int:
 
     if args.timeline and args.by:
         misuse("E550", "--timeline has a step for each layer, and --by groups bars", "choose one of them")
+    if (args.train and not args.timeline) or (args.optimizer != "sgd" and not args.train):
+        misuse(
+            "E550",
+            "--train is of --timeline, and --optimizer of --train",
+            "--timeline --train --optimizer adam",
+        )
     suffix = check_output(args.output, (".svg", ".png"), [args.spec])
     net = network(args)
     if args.timeline:
-        picture = timeline.draw(net, args.batch, args.dtype)
+        picture = timeline.draw(net, args.batch, args.dtype, args.optimizer if args.train else "")
     else:
         picture = bars.draw(net, args.by or "", args.batch, args.dtype)
     write_picture(args.output, suffix, {".svg": lambda: str(picture)})

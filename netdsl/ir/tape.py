@@ -87,7 +87,7 @@ Back = Callable[[Tensor, Tensor], Tensor]
 class Step:
     """One step of a tape: what it made needs a gradient, and gives one to what it read."""
 
-    __slots__ = ("back", "keeps", "number", "reads", "scratch")
+    __slots__ = ("back", "keeps", "layer", "number", "reads", "scratch")
 
     def __init__(self, number: int, reads: Sequence[Tensor], keeps: Sequence[Storage], back: Back) -> None:
         """Be a step whose gradients `back` makes.
@@ -100,6 +100,8 @@ class Step:
         self.back = back
         self.scratch = 0
         """The bytes of what is made beside the gradients and dropped at once."""
+        self.layer = ""
+        """The layer that ran."""
 
 
 def in_order(sizes: Sequence[int]) -> Sizes:
@@ -238,13 +240,18 @@ class Tape:
         """The storages that are kept, but for those of the module itself, and which layer kept each first."""
         self.bytes = 0
         """How many bytes they are."""
-        self.peak = 0
-        """The most that is alive at the end of a layer: what is kept, what the layer read and made, the inputs."""
+        self.alive: list[tuple[str, int]] = []
+        """How much is alive at the end of each layer."""
 
     def note(self, *alive: Tensor) -> None:
         """Note what is alive beside what is kept."""
         own = {x.storage for x in alive if not x.storage.learned and x.storage not in self.kept}
-        self.peak = max(self.peak, self.bytes + sum([storage.nbytes for storage in own]))
+        self.alive.append((self.layer, self.bytes + sum([storage.nbytes for storage in own])))
+
+    @property
+    def peak(self) -> int:
+        """The most that is alive at the end of a layer: what is kept, what the layer read and made, the inputs."""
+        return max((held for _, held in self.alive), default=0)
 
     # ---------------------------------------------------------------- new tensors
 
@@ -290,6 +297,8 @@ class Tape:
         reads = [x for x in reads if x.grad]
         y.grad = bool(reads)
         y.maker = Step(self.steps, reads, (), back or partial(self.laid, (y,))) if reads else None
+        if y.maker is not None:
+            y.maker.layer = self.layer
         self.steps += 1
         return y
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import groupby
 from math import prod
 
 from netdsl.ir.graph import Scope
@@ -93,13 +94,7 @@ OPTIMIZERS = {
 
 def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Memory:
     """Return the memory of training; the shapes must be known."""
-    tape, values = record(facts, batch, dtype)
-    inputs = [values[name][0].storage for name in facts.graph.inputs.values()]
-    outputs = [values[output.value.node][output.value.port] for output in facts.graph.outputs]
-    alive = Alive()
-    for storage in inputs:
-        alive.hold(storage)
-    run_backward(tape, outputs, alive)
+    tape, alive, inputs = step_of(facts, batch, dtype)
     size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
     held = measure_module(facts, size)
     parameters = [size * elements for elements in parameter_sizes(facts)]
@@ -120,6 +115,30 @@ def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Me
         peak=max(module + state + max(tape.peak, alive.peak), step),
         first_peak=max(module + max(tape.peak, alive.peak), step),
     )
+
+
+def step_of(facts: Facts, batch: int, dtype: str) -> tuple[Tape, Alive, list[Storage]]:
+    """Return the tape of a batch, what was alive while it went back, and the inputs."""
+    tape, values = record(facts, batch, dtype)
+    inputs = [values[name][0].storage for name in facts.graph.inputs.values()]
+    outputs = [values[output.value.node][output.value.port] for output in facts.graph.outputs]
+    alive = Alive()
+    for storage in inputs:
+        alive.hold(storage)
+    run_backward(tape, outputs, alive)
+    return tape, alive, inputs
+
+
+def trace_training(
+    facts: Facts, batch: int, dtype: str
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Return what is alive beside the module and the optimizer's state: layer by layer forward, and going back."""
+    tape, alive, _ = step_of(facts, batch, dtype)
+    back = [
+        (layer, max(held for _, held in steps))
+        for layer, steps in groupby(alive.trace, key=lambda one: one[0])
+    ]
+    return tape.alive, back
 
 
 def measure_inference(facts: Facts, batch: int, dtype: str) -> Memory:
@@ -182,6 +201,10 @@ class Alive:
         self.held: dict[Storage, int] = {}
         self.bytes = 0
         self.peak = 0
+        self.lately = 0
+        """The most since this was set."""
+        self.trace: list[tuple[str, int]] = []
+        """The most that was alive during each step back, and the layer that it was of."""
 
     def hold(self, storage: Storage) -> None:
         """Hold a storage, once more."""
@@ -191,7 +214,7 @@ class Alive:
         self.held[storage] = before + 1
         if not before:
             self.bytes += storage.nbytes
-            self.peak = max(self.peak, self.bytes)
+            self.peak, self.lately = max(self.peak, self.bytes), max(self.lately, self.bytes)
 
     def drop(self, storage: Storage) -> None:
         """Hold a storage once less."""
@@ -264,6 +287,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
             heappush(ready, (-step.number, step))
     while ready:
         _, step = heappop(ready)
+        alive.lately = alive.bytes
         grads = given.pop(step, {})
         made: list[tuple[Tensor, Tensor]] = []
         if grads:
@@ -288,6 +312,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
             alive.drop(storage)
         for x, own in made:
             give(x, own)
+        alive.trace.append((step.layer, alive.lately))
         for x in step.reads:
             if x.maker is not None:
                 waits[x.maker] -= 1

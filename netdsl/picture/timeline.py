@@ -1,4 +1,4 @@
-"""How much memory inference holds, step by step."""
+"""How much memory inference or training holds, step by step."""
 
 from __future__ import annotations
 
@@ -15,24 +15,42 @@ if TYPE_CHECKING:
 _EDGE = 20.0
 _WIDE, _HIGH = 860.0, 300.0
 """Of the field of the curve."""
+_ORDER = (
+    "layers in the order in which they are computed",
+    "layers as they are computed, then as gradients go back",
+)
 
 
-def draw(net: Network, batch: int = 1, dtype: str = "float32") -> Svg:
+def draw(net: Network, batch: int = 1, dtype: str = "float32", optimizer: str = "") -> Svg:
     """Return the bytes that are alive at each step of inference beside the weights, with the peak marked.
+
+    With an optimizer it is those of a step of training, with the weights: forward, then back.
 
     Raises:
         NetError: An option has no meaning.
     """
-    live = net.liveness(batch, dtype)
-    names, values = list(live.alive), list(live.alive.values())
-    marks = ticks(live.peak, 5)
+    turn = 0
+    if optimizer:
+        forward, back = net.training_trace(batch, dtype, optimizer)
+        names = [layer for layer, _ in (*forward, *back)]
+        values = [alive for _, alive in (*forward, *back)]
+        turn = len(forward)
+        what = f"a step of training with {optimizer}"
+    else:
+        live = net.liveness(batch, dtype)
+        names, values = list(live.alive), list(live.alive.values())
+        what = "inference"
+    peak = max(values, default=0)
+    highest = values.index(peak) if values else 0
+    marks = ticks(peak, 5)
     left = _EDGE + max(width(f"{human(int(mark))}B", 11) for mark in marks) + 6
     top, step = 96.0, _WIDE / len(values)
     bottom, right = top + _HIGH, left + _WIDE
-    scale = _HIGH / live.peak if live.peak else 0.0
-    title = f"{net.name}: memory of inference"
+    scale = _HIGH / peak if peak else 0.0
+    title = f"{net.name}: memory of {what}"
     shapes = ", ".join(map(str, net.inputs.values()))
-    said = f"bytes alive beside the weights at each of {len(values)} steps; input {shapes}, batch {batch}, {dtype}"
+    beside = "with weights and optimizer" if optimizer else "beside the weights"
+    said = f"bytes alive {beside} at each of {len(values)} steps; input {shapes}, batch {batch}, {dtype}"
     wide = max(right + _EDGE, width(said) + 2 * _EDGE)
     svg = Svg(wide, bottom + 58, f"{title}; {said}")
     svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
@@ -41,16 +59,21 @@ def draw(net: Network, batch: int = 1, dtype: str = "float32") -> Svg:
         y = bottom - mark * scale
         svg.line(left, y, right, y)
         svg.text(left - 6, y + 4, f"{human(int(mark))}B" if mark else "0", "faint", "end", 11)
-    _parts(svg, names, left, step, bottom)
+    _parts(svg, names[:turn] or names, left, step, bottom)
+    svg.text(left + _WIDE / 2, bottom + 44, _ORDER[bool(turn)], "ink", "middle")
+    if turn:
+        _parts(svg, names[turn:], left + turn * step, step, bottom)
+        svg.line(left + turn * step, top, left + turn * step, bottom)
+        svg.text(left + turn * step + 4, bottom - 6, "back", "faint", size=11)
     points = [(left, bottom)]
     for at, value in enumerate(values):
         y = bottom - value * scale
         points += [(left + at * step, y), (left + (at + 1) * step, y)]
     svg.path(polyline([*points, (right, bottom)]) + "Z", "area")
-    x = left + (names.index(live.at) + 0.5) * step
-    label = fitted(f"peak {human(live.peak)}B, at {live.at}", _WIDE, 12)
+    x = left + (highest + 0.5) * step
+    label = fitted(f"peak {human(peak)}B, at {names[highest]}", _WIDE, 12)
     middle = min(max(x, left + width(label) / 2), right - width(label) / 2)
-    svg.circle(x, top, 4, "mark", f"{live.peak:,} bytes at {live.at}")
+    svg.circle(x, top, 4, "mark", f"{peak:,} bytes at {names[highest]}")
     svg.text(middle, top - 12, label, "strong", "middle")
     return svg
 
@@ -67,7 +90,6 @@ def _parts(svg: Svg, names: list[str], left: float, step: float, bottom: float) 
             svg.line(x, bottom, x, bottom + 8)
             svg.line(x + room, bottom, x + room, bottom + 8)
             svg.text(x + room / 2, bottom + 19, fitted(name, room, 11), "faint", "middle", 11)
-    svg.text(left + _WIDE / 2, bottom + 44, "layers in the order in which they are computed", "ink", "middle")
 
 
 def _part(name: str, counts: Counter[str]) -> str:
