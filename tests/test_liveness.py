@@ -89,7 +89,7 @@ def test_is_what_runs(name: str, side: int) -> None:
     "name",
     [
         *("vgg16", "resnet18", "resnet50", "googlenet", "densenet121", "mobilenet_v2", "vit_b_16"),
-        *("swin_t", "swin_v2_t", "maxvit_t", "mobilevit_s"),
+        *("swin_t", "swin_v2_t", "maxvit_t", "mobilevit_s", "preact_resnet50"),
     ],
 )
 def test_is_what_runs_at_full_size(name: str) -> None:
