@@ -87,7 +87,7 @@ Back = Callable[[Tensor, Tensor], Tensor]
 class Step:
     """One step of a tape: what it made needs a gradient, and gives one to what it read."""
 
-    __slots__ = ("back", "keeps", "layer", "number", "reads", "scratch")
+    __slots__ = ("back", "keeps", "late", "layer", "number", "reads", "scratch")
 
     def __init__(self, number: int, reads: Sequence[Tensor], keeps: Sequence[Storage], back: Back) -> None:
         """Be a step whose gradients `back` makes.
@@ -102,6 +102,8 @@ class Step:
         """The bytes of what is made beside the gradients and dropped at once."""
         self.layer = ""
         """The layer that ran."""
+        self.late = False
+        """Whether any of what it keeps is there only once it has run."""
 
 
 def in_order(sizes: Sequence[int]) -> Sizes:
@@ -286,6 +288,7 @@ class Tape:
         if y.maker is not None:
             kept = [x.storage for x in tensors or (y,) if not x.storage.learned]
             y.maker.keeps = (*y.maker.keeps, *kept)
+            y.maker.late |= y.storage in kept
             for storage in kept:
                 if storage not in self.kept:
                     self.kept[storage] = self.layer
@@ -320,7 +323,10 @@ class Tape:
         y = self.stepped(self.new(sizes, strides=strides), (*reads, *learns), back)
         if keep:
             self.keep(y, *keep)
-        return self.keep(y, self.new((extra,), itemsize=1)) if extra else y
+        if extra and y.maker is not None:
+            self.keep(y, self.new((extra,), itemsize=1))
+            y.maker.late = True
+        return y
 
     def pointwise(
         self,
@@ -487,7 +493,13 @@ class Tape:
     def linear(self, x: Tensor, channels: int, learns: Sequence[Tensor]) -> Tensor:
         """Return `F.linear` of a learned weight: of rows that do not lie in order it makes a copy, and keeps that."""
         rows = x if len(x.sizes) == 1 else self.reshaped(x, -1, x.sizes[-1])
-        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=learns)
+        laid = partial(self.laid, (rows,))
+
+        def back(grad: Tensor, x: Tensor) -> Tensor:
+            is_bias = len(x.sizes) == 1 and grad.elements != x.elements
+            return grad if is_bias else laid(grad, x)  # that of a bias is summed
+
+        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=learns, back=back)
         if len(x.sizes) <= 2:
             return y
         return self.view(y, (*x.sizes[:-1], channels), in_order((*x.sizes[:-1], channels)))

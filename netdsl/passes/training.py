@@ -95,6 +95,17 @@ OPTIMIZERS = {
 def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Memory:
     """Return the memory of training; the shapes must be known."""
     tape, alive, inputs = step_of(facts, batch, dtype)
+    held = measure_update(facts, dtype, optimizer, sum(storage.nbytes for storage in inputs))
+    module, running = held.weights + held.buffers, max(tape.peak, alive.peak)
+    return held.replace(
+        saved=sum(storage.nbytes for storage in tape.kept),
+        peak=max(module + held.optimizer + running, held.peak),
+        first_peak=max(module + running, held.first_peak),
+    )
+
+
+def measure_update(facts: Facts, dtype: str, optimizer: str, given: int) -> Memory:
+    """Return what a step of training holds while it updates the parameters, with so many bytes of input."""
     size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
     held = measure_module(facts, size)
     parameters = [size * elements for elements in parameter_sizes(facts)]
@@ -102,19 +113,9 @@ def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Me
     at_once = 0
     if kind.divides:
         at_once = max(2 * own + before for before, own in zip([0, *parameters], parameters, strict=False))
-    module, given = held.weights + held.buffers, sum(storage.nbytes for storage in inputs)
     loss = size
-    step = module + given + held.weights + state + loss + at_once
-    return Memory(
-        weights=held.weights,
-        buffers=held.buffers,
-        gradients=held.weights,
-        optimizer=state,
-        saved=sum(storage.nbytes for storage in tape.kept),
-        input=given,
-        peak=max(module + state + max(tape.peak, alive.peak), step),
-        first_peak=max(module + max(tape.peak, alive.peak), step),
-    )
+    step = held.weights + held.buffers + given + held.weights + state + loss + at_once
+    return held.replace(gradients=held.weights, optimizer=state, input=given, peak=step, first_peak=step)
 
 
 def step_of(facts: Facts, batch: int, dtype: str) -> tuple[Tape, Alive, list[Storage]]:
@@ -206,6 +207,22 @@ class Alive:
         self.trace: list[tuple[str, int]] = []
         """The most that was alive during each step back, and the layer that it was of."""
 
+    def retain(self, step: Step) -> None:
+        """Hold what a step keeps."""
+        for storage in step.keeps:
+            self.hold(storage)
+
+    def enter(self, step: Step) -> None:
+        """Begin to make a step's gradients."""
+
+    def reduce(self, step: Step) -> None:
+        """Begin to sum gradients to the sizes of what was read, which the engine does once the step has returned."""
+
+    def release(self, step: Step) -> None:
+        """Hold what a step keeps no more: its gradients are made."""
+        for storage in step.keeps:
+            self.drop(storage)
+
     def hold(self, storage: Storage) -> None:
         """Hold a storage, once more."""
         if storage.learned:
@@ -238,8 +255,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
     seen = set(todo)
     while todo:
         step = todo.pop()
-        for storage in step.keeps:
-            alive.hold(storage)
+        alive.retain(step)
         for x in step.reads:
             if x.maker is not None:
                 waits[x.maker] = waits.get(x.maker, 0) + 1
@@ -288,6 +304,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
     while ready:
         _, step = heappop(ready)
         alive.lately = alive.bytes
+        alive.enter(step)
         grads = given.pop(step, {})
         made: list[tuple[Tensor, Tensor]] = []
         if grads:
@@ -296,6 +313,8 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
                 own = step.back(grad, x)
                 alive.hold(own.storage)
                 made.append((x, own))
+            if not step.scratch:  # which the step takes before it returns
+                alive.reduce(step)
             for at, (x, own) in enumerate(made):
                 if own.elements != x.elements:
                     total = tape.new(x.sizes)
@@ -308,8 +327,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
                 alive.drop(scratch)
         for own in grads.values():
             alive.drop(own.storage)
-        for storage in step.keeps:
-            alive.drop(storage)
+        alive.release(step)
         for x, own in made:
             give(x, own)
         alive.trace.append((step.layer, alive.lately))
