@@ -684,4 +684,12 @@ CODES: dict[str, Code] = {
         "netdsl fit mobilenet_v2 --vary width=0.25..1 --target macs=150G",
         "netdsl fit mobilenet_v2 --vary width=0.25..1 --target macs=150M",
     ),
+    # ------------------------------------------------------------ training
+    "E570": Code(
+        "a step of training that cannot fit",
+        "Even with the best checkpoints the step takes more memory than it may. The message says the least that can "
+        "be reached; a smaller batch takes less, and so do another optimizer and dtype.",
+        "",
+        "",
+    ),
 }

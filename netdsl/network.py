@@ -34,6 +34,7 @@ from netdsl.quantities import Options
 if TYPE_CHECKING:
     from netdsl.fit import Fit
     from netdsl.lint import Finding
+    from netdsl.passes.checkpoint import Plan
     from netdsl.passes.training import Memory
 
 
@@ -218,15 +219,11 @@ class Network:
             NetError: The batch is less than 1, the dtype unknown or none that trains, the
                 optimizer unknown, or an op does not say what it keeps.
         """
-        from netdsl.passes.training import OPTIMIZERS, measure_inference, measure_training
+        from netdsl.passes.training import measure_inference, measure_training
 
-        _check_options(batch, dtype)
-        if optimizer not in OPTIMIZERS:
-            raise _option("optimizer", optimizer, tuple(OPTIMIZERS))
+        _check_training(batch, dtype, optimizer, train)
         if not train:
             return measure_inference(self._lifetimes, batch, dtype)
-        if dtype == "int8":
-            raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
         with _of_ops():
             return measure_training(Facts(self.graph, self.elaborated.shapes), batch, dtype, optimizer)
 
@@ -299,6 +296,25 @@ class Network:
     @cached_property
     def _saved(self) -> dict[tuple[int, str], Mapping[str, int]]:
         return {}
+
+    def checkpoint_plan(
+        self, memory: int, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd"
+    ) -> Plan:
+        """Return what a step of training has to compute a second time, so that it fits into so many bytes.
+
+        Of all that fits it is what takes the least MACs again; see `netdsl.passes.checkpoint`. The other arguments
+        are those of `memory`.
+
+        Raises:
+            NetError: No choice fits, and the message says the least that can be reached; or an argument is none.
+        """
+        from netdsl.passes.checkpoint import plan_checkpoints
+
+        _check_training(batch, dtype, optimizer)
+        if type(memory) is not int or memory < 1:
+            raise NetError([Diagnostic("E503", f"memory must be an int of bytes from 1, got {memory!r}")])
+        with _of_ops():
+            return plan_checkpoints(self._lifetimes, memory, batch, dtype, optimizer)
 
     @cached_property
     def _lifetimes(self) -> Facts:
@@ -429,6 +445,16 @@ def _check_options(batch: int, dtype: str) -> None:
         raise NetError([Diagnostic("E503", f"batch must be an int from 1, got {batch!r}")])
     if dtype not in DTYPES:
         raise _option("dtype", dtype, tuple(DTYPES))
+
+
+def _check_training(batch: int, dtype: str, optimizer: str, train: bool = True) -> None:
+    from netdsl.passes.training import OPTIMIZERS
+
+    _check_options(batch, dtype)
+    if optimizer not in OPTIMIZERS:
+        raise _option("optimizer", optimizer, tuple(OPTIMIZERS))
+    if train and dtype == "int8":
+        raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
 
 
 def _option(name: str, value: object, known: tuple[str, ...]) -> NetError:

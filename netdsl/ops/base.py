@@ -130,6 +130,8 @@ class Op(Record, ABC):
     """Fields that decide what is emitted, so that a class is made for each of their values."""
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """By field that is a text, what it may be."""
+    tracks: ClassVar[bool] = False
+    """Whether each run in training moves what it holds beside its weights: running statistics."""
     inplace: ClassVar[bool] = False
     """Whether it can write its output over its first input."""
     aliases: ClassVar[bool] = False

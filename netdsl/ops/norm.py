@@ -53,6 +53,7 @@ class BatchNorm(Norm):
 
     name: ClassVar[str] = "bn"
     counted: ClassVar[str] = "BatchNorm2d"
+    tracks: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     fuses_into: ClassVar[bool] = True
 

@@ -1,0 +1,503 @@
+"""What a step of training computes a second time, so that it fits into a given memory: checkpoints.
+
+A place is a module of the emitted code, a block or container, that is given one value and returns one. With
+`torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)` it keeps nothing but that value; when backward
+comes to it, it runs again, up to the last tensor that its backward needs. Places are apart: none is within another.
+
+The plan is the best there is over these places. A prefix of the net that recomputes some of its places matters for
+what follows by three things only: how many bytes it keeps, which of the values that later layers look at are among
+these, and what it recomputes. So an exact dynamic program goes through the net, and of two prefixes that keep the
+same of those values drops the one that keeps more bytes and recomputes no less. What recomputing less costs is told
+by MACs, of equal ones by other operations, then by the number of places.
+
+Running again means running twice: batch norms move their running statistics by two batches that are the same, and
+count them twice. Random numbers are the same in both runs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Set
+from itertools import pairwise
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.ir.graph import Scope
+from netdsl.ir.tape import Step, Storage
+from netdsl.ir.types import Shape
+from netdsl.passes.facts import Facts
+from netdsl.passes.inplace import overwriting
+from netdsl.passes.training import Alive, Memory, measure_update, record, run_backward
+from netdsl.record import Record
+
+Work = tuple[int, int, int]
+"""What is computed a second time, for one sample: MACs, other operations, places."""
+
+
+class Plan(Record):
+    """What to recompute, in bytes and in MACs of a batch."""
+
+    places: tuple[str, ...]
+    """The modules to run under `checkpoint`, by their paths in the emitted module, in the order in which they run."""
+    limit: int
+    """The bytes that a step may take."""
+    peak: int
+    """The bytes that a step takes, after the first one."""
+    peak_without: int
+    """The same if nothing is recomputed."""
+    macs: int
+    """What is recomputed in a step."""
+    forward_macs: int
+    """What the forward pass takes by itself."""
+    twice: tuple[str, ...]
+    """The layers whose running statistics each step moves twice."""
+
+
+class _Place:
+    """A module that may be recomputed: the nodes from `begin` to before `end`."""
+
+    __slots__ = ("begin", "end", "given", "path")
+
+    def __init__(self, path: str, begin: int, end: int, given: Storage) -> None:
+        self.path = path
+        self.begin = begin
+        self.end = end
+        self.given = given
+
+
+class _Gradients(Alive):
+    """What backward holds beside what forward kept: the bytes as a step begins, while it runs, and after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: dict[Step, int] = {}
+        self.making: dict[Step, int] = {}
+        self.summing: dict[Step, int] = {}
+        """While gradients are summed to the sizes of what was read."""
+        self.after: dict[Step | None, int] = {}
+        """The most until the next step begins; before the first one with None."""
+        self.latest: Step | None = None
+
+    def retain(self, step: Step) -> None:
+        """Let the place decide when a step holds what it keeps."""
+
+    def enter(self, step: Step) -> None:
+        """End the step before, and begin this one."""
+        self.finish()
+        self.before[step] = self.peak = self.bytes
+
+    def reduce(self, step: Step) -> None:
+        """End what the step itself does."""
+        self.making[step], self.peak = self.peak, self.bytes
+
+    def release(self, step: Step) -> None:
+        """End the part of the step during which what it keeps is alive."""
+        self.making.setdefault(step, self.peak)
+        self.summing[step] = self.peak
+        self.latest, self.peak = step, self.bytes
+
+    def finish(self) -> None:
+        """End what follows the step before."""
+        self.after[self.latest] = self.peak
+
+
+class _Part(Record):
+    """What a part of the net adds in one of its forms."""
+
+    keeps: int
+    """The bytes that it keeps for backward, that nothing before it does."""
+    most: int
+    """The most that is alive because of it beside what is kept before it, in forward and backward."""
+    kept: frozenset[Storage]
+    """What it keeps."""
+
+
+class _Label:
+    """A prefix of the net: what it keeps, what is compared of it, and the choice that it ends with."""
+
+    __slots__ = ("before", "cost", "keeps", "place")
+
+    def __init__(self, keeps: int, cost: Work, before: _Label | None, place: _Place | None) -> None:
+        self.keeps = keeps
+        self.cost = cost
+        self.before = before
+        self.place = place
+
+
+class _Trace:
+    """A step of training, node by node: what each keeps, and what else is alive."""
+
+    def __init__(self, facts: Facts, batch: int, dtype: str) -> None:
+        """Run it; the lifetimes must be known."""
+        self.facts = facts
+        graph = facts.graph
+        tape, self.values = record(facts, batch, dtype)
+        self.names = list(graph.nodes)
+        self.index = {name: at for at, name in enumerate(self.names)}
+        self.inputs = {self.values[name][0].storage for name in graph.inputs.values()}
+        self.gradients = _Gradients()
+        outputs = [self.values[output.value.node][output.value.port] for output in graph.outputs]
+        run_backward(tape, outputs, self.gradients)
+        self.gradients.finish()
+        self.steps: list[list[Step]] = [[] for _ in self.names]
+        """By node, in the order of forward."""
+        for step in sorted(self.gradients.before, key=lambda step: step.number):
+            self.steps[self.index[step.layer]].append(step)
+        self.keeps = {step: self.own(step.keeps) for steps in self.steps for step in steps}
+        self.live = self._live()
+        self.scratch = [batch * node.op.scratch(tape.itemsize, *self.shapes(node.name)) for node in graph]
+        """By node the bytes that it takes within itself and drops at once."""
+        self.last: dict[Storage, int] = {}
+        """The last node that looks at a storage."""
+        for at, (steps, live) in enumerate(zip(self.steps, self.live, strict=True)):
+            for storages in (live, *[self.keeps[step] for step in steps]):
+                self.last.update(dict.fromkeys(storages, at))
+
+    def shapes(self, name: str) -> list[Shape]:
+        """Return the shapes that a node reads."""
+        return [self.facts.shapes[value.node][value.port] for value in self.facts.graph[name].inputs]
+
+    def own(self, storages: Iterable[Storage]) -> frozenset[Storage]:
+        """Return storages but for those that are alive in any case: the module's and the inputs."""
+        return frozenset([each for each in storages if not each.learned and each not in self.inputs])
+
+    def _live(self) -> list[frozenset[Storage]]:
+        """Return what is alive as each node ends: what it read and made, and what has a name."""
+        named: list[set[Storage]] = [set() for _ in self.names]
+        order = list(self.facts.graph.tree.nodes())
+        for owner, life in self.facts.lifetimes.items():
+            storages = self.own(y.storage for y in self.values[owner])
+            for name in order[life.first : life.last + 1]:
+                named[self.index[name]] |= storages
+        for node, alive in zip(self.facts.graph, named, strict=True):
+            read = [self.values[value.node][value.port] for value in node.inputs]
+            alive |= self.own(y.storage for y in (*read, *self.values[node.name]))
+        return list(map(frozenset, named))
+
+    # ---------------------------------------------------------------- places
+
+    def places(self) -> list[_Place]:
+        """Return what may be recomputed, in the order in which it begins."""
+        found = []
+        again = {scope.module for scope in self.facts.graph.tree.scopes() if scope.module}
+        writing = overwriting(self.facts.graph)
+        wrote = {
+            self.values[node.inputs[0].node][node.inputs[0].port].storage: self.index[node.name]
+            for node in self.facts.graph
+            if node.name in writing
+        }
+        for scope in self.facts.graph.tree.scopes():
+            if scope.kind == "net" or scope.module or scope.path in again:
+                continue
+            place = self._place(scope)
+            if place is not None and wrote.get(place.given, -1) < place.begin:
+                found.append(place)
+        return sorted(found, key=lambda place: place.begin)
+
+    def _place(self, scope: Scope) -> _Place | None:
+        """Return a module as a place; None if more than one value goes in or out, or if it keeps nothing."""
+        if len(scope.inputs) != 1 or len(scope.outputs) != 1:
+            return None
+        at = sorted([self.index[name] for name in scope.nodes()])
+        if not at or at[-1] - at[0] != len(at) - 1:
+            return None
+        begin, end = at[0], at[-1] + 1
+        (value,) = scope.inputs
+        given = self.values[value.node][value.port].storage
+        nodes = self.facts.graph.nodes
+        read = {value for name in self.names[begin:end] for value in nodes[name].inputs}
+        inside = set(self.names[begin:end])
+        if any(value.node not in inside and value != scope.inputs[0] for value in read):
+            return None
+        saves = any(step.keeps for steps in self.steps[begin:end] for step in steps)
+        return _Place(scope.path, begin, end, given) if saves and not given.learned else None
+
+    # ---------------------------------------------------------------- what a part holds
+
+    def keep(self, begin: int, end: int, held: frozenset[Storage]) -> _Part:
+        """Return what nodes hold that run once; `held` is kept already."""
+        making, summing, after = self.gradients.making, self.gradients.summing, self.gradients.after
+        kept: set[Storage] = set()
+        bytes = most = 0
+        for at in range(begin, end):
+            for step in self.steps[at]:
+                most = max(most, bytes + after[step])
+                new = self.keeps[step] - held - kept
+                kept |= new
+                bytes += _size(new)
+                most = max(most, bytes + max(making[step], summing[step]))
+            most = max(most, bytes + _size(self.live[at] - held - kept))
+        return _Part(bytes, most, frozenset(kept))
+
+    def recompute(self, place: _Place, held: frozenset[Storage]) -> _Part:
+        """Return what a place holds that runs twice; `held` is kept already.
+
+        All that its second run makes is new, and lies beside what is left of the first.
+        """
+        before, after = self.gradients.before, self.gradients.after
+        making, summing = self.gradients.making, self.gradients.summing
+        given = self.own([place.given])
+        kept = given - held
+        bytes = _size(kept)
+        most = bytes
+        for at in range(place.begin, place.end):
+            most = max(most, bytes + _size(self.live[at] - given - held) + self._scratch(at))
+        stop = self.stop(place)
+        again: set[Storage] = set()
+        own = 0  # the bytes of that: what the second run keeps
+        entered = False  # whether a step so far keeps anything, so that what was given is alive
+        for step in (step for steps in self.steps[place.begin : place.end] for step in steps):
+            most = max(most, (bytes if entered else 0) + own + after[step])
+            rest = own
+            if step.number <= stop.number:
+                new = self.keeps[step] - given - again
+                again |= new
+                own += _size(new)
+                entered = entered or bool(step.keeps)
+            # what is unpacked of a second run is gone as soon as the step returns
+            most = max(most, bytes + own + making[step], bytes + rest + summing[step])
+            if step is stop:
+                most = max(most, bytes + before[step] + max(self.run_again(place), own))
+                own = 0
+        return _Part(bytes, most, kept)
+
+    def run_again(self, place: _Place) -> int:
+        """Return the most bytes that the second run of a place holds of what it makes."""
+        given, stop = self.own([place.given]), self.stop(place)
+        kept: set[Storage] = set()
+        made: set[Storage] = set()
+        most = 0
+        for at in range(place.begin, self.index[stop.layer] + 1):
+            made |= self.own(y.storage for y in self.values[self.names[at]]) - given
+            for step in self.steps[at]:
+                if step.number <= stop.number:
+                    kept |= self.keeps[step] - given
+            if self.names[at] != stop.layer or stop.late:
+                most = max(most, _size(kept | (self.live[at] & made)) + self._scratch(at, kept))
+        return most
+
+    def _scratch(self, at: int, kept: Set[Storage] = frozenset()) -> int:
+        """Return what a node takes within itself beside what it reads and makes, and what is kept so far.
+
+        A single kernel makes nothing beside its output but what it keeps, if that is kept at all.
+        """
+        steps = self.steps[at]
+        within = self.keeps[steps[0]] - self.live[at] if len(steps) == 1 else frozenset()
+        return max(0, self.scratch[at] - _size(within & kept))
+
+    def stop(self, place: _Place) -> Step:
+        """Return the last step of a place that keeps anything: the second run ends there."""
+        steps = [step for steps in self.steps[place.begin : place.end] for step in steps if step.keeps]
+        return steps[-1]
+
+    def work(self, place: _Place) -> Work:
+        """Return what the second run of a place computes for one sample.
+
+        A step that keeps nothing but what it reads ends the run before it begins: the last product of its layer is
+        not made again.
+        """
+        stop = self.stop(place)
+        macs = ops = 0
+        for name in self.names[place.begin : self.index[stop.layer] + 1]:
+            op, x = self.facts.graph[name].op, self.shapes(name)
+            if name != stop.layer or stop.late:
+                macs += op.macs(*x)
+                ops += op.ops(*x)
+            else:
+                macs += sum([term.value for term in op.mac_terms(*x)][:-1])
+        return macs, ops, 1
+
+    def forward_macs(self) -> int:
+        """Return the MACs of the forward pass for one sample."""
+        return sum([node.op.macs(*self.shapes(node.name)) for node in self.facts.graph])
+
+    def tracking(self, place: _Place) -> list[str]:
+        """Return the layers whose running statistics the second run of a place moves."""
+        names = self.names[place.begin : self.index[self.stop(place).layer] + 1]
+        return [name for name in names if self.facts.graph[name].op.tracks]
+
+
+def _size(storages: Iterable[Storage]) -> int:
+    return sum([storage.nbytes for storage in storages])
+
+
+class _Program:
+    """The dynamic program over the places of a trace."""
+
+    def __init__(self, trace: _Trace, places: list[_Place]) -> None:
+        """Cut the net where a place begins or ends."""
+        self.trace = trace
+        self.end = len(trace.names)
+        self.cuts = sorted({0, self.end, *[at for place in places for at in (place.begin, place.end)]})
+        self.beginning: dict[int, list[_Place]] = {}
+        for place in places:
+            self.beginning.setdefault(place.begin, []).append(place)
+        self.work = {place: trace.work(place) for place in places}
+        self.loss = trace.gradients.after[None]
+
+    def run(self, room: int | None) -> _Label | None:
+        """Return the best choice.
+
+        With room for so many bytes it is what recomputes least, or None if nothing fits. Without it is what takes
+        the fewest bytes, which its cost begins with.
+        """
+        start: dict[frozenset[Storage], list[_Label]] = {frozenset(): [_Label(0, (0, 0, 0), None, None)]}
+        states = {0: start}
+        for cut, following in pairwise(self.cuts):
+            here = states.pop(cut, {})
+            for held, labels in _best(here).items():
+                part = self.trace.keep(cut, following, held)
+                self._go(states, following, held, labels, part, None, room)
+                for place in self.beginning.get(cut, ()):
+                    part = self.trace.recompute(place, held)
+                    self._go(states, place.end, held, labels, part, place, room)
+        labels = [label for found in states.get(self.end, {}).values() for label in found]
+        if room is None:
+            for label in labels:
+                label.cost = (max(label.cost[0], label.keeps + self.loss), *label.cost[1:])
+        else:
+            labels = [label for label in labels if label.keeps + self.loss <= room]
+        return min(labels, key=lambda label: (label.cost, label.keeps), default=None)
+
+    def _go(
+        self,
+        states: dict[int, dict[frozenset[Storage], list[_Label]]],
+        end: int,
+        held: frozenset[Storage],
+        labels: list[_Label],
+        part: _Part,
+        place: _Place | None,
+        room: int | None,
+    ) -> None:
+        """Add a part of the net to prefixes of it."""
+        last = self.trace.last
+        later = frozenset([each for each in (*held, *part.kept) if last[each] >= end])
+        found = states.setdefault(end, {}).setdefault(later, [])
+        macs, ops, count = self.work[place] if place is not None else (0, 0, 0)
+        for label in labels:
+            cost = label.cost
+            if room is None:
+                cost = (max(cost[0], label.keeps + part.most), 0, 0)
+            elif label.keeps + part.most <= room:
+                cost = (cost[0] + macs, cost[1] + ops, cost[2] + count)
+            else:
+                continue
+            found.append(_Label(label.keeps + part.keeps, cost, label, place))
+
+    def peak(self, chosen: Mapping[int, _Place]) -> int:
+        """Return the most bytes that are alive with places that are chosen, by where they begin."""
+        at, bytes, most = 0, 0, 0
+        held: frozenset[Storage] = frozenset()
+        while at < self.end:
+            place = chosen.get(at)
+            if place is not None:
+                end, part = place.end, self.trace.recompute(place, held)
+            else:
+                end = next(cut for cut in self.cuts if cut > at)
+                part = self.trace.keep(at, end, held)
+            most = max(most, bytes + part.most)
+            bytes += part.keeps
+            held |= part.kept
+            at = end
+        return max(most, bytes + self.loss)
+
+
+def _best(states: Mapping[frozenset[Storage], list[_Label]]) -> dict[frozenset[Storage], list[_Label]]:
+    """Return the labels that no other one beats, by what they have of the values that are looked at later.
+
+    One beats another if it costs no more, and keeps no more even once it keeps all of these that the other has.
+    """
+    lacks = {(held, other): _size(held - other) for held in states for other in states}
+    keeps: dict[frozenset[Storage], list[int]] = {held: [] for held in states}
+    found: dict[frozenset[Storage], list[_Label]] = {held: [] for held in states}
+    everything = sorted(
+        [
+            (label.keeps, label.cost, at, held, label)
+            for at, (held, labels) in enumerate(states.items())
+            for label in labels
+        ],
+        key=lambda each: each[:3],
+    )
+    for own, cost, _, held, label in everything:
+        for other, labels in found.items():
+            at = bisect_right(keeps[other], own - lacks[held, other])
+            if at and labels[at - 1].cost <= cost:  # of a state, what keeps more costs less
+                break
+        else:
+            keeps[held].append(own)
+            found[held].append(label)
+    return {held: labels for held, labels in found.items() if labels}
+
+
+def _choice(label: _Label | None) -> dict[int, _Place]:
+    """Return the places that a prefix recomputes, by where they begin."""
+    found = []
+    while label is not None:
+        if label.place is not None:
+            found.append(label.place)
+        label = label.before
+    return {place.begin: place for place in reversed(found)}
+
+
+def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimizer: str) -> Plan:
+    """Return what to recompute so that a step of training takes at most `memory` bytes.
+
+    The lifetimes must be known.
+
+    Raises:
+        NetError: Nothing fits; the message says the least that can be reached.
+        OpError: An op does not say what it keeps.
+    """
+    trace = _Trace(facts, batch, dtype)
+    program = _Program(trace, trace.places())
+    update = measure_update(facts, dtype, optimizer, _size(trace.inputs))
+    always = update.weights + update.buffers + update.optimizer + update.input
+    without = max(always + program.peak({}), update.peak)
+    chosen: dict[int, _Place] = {}
+    if without > memory:
+        label = program.run(memory - always) if update.peak <= memory else None
+        if label is None:
+            least = program.run(None)
+            raise _out_of_reach(memory, update, always + least.cost[0] if least is not None else 0)
+        chosen = _choice(label)
+    return Plan(
+        places=tuple([place.path for place in chosen.values()]),
+        limit=memory,
+        peak=max(always + program.peak(chosen), update.peak),
+        peak_without=without,
+        macs=batch * sum([program.work[place][0] for place in chosen.values()]),
+        forward_macs=batch * trace.forward_macs(),
+        twice=tuple([name for place in chosen.values() for name in trace.tracking(place)]),
+    )
+
+
+def _out_of_reach(memory: int, update: Memory, running: int) -> NetError:
+    """Return the error that nothing fits into so many bytes."""
+    least = max(running, update.peak)
+    message = f"no checkpoints make a step of training fit into {memory:,} bytes: the least is {least:,}"
+    help = "take a smaller batch or dtype"
+    if update.peak >= running:
+        message += ", which updating the parameters takes"
+        help = "take another optimizer or dtype"
+    return NetError([Diagnostic("E570", message, help=help)])
+
+
+def render_text(plan: Plan) -> str:
+    """Return a plan as lines of text."""
+    if not plan.places:
+        return f"a step takes {plan.peak:,} bytes at its peak, within {plan.limit:,}: nothing has to be recomputed"
+    share = f" ({100 * plan.macs / plan.forward_macs:.1f} % of the forward pass)" if plan.forward_macs else ""
+    lines = [
+        f"checkpoints so that a step takes at most {plan.limit:,} bytes",
+        f"peak {plan.peak:,} bytes instead of {plan.peak_without:,}; {plan.macs:,} MACs{share} are computed again, "
+        "the least there is",
+        "",
+        *[f"  {place}" for place in plan.places],
+        "",
+        "run each as torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)",
+    ]
+    if plan.twice:
+        lines.append(
+            f"the running statistics of {len(plan.twice)} layers, such as {plan.twice[0]}, move twice in a step, "
+            "since checkpoint runs forward twice"
+        )
+    return "\n".join(lines)
