@@ -146,11 +146,15 @@ class _Trace:
         self.live = self._live()
         self.scratch = [batch * node.op.scratch(tape.itemsize, *self.shapes(node.name)) for node in graph]
         """By node the bytes that it takes within itself and drops at once."""
+        self.first: dict[Storage, int] = {}
+        """The first node that looks at a storage."""
         self.last: dict[Storage, int] = {}
-        """The last node that looks at a storage."""
+        """The last one."""
         for at, (steps, live) in enumerate(zip(self.steps, self.live, strict=True)):
             for storages in (live, *[self.keeps[step] for step in steps]):
                 self.last.update(dict.fromkeys(storages, at))
+                for storage in storages:
+                    self.first.setdefault(storage, at)
 
     def shapes(self, name: str) -> list[Shape]:
         """Return the shapes that a node reads."""
@@ -333,12 +337,32 @@ class _Program:
             self.beginning.setdefault(place.begin, []).append(place)
         self.work = {place: trace.work(place) for place in places}
         self.loss = trace.gradients.after[None]
+        self.needs = {self.end: self.loss}
+        """By cut the fewest bytes that what follows takes, if all that it looks at were kept already."""
+        for cut, following in reversed([*pairwise(self.cuts)]):
+            held = frozenset([each for each, first in trace.first.items() if first < cut])
+            parts = [(trace.keep(cut, following, held), following)]
+            parts += [(trace.recompute(place, held), place.end) for place in self.beginning.get(cut, ())]
+            self.needs[cut] = min([max(part.most, part.keeps + self.needs[end]) for part, end in parts])
 
-    def run(self, room: int | None) -> _Label | None:
+    def least(self, room: int) -> _Label | None:
+        """Return what recomputes least of all that fits into so many bytes; None if nothing does.
+
+        Few labels are left where little may be recomputed, so that is tried first.
+        """
+        most = 1 + sum([macs for macs, _, _ in self.work.values()])
+        cap = most >> 10
+        while True:
+            label = self.run(room, cap)
+            if label is not None or cap >= most:
+                return label
+            cap = 2 * cap + 1
+
+    def run(self, room: int | None, cap: int = 0) -> _Label | None:
         """Return the best choice.
 
-        With room for so many bytes it is what recomputes least, or None if nothing fits. Without it is what takes
-        the fewest bytes, which its cost begins with.
+        With room for so many bytes it is what recomputes least, and at most so many MACs; None if nothing fits.
+        Without it is what takes the fewest bytes, which its cost begins with.
         """
         start: dict[frozenset[Storage], list[_Label]] = {frozenset(): [_Label(0, (0, 0, 0), None, None)]}
         states = {0: start}
@@ -346,10 +370,10 @@ class _Program:
             here = states.pop(cut, {})
             for held, labels in _best(here).items():
                 part = self.trace.keep(cut, following, held)
-                self._go(states, following, held, labels, part, None, room)
+                self._go(states, following, held, labels, part, None, room, cap)
                 for place in self.beginning.get(cut, ()):
                     part = self.trace.recompute(place, held)
-                    self._go(states, place.end, held, labels, part, place, room)
+                    self._go(states, place.end, held, labels, part, place, room, cap)
         labels = [label for found in states.get(self.end, {}).values() for label in found]
         if room is None:
             for label in labels:
@@ -367,8 +391,9 @@ class _Program:
         part: _Part,
         place: _Place | None,
         room: int | None,
+        cap: int,
     ) -> None:
-        """Add a part of the net to prefixes of it."""
+        """Add a part of the net to prefixes of it, where the rest may fit."""
         last = self.trace.last
         later = frozenset([each for each in (*held, *part.kept) if last[each] >= end])
         found = states.setdefault(end, {}).setdefault(later, [])
@@ -377,7 +402,7 @@ class _Program:
             cost = label.cost
             if room is None:
                 cost = (max(cost[0], label.keeps + part.most), 0, 0)
-            elif label.keeps + part.most <= room:
+            elif cost[0] + macs <= cap and label.keeps + max(part.most, part.keeps + self.needs[end]) <= room:
                 cost = (cost[0] + macs, cost[1] + ops, cost[2] + count)
             else:
                 continue
@@ -454,7 +479,7 @@ def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimize
     without = max(always + program.peak({}), update.peak)
     chosen: dict[int, _Place] = {}
     if without > memory:
-        label = program.run(memory - always) if update.peak <= memory else None
+        label = program.least(memory - always) if update.peak <= memory else None
         if label is None:
             least = program.run(None)
             raise _out_of_reach(memory, update, always + least.cost[0] if least is not None else 0)
