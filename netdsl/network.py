@@ -202,7 +202,14 @@ class Network:
             NetError: The batch is less than 1, or the dtype unknown.
         """
         _check_options(batch, dtype)
-        return measure_liveness(self._lifetimes, batch, dtype)
+        if (batch, dtype) not in self._measured:  # each row of a table asks
+            self._measured[batch, dtype] = measure_liveness(self._lifetimes, batch, dtype)
+        return self._measured[batch, dtype]
+
+    @cached_property
+    def _measured(self) -> dict[tuple[int, str], Liveness]:
+        """Liveness by batch and dtype, as far as it was asked for."""
+        return {}
 
     def memory(
         self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"

@@ -18,7 +18,7 @@ from netdsl.cost.model import Cost
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops import Op
-from netdsl.passes import Receptive
+from netdsl.passes import Facts, Liveness, Receptive, measure_liveness
 from netdsl.quantities import Measured, Options, Summed
 from netdsl.sheet import csv_cell
 
@@ -391,3 +391,21 @@ def test_a_quantity_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = api.loads(text, "n.net").check()
     assert "kernels 3 > 1" in found.message
     assert "layers with weights" in str(diff.compare(lenet, api.load("resnet18")))
+
+
+OPTIONS = [(1, "float32"), (3, "float32"), (1, "float16")]
+
+
+def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def measure(facts: Facts, batch: int, dtype: str) -> Liveness:
+        asked.append((batch, dtype))
+        return measure_liveness(facts, batch, dtype)
+
+    monkeypatch.setattr("netdsl.network.measure_liveness", measure)
+    found = api.load("resnet18")
+    one, many, half = ([found.costs(by, *of).live.peak for by in table.GROUPINGS] for of in OPTIONS)
+    assert many == [3 * peak for peak in one]
+    assert max(half) < min(one)
+    assert asked == OPTIONS
