@@ -6,6 +6,7 @@ Exit status: 0 fine, 1 something is wrong with a spec or a check failed, 2 the c
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import os
 import sys
@@ -42,7 +43,8 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     collecting = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)  # nearly all that is made lives until the end
+    gc.set_threshold(2_000_000, 50, 100)  # nearly all that is made lives until the end
+    atexit.register(gc.freeze)  # where the interpreter would look through it once more
     try:
         status = _run(argv)
         sys.stdout.flush()
