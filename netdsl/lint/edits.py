@@ -28,16 +28,18 @@ def walk(node: tree.Tree) -> Iterator[tree.Tree]:
     while stack:
         one = stack.pop()
         yield one
-        stack.extend(reversed(list(children(one))))
+        stack.extend(reversed(children(one)))
 
 
-def children(node: tree.Tree) -> Iterator[tree.Tree]:
-    """Yield the nodes directly below a node."""
+def children(node: tree.Tree) -> list[tree.Tree]:
+    """Return the nodes directly below a node."""
+    found: list[tree.Tree] = []
     for value in node.__dict__.values():
         if isinstance(value, tree.Tree):
-            yield value
+            found.append(value)
         elif isinstance(value, tuple):
-            yield from (item for item in value if isinstance(item, tree.Tree))
+            found += [item for item in value if isinstance(item, tree.Tree)]
+    return found
 
 
 _NAMING = {"label", "targets", "name", "names", "params", "inputs"}
@@ -82,16 +84,21 @@ class Text:
         return parse(self.source)
 
     @cached_property
+    def nodes(self) -> tuple[tree.Tree, ...]:
+        """All nodes of the tree, in the order of the text."""
+        return tuple(walk(self.file))
+
+    @cached_property
     def _parents(self) -> dict[int, tree.Tree]:
-        return {id(child): node for node in walk(self.file) for child in children(node)}
+        return {id(child): node for node in self.nodes for child in children(node)}
 
     @cached_property
     def _statements(self) -> list[tree.Statement]:
-        return [node for node in walk(self.file) if isinstance(node, tree.Statement)]
+        return [node for node in self.nodes if isinstance(node, tree.Statement)]
 
     @cached_property
     def _layers(self) -> dict[tuple[int, int], tree.Layer]:
-        return {(node.start, node.end): node for node in walk(self.file) if isinstance(node, tree.Layer)}
+        return {(node.start, node.end): node for node in self.nodes if isinstance(node, tree.Layer)}
 
     def layer(self, span: Span) -> tree.Layer | None:
         """Return the layer that is written there."""

@@ -11,7 +11,7 @@ from netdsl.elaborate.build import Elaborator
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
 from netdsl.lint.config import Settings
-from netdsl.lint.edits import Text, walk
+from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
 from netdsl.lint.finding import Finding, InNet
 from netdsl.lint.rewrite import Rewrite, RewriteError
@@ -77,7 +77,7 @@ class Run:
         """Return every `@allow` of the file, in whatever is never built too."""
         if "@" not in self.text.source.text:
             return ()
-        nodes = [node for node in walk(self.text.file) if isinstance(node, tree.Annotated)]
+        nodes = [node for node in self.text.nodes if isinstance(node, tree.Annotated)]
         return tuple(allow for node in nodes for allow in allowances(node, self.text.source))
 
     def _allowed(self, rule: Rule, hit: Hit, facts: Facts | None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.edits import walk
 from netdsl.lint.facts import FileFacts
 from netdsl.lint.rule import Fix, Hit, Rule
 from netdsl.syntax import tree
@@ -49,13 +48,11 @@ class UnusedImport(Rule):
 
     def check_file(self, file: FileFacts) -> Iterator[Hit]:
         """Look for every imported name in the rest of the file."""
-        imports = [item for item in walk(file.text.file) if isinstance(item, tree.Import)]
+        imports = [item for item in file.text.nodes if isinstance(item, tree.Import)]
         if not imports:
             return
         own = {id(name) for item in imports for name in item.names}
-        used = {
-            node.text for node in walk(file.text.file) if isinstance(node, tree.Name) and id(node) not in own
-        }
+        used = {node.text for node in file.text.nodes if isinstance(node, tree.Name) and id(node) not in own}
         for item in imports:
             unused = [name for name in item.names if name.text not in used]
             for name in unused:

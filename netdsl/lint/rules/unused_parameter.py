@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.edits import names_read, walk
+from netdsl.lint.edits import names_read
 from netdsl.lint.facts import FileFacts
 from netdsl.lint.rule import Hit, Rule
 from netdsl.syntax import tree
@@ -48,7 +48,7 @@ class UnusedParameter(Rule):
 
     def check_file(self, file: FileFacts) -> Iterator[Hit]:
         """Look for every parameter in what it could be meant for: the body, and the defaults after it."""
-        for item in walk(file.text.file):
+        for item in file.text.nodes:
             inside: list[tree.Tree] = []
             if isinstance(item, tree.Def):
                 params, inside, what = item.params, [item.value], f"def {item.name.text}"

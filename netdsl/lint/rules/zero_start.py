@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
@@ -83,16 +83,17 @@ class _Start:
         self.facts = facts
         self.weights: set[str] = set()
         self.biases: set[str] = set()
-        for node in facts.nodes:
-            op: Any = node.op
-            if op.name == "weight" and _zero(op.inits.get("", Init("zeros"))):
+        scaling = [node for node in facts.nodes if _scales(node.op)]
+        for node in facts.of("weight"):
+            if _zero(node.op.inits.get("", Init("zeros"))):
                 self.weights.add(node.home)
-            if _scales(op):
-                if self._has(node, "weight") and _zero(op.inits.get("weight")):
-                    self.weights.add(node.home)
-                start = op.inits.get("bias", Init("zeros") if isinstance(op, Norm) else None)
-                if not self._has(node, "bias") or _zero(start):
-                    self.biases.add(node.home)
+        for node in scaling:
+            if _zero(node.op.inits.get("weight")) and self._has(node, "weight"):
+                self.weights.add(node.home)
+        for node in scaling if self.weights else ():
+            start = node.op.inits.get("bias", Init("zeros") if isinstance(node.op, Norm) else None)
+            if _zero(start) or not self._has(node, "bias"):
+                self.biases.add(node.home)
 
     def _has(self, node: Node, weight: str) -> bool:
         return weight in node.op.weights(*self.facts.net.inputs_of(node.name))
