@@ -29,7 +29,7 @@ class Record:
         values = self.__dict__
         fields = self._fields
         if len(args) == len(fields) and not kwargs:
-            values.update(zip(fields, args, strict=True))
+            values.update(zip(fields, args))  # noqa: B905  strict costs a third, and the lengths are known
             return
         if len(args) > len(fields):
             raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, got {len(args)}")

@@ -481,9 +481,9 @@ def compare(op: str, a: Any, b: Any) -> bool | SymBool:
     if isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool)):
         return _alike(op == "==", a, b)
     value = _COMPARE[op](_plain(a), _plain(b)) if isinstance(a, (int, float)) else _COMPARE[op](a, b)
-    x, y = term(a), term(b)
     if not (symbolic(a) or symbolic(b)):
         return bool(value)
+    x, y = term(a), term(b)
     if isinstance(x, Poly) and isinstance(y, Poly):
         difference = x.plus(y, -1).constant
         if difference is not None:

@@ -60,22 +60,22 @@ class Shape(tuple[int, ...]):
     @property
     def c(self) -> int:
         """Channels."""
-        return self.size("c")
+        return self[self.axes.index("c")]
 
     @property
     def h(self) -> int:
         """Height of a map."""
-        return self.size("h")
+        return self[self.axes.index("h")]
 
     @property
     def w(self) -> int:
         """Width of a map."""
-        return self.size("w")
+        return self[self.axes.index("w")]
 
     @property
     def n(self) -> int:
         """Number of tokens."""
-        return self.size("n")
+        return self[self.axes.index("n")]
 
     @property
     def extent(self) -> tuple[int, ...]:

@@ -32,7 +32,10 @@ class Norm(Op):
 
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return weight [c], bias [c]."""
-        return {"weight": (x[0].c,), "bias": (x[0].c,)} if self.affine else {}
+        if not self.affine:
+            return {}
+        size = (x[0].c,)
+        return {"weight": size, "bias": size}
 
     def centres(self, *x: Shape) -> bool:
         """Tell whether each channel's own mean is taken from it."""

@@ -56,9 +56,10 @@ def padding(
     size: tuple[int, int], kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | int = 1
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return ((top, bottom), (left, right)). `same` rejects kernels that have no middle."""
+    apart, strides = both(dilation), both(stride)
     result = []
     for axis in (0, 1):
-        covered = both(dilation)[axis] * (kernel[axis] - 1) + 1
+        covered = apart[axis] * (kernel[axis] - 1) + 1
         if pad.mode == "explicit":
             lo = hi = pad.size[axis]
         elif pad.mode == "same":
@@ -70,8 +71,8 @@ def padding(
                 )
             lo = hi = covered // 2
         else:
-            steps = -(-size[axis] // both(stride)[axis])
-            total = max((steps - 1) * both(stride)[axis] + covered - size[axis], 0)
+            steps = -(-size[axis] // strides[axis])
+            total = max((steps - 1) * strides[axis] + covered - size[axis], 0)
             lo, hi = total // 2, total - total // 2
         result.append((lo, hi))
     return result[0], result[1]
@@ -113,10 +114,11 @@ def window_size(
     """Return (h', w'): floor((n + 2p - d(k-1) - 1)/s) + 1, or PyTorch's ceil mode. Errors name the field."""
     check_window(kernel, stride, pad, dilation)
     pads = padding(size, kernel, stride, pad, dilation)
+    apart, strides = both(dilation), both(stride)
     result = []
     for axis in (0, 1):
         lo, hi = pads[axis]
-        step, covered = both(stride)[axis], both(dilation)[axis] * (kernel[axis] - 1) + 1
+        step, covered = strides[axis], apart[axis] * (kernel[axis] - 1) + 1
         if pad.mode == "tf":  # whatever the kernel
             result.append(-(-size[axis] // step))
             continue
