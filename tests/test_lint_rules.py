@@ -138,6 +138,18 @@ CASES = {
     },
 }
 """Specs in which a rule finds something that it can mend, besides its own example."""
+OF_ALL_CONVOLUTIONS = (
+    *(
+        "depthwise_alone",
+        "dilation_gridding",
+        "even_kernel_shift",
+        "missing_activation",
+        "no_stem_downsampling",
+    ),
+    *("pad_heavy", "rf_beyond_input", "rf_too_small", "size_truncated", "stage_imbalance", "stride2_1x1"),
+    "width_bottleneck",
+)
+"""Rules for which it makes no difference that weights are standardised."""
 
 
 def load(text: str) -> Loaded:
@@ -189,6 +201,14 @@ def test_codes_and_names_are_unique() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_bad_example_gives_exactly_its_rule(name: str) -> None:
     assert {finding.name for finding in lint(example(RULES[name], "Bad"))} == {name}
+
+
+@pytest.mark.parametrize("name", OF_ALL_CONVOLUTIONS)
+def test_other_convolutions_are_looked_at_too(name: str) -> None:
+    text = example(RULES[name], "Bad")
+    other = re.sub(r"\bconv (?=\d)", "stdconv ", text)
+    assert other != text
+    assert {finding.name for finding in lint(other)} == {name}
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -145,3 +145,25 @@ def test_values_of_what_saturates(op: Saturating) -> None:
     x, y = values(op)
     assert np.allclose([op.value(number) for number in x[0]], y[0])
     assert np.allclose([op.value(-1e6), op.value(1e6)], op.bounds, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_folds(name: str) -> None:
+    """What any number of values are joined by, in the shape that they have, may stand between two of them."""
+    op = catalogue()[name]
+    several = [one for one in EXAMPLES[name] if len(one.inputs) > 2 and op.arity[1] is None]
+    alike = [one for one in several if {*one.inputs} == {*one.op.outputs(*one.inputs)}]
+    for example in alike:
+        first, *others = arrays_of(example)
+        joined = first
+        for other in others:
+            joined = run(Example(example.op, example.inputs[:2]), [joined, other])[0]
+        assert np.allclose(run(example, [first, *others])[0], joined) == op.folds
+    assert bool(alike) == op.folds
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if catalogue()[name].enlarges])
+def test_enlarges(name: str) -> None:
+    sizes = [(example.inputs[0], example.op.outputs(*example.inputs)[0]) for example in EXAMPLES[name]]
+    assert any(after.h > before.h and after.w > before.w for before, after in sizes)
+    assert not any(after.h < before.h and after.w < before.w for before, after in sizes)

@@ -13,10 +13,11 @@ from netdsl.lint.edits import Text
 from netdsl.network import Network
 from netdsl.ops.activation import Activation
 from netdsl.ops.base import Op
-from netdsl.ops.conv import Convolution
+from netdsl.ops.conv import Conv, Convolution
 from netdsl.ops.dropout import Drop
 from netdsl.ops.joint import Identity
-from netdsl.ops.pool import Pool
+from netdsl.ops.linear import Linear
+from netdsl.ops.pool import AvgPool, GlobalAvgPool, Pool
 from netdsl.ops.window import both
 from netdsl.passes import find_fused
 from netdsl.record import Record
@@ -57,6 +58,11 @@ def passes(op: Op) -> bool:
 def same(op: Op) -> bool:
     """Tell whether an op hands on its input in evaluation."""
     return isinstance(op, Identity | Drop)
+
+
+def averages(op: Op) -> bool:
+    """Tell whether an op averages over places."""
+    return isinstance(op, AvgPool | GlobalAvgPool)
 
 
 def clips(op: Op) -> bool:
@@ -133,6 +139,21 @@ class Facts:
     def where(self, question: Callable[[Op], bool]) -> Iterator[Node]:
         """Yield the nodes whose op is of some kind."""
         return (node for node in self.nodes if question(node.op))
+
+    @cached_property
+    def convolutions(self) -> tuple[Node, ...]:
+        """The convolutions, but for those that make maps larger."""
+        return tuple(self.where(lambda op: isinstance(op, Convolution) and not op.enlarges))
+
+    @cached_property
+    def pools(self) -> tuple[Node, ...]:
+        """The pools whose windows slide or divide the map."""
+        return tuple(self.where(lambda op: isinstance(op, Pool)))
+
+    @cached_property
+    def dense(self) -> tuple[Node, ...]:
+        """The layers that may mix all channels by learned numbers: fc, and convolutions that say their channels."""
+        return tuple(self.where(lambda op: isinstance(op, Conv | Linear)))
 
     def of(self, *names: str) -> Iterator[Node]:
         """Yield the nodes with ops of these names, op by op: what a rule begins with."""

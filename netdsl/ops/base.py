@@ -155,6 +155,10 @@ class Op(Record, metaclass=Kind):
     """Whether it has one input, and a channel of its output reads one of its channels, averages of norms aside."""
     linear: ClassVar[bool] = False
     """Whether what it makes is linear in its inputs but for a constant, in evaluation."""
+    enlarges: ClassVar[bool] = False
+    """Whether it is there to make maps larger."""
+    folds: ClassVar[bool] = False
+    """Whether it joins any number of values one after the other: a backend may write an operator between them."""
     fuses_into: ClassVar[bool] = False
     """Whether inference engines run it as part of the step before it."""
 

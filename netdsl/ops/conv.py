@@ -295,6 +295,7 @@ class UpConv(Convolution):
     """
 
     name: ClassVar[str] = "upconv"
+    enlarges: ClassVar[bool] = True
     counted: ClassVar[str] = "ConvTranspose2d"
     weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "weight": ("c_in", "c_out/groups", "kh", "kw"),

@@ -121,6 +121,7 @@ class Add(Elementwise):
     """
 
     name: ClassVar[str] = "add"
+    folds: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -135,6 +136,7 @@ class Mul(Elementwise):
     """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""
 
     name: ClassVar[str] = "mul"
+    folds: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
 
     def joined(self, tape: Tape, a: Tensor, b: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ class Upsample(Resampling):
     """
 
     name: ClassVar[str] = "upsample"
+    enlarges: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("scale",)
 

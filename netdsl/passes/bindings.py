@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ops import Op
+from netdsl.ops.joint import Identity
+from netdsl.ops.source import Source
 
 GENERIC = ("x", "y", "out")
 """Names that say nothing, and may be bound anew."""
@@ -88,7 +90,7 @@ class Step:
         self.is_module = op is None or op.module or self.labelled or type(op).weights is not Op.weights
         self.again = bool(module)
         """Whether it is a module that was called before."""
-        self.aliases = op is not None and op.name in ("identity", "input", "weight")
+        self.aliases = isinstance(op, Identity | Source)
         """Whether it computes nothing: it is only its input, or what always lives."""
 
 
@@ -196,7 +198,7 @@ class Frame:
                 if at and self.nests(self.steps[at - 1], step):
                     found.add(at - 1)
                 continue
-            first = 1 if step.op.name in ("add", "mul") else 0
+            first = 1 if step.op.folds else 0
             for before, value in zip(range(at - 1, -1, -1), reversed(step.reads[first:]), strict=False):
                 maker = self.steps[before]
                 if value == self.repeated(step):  # an expression would be computed as often as it is read
@@ -238,13 +240,13 @@ class Frame:
         if at not in self.parts:
             return False
         joint = self.steps[self.parts[at]]
-        if joint.op is None or joint.op.name not in ("add", "mul") or joint.item in self.writing:
+        if joint.op is None or not joint.op.folds or joint.item in self.writing:
             return False
         return self.steps[at].makes[0] in joint.reads[2:]
 
     def added(self, step: Step) -> tuple[Value, ...]:
         """Return the operands of a sum that are gone when its last one is added."""
-        if len(step.reads) < 3 or step.op is None or step.op.name not in ("add", "mul"):
+        if len(step.reads) < 3 or step.op is None or not step.op.folds:
             return ()
         if step.item in self.writing:
             return ()

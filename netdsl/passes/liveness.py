@@ -228,7 +228,7 @@ def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
         op, scratch = node.op, 0
         if type(op).scratch is not Op.scratch:
             scratch = op.scratch(size, *[facts.shapes[value.node][value.port] for value in node.inputs])
-        if len(node.inputs) > 2 and op.name in ("add", "mul") and name in lifetimes:
+        if len(node.inputs) > 2 and op.folds and name in lifetimes:
             scratch += size * lifetimes[name].elements  # the sum so far
         alive[name] = batch * (held + scratch)
     peak = max(alive.values())

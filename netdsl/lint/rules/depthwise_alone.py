@@ -55,7 +55,7 @@ class DepthwiseAlone(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Follow each depthwise convolution to whatever mixes its channels."""
-        for node in facts.of("dwconv", "conv"):
+        for node in facts.convolutions:
             after = _unmixed(node, facts) if _depthwise(node, facts) else ""
             if after:
                 yield self.hit(

@@ -91,8 +91,8 @@ def _between(op: Op) -> bool:
 
 
 def _windows(facts: Facts) -> Iterator[tuple[Node, Window]]:
-    for node in facts.nodes:
-        slides = window(node.op) if node.op.name in ("conv", "dwconv") else None
+    for node in facts.convolutions:
+        slides = window(node.op)
         if slides is not None:
             yield node, slides
 

@@ -52,7 +52,7 @@ class EvenKernelShift(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look along both axes of each convolution."""
-        for node in facts.of("conv", "dwconv"):
+        for node in facts.convolutions:
             op, x, out = node.op, facts.input(node), facts.output(node)
             assert isinstance(op, Convolution)
             for axis, (low, high) in enumerate(op.padding(x)):

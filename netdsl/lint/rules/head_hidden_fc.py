@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, averages
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
@@ -58,7 +58,7 @@ class HeadHiddenFc(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Follow what reads each average that is one vector."""
-        for pool in facts.of("gap", "avgpool"):
+        for pool in facts.where(averages):
             alone = facts.reader(facts.source(pool)) is pool  # the average of a gate is not
             before, after = facts.input(pool), facts.output(pool)
             if not alone or after.elements > after.c or before.elements == before.c:

@@ -54,7 +54,7 @@ class MissingActivation(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what reads each dense layer."""
-        for node in facts.of("conv", "fc"):
+        for node in facts.dense:
             after, normalised = facts.reader(node), False
             while after is not None and _between(after.op):
                 normalised |= after.op.name == "bn"

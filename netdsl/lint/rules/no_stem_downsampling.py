@@ -10,6 +10,7 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.pool import Pool
 from netdsl.ops.window import both
 
 
@@ -58,7 +59,7 @@ class NoStemDownsampling(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up what happens at the resolution of the image."""
-        if any(True for _ in facts.of("upconv", "upsample")):
+        if any(node.op.enlarges for node in facts.nodes):
             return
         for image in facts.of("input"):
             shape = facts.output(image)
@@ -92,7 +93,7 @@ def _change(facts: Facts, first: Node, full: list[Node]) -> Any:
     while node is not None and node.name in names:
         node = facts.reader(node)
     op: Any = node.op if node is not None else None
-    if node is None or node.op.name not in ("maxpool", "avgpool") or op.to is not None:
+    if node is None or not isinstance(node.op, Pool) or op.to is not None:
         return None
     kernel, stride = op.window
     if both(stride) != (2, 2) or both(kernel) != (2, 2):

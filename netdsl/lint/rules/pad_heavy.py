@@ -64,7 +64,7 @@ class PadHeavy(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare all MACs with those within the map."""
-        for node in facts.of("conv", "dwconv"):
+        for node in facts.convolutions:
             op, x = node.op, facts.input(node)
             assert isinstance(op, Convolution)
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):

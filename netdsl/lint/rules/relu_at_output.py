@@ -7,11 +7,10 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, passes, rectifies
+from netdsl.lint.facts import Facts, averages, passes, rectifies
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
-from netdsl.ops.pool import AvgPool, GlobalAvgPool
 
 
 class ReluAtOutput(Rule):
@@ -70,7 +69,7 @@ class ReluAtOutput(Rule):
 
 
 def _averages(op: Op) -> bool:
-    return passes(op) or isinstance(op, AvgPool | GlobalAvgPool)
+    return passes(op) or averages(op)
 
 
 def _classifies(node: Node) -> bool:

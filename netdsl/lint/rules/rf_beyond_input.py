@@ -55,7 +55,7 @@ class RfBeyondInput(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what each convolution reads."""
-        beyond = [node for node in facts.nodes if node.op.name in ("conv", "dwconv") and _beyond(node, facts)]
+        beyond = [node for node in facts.convolutions if _beyond(node, facts)]
         if len(beyond) <= self.limit("layers"):
             return
         params = sum(facts.cost(node).params for node in beyond)

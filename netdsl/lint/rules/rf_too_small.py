@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, averages
 from netdsl.lint.rule import Hit, Rule, Threshold
 
 
@@ -58,9 +58,9 @@ class RfTooSmall(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what each average over a whole map reads."""
-        if sum(1 for _ in facts.of("conv", "dwconv")) < self.limit("layers"):
+        if len(facts.convolutions) < self.limit("layers"):
             return
-        for node in facts.of("gap", "avgpool"):
+        for node in facts.where(averages):
             source, whole = facts.source(node), facts.output(node)
             if whole.elements > whole.c or facts.input(node).elements == whole.c:
                 continue

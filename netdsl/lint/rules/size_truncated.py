@@ -54,7 +54,7 @@ class SizeTruncated(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Find where the last window of each layer ends."""
-        for node in facts.of("conv", "dwconv", "maxpool", "avgpool"):
+        for node in (*facts.convolutions, *facts.pools):
             rows, columns = _dropped(node, facts)
             if not rows and not columns:
                 continue

@@ -9,6 +9,7 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.types import Shape
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.conv import Convolution
 
 
 class StageImbalance(Rule):
@@ -68,7 +69,8 @@ class StageImbalance(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up the MACs of convolutions by the size of what they make."""
         macs: dict[tuple[int, ...], int] = {}
-        for node in facts.of("conv", "dwconv", "upconv"):
+        kernels = facts.where(lambda op: isinstance(op, Convolution))
+        for node in sorted(kernels, key=lambda node: node.op.name):
             if not node.train:
                 size = _size(facts.output(node))
                 macs[size] = macs.get(size, 0) + facts.cost(node).macs

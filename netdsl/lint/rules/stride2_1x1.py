@@ -53,7 +53,7 @@ class Stride2OneByOne(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare the kernel and stride of each convolution."""
-        for node in facts.of("conv", "dwconv"):
+        for node in facts.convolutions:
             assert isinstance(node.op, Convolution)
             stride = both(node.op.stride)
             dilation = both(node.op.dilation)

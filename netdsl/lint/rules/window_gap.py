@@ -8,6 +8,8 @@ from typing import ClassVar
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, phases, window
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.joint import Identity
+from netdsl.ops.move import Shift
 
 
 class WindowGap(Rule):
@@ -53,7 +55,7 @@ class WindowGap(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the positions, modulo the stride, on which a tap of each pool falls."""
-        for node in facts.of("maxpool", "avgpool"):
+        for node in facts.pools:
             slides = window(node.op)
             if slides is None:
                 continue
@@ -81,6 +83,6 @@ def _alone(node: Node, facts: Facts) -> bool:
         before = facts.source(node)
         if len(facts.readers(before, node.inputs[0].port)) > 1:
             return False
-        if before.op.name not in ("shift", "identity"):
+        if not isinstance(before.op, Identity | Shift):
             return True
         node = before
