@@ -42,6 +42,11 @@ class Span(Record):
     start: int
     end: int
 
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        """Take the three: twice as fast as any record does, and of these most are made."""
+        fields = self.__dict__
+        fields["source"], fields["start"], fields["end"] = source, start, end
+
     @property
     def line(self) -> int:
         """Line of the first character, from 1."""

@@ -450,6 +450,7 @@ def under(value: Any, atom: Atom) -> Any:
 
 # ---------------------------------------------------------------- tests
 
+_NUMBERS = frozenset({int, float})
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -476,6 +477,8 @@ _OPPOSITE = {
 
 def compare(op: str, a: Any, b: Any) -> bool | SymBool:
     """Return the truth of a comparison; one that holds whatever the atoms are is plain, a known side is the right."""
+    if type(a) in _NUMBERS and type(b) in _NUMBERS:  # nearly all are
+        return _COMPARE[op](a, b)
     if symbolic(b) and not symbolic(a):
         a, b, op = b, a, _TURNED.get(op, op)
     if isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from keyword import iskeyword, issoftkeyword
 
 # attributes of torch.nn.Module, torch.nn.Sequential and flax.nnx.Module, and what nnx looks for on every module
@@ -65,6 +66,7 @@ _MAPPING = frozenset("clear items keys pop popitem setdefault update values".spl
 """Attributes of torch.nn.ModuleDict and flax.nnx.Dict that no module has."""
 
 
+@cache
 def reserved_key(name: str) -> str:
     """Return why a label cannot be a key of a state_dict, or an empty string: of a list what is behind the dots."""
     first, *others = name.split(".")
@@ -78,6 +80,7 @@ def reserved_key(name: str) -> str:
     )
 
 
+@cache
 def lists_of(name: str) -> tuple[str, ...]:
     """Return the lists that a label is in: of `a.b.0` those called `a` and `a.b`."""
     parts = name.split(".")

@@ -189,7 +189,13 @@ class Facts:
 
     def cost(self, node: Node) -> Cost:
         """Return what a node costs for one sample in float32, activations in bytes."""
-        return self.net.layer_costs[node.name].scaled(1, 4)
+        return self._costs[node.name]
+
+    @cached_property
+    def _costs(self) -> Mapping[str, Cost]:
+        distinct = {id(cost): cost for cost in self.net.layer_costs.values()}  # equal layers share theirs
+        scaled = {key: cost.scaled(1, 4) for key, cost in distinct.items()}
+        return {name: scaled[id(cost)] for name, cost in self.net.layer_costs.items()}
 
     def learns(self, node: Node) -> bool:
         """Tell whether a node multiplies by learned numbers: a convolution, fc, attention."""
@@ -212,7 +218,7 @@ class Facts:
         for node in self.nodes:
             if node.train or not node.inputs or not node.op.computes or node.name in fused:
                 continue
-            elements = sum(shape.elements for shape in (*self.inputs(node), *self.outputs(node)))
+            elements = sum([shape.elements for shape in (*self.inputs(node), *self.outputs(node))])
             moved[node.name] = 4 * (elements + self.cost(node).params)
         return moved
 

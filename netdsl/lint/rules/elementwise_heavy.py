@@ -64,13 +64,15 @@ class ElementwiseHeavy(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up the bytes by op."""
+        if facts.total.macs <= self.limit("macs"):
+            return
         whole = sum(facts.traffic.values())
         light: dict[str, int] = {}
         for name, size in facts.traffic.items():
             node = facts.node(name)
             if not facts.cost(node).macs and not isinstance(node.op, Pool | GlobalAvgPool):
                 light[node.op.name] = light.get(node.op.name, 0) + size
-        if facts.total.macs <= self.limit("macs") or sum(light.values()) <= self.limit("share") * whole:
+        if sum(light.values()) <= self.limit("share") * whole:
             return
         most = sorted(light, key=lambda kind: -light[kind])[:3]
         message = (

@@ -87,12 +87,16 @@ def _why(node: Node, facts: Facts) -> str:
         return f"{facts.called(before)} is never outside its range" if inside else ""
     if op.name == "flatten" and facts.input(node).axes == "c":
         return f"its input {facts.input(node)} is a vector"
-    if not facts.text.constant(node.span) or not _alone(node, facts):
-        return ""
-    shape = facts.input(node)
+    why = _for_nothing(node, facts)
+    return why if why and facts.text.constant(node.span) and _alone(node, facts) else ""
+
+
+def _for_nothing(node: Node, facts: Facts) -> str:
+    """Return why a step changes nothing with the arguments that it has; "" if it may."""
+    op = node.op
     if isinstance(op, Drop) and op.p == 0:
         return "its probability is 0"
-    if isinstance(op, Pool) and op.to is None and shape == facts.output(node):
+    if isinstance(op, Pool) and op.to is None and facts.input(node) == facts.output(node):
         kernel, stride = op.window
         return "its window is one pixel" if both(kernel) == both(stride) == (1, 1) else ""
     if isinstance(op, Shuffle) and op.groups == 1:

@@ -69,8 +69,7 @@ class PadHeavy(Rule):
             assert isinstance(op, Convolution)
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
                 continue
-            macs = op.macs(x)
-            share = 1 - op.macs_inside(x) / macs
+            share = 1 - op.macs_inside(x) / facts.cost(node).macs
             if share < self.limit("note"):
                 continue
             kernel = _used(op, x.h, x.w)

@@ -59,7 +59,6 @@ class UnequalChannels(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare what each convolution of pixels moves with the least."""
-        moved = sum(facts.traffic.values())
         for node in facts.of("conv"):
             op = node.op
             assert isinstance(op, Conv)
@@ -67,7 +66,8 @@ class UnequalChannels(Rule):
             dense = op.groups == 1 and tuple(op.kernel) == (1, 1) and bool(facts.readers(node))
             if node.train or not dense or max(read, made) < self.limit("ratio") * min(read, made):
                 continue
-            if facts.traffic[node.name] <= max(self.limit("bytes"), self.limit("share") * moved):
+            least = self.limit("share") * sum(facts.traffic.values())
+            if facts.traffic[node.name] <= max(self.limit("bytes"), least):
                 continue
             pixels = facts.output(node).h * facts.output(node).w
             least = 2 * pixels * sqrt(read * made) + read * made
