@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.arguments import TYPES, bind, coerce, parameters, takes
@@ -73,6 +74,7 @@ def init_line(
     return value.name, inits
 
 
+@cache
 def _weight_names(op: type[Op]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for e in op.examples() for name in e.op.weights(*e.inputs)))
 

@@ -324,8 +324,9 @@ class Facts:
     def _written(self) -> Mapping[tuple[Source, int, int], tuple[Node, ...]]:
         written: dict[tuple[Source, int, int], list[Node]] = {}
         for node in self.nodes:
-            for span in {node.span, *(frame.span for frame in node.calls)}:
-                written.setdefault((span.source, span.start, span.end), []).append(node)
+            spans = [node.span, *[frame.span for frame in node.calls]]
+            for place in {(span.source, span.start, span.end) for span in spans}:
+                written.setdefault(place, []).append(node)
         return {place: tuple(nodes) for place, nodes in written.items()}
 
     def written_at(self, span: Span, kind: str) -> int:

@@ -132,9 +132,10 @@ def _ratio(above: Number, below: int) -> Number:
 
 def _union(paths: Iterable[Extent], places: int) -> Extent:
     """Return what is seen along any of the paths that meet at a node of that many places."""
-    first, *others = dict.fromkeys(paths)
+    first, *others = paths
     for other in others:
-        first = _both(first, other, places)
+        if other != first:
+            first = _both(first, other, places)
     return first
 
 
