@@ -689,7 +689,7 @@ CODES: dict[str, Code] = {
         "a step of training that cannot fit",
         "Even with the best checkpoints the step takes more memory than it may. The message says the least that can "
         "be reached; a smaller batch takes less, and so do another optimizer and dtype.",
-        "",
-        "",
+        "netdsl cost resnet18 --train --batch 64 --memory 100MB --checkpoint",
+        "netdsl cost resnet18 --train --batch 4 --memory 1GB --checkpoint",
     ),
 }

@@ -295,6 +295,45 @@ def test_cost(name: str, capsys: Captured) -> None:
     assert "| **total** |" in capsys.readouterr().out
 
 
+def test_cost_of_training(capsys: Captured) -> None:
+    net = netdsl.load("resnet18")
+    assert cli.main(["cost", "resnet18", "--train", "--optimizer", "adam", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["memory"]
+    assert found == {"optimizer_name": "adam", **net.memory(train=True, optimizer="adam").__dict__}
+    assert cli.main(["cost", "resnet18", "--train"]) == 0
+    out = capsys.readouterr().out
+    assert "backward MACs" in out
+    assert f"{net.memory(train=True).saved:,}\n" in out
+    assert "a step of training with sgd holds at most" in out
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(
+    ("memory", "size"), [("50MB", 50_000_000), ("1.5GiB", 3 * 2**29), ("123456789", 123456789)]
+)
+def test_cost_says_the_largest_batch(memory: str, size: int, train: bool, capsys: Captured) -> None:
+    net = netdsl.load("resnet18")
+    status = cli.main(
+        ["cost", "resnet18", "--memory", memory, *(["--train"] if train else []), "--format", "json"]
+    )
+    batch = json.loads(capsys.readouterr().out)["batch"]
+    assert status == (0 if batch else 1)
+    assert batch == 0 or net.memory(batch, train=train).peak <= size
+    assert net.memory(batch + 1, train=train).peak > size
+
+
+def test_cost_plans_checkpoints(capsys: Captured) -> None:
+    net = netdsl.load("resnet18")
+    assert (
+        cli.main(["cost", "resnet18", "--train", "--batch", "16", "--memory", "400MB", "--checkpoint"]) == 0
+    )
+    out = capsys.readouterr().out
+    plan = net.checkpoint_plan(400_000_000, 16)
+    assert plan.peak <= 400_000_000 < net.memory(16, train=True).peak
+    assert f"peak {plan.peak:,} bytes" in out
+    assert all(f"  {place}\n" in out for place in plan.places)
+
+
 def test_check_json(folder: Path, capsys: Captured) -> None:
     (folder / "two.net").write_text(TWO, encoding="utf-8")
     assert cli.main(["check", "lenet", "two.net", "--format", "json"]) == 1

@@ -28,6 +28,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--memory", type=size, metavar="SIZE", help="say the largest batch that fits, such as 24GB"
     )
+    help = "with --train --memory: what to compute twice, so that this batch fits"
+    sub.add_argument("--checkpoint", action="store_true", help=help)
     sub.add_argument(
         "--device", metavar="NAME", help="the least time on it; see `netdsl devices`; or FILE.toml"
     )
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         from netdsl.report.peers import PEERS, render
 
         usual = {"by": "layer", "batch": 1, "dtype": "float32", "format": "table", "device": None}
-        others = {"train": False, "optimizer": "sgd", "memory": None, "fused": False}
+        others = {"train": False, "optimizer": "sgd", "memory": None, "checkpoint": False, "fused": False}
         for option, default in (usual | others).items():
             if getattr(args, option) != default:
                 misuse("E503", f"--as counts one sample in evaluation, as a table, so it takes no --{option}")
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if args.optimizer != "sgd" and not args.train:
         misuse("E503", "--optimizer is of training", "for example --train --optimizer adam")
     net = network(args)
+    if args.checkpoint:
+        return _checkpoints(net, args)
     if args.memory is not None:
         return _largest(net, args)
     costs = net.costs(args.by, args.batch, args.dtype, args.train, args.optimizer)
@@ -94,6 +98,18 @@ def _largest(net: Network, args: argparse.Namespace) -> int:
     return 0 if largest else 1
 
 
+def _checkpoints(net: Network, args: argparse.Namespace) -> int:
+    """Print what has to be computed twice, so that a step of training fits into so much memory."""
+    from netdsl.passes.checkpoint import render_text
+
+    if not args.train or args.memory is None or args.by != "layer" or args.format != "table":
+        misuse(
+            "E503", "--checkpoint plans a step of training", "for example --train --memory 8GB --checkpoint"
+        )
+    print(render_text(net.checkpoint_plan(args.memory, args.batch, args.dtype, args.optimizer)))
+    return 0
+
+
 def _on_device(args: argparse.Namespace) -> int:
     """Print what the net can do at best on a device."""
     from netdsl import hardware
@@ -101,7 +117,13 @@ def _on_device(args: argparse.Namespace) -> int:
 
     if not args.device:
         misuse("E543", "--fused says how the net runs on a --device", "for example --device h100 --fused")
-    if args.by != "layer" or args.train or args.memory is not None or args.format not in ("table", "json"):
+    if (
+        args.by != "layer"
+        or args.train
+        or args.memory is not None
+        or args.checkpoint
+        or args.format not in ("table", "json")
+    ):
         misuse("E543", "--device gives layers, in evaluation, as table or json")
     device = hardware.find(args.device)
     found = hardware.estimate(network(args), device, args.batch, args.dtype, args.fused)
