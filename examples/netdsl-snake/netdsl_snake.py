@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netdsl.emission.code import Arg, Call, Const, Context, Lowered
+from netdsl.ir.tape import Tape, Tensor
 from netdsl.ir.types import Init, Shape
 from netdsl.ops import Example, OpError
 from netdsl.ops.activation import Activation
@@ -30,6 +31,14 @@ class Snake(Activation):
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return alpha [c]."""
         return {"alpha": (x[0].c,)}
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep what each step of the formula reads for its gradient: x, a x, its sine, and the square of that."""
+        scaled = tape.pointwise(x[0], keep=x, learns=tape.parameters)
+        sine = tape.pointwise(scaled, keep=(scaled,))
+        square = tape.pointwise(sine, keep=(sine,))
+        part = tape.pointwise(square, keep=(square,), learns=tape.parameters)
+        return tape.pointwise(x[0], part)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
