@@ -376,10 +376,10 @@ CODES: dict[str, Code] = {
     ),
     "E402": Code(
         "a budget that cannot be checked yet",
-        "memory is that of a whole net in evaluation: its weights, and the most tensors that are alive at once. "
-        "What training needs, and what a part of a net needs, is not computed yet.",
-        _net("require memory(batch=128, train=true) <= 3GB\nconv 3x3, 64"),
-        _net("require memory(batch=128) <= 3GB\nconv 3x3, 64"),
+        "memory is that of a whole net: its weights, and the most of all else that is alive at once, in inference or "
+        "in a step of training. peak is that of inference, without the weights, also while a part of a net runs.",
+        _net("require peak(batch=128, train) <= 3GB\nconv 3x3, 64"),
+        _net("require memory(batch=128, train) <= 3GB\nconv 3x3, 64"),
     ),
     "E403": Code(
         "a budget that claims nothing",

@@ -71,7 +71,7 @@ def test_version(capsys: Captured) -> None:
         [],
         ["nothing"],
         ["cost"],
-        ["cost", "lenet", "--optimizer", "sgd"],
+        ["cost", "lenet", "--train", "--optimizer", "lamb"],
         ["cost", "lenet", "--batch", "0"],
         ["cost", "lenet", "--batch", "-1"],
         ["cost", "lenet", "--batch", "9" * 30],

@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from op_examples import expected
 
+from netdsl.cost.model import Term
 from netdsl.ops import Example, catalogue
 from netdsl.ops.activation import Activation, Relu
 from netdsl.ops.conv import Conv
@@ -21,7 +22,7 @@ def test_every_op_is_what_it_says(name: str) -> None:
 
 
 def test_a_wrong_number_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Conv, "macs", lambda self, *x: 1)
+    monkeypatch.setattr(Conv, "mac_terms", lambda self, *x: (Term((("one", 1),)),))
     with pytest.raises(AssertionError, match=r"MACs of a sample .*DIFFERENT"):
         check(Conv)
 

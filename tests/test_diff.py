@@ -173,7 +173,7 @@ MACs             1,400,992  3,498,144  +2,097,152  +149.7%
 ops                 69,642     77,834      +8,192   +11.8%
 activations        213,096    245,864     +32,768   +15.4%
 peak               126,976    126,976           0
-memory             133,224    141,548      +8,324    +6.2%
+memory             133,224    141,552      +8,328    +6.3%
 
 block     params  difference       MACs  difference  activations  difference
 features   3,456      +2,064  3,497,984  +2,097,152      245,760     +32,768
