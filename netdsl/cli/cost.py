@@ -6,12 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from netdsl.cli.common import misuse, network, positive, print_json, size, spec_arguments
-from netdsl.cost.model import COUNTERS
+from netdsl.cost.model import COUNTERS, OPTIMIZERS
 
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
 GROUPINGS = ("layer", "block", "stage", "op")
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 
 if TYPE_CHECKING:
     from netdsl.network import Network

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from netdsl.cli.common import misuse, network, positive, spec_arguments
-from netdsl.cli.cost import DTYPES, GROUPINGS, OPTIMIZERS
+from netdsl.cli.cost import DTYPES, GROUPINGS
 from netdsl.cli.pictures import check_output, write_picture
+from netdsl.cost.model import OPTIMIZERS
 
 HELP = "draw activations, params and MACs as bars, or memory over time"
 

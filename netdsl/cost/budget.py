@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from netdsl.cost.model import OPTIMIZERS
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.evaluate import Evaluator, is_number
@@ -11,7 +12,7 @@ from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES
-from netdsl.quantities import OPTIMIZERS, Measured, Options, Quantity, catalogue
+from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 

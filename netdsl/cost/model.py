@@ -19,6 +19,8 @@ CONVENTION = (
     "ops counts the rest (pooling: its window per output); activations are the outputs of all computing ops"
 )
 
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+"""The names of those whose memory `netdsl.passes.training` knows."""
 EXPLAINED = ("macs", "params", "ops", "memory", "saved", "rf")
 """What can be asked of a layer: memory is the bytes of its outputs, rf its receptive field."""
 COUNTERS = ("fvcore", "thop", "ptflops", "torchinfo", "keras")

@@ -9,9 +9,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from netdsl.quantities.base import OPTIMIZERS, Measured, Options, Quantity, Summed
+from netdsl.quantities.base import Measured, Options, Quantity, Summed
 
-__all__ = ["OPTIMIZERS", "Measured", "Options", "Quantity", "Summed", "catalogue"]
+__all__ = ["Measured", "Options", "Quantity", "Summed", "catalogue"]
 
 
 @cache

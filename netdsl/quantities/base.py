@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from netdsl.passes.training import Memory
 
 
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
-"""The names of those of `netdsl.passes.training`, which is not imported for them."""
-
-
 class Options(Record):
     """For which batch and dtype, and whether a step of training is meant, with which optimizer."""
 
