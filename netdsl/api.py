@@ -10,6 +10,7 @@ from typing import Any
 
 from netdsl import data
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
 from netdsl.elaborate.build import MAX_NODES
 from netdsl.elaborate.evaluate import Evaluator
@@ -20,7 +21,6 @@ from netdsl.ir.types import Dims, Shape
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.graph import Node
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops import Op, points
 from netdsl.ops.source import Weight
 from netdsl.record import Record
@@ -40,10 +40,10 @@ class Backend(Protocol):
     def lowers(self, op: type[Op]) -> bool:
         """Tell whether it has the op."""
 
-    def emit(self, net: Network) -> str:
+    def emit(self, net: Net) -> str:
         """Return the source of a module: pure text, the framework need not be installed. Raises NetError."""
 
-    def build(self, text: str, net: Network) -> Any:
+    def build(self, text: str, net: Net) -> Any:
         """Return the module that the source defines; imports the framework here, and only here."""
 
 
@@ -51,7 +51,7 @@ class Backend(Protocol):
 class FamilyBackend(Backend, Protocol):
     """A backend that writes several nets of a file into one module, or files beside it."""
 
-    def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
+    def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
         """Return texts by names of files, the module first. Raises NetError."""
 
 
@@ -145,10 +145,10 @@ class Runner(Protocol):
 class WeightsBackend(Backend, Protocol):
     """A backend whose weights can be moved."""
 
-    def tensors(self, net: Network) -> tuple[Tensor, ...]:
+    def tensors(self, net: Net) -> tuple[Tensor, ...]:
         """Return what its state holds, in its order; imports no framework."""
 
-    def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
+    def load(self, model: Any, state: Mapping[str, Array], net: Net) -> None:
         """Replace all weights and buffers of a built module, whose dtypes stay.
 
         The state has every key of `tensors` and no other, in the right shapes; its arrays are numpy's, and nobody
@@ -160,17 +160,17 @@ class WeightsBackend(Backend, Protocol):
 class ExactBackend(WeightsBackend, Protocol):
     """A backend whose weights can be moved, and whose numbers can be compared."""
 
-    def counted(self, net: Network, batch: int) -> int:
+    def counted(self, net: Net, batch: int) -> int:
         """Return the MACs of the net by the rules that `Runner.macs` counts by; imports no framework."""
 
-    def notes(self, net: Network) -> list[str]:
+    def notes(self, net: Net) -> list[str]:
         """Return what is to be known about the numbers that the framework gives."""
 
-    def runner(self, text: str, net: Network, dtype: str) -> Runner:
+    def runner(self, text: str, net: Net, dtype: str) -> Runner:
         """Return the module that the source defines, in float32 or float64, to measure it."""
 
 
-def own_state(net: Network, node: Node) -> dict[str, tuple[int, ...]]:
+def own_state(net: Net, node: Node) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a layer's weights and buffers, by their keys in the net's own state."""
     if node.module:  # these are of the module that it is again
         return {}
@@ -184,7 +184,7 @@ def _own_key(node: Node, name: str) -> str:
     return f"{node.name}.{name}" if name else node.name
 
 
-def batchless(net: Network) -> list[Node]:
+def batchless(net: Net) -> list[Node]:
     """Return the nodes that make of learned tensors alone what all samples of a batch share, computed once for it."""
     found: dict[str, Node] = {}
     for node in net.graph:
@@ -195,7 +195,7 @@ def batchless(net: Network) -> list[Node]:
     return list(found.values())
 
 
-def spare_state(net: Network) -> dict[str, Sequence[int]]:
+def spare_state(net: Net) -> dict[str, Sequence[int]]:
     """Return by key of the net's own state what the buffers hold that a state may lack; see `Op.spare`."""
     return {
         _own_key(node, name): numbers
@@ -205,7 +205,18 @@ def spare_state(net: Network) -> dict[str, Sequence[int]]:
     }
 
 
-def emit_family(nets: Sequence[Network], backend: str = "torch") -> dict[str, str]:
+def emit(net: Net, backend: str = "torch") -> str:
+    """Return the source of a module for a backend; raise NetError if there is none of that name."""
+    return find(backend).emit(net)
+
+
+def build(net: Net, backend: str = "torch") -> Any:
+    """Return the module itself, with initial weights; raise NetError where the framework is missing."""
+    chosen = find(backend)
+    return chosen.build(chosen.emit(net), net)
+
+
+def emit_family(nets: Sequence[Net], backend: str = "torch") -> dict[str, str]:
     """Return a module for nets of one file, and what the backend's options put beside it, by names of files.
 
     Raises:
@@ -221,7 +232,7 @@ def emit_family(nets: Sequence[Network], backend: str = "torch") -> dict[str, st
     return {f"{module_name(nets)}.py": chosen.emit(nets[0])}
 
 
-def module_name(nets: Sequence[Network]) -> str:
+def module_name(nets: Sequence[Net]) -> str:
     """Return what the module of some nets is called: as the only one, or as their file."""
     if len(nets) == 1:
         return nets[0].name
@@ -271,7 +282,7 @@ def find(name: str) -> Backend:
     return backend(**dict.fromkeys(options, True))
 
 
-def missing(net: Network, backend: Backend) -> None:
+def missing(net: Net, backend: Backend) -> None:
     """Raise NetError at the layers whose ops a backend lacks."""
     unknown = {op for op in net.elaborated.ops if not backend.lowers(op)}
     if not unknown:

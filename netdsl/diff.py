@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.cost.model import Cost
 from netdsl.cost.table import Row, human
+from netdsl.diagnostics.render import printable
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Graph, Node, Scope, Value
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.sheet import aligned, markdown
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Change(Record):
 class Difference(Record):
     """What changed from one net to another."""
 
-    before: Network
-    after: Network
+    before: Net
+    after: Net
     by: str
     """What a group is: stage or block."""
     groups: tuple[Group, ...]
@@ -86,7 +86,7 @@ class Difference(Record):
         return render_text(self)
 
 
-def compare(before: Network, after: Network) -> Difference:
+def compare(before: Net, after: Net) -> Difference:
     """Return what changed: stage by stage where a net has stages, else block by block."""
     staged = any(node.stage for net in (before, after) for node in net.graph)
     by = "stage" if staged else "block"
@@ -95,7 +95,7 @@ def compare(before: Network, after: Network) -> Difference:
     )
 
 
-def _groups(before: Network, after: Network, by: str) -> Iterator[Group]:
+def _groups(before: Net, after: Net, by: str) -> Iterator[Group]:
     """Yield the rows that differ, in the order of the text: what was removed stands where it stood."""
     old, new = ({row.name: row for row in net.costs(by)} for net in (before, after))
     for one, other in _merged(list(old), list(new), {name: name for name in new if name in old}):
@@ -144,7 +144,7 @@ Item = str | Scope
 class _Matching:
     """Which layer of one net is which of the other."""
 
-    def __init__(self, before: Network, after: Network) -> None:
+    def __init__(self, before: Net, after: Net) -> None:
         self.before = before
         self.after = after
         self.partner: dict[str, str] = {}
@@ -163,7 +163,7 @@ class _Matching:
             elif new is not None:
                 yield self._whole("added", new, self.after)
 
-    def _whole(self, kind: Literal["added", "removed"], name: str, net: Network) -> Change:
+    def _whole(self, kind: Literal["added", "removed"], name: str, net: Net) -> Change:
         before, after = (name, None) if kind == "removed" else (None, name)
         return Change(kind, before, after, _layer(net.graph[name]), _shapes(net, name))
 
@@ -293,7 +293,7 @@ def _arguments(a: Node, b: Node) -> Iterator[Field]:
     yield from (Field(k, show(old[k]), show(new[k])) for k in old if old[k] != new[k])
 
 
-def _shapes(net: Network, name: str) -> str:
+def _shapes(net: Net, name: str) -> str:
     return " and ".join(map(str, net.outputs_of(name)))
 
 
@@ -306,7 +306,7 @@ def _value(value: Value) -> str:
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def _named(net: Network) -> str:
+def _named(net: Net) -> str:
     return f"{printable(net.name)} ({printable(net.spec)})"
 
 
@@ -426,7 +426,7 @@ def render_json(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _net_json(net: Network) -> dict[str, Any]:
+def _net_json(net: Net) -> dict[str, Any]:
     shapes = {"inputs": net.inputs, "outputs": net.outputs}
     return {
         "net": net.name,

@@ -19,14 +19,14 @@ from typing import Any
 
 from netdsl.cost.budget import Claim
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import Param, declared_parameters, parameters, type_name
 from netdsl.elaborate.evaluate import Evaluator, builtins, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import MISSING, Env, Given, OpValue, Poisoned, SpecError, show
 from netdsl.ir.types import Dims
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
@@ -67,7 +67,7 @@ class Target(Record):
         right = self.source.text[self.claim.right.start : self.claim.right.end]
         return f"{self.text} {'=' if self.relation == '==' else self.relation} {right}"
 
-    def sides(self, net: Network) -> tuple[float, float]:
+    def sides(self, net: Net) -> tuple[float, float]:
         """Return the quantity's number for a net, and what it is held against; raise NetError."""
         span = Span(self.source, self.claim.start, self.claim.end)
         env = Env(builtins())
@@ -168,7 +168,7 @@ class Step(Record):
 class Fit(Record):
     """The steps beside a target, and the one that meets it."""
 
-    origin: Network
+    origin: Net
     targets: tuple[Target, ...]
     line: Line
     steps: tuple[Step, ...]
@@ -198,12 +198,12 @@ class Fit(Record):
         return settings(self.origin, self.line.varied, tuple(self.values.values()))
 
     @cached_property
-    def net(self) -> Network:
+    def net(self) -> Net:
         """The net that meets the target best."""
         return _vary(self.origin, self.settings)
 
 
-def fit(net: Network, vary: str, target: str) -> Fit:
+def fit(net: Net, vary: str, target: str) -> Fit:
     """Return what a net's parameters have to be for a target.
 
     Args:
@@ -256,7 +256,7 @@ def read_target(text: str) -> tuple[Target, ...]:
 _VARY = re.compile(r"([^\W\d]\w*(?:\.\w+)*)(?:=([^=./]+(?:\.\d+)?)\.\.([^=/]+?)(?:/([^=/]+))?)?", re.ASCII)
 
 
-def _varied(net: Network, text: str) -> Varied:
+def _varied(net: Net, text: str) -> Varied:
     """Return one parameter of `--vary`, with its range."""
     found = _VARY.fullmatch(text.strip())
     form = "for example width, width=0.25..2, or dim=64..1024/64"
@@ -278,7 +278,7 @@ def _varied(net: Network, text: str) -> Varied:
     return Varied(path, kind, value, low, high, step)
 
 
-def _find(net: Network, path: tuple[str, ...]) -> tuple[str, Any]:
+def _find(net: Net, path: tuple[str, ...]) -> tuple[str, Any]:
     """Return what a path leads to: its kind, and its value if it is known."""
     value: Any = net.elaborated.params
     types: tuple[str, ...] = ()
@@ -301,7 +301,7 @@ def _find(net: Network, path: tuple[str, ...]) -> tuple[str, Any]:
     raise _wrong("E561", f"{name} is no number: it is {printable(show(value))}", listed)
 
 
-def _parts(net: Network, value: Any) -> Iterator[tuple[str, tuple[tuple[str, ...], Any]]]:
+def _parts(net: Net, value: Any) -> Iterator[tuple[str, tuple[tuple[str, ...], Any]]]:
     """Yield what a value consists of by name: its types, and the value if it is known."""
     if value is net.elaborated.params:
         for name, param in declared_parameters(net.recipe.net).items():
@@ -326,7 +326,7 @@ def _default(param: Param) -> Any:
         return None
 
 
-def _numeric(net: Network, value: Any, depth: int = 2) -> Iterator[str]:
+def _numeric(net: Net, value: Any, depth: int = 2) -> Iterator[str]:
     """Yield the paths of numbers in a value."""
     for name, (types, inner) in _parts(net, value):
         if {"int", "float"} & {*types} or isinstance(inner, Dims):
@@ -335,7 +335,7 @@ def _numeric(net: Network, value: Any, depth: int = 2) -> Iterator[str]:
             yield from (f"{name}.{rest}" for rest in _numeric(net, inner, depth - 1))
 
 
-def settings(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
+def settings(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
     """Return the net's parameters in which the values stand, by name."""
     made: dict[str, Any] = {}
     for one, value in zip(varied, values, strict=True):
@@ -355,7 +355,7 @@ def _put(value: Any, path: Sequence[str], new: Any) -> Any:
     return tuple(_put(one, rest, new) if str(at) == key else one for at, one in enumerate(value))
 
 
-def _vary(net: Network, changes: Mapping[str, Any]) -> Network:
+def _vary(net: Net, changes: Mapping[str, Any]) -> Net:
     for name, value in changes.items():
         net = net.vary(name, value)
     return net
@@ -455,7 +455,7 @@ class Trial(Record):
 class Search:
     """Bisection over the nets of a line, each made once."""
 
-    def __init__(self, net: Network, line: Line, targets: tuple[Target, ...]) -> None:
+    def __init__(self, net: Net, line: Line, targets: tuple[Target, ...]) -> None:
         """Count the net as it is, so that a target that means nothing is an error."""
         self.net = net
         self.line = line

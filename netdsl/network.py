@@ -1,98 +1,25 @@
-"""A net: its graph and every fact about it, worked out when asked for."""
+"""What users hold: a net, with what is done with it as methods."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cost.budget import check
-from netdsl.cost.model import Cost
-from netdsl.cost.table import GROUPINGS, Table, summed, tabulate
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
-from netdsl.elaborate.build import MAX_NODES, Elaborator
-from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
-from netdsl.elaborate.values import NetDecl, VariantDecl
-from netdsl.ir.graph import Graph
-from netdsl.ir.types import DTYPES, Parameter, Shape
-from netdsl.ops import OpError
-from netdsl.passes import (
-    Facts,
-    Liveness,
-    Receptive,
-    count_backward,
-    count_costs,
-    find_lifetimes,
-    find_receptive_fields,
-    infer_shapes,
-    measure_liveness,
-    verify_graph,
-)
-from netdsl.quantities import Options
+from netdsl.net import Net, Recipe
 
 if TYPE_CHECKING:
     from netdsl.fit import Fit
     from netdsl.lint import Finding
-    from netdsl.passes.checkpoint import Plan
-    from netdsl.passes.training import Memory
+
+__all__ = ["Network", "Recipe"]
 
 
-class Recipe:
-    """What a net is made from, so that it can be made again with another setting."""
-
-    def __init__(
-        self,
-        net: NetDecl,
-        variant: VariantDecl | None,
-        settings: Mapping[str, Any],
-        inputs: Mapping[str, Shape],
-        max_nodes: int = MAX_NODES,
-    ) -> None:
-        """`settings` are values by parameter or decision, `inputs` shapes by input ("" for the only one)."""
-        self.net = net
-        self.variant = variant
-        self.settings = settings
-        self.inputs = inputs
-        self.max_nodes = max_nodes
-
-    def elaborate(self) -> Elaborated:
-        """Return the net's graph; raise NetError."""
-        return Elaborator(self.net, self.variant, self.settings, self.inputs, self.max_nodes).run()
-
-
-class Network:
-    """One net of a spec, elaborated. Shapes and costs are per sample unless a batch is given."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        """Elaborate; raise NetError with every error found."""
-        self._recipe: Recipe | None = recipe
-        self.elaborated = recipe.elaborate()
-        self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
-        """The variant's name, or the net's in lower case."""
-        decl = recipe.variant or recipe.net
-        self.spec = decl.file.source.name.replace("\\", "/").rpartition("/")[2]
-        """The file's name, without its folder; "" of a net that comes from no file."""
-
-    @classmethod
-    def from_graph(cls, graph: Graph, name: str = "net") -> Network:
-        """Return the net that a graph is, such as one that a transform made: with all facts, but no spec to emit.
-
-        Raises:
-            GraphError: The graph is broken, or an op refuses what it reads.
-        """
-        net = cls.__new__(cls)
-        net._recipe, net.name, net.spec = None, name, ""
-        shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        ops = frozenset([type(node.op) for node in graph])
-        blocks = frozenset([scope.block for scope in graph.tree.scopes() if scope.block])
-        none: frozenset[Any] = frozenset()
-        net.elaborated = Elaborated(graph, shapes, {}, none, none, (), {}, (), (), {}, ops, blocks)
-        return net
+class Network(Net):
+    """A net with its facts, and what is done with it. Each method is a function elsewhere, imported when called."""
 
     def __repr__(self) -> str:
         """Return five lines: what it is, its shapes, weights, work and memory, and what is known about it."""
-        from netdsl.picture import summary  # pictures are of networks, so they stand right of this module
+        from netdsl.picture import summary
 
         return "\n".join(summary.lines(self))
 
@@ -102,290 +29,9 @@ class Network:
 
         return summary.html(self)
 
-    @property
-    def recipe(self) -> Recipe:
-        """What it was made from; raise NetError if that is no spec."""
-        if self._recipe is None:
-            message = (
-                f"`{self.name}` was made from a graph: without a spec it cannot be emitted, linted or varied"
-            )
-            raise NetError([Diagnostic("E508", message)])
-        return self._recipe
-
-    @property
-    def class_name(self) -> str:
-        """The net's name in its spec."""
-        return self.recipe.net.name
-
-    def vary(self, name: str, value: Any) -> Network:
-        """Return the same net with another value of one parameter; raise NetError if there is none."""
-        recipe = self.recipe
-        settings = {**recipe.settings, name: value}
-        return Network(Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes))
-
-    @property
-    def graph(self) -> Graph:
-        """The graph; `net.graph.nx` is the same for networkx, read-only."""
-        return self.elaborated.graph
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        """What `meta` lines say."""
-        return self.elaborated.meta
-
-    @property
-    def budgets(self) -> tuple[Budget, ...]:
-        """The `require` lines."""
-        return self.elaborated.budgets
-
-    @property
-    def allows(self) -> tuple[Allow, ...]:
-        """The `@allow` annotations."""
-        return self.elaborated.allows
-
-    @property
-    def decisions(self) -> tuple[Decision, ...]:
-        """The decisions of a search space, with what was chosen."""
-        return self.elaborated.decisions
-
-    @cached_property
-    def shapes(self) -> Mapping[str, Shape]:
-        """Output shape by node, the first where there are several (see `outputs_of`)."""
-        return {name: shapes[0] for name, shapes in self.elaborated.shapes.items()}
-
-    def outputs_of(self, name: str) -> tuple[Shape, ...]:
-        """Return the shapes of a node's outputs."""
-        return self.elaborated.shapes[name]
-
-    def inputs_of(self, name: str) -> tuple[Shape, ...]:
-        """Return the shapes of a node's inputs."""
-        return self._inputs[name]
-
-    @cached_property
-    def _inputs(self) -> Mapping[str, tuple[Shape, ...]]:
-        shapes = self.elaborated.shapes
-        return {
-            node.name: tuple([shapes[value.node][value.port] for value in node.inputs]) for node in self.graph
-        }
-
-    @property
-    def inputs(self) -> Mapping[str, Shape]:
-        """Shape by name of input, channels first."""
-        shapes = self.elaborated.shapes
-        return {name: shapes[node][0] for name, node in self.graph.inputs.items()}
-
-    @property
-    def outputs(self) -> Mapping[str, Shape]:
-        """Shape by name of output; the first is the net's result, `out` unless `return` names it."""
-        shapes = self.elaborated.shapes
-        return {o.name: shapes[o.value.node][o.value.port] for o in self.graph.outputs}
-
-    @cached_property
-    def layer_costs(self) -> Mapping[str, Cost]:
-        """Cost of each node for one sample, with activations in elements."""
-        return count_costs(Facts(self.graph, self.elaborated.shapes)).costs
-
-    @cached_property
-    def layer_backward_macs(self) -> Mapping[str, int]:
-        """Multiply-accumulates of each node in the backward pass of a training step, for one sample."""
-        return count_backward(Facts(self.graph, self.elaborated.shapes))
-
-    @cached_property
-    def receptive(self) -> Mapping[str, Receptive]:
-        """Receptive field of each node that sees an input."""
-        return find_receptive_fields(Facts(self.graph, self.elaborated.shapes)).receptive
-
-    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
-        """Return how many bytes are alive at each step of inference, without the weights.
-
-        Raises:
-            NetError: The batch is less than 1, or the dtype unknown.
-        """
-        _check_options(batch, dtype)
-        if (batch, dtype) not in self._measured:  # each row of a table asks
-            self._measured[batch, dtype] = measure_liveness(self._lifetimes, batch, dtype)
-        return self._measured[batch, dtype]
-
-    @cached_property
-    def _measured(self) -> dict[tuple[int, str], Liveness]:
-        """Liveness by batch and dtype, as far as it was asked for."""
-        return {}
-
-    def memory(
-        self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
-    ) -> Memory:
-        """Return how many bytes running the net takes, and training it if `train`.
-
-        Args:
-            batch: The number of samples.
-            dtype: That of all tensors: parameters, values, gradients and the optimizer's state.
-            train: Whether a step of training is meant, which has gradients and keeps values for them.
-            optimizer: sgd, momentum (sgd with it), adam or adamw, for training.
-
-        Raises:
-            NetError: The batch is less than 1, the dtype unknown or none that trains, the
-                optimizer unknown, or an op does not say what it keeps.
-        """
-        from netdsl.passes.training import measure_inference, measure_training
-
-        _check_training(batch, dtype, optimizer, train)
-        if not train:
-            return measure_inference(self._lifetimes, batch, dtype)
-        with _of_ops():
-            return measure_training(Facts(self.graph, self.elaborated.shapes), batch, dtype, optimizer)
-
-    def saved(self, batch: int = 1, dtype: str = "float32") -> Mapping[str, int]:
-        """Return how many bytes each node keeps for the backward pass that none before it does.
-
-        Raises:
-            NetError: The batch is less than 1, the dtype unknown, or an op does not say what it keeps.
-        """
-        from netdsl.passes.training import record, saved_bytes
-
-        _check_options(batch, dtype)
-        if (batch, dtype) not in self._saved:
-            with _of_ops():
-                tape, _ = record(Facts(self.graph, self.elaborated.shapes), batch, dtype)
-            self._saved[batch, dtype] = saved_bytes(tape)
-        return self._saved[batch, dtype]
-
-    def training_trace(
-        self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd"
-    ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-        """Return the bytes alive in a step of training, with weights and the optimizer's state: forward, and back.
-
-        Both are by layer, in the order in which they run. The most is that of `memory`, but for what the optimizer
-        itself takes when gradients are there.
-
-        Raises:
-            NetError: As `memory` does.
-        """
-        from netdsl.passes.training import trace_training
-
-        held = self.memory(batch, dtype, True, optimizer)
-        fixed = held.weights + held.buffers + held.optimizer
-        forward, back = trace_training(Facts(self.graph, self.elaborated.shapes), batch, dtype)
-        one, two = ([(layer, fixed + alive) for layer, alive in part] for part in (forward, back))
-        return one, two
-
-    def largest_batch(
-        self, memory: int, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
-    ) -> int:
-        """Return the largest batch whose `memory` has a peak of at most so many bytes, 0 if none has.
-
-        Raises:
-            NetError: As `memory` does.
-        """
-
-        def peak(batch: int) -> int:
-            return self.memory(batch, dtype, train, optimizer).peak
-
-        fits, least = 1, peak(1)
-        if least > memory:
-            return 0
-        above, most = 2, peak(2)
-        while most <= memory:
-            fits, least = above, most
-            above = max(2 * fits, fits + (memory - least) * fits // max(1, least))
-            most = peak(above)
-        while above - fits > 1:  # the peak is convex in the batch, so that what the chord says fits
-            guess = fits + max(1, (memory - least) * (above - fits) // (most - least))
-            guess = min(guess, above - 1)
-            found = peak(guess)
-            if found <= memory:
-                fits, least = guess, found
-                if guess + 1 < above and (next_one := peak(guess + 1)) > memory:
-                    above, most = guess + 1, next_one
-            else:
-                above, most = guess, found
-        return fits
-
-    @cached_property
-    def _saved(self) -> dict[tuple[int, str], Mapping[str, int]]:
-        return {}
-
-    def checkpoint_plan(
-        self, memory: int, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd"
-    ) -> Plan:
-        """Return what a step of training has to compute a second time, so that it fits into so many bytes.
-
-        Of all that fits it is what takes the least MACs again; see `netdsl.passes.checkpoint`. The other arguments
-        are those of `memory`.
-
-        Raises:
-            NetError: No choice fits, and the message says the least that can be reached; or an argument is none.
-        """
-        from netdsl.passes.checkpoint import plan_checkpoints
-
-        _check_training(batch, dtype, optimizer)
-        if type(memory) is not int or memory < 1:
-            raise NetError([Diagnostic("E503", f"memory must be an int of bytes from 1, got {memory!r}")])
-        with _of_ops():
-            return plan_checkpoints(self._lifetimes, memory, batch, dtype, optimizer)
-
-    @cached_property
-    def _lifetimes(self) -> Facts:
-        return find_lifetimes(Facts(self.graph, self.elaborated.shapes))
-
-    def cost(self, batch: int = 1, dtype: str = "float32", train: bool = False) -> Cost:
-        """Return the cost of the net for a batch, with activations in bytes.
-
-        MACs, ops and activations leave training-only layers out unless `train`; params and buffers hold all.
-
-        Raises:
-            NetError: The batch is less than 1, or the dtype unknown.
-        """
-        _check_options(batch, dtype)
-        cost = summed(list(self.graph), self.layer_costs, train) if train else self._cost
-        return cost.scaled(batch, DTYPES[dtype])
-
-    def backward_macs(self, batch: int = 1) -> int:
-        """Return the multiply-accumulates of the backward pass of a training step.
-
-        The whole step takes `cost(batch, train=True).macs` for its forward pass and these.
-
-        Raises:
-            NetError: The batch is less than 1.
-        """
-        _check_options(batch, "float32")
-        return batch * sum(self.layer_backward_macs.values())
-
-    @cached_property
-    def _cost(self) -> Cost:
-        return summed(list(self.graph), self.layer_costs, train=False)
-
-    def costs(
-        self,
-        by: str = "layer",
-        batch: int = 1,
-        dtype: str = "float32",
-        train: bool = False,
-        optimizer: str = "sgd",
-    ) -> Table:
-        """Return the rows of `cost`, by layer, block, stage or op; their sum is the net's cost.
-
-        A block's row is its outermost instance; what is in no block or stage counts for the net's own child.
-
-        Raises:
-            NetError: An option has no meaning.
-        """
-        _check_options(batch, dtype)
-        if by not in GROUPINGS:
-            raise _option("by", by, GROUPINGS)
-        memory = self.memory(batch, dtype, train, optimizer)
-        options = Options(batch, dtype, train, optimizer)
-        rows = tabulate(self, self.shapes, by, options)
-        return Table(
-            self.name, self.spec, self.inputs, by, options, rows, self.liveness(batch, dtype), memory
-        )
-
-    def check(self) -> list[Diagnostic]:
-        """Return the budgets (`require`) that do not hold, and those that cannot be checked."""
-        return check(self)
-
     def lint(self) -> list[Finding]:
         """Return what the rules of `netdsl lint` find in this net, with their default settings."""
-        from netdsl.lint import lint  # rules look at networks, so they stand right of this module
+        from netdsl.lint import lint
 
         return lint(self)
 
@@ -395,7 +41,7 @@ class Network:
         Raises:
             NetError: One of the two means nothing, or no value meets the target.
         """
-        from netdsl.fit import fit  # it makes networks, so it stands right of this module
+        from netdsl.fit import fit
 
         return fit(self, vary, target)
 
@@ -404,9 +50,9 @@ class Network:
 
         Neither the backend's framework nor anything else than netdsl is needed for it.
         """
-        from netdsl.backend import find  # a backend emits networks, so it stands right of this module
+        from netdsl.backend import emit
 
-        return find(backend).emit(self)
+        return emit(self, backend)
 
     def build(self, backend: str = "torch", weights: Mapping[str, Any] | None = None) -> Any:
         """Return the module itself, with initial weights or with those given.
@@ -418,52 +64,7 @@ class Network:
         Raises:
             NetError: The framework is missing, or the weights do not fit.
         """
-        from netdsl.backend import find
+        from netdsl.backend import build
+        from netdsl.weights.convert import build_with
 
-        if weights is not None:
-            from netdsl.weights.convert import build
-
-            return build(self, backend, weights)
-        chosen = find(backend)
-        return chosen.build(chosen.emit(self), self)
-
-    @cached_property
-    def parameters(self) -> Mapping[str, Parameter]:
-        """The learned tensors by their key in the state_dict, in its order within a layer."""
-        return {
-            f"{node.name}.{key}" if key else node.name: parameter
-            for node in self.graph
-            if not node.module
-            for key, parameter in node.op.params(*self.inputs_of(node.name)).items()
-        }
-
-
-@contextmanager
-def _of_ops() -> Iterator[None]:
-    """Turn what an op does not say into an error of the net."""
-    try:
-        yield
-    except OpError as error:
-        raise NetError([Diagnostic("E507", error.message, help=error.help)]) from None
-
-
-def _check_options(batch: int, dtype: str) -> None:
-    if type(batch) is not int or batch < 1:
-        raise NetError([Diagnostic("E503", f"batch must be an int from 1, got {batch!r}")])
-    if dtype not in DTYPES:
-        raise _option("dtype", dtype, tuple(DTYPES))
-
-
-def _check_training(batch: int, dtype: str, optimizer: str, train: bool = True) -> None:
-    from netdsl.passes.training import OPTIMIZERS
-
-    _check_options(batch, dtype)
-    if optimizer not in OPTIMIZERS:
-        raise _option("optimizer", optimizer, tuple(OPTIMIZERS))
-    if train and dtype == "int8":
-        raise NetError([Diagnostic("E503", "int8 has no gradients", help="train in another dtype")])
-
-
-def _option(name: str, value: object, known: tuple[str, ...]) -> NetError:
-    help = did_you_mean(str(value), known) or f"there are {', '.join(known)}"
-    return NetError([Diagnostic("E503", f"unknown {name} `{value}`", help=help)])
+        return build(self, backend) if weights is None else build_with(self, backend, weights)

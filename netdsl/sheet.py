@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from netdsl.render import printable
+from netdsl.diagnostics.render import printable
 
 Line = Sequence[str]
 

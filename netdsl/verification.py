@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from netdsl.backend import Backend, ExactBackend, Runner, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics.render import printable
 from netdsl.ir.types import Shape
 from netdsl.network import Network, Recipe
 from netdsl.ops import Op
 from netdsl.ops.norm import BatchNorm, Norm
 from netdsl.ops.source import Weight
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.sheet import aligned
 from netdsl.weights.convert import convert_weights
 from netdsl.weights.layout import need

@@ -7,8 +7,8 @@ import pytest
 from case_files import Case, Expected, expectations, read, run
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics.render import render_text
 from netdsl.ir.graph import Node
-from netdsl.render import render_text
 from netdsl.source import Span
 
 MAIN = "case.net"

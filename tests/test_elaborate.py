@@ -8,12 +8,12 @@ from case_files import run
 
 from netdsl import api, data
 from netdsl.diagnostics import NetError
+from netdsl.diagnostics.render import render_text
 from netdsl.elaborate.build import Elaborated, Elaborator
 from netdsl.elaborate.files import Files
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Init
 from netdsl.ir.verify import verify
-from netdsl.render import render_text
 from netdsl.source import Source
 
 

@@ -13,7 +13,7 @@ from lark.lexer import Token as LarkToken
 
 from netdsl import data
 from netdsl.diagnostics import NetError
-from netdsl.render import render_text
+from netdsl.diagnostics.render import render_text
 from netdsl.source import Source
 from netdsl.syntax import automaton, tables
 from netdsl.syntax.automaton import Automaton

@@ -4,7 +4,7 @@ from unicodedata import normalize
 import pytest
 
 from netdsl.diagnostics import Diagnostic, Frame, Label, NetError
-from netdsl.render import printable, render_json, render_text, summary
+from netdsl.diagnostics.render import printable, render_json, render_text, summary
 from netdsl.source import Source, Span
 
 RESNET = Source(

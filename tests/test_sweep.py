@@ -14,9 +14,9 @@ import pytest
 from netdsl import data
 from netdsl.api import instances
 from netdsl.diagnostics import NetError
+from netdsl.diagnostics.render import render_json, render_text
 from netdsl.elaborate.build import Elaborator
 from netdsl.elaborate.files import Files
-from netdsl.render import render_json, render_text
 from netdsl.source import Source
 from netdsl.syntax.tokens import Fault, lex
 

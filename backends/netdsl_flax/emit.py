@@ -17,7 +17,7 @@ from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked
 from netdsl.emission.stack import stack
 from netdsl.emission.writer import INDENT, shown
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.symbolic import text as symbol_text
 from netdsl_flax.definitions import IDIOMATIC_LAYERS, LAYERS, Definitions
@@ -83,7 +83,7 @@ _FRAMEWORK = (
 )
 
 
-def emit(nets: Sequence[Network], backend: Backend) -> str:
+def emit(nets: Sequence[Net], backend: Backend) -> str:
     """Return the source as the backend's options say; NetError at the layers of ops that Flax lacks."""
     for net in nets:
         missing(net, backend)
@@ -92,7 +92,7 @@ def emit(nets: Sequence[Network], backend: Backend) -> str:
     return "\n".join(FlaxText(family(nets), form=spelled(backend), **options).lines()) + "\n"
 
 
-def family(nets: Sequence[Network]) -> Family:
+def family(nets: Sequence[Net]) -> Family:
     """Stage nets as Flax needs it, whose layers are made with their initial weights and take any groups."""
     return Family(nets, own_inits=True, lenient=True)
 

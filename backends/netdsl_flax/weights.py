@@ -9,7 +9,7 @@ from netdsl.emission.code import Context
 from netdsl.emission.replay import Replay
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import Shape
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops.activation import PRelu
 from netdsl.ops.attention import Attention, Qkv
 from netdsl.ops.base import Op
@@ -21,7 +21,7 @@ from netdsl_flax.emit import FlaxText, family
 from netdsl_flax.lowering import LOWERINGS, laid_out
 
 
-def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
+def tensors(net: Net, scan: bool) -> tuple[Tensor, ...]:
     """Return what the state of the net's module holds, layer by layer."""
     return tuple(
         tensor.replace(place=(index, len(nodes)) if stacked else None)
@@ -32,7 +32,7 @@ def tensors(net: Network, scan: bool) -> tuple[Tensor, ...]:
     )
 
 
-def places(net: Network, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
+def places(net: Net, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
     """Return every layer and container of the net by its path in the module, and whether it is one of a stack."""
     text = FlaxText(family([net]), scan)
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
@@ -45,7 +45,7 @@ def places(net: Network, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]
     return found
 
 
-def held(path: str, node: Node, net: Network) -> Iterator[Tensor]:
+def held(path: str, node: Node, net: Net) -> Iterator[Tensor]:
     """Yield the tensors of one layer, in its own order."""
     x = net.inputs_of(node.name)
     own = {**node.op.weights(*x), **node.op.buffers(*x)}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from netdsl.backend import batchless, module_name
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.ops.activation import Celu, HSigmoid
 from netdsl.record import Record
@@ -14,6 +14,7 @@ from netdsl_torch.lowering import LOWERINGS
 
 if TYPE_CHECKING:
     from netdsl.backend import Array, Runner, Tensor
+    from netdsl.network import Network
 
 __all__ = ["Backend"]
 
@@ -38,13 +39,13 @@ class Backend(Record):
         """Tell whether torch has the op."""
         return LOWERINGS.has(op)
 
-    def emit(self, net: Network, inplace: bool = True) -> str:
+    def emit(self, net: Net, inplace: bool = True) -> str:
         """Return the source of a module; `inplace=False` writes nothing over anything, for comparison."""
         from netdsl_torch.emit import emit  # only when something is emitted
 
         return emit([net], self, inplace)
 
-    def files(self, nets: Sequence[Network]) -> Mapping[str, str]:
+    def files(self, nets: Sequence[Net]) -> Mapping[str, str]:
         """Return the module of some nets of a file, and its tests if they are asked for, by names of files."""
         from netdsl_torch.emit import emit
 
@@ -56,30 +57,30 @@ class Backend(Record):
             found[f"test_{name}.py"] = tests(nets, name)
         return found
 
-    def build(self, text: str, net: Network) -> Any:
+    def build(self, text: str, net: Net) -> Any:
         """Return the nn.Module that the source's factory makes; NetError where torch is missing."""
         from netdsl_torch.run import build
 
-        return build(text, net)
+        return build(text, cast("Network", net))
 
-    def tensors(self, net: Network) -> tuple[Tensor, ...]:
+    def tensors(self, net: Net) -> tuple[Tensor, ...]:
         """Return what the state_dict holds, in its order."""
         from netdsl_torch.weights import tensors
 
         return tensors(net)
 
-    def load(self, model: Any, state: Mapping[str, Array], net: Network) -> None:
+    def load(self, model: Any, state: Mapping[str, Array], net: Net) -> None:
         """Replace all weights and buffers of a built module, whose dtypes stay."""
         from netdsl_torch.weights import load
 
         load(model, state)
 
-    def counted(self, net: Network, batch: int) -> int:
+    def counted(self, net: Net, batch: int) -> int:
         """Return the MACs that torch's counter counts: all of the net's, what samples share once."""
         shared = sum(node.op.macs(*net.inputs_of(node.name)) for node in batchless(net) if not node.train)
         return net.cost(batch).macs - (batch - 1) * shared
 
-    def notes(self, net: Network) -> list[str]:
+    def notes(self, net: Net) -> list[str]:
         """Return which activations are measured in another form."""
         formulas = {
             HSigmoid: "relu6(x + 3) / 6: its own of hardsigmoid has a sixth in float32",
@@ -88,8 +89,8 @@ class Backend(Record):
         kinds = {type(node.op) for node in net.graph}
         return [f"float64 gradients are those of {text}" for op, text in formulas.items() if op in kinds]
 
-    def runner(self, text: str, net: Network, dtype: str) -> Runner:
+    def runner(self, text: str, net: Net, dtype: str) -> Runner:
         """Return the module that the source defines, to measure it; NetError where torch is missing."""
         from netdsl_torch.run import Runner
 
-        return Runner(text, net, dtype)
+        return Runner(text, cast("Network", net), dtype)

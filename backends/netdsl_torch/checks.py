@@ -10,7 +10,7 @@ from netdsl.diagnostics import NetError
 from netdsl.emission.code import Const, Expr, Listed
 from netdsl.emission.writer import INDENT, constant, layout
 from netdsl.ir.types import Shape
-from netdsl.network import Network, Recipe
+from netdsl.net import Net, Recipe
 from netdsl_torch import Backend
 from netdsl_torch.emit import emit
 from netdsl_torch.weights import tensors
@@ -62,7 +62,7 @@ def test_shapes(name: str) -> None:
 '''
 
 
-def tests(nets: Sequence[Network], module: str) -> str:
+def tests(nets: Sequence[Net], module: str) -> str:
     """Return the tests of a module's nets."""
     return "\n".join([*_head(module), *(line for net in nets for line in _facts(net)), f"}}{TESTS}"])
 
@@ -82,7 +82,7 @@ def _head(module: str) -> Iterator[str]:
     yield "NETS: dict[str, dict[str, Any]] = {"
 
 
-def _facts(net: Network) -> Iterator[str]:
+def _facts(net: Net) -> Iterator[str]:
     """Yield what is known of a net: keys of its state, counts, shapes of inputs and outputs at some sizes."""
     keys = [tensor.key for tensor in tensors(net)]
     cost = net.cost()
@@ -108,13 +108,13 @@ def _shapes(shapes: Mapping[str, Shape]) -> Expr:
     return Listed(tuple(Const(tuple(shape)) for shape in shapes.values()), "[]")
 
 
-def _evaluated(net: Network) -> Mapping[str, Shape]:
+def _evaluated(net: Net) -> Mapping[str, Shape]:
     """Return the outputs that are there in evaluation."""
     train = {output.name for output in net.graph.outputs if output.train}
     return {name: shape for name, shape in net.outputs.items() if name not in train}
 
 
-def sizes(net: Network) -> list[Network]:
+def sizes(net: Net) -> list[Net]:
     """Return a net at its own size and at two others, if its module is for any size."""
     found = [net]
     own = _state(net), _code(net)
@@ -124,7 +124,7 @@ def sizes(net: Network) -> list[Network]:
         shapes = {name: _scaled(shape, *factor) for name, shape in net.inputs.items()}
         recipe = net.recipe
         try:
-            other = Network(Recipe(recipe.net, recipe.variant, recipe.settings, shapes, recipe.max_nodes))
+            other = Net(Recipe(recipe.net, recipe.variant, recipe.settings, shapes, recipe.max_nodes))
         except NetError:
             continue
         if (_state(other), _code(other)) == own:
@@ -138,10 +138,10 @@ def _scaled(shape: Shape, above: int, below: int) -> Shape:
     return Shape(*sides, axes=shape.axes)
 
 
-def _code(net: Network) -> str:
+def _code(net: Net) -> str:
     """Return a net's module without its docstring, which tells the size."""
     return emit([net], Backend()).partition('\n"""\n')[2]
 
 
-def _state(net: Network) -> dict[str, tuple[int, ...]]:
+def _state(net: Net) -> dict[str, tuple[int, ...]]:
     return {key: shape for node in net.graph for key, shape in own_state(net, node).items()}

@@ -35,7 +35,7 @@ from netdsl.emission.module import ModuleText, checked, unused
 from netdsl.emission.stage import made_op
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
 from netdsl.ir.types import DEFAULT_INIT, Init
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops.attention import Attention
 from netdsl.ops.source import Weight
 from netdsl.source import Span
@@ -81,7 +81,7 @@ DIALECT = Dialect(
 )
 
 
-def emit(nets: Sequence[Network], backend: Backend, inplace: bool = True) -> str:
+def emit(nets: Sequence[Net], backend: Backend, inplace: bool = True) -> str:
     """Return the source; NetError at the layers of ops that torch lacks."""
     for net in nets:
         missing(net, backend)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.backend import Tensor, own_state
 from netdsl.ir.graph import Scope
-from netdsl.network import Network
+from netdsl.net import Net
 
 if TYPE_CHECKING:
     from netdsl.backend import Array
@@ -16,7 +16,7 @@ States = Mapping[str, Mapping[str, tuple[int, ...]]]
 """By layer, the shapes of its state by key."""
 
 
-def tensors(net: Network) -> tuple[Tensor, ...]:
+def tensors(net: Net) -> tuple[Tensor, ...]:
     """Return what the state_dict holds, in its order: the net's own state."""
     states = {node.name: own_state(net, node) for node in net.graph}
     order = _layers(net.graph.tree, states, net.parameters)

@@ -23,7 +23,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check every net of every spec; say what is fine and what is not."""
-    from netdsl.render import printable
+    from netdsl.diagnostics.render import printable
 
     fine: list[Network] = []
     wrong: list[Diagnostic] = []
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
                 counts = f"{len(net.graph):,} ops, {whole.params:,} params, {whole.macs:,} MACs"
                 print(f"{printable(net.name)}: {counts}, output {outputs}")
     if args.format == "json":
-        from netdsl.render import render_json
+        from netdsl.diagnostics.render import render_json
 
         nets = [
             {

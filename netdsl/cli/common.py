@@ -23,7 +23,7 @@ VERSION = 1
 
 def report(diagnostics: Sequence[Diagnostic]) -> int:
     """Print diagnostics to stderr; return the exit status they call for."""
-    from netdsl.render import render_text, summary
+    from netdsl.diagnostics.render import render_text, summary
 
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     for diagnostic in diagnostics:

@@ -87,7 +87,7 @@ _LEFT = (0, 1)
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     from netdsl.cost.table import human
-    from netdsl.render import printable
+    from netdsl.diagnostics.render import printable
 
     shapes = ["x".join(map(str, shape)) for shape in row["inputs"].values()]
     return (
@@ -132,6 +132,6 @@ def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:
     write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))})
     missing = dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)
     if missing:
-        from netdsl.render import printable
+        from netdsl.diagnostics.render import printable
 
         print(f"note: without top1, so not drawn: {printable(', '.join(missing))}", file=sys.stderr)

@@ -121,16 +121,17 @@ class Work:
         """Return the nets of a file, of a search space its first one; an error is kept in `wrong`, or raised."""
         from netdsl import api
         from netdsl.lint.engine import Loaded, sample
-        from netdsl.network import Network
+        from netdsl.net import Net
 
-        nets, complete = [], not name
+        nets: list[Net] = []
+        complete = not name
         given, shapes = settings(self.args), inputs(self.args)
         seen = {(d.code, d.message, d.span) for d in wrong or ()}
         for one in [name] if name else api.distinct(file):
             recipe = api.recipe(file, one, given, shapes, self.args.max_nodes)
             try:
                 try:
-                    nets.append(Network(recipe))
+                    nets.append(Net(recipe))
                 except NetError as error:
                     if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
                         raise
@@ -226,7 +227,7 @@ def _refused(finding: Finding) -> str:
 def _difference(before: str, after: str, name: str) -> Iterable[str]:
     from difflib import unified_diff
 
-    from netdsl.render import printable
+    from netdsl.diagnostics.render import printable
 
     def lines(text: str) -> list[str]:
         return [f"{line}\n" for line in text.split("\n")[:-1]] + [text.rpartition("\n")[2]] * (

@@ -23,7 +23,7 @@ _OPTIONS = ("batch", "dtype", "train", "optimizer")
 
 
 class Facts(Measured, Protocol):
-    """What a budget is held against; a Network is one."""
+    """What a budget is held against; a `Net` is one."""
 
     @property
     def name(self) -> str:

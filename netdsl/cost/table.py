@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.model import CONVENTION, Cost
+from netdsl.diagnostics.render import printable
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.passes import Liveness, Receptive
 from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.sheet import aligned, csv, markdown
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ from netdsl.emission.streams import Elements, Streams
 from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length, untold
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
-from netdsl.network import Network, Recipe
+from netdsl.net import Net, Recipe
 from netdsl.ops import Op, find
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -122,7 +122,7 @@ class Afresh(Exception):
 class Variant:
     """A net with its arguments: what a factory makes."""
 
-    def __init__(self, net: Network, staged: Staged, args: Mapping[str, Any], free: tuple[str, ...]) -> None:
+    def __init__(self, net: Net, staged: Staged, args: Mapping[str, Any], free: tuple[str, ...]) -> None:
         """`args` are given to the class, `free` stay the factory's own."""
         self.net, self.staged, self.args, self.free = net, staged, args, free
 
@@ -130,7 +130,7 @@ class Variant:
 class Family:
     """All classes of some nets of one file."""
 
-    def __init__(self, nets: Iterable[Network], own_inits: bool = False, lenient: bool = False) -> None:
+    def __init__(self, nets: Iterable[Net], own_inits: bool = False, lenient: bool = False) -> None:
         """Stage them, again until every class has the arguments that it is called with.
 
         `own_inits`: layers are made with their initial weights, so that a class has what the net's `init` lines say.
@@ -1086,7 +1086,7 @@ class Family:
 
     # ---------------------------------------------------------------- nets
 
-    def variant(self, net: Network) -> Variant:
+    def variant(self, net: Net) -> Variant:
         """Return a net's class and what it is called with."""
         recipe = net.recipe
         decl = recipe.net
@@ -1114,7 +1114,7 @@ class Family:
         """Tell whether a net's class is made for a variant."""
         return all(_same(values[name], value) for name, value in staged.fixed.items() if name in values)
 
-    def stage_net(self, net: Network, values: Mapping[str, Any]) -> Staged:
+    def stage_net(self, net: Net, values: Mapping[str, Any]) -> Staged:
         """Return a new class of a net."""
         decl = net.recipe.net
         wanted = self.fixes.setdefault(decl, set())
@@ -1205,7 +1205,7 @@ class Family:
         self.divided.add(decl) if new else None
         return new
 
-    def walk_net(self, staged: Staged, net: Network, values: Mapping[str, Any], wanted: set[str]) -> None:
+    def walk_net(self, staged: Staged, net: Net, values: Mapping[str, Any], wanted: set[str]) -> None:
         """Walk a net's body."""
         recipe = net.recipe
         self.net = decl = recipe.net

@@ -47,7 +47,7 @@ from netdsl.emission.stack import Stack
 from netdsl.emission.tidy import tidy
 from netdsl.emission.writer import INDENT, WIDTH, constant, flat, layout, signature
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.passes.bindings import GENERIC
 from netdsl.symbolic import Atom, Poly, SymBool, SymInt, names, single, symbolic, text
@@ -77,7 +77,7 @@ def makes_same(one: object, other: object) -> bool:
 '''
 
 
-def checked(net: Network) -> None:
+def checked(net: Net) -> None:
     """Refuse a net that no module can be written for."""
     if net.name not in net.elaborated.blocks and not any(output.train for output in net.graph.outputs):
         return

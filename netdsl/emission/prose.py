@@ -12,7 +12,7 @@ from netdsl.elaborate.values import BlockDecl, NetDecl, show
 from netdsl.emission.items import Staged
 from netdsl.emission.streams import listed
 from netdsl.ir.types import Shape
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.source import Source
 from netdsl.symbolic import names, text
 from netdsl.syntax.tokens import lex
@@ -144,19 +144,19 @@ def shapes(staged: Staged, fixed: Mapping[str, int], last: bool = False) -> str:
     return plain(f"Shapes: {', '.join(takes)} -> {', '.join(returns)}.") if takes and returns else ""
 
 
-def paper(net: Network) -> str:
+def paper(net: Net) -> str:
     """Return what `meta` says of a net's paper."""
     arxiv, year = net.meta.get("arxiv"), net.meta.get("year")
     parts = [f"arXiv {arxiv}" if isinstance(arxiv, str) else "", str(year) if type(year) is int else ""]
     return plain(", ".join(part for part in parts if part))
 
 
-def command(nets: Sequence[Network], backend: str) -> str:
+def command(nets: Sequence[Net], backend: str) -> str:
     """Return the command that writes a module."""
     return plain(shlex.join(["netdsl", "compile", *_words(nets), "--backend", backend]))
 
 
-def _words(nets: Sequence[Network]) -> Iterator[str]:
+def _words(nets: Sequence[Net]) -> Iterator[str]:
     spec = nets[0].spec
     file = "-" if spec.startswith("<") else spec
     yield f"{file}:{nets[0].name}" if len(nets) == 1 else file
@@ -171,7 +171,7 @@ def _words(nets: Sequence[Network]) -> Iterator[str]:
         yield from ("--input", f"{name}={shape}" if name else str(shape))
 
 
-def table(nets: Sequence[Network], last: bool = False) -> list[str]:
+def table(nets: Sequence[Net], last: bool = False) -> list[str]:
     """Return the facts of several nets, one a line."""
     rows = [("variant", "params", "MACs", "input")]
     for net in nets:
@@ -184,7 +184,7 @@ def table(nets: Sequence[Network], last: bool = False) -> list[str]:
     ]
 
 
-def counts(net: Network) -> tuple[int, int]:
+def counts(net: Net) -> tuple[int, int]:
     """Return the parameters of a net, and its MACs for one sample in evaluation."""
     cost = net.cost()
     return cost.params, cost.macs

@@ -28,7 +28,7 @@ from netdsl.emission.state import Seen
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import Terms
 from netdsl.ir.types import Shape
-from netdsl.network import Recipe
+from netdsl.net import Recipe
 from netdsl.ops import catalogue
 from netdsl.symbolic import Atom, SymBool, compare, evaluate, named, names
 from netdsl.syntax import tree

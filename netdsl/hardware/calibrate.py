@@ -11,10 +11,11 @@ from statistics import median
 from time import perf_counter, thread_time
 from typing import Any
 
+from netdsl.backend import build
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.hardware.device import Calibration, Device
 from netdsl.hardware.model import Step, estimate
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.record import Record
 
 DTYPE = "float32"
@@ -32,7 +33,7 @@ Row = tuple[dict[tuple[str, int], float], float, float]
 class Times(Record):
     """What was measured of a net, in seconds."""
 
-    net: Network
+    net: Net
     whole: float
     layers: Mapping[str, float]
     """Of the modules that are steps, by name."""
@@ -49,11 +50,11 @@ def prepare(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def measure(net: Network) -> Times:
+def measure(net: Net) -> Times:
     """Return the shortest times of a net for one random sample, as PyTorch's eager mode runs it."""
     import torch
 
-    model = net.build("torch").eval()
+    model = build(net, "torch").eval()
     x = [torch.rand(1, *shape) for shape in net.inputs.values()]
     with torch.inference_mode():
         model(*x)

@@ -13,7 +13,7 @@ from netdsl.backend import batchless
 from netdsl.hardware.device import Device
 from netdsl.ir.graph import Node, Value
 from netdsl.ir.types import DTYPES
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.passes import find_fused
 from netdsl.record import Record
 
@@ -61,7 +61,7 @@ class Step(Record):
 class Estimate(Record):
     """A net on a device, in evaluation: its steps in order, and what they add up to."""
 
-    net: Network
+    net: Net
     device: Device
     batch: int
     dtype: str
@@ -120,7 +120,7 @@ class Estimate(Record):
 
 
 def estimate(
-    net: Network, device: Device, batch: int = 1, dtype: str = "float32", fused: bool = False
+    net: Net, device: Device, batch: int = 1, dtype: str = "float32", fused: bool = False
 ) -> Estimate:
     """Return what a net can do at best on a device, in evaluation.
 
@@ -151,7 +151,7 @@ def estimate(
     return Estimate(net, device, batch, dtype, fused, tuple(steps), weights, live.peak)
 
 
-def _elements(net: Network, nodes: list[Node], shared: set[str], batch: int) -> int:
+def _elements(net: Net, nodes: list[Node], shared: set[str], batch: int) -> int:
     """Return how many elements a step reads and writes: weights, what it is given, what the last of its ops makes."""
     inside = {node.name for node in nodes}
     read: set[Value] = set()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from netdsl.diagnostics.render import printable
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import Estimate, Step
-from netdsl.render import printable
 from netdsl.sheet import aligned
 
 FLOOR = (

@@ -23,12 +23,12 @@ from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 __all__ = ["Finding", "Settings", "lint"]
 
 
-def lint(net: Network) -> list[Finding]:
+def lint(net: Net) -> list[Finding]:
     """Return what the rules find in one net, with their default settings.
 
     An `@allow` that silences nothing is not reported: another net of the file may need it.

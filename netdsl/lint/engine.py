@@ -16,7 +16,7 @@ from netdsl.lint.facts import Facts, FileFacts
 from netdsl.lint.finding import Finding, InNet
 from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
-from netdsl.network import Network, Recipe
+from netdsl.net import Net, Recipe
 from netdsl.ops import OpError
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -29,7 +29,7 @@ class Loaded(NamedTuple):
     """A file's text with its nets; `complete` if these are all, and none is a sample of a search space."""
 
     source: Source
-    nets: Sequence[Network]
+    nets: Sequence[Net]
     complete: bool
 
 
@@ -143,7 +143,7 @@ class Run:
         return self.complete and hit.span.source is self.text.source and known and made == meant
 
 
-def sample(recipe: Recipe) -> tuple[Network, int]:
+def sample(recipe: Recipe) -> tuple[Net, int]:
     """Return the net of a search space that takes the first option everywhere, and how many decisions it has."""
     elaborator = Elaborator(recipe.net, recipe.variant, recipe.settings, recipe.inputs, recipe.max_nodes)
     try:
@@ -154,10 +154,10 @@ def sample(recipe: Recipe) -> tuple[Network, int]:
     open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
     settings = {**recipe.settings, **open_}
     made = Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes)
-    return Network(made), len(open_)
+    return Net(made), len(open_)
 
 
-def _saving(net: Network, changes: Sequence[Callable[[Rewrite], None]]) -> Cost | None:
+def _saving(net: Net, changes: Sequence[Callable[[Rewrite], None]]) -> Cost | None:
     """Return what all changes save together; None if they cannot all be made."""
     rewrite = Rewrite(net)
     try:

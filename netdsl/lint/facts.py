@@ -10,7 +10,7 @@ from netdsl.elaborate.result import Allow, Budget
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lint.edits import Text
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops.activation import Activation
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution
@@ -91,7 +91,7 @@ def groups(node: Node, facts: Facts) -> int:
 class Facts:
     """A net as rules see it. Every table is linear in the net; costs are for one sample, activations in bytes."""
 
-    def __init__(self, net: Network, text: Text, limits: Sequence[Limit] = ()) -> None:
+    def __init__(self, net: Net, text: Text, limits: Sequence[Limit] = ()) -> None:
         """`text` is of the net's own file, `limits` are budgets from outside it."""
         self.net = net
         self.text = text

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from netdsl.cost.model import Cost
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, Severity
+from netdsl.diagnostics.render import render_json
 from netdsl.lint.rule import Hit, Rule
 from netdsl.record import Record
-from netdsl.render import render_json
 
 if TYPE_CHECKING:
     from netdsl.lint.rewrite import Rewrite

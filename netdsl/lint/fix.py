@@ -10,7 +10,7 @@ from netdsl.lint.edits import Edit, apply
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
 from netdsl.lint.rewrite import Rewrite, RewriteError, signature
-from netdsl.network import Network
+from netdsl.net import Net
 
 MAX_ROUNDS = 20
 """A fix may make another possible, but two that undo each other would go on for ever."""
@@ -81,7 +81,7 @@ def _touch(one: Edit, other: Edit) -> bool:
     return one.span.start <= other.span.end and other.span.start <= one.span.end
 
 
-def _mended(text: str, findings: Sequence[Finding], nets: Sequence[Network], load: Load) -> str | None:
+def _mended(text: str, findings: Sequence[Finding], nets: Sequence[Net], load: Load) -> str | None:
     """Return the text with the fixes of some findings, or None if it is not what they have promised."""
     if not findings:
         return None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics.render import printable, render_json, render_text, summary
 from netdsl.lint.finding import Finding
-from netdsl.render import printable, render_json, render_text, summary
 from netdsl.sheet import aligned
 
 VERSION = 1

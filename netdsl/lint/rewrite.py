@@ -8,7 +8,7 @@ from itertools import pairwise
 from netdsl.cost.model import Cost
 from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import Shape
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.ops import Op
 
 
@@ -22,7 +22,7 @@ class Rewrite:
     Only what a change reaches is worked out anew, so that asking what a change saves is cheap.
     """
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Net) -> None:
         """Start with the graph as it is."""
         self.net = net
         self.nodes: dict[str, Node] = {node.name: node for node in net.graph}

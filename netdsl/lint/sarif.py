@@ -11,10 +11,10 @@ from typing import Any
 
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics.render import printable
 from netdsl.lint.docs import first_line, section
 from netdsl.lint.finding import Finding, cost_json
 from netdsl.lint.rules import catalogue
-from netdsl.render import printable
 from netdsl.source import Span
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

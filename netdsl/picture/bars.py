@@ -11,7 +11,7 @@ from netdsl.quantities import Quantity, catalogue
 from netdsl.record import Record
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 ROWS = 60
 """The most groups of bars where nobody says what a group is."""
@@ -57,7 +57,7 @@ class Group(Record):
     macs: int
 
 
-def grouped(net: Network, by: str, batch: int, dtype: str) -> tuple[str, list[Group]]:
+def grouped(net: Net, by: str, batch: int, dtype: str) -> tuple[str, list[Group]]:
     """Return what the groups are, and their costs.
 
     `by` is a grouping of the cost table, or "" for what is readable: the finest that has at most `ROWS` rows, unless
@@ -86,7 +86,7 @@ def _group(rows: Sequence[Row]) -> Group:
     return Group(name, what, about, *(sum(getattr(row, field) for row in rows) for field in DRAWN))
 
 
-def draw(net: Network, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
+def draw(net: Net, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
     """Return the bars of a net: bytes of activations, params and MACs of each group.
 
     Args:

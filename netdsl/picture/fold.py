@@ -19,7 +19,7 @@ from netdsl.ir.types import Dims, Scheduled
 from netdsl.record import Record
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 Kind = Literal["end", "works", "joins", "block", "plain"]
 """Where values come in or leave; a layer with MACs; one that reads several values; a block; any other layer."""
@@ -70,7 +70,7 @@ class Part(Record):
         return any(line.varies for box in self.boxes for line in (*box.lines, *box.shapes))
 
 
-def fold(net: Network) -> list[Part]:
+def fold(net: Net) -> list[Part]:
     """Return the parts of a net: itself, then its blocks in the order in which they are met."""
     return _Folder(net).parts()
 
@@ -112,7 +112,7 @@ class _Unit:
 class _Folder:
     """Finds the boxes of every scope, and which blocks have one structure."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Net) -> None:
         self.net = net
         self.nodes = {node.name: node for node in net.graph}
         self.users: dict[str, list[str]] = {name: [] for name in self.nodes}

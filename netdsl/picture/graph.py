@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl.cost.table import human
+from netdsl.diagnostics.render import printable
 from netdsl.picture.bars import DRAWN
 from netdsl.picture.fold import Box, Line, Part, fold
 from netdsl.picture.layout import Layout, Size, arrange
 from netdsl.picture.svg import Svg, fitted, number, width
 from netdsl.record import Record
-from netdsl.render import printable
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 _ROW = 15.0
 _PAD = 10.0
@@ -35,12 +35,12 @@ class _Drawn(Record):
     high: float
 
 
-def titled(net: Network) -> str:
+def titled(net: Net) -> str:
     """Return a net's name, and which net of which file it is if it comes from a spec."""
     return f"{net.name}: {net.class_name} of {net.spec}" if net.spec else net.name
 
 
-def draw(net: Network) -> Svg:
+def draw(net: Net) -> Svg:
     """Return the graph of a net: itself at the left, then every distinct block once."""
     parts = [_place(part) for part in fold(net)]
     title = titled(net)
@@ -245,7 +245,7 @@ def _joined(shapes: Sequence[Line]) -> str:
     return ", ".join(line.text for line in shapes)
 
 
-def dot(net: Network) -> str:
+def dot(net: Net) -> str:
     """Return the graph in the language of Graphviz: a cluster for the net and for each distinct block."""
     shapes = {"end": "oval", "works": "box", "joins": "diamond", "block": "box3d", "plain": "box"}
 
@@ -266,7 +266,7 @@ def dot(net: Network) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def mermaid(net: Network) -> str:
+def mermaid(net: Net) -> str:
     """Return the graph in the language of Mermaid: a subgraph for the net and for each distinct block."""
     around = {
         "end": ("([", "])"),

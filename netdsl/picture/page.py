@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from netdsl import diff
 from netdsl.cost.model import CONVENTION, Cost
 from netdsl.cost.table import Row, human
+from netdsl.diagnostics.render import printable
+from netdsl.lint import lint
 from netdsl.picture import bars, graph, timeline
 from netdsl.picture.fold import fold
 from netdsl.picture.svg import styles
 from netdsl.quantities import Quantity
-from netdsl.render import printable
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --ink: #1f2328; --faint: #57606a; --line: #d9dde3;
@@ -83,7 +84,7 @@ for (const button of document.querySelectorAll("[data-open]")) button.onclick = 
 """
 
 
-def render(net: Network, before: Network | None = None) -> str:
+def render(net: Net, before: Net | None = None) -> str:
     """Return the page: the source with costs, the graph, tables, bars, memory, and what the linter finds.
 
     With a net `before` it says what changed from that, too. Costs are of one sample in float32. All but sorting,
@@ -126,7 +127,7 @@ def _text(text: object) -> str:
     return escape(printable(str(text)))
 
 
-def _facts(net: Network) -> str:
+def _facts(net: Net) -> str:
     """Return what the whole net costs, and what is known about it."""
     cost, live = net.cost(), net.liveness()
     facts = [
@@ -144,7 +145,7 @@ def _facts(net: Network) -> str:
 # ---------------------------------------------------------------- source
 
 
-def _source(net: Network) -> str:
+def _source(net: Net) -> str:
     """Return the text of the net's file, with what each line costs, in itself or by what it calls."""
     source = net.recipe.net.file.source
     lines: dict[int, Cost] = {}
@@ -181,7 +182,7 @@ def _margin(quantity: Quantity, value: int, whole: int) -> str:
 # ---------------------------------------------------------------- graph
 
 
-def _graph(net: Network) -> str:
+def _graph(net: Net) -> str:
     """Return the net, and its distinct blocks, each of which unfolds."""
     top, *blocks = fold(net)
     options = "".join(f'<option value="{one.name}">{one.title}</option>' for one in bars.drawn())
@@ -204,7 +205,7 @@ def _graph(net: Network) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def _costs(net: Network) -> str:
+def _costs(net: Net) -> str:
     """Return the costs by block, and by layer behind a fold, as tables that can be sorted."""
     blocks, layers = net.costs("block").rows, net.costs("layer").rows
     parts = [f'<p class="faint">{_text(CONVENTION)}.</p>', _table(blocks)]
@@ -235,11 +236,11 @@ def _cells(row: Row) -> Iterator[str]:
 # ---------------------------------------------------------------- findings
 
 
-def _findings(net: Network) -> str:
+def _findings(net: Net) -> str:
     """Return what the linter finds, with links to the lines."""
     source = net.recipe.net.file.source
     shown = []
-    for finding in net.lint():
+    for finding in lint(net):
         said = finding.diagnostic()
         place = _text(str(finding.hit.span))
         if finding.hit.span.source is source:

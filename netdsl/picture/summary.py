@@ -6,14 +6,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.table import human
+from netdsl.diagnostics.render import printable
 from netdsl.picture import graph
-from netdsl.render import printable
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 
-def lines(net: Network) -> list[str]:
+def lines(net: Net) -> list[str]:
     """Return five lines: what it is, what goes in and out, weights, work and memory, and what is known about it."""
     cost, live = net.cost(), net.liveness()
     layers = sum(1 for node in net.graph if node.op.name != "input")
@@ -45,7 +45,7 @@ def _shapes(shapes: Any) -> str:
     return ", ".join(f"{name} {shape}" if many else str(shape) for name, shape in shapes.items())
 
 
-def html(net: Network) -> str:
+def html(net: Net) -> str:
     """Return a net as HTML: the lines, a table by block that unfolds, and the graph."""
     table = net.costs("block")
     head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", "params", "MACs", "activations"))

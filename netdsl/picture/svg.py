@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from html import escape
 from unicodedata import category, east_asian_width
 
+from netdsl.diagnostics.render import printable
 from netdsl.record import Record
-from netdsl.render import printable
 
 SIZE = 12
 """The height of letters where nothing else is said."""

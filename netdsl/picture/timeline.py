@@ -10,7 +10,7 @@ from netdsl.cost.table import human
 from netdsl.picture.svg import Svg, fitted, polyline, ticks, width
 
 if TYPE_CHECKING:
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 _EDGE = 20.0
 _WIDE, _HIGH = 860.0, 300.0
@@ -21,7 +21,7 @@ _ORDER = (
 )
 
 
-def draw(net: Network, batch: int = 1, dtype: str = "float32", optimizer: str = "") -> Svg:
+def draw(net: Net, batch: int = 1, dtype: str = "float32", optimizer: str = "") -> Svg:
     """Return the bytes that are alive at each step of inference beside the weights, with the peak marked.
 
     With an optimizer it is those of a step of training, with the weights: forward, then back.

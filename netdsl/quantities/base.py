@@ -26,7 +26,7 @@ class Options(Record):
 
 
 class Measured(Protocol):
-    """What quantities are read off; a Network is one."""
+    """What quantities are read off; a `Net` is one."""
 
     @property
     def graph(self) -> Graph:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.cost.model import EXPLAINED, Term
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics.render import printable
 from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
-from netdsl.render import printable
 from netdsl.report.peers import PEERS, Peers
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Storage
-    from netdsl.network import Network
+    from netdsl.net import Net
     from netdsl.passes.facts import Extent, Number
 
 _FIELDS = {"memory": "activations"}
@@ -25,7 +25,7 @@ _BYTES = DTYPES["float32"]
 _ASIDE = "  it runs in training only: the net's total has it with --train"
 
 
-def explain(net: Network, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
+def explain(net: Net, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
     """Return how counts of a layer, or of all layers of a block or container, come about, for one sample.
 
     Raises:
@@ -45,7 +45,7 @@ def explain(net: Network, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
     return "\n\n".join([*parts, f"one sample, float32, {mode}"])
 
 
-def terms(net: Network, node: Node, count: str) -> tuple[Term, ...]:
+def terms(net: Net, node: Node, count: str) -> tuple[Term, ...]:
     """Return the products whose sum a count of a node is: `macs`, `params`, `ops`, or `memory` in bytes."""
     if count == "saved" or (count == "params" and node.module):
         return ()
@@ -55,7 +55,7 @@ def terms(net: Network, node: Node, count: str) -> tuple[Term, ...]:
     return found
 
 
-def number(net: Network, node: Node, count: str) -> int:
+def number(net: Net, node: Node, count: str) -> int:
     """Return a count of a node as the cost table has it."""
     if count == "saved":
         return net.saved().get(node.name, 0)
@@ -64,7 +64,7 @@ def number(net: Network, node: Node, count: str) -> int:
     return value
 
 
-def of_node(net: Network, node: Node, count: str) -> str:
+def of_node(net: Net, node: Node, count: str) -> str:
     """Return how a count of a node comes about."""
     if count == "rf":
         return "\n".join(_field(net, node))
@@ -82,7 +82,7 @@ def of_node(net: Network, node: Node, count: str) -> str:
     return "\n".join([*lines, *_others(net, [node], count)])
 
 
-def of_scope(net: Network, scope: Scope, count: str) -> str:
+def of_scope(net: Net, scope: Scope, count: str) -> str:
     """Return a count of what is in a scope, as the sum over its layers."""
     nodes = [net.graph[name] for name in scope.nodes()]
     name = scope.path or net.name
@@ -118,7 +118,7 @@ def _layers(number: int) -> str:
     return "1 layer" if number == 1 else f"{number} layers"
 
 
-def _head(net: Network, node: Node) -> Iterator[str]:
+def _head(net: Net, node: Node) -> Iterator[str]:
     """Yield what a layer is: its name, its place in the spec, its arguments and shapes."""
     x, out = net.inputs_of(node.name), net.outputs_of(node.name)
     yield f"{printable(node.name)}: {node.op.name} of {printable(net.name)}"
@@ -149,7 +149,7 @@ def _shape(shape: Shape) -> str:
     return f"{shape} ({' x '.join(shape.axes)})"
 
 
-def _sum(net: Network, node: Node, count: str) -> Iterator[str]:
+def _sum(net: Net, node: Node, count: str) -> Iterator[str]:
     """Yield the formula, the formula with its values, and what comes out."""
     value, found = number(net, node, count), terms(net, node, count)
     unit = " bytes" if count == "memory" else ""
@@ -186,7 +186,7 @@ def _why_none(node: Node, count: str, value: int) -> str:
     return f"{node.op.name} has none"
 
 
-def _memory(net: Network, node: Node) -> Iterator[str]:
+def _memory(net: Net, node: Node) -> Iterator[str]:
     """Yield what else is alive while a layer runs, in bytes."""
     beside = node.op.scratch(_BYTES, *net.inputs_of(node.name))
     if beside:
@@ -196,7 +196,7 @@ def _memory(net: Network, node: Node) -> Iterator[str]:
         yield f"  {alive:,} bytes are alive then in inference, its inputs and output and what is read later"
 
 
-def _saved(net: Network, node: Node) -> Iterator[str]:
+def _saved(net: Net, node: Node) -> Iterator[str]:
     """Yield what autograd keeps from a layer on, in bytes: of each storage, whose values it holds."""
     from netdsl.passes import Facts
     from netdsl.passes.training import record
@@ -228,7 +228,7 @@ class _Path(NamedTuple):
     reach: Reach
 
 
-def field(net: Network, node: Node) -> tuple[Number, Number] | None:
+def field(net: Net, node: Node) -> tuple[Number, Number] | None:
     """Return a node's receptive field along rows and columns as its formula gives it; None if it sees nothing."""
     seen = net.receptive.get(node.name)
     if seen is None:
@@ -237,7 +237,7 @@ def field(net: Network, node: Node) -> tuple[Number, Number] | None:
     return rows, columns
 
 
-def _paths(net: Network, node: Node, axis: int) -> list[_Path]:
+def _paths(net: Net, node: Node, axis: int) -> list[_Path]:
     reached = node.op.reach(*net.inputs_of(node.name))
     return [
         _Path(value.node, _axis(net.receptive[value.node], axis), reach[axis])
@@ -257,7 +257,7 @@ def _largest(seen: Receptive, paths: list[_Path], axis: int) -> Number:
     return max((path.extent.largest + path.reach.span * path.extent.jump for path in paths), default=1)
 
 
-def _field(net: Network, node: Node) -> Iterator[str]:
+def _field(net: Net, node: Node) -> Iterator[str]:
     """Yield how the receptive field of a node comes about."""
     seen = net.receptive.get(node.name)
     if seen is None:
@@ -272,7 +272,7 @@ def _field(net: Network, node: Node) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _along(net: Network, node: Node, axis: int) -> Iterator[str]:
+def _along(net: Net, node: Node, axis: int) -> Iterator[str]:
     extent, paths = _axis(net.receptive[node.name], axis), _paths(net, node, axis)
     if not paths:
         yield f"rf = {_float(extent.largest)}: an input sees itself"
@@ -307,7 +307,7 @@ def _float(value: Number) -> str:
 # ---------------------------------------------------------------- other counters
 
 
-def _others(net: Network, nodes: list[Node], count: str) -> Iterator[str]:
+def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
     """Yield what other counters print for layers, and why."""
     if count not in ("macs", "params"):
         return

@@ -21,7 +21,7 @@ from netdsl.record import Record
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 Count = Callable[[Op, tuple[Shape, ...]], int]
 
@@ -344,7 +344,7 @@ class Printed(Record):
 class Peers:
     """What counters print for a net."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Net) -> None:
         """Find out what is a layer and what is a function in the module that netdsl emits."""
         self.net = net
         self.functions = set(_functions(net))
@@ -392,7 +392,7 @@ class Peers:
         return sorted(rows, key=lambda row: (-abs(row[2]), -abs(row[3])))
 
 
-def _functions(net: Network) -> Iterator[str]:
+def _functions(net: Net) -> Iterator[str]:
     """Yield what has no state and stands without a name in what is no chain: emitted code calls its function."""
     for scope in net.graph.tree.scopes():
         items = [item for item in scope.written if not isinstance(item, str) or net.graph[item].inputs]
@@ -407,7 +407,7 @@ def _functions(net: Network) -> Iterator[str]:
                 yield node.name
 
 
-def render(net: Network, peer: Peer) -> str:
+def render(net: Net, peer: Peer) -> str:
     """Return what a counter prints for a net, and what it counts otherwise, and no newline at the end."""
     peers, own = Peers(net), net.cost()
     theirs = peers.total(peer)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from netdsl.backend import Tensor
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.weights.fit import check
 from netdsl.weights.layout import layout, movable, need, rows, rows_of
 
@@ -31,7 +31,7 @@ class Stored(Protocol):
         """Return its numbers, or those at one place of its first axis; the caller does not write into them."""
 
 
-def convert_weights(net: Network, state: Mapping[str, Any], source: str, target: str) -> dict[str, Array]:
+def convert_weights(net: Net, state: Mapping[str, Any], source: str, target: str) -> dict[str, Array]:
     """Return the weights of a net in another backend's names and layouts, bit for bit the same numbers.
 
     The arrays are new, and numpy's, in the target's order; dtypes stay as they are (bfloat16 and float8 are those of
@@ -53,7 +53,7 @@ def convert_weights(net: Network, state: Mapping[str, Any], source: str, target:
     return {key: move.whole(key) for key in move.target.shapes}
 
 
-def build(net: Network, backend: str, state: Mapping[str, Any]) -> Any:
+def build_with(net: Net, backend: str, state: Mapping[str, Any]) -> Any:
     """Return a built module with these weights, which are in the backend's own names."""
     chosen = movable(backend)
     checked = convert_weights(net, state, backend, backend)
@@ -65,9 +65,7 @@ def build(net: Network, backend: str, state: Mapping[str, Any]) -> Any:
 class Move:
     """The way of a net's weights from one backend to another."""
 
-    def __init__(
-        self, net: Network, state: Mapping[str, Stored], source: str, target: str, subject: str
-    ) -> None:
+    def __init__(self, net: Net, state: Mapping[str, Stored], source: str, target: str, subject: str) -> None:
         """Check that the state fits; NetError calls it `subject`."""
         self.state = state
         self.source = layout(net, source)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from netdsl.backend import names
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.weights.layout import Layout, layout
 
 SHOWN = 10
@@ -17,7 +17,7 @@ LONGEST = 100
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def check(net: Network, needed: Layout, shapes: Shapes, subject: str) -> None:
+def check(net: Net, needed: Layout, shapes: Shapes, subject: str) -> None:
     """Raise NetError unless a state has exactly what is needed; `subject` is what it is called."""
     missing = [key for key in needed.shapes if key not in shapes and key not in needed.optional]
     unknown = [key for key in shapes if key not in needed.shapes]
@@ -68,7 +68,7 @@ def _common(shapes: Shapes, known: Shapes) -> int:
     return sum(known.get(key) == shape for key, shape in shapes.items())
 
 
-def _other_backend(net: Network, needed: Layout, shapes: Shapes) -> str:
+def _other_backend(net: Net, needed: Layout, shapes: Shapes) -> str:
     """Return which other backend has more than half of a state's tensors, and more than the one asked for."""
     best, found = max(len(shapes) / 2, _common(shapes, needed.shapes)), ""
     for name in names():
@@ -93,7 +93,7 @@ def _prefix(needed: Layout, shapes: Shapes) -> str:
     return ""
 
 
-def _other_setting(net: Network, needed: Layout, shapes: Shapes) -> str:
+def _other_setting(net: Net, needed: Layout, shapes: Shapes) -> str:
     """Return the value of a parameter of the net that makes all shapes equal: "classes=10"."""
     changes = {
         pair

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from netdsl.backend import Tensor, WeightsBackend, find, own_state, spare_state
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.network import Network
+from netdsl.net import Net
 from netdsl.record import Record
 
 
@@ -32,7 +32,7 @@ class Layout(Record):
     """Keys that hold nothing else, and may lack."""
 
 
-def layout(net: Network, name: str) -> Layout:
+def layout(net: Net, name: str) -> Layout:
     """Return where a backend keeps the weights; NetError if it does not tell, or not of all."""
     own = {key: shape for node in net.graph for key, shape in own_state(net, node).items()}
     spare = spare_state(net)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from unicodedata import category, east_asian_width
 
-from netdsl.diagnostics import Diagnostic, Label, Severity
+from netdsl.diagnostics.model import Diagnostic, Label, Severity
 from netdsl.source import Source, Span
 
 _ROOM = 100
