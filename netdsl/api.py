@@ -18,6 +18,7 @@ from netdsl.elaborate.files import Files
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Dims, Shape
+from netdsl.lift.words import op_words
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record
@@ -367,17 +368,6 @@ def _example(example: Example) -> list[str]:
         lines.append(f"      weights: {weights}")
     lines.append(f"      {counts}")
     return lines
-
-
-def op_words(op: Op) -> list[str]:
-    """Return the arguments of an op as a spec has them, without those that are its defaults."""
-    given = {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)}
-    words: list[str] = []
-    for key in [key for key in op.positional if key in given]:
-        value = given.pop(key)
-        spread = op_parameters(type(op))[key].types == ("ints",)  # takes all that is positional
-        words += map(show, value if spread else [value])
-    return words + [f"{key}={show(value)}" for key, value in given.items()]
 
 
 @cache

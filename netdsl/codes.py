@@ -692,4 +692,12 @@ CODES: dict[str, Code] = {
         "netdsl cost resnet18 --train --batch 64 --memory 100MB --checkpoint",
         "netdsl cost resnet18 --train --batch 4 --memory 1GB --checkpoint",
     ),
+    # ------------------------------------------------------------ graphs
+    "E571": Code(
+        "a graph that no spec makes",
+        "`Network.from_graph` writes the graph as a spec and reads that again. The message says where the two "
+        "differ, for example in an op that is marked as training's, but that the net's own result needs.",
+        "",
+        "",
+    ),
 }

@@ -64,7 +64,8 @@ class Net:
 
     def __init__(self, recipe: Recipe) -> None:
         """Elaborate; raise NetError with every error found."""
-        self._recipe: Recipe | None = recipe
+        self.recipe = recipe
+        """What it was made from."""
         self.elaborated = recipe.elaborate()
         self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
         """The variant's name, or the net's in lower case."""
@@ -73,30 +74,24 @@ class Net:
         """The file's name, without its folder; "" of a net that comes from no file."""
 
     @classmethod
-    def from_graph(cls, graph: Graph, name: str = "net") -> Self:
-        """Return the net that a graph is, such as one that a transform made: with all facts, but no spec to emit.
+    def from_graph(cls, graph: Graph, name: str = "made") -> Self:
+        """Return the net that a graph is, such as one that a transform made.
+
+        It is written as a spec, `recipe.net.file.source`, and is the net of that: it can be linted, drawn, emitted
+        and verified as any other. Keys of the state stay; ops that have none may be called otherwise.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
+            NetError: No spec makes this graph, or no net can have that name.
         """
-        net = cls.__new__(cls)
-        net._recipe, net.name, net.spec = None, name, ""
-        shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        ops = frozenset([type(node.op) for node in graph])
-        blocks = frozenset([scope.block for scope in graph.tree.scopes() if scope.block])
-        none: frozenset[Any] = frozenset()
-        net.elaborated = Elaborated(graph, shapes, {}, none, none, (), {}, (), (), {}, ops, blocks)
-        return net
+        from netdsl.lift import declared, difference  # most nets come from a text
 
-    @property
-    def recipe(self) -> Recipe:
-        """What it was made from; raise NetError if that is no spec."""
-        if self._recipe is None:
-            message = (
-                f"`{self.name}` was made from a graph: without a spec it cannot be emitted, linted or varied"
-            )
-            raise NetError([Diagnostic("E508", message)])
-        return self._recipe
+        shapes = infer_shapes(verify_graph(Facts(graph))).shapes
+        net = cls(Recipe(*declared(graph, shapes, name), {}, {}))
+        unlike = difference(graph, net.graph)
+        if unlike:
+            raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {unlike}")])
+        return net
 
     @property
     def class_name(self) -> str:

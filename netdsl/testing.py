@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netdsl.api import explain_op, loads, op_words
+from netdsl.api import explain_op, loads
 from netdsl.backend import ExactBackend, find
 from netdsl.ir.types import Shape
+from netdsl.lift.words import op_words
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
 from netdsl.verification import draw, verify
@@ -118,19 +119,14 @@ def _compare(net: Network, example: Example, reference: Reference, name: str) ->
 
 def _line(example: Example) -> str:
     """Return an op as a spec has it, with all arguments that are not its defaults."""
-    op, words = example.op, op_words(example.op)
-    plain = _plain(example)
-    referred = zip(op.references, range(plain, len(example.inputs)), strict=False)  # it may be left out
-    words += [f"{name}={_input(number)}" for name, number in referred]
-    return f"{op.name} {', '.join(words)}".rstrip()
+    words = op_words(example.op)
+    words += [f"{name}={_input(at)}" for name, at in example.op.further(*example.inputs).items()]
+    return f"{example.op.name} {', '.join(words)}".rstrip()
 
 
 def _plain(example: Example) -> int:
     """Return how many of the inputs are none that are given by name."""
-    most = example.op.arity[1]
-    return (
-        len(example.inputs) if most is None else min(len(example.inputs), most - len(example.op.references))
-    )
+    return len(example.inputs) - len(example.op.further(*example.inputs))
 
 
 _TURNED = {"hwc": (1, 2, 0), "cn": (1, 0), "bnc": (1, 2, 0)}

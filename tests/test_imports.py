@@ -15,8 +15,8 @@ BACKENDS = PACKAGE.parent / "backends"
 
 LAYERS = (
     "record collector source diagnostics.model diagnostics.render diagnostics data sheet syntax ir.types ir.tape "
-    "symbolic cost.model ops ir elaborate passes quantities cost net fit lint diff picture report emission backend "
-    "hardware weights network verification codes api testing cli __main__ __init__"
+    "symbolic cost.model ops ir elaborate passes quantities cost lift net fit lint diff picture report emission "
+    "backend hardware weights network verification codes api testing cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {

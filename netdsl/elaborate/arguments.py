@@ -258,7 +258,7 @@ def bind(
         else:
             node = arg
             value = evaluator.eval(node, env, source)
-            name = _position(params, named, given, value)
+            name = position(params, named, given, value)
             if not name:
                 raise _no_place(params, named, given, value, node, span, what)
         if name in given and params[name].types != ("ints",):
@@ -288,7 +288,7 @@ def as_bound(
     for arg in args if given else ():
         node = arg.value if isinstance(arg, (tree.Keyword, tree.Stride)) else arg
         own, value = by_node[id(node)]
-        name = _keyword(arg) or _position(params, named, found.values(), value)
+        name = _keyword(arg) or position(params, named, found.values(), value)
         if name not in params or not takes(params[name].types, value) or name in found.values():
             return None
         found[own] = name
@@ -315,7 +315,8 @@ def check_allowed(evaluator: Evaluator, param: Param, given: Given, what: str) -
         )
 
 
-def _position(params: Mapping[str, Param], named: set[str], given: Container[str], value: Any) -> str:
+def position(params: Mapping[str, Param], named: set[str], given: Container[str], value: Any) -> str:
+    """Return the parameter that an argument without a name fills: the first free one that takes it; "" for none."""
     for name, param in params.items():
         free = name not in named and (name not in given or param.types == ("ints",))
         if free and param.positional and takes(param.types, value):

@@ -199,6 +199,12 @@ class Op(Record, metaclass=Kind):
             if not (isfinite(need.left) and compare(need.operator, need.left, need.right)):
                 raise OpError(need.field, f"{need.rule}{need.right}, got {need.left}", need.help)
 
+    def further(self, *x: Shape) -> dict[str, int]:
+        """Return at which input each of its references is that is given."""
+        most = self.arity[1]
+        plain = len(x) if most is None else min(len(x), most - len(self.references))
+        return dict(zip(self.references, range(plain, len(x)), strict=False))
+
     def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
         """Return the shapes of the learned tensors, in torch's order and layout."""
         return {}

@@ -91,14 +91,13 @@ def render(net: Net, before: Net | None = None) -> str:
     colours and folding at once works without scripts, and everything by keyboard.
     """
     sections = [
+        ("source", "Source", _source(net)),
         ("graph", "Graph", _graph(net)),
         ("costs", "Costs", _costs(net)),
         ("bars", "Bars", f'<div class="wide">{bars.draw(net).markup(False)}</div>'),
         ("memory", "Memory", f'<div class="wide">{timeline.draw(net).markup(False)}</div>'),
+        ("lint", "Findings", _findings(net)),
     ]
-    if net.spec:  # what comes from a graph has no text to show or to lint
-        sections.insert(0, ("source", "Source", _source(net)))
-        sections.append(("lint", "Findings", _findings(net)))
     if before is not None:
         said = "\n".join(map(_text, diff.render_text(diff.compare(before, net)).split("\n")))
         change = f'<pre class="wide" tabindex="0">{said}</pre>'

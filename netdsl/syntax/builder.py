@@ -68,7 +68,7 @@ class Builder:
         whole, fraction, exponent, suffix, _ = match.groups()
         digits = whole.replace("_", "")
         scale = _SUFFIX[suffix or ""]
-        if len(digits) > 20 or len(fraction or "") > 20 or len(exponent or "") > 5:
+        if len(digits) > 20 or len(fraction or "") > 24 or len(exponent or "") > 5:
             raise Fault("E111", start, end, "a number has too many digits")
         value: int | float
         if exponent:

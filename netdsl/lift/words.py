@@ -1,0 +1,61 @@
+"""Ops, labels and values as a spec writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netdsl.elaborate.arguments import op_parameters, position
+from netdsl.elaborate.values import MISSING, show
+from netdsl.ir.types import Dims, Init
+from netdsl.ops import Op
+from netdsl.syntax.tokens import keywords
+
+
+def written(value: Any) -> str:
+    """Return a value of a field as an expression, whole."""
+    if isinstance(value, Init):
+        return initialiser(value)
+    if isinstance(value, tuple) and not isinstance(value, Dims):
+        return f"[{', '.join(map(written, value))}]"
+    return show(value)
+
+
+def initialiser(init: Init) -> str:
+    """Return `trunc_normal(0.02)`, with the arguments that are not its defaults."""
+    defaults = [default for _, default in Init.KINDS[init.kind]]
+    args = list(init.args)
+    while args and defaults[len(args) - 1] == args[-1]:
+        args.pop()
+    given = ", ".join(arg if isinstance(arg, str) else show(arg) for arg in args)
+    return f"{init.kind}({given})" if given else init.kind
+
+
+def op_words(op: Op, keep: tuple[str, ...] = ()) -> list[str]:
+    """Return the arguments of an op as a spec has them, without those that are its defaults but for `keep`."""
+    params = op_parameters(type(op))
+    given = {
+        key: value
+        for key, value in op.arguments().items()
+        if value != op._defaults.get(key, MISSING) or key in keep
+    }
+    words: list[str] = []
+    alone: dict[str, Any] = {}
+    for key in op.positional:
+        if key in given and params[key].types == ("ints",):  # takes all that is positional
+            words += map(written, given.pop(key))
+        elif key in given and position(params, {*given} - {key}, alone, given[key]) == key:
+            alone[key] = given.pop(key)
+            words.append(written(alone[key]))
+    for key, value in given.items():
+        words.append(f"/{written(value)}" if key == "stride" else f"{key}={written(value)}")
+    return words
+
+
+def label(key: str) -> str:
+    """Return a key of a state_dict as a label: `conv1`, `convs.0`, `"0"`."""
+    first, *others = key.split(".")
+    plain = [first if first.isidentifier() and first not in keywords() else f'"{first}"']
+    for part in others:
+        number = part.isdigit() and str(int(part)) == part
+        plain.append(part if number or (part.isidentifier() and part not in keywords()) else f'"{part}"')
+    return ".".join(plain)
