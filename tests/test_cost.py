@@ -403,7 +403,7 @@ def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append((batch, dtype))
         return measure_liveness(facts, batch, dtype)
 
-    monkeypatch.setattr("netdsl.network.measure_liveness", measure)
+    monkeypatch.setattr("netdsl.net.measure_liveness", measure)
     found = api.load("resnet18")
     one, many, half = ([found.costs(by, *of).live.peak for by in table.GROUPINGS] for of in OPTIONS)
     assert many == [3 * peak for peak in one]

@@ -27,12 +27,45 @@ from netdsl.elaborate.values import (
 )
 from netdsl.elaborate.walk import Walker
 from netdsl.ir.types import Dims, Shape
+from netdsl.ops import Op
 from netdsl.source import Span
 from netdsl.syntax import tree
 
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator"]
 
 MAX_NODES = 1_000_000
+MAX_KNOWN = 100_000
+"""How much is kept of the ops of a file before it is forgotten."""
+
+
+class Builder(Walker):
+    """A walker for which layers with the same arguments are one op, which is asked once for what it makes."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int, known: dict[Any, Any]
+    ) -> None:
+        """`known` is what the nets of a file share: ops by their arguments, and what each makes of its inputs."""
+        super().__init__(settings, inputs, max_nodes)
+        self._known = known
+        if len(known) > MAX_KNOWN:  # a search goes through many nets of one file
+            known.clear()
+
+    def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
+        """Return the op with these arguments; types count, so that 1 is not 1.0."""
+        values = [(*value.items(),) if type(value) is dict else value for value in fields.values()]
+        key = (target, *fields, *values, *map(type, values))
+        op: Op | None = self._known.get(key)
+        if op is None:
+            op = self._known[key] = target(**fields)
+        return op
+
+    def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return what an op makes of values."""
+        key = (id(op), shapes, *[shape.axes for shape in shapes])
+        known: tuple[tuple[Shape, ...], Op] | None = self._known.get(key)
+        if known is None:
+            known = self._known[key] = super().inferred(op, shapes), op  # which keeps its id
+        return known[0]
 
 
 class Elaborator:
@@ -51,7 +84,7 @@ class Elaborator:
         self.variant = variant
         self.settings = settings
         self.input_shapes = inputs
-        self.walker = Walker(settings, inputs, max_nodes)
+        self.walker: Walker = Builder(settings, inputs, max_nodes, net.file.known)
         self.params = declared_parameters(net)
         self.span = Span(net.file.source, net.node.start, net.node.end)
 

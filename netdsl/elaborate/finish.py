@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
@@ -39,6 +40,8 @@ class Finisher:
         """What each scope reads from outside: a block's declared inputs first."""
         self.leaving: dict[DraftScope, tuple[Wire, ...]] = {}
         """A scope's result, then whatever else of it is read outside."""
+        self._begun: dict[tuple[Any, ...], Op] = {}
+        """Ops with initialisers, which layers with the same share."""
         self._come()
         self._leave()
         for scope, branches in early.items():
@@ -255,4 +258,8 @@ class Finisher:
                 message = f"{what}, {key or 'this'} has one axis of {weights[key][0]}"
                 help = "another initialiser, such as zeros or normal(0, 0.02)"
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls, help=help)])
-        return op.replace(inits={k: v for k, v in inits.items() if v != DEFAULT_INIT})
+        kept = {key: init for key, init in inits.items() if init != DEFAULT_INIT}
+        known = (id(op), *kept.items())
+        if known not in self._begun:
+            self._begun[known] = op.replace(inits=kept)
+        return self._begun[known]

@@ -63,6 +63,15 @@ MAX_RECURSION = 16
 """How deep a block may be in itself."""
 
 
+class Large(Exception):
+    """A tensor of too many elements."""
+
+    def __init__(self, elements: int) -> None:
+        """Say how many."""
+        super().__init__(elements)
+        self.elements = elements
+
+
 class Layers(ABC):
     """The nodes and scopes of one elaboration, and how a layer adds to them. A walker runs the bodies."""
 
@@ -471,7 +480,7 @@ class Layers(ABC):
                 continue
             other = self.single(extras[name].value, extras[name].span or place.span(node))
             inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
-        result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
+        result = self.add(self.made_op(target, fields), inputs, place, node, label, merged, ramps)
         self.drafts[-1].argument = value.parameter if isinstance(value, ArgumentOp) else None
         for extra in ("norm", "act"):
             if extra in extras:
@@ -529,15 +538,12 @@ class Layers(ABC):
             help = "an option raises the limit: --max-nodes"
             raise fail("E213", f"the net has more than {self.max_nodes:,} ops", span, help)
         try:
-            outputs = op.outputs(*shapes)
-            weights = op.weights(*shapes)
+            outputs = self.inferred(op, shapes)
         except OpError as error:
             raise self.op_error(error, op, shapes, span, given) from None
-        for shape in (*outputs, *weights.values()):
-            elements = self.elements(shape)
-            if elements > MAX_ELEMENTS:
-                what = f"{op.name}: a tensor of {elements:,} elements is more than {MAX_ELEMENTS:,}"
-                raise fail("E304", what, span)
+        except Large as error:
+            what = f"{op.name}: a tensor of {error.elements:,} elements is more than {MAX_ELEMENTS:,}"
+            raise fail("E304", what, span) from None
         self.evaluator.spend(len(wires) + len(outputs), node, place.source)
         if not op.wiring:
             key = self.child(place, label, span, op)
@@ -554,6 +560,19 @@ class Layers(ABC):
                 self.drafts[-1].module = own
         place.scope.drafts.append(index)
         return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
+
+    def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
+        """Return an op with these arguments."""
+        return target(**fields)
+
+    def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        """Return what an op makes of values; raise OpError if it cannot take them, Large if a tensor would be."""
+        outputs = op.outputs(*shapes)
+        for shape in (*outputs, *op.weights(*shapes).values()):
+            elements = self.elements(shape)
+            if elements > MAX_ELEMENTS:
+                raise Large(elements)
+        return outputs
 
     @staticmethod
     def op_error(
@@ -580,7 +599,7 @@ class Layers(ABC):
         if joint.text in place.broken:
             raise Poisoned
         defaults = place.defaults.get(joint.text, {})
-        op = catalogue()[joint.text](**{k: g.value for k, g in defaults.items()})
+        op = self.made_op(catalogue()[joint.text], {k: g.value for k, g in defaults.items()})
         try:
             return self.add(op, data, place, joint, None, {}, {})
         except SpecError as error:

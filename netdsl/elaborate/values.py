@@ -233,6 +233,8 @@ class FileScope:
         self.nets: dict[str, NetDecl] = {}
         self.variants: dict[str, VariantDecl] = {}
         self.allows: list[tree.Annotated] = []
+        self.known: dict[Any, Any] = {}
+        """What its nets share while they are built."""
 
 
 def is_whole(value: object) -> bool:

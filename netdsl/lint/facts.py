@@ -137,8 +137,18 @@ class Facts:
         return self._by_home[node.home]
 
     def where(self, question: Callable[[Op], bool]) -> Iterator[Node]:
-        """Yield the nodes whose op is of some kind."""
-        return (node for node in self.nodes if question(node.op))
+        """Yield the nodes whose op is of some kind, op by op."""
+        for op, nodes in self._by_arguments:
+            if question(op):
+                yield from nodes
+
+    @cached_property
+    def _by_arguments(self) -> tuple[tuple[Op, list[Node]], ...]:
+        """The nodes of each op; equal layers have one."""
+        found: dict[int, tuple[Op, list[Node]]] = {}
+        for node in self.nodes:
+            found.setdefault(id(node.op), (node.op, []))[1].append(node)
+        return tuple(found.values())
 
     @cached_property
     def convolutions(self) -> tuple[Node, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.collector import no_collection
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Reach
+from netdsl.ops.base import EVERYWHERE, HERE, Field, Reach
 from netdsl.passes.facts import Extent, Facts, Receptive
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ _SAME, _ALL = HERE[0], EVERYWHERE[0]
 class _Seen:
     """What a node's places see, and how many places it has along rows and columns."""
 
-    __slots__ = ("columns", "places", "rows")
+    __slots__ = ("columns", "fact", "places", "rows")
 
     def __init__(self, rows: Extent, columns: Extent, places: tuple[int, int]) -> None:
         self.rows = rows
         self.columns = columns
         self.places = places
+        self.fact = Receptive(rows, columns)
 
 
 def find_receptive_fields(facts: Facts) -> Facts:
@@ -41,13 +42,16 @@ def find_receptive_fields(facts: Facts) -> Facts:
     """
     shapes = facts.shapes
     seen: dict[str, _Seen] = {}
+    reached: dict[tuple[object, ...], tuple[Field | None, ...]] = {}
     receptive: dict[str, Receptive] = {}
     with no_collection():
         for node in facts.graph:
-            found = _source(shapes[node.name][0]) if node.op.name == "input" else _see(node, facts, seen)
+            found = (
+                _source(shapes[node.name][0]) if node.op.name == "input" else _see(node, facts, seen, reached)
+            )
             if found is not None:
                 seen[node.name] = found
-                receptive[node.name] = Receptive(found.rows, found.columns)
+                receptive[node.name] = found.fact
     return facts.replace(receptive=receptive)
 
 
@@ -67,10 +71,19 @@ def _places(shape: Shape, tokens: tuple[int, int]) -> tuple[int, int]:
     return tokens if "n" in shape.axes else (1, 1)
 
 
-def _see(node: Node, facts: Facts, seen: dict[str, _Seen]) -> _Seen | None:
+def _see(
+    node: Node,
+    facts: Facts,
+    seen: dict[str, _Seen],
+    known: dict[tuple[object, ...], tuple[Field | None, ...]],
+) -> _Seen | None:
     """Return what a node sees through its inputs; None if no input of the net is behind them."""
     behind = [seen.get(value.node) for value in node.inputs]
-    reached = node.op.reach(*[facts.shapes[value.node][value.port] for value in node.inputs])
+    x = [facts.shapes[value.node][value.port] for value in node.inputs]
+    key = (id(node.op), *x, *[shape.axes for shape in x])  # equal layers have one op
+    reached = known.get(key)
+    if reached is None:
+        reached = known[key] = node.op.reach(*x)
     paths = [
         (source, field)
         for source, field in zip(behind, reached, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -23,8 +23,12 @@ def _grammar() -> Grammar:
     return Builder().grammar
 
 
+@lru_cache(4)
 def parse(source: Source) -> tree.File:
-    """Return the tree of a source, or raise NetError with every syntax error that could be told apart."""
+    """Return the tree of a source, or raise NetError with every syntax error that could be told apart.
+
+    The linter asks for the tree of what has just been loaded.
+    """
     return parse_lines(source)[0]
 
 
