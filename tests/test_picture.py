@@ -5,8 +5,9 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+from collections import Counter
 from html.parser import HTMLParser
-from itertools import combinations, pairwise
+from itertools import combinations, count, pairwise
 from pathlib import Path
 
 import jsonschema
@@ -200,6 +201,74 @@ def test_what_a_schedule_or_a_loop_repeats_is_folded() -> None:
     assert [box.repeats for box in net.boxes if box.title == "DualPathBlock (2)"] == [2, 3, 11, 2]
     net = fold(zoo_net("densenet121"))[0]
     assert [box.repeats for box in net.boxes if box.title == "DenseLayer"] == [6, 12, 24, 16]
+
+
+def named(text: str) -> netdsl.Network:
+    """Return a net whose convolutions have labels."""
+    number = count()
+    return loads(re.sub("^    conv", lambda _: f"    c{next(number)}: conv", text, flags=re.M))
+
+
+def plates(text: str) -> list[tuple[int, int, int]]:
+    """Return the plates of a net, as the indices of its boxes; each layer is there, and each box under its plate."""
+    net = named(text)
+    check(str(graph.draw(net)))
+    (part,) = fold(net)
+    assert sorted(layer for box in part.boxes for layer in box.layers) == sorted(n.name for n in net.graph)
+    return [(plate.start, plate.stop, plate.repeats) for plate in part.plates]
+
+
+def test_sequences_of_blocks_are_folded() -> None:
+    for name, turns in (("swin_t", 3), ("swin_v2_s", 9)):
+        top = fold(zoo_net(name))[0]
+        assert [(plate.stop - plate.start, plate.repeats) for plate in top.plates] == [(2, turns)]
+        (plate,) = top.plates
+        boxes = top.boxes[plate.start : plate.stop]
+        assert [box.repeats for box in boxes] == [1, 1]
+        assert boxes[0].place == f"features.5.0 … {2 * turns - 2}"
+        assert boxes[1].layers[-1].startswith(f"features.5.{2 * turns - 1}.")
+        svg = str(graph.draw(zoo_net(name)))
+        assert svg.count('class="plate"') == 1
+        assert svg.count(f">x{turns}<") == 1
+    two, three = "    conv 3x3, 8\n    conv 1x1, 4\n", "    conv 3x3, 8\n    conv 3x3, 8\n    conv 1x1, 4\n"
+    assert plates(4 * two) == [(1, 3, 4)]
+    assert plates("    conv 5x5, 4\n" + 4 * two + "    conv 3x3, 8\n") == [(2, 4, 4)]
+    assert plates(2 * two + "    conv 5x5, 4\n" + 3 * two) == [(1, 3, 2), (4, 6, 3)]
+    assert [box.repeats for box in fold(named(5 * three))[0].boxes] == [1, 2, 1, 1]
+    assert plates(5 * three) == [(1, 3, 5)]
+    both = "    conv 3x3, 8\n    conv 1x1, 3\n    conv 5x5, 4\n"
+    assert plates(3 * both) == [(1, 4, 3)]
+    skip = (
+        "    i = from flow\n    conv 3x3, 8\n    conv 1x1, 3\n    add:\n        from flow\n        from i\n"
+    )
+    assert plates(3 * skip) == [(1, 4, 3)]
+    assert plates(20 * "".join(f"    conv 3x3, {at}\n" for at in range(1, 13))) == []  # too long to be seen
+    dot, mermaid = graph.dot(named(4 * two)), graph.mermaid(named(4 * two))
+    assert re.search(r'subgraph \w+ \{\s+label="x4";\s+p0_1 .*\s+p0_2 .*\s+\}', dot)
+    assert re.search(r'subgraph \w+\["x4"\]\s+direction TB\s+p0_1.*\s+p0_2.*\s+end', mermaid)
+
+
+def test_a_sequence_whose_middle_is_read_below_is_not_folded() -> None:
+    two = "    conv 3x3, 8\n    conv 1x1, 4\n"
+    end = "    add:\n        from flow\n        from {}\n"
+    # the second turn's result goes on to the end, too
+    middle = two + "    a: conv 3x3, 8\n    b: conv 1x1, 4\n" + 2 * two
+    assert plates(middle + end.format("b")) == [(1, 3, 2), (3, 5, 2)]
+    assert plates(middle + "    conv 1x1, 8\n" + end.format("a"))[:1] != [(1, 3, 4)]
+    # so with one box: where a copy but the last is read, a row ends
+    chain = "    a: conv 3x3, 8\n    conv 3x3, 8\n    conv 3x3, 8\n"
+    (net,) = fold(named(chain + end.format("a")))
+    assert [box.repeats for box in net.boxes] == [1, 1, 2, 1, 1]
+    assert (1, 3) in net.edges
+    # all of an OSA block's layers go into its concat
+    blocks = fold(zoo_net("vovnet39a"))[1:]
+    assert max(Counter(head for _, head in part.edges).most_common(1)[0][1] for part in blocks) == 6
+
+
+def test_graphs_are_no_wider_than_a_page() -> None:
+    for name in ("hrnet_w18", "nasnet_a_large", "dla102", "inception_v4", "deeplabv3_resnet50", "swin_v2_t"):
+        root = ET.fromstring(str(graph.draw(zoo_net(name))))
+        assert float(root.get("width", "nan")) <= 1280
 
 
 def test_what_differs_is_not_folded() -> None:

@@ -4,12 +4,12 @@ A *part* is the net itself, or a block; in it are boxes, and edges from one to a
 layers that only rework its output where it stands (a norm, an activation), or a block, which is a part of its own
 unless it is no more than one box; a container that is repeated is as good as a block. Blocks of one structure are one
 part, whatever their sizes: it shows the first, and says what differs in the others. Equal boxes in a row are one box,
-which says how often it is repeated.
+which says how often it is repeated. A sequence of boxes that is repeated in a row is on a *plate*, which says it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.cost.model import Cost
@@ -20,6 +20,9 @@ from netdsl.record import Record
 
 if TYPE_CHECKING:
     from netdsl.net import Net
+
+_PERIOD = 8
+"""The most boxes that a repeated sequence has; a longer one is not seen as one."""
 
 Kind = Literal["end", "works", "joins", "block", "plain"]
 """Where values come in or leave; a layer with MACs; one that reads several values; a block; any other layer."""
@@ -45,12 +48,24 @@ class Box(Record):
     layers: tuple[str, ...] = ()
     """The nodes that it stands for."""
     repeats: int = 1
+    """How often it is there in a row; on a plate, in each turn."""
     part: int = 0
     """Which of the parts a block is; 0, the net, for what is no block."""
     shapes: tuple[Line, ...] = ()
     """What leaves it."""
     cost: Cost = Cost()
     """Of all that it stands for, for one sample, activations in elements."""
+
+
+class Plate(Record):
+    """Boxes from one index to before another that are repeated as a whole, each turn reading the one before."""
+
+    start: int
+    stop: int
+    repeats: int
+
+    def __contains__(self, box: int) -> bool:
+        return self.start <= box < self.stop
 
 
 class Part(Record):
@@ -63,6 +78,7 @@ class Part(Record):
     """The path of the block whose sizes are shown; "" for the net."""
     boxes: tuple[Box, ...]
     edges: tuple[tuple[int, int], ...]
+    plates: tuple[Plate, ...] = ()
 
     @property
     def varies(self) -> bool:
@@ -98,6 +114,10 @@ class _Unit:
     def __init__(self, nodes: list[Node], scope: Scope | None = None) -> None:
         self.copies = [nodes]
         self.scopes = [] if scope is None else [scope]
+        self.turns = 1
+        """How often the plate is repeated on which it is."""
+        self.plate = 1
+        """How many boxes the plate has that it begins; 0 within one."""
 
     @property
     def nodes(self) -> Iterator[Node]:
@@ -109,12 +129,26 @@ class _Unit:
         return {value.node for node in self.nodes for value in node.inputs} - own
 
 
+class _Stand(Record):
+    """How a box stands in a scope."""
+
+    form: object
+    """What boxes share that are at one place of a repeated sequence: what they are, and how far above they read."""
+    above: int
+    """How far above it the farthest is that it reads."""
+    end: int
+    """The place of its last node in the net."""
+    lowest: int
+    """The place of the last node that reads it."""
+
+
 class _Folder:
     """Finds the boxes of every scope, and which blocks have one structure."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
         self.nodes = {node.name: node for node in net.graph}
+        self.order = {name: at for at, name in enumerate(self.nodes)}
         self.users: dict[str, list[str]] = {name: [] for name in self.nodes}
         for node in net.graph:
             for value in node.inputs:
@@ -178,7 +212,7 @@ class _Folder:
                 units.append(below)
             if item not in self.given:
                 ends[item] = below
-        return self.repeated(units)
+        return self.on_plates(self.repeated(units))
 
     def items(self, scope: Scope) -> Iterator[str | Scope]:
         """Yield the nodes and blocks of a scope; a container that is repeated in a row is as good as a block."""
@@ -227,7 +261,60 @@ class _Folder:
                     continue
             folded.append(unit)
             keys.append(key)
-        return folded
+        return [part for unit in folded for part in self.apart(unit)]
+
+    def apart(self, unit: _Unit) -> Iterator[_Unit]:
+        """Yield a box in pieces, of each of which others read the last copy, or as many as a copy itself does."""
+        copy = {node.name: at for at, nodes in enumerate(unit.copies) for node in nodes}
+        above = [copy[node.name] - copy[v.node] for node in unit.nodes for v in node.inputs if v.node in copy]
+        last = max([1, *above])
+        lowest = [self.lowest(nodes) for nodes in unit.copies]
+        ends = [self.order[nodes[-1].name] for nodes in unit.copies]
+        start = 0
+        while start < len(ends):
+            stop = len(ends)
+            while any(place > ends[stop - 1] for place in lowest[start : max(start, stop - last)]):
+                stop -= 1
+            piece = _Unit([])
+            piece.copies, piece.scopes = unit.copies[start:stop], unit.scopes[start:stop]
+            yield piece
+            start = stop
+
+    def lowest(self, nodes: list[Node]) -> int:
+        """Return the place of the last node that reads any of those; that behind the last for a result of the net."""
+        if any(value.node == node.name for node in nodes for value in self.results):
+            return len(self.order)
+        return max((self.order[user] for node in nodes for user in self.users[node.name]), default=0)
+
+    def on_plates(self, units: list[_Unit]) -> list[_Unit]:
+        """Put each sequence of boxes that is repeated in a row on one plate."""
+        row = self.row(units)
+        put: list[_Unit] = []
+        at = 0
+        while at < len(units):
+            size, turns = _period(row, at)
+            for index, unit in enumerate(units[at : at + size]):
+                for later in units[at + index + size : at + size * turns : size]:
+                    unit.copies += later.copies
+                    unit.scopes += later.scopes
+                unit.turns, unit.plate = turns, 0 if index else size
+                put.append(unit)
+            at += size * turns
+        return put
+
+    def row(self, units: list[_Unit]) -> list[_Stand]:
+        """Return how the boxes of a scope stand; what is outside it stands above the first, in its order."""
+        owner = {node.name: at for at, unit in enumerate(units) for node in unit.nodes}
+        reads = [unit.reads() for unit in units]
+        outside = sorted(set().union(*reads) - set(owner), key=self.order.__getitem__)
+        owner |= {name: at - len(outside) for at, name in enumerate(outside)}
+        row = []
+        for at, unit in enumerate(units):
+            above = frozenset(at - owner[name] for name in reads[at])
+            form = (len(unit.copies), self.exact(unit), above)
+            nodes = list(unit.nodes)
+            row.append(_Stand(form, max(above, default=0), self.order[nodes[-1].name], self.lowest(nodes)))
+        return row
 
     def exact(self, unit: _Unit) -> object:
         """Return what equal boxes share: structure, arguments, and the extent of what leaves them.
@@ -290,21 +377,24 @@ class _Folder:
         same: dict[str, list[str]] = {
             name: list(names) for name, *names in zip(scope.nodes(), *others, strict=True)
         }
-        boxes, edges = self.sources(scope, units), []
+        boxes, edges, plates = self.sources(scope, units), [], []
         owner = {layer: at for at, box in enumerate(boxes) for layer in box.layers}
         for unit in units:
             for node in unit.nodes:
                 owner[node.name] = len(boxes)
+            if unit.plate > 1:
+                plates.append(Plate(len(boxes), len(boxes) + unit.plate, unit.turns))
             boxes.append(self.box(unit, same, scope.path))
         for unit in units:
             at = owner[unit.copies[0][0].name]
-            edges += [(owner[v.node], at) for node in unit.nodes for v in node.inputs if owner[v.node] != at]
+            tails = [owner[value.node] for node in unit.nodes for value in node.inputs]
+            edges += [(tail, at) for tail in tails if tail < at]  # others are of later turns
         boxes = [box.replace(layers=()) if box.kind == "end" and scope.path else box for box in boxes]
         for result, froms in self.sinks(scope):
             edges += [(at, len(boxes)) for at in sorted({owner[name] for name in froms})]
             boxes.append(Box("end", result))
         place = scope.path
-        return Part(title, len(scopes), place, tuple(boxes), tuple(dict.fromkeys(edges)))
+        return Part(title, len(scopes), place, tuple(boxes), tuple(dict.fromkeys(edges)), tuple(plates))
 
     def sources(self, scope: Scope, units: list[_Unit]) -> list[Box]:
         """Return the ends at which values come into a block; those of the net are nodes of their own."""
@@ -337,7 +427,7 @@ class _Folder:
             "plain",
             "",
             layers=tuple(node.name for node in unit.nodes),
-            repeats=len(unit.copies),
+            repeats=len(unit.copies) // unit.turns,
             shapes=self.shapes(self.leaving(last), same),
             cost=sum((self.costs[node.name] for node in unit.nodes), Cost()),
         )
@@ -393,6 +483,24 @@ def _copy(unit: _Unit) -> _Unit:
     copy = _Unit([])
     copy.copies, copy.scopes = [list(nodes) for nodes in unit.copies], list(unit.scopes)
     return copy
+
+
+def _period(row: Sequence[_Stand], at: int) -> tuple[int, int]:
+    """Return the size of the sequence repeated from a place on that takes in most, and how often; 1, 1 for none."""
+    best = (1, 1)
+    for size in range(2, min(_PERIOD, (len(row) - at) // 2) + 1):
+        stop = at + size
+        while stop < len(row) and row[stop].form == row[stop - size].form:
+            stop += 1
+        turns = (stop - at) // size
+        while turns > 1 and any(
+            one.lowest > row[at + size * turns - 1].end for one in row[at : at + size * (turns - 1)]
+        ):
+            turns -= 1  # only what the last turn computes is read below
+        follows = any(one.above > index for index, one in enumerate(row[at : at + size]))
+        if turns > 1 and follows and size * turns > best[0] * best[1]:
+            best = (size, turns)
+    return best
 
 
 def _span(inside: str, first: str, last: str) -> str:

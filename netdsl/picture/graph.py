@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
 from netdsl.picture.bars import DRAWN
-from netdsl.picture.fold import Box, Line, Part, fold
+from netdsl.picture.fold import Box, Line, Part, Plate, fold
 from netdsl.picture.layout import Layout, Size, arrange
 from netdsl.picture.svg import Svg, fitted, number, width
 from netdsl.record import Record
@@ -22,13 +23,36 @@ _EDGE = 20.0
 _WIDEST = 260.0
 """The most room for a line in a box."""
 _SMALL = 10.0
+_FRAME = 10.0
+"""Between a plate's edge and what is on it."""
+_PICTURE = 1200.0
+"""How wide a picture of several parts is, unless one of them is wider."""
+
+
+class _Plated(Record):
+    """What is on a plate: places from its corner on, the edges there, and the size of the plate."""
+
+    plate: Plate
+    layout: Layout
+    edges: tuple[tuple[int, int], ...]
+    frame: Size
+
+
+class _Places(Record):
+    """Where the boxes of a part are (middle, top), through which places edges go, and where plates are."""
+
+    wide: float
+    high: float
+    boxes: tuple[tuple[float, float], ...]
+    routes: tuple[tuple[tuple[float, float], ...], ...]
+    plates: tuple[tuple[float, float, _Plated], ...]
 
 
 class _Drawn(Record):
     """A part with its places; the first row is its heading."""
 
     part: Part
-    layout: Layout
+    layout: _Places
     sizes: tuple[Size, ...]
     heading: tuple[str, ...]
     wide: float
@@ -46,21 +70,15 @@ def draw(net: Net) -> Svg:
     title = titled(net)
     cost = net.cost()
     said = f"{human(cost.params)} params, {human(cost.macs)} MACs; shapes are of one sample"
-    columns = _columns(parts)
-    high = max(sum(one.high + _EDGE for one in column) for column in columns)
-    wide = sum(max(one.wide for one in column) + _EDGE for column in columns) + _EDGE
-    wide = max(wide, width(said) + 2 * _EDGE)
-    top = 66.0
-    svg = Svg(wide, high + top, f"{title}; {said}")
+    places = _packed([(one.wide + _EDGE, one.high + _EDGE) for one in parts])
+    right = max(x + one.wide for (x, _), one in zip(places, parts, strict=True))
+    bottom = max(y + one.high for (_, y), one in zip(places, parts, strict=True))
+    wide, top = max(right, width(said)) + 2 * _EDGE, 66.0
+    svg = Svg(wide, top + bottom + _EDGE, f"{title}; {said}")
     svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
     svg.text(_EDGE, 48, said, "faint")
-    x = _EDGE
-    for column in columns:
-        y = top
-        for one in column:
-            _draw_part(svg, one, x, y)
-            y += one.high + _EDGE
-        x += max(one.wide for one in column) + _EDGE
+    for (x, y), one in zip(places, parts, strict=True):
+        _draw_part(svg, one, _EDGE + x, top + y)
     return svg
 
 
@@ -72,25 +90,40 @@ def draw_part(part: Part) -> Svg:
     return svg
 
 
-def _columns(parts: Sequence[_Drawn]) -> list[list[_Drawn]]:
-    """Put the parts into columns from left to right, so that the picture is about as wide as high."""
-    area = sum((one.wide + _EDGE) * (one.high + _EDGE) for one in parts)
-    room = max(area**0.5, *(one.high + _EDGE for one in parts))
-    columns: list[list[_Drawn]] = []
-    used = 0.0
-    for one in parts:
-        if not columns or used + one.high + _EDGE > room + 0.5:
-            columns.append([])
-            used = 0.0
-        columns[-1].append(one)
-        used += one.high + _EDGE
-    return columns
+def _packed(sizes: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the left and top of rectangles, each as high as there is room for it below those before, then left.
+
+    The whole is as wide as `_PICTURE`, or as the area asks for, or as the widest.
+    """
+    room = max(
+        min(_PICTURE, 1.1 * sum(wide * high for wide, high in sizes) ** 0.5), *(wide for wide, _ in sizes)
+    )
+    line = [(0.0, 0.0), (room, 0.0)]  # from each x on, the bottom of what is placed
+    places = []
+    for wide, high in sizes:
+        spots = []
+        for x, _ in line:
+            over = [bottom for (at, bottom), (end, _) in pairwise(line) if at < x + wide and end > x]
+            if x + wide <= room:
+                spots.append((max(over), x))
+        y, x = min(spots)
+        places.append((x, y))
+        behind = [bottom for at, bottom in line if at <= x + wide][-1]
+        line = [(at, bottom) for at, bottom in line if not x <= at <= x + wide or at == room]
+        line = sorted([*line, (x, y + high), *([(x + wide, behind)] if x + wide < room else [])])
+    return places
 
 
 def _place(part: Part) -> _Drawn:
     """Return a part with places for all that is in it."""
     sizes = tuple(map(_size, part.boxes))
-    layout = arrange(sizes, part.edges)
+    layout = _arranged(part, sizes)
+    leans = [0] * len(sizes)
+    for (tail, _), route in zip(part.edges, layout.routes, strict=True):
+        leans[tail] += (route[1][0] > route[0][0] + 1) - (route[1][0] < route[0][0] - 1)
+    if any(lean > 0 for lean in leans):  # what is written below stands where fewer edges are
+        sizes = tuple(size.replace(mirrored=lean > 0) for size, lean in zip(sizes, leans, strict=True))
+        layout = _arranged(part, sizes)
     heading: list[str] = []
     if part.place:
         times = "once" if part.count == 1 else f"{part.count} times"
@@ -104,6 +137,50 @@ def _place(part: Part) -> _Drawn:
     return _Drawn(
         part, layout, sizes, (title, *shown), wide + 2 * _PAD, layout.high + _head(shown) + 2 * _PAD
     )
+
+
+def _arranged(part: Part, sizes: Sequence[Size]) -> _Places:
+    """Return places for the boxes of a part; a plate has a place as one box, and what is on it is arranged there."""
+    owner = list(range(len(sizes)))  # for each box the first that has a place together with it
+    for plate in part.plates:
+        owner[plate.start : plate.stop] = [plate.start] * (plate.stop - plate.start)
+    firsts = sorted(set(owner))
+    at = {box: index for index, box in enumerate(firsts)}
+    inner = {plate.start: _inside(part, plate, sizes) for plate in part.plates}
+    edges = dict.fromkeys((at[owner[a]], at[owner[b]]) for a, b in part.edges if owner[a] != owner[b])
+    layout = arrange([inner[box].frame if box in inner else sizes[box] for box in firsts], list(edges))
+    between = dict(zip(edges, layout.routes, strict=True))
+    places = [layout.places[at[first]] for first in owner]
+    within: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    plates = []
+    for first, plated in inner.items():
+        x, y = places[first]
+        plates.append((x, y, plated))
+        x, y = x - plated.layout.places[0][0], y + _FRAME
+        for box, (px, py) in enumerate(plated.layout.places, first):
+            places[box] = x + px, y + py
+        for edge, route in zip(plated.edges, plated.layout.routes, strict=True):
+            within[edge] = [(x + px, y + py) for px, py in route]
+    routes = []
+    for a, b in part.edges:
+        if (a, b) in within:
+            routes.append(within[a, b])
+            continue
+        leaves = [(places[a][0], places[a][1] + sizes[a].high)] if owner[a] in inner else []
+        enters = [places[b]] if owner[b] in inner else []
+        routes.append([*leaves, *between[at[owner[a]], at[owner[b]]], *enters])
+    return _Places(layout.wide, layout.high, tuple(places), tuple(map(tuple, routes)), tuple(plates))
+
+
+def _inside(part: Part, plate: Plate, sizes: Sequence[Size]) -> _Plated:
+    """Return the layout of what is on a plate, and the size of the plate, whose middle is that of its first box."""
+    edges = [(a, b) for a, b in part.edges if a in plate and b in plate]
+    own = sizes[plate.start : plate.stop]
+    layout = arrange(own, [(a - plate.start, b - plate.start) for a, b in edges])
+    middle = layout.places[0][0]
+    half = max(middle, layout.wide - middle, width(_badge(plate), 11) + 8) + _FRAME
+    bottom = max(y + size.high + size.below for (_, y), size in zip(layout.places, own, strict=True))
+    return _Plated(plate, layout, tuple(edges), Size(2 * half, bottom + 2 * _FRAME))
 
 
 def _head(shown: Sequence[str]) -> float:
@@ -121,8 +198,16 @@ def _size(box: Box) -> Size:
     return Size(max(wide, 46.0), high, 13.0 * len(box.shapes) + 4, beside)
 
 
-def _badge(box: Box) -> str:
-    return f"x{box.repeats}"
+def _badge(repeated: Box | Plate) -> str:
+    return f"x{repeated.repeats}"
+
+
+def _draw_badge(svg: Svg, repeated: Box | Plate, right: float, top: float) -> float:
+    """Draw how often something is repeated, and return how wide that is."""
+    room = width(_badge(repeated), 11) + 10
+    svg.rect(right - room, top, room, 16, "badge", round=8)
+    svg.text(right - room / 2, top + 12, _badge(repeated), "badged", "middle", 11)
+    return room
 
 
 def _texts(box: Box) -> Iterator[tuple[str, float, str]]:
@@ -147,16 +232,16 @@ def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "")
         svg.text(left + _PAD, top + 34 + 13 * at, text, "faint", size=_SMALL)
     x = left + (drawn.wide - layout.wide) / 2
     y = top + _head(drawn.heading[1:]) + _PAD
+    for px, py, plated in layout.plates:
+        half = plated.frame.wide / 2
+        svg.rect(x + px - half, y + py, 2 * half, plated.frame.high, "plate", round=8)
+        _draw_badge(svg, plated.plate, x + px + half - 6, y + py - 8)
     for route in layout.routes:
         _draw_edge(svg, [(x + px, y + py) for px, py in route])
-    leans = [0] * len(part.boxes)
-    for (tail, _), route in zip(part.edges, layout.routes, strict=True):
-        leans[tail] += (route[1][0] > route[0][0] + 1) - (route[1][0] < route[0][0] - 1)
-    places = zip(part.boxes, drawn.sizes, layout.places, leans, strict=True)
-    for box, size, (px, py), lean in places:
+    for box, size, (px, py) in zip(part.boxes, drawn.sizes, layout.boxes, strict=True):
         with svg.link(f"{link}{box.part}" if link and box.part else ""):
             _draw_box(svg, box, size, x + px, y + py, _shares(box, part) if link else {})
-        _draw_shapes(svg, box, x + px, y + py + size.high, lean > 0)
+        _draw_shapes(svg, box, x + px, y + py + size.high, size.mirrored)
 
 
 def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
@@ -189,10 +274,7 @@ def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[
     base = y + (15 if box.kind == "end" else 16)
     middle = x
     if box.repeats > 1:
-        room = width(_badge(box), 11) + 10
-        svg.rect(left + size.wide - room - 5, y + 5, room, 16, "badge", round=8)
-        svg.text(left + size.wide - room / 2 - 5, y + 17, _badge(box), "badged", "middle", 11)
-        middle = x - (room + 4) / 2
+        middle = x - (_draw_badge(svg, box, left + size.wide - 5, y + 5) + 4) / 2
     for text, height, kind in _texts(box):
         svg.text(middle, base, text, kind, "middle", height)
         base += _ROW
@@ -221,9 +303,27 @@ def _about(box: Box) -> str:
 # ---------------------------------------------------------------- texts
 
 
-def _named(parts: Sequence[Part]) -> Iterator[tuple[int, Part, list[tuple[str, Box]]]]:
+class _Named(NamedTuple):
+    """A box with a name, the plate that begins with it, and whether one ends with it."""
+
+    key: str
+    box: Box
+    starts: Plate | None
+    stops: bool
+
+
+def _named(parts: Sequence[Part]) -> Iterator[tuple[int, Part, list[_Named]]]:
     for at, part in enumerate(parts):
-        yield at, part, [(f"p{at}_{index}", box) for index, box in enumerate(part.boxes)]
+        starts = {plate.start: plate for plate in part.plates}
+        stops = {plate.stop - 1 for plate in part.plates}
+        yield (
+            at,
+            part,
+            [
+                _Named(f"p{at}_{index}", box, starts.get(index), index in stops)
+                for index, box in enumerate(part.boxes)
+            ],
+        )
 
 
 def _lines(box: Box) -> list[str]:
@@ -256,9 +356,12 @@ def dot(net: Net) -> str:
     lines.append('  edge [fontname="sans-serif", fontsize=9];')
     for at, part, boxes in _named(fold(net)):
         lines += [f"  subgraph cluster_{at} {{", f"    label={quoted(_heading(part))};"]
-        for key, box in boxes:
+        for key, box, starts, stops in boxes:
+            if starts:
+                lines += [f"    subgraph cluster_{key} {{", f"      label={quoted(_badge(starts))};"]
             said = "\\n".join(quoted(line)[1:-1] for line in _lines(box))
             lines.append(f'    {key} [shape={shapes[box.kind]}, label="{said}"];')
+            lines += ["    }"] if stops else []
         for tail, head in part.edges:
             said = quoted(_joined(part.boxes[tail].shapes))
             lines.append(f"    {boxes[tail][0]} -> {boxes[head][0]} [label={said}];")
@@ -283,10 +386,13 @@ def mermaid(net: Net) -> str:
     lines = ["flowchart TB"]
     for at, part, boxes in _named(fold(net)):
         lines += [f'  subgraph p{at}["{quoted(_heading(part))}"]', "    direction TB"]
-        for key, box in boxes:
+        for key, box, starts, stops in boxes:
+            if starts:
+                lines += [f'    subgraph {key}_plate["{quoted(_badge(starts))}"]', "      direction TB"]
             start, end = around[box.kind]
             said = "<br>".join(map(quoted, _lines(box)))
             lines.append(f'    {key}{start}"{said}"{end}')
+            lines += ["    end"] if stops else []
         for tail, head in part.edges:
             said = quoted(_joined(part.boxes[tail].shapes))
             arrow = f'-->|"{said}"|' if said else "-->"

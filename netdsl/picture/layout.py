@@ -1,7 +1,8 @@
 """Places for boxes in layers from top to bottom, with few crossings and long edges that are straight.
 
-Layers are those of the longest path; an edge that passes layers has a place of its own in each; layers are ordered by
-the means of neighbours, and places within a layer are the nearest to the means that keep the order (least squares).
+Layers are those of the longest path, as far as there is room; an edge that passes layers has a place of its own in
+each; layers are ordered by the means of neighbours, and places within a layer are the nearest to the means that keep
+the order (least squares).
 Sugiyama, Tagawa and Toda, IEEE Trans. SMC 11 (1981).
 """
 
@@ -18,6 +19,8 @@ _LANE = 14.0
 """The width of a place for an edge that passes a layer."""
 _BETWEEN = 18.0
 """The least distance of boxes in a layer."""
+_WIDEST = 800.0
+"""The most width of a layer of several boxes; what finds no room in it stands in the next."""
 
 
 class Size(Record):
@@ -28,12 +31,19 @@ class Size(Record):
     below: float = 0.0
     """Height of what is written below."""
     beside: float = 0.0
-    """Width of what is written below, on one side of the middle."""
+    """Width of what is written below, right of the middle."""
+    mirrored: bool = False
+    """Whether it is written left of the middle instead."""
 
     @property
-    def half(self) -> float:
-        """The room that it needs on each side of its middle."""
-        return max(self.wide / 2, self.beside)
+    def left(self) -> float:
+        """The room that it needs left of its middle."""
+        return max(self.wide / 2, self.beside if self.mirrored else 0.0)
+
+    @property
+    def right(self) -> float:
+        """The room that it needs right of its middle."""
+        return max(self.wide / 2, 0.0 if self.mirrored else self.beside)
 
 
 class Layout(Record):
@@ -53,9 +63,7 @@ def arrange(sizes: Sequence[Size], edges: Sequence[tuple[int, int]], gap: float 
         edges: Pairs of indices, each of them once.
         gap: The least distance between layers.
     """
-    depth = [0] * len(sizes)
-    for tail, head in sorted(edges, key=lambda edge: edge[1]):
-        depth[head] = max(depth[head], depth[tail] + 1)
+    depth = _depths(sizes, edges)
     layers: list[list[int]] = [[] for _ in range(max(depth, default=-1) + 1)]
     for box, at in enumerate(depth):
         layers[at].append(box)
@@ -79,6 +87,40 @@ def arrange(sizes: Sequence[Size], edges: Sequence[tuple[int, int]], gap: float 
     _order(layers, above, below)
     x = _spread(layers, above, below, all_sizes, len(sizes))
     return _finish(layers, chains, x, all_sizes, len(sizes), gap)
+
+
+def _depths(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the layer of each box: the first below all that it reads that has room.
+
+    Of those for which a layer has no room for all, those stay from which the longest ways lead on.
+    """
+    above: list[list[int]] = [[] for _ in sizes]
+    below: list[list[int]] = [[] for _ in sizes]
+    for tail, head in edges:
+        above[head].append(tail)
+        below[tail].append(head)
+    ways = [0] * len(sizes)
+    for box in reversed(range(len(sizes))):
+        ways[box] = max((ways[head] + 1 for head in below[box]), default=0)
+    depth = [0] * len(sizes)
+    unread = [len(froms) for froms in above]
+    ready = [box for box, count in enumerate(unread) if not count]
+    at = 0
+    while ready:
+        ready.sort(key=lambda box: (-ways[box], box))
+        used, later = 0.0, []
+        for box in ready:
+            used += sizes[box].left + sizes[box].right + _BETWEEN
+            if used > _WIDEST and box != ready[0]:
+                later.append(box)
+                continue
+            depth[box] = at
+            for head in below[box]:
+                unread[head] -= 1
+                later += [head] if not unread[head] else []
+        ready = later
+        at += 1
+    return depth
 
 
 def _order(layers: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
@@ -159,7 +201,7 @@ def _pull(passing: bool, other: bool) -> float:
 def _distance(left: Size, right: Size) -> float:
     """Return how far the middles of neighbours have to be apart; what is written beside an edge needs room, too."""
     between = _BETWEEN if left.high and right.high else _BETWEEN / 2
-    return left.half + between + right.half
+    return left.right + between + right.left
 
 
 def _nearest(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
@@ -189,11 +231,8 @@ def _finish(
     gap: float,
 ) -> Layout:
     """Move all to the top left corner, and give layers their heights."""
-    left = min((x[box] - sizes[box].half for layer in layers for box in layer), default=0.0)
-    right = max(
-        (x[box] + sizes[box].half for layer in layers for box in layer),
-        default=0.0,
-    )
+    left = min((x[box] - sizes[box].left for layer in layers for box in layer), default=0.0)
+    right = max((x[box] + sizes[box].right for layer in layers for box in layer), default=0.0)
     top, y, bottom = 0.0, [0.0] * len(sizes), [0.0] * len(sizes)
     high = 0.0
     for layer in layers:

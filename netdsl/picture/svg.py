@@ -58,6 +58,7 @@ LOOKS = {
     "block": _box(("#e9e3f7", "#6b4fb3"), ("#2f2748", "#a78bfa")),
     "panel": _box(("#fafbfc", "#c9ced6"), ("#1b1e24", "#3a404a")),
     "panel-ground": _fill("#fafbfc", "#1b1e24"),
+    "plate": Look("fill:none;stroke:#6b4fb3;stroke-dasharray:5 3", "fill:none;stroke:#a78bfa"),
     "badge": _fill("#6b4fb3", "#a78bfa"),
     "badged": _fill("#ffffff", "#16181d", ";font-weight:600"),
 }
