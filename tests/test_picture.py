@@ -9,6 +9,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from itertools import combinations, count, pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import jsonschema
 import networkx as nx
@@ -380,7 +381,7 @@ def test_small_things() -> None:
 class Reader(HTMLParser):
     """Reads a page: what is nested how, what is referred to, and the cells of the source's margin by line."""
 
-    VOID = ("meta", "br")
+    VOID = ("meta", "br", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -392,7 +393,15 @@ class Reader(HTMLParser):
         self.feed(text)
         self.close()
 
+    ENDED: ClassVar = {"td": ("td",), "tr": ("td", "tr"), "tbody": ("td", "tr")}
+    """By what begins or ends: what HTML ends with it without saying so."""
+
+    def end(self, tag: str) -> None:
+        while self.open and self.open[-1] in self.ENDED.get(tag, ()):
+            self.open.pop()
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.end(tag)
         if tag not in self.VOID:
             self.open.append(tag)
         for name, value in attrs:
@@ -410,7 +419,9 @@ class Reader(HTMLParser):
         if tag not in ("path", "rect", "circle"):  # those that end themselves
             while self.open and self.open[-1] in ("path", "rect", "circle"):
                 self.open.pop()
-            assert self.open.pop() == tag
+            if tag == "tbody":
+                self.end(tag)
+            assert self.open.pop() == tag, (tag, self.getpos())
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -428,7 +439,7 @@ def test_page_is_whole_and_alone() -> None:
         assert not reader.open
         assert len(set(reader.ids)) == len(reader.ids)
         assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
-        assert re.findall(r"https?://[^\"' ]*", text) == ["http://www.w3.org/2000/svg"] * text.count("<svg")
+        assert not re.findall(r"https?:", text)
         assert len(text.encode()) <= 300_000
 
 

@@ -236,26 +236,31 @@ def _draw_part(svg: Svg, drawn: _Drawn, left: float, top: float, link: str = "")
         half = plated.frame.wide / 2
         svg.rect(x + px - half, y + py, 2 * half, plated.frame.high, "plate", round=8)
         _draw_badge(svg, plated.plate, x + px + half - 6, y + py - 8)
-    for route in layout.routes:
-        _draw_edge(svg, [(x + px, y + py) for px, py in route])
+    _draw_edges(svg, [[(x + px, y + py) for px, py in route] for route in layout.routes])
     for box, size, (px, py) in zip(part.boxes, drawn.sizes, layout.boxes, strict=True):
         with svg.link(f"{link}{box.part}" if link and box.part else ""):
             _draw_box(svg, box, size, x + px, y + py, _shares(box, part) if link else {})
         _draw_shapes(svg, box, x + px, y + py + size.high, size.mirrored)
 
 
-def _draw_edge(svg: Svg, points: Sequence[tuple[float, float]]) -> None:
-    """Draw an edge as a curve that leaves and enters upright, with a tip."""
-    (x, y), steps = points[0], [f"M{number(points[0][0])} {number(points[0][1])}"]
-    for to_x, to_y in points[1:]:
-        if abs(to_x - x) < 0.05:
-            steps.append(f"V{number(to_y)}")
-        else:
+def _draw_edges(svg: Svg, routes: Sequence[Sequence[tuple[float, float]]]) -> None:
+    """Draw edges as curves that leave and enter upright, with tips."""
+    if not routes:
+        return
+    svg.path("".join(step for route in routes for step in _curve(route)), "edge")
+    svg.path("".join(f"M{number(x)} {number(y)}l-3.5-6h7z" for *_, (x, y) in routes), "tip")
+
+
+def _curve(points: Sequence[tuple[float, float]]) -> Iterator[str]:
+    (x, y), *others = points
+    yield f"M{number(x)} {number(y)}"
+    for at, (to_x, to_y) in enumerate(others, 1):
+        if abs(to_x - x) >= 0.05:
             middle = number((y + to_y) / 2)
-            steps.append(f"C{number(x)} {middle} {number(to_x)} {middle} {number(to_x)} {number(to_y)}")
+            yield f"C{number(x)} {middle} {number(to_x)} {middle} {number(to_x)} {number(to_y)}"
+        elif at == len(others) or abs(points[at + 1][0] - to_x) >= 0.05:  # else it goes on
+            yield f"V{number(to_y)}"
         x, y = to_x, to_y
-    svg.path("".join(steps), "edge")
-    svg.path(f"M{number(x)} {number(y)}l-3.5 -6h7Z", "tip")
 
 
 def _shares(box: Box, part: Part) -> dict[str, int]:

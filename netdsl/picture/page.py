@@ -40,48 +40,117 @@ details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .1rem .6rem; text-align: right; white-space: pre; border-bottom: 1px solid var(--line); }
-.text, code { text-align: left; } .source td { border: 0; padding: 0 .6rem; }
+.text, code, #table td:nth-child(-n+3) { text-align: left; } .source td { border: 0; padding: 0 .6rem; }
+#table td:first-child { position: sticky; left: 0; background: var(--page); }
+#table td button::before { content: "\\25B8"; display: inline-block; width: 1.2em; }
+#table td button[aria-expanded=true]::before { content: "\\25BE"; }
+#table:not(.flat) tr + tr td:first-child { padding-left: 2rem; }
 .source code { font: 13px/1.5 ui-monospace, monospace; }
-.source tr:target td { background: var(--bar); }
+.source tr { scroll-margin-top: 4rem; } .source tr:target td { background: var(--bar); }
 .source td.cost { background: linear-gradient(to left, var(--bar) var(--part), transparent 0); }
-th button { all: unset; cursor: pointer; font-weight: 600; } th button:focus-visible { outline: 2px solid; }
+table button { all: unset; cursor: pointer; font-weight: 600; }
+table button:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 th[aria-sort=ascending] button::after { content: " \\2191"; }
 th[aria-sort=descending] button::after { content: " \\2193"; }
 .source th { white-space: normal; }
 @media (max-width: 44rem) {
-  .source td, .source th { padding: 0 .2rem; font-size: 10px; }
-  .source code { font-size: 11px; } .source td { vertical-align: top; }
-  .source td.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+  .source thead, .source td:empty { display: none; }
+  .source, .source tbody, .source td { display: block; } .source tr { display: flex; flex-wrap: wrap; }
+  .source td { padding: 0 .3rem; font-size: 11px; } .source td.faint { flex: 0 0 1.6rem; padding: 0; }
+  .source td.text { flex: 1 1 calc(100% - 2.5rem); white-space: pre-wrap; overflow-wrap: anywhere; }
+  .source code { font-size: 12px; display: block; padding-left: 4ch; text-indent: -4ch; }
+  .source td.cost { order: 1; border-radius: 3px; margin-bottom: .2rem; }
+  .source tr::before { content: ""; order: 1; flex: 0 0 1.6rem; }
+  .source td.cost::after { content: " " attr(data-of); color: var(--faint); }
+  #table { font-size: 12px; } #table td, #table th { padding: .1rem .35rem; } #table th { white-space: normal; }
 }
+.coloured .netdsl .faint { fill: var(--ink); }
 .error { color: var(--error); } .warning { color: var(--warning); } li { margin: .6rem 0; overflow-wrap: anywhere; }
 """
 
 _SCRIPT = """
-for (const button of document.querySelectorAll("th button")) button.onclick = () => {
-  const head = button.parentElement, table = head.closest("table"), body = table.tBodies[0];
-  const down = head.getAttribute("aria-sort") !== "descending";
-  const key = row => row.cells[head.cellIndex].dataset.v ?? row.cells[head.cellIndex].textContent;
-  const order = (a, b) => head.classList.contains("text") ? key(b).localeCompare(key(a)) : key(b) - key(a);
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", down ? "descending" : "ascending");
-  body.append(...[...body.rows].sort((a, b) => down ? order(a, b) : order(b, a)));
+const all = (what, inside = document) => [...inside.querySelectorAll(what)];
+const by = id => document.getElementById(id);
+
+const table = by("table"), only = document.createElement("tbody");
+const groups = [...table.tBodies].map(body => {
+  const [head, ...layers] = body.rows, block = head.querySelector("button");
+  for (const row of layers) {
+    row.local = row.cells[0].textContent;
+    row.path = `${block.textContent}.${row.local}`;
+  }
+  return {body, head, layers, block, open: false};
+});
+const unfold = ({layers, block}, open) => {
+  block?.setAttribute("aria-expanded", open);
+  for (const row of layers) row.hidden = !open;
 };
-document.getElementById("colour").onchange = event => {
-  for (const box of document.querySelectorAll("#graph rect[data-macs]")) {
+const sorted = (items, row = item => item) => {
+  const head = table.querySelector("[aria-sort]");
+  if (!head) return items;
+  const said = item => row(item).cells[head.cellIndex];
+  const value = item => +(said(item).dataset.v ?? (parseFloat(said(item).textContent) || 0));
+  const order = head.className === "text"
+    ? (a, b) => said(a).textContent.localeCompare(said(b).textContent, "en", {numeric: true})
+    : (a, b) => value(a) - value(b);
+  const sign = head.getAttribute("aria-sort") === "ascending" ? 1 : -1;
+  return [...items].sort((a, b) => sign * order(a, b));
+};
+const show = () => {
+  const flat = by("flat")?.checked ?? false;
+  table.classList.toggle("flat", flat);
+  for (const group of groups) {
+    for (const row of group.layers) row.cells[0].textContent = flat ? row.path : row.local;
+    unfold(group, flat || group.open);
+  }
+  for (const body of [...table.tBodies]) body.remove();
+  if (flat) {
+    only.append(...sorted(groups.flatMap(({head, layers}) => layers.length ? layers : [head])));
+    table.append(only);
+  } else for (const {body, head, layers} of sorted(groups, group => group.head)) {
+    body.append(head, ...sorted(layers));
+    table.append(body);
+  }
+};
+for (const group of groups) if (group.block) group.block.onclick = () => {
+  group.open = !group.open;
+  unfold(group, group.open);
+};
+for (const button of all("th button")) button.onclick = () => {
+  const head = button.parentElement, first = head.className === "text" ? "ascending" : "descending";
+  const next = head.getAttribute("aria-sort") !== first ? first : first === "ascending" ? "descending" : "ascending";
+  for (const other of all("[aria-sort]")) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", next);
+  show();
+};
+if (by("flat")) by("flat").onchange = show;
+show();
+
+by("colour").onchange = event => {
+  by("graph").classList.toggle("coloured", event.target.value !== "");
+  for (const box of all("#graph rect[data-macs]")) {
     const share = box.dataset[event.target.value];
     box.style.fill = share === undefined ? "" : `color-mix(in oklab, var(--hot) ${share}%, var(--page))`;
   }
 };
-const unfold = () => {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
-  if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+for (const button of all("[data-of]")) button.onclick = () => {
+  const open = "open" in button.dataset;
+  if (button.dataset.of === "graph") for (const part of all("#graph details")) part.open = open;
+  else for (const group of groups) unfold(group, group.open = open);
 };
-addEventListener("hashchange", unfold); unfold();
-for (const link of document.querySelectorAll("svg a")) link.addEventListener("click", () => setTimeout(unfold));
-for (const button of document.querySelectorAll("[data-open]")) button.onclick = () => {
-  for (const part of document.querySelectorAll("#graph details")) part.open = button.dataset.open === "1";
+const follow = () => {
+  const target = location.hash && by(location.hash.slice(1));
+  if (target && target.tagName === "DETAILS") {
+    target.open = true;
+    target.scrollIntoView();
+  }
 };
+addEventListener("hashchange", follow);
+follow();
+for (const link of all("svg a")) link.addEventListener("click", () => setTimeout(follow));
 """
+
+_FOLD_ALL = '<button data-of="{0}" data-open>unfold all</button> <button data-of="{0}">fold all</button>'
 
 
 def render(net: Net, before: Net | None = None) -> str:
@@ -94,8 +163,8 @@ def render(net: Net, before: Net | None = None) -> str:
         ("source", "Source", _source(net)),
         ("graph", "Graph", _graph(net)),
         ("costs", "Costs", _costs(net)),
-        ("bars", "Bars", f'<div class="wide">{bars.draw(net).markup(False)}</div>'),
-        ("memory", "Memory", f'<div class="wide">{timeline.draw(net).markup(False)}</div>'),
+        ("bars", "Bars", f'<div class="wide">{bars.draw(net).inline()}</div>'),
+        ("memory", "Memory", f'<div class="wide">{timeline.draw(net).inline()}</div>'),
         ("lint", "Findings", _findings(net)),
     ]
     if before is not None:
@@ -175,7 +244,8 @@ def _source(net: Net) -> str:
 def _margin(quantity: Quantity, value: int, whole: int) -> str:
     if not value:
         return "<td></td>"
-    return f'<td class="cost" style="--part:{100 * value / whole:.1f}%">{bars.amount(quantity, value)}</td>'
+    part, said = f"{100 * value / whole:.1f}%", bars.amount(quantity, value)
+    return f'<td class="cost" style="--part:{part}" data-of="{quantity.title}">{said}</td>'
 
 
 # ---------------------------------------------------------------- graph
@@ -186,17 +256,15 @@ def _graph(net: Net) -> str:
     top, *blocks = fold(net)
     options = "".join(f'<option value="{one.name}">{one.title}</option>' for one in bars.drawn())
     colour = f'<label>colour <select id="colour"><option value="">kind</option>{options}</select></label>'
-    fold_all = '<button data-open="1">unfold all</button> <button data-open="0">fold all</button>'
     said = '<span class="faint">a block in the picture leads to what is in it</span>'
-    shown = [f"<p>{colour} {f'{fold_all} {said}' if blocks else ''}</p>"]
+    parts = f"{_FOLD_ALL.format('graph')} {said}" if blocks else ""
+    shown = [f"<p>{colour} {parts}</p>"]
     shown.append('<div class="parts">')
-    shown.append(
-        f'<div class="wide" tabindex="0">{graph.draw_part(top).markup(False)}</div><div class="blocks">'
-    )
+    shown.append(f'<div class="wide" tabindex="0">{graph.draw_part(top).inline()}</div><div class="blocks">')
     for at, part in enumerate(blocks, 1):
         times = "once" if part.count == 1 else f"{part.count} times"
         summary = f"<summary>{_text(part.title)} <span class='faint'>{times}</span></summary>"
-        picture = f'<div class="wide" tabindex="0">{graph.draw_part(part).markup(False)}</div>'
+        picture = f'<div class="wide" tabindex="0">{graph.draw_part(part).inline()}</div>'
         shown.append(f'<details id="part-{at}">{summary}{picture}</details>')
     return "\n".join([*shown, "</div></div>"])
 
@@ -204,32 +272,49 @@ def _graph(net: Net) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def _costs(net: Net) -> str:
-    """Return the costs by block, and by layer behind a fold, as tables that can be sorted."""
-    blocks, layers = net.costs("block").rows, net.costs("layer").rows
-    parts = [f'<p class="faint">{_text(CONVENTION)}.</p>', _table(blocks)]
-    if len(layers) > len(blocks):
-        parts.append(f"<details><summary>all {len(layers)} layers</summary>{_table(layers)}</details>")
-    return "\n".join(parts)
-
-
-def _table(rows: Sequence[Row]) -> str:
+def _costs(net: Network) -> str:
+    """Return the costs by block as a table that can be sorted, in which each block unfolds to its layers."""
+    layers: dict[str, list[Row]] = {}
+    rows = {row.name: row for row in net.costs("block")}
+    for row in (every := net.costs("layer")):
+        block = next(name for name in _prefixes(row.name) if name in rows)
+        layers.setdefault(block, []).append(row)
     titles = [("name", True), ("op", True), ("output", True)]
     titles += [(bars.heading(quantity), False) for quantity in bars.drawn()]
     head = "".join(
         f"<th{' class=text' if text else ''}><button>{name}</button></th>" for name, text in titles
     )
-    body = "\n".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide" tabindex="0">{table}</div>'
+    body = "\n".join(f"<tbody>{_group(row, layers[row.name])}</tbody>" for row in rows.values())
+    table = f'<table id="table"><thead><tr>{head}</tr></thead>\n{body}</table>'
+    said = f'<p class="faint">{_text(CONVENTION)}.</p>'
+    flat = '<label><input type="checkbox" id="flat">layers alone</label>'
+    shown = f"<p>{_FOLD_ALL.format('table')} {flat}</p>" if len(rows) < len(every) else ""
+    return f'{said}{shown}<div class="wide" tabindex="0">{table}</div>'
 
 
-def _cells(row: Row) -> Iterator[str]:
-    for text in (row.name, row.what, row.output or ""):
-        yield f"<td class=text>{_text(text)}</td>"
+def _prefixes(path: str) -> Iterator[str]:
+    """Yield a path, and those of all that it is in, the innermost first."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _group(row: Row, layers: Sequence[Row]) -> str:
+    """Return a row, and those of the layers in it, whose names go on where its own ends."""
+    if [layer.name for layer in layers] == [row.name]:
+        return _row(_text(row.name), row)
+    inner = (_row(_text(layer.name.removeprefix(f"{row.name}.")), layer) for layer in layers)
+    return "".join([_row(f"<button aria-expanded=true>{_text(row.name)}</button>", row), *inner])
+
+
+def _row(name: str, row: Row) -> str:
+    """Return a row as short as HTML has it: the end of a cell or row is where the next begins, and 0 is not said."""
+    cells = [f"<tr><td>{name}<td>{_text(row.what)}<td>{_text(row.output or '')}"]
     for quantity in bars.drawn():
         value = int(getattr(row, quantity.name))
-        yield f"<td data-v={value}>{bars.amount(quantity, value) if value else ''}</td>"
+        exact = f" data-v={value}" if value >= 1000 else ""
+        cells.append(f"<td{exact}>{bars.amount(quantity, value) if value else ''}")
+    return "".join(cells)
 
 
 # ---------------------------------------------------------------- findings

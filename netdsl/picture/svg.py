@@ -6,7 +6,8 @@ has a ground of its own, so it reads the same wherever it is put. Lengths are pi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from unicodedata import category, east_asian_width
@@ -17,6 +18,8 @@ from netdsl.record import Record
 SIZE = 12
 """The height of letters where nothing else is said."""
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+_QUOTED = re.compile(r'="([\w.#-]+)"(?=[ >])')
+"""What HTML has without quotes; those in texts are escaped."""
 _NARROW = frozenset("iljtfrI.,:;'|!()[]/ -")
 
 
@@ -107,6 +110,7 @@ class Svg:
         self.title = printable(title)
         self.parts: list[str] = []
         self.kinds: set[str] = set()
+        self.links = False
         self.rect(0, 0, wide, high, "page")
 
     def rect(
@@ -148,6 +152,7 @@ class Svg:
     @contextmanager
     def link(self, target: str) -> Iterator[None]:
         """Make what is drawn within a link to a place of the page that the picture is in; "" for none."""
+        self.links |= bool(target)
         self.parts += [f'<a href="#{escape(target)}">'] if target else []
         yield
         self.parts += ["</a>"] if target else []
@@ -158,18 +163,22 @@ class Svg:
         end = f">{inside}</{tag}>" if inside else "/>"
         self.parts.append(f'<{tag} class="{kind}" {fields}{end}')
 
-    def markup(self, styled: bool = True) -> str:
-        """Return the picture; without its style sheet for a page that has `styles` of all kinds."""
-        size = f"{number(self.wide)} {number(self.high)}"
-        head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="netdsl" role="img" viewBox="0 0 {size}" '
-            f'width="{number(self.wide)}" height="{number(self.high)}" font-family="{_FONT}">'
-        )
-        style = [f"<style>{styles(self.kinds)}</style>"] if styled else []
-        return "\n".join([head, f"<title>{escape(self.title)}</title>", *style, *self.parts, "</svg>", ""])
-
     def __str__(self) -> str:
-        return self.markup()
+        """Return the picture as a file."""
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {self._head()}>'
+        style = f"<style>{styles(self.kinds)}</style>"
+        return "\n".join([head, f"<title>{escape(self.title)}</title>", style, *self.parts, "</svg>", ""])
+
+    def inline(self) -> str:
+        """Return the picture as a part of a page that has `styles` of all kinds, as short as HTML has it."""
+        lines = [f"<svg {self._head()}>", f"<title>{escape(self.title)}</title>", *self.parts, "</svg>", ""]
+        return _QUOTED.sub(r"=\1", "\n".join(lines))
+
+    def _head(self) -> str:
+        # a picture with links is no single image to those who hear it
+        role = "group" if self.links else "img"
+        wide, high = number(self.wide), number(self.high)
+        return f'class="netdsl" role="{role}" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
 
 
 def styles(kinds: Container[str] = LOOKS) -> str:
@@ -177,16 +186,11 @@ def styles(kinds: Container[str] = LOOKS) -> str:
     used = [(kind, look) for kind, look in LOOKS.items() if kind in kinds]
     light = "".join(f".netdsl .{kind}{{{look.light}}}" for kind, look in used)
     dark = "".join(f".netdsl .{kind}{{{look.dark}}}" for kind, look in used)
-    return f"{light}\n@media (prefers-color-scheme: dark){{{dark}}}"
+    return f".netdsl{{font-family:{_FONT}}}{light}\n@media (prefers-color-scheme: dark){{{dark}}}"
 
 
 def _at(x: float, y: float) -> str:
     return f'x="{number(x)}" y="{number(y)}"'
-
-
-def polyline(points: Iterable[Sequence[float]]) -> str:
-    """Return the steps of a path through places."""
-    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points)
 
 
 def ticks(largest: float, most: int = 4) -> list[float]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from netdsl.cost.table import human
-from netdsl.picture.svg import Svg, fitted, polyline, ticks, width
+from netdsl.picture.svg import Svg, fitted, number, ticks, width
 
 if TYPE_CHECKING:
     from netdsl.net import Net
@@ -64,12 +64,13 @@ def draw(net: Net, batch: int = 1, dtype: str = "float32", optimizer: str = "") 
     if turn:
         _parts(svg, names[turn:], left + turn * step, step, bottom)
         svg.line(left + turn * step, top, left + turn * step, bottom)
-        svg.text(left + turn * step + 4, bottom - 6, "back", "faint", size=11)
-    points = [(left, bottom)]
-    for at, value in enumerate(values):
-        y = bottom - value * scale
-        points += [(left + at * step, y), (left + (at + 1) * step, y)]
-    svg.path(polyline([*points, (right, bottom)]) + "Z", "area")
+    stairs = [f"M{number(left)} {number(bottom)}"]
+    for value, steps in groupby(enumerate(values), key=lambda step: step[1]):
+        *_, (at, _) = steps
+        stairs.append(f"V{number(bottom - value * scale)}H{number(left + (at + 1) * step)}")
+    svg.path("".join([*stairs, f"V{number(bottom)}Z"]), "area")
+    if turn:
+        svg.text(left + turn * step + 4, bottom - 6, "back", size=11)
     x = left + (highest + 0.5) * step
     label = fitted(f"peak {human(peak)}B, at {names[highest]}", _WIDE, 12)
     middle = min(max(x, left + width(label) / 2), right - width(label) / 2)
