@@ -590,7 +590,7 @@ CODES: dict[str, Code] = {
     "E530": Code(
         "one net, or more than two, to compare",
         "`netdsl diff` takes the net before and the net after. They are two files, two nets of one, or the same "
-        "file at two revisions, one of them checked out elsewhere.",
+        "file at two revisions, one of them checked out elsewhere. `netdsl report` takes both, or one net alone.",
         "netdsl diff resnet18",
         "netdsl diff resnet18 resnet34",
         2,

@@ -504,12 +504,12 @@ def test_commands_write_pictures(
 
 def test_report_writes_a_page(tmp_path: Path) -> None:
     file = tmp_path / "a.html"
-    assert (
-        cli.main(["report", "resnet18", "--against", "resnet34", "--set", "classes=7", "-o", str(file)]) == 0
-    )
+    assert cli.main(["report", "resnet34", "resnet18", "--set", "classes=7", "-o", str(file)]) == 0
     text = file.read_text(encoding="utf-8")
     assert not Reader(text).open
     assert "<dt>output out</dt><dd>7</dd>" in text
+    assert "<title>resnet18: " in text
+    assert "What changed from resnet34" in text
 
 
 def test_misuse_leaves_files_alone(
@@ -532,6 +532,8 @@ def test_misuse_leaves_files_alone(
     fails("E550", "plot", "n.net", "-o", "n.pdf")
     fails("E550", "plot", "n.net", "--timeline", "--by", "op", "-o", "x.svg")
     fails("E510", "plot", "n.net", "-o", "none/x.svg")
+    fails("E530", "report", "n.net", "n.net", "n.net", "-o", "x.html")
+    fails("E550", "report", "n.net", "n.svg", "-o", "n.svg")
     fails("E552", "compare", "n.net", "--plot", "x.svg")
     monkeypatch.setitem(sys.modules, "cairosvg", None)
     fails("E551", "plot", "n.net", "-o", "x.png")

@@ -136,12 +136,12 @@ def standard_input() -> str:
         misuse("E501", f"<stdin> is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")
 
 
-def network(args: argparse.Namespace) -> Network:
-    """Return the net that the arguments ask for."""
+def network(args: argparse.Namespace, spec: str = "") -> Network:
+    """Return the net that the arguments ask for, or one of several specs; settings and inputs are for all."""
     from netdsl import api
     from netdsl.network import Network
 
-    file, name = files(args.spec, args)
+    file, name = files(spec or args.spec, args)
     return Network(api.recipe(file, name, settings(args), inputs(args), args.max_nodes))
 
 

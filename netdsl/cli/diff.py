@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from netdsl.cli.common import files, inputs, misuse, print_json, settings, spec_arguments
-
-if TYPE_CHECKING:
-    from netdsl.network import Network
+from netdsl.cli.common import misuse, network, print_json, spec_arguments
 
 HELP = "say what changed from one net to another, in structure, shapes and costs"
 
@@ -26,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if len(args.spec) != 2:
         help = "the net before, and the net after: netdsl diff old/a.net a.net"
         misuse("E530", f"diff takes two specs, got {len(args.spec)}", help)
-    before, after = (_network(spec, args) for spec in args.spec)
+    before, after = (network(args, spec) for spec in args.spec)
     difference = diff.compare(before, after)
     if args.format == "json":
         print_json(diff.render_json(difference))
@@ -35,12 +31,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(diff.render_text(difference))
     return 0
-
-
-def _network(spec: str, args: argparse.Namespace) -> Network:
-    """Return one of the nets; settings and inputs are for both."""
-    from netdsl import api
-    from netdsl.network import Network
-
-    file, name = files(spec, args)
-    return Network(api.recipe(file, name, settings(args), inputs(args), args.max_nodes))
