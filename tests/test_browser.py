@@ -239,6 +239,23 @@ def test_names_of_a_crowd_of_bubbles_are_apart(shown: Shown, tmp_path: Path) -> 
     check(shown, tmp_path, iter([("crowd", str(bubbles.draw(crowd))), ("one", str(bubbles.draw(crowd[:1])))]))
 
 
+def test_notebooks_show_nets(shown: Shown) -> None:
+    """Two nets on one page, as notebooks show them: each keeps to the page's width, and its table and graph fold."""
+    names = ("resnet18", "swin_t")
+    shown.tab.set_viewport_size({"width": 800, "height": 1000})
+    shown.tab.set_content("<body>" + "<hr>".join(zoo_net(name)._repr_html_() for name in names))
+    assert shown.tab.evaluate("document.documentElement.scrollWidth") <= 800
+    folds = shown.tab.locator("details")
+    assert folds.count() == 4
+    assert folds.nth(0).locator("tr").count() == 1 + len(zoo_net("resnet18").costs("block"))
+    assert folds.nth(0).locator("tr").last.locator("td").first.text_content() == "fc"
+    for at in range(4):
+        assert folds.nth(at).locator("table, svg").is_visible()
+        folds.nth(at).locator("summary").focus()
+        shown.tab.keyboard.press("Enter")
+        assert not folds.nth(at).locator("table, svg").is_visible()
+
+
 # ---------------------------------------------------------------- what it does, by keyboard
 
 ROWS = """() => [...document.querySelectorAll("#table tbody tr")].filter(row => row.checkVisibility()).map(row =>

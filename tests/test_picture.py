@@ -440,7 +440,30 @@ def test_page_is_whole_and_alone() -> None:
         assert len(set(reader.ids)) == len(reader.ids)
         assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
         assert not re.findall(r"https?:", text)
-        assert len(text.encode()) <= 300_000
+        assert len(text.encode()) <= 200_000
+
+
+@pytest.mark.parametrize("name", ["nasnet_a_large", "hrnet_w48", "efficientnet_v2_l", "densenet264"])
+def test_pages_of_large_nets_are_small(name: str) -> None:
+    assert len(page.render(zoo_net(name)).encode()) <= 300_000
+
+
+def test_rows_of_a_block_are_what_it_costs() -> None:
+    """The table of a page has each layer once, below the block that it is in, and the same sums."""
+    for name in ("densenet121", "efficientnet_v2_s", "hrnet_w18", "googlenet"):
+        net = zoo_net(name)
+        text = page.render(net)
+        table = text[text.index('<table id="table">') :]
+        bodies = [body.split("<tr>")[1:] for body in table[: table.index("</table>")].split("<tbody>")[1:]]
+        cells = [[re.split("<td[^>]*>", row)[1:] for row in body] for body in bodies]
+        layers = []
+        for (head, *_), *inner in cells:
+            block = re.sub("<.*?>", "", head)
+            layers += [f"{block}.{row[0].removesuffix('</tbody>')}" for row in inner] or [block]
+        assert sorted(layers) == sorted(row.name for row in net.costs("layer"))
+        for body in bodies:
+            exact = [[int(number) for number in re.findall(r"data-v=(\d+)", row)] for row in body]
+            assert len(body) == 1 or max(map(sum, exact[1:])) <= sum(exact[0])
 
 
 def test_page_says_what_lines_cost() -> None:

@@ -45,8 +45,8 @@ def _shapes(shapes: Any) -> str:
     return ", ".join(f"{name} {shape}" if many else str(shape) for name, shape in shapes.items())
 
 
-def html(net: Net) -> str:
-    """Return a net as HTML: the lines, a table by block that unfolds, and the graph."""
+def html(net: Network) -> str:
+    """Return a net as HTML: the lines, a table by block, and the graph, both of which fold."""
     table = net.costs("block")
     head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", "params", "MACs", "activations"))
     rows = []
@@ -59,6 +59,7 @@ def html(net: Net) -> str:
     said = escape("\n".join(lines(net)))
     return (
         f"<pre>{said}</pre>"
-        f"<details><summary>costs by block</summary><table><tr>{head}</tr>{body}</table></details>"
+        f'<details open=""><summary>costs by block</summary><div style="max-height:22em;overflow:auto">'
+        f"<table><tr>{head}</tr>{body}</table></div></details>"
         f'<details open=""><summary>graph</summary><div style="overflow:auto">{graph.draw(net)}</div></details>'
     )
