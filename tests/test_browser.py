@@ -136,8 +136,8 @@ FAINT = """least => {
     const box = range.getClientRects()[0];
     if (!box || box.right > innerWidth || box.bottom > innerHeight) continue;
     const stack = document.elementsFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-    const at = stack.findIndex(one => one === element || one.contains(element));
-    if (at < 0) continue;
+    const at = stack.indexOf(element);
+    if (at < 0) continue;  // scrolled out of sight
     const above = stack.slice(0, at).filter(one => !element.contains(one));
     if (above.some(one => painted(one).length)) found.push(`${text.data.slice(0, 40)} is covered`);
     let grounds = [page];

@@ -153,7 +153,8 @@ def _spot(
             if any(spot.meets(text) for text in texts):
                 continue
             hidden = sum(spot.distance(dot_x, dot_y) < dot for dot_x, dot_y, dot in dots)
-            cost = distance + 14 * hidden + 0.01 * turn
+            crossed = spot.distance(x, y) < radius - 1  # its own outline
+            cost = distance + 14 * hidden + 12 * crossed + 0.01 * turn
             if cost < least:
                 best, least = spot, cost
         distance += 5

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --ink: #1f2328; --faint: #57606a; --line: #d9dde3;
-  --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300; --hot: #f7b88f; }
+  --soft: #f1f3f6; --bar: #cfe0f5; --link: #1f5a9e; --error: #b3261e; --warning: #8a5300;
+  --new: #1a6b34; --hot: #f7b88f; }
 @media (prefers-color-scheme: dark) { :root { --page: #16181d; --ink: #e6e8eb; --faint: #a3adb8; --line: #343a44;
-  --soft: #232831; --bar: #24406288; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a; --hot: #74310f; } }
+  --soft: #232831; --bar: #24406288; --link: #8dbdf0; --error: #ff8a80; --warning: #f0b45a;
+  --new: #7ed9a0; --hot: #74310f; } }
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
@@ -41,7 +43,7 @@ details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .1rem .6rem; text-align: right; white-space: pre; border-bottom: 1px solid var(--line); }
 .text, code, #table td:nth-child(-n+3) { text-align: left; } .source td { border: 0; padding: 0 .6rem; }
-#table td:first-child { position: sticky; left: 0; background: var(--page); }
+#table :is(td, th):first-child { position: sticky; left: 0; background: var(--page); }
 #table td button::before { content: "\\25B8"; display: inline-block; width: 1.2em; }
 #table td button[aria-expanded=true]::before { content: "\\25BE"; }
 #table:not(.flat) tr + tr td:first-child { padding-left: 2rem; }
@@ -65,6 +67,7 @@ th[aria-sort=descending] button::after { content: " \\2193"; }
   #table { font-size: 12px; } #table td, #table th { padding: .1rem .35rem; } #table th { white-space: normal; }
 }
 .coloured .netdsl .faint { fill: var(--ink); }
+ins { color: var(--new); text-decoration: none; } del { color: var(--error); text-decoration: none; }
 .error { color: var(--error); } .warning { color: var(--warning); } li { margin: .6rem 0; overflow-wrap: anywhere; }
 """
 
@@ -168,7 +171,7 @@ def render(net: Net, before: Net | None = None) -> str:
         ("lint", "Findings", _findings(net)),
     ]
     if before is not None:
-        said = "\n".join(map(_text, diff.render_text(diff.compare(before, net)).split("\n")))
+        said = "\n".join(map(_changed, diff.render_text(diff.compare(before, net)).split("\n")))
         change = f'<pre class="wide" tabindex="0">{said}</pre>'
         sections.insert(0, ("difference", f"What changed from {_text(before.name)}", change))
     title = _text(graph.titled(net))
@@ -193,6 +196,12 @@ def render(net: Net, before: Net | None = None) -> str:
 
 def _text(text: object) -> str:
     return escape(printable(str(text)))
+
+
+def _changed(line: str) -> str:
+    """Return a line of a difference; what came or went has a colour."""
+    tag = {"+ ": "ins", "- ": "del"}.get(line[:2])
+    return f"<{tag}>{_text(line)}</{tag}>" if tag else _text(line)
 
 
 def _facts(net: Net) -> str:
@@ -272,7 +281,7 @@ def _graph(net: Net) -> str:
 # ---------------------------------------------------------------- tables
 
 
-def _costs(net: Network) -> str:
+def _costs(net: Net) -> str:
     """Return the costs by block as a table that can be sorted, in which each block unfolds to its layers."""
     layers: dict[str, list[Row]] = {}
     rows = {row.name: row for row in net.costs("block")}

@@ -45,7 +45,7 @@ def _shapes(shapes: Any) -> str:
     return ", ".join(f"{name} {shape}" if many else str(shape) for name, shape in shapes.items())
 
 
-def html(net: Network) -> str:
+def html(net: Net) -> str:
     """Return a net as HTML: the lines, a table by block, and the graph, both of which fold."""
     table = net.costs("block")
     head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", "params", "MACs", "activations"))
