@@ -249,6 +249,32 @@ def test_sequences_of_blocks_are_folded() -> None:
     assert re.search(r'subgraph \w+\["x4"\]\s+direction TB\s+p0_1.*\s+p0_2.*\s+end', mermaid)
 
 
+def test_blocks_that_look_equal_say_what_differs() -> None:
+    def said(name: str, place: str = "") -> dict[str, tuple[str, bool]]:
+        part = next(part for part in fold(zoo_net(name)) if part.place == place)
+        return {
+            box.place: (box.lines[0].text, box.lines[0].varies)
+            for box in part.boxes
+            if box.part and box.lines
+        }
+
+    plain, shifted = ("windows 7x7 shift=0x0", False), ("windows 7x7 shift=3x3", False)
+    assert said("swin_t")["features.5.0 … 4"] == said("swin_t")["features.7.0"] == plain
+    assert said("swin_t")["features.5.1 … 5"] == said("swin_t")["features.7.1"] == shifted
+    # the kernels of the paper's normal cell, which all are blocks of one name and one output
+    kernels = {place: text for place, (text, _) in said("nasnet_a_mobile", "cell_1").items()}
+    sides = {"comb_iter_0_left": 5, "comb_iter_0_right": 3, "comb_iter_1_left": 5, "comb_iter_1_right": 3}
+    assert kernels == {place: f"dwconv {k}x{k}" for place, k in (sides | {"comb_iter_4_left": 3}).items()}
+    # of blocks with several copies elsewhere, what differs there is marked
+    assert set(said("nasnet_a_mobile", "cell_stem_0.comb_iter_0_left").values()) == {
+        ("dwconv 5x5 /2", True),
+        ("dwconv 5x5", True),
+    }
+    # what is equal but for a schedule, or has another output, is told apart by its place alone
+    assert said("resnet50") == said("convnext_tiny") == {}
+    assert "windows 7x7 shift=3x3" in graph.dot(zoo_net("swin_t"))
+
+
 def test_a_sequence_whose_middle_is_read_below_is_not_folded() -> None:
     two = "    conv 3x3, 8\n    conv 1x1, 4\n"
     end = "    add:\n        from flow\n        from {}\n"

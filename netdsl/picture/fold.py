@@ -9,7 +9,7 @@ which says how often it is repeated. A sequence of boxes that is repeated in a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from netdsl.cost.model import Cost
@@ -42,7 +42,7 @@ class Box(Record):
     title: str
     """A block's name, with a number where several structures have it; what an end is; "" for layers."""
     lines: tuple[Line, ...] = ()
-    """The layers."""
+    """The layers; of a block that else looks as another in the part, one in which they differ."""
     place: str = ""
     """The path within the part of the first layer or block, and that of the last if it is repeated."""
     layers: tuple[str, ...] = ()
@@ -324,13 +324,13 @@ class _Folder:
         """
         form = self.form(unit.scopes[0]) if unit.scopes else len(unit.copies[0])
         shapes = [self.net.outputs_of(value.node)[value.port] for value in self.leaving(unit.copies[0])]
-        ops = [(type(node.op), *map(_settled, self.given_to(node))) for node in unit.copies[0]]
+        ops = [self.arguments(node) for node in unit.copies[0]]
         return form, ops, [(shape.axes, shape.extent) for shape in shapes]
 
-    def given_to(self, node: Node) -> Iterable[object]:
-        """Return a layer's arguments, but not the sizes into which one splits its input."""
+    def arguments(self, node: Node) -> tuple[object, ...]:
+        """Return a layer's op and arguments, but not the sizes into which one splits its input."""
         splits = node.op.wiring and len(self.net.outputs_of(node.name)) > 1
-        return () if splits else node.op.arguments().values()
+        return type(node.op), *(() if splits else map(_settled, node.op.arguments().values()))
 
     def leaving(self, nodes: list[Node]) -> list[Value]:
         """Return the values of nodes that others read, or the net returns; the last one if there are none."""
@@ -385,6 +385,7 @@ class _Folder:
             if unit.plate > 1:
                 plates.append(Plate(len(boxes), len(boxes) + unit.plate, unit.turns))
             boxes.append(self.box(unit, same, scope.path))
+        boxes[-len(units) :] = self.told_apart(units, boxes[-len(units) :], same)
         for unit in units:
             at = owner[unit.copies[0][0].name]
             tails = [owner[value.node] for node in unit.nodes for value in node.inputs]
@@ -395,6 +396,31 @@ class _Folder:
             boxes.append(Box("end", result))
         place = scope.path
         return Part(title, len(scopes), place, tuple(boxes), tuple(dict.fromkeys(edges)), tuple(plates))
+
+    def told_apart(
+        self, units: Sequence[_Unit], boxes: Sequence[Box], same: Mapping[str, list[str]]
+    ) -> list[Box]:
+        """Return the boxes of a scope, of which blocks that else look equal say the first layer that differs most."""
+        alike: dict[object, list[int]] = {}
+        for at, box in enumerate(boxes):
+            if box.part:
+                alike.setdefault((box.part, box.shapes), []).append(at)
+        told = list(boxes)
+        for group in alike.values():
+            first, most = 0, 1
+            for index, row in enumerate(zip(*(units[at].copies[0] for at in group), strict=True)):
+                differ = len({self.arguments(node) for node in row}) > 1  # more than a schedule does
+                texts = len({label(node) for node in row}) if differ else 1
+                first, most = (index, texts) if texts > most else (first, most)
+            for at in group if most > 1 else ():
+                told[at] = boxes[at].replace(lines=(self.line(units[at], first, same),))
+        return told
+
+    def line(self, unit: _Unit, at: int, same: Mapping[str, list[str]]) -> Line:
+        """Return what a layer of a box is, and whether it differs where the box or the block is repeated."""
+        first, *copies = (nodes[at] for nodes in unit.copies)
+        others = [*copies, *(self.nodes[name] for name in same.get(first.name, ()))]
+        return Line(label(first), any(label(other) != label(first) for other in others))
 
     def sources(self, scope: Scope, units: list[_Unit]) -> list[Box]:
         """Return the ends at which values come into a block; those of the net are nodes of their own."""
@@ -420,7 +446,7 @@ class _Folder:
         for output in self.net.graph.outputs:
             yield output.name + (" (training)" if output.train else ""), [output.value.node]
 
-    def box(self, unit: _Unit, same: dict[str, list[str]], inside: str) -> Box:
+    def box(self, unit: _Unit, same: Mapping[str, list[str]], inside: str) -> Box:
         """Return a box of the scope at a path; `same` are the nodes of other blocks that stand where a node does."""
         first, last = unit.copies[0], unit.copies[-1]
         box = Box(
@@ -437,19 +463,13 @@ class _Folder:
             return box.replace(kind="block", title=title, place=place, part=part)
         if first[0].name in self.given:
             return box.replace(kind="end", title=f"input {self.given[first[0].name]}")
-        lines = []
-        for at, node in enumerate(first):
-            said = label(node)
-            others = [copy[at] for copy in unit.copies[1:]]
-            others += [self.nodes[other] for other in same.get(node.name, ())]
-            varies = any(label(other) != said for other in others)
-            lines.append(Line(said, varies))
+        lines = tuple(self.line(unit, at, same) for at in range(len(first)))
         kind: Kind = "joins" if len(first[0].inputs) > 1 else "plain"
         if any(self.costs[node.name].macs for node in first):
             kind = "works"
-        return box.replace(kind=kind, lines=tuple(lines), place=_span(inside, first[0].name, last[0].name))
+        return box.replace(kind=kind, lines=lines, place=_span(inside, first[0].name, last[0].name))
 
-    def shapes(self, values: Iterable[Value], same: dict[str, list[str]]) -> tuple[Line, ...]:
+    def shapes(self, values: Iterable[Value], same: Mapping[str, list[str]]) -> tuple[Line, ...]:
         """Return the shapes of values, each once."""
         shapes: dict[str, bool] = {}
         for value in values:
