@@ -165,7 +165,7 @@ def test_pages_open_fit_and_can_be_read(name: str, shown: Shown, tmp_path: Path)
     tab.set_viewport_size({"width": 1600, "height": high + 100})
     for scheme in SCHEMES:
         tab.emulate_media(color_scheme=scheme)
-        for colour in ("", "macs"):
+        for colour in ("", "macs") if name == "googlenet" else ("",):
             tab.locator("#colour").select_option(colour)
             count, faint = tab.evaluate(FAINT, CONTRAST)
             assert faint == [], (scheme, colour)
