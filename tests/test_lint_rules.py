@@ -60,6 +60,10 @@ CASES = {
             "net N:\n    input 4, 9x7\n    body: conv 1x1, 8, groups=2 -> avgpool to=2x3\n"
         ),
         "lines with labels": "net N:\n    input 3, 8x8\n    mix: conv 1x1, 4\n    pool: avgpool 2x2\n    gap\n",
+        "other convolutions": (
+            "net N:\n    input 4, 12x12\n    body:\n        stdconv 1x1, 6, groups=2 -> avgpool 2x2 -> relu\n"
+            "        dwconv 1x1 -> avgpool 3x3, /2, pad=1, count_include_pad=false\n"
+        ),
     },
     "relu_before_maxpool": {
         "an argument": (
@@ -85,6 +89,14 @@ CASES = {
             "        # a comment\n        maxpool 1x1\n        gap -> flatten\n        fc 3\n"
         ),
         "wiring": "net N:\n    input 4, 8x8\n    shuffle 1\n    a: conv 3x3, 4\n    upsample 1\n    identity\n",
+        "more of them": (
+            "net N:\n    input 4, 8x8\n    body:\n        permute 0, 1, 2\n        conv 3x3, 4 as a\n"
+            "        scale 1.0\n        roll 0x0 -> shift 0x0 -> pixel_shuffle 1 -> pixel_unshuffle 1\n        gap\n"
+        ),
+        "what only picks numbers out": (
+            "net N:\n    input 4, 8x8\n    body:\n        conv 3x3, 4 -> relu -> upsample 2 -> relu -> gap\n"
+            "        tanh\n"
+        ),
     },
     "gap_after_linear": {
         "in one chain, without a bias": (
@@ -104,6 +116,9 @@ CASES = {
             '        upsample 3, mode="bilinear" -> conv 1x1, 8, groups=2, bias=true -> relu\n        gap\n'
         ),
         "lines with labels": "net N:\n    input 3, 4x4\n    upsample 2\n    mix: conv 1x1, 4\n    gap\n",
+        "standardised weights": (
+            "net N:\n    input 3, 4x4\n    body: upsample 2 -> stdconv 1x1, 4 -> relu -> gap\n"
+        ),
     },
     "avgpool_before_gap": {
         "before a pool of the whole map": (
@@ -138,18 +153,83 @@ CASES = {
     },
 }
 """Specs in which a rule finds something that it can mend, besides its own example."""
-OF_ALL_CONVOLUTIONS = (
-    *(
-        "depthwise_alone",
-        "dilation_gridding",
-        "even_kernel_shift",
-        "missing_activation",
-        "no_stem_downsampling",
-    ),
-    *("pad_heavy", "rf_beyond_input", "rf_too_small", "size_truncated", "stage_imbalance", "stride2_1x1"),
-    "width_bottleneck",
-)
-"""Rules for which it makes no difference that weights are standardised."""
+KINDS = {
+    "linear_linear": {
+        "standardised weights": ("stdconv 1x1, 8 -> stdconv 3x3, 4 -> relu", True),
+        "of one of the two": ("conv 3x3, 8 -> stdconv 1x1, 4 -> relu", True),
+        "a narrow middle": ("stdconv 1x1, 2 -> stdconv 3x3, 4 -> relu", False),
+        "groups": ("stdconv 1x1, 8, groups=2 -> stdconv 3x3, 4 -> relu", False),
+    },
+    "missing_activation": {
+        "two kinds of convolutions": ("conv 3x3, 8 -> bn -> stdconv 3x3, 8 -> relu", True),
+        "an activation between": ("conv 3x3, 8 -> bn -> relu -> stdconv 3x3, 8 -> relu", False),
+        "the way up": ("conv 3x3, 8 -> bn -> upconv 2x2, 8, /2 -> relu", False),
+        "a norm that is no linear map": ("conv 3x3, 8 -> gn 2 -> stdconv 3x3, 8 -> relu", False),
+    },
+    "shuffle_missing": {
+        "standardised weights": ("stdconv 3x3, 8, groups=2 -> relu -> conv 3x3, 8, groups=4 -> relu", True),
+        "the way up": ("conv 3x3, 8, groups=2 -> relu -> upconv 2x2, 8, /2, groups=2 -> relu", True),
+        "a shuffle": (
+            "stdconv 3x3, 8, groups=2 as a -> relu -> shuffle 2 -> stdconv 3x3, 8, groups=2 as b -> relu",
+            False,
+        ),
+        "one channel a group": (
+            "stdconv 3x3, 8, groups=2 -> relu -> dwconv 3x3 -> conv 1x1, 8 -> relu",
+            False,
+        ),
+    },
+    "depthwise_alone": {
+        "groups of one channel": ("stdconv 3x3, 4, groups=4 -> relu -> conv 3x3, 4, groups=4 -> relu", True),
+        "mixed by the way up": (
+            "dwconv 3x3 -> relu -> upconv 2x2, 4, /2 -> relu -> dwconv 3x3 -> conv 1x1, 4",
+            False,
+        ),
+    },
+    "dilation_gridding": {
+        "standardised weights": (
+            "stdconv 3x3, 4, dilation=2 -> relu -> conv 3x3, 4, dilation=2 -> relu",
+            True,
+        ),
+        "a filter between": (
+            "conv 3x3, 4, dilation=2 -> blurpool 3 -> conv 3x3, 4, dilation=2 -> relu",
+            False,
+        ),
+        "places that move": (
+            "conv 3x3, 4, dilation=2 as a -> shift 1x1 -> conv 3x3, 4, dilation=2 as b -> relu",
+            True,
+        ),
+    },
+    "duplicate_branch": {
+        "numbers that are drawn": ("conv 3x3, 4 as a -> (rrelu | rrelu) -> add", False),
+        "numbers that are not": ("conv 3x3, 4 as a -> (relu | relu) -> add", True),
+    },
+    "relu_before_add": {
+        "a sum": ("conv 3x3, 4 as a -> (conv 1x1, 4 as b -> relu | identity) -> add", True),
+        "a difference": ("conv 3x3, 4 as a -> (identity | conv 1x1, 4 as b -> relu) -> sub", False),
+        "a product": ("conv 3x3, 4 as a -> (conv 1x1, 4 as b -> relu | identity) -> mul", False),
+    },
+    "double_squash": {"picked out": ("conv 3x3, 4 -> sigmoid -> maxpool 2x2 -> sigmoid", False)},
+    "softmax_at_output": {
+        "again": ("gap -> fc 4 -> softmax", True),
+        "of logarithms, which stay what they are": ("gap -> fc 4 -> log_softmax", False),
+    },
+    "saturating_deep": {
+        "slopes below 1": (" -> ".join(["conv 3x3, 4 -> hsigmoid"] * 6), True),
+        "one of slope 1": (" -> ".join(["conv 3x3, 4 -> tanh -> bn"] * 6), False),
+    },
+    "zero_start": {
+        "a product of matrices": (
+            "tokens -> (fc 4, init=zeros, bias=false as a | fc 4, init=zeros, bias=false as b -> permute 1, 0)"
+            " -> matmul",
+            True,
+        ),
+        "of one that is none": (
+            "tokens -> (fc 4, init=zeros, bias=false as a | fc 4, bias=false as b -> permute 1, 0) -> matmul",
+            False,
+        ),
+    },
+}
+"""By rule, chains behind a map of 4 x 12 x 12, and whether it finds something: of kinds of ops, not of one name."""
 
 
 def load(text: str) -> Loaded:
@@ -203,12 +283,31 @@ def test_bad_example_gives_exactly_its_rule(name: str) -> None:
     assert {finding.name for finding in lint(example(RULES[name], "Bad"))} == {name}
 
 
-@pytest.mark.parametrize("name", OF_ALL_CONVOLUTIONS)
+CONVOLVING = [name for name in RULES if " conv " in example(RULES[name], "Bad")]
+
+
+def standardised(text: str) -> str:
+    """Return a text with standardised weights in all convolutions."""
+    return re.sub(r"\bconv (?=\d|\w+=)", "stdconv ", text)
+
+
+@pytest.mark.parametrize("name", CONVOLVING)
 def test_other_convolutions_are_looked_at_too(name: str) -> None:
-    text = example(RULES[name], "Bad")
-    other = re.sub(r"\bconv (?=\d)", "stdconv ", text)
-    assert other != text
-    assert {finding.name for finding in lint(other)} == {name}
+    """For no rule does it make a difference that weights are standardised, on either side."""
+    for title, found in (("Bad", {name}), ("Good", set())):
+        text = example(RULES[name], title)
+        other = standardised(text)
+        assert other != text or " conv " not in text
+        assert {finding.name for finding in lint(other)} == found
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [(name, title) for name, cases in KINDS.items() for title in cases]
+)
+def test_kinds(name: str, title: str) -> None:
+    chain, found = KINDS[name][title]
+    text = f"net N:\n    input 4, 12x12\n    body: {chain}\n"
+    assert (name in {finding.name for finding in lint(text)}) == found
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -336,6 +435,83 @@ def carried(old: Network, new: Network, state: dict[str, Any], like: dict[str, A
 def squeezed(tensor: torch.Tensor) -> list[int]:
     """Return a tensor's shape without axes of one: a 1x1 convolution may have become an fc."""
     return [size for size in tensor.shape if size > 1]
+
+
+# ---------------------------------------------------------------- what is said of standardised weights
+
+
+def nets(chain: str, other: str) -> tuple[Network, Network, Finding]:
+    """Return two nets behind a map, a chain that a rule finds something in and what it says, and what it finds."""
+    texts = [
+        f"net N:\n    input 3, 6x6\n    stem: conv 3x3, 5\n    relu\n{lines}" for lines in (chain, other)
+    ]
+    (old,), (new,) = (load(text).nets for text in texts)
+    (finding,) = lint(texts[0])
+    assert not finding.fixable
+    assert finding.saving is not None
+    assert old.cost() == new.cost() + finding.saving
+    return old, new, finding
+
+
+def standard(state: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    """Return the weights that a layer multiplies by."""
+    weight = state[f"{name}.weight"]
+    variance, mean = torch.var_mean(weight, (1, 2, 3), unbiased=False, keepdim=True)
+    return (weight - mean) / torch.sqrt(variance + 1e-6)
+
+
+def equal(old: Network, new: Network, weights: dict[str, torch.Tensor]) -> None:
+    """Compare two nets in float64, the second with those weights, and the stem's from the first."""
+    a, b = old.build("torch").double(), new.build("torch").double()
+    stem = {key: value for key, value in a.state_dict().items() if key.startswith("stem")}
+    b.load_state_dict({**stem, **weights})
+    x = torch.randn(2, 3, 6, 6, dtype=torch.float64)
+    torch.testing.assert_close(b(x), a(x), rtol=1e-10, atol=1e-10)
+
+
+def state_of(net: Network) -> dict[str, torch.Tensor]:
+    """Return the weights that `equal` builds a net with."""
+    torch.manual_seed(0)
+    return {key: value.double() for key, value in net.build("torch").state_dict().items()}
+
+
+def test_a_mean_first_keeps_standardised_weights() -> None:
+    """They are standardised over the channels that they read, so no fc has them; the convolution moves."""
+    old, new, finding = nets(
+        "    head: stdconv 1x1, 7\n    gap\n", "    avgpool to=1x1\n    head: stdconv 1x1, 7\n    flatten\n"
+    )
+    assert finding.name == "gap_after_linear"
+    assert finding.hit.help == "avgpool to=1x1 -> stdconv 1x1 -> flatten"
+    same_function(old, new)
+
+
+@pytest.mark.parametrize("first", ["stdconv", "conv"])
+def test_a_product_of_standardised_weights_is_a_plain_convolution(first: str) -> None:
+    old, new, finding = nets(
+        f"    a: {first} 3x3, 9\n    b: stdconv 1x1, 4\n    relu\n", "    ab: conv 3x3, 4\n    relu\n"
+    )
+    assert finding.name == "linear_linear"
+    state = state_of(old)
+    a = standard(state, "a") if first == "stdconv" else state["a.weight"]
+    b = standard(state, "b")[:, :, 0, 0]
+    weights = {
+        "ab.weight": torch.einsum("om,mikl->oikl", b, a),
+        "ab.bias": b @ state["a.bias"] + state["b.bias"],
+    }
+    torch.manual_seed(0)
+    equal(old, new, weights)
+
+
+def test_the_middle_of_standardised_weights_is_that_of_a_plain_convolution() -> None:
+    old, new, finding = nets(
+        "    avgpool to=1x1\n    a: stdconv 3x3, 4\n", "    avgpool to=1x1\n    a: conv 1x1, 4\n"
+    )
+    assert finding.name == "pad_heavy"
+    assert finding.hit.help == "take conv 1x1, which can be the same function"
+    state = state_of(old)
+    weights = {"a.weight": standard(state, "a")[:, :, 1:2, 1:2], "a.bias": state["a.bias"]}
+    torch.manual_seed(0)
+    equal(old, new, weights)
 
 
 # ---------------------------------------------------------------- the zoo

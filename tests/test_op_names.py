@@ -1,4 +1,4 @@
-"""Knowledge of ops lives on the op: nowhere else does code list ops by their names, but where EXCEPT says why."""
+"""Knowledge of ops lives on the op: nowhere else does code ask for ops by their names, but where EXCEPT says why."""
 
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ FILES = {
     for path in sorted([*NETDSL.rglob("*.py"), *(ROOT / "backends").rglob("*.py")])
     if NETDSL / "ops" not in path.parents and path.stem != "lowering"
 }
-JOINTS = "the operators + and * of emitted code, and what their results are called"
 EXCEPT = {
     ("netdsl/elaborate/layers.py", "add mul concat"): "words of the language: where a fork may end",
     (
         "netdsl/ir/types.py",
         "relu identity sigmoid tanh selu leaky_relu",
     ): "words of initialisers: torch's gains",
-    ("netdsl/lint/rules/linear_linear.py", "conv fc"): "those whose product it can write down",
-    ("netdsl/emission/flow.py", "add mul"): JOINTS,
-    ("netdsl/emission/joints.py", "add mul"): JOINTS,
-    ("netdsl/emission/layers.py", "add mul"): JOINTS,
-    ("netdsl/emission/members.py", "add mul"): JOINTS,
 }
 """By file and names, in their order, why they stand there."""
 
@@ -66,6 +60,53 @@ def _parts(node: ast.AST) -> list[ast.expr | None]:
                 for one in values
             ]
     return []
+
+
+def compared(text: str, names: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of each comparison of something's `name` with that of an op.
+
+    It may be by `==` or `in`, or a pattern, or a call of the linter's `facts.of`, which takes a kind.
+    """
+    known = frozenset(names)
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Compare():
+                sides = [node.left, *node.comparators]
+            case ast.Match():
+                cases = [case.pattern for case in node.cases]
+                sides = [node.subject, *[one.value for one in cases if isinstance(one, ast.MatchValue)]]
+            case ast.Call(func=ast.Attribute(attr="of"), args=args):
+                sides = [ast.Attribute(node.func, "name", ast.Load()), *args]
+            case _:
+                continue
+        if any(isinstance(side, ast.Attribute) and side.attr == "name" for side in sides):
+            for word in (part for side in sides for part in (side, *_parts(side))):
+                if isinstance(word, ast.Constant) and word.value in known:
+                    yield node.lineno, str(word.value)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_comparison_with_the_name_of_an_op(file: str) -> None:
+    for line, name in compared(FILES[file].read_text(encoding="utf-8"), catalogue()):
+        pytest.fail(f"{file}:{line} asks for {name}: ask the op, by a trait or its class")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("node.op.name == 'conv'", ["conv"]),
+        ("'conv' != op.name", ["conv"]),
+        ("op.name in ('conv',)", ["conv"]),
+        ("match op.name:\n case 'conv':\n  pass", ["conv"]),
+        ("facts.of('conv')", ["conv"]),
+        ("facts.of(Conv)", []),
+        ("node.op.name == name", []),
+        ("op.name == 'kernel'", []),
+        ("mode == 'pad'", []),
+    ],
+)
+def test_what_a_comparison_is(text: str, names: list[str]) -> None:
+    assert [found for _, found in compared(text, catalogue())] == names
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -10,6 +10,8 @@ from reference_ops import Array
 from netdsl.ir.types import Shape
 from netdsl.ops import Example, Op, catalogue
 from netdsl.ops.activation import Activation, OverAxis, Saturating
+from netdsl.ops.conv import StdConv
+from netdsl.ops.dropout import Drop
 from netdsl.ops.norm import Norm
 
 ACTIVATIONS = {
@@ -93,6 +95,71 @@ def test_channelwise(example: Example) -> None:
     assert reads(example, "c") or not wide
 
 
+@every([e for e in LAYERS if not isinstance(e.op, Drop)])
+def test_idle(example: Example) -> None:
+    """What says so hands on what it reads."""
+    if example.op.idle(*example.inputs):
+        assert example.op.outputs(*example.inputs) == example.inputs[:1]
+        assert np.array_equal(run(example, arrays_of(example))[0], arrays_of(example)[0])
+
+
+def picks(example: Example) -> bool:
+    """Tell whether each number that is made is one of the first input's."""
+    first, *_ = inputs = arrays_of(example)
+    return {number for y in run(example, inputs) for number in y.flat} <= set(first.flat)
+
+
+@pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
+def test_selects(name: str) -> None:
+    """Said of an example only if it does, and of some where all do that make anything."""
+    said = [example for example in EXAMPLES[name] if example.op.selects]
+    assert all(map(picks, said))
+    assert said or not all(map(picks, EXAMPLES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
+def test_product(name: str) -> None:
+    """Said of an op of several values if and only if zeros in the place of any of them give zeros."""
+    several = [example for example in EXAMPLES[name] if len(example.inputs) > 1]
+    zeros = []
+    for example in several:
+        for zero in range(len(example.inputs)):
+            inputs = [0 * x if at == zero else x for at, x in enumerate(arrays_of(example))]
+            with np.errstate(invalid="ignore"):  # the cosine of zeros is none
+                zeros.append(not any(y.any() for y in run(example, inputs)))
+    assert catalogue()[name].product == (bool(zeros) and all(zeros))
+
+
+def weighted(example: Example, op: Op) -> list[Array]:
+    """Return what another op makes with the weights that `plain` says it multiplies by."""
+    state = state_of(example)
+    if isinstance(example.op, StdConv):
+        rows = state["weight"].reshape(len(state["weight"]), -1)
+        rows = (rows - rows.mean(1, keepdims=True)) / np.sqrt(rows.var(1, keepdims=True) + example.op.eps)
+        state["weight"] = rows.reshape(state["weight"].shape)
+    return expected(Example(op, example.inputs), arrays_of(example), state)
+
+
+@every([e for e in LAYERS if e.op.plain(*e.inputs)])
+def test_plain(example: Example) -> None:
+    """The plain op has the same shapes and weights, and makes the same of the weights as they are used."""
+    plain = example.op.plain(*example.inputs)
+    assert plain is not None
+    assert plain.plain(*example.inputs) is plain
+    assert plain.weights(*example.inputs) == example.op.weights(*example.inputs)
+    for made, wanted in zip(weighted(example, plain), run(example, arrays_of(example)), strict=True):
+        np.testing.assert_allclose(made, wanted)
+
+
+def test_what_is_derived_has_to_say_what_it_is() -> None:
+    """A class that works its weights out in another way is not taken for what it is derived from."""
+    for op in ("conv", "stdconv", "dwconv", "upconv", "fc"):
+        example = next(iter(catalogue()[op].examples()))
+        assert example.op.plain(*example.inputs) is not None
+        other = type("Other", (catalogue()[op],), {"name": "other"})
+        assert other(**example.op.arguments()).plain(*example.inputs) is None
+
+
 @every(
     [
         e
@@ -145,6 +212,7 @@ def test_values_of_what_saturates(op: Saturating) -> None:
     x, y = values(op)
     assert np.allclose([op.value(number) for number in x[0]], y[0])
     assert np.allclose([op.value(-1e6), op.value(1e6)], op.bounds, atol=1e-5)
+    assert np.isclose((np.diff(y) / np.diff(x)).max(), op.steepest, rtol=1e-2)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -9,6 +9,7 @@ from netdsl.cost.model import CONVENTION, Cost
 from netdsl.diagnostics.render import printable
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import Shape
+from netdsl.ops.source import Input
 from netdsl.passes import Liveness, Receptive
 from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
@@ -134,7 +135,7 @@ def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Optio
     modules = {node.name: node.module for node in graph}
     modules.update((scope.path, scope.module) for scope in graph.tree.scopes())
     for node in graph:
-        if node.op.name != "input":
+        if not isinstance(node.op, Input):
             groups.setdefault(group_of(node), []).append(node)
     rows = []
     for (name, op), nodes in groups.items():

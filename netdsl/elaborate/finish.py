@@ -14,6 +14,7 @@ from netdsl.elaborate.values import Declared, Wire
 from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Shape
 from netdsl.ops import Op, OpError
+from netdsl.ops.source import Input
 
 
 class Finisher:
@@ -158,7 +159,7 @@ class Finisher:
             else:
                 draft = self.drafts[item]
                 reads = draft.inputs
-                if draft.op.name == "input":
+                if isinstance(draft.op, Input):
                     flow = (*flow, *self.results(item))
                     continue
                 if draft.op.wiring:

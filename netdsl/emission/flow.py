@@ -65,6 +65,7 @@ from netdsl.emission.numbered import apart, is_mapping
 from netdsl.emission.sometimes import needed, needed_on_sides, tests_of
 from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.ir.types import Shape
+from netdsl.ops.joint import Concat
 from netdsl.passes.bindings import GENERIC, candidates, choose
 from netdsl.symbolic import Atom, Term, conjuncts, names, negated, term, text
 
@@ -125,7 +126,7 @@ class Flow:
         self.concatenated = {
             wire
             for item in walk(function.items)
-            if isinstance(item, Layer) and item.op.name == "concat"
+            if isinstance(item, Layer) and isinstance(item.op, Concat)
             for wire in item.inputs
         }
         self.absent: dict[Wire, tuple[Atom, ...]] = dict.fromkeys(function.absent, ())
@@ -401,7 +402,7 @@ class Flow:
     def joined(self, item: Joined) -> Expr:
         """Return what a joint makes of a list."""
         whole = self.operand(item.whole)
-        if item.op.name == "mul":
+        if item.op.product:
             return Call("functools.reduce", (argument(Name(self.dialect.multiply)), argument(whole)))
         one = self.members.text.lowered_op(item.op, Context((item.shape,), (item.shape,)))
         if isinstance(one.function, Input):  # of one branch, it is that branch
@@ -417,7 +418,7 @@ class Flow:
         reader = next(iter(later), None)
         alone = isinstance(reader, (Module, Collect, Joined)) and wire in reader.reads()
         if isinstance(reader, Joined):
-            alone = alone and reader.op.name == "concat"
+            alone = alone and isinstance(reader.op, Concat)
         elif isinstance(reader, Collect):
             fits = len(flat(expr)) <= WIDTH - len(INDENT) * (self.depth + 3)  # it is not broken in there
             alone = alone and fits and not (reader.grows and wire == reader.parts[0])
@@ -482,7 +483,7 @@ class Flow:
             if sizes and not any(sizes <= known for known in compared):
                 compared.add(sizes)
                 self.compares.add(id(item))
-            first = 1 if item.op.name in ("add", "mul") else 0
+            first = 1 if item.op.folds else 0
             at = index - 1
             for wire in reversed(item.inputs[first:]):
                 maker = items[at] if at >= 0 else None

@@ -13,7 +13,7 @@ from netdsl.elaborate.values import BlockDecl, NetDecl, Wire
 from netdsl.emission.concolic import SymOp, mentioned
 from netdsl.emission.streams import Elements, listed
 from netdsl.ir.types import Init, Shape
-from netdsl.ops import Op
+from netdsl.ops import Op, catalogue
 from netdsl.ops.linear import Linear
 from netdsl.source import Span
 from netdsl.symbolic import Atom, Poly, SymBool, Term, negated
@@ -512,6 +512,12 @@ def outside(items: list[Item]) -> Iterator[Wire]:
             if wire not in made:
                 yield wire
         made.update(item.makes())
+
+
+def folds(joint: str) -> bool:
+    """Tell whether a joint of the language joins one branch after the other, which then have one shape."""
+    op = catalogue().get(joint)
+    return op is not None and op.folds
 
 
 def walk(items: list[Item]) -> Iterator[Item]:

@@ -12,7 +12,7 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import Data, Poisoned, SpecError, Wire
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, Undecided, mentioned
-from netdsl.emission.items import Child, Collect, Gathered, If, Item, Layer, Let, Loop, Pick, walk
+from netdsl.emission.items import Child, Collect, Gathered, If, Item, Layer, Let, Loop, Pick, folds, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
 from netdsl.emission.streams import Elements, Parts, Streams
@@ -127,7 +127,7 @@ class Joints(Loops):
             self.waiting = node, self.known(place.flow)
             place.flow = flow
             return True
-        if joint.text not in ("add", "mul") or not branches:
+        if not folds(joint.text) or not branches:
             if not all(len(body) == 1 for body in (*[case.body for case in node.cases], node.otherwise)):
                 raise Uncounted("a branch under a condition", holds)
             return self.either_branch(node, place, flow, branches)
@@ -152,7 +152,7 @@ class Joints(Loops):
         joint = self.joint[0]
         first, *others = filter(None, map(_branch_line, joint.body))
         return (
-            joint.joint.text in ("add", "mul")
+            folds(joint.joint.text)
             and node is first
             and not node.otherwise
             and all(one_branch(case.body) for case in node.cases)

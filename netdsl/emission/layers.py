@@ -24,7 +24,7 @@ from netdsl.emission.concolic import (
     mentioned,
 )
 from netdsl.emission.conditions import Conditions
-from netdsl.emission.items import Child, Container, If, Item, Joined, Layer, Loop, Module, weights_of
+from netdsl.emission.items import Child, Container, If, Item, Joined, Layer, Loop, Module, folds, weights_of
 from netdsl.emission.streams import Elements, Streams, listed
 from netdsl.emission.terms import replaced, unbounded, with_hint
 from netdsl.ir.types import Dims, Init, Pad, Shape
@@ -36,7 +36,7 @@ from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
 from netdsl.ops.norm import Norm
 from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
-from netdsl.ops.source import Weight
+from netdsl.ops.source import Input, Weight
 from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
@@ -126,7 +126,7 @@ class Layers(Conditions):
             raise Fixed(f"{node.op.text} of a list", data.elements.channels, data.shapes[0][0])
         one = super().layer
         result = self.either_way(lambda flow: one(node, flow, place, label), data, place, node)
-        if node.op.text in ("add", "mul") and len(data.wires) > 1:
+        if folds(node.op.text) and len(data.wires) > 1:
             self.must_agree(list(data.shapes))
         return result
 
@@ -156,7 +156,7 @@ class Layers(Conditions):
         op = self.spelled(op)
         result = super().add(op, data, place, node, label, given, ramps)
         draft = self.drafts[-1]
-        if op.name == "input":
+        if isinstance(op, Input):
             return result
         name = self.dynamic(label, place)
         item = Layer(draft.module or draft.key, name, label is not None, draft.span, data.wires)
@@ -248,7 +248,7 @@ class Layers(Conditions):
         result = [first]
         for shape in shapes[1:]:
             if shape.axes != first.axes:
-                if not self.dead or op.name == "concat" or "c" not in first.axes or "c" not in shape.axes:
+                if not self.dead or isinstance(op, Concat) or "c" not in first.axes or "c" not in shape.axes:
                     return shapes
                 result.append(shape.with_size("c", with_hint(shape.c, int(first.c))))
                 continue
@@ -577,7 +577,7 @@ class Layers(Conditions):
     def join(self, joint: tree.Name, values: list[Data], names: list[str], place: Place, begin: int) -> Data:
         """Return the joint of branches; their channels must be the same for all arguments."""
         result = super().join(joint, values, names, place, begin)
-        if len(values) > 1 and joint.text in ("add", "mul"):
+        if len(values) > 1 and folds(joint.text):
             self.must_agree([v.shapes[0] for v in values])
         return result
 

@@ -448,7 +448,9 @@ class Members:
         for inner in walk([*item.then, *item.otherwise]):
             if isinstance(inner, Layer) and not self.is_nothing(inner):
                 plain = f"with_{inner.op.name}"
-                name = {"add": "residual", "mul": "scaled"}.get(inner.op.name, plain)
+                name = plain
+                if inner.op.folds:
+                    name = "scaled" if inner.op.product else "residual"
                 return plain if name in others else name
         return "other"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
+from netdsl.ops.source import Input
 
 
 class GraphError(AssertionError):
@@ -53,7 +54,7 @@ def _arities(graph: Graph) -> Iterator[str]:
 
 def _ends(graph: Graph) -> Iterator[str]:
     """The net's inputs are its nodes with the op `input`; its outputs exist, the first being its result."""
-    ops = [node.name for node in graph if node.op.name == "input"]
+    ops = [node.name for node in graph if isinstance(node.op, Input)]
     if sorted(ops) != sorted(graph.inputs.values()):
         yield f"the inputs are {sorted(graph.inputs.values())}, the nodes with the op input {sorted(ops)}"
     names = [output.name for output in graph.outputs]

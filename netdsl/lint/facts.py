@@ -12,8 +12,8 @@ from netdsl.ir.types import Shape
 from netdsl.lint.edits import Text
 from netdsl.net import Net
 from netdsl.ops.activation import Activation
-from netdsl.ops.base import Op
-from netdsl.ops.conv import Conv, Convolution
+from netdsl.ops.base import Kind, Op, OpError
+from netdsl.ops.conv import Convolution
 from netdsl.ops.dropout import Drop
 from netdsl.ops.joint import Identity
 from netdsl.ops.linear import Linear
@@ -75,6 +75,11 @@ def rectifies(op: Op) -> bool:
     return clips(op) and op.bounds[0] == 0
 
 
+def sums(op: Op) -> bool:
+    """Tell whether an op adds up any number of values."""
+    return op.folds and op.linear
+
+
 def phases(kernel: int, stride: int, dilation: int) -> list[int]:
     """Return how many taps of a kernel fall on each position modulo the stride, along one axis."""
     taps = [0] * stride
@@ -83,9 +88,46 @@ def phases(kernel: int, stride: int, dilation: int) -> list[int]:
     return taps
 
 
+def chained(ops: Sequence[Op], shape: Shape) -> tuple[Cost, Shape] | None:
+    """Return what ops in a row cost and make of a shape; None if one of them refuses what it reads."""
+    whole = Cost()
+    for op in ops:
+        try:
+            cost, shape = op.cost(shape), op.outputs(shape)[0]
+        except OpError:
+            return None
+        whole += cost
+    return whole, shape
+
+
 def groups(node: Node, facts: Facts) -> int:
     """Return the groups of a convolution; 1 of what is none."""
     return node.op.groups_of(facts.input(node).c) if isinstance(node.op, Convolution) else 1
+
+
+def depthwise(node: Node, facts: Facts) -> bool:
+    """Tell whether a node is a convolution that filters each of several channels by itself."""
+    return 1 < groups(node, facts) == facts.input(node).c
+
+
+def pointwise(node: Node, facts: Facts) -> bool:
+    """Tell whether a node is a convolution that is the same linear map of the channels of every pixel."""
+    op = node.op
+    if not isinstance(op, Convolution) or op.enlarges or not op.linear:
+        return False
+    plain = tuple(op.kernel) == (1, 1) and both(op.stride) == (1, 1)
+    return plain and facts.output(node)[1:] == facts.input(node)[1:]
+
+
+def dense(node: Node, facts: Facts) -> bool:
+    """Tell whether a node may mix channels by learned numbers: a fully connected layer, or a convolution.
+
+    Those are no dense convolutions that filter each channel by itself, or make maps larger.
+    """
+    op = node.op
+    return isinstance(op, Linear) or (
+        isinstance(op, Convolution) and not op.enlarges and not depthwise(node, facts)
+    )
 
 
 class Facts:
@@ -119,11 +161,11 @@ class Facts:
         return tuple(self.graph)
 
     @cached_property
-    def _by_op(self) -> Mapping[str, tuple[Node, ...]]:
-        by_op: dict[str, list[Node]] = {}
+    def _by_type(self) -> Mapping[type[Op], tuple[Node, ...]]:
+        by_type: dict[type[Op], list[Node]] = {}
         for node in self.nodes:
-            by_op.setdefault(node.op.name, []).append(node)
-        return {name: tuple(nodes) for name, nodes in by_op.items()}
+            by_type.setdefault(type(node.op), []).append(node)
+        return {kind: tuple(nodes) for kind, nodes in by_type.items()}
 
     @cached_property
     def _by_home(self) -> Mapping[str, tuple[Node, ...]]:
@@ -153,22 +195,24 @@ class Facts:
     @cached_property
     def convolutions(self) -> tuple[Node, ...]:
         """The convolutions, but for those that make maps larger."""
-        return tuple(self.where(lambda op: isinstance(op, Convolution) and not op.enlarges))
+        return tuple([node for node in self.of(Convolution) if not node.op.enlarges])
 
     @cached_property
     def pools(self) -> tuple[Node, ...]:
         """The pools whose windows slide or divide the map."""
-        return tuple(self.where(lambda op: isinstance(op, Pool)))
+        return self.of(Pool)
 
     @cached_property
     def dense(self) -> tuple[Node, ...]:
-        """The layers that may mix all channels by learned numbers: fc, and convolutions that say their channels."""
-        return tuple(self.where(lambda op: isinstance(op, Conv | Linear)))
+        """The layers that may mix channels by learned numbers; see `dense`."""
+        return tuple([node for node in (*self.of(Convolution), *self.of(Linear)) if dense(node, self)])
 
-    def of(self, *names: str) -> Iterator[Node]:
-        """Yield the nodes with ops of these names, op by op: what a rule begins with."""
-        for name in names:
-            yield from self._by_op.get(name, ())
+    def of(self, kind: Kind) -> tuple[Node, ...]:
+        """Return the nodes whose op is of a kind, or derived from it, in order: what a rule begins with."""
+        found = [nodes for type_, nodes in self._by_type.items() if issubclass(type_, kind)]
+        if len(found) < 2:
+            return found[0] if found else ()
+        return tuple([node for node in self.nodes if isinstance(node.op, kind)])
 
     @staticmethod
     def called(node: Node) -> str:

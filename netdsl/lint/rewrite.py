@@ -10,6 +10,7 @@ from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import Shape
 from netdsl.net import Net
 from netdsl.ops import Op
+from netdsl.ops.source import Input
 
 
 class RewriteError(Exception):
@@ -223,7 +224,7 @@ def signature(nodes: Iterable[Node], outputs: Iterable[Output]) -> object:
     counts: dict[int, int] = {}
     for node in nodes:
         fields = tuple((key, _plain(value)) for key, value in node.op.__dict__.items())
-        name = node.name if node.op.name == "input" else ""
+        name = node.name if isinstance(node.op, Input) else ""
         inputs = tuple((known[value.node], value.port) for value in node.inputs)
         known[node.name] = number = hash((node.op.name, name, fields, inputs, node.train))
         counts[number] = counts.get(number, 0) + 1

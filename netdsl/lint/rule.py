@@ -14,14 +14,14 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
         thresholds: ClassVar = {"share": Threshold(0.5, "part of the net's params that the layer may hold")}
 
         def check(self, facts: Facts) -> Iterator[Hit]:
-            for node in facts.of("fc"):
+            for node in facts.of(Linear):
                 share = facts.cost(node).params / facts.total.params
                 if share > self.limit("share"):
                     yield self.hit(
                         node,
                         f"{facts.called(node)} holds {100 * share:.0f}% of {facts.name}",
                         help="average the map first: gap instead of flatten",
-                        change=partial(Rewrite.replace, name=before.name, op=catalogue()["gap"]()),
+                        change=partial(Rewrite.replace, name=before.name, op=GlobalAvgPool()),
                         edits=facts.text.set_argument(node.span, "bias", "false"),
                     )
 
@@ -32,8 +32,10 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
   gives nothing at all. `make docs` writes docs/rules.md from it.
 - **check** looks at one net through `Facts` and yields a `Hit` for every instance: each layer of each copy of each
   block. It begins with `facts.of(...)`, is linear in the graph, and looks at the text only for what is written there
-  (`facts.text`). The engine merges the hits of one line into one finding, over all nets of the file, and leaves out
-  what `@allow` covers. A rule about a file, whatever its nets, has `check_file` instead.
+  (`facts.text`). It asks ops for their kind (a class) and their traits (netdsl/ops/base.py), never for their names,
+  so that it is right about an op that netdsl does not have. The engine merges the hits of one line into one finding,
+  over all nets of the file, and leaves out what `@allow` covers. A rule about a file, whatever its nets, has
+  `check_file` instead.
 - **Message.** One sentence, lower case, no full stop; it names the layer (`facts.called`) and the numbers; `help` is
   what to write, `labels` point at further places. A hit may have a milder severity than its rule.
 - **change** says what the better net is: a function that edits a `Rewrite`. The engine makes the changes of all hits

@@ -85,6 +85,8 @@ class Saturating(Activation):
     """One whose slope goes to 0 on both sides, as it comes near its bounds."""
 
     monotonic: ClassVar[bool] = True
+    steepest: ClassVar[float] = 1.0
+    """Its largest slope, or more."""
 
     @abstractmethod
     def value(self, x: float) -> float:
@@ -152,6 +154,7 @@ class RRelu(Activation):
     """
 
     name: ClassVar[str] = "rrelu"
+    draws: ClassVar[bool] = True
     module: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("lower", "upper")
@@ -383,6 +386,7 @@ class HSigmoid(Saturating):
     """Hard sigmoid: relu6(x + 3) / 6. Howard et al., arXiv 1905.02244."""
 
     name: ClassVar[str] = "hsigmoid"
+    steepest: ClassVar[float] = 1 / 6
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     inplace: ClassVar[bool] = True
 
@@ -395,6 +399,7 @@ class Sigmoid(Saturating):
     """Logistic function: 1 / (1 + exp(-x))."""
 
     name: ClassVar[str] = "sigmoid"
+    steepest: ClassVar[float] = 1 / 4
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     saves_output: ClassVar[bool] = True
 

@@ -192,6 +192,7 @@ class MatMul(Op):
     """
 
     name: ClassVar[str] = "matmul"
+    product: ClassVar[bool] = True
     batchless: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -391,6 +392,7 @@ class RelativeBias(Op):
     """
 
     name: ClassVar[str] = "relative_bias"
+    selects: ClassVar[bool] = True
     batchless: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("size",)
     arity: ClassVar[tuple[int, int | None]] = (2, 2)

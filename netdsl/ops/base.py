@@ -157,6 +157,10 @@ class Op(Record, metaclass=Kind):
     """Whether what it makes is linear in its inputs but for a constant, in evaluation."""
     enlarges: ClassVar[bool] = False
     """Whether it is there to make maps larger."""
+    product: ClassVar[bool] = False
+    """Whether it is a product of its inputs: zeros where one of them is, whose gradient is of the others."""
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers in training."""
     folds: ClassVar[bool] = False
     """Whether it joins any number of values one after the other: a backend may write an operator between them."""
     fuses_into: ClassVar[bool] = False
@@ -184,6 +188,23 @@ class Op(Record, metaclass=Kind):
     def bounds(self) -> tuple[float, float]:
         """Between which numbers all lies that it makes, whatever it reads."""
         return -inf, inf
+
+    @property
+    def selects(self) -> bool:
+        """Whether each number that it makes is one of its first input's, in evaluation."""
+        return self.passes_values
+
+    def idle(self, *x: Shape) -> str:
+        """Return why it hands on its first input as it is, training included: "its scale is 1"; "" if it may not."""
+        return ""
+
+    def plain(self, *x: Shape) -> Op | None:
+        """Return what does the same with other numbers as its weights, which it multiplies by as they are.
+
+        That is itself for the language's convolutions and `fc`, a `conv` for one that works its weights out first,
+        and None where there is no such op, or a class derived from one of these does not say.
+        """
+        return None
 
     @abstractmethod
     def infer(self, *x: Shape) -> Shape | tuple[Shape, ...]:

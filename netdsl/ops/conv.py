@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class Convolution(Op):
-    """What the convolutions share: out elements x in/groups x kh x kw MACs, torch's weight layout."""
+    """What the convolutions share: out elements x in/groups x kh x kw MACs, torch's weight layout.
+
+    The window multiplies by the same numbers at every place. Padding is zeros.
+    """
 
     fuses: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -190,6 +193,10 @@ class Conv(Convolution):
         """Return `groups`."""
         return self.groups
 
+    def plain(self, *x: Shape) -> Op | None:
+        """Return itself."""
+        return self if type(self) is Conv else None
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield strides, padding, groups, dilation, no bias."""
@@ -225,6 +232,20 @@ class StdConv(Conv):
             message = f"{self.name}: an output channel has one weight, which has no variance"
             raise OpError("kernel", message, "write conv or dwconv, or a larger kernel")
         return out
+
+    def plain(self, *x: Shape) -> Op | None:
+        """Return the convolution by the standardised weights."""
+        if type(self) is not StdConv:
+            return None
+        return Conv(
+            kernel=self.kernel,
+            channels=self.channels,
+            stride=self.stride,
+            pad=self.pad,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=self.bias,
+        )
 
     def needs(self, *x: Shape) -> Iterator[Need]:
         """Yield what eps must be."""
@@ -276,6 +297,10 @@ class DwConv(Convolution):
         """Return c."""
         return c
 
+    def plain(self, *x: Shape) -> Op | None:
+        """Return itself."""
+        return self if type(self) is DwConv else None
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield strides, a multiplier, no bias."""
@@ -315,6 +340,10 @@ class UpConv(Convolution):
     def groups_of(self, c: int) -> int:
         """Return `groups`."""
         return self.groups
+
+    def plain(self, *x: Shape) -> Op | None:
+        """Return itself."""
+        return self if type(self) is UpConv else None
 
     def infer(self, *x: Shape) -> Shape:
         """Check groups and window; return channels x h' x w'."""

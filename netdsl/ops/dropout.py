@@ -19,6 +19,7 @@ class Drop(Op):
     module: ClassVar[bool] = True
     computes: ClassVar[bool] = False
     aliases: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
     passes_values: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
@@ -32,6 +33,10 @@ class Drop(Op):
         if not 0 <= self.p <= 1:
             raise OpError("p", f"a probability is from 0 to 1, got {self.p}")
         return x[0]
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether nothing is dropped."""
+        return "its probability is 0" if self.p == 0 else ""
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -136,6 +136,7 @@ class Mul(Elementwise):
     """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""
 
     name: ClassVar[str] = "mul"
+    product: ClassVar[bool] = True
     folds: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
 
@@ -183,6 +184,10 @@ class Scale(Op):
         if not isfinite(self.factor):
             raise OpError("factor", f"factor must be a finite number, got {self.factor}")
         return x[0]
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether the number is 1."""
+        return "its factor is 1" if self.factor == 1 else ""
 
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""

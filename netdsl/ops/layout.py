@@ -33,6 +33,10 @@ class Permute(Op):
             raise OpError("axes", f"axes must be {every} in some order for {x[0]}, got {got}")
         return Shape(*(x[0][i] for i in self.axes), axes="".join(x[0].axes[i] for i in self.axes))
 
+    def idle(self, *x: Shape) -> str:
+        """Tell whether the axes stay where they are."""
+        return "the axes stay in order" if tuple(self.axes) == tuple(range(len(x[0]))) else ""
+
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
         return tape.permuted(x[0], 0, *[axis + 1 for axis in self.axes])
@@ -65,6 +69,10 @@ class Flatten(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return every place: a vector has one."""
         return (EVERYWHERE,)
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether it is a vector already."""
+        return f"its input {x[0]} is a vector" if x[0].axes == "c" else ""
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
@@ -221,6 +229,10 @@ class PixelShuffle(Op):
         reach = Reach(self.factor, pad=self.factor - 1, up=self.factor)
         return ((reach, reach),)
 
+    def idle(self, *x: Shape) -> str:
+        """Tell whether a square is a pixel."""
+        return "its factor is 1" if self.factor == 1 else ""
+
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
         return self.fresh(tape, *x)
@@ -263,6 +275,10 @@ class PixelUnshuffle(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the square."""
         return ((Reach(self.factor, self.factor),) * 2,)
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether a square is a pixel."""
+        return "its factor is 1" if self.factor == 1 else ""
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""

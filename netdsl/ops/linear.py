@@ -56,6 +56,10 @@ class Linear(Op):
         """Return one addition per output element if there is a bias."""
         return (Term(sizes(self.infer(*x), "_out"), "bias"),) if self.bias else ()
 
+    def plain(self, *x: Shape) -> Op | None:
+        """Return itself."""
+        return self if type(self) is Linear else None
+
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the same place, or every token where they are mixed."""
         return (EVERYWHERE if x[0].axes == "cn" else HERE,)

@@ -22,6 +22,7 @@ class Shuffle(Op):
     """
 
     name: ClassVar[str] = "shuffle"
+    selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("groups",)
@@ -34,6 +35,10 @@ class Shuffle(Op):
         """Check the groups; return the input's shape."""
         groups_of("groups", self.groups, need_map(self.name, x[0])[0])
         return x[0]
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether there is nothing to mix."""
+        return "there is one group" if self.groups == 1 else ""
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
@@ -81,6 +86,10 @@ class Shift(Op):
         """Return the place `by` further on."""
         rows, columns = self.by
         return ((Reach(pad=-rows), Reach(pad=-columns)),)
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether nothing moves."""
+        return "it moves nothing" if tuple(self.by) == (0, 0) else ""
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
@@ -133,6 +142,10 @@ class Roll(Op):
         """Return the place `by` further on; what comes in on the other side is not followed."""
         rows, columns = self.down
         return ((Reach(pad=rows), Reach(pad=columns)),)
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether nothing moves."""
+        return "it moves nothing" if tuple(self.by) == (0, 0) else ""
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""

@@ -25,6 +25,7 @@ class Split(Op):
     """
 
     name: ClassVar[str] = "split"
+    selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("parts",)
@@ -83,6 +84,7 @@ class Slice(AlongAxis):
     """
 
     name: ClassVar[str] = "slice"
+    selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("begin", "end")
@@ -187,6 +189,7 @@ class Crop(Op):
     """
 
     name: ClassVar[str] = "crop"
+    selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)

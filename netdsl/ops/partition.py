@@ -146,6 +146,7 @@ class Unwindows(Grids):
     """
 
     name: ClassVar[str] = "unwindows"
+    selects: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)
 

@@ -102,6 +102,14 @@ class Pool(Op):
                 raise OpError("pad", f"pad must be at most half of the kernel, got {self.pad}")
         return out
 
+    def idle(self, *x: Shape) -> str:
+        """Tell whether a window is one pixel."""
+        if self.to is not None:
+            return ""
+        kernel, stride = self.window
+        single = both(kernel) == both(stride) == (1, 1) and self.outputs(*x) == x
+        return "its window is one pixel" if single else ""
+
     def size_steps(self, *x: Shape) -> tuple[str, ...]:
         """Return how the window's steps make height and width; nothing where they are given."""
         if self.to is not None:
@@ -164,6 +172,7 @@ class MaxPool(Pool):
     name: ClassVar[str] = "maxpool"
     counted: ClassVar[str] = "MaxPool2d"
     channelwise: ClassVar[bool] = True
+    selects: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
 
     dilation: Dims | int = 1

@@ -95,6 +95,7 @@ class Amax(Reduction):
     """The largest along `axes`: `amax "hw"`, `amax "c", keep=true`. Woo et al., arXiv 1807.06521, have both."""
 
     name: ClassVar[str] = "amax"
+    selects: ClassVar[bool] = True
     saves_output: ClassVar[bool] = True
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:

@@ -29,6 +29,11 @@ class Resampling(Op):
     mode: str = "nearest"
     align_corners: bool = False
 
+    @property
+    def selects(self) -> bool:
+        """Whether pixels are repeated."""
+        return self.mode == "nearest"
+
     def counted_as(self, *x: Shape) -> str:
         """Return the layer and its mode."""
         return f"Upsample {self.mode}"
@@ -86,6 +91,10 @@ class Upsample(Resampling):
             raise OpError("scale", f"scale must be at least 1, got {self.scale}")
         self.check_mode()
         return Shape(c, h * self.scale, w * self.scale)
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether it stays as large as it is."""
+        return "its scale is 1" if self.scale == 1 else ""
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ops import Op
-from netdsl.ops.joint import Identity
-from netdsl.ops.source import Source
+from netdsl.ops.joint import Concat, Identity
+from netdsl.ops.source import Input, Source, Weight
 
 GENERIC = ("x", "y", "out")
 """Names that say nothing, and may be bound anew."""
@@ -102,7 +102,7 @@ def is_sequential(scope: Scope, steps: list[Step]) -> bool:
     for step in steps:
         if step.reads != flow or len(step.makes) != 1 or step.again:
             return False
-        if step.op is not None and (step.op.wiring and step.op.name != "identity"):
+        if step.op is not None and (step.op.wiring and not isinstance(step.op, Identity)):
             return False
         if (scope.kind == "block" and step.labelled) or "." in step.key:
             return False
@@ -153,13 +153,8 @@ class Frame:
                 counts[value] = counts.get(value, 0) + 1
                 until[value] = at
         until.update(dict.fromkeys(outputs, len(steps)))
-        self.concatenated = {
-            value
-            for step in steps
-            if step.op is not None and step.op.name == "concat"
-            for value in step.reads
-        }
-        self.learned = {step.makes[0] for step in steps if step.op is not None and step.op.name == "weight"}
+        self.concatenated = {value for step in steps if isinstance(step.op, Concat) for value in step.reads}
+        self.learned = {step.makes[0] for step in steps if isinstance(step.op, Weight)}
         self.parts: dict[int, int] = {}
         """By operand of a joint, the joint."""
         self.nested = self.operands()
@@ -211,7 +206,7 @@ class Frame:
 
     def repeated(self, step: Step) -> Value | None:
         """Return the operand that a joint reads twice: the batch that learned tensors are repeated for."""
-        if step.op is None or step.op.name != "concat" or self.learned.isdisjoint(step.reads):
+        if not isinstance(step.op, Concat) or self.learned.isdisjoint(step.reads):
             return None
         return next((value for value in step.reads if value not in self.learned), None)
 
@@ -289,7 +284,7 @@ class Frame:
             elif other in self.names:
                 self.names[step.makes[0]] = name = self.names[other]
                 self.bound[name].append(step.makes[0])
-        elif step.op is not None and step.op.name == "input":
+        elif isinstance(step.op, Input):
             self.name(step.makes[0], step.key)
 
     def following(self, at: int) -> Iterator[Value]:

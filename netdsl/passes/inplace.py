@@ -52,7 +52,7 @@ def _may(
     if nodes[value.node].counted:
         return False
     source = nodes[value.node].op
-    allocated = source.computes and not source.aliases and not source.saves_output and source.name != "input"
+    allocated = source.computes and not source.aliases and not source.saves_output
     if not allocated or reads[value] != 1:
         return False
     here, made = homes[node.name], homes[value.node]

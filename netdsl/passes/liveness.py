@@ -24,6 +24,7 @@ from netdsl.collector import no_collection
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import DTYPES
 from netdsl.ops import Op
+from netdsl.ops.source import Input, Weight
 from netdsl.passes.bindings import Frame, Step, is_sequential
 from netdsl.passes.facts import Facts, Lifetime, Liveness
 from netdsl.passes.inplace import overwriting
@@ -61,7 +62,7 @@ def _shares(node: Node, facts: Facts, writing: frozenset[str]) -> bool:
         return False
     if op.aliases and not op.computes:
         return True
-    if op.wiring and len(node.inputs) == 1 and op.arity == (1, None) and op.name != "concat":
+    if op.folds and len(node.inputs) == 1:
         return True  # the joint of one branch is that branch
     return node.name in writing and op.overwrites(*[facts.shapes[v.node][v.port] for v in node.inputs])
 
@@ -95,9 +96,9 @@ class _Run:
         self.first: dict[str, int] = {}
         """The step from which a sum of three or more holds what it has so far."""
         self.last = {
-            name: len(self.step) - 1 if node.op.name == "input" else self.step[name]
+            name: len(self.step) - 1 if isinstance(node.op, Input) else self.step[name]
             for name, node in self.nodes.items()
-            if owners[name] == name and node.op.name != "weight" and not node.train
+            if owners[name] == name and not isinstance(node.op, Weight) and not node.train
         }
         """The step up to which each storage lives that is allocated."""
         self.plans: dict[tuple[Any, ...], _Plan] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from netdsl.collector import no_collection
 from netdsl.ir.types import Shape
 from netdsl.ops.base import EVERYWHERE, HERE, Field, Reach
+from netdsl.ops.source import Input
 from netdsl.passes.facts import Extent, Facts, Receptive
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ def find_receptive_fields(facts: Facts) -> Facts:
     receptive: dict[str, Receptive] = {}
     with no_collection():
         for node in facts.graph:
-            found = (
-                _source(shapes[node.name][0]) if node.op.name == "input" else _see(node, facts, seen, reached)
-            )
+            begins = isinstance(node.op, Input)
+            found = _source(shapes[node.name][0]) if begins else _see(node, facts, seen, reached)
             if found is not None:
                 seen[node.name] = found
                 receptive[node.name] = found.fact

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
+from netdsl.ops.source import Input
 from netdsl.picture import graph
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def lines(net: Net) -> list[str]:
     """Return five lines: what it is, what goes in and out, weights, work and memory, and what is known about it."""
     cost, live = net.cost(), net.liveness()
-    layers = sum(1 for node in net.graph if node.op.name != "input")
+    layers = sum(1 for node in net.graph if not isinstance(node.op, Input))
     blocks = [scope for scope in net.graph.tree.scopes() if scope.kind == "block"]
     kinds = len({scope.block for scope in blocks})
     made = f"{layers} layer{'s' if layers != 1 else ''}"

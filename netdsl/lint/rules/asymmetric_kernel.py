@@ -12,17 +12,17 @@ from netdsl.ir.types import Dims, Pad
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.lint.rules.stack_of_3x3 import between, followers, large_kernel, medium
+from netdsl.lint.rules.stack_of_3x3 import between, cheaper, followers, large_kernel, medium
 from netdsl.ops import Op
-from netdsl.ops.conv import Conv
+from netdsl.ops.conv import Convolution
 
 
 class AsymmetricKernel(Rule):
     """A large dense kernel on a map of medium size, which 1xn and nx1 could do.
 
     ## What it does
-    Finds a `conv 5x5`, `7x7` or larger with stride 1 and one group on a map of 12 to 20 pixels, for which 1xn and
-    nx1 in a row, as wide as its output, need fewer MACs and params.
+    Finds a convolution of 5x5, 7x7 or larger with stride 1 and one group on a map of 12 to 20 pixels, for which 1xn
+    and nx1 in a row, as wide as its output, need fewer MACs and params.
 
     ## Why is this bad
     Its weights grow with the square of its size, those of 1xn and nx1 with twice the size: 49 against 14 for 7x7.
@@ -61,25 +61,24 @@ class AsymmetricKernel(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the two for each large kernel."""
-        for node in facts.of("conv"):
-            size = large_kernel(node)
-            shape = facts.input(node)
-            if size < 5 or shape.c < self.limit("channels") or not medium(facts, node):
+        for node in facts.convolutions:
+            size = large_kernel(facts, node)
+            if size < 5 or facts.input(node).c < self.limit("channels") or not medium(facts, node):
                 continue
             op = node.op
-            assert isinstance(op, Conv)
+            assert isinstance(op, Convolution)
             flat = op.replace(kernel=Dims((1, size)), pad=_along(op.pad, 1))
             tall = op.replace(kernel=Dims((size, 1)), pad=_along(op.pad, 0))
-            costs = flat.cost(shape) + tall.cost(flat.infer(shape))
-            before = facts.cost(node)
-            if costs.macs >= before.macs or costs.params >= before.params:
-                continue
             pair: list[Op] = [flat, tall]
+            cost = cheaper(facts, node, pair)
+            if cost is None:
+                continue
+            before, made = facts.cost(node), facts.output(node).c
             yield self.hit(
                 node,
                 f"{facts.called(node)} needs {human(before.macs)} MACs for {size}x{size}; 1x{size} and {size}x1 see "
-                f"as much for {human(costs.macs)}, {100 * costs.macs / before.macs:.0f}%",
-                help=f"conv 1x{size}, {op.channels} -> relu -> conv {size}x1, {op.channels}",
+                f"as much for {human(cost.macs)}, {100 * cost.macs / before.macs:.0f}%",
+                help=f"{op.name} 1x{size}, {made} -> relu -> {op.name} {size}x1, {made}",
                 change=partial(Rewrite.chain, names=[node.name], ops=between(pair, followers(facts, node))),
             )
 

@@ -12,7 +12,7 @@ from netdsl.ir.types import Shape
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.pool import AvgPool, Pool
+from netdsl.ops.pool import AvgPool, GlobalAvgPool, Pool
 from netdsl.ops.window import both
 
 
@@ -56,7 +56,7 @@ class AvgpoolBeforeGap(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each average pool."""
-        for node in facts.of("avgpool"):
+        for node in facts.of(AvgPool):
             mean = facts.reader(node)
             if mean is None or not _whole(mean) or not _tiles(node, facts.input(node)):
                 continue
@@ -74,9 +74,9 @@ class AvgpoolBeforeGap(Rule):
 def _whole(node: Node) -> bool:
     """Tell whether a node averages the whole map."""
     pool = node.op
-    return pool.name == "gap" or (
-        isinstance(pool, AvgPool) and pool.to is not None and both(pool.to) == (1, 1)
-    )
+    if isinstance(pool, AvgPool):
+        return pool.to is not None and both(pool.to) == (1, 1)
+    return isinstance(pool, GlobalAvgPool)
 
 
 def _tiles(node: Node, shape: Shape) -> bool:

@@ -57,7 +57,7 @@ class AvgpoolCountsPadding(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the padding of each average, and where it falls."""
-        for node in facts.of("avgpool"):
+        for node in facts.of(AvgPool):
             op = node.op
             assert isinstance(op, AvgPool)
             if (

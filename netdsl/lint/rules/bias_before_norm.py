@@ -55,7 +55,7 @@ class BiasBeforeNorm(Rule):
         """Look at the reader of each layer with a bias."""
         for node in facts.where(lambda op: op.fuses):
             op: Any = node.op
-            norm = facts.reader(node) if op.bias else None
+            norm = facts.reader(node) if getattr(op, "bias", False) else None
             if norm is None or not all(_is_centred(one, facts) for one in facts.calls(node)):
                 continue
             params = facts.output(node).c

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, clips
+from netdsl.lint.facts import Facts, clips, sums
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops.activation import Saturating
 from netdsl.ops.base import Op
 from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Identity
 from netdsl.ops.norm import Norm
+from netdsl.ops.source import Weight
 
 NOWHERE = -1
 
@@ -77,11 +78,11 @@ class BlockedIdentity(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count along the branch of each sum with the fewest."""
-        if next(facts.of("add"), None) is None:
+        if next(facts.where(sums), None) is None:
             return
 
         def step(node: Node, before: list[int]) -> int:
-            blocked = _blocks(node.op) and facts.origin(node, _skips).op.name == "add"
+            blocked = _blocks(node.op) and sums(facts.origin(node, _skips).op)
             return min((count for count in before if count != NOWHERE), default=_start(node)) + blocked
 
         counts = facts.along(step)
@@ -105,4 +106,4 @@ def _skips(op: Op) -> bool:
 
 
 def _start(node: Node) -> int:
-    return NOWHERE if node.op.name == "weight" else 0
+    return NOWHERE if isinstance(node.op, Weight) else 0

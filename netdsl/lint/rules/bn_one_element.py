@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.norm import Norm
 
 
 class BnOneElement(Rule):
@@ -51,9 +52,9 @@ class BnOneElement(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare the numbers with the channels of what each one reads."""
-        for node in facts.of("bn"):
+        for node in facts.of(Norm):
             shape = facts.input(node)
-            if shape.elements == shape.c:
+            if node.op.tracks and shape.elements == shape.c:
                 yield self.hit(
                     node,
                     f"{facts.called(node)} normalises {shape.kind} {shape}, 1 number a channel in each sample: "

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.diagnostics import Severity
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops.conv import Conv
 
 
 class ChannelsMultipleOf8(Rule):
@@ -59,11 +58,9 @@ class ChannelsMultipleOf8(Rule):
         """Round up the channels of each convolution."""
         multiple = max(1, int(self.limit("multiple")))
         added: dict[tuple[int, int], int] = {}
-        for node in facts.of("conv"):
-            op = node.op
-            assert isinstance(op, Conv)
-            read, made = facts.input(node).c, op.channels
-            if op.groups == 1 and read >= multiple and not node.train and facts.readers(node):
+        for node in facts.convolutions:
+            read, made = facts.input(node).c, facts.output(node).c
+            if groups(node, facts) == 1 and read >= multiple and not node.train and facts.readers(node):
                 macs = facts.cost(node).macs
                 more = macs * _up(read, multiple) * _up(made, multiple) // (read * made) - macs
                 added[read, made] = added.get((read, made), 0) + more

@@ -59,7 +59,7 @@ class ConcatCopies(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each concat."""
-        for node in facts.of("concat"):
+        for node in facts.of(Concat):
             outer = facts.reader(node)
             if outer is None or not isinstance(outer.op, Concat) or node.train:
                 continue

@@ -7,18 +7,17 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.conv import Conv
-from netdsl.ops.window import both
+from netdsl.ops.resize import Upsample
 
 
 class Conv1x1AfterUpsample(Rule):
     """A 1x1 convolution of pixels that were made by repeating others.
 
     ## What it does
-    Finds a `conv 1x1` with stride 1 that alone reads the output of an `upsample`.
+    Finds a 1x1 convolution with stride 1 that alone reads the output of an `upsample`.
 
     ## Why is this bad
     Upsampling mixes pixels within a channel, with weights that add up to one, and the convolution mixes channels
@@ -59,12 +58,9 @@ class Conv1x1AfterUpsample(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each upsampling."""
-        for node in facts.of("upsample"):
+        for node in facts.of(Upsample):
             conv = facts.reader(node)
-            if conv is None or not isinstance(conv.op, Conv):
-                continue
-            pads = conv.op.pad.mode == "explicit" and conv.op.pad.size != (0, 0)
-            if tuple(conv.op.kernel) != (1, 1) or both(conv.op.stride) != (1, 1) or pads:
+            if conv is None or not pointwise(conv, facts):
                 continue
             small, large = facts.input(node), facts.output(node)
             if small == large:

@@ -7,19 +7,18 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.conv import Conv
+from netdsl.ops.conv import Convolution
 from netdsl.ops.pool import AvgPool
-from netdsl.ops.window import both
 
 
 class Conv1x1BeforeAvgpool(Rule):
     """A 1x1 convolution of pixels that are averaged next.
 
     ## What it does
-    Finds a `conv 1x1` with stride 1 whose output is read by an `avgpool` alone.
+    Finds a 1x1 convolution with stride 1 whose output is read by an `avgpool` alone.
 
     ## Why is this bad
     Both are linear, and one works within a pixel, the other within a channel, so their order does not matter:
@@ -61,9 +60,9 @@ class Conv1x1BeforeAvgpool(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each pointwise convolution."""
-        for node in facts.of("conv"):
-            pool = facts.reader(node) if _pointwise(node) else None
-            if pool is None or pool.op.name != "avgpool" or not _commutes(node, pool, facts):
+        for node in facts.convolutions:
+            pool = facts.reader(node) if pointwise(node, facts) else None
+            if pool is None or not isinstance(pool.op, AvgPool) or not _commutes(node, pool, facts):
                 continue
             before, after = facts.input(pool), facts.output(pool)
             if after.h * after.w >= before.h * before.w:
@@ -78,17 +77,9 @@ class Conv1x1BeforeAvgpool(Rule):
             )
 
 
-def _pointwise(node: Node) -> bool:
-    """Tell whether a convolution works within a pixel, at every pixel."""
-    op = node.op
-    assert isinstance(op, Conv)
-    plain = tuple(op.kernel) == (1, 1) and both(op.stride) == (1, 1)
-    return plain and (op.pad.mode != "explicit" or op.pad.size == (0, 0))
-
-
 def _commutes(node: Node, pool: Node, facts: Facts) -> bool:
     """Tell whether the average of a constant is that constant, or there is no constant to average."""
-    assert isinstance(node.op, Conv)
+    assert isinstance(node.op, Convolution)
     assert isinstance(pool.op, AvgPool)
     if not node.op.bias or pool.op.to is not None or not pool.op.count_include_pad:
         return True

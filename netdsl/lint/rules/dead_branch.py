@@ -12,6 +12,7 @@ from netdsl.lint.edits import Edit
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.source import Input
 
 
 class DeadBranch(Rule):
@@ -57,7 +58,7 @@ class DeadBranch(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look for layers that nobody reads; what only they read is dead with them."""
         for node in facts.nodes:
-            if node.name in facts.live or node.op.name == "input" or _readers(node, facts):
+            if node.name in facts.live or isinstance(node.op, Input) or _readers(node, facts):
                 continue
             branch = _branch(node, facts)
             if not any(facts.node(name).op.computes for name in branch):
@@ -81,7 +82,7 @@ def _branch(end: Node, facts: Facts) -> tuple[str, ...]:
     while stack:
         for value in stack.pop().inputs:
             before = facts.node(value.node)
-            if before.name in facts.live or before.op.name == "input" or before.name in branch:
+            if before.name in facts.live or isinstance(before.op, Input) or before.name in branch:
                 continue
             if all(reader in branch for reader in _readers(before, facts)):
                 branch[before.name] = None

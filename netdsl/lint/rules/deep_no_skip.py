@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, groups
+from netdsl.lint.facts import Facts, depthwise
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.source import Input
 
 NOWHERE = -1
 """The depth of what sees no input."""
@@ -66,16 +67,12 @@ class DeepNoSkip(Rule):
         """Count along the shortest path to every node."""
         if any(output.train for output in facts.graph.outputs):
             return
-        dense = {
-            node.name
-            for node in facts.nodes
-            if facts.learns(node) and (groups(node, facts) == 1 or groups(node, facts) < facts.input(node).c)
-        }
+        dense = {node.name for node in facts.nodes if facts.learns(node) and not depthwise(node, facts)}
 
         def step(node: Node, before: list[int]) -> int:
             known = [depth for depth in before if depth != NOWHERE]
             if not known:
-                return 0 if node.op.name == "input" else NOWHERE
+                return 0 if isinstance(node.op, Input) else NOWHERE
             return min(known) + (node.name in dense)
 
         depths = facts.along(step)

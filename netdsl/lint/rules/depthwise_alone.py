@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node, Value
-from netdsl.lint.facts import Facts, groups
+from netdsl.lint.facts import Facts, depthwise
 from netdsl.lint.rule import Hit, Rule
 
 
@@ -56,7 +56,7 @@ class DepthwiseAlone(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Follow each depthwise convolution to whatever mixes its channels."""
         for node in facts.convolutions:
-            after = _unmixed(node, facts) if _depthwise(node, facts) else ""
+            after = _unmixed(node, facts) if depthwise(node, facts) else ""
             if after:
                 yield self.hit(
                     node,
@@ -64,10 +64,6 @@ class DepthwiseAlone(Rule):
                     f"and nothing mixes them before {after}",
                     help=f"mix them behind it: conv 1x1, {facts.output(node).c}",
                 )
-
-
-def _depthwise(node: Node, facts: Facts) -> bool:
-    return 1 < groups(node, facts) == facts.input(node).c
 
 
 def _unmixed(node: Node, facts: Facts) -> str:
@@ -78,7 +74,7 @@ def _unmixed(node: Node, facts: Facts) -> str:
         after = facts.reader(at)
         if after is None:
             return "the end of the net" if Value(at.name) in facts.results and not facts.readers(at) else ""
-        if after.op.name == "dwconv" or (after.op.name == "conv" and _depthwise(after, facts)):
+        if depthwise(after, facts):
             return facts.called(after) if activated else ""
         if not after.op.channelwise:
             return ""

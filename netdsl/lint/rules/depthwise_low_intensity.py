@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, depthwise
 from netdsl.lint.rule import Hit, Rule, Threshold
 
 
@@ -15,8 +15,8 @@ class DepthwiseLowIntensity(Rule):
     """Depthwise convolutions whose time no count of MACs shows.
 
     ## What it does
-    Adds up the MACs and the bytes of all `dwconv`, and finds nets in which they move a large part of the bytes for a
-    small part of the MACs.
+    Adds up the MACs and the bytes of all depthwise convolutions, and finds nets in which they move a large part of
+    the bytes for a small part of the MACs.
 
     ## Why is this bad
     A depthwise 3x3 does 9 MACs for each number that it reads and one that it writes, about one a byte; a dense one
@@ -60,16 +60,16 @@ class DepthwiseLowIntensity(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare their part of the bytes with their part of the MACs."""
-        depthwise = [node for node in facts.of("dwconv") if not node.train]
-        moved, whole = sum(facts.traffic[node.name] for node in depthwise), sum(facts.traffic.values())
-        macs = sum(facts.cost(node).macs for node in depthwise)
+        layers = [node for node in facts.convolutions if depthwise(node, facts) and not node.train]
+        moved, whole = sum(facts.traffic[node.name] for node in layers), sum(facts.traffic.values())
+        macs = sum(facts.cost(node).macs for node in layers)
         if whole <= self.limit("bytes") or moved <= self.limit("share") * whole:
             return
         if moved * facts.total.macs <= self.limit("times") * macs * whole:
             return
         others = (facts.total.macs - macs) / max(1, whole - moved)
         message = (
-            f"{facts.name}: {len(depthwise)} depthwise convolutions do {100 * macs / facts.total.macs:.1f}% of the "
+            f"{facts.name}: {len(layers)} depthwise convolutions do {100 * macs / facts.total.macs:.1f}% of the "
             f"MACs and move {100 * moved / whole:.0f}% of the bytes, {human(moved)}B: {macs / moved:.1f} MACs a "
             f"byte, {others:.1f} elsewhere"
         )

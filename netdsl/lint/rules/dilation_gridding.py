@@ -9,10 +9,8 @@ from typing import ClassVar
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, Window, window
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
-from netdsl.ops.pool import GlobalAvgPool, Pool
-from netdsl.ops.resize import Upsample
+from netdsl.ops.norm import Norm
 
 
 class DilationGridding(Rule):
@@ -65,7 +63,9 @@ class DilationGridding(Rule):
             return
         chains: dict[str, list[tuple[Node, Window]]] = {}
         for node, slides in _windows(facts):
-            before = facts.origin(node, _between)
+            before = facts.source(node)
+            while _between(before, facts):
+                before = facts.source(before)
             alone = facts.reader(facts.source(node)) is node
             grown = chains.pop(before.name, []) if alone and slides.stride == (1, 1) else []
             chains[node.name] = [*grown, (node, slides)]
@@ -85,9 +85,15 @@ class DilationGridding(Rule):
             )
 
 
-def _between(op: Op) -> bool:
-    """Tell whether an op leaves channels and places where they are, or all of them shifted."""
-    return op.channelwise and not isinstance(op, Convolution | Pool | GlobalAvgPool | Upsample)
+def _between(node: Node, facts: Facts) -> bool:
+    """Tell whether an op leaves channels and places where they are, or all of them shifted; norms look around."""
+    op = node.op
+    if not op.channelwise or isinstance(op, Convolution):
+        return False
+    if op.passes_values or isinstance(op, Norm):
+        return True
+    (seen,) = op.reach(*facts.inputs(node))
+    return seen is not None and all(axis.kernel == axis.stride == axis.up == 1 for axis in seen)
 
 
 def _windows(facts: Facts) -> Iterator[tuple[Node, Window]]:

@@ -16,7 +16,8 @@ class DropoutBeforeBn(Rule):
     """Dropout somewhere before a batch normalisation.
 
     ## What it does
-    Finds a `dropout` from which a `bn` is reached before another normalisation, through whatever layers.
+    Finds a `dropout` from which a norm with running statistics, `bn`, is reached before another normalisation,
+    through whatever layers.
 
     ## Why is this bad
     In training dropout with probability p multiplies the variance of numbers around 0 by 1/(1-p); in evaluation it
@@ -55,7 +56,9 @@ class DropoutBeforeBn(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Carry the latest dropout along until a normalisation takes it in."""
-        drops = {i: node for i, node in enumerate(facts.nodes, 1) if node.op.name == "dropout" and _p(node)}
+        drops = {
+            i: node for i, node in enumerate(facts.nodes, 1) if isinstance(node.op, Dropout) and _p(node)
+        }
         if not drops:
             return
         numbers = {node.name: i for i, node in drops.items()}
@@ -63,7 +66,7 @@ class DropoutBeforeBn(Rule):
 
         def step(node: Node, before: list[int]) -> int:
             latest = max(before, default=0)
-            if node.op.name == "bn" and latest:
+            if isinstance(node.op, Norm) and node.op.tracks and latest:
                 found.setdefault(latest, node)
             return 0 if isinstance(node.op, Norm) else numbers.get(node.name, latest)
 
@@ -76,7 +79,7 @@ class DropoutBeforeBn(Rule):
                 drop,
                 f"{facts.called(drop)} drops {100 * _p(drop):g}% before {facts.called(norm)}: the variance that it "
                 f"keeps for evaluation is {factor} what it then gets",
-                help="put dropout behind the last bn",
+                help=f"put dropout behind the last {norm.op.name}",
             )
 
 

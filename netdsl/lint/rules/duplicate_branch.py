@@ -16,8 +16,8 @@ class DuplicateBranch(Rule):
     """The same numbers are computed twice.
 
     ## What it does
-    Finds steps without weights, such as pools and activations, that read the same values as an earlier step of the
-    same kind with the same arguments, directly or through other such steps.
+    Finds steps without weights that draw no numbers, such as pools and activations, that read the same values as an
+    earlier step of the same kind with the same arguments, directly or through other such steps.
 
     ## Why is this bad
     Both give the same numbers, each costs a pass over the map, and in training each keeps its own copy. PyTorch does
@@ -61,7 +61,7 @@ class DuplicateBranch(Rule):
         first: dict[tuple[str, object, tuple[Value, ...]], str] = {}
         same: dict[str, str] = {}
         for node in facts.nodes:
-            if node.train or not node.op.computes or node.op.weights(*facts.inputs(node)):
+            if node.train or not node.op.computes or node.op.draws or node.op.weights(*facts.inputs(node)):
                 continue
             reads = tuple(Value(same.get(value.node, value.node), value.port) for value in node.inputs)
             into = first.setdefault((node.op.name, tuple(node.op.arguments().items()), reads), node.name)

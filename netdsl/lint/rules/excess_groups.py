@@ -7,16 +7,16 @@ from math import sqrt
 from typing import ClassVar
 
 from netdsl.diagnostics import Severity
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops.conv import Conv
+from netdsl.ops.conv import Convolution
 
 
 class ExcessGroups(Rule):
     """Groups that save MACs and cost memory traffic.
 
     ## What it does
-    Finds a `conv 1x1` with several groups that moves far more numbers than a dense one with the same MACs, which
+    Finds a 1x1 convolution with several groups that moves far more numbers than a dense one with the same MACs, which
     has sqrt(groups) times fewer channels.
 
     ## Why is this bad
@@ -58,19 +58,19 @@ class ExcessGroups(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count what each grouped convolution of pixels moves."""
-        for node in facts.of("conv"):
-            op = node.op
-            assert isinstance(op, Conv)
-            if op.groups == 1 or tuple(op.kernel) != (1, 1) or node.train:
+        for node in facts.convolutions:
+            op, parts = node.op, groups(node, facts)
+            assert isinstance(op, Convolution)
+            if parts == 1 or tuple(op.kernel) != (1, 1) or node.train:
                 continue
             maps = facts.input(node).elements + facts.output(node).elements
-            weights = facts.input(node).c * op.channels // op.groups
-            times = (maps + weights) / (maps / sqrt(op.groups) + weights)
+            weights = facts.input(node).c * facts.output(node).c // parts
+            times = (maps + weights) / (maps / sqrt(parts) + weights)
             if times <= self.limit("times"):
                 continue
             yield self.hit(
                 node,
-                f"{facts.called(node)} with {op.groups} groups moves {maps + weights:,} numbers, {times:.1f} times "
+                f"{facts.called(node)} with {parts} groups moves {maps + weights:,} numbers, {times:.1f} times "
                 f"what a dense one with the same MACs would",
-                help=f"fewer groups, with {1 / sqrt(op.groups):.2f} times the channels for the same MACs without any",
+                help=f"fewer groups, with {1 / sqrt(parts):.2f} times the channels for the same MACs without any",
             )

@@ -9,12 +9,13 @@ from typing import ClassVar
 from netdsl.cost.table import human
 from netdsl.ir.graph import Node
 from netdsl.lint.edits import Edit, Text
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.conv import Conv
+from netdsl.ops.layout import Flatten
 from netdsl.ops.linear import Linear
-from netdsl.ops.window import both
+from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.syntax import tree
 
 
@@ -22,11 +23,12 @@ class GapAfterLinear(Rule):
     """A 1x1 convolution of pixels that are all averaged next.
 
     ## What it does
-    Finds a `conv 1x1` with stride 1 and one group whose output is read by `gap` alone.
+    Finds a 1x1 convolution with stride 1 whose output is read by `gap` alone.
 
     ## Why is this bad
     Both are linear, so averaging first gives the same numbers, and the convolution becomes an `fc` on one vector:
-    on a map of 7x7 that is 2% of its MACs.
+    on a map of 7x7 that is 2% of its MACs. One with groups, or with standardised weights, stays a convolution, of the
+    one pixel of `avgpool to=1x1`.
 
     ## Bad
         net N:
@@ -56,28 +58,32 @@ class GapAfterLinear(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each pointwise convolution."""
-        for node in facts.of("conv"):
-            op = node.op
-            assert isinstance(op, Conv)
-            plain = tuple(op.kernel) == (1, 1) and both(op.stride) == (1, 1) and op.groups == 1
-            gap = facts.reader(node) if plain else None
+        for node in facts.convolutions:
+            gap = facts.reader(node) if pointwise(node, facts) else None
             shape = facts.input(node)
-            if (
-                gap is None
-                or gap.op.name != "gap"
-                or facts.output(node)[1:] != shape[1:]
-                or shape.h * shape.w == 1
-            ):
+            if gap is None or not isinstance(gap.op, GlobalAvgPool) or shape.h * shape.w == 1:
                 continue
-            fc = Linear(channels=op.channels, bias=op.bias, inits=op.inits)
+            op, one, fc = node.op, AvgPool(to=1), _fc(node, facts)
+            ops = [one, op, Flatten()] if fc is None else [gap.op, fc]
+            macs = op.macs(one.infer(shape))
             yield self.hit(
                 node,
                 f"{facts.called(node)} does {human(facts.cost(node).macs)} MACs at {shape.h}x{shape.w} pixels that "
-                f"{facts.called(gap)} averages: averaging first gives the same for {human(shape.c * op.channels)}",
-                help=f"gap -> fc {op.channels}",
-                change=partial(Rewrite.chain, names=[node.name, gap.name], ops=[gap.op, fc]),
-                edits=_edits(node, gap, facts.text),
+                f"{facts.called(gap)} averages: averaging first gives the same for {human(macs)}",
+                help=f"avgpool to=1x1 -> {op.name} 1x1 -> flatten"
+                if fc is None
+                else f"gap -> fc {fc.channels}",
+                change=partial(Rewrite.chain, names=[node.name, gap.name], ops=ops),
+                edits=_edits(node, gap, facts.text) if fc is not None else None,
             )
+
+
+def _fc(node: Node, facts: Facts) -> Linear | None:
+    """Return the fc that multiplies one pixel by the weights of a convolution, if there is one."""
+    op = node.op
+    if not isinstance(op, Conv) or op.groups > 1 or op.plain(facts.input(node)) is not op:
+        return None
+    return Linear(channels=op.channels, bias=op.bias, inits=op.inits)
 
 
 def _edits(node: Node, gap: Node, text: Text) -> tuple[Edit, ...] | None:

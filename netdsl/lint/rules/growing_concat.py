@@ -10,6 +10,7 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, same
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.joint import Concat
 
 
 class GrowingConcat(Rule):
@@ -69,7 +70,7 @@ class GrowingConcat(Rule):
         """Follow each chain of concats from the first to the last."""
         chains: dict[str, list[Node]] = {}
         last: dict[str, list[Node]] = {}
-        for node in facts.of("concat"):
+        for node in facts.of(Concat):
             if node.train:
                 continue
             before = _earlier(facts, node)
@@ -97,6 +98,6 @@ def _earlier(facts: Facts, node: Node) -> Node | None:
         before = facts.source(node, position)
         while same(before.op):
             before = facts.source(before)
-        if before.op.name == "concat":
+        if isinstance(before.op, Concat):
             return before
     return None

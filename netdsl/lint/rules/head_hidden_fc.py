@@ -84,7 +84,7 @@ def _chain(pool: Node, facts: Facts) -> list[Node]:
     after = facts.reader(pool)
     at = pool
     while after is not None and _behind(after.op):
-        found += [after] if after.op.name == "fc" else []
+        found += [after] if isinstance(after.op, Linear) else []
         at, after = after, facts.reader(after)
     return found if after is None and not facts.readers(at) else []
 

@@ -9,7 +9,9 @@ from typing import ClassVar
 from netdsl.lint.facts import Facts, same
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops import catalogue
+from netdsl.ops.layout import Flatten
+from netdsl.ops.linear import Linear
+from netdsl.ops.pool import GlobalAvgPool
 
 
 class HugeFc(Rule):
@@ -57,14 +59,14 @@ class HugeFc(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the params of each fc behind a flatten."""
-        for node in facts.of("fc"):
+        for node in facts.of(Linear):
             params = facts.cost(node).params
             if params <= self.limit("params") or params <= self.limit("share") * facts.total.params:
                 continue
             before = facts.source(node)
             while same(before.op):
                 before = facts.source(before)
-            if before.op.name != "flatten" or facts.input(before).axes != "chw":
+            if not isinstance(before.op, Flatten) or facts.input(before).axes != "chw":
                 continue
             shape = facts.input(before)
             if shape.h * shape.w == 1:
@@ -75,5 +77,5 @@ class HugeFc(Rule):
                 f"{facts.called(node)} holds {params:,} params, {share:.0f}% of {facts.name}: "
                 f"it reads a whole map {shape}",
                 help="average the map first: gap instead of flatten",
-                change=partial(Rewrite.replace, name=before.name, op=catalogue()["gap"]()),
+                change=partial(Rewrite.replace, name=before.name, op=GlobalAvgPool()),
             )

@@ -12,12 +12,7 @@ from netdsl.lint.facts import Facts, clips
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
-from netdsl.ops.dropout import Drop
-from netdsl.ops.joint import Concat, Elementwise
-from netdsl.ops.move import Shuffle
-from netdsl.ops.pool import MaxPool, Pool
-from netdsl.ops.resize import Upsample
-from netdsl.ops.window import both
+from netdsl.ops.joint import Concat, Elementwise, Identity
 from netdsl.syntax import tree
 
 
@@ -25,8 +20,8 @@ class IdentityOp(Rule):
     """A step that hands on what it gets.
 
     ## What it does
-    Finds a `relu` of what is never negative, a `flatten` of a vector, a pool of single pixels, `dropout 0`,
-    `shuffle 1`, `upsample 1`, and an `identity` that is no branch of a joint. Steps whose arguments are parameters
+    Finds a `relu` of what is never negative, a `flatten` of a vector, a pool of single pixels, `dropout 0`, `shuffle
+    1`, `upsample 1`, `scale 1`, and an `identity` that is no branch of a joint. Steps whose arguments are parameters
     are left alone: another variant may need them.
 
     ## Why is this bad
@@ -85,32 +80,17 @@ def _why(node: Node, facts: Facts) -> str:
         low, high = before.op.bounds
         inside = op.bounds[0] <= low and high <= op.bounds[1]
         return f"{facts.called(before)} is never outside its range" if inside else ""
-    if op.name == "flatten" and facts.input(node).axes == "c":
-        return f"its input {facts.input(node)} is a vector"
-    why = _for_nothing(node, facts)
+    why = op.idle(*facts.inputs(node))
+    if why and not op.arguments():
+        return why
+    if isinstance(op, Identity) and not _branches(node, facts):
+        why = "it is no branch of a joint"
     return why if why and facts.text.constant(node.span) and _alone(node, facts) else ""
-
-
-def _for_nothing(node: Node, facts: Facts) -> str:
-    """Return why a step changes nothing with the arguments that it has; "" if it may."""
-    op = node.op
-    if isinstance(op, Drop) and op.p == 0:
-        return "its probability is 0"
-    if isinstance(op, Pool) and op.to is None and facts.input(node) == facts.output(node):
-        kernel, stride = op.window
-        return "its window is one pixel" if both(kernel) == both(stride) == (1, 1) else ""
-    if isinstance(op, Shuffle) and op.groups == 1:
-        return "there is one group"
-    if isinstance(op, Upsample) and op.scale == 1:
-        return "its scale is 1"
-    if op.name == "identity" and not _branches(node, facts):
-        return "it is no branch of a joint"
-    return ""
 
 
 def _keeps_range(op: Op) -> bool:
     """Tell whether what an op makes is among the numbers that it reads."""
-    return op.passes_values or isinstance(op, MaxPool)
+    return op.selects
 
 
 def _branches(node: Node, facts: Facts) -> bool:

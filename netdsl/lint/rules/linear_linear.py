@@ -21,9 +21,10 @@ class LinearLinear(Rule):
     """Two linear layers in a row that one cheaper layer could be.
 
     ## What it does
-    Finds two `fc`, or two `conv` of which one is 1x1, with nothing between them, where the one layer that does the
-    same has fewer MACs and no more params. A narrow middle is left alone: `fc 64 -> fc 1000` behind 1000 channels
-    is a low rank on purpose, and cheaper than the product.
+    Finds two `fc`, or two convolutions of which one is 1x1, with nothing between them, where the one layer that does
+    the same has fewer MACs and no more params. A narrow middle is left alone: `fc 64 -> fc 1000` behind 1000
+    channels is a low rank on purpose, and cheaper than the product. Of standardised weights the product is none, so
+    the one layer is a `conv`.
 
     ## Why is this bad
     The product of two matrices is a matrix: without an activation between them the second layer adds nothing that
@@ -62,9 +63,9 @@ class LinearLinear(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare each pair with its product; of three in a row the first two are one finding."""
         taken: set[str] = set()
-        for node in facts.of("conv", "fc"):
+        for node in facts.dense:
             after = facts.reader(node) if node.name not in taken else None
-            merged = _product(node, after) if after is not None else None
+            merged = _product(node, after, facts) if after is not None else None
             if after is None or merged is None:
                 continue
             one = merged.cost(facts.input(node))
@@ -81,9 +82,9 @@ class LinearLinear(Rule):
             )
 
 
-def _product(first: Node, second: Node) -> Op | None:
-    """Return the layer that two layers in a row are, if there is one of that kind."""
-    a, b = first.op, second.op
+def _product(first: Node, second: Node, facts: Facts) -> Op | None:
+    """Return the layer that two layers in a row are, if there is one: with their weights as they are used."""
+    a, b = first.op.plain(*facts.inputs(first)), second.op.plain(*facts.inputs(second))
     if isinstance(a, Linear) and isinstance(b, Linear):
         return b.replace(bias=a.bias or b.bias)
     if not isinstance(a, Conv) or not isinstance(b, Conv) or a.groups > 1 or b.groups > 1:

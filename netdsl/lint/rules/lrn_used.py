@@ -10,6 +10,7 @@ from netdsl.cost.table import human
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.norm import LocalResponseNorm
 
 
 class LrnUsed(Rule):
@@ -50,7 +51,7 @@ class LrnUsed(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Yield each of them."""
-        for node in facts.of("lrn"):
+        for node in facts.of(LocalResponseNorm):
             kept = facts.cost(node).activations * 17 // 4
             yield self.hit(
                 node,

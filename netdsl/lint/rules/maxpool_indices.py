@@ -9,6 +9,7 @@ from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.pool import MaxPool
 
 
 class MaxpoolIndices(Rule):
@@ -57,7 +58,7 @@ class MaxpoolIndices(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Add up the outputs of all max pools."""
-        pools = [node for node in facts.of("maxpool") if not node.train]
+        pools = [node for node in facts.of(MaxPool) if not node.train]
         size = sum(8 * facts.output(node).elements for node in pools)
         if size <= self.limit("bytes") or size <= self.limit("share") * facts.total.activations:
             return

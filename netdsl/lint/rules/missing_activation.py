@@ -10,6 +10,8 @@ from netdsl.lint.facts import Facts, groups, same
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
+from netdsl.ops.linear import Linear
+from netdsl.ops.norm import Norm
 from netdsl.ops.window import both
 
 
@@ -18,8 +20,8 @@ class MissingActivation(Rule):
 
     ## What it does
     Finds a convolution or `fc` that reads another one with nothing between but normalisation or dropout. Both must be
-    dense, and either larger than 1x1 or with a `bn` between: `linear_linear` finds what can be merged as it is. A
-    narrow layer between wider ones is a factorisation, and left alone, as are 1xn and nx1.
+    dense, and either larger than 1x1 or with a normalisation between: `linear_linear` finds what can be merged as it
+    is. A narrow layer between wider ones is a factorisation, and left alone, as are 1xn and nx1.
 
     ## Why is this bad
     In evaluation the two are one convolution with a larger kernel: the second layer adds weights, MACs and depth, but
@@ -54,12 +56,17 @@ class MissingActivation(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what reads each dense layer."""
+        layers = {node.name for node in facts.dense if node.op.linear}
         for node in facts.dense:
             after, normalised = facts.reader(node), False
             while after is not None and _between(after.op):
-                normalised |= after.op.name == "bn"
+                normalised |= isinstance(after.op, Norm)
                 after = facts.reader(after)
-            if after is None or after.op.name != node.op.name or not _both_dense(node, after, facts):
+            if after is None or not {node.name, after.name} <= layers:
+                continue
+            if isinstance(node.op, Linear) != isinstance(after.op, Linear) or not _both_wide(
+                node, after, facts
+            ):
                 continue
             small = 1 in (_pixels(node), _pixels(after))
             if _factors(node, after, facts) or (small and not normalised):
@@ -80,8 +87,10 @@ def _pixels(node: Node) -> int:
     return node.op.kernel[0] * node.op.kernel[1] if isinstance(node.op, Convolution) else 1
 
 
-def _both_dense(first: Node, second: Node, facts: Facts) -> bool:
-    return all(node.op.name == "fc" or groups(node, facts) < facts.input(node).c for node in (first, second))
+def _both_wide(first: Node, second: Node, facts: Facts) -> bool:
+    """Tell whether a convolution reads more channels than one in each group."""
+    nodes = (first, second)
+    return all(isinstance(node.op, Linear) or groups(node, facts) < facts.input(node).c for node in nodes)
 
 
 def _factors(first: Node, second: Node, facts: Facts) -> bool:
@@ -97,7 +106,7 @@ def _merged(first: Node, second: Node, facts: Facts) -> str:
     """Return what the one layer would be, where that is simple."""
     a: Any = first.op
     b: Any = second.op
-    if first.op.name == "fc" or max(groups(first, facts), groups(second, facts)) > 1:
+    if isinstance(first.op, Linear) or max(groups(first, facts), groups(second, facts)) > 1:
         return ""
     size = [
         both(a.dilation)[i] * (a.kernel[i] - 1)

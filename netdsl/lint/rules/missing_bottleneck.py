@@ -15,7 +15,7 @@ from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.lint.rules.stack_of_3x3 import between, followers
 from netdsl.ops import Op
-from netdsl.ops.conv import Conv
+from netdsl.ops.conv import Conv, Convolution
 from netdsl.ops.window import SAME
 
 
@@ -68,20 +68,20 @@ class MissingBottleneck(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at each wide kernel, and at what is before it."""
         least = self.limit("share") * facts.total.macs
-        for node in facts.of("conv"):
+        for node in facts.of(Conv):
             if not self._wide(facts, node) or facts.cost(node).macs <= least:
                 continue
             op = node.op
             assert isinstance(op, Conv)
             channels, cost = facts.input(node).c, facts.cost(node)
             middle = min(channels, op.channels) // 4
-            one = Conv(kernel=Dims((1, 1)), channels=middle, pad=SAME, bias=op.bias)
+            one = op.replace(kernel=Dims((1, 1)), channels=middle, stride=1, dilation=1, pad=SAME)
             layers: list[Op] = [one, op.replace(channels=middle), one.replace(channels=op.channels)]
             yield self.hit(
                 node,
                 f"{facts.called(node)} does {human(cost.macs)} MACs, {100 * cost.macs / facts.total.macs:.0f}% of "
                 f"{facts.name}: {op.kernel} from {channels} to {op.channels} channels at once",
-                help=f"conv 1x1, {middle} -> conv {op.kernel}, {middle} -> conv 1x1, {op.channels}",
+                help=f"{op.name} 1x1, {middle} -> {op.name} {op.kernel}, {middle} -> {op.name} 1x1, {op.channels}",
                 change=partial(Rewrite.chain, names=[node.name], ops=between(layers, followers(facts, node))),
             )
 
@@ -93,4 +93,4 @@ class MissingBottleneck(Rule):
         if node.train or op.groups > 1 or min(op.kernel) < 3 or channels < self.limit("channels"):
             return False
         before = facts.origin(node, lambda op: op.fuses_into or same(op))
-        return not (isinstance(before.op, Conv) and tuple(before.op.kernel) == (1, 1))
+        return not (isinstance(before.op, Convolution) and tuple(before.op.kernel) == (1, 1))

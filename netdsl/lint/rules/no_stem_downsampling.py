@@ -10,7 +10,9 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.conv import Convolution
 from netdsl.ops.pool import Pool
+from netdsl.ops.source import Input
 from netdsl.ops.window import both
 
 
@@ -61,7 +63,7 @@ class NoStemDownsampling(Rule):
         """Add up what happens at the resolution of the image."""
         if any(node.op.enlarges for node in facts.nodes):
             return
-        for image in facts.of("input"):
+        for image in facts.of(Input):
             shape = facts.output(image)
             if shape.axes != "chw" or min(shape.h, shape.w) < self.limit("size"):
                 continue
@@ -92,10 +94,12 @@ def _change(facts: Facts, first: Node, full: list[Node]) -> Any:
     names = {one.name for one in full}
     while node is not None and node.name in names:
         node = facts.reader(node)
-    op: Any = node.op if node is not None else None
-    if node is None or not isinstance(node.op, Pool) or op.to is not None:
+    if node is None or not isinstance(first.op, Convolution):
         return None
-    kernel, stride = op.window
+    pool = node.op
+    if not isinstance(pool, Pool) or pool.to is not None:
+        return None
+    kernel, stride = pool.window
     if both(stride) != (2, 2) or both(kernel) != (2, 2):
         return None
     return partial(_move, first=first, pool=node)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims, Pad
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
 
@@ -50,7 +50,7 @@ class PadHeavy(Rule):
 
     ## Fix safety
     There is no automatic fix. A smaller kernel made of the middle of the larger one is the same function where
-    weights are unused; otherwise larger inputs, or one stage less.
+    weights are unused (of standardised ones a `conv` with them); otherwise larger inputs, or one stage less.
 
     ## References
     XLA's HloCostAnalysis counts without padding; Richter et al., arXiv 2106.12307
@@ -69,20 +69,24 @@ class PadHeavy(Rule):
             assert isinstance(op, Convolution)
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
                 continue
-            share = 1 - op.macs_inside(x) / facts.cost(node).macs
+            share = 1 - op.macs_inside(x) / max(1, facts.cost(node).macs)
             if share < self.limit("note"):
                 continue
             kernel = _used(op, x.h, x.w)
             unused = f"; only {kernel} of its weights ever meet a pixel" if kernel != op.kernel else ""
+            plain = op.plain(x) if unused else None
+            smaller = f"take {kernel}, which is the same function"
+            if plain is not op:  # the weights that meet none have a say in those that do
+                smaller = (
+                    f"take {plain.name} {kernel}, which can be the same function" if plain is not None else ""
+                )
             yield self.hit(
                 node,
                 f"{100 * share:.0f}% of the MACs of {facts.called(node)} are on padding: "
                 f"{op.kernel} on {x.h}x{x.w}{unused}",
-                help=f"take {kernel}, which is the same function"
-                if unused
-                else "a smaller kernel, or larger inputs",
+                help=smaller if unused and smaller else "a smaller kernel, or larger inputs",
                 severity="warning" if share >= self.limit("warn") else "info",
-                change=partial(_trim, node=node, kernel=kernel) if unused else None,
+                change=partial(_trim, name=node.name, op=plain, kernel=kernel) if plain is not None else None,
             )
 
 
@@ -95,7 +99,7 @@ def _used(op: Convolution, h: int, w: int) -> Dims:
     return Dims(min(k, 2 * size - 1) for k, size in zip(op.kernel, (h, w), strict=True))
 
 
-def _trim(net: Rewrite, node: Node, kernel: Dims) -> None:
-    op: Any = node.op
+def _trim(net: Rewrite, name: str, op: Op, kernel: Dims) -> None:
+    assert isinstance(op, Convolution)
     pad = op.pad if op.pad.mode == "same" else Pad("explicit", (kernel[0] // 2, kernel[1] // 2))
-    net.replace(node.name, op.replace(kernel=kernel, pad=pad))
+    net.replace(name, op.replace(kernel=kernel, pad=pad))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, averages, passes, rectifies
+from netdsl.lint.facts import Facts, averages, dense, passes, rectifies
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
@@ -59,7 +59,7 @@ class ReluAtOutput(Rule):
                 continue
             while _averages(node.op):
                 node = facts.source(node)
-            if rectifies(node.op) and _classifies(facts.origin(node)):
+            if rectifies(node.op) and _classifies(facts.origin(node), facts):
                 yield self.hit(
                     node,
                     f"{facts.called(node)} makes the net's {facts.output(node).c} outputs at least 0: as logits "
@@ -72,6 +72,6 @@ def _averages(op: Op) -> bool:
     return passes(op) or averages(op)
 
 
-def _classifies(node: Node) -> bool:
-    pointwise = isinstance(node.op, Convolution) and node.op.kernel == (1, 1)
-    return node.op.name == "fc" or (node.op.name == "conv" and pointwise)
+def _classifies(node: Node, facts: Facts) -> bool:
+    """Tell whether a layer may make the numbers of classes: one that mixes the channels of a place."""
+    return dense(node, facts) and not (isinstance(node.op, Convolution) and max(node.op.kernel) > 1)

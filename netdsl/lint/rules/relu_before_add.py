@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, rectifies, same
+from netdsl.lint.facts import Facts, rectifies, same, sums
 from netdsl.lint.rule import Hit, Rule
 
 LONGEST = 16
@@ -58,7 +58,7 @@ class ReluBeforeAdd(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Walk back from each branch of each sum."""
-        for joint in facts.of("add"):
+        for joint in facts.where(sums):
             branches = [_start(facts.node(value.node), facts) for value in joint.inputs]
             for relu in branches:
                 others = [other for other in branches if other is not relu]

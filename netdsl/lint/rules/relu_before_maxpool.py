@@ -13,6 +13,7 @@ from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.activation import Activation
+from netdsl.ops.pool import MaxPool
 from netdsl.syntax import tree
 
 
@@ -60,9 +61,9 @@ class ReluBeforeMaxpool(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each activation."""
-        for node in facts.where(lambda op: isinstance(op, Activation) and op.monotonic):
-            pool = facts.reader(node)
-            if pool is None or pool.op.name != "maxpool":
+        for node in facts.of(Activation):
+            pool = facts.reader(node) if isinstance(node.op, Activation) and node.op.monotonic else None
+            if pool is None or not isinstance(pool.op, MaxPool):
                 continue
             before, after = facts.input(pool).elements, facts.output(pool).elements
             if after >= before:

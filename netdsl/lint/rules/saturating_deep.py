@@ -54,14 +54,15 @@ class SaturatingDeep(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count along the best path to every node, beginning anew at each normalisation."""
-        kinds = {node.op.name for node in facts.where(_saturates)}
-        if not kinds:
+        slopes = [node.op.steepest for node in facts.of(Saturating) if isinstance(node.op, Saturating)]
+        if not slopes:
             return
         depths = facts.along(_depth)
         deepest = max(facts.nodes, key=lambda node: depths[node.name])
         depth = depths[deepest.name]
         if depth > self.limit("layers"):
-            bound = f": the gradient is at most {0.25**depth:.1g} of itself" if kinds == {"sigmoid"} else ""
+            least = max(slopes) ** depth
+            bound = f": the gradient is at most {least:.1g} of itself" if least < 1 else ""
             message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest.name}{bound}"
             yield Hit(message, facts.span, help="use relu, or a normalisation before each")
 

@@ -10,6 +10,7 @@ from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
+from netdsl.ops.conv import Convolution
 
 
 class ShuffleMissing(Rule):
@@ -59,7 +60,7 @@ class ShuffleMissing(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look back from each grouped convolution to the one before."""
-        for node in facts.of("conv"):
+        for node in facts.of(Convolution):
             before = facts.origin(node, _channelwise) if _grouped(node, facts) else node
             common = gcd(groups(node, facts), groups(before, facts))
             if before is not node and _grouped(before, facts) and common > 1:
@@ -77,4 +78,4 @@ def _channelwise(op: Op) -> bool:
 
 def _grouped(node: Node, facts: Facts) -> bool:
     """Tell whether a node is a convolution with groups of several channels."""
-    return 1 < groups(node, facts) < facts.input(node).c if node.op.name == "conv" else False
+    return isinstance(node.op, Convolution) and 1 < groups(node, facts) < facts.input(node).c

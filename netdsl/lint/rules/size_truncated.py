@@ -8,6 +8,7 @@ from typing import ClassVar
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, window
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.pool import Pool
 
 
 class SizeTruncated(Rule):
@@ -65,7 +66,7 @@ class SizeTruncated(Rule):
                 node,
                 f"{facts.called(node)} makes {facts.output(node)} of {x} and never reads the last "
                 f"{_said(rows, columns)}: {100 * share:.1f}% of the pixels",
-                help="ceil=true" if "pool" in node.op.name else "pad=1, or an input of another size",
+                help="ceil=true" if isinstance(node.op, Pool) else "pad=1, or an input of another size",
                 severity="warning" if alone and share > self.limit("share") else "info",
             )
 

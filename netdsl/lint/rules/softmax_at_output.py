@@ -9,6 +9,7 @@ from typing import ClassVar
 from netdsl.lint.facts import Facts, passes
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.activation import Softmax
 
 
 class SoftmaxAtOutput(Rule):
@@ -56,7 +57,7 @@ class SoftmaxAtOutput(Rule):
             node = facts.node(value.node)
             while passes(node.op):
                 node = facts.source(node)
-            if node.op.name == "softmax" and facts.input(node).elements == facts.input(node).c:
+            if isinstance(node.op, Softmax) and facts.input(node).elements == facts.input(node).c:
                 count = facts.output(node).c
                 yield self.hit(
                     node,

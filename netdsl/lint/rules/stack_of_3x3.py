@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar
 
+from netdsl.cost.model import Cost
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.ir.types import Dims, Pad
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, chained, groups
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops import Op, catalogue
-from netdsl.ops.conv import Conv
+from netdsl.ops import Op
+from netdsl.ops.activation import Relu
+from netdsl.ops.conv import Convolution
 from netdsl.ops.norm import Norm
 from netdsl.ops.window import both
 
@@ -23,7 +25,7 @@ class StackOf3x3(Rule):
     """A large dense kernel that a stack of 3x3 makes up for with less.
 
     ## What it does
-    Finds a `conv 5x5`, `7x7` or larger with stride 1 and one group, behind the first layer, for which 3x3
+    Finds a convolution of 5x5, 7x7 or larger with stride 1 and one group, behind the first layer, for which 3x3
     convolutions with the same receptive field, one after the other and as wide as its output, need fewer MACs and
     params. Maps of 12 to 20 pixels belong to `asymmetric_kernel`.
 
@@ -65,37 +67,40 @@ class StackOf3x3(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count a stack for each large kernel."""
-        for node in facts.of("conv"):
-            size = large_kernel(node)
-            shape = facts.input(node)
-            if size < 5 or shape.c < self.limit("channels") or medium(facts, node):
+        for node in facts.convolutions:
+            size = large_kernel(facts, node)
+            if size < 5 or facts.input(node).c < self.limit("channels") or medium(facts, node):
                 continue
             stack = _stack(node, size)
-            if not stack:
+            cost = cheaper(facts, node, stack)
+            if cost is None:
                 continue
-            macs, params = 0, 0
-            for op in stack:
-                cost = op.cost(shape)
-                macs, params, shape = macs + cost.macs, params + cost.params, op.outputs(shape)[0]
             before = facts.cost(node)
-            if macs >= before.macs or params >= before.params:
-                continue
             follows = followers(facts, node)
             count = len(stack)
             yield self.hit(
                 node,
                 f"{facts.called(node)} needs {human(before.macs)} MACs for {size}x{size}; {count} stacked 3x3 see as "
-                f"much for {human(macs)}, {100 * macs / before.macs:.0f}%",
-                help=f"{count} * (conv 3x3, {facts.output(node).c} -> {follows[-1].name})",
+                f"much for {human(cost.macs)}, {100 * cost.macs / before.macs:.0f}%",
+                help=f"{count} * ({node.op.name} 3x3, {facts.output(node).c} -> {follows[-1].name})",
                 change=partial(Rewrite.chain, names=[node.name], ops=between(stack, follows)),
             )
 
 
-def large_kernel(node: Node) -> int:
+def cheaper(facts: Facts, node: Node, ops: Sequence[Op]) -> Cost | None:
+    """Return what ops in the place of a layer cost if they make the same shape for fewer MACs and params."""
+    made = chained(ops, facts.input(node))
+    if not ops or made is None or made[1] != facts.output(node):
+        return None
+    cost, before = made[0], facts.cost(node)
+    return cost if cost.macs < before.macs and cost.params < before.params else None
+
+
+def large_kernel(facts: Facts, node: Node) -> int:
     """Return the size of a dense square kernel that slides by one; 0 for any other convolution."""
     op = node.op
-    assert isinstance(op, Conv)
-    plain = op.groups == 1 and both(op.stride) == both(op.dilation) == (1, 1)
+    assert isinstance(op, Convolution)
+    plain = groups(node, facts) == 1 and both(op.stride) == both(op.dilation) == (1, 1)
     return op.kernel[0] if plain and op.kernel[0] == op.kernel[1] and op.kernel[0] % 2 else 0
 
 
@@ -112,7 +117,7 @@ def followers(facts: Facts, node: Node) -> list[Op]:
         ops.append(after.op)
         after = facts.reader(after)
     if not ops or isinstance(ops[-1], Norm):
-        ops.append(catalogue()["relu"]())
+        ops.append(Relu())
     return ops
 
 
@@ -125,7 +130,7 @@ def between(layers: list[Op], follows: list[Op]) -> list[Op]:
 def _stack(node: Node, size: int) -> list[Op]:
     """Return the 3x3 convolutions that see as much; none if the padding cannot be shared out."""
     op = node.op
-    assert isinstance(op, Conv)
+    assert isinstance(op, Convolution)
     count = size // 2
     if op.pad.mode == "explicit" and any(pad % count for pad in op.pad.size):
         return []

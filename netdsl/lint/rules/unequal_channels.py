@@ -7,16 +7,16 @@ from math import sqrt
 from typing import ClassVar
 
 from netdsl.diagnostics import Severity
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops.conv import Conv
+from netdsl.ops.conv import Convolution
 
 
 class UnequalChannels(Rule):
     """A 1x1 convolution with far more channels on one side than on the other.
 
     ## What it does
-    Finds a dense `conv 1x1` on a map with six times as many channels on one side, or more, that moves far more
+    Finds a dense 1x1 convolution of a map with six times as many channels on one side, or more, that moves far more
     numbers than one of equal widths with the same MACs, and some of what the net moves. What the net gives is left
     alone.
 
@@ -59,12 +59,14 @@ class UnequalChannels(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare what each convolution of pixels moves with the least."""
-        for node in facts.of("conv"):
+        for node in facts.convolutions:
             op = node.op
-            assert isinstance(op, Conv)
-            read, made = facts.input(node).c, op.channels
-            dense = op.groups == 1 and tuple(op.kernel) == (1, 1) and bool(facts.readers(node))
-            if node.train or not dense or max(read, made) < self.limit("ratio") * min(read, made):
+            assert isinstance(op, Convolution)
+            read, made = facts.input(node).c, facts.output(node).c
+            dense = groups(node, facts) == 1 and tuple(op.kernel) == (1, 1)
+            if node.train or not dense or not facts.readers(node):
+                continue
+            if max(read, made) < self.limit("ratio") * min(read, made):
                 continue
             least = self.limit("share") * sum(facts.traffic.values())
             if facts.traffic[node.name] <= max(self.limit("bytes"), least):

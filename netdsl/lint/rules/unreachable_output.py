@@ -8,6 +8,7 @@ from typing import ClassVar
 from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.source import Input
 
 
 class UnreachableOutput(Rule):
@@ -52,7 +53,7 @@ class UnreachableOutput(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Ask what each output sees, and whether anything that is live reads an input."""
-        for node in facts.of("input"):
+        for node in facts.of(Input):
             if node.name not in facts.live:
                 yield self.hit(
                     node,

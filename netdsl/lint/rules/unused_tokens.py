@@ -11,6 +11,7 @@ from netdsl.ir.graph import Node, Value
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
+from netdsl.ops.part import Token
 
 
 class UnusedTokens(Rule):
@@ -56,7 +57,7 @@ class UnusedTokens(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Go back from each token that is taken, as far as nothing else needs the others."""
-        for token in facts.of("token"):
+        for token in facts.of(Token):
             region = _region(token, facts)
             work = [node for node in region if facts.cost(node).macs]
             coming = _coming(region, facts)

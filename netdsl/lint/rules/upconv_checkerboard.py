@@ -15,8 +15,8 @@ class UpconvCheckerboard(Rule):
     """A transposed convolution whose windows overlap unevenly.
 
     ## What it does
-    Finds an `upconv` whose kernel is no multiple of its stride: some of its outputs are sums of more weights than
-    their neighbours. A kernel that is smaller than the stride leaves outputs that no input reaches.
+    Finds a transposed convolution whose kernel is no multiple of its stride: some of its outputs are sums of more
+    weights than their neighbours. A kernel that is smaller than the stride leaves outputs that no input reaches.
 
     ## Why is this bad
     The pattern shows in what comes out, as a checkerboard: with 3x3 and stride 2 the outputs add up 1, 2, 2 or 4 of
@@ -51,9 +51,10 @@ class UpconvCheckerboard(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the taps that fall on each output of a period."""
-        for node in facts.of("upconv"):
+        for node in facts.of(Convolution):
             op = node.op
-            assert isinstance(op, Convolution)
+            if not isinstance(op, Convolution) or not op.enlarges:
+                continue
             stride = both(op.stride)
             rows, columns = (
                 phases(op.kernel[axis], stride[axis], both(op.dilation)[axis]) for axis in (0, 1)

@@ -7,10 +7,8 @@ from typing import ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts
+from netdsl.lint.facts import Facts, dense
 from netdsl.lint.rule import Hit, Rule, Threshold
-from netdsl.ops.conv import Conv
-from netdsl.ops.linear import Linear
 
 
 class WidthBottleneck(Rule):
@@ -69,7 +67,7 @@ class WidthBottleneck(Rule):
             readers = sum(len(facts.readers(node, port)) for port in range(len(facts.outputs(node))))
             if readers:
                 waiting[node.name] = readers
-            if len(waiting) == 1 and node.name in waiting and isinstance(node.op, Conv | Linear):
+            if len(waiting) == 1 and node.name in waiting and dense(node, facts):
                 wide = self._wide(node, facts)
                 if wide:
                     narrow, before = facts.output(node), facts.input(node).c
@@ -86,6 +84,6 @@ class WidthBottleneck(Rule):
         after = facts.reader(node)
         while after is not None and after.op.channelwise and not after.op.fuses:
             after = facts.reader(after)
-        if after is None or not isinstance(after.op, Conv | Linear) or facts.input(node).c < least:
+        if after is None or not dense(after, facts) or facts.input(node).c < least:
             return 0
         return facts.output(after).c if facts.output(after).c >= least else 0

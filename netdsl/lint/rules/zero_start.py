@@ -12,6 +12,7 @@ from netdsl.lint.facts import Facts, rectifies
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.base import Op
 from netdsl.ops.norm import Norm
+from netdsl.ops.source import Weight
 
 
 class ZeroStart(Rule):
@@ -84,7 +85,7 @@ class _Start:
         self.weights: set[str] = set()
         self.biases: set[str] = set()
         scaling = [node for node in facts.nodes if _scales(node.op)]
-        for node in facts.of("weight"):
+        for node in facts.of(Weight):
             if _zero(node.op.inits.get("", Init("zeros"))):
                 self.weights.add(node.home)
         for node in scaling:
@@ -115,16 +116,16 @@ class _Start:
                 continue
             for position, value in enumerate(node.inputs):
                 others = reads[:position] + reads[position + 1 :]
-                if node.op.name != "mul" or not any(others):
+                if not node.op.product or not any(others):
                     alive.add(value.node)
 
     def _zero_value(self, node: Node, before: list[int]) -> int:
         """Return 1 if all that a node makes is zero."""
-        if node.op.name == "weight":
+        if isinstance(node.op, Weight):
             return node.home in self.weights
         if _scales(node.op):
             return (bool(before[0]) or node.home in self.weights) and node.home in self.biases
-        if node.op.name == "mul":
+        if node.op.product:
             return any(before)
         return bool(before) and all(before) and node.op.keeps_zero
 
