@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 import referencing
 
 import netdsl
-from netdsl import api, cli
+from netdsl import api, cli, quantities
 from netdsl.lint import Finding
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
 from netdsl.lint.fix import fix
 from netdsl.lint.rewrite import Rewrite, RewriteError, signature
 from netdsl.network import Network
+from netdsl.quantities import amounts
 
 ROOT = Path(netdsl.__file__).parent.parent
 BIAS = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> bn\n"
@@ -187,7 +189,70 @@ def test_rewrites_say_what_the_spec_would() -> None:
         assert signature(rewrite.ordered(), rewrite.outputs) == signature(after.graph, after.graph.outputs), (
             chain
         )
-        assert before.cost() == after.cost() + rewrite.saving(), chain
+        assert rewrite.saving() == amounts(before, [*before.graph]) - amounts(after, [*after.graph]), chain
+
+
+# ---------------------------------------------------------------- quantities
+
+QUANTITY = """
+from netdsl.quantities.base import Summed
+
+class Traffic(Summed):
+    \"\"\"Numbers that layers read and whose rows they are.\"\"\"
+
+    name, title, rank = "traffic", "numbers read", 55
+    saving = "numbers read"
+
+    def layer(self, net, node, options):
+        return sum(shape.elements for shape in net.inputs_of(node.name)) * options.batch
+"""
+
+
+@pytest.fixture
+def traffic(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Add a quantity that netdsl does not have, as a file."""
+    written("traffic.py", QUANTITY)
+    monkeypatch.setattr(quantities, "__path__", [*quantities.__path__, str(folder)])
+    quantities.catalogue.cache_clear()
+    quantities.weighed.cache_clear()
+    yield
+    monkeypatch.undo()
+    del sys.modules["netdsl.quantities.traffic"]
+    quantities.catalogue.cache_clear()
+    quantities.weighed.cache_clear()
+
+
+@pytest.mark.usefixtures("traffic")
+def test_a_quantity_is_saved_too(capsys: Captured) -> None:
+    """It is in the text, in JSON and in SARIF, and a budget of a project."""
+    text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> relu -> relu -> maxpool 2x2 -> gap\n"
+    less = {finding.name: finding.saving for finding in lint(text)}
+    assert {name: saving.traffic for name, saving in less.items() if saving} == {
+        "identity_op": 4 * 8 * 8,  # the second relu
+        "relu_before_maxpool": 4 * 8 * 8 - 4 * 4 * 4,  # it reads what is pooled
+    }
+    spec = written("n.net", text)
+    command(spec)
+    assert "256 numbers read (" in capsys.readouterr().out
+    command(spec, "--format", "json")
+    value = json.loads(capsys.readouterr().out)
+    schema(value)
+    assert {f["saving"]["traffic"] for f in value["findings"]} == {256, 192}
+    command(spec, "--format", "sarif")
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert {r["properties"]["saving"]["traffic"] for r in run["results"]} == {256, 192}
+    written("netdsl.toml", '[lint.budgets]\n"*" = { traffic = "1K" }\n')
+    command(spec, "--select", "budget")
+    assert "traffic 1.02K > 1K" in capsys.readouterr().out
+
+
+def test_of_a_training_layer_only_its_tensors_are_saved() -> None:
+    text = (
+        "net N:\n    input 3, 8x8\n    a: conv 3x3, 4\n"
+        "    train output aux: conv 1x1, 4 as b -> bn as norm -> gap\n    gap\n"
+    )
+    (finding,) = lint(text)
+    assert finding.saving == {"params": 4, "buffers": 0, "macs": 0, "ops": 0, "activations": 0}
 
 
 # ---------------------------------------------------------------- fixes

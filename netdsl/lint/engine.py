@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from netdsl.cost.model import Cost
 from netdsl.diagnostics import NetError
 from netdsl.elaborate.build import Elaborator
 from netdsl.elaborate.lines import allowances
@@ -18,6 +17,7 @@ from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
 from netdsl.net import Net, Recipe
 from netdsl.ops import OpError
+from netdsl.quantities import Amounts, weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -127,7 +127,7 @@ class Run:
             changes = tuple(hit.change for hit in group if hit.change is not None)
             layers = tuple(dict.fromkeys(hit.layer for hit in group if hit.layer))
             saving = _saving(facts.net, changes) if len(changes) == len(group) else None
-            nets.append((InNet(facts.name, layers, saving, facts.total, changes), group[0], facts))
+            nets.append((InNet(facts.name, layers, saving, facts.amounts, changes), group[0], facts))
         nets.sort(key=lambda item: -_share(item[0]))
         _, hit, facts = nets[0]
         everywhere = all(one == hit.fix for _, _, group in hits for one in [group[0].fix])
@@ -157,7 +157,7 @@ def sample(recipe: Recipe) -> tuple[Net, int]:
     return Net(made), len(open_)
 
 
-def _saving(net: Net, changes: Sequence[Callable[[Rewrite], None]]) -> Cost | None:
+def _saving(net: Network, changes: Sequence[Callable[[Rewrite], None]]) -> Amounts | None:
     """Return what all changes save together; None if they cannot all be made."""
     rewrite = Rewrite(net)
     try:
@@ -172,13 +172,8 @@ def _share(found: InNet) -> float:
     """Return how much of a net a finding would save."""
     if found.saving is None:
         return 0.0
-    saving, total = found.saving, found.total
-    parts = [
-        (saving.params, total.params),
-        (saving.macs, total.macs),
-        (saving.activations, total.activations),
-    ]
-    return sum(part / max(1, whole) for part, whole in parts)
+    most = [quantity.name for quantity in weighed() if quantity.brief]
+    return sum(found.saving[name] / max(1, found.total[name]) for name in most)
 
 
 def _places(hit: Hit, facts: Facts | None) -> Iterator[Span]:

@@ -20,6 +20,7 @@ from netdsl.ops.linear import Linear
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, Pool
 from netdsl.ops.window import both
 from netdsl.passes import find_fused
+from netdsl.quantities import Amounts, amounts
 from netdsl.record import Record
 from netdsl.source import Source, Span
 
@@ -260,6 +261,11 @@ class Facts:
     def total(self) -> Cost:
         """What the net costs for one sample in float32, without what exists in training only."""
         return self.net.cost()
+
+    @cached_property
+    def amounts(self) -> Amounts:
+        """What the net has of the quantities by which a change is weighed."""
+        return amounts(self.net, self.nodes)
 
     @cached_property
     def traffic(self) -> Mapping[str, int]:

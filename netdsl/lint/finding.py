@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cost.model import Cost
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, Severity
 from netdsl.diagnostics.render import render_json
 from netdsl.lint.rule import Hit, Rule
+from netdsl.quantities import Amounts, weighed
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 4
 """How many layers and nets a text names before it counts."""
-_WORDS = {
-    "params": "params",
-    "buffers": "buffers",
-    "macs": "MACs",
-    "ops": "ops",
-    "activations": "bytes of activations",
-}
 
 
 class InNet(Record):
@@ -31,10 +24,10 @@ class InNet(Record):
 
     name: str
     layers: tuple[str, ...]
-    saving: Cost | None
-    """For one sample in float32, activations in bytes; None if the rule knows no better net."""
-    total: Cost
-    """What the net costs."""
+    saving: Amounts | None
+    """By quantity, for one sample in float32; None if the rule knows no better net."""
+    total: Amounts
+    """What the net has of them."""
     changes: tuple[Callable[[Rewrite], None], ...] = ()
 
 
@@ -74,7 +67,7 @@ class Finding(Record):
         return self.hit.severity or self.rule.severity
 
     @property
-    def saving(self) -> Cost | None:
+    def saving(self) -> Amounts | None:
         """What all changes together save in the net that stands for all."""
         return self.nets[0].saving if self.nets else None
 
@@ -130,9 +123,9 @@ class Finding(Record):
             "spec": self.spec,
             "layer": self.hit.layer,
             "count": self.count,
-            "saving": cost_json(self.saving),
+            "saving": saving_json(self.saving),
             "nets": [
-                {"name": net.name, "layers": list(net.layers), "saving": cost_json(net.saving)}
+                {"name": net.name, "layers": list(net.layers), "saving": saving_json(net.saving)}
                 for net in self.nets
             ],
             "fix": fix
@@ -152,20 +145,20 @@ def _where(start: int, end: int, finding: Finding) -> dict[str, int]:
     return {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
-def cost_json(cost: Cost | None) -> dict[str, int] | None:
+def saving_json(saving: Amounts | None) -> dict[str, Any] | None:
     """Return a saving as an object; below 0 where the better net costs more."""
-    return None if cost is None else {count: getattr(cost, count) for count in Cost._fields}
+    return None if saving is None else {q.name: q.plain(saving[q.name]) for q in weighed()}
 
 
-def said(saving: Cost, total: Cost) -> str:
+def said(saving: Amounts, total: Amounts) -> str:
     """Return a saving as a sentence: "saves 2.1M params (8.2%), costs 3,136 ops more"."""
     less: list[str] = []
     more: list[str] = []
-    for count, word in _WORDS.items():
-        amount, whole = getattr(saving, count), getattr(total, count)
+    for quantity in weighed():
+        amount, whole = saving[quantity.name], total[quantity.name]
         if amount:
             share = f" ({100 * abs(amount) / whole:.1f}%)" if whole else ""
-            (less if amount > 0 else more).append(f"{human(abs(amount))} {word}{share}")
+            (less if amount > 0 else more).append(f"{human(abs(amount))} {quantity.saving}{share}")
     parts = [f"saves {', '.join(less)}"] if less else []
     parts += [f"costs {', '.join(more)} more"] if more else []
     return ", ".join(parts) or "saves nothing that is counted"

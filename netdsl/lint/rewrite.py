@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 from netdsl.cost.model import Cost
 from netdsl.ir.graph import Graph, Node, Output, Value
@@ -11,6 +12,10 @@ from netdsl.ir.types import Shape
 from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.ops.source import Input
+from netdsl.quantities import Amounts, amounts
+
+if TYPE_CHECKING:
+    from netdsl.quantities import Measured
 
 
 class RewriteError(Exception):
@@ -118,26 +123,17 @@ class Rewrite:
 
     def shapes(self) -> Mapping[str, tuple[Shape, ...]]:
         """Return the shapes of the changed nodes and of what they change; OpError if an op refuses them."""
-        return self._work()[0]
+        return self.work()[0]
 
-    def saving(self) -> Cost:
-        """Return what the net costs less for one sample in float32, activations in bytes; below 0 if more."""
-        shapes, new = self._work()
-        before = self.net.layer_costs
-        old = Cost()
-        for node in self.net.graph:
-            if node.name in new or node.name not in self.nodes:
-                old += _counted(node, before[node.name])
-        now = Cost()
-        for name, cost in new.items():
-            now += _counted(self.nodes[name], cost)
-        for node in self._heirs():
-            x = ((shapes.get(v.node) or self.net.elaborated.shapes[v.node])[v.port] for v in node.inputs)
-            whole = node.op.cost(*x)
-            now += Cost(whole.params, whole.buffers)
-        return Cost(*(getattr(old, count) - getattr(now, count) for count in Cost._fields)).scaled(1, 4)
+    def saving(self) -> Amounts:
+        """Return by quantity what the net has less of for one sample in float32; below 0 where it has more."""
+        changed = Changed(self)
+        before = [
+            node for node in self.net.graph if node.name in changed.layer_costs or node.name not in self.nodes
+        ]
+        return amounts(self.net, before) - amounts(cast("Measured", changed), changed.nodes)
 
-    def _heirs(self) -> Iterator[Node]:
+    def heirs(self) -> Iterator[Node]:
         """Yield the first of the nodes left that have the weights of one that is gone."""
         homes = set(self.nodes)
         for node in self.nodes.values():
@@ -161,7 +157,7 @@ class Rewrite:
         )
         return graph
 
-    def _work(self) -> tuple[dict[str, tuple[Shape, ...]], dict[str, Cost]]:
+    def work(self) -> tuple[dict[str, tuple[Shape, ...]], dict[str, Cost]]:
         """Work out shapes and costs of what has been touched and of all that it reaches."""
         known = self.net.elaborated.shapes
         shapes: dict[str, tuple[Shape, ...]] = {}
@@ -213,9 +209,30 @@ class Rewrite:
         )
 
 
-def _counted(node: Node, cost: Cost) -> Cost:
-    """Return the part of a node's cost that totals count: of a training-only layer its tensors."""
-    return cost if not node.train else Cost(cost.params, cost.buffers)
+class Changed:
+    """What quantities are read off in the part of a net that a change reaches: its nodes, their costs and shapes."""
+
+    def __init__(self, rewrite: Rewrite) -> None:
+        """Work out what has been touched and all that it reaches."""
+        self._rewrite = rewrite
+        self._shapes, costs = rewrite.work()
+        nodes = {name: rewrite.nodes[name] for name in costs}
+        for node in rewrite.heirs():
+            nodes[node.name] = heir = node.replace(module="")
+            costs[node.name] = heir.cost(*self.inputs_of(node.name))
+        self.nodes = list(nodes.values())
+        self.layer_costs: Mapping[str, Cost] = costs
+
+    @property
+    def graph(self) -> Graph:
+        """The whole changed graph; its module tree is the old one."""
+        return self._rewrite.graph()
+
+    def inputs_of(self, name: str) -> tuple[Shape, ...]:
+        """Return the shapes of a node's inputs."""
+        known = self._rewrite.net.elaborated.shapes
+        reads = self._rewrite.nodes[name].inputs
+        return tuple([(self._shapes.get(value.node) or known[value.node])[value.port] for value in reads])
 
 
 def signature(nodes: Iterable[Node], outputs: Iterable[Output]) -> object:

@@ -39,7 +39,7 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
 - **Message.** One sentence, lower case, no full stop; it names the layer (`facts.called`) and the numbers; `help` is
   what to write, `labels` point at further places. A hit may have a milder severity than its rule.
 - **change** says what the better net is: a function that edits a `Rewrite`. The engine makes the changes of all hits
-  of a line, costs the graph, and says what is saved in params, MACs, ops and activations. No formula anywhere.
+  of a line, costs the graph, and says what is saved of each quantity with words for it. No formula anywhere.
 - **edits** make the text the better net: small changes by `facts.text` (edits.py), or None where the text is not
   simple enough. Pass `safe=False` unless the function stays exactly the same, for weights carried over by name or in
   order. Edits need a `change`: they are made only if every net of the new text is, op for op and wire for wire, the

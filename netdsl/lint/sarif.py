@@ -13,7 +13,7 @@ from netdsl import __version__
 from netdsl.diagnostics import Diagnostic
 from netdsl.diagnostics.render import printable
 from netdsl.lint.docs import first_line, section
-from netdsl.lint.finding import Finding, cost_json
+from netdsl.lint.finding import Finding, saving_json
 from netdsl.lint.rules import catalogue
 from netdsl.source import Span
 
@@ -77,7 +77,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "properties": {
             "nets": [net.name for net in finding.nets],
             "layers": finding.count,
-            "saving": cost_json(finding.saving),
+            "saving": saving_json(finding.saving),
         },
     }
     related = [

@@ -12,6 +12,7 @@ class Activations(Summed):
 
     name, title, unit, rank = "activations", "activations", "bytes", 60
     shown = brief = True
+    saving = "bytes of activations"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""

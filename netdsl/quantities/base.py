@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.cost.model import Cost
 from netdsl.ir.graph import Graph, Node
+from netdsl.ir.types import Shape
 from netdsl.passes import Liveness, Receptives
 from netdsl.record import Record
 
@@ -25,6 +26,36 @@ class Options(Record):
     optimizer: str = "sgd"
 
 
+class Amounts(Mapping[str, int]):
+    """Numbers by quantity, such as what a change saves: `amounts["macs"]`, or `amounts.macs`."""
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        """Take the numbers, in the order in which they are said."""
+        self._numbers = numbers
+
+    def __getitem__(self, name: str) -> int:
+        return self._numbers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __repr__(self) -> str:
+        return f"Amounts({self._numbers})"
+
+    def __getattr__(self, name: str) -> int:
+        """Return a number."""
+        if name in self.__dict__.get("_numbers", ()):
+            return self._numbers[name]
+        raise AttributeError(name)
+
+    def __sub__(self, other: Amounts) -> Amounts:
+        """Return the differences; both have the same quantities."""
+        return Amounts({name: number - other[name] for name, number in self.items()})
+
+
 class Measured(Protocol):
     """What quantities are read off; a `Net` is one."""
 
@@ -35,6 +66,9 @@ class Measured(Protocol):
     @property
     def layer_costs(self) -> Mapping[str, Cost]:
         """The cost of each node for one sample, activations in elements."""
+
+    def inputs_of(self, name: str) -> tuple[Shape, ...]:
+        """Return the shapes of a node's inputs."""
 
     @property
     def receptive(self) -> Receptives:
@@ -82,7 +116,13 @@ class Quantity(ABC):
     share = False
     """Whether its column is followed by one of shares."""
     brief = False
-    """Whether the rows of `netdsl diff` show it."""
+    """Whether the rows of `netdsl diff` show it, and of a change it counts most."""
+    saving = ""
+    """What findings of the linter call so much of it that a change saves: "bytes of activations"; "": they do not.
+
+    One with such words is additive, and its number of a layer follows from the layer, its cost and the shapes that it
+    reads: of a changed net nothing else is worked out.
+    """
 
     @abstractmethod
     def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> Any:

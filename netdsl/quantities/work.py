@@ -11,6 +11,7 @@ class Macs(Summed):
 
     name, title, rank = "macs", "MACs", 40
     shown = share = brief = True
+    saving = "MACs"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""
@@ -22,6 +23,7 @@ class Ops(Summed):
 
     name, title, rank = "ops", "ops", 50
     shown = True
+    saving = "ops"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""
