@@ -11,6 +11,7 @@ The language's own ops are held to the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from netdsl.api import explain_op, loads
@@ -19,6 +20,10 @@ from netdsl.ir.types import Shape
 from netdsl.lift.words import op_words
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
+from netdsl.ops.activation import Activation
+from netdsl.ops.conv import Convolution
+from netdsl.ops.norm import Norm
+from netdsl.ops.window import both
 from netdsl.verification import draw, verify
 
 if TYPE_CHECKING:
@@ -41,8 +46,8 @@ def check(
     """Hold an op's examples to what it says, in every backend, alone and in a block that has channels as argument.
 
     That is: formulas of its counts, keys and shapes of the state, shapes, parameters, MACs as the framework counts
-    them, and the same numbers in all backends in evaluation and training, gradients too. How weights start is not
-    looked at.
+    them, and the same numbers in all backends in evaluation and training, gradients too. With a reference its traits
+    are held too, from which lint rules and passes know it. How weights start is not looked at.
 
     Args:
         op: The op. Its `examples()` should cover its arguments.
@@ -68,6 +73,187 @@ def check(
             assert found.ok, f"{_line(example)}\n{found}"
         if reference is not None:
             _compare(nets[0], example, reference, backends[0])
+    if reference is not None:
+        check_traits(op, reference)
+
+
+def check_traits(op: type[Op], reference: Reference) -> None:
+    """Hold what an op says of the numbers that it makes in evaluation to what its reference makes of its examples.
+
+    A trait that is said of an example must hold for it. One that holds for all must be said of one of them, or lint
+    rules would be silent about the op: `linear`, `keeps_zero`, `channelwise`, `tokenwise`, `selects`, `product`.
+
+    Raises:
+        AssertionError: A trait does not hold, or is not said.
+    """
+    trials = [_Trial(example, reference) for example in op.examples() if example.inputs]
+    for name, holds in _HOLDS.items():
+        said = [bool(getattr(trial.op, name)) for trial in trials]
+        true = [holds(trial) for trial in trials]
+        for trial, claimed, held in zip(trials, said, true, strict=True):
+            assert held is not False or not claimed, (
+                f"{_line(trial.example)}: it says {name}, which does not hold"
+            )
+        meant = [held for held in true if held is not None]
+        wanted = meant and name in _WANTED and (name not in _OF_ALL or len(meant) == len(trials))
+        assert any(said) or not wanted or not all(meant), f"{op.name} does not say {name}, which holds"
+    for trial in trials:
+        why = trial.wrong()
+        assert not why, f"{_line(trial.example)}: {why}"
+
+
+class _Trial:
+    """An example with random weights, so small that no softmax is at its end, and what its reference makes."""
+
+    def __init__(self, example: Example, reference: Reference) -> None:
+        import numpy as np
+
+        self.example, self.op, self.reference = example, example.op, reference
+        random = np.random.default_rng(1)
+        tensors = {**self.op.weights(*example.inputs), **self.op.buffers(*example.inputs)}
+        self.state = {name: random.uniform(0.05, 0.15, shape) for name, shape in tensors.items()}
+        self.x, self.other = (
+            [scale * random.standard_normal((BATCH, *shape)) for shape in example.inputs]
+            for scale in (2.5, 3)
+        )
+        self.y = self.run(self.x)
+
+    def run(self, x: list[Array]) -> list[Array]:
+        """Return what the op makes of some inputs."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # as of the cosine of zeros
+            return self.reference(self.example, [value.copy() for value in x], dict(self.state))
+
+    def linear(self) -> bool:
+        """Tell whether f(a + b) - f(0) is f(a) - f(0) + f(b) - f(0)."""
+        import numpy as np
+
+        sums, zeros = [a + b for a, b in zip(self.x, self.other, strict=True)], [0 * a for a in self.x]
+        made = zip(self.run(sums), self.y, self.run(self.other), self.run(zeros), strict=True)
+        return all(np.allclose(both + none, one + other) for both, one, other, none in made)
+
+    def keeps_zero(self) -> bool:
+        """Tell whether zeros are made of zeros."""
+        return not any(y.any() for y in self.run([0 * x for x in self.x]))
+
+    def selects(self) -> bool:
+        """Tell whether each number that is made is one of the first input's."""
+        return {number for y in self.y for number in y.flat} <= set(self.x[0].flat)
+
+    def passes_values(self) -> bool | None:
+        """Tell whether all numbers are handed on; of tokens one may be taken."""
+        if len(self.y) > 1:
+            return None
+        (y,) = self.y
+        return set(y.flat) == set(self.x[0].flat) or (self.selects() and self.example.inputs[0].axes == "nc")
+
+    def product(self) -> bool | None:
+        """Tell whether zeros in the place of any of several inputs give zeros."""
+        if len(self.x) < 2:
+            return None
+        made = (
+            self.run([0 * x if at == zero else x for at, x in enumerate(self.x)])
+            for zero in range(len(self.x))
+        )
+        return not any(y.any() for every in made for y in every)
+
+    def channelwise(self) -> bool | None:
+        """Tell whether another channel changes nothing; None of norms, whose averages are set aside."""
+        outputs = self.op.outputs(*self.example.inputs)
+        if isinstance(self.op, Norm) or len(self.x) > 1 or len(outputs) > 1 or self.op.arity != (1, 1):
+            return None
+        (x,), (y,) = self.example.inputs, outputs
+        return self.reads("c") if y.axes == x.axes and y.c == x.c > 1 else None
+
+    def tokenwise(self) -> bool | None:
+        """Tell whether another token changes nothing."""
+        (first, *others), outputs = self.example.inputs, self.op.outputs(*self.example.inputs)
+        tokens = not others and outputs == (first,) and first.axes == outputs[0].axes == "nc"
+        return self.reads("n") if tokens and self.op.arity == (1, 1) else None
+
+    def reads(self, axis: str) -> bool:
+        """Tell whether each place along an axis of the input changes that place of the output only."""
+        import numpy as np
+
+        (shape,), (out,) = self.example.inputs, self.op.outputs(*self.example.inputs)
+        at, after = shape.axes.index(axis) + 1, out.axes.index(axis) + 1
+        ((x,), (before,)) = self.x, self.y
+        for place in range(x.shape[at]):
+            changed = np.moveaxis(x.copy(), at, 0)
+            changed[place] += 1.5
+            (now,) = self.run([np.moveaxis(changed, 0, at)])
+            same = np.isclose(np.moveaxis(now, after, 0), np.moveaxis(before, after, 0))
+            if not np.delete(same, place, axis=0).all():
+                return False
+        return True
+
+    def wrong(self) -> str:
+        """Return what else does not hold that the op says; "" if all does."""
+        import numpy as np
+
+        low, high = self.op.bounds
+        if isfinite(low) or isfinite(high):
+            made = [y for x in (self.x, [10 * x for x in self.other]) for y in self.run(x)]
+            if any(y.min() < low or y.max() > high for y in made):
+                return f"it makes numbers outside of its bounds {low:g} to {high:g}"
+        why = self.op.idle(*self.example.inputs)
+        if why and not np.array_equal(self.y[0], self.x[0]):
+            return f"it says that it hands on what it reads since {why}, but does not"
+        if isinstance(self.op, Activation) and (self.op.monotonic or self.op.clips):
+            return self.wrong_activation(self.op)
+        if isinstance(self.op, Convolution) and self.op.plain(*self.example.inputs) and not self.op.enlarges:
+            return (
+                ""
+                if self.slides()
+                else "it says that it is plain, but zeros around a map change what it makes"
+            )
+        return ""
+
+    def wrong_activation(self, op: Activation) -> str:
+        """Return what does not hold of a function of one element; the samples of a batch are its arguments."""
+        import numpy as np
+
+        one = Shape(1)
+        sizes = op.weights(one)
+        state = {name: self.state[name].flat[:1].reshape(size) for name, size in sizes.items()}
+        x = np.linspace(-50, 50, 20_001)[:, None]
+        (y,) = self.reference(Example(op, (one,)), [x], state)
+        if op.monotonic and (np.diff(y[:, 0]) < 0).any():
+            return "it says monotonic, but falls"
+        if op.clips and not np.array_equal(y, np.clip(x, *op.bounds)):
+            return "it says clips, but is another function"
+        return ""
+
+    def slides(self) -> bool:
+        """Tell whether zeros around a map only add windows: one kernel is at all places, and padding is zeros."""
+        import numpy as np
+
+        op = self.op
+        assert isinstance(op, Convolution)
+        (x,), (y,) = self.x, self.y
+        rows, columns = both(op.stride)
+        wide = np.pad(x, ((0, 0), (0, 0), (2 * rows, 3 * rows), (2 * columns, 3 * columns)))
+        example = Example(op, (Shape(*wide.shape[1:]),))
+        (made,) = self.reference(example, [wide], dict(self.state))
+        h, w = y.shape[2:]
+        return np.allclose(made[:, :, 2 : 2 + h, 2 : 2 + w], y)
+
+
+_HOLDS: dict[str, Callable[[_Trial], bool | None]] = {
+    "linear": _Trial.linear,
+    "keeps_zero": _Trial.keeps_zero,
+    "passes_values": _Trial.passes_values,
+    "selects": _Trial.selects,
+    "product": _Trial.product,
+    "channelwise": _Trial.channelwise,
+    "tokenwise": _Trial.tokenwise,
+}
+"""By trait, what tells whether it holds for an example; None: it has no meaning there."""
+_WANTED = frozenset(_HOLDS) - {"passes_values"}
+"""Those that must be said where they hold for all examples for which they have a meaning."""
+_OF_ALL = frozenset({"channelwise"})
+"""Those of them that must have a meaning for every example."""
 
 
 def _check_formulas(example: Example) -> None:

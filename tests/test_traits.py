@@ -11,8 +11,7 @@ from netdsl.ir.types import Shape
 from netdsl.ops import Example, Op, catalogue
 from netdsl.ops.activation import Activation, OverAxis, Saturating
 from netdsl.ops.conv import StdConv
-from netdsl.ops.dropout import Drop
-from netdsl.ops.norm import Norm
+from netdsl.testing import check_traits
 
 ACTIVATIONS = {
     label(example): example.op
@@ -26,7 +25,7 @@ EXAMPLES = {
 
 
 def state_of(example: Example) -> dict[str, Array]:
-    """Return random weights and statistics, so small that no softmax is at its end."""
+    """Return random weights and statistics."""
     op, random = example.op, np.random.default_rng(1)
     tensors = {**op.weights(*example.inputs), **op.buffers(*example.inputs)}
     return {name: random.uniform(0.05, 0.15, shape) for name, shape in tensors.items()}
@@ -37,97 +36,10 @@ def run(example: Example, inputs: list[Array]) -> list[Array]:
     return expected(example, inputs, state_of(example))
 
 
-def others(example: Example) -> list[Array]:
-    """Return inputs that differ from `arrays_of`'s."""
-    random = np.random.default_rng(7)
-    return [random.normal(size=x.shape) * 3 for x in arrays_of(example)]
-
-
-def linear(example: Example) -> bool:
-    """Tell whether f(a + b) - f(0) is f(a) - f(0) + f(b) - f(0)."""
-    a, b = arrays_of(example), others(example)
-    sums, zeros = [x + y for x, y in zip(a, b, strict=True)], [0 * x for x in a]
-    made = zip(*(run(example, inputs) for inputs in (sums, a, b, zeros)), strict=True)
-    return all(np.allclose(both + none, one + other) for both, one, other, none in made)
-
-
-def reads(example: Example, axis: str) -> bool:
-    """Tell whether each place along an axis of the input changes that place of the output only."""
-    at, after = (
-        shape.axes.index(axis) + 1 for shape in (*example.inputs, *example.op.outputs(*example.inputs))
-    )
-    (x,) = arrays_of(example)
-    (before,) = run(example, [x])
-    for place in range(x.shape[at]):
-        changed = np.moveaxis(x.copy(), at, 0)
-        changed[place] += 1.5
-        (now,) = run(example, [np.moveaxis(changed, 0, at)])
-        same = np.isclose(np.moveaxis(now, after, 0), np.moveaxis(before, after, 0))
-        if not np.delete(same, place, axis=0).all():
-            return False
-    return True
-
-
 @pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
-def test_linear(name: str) -> None:
-    """Said of an op if and only if all of its examples are."""
-    assert catalogue()[name].linear == all(map(linear, EXAMPLES[name]))
-
-
-@every([e for e in LAYERS if e.op.keeps_zero])
-def test_keeps_zero(example: Example) -> None:
-    """Zeros are made of zeros."""
-    assert not any(y.any() for y in run(example, [0 * x for x in arrays_of(example)]))
-
-
-@every([e for e in LAYERS if e.op.passes_values])
-def test_passes_values(example: Example) -> None:
-    """What is made was there; all of it but where a token is taken."""
-    (x, *_), (y,) = arrays_of(example), run(example, arrays_of(example))
-    assert set(y.flat) == set(x.flat) or (example.op.name == "token" and set(y.flat) < set(x.flat))
-
-
-@every([e for e in LAYERS if e.op.channelwise and not isinstance(e.op, Norm)])
-def test_channelwise(example: Example) -> None:
-    """Another channel changes nothing."""
-    assert example.op.arity == (1, 1)
-    wide = example.op.outputs(*example.inputs)[0].c == example.inputs[0].c  # a depthwise one may make several
-    assert reads(example, "c") or not wide
-
-
-@every([e for e in LAYERS if not isinstance(e.op, Drop)])
-def test_idle(example: Example) -> None:
-    """What says so hands on what it reads."""
-    if example.op.idle(*example.inputs):
-        assert example.op.outputs(*example.inputs) == example.inputs[:1]
-        assert np.array_equal(run(example, arrays_of(example))[0], arrays_of(example)[0])
-
-
-def picks(example: Example) -> bool:
-    """Tell whether each number that is made is one of the first input's."""
-    first, *_ = inputs = arrays_of(example)
-    return {number for y in run(example, inputs) for number in y.flat} <= set(first.flat)
-
-
-@pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
-def test_selects(name: str) -> None:
-    """Said of an example only if it does, and of some where all do that make anything."""
-    said = [example for example in EXAMPLES[name] if example.op.selects]
-    assert all(map(picks, said))
-    assert said or not all(map(picks, EXAMPLES[name]))
-
-
-@pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])
-def test_product(name: str) -> None:
-    """Said of an op of several values if and only if zeros in the place of any of them give zeros."""
-    several = [example for example in EXAMPLES[name] if len(example.inputs) > 1]
-    zeros = []
-    for example in several:
-        for zero in range(len(example.inputs)):
-            inputs = [0 * x if at == zero else x for at, x in enumerate(arrays_of(example))]
-            with np.errstate(invalid="ignore"):  # the cosine of zeros is none
-                zeros.append(not any(y.any() for y in run(example, inputs)))
-    assert catalogue()[name].product == (bool(zeros) and all(zeros))
+def test_traits(name: str) -> None:
+    """As ops of other distributions are held to theirs."""
+    check_traits(catalogue()[name], expected)
 
 
 def weighted(example: Example, op: Op) -> list[Array]:
@@ -158,28 +70,6 @@ def test_what_is_derived_has_to_say_what_it_is() -> None:
         assert example.op.plain(*example.inputs) is not None
         other = type("Other", (catalogue()[op],), {"name": "other"})
         assert other(**example.op.arguments()).plain(*example.inputs) is None
-
-
-@every(
-    [
-        e
-        for e in LAYERS
-        if len(e.inputs) == 1 and e.inputs == e.op.outputs(*e.inputs) and e.inputs[0].axes == "nc"
-    ]
-)
-def test_tokenwise(example: Example) -> None:
-    """Said of an op that makes tokens of tokens if and only if another token changes nothing."""
-    assert example.op.tokenwise == reads(example, "n")
-
-
-@every([e for e in LAYERS if e.op.bounds != (-np.inf, np.inf)])
-def test_bounds(example: Example) -> None:
-    """Nothing lies outside."""
-    low, high = example.op.bounds
-    for inputs in (arrays_of(example), [10 * x for x in others(example)]):
-        for made in run(example, inputs):
-            assert made.min() >= low
-            assert made.max() <= high
 
 
 def values(op: Op) -> tuple[Array, Array]:

@@ -193,6 +193,7 @@ class MatMul(Op):
 
     name: ClassVar[str] = "matmul"
     product: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     batchless: ClassVar[bool] = True
     wiring: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -392,6 +393,7 @@ class RelativeBias(Op):
     """
 
     name: ClassVar[str] = "relative_bias"
+    keeps_zero: ClassVar[bool] = True
     selects: ClassVar[bool] = True
     batchless: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("size",)

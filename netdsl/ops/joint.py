@@ -137,6 +137,7 @@ class Mul(Elementwise):
 
     name: ClassVar[str] = "mul"
     product: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
     folds: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
 
