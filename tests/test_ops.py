@@ -216,6 +216,19 @@ def test_saves_output(name: str) -> None:
     assert catalogue()[name].saves_output == found
 
 
+@pytest.mark.parametrize("name", sorted({e.op.name for e in LAYERS}))
+def test_draws(name: str) -> None:
+    """An op says `draws` iff training makes other numbers each time."""
+    found = said = False
+    for example in catalogue()[name].examples():
+        said = said or example.op.draws
+        for form in forms(example):
+            inputs = inputs_of(example)
+            runs = [as_tuple(form.train()(*[x.clone() for x in inputs])) for _ in range(2)]
+            found = found or not all(map(torch.equal, *runs))
+    assert said == found
+
+
 MULTIPLIES = Conv | DwConv | UpConv | BlurPool | Linear | Attention | Attend | MatMul | Qkv
 
 

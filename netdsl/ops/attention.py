@@ -35,6 +35,11 @@ class Attention(Op):
     heads: int
     dropout: float = 0.0
 
+    @property
+    def draws(self) -> bool:
+        """Whether scores are dropped."""
+        return self.dropout > 0
+
     def infer(self, *x: Shape) -> Shape:
         """Check heads and dropout; return the input's shape."""
         if x[0].axes != "nc":

@@ -159,8 +159,6 @@ class Op(Record, metaclass=Kind):
     """Whether it is there to make maps larger."""
     product: ClassVar[bool] = False
     """Whether it is a product of its inputs: zeros where one of them is, whose gradient is of the others."""
-    draws: ClassVar[bool] = False
-    """Whether it draws random numbers in training."""
     folds: ClassVar[bool] = False
     """Whether it joins any number of values one after the other: a backend may write an operator between them."""
     fuses_into: ClassVar[bool] = False
@@ -188,6 +186,11 @@ class Op(Record, metaclass=Kind):
     def bounds(self) -> tuple[float, float]:
         """Between which numbers all lies that it makes, whatever it reads."""
         return -inf, inf
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training."""
+        return False
 
     @property
     def selects(self) -> bool:

@@ -1,0 +1,254 @@
+"""Three ops that netdsl does not have: a convolution, an activation, a layer that works on each channel by itself.
+
+Each is a class, a function for each backend, and a reference in numpy, as a distribution would bring them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from reference_ops import Array, conv
+
+from netdsl.cost.model import Term
+from netdsl.emission.code import Arg, Call, Const, Context, Input, Lowered, Name
+from netdsl.ir.tape import Tape, Tensor
+from netdsl.ir.types import Dims, Init, Shape
+from netdsl.ops import Example, Op, OpError
+from netdsl.ops.activation import Activation
+from netdsl.ops.base import sizes
+from netdsl.ops.conv import Conv
+
+# ---------------------------------------------------------------- a convolution
+
+
+class UnitConv(Conv):
+    """A convolution whose filters have length 1 when they are used: w / |w| for each output channel.
+
+    Otherwise it is `conv`, whose defaults it takes too. Luo et al., arXiv 1702.05870, with the input's length left.
+    """
+
+    name: ClassVar[str] = "unitconv"
+    inherits: ClassVar[str] = "conv"
+
+    def infer(self, *x: Shape) -> Shape:
+        """Refuse TensorFlow's padding; return channels x h' x w'."""
+        if self.pad.mode == "tf":
+            raise OpError("pad", "pad=tf is not defined for unitconv")
+        return super().infer(*x)
+
+    def plain(self, *x: Shape) -> Op | None:
+        """Return the convolution by the filters of length 1."""
+        return Conv(**self.arguments())
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the filters as they are used too, and their lengths, bounded and not."""
+        weight = self.weights(x[0].sample)["weight"]
+        unit = tape.made(weight, extra=2 * tape.itemsize * weight[0], learns=tape.parameters[:1])
+        return self.fresh(tape, *x, keep=(*x, unit), learns=(unit, *tape.parameters[1:]))
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield strides, groups, dilation, no bias."""
+        k3, x = Dims((3, 3)), Shape(4, 9, 8)
+        yield Example(cls(channels=6, kernel=k3), (x,))
+        yield Example(cls(channels=6, kernel=Dims((1, 1)), bias=False), (x,))
+        yield Example(cls(channels=6, kernel=k3, stride=2, groups=2), (x,))
+        yield Example(cls(channels=6, kernel=Dims((1, 5)), dilation=Dims((1, 2))), (Shape(4, 9, 12),))
+
+
+UNIT_CONV = '''\
+class UnitConv2d(nn.Conv2d):
+    """A convolution whose filters have length 1."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        unit = F.normalize(self.weight.flatten(1)).view_as(self.weight)
+        y: Tensor = self._conv_forward(input, unit, self.bias)
+        return y
+'''
+
+UNIT_CONV_IN_FLAX = '''\
+def unit_conv(x: Array, kernel: Array, *args: Any, **options: Any) -> Array:
+    """Convolve with filters of length 1."""
+    length = jnp.sqrt((kernel**2).sum((0, 1, 2)))
+    return lax.conv_general_dilated(x, kernel / jnp.maximum(length, 1e-12), *args, **options)
+'''
+
+
+def unit_conv_in_torch(op: UnitConv, context: Context) -> Lowered:
+    """Return PyTorch's convolution, but for the filters."""
+    from netdsl_torch.lowering import LOWERINGS
+
+    plain: Any = LOWERINGS[Conv](op, context).module
+    return Lowered(plain.replace(func="UnitConv2d"), helpers={"UnitConv2d": UNIT_CONV})
+
+
+def unit_conv_in_flax(op: UnitConv, context: Context) -> Lowered:
+    """Return Flax's convolution, with a function of ours."""
+    from netdsl_flax.lowering import LOWERINGS, OPTIONS
+
+    plain: Any = LOWERINGS[Conv](op, context).module
+    args = (*plain.args[: -len(OPTIONS)], Arg("conv_general_dilated", Name("unit_conv")), *OPTIONS)
+    return Lowered(plain.replace(args=args), helpers={"unit_conv": UNIT_CONV_IN_FLAX})
+
+
+# ---------------------------------------------------------------- an activation
+
+
+class Relu1(Activation):
+    """A relu that saturates at 1: min(max(x, 0), 1)."""
+
+    name: ClassVar[str] = "relu1"
+    monotonic: ClassVar[bool] = True
+    clips: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+
+
+RELU1 = '''\
+class Relu1(nn.Module):
+    """Between 0 and 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 1)
+'''
+
+RELU1_IN_FLAX = '''\
+def relu1(x: Array) -> Array:
+    """Return what lies between 0 and 1."""
+    return jnp.clip(x, 0, 1)
+'''
+
+
+def relu1_in_torch(op: Relu1, context: Context) -> Lowered:
+    """Return the module."""
+    return Lowered(Call("Relu1"), helpers={"Relu1": RELU1})
+
+
+def relu1_in_flax(op: Relu1, context: Context) -> Lowered:
+    """Return the function."""
+    called = Call("relu1", (Arg("x", Input(), keyword=False),))
+    return Lowered(Name("relu1"), called, helpers={"relu1": RELU1_IN_FLAX})
+
+
+# ---------------------------------------------------------------- a layer of each channel
+
+
+class Affine(Op):
+    """A scale and a shift of each channel: y = a x + b. A map or a vector; shape unchanged.
+
+    Weights scale [c] and shift [c], ones and zeros at first. ops: 1 per element. Touvron et al., arXiv 2105.03404.
+    """
+
+    name: ClassVar[str] = "affine"
+    follows: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
+    fuses_into: ClassVar[bool] = True
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        if x[0].axes not in ("chw", "c"):
+            raise OpError("", f"affine needs a map c x h x w or a vector, got {x[0].kind} {x[0]}")
+        return x[0]
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return scale [c], shift [c]."""
+        return {"scale": (x[0].c,), "shift": (x[0].c,)}
+
+    def op_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return one per element."""
+        return (Term(sizes(x[0])),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the input."""
+        scaled = tape.pointwise(x[0], keep=x, learns=tape.parameters[:1])
+        return tape.pointwise(scaled, learns=tape.parameters[1:])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield a map and a vector."""
+        yield Example(cls(), (Shape(4, 3, 5),))
+        yield Example(cls(), (Shape(6),))
+
+
+AFFINE = '''\
+class Affine(nn.Module):
+    """A scale and a shift of each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = [1] * (x.dim() - 2)
+        return self.scale.view(-1, *places) * x + self.shift.view(-1, *places)
+'''
+
+AFFINE_IN_FLAX = '''\
+class Affine(nnx.Module):
+    """A scale and a shift of each channel."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        scale_init: nnx.Initializer = nnx.initializers.ones,
+        shift_init: nnx.Initializer = nnx.initializers.zeros,
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        dtype = options.get("param_dtype", jnp.float32)
+        self.scale = nnx.Param(scale_init(rngs.params(), (channels,), dtype))
+        self.shift = nnx.Param(shift_init(rngs.params(), (channels,), dtype))
+
+    def __call__(self, x: Array) -> Array:
+        return self.scale.astype(x.dtype) * x + self.shift.astype(x.dtype)
+'''
+
+
+def affine_in_torch(op: Affine, context: Context) -> Lowered:
+    """Return the module."""
+    channels = Arg("channels", Const(context.inputs[0].c), keyword=False)
+    return Lowered(Call("Affine", (channels,)), helpers={"Affine": AFFINE})
+
+
+def affine_in_flax(op: Affine, context: Context) -> Lowered:
+    """Return the module."""
+    from netdsl_flax.lowering import OPTIONS, initializer
+
+    channels = Arg("channels", Const(context.inputs[0].c), keyword=False)
+    starts = []
+    for name, usual in (("scale", Init("ones")), ("shift", Init("zeros"))):
+        starts.append(Arg(f"{name}_init", initializer(op.inits.get(name, usual), usual), initializer(usual)))
+    return Lowered(Call("Affine", (channels, *starts, *OPTIONS)), helpers={"Affine": AFFINE_IN_FLAX})
+
+
+# ---------------------------------------------------------------- what they compute
+
+
+def expected(example: Example, inputs: list[Array], state: dict[str, Array]) -> list[Array]:
+    """Return what one of them makes, in numpy."""
+    op, (x,) = example.op, inputs
+    if isinstance(op, UnitConv):
+        rows = state["weight"].reshape(len(state["weight"]), -1)
+        unit = rows / np.sqrt((rows**2).sum(1, keepdims=True))
+        return [np.asarray(conv(op, [x], {**state, "weight": unit.reshape(state["weight"].shape)}))]
+    if isinstance(op, Relu1):
+        return [np.minimum(np.maximum(x, 0), 1)]
+    scale, shift = (state[name].reshape(-1, *[1] * (x.ndim - 2)) for name in ("scale", "shift"))
+    return [scale * x + shift]
+
+
+OPS = {"unitconv": UnitConv, "relu1": Relu1, "affine": Affine}
+ENTRY_POINTS = {
+    "netdsl.ops": {name: f"invented:{op.__name__}" for name, op in OPS.items()},
+    "netdsl.lowerings": {
+        f"{backend}.{name}": f"invented:{function}_in_{backend}"
+        for backend in ("torch", "flax")
+        for name, function in (("unitconv", "unit_conv"), ("relu1", "relu1"), ("affine", "affine"))
+    },
+}
+"""As the pyproject.toml of their distribution would say it."""
