@@ -1,6 +1,7 @@
-"""Three ops that netdsl does not have: a convolution, an activation, a layer that works on each channel by itself.
+"""Four ops that netdsl does not have: two convolutions, an activation, a layer that works on each channel by itself.
 
-Each is a class, a function for each backend, and a reference in numpy, as a distribution would bring them.
+Each is a class, a function for each backend, and a reference in numpy, as a distribution would bring them. One of the
+convolutions is derived from `conv`, the other one from nothing that has a window.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from netdsl.ir.tape import Tape, Tensor
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops import Example, Op, OpError
 from netdsl.ops.activation import Activation
-from netdsl.ops.base import sizes
+from netdsl.ops.base import Field, sizes
 from netdsl.ops.conv import Conv
+from netdsl.ops.window import SAME, groups_of, need_map, padding, sliding
 
 # ---------------------------------------------------------------- a convolution
 
@@ -91,6 +93,136 @@ def unit_conv_in_flax(op: UnitConv, context: Context) -> Lowered:
     plain: Any = LOWERINGS[Conv](op, context).module
     args = (*plain.args[: -len(OPTIONS)], Arg("conv_general_dilated", Name("unit_conv")), *OPTIONS)
     return Lowered(plain.replace(args=args), helpers={"unit_conv": UNIT_CONV_IN_FLAX})
+
+
+# ---------------------------------------------------------------- a convolution of its own kind
+
+
+class PartialConv(Op):
+    """A convolution of the first part of the channels alone; the others go on as they are.
+
+    Map c x h x w, shape unchanged; `part` divides c. Weight [c/part, c/part, kh, kw], no bias; the kernel is odd.
+    MACs: h x w x (c/part)^2 x kh x kw. Chen et al., arXiv 2303.03667.
+    """
+
+    name: ClassVar[str] = "pconv"
+    fuses: ClassVar[bool] = True
+    linear: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    positional: ClassVar[tuple[str, ...]] = ("kernel",)
+
+    kernel: Dims
+    part: int = 4
+
+    def infer(self, *x: Shape) -> Shape:
+        """Check the parts and the kernel; return the input's shape."""
+        c, _, _ = need_map(self.name, x[0])
+        groups_of("part", self.part, c)
+        self.padding()
+        return x[0]
+
+    def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return how many zeros are around the map."""
+        return padding((1, 1), self.kernel, 1, SAME)
+
+    def weights(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return weight [c/part, c/part, kh, kw]."""
+        mixed = x[0].c // self.part
+        return {"weight": (mixed, mixed, *self.kernel)}
+
+    def mac_terms(self, *x: Shape) -> tuple[Term, ...]:
+        """Return the map's places x the part's channels, twice, x kh x kw."""
+        mixed = x[0].c // self.part
+        both = ("c_in", mixed), ("c_out", mixed)
+        return (Term((("h", x[0].h), ("w", x[0].w), *both, ("kh", self.kernel[0]), ("kw", self.kernel[1]))),)
+
+    def macs_inside(self, *x: Shape) -> int:
+        """Return those of a plain convolution of the part."""
+        mixed = x[0].c // self.part
+        return Conv(kernel=self.kernel, channels=mixed).macs_inside(Shape(mixed, x[0].h, x[0].w))
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the window."""
+        return (sliding(self.kernel, 1, self.padding()),)
+
+    def saved(self, tape: Tape, *x: Tensor) -> Tensor:
+        """Keep the part of the input, which is a view of it."""
+        mixed = tape.narrowed(x[0], 1, x[0].sample.c // self.part)
+        made = tape.made(mixed.sizes, mixed, keep=(mixed,), learns=tape.parameters)
+        return tape.made(x[0].sizes, made, x[0])
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield parts, and a kernel that is no square."""
+        x = Shape(8, 5, 6)
+        yield Example(cls(kernel=Dims((3, 3))), (x,))
+        yield Example(cls(kernel=Dims((1, 3)), part=2), (x,))
+
+
+PCONV = '''\
+class PConv(nn.Module):
+    """A convolution of the first part of the channels."""
+
+    def __init__(self, channels: int, kernel_size: tuple[int, int], part: int = 4) -> None:
+        super().__init__()
+        self.mixed = channels // part
+        self.padding = kernel_size[0] // 2, kernel_size[1] // 2
+        self.weight = nn.Parameter(torch.empty(self.mixed, self.mixed, *kernel_size))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = F.conv2d(x[:, : self.mixed], self.weight, padding=self.padding)
+        return torch.cat((made, x[:, self.mixed :]), 1)
+'''
+
+PCONV_IN_FLAX = '''\
+class PConv(nnx.Module):
+    """A convolution of the first part of the channels."""
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: tuple[int, int],
+        part: int = 4,
+        *,
+        kernel_init: nnx.Initializer = nnx.initializers.lecun_normal(),
+        rngs: nnx.Rngs,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        self.mixed = channels // part
+        sizes = *kernel_size, self.mixed, self.mixed
+        dtype = options.get("param_dtype", jnp.float32)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), sizes, dtype))
+
+    def __call__(self, x: Array) -> Array:
+        axes = ("NHWC", "HWIO", "NHWC")
+        kernel = self.kernel.astype(x.dtype)
+        made = lax.conv_general_dilated(
+            x[..., : self.mixed], kernel, (1, 1), "SAME", dimension_numbers=axes
+        )
+        return jnp.concatenate((made, x[..., self.mixed :]), axis=-1)
+'''
+
+
+def pconv_in_torch(op: PartialConv, context: Context) -> Lowered:
+    """Return the module."""
+    return Lowered(Call("PConv", _sizes_of(op, context)), helpers={"PConv": PCONV})
+
+
+def pconv_in_flax(op: PartialConv, context: Context) -> Lowered:
+    """Return the module, whose kernel has the channels last."""
+    from netdsl_flax.lowering import OPTIONS, initializer
+
+    start = Arg("kernel_init", initializer(op.inits.get("weight", Init("default"))))
+    layout = {"weight": ("kernel", (2, 3, 1, 0))}
+    args = (*_sizes_of(op, context), start, *OPTIONS)
+    return Lowered(Call("PConv", args), helpers={"PConv": PCONV_IN_FLAX}, layout=layout)
+
+
+def _sizes_of(op: PartialConv, context: Context) -> tuple[Arg, ...]:
+    channels = Arg("channels", Const(context.inputs[0].c), keyword=False)
+    kernel = Arg("kernel_size", Const(tuple(op.kernel)), keyword=False)
+    return channels, kernel, Arg("part", Const(op.part), Const(4))
 
 
 # ---------------------------------------------------------------- an activation
@@ -236,19 +368,28 @@ def expected(example: Example, inputs: list[Array], state: dict[str, Array]) -> 
         rows = state["weight"].reshape(len(state["weight"]), -1)
         unit = rows / np.sqrt((rows**2).sum(1, keepdims=True))
         return [np.asarray(conv(op, [x], {**state, "weight": unit.reshape(state["weight"].shape)}))]
+    if isinstance(op, PartialConv):
+        mixed = len(state["weight"])
+        plain = Conv(kernel=op.kernel, channels=mixed, bias=False)
+        return [np.concatenate((np.asarray(conv(plain, [x[:, :mixed]], state)), x[:, mixed:]), axis=1)]
     if isinstance(op, Relu1):
         return [np.minimum(np.maximum(x, 0), 1)]
     scale, shift = (state[name].reshape(-1, *[1] * (x.ndim - 2)) for name in ("scale", "shift"))
     return [scale * x + shift]
 
 
-OPS = {"unitconv": UnitConv, "relu1": Relu1, "affine": Affine}
+OPS = {"unitconv": UnitConv, "pconv": PartialConv, "relu1": Relu1, "affine": Affine}
 ENTRY_POINTS = {
     "netdsl.ops": {name: f"invented:{op.__name__}" for name, op in OPS.items()},
     "netdsl.lowerings": {
         f"{backend}.{name}": f"invented:{function}_in_{backend}"
         for backend in ("torch", "flax")
-        for name, function in (("unitconv", "unit_conv"), ("relu1", "relu1"), ("affine", "affine"))
+        for name, function in (
+            ("unitconv", "unit_conv"),
+            ("pconv", "pconv"),
+            ("relu1", "relu1"),
+            ("affine", "affine"),
+        )
     },
 }
 """As the pyproject.toml of their distribution would say it."""

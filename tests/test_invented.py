@@ -103,7 +103,23 @@ CASES = {
         "unitconv 3x3, 4 -> bn -> relu": True,
         "unitconv 3x3, 4 -> gn 2 -> relu": False,
         "affine -> bn -> relu": False,  # it has no argument that would leave its shift out
+        "pconv 3x3 -> bn -> relu": False,
     },
+    "deep_no_norm": {
+        " -> ".join(["pconv 3x3 -> relu"] * 11): True,
+        " -> ".join(["pconv 3x3 -> relu"] * 10): False,
+        " -> ".join(["pconv 3x3 -> bn -> relu"] * 11): False,
+    },
+    "deep_no_skip": {
+        " -> ".join(["pconv 3x3 -> bn -> relu"] * 21): True,
+        " -> ".join(["dwconv 3x3, bias=false -> bn -> affine"] * 21): False,
+    },
+    "zero_start": {
+        "pconv 3x3, init=zeros -> relu -> conv 3x3, 4": True,
+        "pconv 3x3, init=zeros -> conv 3x3, 4 -> relu": False,
+    },
+    "no_stem_downsampling": {"pconv 3x3 -> relu -> avgpool 2x2 -> conv 3x3, 4": False},  # of a small image
+    "width_bottleneck": {"conv 1x1, 64 -> pconv 3x3 -> relu -> conv 1x1, 64": False},
 }
 """By rule, chains behind a map of 4 x 12 x 12, and whether it finds something."""
 
@@ -163,7 +179,25 @@ def test_a_mean_first_keeps_its_weights() -> None:
 
 def test_they_keep_what_they_say() -> None:
     """To the byte, each alone behind a convolution, and in a row."""
-    for chain in ("unitconv 3x3, 5", "affine", "relu1", "unitconv 1x1, 5, bias=false -> affine -> relu1"):
+    for chain in (
+        "unitconv 3x3, 5",
+        "affine",
+        "relu1",
+        "pconv 3x3 -> affine -> relu1",
+        "unitconv 1x1, 5 -> pconv 1x3, part=5",
+    ):
         (net,) = load(f"net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> {chain}\n").nets
         kept, _ = really_kept(net.build("torch"), torch.randn(2, 3, 8, 8, requires_grad=True))
         assert sum(net.saved(2).values()) == kept, chain
+
+
+def test_a_layer_without_a_stride_cannot_take_the_one_of_a_pool() -> None:
+    text = (
+        "net N:\n    input 4, 224x224\n    features:\n        pconv 3x3 -> relu\n        avgpool 2x2, /2\n"
+        "        conv 3x3, 64, /2 -> relu\n    head: conv 1x1, 10\n"
+    )
+    (finding,) = lint(text)
+    assert finding.name == "no_stem_downsampling"
+    assert finding.saving is None
+    (finding,) = lint(text.replace("pconv 3x3", "unitconv 3x3, 4"))
+    assert finding.saving is not None
