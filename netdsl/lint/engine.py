@@ -157,7 +157,7 @@ def sample(recipe: Recipe) -> tuple[Net, int]:
     return Net(made), len(open_)
 
 
-def _saving(net: Network, changes: Sequence[Callable[[Rewrite], None]]) -> Amounts | None:
+def _saving(net: Net, changes: Sequence[Callable[[Rewrite], None]]) -> Amounts | None:
     """Return what all changes save together; None if they cannot all be made."""
     rewrite = Rewrite(net)
     try:
