@@ -29,6 +29,8 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import torch  # noqa: E402
 from references import REFERENCES  # noqa: E402
+from strangers import NAMES as STRANGERS  # noqa: E402
+from strangers import stranger  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch_oracles import import_torchvision, reference  # noqa: E402
 from zoo import NAMES, net  # noqa: E402
@@ -45,7 +47,7 @@ from ptflops import get_model_complexity_info  # noqa: E402
 from thop import profile  # noqa: E402
 from torchinfo import summary  # noqa: E402
 
-PARTS = ("emitted", "torchvision", "sizes", "ops", "keras")
+PARTS = ("emitted", "torchvision", "sizes", "ops", "strangers", "keras")
 LARGEST = 12_000_000_000
 FILE = ROOT / "tests" / "data" / "peers.json"
 KERAS = {
@@ -139,6 +141,11 @@ def at_sizes() -> dict[str, dict[str, list[int]]]:
     return found
 
 
+def of_strangers() -> dict[str, dict[str, list[int]]]:
+    """Return what counters find in nets that the zoo has not."""
+    return {name: count(stranger(name).build("torch"), zeros(stranger(name))) for name in STRANGERS}
+
+
 def zeros(known: Network) -> list[Tensor]:
     """Return an input of a net for one sample."""
     return [torch.zeros(1, *shape) for shape in known.inputs.values()]
@@ -180,7 +187,12 @@ def main(names: list[str]) -> None:
             write(data)
             print(part, name, found, file=sys.stderr, flush=True)
         if not names:
-            data |= {"keras": keras_params(), "ops": examples(), "sizes": at_sizes()}
+            data |= {
+                "keras": keras_params(),
+                "ops": examples(),
+                "sizes": at_sizes(),
+                "strangers": of_strangers(),
+            }
             write(data)
 
 

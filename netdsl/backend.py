@@ -55,6 +55,17 @@ class FamilyBackend(Backend, Protocol):
         """Return texts by names of files, the module first. Raises NetError."""
 
 
+@runtime_checkable
+class LayeredBackend(Backend, Protocol):
+    """A backend that tells what of a net is a module in what it emits, and what a function."""
+
+    def layers(self, net: Network) -> Mapping[str, bool]:
+        """Return by node whether it is a module; those that are not there only wire others, or are not emitted.
+
+        Imports no framework. Raises NetError as `emit` does.
+        """
+
+
 class Lowerings(dict[type[Op], L]):
     """What each op is in a framework, by its class; those of other distributions are found when they are asked for.
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import pytest
 import torch
+from netdsl_torch import Backend
 from op_examples import BATCH, LAYERS, every
+from strangers import NAMES, stranger
 from test_ops import MULTIPLIES, as_tuple, forms, inputs_of
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from torch_oracles import ZOO, build, inputs, load, spec_of, tensors
+from torch_oracles import ZOO, build, execute, inputs, load, spec_of, tensors
 
 import netdsl
 from netdsl import NetError, Network, api
@@ -67,6 +69,15 @@ SOME = (
 def test_nets(name: str) -> None:
     net = load(name)
     assert counted(build(name, "meta"), inputs(net, BATCHED, "meta")) == expected(net, BATCHED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nets_that_no_rule_was_made_for(name: str) -> None:
+    net = stranger(name)
+    with torch.device("meta"):
+        model = execute(Backend().emit(net))[net.name]()
+    if net.parameters:
+        assert counted(model, inputs(net, BATCHED, "meta")) == expected(net, BATCHED)
 
 
 @pytest.mark.slow

@@ -169,3 +169,12 @@ def test_an_op_of_another_distribution_may_give_no_factors(monkeypatch: pytest.M
     monkeypatch.setattr(catalogue()["relu"], "ops", lambda self, *x: 7)
     monkeypatch.setattr(catalogue()["relu"], "op_terms", lambda self, *x: ())
     assert "ops = 7: relu gives no factors of it" in formula.explain(known, "0", ["ops"])
+
+
+def test_a_net_that_cannot_be_emitted_has_no_other_counts() -> None:
+    known = Network.from_graph(api.load("lenet").graph)
+    text = formula.explain(known, "conv1", ["macs"])
+    assert "= 117,600" in text
+    assert (
+        "other counters count PyTorch modules, and none can be written: `net` was made from a graph" in text
+    )

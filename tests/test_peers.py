@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from strangers import stranger
 from zoo import net
 
 import netdsl
@@ -77,6 +78,14 @@ def test_what_counters_print_at_other_sizes(key: str) -> None:
     name, _, shape = key.partition(" ")
     peers = Peers(netdsl.load(name, inputs={"": tuple(map(int, shape.split("x")))}))
     for counter, numbers in DATA["sizes"][key].items():
+        printed = peers.total(PEERS[counter])
+        assert [printed.macs, printed.params][: len(numbers)] == numbers, counter
+
+
+@pytest.mark.parametrize("key", sorted(DATA["strangers"]))
+def test_what_counters_print_for_nets_that_no_rule_was_made_for(key: str) -> None:
+    peers = Peers(stranger(key))
+    for counter, numbers in DATA["strangers"][key].items():
         printed = peers.total(PEERS[counter])
         assert [printed.macs, printed.params][: len(numbers)] == numbers, counter
 

@@ -38,8 +38,6 @@ def places(net: Net, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
     found: dict[str, list[tuple[Node | Scope, bool]]] = {}
     for place in Replay(text, "layers").run(text.family.variants[0]):
-        if place.name not in net.graph and place.name not in scopes:
-            continue  # a slot for a value that is handed on as it is
         node = net.graph[place.name] if place.name in net.graph else scopes[place.name]
         found.setdefault(place.path, []).append((node, place.stacked))
     return found

@@ -57,7 +57,13 @@ class Backend(Record):
             found[f"test_{name}.py"] = tests(nets, name)
         return found
 
-    def build(self, text: str, net: Net) -> Any:
+    def layers(self, net: Network) -> Mapping[str, bool]:
+        """Return by node whether it is an nn.Module, or `forward` calls a function."""
+        from netdsl_torch.emit import layers
+
+        return layers(net, self)
+
+    def build(self, text: str, net: Network) -> Any:
         """Return the nn.Module that the source's factory makes; NetError where torch is missing."""
         from netdsl_torch.run import build
 

@@ -32,6 +32,7 @@ from netdsl.emission.items import (
 )
 from netdsl.emission.members import Members
 from netdsl.emission.module import ModuleText, checked, unused
+from netdsl.emission.replay import Replay
 from netdsl.emission.stage import made_op
 from netdsl.emission.writer import INDENT, flat, layout, shown, signature
 from netdsl.ir.types import DEFAULT_INIT, Init
@@ -95,6 +96,15 @@ def emit(nets: Sequence[Net], backend: Backend, inplace: bool = True) -> str:
             raise NetError([Diagnostic("E508", message, Span(staged.decl.file.source, node.start, node.end))])
     text = TorchText(family, inplace, spelled(backend), **options)
     return "\n".join(text.lines()) + "\n"
+
+
+def layers(net: Network, backend: Backend) -> Mapping[str, bool]:
+    """Return by node of a net whether it is an nn.Module, or `forward` calls a function; NetError as `emit`."""
+    missing(net, backend)
+    checked(net)
+    text = TorchText(Family([net]))
+    places = Replay(text).run(text.family.variants[0])
+    return {place.name: place.module for place in places if place.name in net.graph}
 
 
 class TorchText(ModuleText):

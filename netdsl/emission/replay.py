@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.elaborate.values import BlockDecl, OpValue, RowValue, TableValue
@@ -20,9 +21,11 @@ from netdsl.emission.items import (
     Module,
     Numbered,
     Side,
+    Slot,
     Staged,
     Store,
 )
+from netdsl.emission.members import Members
 from netdsl.emission.stack import Stack
 from netdsl.ir.types import Dims
 from netdsl.symbolic import Atom, Poly, SymBool, evaluate, symbolic, term
@@ -37,7 +40,7 @@ STACKED = "layer"
 
 
 class Place(NamedTuple):
-    """A child of a built module."""
+    """A layer or container of a net, and where it is in a built module."""
 
     name: str
     """Its name in the net's graph, which is torch's path."""
@@ -46,17 +49,25 @@ class Place(NamedTuple):
     item: Module
     stacked: bool
     """Whether it is one of several equal ones whose weights are stacked."""
+    module: bool
+    """Whether it is a child of the module, and not a function that `forward` calls."""
 
 
 class Scope:
     """A module that is being filled."""
 
-    def __init__(self, name: str, path: str, mode: str, stacked: bool = False) -> None:
-        """`mode` is "layers" for a chain of positions, "named" for one of labels, "" for attributes."""
+    def __init__(self, name: str, path: str, mode: str, function: Function, stacked: bool = False) -> None:
+        """`mode` is "layers" for a chain of positions, "named" for one of labels, "" for attributes of a class."""
         self.name, self.path, self.mode = name, path, mode
+        self.function = function
         self.stacked = stacked
         self.position = 0
         self.index = 0
+        self.taken: set[str] = set()
+
+    def free_position(self) -> str:
+        """Return what the next child is called that has no label: its position, or the next that is no label."""
+        return next(str(at) for at in count(self.position) if str(at) not in self.taken)
 
     def joined(self, path: str, key: str) -> str:
         """Return the path of a child."""
@@ -70,6 +81,8 @@ class Replay:
         """`inside` is the attribute in which a chain of positions keeps its modules, if it has one."""
         self.module = module
         self.inside = inside
+        self.members: dict[int, Members] = {}
+        """By the first of its items, those of a class."""
 
     def run(self, variant: Variant) -> Iterator[Place]:
         """Yield all children of a net, outer ones first."""
@@ -77,15 +90,22 @@ class Replay:
         env: dict[str, Any] = dict(self.module.constants)
         env.update(staged.bound)
         env.update(variant.args)
-        mode = "layers" if self.is_chain(staged) else ""
-        yield from self.walk(staged.items, env, Scope("", self.within("", mode), mode), staged)
+        yield from self.walk(staged.items, env, self.of_class("", "", staged), staged)
 
-    def is_chain(self, staged: Staged) -> bool:
-        """Tell whether a class is a chain."""
-        function = Function(staged, staged.items, staged.kind, staged.name)
-        function.inputs = {incoming.wire: incoming.name for incoming in staged.inputs}
-        function.outputs = staged.outputs
-        return self.module.is_sequential(function)
+    def of_class(self, name: str, path: str, staged: Staged, stacked: bool = False) -> Scope:
+        """Return the scope of a class, which is a chain or has attributes."""
+        function = self.module.function(staged)
+        mode = "layers" if self.module.is_sequential(function) else ""
+        return Scope(name, self.within(path, mode), mode, function, stacked)
+
+    def is_module(self, item: Module, scope: Scope) -> bool:
+        """Tell whether an item is a child: all of a chain are, in a class those that need to be."""
+        if scope.mode:
+            return True
+        key = id(scope.function.items)
+        if key not in self.members:
+            self.members[key] = Members(scope.function, self.module)
+        return self.members[key].is_module(item)
 
     def within(self, path: str, mode: str) -> str:
         """Return the path that a module's children begin with."""
@@ -127,7 +147,10 @@ class Replay:
         """Yield one child, and those within."""
         if isinstance(item, Layer) and not item.key and item.name is None:
             return  # wiring
-        key = str(scope.position) if item.by_position else item.key
+        if isinstance(item, Slot):  # the net has nothing there
+            scope.index += 1
+            return
+        key = scope.free_position() if item.by_position else item.key
         if item.name is not None:
             key = "".join(
                 part if isinstance(part, str) else str(settled(part, env)) for part in item.name.args
@@ -136,6 +159,7 @@ class Replay:
             yield from self.stack(item, env, scope)
             return
         scope.position += 1
+        scope.taken.add(key)
         if item.again:
             return
         own = key
@@ -145,22 +169,20 @@ class Replay:
             return
         scope.index += 1
         name, path = scope.joined(scope.name, key), scope.joined(scope.path, own)
-        yield Place(name, path, item, scope.stacked)
+        yield Place(name, path, item, scope.stacked, self.is_module(item, scope))
         if isinstance(item, Container):
             function = self.module.of_container(item, staged)
             mode = ""
             if function.kind != "container":
                 mode = "named" if self.module.is_named(item.items) else "layers"
-            inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
+            inner_scope = Scope(name, self.within(path, mode), mode, function, scope.stacked)
             yield from self.walk(item.items, env, inner_scope, staged)
         elif isinstance(item, Child) and not self.is_block(item, env):
             for variable in item.asked:
                 env[variable] = settled(item.channels, env)
         elif isinstance(item, Child):
             cls, inner = self.called(item, env)
-            mode = "layers" if self.is_chain(cls) else ""
-            inner_scope = Scope(name, self.within(path, mode), mode, scope.stacked)
-            yield from self.walk(cls.items, inner, inner_scope, cls)
+            yield from self.walk(cls.items, inner, self.of_class(name, path, cls, scope.stacked), cls)
             for name, shape in zip(item.results, cls.out_terms, strict=False):
                 env[name] = settled(shape.c, inner)
 
@@ -176,11 +198,9 @@ class Replay:
         for _ in range(settled(item.number, env)):
             name = scope.joined(scope.name, str(scope.position))
             scope.position += 1
-            yield Place(name, path, item, True)
+            yield Place(name, path, item, True, True)
             cls, inner = self.called(item, env)
-            mode = "layers" if self.is_chain(cls) else ""
-            inner_scope = Scope(name, self.within(f"{path}.{STACKED}", mode), mode, True)
-            yield from self.walk(cls.items, inner, inner_scope, cls)
+            yield from self.walk(cls.items, inner, self.of_class(name, f"{path}.{STACKED}", cls, True), cls)
 
     def called(self, item: Child, env: Mapping[str, Any]) -> tuple[Staged, dict[str, Any]]:
         """Return the class that is called, and what its names are there."""

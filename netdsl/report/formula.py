@@ -311,7 +311,11 @@ def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
     """Yield what other counters print for layers, and why."""
     if count not in ("macs", "params"):
         return
-    peers = Peers(net)
+    try:
+        peers = Peers(net)
+    except NetError as error:  # there is no module that they could count
+        yield f"  other counters count PyTorch modules, and none can be written: {error.diagnostics[0].message}"
+        return
     rows: list[tuple[str, str, str]] = []
     for peer in PEERS.values():
         if count == "macs" and not peer.calls:

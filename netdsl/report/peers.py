@@ -7,7 +7,7 @@ that netdsl emits, one sample, evaluation; tests/data/peers.json has what the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,7 +45,7 @@ class Peer(Record):
     params: Callable[[Node, Cost, Shapes], int]
     """What it counts as the parameters of a node whose own cost is given."""
     traces: bool
-    """Whether it looks at what is computed, so that functions count as layers do."""
+    """Whether it looks at what is computed, so that functions count as layers do, and what nobody needs does not."""
     about: str
     """What it does otherwise, in a line."""
 
@@ -100,6 +100,8 @@ def _projections(op: Op, x: Shapes) -> int:
 
 SAME = Rule(_macs, "the MACs")
 UNKNOWN = Rule(lambda op, x: 0, "it has no rule for this")
+TRAINING = Rule(lambda op, x: 0, "it does not run in evaluation")
+UNUSED = Rule(lambda op, x: 0, "nothing that is returned needs it, so that it does not see it")
 BIAS = Rule(_macs_and_bias, "the MACs, and 1 per output element for a bias")
 
 
@@ -344,15 +346,33 @@ class Printed(Record):
 class Peers:
     """What counters print for a net."""
 
-    def __init__(self, net: Net) -> None:
-        """Find out what is a layer and what is a function in the module that netdsl emits."""
+    def __init__(self, net: Network) -> None:
+        """Find out what is a layer and what is a function in the module that netdsl emits; NetError if it cannot."""
+        from netdsl.backend import (  # backends emit networks, so they stand right of reports
+            LayeredBackend,
+            find,
+        )
+
+        backend = find("torch")
+        assert isinstance(backend, LayeredBackend)
         self.net = net
-        self.functions = set(_functions(net))
+        self.layers = backend.layers(net)
+        results = [output.value.node for output in net.graph.outputs if not output.train]
+        called = [node.name for node in net.graph if self.layers.get(node.home) and not node.train]
+        self.seen = {True: _behind(net, results), False: _behind(net, (*results, *called))}
+        """What runs, by whether a counter looks at what is computed: a layer is called though nobody reads it."""
 
     def layer(self, node: Node) -> str:
         """Return what a node is counted as."""
         layer = node.op.counted_as(*self.net.inputs_of(node.name))
-        return f"F.{layer}" if node.name in self.functions and not layer.startswith("F.") else layer
+        is_function = not self.layers.get(node.home, True)
+        return f"F.{layer}" if is_function and not layer.startswith("F.") else layer
+
+    def rule(self, node: Node, peer: Peer) -> Rule:
+        """Return how a counter counts a node."""
+        if node.train:
+            return TRAINING
+        return peer.rule(self.layer(node)) if node.name in self.seen[peer.traces] else UNUSED
 
     def printed(self, node: Node, peer: Peer) -> Printed:
         """Return what a counter prints for a node."""
@@ -360,7 +380,7 @@ class Peers:
         params = peer.params(node, self.net.layer_costs[node.name], x)
         if not peer.calls:
             return Printed(None, params)
-        return Printed(0 if node.train else peer.rule(self.layer(node)).number(node.op, x), params)
+        return Printed(self.rule(node, peer).number(node.op, x), params)
 
     def total(self, peer: Peer) -> Printed:
         """Return what a counter prints for the net."""
@@ -373,9 +393,7 @@ class Peers:
         """Return how a counter counts a node."""
         if not peer.calls:
             return "running mean and variance" if node.op.buffers(*self.net.inputs_of(node.name)) else ""
-        if node.train:
-            return "it does not run in evaluation"
-        return peer.rule(self.layer(node)).why
+        return self.rule(node, peer).why
 
     def differences(self, peer: Peer, nodes: Iterable[Node]) -> list[tuple[str, str, int, int]]:
         """Return by op and reason how many MACs and params a counter has more than there are; the largest first."""
@@ -392,19 +410,15 @@ class Peers:
         return sorted(rows, key=lambda row: (-abs(row[2]), -abs(row[3])))
 
 
-def _functions(net: Net) -> Iterator[str]:
-    """Yield what has no state and stands without a name in what is no chain: emitted code calls its function."""
-    for scope in net.graph.tree.scopes():
-        items = [item for item in scope.written if not isinstance(item, str) or net.graph[item].inputs]
-        nodes = [net.graph[item] for item in items if isinstance(item, str)]
-        numbered = all(scope.local(item).isdigit() for item in items)
-        if scope.kind == "container" or (numbered and all(len(node.inputs) == 1 for node in nodes)):
-            continue
-        for node in nodes:
-            name = scope.local(node.name)
-            unnamed = name.isdigit() or name.endswith("_act")
-            if unnamed and not node.op.module and not node.op.weights(*net.inputs_of(node.name)):
-                yield node.name
+def _behind(net: Network, nodes: Iterable[str]) -> set[str]:
+    """Return nodes, and all that they are computed from."""
+    found = set(nodes)
+    todo = list(found)
+    while todo:
+        before = [value.node for value in net.graph[todo.pop()].inputs if value.node not in found]
+        found.update(before)
+        todo += before
+    return found
 
 
 def render(net: Net, peer: Peer) -> str:
