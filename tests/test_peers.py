@@ -15,7 +15,7 @@ import netdsl
 from netdsl import cli
 from netdsl.cost.model import COUNTERS
 from netdsl.ops import catalogue
-from netdsl.report.peers import PEERS, Peers
+from netdsl.report.peers import PEERS, Peers, peers_of
 from netdsl.testing import networks
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "peers.json").read_text())
@@ -56,7 +56,7 @@ KERAS: dict[str, Callable[[str], int]] = {
 
 def found(name: str, counter: str) -> list[int | None]:
     """Return MACs and params as we say that a counter prints them."""
-    printed = Peers(net(name)).total(PEERS[counter])
+    printed = peers_of(net(name)).total(PEERS[counter])
     return [printed.macs, printed.params]
 
 
@@ -133,7 +133,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_differences_add_up() -> None:
     for name in ("mobilenet_v3_small", "inception_v3", "vit_b_32", "deeplabv3_resnet50", "zfnet", "unet"):
         known = net(name)
-        peers, own = Peers(known), known.cost()
+        peers, own = peers_of(known), known.cost()
         for peer in PEERS.values():
             rows, whole = peers.differences(peer, known.graph), peers.total(peer)
             assert whole.macs is None or whole.macs == own.macs + sum(macs for _, _, macs, _ in rows)

@@ -1,9 +1,9 @@
 """What the backward pass of a training step multiplies: each op is asked for its own.
 
-A value needs a gradient if a learned tensor is behind it and a result before it, so the image needs none, nor what is
-computed from it before the first weights, nor what nobody reads. The convention is that of netdsl.cost.model; a training step takes the MACs of its
-forward pass and these. In a group of a convolution only its own channels are multiplied, which torch's
-FlopCounterMode does not see: for weights it counts the groups times as many.
+A value needs a gradient if a learned tensor is behind it and a result before it, so the image needs none, nor what
+is computed from it before the first weights, nor what nobody reads. The convention is that of netdsl.cost.model; a
+training step takes the MACs of its forward pass and these. In a group of a convolution only its own channels are
+multiplied, which torch's FlopCounterMode does not see: for weights it counts the groups times as many.
 """
 
 from __future__ import annotations

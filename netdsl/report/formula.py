@@ -12,7 +12,8 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
-from netdsl.report.peers import PEERS, Peers
+from netdsl.render import printable
+from netdsl.report.peers import PEERS, peers_of
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Storage
@@ -312,7 +313,7 @@ def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
     if count not in ("macs", "params"):
         return
     try:
-        peers = Peers(net)
+        peers = peers_of(net)
     except NetError as error:  # there is no module that they could count
         yield f"  other counters count PyTorch modules, and none can be written: {error.diagnostics[0].message}"
         return

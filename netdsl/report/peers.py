@@ -8,9 +8,11 @@ that netdsl emits, one sample, evaluation; tests/data/peers.json has what the co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.backend import LayeredBackend, find
 from netdsl.cost.model import Cost
 from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
@@ -348,11 +350,6 @@ class Peers:
 
     def __init__(self, net: Network) -> None:
         """Find out what is a layer and what is a function in the module that netdsl emits; NetError if it cannot."""
-        from netdsl.backend import (  # backends emit networks, so they stand right of reports
-            LayeredBackend,
-            find,
-        )
-
         backend = find("torch")
         assert isinstance(backend, LayeredBackend)
         self.net = net
@@ -410,6 +407,12 @@ class Peers:
         return sorted(rows, key=lambda row: (-abs(row[2]), -abs(row[3])))
 
 
+@lru_cache(maxsize=1)
+def peers_of(net: Network) -> Peers:
+    """Return what counters print for a net; the last one is remembered, as every layer of it is asked for."""
+    return Peers(net)
+
+
 def _behind(net: Network, nodes: Iterable[str]) -> set[str]:
     """Return nodes, and all that they are computed from."""
     found = set(nodes)
@@ -423,7 +426,7 @@ def _behind(net: Network, nodes: Iterable[str]) -> set[str]:
 
 def render(net: Net, peer: Peer) -> str:
     """Return what a counter prints for a net, and what it counts otherwise, and no newline at the end."""
-    peers, own = Peers(net), net.cost()
+    peers, own = peers_of(net), net.cost()
     theirs = peers.total(peer)
     lines = [f"{net.name} ({net.spec}) as {peer.name} {peer.version} counts: {peer.about}", ""]
     head = [*([(peer.calls, theirs.macs, own.macs, "MACs")] if theirs.macs is not None else [])]
