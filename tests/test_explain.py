@@ -178,3 +178,38 @@ def test_a_net_that_cannot_be_emitted_has_no_other_counts() -> None:
     assert (
         "other counters count PyTorch modules, and none can be written: `net` was made from a graph" in text
     )
+
+
+def test_what_a_default_line_gives_is_told_of_that_line() -> None:
+    text = """default conv 3x3, bias=false, norm=gn(4), act=leaky_relu(0.3)
+
+block B(c, unit: op = relu):
+    default bn eps=0.01
+    default concat axis="h"
+    conv: conv c, bias=true
+    bn: bn
+    [unit when unit]
+    (identity | identity) -> concat
+
+net N:
+    input 3, 9x7
+    b: B 8, leaky_relu(0.1)
+    conv 5x5, 4, norm=none, act=none as conv2
+"""
+    known = api.loads(text, "n.net")
+
+    def told(name: str) -> list[str]:
+        lines = formula.explain(known, name, ["ops"]).splitlines()
+        return [line.strip() for line in lines if line.startswith("    ")][: len(known.graph[name].sources)]
+
+    first = "default conv 3x3, bias=false, norm=gn(4), act=leaky_relu(0.3)"
+    assert told("b.conv") == [f"kernel of n.net:1:14: {first}"]
+    assert told("b.conv_norm") == [
+        f"groups of n.net:1:39: {first}",
+        f"which stands here by norm= of n.net:1:31: {first}",
+    ]
+    assert told("b.conv_act")[-1] == f"which stands here by act= of n.net:1:43: {first}"
+    assert told("b.bn") == ["eps of n.net:4:16: default bn eps=0.01"]
+    assert told("b.concat") == ['axis of n.net:5:20: default concat axis="h"']
+    assert told("b.4") == ["slope of n.net:13:24: b: B 8, leaky_relu(0.1)"]
+    assert told("conv2") == [f"bias of n.net:1:19: {first}"]

@@ -20,7 +20,7 @@ class Draft:
 
     __slots__ = (
         *("argument", "calls", "counted", "inits", "inputs", "key", "labelled", "module", "op", "ramps"),
-        *("original", "scope", "shapes", "span", "stage", "train"),
+        *("original", "scope", "shapes", "sources", "span", "stage", "train"),
     )
 
     def __init__(
@@ -52,6 +52,8 @@ class Draft:
         self.labelled = labelled
         self.ramps = ramps
         self.argument: tuple[Declared, str] | None = None
+        self.sources: tuple[tuple[str, Span], ...] = ()
+        """Arguments that its own text does not give, and what does; see `Node`."""
         self.counted = False
         """Whether it joins what a loop makes, which may be one value in another instance."""
 

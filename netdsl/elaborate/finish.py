@@ -201,7 +201,7 @@ class Finisher:
             op = self._decided(first, tables, evaluator)
             given = draft.argument in self.given
             module = names[draft.original] if draft.original is not None and not op.wiring else ""
-            more = draft.stage, draft.train, given, draft.counted, module
+            more = draft.stage, draft.train, given, draft.counted, module, draft.sources
             graph.add(Node(name, op, values, draft.span, draft.calls, *more))
             shapes[name] = draft.shapes
             if draft.module:

@@ -480,12 +480,20 @@ class Layers(ABC):
                 continue
             other = self.single(extras[name].value, extras[name].span or place.span(node))
             inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
-        result = self.add(self.made_op(target, fields), inputs, place, node, label, merged, ramps)
-        self.drafts[-1].argument = value.parameter if isinstance(value, ArgumentOp) else None
+        result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
+        draft = self.drafts[-1]
+        draft.argument = value.parameter if isinstance(value, ArgumentOp) else None
+        draft.sources = tuple(
+            [(k, g.span) for k, g in merged.items() if k in fields and k not in given and g.span]
+        )
         for extra in ("norm", "act"):
             if extra in extras:
                 own = None if label is None else f"{text}_{extra}"
                 result = self.follow(extras[extra].value, node, result, place, own)
+                span = extras[extra].span
+                if extra not in given and span is not None and self.drafts[-1] is not draft:
+                    draft = self.drafts[-1]
+                    draft.sources = (*draft.sources, (extra, span))
         return result
 
     def scheduled(self, given: Mapping[str, Given]) -> dict[str, Given]:
@@ -601,9 +609,11 @@ class Layers(ABC):
         defaults = place.defaults.get(joint.text, {})
         op = self.made_op(catalogue()[joint.text], {k: g.value for k, g in defaults.items()})
         try:
-            return self.add(op, data, place, joint, None, {}, {})
+            joined = self.add(op, data, place, joint, None, {}, {})
         except SpecError as error:
             raise self.mismatch(error, data, names, begin) from None
+        self.drafts[-1].sources = tuple([(k, g.span) for k, g in defaults.items() if g.span])
+        return joined
 
     def mismatch(self, error: SpecError, data: Data, names: list[str], begin: int) -> SpecError:
         """Say which branches differ, each at the layer that gave it its shape."""

@@ -42,6 +42,11 @@ class Node(Record):
     """Whether it joins what a loop makes, which may be one value in another instance of its class."""
     module: str = ""
     """The node that it is again, whose weights it has, if `same` runs that a second time."""
+    sources: tuple[tuple[str, Span], ...] = ()
+    """Arguments that its own text does not give, and what does, such as a `default` line.
+
+    `norm` and `act` are those of the layer that it follows, by which it is there at all.
+    """
 
     @property
     def home(self) -> str:

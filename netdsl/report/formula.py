@@ -14,6 +14,7 @@ from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
 from netdsl.render import printable
 from netdsl.report.peers import PEERS, peers_of
+from netdsl.source import Source, Span
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Storage
@@ -135,11 +136,27 @@ def _head(net: Net, node: Node) -> Iterator[str]:
     )
     if arguments:
         yield f"  arguments {printable(arguments)}"
+    yield from _sources(node)
     for value, shape in zip(node.inputs, x, strict=True):
         yield f"  input     {_shape(shape)}, of {printable(value.node)}"
     for shape in out:
         yield f"  output    {_shape(shape)}"
     yield from (f"  {line}" for line in node.op.size_steps(*x))
+
+
+def _sources(node: Node) -> Iterator[str]:
+    """Yield which lines give what the layer's own text does not, such as `default` lines."""
+    lines: dict[tuple[Source, int], list[tuple[str, Span]]] = {}
+    for name, span in node.sources:
+        lines.setdefault((span.source, span.line), []).append((name, span))
+    for (source, number), given in lines.items():
+        text = printable(source.line(number).strip())
+        added = [one for one in given if one[0] in ("norm", "act")]
+        own = [one for one in given if one not in added]
+        if own:
+            yield f"    {', '.join(name for name, _ in own)} of {printable(str(own[0][1]))}: {text}"
+        for name, span in added:
+            yield f"    which stands here by {name}= of {printable(str(span))}: {text}"
 
 
 def _shown(value: object) -> str:
