@@ -24,8 +24,8 @@ from netdsl.elaborate.arguments import Param, declared_parameters, parameters, t
 from netdsl.elaborate.evaluate import Evaluator, builtins, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import MISSING, Env, Given, OpValue, Poisoned, SpecError, show
-from netdsl.ir.types import Dims
-from netdsl.net import Net
+from netdsl.ir.types import Dims, Shape
+from netdsl.network import Network, Recipe
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -49,6 +49,8 @@ GROWTH = (16, 12, 10, 24, 32)
 """By how many eighths an open range grows at once; the later ones where of the earlier ones no net can be made."""
 IDLE = 4
 """How often an open range is doubled while cost comes no nearer to its target."""
+INPUT = "input"
+"""What is varied of inputs: alone height and width of all maps, `input.h` one of them, `input.left.c` that of one."""
 
 
 class Target(Record):
@@ -109,6 +111,12 @@ class Varied(Record):
         """The path as it is written."""
         return ".".join(self.path)
 
+    def stepped(self, number: Decimal) -> Decimal:
+        """Return the number of its steps that is nearest; without steps one with four digits."""
+        if self.step is None or self.low is None:
+            return _four(number)
+        return self.low + self.step * ((number - self.low) / self.step).quantize(1)
+
     def made(self, number: Decimal) -> Any:
         """Return the value that stands nearest to a number."""
         if self.kind == "float":
@@ -117,7 +125,7 @@ class Varied(Record):
         if self.kind == "int":
             return whole
         first = self.value[0]
-        return Dims(max(1, (2 * size * whole + first) // (2 * first)) for size in self.value)
+        return Dims(max(1, _nearest(size * whole, first)) for size in self.value)
 
 
 class Line(Record):
@@ -197,10 +205,15 @@ class Fit(Record):
         """The net's parameters with those values, as `load` takes them in `set`."""
         return settings(self.origin, self.line.varied, tuple(self.values.values()))
 
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shapes of inputs with those values, as `load` takes them in `inputs`; none where no input is varied."""
+        return shapes(self.origin, self.line.varied, tuple(self.values.values()))
+
     @cached_property
     def net(self) -> Net:
         """The net that meets the target best."""
-        return _vary(self.origin, self.settings)
+        return made(self.origin, self.line.varied, tuple(self.values.values()))
 
 
 def fit(net: Net, vary: str, target: str) -> Fit:
@@ -209,17 +222,20 @@ def fit(net: Net, vary: str, target: str) -> Fit:
     Args:
         net: The net; what is not varied stays as it is.
         vary: A parameter, `width`, with or without a range, `width=0.25..2` or `dim=64..1024/64` for every 64th;
-            `unit.base` is an argument of a parameter that is an op, and `n.2` a number in a list. Several,
-            `width,depth`, go together.
+            `unit.base` is an argument of a parameter that is an op, and `n.2` a number in a list. `input` is the
+            height and width of the image, `input.h` and `input.c` are sizes of it, `input.left` is one of several.
+            Several, `width,depth,input`, go together.
         target: A quantity of `require` and its number, `macs=4.1G`, to be met as closely as possible; or bounds,
-            `macs<=600M, params<=5M`, within which the largest net is wanted.
+            `memory(train, batch=128, optimizer=momentum)<=3GB, params<=5M`, within which the largest net is wanted.
 
     Raises:
         NetError: One of the two cannot be read (E560), nothing of that name can be varied (E561), or no value meets
             the target (E562).
     """
     targets = read_target(target)
-    line = make_line([_varied(net, text) for text in vary.split(",")])
+    varied = [_varied(net, text) for text in vary.split(",")]
+    _check_apart(net, varied)
+    line = make_line(varied)
     return Search(net, line, targets).run()
 
 
@@ -236,13 +252,14 @@ def read_target(text: str) -> tuple[Target, ...]:
         alone = char == "=" and not depth and text[at - 1 : at] not in ("<", ">", "=", "!")
         written += "==" if alone and text[at + 1 : at + 2] != "=" else char
     source = Source("<target>", f"net N:\n    require {written}\n")
-    wrong = _wrong("E560", f"a target is a quantity and its number, got `{text}`", _FORM)
+    wrong = _wrong("E560", f"a target is a quantity and its number, got `{printable(text)}`", _FORM)
     if not text.isprintable():
         raise wrong
     try:
         (net,) = parse(source).items
-    except NetError:
-        raise wrong from None
+    except NetError as error:
+        said = error.diagnostics[0].message
+        raise _wrong("E560", f"cannot read the target `{text}`: {said}", _FORM) from None
     claims = [claim for line in getattr(net, "body", ()) for claim in getattr(line, "claims", ())]
     found = []
     for claim in claims:
@@ -280,12 +297,19 @@ def _varied(net: Net, text: str) -> Varied:
 
 def _find(net: Net, path: tuple[str, ...]) -> tuple[str, Any]:
     """Return what a path leads to: its kind, and its value if it is known."""
+    if _is_input(net, path):
+        names, axes = _inputs(net, path)
+        if not names:
+            there = f"there are {', '.join(_numbers_of_inputs(net))}"
+            raise _wrong("E561", f"{net.class_name} has no `{'.'.join(path)}`", there)
+        now = [net.inputs[names[0]].size(axis) for axis in axes]
+        return ("int", now[0]) if len(now) == 1 else ("dims", Dims(now))
     value: Any = net.elaborated.params
     types: tuple[str, ...] = ()
     for depth, key in enumerate(path):
         inner = dict(_parts(net, value))
         if key not in inner:
-            known = list(_numeric(net, net.elaborated.params))
+            known = [*_numeric(net, net.elaborated.params), *_numbers_of_inputs(net)]
             help = did_you_mean(".".join(path), known) or did_you_mean(".".join(path[: depth + 1]), known)
             listed = f"there are {', '.join(known)}" if known else "nothing in it is a number"
             where = ".".join(path[:depth]) or net.class_name
@@ -335,13 +359,84 @@ def _numeric(net: Net, value: Any, depth: int = 2) -> Iterator[str]:
             yield from (f"{name}.{rest}" for rest in _numeric(net, inner, depth - 1))
 
 
-def settings(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
+def _is_input(net: Network, path: Sequence[str]) -> bool:
+    """Tell whether a path leads to sizes of inputs: no parameter has that name."""
+    return path[0] == INPUT and INPUT not in declared_parameters(net.recipe.net)
+
+
+def _inputs(net: Network, path: Sequence[str]) -> tuple[list[str], str]:
+    """Return the inputs that a path is about, none where there are none such, and which of their axes."""
+    rest, names = path[1:], list(net.inputs)
+    if rest and rest[0] in names:
+        names, rest = [rest[0]], rest[1:]
+    axes = "".join(rest) or "hw"
+    if len(rest) > 1 or len(axes) > 2 or (rest and len(axes) > 1):
+        return [], axes
+    return [name for name in names if set(axes) <= set(net.inputs[name].axes)], axes
+
+
+def _check_apart(net: Network, varied: Sequence[Varied]) -> None:
+    """Refuse two that are the same number."""
+    seen: dict[tuple[str, ...], str] = {}
+    for one in varied:
+        places = [one.path]
+        if _is_input(net, one.path):
+            names, axes = _inputs(net, one.path)
+            places = [(INPUT, name, axis) for name in names for axis in axes]
+        for place in places:
+            if place in seen:
+                both = one.name if seen[place] == one.name else f"{seen[place]} and {one.name}"
+                raise _wrong("E560", f"{both} would be varied twice", "give each once")
+            seen[place] = one.name
+
+
+def _numbers_of_inputs(net: Network) -> Iterator[str]:
+    """Yield what can be varied of inputs: of all together, and of each where there are several."""
+    for name in ("", *(net.inputs if len(net.inputs) > 1 else ())):
+        head = f"{INPUT}.{name}" if name else INPUT
+        for axes in ("", "c", "h", "w", "n"):
+            path = f"{head}.{axes}" if axes else head
+            if _inputs(net, path.split("."))[0]:
+                yield path
+
+
+def settings(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
     """Return the net's parameters in which the values stand, by name."""
-    made: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for one, value in zip(varied, values, strict=True):
-        name, *rest = one.path
-        made[name] = _put(made.get(name, net.elaborated.params.get(name)), rest, value)
-    return made
+        if not _is_input(net, one.path):
+            name, *rest = one.path
+            found[name] = _put(found.get(name, net.elaborated.params.get(name)), rest, value)
+    return found
+
+
+def shapes(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Shape]:
+    """Return the shapes of inputs with the values, by name, "" for the only one; several keep their proportions."""
+    found: dict[str, Shape] = {}
+    for one, value in zip(varied, values, strict=True):
+        if _is_input(net, one.path):
+            names, axes = _inputs(net, one.path)
+            first = net.inputs[names[0]]
+            for name in names:
+                shape = found.get(name, net.inputs[name])
+                for axis, new in zip(axes, value if isinstance(value, Dims) else (value,), strict=True):
+                    own = net.inputs[name].size(axis)
+                    shape = shape.with_size(axis, max(1, _nearest(own * new, first.size(axis))))
+                found[name] = shape
+    return found if len(net.inputs) > 1 else dict(zip(("",), found.values(), strict=False))
+
+
+def _nearest(number: int, by: int) -> int:
+    """Return the whole number that is nearest to a quotient."""
+    return (2 * number + by) // (2 * by)
+
+
+def made(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> Network:
+    """Return the net with the values; raise NetError if none can be made."""
+    recipe, sizes = net.recipe, shapes(net, varied, values)
+    given = {**recipe.settings, **settings(net, varied, values)}
+    inputs = sizes if "" in sizes else {**recipe.inputs, **sizes}
+    return Network(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
 
 
 def _put(value: Any, path: Sequence[str], new: Any) -> Any:
@@ -353,12 +448,6 @@ def _put(value: Any, path: Sequence[str], new: Any) -> Any:
         inner = value.args[key].value if key in value.args else _default(parameters(value)[key])
         return OpValue(value.target, {**value.args, key: Given(_put(inner, rest, new), None)})
     return tuple(_put(one, rest, new) if str(at) == key else one for at, one in enumerate(value))
-
-
-def _vary(net: Net, changes: Mapping[str, Any]) -> Net:
-    for name, value in changes.items():
-        net = net.vary(name, value)
-    return net
 
 
 # -------------------------------------------------------------------- the values that are tried
@@ -391,7 +480,7 @@ def _ray(varied: Sequence[Varied]) -> Line:
     now = []
     for one in varied:
         if one.low is not None or one.value is None:
-            what = "several parameters have ranges, or go by one factor from what they are"
+            what = "several parameters have all a range, or go by one factor from what they are"
             raise _wrong("E560", what, f"for example {','.join(f'{v.name}=1..2' for v in varied)}")
         now.append(Decimal(str(one.value[0] if one.kind == "dims" else one.value)))
     if not all(number > 0 for number in now):
@@ -410,14 +499,15 @@ def _ray(varied: Sequence[Varied]) -> Line:
 def _between(varied: Sequence[Varied]) -> Line:
     """Return the way from the lower ends of ranges to the upper ones, in equal ratios."""
     ends = [(one.low, one.high) for one in varied if one.low is not None and one.high is not None]
-    if len(ends) < len(varied) or any(one.step is not None for one in varied):
-        help = ", ".join(f"{one.name}=1..2" for one in varied)
-        raise _wrong("E560", "several parameters have all a range, without steps, or none", help)
+    if len(ends) < len(varied):
+        help = ",".join(f"{one.name}=1..2" for one in varied)
+        raise _wrong("E560", "several parameters have all a range, or none", help)
     if not all(low > 0 for low, _ in ends):
         raise _wrong("E560", "ranges that are gone through together begin above 0", "")
 
     def numbers(index: int) -> tuple[Decimal, ...]:
-        return tuple(_four(low * (high / low) ** (Decimal(index) / FINE)) for low, high in ends)
+        along = (low * (high / low) ** (Decimal(index) / FINE) for low, high in ends)
+        return tuple(one.stepped(number) for one, number in zip(varied, along, strict=True))
 
     return Line(tuple(varied), numbers, FINE + 1, 0, "along", 0)
 
@@ -503,7 +593,7 @@ class Search:
         if index not in self.trials:
             self.trials[index] = None
             try:
-                net = _vary(self.net, settings(self.net, self.line.varied, self.line.at(index)))
+                net = made(self.net, self.line.varied, self.line.at(index))
                 sides = tuple(target.sides(net) for target in self.targets)
                 self.trials[index] = Trial(sides, len(net.graph))
             except NetError as error:
@@ -754,7 +844,11 @@ def render_text(found: Fit) -> str:
         for row in table
     ]
     lines.insert(1, "-" * max(map(len, lines)))
-    given = " ".join(f"--set {_quoted(f'{k}={show(v)}')}" for k, v in found.settings.items())
+    options = [f"--set {_quoted(f'{k}={show(v)}')}" for k, v in found.settings.items()]
+    options += [
+        f"--input {_quoted(f'{k}={shape}' if k else str(shape))}" for k, shape in found.inputs.items()
+    ]
+    given = " ".join(options)
     below = [f"{found.made} nets made"]
     if not found.monotone:
         tried = "every value of the range was tried" if found.complete else "another value may come nearer"
@@ -820,6 +914,7 @@ def render_json(found: Fit) -> dict[str, Any]:
         ],
         "best": found.best,
         "settings": {name: show(value) for name, value in found.settings.items()},
+        "inputs": {name: list(shape) for name, shape in found.inputs.items()},
         "made": found.made,
         "monotone": found.monotone,
         "complete": found.complete,

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strangers import stranger
 
 import netdsl
 from netdsl import NetError, Network, api, cli
@@ -251,6 +252,18 @@ def test_options_and_modules_of_a_claim() -> None:
         ("depth=1..2.5", "macs=1M", "E560", "is whole"),
         ("width,depth=1..2", "macs=1M", "E560", "one factor"),
         ("width=1..2,depth", "macs=1M", "E560", "or none"),
+        ("width=1..2,input", "macs=1M", "E560", "or none"),
+        ("input.n", "macs=1M", "E561", "there are input, input.c, input.h, input.w"),
+        ("input.hw", "macs=1M", "E561", "has no `input.hw`"),
+        ("input.x.y.h", "macs=1M", "E561", "has no `input.x.y.h`"),
+        ("inpt", "macs=1M", "E561", "did you mean `input`"),
+        ("input,input.h", "macs=1M", "E560", "input and input.h would be varied twice"),
+        ("width,width", "macs=1M", "E560", "width would be varied twice"),
+        ("width", "macs=1e400", "E560", "`1e400` is too large"),
+        ("input=1.5..8", "macs=1M", "E560", "is whole"),
+        ("input=1..64", "macs=1T", "E562", "macs = 1T is out of reach"),
+        ("input", "memory(train, batch=8, optimizer=adm)=1GB", "E560", "adm"),
+        ("input", "memory(train, batch=8)=1KB", "E562", "out of reach"),
         ("width=0..2,depth=1..2", "macs=1M", "E560", "above 0"),
         ("width", "mac=1M", "E560", "did you mean `macs`"),
         ("width", "1M", "E560", "a quantity and its number"),
@@ -293,3 +306,55 @@ def test_an_op_value_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.startswith("--set 'unit=Bottleneck(groups=")
     again = netdsl.load("resnet50", unit=text.split("'")[1].removeprefix("unit="))
     assert again.cost() == found.net.cost()
+
+
+def test_sizes_of_an_input() -> None:
+    net = small()
+    found = net.fit("input", "macs=1M")
+    (side,) = found.values.values()
+    assert abs(side[1] / side[0] - 11 / 15) < 0.05
+    assert found.inputs == {"": (3, *side)}
+    assert found.settings == {}
+    assert netdsl.load("lenet").fit("input.h", "macs<=1M").inputs == {"": (1, 63, 32)}
+    low, high = found.steps
+    assert low.amounts[0] <= 1_000_000 < high.amounts[0]
+    assert api.loads(SMALL.replace("15x11", f"{side[0]}x{side[1]}")).cost() == found.net.cost()
+    channels = net.fit("input.c=1..64", "params=30K")
+    assert channels.net.inputs["x"].c == channels.values["input.c"]
+
+
+def test_inputs_that_go_together() -> None:
+    both = stranger("siamese:siamese")
+    found = both.fit("input", "macs<=50M")
+    assert found.inputs["a"] == found.inputs["b"] == (1, *found.values["input"])
+    one = both.fit("input.b", "macs<=50M")
+    assert set(one.inputs) == {"b"}
+    assert one.net.inputs["a"] == both.inputs["a"]
+    told = fitting.render_text(one).splitlines()[-1]
+    assert told == f"--input b={one.inputs['b']}"
+
+
+def test_width_depth_and_resolution() -> None:
+    """The compound scaling of EfficientNet: B0's own ratios, in steps that its authors would take."""
+    net = netdsl.load("efficientnet_b0")
+    vary = "width=1..2/0.05,depth=1..3.1/0.05,input=224..600/8"
+    found = net.fit(vary, "macs<=1.8G")
+    width, depth, side = found.values.values()
+    assert found.step.amounts[0] == found.net.cost().macs <= 1.8e9
+    assert side[0] == side[1] == found.net.inputs["x"].h
+    assert side[0] % 8 == 0
+    assert [round(100 * n) % 5 for n in (width, depth)] == [0, 0]
+    # all have gone the same part of their way
+    part = log(side[0] / 224) / log(600 / 224)
+    assert log(width) / log(2) == pytest.approx(part, abs=0.06)
+    assert log(depth) / log(3.1) == pytest.approx(part, abs=0.06)
+    memory = "memory(train, batch=32, optimizer=adamw)"
+    bounded = net.fit(vary, f"{memory} <= 6GB")
+    assert bounded.net.memory(32, train=True, optimizer="adamw").peak == bounded.step.amounts[0] <= 6e9
+    above = bounded.steps[bounded.best + 1]
+    assert above.amounts[0] > 6e9
+
+
+def test_a_parameter_that_is_called_input_is_meant_first() -> None:
+    text = "net S(input = 2):\n    input 3, 33x31\n    conv 3x3, input\n"
+    assert small(text).fit("input", "params=280").values == {"input": 10}

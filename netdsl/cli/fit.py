@@ -16,13 +16,15 @@ def add(sub: argparse.ArgumentParser) -> None:
         "--vary",
         required=True,
         metavar="NAME[=LOW..HIGH[/STEP]]",
-        help="a parameter, an argument of one that is an op (unit.base), or several that go together (width,depth)",
+        help="a parameter, an argument of one that is an op (unit.base), the image's size (input), or several "
+        "that go together (width,depth,input)",
     )
     sub.add_argument(
         "--target",
         required=True,
         metavar="CLAIM",
-        help='a quantity of `require`: "macs=4.1G", or bounds: "macs<=600M, params<=5M"',
+        help='a quantity of `require`: "macs=4.1G", "memory(train, batch=128)=3GB", '
+        'or bounds: "macs<=600M, params<=5M"',
     )
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
