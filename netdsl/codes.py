@@ -418,7 +418,7 @@ CODES: dict[str, Code] = {
     "E503": Code(
         "an option without meaning",
         "`Network.cost` and `Network.costs` were given a batch, dtype or grouping that does not exist; the command "
-        "refuses them before. Or `cost --as` was given an option of the table, which it does not make.",
+        "refuses them before. Or options of `netdsl cost` do not go together, as `--as` and those of the table.",
         'netdsl.load("lenet").costs(by="colour")',
         'netdsl.load("lenet").costs(by="layer")',
         2,
@@ -622,7 +622,8 @@ CODES: dict[str, Code] = {
     ),
     "E543": Code(
         "options that do not go with a device",
-        "`netdsl cost --device` gives the layers in evaluation, as a table or as JSON; --fused is for it alone.",
+        "`netdsl cost --device` gives times, in evaluation or of a step of training; it looks at the device's own "
+        "memory and plans no checkpoints. --fused is for it alone, and of evaluation.",
         "netdsl cost lenet --fused",
         "netdsl cost lenet --device h100 --fused",
         2,

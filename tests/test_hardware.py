@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
+from math import prod
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import torch
+from strangers import NAMES as STRANGERS
+from strangers import stranger
 from torch import Tensor, nn
-from torch_oracles import build, inputs, spec_of
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+from torch_oracles import build, inputs, spec_of, tensors
 
 import netdsl
 from netdsl import NetError, Network, api, cli
+from netdsl.backend import batchless
+from netdsl.cost.table import GROUPINGS
 from netdsl.hardware import Device, estimate, find, names
 from netdsl.hardware.device import NUMBERS, VARIABLE, read
-from netdsl.hardware.report import duration, quantity
+from netdsl.hardware.report import duration, quantity, render_text
+from netdsl.hardware.training import count_gradient_bytes
 from netdsl.ir.types import DTYPES
 
+SCHEMA = Path(netdsl.__file__).parent.parent / "docs" / "schema"
 Captured = pytest.CaptureFixture[str]
 UNIT = Device("unit", "one operation and one byte a second", {"float32": 1.0, "float16": 1.0}, 1.0)
 
@@ -288,11 +302,146 @@ def test_command(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["--fused", "--device h100 --by op", "--device h100 --train", "--device h100 --format csv"]
+    ("options", "says"),
+    [
+        ("--fused", "--fused means nothing without --device"),
+        ("--device h100 --memory 3GB", "so it takes no --memory"),
+        ("--device h100 --train --memory 3GB --checkpoint", "so it takes no --memory"),
+        ("--device h100 --optimizer adam", "--optimizer means nothing without --train"),
+        ("--device h100 --train --fused", "fused in evaluation only"),
+        ("--device h100 --as thop", "--as counts one sample in evaluation, so it takes no --device"),
+    ],
 )
-def test_options_that_do_not_go_together(options: str, capsys: Captured) -> None:
+def test_options_that_do_not_go_together(options: str, says: str, capsys: Captured) -> None:
     assert run(f"cost lenet {options}") == 2
-    assert "error[E543]" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "error[E543]" in err
+    assert says in err
+
+
+@pytest.mark.parametrize("by", GROUPINGS)
+@pytest.mark.parametrize("train", [False, True])
+def test_rows_add_up_in_every_form(by: str, train: bool, capsys: Captured) -> None:
+    options = f"--device a100 --by {by} --batch 3 {'--train --optimizer adam' if train else ''}"
+    net = netdsl.load("googlenet")
+    whole = estimate(net, find("a100"), 3, train=train, optimizer="adam")
+    assert run(f"cost googlenet {options} --format json") == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, json.loads((SCHEMA / "device.json").read_text()))
+    rows = found["steps"]
+    assert sum(row["seconds"] for row in rows) == pytest.approx(whole.latency)
+    for count in ("macs", "ops", "bytes"):
+        assert sum(row[count] for row in rows) == sum(getattr(step, count) for step in whole.steps)
+    assert all(row["seconds"] == pytest.approx(sum(row["parts"].values())) for row in rows)
+    names = [row.name for row in net.costs(by, train=train)]
+    assert {row["name"] for row in rows} - {"update"} <= set(names)
+    assert run(f"cost googlenet {options} --format csv") == 0
+    lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [line[by] for line in lines] == [row["name"] for row in rows]
+    assert [float(line["seconds"]) for line in lines] == pytest.approx([row["seconds"] for row in rows])
+    assert [int(line["bytes"]) for line in lines] == [row["bytes"] for row in rows]
+    for form in ("table", "markdown"):
+        assert run(f"cost googlenet {options} --format {form}") == 0
+        text = capsys.readouterr().out
+        assert ("a step of training with adam" in text) == train
+        assert ("the backward pass" in text) == train
+
+
+def test_rows_by_what_is_none() -> None:
+    with pytest.raises(NetError, match=r"(?s)E503.*unknown by `blok`.*did you mean `block`"):
+        render_text(estimate(netdsl.load("lenet"), UNIT), "blok")
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_a_step_of_training_by_hand() -> None:
+    net = net_of("input 3, 7x5", "conv 4, 3x3, pad=1, norm=bn, act=relu", "flatten", "fc 6, bias=false")
+    macs, out, batch = 4 * 7 * 5 * 27, 4 * 7 * 5, 5
+    found = estimate(net, UNIT, batch, train=True, optimizer="momentum")
+    steps = {(step.op, step.phase): step for step in found.steps}
+    assert [step.op for step in found.steps] == [
+        "conv",
+        "bn",
+        "relu",
+        "fc",
+        "fc",
+        "relu",
+        "bn",
+        "conv",
+        "momentum",
+    ]
+    # the image needs no gradient; with a bias, that of the weights and of the bias
+    conv = steps["conv", "backward"]
+    assert conv.macs == batch * macs
+    assert conv.bytes == 4 * (batch * (out + 3 * 35) + 4 * 27 + 4)
+    relu = steps["relu", "backward"]
+    assert relu.bytes == 4 * 3 * batch * out
+    bn = steps["bn", "backward"]
+    assert bn.bytes == 4 * (3 * batch * out + 2 * 4 + 4 + 2 * 4)  # statistics, weight, and two gradients
+    fc = steps["fc", "backward"]
+    assert fc.macs == 2 * batch * out * 6
+    assert fc.bytes == 4 * (batch * 6 + 2 * batch * out + 2 * 6 * out)
+    params = net.cost().params
+    assert steps["momentum", "update"].bytes == 5 * 4 * params
+    assert sum(step.macs for step in found.steps) == net.cost(batch).macs + net.backward_macs(batch)
+    memory = UNIT.replace(memory=1e6)
+    fits = estimate(net, memory, train=True, optimizer="momentum").largest_batch
+    assert fits == net.largest_batch(1_000_000, train=True, optimizer="momentum")
+    assert found.forecast is None
+
+
+class Moved(TorchDispatchMode):
+    """How many bytes each kernel reads and writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: dict[str, int] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        used = {id(t): t for t in tree_flatten((args, kwargs, out))[0] if isinstance(t, Tensor)}
+        name = func.overloadpacket.__name__
+        self.bytes[name] = self.bytes.get(name, 0) + sum(t.nbytes for t in used.values())
+        return out
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vgg11"])
+def test_bytes_of_the_backward_pass_are_those_of_torchs_kernels(name: str) -> None:
+    """But for what kernels are given and do not read: running statistics, and weights if no input has a gradient."""
+    net = netdsl.load(spec_of(name))
+    outputs = tensors(build(name, "meta").train()(*inputs(net, 3, "meta")))
+    with Moved() as moved:
+        torch.autograd.backward(list(outputs), [torch.zeros_like(y) for y in outputs])
+    found: dict[str, int] = {}
+    for layer, bytes in count_gradient_bytes(net, 3, "float32").items():
+        op = net.graph[layer].op.name
+        found[op] = found.get(op, 0) + bytes
+    first = next(node for node in net.graph if node.op.name == "conv")
+    unread = 4 * prod(first.op.weights(*net.inputs_of(first.name))["weight"])
+    sums = moved.bytes.get("add", 0)  # of two gradients, which the layer that gives the second one adds
+    assert found["conv"] + found.get("dwconv", 0) + unread == moved.bytes["convolution_backward"] + sums
+    activation = moved.bytes.get("threshold_backward", 0) + moved.bytes.get("hardtanh_backward", 0)
+    assert found.get("relu", 0) + found.get("relu6", 0) == activation
+    if "bn" in found:
+        statistics = 2 * 4 * sum(net.shapes[node.name].c for node in net.graph if node.op.name == "bn")
+        assert found["bn"] + statistics == moved.bytes["native_batch_norm_backward"]
+    if "maxpool" in found:
+        assert found["maxpool"] == moved.bytes["max_pool2d_with_indices_backward"]
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_training_of_nets_that_no_rule_was_made_for(name: str) -> None:
+    net = stranger(name)
+    found = estimate(net, UNIT, 4, train=True, optimizer="momentum")
+    shared = sum(
+        net.layer_backward_macs[node.name] + node.op.macs(*net.inputs_of(node.name))
+        for node in batchless(net)
+    )
+    macs = sum(step.macs for step in found.steps)
+    assert macs == net.cost(4, train=True).macs + net.backward_macs(4) - 3 * shared
+    back = {step.name for step in found.steps if step.phase == "backward"}
+    assert {name for name, macs in net.layer_backward_macs.items() if macs} <= back
 
 
 @pytest.mark.parametrize("name", names())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.cli.common import misuse, network, positive, print_json, size, spec_arguments
 from netdsl.cost.model import COUNTERS, OPTIMIZERS
@@ -11,6 +11,7 @@ from netdsl.cost.model import COUNTERS, OPTIMIZERS
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
 GROUPINGS = ("layer", "block", "stage", "op")
+FORMATS = ("table", "json", "csv", "markdown")
 
 if TYPE_CHECKING:
     from netdsl.network import Network
@@ -34,48 +35,113 @@ def add(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--fused", action="store_true", help="with --device: norms and activations take no step")
     sub.add_argument("--as", dest="counter", choices=COUNTERS, help="what another counter prints, and why")
-    sub.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
+    sub.add_argument("--format", choices=FORMATS, default="table")
+
+
+class Form(NamedTuple):
+    """What the command prints if an option asks for it."""
+
+    option: str
+    """Its name among the arguments; "" for the table of costs."""
+    what: str
+    takes: tuple[str, ...]
+    """The other options that it knows what to do with."""
+    formats: tuple[str, ...]
+
+
+_MEANT = ("batch", "dtype", "train", "optimizer")
+FORMS = (
+    Form("counter", "counts one sample in evaluation", (), ("table",)),
+    Form("device", "gives the least times of layers", ("by", "fused", *_MEANT), FORMATS),
+    Form("checkpoint", "plans a step of training", ("memory", *_MEANT), ("table",)),
+    Form("memory", "says the largest batch", ("dtype", "train", "optimizer"), ("table", "json")),
+    Form("", "", ("by", *_MEANT), FORMATS),
+)
+"""The first whose option is given is printed."""
+NEEDS = {
+    "optimizer": (("train",), "--train --optimizer adam"),
+    "fused": (("device",), "--device h100 --fused"),
+    "checkpoint": (("train", "memory"), "--train --memory 8GB --checkpoint"),
+}
+"""What an option means nothing without, and an example."""
+UNSET = {
+    **{"by": "layer", "batch": 1, "dtype": "float32", "train": False, "optimizer": "sgd", "memory": None},
+    **{"checkpoint": False, "device": None, "fused": False, "counter": None},
+}
+"""What options are if they are not given."""
+
+
+def form_of(args: argparse.Namespace) -> Form:
+    """Return what is asked for; raise NetError if the options do not go together."""
+    given = [name for name, unset in UNSET.items() if getattr(args, name) != unset]
+    form = next(form for form in FORMS if form.option in ("", *given))
+    code = "E543" if "device" in given or "fused" in given else "E503"
+    for name in given:
+        needed, example = NEEDS.get(name, ((), ""))
+        if not {*needed} <= {*given}:
+            needs = " and ".join(f"--{one}" for one in needed)
+            misuse(code, f"--{name} means nothing without {needs}", f"for example {example}")
+    for name in given:
+        if name not in (form.option, *form.takes):
+            misuse(code, f"{_written(form.option)} {form.what}, so it takes no {_written(name)}")
+    if args.format not in form.formats:
+        either = " or ".join(form.formats)
+        misuse(code, f"{_written(form.option)} {form.what}, as {either}, and not as {args.format}")
+    return form
+
+
+def _written(name: str) -> str:
+    return "--as" if name == "counter" else f"--{name}"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the cost table, or what another counter prints."""
-    if args.counter:
+    """Print the cost table, or what another option asks for."""
+    form = form_of(args)
+    if form.option == "counter":
         from netdsl.report.peers import PEERS, render
 
-        usual = {"by": "layer", "batch": 1, "dtype": "float32", "format": "table", "device": None}
-        others = {"train": False, "optimizer": "sgd", "memory": None, "checkpoint": False, "fused": False}
-        for option, default in (usual | others).items():
-            if getattr(args, option) != default:
-                misuse("E503", f"--as counts one sample in evaluation, as a table, so it takes no --{option}")
         print(render(network(args), PEERS[args.counter]))
         return 0
+    if form.option == "device":
+        return _on_device(args)
+    net = network(args)
+    if form.option == "checkpoint":
+        from netdsl.passes import checkpoint
+
+        print(
+            checkpoint.render_text(net.checkpoint_plan(args.memory, args.batch, args.dtype, args.optimizer))
+        )
+        return 0
+    if form.option == "memory":
+        return _largest(net, args)
     from netdsl.cost import table
 
-    if args.device or args.fused:
-        return _on_device(args)
-    if args.optimizer != "sgd" and not args.train:
-        misuse("E503", "--optimizer is of training", "for example --train --optimizer adam")
-    net = network(args)
-    if args.checkpoint:
-        return _checkpoints(net, args)
-    if args.memory is not None:
-        return _largest(net, args)
-    costs = net.costs(args.by, args.batch, args.dtype, args.train, args.optimizer)
+    _print(args, table, net.costs(args.by, args.batch, args.dtype, args.train, args.optimizer))
+    return 0
+
+
+def _print(args: argparse.Namespace, module: Any, *what: Any) -> None:
+    """Print what a module renders in four forms."""
     if args.format == "json":
-        print_json(table.render_json(costs))
-    elif args.format == "csv":
-        print(table.render_csv(costs))
-    elif args.format == "markdown":
-        print(table.render_markdown(costs))
-    else:
-        print(table.render_text(costs))
+        print_json(module.render_json(*what))
+        return
+    render = {"csv": module.render_csv, "markdown": module.render_markdown, "table": module.render_text}
+    print(render[args.format](*what))
+
+
+def _on_device(args: argparse.Namespace) -> int:
+    """Print what the net can do at best on a device."""
+    from netdsl import hardware
+    from netdsl.hardware import report
+
+    device = hardware.find(args.device)
+    options = args.batch, args.dtype, args.fused, args.train, args.optimizer
+    _print(args, report, hardware.estimate(network(args), device, *options), args.by)
     return 0
 
 
 def _largest(net: Network, args: argparse.Namespace) -> int:
     """Print how large a batch fits into so much memory."""
-    if args.by != "layer" or args.batch != 1 or args.format not in ("table", "json"):
-        misuse("E503", "--memory says a batch, as a line or as json, so it takes no --by, --batch")
     largest = net.largest_batch(args.memory, args.dtype, args.train, args.optimizer)
     peak = net.memory(max(1, largest), args.dtype, args.train, args.optimizer).peak
     what = f"training with {args.optimizer}" if args.train else "inference"
@@ -95,39 +161,3 @@ def _largest(net: Network, args: argparse.Namespace) -> int:
     else:
         print(f"{net.name}, {args.dtype}: {what} does not fit {args.memory:,} bytes: batch 1 has {peak:,}")
     return 0 if largest else 1
-
-
-def _checkpoints(net: Network, args: argparse.Namespace) -> int:
-    """Print what has to be computed twice, so that a step of training fits into so much memory."""
-    from netdsl.passes.checkpoint import render_text
-
-    if not args.train or args.memory is None or args.by != "layer" or args.format != "table":
-        misuse(
-            "E503", "--checkpoint plans a step of training", "for example --train --memory 8GB --checkpoint"
-        )
-    print(render_text(net.checkpoint_plan(args.memory, args.batch, args.dtype, args.optimizer)))
-    return 0
-
-
-def _on_device(args: argparse.Namespace) -> int:
-    """Print what the net can do at best on a device."""
-    from netdsl import hardware
-    from netdsl.hardware import report
-
-    if not args.device:
-        misuse("E543", "--fused says how the net runs on a --device", "for example --device h100 --fused")
-    if (
-        args.by != "layer"
-        or args.train
-        or args.memory is not None
-        or args.checkpoint
-        or args.format not in ("table", "json")
-    ):
-        misuse("E543", "--device gives layers, in evaluation, as table or json")
-    device = hardware.find(args.device)
-    found = hardware.estimate(network(args), device, args.batch, args.dtype, args.fused)
-    if args.format == "json":
-        print_json(report.render_json(found))
-    else:
-        print(report.render_text(found))
-    return 0

@@ -131,7 +131,7 @@ def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Optio
     """Return the rows of a net; inputs are no layers."""
     graph = net.graph
     groups: dict[tuple[str, str], list[Node]] = {}
-    group_of = _GROUP[by](graph)
+    group_of = grouping(graph, by)
     modules = {node.name: node.module for node in graph}
     modules.update((scope.path, scope.module) for scope in graph.tree.scopes())
     for node in graph:
@@ -213,6 +213,11 @@ _GROUP: dict[str, Callable[[Graph], GroupOf]] = {
     "stage": _by_stage,
     "op": _by_op,
 }
+
+
+def grouping(graph: Graph, by: str) -> GroupOf:
+    """Return how nodes are grouped: by layer, block, stage or op."""
+    return _GROUP[by](graph)
 
 
 # ---------------------------------------------------------------- forms

@@ -3,19 +3,29 @@
 Williams, Waterman and Patterson, Roofline, CACM 52 (2009). It is a floor. Each step reads its inputs and weights
 whole from memory, once, and writes its output there. Launches and kernels below their peak come on top; a
 cache that still holds what a step reads, and algorithms with fewer multiplications (Winograd's), can go below it.
+
+Of a step of training the multiply-accumulates are exact in both directions. The other operations of the backward pass
+are taken to be as many as those of the forward pass, and its bytes are a model (`netdsl.hardware.training`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from math import inf, prod
 
 from netdsl.backend import batchless
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.hardware.device import Device
+from netdsl.hardware.training import UPDATES, count_gradient_bytes, count_update_bytes
 from netdsl.ir.graph import Node, Value
 from netdsl.ir.types import DTYPES
 from netdsl.net import Net
 from netdsl.passes import find_fused
+from netdsl.passes.training import Memory
 from netdsl.record import Record
+
+FORWARD, BACKWARD, UPDATE = "forward", "backward", "update"
+"""The parts of a step of training; in evaluation there is the first alone."""
 
 
 class Step(Record):
@@ -34,6 +44,7 @@ class Step(Record):
     """Seconds that its bytes take at full bandwidth; None if that is not known."""
     kernel: str
     """The kind of kernel of its first op, see `Op.runs_as`."""
+    phase: str = FORWARD
 
     @property
     def operations(self) -> int:
@@ -59,7 +70,7 @@ class Step(Record):
 
 
 class Estimate(Record):
-    """A net on a device, in evaluation: its steps in order, and what they add up to."""
+    """A net on a device: its steps in order, and what they add up to."""
 
     net: Net
     device: Device
@@ -68,9 +79,13 @@ class Estimate(Record):
     fused: bool
     steps: tuple[Step, ...]
     weights: int
-    """Bytes of all parameters and buffers."""
+    """Bytes of all parameters and buffers, in training of gradients and the optimizer's state, too."""
     sample: int
-    """The most bytes alive at once beside them, for one sample."""
+    """The most bytes alive at once beside them, for one sample; in training a share of what the batch has."""
+    largest_batch: int | None
+    """The largest batch that fits its memory, 0 for none; None if the memory is not known."""
+    train: bool = False
+    optimizer: str = "sgd"
 
     @property
     def latency(self) -> float:
@@ -100,55 +115,107 @@ class Estimate(Record):
         They are of nets as PyTorch runs them, one sample in one dtype, nothing fused.
         """
         fitted = self.device.calibration
-        if fitted is None or self.fused or self.batch != 1 or self.dtype != fitted.dtype:
+        if fitted is None or self.train or self.fused or self.batch != 1 or self.dtype != fitted.dtype:
             return None
         times = [fitted.predict(step.kernel, step.operations, step.bytes) for step in self.steps]
         known = [time for time in times if time is not None]
         return sum(known) if len(known) == len(times) else None
 
-    @property
-    def largest_batch(self) -> int | None:
-        """The largest batch whose tensors fit beside the weights, 0 for none; None if the memory is not known."""
-        memory, flash = self.device.memory, self.device.flash
-        if memory is None:
-            return None
-        if flash is None:
-            memory -= self.weights
-        elif flash < self.weights:
-            return 0
-        return max(int(memory // self.sample), 0)
-
 
 def estimate(
-    net: Net, device: Device, batch: int = 1, dtype: str = "float32", fused: bool = False
+    net: Network,
+    device: Device,
+    batch: int = 1,
+    dtype: str = "float32",
+    fused: bool = False,
+    train: bool = False,
+    optimizer: str = "sgd",
 ) -> Estimate:
-    """Return what a net can do at best on a device, in evaluation.
+    """Return what a net can do at best on a device: in evaluation, or a step of training if `train`.
 
     With `fused`, batch normalisations and activations run as part of the step before them (`find_fused`).
 
     Raises:
-        NetError: The batch is less than 1, or the device has no rate for the dtype.
+        NetError: An option has no meaning, `fused` is asked of training, or the device has no rate for the dtype.
     """
-    cost, live = net.cost(batch, dtype), net.liveness(1, dtype)
-    rate, size = device.rate(dtype), DTYPES[dtype]
-    shared = {node.name for node in batchless(net)}
-    of_step = find_fused(net.graph) if fused else {}
-    groups: dict[str, list[Node]] = {}
-    for node in net.graph:
-        if node.op.computes and not node.train:
-            groups.setdefault(of_step.get(node.name, node.name), []).append(node)
-    steps = []
-    for name, nodes in groups.items():
-        times = {node.name: 1 if node.name in shared else batch for node in nodes}
-        macs = sum(net.layer_costs[node.name].macs * times[node.name] for node in nodes)
-        ops = sum(net.layer_costs[node.name].ops * times[node.name] for node in nodes)
-        moved = size * _elements(net, nodes, shared, batch)
-        traffic = None if device.bandwidth is None else moved / device.bandwidth
-        kernel = nodes[0].op.runs_as(*net.inputs_of(name))
-        joined = "+".join(node.op.name for node in nodes)
-        steps.append(Step(name, joined, macs, ops, moved, (2 * macs + ops) / rate, traffic, kernel))
-    weights = size * (cost.params + cost.buffers)
-    return Estimate(net, device, batch, dtype, fused, tuple(steps), weights, live.peak)
+    if fused and train:
+        message = "norms and activations are fused in evaluation only"
+        raise NetError([Diagnostic("E543", message, help="leave out one of --fused and --train")])
+    held = net.memory(batch, dtype, train, optimizer)
+    roof = _Roof(net, device, batch, dtype)
+    steps = list(roof.forward(find_fused(net.graph) if fused else {}, train))
+    if train:
+        steps += roof.backward()
+        steps += roof.update(held, optimizer)
+    weights = held.weights + held.buffers + held.gradients + held.optimizer
+    sample = -((weights - held.peak) // batch) if train else net.liveness(1, dtype).peak
+    largest = _largest_batch(net, device, dtype, optimizer if train else "", weights, sample)
+    return Estimate(
+        net, device, batch, dtype, fused, tuple(steps), weights, sample, largest, train, optimizer
+    )
+
+
+def _largest_batch(
+    net: Network, device: Device, dtype: str, optimizer: str, weights: int, sample: int
+) -> int | None:
+    """Return the largest batch that fits: of training with an optimizer, or of inference."""
+    memory, flash = device.memory, device.flash
+    if memory is None:
+        return None
+    if optimizer:
+        return net.largest_batch(int(memory), dtype, True, optimizer)
+    if flash is None:
+        memory -= weights
+    elif flash < weights:
+        return 0
+    return max(int(memory // sample), 0)
+
+
+class _Roof:
+    """The steps of a net under the roof of a device."""
+
+    def __init__(self, net: Network, device: Device, batch: int, dtype: str) -> None:
+        """Find out what samples share; NetError if the device has no rate for the dtype."""
+        self.net, self.device, self.batch, self.dtype = net, device, batch, dtype
+        self.rate, self.size = device.rate(dtype), DTYPES[dtype]
+        self.shared = {node.name for node in batchless(net)}
+
+    def step(self, name: str, op: str, macs: int, ops: int, bytes: int, kernel: str, phase: str) -> Step:
+        """Return a step, with the least times that it takes."""
+        traffic = None if self.device.bandwidth is None else bytes / self.device.bandwidth
+        return Step(name, op, macs, ops, bytes, (2 * macs + ops) / self.rate, traffic, kernel, phase)
+
+    def times(self, name: str) -> int:
+        """Return how often a node runs for a batch, as if it ran for each sample by itself."""
+        return 1 if name in self.shared else self.batch
+
+    def forward(self, fused: Mapping[str, str], train: bool) -> Iterator[Step]:
+        """Yield the steps of the forward pass."""
+        net, groups = self.net, dict[str, list[Node]]()
+        for node in net.graph:
+            if node.op.computes and (train or not node.train):
+                groups.setdefault(fused.get(node.name, node.name), []).append(node)
+        for name, nodes in groups.items():
+            macs = sum(net.layer_costs[node.name].macs * self.times(node.name) for node in nodes)
+            ops = sum(net.layer_costs[node.name].ops * self.times(node.name) for node in nodes)
+            moved = self.size * _elements(net, nodes, self.shared, self.batch)
+            kernel = nodes[0].op.runs_as(*net.inputs_of(name))
+            yield self.step(name, "+".join(node.op.name for node in nodes), macs, ops, moved, kernel, FORWARD)
+
+    def backward(self) -> Iterator[Step]:
+        """Yield the steps of the backward pass, the last layer first."""
+        net = self.net
+        for name, moved in count_gradient_bytes(net, self.batch, self.dtype).items():
+            node, times = net.graph[name], self.times(name)
+            macs, ops = net.layer_backward_macs[name] * times, net.layer_costs[name].ops * times
+            kernel = node.op.runs_as(*net.inputs_of(name))
+            yield self.step(name, node.op.name, macs, ops, moved, kernel, BACKWARD)
+
+    def update(self, held: Memory, optimizer: str) -> Iterator[Step]:
+        """Yield the update of all parameters as one step, if there are any."""
+        if held.weights:
+            ops, moved = UPDATES[optimizer] * (held.weights // self.size), count_update_bytes(held, optimizer)
+            yield self.step(UPDATE, optimizer, 0, ops, moved, "", UPDATE)
 
 
 def _elements(net: Net, nodes: list[Node], shared: set[str], batch: int) -> int:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netdsl.diagnostics.render import printable
+from netdsl.cost.table import GROUPINGS, grouping
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.hardware.device import NUMBERS, Device
-from netdsl.hardware.model import Estimate, Step
-from netdsl.sheet import aligned
+from netdsl.hardware.model import BACKWARD, FORWARD, UPDATE, Estimate, Step
+from netdsl.record import Record
+from netdsl.render import printable
+from netdsl.sheet import aligned, csv, markdown
 
+VERSION = 1
+"""Of the JSON form, docs/schema/device.json."""
 FLOOR = (
     "a floor, no forecast: every step runs at the peak rate or at full bandwidth, and reads its inputs and weights "
     "from memory",
     "launches and real kernels take more; what a cache holds, and Winograd's convolutions, may take less",
 )
-_HEADER = ("step", "op", "operations", "bytes", "ops/byte", "at least", "%", "bound by")
-_LEFT = (0, 1, 7)
-"""The columns that hold text."""
+BACK = (
+    "the backward pass: its multiply-accumulates are exact, its other operations as many as forward, its bytes a "
+    "model: gradients, what was kept and weights are read once, gradients written",
+)
+"""What holds of training beside."""
 
 
 def quantity(value: float | None, unit: str) -> str:
@@ -50,30 +57,150 @@ def _digits(value: float) -> int:
     return 2 if value < 10 else 1 if value < 100 else 0
 
 
-def render_text(estimate: Estimate) -> str:
-    """Return a table of the steps and what they add up to, with no newline at the end."""
-    net, whole = estimate.net, estimate.latency
+class Row(Record):
+    """What some layers take together, in both directions."""
 
-    def line(step: Step) -> tuple[str, ...]:
-        share = f"{100 * step.seconds / whole:.1f}" if whole else ""
-        counts = (f"{step.operations:,}", f"{step.bytes:,}", f"{step.intensity:.1f}")
-        return (printable(step.name), step.op, *counts, duration(step.seconds), share, step.bound)
+    name: str
+    op: str
+    """Of a layer its op, with those that are fused with it; of a block its name."""
+    macs: int
+    ops: int
+    bytes: int
+    seconds: Mapping[str, float]
+    """The least time by part of a step of training; in evaluation there is `forward` alone."""
+    waiting: float | None
+    """Which share of that memory bounds; None if the bandwidth is not known."""
 
-    operations = sum(step.operations for step in estimate.steps)
-    moved = sum(step.bytes for step in estimate.steps)
-    intensity = f"{operations / moved:.1f}" if moved else ""
-    total = ("total", "", f"{operations:,}", f"{moved:,}", intensity, duration(whole), "", "")
+    @property
+    def operations(self) -> int:
+        """Two for each multiply-accumulate, and what else is computed."""
+        return 2 * self.macs + self.ops
+
+    @property
+    def intensity(self) -> float:
+        """Operations per byte; of what moves none, none."""
+        return self.operations / self.bytes if self.bytes else 0.0
+
+    @property
+    def whole(self) -> float:
+        """The least time of all."""
+        return sum(self.seconds.values())
+
+    @property
+    def bound(self) -> str:
+        """What most of the time is waited for: `compute` or `memory`; "" if the bandwidth is not known."""
+        if self.waiting is None:
+            return ""
+        return "memory" if self.waiting > 0.5 else "compute"
+
+
+def rows(estimate: Estimate, by: str = "layer") -> list[Row]:
+    """Return the steps of an estimate together by layer, block, stage or op, in the order of the net.
+
+    Raises:
+        NetError: There is no such grouping.
+    """
+    if by not in GROUPINGS:
+        help = did_you_mean(by, GROUPINGS) or f"there are {', '.join(GROUPINGS)}"
+        raise NetError([Diagnostic("E503", f"unknown by `{by}`", help=help)])
+    graph = estimate.net.graph
+    group_of = grouping(graph, by)
+    groups: dict[tuple[str, str], list[Step]] = {}
+    for step in estimate.steps:
+        name, op = (step.name, step.op) if step.phase == UPDATE else group_of(graph[step.name])
+        groups.setdefault((name, step.op if by == "layer" else op), []).append(step)
+    return [_row(name, op, steps) for (name, op), steps in groups.items()]
+
+
+def _row(name: str, op: str, steps: Sequence[Step]) -> Row:
+    seconds = dict.fromkeys((step.phase for step in steps), 0.0)
+    for step in steps:
+        seconds[step.phase] += step.seconds
+    waiting = None
+    if all(step.bound for step in steps):
+        whole = sum(seconds.values())
+        bound = sum(step.seconds for step in steps if step.bound == "memory")
+        waiting = min(1.0, bound / whole) if whole else 0.0
+    macs, ops, moved = (
+        sum(counts) for counts in zip(*((s.macs, s.ops, s.bytes) for s in steps), strict=True)
+    )
+    return Row(name, op, macs, ops, moved, seconds, waiting)
+
+
+def _bound(row: Row) -> str:
+    """Return what a row waits for, and for which share of its time if not for all."""
+    if row.waiting is None:
+        return ""
+    percent = round(100 * (row.waiting if row.bound == "memory" else 1 - row.waiting))
+    return row.bound if percent == 100 else f"{row.bound} {percent}%"
+
+
+def _table(estimate: Estimate, by: str) -> tuple[list[tuple[str, ...]], tuple[int, ...]]:
+    """Return the lines of a table, from its header to its total, and which columns are text."""
+    whole, found = estimate.latency, rows(estimate, by)
+    phases = (FORWARD, BACKWARD) if estimate.train else ()
+    about = by != "op"  # a row by op has no other op
+
+    def line(row: Row, name: str, share: str, bound: str) -> tuple[str, ...]:
+        counts = (f"{row.operations:,}", f"{row.bytes:,}", f"{row.intensity:.1f}")
+        times = tuple(duration(row.seconds[phase]) if phase in row.seconds else "" for phase in phases)
+        named = (name, row.op) if about else (name,)
+        return (*named, *counts, *times, duration(row.whole), share, bound)
+
+    header = ("step" if by == "layer" else by, *(("op",) if about else ()))
+    header += ("operations", "bytes", "ops/byte", *phases, "at least", "%", "bound by")
+    lines = [header]
+    for row in found:
+        share = f"{100 * row.whole / whole:.1f}" if whole else ""
+        lines.append(line(row, printable(row.name), share, _bound(row)))
+    total = _row("total", "", estimate.steps) if estimate.steps else Row("total", "", 0, 0, 0, {}, None)
+    lines.append(line(total, "total", "", ""))
+    return lines, (*range(1 + about), len(header) - 1)
+
+
+def _caption(estimate: Estimate) -> str:
+    net = estimate.net
     inputs = ", ".join(map(str, net.inputs.values()))
-    caption = f"{printable(net.name)} ({printable(net.spec)}), input {inputs}, on {printable(estimate.device.title)}"
-    table = aligned([_HEADER, *map(line, estimate.steps), total], _LEFT, ruled=2)
-    return "\n".join([caption, "", *table, "", *_footer(estimate)])
+    return f"{printable(net.name)} ({printable(net.spec)}), input {inputs}, on {printable(estimate.device.title)}"
+
+
+def render_text(estimate: Estimate, by: str = "layer") -> str:
+    """Return a table of the steps and what they add up to, with no newline at the end."""
+    lines, left = _table(estimate, by)
+    return "\n".join([_caption(estimate), "", *aligned(lines, left, ruled=2), "", *_footer(estimate)])
+
+
+def render_markdown(estimate: Estimate, by: str = "layer") -> str:
+    """Return the same as Markdown."""
+    lines, left = _table(estimate, by)
+    lines[-1] = tuple(f"**{cell}**" if cell else "" for cell in lines[-1])
+    return "\n".join([_caption(estimate), "", *markdown(lines, left), "", "  \n".join(_footer(estimate))])
+
+
+def render_csv(estimate: Estimate, by: str = "layer") -> str:
+    """Return the rows as CSV: whole counts, seconds, the share of these that memory bounds; no total."""
+    phases = (FORWARD, BACKWARD) if estimate.train else ()
+    about = by != "op"  # a row by op has no other op
+    header = (by, *(("op",) if about else ()), "macs", "ops", "bytes", "seconds")
+    header += tuple(f"{phase}_seconds" for phase in phases)
+    lines: list[tuple[str, ...]] = [(*header, "bound", "memory_bound")]
+    for row in rows(estimate, by):
+        times = [row.whole, *(row.seconds.get(phase, 0.0) for phase in phases)]
+        waiting = "" if row.waiting is None else f"{row.waiting:.6g}"
+        counts = map(str, (row.macs, row.ops, row.bytes))
+        named = (row.name, row.op) if about else (row.name,)
+        lines.append((*named, *counts, *(f"{time:.9g}" for time in times), row.bound, waiting))
+    return csv(lines)
 
 
 def _footer(estimate: Estimate) -> list[str]:
     device, steps = estimate.device, estimate.steps
-    parts = [f"batch {estimate.batch}, {estimate.dtype}, evaluation"]
-    parts.append("norms and activations fused" if estimate.fused else "nothing fused")
-    lines = ["; ".join(parts)]
+    parts = [f"batch {estimate.batch}, {estimate.dtype}"]
+    if estimate.train:
+        parts.append(f"a step of training with {estimate.optimizer}")
+    else:
+        parts += ["evaluation", "norms and activations fused" if estimate.fused else "nothing fused"]
+    lines = [f"{', '.join(parts[:2])}{''.join(f'; {part}' for part in parts[2:])}"]
     rate = estimate.throughput
     samples = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
     lines.append(f"at least {duration(estimate.latency)} a batch, at most {samples} samples a second")
@@ -88,7 +215,7 @@ def _footer(estimate: Estimate) -> list[str]:
         why = (
             f"{', '.join(unknown)} was not measured"
             if unknown
-            else f"it is of batch 1, {fitted.dtype}, nothing fused"
+            else f"it is of batch 1, {fitted.dtype}, nothing fused, no training"
         )
         lines.append(f"calibration expects nothing: {why}")
     if estimate.energy is not None:
@@ -107,7 +234,8 @@ def _footer(estimate: Estimate) -> list[str]:
         )
     largest = estimate.largest_batch
     if largest is not None:
-        held = f"weights {quantity(estimate.weights, 'B')}, {quantity(estimate.sample, 'B')} a sample"
+        what = "weights, gradients and the optimizer's state" if estimate.train else "weights"
+        held = f"{what} {quantity(estimate.weights, 'B')}, {quantity(estimate.sample, 'B')} a sample"
         memory = f"{quantity(device.memory, 'B')} of memory"
         if device.flash is not None:
             memory += f", {quantity(device.flash, 'B')} more for weights"
@@ -116,32 +244,39 @@ def _footer(estimate: Estimate) -> list[str]:
         )
     if device.note:
         lines.append(printable(device.note))
-    return [*lines, *FLOOR]
+    return [*lines, *FLOOR, *(BACK if estimate.train else ())]
 
 
-def render_json(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as an object for `json.dumps`."""
+def render_json(estimate: Estimate, by: str = "layer") -> dict[str, Any]:
+    """Return an estimate as an object for `json.dumps`; its fields are those of docs/schema/device.json."""
+    train = estimate.train
     return {
+        "version": VERSION,
         "net": estimate.net.name,
         "spec": estimate.net.spec,
         "inputs": {name: list(shape) for name, shape in estimate.net.inputs.items()},
         "device": estimate.device.name,
+        "by": by,
         "batch": estimate.batch,
         "dtype": estimate.dtype,
         "fused": estimate.fused,
-        "convention": "; ".join(FLOOR),
+        "train": train,
+        "optimizer": estimate.optimizer if train else None,
+        "convention": "; ".join((*FLOOR, *(BACK if train else ()))),
         "steps": [
             {
-                "name": step.name,
-                "op": step.op,
-                "macs": step.macs,
-                "ops": step.ops,
-                "bytes": step.bytes,
-                "intensity": step.intensity,
-                "seconds": step.seconds,
-                "bound": step.bound,
+                "name": row.name,
+                "op": row.op,
+                "macs": row.macs,
+                "ops": row.ops,
+                "bytes": row.bytes,
+                "intensity": row.intensity,
+                "seconds": row.whole,
+                "parts": dict(row.seconds),
+                "bound": row.bound,
+                "memory_bound": row.waiting,
             }
-            for step in estimate.steps
+            for row in rows(estimate, by)
         ],
         "total": {
             "seconds": estimate.latency,
