@@ -59,7 +59,7 @@ class FamilyBackend(Backend, Protocol):
 class LayeredBackend(Backend, Protocol):
     """A backend that tells what of a net is a module in what it emits, and what a function."""
 
-    def layers(self, net: Network) -> Mapping[str, bool]:
+    def layers(self, net: Net) -> Mapping[str, bool]:
         """Return by node whether it is a module; those that are not there only wire others, or are not emitted.
 
         Imports no framework. Raises NetError as `emit` does.

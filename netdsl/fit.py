@@ -25,7 +25,7 @@ from netdsl.elaborate.evaluate import Evaluator, builtins, is_number
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import MISSING, Env, Given, OpValue, Poisoned, SpecError, show
 from netdsl.ir.types import Dims, Shape
-from netdsl.network import Network, Recipe
+from netdsl.net import Net, Recipe
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -359,12 +359,12 @@ def _numeric(net: Net, value: Any, depth: int = 2) -> Iterator[str]:
             yield from (f"{name}.{rest}" for rest in _numeric(net, inner, depth - 1))
 
 
-def _is_input(net: Network, path: Sequence[str]) -> bool:
+def _is_input(net: Net, path: Sequence[str]) -> bool:
     """Tell whether a path leads to sizes of inputs: no parameter has that name."""
     return path[0] == INPUT and INPUT not in declared_parameters(net.recipe.net)
 
 
-def _inputs(net: Network, path: Sequence[str]) -> tuple[list[str], str]:
+def _inputs(net: Net, path: Sequence[str]) -> tuple[list[str], str]:
     """Return the inputs that a path is about, none where there are none such, and which of their axes."""
     rest, names = path[1:], list(net.inputs)
     if rest and rest[0] in names:
@@ -375,7 +375,7 @@ def _inputs(net: Network, path: Sequence[str]) -> tuple[list[str], str]:
     return [name for name in names if set(axes) <= set(net.inputs[name].axes)], axes
 
 
-def _check_apart(net: Network, varied: Sequence[Varied]) -> None:
+def _check_apart(net: Net, varied: Sequence[Varied]) -> None:
     """Refuse two that are the same number."""
     seen: dict[tuple[str, ...], str] = {}
     for one in varied:
@@ -390,7 +390,7 @@ def _check_apart(net: Network, varied: Sequence[Varied]) -> None:
             seen[place] = one.name
 
 
-def _numbers_of_inputs(net: Network) -> Iterator[str]:
+def _numbers_of_inputs(net: Net) -> Iterator[str]:
     """Yield what can be varied of inputs: of all together, and of each where there are several."""
     for name in ("", *(net.inputs if len(net.inputs) > 1 else ())):
         head = f"{INPUT}.{name}" if name else INPUT
@@ -400,7 +400,7 @@ def _numbers_of_inputs(net: Network) -> Iterator[str]:
                 yield path
 
 
-def settings(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
+def settings(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Any]:
     """Return the net's parameters in which the values stand, by name."""
     found: dict[str, Any] = {}
     for one, value in zip(varied, values, strict=True):
@@ -410,7 +410,7 @@ def settings(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) ->
     return found
 
 
-def shapes(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Shape]:
+def shapes(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> dict[str, Shape]:
     """Return the shapes of inputs with the values, by name, "" for the only one; several keep their proportions."""
     found: dict[str, Shape] = {}
     for one, value in zip(varied, values, strict=True):
@@ -431,12 +431,12 @@ def _nearest(number: int, by: int) -> int:
     return (2 * number + by) // (2 * by)
 
 
-def made(net: Network, varied: Sequence[Varied], values: tuple[Any, ...]) -> Network:
+def made(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> Net:
     """Return the net with the values; raise NetError if none can be made."""
     recipe, sizes = net.recipe, shapes(net, varied, values)
     given = {**recipe.settings, **settings(net, varied, values)}
     inputs = sizes if "" in sizes else {**recipe.inputs, **sizes}
-    return Network(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
+    return Net(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
 
 
 def _put(value: Any, path: Sequence[str], new: Any) -> Any:

@@ -57,13 +57,13 @@ class Backend(Record):
             found[f"test_{name}.py"] = tests(nets, name)
         return found
 
-    def layers(self, net: Network) -> Mapping[str, bool]:
+    def layers(self, net: Net) -> Mapping[str, bool]:
         """Return by node whether it is an nn.Module, or `forward` calls a function."""
         from netdsl_torch.emit import layers
 
         return layers(net, self)
 
-    def build(self, text: str, net: Network) -> Any:
+    def build(self, text: str, net: Net) -> Any:
         """Return the nn.Module that the source's factory makes; NetError where torch is missing."""
         from netdsl_torch.run import build
 

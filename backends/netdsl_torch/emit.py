@@ -98,7 +98,7 @@ def emit(nets: Sequence[Net], backend: Backend, inplace: bool = True) -> str:
     return "\n".join(text.lines()) + "\n"
 
 
-def layers(net: Network, backend: Backend) -> Mapping[str, bool]:
+def layers(net: Net, backend: Backend) -> Mapping[str, bool]:
     """Return by node of a net whether it is an nn.Module, or `forward` calls a function; NetError as `emit`."""
     missing(net, backend)
     checked(net)

@@ -480,12 +480,13 @@ class Layers(ABC):
                 continue
             other = self.single(extras[name].value, extras[name].span or place.span(node))
             inputs = Data((*inputs.wires, *other.wires), (*inputs.shapes, *other.shapes))
-        result = self.add(target(**fields), inputs, place, node, label, merged, ramps)
+        result = self.add(self.made_op(target, fields), inputs, place, node, label, merged, ramps)
         draft = self.drafts[-1]
         draft.argument = value.parameter if isinstance(value, ArgumentOp) else None
-        draft.sources = tuple(
-            [(k, g.span) for k, g in merged.items() if k in fields and k not in given and g.span]
-        )
+        if len(merged) > len(given):
+            draft.sources = tuple(
+                [(k, g.span) for k, g in merged.items() if k in fields and k not in given and g.span]
+            )
         for extra in ("norm", "act"):
             if extra in extras:
                 own = None if label is None else f"{text}_{extra}"

@@ -123,7 +123,7 @@ class Estimate(Record):
 
 
 def estimate(
-    net: Network,
+    net: Net,
     device: Device,
     batch: int = 1,
     dtype: str = "float32",
@@ -156,7 +156,7 @@ def estimate(
 
 
 def _largest_batch(
-    net: Network, device: Device, dtype: str, optimizer: str, weights: int, sample: int
+    net: Net, device: Device, dtype: str, optimizer: str, weights: int, sample: int
 ) -> int | None:
     """Return the largest batch that fits: of training with an optimizer, or of inference."""
     memory, flash = device.memory, device.flash
@@ -174,7 +174,7 @@ def _largest_batch(
 class _Roof:
     """The steps of a net under the roof of a device."""
 
-    def __init__(self, net: Network, device: Device, batch: int, dtype: str) -> None:
+    def __init__(self, net: Net, device: Device, batch: int, dtype: str) -> None:
         """Find out what samples share; NetError if the device has no rate for the dtype."""
         self.net, self.device, self.batch, self.dtype = net, device, batch, dtype
         self.rate, self.size = device.rate(dtype), DTYPES[dtype]

@@ -7,10 +7,10 @@ from typing import Any
 
 from netdsl.cost.table import GROUPINGS, grouping
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics.render import printable
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import BACKWARD, FORWARD, UPDATE, Estimate, Step
 from netdsl.record import Record
-from netdsl.render import printable
 from netdsl.sheet import aligned, csv, markdown
 
 VERSION = 1

@@ -17,13 +17,13 @@ from netdsl.passes.training import OPTIMIZERS, Memory, record
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Step, Storage, Tensor
-    from netdsl.network import Network
+    from netdsl.net import Net
 
 UPDATES = {"sgd": 2, "momentum": 4, "adam": 12, "adamw": 14}
 """Operations that an optimizer takes for each parameter, as torch writes it."""
 
 
-def count_gradient_bytes(net: Network, batch: int, dtype: str) -> Mapping[str, int]:
+def count_gradient_bytes(net: Net, batch: int, dtype: str) -> Mapping[str, int]:
     """Return the bytes that the backward pass reads and writes, by layer, in the order in which it comes to them."""
     tape, values = record(Facts(net.graph, net.elaborated.shapes), batch, dtype)
     size = tape.itemsize
@@ -66,7 +66,7 @@ def count_gradient_bytes(net: Network, batch: int, dtype: str) -> Mapping[str, i
     return moved
 
 
-def _weights(net: Network, step: Step) -> Iterator[Storage]:
+def _weights(net: Net, step: Step) -> Iterator[Storage]:
     """Yield the parameters that a gradient of an input is computed with, if there is one: no biases."""
     held = [x for x in step.reads if x.storage.learned]
     if len(held) == len(step.reads):

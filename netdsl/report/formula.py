@@ -12,7 +12,6 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
-from netdsl.render import printable
 from netdsl.report.peers import PEERS, peers_of
 from netdsl.source import Source, Span
 

@@ -348,7 +348,7 @@ class Printed(Record):
 class Peers:
     """What counters print for a net."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Net) -> None:
         """Find out what is a layer and what is a function in the module that netdsl emits; NetError if it cannot."""
         backend = find("torch")
         assert isinstance(backend, LayeredBackend)
@@ -408,12 +408,12 @@ class Peers:
 
 
 @lru_cache(maxsize=1)
-def peers_of(net: Network) -> Peers:
+def peers_of(net: Net) -> Peers:
     """Return what counters print for a net; the last one is remembered, as every layer of it is asked for."""
     return Peers(net)
 
 
-def _behind(net: Network, nodes: Iterable[str]) -> set[str]:
+def _behind(net: Net, nodes: Iterable[str]) -> set[str]:
     """Return nodes, and all that they are computed from."""
     found = set(nodes)
     todo = list(found)
