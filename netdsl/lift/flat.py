@@ -174,6 +174,8 @@ class _Body:
         """Steps that have no line yet: each but the first reads what the one before makes."""
         self.begun: tuple[Value, ...] | None = None
         """What the chain begins with, if that is not what flows."""
+        self.one_chain = False
+        """Whether the first line is a chain of several steps."""
         self.head = ""
         self.stage = ""
         self.depth = 0
@@ -330,7 +332,11 @@ class _Body:
         """Write a container."""
         self.end()
         body = _Body(self.file, scope, scope.written, self)
-        self.put(f"{key or '()'}:", *_indented(body.contained(self.flow)))
+        lines = body.contained(self.flow)
+        if key and len(lines) == 1 and body.one_chain:
+            self.put(f"{key}: {lines[0]}")
+        else:
+            self.put(f"{key or '()'}:", *_indented(lines))
         self.flow = scope.outputs
         for value in scope.outputs:
             self.call(value, key, at)
@@ -393,6 +399,7 @@ class _Body:
             line = f"{self.chain[0].key}: {source}{self.chain[0].text}"
         else:
             line = source + " -> ".join(map(_labelled, self.chain))
+            self.one_chain = not self.lines and len(self.chain) > 1
         self.flow, self.chain, self.begun = self.chain[-1].makes, [], None
         self.put(line)
 
