@@ -103,12 +103,13 @@ def chained(ops: Sequence[Op], shape: Shape) -> tuple[Cost, Shape] | None:
 
 def groups(node: Node, facts: Facts) -> int:
     """Return the groups of a convolution; 1 of what is none."""
-    return node.op.groups_of(facts.input(node).c) if isinstance(node.op, Convolution) else 1
+    return facts.groups.get(node.name, 1)
 
 
 def depthwise(node: Node, facts: Facts) -> bool:
     """Tell whether a node is a convolution that filters each of several channels by itself."""
-    return 1 < groups(node, facts) == facts.input(node).c
+    parts = facts.groups.get(node.name, 1)
+    return parts > 1 and parts == facts.input(node).c
 
 
 def pointwise(node: Node, facts: Facts) -> bool:
@@ -197,6 +198,15 @@ class Facts:
     def convolutions(self) -> tuple[Node, ...]:
         """The convolutions, but for those that make maps larger."""
         return tuple([node for node in self.of(Convolution) if not node.op.enlarges])
+
+    @cached_property
+    def groups(self) -> Mapping[str, int]:
+        """The groups of each convolution."""
+        return {
+            node.name: node.op.groups_of(self.input(node).c)
+            for node in self.nodes
+            if isinstance(node.op, Convolution)
+        }
 
     @cached_property
     def pools(self) -> tuple[Node, ...]:

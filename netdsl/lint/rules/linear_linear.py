@@ -84,7 +84,8 @@ class LinearLinear(Rule):
 
 def _product(first: Node, second: Node, facts: Facts) -> Op | None:
     """Return the layer that two layers in a row are, if there is one: with their weights as they are used."""
-    a, b = first.op.plain(*facts.inputs(first)), second.op.plain(*facts.inputs(second))
+    b = second.op.plain(*facts.inputs(second))
+    a = first.op.plain(*facts.inputs(first)) if b is not None else None
     if isinstance(a, Linear) and isinstance(b, Linear):
         return b.replace(bias=a.bias or b.bias)
     if not isinstance(a, Conv) or not isinstance(b, Conv) or a.groups > 1 or b.groups > 1:
