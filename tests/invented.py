@@ -1,12 +1,14 @@
-"""Four ops that netdsl does not have: two convolutions, an activation, a layer that works on each channel by itself.
+"""Ops that netdsl does not have: two convolutions, an activation, a layer that works on each channel by itself.
 
 Each is a class, a function for each backend, and a reference in numpy, as a distribution would bring them. One of the
-convolutions is derived from `conv`, the other one from nothing that has a window.
+convolutions is derived from `conv`, the other one from nothing that has a window. A pool and a norm are for the
+linter alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +20,10 @@ from netdsl.ir.tape import Tape, Tensor
 from netdsl.ir.types import Dims, Init, Shape
 from netdsl.ops import Example, Op, OpError
 from netdsl.ops.activation import Activation
-from netdsl.ops.base import Field, sizes
+from netdsl.ops.base import EVERYWHERE, Field, sizes
 from netdsl.ops.conv import Conv
+from netdsl.ops.norm import Norm
+from netdsl.ops.pool import Pool
 from netdsl.ops.window import SAME, groups_of, need_map, padding, sliding
 
 # ---------------------------------------------------------------- a convolution
@@ -358,6 +362,53 @@ def affine_in_flax(op: Affine, context: Context) -> Lowered:
     return Lowered(Call("Affine", (channels, *starts, *OPTIONS)), helpers={"Affine": AFFINE_IN_FLAX})
 
 
+# ---------------------------------------------------------------- for the linter alone: a pool and a norm
+
+
+class LengthPool(Pool):
+    """The length of each window's numbers, sqrt(sum of x^2). Gulcehre et al., arXiv 1311.1780."""
+
+    name: ClassVar[str] = "lengthpool"
+    channelwise: ClassVar[bool] = True
+    keeps_zero: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0, inf)
+
+    @property
+    def spread(self) -> Dims | int:
+        """It has no dilation."""
+        return 1
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield windows, one of a pixel."""
+        yield Example(cls(kernel=Dims((2, 2))), (Shape(3, 4, 6),))
+        yield Example(cls(kernel=Dims((1, 1))), (Shape(3, 4, 6),))
+
+
+class FilterNorm(Norm):
+    """Filter response normalisation: x / sqrt(mean of x^2 over the map + eps), for each channel of each sample.
+
+    A map; shape unchanged. Singh and Krishnan, arXiv 1911.09737.
+    """
+
+    name: ClassVar[str] = "frn"
+
+    def infer(self, *x: Shape) -> Shape:
+        """Return the input's shape."""
+        need_map(self.name, x[0])
+        return x[0]
+
+    def reach(self, *x: Shape) -> tuple[Field | None, ...]:
+        """Return the whole map, over which the mean is taken."""
+        return (EVERYWHERE,)
+
+    @classmethod
+    def examples(cls) -> Iterator[Example]:
+        """Yield maps."""
+        yield Example(cls(), (Shape(3, 4, 6),))
+        yield Example(cls(affine=False), (Shape(3, 4, 6),))
+
+
 # ---------------------------------------------------------------- what they compute
 
 
@@ -372,15 +423,25 @@ def expected(example: Example, inputs: list[Array], state: dict[str, Array]) -> 
         mixed = len(state["weight"])
         plain = Conv(kernel=op.kernel, channels=mixed, bias=False)
         return [np.concatenate((np.asarray(conv(plain, [x[:, :mixed]], state)), x[:, mixed:]), axis=1)]
+    if isinstance(op, LengthPool):
+        (h, w), (n, c, rows, columns) = op.window[0], x.shape
+        parts = x.reshape(n, c, rows // h, h, columns // w, w)
+        return [np.sqrt((parts**2).sum((3, 5)))]
+    if isinstance(op, FilterNorm):
+        y = x / np.sqrt((x**2).mean((2, 3), keepdims=True) + op.eps)
+        if not op.affine:
+            return [y]
+        return [y * state["weight"].reshape(-1, 1, 1) + state["bias"].reshape(-1, 1, 1)]
     if isinstance(op, Relu1):
         return [np.minimum(np.maximum(x, 0), 1)]
     scale, shift = (state[name].reshape(-1, *[1] * (x.ndim - 2)) for name in ("scale", "shift"))
     return [scale * x + shift]
 
 
+LINTED = {"lengthpool": LengthPool, "frn": FilterNorm}
 OPS = {"unitconv": UnitConv, "pconv": PartialConv, "relu1": Relu1, "affine": Affine}
 ENTRY_POINTS = {
-    "netdsl.ops": {name: f"invented:{op.__name__}" for name, op in OPS.items()},
+    "netdsl.ops": {name: f"invented:{op.__name__}" for name, op in {**OPS, **LINTED}.items()},
     "netdsl.lowerings": {
         f"{backend}.{name}": f"invented:{function}_in_{backend}"
         for backend in ("torch", "flax")

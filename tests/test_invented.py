@@ -13,7 +13,7 @@ from test_lint_rules import RULES, equal, example, lint, load, mended, nets, sam
 from test_training_memory import really_kept
 
 from netdsl import ops
-from netdsl.testing import check
+from netdsl.testing import check, check_traits
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,6 +41,12 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def test_conformance(name: str) -> None:
     """Shapes, counts, numbers and gradients in both backends, and the traits that rules ask for."""
     check(invented.OPS[name], invented.expected)
+
+
+@pytest.mark.parametrize("name", invented.LINTED)
+def test_traits(name: str) -> None:
+    """Of those that no backend knows the traits are held."""
+    check_traits(invented.LINTED[name], invented.expected)
 
 
 def replaced(text: str, name: str) -> str:
@@ -84,11 +90,14 @@ CASES = {
     "relu_before_maxpool": {
         "conv 3x3, 4 -> relu1 -> maxpool 2x2": True,
         "conv 3x3, 4 -> affine -> maxpool 2x2": False,
+        "conv 3x3, 4 -> relu1 -> lengthpool 2x2": False,
     },
     "identity_op": {
         "conv 3x3, 4 -> relu1 -> maxpool 2x2 -> relu6 -> gap": True,
         "conv 3x3, 4 -> relu6 -> relu1 -> gap": False,
         "conv 3x3, 4 -> relu1 -> affine -> relu1 -> gap": False,
+        "conv 3x3, 4 -> lengthpool 2x2 -> relu": True,
+        "conv 3x3, 4 -> lengthpool 1x1 -> conv 3x3, 4": False,  # it makes -1 to 1
     },
     "double_squash": {
         "conv 3x3, 4 -> relu1 -> sigmoid": True,
@@ -102,6 +111,7 @@ CASES = {
     "bias_before_norm": {
         "unitconv 3x3, 4 -> bn -> relu": True,
         "unitconv 3x3, 4 -> gn 2 -> relu": False,
+        "unitconv 3x3, 4 -> frn -> relu": False,
         "affine -> bn -> relu": False,  # it has no argument that would leave its shift out
         "pconv 3x3 -> bn -> relu": False,
     },
@@ -109,6 +119,7 @@ CASES = {
         " -> ".join(["pconv 3x3 -> relu"] * 11): True,
         " -> ".join(["pconv 3x3 -> relu"] * 10): False,
         " -> ".join(["pconv 3x3 -> bn -> relu"] * 11): False,
+        " -> ".join(["pconv 3x3 -> frn -> relu"] * 11): False,
     },
     "deep_no_skip": {
         " -> ".join(["pconv 3x3 -> bn -> relu"] * 21): True,
@@ -119,6 +130,29 @@ CASES = {
         "pconv 3x3, init=zeros -> conv 3x3, 4 -> relu": False,
     },
     "no_stem_downsampling": {"pconv 3x3 -> relu -> avgpool 2x2 -> conv 3x3, 4": False},  # of a small image
+    "window_gap": {
+        "conv 3x3, 4 -> lengthpool 1x1, /2 -> conv 3x3, 4": True,
+        "conv 3x3, 4 -> lengthpool 2x2, /2 -> conv 3x3, 4": False,
+    },
+    "size_truncated": {
+        "conv 3x3, 4 -> lengthpool 5x5, /5 -> conv 3x3, 4": True,
+        "conv 3x3, 4 -> lengthpool 4x4, /4 -> conv 3x3, 4": False,
+    },
+    "conv1x1_before_avgpool": {"conv 1x1, 4 -> lengthpool 2x2": False},
+    "avgpool_before_gap": {"lengthpool 2x2 -> gap": False},
+    "avgpool_counts_padding": {"lengthpool 3x3, pad=1 -> gap": False},
+    "norm_norm": {
+        "conv 3x3, 4, bias=false -> frn -> bn": True,
+        "conv 3x3, 4, bias=false -> frn -> relu -> bn": False,
+    },
+    "dropout_before_bn": {
+        "dropout 0.5 -> conv 3x3, 4 -> frn -> relu -> bn": False,
+        "dropout 0.5 -> affine -> conv 3x3, 4 -> bn": True,
+    },
+    "saturating_deep": {
+        " -> ".join(["conv 3x3, 4 -> sigmoid"] * 5): True,
+        " -> ".join(["conv 3x3, 4 -> frn -> sigmoid"] * 5): False,
+    },
     "width_bottleneck": {"conv 1x1, 64 -> pconv 3x3 -> relu -> conv 1x1, 64": False},
 }
 """By rule, chains behind a map of 4 x 12 x 12, and whether it finds something."""

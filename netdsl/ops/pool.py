@@ -102,13 +102,13 @@ class Pool(Op):
                 raise OpError("pad", f"pad must be at most half of the kernel, got {self.pad}")
         return out
 
-    def idle(self, *x: Shape) -> str:
-        """Tell whether a window is one pixel."""
+    def single(self, x: Shape) -> str:
+        """Return that each window is one pixel, of which a maximum or mean is the pixel itself; "" if it is not."""
         if self.to is not None:
             return ""
         kernel, stride = self.window
-        single = both(kernel) == both(stride) == (1, 1) and self.outputs(*x) == x
-        return "its window is one pixel" if single else ""
+        alone = both(kernel) == both(stride) == (1, 1) and self.infer(x) == x
+        return "its window is one pixel" if alone else ""
 
     def size_steps(self, *x: Shape) -> tuple[str, ...]:
         """Return how the window's steps make height and width; nothing where they are given."""
@@ -182,6 +182,10 @@ class MaxPool(Pool):
         """The dilation."""
         return self.dilation
 
+    def idle(self, *x: Shape) -> str:
+        """Tell whether a window is one pixel."""
+        return self.single(x[0])
+
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return 8 per output element, where each maximum stands, and what padding takes."""
         return 8 * self.infer(*x).elements + super().scratch(itemsize, *x)
@@ -232,6 +236,10 @@ class AvgPool(Pool):
     def spread(self) -> Dims | int:
         """An average has no dilation."""
         return 1
+
+    def idle(self, *x: Shape) -> str:
+        """Tell whether a window is one pixel."""
+        return self.single(x[0])
 
     @property
     def unpadded(self) -> bool:
