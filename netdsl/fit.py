@@ -287,7 +287,7 @@ def _varied(net: Net, text: str) -> Varied:
         if not all(abs(number) < Decimal(2**53) for number in ends):
             raise InvalidOperation
     except InvalidOperation:
-        raise _wrong("E560", f"`{text}`: a range has numbers", form) from None
+        raise _wrong("E560", f"`{text}`: a range has numbers, below 2^53", form) from None
     if kind != "float" and any(number != int(number) for number in ends):
         raise _wrong("E560", f"`{text}`: {found[1]} is whole, and so is its range", form)
     if (low is not None and high is not None and low > high) or (step is not None and step <= 0):

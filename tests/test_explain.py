@@ -213,3 +213,10 @@ net N:
     assert told("b.concat") == ['axis of n.net:5:20: default concat axis="h"']
     assert told("b.4") == ["slope of n.net:13:24: b: B 8, leaky_relu(0.1)"]
     assert told("conv2") == [f"bias of n.net:1:19: {first}"]
+
+
+def test_what_holds_nothing_has_nothing() -> None:
+    known = api.loads("net N(n = 0):\n    input 3, 9x7\n    body: n * conv 3x3, 4\n    relu\n")
+    text = formula.explain(known, "body", ["macs"])
+    assert text.startswith("macs of body = 0, the sum over 0 layers\n")
+    assert "training" not in text

@@ -358,3 +358,10 @@ def test_width_depth_and_resolution() -> None:
 def test_a_parameter_that_is_called_input_is_meant_first() -> None:
     text = "net S(input = 2):\n    input 3, 33x31\n    conv 3x3, input\n"
     assert small(text).fit("input", "params=280").values == {"input": 10}
+
+
+def test_what_a_signal_is_seen_of() -> None:
+    """Of one row the receptive field is that along the columns: 2 blocks of n dilated layers see 2 (2^n - 1) + 1."""
+    found = stranger("wavenet:wavenet").fit("layers=1..8", "receptive_field>=100")
+    assert found.values == {"layers": 6}
+    assert found.step.amounts == (127,)

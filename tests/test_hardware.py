@@ -77,7 +77,9 @@ def test_there_is_one_of_each_kind() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("peak = ", "is not toml"),
+        ("peak = ", "Mine.toml is not TOML: invalid value"),
+        pytest.param(f"a = {'[' * 9000}{']' * 9000}", "is not TOML: its brackets are too deep", id="deep"),
+        pytest.param(f"[peak]\nfloat32 = {'9' * 5000}", "is not TOML: exceeds the limit", id="digits"),
         ("", r"\[peak\] is missing"),
         ("[peak]\n", r"\[peak\] is missing"),
         ("peak = 3", "peak: must be a table, got 3"),
@@ -97,7 +99,7 @@ def test_there_is_one_of_each_kind() -> None:
 )
 def test_files_that_describe_no_device(text: str, message: str) -> None:
     with pytest.raises(NetError, match=r"(?s)E541.*" + message):
-        read(text, "mine", "mine.toml")
+        read(text, "mine", "Mine.toml")
 
 
 def test_devices_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,6 +470,7 @@ def test_a_net_that_computes_nothing(capsys: Captured, tmp_path: Path) -> None:
 
 
 def test_units() -> None:
+    assert duration(2.4e305) == "2.4e+305 s"
     assert [duration(t) for t in (0.0, 4.99e-9, 1.5e-6, 0.0123, 0.999, 2.0, 1234.0)] == [
         "0.00 ns", "4.99 ns", "1.50 us", "12.3 ms", "999 ms", "2.00 s", "1234 s",
     ]  # fmt: skip

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, positive, reason, write
+from netdsl.cli.common import misuse, positive, reason, replacing
 
 if TYPE_CHECKING:
+    from netdsl.hardware import Device
     from netdsl.network import Network
 
 HELP = "measure this machine with PyTorch and write a device file"
@@ -29,13 +30,27 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure nets of the zoo, fit, print what was predicted of the others, and write the file."""
-    from netdsl.hardware.calibrate import calibrate, compared, measure, prepare, written
-    from netdsl.hardware.report import duration
+    from netdsl.hardware.calibrate import written
 
     if not args.output.endswith(".toml"):
         misuse("E544", f"a device file ends in .toml, got {args.output}")
     if not Path(args.output).parent.is_dir():  # not to be found out after minutes
         misuse("E510", f"cannot write {args.output}: there is no such folder")
+    try:
+        with replacing(
+            Path(args.output)
+        ) as stream:  # which says before the measurements if it cannot be written
+            stream.write(written(_calibrated(args)).encode())
+    except OSError as error:
+        misuse("E510", f"cannot write {args.output}: {reason(error)}")
+    return 0
+
+
+def _calibrated(args: argparse.Namespace) -> Device:
+    """Measure, fit, and print what was predicted of the others."""
+    from netdsl.hardware.calibrate import calibrate, compared, measure, prepare
+    from netdsl.hardware.report import duration
+
     prepare(args.threads)
     fitted, others = _nets(args.largest)
     times = []
@@ -52,11 +67,7 @@ def run(args: argparse.Namespace) -> int:
         f"\n{found.nets} nets: median error {100 * found.error:.1f} %, "
         f"{100 * found.within_10:.0f} % within 10 %, {100 * found.within_20:.0f} % within 20 %"
     )
-    try:
-        write(Path(args.output), written(device))
-    except OSError as error:
-        misuse("E510", f"cannot write {args.output}: {reason(error)}")
-    return 0
+    return device
 
 
 def _nets(largest: int) -> tuple[list[Network], list[Network]]:

@@ -85,8 +85,8 @@ def form_of(args: argparse.Namespace) -> Form:
         if name not in (form.option, *form.takes):
             misuse(code, f"{_written(form.option)} {form.what}, so it takes no {_written(name)}")
     if args.format not in form.formats:
-        either = " or ".join(form.formats)
-        misuse(code, f"{_written(form.option)} {form.what}, as {either}, and not as {args.format}")
+        either = " or ".join(f"--format {one}" for one in form.formats)
+        misuse(code, f"{_written(form.option)} {form.what}, with {either}, and not {args.format}")
     return form
 
 

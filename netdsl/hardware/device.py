@@ -121,6 +121,11 @@ def _of_file(file: Path) -> Device:
     return read(text, file.stem, str(file))
 
 
+def _lower(text: str) -> str:
+    """Return a text that begins in lower case."""
+    return text[:1].lower() + text[1:].partition(";")[0]
+
+
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
@@ -131,8 +136,10 @@ def read(text: str, name: str, origin: str) -> Device:
 
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong(f"{origin} is not TOML: {error}".lower()) from None
+    except ValueError as error:  # TOML's own error, or that of a number with thousands of digits
+        raise _wrong(f"{origin} is not TOML: {_lower(str(error))}") from None
+    except RecursionError:
+        raise _wrong(f"{origin} is not TOML: its brackets are too deep") from None
     _check_keys(table, KEYS, origin)
     numbers = {key: _number(table[key], f"{origin}: {key}") for key in NUMBERS if key in table}
     peak = _table(table.get("peak", {}), f"{origin}: peak")

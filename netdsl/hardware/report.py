@@ -46,7 +46,9 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time with three digits: `12.3 us`, `1.05 ms`, `2.4 s`."""
+    """Return a time with three digits: `12.3 us`, `1.05 ms`, `2.40 s`."""
+    if seconds >= 1e6:
+        return f"{seconds:.3g} s"
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
         if seconds >= scale:
             return f"{seconds / scale:.{_digits(seconds / scale)}f} {unit}"

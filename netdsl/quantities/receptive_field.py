@@ -22,8 +22,11 @@ class ReceptiveField(Quantity):
         return net.receptive.get(last.name) if last is not None else None
 
     def number(self, value: Receptive | None) -> int:
-        """Return the smaller side, whole pixels."""
-        return 0 if value is None else int(min(value.rows.largest, value.columns.largest))
+        """Return the smaller side, whole pixels; of an input of one row, as a signal's, that along its columns."""
+        if value is None:
+            return 0
+        sides = [axis.largest for axis in (value.rows, value.columns) if axis.size > 1]
+        return int(min(sides, default=1))
 
     def text(self, value: Receptive | None) -> str:
         """Return "212", or "9x5" if rows and columns differ."""

@@ -93,7 +93,7 @@ def of_scope(net: Net, scope: Scope, count: str) -> str:
             return f"rf of {printable(name)}: it sees no input of the net"
         head = f"rf of {printable(name)} is that of its last layer, {printable(seen[-1].name)}"
         return "\n".join([head, *_field(net, seen[-1])])
-    aside = count not in ("params", "saved") and all(node.train for node in nodes)
+    aside = count not in ("params", "saved") and bool(nodes) and all(node.train for node in nodes)
     rows: list[tuple[str, str, str, int]] = []
     for node in nodes:
         value = number(net, node, count)
@@ -346,7 +346,7 @@ def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
             if (difference := params if count == "params" else macs)
         ]
         rows.append((peer.name, f"{theirs:,}", "; ".join(reasons) or "the same"))
-    if count == "macs" and all(node.train for node in nodes):
+    if count == "macs" and nodes and all(node.train for node in nodes):
         yield "  other counters do not see it, as it does not run in evaluation"
         return
     if all(why == "the same" for name, _, why in rows if count == "params" or PEERS[name].calls):
