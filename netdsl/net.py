@@ -255,8 +255,10 @@ class Net:
         """Return the largest batch whose `memory` has a peak of at most so many bytes, 0 if none has.
 
         Raises:
-            NetError: As `memory` does.
+            NetError: As `memory` does, or that is no number of bytes.
         """
+        if type(memory) is not int or memory < 0:
+            raise NetError([Diagnostic("E503", f"memory must be an int of bytes from 0, got {memory!r}")])
 
         def peak(batch: int) -> int:
             return self.memory(batch, dtype, train, optimizer).peak

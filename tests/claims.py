@@ -624,8 +624,8 @@ def training() -> Measured:
     assert held.peak > held.weights + held.optimizer + held.saved
     return (
         None,
-        f"AlexNet, 128 images: {held.weights:,} bytes of weights, as many of gradients and with momentum as many once "
-        f"more, {held.saved:,} kept for the backward pass, {held.input:,} of images",
+        f"AlexNet, 128 images: {held.weights:,} bytes of weights, as many of gradients and with momentum as many "
+        f"once more, {held.saved:,} kept for the backward pass, {held.input:,} of images",
     )
 
 

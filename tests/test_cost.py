@@ -153,6 +153,12 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
     assert [(d.code, d.message) for d in caught.value.diagnostics] == [("E503", message)]
 
 
+@pytest.mark.parametrize("memory", [-1, 1.5, "3GB", None, True, float("inf"), float("nan")])
+def test_what_is_no_memory(memory: Any) -> None:
+    with pytest.raises(netdsl.NetError, match="memory must be an int of bytes from 0"):
+        net("lenet").largest_batch(memory)
+
+
 # ---------------------------------------------------------------- references
 
 
