@@ -316,7 +316,9 @@ def test_cost_says_the_largest_batch(memory: str, size: int, train: bool, capsys
     status = cli.main(
         ["cost", "resnet18", "--memory", memory, *(["--train"] if train else []), "--format", "json"]
     )
-    batch = json.loads(capsys.readouterr().out)["batch"]
+    value = json.loads(capsys.readouterr().out)
+    schema("batch.json", value)
+    batch = value["batch"]
     assert status == (0 if batch else 1)
     assert batch == 0 or net.memory(batch, train=train).peak <= size
     assert net.memory(batch + 1, train=train).peak > size
@@ -332,6 +334,30 @@ def test_cost_plans_checkpoints(capsys: Captured) -> None:
     assert plan.peak <= 400_000_000 < net.memory(16, train=True).peak
     assert f"peak {plan.peak:,} bytes" in out
     assert all(f"  {place}\n" in out for place in plan.places)
+    options = ["--batch", "16", "--memory", "400MB", "--checkpoint", "--format", "json"]
+    assert cli.main(["cost", "resnet18", "--train", *options]) == 0
+    value = json.loads(capsys.readouterr().out)
+    schema("checkpoint.json", value)
+    assert (value["places"], value["peak"]) == ([*plan.places], plan.peak)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--optimizer adam", "--optimizer means nothing without --train"),
+        ("--train --checkpoint", "--checkpoint means nothing without --train and --memory"),
+        ("--memory 3GB --batch 4", "--memory says the largest batch, so it takes no --batch"),
+        ("--memory 3GB --format csv", "with --format table or --format json, and not csv"),
+        ("--train --memory 3GB --checkpoint --by op", "plans a step of training, so it takes no --by"),
+        ("--as thop --dtype float16", "--as counts one sample in evaluation, so it takes no --dtype"),
+        ("--as thop --format json", "with --format table, and not json"),
+    ],
+)
+def test_options_of_cost_that_do_not_go_together(options: str, says: str, capsys: Captured) -> None:
+    assert cli.main(["cost", "lenet", *options.split()]) == 2
+    err = capsys.readouterr().err
+    assert "error[E503]" in err
+    assert says in err
 
 
 def test_check_json(folder: Path, capsys: Captured) -> None:

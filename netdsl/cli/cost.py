@@ -53,7 +53,7 @@ _MEANT = ("batch", "dtype", "train", "optimizer")
 FORMS = (
     Form("counter", "counts one sample in evaluation", (), ("table",)),
     Form("device", "gives the least times of layers", ("by", "fused", *_MEANT), FORMATS),
-    Form("checkpoint", "plans a step of training", ("memory", *_MEANT), ("table",)),
+    Form("checkpoint", "plans a step of training", ("memory", *_MEANT), ("table", "json")),
     Form("memory", "says the largest batch", ("dtype", "train", "optimizer"), ("table", "json")),
     Form("", "", ("by", *_MEANT), FORMATS),
 )
@@ -106,12 +106,7 @@ def run(args: argparse.Namespace) -> int:
         return _on_device(args)
     net = network(args)
     if form.option == "checkpoint":
-        from netdsl.passes import checkpoint
-
-        print(
-            checkpoint.render_text(net.checkpoint_plan(args.memory, args.batch, args.dtype, args.optimizer))
-        )
-        return 0
+        return _plan(net, args)
     if form.option == "memory":
         return _largest(net, args)
     from netdsl.cost import table
@@ -137,6 +132,19 @@ def _on_device(args: argparse.Namespace) -> int:
     device = hardware.find(args.device)
     options = args.batch, args.dtype, args.fused, args.train, args.optimizer
     _print(args, report, hardware.estimate(network(args), device, *options), args.by)
+    return 0
+
+
+def _plan(net: Network, args: argparse.Namespace) -> int:
+    """Print what has to be computed twice, so that a step of training fits into so much memory."""
+    from netdsl.passes.checkpoint import render_text
+
+    plan = net.checkpoint_plan(args.memory, args.batch, args.dtype, args.optimizer)
+    if args.format == "json":
+        about = {"net": net.name, "batch": args.batch, "dtype": args.dtype, "optimizer": args.optimizer}
+        print_json({"version": 1, **about, **plan.__dict__})
+    else:
+        print(render_text(plan))
     return 0
 
 
