@@ -23,6 +23,7 @@ from netdsl.passes import (
     Receptive,
     count_backward,
     count_costs,
+    find_holds,
     find_lifetimes,
     find_receptive_fields,
     infer_shapes,
@@ -213,7 +214,7 @@ class Net:
         if not train:
             return measure_inference(self._lifetimes, batch, dtype)
         with _of_ops():
-            return measure_training(Facts(self.graph, self.elaborated.shapes), batch, dtype, optimizer)
+            return measure_training(self._holds, batch, dtype, optimizer)
 
     def saved(self, batch: int = 1, dtype: str = "float32") -> Mapping[str, int]:
         """Return how many bytes each node keeps for the backward pass that none before it does.
@@ -243,11 +244,9 @@ class Net:
         """
         from netdsl.passes.training import trace_training
 
-        held = self.memory(batch, dtype, True, optimizer)
-        fixed = held.weights + held.buffers + held.optimizer
-        forward, back = trace_training(Facts(self.graph, self.elaborated.shapes), batch, dtype)
-        one, two = ([(layer, fixed + alive) for layer, alive in part] for part in (forward, back))
-        return one, two
+        _check_training(batch, dtype, optimizer)
+        with _of_ops():
+            return trace_training(self._holds, batch, dtype, optimizer)
 
     def largest_batch(
         self, memory: int, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
@@ -304,11 +303,15 @@ class Net:
         if type(memory) is not int or memory < 1:
             raise NetError([Diagnostic("E503", f"memory must be an int of bytes from 1, got {memory!r}")])
         with _of_ops():
-            return plan_checkpoints(self._lifetimes, memory, batch, dtype, optimizer)
+            return plan_checkpoints(self._holds, memory, batch, dtype, optimizer)
 
     @cached_property
     def _lifetimes(self) -> Facts:
         return find_lifetimes(Facts(self.graph, self.elaborated.shapes))
+
+    @cached_property
+    def _holds(self) -> Facts:
+        return find_holds(Facts(self.graph, self.elaborated.shapes))
 
     def cost(self, batch: int = 1, dtype: str = "float32", train: bool = False) -> Cost:
         """Return the cost of the net for a batch, with activations in bytes.

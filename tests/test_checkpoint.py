@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 from netdsl_torch import Backend
-from test_training_memory import MAKES, SIDES, Tracker, device_of
+from storages import step_peaks
+from test_training_memory import SIDES, device_of
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,17 +43,7 @@ def real_peak(
 ) -> int:
     """Return the peak of the second step of training."""
     model, x = build(net, name, places, batch, device)
-    made = MAKES[optimizer](list(model.parameters()))
-    tracker = Tracker([*model.parameters(), *model.buffers(), *x])
-    for _ in range(2):
-        with tracker:
-            made.zero_grad(set_to_none=True)
-            tracker.peak = tracker.bytes
-            loss = sum(y.sum() for y in tensors(model(*x)))
-            loss.backward()
-            made.step()
-            del loss
-    return tracker.peak
+    return step_peaks(model, x, optimizer)[0][-1]
 
 
 def real_macs(net: Network, name: str, places: Iterable[str], batch: int, device: str = "meta") -> int:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pytest
 import torch
+from storages import Tracker, held_by
 from torch import nn
 from torch_oracles import FAMILIES, SEVERAL, execute, load
 
 from netdsl import NetError, Network, api
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 
 def scratch(net: Network, name: str, itemsize: int = 4) -> int:
@@ -42,12 +39,10 @@ def assert_measured(
     `slack` is how many bytes more a layer may hold than the pass says, below the peak; and at the peak less, where
     loops have values that are `numbered`.
     """
-    from memory import Tracker
-
     model = built(net).to(dtype)
     live = net.liveness(batch, str(dtype).removeprefix("torch."))
     inputs = [torch.rand(batch, *shape, dtype=dtype) for shape in net.inputs.values()]
-    tracker = Tracker(model)
+    tracker = Tracker(own=held_by(model))
     found: dict[str, int] = {}
     calls: Counter[str] = Counter()
 
@@ -104,15 +99,13 @@ def test_batch_and_dtype(name: str, batch: int, dtype: torch.dtype) -> None:
 
 def test_a_block_that_lacks_a_part_holds_what_it_would_read() -> None:
     """The exception that the pass names: here one map more than it says."""
-    from memory import Tracker
-
     net = api.loads(
         "block B(deep = false):\n    a: conv 3x3, 8\n    b: conv 3x3, 8\n    add:\n        c: conv 3x3, 8\n"
         "        d: from a -> conv 3x3, 8 when deep\n"
         "net N(deep = false):\n    input 8, 4x4\n    e: B\n    f: B deep\n"
     )
     model = built(net)
-    tracker = Tracker(model)
+    tracker = Tracker(own=held_by(model))
     x = torch.rand(1, 8, 4, 4)
     with torch.no_grad(), tracker:
         tracker.add(x)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from netdsl_torch import Backend
+from storages import Tracker, held_by
 from torch_oracles import TORCHVISION, assert_same, execute, inputs, load, perturb
 
 from netdsl import Network
@@ -26,12 +27,10 @@ def test_needs_no_more_memory_than_torchvision(name: str) -> None:
 
 def alive(text: str, name: str, net: Network) -> tuple[int, dict[str, int]]:
     """Return the peak in evaluation, and the bytes alive after each module."""
-    from memory import Tracker
-
     with torch.device("meta"):
         model = execute(text)[name]().eval()
         x = inputs(net, 1, "meta")
-    tracker, found = Tracker(model), {}
+    tracker, found = Tracker(own=held_by(model)), {}
     for path, module in model.named_modules():
         module.register_forward_hook(lambda *_, path=path: found.update({path: sum(tracker.sizes.values())}))
     with torch.no_grad(), tracker:

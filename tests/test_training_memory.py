@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from netdsl_torch import Backend
 from op_examples import EXAMPLES, every
+from storages import OPTIMIZERS, kept, step_peaks
 from test_ops import as_tuple, forms, inputs_of
-from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
-from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load, tensors
+from torch import Tensor
+from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load
 
 from netdsl import Network
 from netdsl.api import loads
@@ -28,20 +25,6 @@ from netdsl.ops import Example
 from netdsl.ops.attention import Attention
 from netdsl.passes import Facts
 from netdsl.passes.training import record, saved_bytes
-
-
-def really_kept(module: nn.Module, *x: Tensor) -> tuple[int, Any]:
-    """Return the bytes of all storages that autograd keeps and that are no module's, and the output."""
-    own = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
-    kept: dict[int, Tensor] = {}  # held, so that no other tensor takes the place of one
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept.setdefault(tensor.untyped_storage()._cdata, tensor)
-        return tensor
-
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = module(*x)
-    return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own), out
 
 
 def plain(x: Tensor, shape: Shape) -> Plain:
@@ -85,7 +68,7 @@ def test_op_keeps_what_it_says(example: Example, inplace: bool) -> None:
             tape.writes = inplace and op.overwrites(*example.inputs)
             values = [plain(t, shape) for t, shape in zip(x, example.inputs, strict=True)]
             made = op.saved(tape, *values)
-            expected, out = really_kept(form.train(), *x)
+            expected, out = kept(form.train(), *x)
             assert sum(storage.nbytes for storage in tape.kept) == expected, (x[0].shape, x[0].stride())
             outputs = made if isinstance(made, tuple) else (made,)
             assert [y.sizes for y in outputs] == [tuple(y.shape) for y in as_tuple(out)]
@@ -106,7 +89,7 @@ def really_saved(net: Network, name: str, batch: int, device: str = "meta") -> i
     """Return what the emitted module keeps."""
     with torch.device(device):
         model = execute(Backend().emit(net))[name]().train()
-    return really_kept(model, *[torch.zeros(batch, *s, device=device) for s in net.inputs.values()])[0]
+    return kept(model, *[torch.zeros(batch, *s, device=device) for s in net.inputs.values()])[0]
 
 
 def device_of(net: Network) -> str:
@@ -238,50 +221,10 @@ def test_other_dtypes_take_their_own_bytes(dtype: str) -> None:
     with torch.device("meta"):
         model = execute(Backend().emit(net))["swin_v2_t"]().to(getattr(torch, dtype)).train()
     x = torch.zeros(2, 3, 64, 64, device="meta", dtype=getattr(torch, dtype))
-    assert saved(net, 2, dtype) == really_kept(model, x)[0]
+    assert saved(net, 2, dtype) == kept(model, x)[0]
 
 
 # The peak of a step
-
-
-class Tracker(TorchDispatchMode):
-    """The storages that are alive, and the most bytes that ever were."""
-
-    def __init__(self, tensors: Iterable[Tensor]) -> None:
-        """Begin with those of the module and the input."""
-        super().__init__()
-        self.sizes: dict[int, int] = {}
-        self.bytes = self.peak = 0
-        for tensor in tensors:
-            self.add(tensor)
-
-    def add(self, tensor: Tensor) -> None:
-        """Count a tensor's storage, until it is gone."""
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.sizes:
-            self.sizes[storage._cdata] = storage.nbytes()
-            self.bytes += storage.nbytes()
-            self.peak = max(self.peak, self.bytes)
-            weakref.finalize(storage, self.drop, storage._cdata)
-
-    def drop(self, key: int) -> None:
-        """Count a storage no more."""
-        self.bytes -= self.sizes.pop(key)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_flatten(out)[0]:
-            if isinstance(tensor, Tensor):
-                self.add(tensor)
-        return out
-
-
-MAKES: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
-    "sgd": lambda parameters: torch.optim.SGD(parameters, 0.01),
-    "momentum": lambda parameters: torch.optim.SGD(parameters, 0.01, momentum=0.9),
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
 
 
 def real_peaks(net: Network, name: str, batch: int, optimizer: str, device: str) -> tuple[list[int], int]:
@@ -289,22 +232,10 @@ def real_peaks(net: Network, name: str, batch: int, optimizer: str, device: str)
     with torch.device(device):
         model = execute(Backend().emit(net))[name]().train()
     x = [torch.zeros(batch, *shape, device=device) for shape in net.inputs.values()]
-    made = MAKES[optimizer](list(model.parameters()))
-    tracker, peaks = Tracker([*model.parameters(), *model.buffers(), *x]), []
-    for _ in range(2):
-        with tracker:
-            made.zero_grad(set_to_none=True)
-            tracker.peak = tracker.bytes
-            loss = sum(y.sum() for y in tensors(model(*x)))
-            loss.backward()
-            made.step()
-            del loss
-        peaks.append(tracker.peak)
-    state = [t for each in made.state.values() for t in each.values() if isinstance(t, Tensor)]
-    return peaks, sum(t.untyped_storage().nbytes() for t in state)
+    return step_peaks(model, x, optimizer)
 
 
-@pytest.mark.parametrize("optimizer", MAKES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", ["lenet", "resnet18", "convnext_tiny", "zfnet", "unet_same"])
 def test_peak_of_a_step(name: str, optimizer: str) -> None:
     """Of the first step and the second, to the byte."""

@@ -7,9 +7,11 @@ tensors have them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 from netdsl.ir.types import Shape
 
@@ -51,6 +53,12 @@ class Tensor:
         x.maker, x.port, x.sample = self.maker, self.port, shape
         return x
 
+    def alone(self) -> Tensor:
+        """Return the same tensor as one that needs no gradient."""
+        x = Tensor(self.sizes, self.strides, self.storage, False)
+        x.sample = self.sample
+        return x
+
     def dim(self, axis: str) -> int:
         """Return where a named axis is, counted from the end: a learned tensor may have no axis for samples."""
         return self.sample.axis(axis) - len(self.sample)
@@ -87,7 +95,20 @@ Back = Callable[[Tensor, Tensor], Tensor]
 class Step:
     """One step of a tape: what it made needs a gradient, and gives one to what it read."""
 
-    __slots__ = ("back", "keeps", "late", "layer", "number", "reads", "scratch")
+    __slots__ = (
+        "at",
+        "back",
+        "keeps",
+        "late",
+        "layer",
+        "looks",
+        "number",
+        "ordered",
+        "parts",
+        "reads",
+        "scratch",
+        "within",
+    )
 
     def __init__(self, number: int, reads: Sequence[Tensor], keeps: Sequence[Storage], back: Back) -> None:
         """Be a step whose gradients `back` makes.
@@ -102,6 +123,16 @@ class Step:
         """The bytes of what is made beside the gradients and dropped at once."""
         self.layer = ""
         """The layer that ran."""
+        self.at = 0
+        """Which of the tape's turns that was."""
+        self.looks = False
+        """Whether what it makes is a view of what it reads."""
+        self.parts: Sequence[Tensor] = ()
+        """What it makes, if that is several tensors: going back, those without a gradient get zeros."""
+        self.ordered: Tensor | None = None
+        """What its gradient has to lie like, in order or with channels last, or is copied for as long as it runs."""
+        self.within: Step | None = None
+        """The step before it that keeps what is kept for what it makes, if another does."""
         self.late = False
         """Whether any of what it keeps is there only once it has run."""
 
@@ -222,6 +253,18 @@ def same(grad: Tensor, x: Tensor) -> Tensor:
     return grad
 
 
+class Moment(NamedTuple):
+    """What is alive when a kernel has run, but for the module itself."""
+
+    at: int
+    """The turn that runs."""
+    steps: int
+    """How many steps there were."""
+    bytes: int
+    storages: frozenset[Storage]
+    """What is alive whether it is kept for backward or not."""
+
+
 class Tape:
     """What is made while a net runs in training, and what is kept of it for backward."""
 
@@ -233,8 +276,14 @@ class Tape:
         """The bytes of a mean or deviation, which norms take in float32 at least."""
         self.layer = ""
         """The layer that runs."""
+        self.turns: list[str] = []
+        """The layers in the order in which they ran; what adds part by part has several turns."""
+        self.held: dict[Storage, int] = {}
+        """How often names hold what."""
         self.parameters: tuple[Tensor, ...] = ()
         """What that learns."""
+        self.layers: dict[str, tuple[Tensor, ...]] = {}
+        """What each layer learns."""
         self.steps = 0
         self.writes = False
         """Whether that writes its output over its first input."""
@@ -242,18 +291,45 @@ class Tape:
         """The storages that are kept, but for those of the module itself, and which layer kept each first."""
         self.bytes = 0
         """How many bytes they are."""
-        self.alive: list[tuple[str, int]] = []
-        """How much is alive at the end of each layer."""
+        self.moments: list[Moment] = []
+
+    def enter(self, layer: str) -> None:
+        """Let a layer run."""
+        self.layer = layer
+        self.turns.append(layer)
+
+    def hold(self, tensors: Iterable[Tensor]) -> None:
+        """Let a name hold tensors."""
+        for x in tensors:
+            if not x.storage.learned:
+                self.held[x.storage] = self.held.get(x.storage, 0) + 1
+
+    def drop(self, tensors: Iterable[Tensor]) -> None:
+        """Let a name hold tensors no more."""
+        for x in tensors:
+            if not x.storage.learned:
+                self.held[x.storage] -= 1
+                if not self.held[x.storage]:
+                    del self.held[x.storage]
+
+    @contextmanager
+    def holding(self, *tensors: Tensor) -> Iterator[None]:
+        """Let names hold tensors for a while."""
+        self.hold(tensors)
+        yield
+        self.drop(tensors)
 
     def note(self, *alive: Tensor) -> None:
-        """Note what is alive beside what is kept."""
-        own = {x.storage for x in alive if not x.storage.learned and x.storage not in self.kept}
-        self.alive.append((self.layer, self.bytes + sum([storage.nbytes for storage in own])))
+        """Note that tensors are alive beside what is kept and what names hold."""
+        storages = {x.storage for x in alive if not x.storage.learned}
+        storages.update(self.held)
+        own = sum([storage.nbytes for storage in storages if storage not in self.kept])
+        self.moments.append(Moment(len(self.turns) - 1, self.steps, self.bytes + own, frozenset(storages)))
 
     @property
     def peak(self) -> int:
-        """The most that is alive at the end of a layer: what is kept, what the layer read and made, the inputs."""
-        return max((held for _, held in self.alive), default=0)
+        """The most that is alive in forward: what is kept, what a kernel reads and makes, what names hold."""
+        return max([moment.bytes for moment in self.moments], default=0)
 
     # ---------------------------------------------------------------- new tensors
 
@@ -286,9 +362,10 @@ class Tape:
     def keep(self, y: Tensor, *tensors: Tensor) -> Tensor:
         """Keep tensors, what was made or others, for its gradient, if it needs one; return it."""
         if y.maker is not None:
+            step = y.maker.within or y.maker
             kept = [x.storage for x in tensors or (y,) if not x.storage.learned]
-            y.maker.keeps = (*y.maker.keeps, *kept)
-            y.maker.late |= y.storage in kept
+            step.keeps = (*step.keeps, *kept)
+            step.late |= y.storage in kept
             for storage in kept:
                 if storage not in self.kept:
                     self.kept[storage] = self.layer
@@ -301,7 +378,7 @@ class Tape:
         y.grad = bool(reads)
         y.maker = Step(self.steps, reads, (), back or partial(self.laid, (y,))) if reads else None
         if y.maker is not None:
-            y.maker.layer = self.layer
+            y.maker.layer, y.maker.at = self.layer, len(self.turns) - 1
         self.steps += 1
         return y
 
@@ -323,9 +400,11 @@ class Tape:
         y = self.stepped(self.new(sizes, strides=strides), (*reads, *learns), back)
         if keep:
             self.keep(y, *keep)
-        if extra and y.maker is not None:
-            self.keep(y, self.new((extra,), itemsize=1))
+        beside = [self.new((extra,), itemsize=1)] if extra else []
+        if beside and y.maker is not None:
+            self.keep(y, *beside)
             y.maker.late = True
+        self.note(*reads, *learns, y, *beside)
         return y
 
     def pointwise(
@@ -363,16 +442,40 @@ class Tape:
     def overwritten(self, x: Tensor, *others: Tensor) -> Tensor:
         """Return what is made of a tensor and written over it; with others it is added to.
 
-        Writing over a view goes through what it looks at: its gradient is copied there, worked out and copied back.
+        Writing over a view writes over what it looks at, and the view is taken anew. Going back, the gradient of the
+        view is written into zeros, that of what it looks at is copied, and its part copied once more, worked out and
+        written back.
         """
         y = Tensor(x.sizes, x.strides, x.storage, x.grad)
-        if x.maker is None or x.maker.back != self.looked:
+        if x.maker is None or not x.maker.looks:
             return self.stepped(y, (x, *others), same if others else self.spread)
-        return self.scratched(self.stepped(y, (x, *others), self.filled), 2)
+        whole = x
+        while whole.maker is not None and whole.maker.looks:
+            (whole,) = whole.maker.reads
+        written = Tensor(whole.sizes, whole.strides, whole.storage, True)
+        self.stepped(written, (whole, *others), lambda _, x: self.new(x.sizes, strides=x.strides))
+        step = written.maker
+        assert step is not None
+        copies = 2 if not others else not any(other.grad for other in others)
+        step.scratch = copies * x.elements * self.itemsize
+        self.looking(y, written, lambda _, x: self.new(x.sizes, strides=x.strides))
+        if y.maker is not None:
+            y.maker.within = step
+        return y
 
     def summed(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a + b, whose gradient is that of both."""
         return self.pointwise(a, b, back=same)
+
+    def halved(self, x: Tensor, axis: int) -> Tensor:
+        """Return what is made of the two halves of a tensor, which is kept; its gradient lies in order."""
+        sizes = (*x.sizes[:axis], x.sizes[axis] // 2, *x.sizes[axis + 1 :])
+        strides = elementwise_strides((Tensor(sizes, x.strides, x.storage, False),), sizes)
+        return self.made(sizes, x, keep=(x,), strides=strides, back=self.filled)
+
+    def subtracted(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return a - b, whose gradient is that of a; that of b is new."""
+        return self.pointwise(a, b, back=lambda grad, x: self.spread(grad, x) if x is b else grad)
 
     def multiplied(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a * b: for the gradient of each the other is kept."""
@@ -389,12 +492,28 @@ class Tape:
             y.maker.scratch = copies * y.elements * self.itemsize
         return y
 
+    def ordered(self, y: Tensor, x: Tensor) -> Tensor:
+        """Say that the gradient of what was made has to lie like what was read, without gaps; return it."""
+        if y.maker is not None:
+            y.maker.ordered = x
+        return y
+
     # ---------------------------------------------------------------- views
 
     def view(self, x: Tensor, sizes: Iterable[int], strides: Iterable[int]) -> Tensor:
         """Return another look at a tensor, whose gradient is looked at likewise."""
-        y = Tensor(tuple(sizes), tuple(strides), x.storage, x.grad)
-        return self.stepped(y, (x,), self.looked)
+        return self.looking(Tensor(tuple(sizes), tuple(strides), x.storage, x.grad), x, self.looked)
+
+    def looking(self, y: Tensor, x: Tensor, back: Back) -> Tensor:
+        """Return a tensor as a view of another."""
+        self.stepped(y, (x,), back)
+        if y.maker is not None:
+            y.maker.looks = True
+        return y
+
+    def renamed(self, x: Tensor, *sizes: int) -> Tensor:
+        """Return a tensor in order that is new, with other sizes (torch's `_unsafe_view`)."""
+        return self.stepped(Tensor(sizes, in_order(sizes), x.storage, x.grad), (x,), self.looked)
 
     def looked(self, grad: Tensor, x: Tensor) -> Tensor:
         """Return `grad.reshape(x.sizes)`."""
@@ -413,7 +532,17 @@ class Tape:
             return Tensor(x.sizes, tuple(strides), grad.storage, False)
 
         sizes, strides = tuple(x.sizes[at] for at in axes), tuple(x.strides[at] for at in axes)
-        return self.stepped(Tensor(sizes, strides, x.storage, x.grad), (x,), back)
+        return self.looking(Tensor(sizes, strides, x.storage, x.grad), x, back)
+
+    def put_in_order(self, x: Tensor, order: Sequence[int]) -> Tensor:
+        """Return `x.permute(order)` where that changes anything."""
+        return x if list(order) == sorted(order) else self.permuted(x, *order)
+
+    def moved(self, x: Tensor, source: int, target: int) -> Tensor:
+        """Return `x.movedim(source, target)`."""
+        axes = [axis for axis in range(len(x.sizes)) if axis != source]
+        axes.insert(target, source)
+        return self.permuted(x, *axes)
 
     def transposed(self, x: Tensor, a: int, b: int) -> Tensor:
         """Return `x.transpose(a, b)`."""
@@ -425,7 +554,7 @@ class Tape:
         """Return so many places along an axis, every `step`-th."""
         sizes, strides = list(x.sizes), list(x.strides)
         sizes[axis], strides[axis] = size, strides[axis] * step
-        return self.stepped(Tensor(tuple(sizes), tuple(strides), x.storage, x.grad), (x,), self.filled)
+        return self.looking(Tensor(tuple(sizes), tuple(strides), x.storage, x.grad), x, self.filled)
 
     def split(self, x: Tensor, axis: int, parts: Sequence[int]) -> tuple[Tensor, ...]:
         """Return the parts of a tensor, whose gradients are joined."""
@@ -441,6 +570,8 @@ class Tape:
         self.stepped(made[0], (x,))
         for y in made:
             y.maker = made[0].maker
+        if y.maker is not None:
+            y.maker.parts = made
         return tuple(made)
 
     def repeated(self, x: Tensor) -> Tensor:
@@ -486,23 +617,31 @@ class Tape:
     def padded(self, x: Tensor, sizes: Iterable[int]) -> Tensor:
         """Return `F.pad(x)` of those sizes, with zeros."""
         sizes = tuple(sizes)
-        return self.clone(x) if sizes == x.sizes else self.made(sizes, x, strides=self.strides_of(x, sizes))
+        if sizes == x.sizes:
+            return self.pointwise(x)
+        return self.made(sizes, x, strides=self.strides_of(x, sizes))
 
     # ---------------------------------------------------------------- products
 
     def linear(self, x: Tensor, channels: int, learns: Sequence[Tensor]) -> Tensor:
         """Return `F.linear` of a learned weight: of rows that do not lie in order it makes a copy, and keeps that."""
-        rows = x if len(x.sizes) == 1 else self.reshaped(x, -1, x.sizes[-1])
+        flat = len(x.sizes) <= 2
+        rows = x if flat else self.reshaped(x, -1, x.sizes[-1])
         laid = partial(self.laid, (rows,))
 
         def back(grad: Tensor, x: Tensor) -> Tensor:
             is_bias = len(x.sizes) == 1 and grad.elements != x.elements
             return grad if is_bias else laid(grad, x)  # that of a bias is summed
 
-        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=learns, back=back)
-        if len(x.sizes) <= 2:
+        at_once = learns if flat or x.contiguous else learns[:1]  # else the bias is added to the product
+        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=at_once, back=back)
+        sizes = (*x.sizes[:-1], channels)
+        if flat:
             return y
-        return self.view(y, (*x.sizes[:-1], channels), in_order((*x.sizes[:-1], channels)))
+        if len(at_once) == 2:
+            return self.view(y, sizes, in_order(sizes))
+        y = self.renamed(y, *sizes)
+        return y if len(at_once) == len(learns) else self.summed(y, *learns[1:])
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """Return `a @ b`: of batches of matrices that are no view of one batch it makes copies, and keeps those."""
@@ -512,12 +651,11 @@ class Tape:
             b.grad or view_strides(a.sizes, a.strides, (prod(a.sizes[:-1]), a.sizes[-1]))
         ):
             rows = self.reshaped(a, -1, a.sizes[-1])
-            y = self._mm(rows, b)
-            return self.reshaped(y, *a.sizes[:-1], b.sizes[-1])
+            return self.renamed(self._mm(rows, b), *a.sizes[:-1], b.sizes[-1])
         lead = max(a.sizes[:-2], b.sizes[:-2], key=lambda sizes: (len(sizes), sizes))
         many = prod(lead)
         a, b = (self.reshaped(self.expanded(x, (*lead, *x.sizes[-2:])), many, *x.sizes[-2:]) for x in (a, b))
-        return self.reshaped(self._mm(a, b), *lead, a.sizes[-2], b.sizes[-1])
+        return self.renamed(self._mm(a, b), *lead, a.sizes[-2], b.sizes[-1])
 
     def _mm(self, a: Tensor, b: Tensor) -> Tensor:
         keep = [x for x, other in ((b, a), (a, b)) if other.grad]

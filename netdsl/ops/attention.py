@@ -121,10 +121,10 @@ class Attention(Op):
             scores = tape.keep(tape.made(scores.sizes, scores))
             dropped = tape.multiplied(scores, tape.new(() if self.dropout == 1 else scores.sizes))
             out = tape.product(dropped, v)
-        rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
-        return tape.transposed(
-            tape.reshaped(tape.linear(tape.reshaped(rows, -1, c), c, tape.parameters[2:]), length, n, c), 0, 1
-        )
+        with tape.holding(qkv):
+            rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
+            y = tape.linear(tape.reshaped(rows, -1, c), c, tape.parameters[2:])
+        return tape.transposed(tape.reshaped(y, length, n, c), 0, 1)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -178,7 +178,12 @@ class Qkv(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, as rows."""
-        return tape.linear(x[0], 3 * x[0].sample.c, tape.parameters)
+        c = x[0].sample.c
+        learns = list(tape.parameters)
+        if self.bias and not self.key_bias:  # zeros in the place of that of keys
+            q, _, v = tape.split(learns[1], 0, [c] * 3)
+            learns[1] = tape.made((3 * c,), q, tape.new((c,)), v, back=tape.looked_at)
+        return tape.linear(x[0], 3 * c, learns)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -350,23 +355,34 @@ class Attend(Op):
             for value in x[:3]
         )
         if self.cosine:
-            q, k = self.normalized(tape, q), self.normalized(tape, k)
-        else:
-            q = tape.pointwise(q)
-        scores = tape.product(q, tape.transposed(k, -2, -1))
-        if self.cosine:
-            scores = tape.multiplied(scores, x[further["by"]])
+            q = self.normalized(tape, q)
+            with tape.holding(q):
+                k = self.normalized(tape, k)
+            return self.summed(tape, tape.multiplied(self.scores(tape, q, k), x[further["by"]]), v, *x)
+        q = tape.pointwise(q)
+        with tape.holding(q):
+            return self.summed(tape, self.scores(tape, q, k), v, *x)
+
+    @staticmethod
+    def scores(tape: Tape, q: Tensor, k: Tensor) -> Tensor:
+        """Return the products of all q with all k."""
+        return tape.product(q, tape.transposed(k, -2, -1))
+
+    def summed(self, tape: Tape, scores: Tensor, v: Tensor, *x: Tensor) -> Tensor:
+        """Return the sums of v, weighted by the softmax of the scores and what is added to these."""
+        further = self.further(*[value.sample for value in x])
         if "bias" in further:
             bias = x[further["bias"]]
             windows = x[0].sample.axes == "bnc" and len(bias.sizes) == 4
-            scores = tape.pointwise(
+            scores = tape.summed(
                 scores, tape.reshaped(bias, bias.sizes[0], 1, *bias.sizes[1:]) if windows else bias
             )
         if "mask" in further:
             mask = x[further["mask"]]
-            scores = tape.pointwise(scores, tape.reshaped(mask, *mask.sizes[:-2], 1, *mask.sizes[-2:]))
-        scores = tape.keep(tape.made(scores.sizes, scores))
-        return tape.flattened(tape.transposed(tape.product(scores, v), -3, -2), -2)
+            scores = tape.summed(scores, tape.reshaped(mask, *mask.sizes[:-2], 1, *mask.sizes[-2:]))
+        with tape.holding(scores):
+            shares = tape.keep(tape.made(scores.sizes, scores))
+            return tape.flattened(tape.transposed(tape.product(shares, v), -3, -2), -2)
 
     def normalized(self, tape: Tape, x: Tensor) -> Tensor:
         """Return what has length 1 along its last axis, as `F.normalize` does it."""
@@ -449,7 +465,10 @@ class RelativeBias(Op):
         pairs = self.places * self.places
         every = 8 * tape.batch * pairs * heads  # the index once for each head, in int64
         rows = tape.made((tape.batch, pairs, heads), table, keep=(table,), extra=every)
-        return tape.made((tape.batch, *sizes), rows)
+        if rows.maker is not None:  # going back, what is added to
+            rows.maker.scratch = tape.itemsize * table.elements
+        pairwise = tape.reshaped(rows, tape.batch, self.places, self.places, heads)
+        return tape.in_order(tape.permuted(pairwise, 0, 3, 1, 2))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -237,6 +237,10 @@ class Op(Record, metaclass=Kind):
         """Return the shapes of the tensors that are kept but not learned, as torch keeps them."""
         return {}
 
+    def constants(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of the tensors that a module holds beside these, and that its state lacks."""
+        return {}
+
     def spare(self, *x: Shape) -> Mapping[str, Sequence[int]]:
         """Return, in order, the numbers of buffers that a state may lack: counters at first, fixed tables."""
         return {}

@@ -76,4 +76,6 @@ class DropPath(Drop):
         """Keep what each sample is multiplied with."""
         if self.p == 0:
             return x[0]
-        return tape.multiplied(x[0], tape.new((tape.batch, *[1] * len(x[0].sample))))
+        mask = tape.new((tape.batch, *[1] * len(x[0].sample)))
+        with tape.holding(mask):
+            return tape.multiplied(x[0], mask if self.p == 1 else tape.pointwise(mask))

@@ -155,6 +155,10 @@ class Sub(Elementwise):
     keeps_zero: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
 
+    def joined(self, tape: Tape, a: Tensor, b: Tensor) -> Tensor:
+        """Return the difference."""
+        return tape.subtracted(a, b)
+
     @classmethod
     def examples(cls) -> Iterator[Example]:
         """Yield what has one value less another."""
@@ -238,12 +242,14 @@ class Concat(AlongAxis):
         return (HERE,) * len(x)
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
-        """Keep nothing: gradients are parts of that of the whole."""
+        """Keep nothing: gradients are parts of that of the whole. Channels lie last if those of all branches do."""
         part = tape.looked_at
         if all(len(value.sizes) == len(value.sample) for value in x):  # learned tensors alone
             return tape.made(self.infer(*[value.sample for value in x]), *x, back=part)
         every = [value if len(value.sizes) > len(value.sample) else tape.repeated(value) for value in x]
-        return self.fresh(tape, *every, of=x, back=part)
+        like = next((value for value in every if not value.channels_last), every[0])
+        sizes = tape.sized(self.infer(*[value.sample for value in x]))
+        return tape.made(sizes, *every, strides=tape.strides_of(like, sizes), back=part)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -157,7 +157,7 @@ class LayerNorm(ChannelNorm):
         y = tape.made(
             [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=tape.parameters
         )
-        return tape.permuted(y, *self.order_back(x[0]))
+        return tape.put_in_order(y, self.order_back(x[0]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -193,12 +193,15 @@ class RmsNorm(ChannelNorm):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, the factor of each place, and what is not weighted yet."""
-        value = tape.permuted(x[0], *self.order(x[0]))
-        factor = tape.keep(tape.made((*value.sizes[:-1], 1), value, keep=(value,)))
+        value = tape.put_in_order(x[0], self.order(x[0]))
+        squares = tape.scratched(tape.pointwise(value, keep=(value,)), 2)
+        mean = tape.made((*value.sizes[:-1], 1), squares)
+        with tape.holding(squares):
+            factor = tape.scratched(tape.keep(tape.pointwise(mean)), 2)
         y = tape.multiplied(value, factor)
         if self.affine:
             y = tape.multiplied(y, *tape.parameters)
-        return tape.permuted(tape.without_gaps(y), *self.order_back(x[0]))
+        return tape.put_in_order(tape.without_gaps(y), self.order_back(x[0]))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -250,7 +253,8 @@ class GroupNorm(Norm):
         """Keep the input, and mean and deviation of each group."""
         extra = 2 * tape.statistics * x[0].sizes[0] * self.groups
         maps = tape.without_gaps(x[0])
-        return self.fresh(tape, maps, keep=(maps,), extra=extra, learns=tape.parameters, of=x)
+        y = self.fresh(tape, maps, keep=(maps,), extra=extra, learns=tape.parameters, of=x)
+        return tape.ordered(y, maps)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -298,9 +302,17 @@ class InstanceNorm(Norm):
         """Keep the input, mean and deviation of each channel of each sample, and its weight once more."""
         rows = tape.reshaped(x[0], 1, -1, *x[0].sizes[2:])
         channels = rows.sizes[1]
-        extra = (2 * tape.statistics + tape.itemsize * self.affine) * channels
         strides = tape.strides_of(rows, rows.sizes)
-        y = tape.made(rows.sizes, rows, keep=(rows,), extra=extra, learns=tape.parameters, strides=strides)
+        learns = [tape.made((channels,), parameter) for parameter in tape.parameters]  # repeated
+        with tape.holding(*learns):
+            y = tape.made(
+                rows.sizes,
+                rows,
+                keep=(rows, *learns[:1]),
+                extra=2 * tape.statistics * channels,
+                learns=learns,
+                strides=strides,
+            )
         return tape.reshaped(y, *x[0].sizes)
 
     @classmethod
@@ -356,8 +368,9 @@ class LocalResponseNorm(Op):
         n, c, h, w = x[0].sizes
         around = tape.made((n, 1, c + self.size - 1, h, w), squares)
         sums = tape.made(x[0].sizes, around, keep=(around,))
-        base = tape.pointwise(sums)
-        power = tape.scratched(tape.pointwise(base, keep=(base,)), 2)
+        with tape.holding(sums):
+            base = tape.pointwise(tape.pointwise(sums))
+            power = tape.scratched(tape.pointwise(base, keep=(base,)), 2)
         return tape.divided(x[0], power)
 
     @classmethod

@@ -159,9 +159,13 @@ class Slice(AlongAxis):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
         y = x[0]
-        out = self.infer(y.sample)
-        for axis, _, _, step in self.along():
-            y = tape.narrowed(y, x[0].dim(axis), out.size(axis), step)
+        shape = y.sample
+        for axis, begin, end, step in self.along():
+            at, size = x[0].dim(axis) % len(y.sizes), (shape.size(axis) if end is None else end) - begin
+            y = tape.narrowed(y, at, size)
+            if step > 1:
+                y = tape.narrowed(tape.moved(y, at, 0), 0, (size - 1) // step + 1, step)
+                y = tape.moved(y, 0, at)
         return y
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
@@ -251,14 +251,15 @@ class AvgPool(Pool):
         """Keep the input, or the padded map; nothing for the mean of all."""
         if self.to is not None and both(self.to) == (1, 1):
             y = self.fresh(tape, *x, back=tape.filled)
-            return (
-                tape.narrowed(y, 0, tape.batch) if x[0].channels_last else y
-            )  # whose strides torch sets anew
+            return tape.stepped(y.alone(), (y,)) if x[0].channels_last else y  # whose strides torch sets anew
         maps = self.padded(tape, x[0])
         y = self.fresh(tape, maps, keep=(maps,), of=x)
         if not self.pads_by_size or self.unpadded or self.count_include_pad:
             return y
-        return tape.divided(y, tape.new((1, 1, *y.sizes[2:])))
+        with tape.holding(maps, y):  # it counts which places of a window are of the map
+            ones = tape.padded(tape.new((1, 1, *x[0].sizes[2:])), (1, 1, *maps.sizes[2:]))
+            with tape.holding(ones):
+                return tape.divided(y, tape.made((1, 1, *y.sizes[2:]), ones))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -324,6 +325,10 @@ class BlurPool(Op):
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the window; of places beyond an edge their images are seen, which mostly lie in it too."""
         return (sliding(Dims((self.size, self.size)), self.stride, ((self.border, self.border),) * 2),)
+
+    def constants(self, *x: Shape) -> Mapping[str, tuple[int, ...]]:
+        """Return the filter."""
+        return {"filt": (self.size, self.size)}
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the map, and once more as it is reflected."""

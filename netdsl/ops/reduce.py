@@ -101,4 +101,6 @@ class Amax(Reduction):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input and the output."""
         y = super().saved(tape, *x)
+        if y.maker is not None:  # going back: where the largest are, how many, and their gradient's share
+            y.maker.scratch = x[0].elements + (8 + tape.itemsize) * y.elements
         return tape.keep(y, x[0], y)

@@ -68,7 +68,7 @@ class Resampling(Op):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep nothing."""
-        return self.fresh(tape, *x)
+        return self.fresh(tape, x[0], of=x)
 
 
 class Upsample(Resampling):

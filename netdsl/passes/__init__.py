@@ -6,6 +6,7 @@ from netdsl.passes.facts import (
     Costs,
     Extent,
     Facts,
+    Holds,
     Lifetime,
     Lifetimes,
     Liveness,
@@ -14,7 +15,7 @@ from netdsl.passes.facts import (
     Shapes,
 )
 from netdsl.passes.fusion import find_fused
-from netdsl.passes.liveness import find_lifetimes, measure_liveness
+from netdsl.passes.liveness import find_holds, find_lifetimes, measure_liveness
 from netdsl.passes.receptive import find_receptive_fields
 from netdsl.passes.shapes import infer_shapes
 from netdsl.passes.verify import verify_graph
@@ -23,6 +24,7 @@ __all__ = [
     "Costs",
     "Extent",
     "Facts",
+    "Holds",
     "Lifetime",
     "Lifetimes",
     "Liveness",
@@ -32,6 +34,7 @@ __all__ = [
     "count_backward",
     "count_costs",
     "find_fused",
+    "find_holds",
     "find_lifetimes",
     "find_receptive_fields",
     "infer_shapes",

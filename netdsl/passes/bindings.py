@@ -94,20 +94,22 @@ class Step:
         """Whether it computes nothing: it is only its input, or what always lives."""
 
 
-def is_sequential(scope: Scope, steps: list[Step]) -> bool:
+def is_sequential(scope: Scope, steps: list[Step], outputs: tuple[Value, ...]) -> bool:
     """Tell whether a function only calls one module after another: it holds one value at a time."""
-    if len(scope.inputs) != 1 or scope.kind == "net" or scope.first:
-        return False
     flow = scope.inputs
+    if scope.kind == "net":
+        flow, steps = (steps[0].makes, steps[1:]) if steps and not steps[0].reads else ((), [])
+    if len(flow) != 1 or scope.first:
+        return False
     for step in steps:
-        if step.reads != flow or len(step.makes) != 1 or step.again:
+        if step.reads != flow or len(step.makes) != 1 or step.again or step.train:
             return False
         if step.op is not None and (step.op.wiring and not isinstance(step.op, Identity)):
             return False
-        if (scope.kind == "block" and step.labelled) or "." in step.key:
+        if (scope.kind != "container" and step.labelled) or "." in step.key:
             return False
         flow = step.makes
-    return scope.outputs == flow
+    return outputs == flow
 
 
 def told_apart(steps: list[Step]) -> dict[Value, Value]:
@@ -235,15 +237,13 @@ class Frame:
         if at not in self.parts:
             return False
         joint = self.steps[self.parts[at]]
-        if joint.op is None or not joint.op.folds or joint.item in self.writing:
+        if joint.op is None or not joint.op.folds:
             return False
         return self.steps[at].makes[0] in joint.reads[2:]
 
     def added(self, step: Step) -> tuple[Value, ...]:
         """Return the operands of a sum that are gone when its last one is added."""
         if len(step.reads) < 3 or step.op is None or not step.op.folds:
-            return ()
-        if step.item in self.writing:
             return ()
         return tuple(value for value in step.reads[:-1] if value in self.pending)
 

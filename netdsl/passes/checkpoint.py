@@ -20,12 +20,12 @@ count them twice. Random numbers are the same in both runs.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.graph import Scope
-from netdsl.ir.tape import Step, Storage
+from netdsl.ir.tape import Moment, Step, Storage
 from netdsl.ir.types import Shape
 from netdsl.passes.facts import Facts
 from netdsl.passes.inplace import overwriting
@@ -130,11 +130,12 @@ class _Trace:
     """A step of training, node by node: what each keeps, and what else is alive."""
 
     def __init__(self, facts: Facts, batch: int, dtype: str) -> None:
-        """Run it; the lifetimes must be known."""
+        """Run it; shapes and holds must be known."""
         self.facts = facts
         graph = facts.graph
         tape, self.values = record(facts, batch, dtype)
-        self.names = list(graph.nodes)
+        self.names = tape.turns
+        """The nodes in the order in which they run; sums of three or more are added in several turns."""
         self.index = {name: at for at, name in enumerate(self.names)}
         self.inputs = {self.values[name][0].storage for name in graph.inputs.values()}
         self.gradients = _Gradients()
@@ -144,17 +145,19 @@ class _Trace:
         self.steps: list[list[Step]] = [[] for _ in self.names]
         """By node, in the order of forward."""
         for step in sorted(self.gradients.before, key=lambda step: step.number):
-            self.steps[self.index[step.layer]].append(step)
+            self.steps[step.at].append(step)
         self.keeps = {step: self.own(step.keeps) for steps in self.steps for step in steps}
-        self.live = self._live()
-        self.scratch = [batch * node.op.scratch(tape.itemsize, *self.shapes(node.name)) for node in graph]
-        """By node the bytes that it takes within itself and drops at once."""
+        self.moments: list[list[Moment]] = [[] for _ in self.names]
+        """What is alive whether it is kept or not, by node, whenever one of its kernels has run."""
+        for moment in tape.moments:
+            self.moments[moment.at].append(moment._replace(storages=moment.storages - self.inputs))
+        self.learning = self.gradients.learning(tape)
         self.first: dict[Storage, int] = {}
         """The first node that looks at a storage."""
         self.last: dict[Storage, int] = {}
         """The last one."""
-        for at, (steps, live) in enumerate(zip(self.steps, self.live, strict=True)):
-            for storages in (live, *[self.keeps[step] for step in steps]):
+        for at, (steps, moments) in enumerate(zip(self.steps, self.moments, strict=True)):
+            for storages in (*[each.storages for each in moments], *[self.keeps[step] for step in steps]):
                 self.last.update(dict.fromkeys(storages, at))
                 for storage in storages:
                     self.first.setdefault(storage, at)
@@ -166,19 +169,6 @@ class _Trace:
     def own(self, storages: Iterable[Storage]) -> frozenset[Storage]:
         """Return storages but for those that are alive in any case: the module's and the inputs."""
         return frozenset([each for each in storages if not each.learned and each not in self.inputs])
-
-    def _live(self) -> list[frozenset[Storage]]:
-        """Return what is alive as each node ends: what it read and made, and what has a name."""
-        named: list[set[Storage]] = [set() for _ in self.names]
-        order = list(self.facts.graph.tree.nodes())
-        for owner, life in self.facts.lifetimes.items():
-            storages = self.own(y.storage for y in self.values[owner])
-            for name in order[life.first : life.last + 1]:
-                named[self.index[name]] |= storages
-        for node, alive in zip(self.facts.graph, named, strict=True):
-            read = [self.values[value.node][value.port] for value in node.inputs]
-            alive |= self.own(y.storage for y in (*read, *self.values[node.name]))
-        return list(map(frozenset, named))
 
     # ---------------------------------------------------------------- places
 
@@ -204,15 +194,16 @@ class _Trace:
         """Return a module as a place; None if more than one value goes in or out, or if it keeps nothing."""
         if len(scope.inputs) != 1 or len(scope.outputs) != 1:
             return None
-        at = sorted([self.index[name] for name in scope.nodes()])
-        if not at or at[-1] - at[0] != len(at) - 1:
+        inside = set(scope.nodes())
+        if not inside:
             return None
-        begin, end = at[0], at[-1] + 1
+        begin, end = min(map(self.names.index, inside)), max([self.index[name] for name in inside]) + 1
+        if not inside.issuperset(self.names[begin:end]):
+            return None
         (value,) = scope.inputs
         given = self.values[value.node][value.port].storage
         nodes = self.facts.graph.nodes
         read = {value for name in self.names[begin:end] for value in nodes[name].inputs}
-        inside = set(self.names[begin:end])
         if any(value.node not in inside and value != scope.inputs[0] for value in read):
             return None
         saves = any(step.keeps for steps in self.steps[begin:end] for step in steps)
@@ -226,13 +217,17 @@ class _Trace:
         kept: set[Storage] = set()
         bytes = most = 0
         for at in range(begin, end):
-            for step in self.steps[at]:
-                most = max(most, bytes + after[step])
-                new = self.keeps[step] - held - kept
-                kept |= new
-                bytes += _size(new)
-                most = max(most, bytes + max(making[step], summing[step]))
-            most = max(most, bytes + _size(self.live[at] - held - kept))
+            steps = iter(self.steps[at])
+            step = next(steps, None)
+            for moment in self.moments[at]:
+                while step is not None and step.number < moment.steps:
+                    most = max(most, bytes + after[step])
+                    new = self.keeps[step] - held - kept
+                    kept |= new
+                    bytes += _size(new)
+                    most = max(most, bytes + max(making[step], summing[step]))
+                    step = next(steps, None)
+                most = max(most, bytes + _size(moment.storages - held - kept))
         return _Part(bytes, most, frozenset(kept))
 
     def recompute(self, place: _Place, held: frozenset[Storage]) -> _Part:
@@ -247,7 +242,8 @@ class _Trace:
         bytes = _size(kept)
         most = bytes
         for at in range(place.begin, place.end):
-            most = max(most, bytes + _size(self.live[at] - given - held) + self._scratch(at))
+            for moment in self.moments[at]:
+                most = max(most, bytes + _size(moment.storages - given - held))
         stop = self.stop(place)
         again: set[Storage] = set()
         own = 0  # the bytes of that: what the second run keeps
@@ -271,25 +267,19 @@ class _Trace:
         """Return the most bytes that the second run of a place holds of what it makes."""
         given, stop = self.own([place.given]), self.stop(place)
         kept: set[Storage] = set()
-        made: set[Storage] = set()
         most = 0
-        for at in range(place.begin, self.index[stop.layer] + 1):
-            made |= self.own(y.storage for y in self.values[self.names[at]]) - given
-            for step in self.steps[at]:
-                if step.number <= stop.number:
+        for at in range(place.begin, stop.at + 1):
+            steps = iter(self.steps[at])
+            step = next(steps, None)
+            for moment in self.moments[at]:
+                if moment.steps > stop.number + stop.late:
+                    break
+                while step is not None and step.number < moment.steps:
                     kept |= self.keeps[step] - given
-            if self.names[at] != stop.layer or stop.late:
-                most = max(most, _size(kept | (self.live[at] & made)) + self._scratch(at, kept))
+                    step = next(steps, None)
+                made = [each for each in moment.storages - kept - given if self.first[each] >= place.begin]
+                most = max(most, _size(kept) + _size(made))
         return most
-
-    def _scratch(self, at: int, kept: Set[Storage] = frozenset()) -> int:
-        """Return what a node takes within itself beside what it reads and makes, and what is kept so far.
-
-        A single kernel makes nothing beside its output but what it keeps, if that is kept at all.
-        """
-        steps = self.steps[at]
-        within = self.keeps[steps[0]] - self.live[at] if len(steps) == 1 else frozenset()
-        return max(0, self.scratch[at] - _size(within & kept))
 
     def stop(self, place: _Place) -> Step:
         """Return the last step of a place that keeps anything: the second run ends there."""
@@ -304,7 +294,7 @@ class _Trace:
         """
         stop = self.stop(place)
         macs = ops = 0
-        for name in self.names[place.begin : self.index[stop.layer] + 1]:
+        for name in dict.fromkeys(self.names[place.begin : stop.at + 1]):
             op, x = self.facts.graph[name].op, self.shapes(name)
             if name != stop.layer or stop.late:
                 macs += op.macs(*x)
@@ -319,7 +309,7 @@ class _Trace:
 
     def tracking(self, place: _Place) -> list[str]:
         """Return the layers whose running statistics the second run of a place moves."""
-        names = self.names[place.begin : self.index[self.stop(place).layer] + 1]
+        names = dict.fromkeys(self.names[place.begin : self.stop(place).at + 1])
         return [name for name in names if self.facts.graph[name].op.tracks]
 
 
@@ -469,7 +459,7 @@ def _choice(label: _Label | None) -> dict[int, _Place]:
 def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimizer: str) -> Plan:
     """Return what to recompute so that a step of training takes at most `memory` bytes.
 
-    The lifetimes must be known.
+    Shapes and holds must be known.
 
     Raises:
         NetError: Nothing fits; the message says the least that can be reached.
@@ -477,7 +467,7 @@ def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimize
     """
     trace = _Trace(facts, batch, dtype)
     program = _Program(trace, trace.places())
-    update = measure_update(facts, dtype, optimizer, _size(trace.inputs))
+    update = measure_update(facts, dtype, optimizer, _size(trace.inputs), trace.learning)
     always = update.weights + update.buffers + update.optimizer + update.input
     without = max(always + program.peak({}), update.peak)
     chosen: dict[int, _Place] = {}

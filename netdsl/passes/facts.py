@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,15 @@ class Liveness(Record):
     """The nodes whose outputs are alive then."""
 
 
+class Holds(Record):
+    """How long names, callers and operands hold values in training, counted as lifetimes are."""
+
+    until: Mapping[str, int]
+    """By node, the last step during which its value is held; learned tensors always are."""
+    added: Mapping[int, Sequence[tuple[str, int]]]
+    """By step, the sums of three or more that have so many of their parts added before it."""
+
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -107,3 +116,4 @@ class Facts(Record):
     costs: Costs = _NOTHING
     receptive: Receptives = _NOTHING
     lifetimes: Lifetimes = _NOTHING
+    holds: Holds = Holds({}, {})

@@ -26,7 +26,7 @@ from netdsl.ir.types import DTYPES
 from netdsl.ops import Op
 from netdsl.ops.source import Input, Weight
 from netdsl.passes.bindings import Frame, Step, is_sequential
-from netdsl.passes.facts import Facts, Lifetime, Liveness
+from netdsl.passes.facts import Facts, Holds, Lifetime, Liveness
 from netdsl.passes.inplace import overwriting
 
 
@@ -43,6 +43,13 @@ def find_lifetimes(facts: Facts) -> Facts:
             for name, until in run.last.items()
         }
     return facts.replace(lifetimes=lifetimes)
+
+
+def find_holds(facts: Facts) -> Facts:
+    """Add how long each value is held in training, where no two share a storage but by what ops say; see `Holds`."""
+    with no_collection():
+        run = _Run(facts, overwriting(facts.graph), training=True)
+    return facts.replace(holds=Holds(until=run.last, added=run.added))
 
 
 def _owners(nodes: Mapping[str, Node], facts: Facts, writing: frozenset[str]) -> dict[str, str]:
@@ -83,14 +90,17 @@ class _Plan:
 class _Run:
     """Inference, function by function: each scope is a module, and calls what is in it."""
 
-    def __init__(self, facts: Facts, writing: frozenset[str]) -> None:
-        """Run the net's own function."""
+    def __init__(self, facts: Facts, writing: frozenset[str], training: bool = False) -> None:
+        """Run the net's own function; in training everything runs, and values are looked at one by one."""
         self.shapes = facts.shapes
         self.nodes = {node.name: node for node in facts.graph}
-        self.trains = {name for name, node in self.nodes.items() if node.train}
+        self.trains = set() if training else {name for name, node in self.nodes.items() if node.train}
         self.outputs = tuple(output.value for output in facts.graph.outputs)
-        self.owners = owners = _owners(self.nodes, facts, writing)
+        owners = _owners(self.nodes, facts, writing)
         self.writing = frozenset([n for n in writing if owners[n] == owners[self.nodes[n].inputs[0].node]])
+        if training:
+            owners = {name: name for name in self.nodes}
+        self.owners = owners
         self.order = list(facts.graph.tree.nodes())
         self.step = {name: step for step, name in enumerate(self.order)}
         self.first: dict[str, int] = {}
@@ -98,9 +108,11 @@ class _Run:
         self.last = {
             name: len(self.step) - 1 if isinstance(node.op, Input) else self.step[name]
             for name, node in self.nodes.items()
-            if owners[name] == name and not isinstance(node.op, Weight) and not node.train
+            if owners[name] == name and not isinstance(node.op, Weight) and name not in self.trains
         }
         """The step up to which each storage lives that is allocated."""
+        self.added: dict[int, list[tuple[str, int]]] = {}
+        """By step, the sums of three or more that have so many of their parts added before it."""
         self.plans: dict[tuple[Any, ...], _Plan] = {}
         self.call(facts.graph.tree)
 
@@ -115,7 +127,10 @@ class _Run:
         end = 0
         for at, (item, held) in enumerate(zip(items, plan.held, strict=True)):
             if at in plan.sums:
-                self.first.setdefault(str(items[plan.sums[at]]), end + 1)
+                joint = self.nodes[str(items[plan.sums[at]])]
+                self.first.setdefault(joint.name, end + 1)
+                part = item.outputs[0] if isinstance(item, Scope) else Value(item)
+                self.added.setdefault(end + 1, []).append((joint.name, joint.inputs.index(part)))
             end = self.call(item) if isinstance(item, Scope) else self.step[item]
             for number in held:
                 owner = owners[names[number]]
@@ -175,11 +190,12 @@ class _Run:
         steps = self.steps(scope)
         latest: dict[str, int] = {}
         sums: dict[int, int] = {}
-        if is_sequential(scope, steps):  # what a step reads is gone after it
+        outputs = scope.outputs or self.outputs
+        if is_sequential(scope, steps, outputs):  # what a step reads is gone after it
             for at, step in enumerate(steps):
                 latest.update([(value.node, at) for value in (*step.reads, *step.makes)])
         else:
-            frame = Frame(scope, steps, scope.outputs or self.outputs, self.writing)
+            frame = Frame(scope, steps, outputs, self.writing)
             for at, step in enumerate(frame.steps):
                 if frame.is_summed(at):
                     sums[at] = frame.parts[at]

@@ -11,14 +11,16 @@ Statistics of norms are in float32 at least, as on GPUs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from heapq import heappop, heappush
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import prod
+from typing import NamedTuple
 
-from netdsl.ir.graph import Scope
+from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.tape import Step, Storage, Tape, Tensor, elementwise_strides, is_contiguous
-from netdsl.ir.types import DTYPES
+from netdsl.ir.types import DTYPES, Shape
+from netdsl.ops import Op
 from netdsl.passes.facts import Facts
 from netdsl.passes.inplace import overwriting
 from netdsl.passes.liveness import measure_liveness
@@ -26,26 +28,76 @@ from netdsl.record import Record
 
 
 def record(facts: Facts, batch: int, dtype: str) -> tuple[Tape, dict[str, tuple[Tensor, ...]]]:
-    """Return the tape of a batch that ran through a net in training, and its values; the shapes must be known."""
+    """Return the tape of a batch that ran through a net in training, and its values.
+
+    Shapes must be known; holds too, but where only what is kept matters. What no output needs has no gradient.
+    """
+    graph, holds = facts.graph, facts.holds
     tape = Tape(batch, DTYPES[dtype])
-    writing = overwriting(facts.graph)
-    given = facts.graph.inputs.values()
-    learned: dict[str, tuple[Tensor, ...]] = {}
+    writing, needed = overwriting(graph), needed_by_outputs(graph)
+    learned = tape.layers
     values: dict[str, tuple[Tensor, ...]] = {}
-    for node in facts.graph:
-        x = [values[value.node][value.port] for value in node.inputs]
+    sums: dict[str, tuple[tuple[Tensor, ...], int]] = {}
+    """Of joints whose first parts are added before the last ones are there, the sum so far, and of how many."""
+    ends: dict[int, list[str]] = {}
+
+    def reads(node: Node, until: int | None = None) -> list[Tensor]:
+        done, count = sums.get(node.name, ((), 0))
+        return [*done, *[values[value.node][value.port] for value in node.inputs[count:until]]]
+
+    def writes(node: Node) -> bool:
+        return node.name in writing and node.op.overwrites(
+            *[facts.shapes[value.node][value.port] for value in node.inputs]
+        )
+
+    def run(op: Op, x: Sequence[Tensor], shapes: Sequence[Shape]) -> tuple[Tensor, ...]:
+        made = op.saved(tape, *x)
+        outputs = (made,) if isinstance(made, Tensor) else made
+        tape.note(*x, *outputs)
+        tape.hold(outputs)
+        return tuple([y.named(shape) for y, shape in zip(outputs, shapes, strict=True)])
+
+    for at, name in enumerate(graph.tree.nodes()):
+        for joint, count in holds.added.get(at, ()):
+            op, x = graph[joint].op, reads(graph[joint], count)
+            tape.enter(joint)
+            tape.writes = writes(graph[joint])
+            so_far = run(op, x, op.outputs(*[tensor.sample for tensor in x]))
+            tape.drop(sums[joint][0] if joint in sums else ())
+            sums[joint] = so_far, count
+        node = graph[name]
+        x = reads(node)
         shapes = tuple(tensor.sample for tensor in x)
-        tape.layer = node.name
+        tape.enter(name)
         if node.home not in learned:
             learned[node.home] = tuple([tape.learned(sizes) for sizes in node.op.weights(*shapes).values()])
         tape.parameters = learned[node.home]
-        tape.writes = node.name in writing and node.op.overwrites(*shapes)
-        made = node.op.saved(tape, *x)
-        outputs = (made,) if isinstance(made, Tensor) else made
-        shapes = facts.shapes[node.name]
-        values[node.name] = tuple(y.named(shape) for y, shape in zip(outputs, shapes, strict=True))
-        tape.note(*x, *outputs, *[values[name][0] for name in given if name in values])
+        tape.writes = writes(node)
+        if name not in needed:
+            x, tape.parameters = [y.alone() for y in x], tuple([y.alone() for y in tape.parameters])
+        values[name] = run(node.op, x, facts.shapes[name])
+        tape.drop(sums[name][0] if name in sums else ())
+        ends.setdefault(holds.until.get(name, at), []).append(name)
+        for gone in ends.pop(at, ()):
+            tape.drop(values[gone])
+    tape.hold(y for name in graph.inputs.values() for y in values[name])  # the caller does
+    outputs = [values[output.value.node][output.value.port] for output in graph.outputs]
+    tape.enter("")
+    tape.note(
+        *outputs, *[tape.new(()) for _ in range(min(3, 1 + len(outputs)))]
+    )  # and adds up what comes out
     return tape, values
+
+
+def needed_by_outputs(graph: Graph) -> Set[str]:
+    """Return the nodes that an output depends on."""
+    found = {output.value.node for output in graph.outputs}
+    todo = list(found)
+    while todo:
+        new = {value.node for value in graph[todo.pop()].inputs} - found
+        found |= new
+        todo += new
+    return found
 
 
 class Memory(Record):
@@ -93,33 +145,52 @@ OPTIMIZERS = {
 
 
 def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Memory:
-    """Return the memory of training; the shapes must be known."""
-    tape, alive, inputs = step_of(facts, batch, dtype)
-    held = measure_update(facts, dtype, optimizer, sum(storage.nbytes for storage in inputs))
+    """Return the memory of training; the shapes must be known, and holds."""
+    return measure_step(facts, dtype, optimizer, step_of(facts, batch, dtype))
+
+
+def measure_step(facts: Facts, dtype: str, optimizer: str, step: TrainingStep) -> Memory:
+    """Return the memory of training with a step of it."""
+    tape, alive = step.tape, step.alive
+    held = measure_update(facts, dtype, optimizer, step.given, alive.learning(tape))
     module, running = held.weights + held.buffers, max(tape.peak, alive.peak)
     return held.replace(
-        saved=sum(storage.nbytes for storage in tape.kept),
+        saved=sum([storage.nbytes for storage in tape.kept]),
         peak=max(module + held.optimizer + running, held.peak),
         first_peak=max(module + running, held.first_peak),
     )
 
 
-def measure_update(facts: Facts, dtype: str, optimizer: str, given: int) -> Memory:
-    """Return what a step of training holds while it updates the parameters, with so many bytes of input."""
+def measure_update(facts: Facts, dtype: str, optimizer: str, given: int, learning: Set[str]) -> Memory:
+    """Return what a step of training holds while it updates the parameters, with so many bytes of input.
+
+    `learning` are the layers whose parameters have gradients.
+    """
     size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
     held = measure_module(facts, size)
-    parameters = [size * elements for elements in parameter_sizes(facts)]
-    state = kind.copies * held.weights + (4 * len(parameters) if kind.counts else 0)
+    parameters = [size * elements for elements in parameter_sizes(facts, learning)]
+    gradients = sum(parameters)
+    state = kind.copies * gradients + (4 * len(parameters) if kind.counts else 0)
     at_once = 0
     if kind.divides:
-        at_once = max(2 * own + before for before, own in zip([0, *parameters], parameters, strict=False))
+        at_once = max([2 * own + before for before, own in pairwise([0, *parameters])], default=0)
     loss = size
-    step = held.weights + held.buffers + given + held.weights + state + loss + at_once
-    return held.replace(gradients=held.weights, optimizer=state, input=given, peak=step, first_peak=step)
+    step = held.weights + held.buffers + given + gradients + state + loss + at_once
+    return held.replace(gradients=gradients, optimizer=state, input=given, peak=step, first_peak=step)
 
 
-def step_of(facts: Facts, batch: int, dtype: str) -> tuple[Tape, Alive, list[Storage]]:
-    """Return the tape of a batch, what was alive while it went back, and the inputs."""
+class TrainingStep(NamedTuple):
+    """A batch that ran through a net and back."""
+
+    tape: Tape
+    alive: Alive
+    """What was alive while it went back."""
+    given: int
+    """The bytes of the input."""
+
+
+def step_of(facts: Facts, batch: int, dtype: str) -> TrainingStep:
+    """Let a batch run through a net and back; the shapes must be known, and holds."""
     tape, values = record(facts, batch, dtype)
     inputs = [values[name][0].storage for name in facts.graph.inputs.values()]
     outputs = [values[output.value.node][output.value.port] for output in facts.graph.outputs]
@@ -127,19 +198,30 @@ def step_of(facts: Facts, batch: int, dtype: str) -> tuple[Tape, Alive, list[Sto
     for storage in inputs:
         alive.hold(storage)
     run_backward(tape, outputs, alive)
-    return tape, alive, inputs
+    return TrainingStep(tape, alive, sum([storage.nbytes for storage in inputs]))
 
 
 def trace_training(
-    facts: Facts, batch: int, dtype: str
+    facts: Facts, batch: int, dtype: str, optimizer: str
 ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Return what is alive beside the module and the optimizer's state: layer by layer forward, and going back."""
-    tape, alive, _ = step_of(facts, batch, dtype)
+    """Return what is alive, with the module and the optimizer's state: layer by layer forward, and going back."""
+    step = step_of(facts, batch, dtype)
+    memory = measure_step(facts, dtype, optimizer, step)
+    fixed = memory.weights + memory.buffers + memory.optimizer
+    forward: list[tuple[str, int]] = []
+    turns = step.tape.turns
+    last = {layer: at for at, layer in enumerate(turns)}
+    for at, moments in groupby(step.tape.moments, key=lambda one: one.at):
+        layer, alive = turns[at], fixed + max([moment.bytes for moment in moments])
+        if forward and not (layer and at == last[layer]):  # a part of a sum, or the loss: of the layer before
+            layer, before = forward.pop()
+            alive = max(alive, before)
+        forward.append((layer, alive))
     back = [
-        (layer, max(held for _, held in steps))
-        for layer, steps in groupby(alive.trace, key=lambda one: one[0])
+        (layer, fixed + max([held for _, held in steps]))
+        for layer, steps in groupby(step.alive.trace, key=lambda one: one[0])
     ]
-    return tape.alive, back
+    return forward, back
 
 
 def measure_inference(facts: Facts, batch: int, dtype: str) -> Memory:
@@ -161,14 +243,13 @@ def measure_module(facts: Facts, size: int) -> Memory:
         x = [facts.shapes[value.node][value.port] for value in node.inputs]
         weights += size * sum(map(prod, node.op.weights(*x).values()))
         whole = node.op.spare(*x)
-        buffers += sum(
-            prod(sizes) * (8 if name in whole else size) for name, sizes in node.op.buffers(*x).items()
-        )
+        tables = {**node.op.buffers(*x), **node.op.constants(*x)}
+        buffers += sum([prod(sizes) * (8 if name in whole else size) for name, sizes in tables.items()])
     return Memory(weights, buffers, 0, 0, 0, 0, 0, 0)
 
 
-def parameter_sizes(facts: Facts) -> list[int]:
-    """Return the elements of each parameter, in the order in which modules have them: their own ones first."""
+def parameter_sizes(facts: Facts, learning: Set[str]) -> list[int]:
+    """Return the elements of each parameter of some layers, in the order of modules: their own ones first."""
     found: list[int] = []
 
     def visit(scope: Scope) -> None:
@@ -177,7 +258,7 @@ def parameter_sizes(facts: Facts) -> list[int]:
         for item in (*bare, *[item for item in items if item not in bare]):
             if isinstance(item, Scope):
                 visit(item)
-            elif not facts.graph[item].module:
+            elif item in learning and not facts.graph[item].module:
                 node = facts.graph[item]
                 x = [facts.shapes[value.node][value.port] for value in node.inputs]
                 found.extend(map(prod, node.op.weights(*x).values()))
@@ -206,6 +287,16 @@ class Alive:
         """The most since this was set."""
         self.trace: list[tuple[str, int]] = []
         """The most that was alive during each step back, and the layer that it was of."""
+        self.gradients: dict[Storage, Storage] = {}
+        """Those of parameters, which stay."""
+
+    def learning(self, tape: Tape) -> Set[str]:
+        """Return the layers whose parameters have gradients."""
+        return {
+            name
+            for name, parameters in tape.layers.items()
+            if any(x.storage in self.gradients for x in parameters)
+        }
 
     def retain(self, step: Step) -> None:
         """Hold what a step keeps."""
@@ -266,7 +357,7 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
     alive.hold(tape.new(()).storage)  # the loss
     alive.hold(one.storage)
     given: dict[Step, dict[int, Tensor]] = {}
-    learned: dict[Storage, Storage] = {}
+    learned = alive.gradients
     ready: list[tuple[int, Step]] = []
 
     def give(x: Tensor, grad: Tensor) -> None:
@@ -313,18 +404,21 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
                 own = step.back(grad, x)
                 alive.hold(own.storage)
                 made.append((x, own))
-            if not step.scratch:  # which the step takes before it returns
-                alive.reduce(step)
+            scratch = step.scratch
+            scratch += sum([tape.itemsize * part.elements for part in step.parts if part.port not in grads])
+            if step.ordered is not None and grad.strides != tape.strides_of(step.ordered, grad.sizes):
+                scratch += tape.itemsize * grad.elements
+            if scratch:  # which the step takes before it returns
+                beside = Storage(scratch)
+                alive.hold(beside)
+                alive.drop(beside)
+            alive.reduce(step)
             for at, (x, own) in enumerate(made):
                 if own.elements != x.elements:
                     total = tape.new(x.sizes)
                     alive.hold(total.storage)
                     alive.drop(own.storage)
                     made[at] = x, total
-            if step.scratch:
-                scratch = Storage(step.scratch)
-                alive.hold(scratch)
-                alive.drop(scratch)
         for own in grads.values():
             alive.drop(own.storage)
         alive.release(step)
