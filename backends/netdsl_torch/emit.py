@@ -103,8 +103,9 @@ def layers(net: Net, backend: Backend) -> Mapping[str, bool]:
     missing(net, backend)
     checked(net)
     text = TorchText(Family([net]))
-    places = Replay(text).run(text.family.variants[0])
-    return {place.name: place.module for place in places if place.name in net.graph}
+    replay = Replay(text)
+    places = replay.run(text.family.variants[0])
+    return {place.name: replay.is_module(place) for place in places if place.name in net.graph}
 
 
 class TorchText(ModuleText):

@@ -49,8 +49,8 @@ class Place(NamedTuple):
     item: Module
     stacked: bool
     """Whether it is one of several equal ones whose weights are stacked."""
-    module: bool
-    """Whether it is a child of the module, and not a function that `forward` calls."""
+    scope: Scope
+    """What it is in."""
 
 
 class Scope:
@@ -82,7 +82,7 @@ class Replay:
         self.module = module
         self.inside = inside
         self.members: dict[int, Members] = {}
-        """By the first of its items, those of a class."""
+        """Those of a class, by the id of its items."""
 
     def run(self, variant: Variant) -> Iterator[Place]:
         """Yield all children of a net, outer ones first."""
@@ -98,14 +98,15 @@ class Replay:
         mode = "layers" if self.module.is_sequential(function) else ""
         return Scope(name, self.within(path, mode), mode, function, stacked)
 
-    def is_module(self, item: Module, scope: Scope) -> bool:
-        """Tell whether an item is a child: all of a chain are, in a class those that need to be."""
-        if scope.mode:
+    def is_module(self, place: Place) -> bool:
+        """Tell whether something is a child of a module, and not a function that `forward` calls."""
+        scope = place.scope
+        if scope.mode:  # a chain has nothing else
             return True
         key = id(scope.function.items)
         if key not in self.members:
             self.members[key] = Members(scope.function, self.module)
-        return self.members[key].is_module(item)
+        return self.members[key].is_module(place.item)
 
     def within(self, path: str, mode: str) -> str:
         """Return the path that a module's children begin with."""
@@ -169,7 +170,7 @@ class Replay:
             return
         scope.index += 1
         name, path = scope.joined(scope.name, key), scope.joined(scope.path, own)
-        yield Place(name, path, item, scope.stacked, self.is_module(item, scope))
+        yield Place(name, path, item, scope.stacked, scope)
         if isinstance(item, Container):
             function = self.module.of_container(item, staged)
             mode = ""
@@ -198,7 +199,7 @@ class Replay:
         for _ in range(settled(item.number, env)):
             name = scope.joined(scope.name, str(scope.position))
             scope.position += 1
-            yield Place(name, path, item, True, True)
+            yield Place(name, path, item, True, scope)
             cls, inner = self.called(item, env)
             yield from self.walk(cls.items, inner, self.of_class(name, f"{path}.{STACKED}", cls, True), cls)
 
