@@ -7,6 +7,7 @@ from itertools import takewhile
 from math import ceil, floor
 
 import pytest
+from strangers import stranger
 from zoo import NAMES, net
 
 from netdsl import api, cli
@@ -213,6 +214,13 @@ net N:
     assert told("b.concat") == ['axis of n.net:5:20: default concat axis="h"']
     assert told("b.4") == ["slope of n.net:13:24: b: B 8, leaky_relu(0.1)"]
     assert told("conv2") == [f"bias of n.net:1:19: {first}"]
+
+
+def test_a_block_that_runs_again_has_the_weights_of_the_first() -> None:
+    text = formula.explain(stranger("siamese:siamese"), "enc_1", ["params"])
+    assert text.startswith(
+        "params of enc_1 = 0, the sum over 0 layers\n  its weights are those of enc, and counted there"
+    )
 
 
 def test_what_holds_nothing_has_nothing() -> None:

@@ -112,6 +112,8 @@ def of_scope(net: Net, scope: Scope, count: str) -> str:
         ]
     if aside:
         lines.append(_ASIDE)
+    if count == "params" and scope.module:
+        lines.append(f"  its weights are those of {printable(scope.module)}, and counted there")
     return "\n".join([*lines, *_others(net, nodes, count)])
 
 
