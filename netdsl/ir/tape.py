@@ -147,9 +147,12 @@ def in_order(sizes: Sequence[int]) -> Sizes:
 
 
 def is_contiguous(sizes: Sizes, strides: Sizes) -> bool:
-    """Tell whether a tensor lies in the order of its axes; the stride of an axis of one says nothing."""
+    """Tell whether a tensor lies in the order of its axes; the stride of an axis of one says nothing.
+
+    A gradient may have further axes of one before those of its tensor.
+    """
     step = 1
-    for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
+    for size, stride in zip(reversed(sizes), reversed(strides), strict=False):
         if size != 1:
             if stride != step:
                 return False
