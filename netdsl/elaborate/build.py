@@ -117,7 +117,9 @@ class Elaborator:
         for check in (self.check_settings, self.check_decisions):
             walker.errors += check()
             self.raise_errors()
-        finisher = Finisher(walker.drafts, walker.scopes, walker.outputs, walker.early, walker.given)
+        finisher = Finisher(
+            walker.drafts, walker.scopes, walker.outputs, walker.early, walker.given, net.file.known
+        )
         for diagnostic in finisher.unlabelled():
             walker.record(diagnostic, place)
         self.raise_errors()

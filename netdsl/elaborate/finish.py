@@ -27,11 +27,12 @@ class Finisher:
         outputs: list[tuple[str, Wire, bool]],
         early: Mapping[DraftScope, list[range]],
         given: Collection[tuple[Declared, str] | None],
+        known: dict[Any, Any],
     ) -> None:
         """Take the drafts in the order of the text, and the scopes, outer ones first.
 
         `early` are branches, items of a scope that are computed as soon as what they read is there; `given` are the
-        parameters that any call gives.
+        parameters that any call gives; `known` are the ops that the nets of a file share.
         """
         self.drafts = drafts
         self.scopes = scopes
@@ -41,8 +42,9 @@ class Finisher:
         """What each scope reads from outside: a block's declared inputs first."""
         self.leaving: dict[DraftScope, tuple[Wire, ...]] = {}
         """A scope's result, then whatever else of it is read outside."""
-        self._begun: dict[tuple[Any, ...], Op] = {}
-        """Ops with initialisers, which layers with the same share."""
+        self.known = known
+        self._begun: dict[tuple[int, ...], tuple[Op, Op]] = {}
+        """Ops with initialisers, by themselves and what is said of them."""
         self._come()
         self._leave()
         for scope, branches in early.items():
@@ -247,6 +249,13 @@ class Finisher:
         tables += draft.inits
         if type(op).weights is Op.weights or not (op.inits or any(tables)):
             return op
+        at = (id(op), *[id(table) for table in tables if table])
+        if at not in self._begun:
+            self._begun[at] = self._begin(op, draft, tables), op  # whose id stays its own
+        return self._begun[at][0]
+
+    def _begin(self, op: Op, draft: Draft, tables: tuple[Inits, ...]) -> Op:
+        """Return a draft's op with its initialisers."""
         weights = {**op.weights(*self.inputs(draft)), **op.buffers(*self.inputs(draft))}
         said = {**initialisers(op, tables), **op.inits}
         inits = {key: init for key, init in said.items() if key in weights}
@@ -260,7 +269,8 @@ class Finisher:
                 help = "another initialiser, such as zeros or normal(0, 0.02)"
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls, help=help)])
         kept = {key: init for key, init in inits.items() if init != DEFAULT_INIT}
-        known = (id(op), *kept.items())
-        if known not in self._begun:
-            self._begun[known] = op.replace(inits=kept)
-        return self._begun[known]
+        same = (id(op), *kept.items())
+        if same not in self.known:
+            self.known[same] = op.replace(inits=kept), op
+        begun: Op = self.known[same][0]
+        return begun
