@@ -577,10 +577,6 @@ class Tape:
             y.maker.parts = made
         return tuple(made)
 
-    def repeated(self, x: Tensor) -> Tensor:
-        """Return a learned tensor for every sample of the batch."""
-        return self.expanded(x, (self.batch, *x.sizes))
-
     def expanded(self, x: Tensor, sizes: Sizes) -> Tensor:
         """Return `x.expand(sizes)`."""
         lead = len(sizes) - len(x.sizes)
@@ -633,11 +629,11 @@ class Tape:
         laid = partial(self.laid, (rows,))
 
         def back(grad: Tensor, x: Tensor) -> Tensor:
-            is_bias = len(x.sizes) == 1 and grad.elements != x.elements
-            return grad if is_bias else laid(grad, x)  # that of a bias is summed
+            return grad if len(x.sizes) == 1 else laid(grad, x)  # that of a bias is summed
 
         at_once = learns if flat or x.contiguous else learns[:1]  # else the bias is added to the product
-        y = self.made((*rows.sizes[:-1], channels), rows, keep=(rows,), learns=at_once, back=back)
+        wide = (*rows.sizes[:-1], channels)  # going back, the bias comes first
+        y = self.made(wide, *at_once[1:], rows, keep=(rows,), learns=at_once[:1], back=back)
         sizes = (*x.sizes[:-1], channels)
         if flat:
             return y

@@ -246,7 +246,12 @@ class Concat(AlongAxis):
         part = tape.looked_at
         if all(len(value.sizes) == len(value.sample) for value in x):  # learned tensors alone
             return tape.made(self.infer(*[value.sample for value in x]), *x, back=part)
-        every = [value if len(value.sizes) > len(value.sample) else tape.repeated(value) for value in x]
+        every = [
+            tape.expanded(value, (tape.batch, *value.sizes[len(value.sizes) - len(value.sample) :]))
+            if value.sizes[: -len(value.sample)] != (tape.batch,)
+            else value
+            for value in x
+        ]
         like = next((value for value in every if not value.channels_last), every[0])
         sizes = tape.sized(self.infer(*[value.sample for value in x]))
         return tape.made(sizes, *every, strides=tape.strides_of(like, sizes), back=part)

@@ -29,7 +29,7 @@ from netdsl.ir.tape import Moment, Step, Storage
 from netdsl.ir.types import Shape
 from netdsl.passes.facts import Facts
 from netdsl.passes.inplace import overwriting
-from netdsl.passes.training import Alive, Memory, measure_update, record, run_backward
+from netdsl.passes.training import Alive, Memory, TrainingStep, measure_update, record, run_backward
 from netdsl.record import Record
 
 Work = tuple[int, int, int]
@@ -151,7 +151,7 @@ class _Trace:
         """What is alive whether it is kept or not, by node, whenever one of its kernels has run."""
         for moment in tape.moments:
             self.moments[moment.at].append(moment._replace(storages=moment.storages - self.inputs))
-        self.learning = self.gradients.learning(tape)
+        self.whole = TrainingStep(tape, self.gradients, _size(self.inputs))
         self.first: dict[Storage, int] = {}
         """The first node that looks at a storage."""
         self.last: dict[Storage, int] = {}
@@ -467,7 +467,7 @@ def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimize
     """
     trace = _Trace(facts, batch, dtype)
     program = _Program(trace, trace.places())
-    update = measure_update(facts, dtype, optimizer, _size(trace.inputs), trace.learning)
+    update = measure_update(facts, dtype, optimizer, trace.whole)
     always = update.weights + update.buffers + update.optimizer + update.input
     without = max(always + program.peak({}), update.peak)
     chosen: dict[int, _Place] = {}

@@ -12,7 +12,7 @@ Statistics of norms are in float32 at least, as on GPUs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import groupby, pairwise
 from math import prod
 from typing import NamedTuple
@@ -152,7 +152,7 @@ def measure_training(facts: Facts, batch: int, dtype: str, optimizer: str) -> Me
 def measure_step(facts: Facts, dtype: str, optimizer: str, step: TrainingStep) -> Memory:
     """Return the memory of training with a step of it."""
     tape, alive = step.tape, step.alive
-    held = measure_update(facts, dtype, optimizer, step.given, alive.learning(tape))
+    held = measure_update(facts, dtype, optimizer, step)
     module, running = held.weights + held.buffers, max(tape.peak, alive.peak)
     return held.replace(
         saved=sum([storage.nbytes for storage in tape.kept]),
@@ -161,22 +161,19 @@ def measure_step(facts: Facts, dtype: str, optimizer: str, step: TrainingStep) -
     )
 
 
-def measure_update(facts: Facts, dtype: str, optimizer: str, given: int, learning: Set[str]) -> Memory:
-    """Return what a step of training holds while it updates the parameters, with so many bytes of input.
-
-    `learning` are the layers whose parameters have gradients.
-    """
+def measure_update(facts: Facts, dtype: str, optimizer: str, step: TrainingStep) -> Memory:
+    """Return what a step of training holds while it updates the parameters."""
     size, kind = DTYPES[dtype], OPTIMIZERS[optimizer]
     held = measure_module(facts, size)
-    parameters = [size * elements for elements in parameter_sizes(facts, learning)]
-    gradients = sum(parameters)
-    state = kind.copies * gradients + (4 * len(parameters) if kind.counts else 0)
+    parameters = [size * elements for elements in parameter_sizes(facts, step.alive.learning(step.tape))]
+    gradients = sum([storage.nbytes for storage in set(step.alive.gradients.values())])
+    state = kind.copies * sum(parameters) + (4 * len(parameters) if kind.counts else 0)
     at_once = 0
     if kind.divides:
         at_once = max([2 * own + before for before, own in pairwise([0, *parameters])], default=0)
     loss = size
-    step = held.weights + held.buffers + given + gradients + state + loss + at_once
-    return held.replace(gradients=gradients, optimizer=state, input=given, peak=step, first_peak=step)
+    peak = held.weights + held.buffers + step.given + gradients + state + loss + at_once
+    return held.replace(gradients=gradients, optimizer=state, input=step.given, peak=peak, first_peak=peak)
 
 
 class TrainingStep(NamedTuple):
@@ -340,94 +337,130 @@ def run_backward(tape: Tape, outputs: Iterable[Tensor], alive: Alive) -> None:
     A step's gradients are all made before what it kept is dropped, and the gradient that it was given. What gets
     several gradients gets their sum, which is a new tensor. Gradients of parameters stay.
     """
-    waits: dict[Step, int] = {}
-    found = [y.maker for y in outputs if y.maker is not None]
-    todo = list(dict.fromkeys(found))
-    seen = set(todo)
-    while todo:
-        step = todo.pop()
-        alive.retain(step)
-        for x in step.reads:
-            if x.maker is not None:
-                waits[x.maker] = waits.get(x.maker, 0) + 1
+    _Engine(tape, alive).run([y for y in outputs if y.maker is not None])
+
+
+class _Engine:
+    """The gradients on their way back."""
+
+    def __init__(self, tape: Tape, alive: Alive) -> None:
+        """Begin with none."""
+        self.tape = tape
+        self.alive = alive
+        self.waits: dict[Step, int] = {}
+        """How many gradients come to a step."""
+        self.uses: dict[Storage, int] = {}
+        """And to a parameter."""
+        self.given: dict[Step, dict[int, Tensor]] = {}
+        """Those that came, by port."""
+        self.sums: dict[Storage, Tensor] = {}
+        self.users: dict[Tensor, int] = {}
+        """How often a gradient waits."""
+
+    def run(self, outputs: Sequence[Tensor]) -> None:
+        """Go back from some outputs."""
+        tape, alive = self.tape, self.alive
+        found = list(dict.fromkeys([y.maker for y in outputs if y.maker is not None]))
+        self.count(found)
+        one = tape.new(())
+        alive.hold(tape.new(()).storage)  # the loss
+        alive.hold(one.storage)
+        for y in outputs:
+            alive.hold(one.storage)
+            self.give(y, tape.lone(one, y.sizes))
+        ready = [(-step.number, step) for step in found if not self.waits.get(step)]
+        heapify(ready)
+        while ready:
+            _, step = heappop(ready)
+            alive.lately = alive.bytes
+            alive.enter(step)
+            grads = self.given.pop(step, {})
+            made = self.made(step, grads) if grads else []
+            for own in grads.values():
+                self.users[own] -= 1
+                alive.drop(own.storage)
+            alive.release(step)
+            for _, own in made:
+                self.users[own] = self.users.get(own, 0) + 1
+            for x, own in made:
+                self.users[own] -= 1
+                self.give(x, own)
+            alive.trace.append((step.layer, alive.lately))
+            for x in step.reads:
+                if x.maker is not None:
+                    self.waits[x.maker] -= 1
+                    if not self.waits[x.maker]:
+                        heappush(ready, (-x.maker.number, x.maker))
+        alive.drop(one.storage)
+
+    def count(self, found: Iterable[Step]) -> None:
+        """Count what comes to each step and parameter, and hold what steps keep."""
+        todo = list(found)
+        seen = set(todo)
+        while todo:
+            step = todo.pop()
+            self.alive.retain(step)
+            for x in step.reads:
+                if x.maker is None:
+                    self.uses[x.storage] = self.uses.get(x.storage, 0) + 1
+                    continue
+                self.waits[x.maker] = self.waits.get(x.maker, 0) + 1
                 if x.maker not in seen:
                     seen.add(x.maker)
                     todo.append(x.maker)
-    one = tape.new(())
-    alive.hold(tape.new(()).storage)  # the loss
-    alive.hold(one.storage)
-    given: dict[Step, dict[int, Tensor]] = {}
-    learned = alive.gradients
-    ready: list[tuple[int, Step]] = []
 
-    def give(x: Tensor, grad: Tensor) -> None:
-        """Add a gradient to that of what was read, or of a parameter."""
-        if x.maker is None:
-            before = learned.get(x.storage)
-            if before is not None:
-                learned[x.storage] = tape.new(x.sizes).storage
-                alive.hold(learned[x.storage])
-                alive.drop(before)
-                alive.drop(grad.storage)
-            elif is_contiguous(x.sizes, grad.strides) and alive.held[grad.storage] == 1:
-                learned[x.storage] = grad.storage
-            else:  # a gradient lies as its parameter does, and is its own
-                learned[x.storage] = tape.new(x.sizes).storage
-                alive.hold(learned[x.storage])
-                alive.drop(grad.storage)
-            return
-        ports = given.setdefault(x.maker, {})
-        if x.port in ports:
-            total = tape.new(x.sizes, strides=elementwise_strides((ports[x.port], grad), x.sizes))
-            alive.hold(total.storage)
-            alive.drop(ports[x.port].storage)
-            alive.drop(grad.storage)
-            grad = total
-        ports[x.port] = grad
-
-    for y in outputs:
-        if y.maker is not None:
-            alive.hold(one.storage)
-            give(y, tape.lone(one, y.sizes))
-    for step in dict.fromkeys(found):
-        if not waits.get(step):
-            heappush(ready, (-step.number, step))
-    while ready:
-        _, step = heappop(ready)
-        alive.lately = alive.bytes
-        alive.enter(step)
-        grads = given.pop(step, {})
+    def made(self, step: Step, grads: Mapping[int, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Return the gradients that a step makes, as large as what it read."""
+        tape, alive = self.tape, self.alive
+        grad = grads[min(grads)]
         made: list[tuple[Tensor, Tensor]] = []
-        if grads:
-            grad = grads[min(grads)]
-            for x in step.reads:
-                own = step.back(grad, x)
-                alive.hold(own.storage)
-                made.append((x, own))
-            scratch = step.scratch
-            scratch += sum([tape.itemsize * part.elements for part in step.parts if part.port not in grads])
-            if step.ordered is not None and grad.strides != tape.strides_of(step.ordered, grad.sizes):
-                scratch += tape.itemsize * grad.elements
-            if scratch:  # which the step takes before it returns
-                beside = Storage(scratch)
-                alive.hold(beside)
-                alive.drop(beside)
-            alive.reduce(step)
-            for at, (x, own) in enumerate(made):
-                if own.elements != x.elements:
-                    total = tape.new(x.sizes)
-                    alive.hold(total.storage)
-                    alive.drop(own.storage)
-                    made[at] = x, total
-        for own in grads.values():
-            alive.drop(own.storage)
-        alive.release(step)
-        for x, own in made:
-            give(x, own)
-        alive.trace.append((step.layer, alive.lately))
         for x in step.reads:
-            if x.maker is not None:
-                waits[x.maker] -= 1
-                if not waits[x.maker]:
-                    heappush(ready, (-x.maker.number, x.maker))
-    alive.drop(one.storage)
+            own = step.back(grad, x)
+            alive.hold(own.storage)
+            made.append((x, own))
+        scratch = step.scratch
+        scratch += sum([tape.itemsize * part.elements for part in step.parts if part.port not in grads])
+        if step.ordered is not None and grad.strides != tape.strides_of(step.ordered, grad.sizes):
+            scratch += tape.itemsize * grad.elements
+        if scratch:  # which the step takes before it returns
+            beside = Storage(scratch)
+            alive.hold(beside)
+            alive.drop(beside)
+        alive.reduce(step)
+        for at, (x, own) in enumerate(made):
+            if own.sizes != x.sizes:
+                total = tape.new(x.sizes)
+                alive.hold(total.storage)
+                alive.drop(own.storage)
+                made[at] = x, total
+        return made
+
+    def give(self, x: Tensor, grad: Tensor) -> None:
+        """Add a gradient to that of what was read, or of a parameter."""
+        if x.maker is not None:
+            ports = self.given.setdefault(x.maker, {})
+            ports[x.port] = total = self.summed(x, ports.get(x.port), grad)
+            self.users[total] = self.users.get(total, 0) + 1
+            return
+        grad = self.summed(x, self.sums.pop(x.storage, None), grad)
+        self.uses[x.storage] -= 1
+        if self.uses[x.storage]:
+            self.sums[x.storage] = grad
+            self.users[grad] = self.users.get(grad, 0) + 1
+        elif is_contiguous(x.sizes, grad.strides) and not self.users.get(grad):
+            self.alive.gradients[x.storage] = grad.storage
+        else:  # a gradient lies as its parameter does, and is its own
+            self.alive.gradients[x.storage] = own = self.tape.new(x.sizes).storage
+            self.alive.hold(own)
+            self.alive.drop(grad.storage)
+
+    def summed(self, x: Tensor, before: Tensor | None, grad: Tensor) -> Tensor:
+        """Return the sum of two gradients of a tensor, if there are two."""
+        if before is None:
+            return grad
+        total = self.tape.new(x.sizes, strides=elementwise_strides((before, grad), x.sizes))
+        self.alive.hold(total.storage)
+        self.alive.drop(before.storage)
+        self.alive.drop(grad.storage)
+        self.users[before] -= 1
+        return total
