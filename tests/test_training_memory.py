@@ -224,6 +224,35 @@ def test_other_dtypes_take_their_own_bytes(dtype: str) -> None:
     assert saved(net, 2, dtype) == kept(model, x)[0]
 
 
+@every(EXAMPLES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_op_keeps_what_it_says_in_half(example: Example, dtype: torch.dtype) -> None:
+    """What torch keeps without numbers, as on GPUs; fused attention is another kernel without them."""
+    op = example.op
+    if op.name == "weight" or (isinstance(op, Attention) and not op.dropout):
+        return
+    for form in forms(example):
+        x = [t.to(dtype) if t.is_floating_point() else t for t in inputs_of(example)]
+        if op.name == "bn" and x[0].numel() == x[0].shape[1]:
+            continue  # torch takes no mean of one number
+        x = [t.to("meta").requires_grad_(t.is_floating_point()).clone() for t in x]
+        tape = Tape(len(x[0]), 2)
+        tape.enter("layer")
+        tape.parameters = tuple(map(tape.learned, op.weights(*example.inputs).values()))
+        op.saved(tape, *[plain(t, shape) for t, shape in zip(x, example.inputs, strict=True)])
+        said = sum(storage.nbytes for storage in tape.kept)
+        assert said == kept(form.to("meta", dtype).train(), *x)[0]
+
+
+def test_statistics_of_half_take_less_on_the_cpu() -> None:
+    """There they are in the dtype itself: two bytes less for each mean and deviation."""
+    net = load("resnet18", 64)
+    x = torch.zeros(2, 3, 64, 64, dtype=torch.bfloat16)
+    found, _ = kept(execute(Backend().emit(net))["resnet18"]().bfloat16().train(), x)
+    channels = sum(net.inputs_of(node.name)[0].c for node in net.graph if node.op.name == "bn")
+    assert saved(net, 2, "bfloat16") - found == 2 * 2 * channels
+
+
 # The peak of a step
 
 
@@ -233,6 +262,19 @@ def real_peaks(net: Network, name: str, batch: int, optimizer: str, device: str)
         model = execute(Backend().emit(net))[name]().train()
     x = [torch.zeros(batch, *shape, device=device) for shape in net.inputs.values()]
     return step_peaks(model, x, optimizer)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny", "mobilenet_v3_small"])
+def test_peak_of_a_step_in_half(name: str, dtype: str) -> None:
+    """Parameters, values, gradients and the optimizer's state are all in it."""
+    net = load(name, SIDES[name])
+    for optimizer in ("momentum", "adamw"):
+        with torch.device("meta"):
+            model = execute(Backend().emit(net))[name]().train().to(getattr(torch, dtype))
+            x = torch.zeros(2, 3, SIDES[name], SIDES[name], dtype=getattr(torch, dtype))
+        memory = net.memory(2, dtype, train=True, optimizer=optimizer)
+        assert [memory.first_peak, memory.peak] == step_peaks(model, [x], optimizer)[0]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

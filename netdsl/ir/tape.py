@@ -322,6 +322,13 @@ class Tape:
         yield
         self.drop(tensors)
 
+    @contextmanager
+    def widened(self) -> Iterator[None]:
+        """Make new tensors in float32 for a while. Their gradients are counted as if they were narrower."""
+        before, self.itemsize = self.itemsize, 4
+        yield
+        self.itemsize = before
+
     def note(self, *alive: Tensor) -> None:
         """Note that tensors are alive beside what is kept and what names hold."""
         storages = {x.storage for x in alive if not x.storage.learned}

@@ -115,16 +115,24 @@ class Attention(Op):
             sums = tape.new((n, self.heads, length), itemsize=tape.statistics)
             out = tape.pointwise(q, k, v, keep=(q, k, v, sums))
             tape.keep(out)
+        elif tape.itemsize >= 4:
+            out = self.by_steps(tape, q, k, v)
         else:
-            q, k = tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1))
-            scores = tape.product(q, k)
-            scores = tape.keep(tape.made(scores.sizes, scores))
-            dropped = tape.multiplied(scores, tape.new(() if self.dropout == 1 else scores.sizes))
-            out = tape.product(dropped, v)
+            with tape.widened():
+                out = self.by_steps(tape, *[tape.pointwise(value) for value in (q, k, v)])
+            out = tape.pointwise(out)
         with tape.holding(qkv):
             rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
             y = tape.linear(tape.reshaped(rows, -1, c), c, tape.parameters[2:])
         return tape.transposed(tape.reshaped(y, length, n, c), 0, 1)
+
+    def by_steps(self, tape: Tape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return the sums of v, weighted by the softmax of the products of q and k, of which some are dropped."""
+        q, k = tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1))
+        scores = tape.product(q, k)
+        shares = tape.keep(tape.made(scores.sizes, scores))
+        dropped = tape.multiplied(shares, tape.new(() if self.dropout == 1 else shares.sizes))
+        return tape.product(dropped, v)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -192,8 +192,18 @@ class RmsNorm(ChannelNorm):
         return itemsize * x[0].elements + max(itemsize, 4) * (x[0].elements // x[0].c)
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
-        """Keep the input, the factor of each place, and what is not weighted yet."""
-        value = tape.put_in_order(x[0], self.order(x[0]))
+        """Keep the input, the factor of each place, and what is not weighted yet, all in float32 at least."""
+        y = tape.put_in_order(x[0], self.order(x[0]))
+        if tape.itemsize >= 4:
+            y = self.weighted(tape, y)
+        else:
+            with tape.widened():
+                y = self.weighted(tape, tape.pointwise(y))
+            y = tape.pointwise(y)
+        return tape.put_in_order(tape.without_gaps(y), self.order_back(x[0]))
+
+    def weighted(self, tape: Tape, value: Tensor) -> Tensor:
+        """Return what is divided by its root mean square, and weighted."""
         squares = tape.scratched(tape.pointwise(value, keep=(value,)), 2)
         mean = tape.made((*value.sizes[:-1], 1), squares)
         with tape.holding(squares):
@@ -201,7 +211,7 @@ class RmsNorm(ChannelNorm):
         y = tape.multiplied(value, factor)
         if self.affine:
             y = tape.multiplied(y, *tape.parameters)
-        return tape.put_in_order(tape.without_gaps(y), self.order_back(x[0]))
+        return y
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -243,15 +253,15 @@ class GroupNorm(Norm):
 
     def scratch(self, itemsize: int, *x: Shape) -> int:
         """Return mean and deviation of each group, in float32 at least."""
-        return 2 * max(itemsize, 4) * self.groups
+        return 2 * itemsize * self.groups
 
     def reach(self, *x: Shape) -> tuple[Field | None, ...]:
         """Return the whole map, over which mean and variance are taken."""
         return (EVERYWHERE,)
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
-        """Keep the input, and mean and deviation of each group."""
-        extra = 2 * tape.statistics * x[0].sizes[0] * self.groups
+        """Keep the input, and mean and deviation of each group, which torch takes in the input's own dtype."""
+        extra = 2 * tape.itemsize * x[0].sizes[0] * self.groups
         maps = tape.without_gaps(x[0])
         y = self.fresh(tape, maps, keep=(maps,), extra=extra, learns=tape.parameters, of=x)
         return tape.ordered(y, maps)
