@@ -10,8 +10,7 @@ these, and what it recomputes. So an exact dynamic program goes through the net,
 same of those values drops the one that keeps more bytes and recomputes no less. What recomputing less costs is told
 by MACs, of equal ones by other operations, then by the number of places.
 
-Peaks are those of `netdsl.passes.training`, and as exact: to the byte for most nets. Of mobilevit they are 0.13 % too
-much, of res2net one was 0.002 % too little: leave that much room.
+Peaks are those of `netdsl.passes.training`, and as exact.
 
 Running again means running twice: batch norms move their running statistics by two batches that are the same, and
 count them twice. Random numbers are the same in both runs.
@@ -313,6 +312,10 @@ class _Trace:
         return [name for name in names if self.facts.graph[name].op.tracks]
 
 
+_FEW = 8
+"""How many prefixes are looked at to find a choice that may be beaten."""
+
+
 def _size(storages: Iterable[Storage]) -> int:
     return sum([storage.nbytes for storage in storages])
 
@@ -341,18 +344,14 @@ class _Program:
     def least(self, room: int) -> _Label | None:
         """Return what recomputes least of all that fits into so many bytes; None if nothing does.
 
-        Few labels are left where little may be recomputed, so that is tried first.
+        Few labels are left where little may be recomputed: so what fits is found first among a few of them.
         """
         most = 1 + sum([macs for macs, _, _ in self.work.values()])
-        cap = most >> 10
-        while True:
-            label = self.run(room, cap)
-            if label is not None or cap >= most:
-                return label
-            cap = 2 * cap + 1
+        label = self.run(room, most, width=_FEW)
+        return self.run(room, most if label is None else label.cost[0])
 
-    def run(self, room: int | None, cap: int = 0) -> _Label | None:
-        """Return the best choice.
+    def run(self, room: int | None, cap: int = 0, width: int = 0) -> _Label | None:
+        """Return the best choice, or a good one if no more than `width` prefixes are looked at that are alike.
 
         With room for so many bytes it is what recomputes least, and at most so many MACs; None if nothing fits.
         Without it is what takes the fewest bytes, which its cost begins with.
@@ -362,6 +361,8 @@ class _Program:
         for cut, following in pairwise(self.cuts):
             here = states.pop(cut, {})
             for held, labels in _best(here).items():
+                if width and len(labels) > width:  # some that keep little, and some that cost little
+                    labels = [labels[at * (len(labels) - 1) // (width - 1)] for at in range(width)]
                 part = self.trace.keep(cut, following, held)
                 self._go(states, following, held, labels, part, None, room, cap)
                 for place in self.beginning.get(cut, ()):

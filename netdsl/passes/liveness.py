@@ -10,8 +10,9 @@ lacks an optional part holds what that part would have read for as long as the o
 holds what it has so far while its next part is computed, but the moments of adding are not looked at. And code with
 loops and lists stands for other arguments too, which its names follow and one instance does not tell: a list of
 streams or branches lives as a whole, values by their numbers (`p{i}`) live until the function returns, and the names
-that go from turn to turn may hold a map longer, or let it go sooner, than is said here. In HRNet and NASNet the peak
-is exact all the same.
+that go from turn to turn may hold a map longer, or let it go sooner, than is said here. In HRNet and NASNet the
+peak is exact all the same. So with what emitted code names for other reasons: a value that only a scope within calls
+by name, or branches of different inputs, whose sizes it compares.
 """
 
 from __future__ import annotations
