@@ -639,8 +639,8 @@ CODES: dict[str, Code] = {
     # ------------------------------------------------------------ pictures
     "E550": Code(
         "a picture that cannot be written so",
-        "The end of the file's name says which form it has: .svg, .png, and for graphs .dot and .mmd. It must not "
-        "be the spec itself, and a timeline has no groups.",
+        "The end of the file's name says which form it has: .svg, .png, and for graphs .dot, .mmd and .mermaid. It "
+        "must not be the spec itself, and a timeline has no groups.",
         "netdsl graph lenet -o lenet.jpeg",
         "netdsl graph lenet -o lenet.svg",
         2,

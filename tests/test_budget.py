@@ -88,7 +88,8 @@ def test_claims_that_hold(claim: str) -> None:
         ("features.params <= 500", "n: features.params 808 > 500 (features.c2 has 72%)"),
         ("receptive_field >= 200", "n: receptive_field 8 < 200"),
         ("features.receptive_field >= 7", "n: features.receptive_field 5 < 7"),
-        ("memory <= 8KB", "n: memory 8.46K > 8KB"),
+        ("memory <= 8KB", "n: memory 8.46KB > 8KB"),
+        ("memory / 2 <= 3K", "n: memory / 2 4.23K > 3K"),
         ("params <= limit / 100", "n: params 898 > 100 (features.c2 has 65%)"),
     ],
 )

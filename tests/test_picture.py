@@ -1,6 +1,8 @@
 """Pictures: well-formed, inside their canvas, labels apart, every layer there once, and safe to show."""
 
+import csv
 import html
+import io
 import json
 import re
 import sys
@@ -374,16 +376,18 @@ def test_layout_keeps_boxes_apart_and_edges_downward() -> None:
     assert arrange([], []).places == ()
 
 
-def test_bubbles_of_a_crowd() -> None:
+@pytest.mark.parametrize("many", [60, 140])
+def test_bubbles_of_a_crowd(many: int) -> None:
     crowd = [
         bubbles.Bubble(f"net_number_{at}", 70 + (at % 7) / 2, 10**9 + at * 10**7, 10**6 * (at + 1))
-        for at in range(60)
+        for at in range(many)
     ]
     svg = str(bubbles.draw(crowd))
     check(svg)
     said = {place.text for place in texts(svg)}
     assert {net.name for net in crowd} <= said
     assert svg.count("<circle") == len(crowd) + 3
+    assert float(svg.split('viewBox="0 0 ')[1].split()[0]) <= 1600
     for nets in (crowd[:1], crowd[:2], [crowd[0].replace(params=0)]):
         check(str(bubbles.draw(nets)))
 
@@ -553,6 +557,15 @@ def test_commands_write_pictures(
     check(file.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(
+    ("end", "begins"), [("dot", "digraph"), ("mmd", "flowchart"), ("mermaid", "flowchart")]
+)
+def test_graph_writes_text(end: str, begins: str, tmp_path: Path) -> None:
+    file = tmp_path / f"a.{end}"
+    assert cli.main(["graph", "lenet", "-o", str(file)]) == 0
+    assert re.search(rf"^{begins}\b", file.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def test_report_writes_a_page(tmp_path: Path) -> None:
     file = tmp_path / "a.html"
     assert cli.main(["report", "resnet34", "resnet18", "--set", "classes=7", "-o", str(file)]) == 0
@@ -621,6 +634,14 @@ def test_compare_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert row["params"] == net.cost().params
     assert cli.main(["compare", "resnet18", "--format", "markdown", "--input", "3x64x96"]) == 0
     assert "| resnet18 | 3x64x96 |" in capsys.readouterr().out
+    assert cli.main(["compare", "resnet18", "unet", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [int(rows[0][name]) for name in ("params", "macs", "peak")] == [
+        *(net.cost().params, net.cost().macs, net.liveness().peak)
+    ]
+    assert [rows[0]["top1"], *[rows[1][name] for name in ("net", "input", "top1")]] == [
+        *("69.758", "unet", "1x572x572", "")
+    ]
 
 
 def test_a_net_of_a_graph_is_drawn() -> None:

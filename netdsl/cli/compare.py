@@ -24,7 +24,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub, many=True)
     sub.epilog = f"a file stands for all of its nets, and `{ZOO}` for every net that is packaged"
-    sub.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    sub.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
     help = "draw top-1 against MACs, params as areas, instead of printing: a name in .svg or .png"
     sub.add_argument("--plot", metavar="FILE", help=help)
 
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         _plot(rows, args.plot, suffix)
     elif args.format == "json":
         print_json({"version": VERSION, "nets": rows})
+    elif args.format == "csv":
+        print(_csv(rows))
     else:
         print(_text([_cells(row) for row in rows], args.format))
     return 0
@@ -81,6 +83,8 @@ def _row(net: Network) -> dict[str, Any]:
 
 
 _HEADER = ("net", "input", "params", "MACs", "activations", "peak", "receptive field", "top-1")
+_NUMBERS = ("params", "macs", "activations", "peak", "receptive_field", "top1")
+"""The columns of CSV behind the net and its input, by their names in JSON."""
 _LEFT = (0, 1)
 """The columns that hold text."""
 
@@ -113,6 +117,18 @@ def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
         "top-1 on ImageNet in percent, as published"
     )
     return "\n".join([*sheet.aligned([_HEADER, *rows], _LEFT, ruled=1), "", footer])
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return CSV with the numbers as JSON has them."""
+    from netdsl import sheet
+
+    lines = []
+    for row in rows:
+        shapes = " ".join("x".join(map(str, shape)) for shape in row["inputs"].values())
+        values = (row["net"], shapes, *[row[name] for name in _NUMBERS])
+        lines.append(["" if value is None else str(value) for value in values])
+    return sheet.csv([("net", "input", *_NUMBERS), *lines])
 
 
 def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:

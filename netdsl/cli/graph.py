@@ -13,7 +13,7 @@ HELP = "draw the graph, with equal blocks folded"
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub)
-    help = "a name in .svg or .png, in .dot for Graphviz, or in .mmd for Mermaid"
+    help = "a name in .svg or .png, in .dot for Graphviz, or in .mmd or .mermaid for Mermaid"
     sub.add_argument("-o", "--output", metavar="FILE", required=True, help=help)
 
 
@@ -21,12 +21,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the picture."""
     from netdsl.picture import graph
 
-    suffix = check_output(args.output, (".svg", ".png", ".dot", ".mmd"), [args.spec])
+    suffix = check_output(args.output, (".svg", ".png", ".dot", ".mmd", ".mermaid"), [args.spec])
     net = network(args)
     forms = {
         ".svg": lambda: str(graph.draw(net)),
         ".dot": lambda: graph.dot(net),
         ".mmd": lambda: graph.mermaid(net),
+        ".mermaid": lambda: graph.mermaid(net),
     }
     write_picture(args.output, suffix, forms)
     return 0

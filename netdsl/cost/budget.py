@@ -127,7 +127,7 @@ class Claim(Evaluator):
         )
         holds: bool = super().eval(compare, budget.env, budget.source)
         relation = node.operator if holds else _NOT[node.operator]
-        shown = human(a), human(b)
+        shown = self.shown(left, a, spent_left), self.shown(right, b, spent_right)
         if shown[0] == shown[1] and a != b:
             shown = f"{a:,}", f"{b:,}"
         texts = [
@@ -137,6 +137,11 @@ class Claim(Evaluator):
             for (side, _, spent), number in zip(sides, shown, strict=True)
         ]
         return holds, [Fact(f"{texts[0]} {relation} {texts[1]}", spent_left if a >= b else spent_right)]
+
+    def shown(self, side: tree.Expr, number: Any, spent: Asked | None) -> str:
+        """Return the number of a side as people say it: with its unit where it is just one of bytes."""
+        plain = spent is not None and not isinstance(side, tree.Binary | tree.Unary)
+        return human(number) + ("B" if plain and spent and spent.quantity.unit == "bytes" else "")
 
     @property
     def where(self) -> str:

@@ -15,6 +15,10 @@ _LARGEST = 28.0
 """The radius of the bubble with the most params."""
 _STEPS = 24
 """How many directions a label is tried in."""
+_ROOM = ((100, 1480.0, 1100.0), (13, 1120.0, 820.0), (0, 760.0, 440.0))
+"""From how many nets on the picture is how wide and high within its axes."""
+_GAP = 4.0
+"""Between two names side by side."""
 _FAR = 400
 """How far from a bubble a label may stand."""
 
@@ -52,8 +56,7 @@ def draw(nets: Sequence[Bubble]) -> Svg:
 
     The axis of MACs is logarithmic, and the area of a bubble is in proportion to the params.
     """
-    many = len(nets) > 12
-    inner_wide, inner_high = (1120.0, 820.0) if many else (760.0, 440.0)
+    inner_wide, inner_high = next((wide, high) for least, wide, high in _ROOM if len(nets) >= least)
     left, top = _EDGE + 52, 86.0
     right, bottom = left + inner_wide, top + inner_high
     title = "Accuracy against MACs"
@@ -116,7 +119,7 @@ def _label(svg: Svg, placed: Sequence[tuple[Bubble, float, float, float]], room:
     # those with the fewest neighbours go last, since they find room anywhere
     for net, x, y, radius in sorted(placed, key=lambda one: (-crowd[one[0]], one[0].name)):
         name = fitted(net.name, 220, _LETTERS)
-        spot = _spot(x, y, radius, width(name, _LETTERS), room, texts, dots)
+        spot = _spot(x, y, radius, width(name, _LETTERS) + _GAP, room, texts, dots)
         if spot is None:  # no place is left without another's text: the tip of the bubble still says it
             continue
         texts.append(spot)
@@ -126,7 +129,7 @@ def _label(svg: Svg, placed: Sequence[tuple[Bubble, float, float, float]], room:
         nearest = min(dots, key=lambda dot: spot.distance(dot[0], dot[1]))
         if distance > radius + 5 or nearest[:2] != (x, y):
             svg.line(x, y, nearest_x, nearest_y, "leader")
-        svg.text(spot.left, spot.bottom - 3, name, size=_LETTERS)
+        svg.text(spot.left + _GAP / 2, spot.bottom - 3, name, size=_LETTERS)
 
 
 def _spot(
