@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from netdsl.cost.budget import Claim
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
@@ -51,6 +51,8 @@ IDLE = 4
 """How often an open range is doubled while cost comes no nearer to its target."""
 INPUT = "input"
 """What is varied of inputs: alone height and width of all maps, `input.h` one of them, `input.left.c` that of one."""
+
+N = TypeVar("N", bound=Net)
 
 
 class Target(Record):
@@ -173,10 +175,10 @@ class Step(Record):
     """What each is held against."""
 
 
-class Fit(Record):
+class Fit(Record, Generic[N]):
     """The steps beside a target, and the one that meets it."""
 
-    origin: Net
+    origin: N
     targets: tuple[Target, ...]
     line: Line
     steps: tuple[Step, ...]
@@ -211,12 +213,12 @@ class Fit(Record):
         return shapes(self.origin, self.line.varied, tuple(self.values.values()))
 
     @cached_property
-    def net(self) -> Net:
+    def net(self) -> N:
         """The net that meets the target best."""
         return made(self.origin, self.line.varied, tuple(self.values.values()))
 
 
-def fit(net: Net, vary: str, target: str) -> Fit:
+def fit(net: N, vary: str, target: str) -> Fit[N]:
     """Return what a net's parameters have to be for a target.
 
     Args:
@@ -431,12 +433,12 @@ def _nearest(number: int, by: int) -> int:
     return (2 * number + by) // (2 * by)
 
 
-def made(net: Net, varied: Sequence[Varied], values: tuple[Any, ...]) -> Net:
+def made(net: N, varied: Sequence[Varied], values: tuple[Any, ...]) -> N:
     """Return the net with the values; raise NetError if none can be made."""
     recipe, sizes = net.recipe, shapes(net, varied, values)
     given = {**recipe.settings, **settings(net, varied, values)}
     inputs = sizes if "" in sizes else {**recipe.inputs, **sizes}
-    return Net(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
+    return type(net)(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
 
 
 def _put(value: Any, path: Sequence[str], new: Any) -> Any:
@@ -542,10 +544,10 @@ class Trial(Record):
         return tuple(left for left, _ in self.sides)
 
 
-class Search:
+class Search(Generic[N]):
     """Bisection over the nets of a line, each made once."""
 
-    def __init__(self, net: Net, line: Line, targets: tuple[Target, ...]) -> None:
+    def __init__(self, net: N, line: Line, targets: tuple[Target, ...]) -> None:
         """Count the net as it is, so that a target that means nothing is an error."""
         self.net = net
         self.line = line
@@ -557,7 +559,7 @@ class Search:
         for target in targets:
             target.sides(net)
 
-    def run(self) -> Fit:
+    def run(self) -> Fit[N]:
         """Return the steps beside the targets; raise NetError."""
         last = self.grown() if self.line.count is None else self.end(self.line.count - 1)
         self.look(last)
@@ -820,7 +822,7 @@ class Search:
 # -------------------------------------------------------------------- how it is shown
 
 
-def render_text(found: Fit) -> str:
+def render_text(found: Fit[Any]) -> str:
     """Return the steps as a table, and no newline at the end."""
     net, line = found.origin, found.line
     asked = ", ".join(target.asked for target in found.targets)
@@ -858,7 +860,7 @@ def render_text(found: Fit) -> str:
     return "\n".join([caption, "", *lines, "", *below])
 
 
-def _mark(found: Fit) -> str:
+def _mark(found: Fit[Any]) -> str:
     relations = {target.relation[0] for target in found.targets}
     return "nearest" if "=" in relations else "largest that holds" if "<" in relations else "least that holds"
 
@@ -888,7 +890,7 @@ def _quoted(text: str) -> str:
     return quote(text)
 
 
-def render_json(found: Fit) -> dict[str, Any]:
+def render_json(found: Fit[Any]) -> dict[str, Any]:
     """Return the steps as an object for `json.dumps`; its fields are those of docs/schema/fit.json."""
 
     def values(some: Mapping[str, Any]) -> dict[str, Any]:

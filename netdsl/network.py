@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from netdsl.net import Net, Recipe
 
@@ -35,7 +35,7 @@ class Network(Net):
 
         return lint(self)
 
-    def fit(self, vary: str, target: str) -> Fit:
+    def fit(self, vary: str, target: str) -> Fit[Self]:
         """Return what a parameter has to be for a target: `net.fit("unit.base", "macs=4.1G").net`; see `netdsl.fit`.
 
         Raises:

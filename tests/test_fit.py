@@ -365,3 +365,11 @@ def test_what_a_signal_is_seen_of() -> None:
     found = stranger("wavenet:wavenet").fit("layers=1..8", "receptive_field>=100")
     assert found.values == {"layers": 6}
     assert found.step.amounts == (127,)
+
+
+def test_what_is_found_is_a_net_as_the_one_before() -> None:
+    """It can be emitted, linted and printed."""
+    found = netdsl.load("mobilenet_v2").fit("width", "macs=150M").net
+    assert isinstance(found, netdsl.Network)
+    assert "class MobileNetV2" in found.emit()
+    assert repr(found).startswith("mobilenet_v2: ")

@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_every_rule_and_terminal_is_used(monkeypatch: pytest.MonkeyPatch) -> Non
         except NetError:
             continue
     loaded = tables.load()
-    rules = parse.__globals__["_grammar"]().rules
+    rules = import_module(parse.__module__)._grammar().rules
     done = {row[1] for row, rule in zip(loaded["rules"], rules, strict=True) if id(rule) in used}
     assert {row[1] for row in loaded["rules"] if row[1] not in ("", "?")} == done - {""}
     terminals = {name for name, _ in loaded["terminals"]} | set(loaded["keywords"].values())
