@@ -1,8 +1,10 @@
 """What a step of training computes a second time, so that it fits into a given memory: checkpoints.
 
-A place is a module of the emitted code, a block or container, that is given one value and returns one. With
-`torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)` it keeps nothing but that value; when backward
-comes to it, it runs again, up to the last tensor that its backward needs. Places are apart: none is within another.
+A place is a module of the emitted code, a block or container, that is given one value and returns one, or a run of
+neighbouring modules of which each reads what the one before returns, and nobody else does. With
+`torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)` it keeps nothing but the value that comes in; when
+backward comes to it, it runs again, up to the last tensor that its backward needs. Places are apart: none is within
+another.
 
 The plan is the best there is over these places. A prefix of the net that recomputes some of its places matters for
 what follows by three things only: how many bytes it keeps, which of the values that later layers look at are among
@@ -19,11 +21,11 @@ count them twice. Random numbers are the same in both runs.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, pairwise
 
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.ir.graph import Scope
+from netdsl.ir.graph import Scope, Value
 from netdsl.ir.tape import Moment, Step, Storage
 from netdsl.ir.types import Shape
 from netdsl.passes.facts import Facts
@@ -38,8 +40,8 @@ Work = tuple[int, int, int]
 class Plan(Record):
     """What to recompute, in bytes and in MACs of a batch."""
 
-    places: tuple[str, ...]
-    """The modules to run under `checkpoint`, by their paths in the emitted module, in the order in which they run."""
+    places: tuple[tuple[str, ...], ...]
+    """The modules that run under one `checkpoint` each, by their paths in the emitted module, in order."""
     limit: int
     """The bytes that a step may take."""
     peak: int
@@ -55,14 +57,18 @@ class Plan(Record):
 
 
 class _Place:
-    """A module that may be recomputed: the nodes from `begin` to before `end`."""
+    """What may be recomputed, a module or a run of them: the nodes from `begin` to before `end`."""
 
-    __slots__ = ("begin", "end", "given", "path")
+    __slots__ = ("begin", "end", "given", "makes", "paths", "reads")
 
-    def __init__(self, path: str, begin: int, end: int, given: Storage) -> None:
-        self.path = path
+    def __init__(
+        self, paths: tuple[str, ...], begin: int, end: int, reads: Value, makes: Value, given: Storage
+    ) -> None:
+        self.paths = paths
         self.begin = begin
         self.end = end
+        self.reads = reads
+        self.makes = makes
         self.given = given
 
 
@@ -136,6 +142,8 @@ class _Trace:
         self.names = tape.turns
         """The nodes in the order in which they run; sums of three or more are added in several turns."""
         self.index = {name: at for at, name in enumerate(self.names)}
+        self.starts = {name: at for at, name in reversed([*enumerate(self.names)])}
+        """The first turn of each node, and above its last."""
         self.inputs = {self.values[name][0].storage for name in graph.inputs.values()}
         self.gradients = _Gradients()
         outputs = [self.values[output.value.node][output.value.port] for output in graph.outputs]
@@ -173,40 +181,106 @@ class _Trace:
 
     def places(self) -> list[_Place]:
         """Return what may be recomputed, in the order in which it begins."""
-        found = []
-        again = {scope.module for scope in self.facts.graph.tree.scopes() if scope.module}
-        writing = overwriting(self.facts.graph)
+        graph = self.facts.graph
+        again = {scope.module for scope in graph.tree.scopes() if scope.module}
+        writing = overwriting(graph)
         wrote = {
             self.values[node.inputs[0].node][node.inputs[0].port].storage: self.index[node.name]
-            for node in self.facts.graph
+            for node in graph
             if node.name in writing
         }
-        for scope in self.facts.graph.tree.scopes():
-            if scope.kind == "net" or scope.module or scope.path in again:
-                continue
-            place = self._place(scope)
-            if place is not None and wrote.get(place.given, -1) < place.begin:
-                found.append(place)
-        return sorted(found, key=lambda place: place.begin)
+        found: list[_Place] = []
+        modules: dict[str, _Place] = {}
+        for scope in graph.tree.scopes():
+            if scope.kind != "net" and not scope.module and scope.path not in again:
+                place = self._module(scope)
+                if place is not None:
+                    modules[scope.path] = place
+        for scope in graph.tree.scopes():
+            found += self._runs(scope, modules)
+        return sorted(
+            [place for place in (*modules.values(), *found) if self._saves(place, wrote)],
+            key=lambda place: (place.begin, -place.end),
+        )
 
-    def _place(self, scope: Scope) -> _Place | None:
-        """Return a module as a place; None if more than one value goes in or out, or if it keeps nothing."""
+    def _saves(self, place: _Place, wrote: Mapping[Storage, int]) -> bool:
+        """Tell whether a place keeps anything, and what it is given is still there when it runs again."""
+        if place.given.learned or wrote.get(place.given, -1) >= place.begin:
+            return False
+        return any(step.keeps for steps in self.steps[place.begin : place.end] for step in steps)
+
+    def _module(self, scope: Scope) -> _Place | None:
+        """Return a module as a place; None if more than one value goes in or out."""
         if len(scope.inputs) != 1 or len(scope.outputs) != 1:
             return None
         inside = set(scope.nodes())
         if not inside:
             return None
-        begin, end = min(map(self.names.index, inside)), max([self.index[name] for name in inside]) + 1
+        begin, end = (
+            min([self.starts[name] for name in inside]),
+            max([self.index[name] for name in inside]) + 1,
+        )
         if not inside.issuperset(self.names[begin:end]):
             return None
-        (value,) = scope.inputs
-        given = self.values[value.node][value.port].storage
         nodes = self.facts.graph.nodes
         read = {value for name in self.names[begin:end] for value in nodes[name].inputs}
         if any(value.node not in inside and value != scope.inputs[0] for value in read):
             return None
-        saves = any(step.keeps for steps in self.steps[begin:end] for step in steps)
-        return _Place(scope.path, begin, end, given) if saves and not given.learned else None
+        return self._place((scope.path,), begin, end, scope.inputs[0], scope.outputs[0])
+
+    def _place(self, paths: tuple[str, ...], begin: int, end: int, reads: Value, makes: Value) -> _Place:
+        return _Place(paths, begin, end, reads, makes, self.values[reads.node][reads.port].storage)
+
+    def _runs(self, scope: Scope, modules: Mapping[str, _Place]) -> Iterator[_Place]:
+        """Yield the runs of several neighbouring modules in a scope, but for all that is in a module."""
+        whole = modules.get(scope.path)
+        for chain in self._chains(scope, modules):
+            ends = [*range(0, len(chain), max(1, -(-len(chain) // MAX_RUNS))), len(chain)]
+            for first, last in combinations(ends, 2):
+                one, two = chain[first], chain[last - 1]
+                same = whole is not None and (whole.begin, whole.end) == (one.begin, two.end)
+                if last - first > 1 and not same:
+                    paths = tuple([path for place in chain[first:last] for path in place.paths])
+                    yield self._place(paths, one.begin, two.end, one.reads, two.makes)
+
+    def _chains(self, scope: Scope, modules: Mapping[str, _Place]) -> list[list[_Place]]:
+        """Return the longest runs of modules in a scope.
+
+        Layers are among them in a chain of the net itself, an nn.Sequential such as VGG's features: those of blocks
+        would be too many, and hard to run so.
+        """
+        blocks = [modules.get(item.path) if isinstance(item, Scope) else None for item in scope.steps]
+        if scope.kind == "container" and "." not in scope.path:
+            items = [
+                place if isinstance(item, Scope) else self._layer(item)
+                for place, item in zip(blocks, scope.steps, strict=True)
+            ]
+            if len(self._linked(items)) == 1:
+                return self._linked(items)
+        return self._linked(blocks)
+
+    def _linked(self, items: Iterable[_Place | None]) -> list[list[_Place]]:
+        chains: list[list[_Place]] = [[]]
+        for place in items:
+            if place is None or (chains[-1] and not self._follows(chains[-1][-1], place)):
+                chains.append([])
+            chains[-1] += [place] if place is not None else []
+        return chains
+
+    def _layer(self, name: str) -> _Place | None:
+        """Return a layer as a part of a run."""
+        node = self.facts.graph[name]
+        if len(node.inputs) != 1 or len(self.facts.shapes[name]) != 1 or node.module or node.op.wiring:
+            return None
+        return self._place((name,), self.starts[name], self.index[name] + 1, node.inputs[0], Value(name))
+
+    def _follows(self, one: _Place, two: _Place) -> bool:
+        """Tell whether a module reads what the one before it makes, and nobody else does."""
+        if two.reads != one.makes or two.begin != one.end:
+            return False
+        readers = [self.index[node.name] for node in self.facts.graph.users(one.makes.node)]
+        result = any(output.value == one.makes for output in self.facts.graph.outputs)
+        return not result and all(two.begin <= at < two.end for at in readers)
 
     # ---------------------------------------------------------------- what a part holds
 
@@ -229,56 +303,62 @@ class _Trace:
                 most = max(most, bytes + _size(moment.storages - held - kept))
         return _Part(bytes, most, frozenset(kept))
 
-    def recompute(self, place: _Place, held: frozenset[Storage]) -> _Part:
-        """Return what a place holds that runs twice; `held` is kept already.
+    def recompute(self, places: Sequence[_Place], held: frozenset[Storage]) -> dict[_Place, _Part]:
+        """Return what places hold that run twice and begin at one node; `held` is kept already.
 
-        All that its second run makes is new, and lies beside what is left of the first.
+        All that a second run makes is new, and lies beside what is left of the first. It ends with the last step that
+        keeps anything. What shorter places hold until then is found on the way to longer ones.
         """
+        begin, given = places[0].begin, self.own([places[0].given])
+        ends: dict[int, list[_Place]] = {}
+        for place in places:
+            ends.setdefault(place.end, []).append(place)
         before, after = self.gradients.before, self.gradients.after
         making, summing = self.gradients.making, self.gradients.summing
-        given = self.own([place.given])
         kept = given - held
         bytes = _size(kept)
-        most = bytes
-        for at in range(place.begin, place.end):
-            for moment in self.moments[at]:
-                most = max(most, bytes + _size(moment.storages - given - held))
-        stop = self.stop(place)
-        again: set[Storage] = set()
-        own = 0  # the bytes of that: what the second run keeps
+        first = bytes  # the most while the first run goes on
+        back = own = 0  # the most while backward goes through the place, and what the second run keeps
+        again = 0  # the most that the second run holds of what it makes
+        seen: set[Storage] = set()
         entered = False  # whether a step so far keeps anything, so that what was given is alive
-        for step in (step for steps in self.steps[place.begin : place.end] for step in steps):
-            most = max(most, (bytes if entered else 0) + own + after[step])
-            rest = own
-            if step.number <= stop.number:
-                new = self.keeps[step] - given - again
-                again |= new
-                own += _size(new)
-                entered = entered or bool(step.keeps)
-            # what is unpacked of a second run is gone as soon as the step returns
-            most = max(most, bytes + own + making[step], bytes + rest + summing[step])
-            if step is stop:
-                most = max(most, bytes + before[step] + max(self.run_again(place), own))
-                own = 0
-        return _Part(bytes, most, kept)
-
-    def run_again(self, place: _Place) -> int:
-        """Return the most bytes that the second run of a place holds of what it makes."""
-        given, stop = self.own([place.given]), self.stop(place)
-        kept: set[Storage] = set()
-        most = 0
-        for at in range(place.begin, stop.at + 1):
-            steps = iter(self.steps[at])
-            step = next(steps, None)
+        stop: Step | None = None
+        stopped = (0, 0, 0)  # `back`, `own` and `again` at the stop
+        behind: list[Step] = []
+        found: dict[_Place, _Part] = {}
+        for at in range(begin, max(ends)):
+            steps = self.steps[at]
+            here = next((step for step in reversed(steps) if step.keeps), None)
+            now, todo = again, iter(steps)
+            step = next(todo, None)
+            alive = set(seen)
             for moment in self.moments[at]:
-                if moment.steps > stop.number + stop.late:
-                    break
+                first = max(first, bytes + _size(moment.storages - given - held))
                 while step is not None and step.number < moment.steps:
-                    kept |= self.keeps[step] - given
-                    step = next(steps, None)
-                made = [each for each in moment.storages - kept - given if self.first[each] >= place.begin]
-                most = max(most, _size(kept) + _size(made))
-        return most
+                    alive |= self.keeps[step] - given
+                    step = next(todo, None)
+                made = [each for each in moment.storages - alive - given if self.first[each] >= begin]
+                again = max(again, _size(alive) + _size(made))
+                if here is not None and moment.steps <= here.number + here.late:
+                    now = again
+            for step in steps:
+                rest = own
+                back = max(back, (bytes if entered else 0) + own + after[step])
+                own += _size(self.keeps[step] - given - seen)
+                seen |= self.keeps[step] - given
+                entered = entered or bool(step.keeps)
+                # what is unpacked of a second run is gone as soon as the step returns
+                back = max(back, bytes + own + making[step], bytes + rest + summing[step])
+                behind.append(step)
+                if step is here:
+                    stop, stopped, behind = step, (back, own, now), []
+            for place in ends.get(at + 1, ()):
+                assert stop is not None, place.paths
+                most = max(first, stopped[0], bytes + before[stop] + max(stopped[1:]))
+                for step in behind:
+                    most = max(most, bytes + after[step], bytes + making[step], bytes + summing[step])
+                found[place] = _Part(bytes, most, kept)
+        return found
 
     def stop(self, place: _Place) -> Step:
         """Return the last step of a place that keeps anything: the second run ends there."""
@@ -312,6 +392,8 @@ class _Trace:
         return [name for name in names if self.facts.graph[name].op.tracks]
 
 
+MAX_RUNS = 48
+"""In how many pieces a chain of modules is cut; a longer one at equal distances."""
 _FEW = 8
 """How many prefixes are looked at to find a choice that may be beaten."""
 
@@ -328,9 +410,10 @@ class _Program:
         self.trace = trace
         self.end = len(trace.names)
         self.cuts = sorted({0, self.end, *[at for place in places for at in (place.begin, place.end)]})
-        self.beginning: dict[int, list[_Place]] = {}
+        self.beginning: dict[int, dict[Storage, list[_Place]]] = {}
+        """By node the places that begin there, by what they are given."""
         for place in places:
-            self.beginning.setdefault(place.begin, []).append(place)
+            self.beginning.setdefault(place.begin, {}).setdefault(place.given, []).append(place)
         self.work = {place: trace.work(place) for place in places}
         self.loss = trace.gradients.after[None]
         self.needs = {self.end: self.loss}
@@ -338,7 +421,8 @@ class _Program:
         for cut, following in reversed([*pairwise(self.cuts)]):
             held = frozenset([each for each, first in trace.first.items() if first < cut])
             parts = [(trace.keep(cut, following, held), following)]
-            parts += [(trace.recompute(place, held), place.end) for place in self.beginning.get(cut, ())]
+            for places in self.beginning.get(cut, {}).values():
+                parts += [(part, place.end) for place, part in trace.recompute(places, held).items()]
             self.needs[cut] = min([max(part.most, part.keeps + self.needs[end]) for part, end in parts])
 
     def least(self, room: int) -> _Label | None:
@@ -365,9 +449,9 @@ class _Program:
                     labels = [labels[at * (len(labels) - 1) // (width - 1)] for at in range(width)]
                 part = self.trace.keep(cut, following, held)
                 self._go(states, following, held, labels, part, None, room, cap)
-                for place in self.beginning.get(cut, ()):
-                    part = self.trace.recompute(place, held)
-                    self._go(states, place.end, held, labels, part, place, room, cap)
+                for places in self.beginning.get(cut, {}).values():
+                    for place, part in self.trace.recompute(places, held).items():
+                        self._go(states, place.end, held, labels, part, place, room, cap)
         labels = [label for found in states.get(self.end, {}).values() for label in found]
         if room is None:
             for label in labels:
@@ -409,7 +493,7 @@ class _Program:
         while at < self.end:
             place = chosen.get(at)
             if place is not None:
-                end, part = place.end, self.trace.recompute(place, held)
+                end, part = place.end, self.trace.recompute([place], held)[place]
             else:
                 end = next(cut for cut in self.cuts if cut > at)
                 part = self.trace.keep(at, end, held)
@@ -479,7 +563,7 @@ def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimize
             raise _out_of_reach(memory, update, always + least.cost[0] if least is not None else 0)
         chosen = _choice(label)
     return Plan(
-        places=tuple([place.path for place in chosen.values()]),
+        places=tuple([place.paths for place in chosen.values()]),
         limit=memory,
         peak=max(always + program.peak(chosen), update.peak),
         peak_without=without,
@@ -504,15 +588,17 @@ def render_text(plan: Plan) -> str:
     """Return a plan as lines of text."""
     if not plan.places:
         return f"a step takes {plan.peak:,} bytes at its peak, within {plan.limit:,}: nothing has to be recomputed"
+    runs = any(len(paths) > 1 for paths in plan.places)
     share = f" ({100 * plan.macs / plan.forward_macs:.1f} % of the forward pass)" if plan.forward_macs else ""
     lines = [
         f"checkpoints so that a step takes at most {plan.limit:,} bytes",
         f"peak {plan.peak:,} bytes instead of {plan.peak_without:,}; {plan.macs:,} MACs{share} are computed again, "
         "the least there is",
         "",
-        *[f"  {place}" for place in plan.places],
+        *[f"  {_run(paths)}" for paths in plan.places],
         "",
-        "run each as torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)",
+        "run each as torch.utils.checkpoint.checkpoint(module, x, use_reentrant=False)"
+        + (", where several are one function that calls one after the other" if runs else ""),
     ]
     if plan.twice:
         lines.append(
@@ -520,3 +606,10 @@ def render_text(plan: Plan) -> str:
             "since checkpoint runs forward twice"
         )
     return "\n".join(lines)
+
+
+def _run(paths: Sequence[str]) -> str:
+    """Return what a line says of modules that run as one."""
+    if len(paths) < 3:
+        return ", ".join(paths)
+    return f"{paths[0]} to {paths[-1]}, {len(paths)} modules"
