@@ -38,6 +38,8 @@ def places(net: Net, scan: bool) -> dict[str, list[tuple[Node | Scope, bool]]]:
     scopes = {scope.path: scope for scope in net.graph.tree.scopes()}
     found: dict[str, list[tuple[Node | Scope, bool]]] = {}
     for place in Replay(text, "layers").run(text.family.variants[0]):
+        if place.name not in net.graph and place.name not in scopes:
+            continue  # what an argument gives hands on its input, and has no place in the net
         node = net.graph[place.name] if place.name in net.graph else scopes[place.name]
         found.setdefault(place.path, []).append((node, place.stacked))
     return found
