@@ -19,12 +19,16 @@ import pytest
 from zoo import net as zoo_net
 
 import netdsl
-from netdsl import api, cli, diff
+from netdsl import api, cli, diff, quantities
+from netdsl.cost import table
 from netdsl.cost.table import human
-from netdsl.picture import bars, bubbles, graph, page, timeline
+from netdsl.ir.graph import Node
+from netdsl.picture import bars, bubbles, graph, page, summary, timeline
+from netdsl.picture import fold as folding
 from netdsl.picture.fold import fold
 from netdsl.picture.layout import Size, arrange
 from netdsl.picture.svg import Svg, fitted, ticks, width
+from netdsl.quantities import Measured, Options, Summed
 
 ROOT = Path(netdsl.__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -113,12 +117,40 @@ def test_numbers_of_bars_are_those_of_the_cost_table() -> None:
     for by in ("layer", "block", "stage", "op", ""):
         _, groups = bars.grouped(net, by, 5, "float16")
         cost = net.cost(5, "float16")
-        assert sum(group.activations for group in groups) == cost.activations
-        assert sum(group.params for group in groups) == cost.params
-        assert sum(group.macs for group in groups) == cost.macs
+        assert sum(group.amounts["activations"] for group in groups) == cost.activations
+        assert sum(group.amounts["params"] for group in groups) == cost.params
+        assert sum(group.amounts["macs"] for group in groups) == cost.macs
         assert not by or len(groups) == len(net.costs(by))
     tips = [title.text for title in ET.fromstring(str(bars.draw(net, "layer"))).iter(f"{SVG}title")]
     assert f"fc (fc): {2048 * 1000 + 1000:,} params" in tips
+
+
+class Readers(Summed):
+    """How often what a layer makes is read."""
+
+    name, title, rank = "readers", "readers of it", 99
+    drawn, compared = 4, 6
+
+    def layer(self, net: Measured, node: Node, options: Options) -> int:
+        """Return that of one layer."""
+        return len(net.graph.users(node.name))
+
+
+def test_a_quantity_is_one_class(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has bars, a margin, a column of the page, of notebooks and of `compare`, and colours the graph."""
+    known = {**quantities.catalogue(), "readers": Readers()}
+    one = (*quantities.drawn(), known["readers"])
+    for module in (bars, page, summary, folding):
+        monkeypatch.setattr(module, "drawn", lambda: one)
+    monkeypatch.setattr(table, "catalogue", lambda: known)
+    monkeypatch.setattr(quantities, "compared", lambda: (known["readers"],))
+    net = netdsl.load("lenet")
+    assert "readers of it" in str(bars.draw(net))
+    assert page.render(net).count("readers of it") > 3
+    assert "<th>readers of it</th>" in net._repr_html_()
+    assert all("readers" in box.amounts for box in fold(net)[0].boxes if box.kind != "end")
+    assert cli.main(["compare", "lenet", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "net,input,readers,top1"
 
 
 @pytest.mark.parametrize(("layers", "most"), [(5, 6), (500, bars.ROWS)])
@@ -128,7 +160,7 @@ def test_bars_group_by_what_is_readable(layers: int, most: int) -> None:
     assert len(groups) <= most
     assert bars.grouped(zoo_net("densenet121"), "", 1, "float32")[0] == "2 blocks"
     assert what == ("layer" if layers == 5 else "9 layers")
-    assert sum(group.params for group in groups) == net.cost().params
+    assert sum(group.amounts["params"] for group in groups) == net.cost().params
     check(str(bars.draw(net)))
     check(str(bars.draw(net, "layer")))
 

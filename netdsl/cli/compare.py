@@ -67,41 +67,41 @@ def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:
 
 def _row(net: Network) -> dict[str, Any]:
     """Return what is compared: counts of a sample, bytes in float32; None for what is not known."""
-    cost, top1 = net.cost(), net.meta.get("top1")
-    seen = net.receptive.get(net.graph.outputs[0].value.node)
+    from netdsl.quantities import Options, compared
+
+    top1 = net.meta.get("top1")
+    one, nodes = Options(), list(net.graph)
     return {
         "net": net.name,
         "spec": net.spec,
         "inputs": {name: list(shape) for name, shape in net.inputs.items()},
-        "params": cost.params,
-        "macs": cost.macs,
-        "activations": cost.activations,
-        "peak": net.liveness().peak,
-        "receptive_field": None if seen is None else str(seen),
+        **{quantity.name: _plain(quantity.of(net, nodes, one)) for quantity in compared()},
         "top1": float(top1) if isinstance(top1, (int, float)) and not isinstance(top1, bool) else None,
     }
 
 
-_HEADER = ("net", "input", "params", "MACs", "activations", "peak", "receptive field", "top-1")
-_NUMBERS = ("params", "macs", "activations", "peak", "receptive_field", "top1")
-"""The columns of CSV behind the net and its input, by their names in JSON."""
+def _plain(value: Any) -> Any:
+    """Return a number as it is, and anything else, such as a receptive field, as a text."""
+    return value if value is None or isinstance(value, (int, float)) else str(value)
+
+
 _LEFT = (0, 1)
 """The columns that hold text."""
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    from netdsl.cost.table import human
     from netdsl.diagnostics.render import printable
+    from netdsl.picture.bars import amount
+    from netdsl.quantities import compared
 
     shapes = ["x".join(map(str, shape)) for shape in row["inputs"].values()]
     return (
         printable(row["net"]),
         ", ".join(shapes),
-        human(row["params"]),
-        human(row["macs"]),
-        f"{human(row['activations'])}B",
-        f"{human(row['peak'])}B",
-        row["receptive_field"] or "",
+        *[
+            amount(one, row[one.name]) if isinstance(row[one.name], int) else row[one.name] or ""
+            for one in compared()
+        ],
         "" if row["top1"] is None else f"{row['top1']:g}",
     )
 
@@ -109,26 +109,30 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
     """Return the rows as aligned columns, or as Markdown."""
     from netdsl import sheet
+    from netdsl.quantities import compared
 
+    header = ("net", "input", *[one.title for one in compared()], "top-1")
     if form == "markdown":
-        return "\n".join(sheet.markdown([_HEADER, *rows], _LEFT))
+        return "\n".join(sheet.markdown([header, *rows], _LEFT))
     footer = (
         "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
         "top-1 on ImageNet in percent, as published"
     )
-    return "\n".join([*sheet.aligned([_HEADER, *rows], _LEFT, ruled=1), "", footer])
+    return "\n".join([*sheet.aligned([header, *rows], _LEFT, ruled=1), "", footer])
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return CSV with the numbers as JSON has them."""
     from netdsl import sheet
+    from netdsl.quantities import compared
 
+    numbers = [*[one.name for one in compared()], "top1"]
     lines = []
     for row in rows:
         shapes = " ".join("x".join(map(str, shape)) for shape in row["inputs"].values())
-        values = (row["net"], shapes, *[row[name] for name in _NUMBERS])
+        values = (row["net"], shapes, *[row[name] for name in numbers])
         lines.append(["" if value is None else str(value) for value in values])
-    return sheet.csv([("net", "input", *_NUMBERS), *lines])
+    return sheet.csv([("net", "input", *numbers), *lines])
 
 
 def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:

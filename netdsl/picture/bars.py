@@ -1,13 +1,13 @@
-"""What each part of a net costs, as bars: a group of three for a layer, block or stage."""
+"""What each part of a net costs, as bars: a group for a layer, block or stage."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from netdsl.cost.table import Row, human
 from netdsl.picture.svg import Svg, fitted, ticks, width
-from netdsl.quantities import Quantity, catalogue
+from netdsl.quantities import Options, Quantity, drawn
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ ROWS = 60
 """The most groups of bars where nobody says what a group is."""
 _FEW = 6
 """Fewer rows than these say too little of a net that has more layers than can be shown."""
-DRAWN = ("activations", "params", "macs")
-"""The quantities that have bars, in their order."""
 
 _ROW, _BAR = 17.0, 11.0
 _EDGE = 20.0
@@ -28,11 +26,6 @@ _VALUE = 72.0
 """The room for the number behind a bar."""
 _NAMES, _KINDS = 230.0, 120.0
 """The most room for names, and for what they are."""
-
-
-def drawn() -> list[Quantity]:
-    """Return the quantities that have bars."""
-    return [catalogue()[name] for name in DRAWN]
 
 
 def heading(quantity: Quantity) -> str:
@@ -52,9 +45,8 @@ class Group(Record):
     what: str
     """Its op or block."""
     about: str
-    activations: int
-    params: int
-    macs: int
+    amounts: Mapping[str, int]
+    """By quantity."""
 
 
 def grouped(net: Net, by: str, batch: int, dtype: str) -> tuple[str, list[Group]]:
@@ -83,7 +75,8 @@ def _group(rows: Sequence[Row]) -> Group:
     about = f"{first.name} ({first.what})" if first.what else first.name
     about = about if len(rows) == 1 else f"{len(rows)} rows, {name}"
     what = first.what if len({row.what for row in rows}) == 1 else ""
-    return Group(name, what, about, *(sum(getattr(row, field) for row in rows) for field in DRAWN))
+    amounts = {one.name: sum([getattr(row, one.name) for row in rows]) for one in drawn()}
+    return Group(name, what, about, amounts)
 
 
 def draw(net: Net, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
@@ -99,7 +92,7 @@ def draw(net: Net, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
         NetError: An option has no meaning.
     """
     what, groups = grouped(net, by, batch, dtype)
-    cost = net.cost(batch, dtype)
+    options = Options(batch, dtype)
     names = [fitted(group.name, _NAMES, 11) for group in groups]
     kinds = [fitted(group.what, _KINDS, 11) for group in groups]
     middle = _EDGE + max([width(name, 11) for name in names], default=0)
@@ -111,7 +104,7 @@ def draw(net: Net, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
     title = f"{net.name}: what each {what} costs" if what[0].isalpha() else f"{net.name}: costs by {what}"
     shapes = ", ".join(map(str, net.inputs.values()))
     said = f"input {shapes}, batch {batch}, {dtype}"
-    wide = max(first + 3 * column + _EDGE, width(said, 12) + 2 * _EDGE)
+    wide = max(first + len(drawn()) * column + _EDGE, width(said, 12) + 2 * _EDGE)
     svg = Svg(wide, bottom + 44, f"{title}; {said}")
     svg.text(_EDGE, 28, fitted(title, wide - 2 * _EDGE, 17), "strong", size=17)
     svg.text(_EDGE, 48, said, "faint")
@@ -119,9 +112,9 @@ def draw(net: Net, by: str = "", batch: int = 1, dtype: str = "float32") -> Svg:
         left = first + at * column
         over = heading(quantity)
         svg.text(left, top - 24, over, "strong")
-        total = f"total {amount(quantity, getattr(cost, quantity.name))}"
+        total = f"total {amount(quantity, quantity.of(net, list(net.graph), options))}"
         svg.text(left + width(over) * 1.06 + 6, top - 24, total, "faint", size=11)
-        values = [int(getattr(group, quantity.name)) for group in groups]
+        values = [int(group.amounts[quantity.name]) for group in groups]
         _column(svg, left, top, bottom, values, [group.about for group in groups], quantity)
     for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         svg.text(middle, top + at * _ROW + 12, name, anchor="end", size=11)

@@ -16,6 +16,7 @@ from netdsl.cost.model import Cost
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Node, Scope, Value
 from netdsl.ir.types import Dims, Scheduled
+from netdsl.quantities import Options, drawn
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Box(Record):
     """What leaves it."""
     cost: Cost = Cost()
     """Of all that it stands for, for one sample, activations in elements."""
+    amounts: Mapping[str, int] = {}
+    """Of the same, what pictures show, by quantity."""
 
 
 class Plate(Record):
@@ -448,14 +451,15 @@ class _Folder:
 
     def box(self, unit: _Unit, same: Mapping[str, list[str]], inside: str) -> Box:
         """Return a box of the scope at a path; `same` are the nodes of other blocks that stand where a node does."""
-        first, last = unit.copies[0], unit.copies[-1]
+        first, last, nodes = unit.copies[0], unit.copies[-1], list(unit.nodes)
         box = Box(
             "plain",
             "",
-            layers=tuple(node.name for node in unit.nodes),
+            layers=tuple(node.name for node in nodes),
             repeats=len(unit.copies) // unit.turns,
             shapes=self.shapes(self.leaving(last), same),
-            cost=sum((self.costs[node.name] for node in unit.nodes), Cost()),
+            cost=sum((self.costs[node.name] for node in nodes), Cost()),
+            amounts={one.name: one.of(self.net, nodes, Options()) for one in drawn()},
         )
         if unit.scopes:
             part, title = self.known[self.form(unit.scopes[0])]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
-from netdsl.picture.bars import DRAWN
 from netdsl.picture.fold import Box, Line, Part, Plate, fold
 from netdsl.picture.layout import Layout, Size, arrange
 from netdsl.picture.svg import Svg, fitted, number, width
@@ -267,8 +266,8 @@ def _shares(box: Box, part: Part) -> dict[str, int]:
     """Return the costs of a box, for scripts, in percent of the largest in its part."""
     if box.kind == "end":
         return {}
-    most = {name: max(getattr(other.cost, name) for other in part.boxes) for name in DRAWN}
-    return {name: 100 * getattr(box.cost, name) // (most[name] or 1) for name in DRAWN}
+    most = {name: max([other.amounts.get(name, 0) for other in part.boxes]) for name in box.amounts}
+    return {name: 100 * amount // (most[name] or 1) for name, amount in box.amounts.items()}
 
 
 def _draw_box(svg: Svg, box: Box, size: Size, x: float, y: float, data: Mapping[str, int]) -> None:

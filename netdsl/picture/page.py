@@ -7,16 +7,17 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from netdsl import diff
-from netdsl.cost.model import CONVENTION, Cost
+from netdsl.cost.model import CONVENTION
 from netdsl.cost.table import Row, human
 from netdsl.diagnostics.render import printable
 from netdsl.lint import lint
 from netdsl.picture import bars, graph, timeline
 from netdsl.picture.fold import fold
 from netdsl.picture.svg import styles
-from netdsl.quantities import Quantity
+from netdsl.quantities import Options, Quantity, drawn
 
 if TYPE_CHECKING:
+    from netdsl.ir.graph import Node
     from netdsl.net import Net
 
 _STYLE = """
@@ -225,24 +226,19 @@ def _facts(net: Net) -> str:
 def _source(net: Net) -> str:
     """Return the text of the net's file, with what each line costs, in itself or by what it calls."""
     source = net.recipe.net.file.source
-    lines: dict[int, Cost] = {}
+    lines: dict[int, list[Node]] = {}
     for node in net.graph:
         spans = [node.span, *(frame.span for frame in node.calls)]
-        cost = net.layer_costs[node.name]
-        cost = cost.replace(macs=0, ops=0, activations=0) if node.train else cost
         for line in {span.line for span in spans if span.source is source}:
-            lines[line] = lines.get(line, Cost()) + cost
-    total = net.cost()
+            lines.setdefault(line, []).append(node)
+    totals = {one: one.of(net, list(net.graph), Options()) for one in drawn()}
     rows = []
     for at, text in enumerate(source.text.rstrip("\n").split("\n"), 1):
-        cost = lines.get(at, Cost()).scaled(1, 4)
-        cells = "".join(
-            _margin(quantity, getattr(cost, quantity.name), getattr(total, quantity.name))
-            for quantity in bars.drawn()
-        )
+        nodes = lines.get(at, [])
+        cells = "".join([_margin(one, one.of(net, nodes, Options()), total) for one, total in totals.items()])
         code = f'<td class="text"><code>{_text(text.rstrip().expandtabs(4))}</code></td>'
         rows.append(f'<tr id="line-{at}">{cells}<td class="faint">{at}</td>{code}</tr>')
-    heads = "".join(f"<th>{bars.heading(quantity)}</th>" for quantity in bars.drawn())
+    heads = "".join(f"<th>{bars.heading(quantity)}</th>" for quantity in drawn())
     return (
         '<p class="faint">In the margin: what a line costs in this net, with all that it calls.</p>'
         f'<div class="wide" tabindex="0"><table class="source"><thead><tr>{heads}<th></th><th></th></tr></thead>'
@@ -263,7 +259,7 @@ def _margin(quantity: Quantity, value: int, whole: int) -> str:
 def _graph(net: Net) -> str:
     """Return the net, and its distinct blocks, each of which unfolds."""
     top, *blocks = fold(net)
-    options = "".join(f'<option value="{one.name}">{one.title}</option>' for one in bars.drawn())
+    options = "".join(f'<option value="{one.name}">{one.title}</option>' for one in drawn())
     colour = f'<label>colour <select id="colour"><option value="">kind</option>{options}</select></label>'
     said = '<span class="faint">a block in the picture leads to what is in it</span>'
     parts = f"{_FOLD_ALL.format('graph')} {said}" if blocks else ""
@@ -289,7 +285,7 @@ def _costs(net: Net) -> str:
         block = next(name for name in _prefixes(row.name) if name in rows)
         layers.setdefault(block, []).append(row)
     titles = [("name", True), ("op", True), ("output", True)]
-    titles += [(bars.heading(quantity), False) for quantity in bars.drawn()]
+    titles += [(bars.heading(quantity), False) for quantity in drawn()]
     head = "".join(
         f"<th{' class=text' if text else ''}><button>{name}</button></th>" for name, text in titles
     )
@@ -319,7 +315,7 @@ def _group(row: Row, layers: Sequence[Row]) -> str:
 def _row(name: str, row: Row) -> str:
     """Return a row as short as HTML has it: the end of a cell or row is where the next begins, and 0 is not said."""
     cells = [f"<tr><td>{name}<td>{_text(row.what)}<td>{_text(row.output or '')}"]
-    for quantity in bars.drawn():
+    for quantity in drawn():
         value = int(getattr(row, quantity.name))
         exact = f" data-v={value}" if value >= 1000 else ""
         cells.append(f"<td{exact}>{bars.amount(quantity, value) if value else ''}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.cost.table import human
 from netdsl.diagnostics.render import printable
 from netdsl.ops.source import Input
-from netdsl.picture import graph
+from netdsl.picture import bars, graph
+from netdsl.quantities import drawn
 
 if TYPE_CHECKING:
     from netdsl.net import Net
@@ -49,11 +50,11 @@ def _shapes(shapes: Any) -> str:
 def html(net: Net) -> str:
     """Return a net as HTML: the lines, a table by block, and the graph, both of which fold."""
     table = net.costs("block")
-    head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", "params", "MACs", "activations"))
+    head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", *(one.title for one in drawn())))
     rows = []
     for row in table:
         texts = (row.name, row.what, "" if row.output is None else str(row.output))
-        counts = (human(row.params), human(row.macs), f"{human(row.activations)}B")
+        counts = (bars.amount(one, getattr(row, one.name)) for one in drawn())
         cells = [f'<td style="text-align:left">{escape(printable(text))}</td>' for text in texts]
         rows.append("".join([*cells, *(f"<td>{count}</td>" for count in counts)]))
     body = "".join(f"<tr>{row}</tr>" for row in rows)

@@ -1,7 +1,7 @@
 """What can be known of a net in numbers: a module each, found and not listed.
 
-A quantity is a column of the cost table, of its CSV and JSON, a word in `require`, a line of `netdsl diff`, and
-one of those by which the linter weighs a change, if it says so.
+A quantity is a column of the cost table, of its CSV and JSON, a word in `require`, and a line of `netdsl diff`; if it
+says so, also a bar of plots and reports, a column of `netdsl compare`, and what the linter weighs a change by.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from pkgutil import iter_modules
 from netdsl.ir.graph import Node
 from netdsl.quantities.base import Amounts, Measured, Options, Quantity, Summed
 
-__all__ = ["Amounts", "Measured", "Options", "Quantity", "Summed", "amounts", "catalogue", "weighed"]
+__all__ = [
+    "Amounts",
+    "Measured",
+    "Options",
+    "Quantity",
+    "Summed",
+    "amounts",
+    "catalogue",
+    "compared",
+    "drawn",
+    "weighed",
+]
 
 
 @cache
@@ -37,6 +48,18 @@ def catalogue() -> dict[str, Quantity]:
 def weighed() -> tuple[Quantity, ...]:
     """Return those by which a change is weighed."""
     return tuple([quantity for quantity in catalogue().values() if quantity.saving])
+
+
+@cache
+def drawn() -> tuple[Quantity, ...]:
+    """Return those that pictures show, in their order."""
+    return tuple(sorted([one for one in catalogue().values() if one.drawn], key=lambda one: one.drawn))
+
+
+@cache
+def compared() -> tuple[Quantity, ...]:
+    """Return those that nets are compared by, in their order."""
+    return tuple(sorted([one for one in catalogue().values() if one.compared], key=lambda one: one.compared))
 
 
 def amounts(net: Measured, nodes: Sequence[Node]) -> Amounts:

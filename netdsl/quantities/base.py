@@ -117,6 +117,13 @@ class Quantity(ABC):
     """Whether its column is followed by one of shares."""
     brief = False
     """Whether the rows of `netdsl diff` show it, and of a change it counts most."""
+    drawn = 0
+    """Where it stands among the bars of a layer, on the page of a report and in a notebook; 0: it is not drawn.
+
+    What is drawn is additive.
+    """
+    compared = 0
+    """Where its column stands in `netdsl compare`; 0: it has none."""
     saving = ""
     """What findings of the linter call so much of it that a change saves: "bytes of activations"; "": they do not.
 

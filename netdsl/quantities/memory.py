@@ -12,6 +12,7 @@ class Peak(Quantity):
     """The most bytes of tensors that are alive at once beside the weights while some layers run in inference."""
 
     name, title, unit, rank = "peak", "peak", "bytes", 70
+    compared = 4
     options = ("batch", "dtype")
 
     def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> int:

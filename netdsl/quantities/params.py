@@ -11,6 +11,7 @@ class Params(Summed):
 
     name, title, rank = "params", "params", 20
     shown = share = brief = True
+    drawn, compared = 2, 1
     saving = "params"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:

@@ -11,6 +11,7 @@ class Macs(Summed):
 
     name, title, rank = "macs", "MACs", 40
     shown = share = brief = True
+    drawn, compared = 3, 2
     saving = "MACs"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
