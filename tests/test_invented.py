@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import invented
 import pytest
 import torch
+from storages import kept
 from test_lint_rules import RULES, equal, example, lint, load, mended, nets, same_function, state_of
-from test_training_memory import really_kept
 
 from netdsl import ops
 from netdsl.testing import check, check_traits
@@ -221,8 +221,8 @@ def test_they_keep_what_they_say() -> None:
         "unitconv 1x1, 5 -> pconv 1x3, part=5",
     ):
         (net,) = load(f"net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> {chain}\n").nets
-        kept, _ = really_kept(net.build("torch"), torch.randn(2, 3, 8, 8, requires_grad=True))
-        assert sum(net.saved(2).values()) == kept, chain
+        found, _ = kept(net.build("torch"), torch.randn(2, 3, 8, 8, requires_grad=True))
+        assert sum(net.saved(2).values()) == found, chain
 
 
 def test_a_layer_without_a_stride_cannot_take_the_one_of_a_pool() -> None:
