@@ -64,6 +64,13 @@ def test_random_nets(spec: Spec) -> None:
     again(api.loads(spec.text, net="trial"))
 
 
+TWICE = """
+net N:
+    input 3, 9x7
+    conv1: conv 1x1, 3
+    train output aux: [relu when false]
+    output again: from conv1
+"""
 SAME = """
 net N:
     order b, a
@@ -207,6 +214,13 @@ def test_what_no_spec_makes() -> None:
     relu = next(node.name for node in graph if node.op.name in ("relu", "tanh"))
     with pytest.raises(NetError, match="unknown op `unknown`"):
         Network.from_graph(graph.with_ops({relu: Unknown()}), "lenet")
+
+
+def test_one_value_may_be_several_outputs() -> None:
+    made = again(api.loads(TWICE))
+    assert [(output.name, output.value.node, output.train) for output in made.graph.outputs] == [
+        *(("out", "conv1", False), ("aux", "conv1", True), ("again", "conv1", False))
+    ]
 
 
 def test_differences() -> None:

@@ -137,7 +137,7 @@ def _scopes(graph: Graph) -> Iterator[str]:
         for value in (readers.keys() | leaving) - outputs:
             if value.node in inside and (value in leaving or readers.get(value, set()) - inside):
                 yield f"{value.node} is read outside {where}, and is none of its outputs"
-    if graph.tree.outputs != tuple(output.value for output in graph.outputs):
+    if graph.tree.outputs != tuple(dict.fromkeys([output.value for output in graph.outputs])):
         yield "the outputs of the module tree are not the graph's"
 
 
