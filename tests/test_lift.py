@@ -71,6 +71,15 @@ net N:
     train output aux: [relu when false]
     output again: from conv1
 """
+APART = """
+net N:
+    input 6, 9x7
+    weight d [1, 6], init=ones
+    e = from x -> tokens
+    from d, e -> concat axis="n" -> ln as conv
+    main:
+        fc 2 as d -> relu
+"""
 SAME = """
 net N:
     order b, a
@@ -214,6 +223,11 @@ def test_what_no_spec_makes() -> None:
     relu = next(node.name for node in graph if node.op.name in ("relu", "tanh"))
     with pytest.raises(NetError, match="unknown op `unknown`"):
         Network.from_graph(graph.with_ops({relu: Unknown()}), "lenet")
+
+
+def test_a_label_may_be_that_of_another_in_a_container() -> None:
+    again(api.loads(APART))
+    again(api.loads(APART.replace('from d, e -> concat axis="n"', "from d -> relu")))
 
 
 def test_one_value_may_be_several_outputs() -> None:

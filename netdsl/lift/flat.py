@@ -293,7 +293,7 @@ class _Body:
             words = [written(tuple(node.op.shape)), *op_words(node.op)[len(node.op.shape) :]]
             words += [f"init={initialiser(init)}" for init in node.op.inits.values()]
             self.put(f"weight {key} {', '.join(words)}")
-            self.call(first, key, at)
+            self.call(first, key, at, key)
         else:
             step = self.step(node, key)
             own = self.file.own_inits(node)
@@ -415,13 +415,13 @@ class _Body:
             if stage:
                 self.lines.append(f"stage {stage}:")
 
-    def call(self, value: Value, key: str, at: int) -> None:
-        """Give a value that was written a name, if it needs one."""
+    def call(self, value: Value, key: str, at: int, source: str = "flow") -> None:
+        """Give a value that was written a name, if it needs one; `source` is what it is called on the next line."""
         if self._speaks(key):
             self.names[value] = key
-        elif not self._flows_on(value, at):
+        elif source != "flow" or not self._flows_on(value, at):  # a learned tensor never flows by itself
             self.names[value] = name = self.name()
-            self.put(f"{name} = from flow")
+            self.put(f"{name} = from {source}")
 
     def called(self, value: Value) -> str:
         """Return what a value is called here."""
