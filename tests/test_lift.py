@@ -58,7 +58,7 @@ def test_every_net_of_the_pages(file: Path) -> None:
             again(net)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(specs())
 def test_random_nets(spec: Spec) -> None:
     again(api.loads(spec.text, net="trial"))
