@@ -695,3 +695,12 @@ def test_a_net_says_what_it_is() -> None:
     assert shown.count("<svg") == 1
     assert "layer4.2" in shown
     ET.fromstring(f"<div>{shown}</div>")
+
+
+def test_compare_says_what_the_first_output_sees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is computed last."""
+    spec = "net N:\n    input 3, 32x32\n    a: conv 3x3, 4\n    output wide: conv 7x7, 4 -> conv 7x7, 4\n"
+    (tmp_path / "n.net").write_text(spec, encoding="utf-8")
+    assert cli.main(["compare", str(tmp_path / "n.net"), "--format", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["nets"]
+    assert row["receptive_field"] == "3"

@@ -70,7 +70,8 @@ def _row(net: Network) -> dict[str, Any]:
     from netdsl.quantities import Options, compared
 
     top1 = net.meta.get("top1")
-    one, nodes = Options(), list(net.graph)
+    result = net.graph.outputs[0].value.node  # it comes last, so that what is seen is what it sees
+    one, nodes = Options(), sorted(net.graph, key=lambda node: node.name == result)
     return {
         "net": net.name,
         "spec": net.spec,
