@@ -314,8 +314,7 @@ class _Body:
     def with_inits(self, step: _Step, node: Node, inits: Mapping[str, Init]) -> _Step:
         """Return a layer whose tensors begin in their own way: an inline block, in which a line says so."""
         said = ", ".join(f"{key}={initialiser(init)}" for key, init in inits.items())
-        op = f"{node.op.name} {', '.join(op_words(node.op))}".rstrip()
-        lines = [f"init {node.op.name} {said}", f"{step.key}: {op}" if step.key else op]
+        lines = [f"init {node.op.name} {said}", f"{step.key}: {step.text}" if step.key else step.text]
         return _Step(
             self.file.aside(f"{node.op.name.capitalize()}Begun", "", lines), "", step.reads, step.makes
         )
