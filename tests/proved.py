@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -48,6 +49,11 @@ def meaning(text: str) -> str:
         ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(module)
+
+
+def said(spec: str) -> str:
+    """Return the text of a spec without lines of `meta` and comments, from which nothing follows of its nets."""
+    return re.sub(r"^ *(meta .*|#.*)?\n", "", spec, flags=re.MULTILINE)
 
 
 def closure(text: str, *names: str) -> str:
