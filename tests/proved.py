@@ -51,9 +51,9 @@ def meaning(text: str) -> str:
     return ast.unparse(module)
 
 
-def said(spec: str) -> str:
-    """Return the text of a spec without lines of `meta` and comments, from which nothing follows of its nets."""
-    return re.sub(r"^ *(meta .*|#.*)?\n", "", spec, flags=re.MULTILINE)
+def content(spec: str) -> str:
+    """Return a spec without lines of `meta` and comments, and the colon of a body that may have no other."""
+    return re.sub(r":$|^ *(meta .*|#.*)?\n", "", spec, flags=re.MULTILINE)
 
 
 def closure(text: str, *names: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from interpreter import draw_state, interpret, state_shapes
 from netdsl_torch.run import by_name, without_dropout
-from proved import EVERY, proving, said
+from proved import EVERY, content, proving
 from test_torch_factor import traced
 from torch import nn
 from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, emitted, execute, inputs, spec_of
@@ -119,7 +119,7 @@ def proof(name: str, backend: str, sources: tuple[ModuleType, ...] = ()) -> Abst
     """Give whether a proof was made before."""
     net = own(name)
     runs = interpreter.running({node.op.name for node in net.graph})
-    basis = net.emit(backend), said(net.recipe.net.file.source.text), runs
+    basis = net.emit(backend), content(net.recipe.net.file.source.text), runs
     return proving(f"{name}.sizes.{backend}", "torch jax jaxlib flax numpy", [*sources], *basis)
 
 

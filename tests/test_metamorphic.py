@@ -27,7 +27,7 @@ from metamorphic import (
     text_of,
 )
 from netdsl_torch.run import by_name
-from proved import closure, proving, said
+from proved import closure, content, proving
 from spoiled import misjudged
 from torch_oracles import FAMILIES, SEVERAL, spec_of
 
@@ -62,7 +62,7 @@ def check(name: str, backend: str) -> None:
             continue
         if backend == "flax" and subject.decl.name in DEEP:
             continue
-        basis = closure(text, subject.name), said(subject.decl.file.source.text)
+        basis = closure(text, subject.name), content(subject.decl.file.source.text)
         name_and_basis = (backend, subject.name, *basis)  # two classes in each other have one text
         digest = hashlib.sha256("\n".join(name_and_basis).encode()).hexdigest()
         if digest in _PROVED:
