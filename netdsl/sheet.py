@@ -5,8 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from netdsl.diagnostics.render import printable
+from netdsl.record import Record
 
 Line = Sequence[str]
+
+
+class Sheet(Record):
+    """A table as people read it, and what stands around it."""
+
+    header: Line
+    rows: Sequence[Line]
+    totals: Sequence[Line] = ()
+    """What stands below the rows."""
+    left: Collection[int] = (0,)
+    """The columns that are flush left: those that hold texts."""
+    caption: str = ""
+    notes: Sequence[str] = ()
+
+    def text(self) -> str:
+        """Return it with aligned columns, and no newline at the end."""
+        body = aligned([self.header, *self.rows, *self.totals], self.left, 1 + len(self.totals))
+        return self._around(body, "\n")
+
+    def markdown(self) -> str:
+        """Return it as Markdown, the first of the totals bold, and no newline at the end."""
+        bold = [[f"**{cell}**" if cell else "" for cell in line] for line in self.totals[:1]]
+        body = markdown([self.header, *self.rows, *bold, *self.totals[1:]], self.left)
+        return self._around(body, "  \n")
+
+    def _around(self, body: Iterable[str], end: str) -> str:
+        """Return what stands above and below, its lines told apart by `end`, with the table between."""
+        return "\n\n".join(part for part in (self.caption, "\n".join(body), end.join(self.notes)) if part)
 
 
 def aligned(lines: Sequence[Line], left: Collection[int] = (0,), ruled: int = 0) -> list[str]:

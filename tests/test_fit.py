@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from functools import cache
 from math import log
@@ -16,8 +18,10 @@ from strangers import stranger
 
 import netdsl
 from netdsl import NetError, Network, api, cli
-from netdsl import fit as fitting
-from netdsl.fit import Fit
+from netdsl.fit import Fit, report
+from netdsl.fit.line import make_line
+from netdsl.fit.vary import read_vary
+from netdsl.fit.vary import settings as settings_of
 
 SCHEMA = Path(netdsl.__file__).parent.parent / "docs" / "schema" / "fit.json"
 
@@ -49,7 +53,7 @@ def codes(error: pytest.ExceptionInfo[NetError]) -> list[str]:
     return [d.code for d in error.value.diagnostics]
 
 
-def beside(found: Fit) -> list[Any]:
+def beside(found: Fit[Any]) -> list[Any]:
     """Return the values of the only parameter at each step."""
     return [value for step in found.steps for value in step.values.values()]
 
@@ -104,12 +108,12 @@ def test_compound_scaling() -> None:
 def counts(vary: str) -> tuple[list[Any], dict[str, list[int]]]:
     """Return every value of a range, and what the net counts there by quantity."""
     net = small()
-    line = fitting.make_line([fitting._varied(net, vary)])
+    line = make_line(read_vary(net, vary))
     assert line.count is not None
     counted: dict[str, list[int]] = {name: [] for name in CLAIMS}
     for index in range(line.count):
         other = net
-        for name, value in fitting.settings(net, line.varied, line.at(index)).items():
+        for name, value in settings_of(net, line.varied, line.at(index)).items():
             other = other.vary(name, value)
         for name in CLAIMS:
             peak = name == "peak"
@@ -181,12 +185,12 @@ def test_cost_that_goes_up_and_down() -> None:
     assert not found.monotone
     assert found.complete
     assert found.step.amounts == (280,)
-    assert "every value of the range was tried" in fitting.render_text(found)
+    assert "every value of the range was tried" in report.render_text(found)
     long = small(text).fit("c=1..4000", "params=280")
     assert not long.monotone
     assert not long.complete
     assert long.step.amounts == (280,)
-    assert "another value may come nearer" in fitting.render_text(long)
+    assert "another value may come nearer" in report.render_text(long)
 
 
 def test_values_of_which_no_net_can_be_made() -> None:
@@ -302,7 +306,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
 def test_an_op_value_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
     found = netdsl.load("resnet50").fit("unit.groups,unit.base", "params=40M")
-    text = fitting.render_text(found).splitlines()[-1]
+    text = report.render_text(found).splitlines()[-1]
     assert text.startswith("--set 'unit=Bottleneck(groups=")
     again = netdsl.load("resnet50", unit=text.split("'")[1].removeprefix("unit="))
     assert again.cost() == found.net.cost()
@@ -330,7 +334,7 @@ def test_inputs_that_go_together() -> None:
     one = both.fit("input.b", "macs<=50M")
     assert set(one.inputs) == {"b"}
     assert one.net.inputs["a"] == both.inputs["a"]
-    told = fitting.render_text(one).splitlines()[-1]
+    told = report.render_text(one).splitlines()[-1]
     assert told == f"--input b={one.inputs['b']}"
 
 
@@ -373,3 +377,43 @@ def test_what_is_found_is_a_net_as_the_one_before() -> None:
     assert isinstance(found, netdsl.Network)
     assert "class MobileNetV2" in found.emit()
     assert repr(found).startswith("mobilenet_v2: ")
+
+
+def test_the_forms_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Every form has the steps of the JSON; what people read fits onto a terminal, however long a quantity is."""
+    file = tmp_path / "small.net"
+    file.write_text(SMALL)
+    target = "memory(train, batch=32, optimizer=adamw)=5MB"
+    asked = ["fit", str(file), "--vary", "width=0.5..2,n.1=2..5", "--target", target]
+    printed = {}
+    for form in ("json", "csv", "text", "markdown"):
+        assert cli.main([*asked, "--format", form]) == 0
+        printed[form] = capsys.readouterr().out
+    found = json.loads(printed["json"])
+    steps = found["steps"]
+    rows = list(csv.DictReader(io.StringIO(printed["csv"])))
+    assert len(rows) == len(steps) > 1
+    for row, step in zip(rows, steps, strict=True):
+        assert [row["width"], row["width_first"], row["width_last"], row["n.1"]] == [
+            *(str(step[which]["width"]) for which in ("values", "first", "last")),
+            str(step["values"]["n.1"]),
+        ]
+        assert {name: int(row[name]) for name in step["amounts"]} == step["amounts"]
+    assert [row["best"] for row in rows].index("1") == found["best"]
+    table = [line for line in printed["markdown"].splitlines() if line.startswith("|")]
+    assert len({line.count(" | ") for line in table}) == 1
+    for at, step in enumerate(steps):
+        (amount,) = step["amounts"].values()
+        assert f"| {amount:,} |" in table[2 + at]
+        assert (" nearest |" in table[2 + at]) == (at == found["best"])
+    body = printed["text"].splitlines()[1:]
+    assert max(map(len, body)) <= 80
+
+
+def test_quantities_that_are_called_alike_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    claims = "memory(train, batch=8)<=900MB, memory(batch=1)<=900MB, macs(batch=2)<=9G"
+    assert cli.main(["fit", "resnet18", "--vary", "input", "--target", claims]) == 0
+    header = capsys.readouterr().out.splitlines()[2]
+    assert "memory(train, batch=8)" in header
+    assert "memory(batch=1)" in header
+    assert "macs  " in header

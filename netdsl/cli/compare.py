@@ -86,10 +86,6 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float)) else str(value)
 
 
-_LEFT = (0, 1)
-"""The columns that hold text."""
-
-
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     from netdsl.diagnostics.render import printable
     from netdsl.picture.bars import amount
@@ -109,17 +105,16 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
     """Return the rows as aligned columns, or as Markdown."""
-    from netdsl import sheet
     from netdsl.quantities import compared
+    from netdsl.sheet import Sheet
 
     header = ("net", "input", *[one.title for one in compared()], "top-1")
-    if form == "markdown":
-        return "\n".join(sheet.markdown([header, *rows], _LEFT))
-    footer = (
+    note = (
         "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
         "top-1 on ImageNet in percent, as published"
     )
-    return "\n".join([*sheet.aligned([header, *rows], _LEFT, ruled=1), "", footer])
+    sheet = Sheet(header, rows, left=(0, 1), notes=[note])
+    return sheet.markdown() if form == "markdown" else sheet.text()
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

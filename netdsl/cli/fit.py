@@ -26,16 +26,17 @@ def add(sub: argparse.ArgumentParser) -> None:
         help='a quantity of `require`: "macs=4.1G", "memory(train, batch=128)=3GB", '
         'or bounds: "macs<=600M, params<=5M"',
     )
-    sub.add_argument("--format", choices=("text", "json"), default="text")
+    sub.add_argument("--format", choices=("text", "json", "csv", "markdown"), default="text")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the steps beside the target."""
-    from netdsl import fit
+    from netdsl.fit import fit, report
 
-    found = fit.fit(network(args), args.vary, args.target)
+    found = fit(network(args), args.vary, args.target)
     if args.format == "json":
-        print_json(fit.render_json(found))
-    else:
-        print(fit.render_text(found))
+        print_json(report.render_json(found))
+        return 0
+    render = {"csv": report.render_csv, "markdown": report.render_markdown, "text": report.render_text}
+    print(render[args.format](found))
     return 0

@@ -13,7 +13,7 @@ from netdsl.ops.source import Input
 from netdsl.passes import Liveness, Receptive
 from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
-from netdsl.sheet import aligned, csv, markdown
+from netdsl.sheet import Sheet, csv
 
 if TYPE_CHECKING:
     from netdsl.passes.training import Memory
@@ -238,13 +238,8 @@ def _percent(part: int, whole: int) -> str:
 Line = tuple[str, ...]
 
 
-def _left(header: Line) -> list[int]:
-    """Return which columns hold text."""
-    return [number for number, name in enumerate(header) if not number or name in ("op", "output")]
-
-
-def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
-    """Return the header, the rows and what stands below them, as texts; empty columns are left out."""
+def _sheet(table: Table) -> Sheet:
+    """Return the table as texts; empty columns are left out."""
     whole = table.sums
     columns = [quantity for quantity in table.quantities if quantity.shown]
 
@@ -270,7 +265,9 @@ def _lines(table: Table) -> tuple[Line, list[Line], list[Line]]:
     def pick(cells: Line) -> Line:
         return tuple(cell for cell, keep in zip(cells, said, strict=True) if keep)
 
-    return pick(header), [pick(row) for row in rows], [pick(row) for row in below]
+    head = pick(header)
+    left = [number for number, name in enumerate(head) if not number or name in ("op", "output")]
+    return Sheet(head, [*map(pick, rows)], [*map(pick, below)], left, _caption(table), _footer(table))
 
 
 def _text(value: object) -> str:
@@ -306,17 +303,12 @@ _HELD = ("weights", "buffers", "gradients", "optimizer", "saved", "input")
 
 def render_text(table: Table) -> str:
     """Return the table with aligned columns, and no newline at the end."""
-    header, rows, below = _lines(table)
-    body = aligned([header, *rows, *below], _left(header), 1 + len(below))
-    return "\n".join([_caption(table), "", *body, "", *_footer(table)])
+    return _sheet(table).text()
 
 
 def render_markdown(table: Table) -> str:
     """Return the table as Markdown, and no newline at the end."""
-    header, rows, below = _lines(table)
-    bold = tuple(f"**{cell}**" if cell else "" for cell in below[0])
-    body = markdown([header, *rows, bold, *below[1:]], _left(header))
-    return "\n".join([_caption(table), "", *body, "", "  \n".join(_footer(table))])
+    return _sheet(table).markdown()
 
 
 def render_csv(table: Table) -> str:

@@ -11,7 +11,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import BACKWARD, FORWARD, UPDATE, Estimate, Step
 from netdsl.record import Record
-from netdsl.sheet import aligned, csv, markdown
+from netdsl.sheet import Sheet, aligned, csv
 
 VERSION = 1
 """Of the JSON form, docs/schema/device.json."""
@@ -137,8 +137,8 @@ def _bound(row: Row) -> str:
     return row.bound if percent == 100 else f"{row.bound} {percent}%"
 
 
-def _table(estimate: Estimate, by: str) -> tuple[list[tuple[str, ...]], tuple[int, ...]]:
-    """Return the lines of a table, from its header to its total, and which columns are text."""
+def _sheet(estimate: Estimate, by: str) -> Sheet:
+    """Return the steps and what they add up to, as texts."""
     whole, found = estimate.latency, rows(estimate, by)
     phases = (FORWARD, BACKWARD) if estimate.train else ()
     about = by != "op"  # a row by op has no other op
@@ -151,13 +151,14 @@ def _table(estimate: Estimate, by: str) -> tuple[list[tuple[str, ...]], tuple[in
 
     header = ("step" if by == "layer" else by, *(("op",) if about else ()))
     header += ("operations", "bytes", "ops/byte", *phases, "at least", "%", "bound by")
-    lines = [header]
+    lines = []
     for row in found:
         share = f"{100 * row.whole / whole:.1f}" if whole else ""
         lines.append(line(row, printable(row.name), share, _bound(row)))
     total = _row("total", "", estimate.steps) if estimate.steps else Row("total", "", 0, 0, 0, {}, None)
-    lines.append(line(total, "total", "", ""))
-    return lines, (*range(1 + about), len(header) - 1)
+    left = (*range(1 + about), len(header) - 1)
+    totals = [line(total, "total", "", "")]
+    return Sheet(header, lines, totals, left, _caption(estimate), _footer(estimate))
 
 
 def _caption(estimate: Estimate) -> str:
@@ -168,15 +169,12 @@ def _caption(estimate: Estimate) -> str:
 
 def render_text(estimate: Estimate, by: str = "layer") -> str:
     """Return a table of the steps and what they add up to, with no newline at the end."""
-    lines, left = _table(estimate, by)
-    return "\n".join([_caption(estimate), "", *aligned(lines, left, ruled=2), "", *_footer(estimate)])
+    return _sheet(estimate, by).text()
 
 
 def render_markdown(estimate: Estimate, by: str = "layer") -> str:
     """Return the same as Markdown."""
-    lines, left = _table(estimate, by)
-    lines[-1] = tuple(f"**{cell}**" if cell else "" for cell in lines[-1])
-    return "\n".join([_caption(estimate), "", *markdown(lines, left), "", "  \n".join(_footer(estimate))])
+    return _sheet(estimate, by).markdown()
 
 
 def render_csv(estimate: Estimate, by: str = "layer") -> str:
@@ -321,10 +319,9 @@ def render_device(device: Device) -> str:
     for key in NUMBERS:
         if getattr(device, key) is not None:
             numbers.append((key, quantity(getattr(device, key), units[key]), key))
-    width = max(len(name) for name, _, _ in numbers)
-    for name, value, key in numbers:
-        said = printable(device.source.get(key, "no source given"))
-        lines.append(f"  {name.ljust(width)}  {value:>12}  {said}")
+    said = (printable(device.source.get(key, "no source given")) for _, _, key in numbers)
+    table = [(name, value, text) for (name, value, _), text in zip(numbers, said, strict=True)]
+    lines += (f"  {line}" for line in aligned(table, (0, 2)))
     return "\n".join([*lines, *([printable(device.note)] if device.note else [])])
 
 
