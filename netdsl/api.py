@@ -22,6 +22,7 @@ from netdsl.lift.words import op_words
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record
+from netdsl.sheet import aligned
 from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
@@ -327,14 +328,15 @@ def explain_op(op: type[Op]) -> str:
     params = op_parameters(op).values()
     if params:
         lines += ["", "arguments"]
-        width = max(len(param.name) for param in params)
+        table = []
         for param in params:
             default = (
                 "required" if param.default is MISSING and param.name in op._fields else show(param.default)
             )
             if param.name in op.references and param.default is MISSING:
                 default = "required"
-            lines.append(f"  {param.name:{width}}  {param.describe() or 'ints'}, {default}")
+            table.append((param.name, f"{param.describe() or 'ints'}, {default}"))
+        lines += (f"  {line}" for line in aligned(table, (0, 1)))
     lines += ["", "examples"]
     for example in op.examples():
         lines += _example(example)

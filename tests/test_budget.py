@@ -116,11 +116,11 @@ def test_spenders() -> None:
     (found,) = _vgg("params <= 5M")
     assert found.message == "vgg16: params 138.36M > 5M (classifier.0 has 74%)"
     assert found.details == (
-        "classifier.0  fc  102,764,544  74.3%",
-        "classifier.3  fc  16,781,312  12.1%",
-        "classifier.6  fc  4,097,000  3.0%",
-        "features.19   conv  2,359,808  1.7%",
-        "features.21   conv  2,359,808  1.7%",
+        "classifier.0  fc    102,764,544  74.3%",
+        "classifier.3  fc     16,781,312  12.1%",
+        "classifier.6  fc      4,097,000   3.0%",
+        "features.19   conv    2,359,808   1.7%",
+        "features.21   conv    2,359,808   1.7%",
     )
 
 

@@ -13,6 +13,7 @@ from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES
 from netdsl.quantities import Measured, Options, Quantity, catalogue
+from netdsl.sheet import aligned
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -164,14 +165,13 @@ class Claim(Evaluator):
         if not whole:
             return Diagnostic("E401", message, self.budget.span)
         first, amount = spenders[0]
-        width = max(len(node.name) for node, _ in spenders[:_SPENDERS])
-        details = tuple(
-            f"{node.name:{width}}  {node.op.name}  {number:,}  {100 * number / whole:.1f}%"
+        table = [
+            (node.name, node.op.name, f"{number:,}", f"{100 * number / whole:.1f}%")
             for node, number in spenders[:_SPENDERS]
             if number
-        )
+        ]
         share = f" ({first.name} has {100 * amount / whole:.0f}%)"
-        return Diagnostic("E401", message + share, self.budget.span, details=details)
+        return Diagnostic("E401", message + share, self.budget.span, details=tuple(aligned(table, (0, 1))))
 
     def spenders(self, asked: Asked) -> list[tuple[Node, int]]:
         """Return the nodes with what each spends, the largest first."""

@@ -13,6 +13,7 @@ from netdsl.emission.items import Staged
 from netdsl.emission.streams import listed
 from netdsl.ir.types import Shape
 from netdsl.net import Net
+from netdsl.sheet import aligned
 from netdsl.source import Source
 from netdsl.symbolic import names, text
 from netdsl.syntax.tokens import lex
@@ -177,11 +178,7 @@ def table(nets: Sequence[Net], last: bool = False) -> list[str]:
     for net in nets:
         params, macs = counts(net)
         rows.append((net.name, f"{params:,}", f"{macs:,}", sizes(net.inputs, last)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        f"{name:{widths[0]}}  {params:>{widths[1]}}  {macs:>{widths[2]}}  {inputs}"
-        for name, params, macs, inputs in rows
-    ]
+    return aligned(rows, (0, 3))
 
 
 def counts(net: Net) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
 from netdsl.report.peers import PEERS, peers_of
+from netdsl.sheet import aligned
 from netdsl.source import Source, Span
 
 if TYPE_CHECKING:
@@ -104,12 +105,9 @@ def of_scope(net: Net, scope: Scope, count: str) -> str:
     unit = " bytes" if count in ("memory", "saved") else ""
     lines = [f"{count} of {printable(name)} = {whole:,}{unit}, the sum over {_layers(len(rows))}"]
     if rows:
-        widths = [max(map(len, column)) for column in ([row[0] for row in rows], [row[1] for row in rows])]
-        width = max(len(f"{value:,}") for *_, value in rows)
-        lines += [
-            f"  {layer:{widths[0]}}  {op:{widths[1]}}  {value:>{width},}{f' = {filled}' if filled else ''}"
-            for layer, op, filled, value in rows
-        ]
+        table = aligned([(layer, op, f"{value:,}") for layer, op, _, value in rows], (0, 1))
+        for line, (_, _, filled, _) in zip(table, rows, strict=True):
+            lines.append(f"  {line}{f' = {filled}' if filled else ''}")
     if aside:
         lines.append(_ASIDE)
     if count == "params" and scope.module:
@@ -228,10 +226,12 @@ def _saved(net: Net, node: Node) -> Iterator[str]:
     kept = [storage for storage, layer in tape.kept.items() if layer == node.name]
     whole = sum(storage.nbytes for storage in kept)
     yield f"saved of {printable(node.name)} = {whole:,} bytes, kept for the backward pass from here on"
+    rows = []
     for storage in kept:
         maker = makers.get(storage)
         what = "numbers of its own" if maker is None else f"what {printable(maker)} makes"
-        yield f"  {storage.nbytes:>{len(f'{whole:,}')},}  {what}"
+        rows.append((f"{storage.nbytes:,}", what))
+    yield from (f"  {line}" for line in aligned(rows, (1,)))
     if not kept:
         yield "  it keeps nothing, or only what is a weight or kept by a layer before it"
 
@@ -354,7 +354,5 @@ def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
     if all(why == "the same" for name, _, why in rows if count == "params" or PEERS[name].calls):
         yield f"  {', '.join(name for name, text, _ in rows if text != '-')} print the same"
         return
-    width = max(len(text) for _, text, _ in rows)
     yield "  other counters print"
-    for name, text, why in rows:
-        yield f"    {name:9}  {text:>{width}}  {why}"
+    yield from (f"    {line}" for line in aligned(rows, (0, 2)))

@@ -20,6 +20,7 @@ from netdsl.ops.base import Op
 from netdsl.ops.norm import LocalResponseNorm
 from netdsl.ops.pool import AvgPool, Pool
 from netdsl.record import Record
+from netdsl.sheet import aligned
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node
@@ -430,17 +431,20 @@ def render(net: Net, peer: Peer) -> str:
     theirs = peers.total(peer)
     lines = [f"{net.name} ({net.spec}) as {peer.name} {peer.version} counts: {peer.about}", ""]
     head = [*([(peer.calls, theirs.macs, own.macs, "MACs")] if theirs.macs is not None else [])]
+    totals = []
     for what, printed_, real, name in (*head, ("params", theirs.params, own.params, "params")):
         assert printed_ is not None
         share = f" ({100 * (printed_ - real) / real:+.2f} %)" if real and printed_ != real else ""
-        lines.append(f"{what:9}  {printed_:>17,}   netdsl: {real:,} {name}{share}")
+        totals.append((what, f"{printed_:,}", f" netdsl: {real:,} {name}{share}"))
+    lines += aligned(totals, (0, 2))
     rows = peers.differences(peer, net.graph)
     if rows:
         lines += ["", "of which otherwise, by op"]
-        width = max(len(name) for name, *_ in rows)
+        table = []
         for name, why, macs, params in rows:
             counts = [f"{macs:+,}"] if macs else []
             counts += [f"{params:+,} params"] if params else []
-            lines.append(f"  {name:{width}}  {', '.join(counts)}: {why}")
+            table.append((name, f"{', '.join(counts)}: {why}"))
+        lines += (f"  {line}" for line in aligned(table, (0, 1)))
     lines += ["", "batch 1, evaluation, of the module that netdsl emits"]
     return "\n".join(lines)
