@@ -11,9 +11,8 @@ from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
 from netdsl.cost.table import GROUPINGS, Table, summed, tabulate
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
-from netdsl.elaborate.build import MAX_NODES, Elaborator
-from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
-from netdsl.elaborate.values import NetDecl, VariantDecl
+from netdsl.elaborate.build import Recipe
+from netdsl.elaborate.result import Allow, Budget, Decision
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import DTYPES, Parameter, Shape
 from netdsl.ops import OpError
@@ -35,29 +34,6 @@ from netdsl.quantities import Options
 if TYPE_CHECKING:
     from netdsl.passes.checkpoint import Plan
     from netdsl.passes.training import Memory
-
-
-class Recipe:
-    """What a net is made from, so that it can be made again with another setting."""
-
-    def __init__(
-        self,
-        net: NetDecl,
-        variant: VariantDecl | None,
-        settings: Mapping[str, Any],
-        inputs: Mapping[str, Shape],
-        max_nodes: int = MAX_NODES,
-    ) -> None:
-        """`settings` are values by parameter or decision, `inputs` shapes by input ("" for the only one)."""
-        self.net = net
-        self.variant = variant
-        self.settings = settings
-        self.inputs = inputs
-        self.max_nodes = max_nodes
-
-    def elaborate(self) -> Elaborated:
-        """Return the net's graph; raise NetError."""
-        return Elaborator(self.net, self.variant, self.settings, self.inputs, self.max_nodes).run()
 
 
 class Net:
@@ -102,8 +78,7 @@ class Net:
     def vary(self, name: str, value: Any) -> Self:
         """Return the same net with another value of one parameter; raise NetError if there is none."""
         recipe = self.recipe
-        settings = {**recipe.settings, name: value}
-        return type(self)(Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes))
+        return type(self)(recipe.replace(settings={**recipe.settings, name: value}))
 
     @property
     def graph(self) -> Graph:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from netdsl.net import Net, Recipe
+from netdsl.elaborate.build import Recipe
+from netdsl.net import Net
 
 if TYPE_CHECKING:
     from netdsl.fit import Fit

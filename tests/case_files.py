@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from netdsl.api import instances
 from netdsl.diagnostics import Diagnostic, NetError
-from netdsl.elaborate.build import MAX_NODES, Elaborated, Elaborator
+from netdsl.elaborate.build import MAX_NODES, Elaborated, Recipe
 from netdsl.elaborate.files import Files
 from netdsl.source import Source
 
@@ -91,7 +91,7 @@ def run(text: str, files: dict[str, str], given: dict[str, str]) -> tuple[list[D
         for net, variant in instances(scope).values():
             limit = int(given.get("max_nodes", MAX_NODES))
             try:
-                nets.append(Elaborator(net, variant, settings, {}, limit).run())
+                nets.append(Recipe(net, variant, settings, {}, limit).elaborate())
             except NetError as error:
                 found.update(((d.code, d.message, str(d.span)), d) for d in error.diagnostics)
     except NetError as error:

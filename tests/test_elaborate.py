@@ -9,7 +9,7 @@ from case_files import run
 from netdsl import api, data
 from netdsl.diagnostics import NetError
 from netdsl.diagnostics.render import render_text
-from netdsl.elaborate.build import Elaborated, Elaborator
+from netdsl.elaborate.build import Elaborated, Recipe
 from netdsl.elaborate.files import Files
 from netdsl.ir.graph import Scope
 from netdsl.ir.types import Init
@@ -288,7 +288,7 @@ def test_parameters_given_and_not() -> None:
         "net N(a = 1, b = 2.0, c: op = relu):\n    input 8, 4x4\n    w = 2 * a\n    w * c\nvariant n = N(2)\n"
     )
     file = Files(api._importer(None, ())).load(Source("n.net", text))
-    net = Elaborator(file.nets["N"], file.variants["n"], {"b": 3}, {}).run()
+    net = Recipe(file.nets["N"], file.variants["n"], {"b": 3}, {}).elaborate()
     assert {k: str(v) for k, v in net.params.items()} == {"a": "2", "b": "3.0", "c": "relu"}
     assert net.given == {"a", "b"}
     assert len(names(net)) == 4
@@ -388,13 +388,13 @@ def test_a_shape_from_outside() -> None:
 
     text = "net N:\n    input 3, 8x8\n    conv 3x3, 4\n"
     decl = Files(api._importer(None, ())).load(Source("n.net", text)).nets["N"]
-    assert str(Elaborator(decl, None, {}, {"": Shape(1, 6, 6)}).run().shapes["0"][0]) == "4x6x6"
+    assert str(Recipe(decl, None, {}, {"": Shape(1, 6, 6)}).elaborate().shapes["0"][0]) == "4x6x6"
     for inputs, message in (
         ({"y": Shape(1, 6, 6)}, "N has no input `y`"),
         ({"x": Shape(6)}, "input x has 3 sizes, --input gives 1"),
     ):
         with pytest.raises(NetError) as caught:
-            Elaborator(decl, None, {}, inputs).run()
+            Recipe(decl, None, {}, inputs).elaborate()
         assert caught.value.diagnostics[0].message == message
 
 
@@ -445,9 +445,9 @@ def test_a_decision_is_given_as_text_or_value() -> None:
         .nets["N"]
     )
     for value in ("1.0", 1.0, 1):
-        assert Elaborator(decl, None, {"w": value}, {}).run().decisions[0].chosen == 1
+        assert Recipe(decl, None, {"w": value}, {}).elaborate().decisions[0].chosen == 1
     with pytest.raises(NetError) as caught:
-        Elaborator(decl, None, {"w": 0.7}, {}).run()
+        Recipe(decl, None, {"w": 0.7}, {}).elaborate()
     assert caught.value.diagnostics[0].message == "w must be one of 0.5, 1.0, got 0.7"
 
 

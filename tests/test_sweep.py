@@ -15,7 +15,7 @@ from netdsl import data
 from netdsl.api import instances
 from netdsl.diagnostics import NetError
 from netdsl.diagnostics.render import render_json, render_text
-from netdsl.elaborate.build import Elaborator
+from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.files import Files
 from netdsl.source import Source
 from netdsl.syntax.tokens import Fault, lex
@@ -54,7 +54,7 @@ def attempt(text: str) -> bool:
 
 def elaborated(net: object, variant: object) -> NetError | None:
     try:
-        Elaborator(net, variant, {}, {}, FEW_STEPS).run()  # type: ignore[arg-type]
+        Recipe(net, variant, {}, {}, FEW_STEPS).elaborate()  # type: ignore[arg-type]
     except NetError as error:
         return error
     return None

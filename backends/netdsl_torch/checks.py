@@ -10,7 +10,7 @@ from netdsl.diagnostics import NetError
 from netdsl.emission.code import Const, Expr, Listed
 from netdsl.emission.writer import INDENT, constant, layout
 from netdsl.ir.types import Shape
-from netdsl.net import Net, Recipe
+from netdsl.net import Net
 from netdsl_torch import Backend
 from netdsl_torch.emit import emit
 from netdsl_torch.weights import tensors
@@ -122,9 +122,8 @@ def sizes(net: Net) -> list[Net]:
         if len(found) == 3:
             break
         shapes = {name: _scaled(shape, *factor) for name, shape in net.inputs.items()}
-        recipe = net.recipe
         try:
-            other = Net(Recipe(recipe.net, recipe.variant, recipe.settings, shapes, recipe.max_nodes))
+            other = Net(net.recipe.replace(inputs=shapes))
         except NetError:
             continue
         if (_state(other), _code(other)) == own:

@@ -28,10 +28,11 @@ from netdsl.elaborate.values import (
 from netdsl.elaborate.walk import Walker
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops import Op
+from netdsl.record import Record
 from netdsl.source import Span
 from netdsl.syntax import tree
 
-__all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator"]
+__all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator", "Recipe"]
 
 MAX_NODES = 1_000_000
 MAX_KNOWN = 100_000
@@ -68,23 +69,30 @@ class Builder(Walker):
         return known[0]
 
 
+class Recipe(Record):
+    """What a net is made from, so that it can be made again with another setting: `recipe.replace(settings=...)`."""
+
+    net: NetDecl
+    variant: VariantDecl | None
+    settings: Mapping[str, Any]
+    """Values by parameter or decision."""
+    inputs: Mapping[str, Shape]
+    """Shapes by input; "" is the only one."""
+    max_nodes: int = MAX_NODES
+
+    def elaborate(self) -> Elaborated:
+        """Return the net's graph; raise NetError with every error found."""
+        return Elaborator(self).run()
+
+
 class Elaborator:
     """One elaboration of one net."""
 
-    def __init__(
-        self,
-        net: NetDecl,
-        variant: VariantDecl | None,
-        settings: Mapping[str, Any],
-        inputs: Mapping[str, Shape],
-        max_nodes: int = MAX_NODES,
-    ) -> None:
-        """`settings` are values by parameter or decision; `inputs` are shapes, "" naming the only input."""
-        self.net = net
-        self.variant = variant
-        self.settings = settings
-        self.input_shapes = inputs
-        self.walker: Walker = Builder(settings, inputs, max_nodes, net.file.known)
+    def __init__(self, recipe: Recipe) -> None:
+        """Begin with nothing."""
+        self.recipe = recipe
+        self.net = net = recipe.net
+        self.walker: Walker = Builder(recipe.settings, recipe.inputs, recipe.max_nodes, net.file.known)
         self.params = declared_parameters(net)
         self.span = Span(net.file.source, net.node.start, net.node.end)
 
@@ -150,10 +158,10 @@ class Elaborator:
         """Return the values that the variant and the caller give, the caller's winning."""
         given: dict[str, Given] = {}
         self.walker.at(place)
-        if self.variant is not None:
-            v, evaluator = self.variant, self.walker.evaluator
+        if self.recipe.variant is not None:
+            v, evaluator = self.recipe.variant, self.walker.evaluator
             given = bind(evaluator, self.params, v.node.args, v.file.env, v.file.source, self.net.name)
-        for name, value in self.settings.items():
+        for name, value in self.recipe.settings.items():
             if name in self.params and name not in self.walker.decisions:
                 given[name] = self.setting(self.params[name], value, place)
         return given
@@ -181,9 +189,9 @@ class Elaborator:
 
     def variant_body(self, place: Place) -> None:
         """Run the variant's own `meta` and `require`."""
-        if self.variant is None:
+        if self.recipe.variant is None:
             return
-        v = self.variant
+        v = self.recipe.variant
         inner = Place(place.env, place.flow, place.scope, v.file.source, v.defaults, True)
         for statement in v.node.body:
             if not isinstance(statement, (tree.Meta, tree.Require)):
@@ -211,13 +219,13 @@ class Elaborator:
         """Return errors for settings and inputs that name nothing."""
         errors, inputs = [], self.walker.inputs
         known = [*self.params, *self.walker.decisions]
-        for name in self.settings:
+        for name in self.recipe.settings:
             if name not in known:
                 has = f"it has {', '.join(known)}" if known else "it has no parameters"
                 message = f"{self.net.name} has no parameter `{name}`"
                 help = did_you_mean(name, known) or has
                 errors.append(Diagnostic("E504", message, self.span, help=help))
-        for name in self.input_shapes:
+        for name in self.recipe.inputs:
             if name not in inputs and not (name == "" and len(inputs) == 1):
                 message = f"{self.net.name} has " + (f"no input `{name}`" if name else "several inputs")
                 help = f"--input NAME=CxHxW, with NAME of {', '.join(inputs)}"

@@ -77,7 +77,7 @@ from netdsl.emission.streams import Elements, Streams
 from netdsl.emission.terms import SIZES, exactly, long_enough, of_one_length, untold
 from netdsl.emission.tidy import item_lists
 from netdsl.ir.types import DEFAULT_INIT, Dims, Init, Pad, Shape
-from netdsl.net import Net, Recipe
+from netdsl.net import Net
 from netdsl.ops import Op, find
 from netdsl.source import Span
 from netdsl.symbolic import (
@@ -1178,10 +1178,7 @@ class Family:
                 elif isinstance(value, tuple) and not isinstance(value, Dims):
                     longer[name] = (*value, *value[-1:] * _MORE)
             more = (
-                Recipe(
-                    decl, recipe.variant, {**recipe.settings, name: value}, recipe.inputs, recipe.max_nodes
-                )
-                for name, value in longer.items()
+                recipe.replace(settings={**recipe.settings, name: value}) for name, value in longer.items()
             )
             for one in (recipe, *more):
                 for site, seen in observed_turns(one).items():

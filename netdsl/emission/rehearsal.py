@@ -7,7 +7,7 @@ from copy import copy
 from typing import Any
 
 from netdsl.diagnostics import NetError
-from netdsl.elaborate.build import Elaborator
+from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.values import (
     MISSING,
@@ -28,7 +28,6 @@ from netdsl.emission.state import Seen
 from netdsl.emission.streams import Streams
 from netdsl.emission.terms import Terms
 from netdsl.ir.types import Shape
-from netdsl.net import Recipe
 from netdsl.ops import catalogue
 from netdsl.symbolic import Atom, SymBool, compare, evaluate, named, names
 from netdsl.syntax import tree
@@ -217,7 +216,7 @@ class Observer(Walker):
 
 def observed_turns(recipe: Recipe) -> Mapping[int, list[Seen]]:
     """Return the shapes that the calls of blocks in a net get, turn by turn; nothing of one that cannot be built."""
-    elaborator = Elaborator(recipe.net, recipe.variant, recipe.settings, recipe.inputs, recipe.max_nodes)
+    elaborator = Elaborator(recipe)
     elaborator.walker = observer = Observer(recipe.settings, recipe.inputs, recipe.max_nodes)
     try:
         elaborator.run()

@@ -14,7 +14,7 @@ from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.values import MISSING, Given, OpValue, Poisoned, SpecError, show
 from netdsl.fit.target import wrong
 from netdsl.ir.types import Dims, Shape
-from netdsl.net import Net, Recipe
+from netdsl.net import Net
 from netdsl.record import Record
 
 MAX_STEPS = 10_000
@@ -232,7 +232,7 @@ def made(net: N, varied: Sequence[Varied], values: tuple[Any, ...]) -> N:
     recipe, sizes = net.recipe, shapes(net, varied, values)
     given = {**recipe.settings, **settings(net, varied, values)}
     inputs = sizes if "" in sizes else {**recipe.inputs, **sizes}
-    return type(net)(Recipe(recipe.net, recipe.variant, given, inputs, recipe.max_nodes))
+    return type(net)(recipe.replace(settings=given, inputs=inputs))
 
 
 def _put(value: Any, path: Sequence[str], new: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from netdsl.diagnostics import NetError
-from netdsl.elaborate.build import Elaborator
+from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
 from netdsl.lint.config import Settings
@@ -15,7 +15,7 @@ from netdsl.lint.facts import Facts, FileFacts
 from netdsl.lint.finding import Finding, InNet
 from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
-from netdsl.net import Net, Recipe
+from netdsl.net import Net
 from netdsl.ops import OpError
 from netdsl.quantities import Amounts, weighed
 from netdsl.source import Source, Span
@@ -145,16 +145,14 @@ class Run:
 
 def sample(recipe: Recipe) -> tuple[Net, int]:
     """Return the net of a search space that takes the first option everywhere, and how many decisions it has."""
-    elaborator = Elaborator(recipe.net, recipe.variant, recipe.settings, recipe.inputs, recipe.max_nodes)
+    elaborator = Elaborator(recipe)
     try:
         elaborator.run()
     except NetError as error:
         if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
             raise
     open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
-    settings = {**recipe.settings, **open_}
-    made = Recipe(recipe.net, recipe.variant, settings, recipe.inputs, recipe.max_nodes)
-    return Net(made), len(open_)
+    return Net(recipe.replace(settings={**recipe.settings, **open_})), len(open_)
 
 
 def _saving(net: Net, changes: Sequence[Callable[[Rewrite], None]]) -> Amounts | None:
