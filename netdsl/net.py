@@ -140,7 +140,7 @@ class Net:
     @cached_property
     def layer_costs(self) -> Mapping[str, Cost]:
         """Cost of each node for one sample, with activations in elements."""
-        return count_costs(Facts(self.graph, self.elaborated.shapes), self.recipe.net.file.known).costs
+        return count_costs(Facts(self.graph, self.elaborated.shapes), self.recipe.net.file.shared).costs
 
     @cached_property
     def layer_backward_macs(self) -> Mapping[str, int]:

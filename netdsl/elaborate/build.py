@@ -13,6 +13,7 @@ from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import Finisher
 from netdsl.elaborate.inits import joined
 from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
+from netdsl.elaborate.shared import Shared
 from netdsl.elaborate.values import (
     Choice,
     Data,
@@ -35,38 +36,35 @@ from netdsl.syntax import tree
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator", "Recipe"]
 
 MAX_NODES = 1_000_000
-MAX_KNOWN = 100_000
-"""How much is kept of the ops of a file before it is forgotten."""
 
 
 class Builder(Walker):
     """A walker for which layers with the same arguments are one op, which is asked once for what it makes."""
 
     def __init__(
-        self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int, known: dict[Any, Any]
+        self, settings: Mapping[str, Any], inputs: Mapping[str, Shape], max_nodes: int, shared: Shared
     ) -> None:
-        """`known` is what the nets of a file share: ops by their arguments, and what each makes of its inputs."""
+        """`shared` is what the nets of a file share."""
         super().__init__(settings, inputs, max_nodes)
-        self._known = known
-        if len(known) > MAX_KNOWN:  # a search goes through many nets of one file
-            known.clear()
+        shared.forget()
+        self.shared = shared
 
     def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
         """Return the op with these arguments; types count, so that 1 is not 1.0."""
         values = [(*value.items(),) if type(value) is dict else value for value in fields.values()]
         key = (target, *fields, *values, *map(type, values))
-        op: Op | None = self._known.get(key)
+        op = self.shared.ops.get(key)
         if op is None:
-            op = self._known[key] = target(**fields)
+            op = self.shared.ops[key] = target(**fields)
         return op
 
     def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return what an op makes of values."""
         key = (id(op), shapes, *[shape.axes for shape in shapes])
-        known: tuple[tuple[Shape, ...], Op] | None = self._known.get(key)
-        if known is None:
-            known = self._known[key] = super().inferred(op, shapes), op  # which keeps its id
-        return known[0]
+        found = self.shared.outputs.get(key)
+        if found is None:
+            found = self.shared.outputs[key] = super().inferred(op, shapes), op
+        return found[0]
 
 
 class Recipe(Record):
@@ -92,7 +90,7 @@ class Elaborator:
         """Begin with nothing."""
         self.recipe = recipe
         self.net = net = recipe.net
-        self.walker: Walker = Builder(recipe.settings, recipe.inputs, recipe.max_nodes, net.file.known)
+        self.walker: Walker = Builder(recipe.settings, recipe.inputs, recipe.max_nodes, net.file.shared)
         self.params = declared_parameters(net)
         self.span = Span(net.file.source, net.node.start, net.node.end)
 
@@ -126,7 +124,7 @@ class Elaborator:
             walker.errors += check()
             self.raise_errors()
         finisher = Finisher(
-            walker.drafts, walker.scopes, walker.outputs, walker.early, walker.given, net.file.known
+            walker.drafts, walker.scopes, walker.outputs, walker.early, walker.given, net.file.shared
         )
         for diagnostic in finisher.unlabelled():
             walker.record(diagnostic, place)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import Inits, initialisers
+from netdsl.elaborate.shared import Shared
 from netdsl.elaborate.values import Declared, Wire
 from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Shape
@@ -27,12 +27,12 @@ class Finisher:
         outputs: list[tuple[str, Wire, bool]],
         early: Mapping[DraftScope, list[range]],
         given: Collection[tuple[Declared, str] | None],
-        known: dict[Any, Any],
+        shared: Shared,
     ) -> None:
         """Take the drafts in the order of the text, and the scopes, outer ones first.
 
         `early` are branches, items of a scope that are computed as soon as what they read is there; `given` are the
-        parameters that any call gives; `known` are the ops that the nets of a file share.
+        parameters that any call gives; `shared` is what the nets of a file share.
         """
         self.drafts = drafts
         self.scopes = scopes
@@ -42,7 +42,7 @@ class Finisher:
         """What each scope reads from outside: a block's declared inputs first."""
         self.leaving: dict[DraftScope, tuple[Wire, ...]] = {}
         """A scope's result, then whatever else of it is read outside."""
-        self.known = known
+        self.shared = shared
         self._begun: dict[tuple[int, ...], tuple[Op, Op]] = {}
         """Ops with initialisers, by themselves and what is said of them."""
         self._come()
@@ -270,7 +270,6 @@ class Finisher:
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls, help=help)])
         kept = {key: init for key, init in inits.items() if init != DEFAULT_INIT}
         same = (id(op), *kept.items())
-        if same not in self.known:
-            self.known[same] = op.replace(inits=kept), op
-        begun: Op = self.known[same][0]
-        return begun
+        if same not in self.shared.begun:
+            self.shared.begun[same] = op.replace(inits=kept), op
+        return self.shared.begun[same][0]

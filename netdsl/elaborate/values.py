@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Frame, Label, did_you_mean
+from netdsl.elaborate.shared import Shared
 from netdsl.ir.types import Dims, Init, Pad, Shape
 from netdsl.ops import Op, OpError, find
 from netdsl.record import Record
@@ -233,8 +234,7 @@ class FileScope:
         self.nets: dict[str, NetDecl] = {}
         self.variants: dict[str, VariantDecl] = {}
         self.allows: list[tree.Annotated] = []
-        self.known: dict[Any, Any] = {}
-        """What its nets share while they are built."""
+        self.shared = Shared()
 
 
 def is_whole(value: object) -> bool:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from netdsl.collector import no_collection
 from netdsl.cost.model import Cost
+from netdsl.elaborate.shared import Shared
 from netdsl.passes.facts import Facts
 
 
-def count_costs(facts: Facts, known: dict[Any, Any] | None = None) -> Facts:
+def count_costs(facts: Facts, shared: Shared | None = None) -> Facts:
     """Add the cost of each node for one sample; the shapes must be known.
 
-    Equal layers have one op and are asked once; `known` is what was found of other nets with the same ops.
+    Equal layers have one op and are asked once; `shared` is what was found of other nets with the same ops.
     """
     shapes = facts.shapes
     costs: dict[str, Cost] = {}
-    known = {} if known is None else known
+    known = (shared or Shared()).costs
     with no_collection():
         for node in facts.graph:
             op, x = node.op, [shapes[value.node][value.port] for value in node.inputs]
-            key = ("cost", id(op), bool(node.module), *x, *[shape.axes for shape in x])
+            key = (id(op), bool(node.module), *x, *[shape.axes for shape in x])
             found = known.get(key)
             if found is None:
                 found = known[key] = node.cost(*x), op  # whose id stays its own
