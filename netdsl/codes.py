@@ -400,6 +400,13 @@ CODES: dict[str, Code] = {
         _net("require macs(batch=8, train=true) <= 5G\nconv 3x3, 64"),
     ),
     # ------------------------------------------------------------ the command
+    "E500": Code(
+        "arguments that cannot be read",
+        "The command lacks an argument, or was given one that it does not take. `netdsl COMMAND --help` lists all.",
+        "netdsl cost lenet --by stages",
+        "netdsl cost lenet --by stage",
+        2,
+    ),
     "E501": Code(
         "no such spec",
         "SPEC is a file (it contains `/`, or ends in .net and exists), else a name of the zoo. It has "

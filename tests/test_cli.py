@@ -66,24 +66,44 @@ def test_version(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    "args",
+    ("args", "said", "help"),
     [
-        [],
-        ["nothing"],
-        ["cost"],
-        ["cost", "lenet", "--train", "--optimizer", "lamb"],
-        ["cost", "lenet", "--batch", "0"],
-        ["cost", "lenet", "--batch", "-1"],
-        ["cost", "lenet", "--batch", "9" * 30],
-        ["cost", "lenet", "--by", "colour"],
-        ["cost", "lenet", "--dtype", "float31"],
-        ["check"],
-        ["completion", "fish"],
+        ("", "netdsl: the following arguments are required: COMMAND", "`netdsl --help` says what it takes"),
+        ("nothing", "netdsl: COMMAND cannot be `nothing`", "it takes compile, check, lint, "),
+        ("costs", "netdsl: COMMAND cannot be `costs`", "did you mean `cost`?"),
+        ("cost", "netdsl cost: the following arguments are required: SPEC", "`netdsl cost --help` says"),
+        ("check", "netdsl check: the following arguments are required: SPEC", "`netdsl check --help` says"),
+        ("cost lenet --by stages", "netdsl cost: --by cannot be `stages`", "did you mean `stage`?"),
+        (
+            "cost lenet --by colour",
+            "netdsl cost: --by cannot be `colour`",
+            "it takes layer, block, stage, op",
+        ),
+        ("cost lenet --dtype float31", "netdsl cost: --dtype cannot be `float31`", "did you mean `float32`?"),
+        (
+            "cost lenet --train --optimizer lamb",
+            "--optimizer cannot be `lamb`",
+            "it takes sgd, momentum, adam",
+        ),
+        ("cost lenet --batch 0", "netdsl cost: --batch: must be a whole number from 1, got '0'", ""),
+        ("cost lenet --batch -1", "netdsl cost: --batch: ", ""),
+        ("cost lenet --batch " + "9" * 30, "netdsl cost: --batch: must be a whole number from 1", ""),
+        ("cost lenet --memory 1XB", "netdsl cost: --memory: must be a number of bytes, such as 24GB", ""),
+        ("cost lenet --btach 8", "netdsl cost: it takes no `--btach`", "did you mean `--batch`?"),
+        ("cost lenet --optimiser=adam", "it takes no `--optimiser=adam`", "did you mean `--optimizer`?"),
+        ("cost lenet resnet18", "netdsl cost: it takes no `resnet18`", "`netdsl cost --help` says what it"),
+        ("explain lenet conv1 mac", "netdsl explain: COUNT cannot be `mac`", "did you mean `macs`?"),
+        ("completion fish", "netdsl completion: shell cannot be `fish`", "it takes bash, zsh, tcsh"),
     ],
 )
-def test_wrong_arguments(args: list[str], capsys: Captured) -> None:
-    assert cli.main(args) == 2
-    assert "usage: netdsl" in capsys.readouterr().err
+def test_wrong_arguments(args: str, said: str, help: str, capsys: Captured) -> None:
+    """They are said in a line, with what was meant or where to look."""
+    assert cli.main(args.split()) == 2
+    message, told, *rest = capsys.readouterr().err.splitlines()
+    assert message.startswith("error[E500]: netdsl")
+    assert said in message
+    assert told.startswith(f"  = help: {help}")
+    assert rest == ["", "1 error"]
 
 
 def test_lists_are_those_of_the_library() -> None:

@@ -9,13 +9,15 @@ import argparse
 import atexit
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from netdsl import __version__
 from netdsl.cli import common
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import NetError, did_you_mean
 
 COMMANDS = (
     "compile",
@@ -62,19 +64,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
-        args = parser(argv).parse_args(argv)
-    except SystemExit as stop:  # after --help, --version or a wrong argument
-        return int(stop.code or 0)
-    run: Callable[[argparse.Namespace], int] = args.run
-    try:
+        args, unknown = parser(argv).parse_known_args(argv)
+        command: Parser = args.parser
+        if unknown:
+            command.refuse(unknown[0])
+        run: Callable[[argparse.Namespace], int] = args.run
         return run(args)
+    except SystemExit as stop:  # after --help or --version
+        return int(stop.code or 0)
     except NetError as error:
         return common.report(error.diagnostics)
 
 
-def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments that reports what is wrong as everything else does: in a line, with help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise NetError with argparse's message, in our words where it lists what a word may be."""
+        wrong = re.fullmatch(
+            r"argument (.+): invalid choice: '(.*)' \(choose from (.+)\)", message, re.DOTALL
+        )
+        if wrong:
+            name, given, choices = wrong.groups()
+            known = re.findall(r"[\w.-]+", choices)
+            help = did_you_mean(given, known) or f"it takes {', '.join(known)}"
+            common.misuse("E500", f"{self.prog}: {name} cannot be `{given}`", help)
+        message = message.removeprefix("argument ")
+        common.misuse("E500", f"{self.prog}: {message}", f"`{self.prog} --help` says what it takes")
+
+    def refuse(self, word: str) -> NoReturn:
+        """Raise NetError for an argument that the command does not have."""
+        options = re.findall(r"--?\w[\w-]*", self.format_usage())
+        help = did_you_mean(word.partition("=")[0], options) if word.startswith("-") else ""
+        message = f"{self.prog}: it takes no `{word}`"
+        common.misuse("E500", message, help or f"`{self.prog} --help` says what it takes")
+
+
+def parser(argv: Sequence[str] = ()) -> Parser:
     """Return the parser of the command that the arguments begin with, or of all commands."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="netdsl",
         description="A declarative language for neural-network architectures, and its compiler.",
     )
@@ -87,7 +115,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         help: str = module.HELP
         added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         module.add(added)
-        added.set_defaults(run=module.run)
+        added.set_defaults(run=module.run, parser=added)
     return top
 
 
