@@ -51,7 +51,7 @@ class UnitConv(Conv):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the filters as they are used too, and their lengths, bounded and not."""
         weight = self.weights(x[0].sample)["weight"]
-        unit = tape.made(weight, extra=2 * tape.itemsize * weight[0], learns=tape.parameters[:1])
+        unit = tape.made(weight, extra=(2, weight[0], tape.itemsize), learns=tape.parameters[:1])
         return self.fresh(tape, *x, keep=(*x, unit), learns=(unit, *tape.parameters[1:]))
 
     @classmethod

@@ -130,7 +130,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert [f"{count} of lenet" in out for count in EXPLAINED] == [True] * 6
     _, out, _ = run(capsys, "resnet18", "bn1", "saved")
     assert "saved of bn1 = 3,211,776 bytes" in out
-    assert "  3,211,264  what conv1 makes\n        512  numbers of its own\n" in out
+    assert "  3,211,264 = 64 * 112 * 112 * 4  what conv1 makes\n        512 = 2 * 64 * 4" in out
+    _, out, _ = run(capsys, "resnet18", "maxpool", "saved")
+    assert "  1,605,632 = 64 * 56 * 56 * 8  numbers of its own\n" in out  # indices
+    _, out, _ = run(capsys, "resnet18", "layer1.0", "saved")
+    assert re.search(r"layer1\.0\.bn1 +bn +803,328 = 64 \* 56 \* 56 \* 4 \+ 2 \* 64 \* 4\n", out)
     _, out, _ = run(capsys, "resnet18", "resnet18", "saved")
     assert f"saved of resnet18 = {api.load('resnet18').memory(train=True).saved:,} bytes" in out
     _, out, _ = run(capsys, "lenet", "conv1", "params", "--input", "1x64x48")
@@ -230,3 +234,24 @@ def test_what_holds_nothing_has_nothing() -> None:
     text = formula.explain(known, "body", ["macs"])
     assert text.startswith("macs of body = 0, the sum over 0 layers\n")
     assert "training" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "help"),
+    [
+        (["resnet18"], "of a net it explains the numbers of a layer: netdsl explain resnet18 LAYER"),
+        (
+            ["nets/mine.net"],
+            "of a net it explains the numbers of a layer: netdsl explain nets/mine.net LAYER",
+        ),
+        (["resnet18", "conv"], "its conv are `conv1`, `layer1.0.conv1`, `layer1.0.conv2`, ..."),
+        (["resnet18", "flatten"], "its flatten is `9`"),
+        (["resnet18", "layer1.0.con1"], "did you mean `layer1.0.conv1`?"),
+        (["resnet18", "???"], "layers are `x`, `conv1`, `bn1`, ..."),
+    ],
+)
+def test_nothing_to_explain(args: list[str], help: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help says what there is."""
+    status, _, err = run(capsys, *args)
+    assert status == 2
+    assert f"  = help: {help}\n" in err

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     elif topic in keywords():
         print(explain_word(topic))
     else:
+        from netdsl.api import zoo_names
         from netdsl.lint import docs, rules
 
         rule = rules.find(topic)
@@ -63,11 +64,10 @@ def run(args: argparse.Namespace) -> int:
         found = rules.catalogue()
         known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
         known += [*FUNCTIONS, *sorted(keywords())]
-        misuse(
-            "E512",
-            f"there is no code, rule, op or function `{topic}`",
-            did_you_mean(topic, known) or "for example E302, huge_fc, or conv",
-        )
+        help = did_you_mean(topic, known) or "for example E302, huge_fc, or conv"
+        if "/" in topic or topic.endswith(".net") or topic in zoo_names():
+            help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
+        misuse("E512", f"there is no code, rule, op or function `{topic}`", help)
     return 0
 
 

@@ -21,11 +21,12 @@ Sizes = tuple[int, ...]
 class Storage:
     """What a tensor and its views lie in."""
 
-    __slots__ = ("learned", "nbytes")
+    __slots__ = ("factors", "learned", "nbytes")
 
-    def __init__(self, nbytes: int, learned: bool = False) -> None:
-        """Hold so many bytes; `learned` is what the module itself holds: a parameter or a buffer."""
-        self.nbytes = nbytes
+    def __init__(self, *factors: int, learned: bool = False) -> None:
+        """Hold so many bytes, sizes times the bytes of one; `learned` is the module's: a parameter or a buffer."""
+        self.factors = factors
+        self.nbytes = prod(factors)
         self.learned = learned
 
 
@@ -346,13 +347,13 @@ class Tape:
     def new(self, sizes: Iterable[int], grad: bool = False, itemsize: int = 0, strides: Sizes = ()) -> Tensor:
         """Return a new tensor; a gradient is needed where one was needed of what it is made of."""
         sizes = tuple(sizes)
-        storage = Storage(prod(sizes) * (itemsize or self.itemsize))
+        storage = Storage(*sizes, itemsize or self.itemsize)
         return Tensor(sizes, strides or in_order(sizes), storage, grad)
 
     def learned(self, sizes: Iterable[int], grad: bool = True) -> Tensor:
         """Return a tensor of the module itself, a parameter, or a buffer, which needs no gradient."""
         sizes = tuple(sizes)
-        return Tensor(sizes, in_order(sizes), Storage(prod(sizes) * self.itemsize, learned=True), grad)
+        return Tensor(sizes, in_order(sizes), Storage(*sizes, self.itemsize, learned=True), grad)
 
     def strides_of(self, x: Tensor, sizes: Sizes) -> Sizes:
         """Return the strides of new maps made of others, whose channels lie last where those of the others do."""
@@ -397,20 +398,21 @@ class Tape:
         sizes: Iterable[int],
         *reads: Tensor,
         keep: Sequence[Tensor] = (),
-        extra: int = 0,
+        extra: Sequence[int] = (),
         learns: Sequence[Tensor] = (),
         strides: Sizes = (),
         back: Back | None = None,
     ) -> Tensor:
         """Return what one kernel makes of what it reads, and `learns`.
 
-        If anything of that needs a gradient, what is to be kept is, and so are `extra` bytes of new numbers.
+        If anything of that needs a gradient, what is to be kept is, and so are new numbers of
+        `extra` bytes: sizes, and last the bytes of one.
         """
         back = back or partial(self.laid, (*reads, *learns)[:1])
         y = self.stepped(self.new(sizes, strides=strides), (*reads, *learns), back)
         if keep:
             self.keep(y, *keep)
-        beside = [self.new((extra,), itemsize=1)] if extra else []
+        beside = [self.new(extra[:-1], itemsize=extra[-1])] if extra else []
         if beside and y.maker is not None:
             self.keep(y, *beside)
             y.maker.late = True

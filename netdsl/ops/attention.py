@@ -471,7 +471,7 @@ class RelativeBias(Op):
         if len(index.sizes) == 1 or (len(index.sizes) == 2 and len(index.sample) == 2):
             return tape.made(sizes, table)
         pairs = self.places * self.places
-        every = 8 * tape.batch * pairs * heads  # the index once for each head, in int64
+        every = (tape.batch, pairs, heads, 8)  # the index once for each head, in int64
         rows = tape.made((tape.batch, pairs, heads), table, keep=(table,), extra=every)
         if rows.maker is not None:  # going back, what is added to
             rows.maker.scratch = tape.itemsize * table.elements

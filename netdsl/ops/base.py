@@ -317,7 +317,7 @@ class Op(Record, metaclass=Kind):
         tape: Tape,
         *x: Tensor,
         keep: Sequence[Tensor] = (),
-        extra: int = 0,
+        extra: Sequence[int] = (),
         learns: Sequence[Tensor] = (),
         of: Sequence[Tensor] = (),
         back: Back | None = None,

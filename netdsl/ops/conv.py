@@ -254,7 +254,7 @@ class StdConv(Conv):
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the standardised weight too, and mean and deviation of each channel."""
         weight = self.weights(x[0].sample)["weight"]
-        standard = tape.made(weight, extra=2 * tape.statistics * weight[0], learns=tape.parameters[:1])
+        standard = tape.made(weight, extra=(2, weight[0], tape.statistics), learns=tape.parameters[:1])
         maps = self.padded(tape, x[0])
         return self.fresh(tape, maps, keep=(maps, standard), learns=(standard, *tape.parameters[1:]), of=x)
 

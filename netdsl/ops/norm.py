@@ -89,7 +89,7 @@ class BatchNorm(Norm):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each channel."""
-        extra = 2 * tape.statistics * x[0].sample.c
+        extra = (2, x[0].sample.c, tape.statistics)
         return self.fresh(tape, *x, keep=x, extra=extra, learns=tape.parameters)
 
     @classmethod
@@ -153,7 +153,7 @@ class LayerNorm(ChannelNorm):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each place."""
-        extra = 2 * tape.statistics * (x[0].elements // x[0].sample.c)
+        extra = (2, x[0].elements // x[0].sample.c, tape.statistics)
         y = tape.made(
             [x[0].sizes[at] for at in self.order(x[0])], *x, keep=x, extra=extra, learns=tape.parameters
         )
@@ -261,7 +261,7 @@ class GroupNorm(Norm):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, and mean and deviation of each group, which torch takes in the input's own dtype."""
-        extra = 2 * tape.itemsize * x[0].sizes[0] * self.groups
+        extra = (2, x[0].sizes[0], self.groups, tape.itemsize)
         maps = tape.without_gaps(x[0])
         y = self.fresh(tape, maps, keep=(maps,), extra=extra, learns=tape.parameters, of=x)
         return tape.ordered(y, maps)
@@ -319,7 +319,7 @@ class InstanceNorm(Norm):
                 rows.sizes,
                 rows,
                 keep=(rows, *learns[:1]),
-                extra=2 * tape.statistics * channels,
+                extra=(2, channels, tape.statistics),
                 learns=learns,
                 strides=strides,
             )

@@ -198,7 +198,7 @@ class MaxPool(Pool):
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep the input, or the padded map, and where each maximum stands."""
-        indices = 8 * tape.batch * self.infer(x[0].sample).elements
+        indices = (*tape.sized(self.infer(x[0].sample)), 8)
         maps = self.padded(tape, x[0])
         return self.fresh(tape, maps, keep=(maps,), extra=indices, of=x)
 

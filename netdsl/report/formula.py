@@ -41,7 +41,14 @@ def explain(net: Net, layer: str, counts: Iterable[str] = EXPLAINED) -> str:
         parts = [of_scope(net, scopes[layer], count) for count in counts]
     else:
         known = [*(node.name for node in net.graph), *scopes]
-        help = did_you_mean(layer, known) or f"`netdsl cost {net.name}` lists its layers"
+        alike = [f"`{printable(node.name)}`" for node in net.graph if node.op.name == layer]
+        help = f"its {layer} is {alike[0]}" if alike else did_you_mean(layer, known)
+        help = (
+            help
+            if len(alike) < 2
+            else f"its {layer} are {', '.join(alike[:3])}{', ...' if alike[3:] else ''}"
+        )
+        help = help or f"layers are {', '.join(f'`{printable(name)}`' for name in known[:3])}, ..."
         raise NetError([Diagnostic("E512", f"{net.name} has no layer or block `{layer}`", help=help)])
     mode = "evaluation" + ("; saved in training" if "saved" in counts else "")
     return "\n\n".join([*parts, f"one sample, float32, {mode}"])
@@ -95,11 +102,13 @@ def of_scope(net: Net, scope: Scope, count: str) -> str:
         head = f"rf of {printable(name)} is that of its last layer, {printable(seen[-1].name)}"
         return "\n".join([head, *_field(net, seen[-1])])
     aside = count not in ("params", "saved") and bool(nodes) and all(node.train for node in nodes)
+    kept = _kept(net)[0] if count == "saved" else {}
     rows: list[tuple[str, str, str, int]] = []
     for node in nodes:
         value = number(net, node, count)
         if value and (aside or not node.train or count in ("params", "saved")):
-            filled = " + ".join(_values(term) for term in terms(net, node, count))
+            filled = " + ".join(map(_values, terms(net, node, count)))
+            filled = filled or " + ".join(map(_product, kept.get(node.name, ())))
             rows.append((printable(node.name), node.op.name, filled, value))
     whole = sum(value for *_, value in rows)
     unit = " bytes" if count in ("memory", "saved") else ""
@@ -213,8 +222,8 @@ def _memory(net: Net, node: Node) -> Iterator[str]:
         yield f"  {alive:,} bytes are alive then in inference, its inputs and output and what is read later"
 
 
-def _saved(net: Net, node: Node) -> Iterator[str]:
-    """Yield what autograd keeps from a layer on, in bytes: of each storage, whose values it holds."""
+def _kept(net: Net) -> tuple[dict[str, list[Storage]], dict[Storage, str]]:
+    """Return the storages that each layer is the first to keep for a sample, and the layers that made storages."""
     from netdsl.passes import Facts
     from netdsl.passes.training import record
 
@@ -223,17 +232,34 @@ def _saved(net: Net, node: Node) -> Iterator[str]:
     for name, tensors in values.items():
         for tensor in tensors:
             makers.setdefault(tensor.storage, name)  # the first: others look at it, or write into it
-    kept = [storage for storage, layer in tape.kept.items() if layer == node.name]
+    kept: dict[str, list[Storage]] = {}
+    for storage, layer in tape.kept.items():
+        kept.setdefault(layer, []).append(storage)
+    return kept, makers
+
+
+def _saved(net: Net, node: Node) -> Iterator[str]:
+    """Yield what autograd keeps from a layer on, in bytes: of each storage, whose values it holds."""
+    by_layer, makers = _kept(net)
+    kept = by_layer.get(node.name, [])
     whole = sum(storage.nbytes for storage in kept)
     yield f"saved of {printable(node.name)} = {whole:,} bytes, kept for the backward pass from here on"
     rows = []
     for storage in kept:
         maker = makers.get(storage)
         what = "numbers of its own" if maker is None else f"what {printable(maker)} makes"
-        rows.append((f"{storage.nbytes:,}", what))
-    yield from (f"  {line}" for line in aligned(rows, (1,)))
+        rows.append((f"{storage.nbytes:,}", f"= {_product(storage)}", what))
+    yield from (f"  {line}" for line in aligned(rows, (1, 2)))
     if not kept:
         yield "  it keeps nothing, or only what is a weight or kept by a layer before it"
+
+
+def _product(storage: Storage) -> str:
+    """Return the sizes of a sample and the bytes of one number as "96 * 28 * 28 * 4"."""
+    *sizes, itemsize = storage.factors
+    while len(sizes) > 1 and sizes[0] == 1:  # the batch
+        del sizes[0]
+    return " * ".join(map(str, [*sizes, itemsize]))
 
 
 # ---------------------------------------------------------------- receptive fields
