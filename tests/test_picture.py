@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import combinations, count, pairwise
+from math import hypot
 from pathlib import Path
 from typing import ClassVar
 
@@ -185,6 +186,24 @@ def test_timeline_marks_the_peak() -> None:
     live = net.liveness(2)
     assert f"{live.peak:,} bytes at {live.at}" in svg
     assert f"each of {len(live.alive)} steps" in svg
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "parts"),
+    [
+        (
+            "resnet152",
+            "",
+            {"layer1", "layer2", "layer3", "layer4"},
+        ),  # layer3 is most of it, its 36 blocks too short
+        ("resnet152", "adam", {"layer2", "layer3"}),
+        ("densenet121", "", {"features.denseblock2", "features.denseblock3", "features.denseblock4"}),
+    ],
+)
+def test_timeline_names_what_most_steps_are_in(name: str, optimizer: str, parts: set[str]) -> None:
+    svg = str(timeline.draw(zoo_net(name), optimizer=optimizer))
+    check(svg)
+    assert parts <= {place.text for place in texts(svg)}
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -422,6 +441,23 @@ def test_bubbles_of_a_crowd(many: int) -> None:
     assert float(svg.split('viewBox="0 0 ')[1].split()[0]) <= 1600
     for nets in (crowd[:1], crowd[:2], [crowd[0].replace(params=0)]):
         check(str(bubbles.draw(nets)))
+
+
+def test_the_name_of_a_large_bubble_stands_beside_it() -> None:
+    """Or within it: its outline goes through no letter."""
+    nets = [bubbles.Bubble("small", 72.0, 10**8, 10**6), bubbles.Bubble("large", 72.0, 10**10, 10**9)]
+    svg = str(bubbles.draw(nets))
+    x, y, radius = max(
+        (
+            tuple(float(c.get(a, "nan")) for a in ("cx", "cy", "r"))
+            for c in ET.fromstring(svg).iter(f"{SVG}circle")
+        ),
+        key=lambda circle: (circle[1] > 80, circle[2]),  # below the key
+    )
+    (left, top, right, bottom) = next(place for place in texts(svg) if place.text == "large")
+    corners = [hypot(a - x, b - y) for a in (left, right) for b in (top, bottom)]
+    nearest = hypot(max(left - x, 0, x - right), max(top - y, 0, y - bottom))
+    assert nearest > radius or max(corners) < radius
 
 
 def test_small_things() -> None:

@@ -50,6 +50,11 @@ class _Rect(Record):
         """Return how far a place is from it."""
         return hypot(max(self.left - x, 0, x - self.right), max(self.top - y, 0, y - self.bottom))
 
+    def crosses(self, x: float, y: float, radius: float) -> bool:
+        """Return whether the outline of a circle goes through it."""
+        farthest = hypot(max(x - self.left, self.right - x), max(y - self.top, self.bottom - y))
+        return self.distance(x, y) < radius < farthest
+
 
 def draw(nets: Sequence[Bubble]) -> Svg:
     """Return the picture of nets, at least one; each needs MACs of at least 1.
@@ -143,8 +148,8 @@ def _spot(
 ) -> _Rect | None:
     """Return where a name stands: near its bubble, on no other text, and on few bubbles."""
     best, least = None, float("inf")
-    distance = min(radius, 12.0) + 3
-    while distance < min(_FAR, least):
+    distance = (radius + 3) % 5  # within a large bubble, at 3 beside it, and farther
+    while distance - radius < min(_FAR, least):
         for turn in range(_STEPS):
             across, down = cos(2 * pi * turn / _STEPS), sin(2 * pi * turn / _STEPS)
             middle_x = x + across * (distance + wide / 2 * abs(across))
@@ -156,8 +161,8 @@ def _spot(
             if any(spot.meets(text) for text in texts):
                 continue
             hidden = sum(spot.distance(dot_x, dot_y) < dot for dot_x, dot_y, dot in dots)
-            crossed = spot.distance(x, y) < radius - 1  # its own outline
-            cost = distance + 14 * hidden + 12 * crossed + 0.01 * turn
+            crossed = spot.crosses(x, y, radius - 1)  # its own outline
+            cost = max(distance - radius, 0) + 14 * hidden + 24 * crossed + 0.01 * turn
             if cost < least:
                 best, least = spot, cost
         distance += 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -80,20 +79,31 @@ def draw(net: Net, batch: int = 1, dtype: str = "float32", optimizer: str = "") 
 
 
 def _parts(svg: Svg, names: list[str], left: float, step: float, bottom: float) -> None:
-    """Write below the curve what stands directly in the net, where there is room for it."""
-    counts = Counter(name.partition(".")[0] for name in names)
+    """Write below the curve what stands directly in the net, where there is room for it.
+
+    Of a child that has more than half of all layers it is the child's parts, if most of it is named so.
+    """
     at = 0
-    for name, steps in groupby(names, key=lambda name: _part(name, counts)):
-        count = len(list(steps))
-        room, x = count * step, left + at * step
-        at += count
-        if room >= width(name, 11) + 4:
-            svg.line(x, bottom, x, bottom + 8)
-            svg.line(x + room, bottom, x + room, bottom + 8)
-            svg.text(x + room / 2, bottom + 19, fitted(name, room, 11), "faint", "middle", 11)
+    for child, steps in groupby(names, key=lambda name: name.partition(".")[0]):
+        layers = list(steps)
+        shown = [(child, len(layers))]
+        if 2 * len(layers) > len(names):
+            parts = [(part, len(list(within))) for part, within in groupby(layers, key=_part)]
+            named = sum(count for name, count in parts if _fits(name, count * step))
+            shown = parts if 2 * named > len(layers) else shown
+        for name, count in shown:
+            room, x = count * step, left + at * step
+            at += count
+            if _fits(name, room):
+                svg.line(x, bottom, x, bottom + 8)
+                svg.line(x + room, bottom, x + room, bottom + 8)
+                svg.text(x + room / 2, bottom + 19, fitted(name, room, 11), "faint", "middle", 11)
 
 
-def _part(name: str, counts: Counter[str]) -> str:
-    """Return what a layer is in: a child of the net, or of a child that has more than half of all layers."""
-    child, _, rest = name.partition(".")
-    return f"{child}.{rest.partition('.')[0]}" if rest and 2 * counts[child] > counts.total() else child
+def _part(name: str) -> str:
+    """Return the first two of a layer's names: what it is in within a child of the net."""
+    return ".".join(name.split(".")[:2])
+
+
+def _fits(name: str, room: float) -> bool:
+    return room >= width(name, 11) + 4
