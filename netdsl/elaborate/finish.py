@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 
@@ -176,7 +177,9 @@ class Finisher:
         what = (one.block or "the group") if isinstance(one, DraftScope) else one.op.name
         where = {"net": f"the net {scope.block}", "block": f"block {scope.block}"}.get(scope.kind, scope.path)
         message = f"{what} needs a label: it holds weights, and {where} is not one chain of unlabelled steps"
-        name = what.lower() if what.isidentifier() else "part"
+        written = re.match(r"[A-Za-z]\w*", one.span.text)  # a conv, where its norm has no label
+        name = written[0].lower() if written and not isinstance(one, DraftScope) else what.lower()
+        name = name if name.isidentifier() else "part"
         help = f"{name}1: {one.span.text}" if "\n" not in one.span.text else ""
         return Diagnostic(
             "E221", message, one.span, calls=one.calls, help=help and f"{help}, or within a chain: as {name}1"

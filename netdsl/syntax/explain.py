@@ -156,6 +156,9 @@ def _arrow(place: Place) -> Fault | None:
 
 def _argument(place: Place) -> Fault | None:
     token, before = place.token, place.before
+    if len(before) == 3 and before[1].text in "=:" and before[2].type == "INPUT":
+        help = f"an input's name stands behind the word: input {before[0].text}: {_text(place.line[place.index :])}"
+        return place.fault("E100", f"expected the end of the line, found {place.found}", help)
     if len(before) == 3 and before[1].text == "=" and token.type in ("NUMBER", "DIMS"):
         help = f"`:` names a layer: {before[0].text}: {_text([before[2], *place.line[place.index :]])}"
         return place.fault("E100", f"expected the end of the line, found {place.found}", help)
