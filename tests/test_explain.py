@@ -244,6 +244,7 @@ def test_what_holds_nothing_has_nothing() -> None:
             ["nets/mine.net"],
             "of a net it explains the numbers of a layer: netdsl explain nets/mine.net LAYER",
         ),
+        (["conv", "--set", "channels=3"], "for example netdsl explain lenet conv1 --set ..."),
         (["resnet18", "conv"], "its conv are `conv1`, `layer1.0.conv1`, `layer1.0.conv2`, ..."),
         (["resnet18", "flatten"], "its flatten is `9`"),
         (["resnet18", "layer1.0.con1"], "did you mean `layer1.0.conv1`?"),

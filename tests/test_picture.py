@@ -663,6 +663,7 @@ def test_misuse_leaves_files_alone(
     fails("E550", "graph", "./n.svg:n", "-o", "../" + tmp_path.name + "/n.svg")
     fails("E550", "plot", "n.net", "-o", "n.pdf")
     fails("E550", "plot", "n.net", "--timeline", "--by", "op", "-o", "x.svg")
+    fails("E550", "compare", "resnet18", "--format", "json", "--plot", "x.svg")
     fails("E510", "plot", "n.net", "-o", "none/x.svg")
     fails("E530", "report", "n.net", "n.net", "n.net", "-o", "x.html")
     fails("E550", "report", "n.net", "n.svg", "-o", "n.svg")

@@ -24,13 +24,17 @@ def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub, many=True)
     sub.epilog = f"a file stands for all of its nets, and `{ZOO}` for every net that is packaged"
-    sub.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table")
+    sub.add_argument(
+        "--format", choices=("table", "json", "csv", "markdown"), help="table, if nothing is said"
+    )
     help = "draw top-1 against MACs, params as areas, instead of printing: a name in .svg or .png"
     sub.add_argument("--plot", metavar="FILE", help=help)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or write the picture."""
+    if args.plot and args.format:
+        misuse("E550", "--plot draws instead of printing, so it takes no --format", "choose one of them")
     suffix = check_output(args.plot, (".svg", ".png"), args.spec) if args.plot else ""
     rows = [_row(net) for spec in args.spec for net in _networks(spec, args)]
     if args.plot:
@@ -40,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "csv":
         print(_csv(rows))
     else:
-        print(_text([_cells(row) for row in rows], args.format))
+        print(_text([_cells(row) for row in rows], args.format or "table"))
     return 0
 
 

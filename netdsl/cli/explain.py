@@ -36,6 +36,10 @@ def run(args: argparse.Namespace) -> int:
 
         print(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED))
         return 0
+    for option in ("set", "input", "path"):
+        if getattr(args, option):
+            message = f"--{option} changes a net, so it means nothing without a LAYER of one"
+            misuse("E503", message, f"for example netdsl explain lenet conv1 --{option} ...")
     if topic.upper() in codes.CODES:
         print(codes.explain(topic.upper()))
         return 0
