@@ -713,6 +713,21 @@ def test_compare_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_compare_says_which_nets_are_not_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A few of them by name, whether top1 or MACs are missing."""
+    file = tmp_path / "n.net"
+    file.write_text("net N:\n    meta top1=50\n    input 3, 8x8\n    relu\n")
+    output = ["--plot", str(tmp_path / "a.svg")]
+    assert cli.main(["compare", "resnet18", str(file), *output]) == 0
+    assert capsys.readouterr().err == (
+        "note: 1 of 2 nets say no top1, or have no MACs, so they are not drawn: n\n"
+    )
+    assert cli.main(["compare", "resnet18", "shufflenet_v1.net", *output]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("note: 11 of 12 nets say no top1")
+    assert said.endswith(", ...\n")
+
+
 def test_a_net_of_a_graph_is_drawn() -> None:
     net = netdsl.Network.from_graph(zoo_net("unet").graph, "copy")
     check(str(graph.draw(net)))

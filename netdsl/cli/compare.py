@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 HELP = "print what nets cost and reach beside each other, or draw it"
 ZOO = "zoo"
 """The SPEC that stands for all nets that are packaged."""
+_NAMED = 8
+"""How many of the nets that are not drawn a note names."""
 VERSION = 1
 """Of the JSON form, docs/schema/compare.json."""
 
@@ -150,8 +152,10 @@ def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:
         bubbles.Bubble(row["net"], row["top1"], row["macs"], row["params"]) for row in known.values()
     ]
     write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))})
-    missing = dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)
+    missing = [*dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)]
     if missing:
         from netdsl.diagnostics.render import printable
 
-        print(f"note: without top1, so not drawn: {printable(', '.join(missing))}", file=sys.stderr)
+        some = ", ".join([*missing[:_NAMED], *["..."] * (len(missing) > _NAMED)])
+        which = f"{len(missing)} of {len(missing) + len(known)} nets say no top1, or have no MACs"
+        print(f"note: {which}, so they are not drawn: {printable(some)}", file=sys.stderr)
