@@ -722,10 +722,12 @@ def test_compare_says_which_nets_are_not_drawn(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err == (
         "note: 1 of 2 nets say no top1, or have no MACs, so they are not drawn: n\n"
     )
-    assert cli.main(["compare", "resnet18", "shufflenet_v1.net", *output]) == 0
+    variants = "".join(f"variant n{at} = N(w={at})\n" for at in range(1, 12))
+    file.write_text(f"net N(w):\n    input 3, 8x8\n    conv 3x3, w\n{variants}")
+    assert cli.main(["compare", "resnet18", str(file), *output]) == 0
     said = capsys.readouterr().err
     assert said.startswith("note: 11 of 12 nets say no top1")
-    assert said.endswith(", ...\n")
+    assert said.endswith(": n1, n2, n3, n4, n5, n6, n7, n8, ...\n")
 
 
 def test_a_net_of_a_graph_is_drawn() -> None:

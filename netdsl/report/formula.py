@@ -248,8 +248,8 @@ def _saved(net: Net, node: Node) -> Iterator[str]:
     for storage in kept:
         maker = makers.get(storage)
         what = "numbers of its own" if maker is None else f"what {printable(maker)} makes"
-        rows.append((f"{storage.nbytes:,}", f"= {_product(storage)}", what))
-    yield from (f"  {line}" for line in aligned(rows, (1, 2)))
+        rows.append((f"{storage.nbytes:>{len(f'{whole:,}')},} = {_product(storage)}", what))
+    yield from (f"  {line}" for line in aligned(rows, (0, 1)))
     if not kept:
         yield "  it keeps nothing, or only what is a weight or kept by a layer before it"
 
