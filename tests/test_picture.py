@@ -443,21 +443,25 @@ def test_bubbles_of_a_crowd(many: int) -> None:
         check(str(bubbles.draw(nets)))
 
 
-def test_the_name_of_a_large_bubble_stands_beside_it() -> None:
-    """Or within it: its outline goes through no letter."""
-    nets = [bubbles.Bubble("small", 72.0, 10**8, 10**6), bubbles.Bubble("large", 72.0, 10**10, 10**9)]
+@pytest.mark.parametrize("share", [1.1, 1.2, 1.5, 1.8])
+@pytest.mark.parametrize("gap", [0.0, 0.1, 0.2])
+def test_names_of_large_bubbles_stand_beside_them(gap: float, share: float) -> None:
+    """Or within them: no outline goes through a letter, be it another bubble's."""
+    macs = {"small": 10**8, "large": 10**10, "larger": int(10**10 * share)}
+    top1 = {"small": 72.0, "large": 72.0 + gap, "larger": 72.0}
+    nets = [bubbles.Bubble(name, top1[name], count, count // 10) for name, count in macs.items()]
     svg = str(bubbles.draw(nets))
-    x, y, radius = max(
-        (
-            tuple(float(c.get(a, "nan")) for a in ("cx", "cy", "r"))
-            for c in ET.fromstring(svg).iter(f"{SVG}circle")
-        ),
-        key=lambda circle: (circle[1] > 80, circle[2]),  # below the key
-    )
-    (left, top, right, bottom) = next(place for place in texts(svg) if place.text == "large")
-    corners = [hypot(a - x, b - y) for a in (left, right) for b in (top, bottom)]
-    nearest = hypot(max(left - x, 0, x - right), max(top - y, 0, y - bottom))
-    assert nearest > radius or max(corners) < radius
+    circles = [
+        [float(one.get(key, "nan")) for key in ("cx", "cy", "r")]
+        for one in ET.fromstring(svg).iter(f"{SVG}circle")
+    ]
+    names = [place for place in texts(svg) if place.text in macs]
+    assert len(names) == len(macs)
+    for left, top, right, bottom in names:
+        for x, y, radius in circles:
+            nearest = hypot(max(left - x, 0, x - right), max(top - y, 0, y - bottom))
+            farthest = hypot(max(x - left, right - x), max(y - top, bottom - y))
+            assert nearest > radius - 1 or farthest < radius
 
 
 def test_small_things() -> None:

@@ -119,7 +119,7 @@ def _steps(least: float, most: float) -> list[float]:
 def _label(svg: Svg, placed: Sequence[tuple[Bubble, float, float, float]], room: _Rect) -> None:
     """Write the names, each beside its bubble or as near as there is room, with a line to it then."""
     texts: list[_Rect] = []
-    dots = [(x, y, min(radius, 6.0)) for _, x, y, radius in placed]
+    dots = [(x, y, radius) for _, x, y, radius in placed]
     crowd = {net: sum(hypot(x - other[0], y - other[1]) < 60 for other in dots) for net, x, y, _ in placed}
     # those with the fewest neighbours go last, since they find room anywhere
     for net, x, y, radius in sorted(placed, key=lambda one: (-crowd[one[0]], one[0].name)):
@@ -146,7 +146,7 @@ def _spot(
     texts: Sequence[_Rect],
     dots: Sequence[tuple[float, float, float]],
 ) -> _Rect | None:
-    """Return where a name stands: near its bubble, on no other text, and on few bubbles."""
+    """Return where a name stands: near its bubble, on no other text, and on few middles and outlines of bubbles."""
     best, least = None, float("inf")
     distance = (radius + 3) % 5  # within a large bubble, at 3 beside it, and farther
     while distance - radius < min(_FAR, least):
@@ -160,9 +160,10 @@ def _spot(
                 continue
             if any(spot.meets(text) for text in texts):
                 continue
-            hidden = sum(spot.distance(dot_x, dot_y) < dot for dot_x, dot_y, dot in dots)
-            crossed = spot.crosses(x, y, radius - 1)  # its own outline
-            cost = max(distance - radius, 0) + 14 * hidden + 24 * crossed + 0.01 * turn
+            hidden = sum(spot.distance(dot_x, dot_y) < min(dot, 6.0) for dot_x, dot_y, dot in dots)
+            cut = sum(spot.crosses(dot_x, dot_y, dot - 1) for dot_x, dot_y, dot in dots)
+            own = spot.crosses(x, y, radius - 1)
+            cost = max(distance - radius, 0) + 14 * hidden + 4 * cut + 20 * own + 0.01 * turn
             if cost < least:
                 best, least = spot, cost
         distance += 5
