@@ -404,6 +404,21 @@ net N:
     f: fc 4
     celu
 """,
+    "circular": """
+net N:
+    input 2, 9x7
+    pad 1, mode="circular"
+    a: conv 3x3, 4, pad=0 -> bn -> relu
+    pad left=2, mode="circular"
+    relu
+    add:
+        from flow
+        pad 0, mode="circular"
+    pad 2x1, mode="circular"
+    b: conv 5x3, 3, pad=0
+    gap
+    f: fc 2
+""",
     "crop_unet": """
 net N:
     input 2, 20x18
@@ -510,7 +525,7 @@ def test_small_net(name: str) -> None:
 @given(specs())
 def test_random_net(spec: Spec) -> None:
     """Of code whose names are those of one instance, without loops, conditions, inner names; all of it is read."""
-    assume(not any(word in spec.text for word in ("for ", "when ", "if ", " = from flow", "circular")))
+    assume(not any(word in spec.text for word in ("for ", "when ", "if ", " = from flow")))
     net = loads(spec.text, "random.net", "trial")
     assume(any(node.op.weights(*net.inputs_of(node.name)) for node in net.graph))
     assume(set(net.graph.nodes) == needed_by_outputs(net.graph) | set(net.graph.inputs.values()))
@@ -585,8 +600,8 @@ def alive_in_facts(example: Example, x: list[Tensor], channels_last: bool, inpla
 def test_an_op_on_its_own(example: Example, channels_last: bool) -> None:
     """What is alive at most while it runs, and while it goes back."""
     op = example.op
-    if op.name in ("weight", "window_mask") or getattr(op, "mode", "") == "circular":
-        return  # which read nothing, or go back through many copies: see Padding.saved
+    if op.name in ("weight", "window_mask"):
+        return  # which read nothing
     for inplace in (False, True) if op.inplace else (False,):
         for form in forms(example, inplace):
             x = [t.requires_grad_(t.is_floating_point()) for t in inputs_of(example)]

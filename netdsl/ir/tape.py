@@ -475,6 +475,17 @@ class Tape:
             y.maker.within = step
         return y
 
+    def written(self, whole: Tensor, part: Tensor) -> Tensor:
+        """Return a tensor when another one has been copied into a part of it.
+
+        Going back, the gradient of the whole is copied, and its part once more; where the part was there are zeros.
+        """
+        y = Tensor(whole.sizes, whole.strides, whole.storage, False)
+        self.stepped(y, (whole, part), self.filled)
+        if y.maker is not None:
+            y.maker.scratch = self.itemsize * (part if whole.grad else whole).elements
+        return y
+
     def summed(self, a: Tensor, b: Tensor) -> Tensor:
         """Return a + b, whose gradient is that of both."""
         return self.pointwise(a, b, back=same)

@@ -246,8 +246,21 @@ class Padding(Op):
         if self.mode == "zeros":
             return tape.padded(x[0], tape.sized(self.infer(x[0].sample)))
         if self.mode == "circular":
-            return tape.made(tape.sized(self.infer(x[0].sample)), *x)
+            return self._around(tape, x[0])
         return self.fresh(tape, *x, keep=x)
+
+    def _around(self, tape: Tape, x: Tensor) -> Tensor:
+        """Copy the map into a new one, and then each side from the opposite one, corners twice."""
+        y = tape.new(tape.sized(self.infer(x.sample)))
+        tape.note(x, y)
+        inner = x
+        for axis in (3, 2):
+            inner = tape.narrowed(inner, axis, x.sizes[axis])
+        y = tape.written(y, inner)
+        for axis, sides in ((3, self.columns), (2, self.rows)):
+            for size in filter(None, sides):
+                y = tape.written(y, tape.narrowed(y, axis, size))
+        return y
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

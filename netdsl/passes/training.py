@@ -2,10 +2,9 @@
 
 What is kept is exact to the byte for emitted PyTorch code. So is the peak, on the CPU and as far as tensors go. A
 forward pass holds what is kept, what a kernel reads and makes, and what names hold, as `liveness.py` finds it; so
-its exceptions are those of names. What kernels take within themselves does not count, nor what going back through
-`pad mode="circular"` copies. What no output needs is taken to have no gradient, though a module that runs for
-nothing keeps something while it runs. The loss is the sum of all that the net returns, the caller holds the input,
-gradients are dropped before each step, and the optimizers are torch's with their defaults, which on the CPU work on
+its exceptions are those of names. What kernels take within themselves does not count. What no output needs is taken
+to have no gradient, though a module that runs for nothing keeps something while it runs. The loss is the sum of all
+that the net returns, the caller holds the input, gradients are dropped before each step, and the optimizers are torch's with their defaults, which on the CPU work on
 one parameter after the other. Two gradients of one value are added out of place, and a bias to a product of what
 does not lie in order, as torch does it wherever something watches, such as the tracker that the peak was measured
 with; unwatched it may write one over the other.
