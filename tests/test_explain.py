@@ -132,7 +132,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "saved of bn1 = 3,211,776 bytes" in out
     assert "  3,211,264 = 64 * 112 * 112 * 4  what conv1 makes\n        512 = 2 * 64 * 4" in out
     _, out, _ = run(capsys, "resnet18", "maxpool", "saved")
-    assert "  1,605,632  = 64 * 56 * 56 * 8  numbers of its own\n" in out  # indices
+    assert "  1,605,632 = 64 * 56 * 56 * 8  numbers of its own\n" in out  # indices
     _, out, _ = run(capsys, "resnet18", "layer1.0", "saved")
     assert re.search(r"layer1\.0\.bn1 +bn +803,328 = 64 \* 56 \* 56 \* 4 \+ 2 \* 64 \* 4\n", out)
     _, out, _ = run(capsys, "resnet18", "resnet18", "saved")

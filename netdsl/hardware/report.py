@@ -29,8 +29,8 @@ BACK = (
 
 def quantity(value: float | None, unit: str) -> str:
     """Return a number of a unit as people say it: `1.58 Tops/s`, `192 GB/s`, `0.52 mJ`; `-` if it is not known."""
-    if value is None:
-        return "-"
+    if not value:
+        return "-" if value is None else f"0 {unit}"
     scales = (
         (1e12, "T"),
         (1e9, "G"),
