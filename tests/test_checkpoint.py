@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -188,7 +188,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize(("name", "size"), [("chain", "17x12"), ("bypass", "9x14"), ("sequential", "11x8")])
-def test_no_choice_is_better(name: str, size: str) -> None:
+def test_no_choice_is_better(name: str, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all choices of modules and runs that are apart, each run by torch, at every limit that matters."""
     net = loads(SMALL[name].replace("{size}", size))
     units = [*[(scope.path,) for scope in net.graph.tree.scopes() if scope.path], *RUNS[name]]
@@ -202,7 +202,9 @@ def test_no_choice_is_better(name: str, size: str) -> None:
                 macs = real_macs(net, "n", places, 3) - plain
                 found[tuple(sorted(places))] = real_peak(net, "n", places, 3), macs
     assert least(net, 3) == min(peak for peak, _ in found.values())
-    for limit in sorted({peak for peak, _ in found.values()}):
+    # a bound is one in however many steps
+    for limit, steps in product(sorted({peak for peak, _ in found.values()}), (1, 2, 1000)):
+        monkeypatch.setattr("netdsl.passes.checkpoint._FRONT", steps)
         plan = net.checkpoint_plan(limit, 3)
         assert plan.macs == min(macs for peak, macs in found.values() if peak <= limit)
         assert (plan.peak, plan.macs) == found[tuple(sorted(plan.places))]

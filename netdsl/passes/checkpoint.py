@@ -9,8 +9,9 @@ another.
 The plan is the best there is over these places. A prefix of the net that recomputes some of its places matters for
 what follows by three things only: how many bytes it keeps, which of the values that later layers look at are among
 these, and what it recomputes. So an exact dynamic program goes through the net, and of two prefixes that keep the
-same of those values drops the one that keeps more bytes and recomputes no less. What recomputing less costs is told
-by MACs, of equal ones by other operations, then by the number of places.
+same of those values drops the one that keeps more bytes and recomputes no less. It also drops
+one after which more than is known to do would be recomputed, even if whatever later layers read were kept for
+nothing. What recomputing less costs is told by MACs, of equal ones by other operations, then by the number of places.
 
 Peaks are those of `netdsl.passes.training`, and as exact.
 
@@ -23,7 +24,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
+from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.graph import Scope, Value
 from netdsl.ir.tape import Moment, Step, Storage
@@ -117,6 +120,19 @@ class _Part(Record):
     """The most that is alive because of it beside what is kept before it, in forward and backward."""
     kept: frozenset[Storage]
     """What it keeps."""
+
+
+class _Front(NamedTuple):
+    """The fewest MACs that the rest of the net recomputes, by how many bytes there are for it."""
+
+    bytes: list[int]
+    """Going up."""
+    macs: list[int]
+    """Going down: what is recomputed at least with so many bytes, and fewer than the next."""
+
+    def least(self, room: int) -> int:
+        """Return it for so many bytes, which are no fewer than the first."""
+        return self.macs[bisect_right(self.bytes, room) - 1]
 
 
 class _Label:
@@ -394,8 +410,10 @@ class _Trace:
 
 MAX_RUNS = 48
 """In how many pieces a chain of modules is cut; a longer one at equal distances."""
-_FEW = 8
-"""How many prefixes are looked at to find a choice that may be beaten."""
+_FEW = (8, 32, 128)
+"""How many prefixes are looked at to find choices that may be beaten."""
+_FRONT = 1000
+"""How many steps a bound has; with fewer it is lower, and worked out sooner."""
 
 
 def _size(storages: Iterable[Storage]) -> int:
@@ -416,23 +434,50 @@ class _Program:
             self.beginning.setdefault(place.begin, {}).setdefault(place.given, []).append(place)
         self.work = {place: trace.work(place) for place in places}
         self.loss = trace.gradients.after[None]
-        self.needs = {self.end: self.loss}
-        """By cut the fewest bytes that what follows takes, if all that it looks at were kept already."""
+        self.fronts: dict[int, _Front] = {}
+        """By cut what follows recomputes at least, for the room at hand."""
+
+    def bounds(self, room: int) -> dict[int, _Front]:
+        """Return by cut what follows recomputes at least, if all that it looks at were kept already."""
+        found = {self.end: _Front([self.loss], [0])}
         for cut, following in reversed([*pairwise(self.cuts)]):
-            held = frozenset([each for each, first in trace.first.items() if first < cut])
-            parts = [(trace.keep(cut, following, held), following)]
+            held = frozenset([each for each, first in self.trace.first.items() if first < cut])
+            parts = [(self.trace.keep(cut, following, held), 0, found[following])]
             for places in self.beginning.get(cut, {}).values():
-                parts += [(part, place.end) for place, part in trace.recompute(places, held).items()]
-            self.needs[cut] = min([max(part.most, part.keeps + self.needs[end]) for part, end in parts])
+                for place, part in self.trace.recompute(places, held).items():
+                    parts.append((part, self.work[place][0], found[place.end]))
+            front = found[cut] = _Front([], [])
+            for need, macs in sorted(
+                [
+                    (max(part.most, part.keeps + need), work + macs)
+                    for part, work, rest in parts
+                    for need, macs in zip(rest.bytes, rest.macs, strict=True)
+                    if part.keeps + need <= room
+                ]
+            ):
+                if need <= room and (not front.macs or macs < front.macs[-1]):
+                    front.bytes.append(need)
+                    front.macs.append(macs)
+            step = -(-len(front.bytes) // _FRONT) or 1
+            ends = range(step, len(front.bytes) + step, step)
+            found[cut] = _Front(
+                front.bytes[::step], [front.macs[min(end, len(front.macs)) - 1] for end in ends]
+            )
+        return found
 
     def least(self, room: int) -> _Label | None:
         """Return what recomputes least of all that fits into so many bytes; None if nothing does.
 
-        Few labels are left where little may be recomputed: so what fits is found first among a few of them.
+        Few labels are left where little may be recomputed: so what fits is found first among a few of them, and of
+        more once less may be.
         """
-        most = 1 + sum([macs for macs, _, _ in self.work.values()])
-        label = self.run(room, most, width=_FEW)
-        return self.run(room, most if label is None else label.cost[0])
+        self.fronts = self.bounds(room)
+        cap, found = 1 + sum([macs for macs, _, _ in self.work.values()]), False
+        for width in _FEW:
+            label = self.run(room, cap - found, width)
+            if label is not None:
+                cap, found = label.cost[0], True
+        return self.run(room, cap)
 
     def run(self, room: int | None, cap: int = 0, width: int = 0) -> _Label | None:
         """Return the best choice, or a good one if no more than `width` prefixes are looked at that are alike.
@@ -475,16 +520,21 @@ class _Program:
         last = self.trace.last
         later = frozenset([each for each in (*held, *part.kept) if last[each] >= end])
         found = states.setdefault(end, {}).setdefault(later, [])
+        if room is None:
+            for label in labels:
+                cost = (max(label.cost[0], label.keeps + part.most), 0, 0)
+                found.append(_Label(label.keeps + part.keeps, cost, label, place))
+            return
         macs, ops, count = self.work[place] if place is not None else (0, 0, 0)
+        front = self.fronts[end]
+        if not front.bytes:
+            return
+        most = room - max(part.most, part.keeps + front.bytes[0])
         for label in labels:
-            cost = label.cost
-            if room is None:
-                cost = (max(cost[0], label.keeps + part.most), 0, 0)
-            elif cost[0] + macs <= cap and label.keeps + max(part.most, part.keeps + self.needs[end]) <= room:
-                cost = (cost[0] + macs, cost[1] + ops, cost[2] + count)
-            else:
-                continue
-            found.append(_Label(label.keeps + part.keeps, cost, label, place))
+            done = label.cost[0] + macs
+            if label.keeps <= most and done + front.least(room - label.keeps - part.keeps) <= cap:
+                cost = (done, label.cost[1] + ops, label.cost[2] + count)
+                found.append(_Label(label.keeps + part.keeps, cost, label, place))
 
     def peak(self, chosen: Mapping[int, _Place]) -> int:
         """Return the most bytes that are alive with places that are chosen, by where they begin."""
@@ -550,6 +600,11 @@ def plan_checkpoints(facts: Facts, memory: int, batch: int, dtype: str, optimize
         NetError: Nothing fits; the message says the least that can be reached.
         OpError: An op does not say what it keeps.
     """
+    with no_collection():
+        return _plan(facts, memory, batch, dtype, optimizer)
+
+
+def _plan(facts: Facts, memory: int, batch: int, dtype: str, optimizer: str) -> Plan:
     trace = _Trace(facts, batch, dtype)
     program = _Program(trace, trace.places())
     update = measure_update(facts, dtype, optimizer, trace.whole)

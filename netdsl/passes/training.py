@@ -1,13 +1,13 @@
 """The memory of training: what autograd keeps for the backward pass, and the peak of a step.
 
 What is kept is exact to the byte for emitted PyTorch code. So is the peak, on the CPU and as far as tensors go. A
-forward pass holds what is kept, what a kernel reads and makes, and what names hold, as `liveness.py` finds it; so its
-exceptions are those of names. What kernels take within themselves does not count. What no output needs is taken to
-have no gradient, though a module that runs for nothing keeps something while it runs. The loss is the sum of all that
-the net returns, the caller holds the input, gradients are dropped before each step, and the optimizers are torch's
-with their defaults, which on the CPU work on one parameter after the other. Two gradients of one value are added out
-of place, and a bias to a product of what does not lie in order, as torch does it wherever something watches, such as
-the tracker that the peak was measured with; unwatched it may write one over the other.
+forward pass holds what is kept, what a kernel reads and makes, and what names hold, as `liveness.py` finds it; so
+its exceptions are those of names. What kernels take within themselves does not count. What no output needs is taken
+to have no gradient, though a module that runs for nothing keeps something while it runs. The loss is the sum of all
+that the net returns, the caller holds the input, gradients are dropped before each step, and the optimizers are
+torch's with their defaults, which on the CPU work on one parameter after the other. Two gradients of one value are
+added out of place, and a bias to a product of what does not lie in order, as torch does it wherever something
+watches, such as the tracker that the peak was measured with; unwatched it may write one over the other.
 
 In half precision the means and deviations of `bn` and `ln` are in float32, as on GPUs; on the CPU they are in the
 dtype itself, two bytes less for each. Those of `gn` are in it everywhere, and `rms_norm` and attention by steps work
