@@ -20,6 +20,7 @@ from netdsl.api import loads
 from netdsl.ir.tape import Storage, Tape, in_order
 from netdsl.ir.tape import Tensor as Plain
 from netdsl.ops import Example
+from netdsl.ops.attention import Attention
 from netdsl.passes.training import Alive, needed_by_outputs, run_backward
 
 NETS = {
@@ -611,3 +612,21 @@ def test_an_op_on_its_own(example: Example, channels_last: bool) -> None:
                 continue  # a table is no map
             expected = alive_in_torch(form.train(), x, channels_last)
             assert alive_in_facts(example, x, channels_last, inplace) == expected
+
+
+@every(EXAMPLES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_an_op_on_its_own_in_half(example: Example, dtype: torch.dtype) -> None:
+    """The same in half precision, in which some ops take steps in float32; without numbers, as on GPUs."""
+    op = example.op
+    if op.name in ("weight", "window_mask"):
+        return  # which read nothing
+    if op.name == "mish" or (isinstance(op, Attention) and not op.dropout):
+        return  # which have other kernels without numbers
+    for form in forms(example, False):
+        x = [t.to("meta", dtype) if t.is_floating_point() else t.to("meta") for t in inputs_of(example)]
+        if op.name == "bn" and x[0].numel() == x[0].shape[1]:
+            continue  # torch takes no mean of one number
+        x = [t.requires_grad_(t.is_floating_point()) for t in x]
+        expected = alive_in_torch(form.to("meta", dtype).train(), x, False)
+        assert alive_in_facts(example, x, False, False) == expected

@@ -29,6 +29,11 @@ class Storage:
         self.nbytes = prod(factors)
         self.learned = learned
 
+    @property
+    def itemsize(self) -> int:
+        """Return the bytes of an element."""
+        return self.factors[-1]
+
 
 class Tensor:
     """A tensor without its numbers: sizes with the batch, strides in elements, whether it needs a gradient."""
@@ -324,9 +329,9 @@ class Tape:
         self.drop(tensors)
 
     @contextmanager
-    def widened(self) -> Iterator[None]:
-        """Make new tensors in float32 for a while. Their gradients are counted as if they were narrower."""
-        before, self.itemsize = self.itemsize, 4
+    def sized_as(self, itemsize: int) -> Iterator[None]:
+        """Make new tensors of elements of so many bytes for a while."""
+        before, self.itemsize = self.itemsize, itemsize
         yield
         self.itemsize = before
 
@@ -446,6 +451,14 @@ class Tape:
     def looked_at(self, grad: Tensor, x: Tensor) -> Tensor:
         """Return a part of a gradient as large as what was read."""
         return Tensor(x.sizes, grad.strides, grad.storage, False)
+
+    def cast(self, x: Tensor) -> Tensor:
+        """Return a copy with elements as large as those of new tensors; its gradient has elements as large as its."""
+        return self.pointwise(x, back=self.cast_back)
+
+    def cast_back(self, grad: Tensor, x: Tensor) -> Tensor:
+        """Return a gradient with elements as large as those of what was read."""
+        return self.new(x.sizes, itemsize=x.storage.itemsize, strides=elementwise_strides((grad,), x.sizes))
 
     def clone(self, x: Tensor) -> Tensor:
         """Return a copy, which lies as it does if that has no gaps; its gradient is that of the copy itself."""

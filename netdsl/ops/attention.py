@@ -115,24 +115,33 @@ class Attention(Op):
             sums = tape.new((n, self.heads, length), itemsize=tape.statistics)
             out = tape.pointwise(q, k, v, keep=(q, k, v, sums))
             tape.keep(out)
-        elif tape.itemsize >= 4:
-            out = self.by_steps(tape, q, k, v)
         else:
-            with tape.widened():
-                out = self.by_steps(tape, *[tape.pointwise(value) for value in (q, k, v)])
-            out = tape.pointwise(out)
+            with tape.holding(qkv):
+                out = self.by_steps(tape, q, k, v)
         with tape.holding(qkv):
             rows = tape.in_order(tape.permuted(out, 2, 0, 1, 3))
             y = tape.linear(tape.reshaped(rows, -1, c), c, tape.parameters[2:])
         return tape.transposed(tape.reshaped(y, length, n, c), 0, 1)
 
     def by_steps(self, tape: Tape, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return the sums of v, weighted by the softmax of the products of q and k, of which some are dropped."""
-        q, k = tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1))
-        scores = tape.product(q, k)
-        shares = tape.keep(tape.made(scores.sizes, scores))
-        dropped = tape.multiplied(shares, tape.new(() if self.dropout == 1 else shares.sizes))
-        return tape.product(dropped, v)
+        """Return the sums of v, weighted by the softmax of the products of q and k, of which some are dropped.
+
+        In half precision the steps are in float32, and the weights are returned beside the sums, which nobody wants.
+        """
+        own = tape.itemsize
+        with tape.sized_as(max(own, 4)):
+            if own < 4:
+                q, k, v = (tape.cast(value) for value in (q, k, v))
+            with tape.holding(q, k, v):
+                scores = tape.product(tape.pointwise(q), tape.pointwise(tape.transposed(k, -2, -1)))
+                shares = tape.keep(tape.made(scores.sizes, scores))
+                dropped = tape.multiplied(shares, tape.new(() if self.dropout == 1 else shares.sizes))
+                if own >= 4:
+                    return tape.product(dropped, v)
+                with tape.holding(tape.new(shares.sizes, itemsize=own)):
+                    out = tape.product(dropped, v)
+                    with tape.sized_as(own):
+                        return tape.cast(out)
 
     @classmethod
     def examples(cls) -> Iterator[Example]:
@@ -472,7 +481,8 @@ class RelativeBias(Op):
             return tape.made(sizes, table)
         pairs = self.places * self.places
         every = (tape.batch, pairs, heads, 8)  # the index once for each head, in int64
-        rows = tape.made((tape.batch, pairs, heads), table, keep=(table,), extra=every)
+        with tape.holding(tape.new((tape.batch, pairs), itemsize=8)):
+            rows = tape.made((tape.batch, pairs, heads), table, keep=(table,), extra=every)
         if rows.maker is not None:  # going back, what is added to
             rows.maker.scratch = tape.itemsize * table.elements
         pairwise = tape.reshaped(rows, tape.batch, self.places, self.places, heads)

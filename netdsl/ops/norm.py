@@ -195,12 +195,13 @@ class RmsNorm(ChannelNorm):
         """Keep the input, the factor of each place, and what is not weighted yet, all in float32 at least."""
         y = tape.put_in_order(x[0], self.order(x[0]))
         if tape.itemsize >= 4:
-            y = self.weighted(tape, y)
+            y = tape.without_gaps(self.weighted(tape, y))
         else:
-            with tape.widened():
-                y = self.weighted(tape, tape.pointwise(y))
-            y = tape.pointwise(y)
-        return tape.put_in_order(tape.without_gaps(y), self.order_back(x[0]))
+            with tape.sized_as(4):
+                wide = self.weighted(tape, tape.cast(y))
+            with tape.holding(wide):
+                y = tape.without_gaps(tape.cast(wide))
+        return tape.put_in_order(y, self.order_back(x[0]))
 
     def weighted(self, tape: Tape, value: Tensor) -> Tensor:
         """Return what is divided by its root mean square, and weighted."""

@@ -10,8 +10,8 @@ added out of place, and a bias to a product of what does not lie in order, as to
 watches, such as the tracker that the peak was measured with; unwatched it may write one over the other.
 
 In half precision the means and deviations of `bn` and `ln` are in float32, as on GPUs; on the CPU they are in the
-dtype itself, two bytes less for each. Those of `gn` are in it everywhere, and `rms_norm` and attention by steps work
-in float32, so that a peak in them is a little more than is said.
+dtype itself, two bytes less for each. Those of `gn` are in it everywhere. `rms_norm` and attention by steps work in
+float32, forward and back.
 """
 
 from __future__ import annotations
@@ -419,14 +419,15 @@ class _Engine:
         tape, alive = self.tape, self.alive
         grad = grads[min(grads)]
         made: list[tuple[Tensor, Tensor]] = []
-        for x in step.reads:
-            own = step.back(grad, x)
-            alive.hold(own.storage)
-            made.append((x, own))
+        with tape.sized_as(grad.storage.itemsize):
+            for x in step.reads:
+                own = step.back(grad, x)
+                alive.hold(own.storage)
+                made.append((x, own))
         scratch = step.scratch
         scratch += sum([tape.itemsize * part.elements for part in step.parts if part.port not in grads])
         if step.ordered is not None and grad.strides != tape.strides_of(step.ordered, grad.sizes):
-            scratch += tape.itemsize * grad.elements
+            scratch += grad.storage.itemsize * grad.elements
         if scratch:  # which the step takes before it returns
             beside = Storage(scratch)
             alive.hold(beside)
@@ -434,11 +435,17 @@ class _Engine:
         alive.reduce(step)
         for at, (x, own) in enumerate(made):
             if own.sizes != x.sizes:
-                total = tape.new(x.sizes)
-                alive.hold(total.storage)
-                alive.drop(own.storage)
-                made[at] = x, total
+                own = self.instead(own, tape.new(x.sizes, itemsize=own.storage.itemsize))
+            if own.storage.itemsize != x.storage.itemsize:
+                own = self.instead(own, tape.cast_back(own, x))
+            made[at] = x, own
         return made
+
+    def instead(self, before: Tensor, own: Tensor) -> Tensor:
+        """Hold a gradient instead of the one that it is made of; return it."""
+        self.alive.hold(own.storage)
+        self.alive.drop(before.storage)
+        return own
 
     def give(self, x: Tensor, grad: Tensor) -> None:
         """Add a gradient to that of what was read, or of a parameter."""
@@ -463,7 +470,8 @@ class _Engine:
         """Return the sum of two gradients of a tensor, if there are two."""
         if before is None:
             return grad
-        total = self.tape.new(x.sizes, strides=elementwise_strides((before, grad), x.sizes))
+        strides = elementwise_strides((before, grad), x.sizes)
+        total = self.tape.new(x.sizes, itemsize=grad.storage.itemsize, strides=strides)
         self.alive.hold(total.storage)
         self.alive.drop(before.storage)
         self.alive.drop(grad.storage)
