@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from netdsl import data
+from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
 from netdsl.elaborate.build import MAX_NODES
 from netdsl.elaborate.evaluate import Evaluator
-from netdsl.elaborate.files import Files
+from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Dims, Shape
@@ -26,7 +27,6 @@ from netdsl.sheet import aligned
 from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
-from netdsl.syntax.read import MAX_BYTES
 from netdsl.syntax.read import read as read_file
 
 MAX_STEPS = 10_000
@@ -91,7 +91,7 @@ def load_family(
 
 def loads(text: str, name: str = "<string>", net: str = "", **params: Any) -> Network:
     """Return the net of a text; its imports can only be of packaged files."""
-    file = Files(_importer(None, ())).load(Source(name, text))
+    file = Files(_importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
     return Network(recipe(file, net, params, {}))
 
 
@@ -220,7 +220,7 @@ def distinct(file: FileScope) -> list[str]:
 def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
     """Return the file that a SPEC names, read, and the name after its colon."""
     target, _, name = spec.rpartition(":") if _names_net(spec) else (spec, "", "")
-    if "/" in target or "\\" in target or (target.endswith(".net") and Path(target).exists()):
+    if "/" in target or "\\" in target or (target.endswith(".net") and os.path.exists(target)):
         return read(Path(target), path), name
     stem = target.removesuffix(".net")
     if f"{stem}.net" in data.names("specs", ".net"):
@@ -386,7 +386,7 @@ def read(file: Path, path: Iterable[str | Path] = ()) -> FileScope:
 
 def reread(file: Path, text: str, path: Iterable[str | Path] = ()) -> FileScope:
     """Return what a file of the user's would declare if it held that text."""
-    return Files(_importer(file.parent, path)).load(Source(str(file), text))
+    return Files(_importer(file.parent, path)).load(Source(str(file), text, file))
 
 
 def read_text(text: str) -> FileScope:
@@ -394,23 +394,24 @@ def read_text(text: str) -> FileScope:
     return Files(_importer(None, ())).load(Source("<stdin>", text))
 
 
-def _importer(folder: Path | None, path: Iterable[str | Path]) -> Any:
+def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
-    roots = [p.resolve() for p in ([folder] if folder is not None else [])] + [
-        Path(p).resolve() for p in path
-    ]
+    roots = [Path(os.path.realpath(p)) for p in (*([folder] if folder is not None else []), *path)]
+    known: dict[Path, Source] = {}  # so that a file is read once, however often it is imported
 
     def find(name: str, importer: Source) -> Source:
         if "\0" in name or not name.endswith(".net"):
             raise ValueError("the name of a spec ends in .net")
         outside = False
-        if roots and importer.name not in data.names("specs", ".net"):
-            for base in (Path(importer.name).parent.resolve(), *roots):
-                candidate = (base / name).resolve()  # symlinks too
+        if importer.path is not None:
+            for base in (Path(os.path.realpath(importer.path.parent)), *roots):
+                candidate = Path(os.path.realpath(base / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
-                if candidate.is_file():
+                if os.path.exists(candidate) and not candidate.is_dir():
                     if inside:
-                        return Source(str(candidate), _import_text(candidate))
+                        if candidate not in known:
+                            known[candidate] = Source(str(candidate), _import_text(candidate), candidate)
+                        return known[candidate]
                     outside = True
         if name in data.names("specs", ".net"):
             return Source(name, data.read("specs", name))
@@ -423,13 +424,9 @@ def _importer(folder: Path | None, path: Iterable[str | Path]) -> Any:
 
 def _import_text(file: Path) -> str:
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError((error.strerror or str(error)).lower()) from None
-    except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
+        return reading.text(file)
+    except reading.Unreadable as error:
+        raise ValueError(str(error)) from None
 
 
 def _usage(code: str, message: str, help: str = "", details: tuple[str, ...] = ()) -> NetError:

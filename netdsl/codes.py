@@ -410,7 +410,7 @@ CODES: dict[str, Code] = {
     "E501": Code(
         "no such spec",
         "SPEC is a file (it contains `/`, or ends in .net and exists), else a name of the zoo. It has "
-        "to be UTF-8 text.",
+        "to be a regular file of UTF-8 text; what a pipe gives is read as standard input: `-`.",
         "netdsl check resnet5",
         "netdsl check resnet50",
         2,
@@ -472,7 +472,8 @@ CODES: dict[str, Code] = {
     ),
     "E510": Code(
         "a file cannot be written",
-        "The folder has to exist and to be writable; the file is replaced as a whole or not at all.",
+        "The folder has to exist and to be writable; the file is replaced as a whole or not at all. What the result "
+        "is made of is never replaced by it, nor what is read-only, nor what has changed since it was read.",
         "netdsl compile lenet -o no/such/folder/lenet.py",
         "netdsl compile lenet -o lenet.py",
         2,
@@ -524,8 +525,7 @@ CODES: dict[str, Code] = {
     ),
     "E517": Code(
         "a name that no file of weights can have",
-        "The name's ending says what the file is: .safetensors, or .pt and .pth for torch. What is written is "
-        "another file than what is read.",
+        "The name's ending says what the file is: .safetensors, or .pt and .pth for torch.",
         "netdsl weights lenet --from torch lenet.bin --to torch lenet.safetensors",
         "",
         2,

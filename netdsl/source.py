@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
+from os.path import realpath
+from pathlib import Path
 
 from netdsl.record import Record
 
@@ -11,13 +13,25 @@ from netdsl.record import Record
 class Source:
     """One text: a file's, or standard input's. Compared by identity."""
 
-    def __init__(self, name: str, text: str) -> None:
-        """`name` is what diagnostics show; emitted files only ever show its last part."""
+    def __init__(self, name: str, text: str, path: Path | None = None) -> None:
+        """Take a text as it is.
+
+        Args:
+            name: What diagnostics show; emitted files only ever show its last part.
+            text: Without a byte order mark.
+            path: The user's file that it is; None for standard input, and for what is packaged.
+        """
         self.name = name
         self.text = text
+        self.path = path
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
+
+    @cached_property
+    def key(self) -> str:
+        """What is the same for all sources of one file: a packaged one may be called as one of the user's is."""
+        return self.name if self.path is None else realpath(self.path)
 
     @cached_property
     def _starts(self) -> list[int]:

@@ -162,7 +162,7 @@ def test_standard_input(capsys: Captured) -> None:
     done = run("check", "-", stdin=b"net N:\n    # \xff\n")
     assert (done.returncode, done.stderr) == (
         2,
-        b"error[E501]: <stdin> is not UTF-8 text: byte 13 is 0xff\n\n1 error\n",
+        b"error[E501]: cannot read <stdin>: it is not UTF-8 text: byte 13 is 0xff\n\n1 error\n",
     )
 
 

@@ -78,10 +78,12 @@ def hold(text: str) -> str:
     assert shape(parse(Source("a.net", formatted))) == shape(parse(Source("b.net", text)))
     assert comments(formatted) == comments(text)
     assert netdsl.format(formatted) == formatted
-    assert not formatted or (formatted.endswith("\n") and not formatted.endswith("\n\n"))
-    assert not formatted.startswith("\n")
-    assert "\n\n\n" not in formatted
-    assert not re.search(r"[ \t\r]\n", formatted)
+    lines = formatted.replace("\r\n", "\n")  # all of them, or none
+    assert formatted in (lines, lines.replace("\n", "\r\n"))
+    assert not lines or (lines.endswith("\n") and not lines.endswith("\n\n"))
+    assert not lines.startswith("\n")
+    assert "\n\n\n" not in lines
+    assert not re.search(r"[ \t\r]\n", lines)
     return formatted
 
 
@@ -479,7 +481,8 @@ def test_nothing_but_comments(text: str) -> None:
 
 
 def test_line_ends() -> None:
-    assert hold(NEAT.replace("\n", "  # x\r\n\r\n")) == hold(NEAT.replace("\n", "  # x\n\n"))
+    other = hold(NEAT.replace("\n", "  # x\r\n\n"))
+    assert other == hold(NEAT.replace("\n", "  # x\n\n")).replace("\n", "\r\n")
     assert hold(NEAT.removesuffix("\n")) == NEAT
     odd = "# a\x0bb\x0cc\u2028d\n" + body('"\x0c\u2028": relu  # \x85')
     assert hold(odd) == odd
@@ -573,7 +576,7 @@ def test_command_reads_standard_input() -> None:
     assert done.stdout.startswith(b"--- <stdin>\n")
     done = run("fmt", "-", stdin=b"net \xff")
     assert done.returncode == 2
-    assert b"error[E501]: <stdin> is not UTF-8" in done.stderr
+    assert b"error[E501]: cannot read <stdin>: it is not UTF-8" in done.stderr
     done = run("fmt", "-", stdin=BROKEN.encode())
     assert (done.returncode, done.stdout) == (1, b"")
 
@@ -607,22 +610,33 @@ def test_what_does_not_elaborate_is_formatted(folder: Path) -> None:
     assert (folder / "ugly.net").read_text() == "net N:\n    nothing 3, x\n    fc undefined\n"
 
 
-def test_a_byte_order_mark_is_reported(folder: Path, capsys: Captured) -> None:
+def test_a_byte_order_mark_stays(folder: Path) -> None:
     (folder / "ugly.net").write_text("\ufeff" + UGLY)
-    assert cli.main(["fmt", "ugly.net"]) == 1
-    assert "save the file without a byte order mark" in capsys.readouterr().err
-
-
-def test_windows_line_ends(folder: Path) -> None:
-    (folder / "ugly.net").write_bytes(NEAT.replace("\n", "\r\n").encode())
     assert cli.main(["fmt", "ugly.net"]) == 0
-    assert (folder / "ugly.net").read_bytes() == NEAT.encode()
+    assert (folder / "ugly.net").read_text() == "\ufeff" + NEAT
+    assert cli.main(["fmt", "ugly.net", "--check"]) == 0
+
+
+def test_a_byte_order_mark_within_is_reported(folder: Path, capsys: Captured) -> None:
+    (folder / "ugly.net").write_text(UGLY + "\ufeff")
+    assert cli.main(["fmt", "ugly.net"]) == 1
+    assert "a byte order mark stands at the beginning of a file" in capsys.readouterr().err
+
+
+def test_windows_line_ends_stay(folder: Path) -> None:
+    neat = NEAT.replace("\n", "\r\n").encode()
+    (folder / "ugly.net").write_bytes(UGLY.replace("\n", "\r\n").encode())
+    assert cli.main(["fmt", "ugly.net"]) == 0
+    assert (folder / "ugly.net").read_bytes() == neat
+    assert cli.main(["fmt", "ugly.net", "--check"]) == 0
 
 
 def test_no_text(folder: Path, capsys: Captured) -> None:
     (folder / "ugly.net").write_bytes(b"net \xff")
     assert cli.main(["fmt", "ugly.net"]) == 2
-    assert "error[E501]: ugly.net is not UTF-8 text: byte 4 is 0xff" in capsys.readouterr().err
+    assert (
+        "error[E501]: cannot read ugly.net: it is not UTF-8 text: byte 4 is 0xff" in capsys.readouterr().err
+    )
 
 
 def test_mode_and_links_stay(folder: Path) -> None:

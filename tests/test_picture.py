@@ -663,8 +663,8 @@ def test_misuse_leaves_files_alone(
         assert Path("n.net").read_text() == Path("n.svg").read_text() == spec
 
     fails("E550", "graph", "n.net", "-o", "n.net")
-    fails("E550", "graph", "./n.svg", "-o", "n.svg")
-    fails("E550", "graph", "./n.svg:n", "-o", "../" + tmp_path.name + "/n.svg")
+    fails("E510", "graph", "./n.svg", "-o", "n.svg")
+    fails("E510", "graph", "./n.svg:n", "-o", "../" + tmp_path.name + "/n.svg")
     fails("E550", "plot", "n.net", "-o", "n.pdf")
     fails("E550", "plot", "n.net", "--timeline", "--by", "op", "-o", "x.svg")
     fails("E550", "compare", "resnet18", "--format", "json", "--plot", "x.svg")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, positive, reason, replacing
+from netdsl import reading
+from netdsl.cli.common import misuse, positive, replacing
 
 if TYPE_CHECKING:
     from netdsl.hardware import Device
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.output.endswith(".toml"):
         misuse("E544", f"a device file ends in .toml, got {args.output}")
-    if not Path(args.output).parent.is_dir():  # not to be found out after minutes
+    if not os.path.isdir(Path(args.output).parent):  # not to be found out after minutes
         misuse("E510", f"cannot write {args.output}: there is no such folder")
     try:
         with replacing(
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         ) as stream:  # which says before the measurements if it cannot be written
             stream.write(written(_calibrated(args)).encode())
     except OSError as error:
-        misuse("E510", f"cannot write {args.output}: {reason(error)}")
+        misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
     return 0
 
 

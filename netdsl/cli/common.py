@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
+from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -129,11 +133,11 @@ def files(spec: str, args: argparse.Namespace) -> tuple[FileScope, str]:
 
 
 def standard_input() -> str:
-    """Return what standard input holds; NetError if it is no text."""
+    """Return what standard input holds; NetError if it is no text, or too long."""
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        misuse("E501", f"<stdin> is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}")
+        return reading.standard_input()
+    except reading.Unreadable as error:
+        misuse("E501", f"cannot read <stdin>: {error}")
 
 
 def network(args: argparse.Namespace, spec: str = "") -> Network:
@@ -155,41 +159,89 @@ def networks(args: argparse.Namespace) -> tuple[Network, ...]:
     return tuple(map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes)))
 
 
-def reason(error: OSError) -> str:
-    """Return what the system says, as the end of a message."""
-    return (error.strerror or str(error)).lower()
+def paths(file: FileScope) -> list[Path]:
+    """Return the files that a file was read from, itself and its imports: what no result may replace."""
+    return [source.path or data.folder("specs") / source.name for source in file.sources()]
 
 
-def write(file: Path, text: str) -> None:
-    """Write a file, as a whole or not at all."""
-    write_all({file: text})
+def read_for(nets: Iterable[Network]) -> list[Path]:
+    """Return the files that nets were read from."""
+    files = {id(file): file for net in nets for file in [(net.recipe.variant or net.recipe.net).file]}
+    return [path for file in files.values() for path in paths(file)]
 
 
-def write_all(texts: Mapping[Path, str]) -> None:
+def write(file: Path, text: str, reads: Iterable[Path] = ()) -> None:
+    """Write a file, as a whole or not at all; none of those that were read for it."""
+    write_all({file: text}, reads)
+
+
+def write_all(texts: Mapping[Path, str], reads: Iterable[Path] = ()) -> None:
     """Write files; where one cannot be written, none is."""
+    reads = list(reads)
     with ExitStack() as stack:
-        streams = [(stack.enter_context(replacing(file)), text) for file, text in texts.items()]
+        streams = [(stack.enter_context(replacing(file, reads)), text) for file, text in texts.items()]
         for stream, text in streams:
             stream.write(text.encode())
             stream.flush()
 
 
+def rewrite(file: Path, before: str, after: str) -> None:
+    """Write a file anew that held a text; NetError if it holds another by now, or cannot be written."""
+    try:
+        with replacing(file) as stream:
+            stream.write(after.encode())
+            with reading.open_input(file) as now:  # as late as can be
+                held = now.read()
+            mark = codecs.BOM_UTF8 if held.startswith(codecs.BOM_UTF8) else b""
+            if held != mark + before.encode():
+                misuse("E510", f"cannot write {file}: it has changed since it was read", "run it again")
+            if mark:
+                stream.seek(0)
+                stream.write(mark + after.encode())
+    except OSError as error:
+        misuse("E510", f"cannot write {file}: {reading.reason(error)}")
+    except reading.Unreadable as error:
+        misuse("E510", f"cannot write {file}: {error}")
+
+
 @contextmanager
-def replacing(file: Path) -> Iterator[BinaryIO]:
-    """Give what to write to, so that a reader sees the old file or the new one, never a part; mode and links stay."""
+def replacing(file: Path, reads: Iterable[Path] = ()) -> Iterator[BinaryIO]:
+    """Give what to write to, so that a reader sees the old file or the new one, never a part; mode and links stay.
+
+    Args:
+        file: Where the result goes.
+        reads: What it was made of, and must not replace.
+
+    Raises:
+        NetError: It would replace one of `reads`, by whatever name.
+        OSError: It cannot be written, or is read-only.
+    """
     target = Path(os.path.realpath(file))
-    mode = target.stat().st_mode & 0o7777 if target.exists() else None
-    if target.exists() and not target.is_file():  # a terminal, /dev/null, a pipe: there is nothing to replace
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        status = None
+    for read in reads if status else ():
+        if os.path.exists(read) and os.path.samefile(read, target):
+            misuse("E510", f"{file} is read for it, and would be lost", "give another file with -o")
+    if status and not stat.S_ISREG(
+        status.st_mode
+    ):  # a terminal, /dev/null, a pipe: there is nothing to replace
         with target.open("wb") as stream:
             yield stream
         return
-    beside = target.with_name(f".{target.name[:200]}.{os.getpid()}")
+    if status and not status.st_mode & 0o222:  # for root too, who may write it
+        raise PermissionError(errno.EACCES, "it is read-only", str(file))
+    # a random name: what an earlier process has left is nobody's hindrance
+    beside = target.with_name(f".{target.name[:50]}.{os.urandom(8).hex()}")
     handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with open(handle, "wb") as stream:
             yield stream
-        if mode is not None:
-            beside.chmod(mode)
+            stream.flush()
+            os.fsync(handle)  # or the new name may come to the disk before what it names
+        if status:
+            beside.chmod(stat.S_IMODE(status.st_mode))
         beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cli.common import files, inputs, misuse, print_json, settings, spec_arguments
@@ -37,10 +37,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the table, or write the picture."""
     if args.plot and args.format:
         misuse("E550", "--plot draws instead of printing, so it takes no --format", "choose one of them")
-    suffix = check_output(args.plot, (".svg", ".png"), args.spec) if args.plot else ""
-    rows = [_row(net) for spec in args.spec for net in _networks(spec, args)]
+    suffix = check_output(args.plot, (".svg", ".png")) if args.plot else ""
+    nets = [net for spec in args.spec for net in _networks(spec, args)]
+    rows = [_row(net) for net in nets]
     if args.plot:
-        _plot(rows, args.plot, suffix)
+        _plot(rows, args.plot, suffix, nets)
     elif args.format == "json":
         print_json({"version": VERSION, "nets": rows})
     elif args.format == "csv":
@@ -137,7 +138,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return sheet.csv([("net", "input", *numbers), *lines])
 
 
-def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:
+def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str, read: Iterable[Network]) -> None:
     """Write the picture, and say which nets are not in it."""
     import sys
 
@@ -151,7 +152,7 @@ def _plot(rows: Sequence[Mapping[str, Any]], output: str, suffix: str) -> None:
     nets: list[Bubble] = [
         bubbles.Bubble(row["net"], row["top1"], row["macs"], row["params"]) for row in known.values()
     ]
-    write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))})
+    write_picture(output, suffix, {".svg": lambda: str(bubbles.draw(nets))}, read)
     missing = [*dict.fromkeys(row["net"] for row in rows if (row["net"], row["spec"]) not in known)]
     if missing:
         from netdsl.diagnostics.render import printable

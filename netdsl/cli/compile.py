@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from netdsl.cli.common import misuse, networks, reason, spec_arguments, write_all
+from netdsl import reading
+from netdsl.cli.common import misuse, networks, read_for, spec_arguments, write_all
 
 HELP = "write the source of a module, of all nets of a file or of one"
 
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.check and args.output is None:
         misuse("E510", "--check needs the file to look at", "netdsl compile SPEC -o FILE --check")
-    texts = emit_family(networks(args), args.backend)
+    nets = networks(args)
+    texts = emit_family(nets, args.backend)
     if args.output in (None, "-") and not args.check:
         if len(texts) > 1:
             misuse("E510", f"{' and '.join(texts)} need a folder to be written to", "give one with -o DIR")
@@ -57,16 +59,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         if Path(args.output) not in files:
             Path(args.output).mkdir(exist_ok=True)
-        write_all(files)
+        write_all(files, read_for(nets))
     except OSError as error:
-        misuse("E510", f"cannot write {args.output}: {reason(error)}")
+        misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
     return 0
 
 
 def _places(output: str, texts: Mapping[str, str]) -> dict[Path, str]:
     """Return where each text goes: into a folder, or the only one to the file that was asked for."""
     place = Path(output)
-    if len(texts) == 1 and not place.is_dir() and not output.endswith(("/", os.sep)):
+    if len(texts) == 1 and not os.path.isdir(place) and not output.endswith(("/", os.sep)):
         return dict(zip([place], texts.values(), strict=True))
     return {place / name: text for name, text in texts.items()}
 
@@ -74,10 +76,12 @@ def _places(output: str, texts: Mapping[str, str]) -> dict[Path, str]:
 def _compare(file: Path, text: str) -> None:
     """Say that a file is not what would be written, if so."""
     try:
-        same = file.read_bytes() == text.encode()
-    except FileNotFoundError:
-        misuse("E511", f"{file} does not exist", "leave out --check to write it")
-    except OSError as error:
-        misuse("E510", f"cannot read {file}: {reason(error)}")
+        held = text.encode()
+        with reading.open_input(file) as stream:
+            same = stream.read(len(held) + 1) == held
+    except reading.Unreadable as error:
+        if not os.path.exists(file):
+            misuse("E511", f"{file} does not exist", "leave out --check to write it")
+        misuse("E510", f"cannot read {file}: {error}")
     if not same:
         misuse("E511", f"{file} is not what would be written", "leave out --check to write it anew")

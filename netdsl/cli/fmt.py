@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, reason, report, standard_input, write
+from netdsl.cli.common import misuse, report, rewrite, standard_input
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _files(path: Path) -> list[str]:
     """Return a file, or the specs in a folder and in the folders within it that are not hidden."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [str(path)]
     found = sorted(str(file) for file in _below(path))
     if not found:
@@ -83,18 +83,9 @@ def _format(file: str, args: argparse.Namespace) -> bool:
     elif file == "-":
         sys.stdout.write(text)
     elif changed:
-        _write(Path(file), text)
+        rewrite(Path(file), source.text, text)
         print(f"formatted {file}", file=sys.stderr)
     return changed
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        if not file.stat().st_mode & 0o222:
-            misuse("E510", f"cannot write {file}: it is read-only")
-        write(file, text)
-    except OSError as error:
-        misuse("E510", f"cannot write {file}: {reason(error)}")
 
 
 def _diff(source: Source, text: str) -> str:

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the picture."""
     from netdsl.picture import graph
 
-    suffix = check_output(args.output, (".svg", ".png", ".dot", ".mmd", ".mermaid"), [args.spec])
+    suffix = check_output(args.output, (".svg", ".png", ".dot", ".mmd", ".mermaid"))
     net = network(args)
     forms = {
         ".svg": lambda: str(graph.draw(net)),
@@ -29,5 +29,5 @@ def run(args: argparse.Namespace) -> int:
         ".mmd": lambda: graph.mermaid(net),
         ".mermaid": lambda: graph.mermaid(net),
     }
-    write_picture(args.output, suffix, forms)
+    write_picture(args.output, suffix, forms, [net])
     return 0

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl import reading
 from netdsl.cli.common import (
     files,
     inputs,
     misuse,
+    paths,
     print_json,
-    reason,
     report,
+    rewrite,
     settings,
     spec_arguments,
     status_of,
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write("".join(work.differences))
     findings = work.merged()
     if args.write_baseline:
-        _write_baseline(Path(args.baseline), findings)
+        _write_baseline(Path(args.baseline), findings, work.reads)
         return report(work.wrong) if work.wrong else 0
     if args.baseline is not None:
         from netdsl.lint import baseline
@@ -90,6 +92,8 @@ class Work:
         self.wrong: list[Diagnostic] = []
         self.notes: list[str] = []
         self.differences: list[str] = []
+        self.reads: list[Path] = []
+        """The files that they were read from, and their settings."""
 
     def lint(self, spec: str) -> None:
         """Lint one spec; keep what is wrong with it."""
@@ -97,7 +101,9 @@ class Work:
 
         try:
             file, name = files(spec, self.args)
-            chosen = self.settings(_path(spec, file))
+            self.reads += paths(file)
+            chosen = self.settings(file.source.path)
+            self.reads += [Path(chosen.origin)] if chosen.origin else []
             if self.args.fix or self.args.diff:
                 file = self.mend(spec, name, file, chosen)
             loaded = self.load(file, name, self.wrong)
@@ -155,7 +161,7 @@ class Work:
         from netdsl import api, data
         from netdsl.lint.fix import fix
 
-        path = _path(spec, file)
+        path = file.source.path
         if name:
             help = f"netdsl lint {path or spec.rpartition(':')[0]} --fix"
             misuse("E525", f"{spec} is one net of a file, and a line belongs to all of them", help)
@@ -173,10 +179,7 @@ class Work:
         if self.args.diff:
             self.differences += _difference(before, fixed.text, str(path))
             return file
-        try:
-            write(path, fixed.text)
-        except OSError as error:
-            misuse("E510", f"cannot write {path}: {reason(error)}")
+        rewrite(path, before, fixed.text)
         count = len(fixed.applied)
         self.notes.append(f"{path}: mended {count} finding{'s' if count > 1 else ''}")
         return api.reread(path, fixed.text, self.args.path)
@@ -186,7 +189,7 @@ class Work:
         merged: dict[tuple[object, ...], Finding] = {}
         for finding in self.findings:
             span = finding.hit.span
-            key = (finding.code, span.source.name, span.start, span.end)
+            key = (finding.code, span.source.key, span.start, span.end)
             if key in merged:
                 first = merged[key]
                 finding = first.replace(nets=(*first.nets, *finding.nets))
@@ -203,16 +206,6 @@ def _check_options(args: argparse.Namespace) -> None:
         misuse("E525", "--fix writes and --diff only shows", "choose one of them")
     if args.write_baseline and args.baseline is None:
         misuse("E524", "--write-baseline needs a file", "netdsl lint SPEC --baseline FILE --write-baseline")
-
-
-def _path(spec: str, file: FileScope) -> Path | None:
-    """Return the file that a SPEC names, or None for standard input and for what is packaged."""
-    path = Path(file.source.name)
-    return (
-        path
-        if file.source.name in (spec, spec.rpartition(":")[0], str(Path(spec))) and path.is_file()
-        else None
-    )
 
 
 def _split(options: Iterable[str]) -> tuple[str, ...]:
@@ -239,15 +232,15 @@ def _difference(before: str, after: str, name: str) -> Iterable[str]:
         yield f"{printable(line.removesuffix(chr(10)))}{end}\n"
 
 
-def _write_baseline(path: Path, findings: Sequence[Finding]) -> None:
+def _write_baseline(path: Path, findings: Sequence[Finding], reads: Sequence[Path]) -> None:
     import json
 
     from netdsl.lint import baseline
 
     try:
-        write(path, json.dumps(baseline.render(findings), indent=2) + "\n")
+        write(path, json.dumps(baseline.render(findings), indent=2) + "\n", reads)
     except OSError as error:
-        misuse("E510", f"cannot write {path}: {reason(error)}")
+        misuse("E510", f"cannot write {path}: {reading.reason(error)}")
 
 
 def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, reason, replacing
+from netdsl import reading
+from netdsl.cli.common import misuse, read_for, replacing
+
+if TYPE_CHECKING:
+    from netdsl.network import Network
 
 Forms = Mapping[str, Callable[[], str]]
 """By the end of a file's name, what gives its text."""
 
 
-def check_output(output: str, known: Iterable[str], specs: Iterable[str]) -> str:
-    """Return the end of a file's name, which says its form; refuse what is none, and the spec itself."""
+def check_output(output: str, known: Iterable[str]) -> str:
+    """Return the end of a file's name, which says its form; refuse what is none."""
     known = list(known)
     suffix = Path(output).suffix.lower()
     if suffix not in known:
@@ -23,21 +27,17 @@ def check_output(output: str, known: Iterable[str], specs: Iterable[str]) -> str
             f"{output} ends in none of {', '.join(known)}",
             "the end of the name says which form it has",
         )
-    for spec in specs:
-        file = spec if os.path.isfile(spec) else spec.rpartition(":")[0]
-        if os.path.exists(output) and os.path.isfile(file) and os.path.samefile(file, output):
-            misuse("E550", f"{output} is the spec, which would be lost", "give another file with -o")
     return suffix
 
 
-def write_picture(output: str, suffix: str, forms: Forms) -> None:
-    """Write a file in the form that its name asks for, as a whole or not at all; `.png` is drawn from `.svg`."""
+def write_picture(output: str, suffix: str, forms: Forms, nets: Iterable[Network]) -> None:
+    """Write a picture of nets in the form of its name, as a whole or not at all; `.png` is drawn from `.svg`."""
     data = _png(forms[".svg"]()) if suffix == ".png" else forms[suffix]().encode()
     try:
-        with replacing(Path(output)) as stream:
+        with replacing(Path(output), read_for(nets)) as stream:
             stream.write(data)
     except OSError as error:
-        misuse("E510", f"cannot write {output}: {reason(error)}")
+        misuse("E510", f"cannot write {output}: {reading.reason(error)}")
 
 
 def _png(svg: str) -> bytes:

@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
             "--train is of --timeline, and --optimizer of --train",
             "--timeline --train --optimizer adam",
         )
-    suffix = check_output(args.output, (".svg", ".png"), [args.spec])
+    suffix = check_output(args.output, (".svg", ".png"))
     net = network(args)
     if args.timeline:
         picture = timeline.draw(net, args.batch, args.dtype, args.optimizer if args.train else "")
     else:
         picture = bars.draw(net, args.by or "", args.batch, args.dtype)
-    write_picture(args.output, suffix, {".svg": lambda: str(picture)})
+    write_picture(args.output, suffix, {".svg": lambda: str(picture)}, [net])
     return 0

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if len(specs) > 2:
         help = "a net, or the net before and the net after: netdsl report old/a.net a.net -o a.html"
         misuse("E530", f"report takes one spec or two, got {len(specs)}", help)
-    suffix = check_output(args.output, (".html",), specs)
+    suffix = check_output(args.output, (".html",))
     *before, net = (network(args, spec) for spec in specs)
-    write_picture(args.output, suffix, {".html": lambda: page.render(net, *before)})
+    write_picture(args.output, suffix, {".html": lambda: page.render(net, *before)}, [net, *before])
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netdsl.cli.common import misuse, network, reason, replacing, spec_arguments
+from netdsl import reading
+from netdsl.cli.common import misuse, network, read_for, replacing, spec_arguments
 
 HELP = "move weights between backends"
 
@@ -32,15 +33,13 @@ def run(args: argparse.Namespace) -> int:
     suffix(file)
     if form in TORCH and target.partition(":")[0] != "torch":
         misuse("E517", f"{result} would be a file of torch's, for {target}", "write a .safetensors file")
-    if result.exists() and file.exists() and result.samefile(file):
-        misuse("E517", f"{given} is read and would be written", "write another file")
     need("numpy", "moving weights")
     net = network(args)
     with opened(file) as weights:
         move = Move(net, weights.tensors, source, target, given)
         try:
-            with replacing(result) as stream:
+            with replacing(result, [file, *read_for([net])]) as stream:
                 save(stream, form, move, weights.metadata)
         except OSError as error:
-            misuse("E510", f"cannot write {wanted}: {reason(error)}")
+            misuse("E510", f"cannot write {wanted}: {reading.reason(error)}")
     return 0

@@ -51,8 +51,8 @@ class Files:
         """Start with no file."""
         self.importer = importer
         self.read: dict[str, FileScope | None] = {}
-        """By name; None for a file with errors, which have been reported."""
-        self.active: list[str] = []
+        """By `Source.key`; None for a file with errors, which have been reported."""
+        self.active: list[Source] = []
         self.evaluator = Evaluator(MAX_STEPS)
 
     def load(self, source: Source) -> FileScope:
@@ -65,8 +65,8 @@ class Files:
         scope.env.parent = builtins()
         errors: list[Diagnostic] = []
         defaults: Mapping[str, Arguments] = {}
-        self.read[source.name] = None
-        self.active.append(source.name)
+        self.read[source.key] = None
+        self.active.append(source)
         try:
             for item in parse(source).items:
                 try:
@@ -83,7 +83,7 @@ class Files:
             self.active.pop()
         if errors:
             raise NetError(errors)
-        self.read[source.name] = scope
+        self.read[source.key] = scope
         return scope
 
     @staticmethod
@@ -144,14 +144,16 @@ class Files:
             found = self.importer(item.file.text, source)
         except ValueError as error:
             raise fail("E218", f"cannot import {item.file.text!r}: {error}", at) from None
-        if found.name in self.active:
-            chain = " imports ".join([*self.active[self.active.index(found.name) :], found.name])
+        open_ = [one.key for one in self.active]
+        if found.key in open_:
+            chain = " imports ".join(one.name for one in (*self.active[open_.index(found.key) :], found))
             raise fail("E218", f"a file cannot import itself: {chain}", at)
         if len(self.active) >= MAX_DEPTH:
             raise fail("E218", f"imports nest deeper than {MAX_DEPTH}", at)
-        loaded = self.read[found.name] if found.name in self.read else self._load(found)
+        loaded = self.read[found.key] if found.key in self.read else self._load(found)
         if loaded is None:
             raise Poisoned
+        scope.imports.append(loaded)
         for name in item.names:
             value = loaded.env.names.get(name.text, MISSING)
             if value is MISSING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Frame, Label, did_you_mean
@@ -235,6 +235,18 @@ class FileScope:
         self.variants: dict[str, VariantDecl] = {}
         self.allows: list[tree.Annotated] = []
         self.shared = Shared()
+        self.imports: list[FileScope] = []
+
+    def sources(self) -> Iterator[Source]:
+        """Yield its source and those of all that it imports, each once."""
+        seen: dict[int, FileScope] = {}
+        stack = [self]
+        while stack:
+            file = stack.pop()
+            if id(file) not in seen:
+                seen[id(file)] = file
+                stack += file.imports
+                yield file.source
 
 
 def is_whole(value: object) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from netdsl import data
+from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.types import DTYPES
 from netdsl.record import Record
@@ -108,38 +108,23 @@ def _own() -> dict[str, Path]:
     try:
         return {path.stem: path for path in sorted(Path(folder).iterdir()) if path.suffix == SUFFIX}
     except OSError as error:
-        raise _wrong(f"cannot read {VARIABLE}={folder}: {_reason(error)}") from None
+        raise _wrong(f"cannot read {VARIABLE}={folder}: {reading.reason(error)}") from None
 
 
 def _of_file(file: Path) -> Device:
     try:
-        text = file.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise _wrong(f"cannot read {file}: {_reason(error)}") from None
-    except UnicodeDecodeError:
-        raise _wrong(f"{file} is not UTF-8 text") from None
+        text = reading.text(file, reading.MAX_SETTINGS)
+    except reading.Unreadable as error:
+        raise _wrong(f"cannot read {file}: {error}") from None
     return read(text, file.stem, str(file))
-
-
-def _lower(text: str) -> str:
-    """Return a text that begins in lower case."""
-    return text[:1].lower() + text[1:].partition(";")[0]
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def read(text: str, name: str, origin: str) -> Device:
     """Return the device that a TOML text describes; raise NetError, which says `origin`, if it describes none."""
-    import tomllib
-
     try:
-        table = tomllib.loads(text)
-    except ValueError as error:  # TOML's own error, or that of a number with thousands of digits
-        raise _wrong(f"{origin} is not TOML: {_lower(str(error))}") from None
-    except RecursionError:
-        raise _wrong(f"{origin} is not TOML: its brackets are too deep") from None
+        table = reading.toml(text)
+    except reading.Unreadable as error:
+        raise _wrong(f"cannot read {origin}: {error}") from None
     _check_keys(table, KEYS, origin)
     numbers = {key: _number(table[key], f"{origin}: {key}") for key in NUMBERS if key in table}
     peak = _table(table.get("peak", {}), f"{origin}: peak")

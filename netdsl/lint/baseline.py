@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from netdsl import reading
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.lint.finding import Finding
 
 VERSION = 1
+MAX_BYTES = 16 * 1024 * 1024
+"""Of a baseline, some 60,000 findings."""
 
 
 def render(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -35,15 +39,15 @@ def read(file: Path) -> Counter[str]:
     import json
 
     try:
-        data = json.loads(file.read_bytes().decode("utf-8"))
+        data = json.loads(reading.text(file, MAX_BYTES))
         if data["version"] != VERSION:
             raise ValueError
         fingerprints = [entry["fingerprint"] for entry in data["findings"]]
         if not all(isinstance(one, str) for one in fingerprints):
             raise ValueError
-    except OSError as error:
-        help = "--write-baseline makes it" if isinstance(error, FileNotFoundError) else ""
-        raise _wrong(f"cannot read {file}: {(error.strerror or str(error)).lower()}", help) from None
+    except reading.Unreadable as error:
+        help = "" if os.path.exists(file) else "--write-baseline makes it"
+        raise _wrong(f"cannot read {file}: {error}", help) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _wrong(f"{file} is no baseline", "--write-baseline makes one") from None
     return Counter(fingerprints)

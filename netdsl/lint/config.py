@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from netdsl import reading
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.evaluate import builtins
 from netdsl.elaborate.result import Budget
@@ -88,7 +90,7 @@ def load(folder: Path) -> Settings:
     for place in (folder, *folder.parents):
         for name in ("netdsl.toml", "pyproject.toml"):
             file = place / name
-            if file.is_file():
+            if os.path.isfile(file):
                 table = _table(file, name == "netdsl.toml")
                 if table is not None:
                     return _settings(table, str(file))
@@ -100,18 +102,16 @@ def _table(file: Path, own: bool) -> Mapping[str, Any] | None:
     text = _read(file)
     if not own and "netdsl" not in text:
         return None  # so that most files cost no parsing
-    import tomllib
-
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _wrong("E520", f"{file} is not TOML: {error}".lower()) from None
+        data = reading.toml(text)
+    except reading.Unreadable as error:
+        raise _wrong("E520", f"cannot read {file}: {error}") from None
     if own:
         unknown = [key for key in data if key != "lint"]
         if unknown:
             raise _wrong("E521", f"{file}: unknown table `{unknown[0]}`", "netdsl.toml has the table [lint]")
         return _expect(data.get("lint", {}), f"{file}: lint")
-    table = data.get("tool", {}).get("netdsl")
+    table = _expect(data.get("tool", {}), f"{file}: tool").get("netdsl")
     if table is None:
         return None
     unknown = [key for key in _expect(table, f"{file}: tool.netdsl") if key != "lint"]
@@ -124,11 +124,9 @@ def _table(file: Path, own: bool) -> Mapping[str, Any] | None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise _wrong("E520", f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise _wrong("E520", f"{file} is not UTF-8 text") from None
+        return reading.text(file, reading.MAX_SETTINGS)
+    except reading.Unreadable as error:
+        raise _wrong("E520", f"cannot read {file}: {error}") from None
 
 
 def _settings(table: Mapping[str, Any], origin: str) -> Settings:

@@ -67,7 +67,7 @@ class Run:
             for hit in hits:
                 if not self._allowed(rule, hit, facts):
                     span = hit.span
-                    groups.setdefault((rule.code, span.source.name, span.start, span.end), []).append(hit)
+                    groups.setdefault((rule.code, span.source.key, span.start, span.end), []).append(hit)
             for key, group in groups.items():
                 found.setdefault(key, []).append((rule, facts, group))
 

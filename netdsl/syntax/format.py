@@ -1,6 +1,7 @@
 """The canonical text of a spec: the same tokens and comments, laid out as everybody lays them out.
 
-Nothing but white space changes, and a comma before a closing bracket goes; so the tree stays the same.
+Nothing but white space changes, and a comma before a closing bracket goes; so the tree stays the same. Lines end as
+the first one does.
 grammar/README.md describes the style.
 """
 
@@ -31,7 +32,7 @@ class Above(NamedTuple):
 
 def format(text: str, name: str = "<string>") -> str:
     """Return the canonical text of a spec; NetError if it has syntax errors, which calls it `name`."""
-    return format_text(Source(name, text))
+    return format_text(Source(name, text.removeprefix("\ufeff")))
 
 
 def format_text(source: Source) -> str:
@@ -71,7 +72,8 @@ class _Formatter:
         self._close(0)
         while self.written and not self.written[-1]:
             self.written.pop()
-        return "".join(f"{line}\n" for line in self.written)
+        newline = "\r\n" if self.text.partition("\n")[0].endswith("\r") else "\n"
+        return "".join(f"{line}{newline}" for line in self.written)
 
     def _between(self, start: int, end: int) -> list[str]:
         """Return the rest of a line and the lines up to the next statement, whose indentation is left out."""

@@ -97,7 +97,7 @@ _MEANT = {
     "“": 'strings are written "..."',
     "^": "powers are written 2**3",
     ".": "a number starts with a digit: 0.5",
-    "\ufeff": "save the file without a byte order mark",
+    "\ufeff": "a byte order mark stands at the beginning of a file: take it out",
 }
 
 
