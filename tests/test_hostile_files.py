@@ -6,8 +6,10 @@ The command runs as a process of its own with a gigabyte of memory and five seco
 import os
 import resource
 import stat
+import struct
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -351,3 +353,122 @@ def test_bytes_are_on_the_disk_before_the_name(folder: Path, monkeypatch: pytest
     common.write(folder / "a.py", "x")
     assert order == ["sync", "replace"]
     assert stat.S_ISREG((folder / "a.py").stat().st_mode)
+
+
+# ---------------------------------------------------------------- weights
+
+TORCH = 8 * MEMORY
+"""What torch maps when it is imported; it holds a small part of that."""
+
+
+def weights(file: str, memory: int = MEMORY) -> Done:
+    """Read a file as the weights of the spec."""
+    return attack(
+        "weights", "n.net", "--from", "torch", file, "--to", "torch", "out.safetensors", memory=memory
+    )
+
+
+def safetensors(folder: Path, header: bytes) -> None:
+    (folder / "in.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+
+def tensor(shape: str = "1") -> str:
+    return f'{{"dtype": "F32", "shape": [{shape}], "data_offsets": [0, 4]}}'
+
+
+def entries(count: int) -> str:
+    return "{" + ",".join(f'"{number:x}":{{}}' for number in range(count)) + "}"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (
+            f'{{"a": {tensor(",".join([str(2**62)] * 150_000))}}}',
+            "a shape of 150,000 sizes, and 64 are the most",
+        ),
+        (f'{{"a": {tensor(",".join(["3"] * 65))}}}', "a shape of 65 sizes, and 64 are the most"),
+        (entries(100_001), "100,001 tensors, and 100,000 are the most"),
+        (entries(1_400_000), "tensors, and 100,000 are the most"),
+        ('{"a":[' + "[]," * 5_000_000 + "[]]}", "is not dtype, shape and data_offsets"),
+        (" " * 90_000_000, "its header would be 90,000,000 bytes, and 16,000,000 are the most"),
+        (f'{{"{"x" * 1_000_000}": 3}}', f"the entry of `{'x' * 100}...` is not dtype"),
+        (f'{{"a": {tensor().replace("F32", "F" * 1_000_000)}}}', "has the dtype FFFF"),
+    ],
+)
+def test_headers(header: str, says: str, folder: Path) -> None:
+    safetensors(folder, header.encode())
+    done = weights("in.safetensors")
+    refused(done, says)
+    assert len(done.stderr) < 500
+
+
+def torch_file(folder: Path, pickle: bytes, payload: bytes = bytes(4), **options: Any) -> None:
+    """Write what `torch.save` would, with a pickle of our own."""
+    with zipfile.ZipFile(folder / "in.pt", "w", **options) as archive:
+        archive.writestr("in/data.pkl", pickle)
+        archive.writestr("in/byteorder", b"little")
+        archive.writestr("in/data/0", payload)
+        archive.writestr("in/version", b"3\n")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("key", [b"\x80\x02}K\x01q\x00%bK\x01s.", b"\x80\x02}K\x01q\x00(%bK\x01u."])
+def test_a_key_of_tuples_that_double(key: bytes, zipped: bool, folder: Path) -> None:
+    doubled = b"".join(bytes([*b"h", n, *b"h", n, 0x86, *b"q", n + 1, *b"0"]) for n in range(40)) + b"h\x28"
+    if zipped:
+        torch_file(folder, key % doubled)
+    else:
+        (folder / "in.pt").write_bytes(key % doubled)
+    refused(weights("in.pt"), "it holds a tuple of more than 1,000 leaves")
+
+
+def test_keys_are_texts_before_they_are_shown(folder: Path) -> None:
+    import torch
+
+    torch.save({(1, 2): torch.zeros(1)}, "in.pt")
+    refused(weights("in.pt", TORCH), "it is no state_dict: it has a tuple for a name")
+    torch.save({"x" * 1_000_000: 3}, "in.pt")
+    done = weights("in.pt", TORCH)
+    refused(done, f"it is no state_dict: `{'x' * 100}...` is a int, no tensor")
+    assert len(done.stderr) < 500
+
+
+def test_long_pickles(folder: Path) -> None:
+    torch_file(folder, b"\x80\x02" + b"N0" * 1_000_000 + b"}.")
+    refused(weights("in.pt"), "its pickle takes more than 1,000,000 steps")
+    (folder / "in.pt").write_bytes(b"\x80\x02" + b"N0" * 1_000_000 + b"}.")
+    refused(weights("in.pt"), "its pickle takes more than 1,000,000 steps")
+
+
+def test_compressed_records(folder: Path) -> None:
+    torch_file(folder, b"\x80\x02}.", bytes(1 << 30), compression=zipfile.ZIP_DEFLATED)
+    refused(weights("in.pt"), "it has compressed records, and torch writes none")
+
+
+def test_records_on_top_of_each_other(folder: Path) -> None:
+    torch_file(folder, b"\x80\x02}.", bytes(1 << 20))
+    data = (folder / "in.pt").read_bytes()
+    start = data.index(b"PK\x01\x02")
+    end = data.index(b"PK\x05\x06")
+    entries, tail = data[start:end], bytearray(data[end:])
+    copies = 1000
+    tail[8:12] = struct.pack("<HH", 4 * copies, 4 * copies)
+    tail[12:16] = struct.pack("<I", len(entries) * copies)
+    (folder / "in.pt").write_bytes(data[:start] + entries * copies + tail)
+    refused(weights("in.pt"), "its records would be larger than its")
+
+
+@pytest.mark.parametrize("part", ["data/0", "data.pkl"])
+def test_a_flipped_bit(part: str, folder: Path) -> None:
+    import torch
+
+    state = netdsl.load("n.net").build("torch").state_dict()
+    torch.save(state, "in.pt")
+    assert weights("in.pt", TORCH).returncode == 0
+    with zipfile.ZipFile("in.pt") as archive:
+        content = archive.read(f"in/{part}")
+    data = bytearray(Path("in.pt").read_bytes())
+    data[data.index(content) + len(content) - 2] ^= 1
+    Path("in.pt").write_bytes(data)
+    refused(weights("in.pt"), f"it is damaged: `in/{part}` in it has another checksum")

@@ -533,7 +533,7 @@ class Evil:
         (torch.nn.Linear(1, 1), "or more than tensors, which it would have to run"),
         ([torch.zeros(1)], "it holds a list, no state_dict"),
         ({"model": {"a": torch.zeros(1)}}, "it is no state_dict: `model` is a dict, no tensor"),
-        ({3: torch.zeros(1)}, "it is no state_dict: `3` is a Tensor, no tensor"),
+        ({3: torch.zeros(1)}, "it is no state_dict: it has a int for a name"),
         (b"garbage", "torch finds no tensors in it"),
         (b"", "torch finds no tensors in it"),
         (b"PK\x03\x04garbage", "torch finds no tensors in it"),
@@ -552,6 +552,7 @@ def test_files_of_torchs_that_are_refused(spec: str, value: object, why: str, ca
 
 
 def test_a_file_of_torchs_needs_torch(spec: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({}, "in.pt")
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     said = error(capsys, spec, "--from", "torch", "in.pt", "--to", "torch", "out.safetensors")
     assert said.startswith("error[E509]: reading in.pt needs torch\n  = help: pip install torch\n")
@@ -618,7 +619,7 @@ def test_a_header_has_a_limit(spec: str, capsys: Captured) -> None:
         stream.write((200_000_000).to_bytes(8, "little"))
         stream.truncate(300_000_000)  # nothing of it is on the disk
     said = error(capsys, spec, "--from", "torch", "in.safetensors", "--to", "torch", "out.safetensors")
-    assert "its header would be 200,000,000 bytes, and 100,000,000 are the most" in said
+    assert "its header would be 200,000,000 bytes, and 16,000,000 are the most" in said
 
 
 WHOLE = safetensors.numpy.save({"a": np.ones((2, 3), "f4"), "b": np.ones((), "i8")}, {"format": "pt"})
@@ -651,12 +652,9 @@ def test_what_the_library_refuses_is_refused(changes: list[tuple[int, int]], cut
             "in.bin has no form of weights: its name has to end in .safetensors, .pt or",
         ),
         ("small.safetensors", "out", "out has no form of weights"),
-        ("small.safetensors", "small.safetensors", "small.safetensors is read and would be written"),
-        ("small.safetensors", "link.safetensors", "small.safetensors is read and would be written"),
     ],
 )
 def test_names_that_are_refused(spec: str, source: str, target: str, said: str, capsys: Captured) -> None:
-    Path("link.safetensors").symlink_to("small.safetensors")
     assert error(capsys, spec, "--from", "torch", source, "--to", "torch", target).startswith(
         f"error[E517]: {said}"
     )

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from netdsl import reading
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.record import Record
 from netdsl.weights.convert import Move, Stored, bits, dense, refuse
 from netdsl.weights.layout import need
-from netdsl.weights.safetensors import CODES, read, unreadable, write
+from netdsl.weights.safetensors import CODES, read, short, unreadable, write
 
 if TYPE_CHECKING:
     from netdsl.backend import Array
@@ -45,14 +46,14 @@ def opened(file: Path) -> Iterator[Weights]:
         yield Weights(_load(file), {})
         return
     try:
-        stream = file.open("rb")
-    except OSError as error:
-        unreadable(str(file), _reason(error))
+        stream = reading.open_input(file)
+    except reading.Unreadable as error:
+        unreadable(str(file), str(error))
     with stream:
         try:
             header = read(stream, str(file))
         except OSError as error:
-            unreadable(str(file), _reason(error))
+            unreadable(str(file), reading.reason(error))
         yield Weights(header.tensors, header.metadata)
 
 
@@ -85,26 +86,32 @@ class Loaded:
 
 def _load(file: Path) -> dict[str, Stored]:
     """Return the state_dict that a file of torch's holds; nothing of it is run."""
-    from zipfile import is_zipfile
+    from netdsl.weights import archive
 
-    torch = need("torch", f"reading {file}")
     try:
-        with file.open("rb") as stream:
-            mapped = is_zipfile(stream)
-        held = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+        with reading.open_input(file) as stream:
+            zipped = archive.check(stream, str(file))
+        torch = need("torch", f"reading {file}")  # seconds, and hundreds of megabytes
+        held = torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+    except reading.Unreadable as error:
+        unreadable(str(file), str(error))
     except OSError as error:
-        unreadable(str(file), _reason(error))
+        unreadable(str(file), reading.reason(error))
+    except NetError:
+        raise
     except Exception:  # whatever torch's readers make of bytes that are something else
-        unreadable(
-            str(file), "torch finds no tensors in it, or more than tensors, which it would have to run"
-        )
+        unreadable(str(file), archive.NO_TENSORS)
     if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):  # a checkpoint of training
         held = held["state_dict"]
     if not isinstance(held, Mapping):
         unreadable(str(file), f"it holds a {type(held).__name__}, no state_dict")
     for key, value in held.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            unreadable(str(file), f"it is no state_dict: `{key}` is a {type(value).__name__}, no tensor")
+        if not isinstance(key, str):
+            unreadable(str(file), f"it is no state_dict: it has a {type(key).__name__} for a name")
+        if not isinstance(value, torch.Tensor):
+            unreadable(
+                str(file), f"it is no state_dict: `{short(key)}` is a {type(value).__name__}, no tensor"
+            )
     return {key: Loaded(key, value) for key, value in held.items()}
 
 
@@ -113,7 +120,3 @@ def _save(stream: BinaryIO, move: Move) -> None:
     torch = need("torch", "writing a state_dict")
     state = {key: torch.from_numpy(move.whole(key)) for key in move.target.shapes}
     torch.save({key: bare.view(getattr(torch, move.dtypes[key])) for key, bare in state.items()}, stream)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -17,8 +17,11 @@ from netdsl.weights.convert import refuse
 if TYPE_CHECKING:
     from netdsl.backend import Array
 
-MAX_HEADER = 100_000_000
-"""Bytes of the longest header that is read, as in the library of that name."""
+MAX_HEADER = 16_000_000
+"""Bytes of the longest header that is read: some 100,000 tensors. As objects it takes twenty times the memory."""
+MAX_TENSORS = 100_000
+MAX_RANK = 64
+"""The most sizes of a shape: numpy's limit, and torch's."""
 CHUNK = 1 << 22
 """Bytes that are brought into the target's order at a time."""
 
@@ -91,6 +94,8 @@ def read(stream: BinaryIO, name: str) -> Header:
     if length > MAX_HEADER:
         unreadable(name, f"its header would be {length:,} bytes, and {MAX_HEADER:,} are the most")
     entries = _json(stream.read(length), name)
+    if len(entries) > MAX_TENSORS:
+        unreadable(name, f"it has {len(entries):,} tensors, and {MAX_TENSORS:,} are the most")
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(map(_is_text, metadata.values())):
         unreadable(name, "its metadata are no texts by name")
@@ -104,7 +109,7 @@ def read(stream: BinaryIO, name: str) -> Header:
     for start, stop, key in sorted(places):
         if start != end:
             what = "overlaps the tensor before it" if start < end else "leaves a gap before it"
-            unreadable(name, f"`{_short(key)}` {what}")
+            unreadable(name, f"`{short(key)}` {what}")
         end = stop
     if end != size - 8 - length:
         unreadable(name, f"its header speaks of {end:,} bytes of numbers, it has {size - 8 - length:,}")
@@ -136,14 +141,16 @@ def _json(text: bytes, name: str) -> dict[str, Any]:
 
 def _entry(key: str, entry: object, name: str) -> tuple[str, tuple[int, ...], tuple[int, int]]:
     """Return the dtype, shape and place of a tensor."""
-    where = f"the entry of `{_short(key)}`"
+    where = f"the entry of `{short(key)}`"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         unreadable(name, f"{where} is not dtype, shape and data_offsets")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         unreadable(name, f"{where} has a shape or data_offsets that are no lists of sizes")
+    if len(shape) > MAX_RANK:
+        unreadable(name, f"{where} has a shape of {len(shape):,} sizes, and {MAX_RANK} are the most")
     if not isinstance(code, str) or code not in DTYPES:
-        unreadable(name, f"`{_short(key)}` has the dtype {_short(str(code))}, which cannot be moved")
+        unreadable(name, f"`{short(key)}` has the dtype {short(str(code)[:200])}, which cannot be moved")
     start, stop = offsets
     if stop - start != prod(shape) * DTYPES[code][1]:
         unreadable(
@@ -161,7 +168,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return a name as messages show it."""
     return name if len(name) <= 100 else f"{name[:100]}..."
 
 
@@ -192,6 +200,8 @@ def write(
         header[name] = {"dtype": codes[name], "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER or len(tensors) > MAX_TENSORS:
+        refuse(f"{len(tensors):,} tensors are more than a file is to hold that can be read again")
     stream.write(len(text).to_bytes(8, "little") + text)
     for name in order:
         for piece in pieces(name):
