@@ -708,4 +708,18 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    "E590": Code(
+        "the system refuses",
+        "There is no memory left, no room on the disk, or nobody to write to: standard output may be closed.",
+        "",
+        "",
+        2,
+    ),
+    "E591": Code(
+        "an internal error",
+        "A fault of netdsl, or of a rule of its linter, whose name is said: the other rules go on. Please report it "
+        "with the spec; `python -X dev -m netdsl ...` shows where it happened.",
+        "",
+        "",
+    ),
 }

@@ -18,6 +18,7 @@ from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
 from netdsl.lint.fix import fix
 from netdsl.lint.rewrite import Rewrite, RewriteError, signature
+from netdsl.lint.rules import catalogue
 from netdsl.network import Network
 from netdsl.quantities import amounts
 
@@ -382,7 +383,7 @@ def settings_error(text: str, capsys: Captured, name: str = "netdsl.toml") -> st
         ("[lint.budgets.'*']\nparams = '1, macs <= 2'", "params must be a number, got", ""),
         ("[lint.budgets.'*']\nparams = '1\\n    relu'", "params must be a number, got", ""),
         ("[lint.budgets.'*']\nparams = true", "params must be a number, got True", ""),
-        ("[lint\n", "is not toml", ""),
+        ("[lint\n", "is not TOML: expected", ""),
         ("[lints]\n", "unknown table `lints`", ""),
     ],
 )
@@ -454,7 +455,7 @@ def test_baseline_survives_lines_that_move(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "\xff"]
+    "text", ["", "[]", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 9999]
 )
 def test_wrong_baselines(text: str, capsys: Captured) -> None:
     Path("base.json").write_bytes(text.encode("latin-1"))
@@ -617,3 +618,54 @@ def test_only_lint_loads_rules_and_only_what_it_needs() -> None:
     loaded = modules("lint", "lenet")
     assert "netdsl.lint.rules.huge_fc" in loaded
     assert not loaded & {"tomllib", "netdsl.lint.sarif", "netdsl.lint.fix", "netdsl.lint.docs", "torch"}
+
+
+# ---------------------------------------------------------------- what goes wrong in a rule
+
+
+UNBUILT = "net N:\n    input 3, 8x8\n    relu\nblock B:\n    {}\n    relu\n"
+
+
+@pytest.mark.parametrize("allow", ["@allow(huge_fc)", '@allow(huge_fc, bias_before_norm, "both")', "@other"])
+def test_an_allow_that_says_nothing_is_an_error_where_nobody_builds_it(allow: str, capsys: Captured) -> None:
+    file = written("n.net", UNBUILT.format(allow) + BIAS.replace("net N", "net M"))
+    assert command(file) == 1
+    printed = capsys.readouterr()
+    assert "error[E224]: " in printed.err
+    assert "--> n.net:5:5" in printed.err
+    assert "bias_before_norm" in printed.out  # the others were looked for
+    net = netdsl.load(f"{file}:n")
+    with pytest.raises(netdsl.NetError, match=r"error\[E224\]"):
+        net.lint()
+
+
+@pytest.mark.parametrize("method", ["check", "check_file"])
+def test_a_rule_that_raises_is_named_and_stops_no_other(
+    method: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise ZeroDivisionError("division by zero\nof two lines")
+
+    file = written("n.net", BIAS)
+    assert command(file) == 1
+    honest = capsys.readouterr().out
+    rule = catalogue()["L201"]
+    monkeypatch.setattr(rule, method, fail)
+    assert command(file) == 1
+    printed = capsys.readouterr()
+    assert printed.out == honest
+    assert printed.err.startswith(
+        "error[E591]: rule L201 huge_fc: internal error: ZeroDivisionError: division by zero (test_lint.py:"
+    )
+    assert printed.err.count("error[") == 1
+    with pytest.raises(netdsl.NetError, match="rule L201 huge_fc: internal error"):
+        netdsl.load(file).lint()
+
+
+def test_a_rule_whose_change_raises_is_named(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr("netdsl.lint.engine._saving", fail)
+    assert command(written("n.net", BIAS)) == 1
+    assert "internal error: KeyError: 'gone' (test_lint.py:" in capsys.readouterr().err

@@ -1,23 +1,26 @@
 """The command `netdsl`: one module per command; what a command does is in netdsl.api and what that calls.
 
-Exit status: 0 fine, 1 something is wrong with a spec or a check failed, 2 the command was misused.
+Exit status: 0 fine, 1 something is wrong with a spec or a check failed, 2 the command was misused, or the system
+refused what it needs; 130 it was interrupted, 141 nobody reads on.
 """
 
 from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import gc
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from io import TextIOWrapper
+from typing import NoReturn, TextIO
 
-from netdsl import __version__
+from netdsl import __version__, reading
 from netdsl.cli import common
-from netdsl.diagnostics import NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean, internal
 
 COMMANDS = (
     "compile",
@@ -44,6 +47,7 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
+    _open_streams()
     collecting = gc.get_threshold()
     gc.set_threshold(2_000_000, 50, 100)  # nearly all that is made lives until the end
     atexit.register(gc.freeze)  # where the interpreter would look through it once more
@@ -51,14 +55,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # whoever read has seen enough; the interpreter would complain when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _settle(sys.stdout)  # whoever read has seen enough
         status = 141
     except KeyboardInterrupt:
         status = 130
+    except OSError as error:
+        status = _refused(error)
+    except MemoryError:
+        status = _say(Diagnostic("E590", "there is not enough memory"))
+    except Exception as error:
+        status = _say(internal(error))
     finally:
         gc.set_threshold(*collecting)
+    _settle(sys.stderr)
     return status
+
+
+def _open_streams() -> None:
+    """Give streams to a process that was started with closed ones, and numbers that no file is to get."""
+    for name, flags in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, flags)
+            if name != "stdin":  # what is written to standard output is missed: writing fails, as it would
+                setattr(sys, name, open(handle, "w", encoding="utf-8"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of a spec may have any letters
+
+
+def _settle(stream: TextIO) -> None:
+    """Write what is left, or drop it: the interpreter would complain when it ends."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _refused(error: OSError) -> int:
+    """Say what the system has refused; return the exit status."""
+    _settle(sys.stdout)
+    what = "" if error.filename is None else f"{error.filename}: "
+    if not what and error.errno in (
+        errno.EBADF,
+        errno.EFBIG,
+        errno.EIO,
+        errno.ENOSPC,
+    ):  # of a file it has the name
+        what = "cannot write standard output: "
+    return _say(Diagnostic("E590", f"{what}{reading.reason(error)}"))
+
+
+def _say(diagnostic: Diagnostic) -> int:
+    """Report, if anybody can be told; return the exit status."""
+    try:
+        return common.report([diagnostic])
+    except OSError:
+        return common.status_of([diagnostic])
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -122,6 +122,12 @@ def misuse(code: str, message: str, help: str = "") -> NoReturn:
     raise NetError([Diagnostic(code, message, help=help)])
 
 
+def put(text: str) -> None:
+    """Write a text to standard output as the file that it would be: in UTF-8, whatever the terminal's encoding."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+
+
 def files(spec: str, args: argparse.Namespace) -> tuple[FileScope, str]:
     """Return the file of a SPEC, and the net that it names."""
     from netdsl import api

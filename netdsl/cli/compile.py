@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from netdsl import reading
-from netdsl.cli.common import misuse, networks, read_for, spec_arguments, write_all
+from netdsl.cli.common import misuse, networks, put, read_for, spec_arguments, write_all
 
 HELP = "write the source of a module, of all nets of a file or of one"
 
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output in (None, "-") and not args.check:
         if len(texts) > 1:
             misuse("E510", f"{' and '.join(texts)} need a folder to be written to", "give one with -o DIR")
-        sys.stdout.write("".join(texts.values()))
+        put("".join(texts.values()))
         return 0
     files = _places(args.output, texts)
     if args.check:

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, report, rewrite, standard_input
+from netdsl.cli.common import misuse, put, report, rewrite, standard_input
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def _format(file: str, args: argparse.Namespace) -> bool:
     text = format_text(source)
     changed = text != source.text
     if args.diff:
-        sys.stdout.write(_diff(source, text))
+        put(_diff(source, text))
     elif args.check:
         if changed:
             print(source.name)
     elif file == "-":
-        sys.stdout.write(text)
+        put(text)
     elif changed:
         rewrite(Path(file), source.text, text)
         print(f"formatted {file}", file=sys.stderr)

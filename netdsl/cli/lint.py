@@ -16,6 +16,7 @@ from netdsl.cli.common import (
     misuse,
     paths,
     print_json,
+    put,
     report,
     rewrite,
     settings,
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     for spec in args.spec:
         work.lint(spec)
     if args.diff:
-        sys.stdout.write("".join(work.differences))
+        put("".join(work.differences))
     findings = work.merged()
     if args.write_baseline:
         _write_baseline(Path(args.baseline), findings, work.reads)
@@ -110,7 +111,9 @@ class Work:
         except NetError as error:
             self.wrong += error.diagnostics
             return
-        self.findings += Run(loaded, chosen).findings()
+        run = Run(loaded, chosen)
+        self.findings += run.findings()
+        self.wrong += [one for one in run.wrong if one not in self.wrong]
 
     def settings(self, path: Path | None) -> Settings:
         """Return the project's settings for a file, changed by the options."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from netdsl.diagnostics.model import Diagnostic, Frame, Label, Severity
 
-__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "did_you_mean"]
+__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "did_you_mean", "internal"]
 
 
 class NetError(Exception):
@@ -31,3 +33,16 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
         lower = {k.lower(): k for k in known}
         close = [lower[word.lower()]] if word.lower() in lower else []
     return f"did you mean `{close[0]}`?" if close else ""
+
+
+def internal(error: Exception, what: str = "internal error") -> Diagnostic:
+    """Return what is said of an exception that nobody has foreseen; in Python's development mode, raise it."""
+    if sys.flags.dev_mode:
+        raise error
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    said = str(error).partition("\n")[0][:200]
+    help = "this is a fault of netdsl: please report it; `python -X dev -m netdsl ...` shows where it is"
+    return Diagnostic("E591", f"{what}: {type(error).__name__}: {said} ({place})", help=help)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import NetError
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
@@ -32,6 +33,13 @@ def lint(net: Net) -> list[Finding]:
     """Return what the rules find in one net, with their default settings.
 
     An `@allow` that silences nothing is not reported: another net of the file may need it.
+
+    Raises:
+        NetError: A rule has raised, or an `@allow` says nothing.
     """
     decl = net.recipe.variant or net.recipe.net
-    return Run(Loaded(decl.file.source, [net], complete=False), Settings()).findings()
+    run = Run(Loaded(decl.file.source, [net], complete=False), Settings())
+    findings = run.findings()
+    if run.wrong:
+        raise NetError(run.wrong)
+    return findings

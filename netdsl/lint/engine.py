@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import Diagnostic, NetError, internal
 from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
+from netdsl.elaborate.values import SpecError
 from netdsl.lint.config import Settings
 from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
@@ -44,6 +46,8 @@ class Run:
         self.facts = [Facts(net, self.text, tuple(settings.limits(net.name, self.spec))) for net in nets]
         self.rules = settings.rules(source.name)
         self.complete = complete
+        self.wrong: list[Diagnostic] = []
+        """Of `@allow`s that say nothing, and of rules that raised: the others go on."""
         self.allows = self._allows()
         self._used: set[Span] = set()
 
@@ -55,14 +59,32 @@ class Run:
             for rule in self.rules:
                 if rule.last == late:
                     self._gather(rule, file, found)
-        merged = [self._merge(hits[0][0], hits) for hits in found.values()]
+        merged: list[Finding] = []
+        for hits in found.values():
+            rule = hits[0][0]
+            with self._guarded(rule):
+                merged.append(self._merge(rule, hits))
         return sorted(merged, key=_place)
+
+    @contextmanager
+    def _guarded(self, rule: Rule) -> Iterator[None]:
+        """Run what a rule has written: where it raises, say so once."""
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:
+            said = internal(error, f"rule {rule.code} {rule.name()}: internal error")
+            if not any(one.message == said.message for one in self.wrong):
+                self.wrong.append(said)
 
     def _gather(
         self, rule: Rule, file: FileFacts, found: dict[Key, list[tuple[Rule, Facts | None, list[Hit]]]]
     ) -> None:
         for facts in (None, *self.facts):
-            hits = rule.check_file(file) if facts is None else rule.check(facts)
+            hits: list[Hit] = []
+            with self._guarded(rule):
+                hits = list(rule.check_file(file) if facts is None else rule.check(facts))
             groups: dict[Key, list[Hit]] = {}
             for hit in hits:
                 if not self._allowed(rule, hit, facts):
@@ -78,7 +100,13 @@ class Run:
         if "@" not in self.text.source.text:
             return ()
         nodes = [node for node in self.text.nodes if isinstance(node, tree.Annotated)]
-        return tuple(allow for node in nodes for allow in allowances(node, self.text.source))
+        found: list[Allow] = []
+        for node in nodes:
+            try:
+                found += allowances(node, self.text.source)
+            except SpecError as error:  # in a block that nobody builds: elaboration has not seen it
+                self.wrong.append(error.diagnostic)
+        return tuple(found)
 
     def _allowed(self, rule: Rule, hit: Hit, facts: Facts | None) -> bool:
         """Tell whether an `@allow` covers a hit; those of imported files do too."""
