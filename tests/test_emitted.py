@@ -14,13 +14,15 @@ from typing import Any
 import flax_oracles
 import pytest
 import torch
+from assignment import unassigned
 from flax import nnx
-from torch_oracles import ENVIRONMENT, ZOO, emitted, execute, spec_of
+from torch_oracles import ENVIRONMENT, ZOO, emitted, execute, spec_of, tensors
 
 import netdsl
-from netdsl import data
-from netdsl.api import loads
+from netdsl import Network, data
+from netdsl.api import loads, read_text, recipes
 from netdsl.backend import emit_family
+from netdsl.diagnostics import NetError
 from netdsl.elaborate.names import GLOBALS
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +122,12 @@ def test_golden(form: str, name: str) -> None:
 def test_ruff_finds_nothing(folder: Path, backend: str) -> None:
     options = ("--isolated", "--no-cache", "--target-version", "py311", "--line-length", "100")
     assert tool("ruff", "check", *options, "--select", RULES, "--ignore", IGNORED[backend], folder) == ""
+
+
+def test_every_name_is_bound_before_it_is_read(folder: Path) -> None:
+    files = sorted(folder.rglob("*.py"))
+    assert files
+    assert {path.name: found for path in files if (found := unassigned(path.read_text()))} == {}
 
 
 def test_ruff_would_format_nothing(folder: Path) -> None:
@@ -342,6 +350,48 @@ def bones(tree: ast.AST) -> str:
         ):
             node.body = node.body[1:]
     return ast.dump(tree)
+
+
+def family(body: str) -> list[Network]:
+    """Return three nets of one text, with a flag and without."""
+    text = f"net N(flag = false):\n    input 4, 8x8\n    {body}\n    c: conv 1x1, 4\n\n"
+    text += "variant a = N(true)\nvariant b = N(false)\n"
+    return [Network(recipe) for recipe in recipes(read_text(text), "", {}, {})]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        "l1:\n        train output aux: gap -> fc 3",
+        "l1:\n        l2:\n            train output aux: from flow",
+        "l1:\n        k: conv 1x1, 4\n        train output aux: gap -> fc 3\n        m: conv 1x1, 4",
+        "l1:\n        if flag:\n            k: conv 1x1, 8\n        train output aux: gap -> fc 3",
+        "l1:\n        train output aux: gap -> fc 3 when flag",
+    ],
+)
+def test_a_container_returns_the_same_in_training(form: str, body: str) -> None:
+    with pytest.raises(NetError, match=r"a training-only output inside l1(\.l2)? cannot be written"):
+        emit_family(family(body), form)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "l1:\n        if flag:\n            output aux: gap -> fc 3\n    r: relu",
+        "l1:\n        k: conv 1x1, 4\n        output aux: gap -> fc 3 when flag\n        m: conv 1x1, 4",
+    ],
+)
+def test_an_output_of_a_container_under_a_condition_is_there_or_not(body: str) -> None:
+    nets = family(body)
+    (text,) = emit_family(nets, "torch").values()
+    made = execute(text)
+    assert unassigned(text) == []
+    for net in nets:
+        model, x = made[net.name](), torch.randn(2, 4, 8, 8)
+        for training in (True, False):
+            found = tensors(model.train(training)(x))
+            assert [tuple(t.shape[1:]) for t in found] == [tuple(s) for s in net.outputs.values()]
 
 
 @pytest.mark.parametrize("form", FORMS)

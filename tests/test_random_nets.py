@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from assignment import unassigned
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from netdsl_torch.lowering import HELPERS
 from strategies import Spec, specs
@@ -129,6 +130,21 @@ def check_torch_facts(spec: Spec) -> None:
     assert {path: shapes for path, shapes in real.items() if path in static and shapes != static[path]} == {}
 
 
+def check_runs(spec: Spec) -> None:
+    """Check that a module runs in both modes, on numbers, and returns what was drawn; that all names are bound."""
+    net = net_of(spec)
+    text = net.emit()
+    assert unassigned(text) == []
+    assert unassigned(net.emit("flax")) == []
+    model, x = execute(text)["trial"](), inputs(net, batch=BATCH)
+    kept = [output.name for output in net.graph.outputs if not output.train]
+    with torch.no_grad():
+        for training, names in ((False, kept), (True, list(spec.outputs))):
+            found = tensors(model.train(training)(*x))
+            assert [tuple(t.shape) for t in found] == [(BATCH, *spec.outputs[name]) for name in names]
+            assert all(bool(t.isfinite().all()) for t in found)
+
+
 def check_inplace(spec: Spec) -> None:
     """Check that working in place changes no output, gradient or statistic, but by rounding.
 
@@ -228,6 +244,12 @@ def test_formats_to_the_same_tree(spec: Spec) -> None:
 @given(specs())
 def test_torch_has_the_static_shapes_parameters_and_macs(spec: Spec) -> None:
     check_torch_facts(spec)
+
+
+@each(60)
+@given(specs())
+def test_runs_in_evaluation_and_in_training(spec: Spec) -> None:
+    check_runs(spec)
 
 
 @each(80)

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import combinations, islice, product
 from typing import Any
 
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import DraftScope, Made, Place
 from netdsl.elaborate.inits import joined
 from netdsl.elaborate.values import (
@@ -627,6 +627,12 @@ class Conditions(Lists):
         """Put what an output needs into an item of its own."""
         if isinstance(self.evaluator.text(node.label, place.env, place.source), SymStr):
             raise Fixed("an output of every turn")
+        if place.container and self.conditions:
+            raise Fixed("an output of a container under a condition", *self.conditions)
+        if place.container and node.train:
+            what = f"a training-only output inside {place.scope.path} cannot be written as a module"
+            help = "write the `train output` line in the net's own body"
+            raise NetError([Diagnostic("E508", what, place.span(node), help=help)])
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):

@@ -79,23 +79,11 @@ def makes_same(one: object, other: object) -> bool:
 
 def checked(net: Net) -> None:
     """Refuse a net that no module can be written for."""
-    if net.name not in net.elaborated.blocks and not any(output.train for output in net.graph.outputs):
-        return
-    train = {node.name for node in net.graph if node.train}
-    for scope in net.graph.tree.scopes():
+    for scope in net.graph.tree.scopes() if net.name in net.elaborated.blocks else ():
         if scope.block == net.name:
             help = "name nets and blocks in CamelCase, instances in lower case"
             message = f"a {scope.kind} and the instance are both called `{net.name}`"
             raise NetError([Diagnostic("E219", message, scope.span, help=help)])
-        if scope.kind == "net" or not train:
-            continue
-        own = list(scope.nodes())
-        inner = [name for name in own if name in train]
-        if len(inner) in (0, len(own)):
-            continue
-        message = f"a training-only output inside {scope.path} cannot be written as a module"
-        help = "write the `train output` line in the net's own body"
-        raise NetError([Diagnostic("E508", message, net.graph[inner[0]].span, help=help)])
 
 
 class ModuleText(ABC):
