@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from functools import cached_property
 from os.path import realpath
@@ -34,8 +35,12 @@ class Source:
         return self.name if self.path is None else realpath(self.path)
 
     @cached_property
-    def _starts(self) -> list[int]:
-        return [0, *(i + 1 for i, char in enumerate(self.text) if char == "\n")]
+    def _starts(self) -> array[int]:
+        starts, at = array("Q", [0]), self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return (line, column) of an offset, both from 1."""
