@@ -323,7 +323,7 @@ def zoo() -> list[Entry]:
 
 
 def explain_op(op: type[Op]) -> str:
-    """Return what an op is: its text, arguments with types and defaults, examples with weights and costs."""
+    """Return what an op is: its text, arguments with types and defaults, names elsewhere, examples with costs."""
     lines = [op.name, "", cleandoc(op.__doc__ or "")]
     params = op_parameters(op).values()
     if params:
@@ -337,6 +337,10 @@ def explain_op(op: type[Op]) -> str:
                 default = "required"
             table.append((param.name, f"{param.describe() or 'ints'}, {default}"))
         lines += (f"  {line}" for line in aligned(table, (0, 1)))
+    others = {"PyTorch": op.elsewhere.torch, "Keras": op.elsewhere.keras, "JAX": op.elsewhere.jax}
+    called = [(name, names) for name, names in others.items() if names]
+    if called:
+        lines += ["", "elsewhere", *(f"  {line}" for line in aligned(called, (0, 1)))]
     lines += ["", "examples"]
     for example in op.examples():
         lines += _example(example)

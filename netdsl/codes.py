@@ -21,6 +21,16 @@ class Code(Record):
     """The exit status that it calls for: 2 if the command was misused."""
 
 
+FAMILIES = {
+    "E1": "the text",
+    "E2": "names, values and wiring",
+    "E3": "shapes",
+    "E4": "budgets",
+    "E5": "commands",
+}
+"""What the codes of a hundred are about."""
+
+
 def _net(body: str, before: str = "") -> str:
     """Return a spec with a net around a few lines."""
     lines = "".join(f"    {line}\n" if line else "\n" for line in body.splitlines())

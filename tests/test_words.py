@@ -1,18 +1,25 @@
-"""Words: which may name what, as the page says; every word in every position."""
+"""Words: which may name what, as the page says; every word in every position; what `explain` says of each."""
 
 from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
 import netdsl
-from netdsl import api, data
+from netdsl import api, cli, data
+from netdsl.codes import FAMILIES
 from netdsl.diagnostics import NetError
+from netdsl.elaborate.functions import FUNCTIONS
+from netdsl.lint import rule, rules
+from netdsl.ops import catalogue
 from netdsl.source import Source
 from netdsl.syntax import tables
 from netdsl.syntax.parse import parse
+from netdsl.syntax.tokens import lex
+from netdsl.syntax.words import ALSO, SIGNS, WORDS
 
 PAGE = data.read("grammar", "README.md").partition("## Words")[2]
 RESERVED, SOFT, OPS, NO_NUMBERS = (
@@ -89,3 +96,66 @@ def test_a_reserved_word(word: str, position: str) -> None:
 def test_the_page_has_all_words() -> None:
     assert sorted([*RESERVED, *SOFT]) == sorted(tables.load()["keywords"])
     assert {*OPS, *NO_NUMBERS} < set(SOFT)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_example_of_a_word(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = WORDS[word]
+    file = tmp_path / "example.net"
+    file.write_text(entry.example, encoding="utf-8")
+    assert netdsl.format(entry.example) == entry.example
+    given = [part for key, value in entry.given.items() for part in ("--set", f"{key}={value}")]
+    names = api.instances(api.read_text(entry.example))
+    assert [cli.main(["check", f"{file}:{name}", *given]) for name in names] == [0] * len(names) != []
+    if word == "#":
+        assert word in entry.example
+    elif word not in ("int", "bool", "list"):  # which are the types of what is written
+        texts = [token.text for token in lex(entry.example, [])]
+        assert (
+            any(text == word or (text.startswith(word) and word in SIGNS) for text in texts) or "{" in texts
+        )
+    capsys.readouterr()
+    assert cli.main(["explain", word]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{word}: {entry.is_}\n")
+    assert max(map(len, shown.partition("\n\n\n")[0].splitlines())) <= 118
+
+
+def test_every_word_and_sign_has_a_page() -> None:
+    assert not {*tables.load()["keywords"], *SIGNS} - {*WORDS}
+    assert {*ALSO.values()} <= {*WORDS}
+    signs = {text for _, text in _terminals() if not text[0].isalnum()}
+    assert not {sign for sign in signs if sign in "->:=*|([/{@#"} - {*SIGNS}
+
+
+def _terminals() -> list[tuple[str, str]]:
+    return [(name, text) for name, text in tables.load()["terminals"] if text]
+
+
+def test_the_overview_is_one_screen_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain"]) == 0
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 100
+    names = [*catalogue(), *FUNCTIONS, *WORDS, *(one.name() for one in rules.catalogue().values())]
+    assert not {*names} - {*shown.split()}
+    assert all(f"{family}xx" in shown for family in rule.FAMILIES)
+    assert all(what in " ".join(shown.split()) for what in FAMILIES.values())
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"),
+    [
+        ("Conv2d", "conv"),
+        ("torch.nn.Linear", "fc"),
+        ("BatchNormalization", "bn"),
+        ("nnx.silu", "silu"),
+        ("Dense", "fc"),
+    ],
+)
+def test_the_names_of_others_are_explained(topic: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", topic]) == 0
+    shown = capsys.readouterr().out
+    assert re.match(rf"{re.escape(topic)} is called (\w+ or )*{name}\b", shown)
+    assert api.explain_op(catalogue()[name]) in shown

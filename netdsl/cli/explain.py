@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import re
+from collections.abc import Iterable
+from itertools import groupby
+from textwrap import fill
+from typing import NoReturn
 
 from netdsl.cli.common import misuse, net_options, network
 from netdsl.cost.model import EXPLAINED
-from netdsl.data import read
 from netdsl.diagnostics import did_you_mean
 
 HELP = "explain an error's code, a rule, an op, a function or a word; or the numbers of a net's layer"
+WIDTH = 100
+"""Columns of the overview."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    topics = "such as E302, huge_fc, conv, ramp or same; before LAYER, a net"
-    sub.add_argument("spec", metavar="CODE|RULE|OP|SPEC", help=topics)
+    topics = "such as E302, huge_fc, conv, Conv2d, ramp or same; before LAYER, a net; none: what there is"
+    sub.add_argument("spec", metavar="CODE|RULE|OP|WORD|SPEC", nargs="?", help=topics)
     sub.add_argument("layer", metavar="LAYER", nargs="?", help="a layer, block or container of the net")
+    sub.add_argument("->", dest="arrow", action="store_true", help=argparse.SUPPRESS)  # a topic like others
     what = f"one of {', '.join(EXPLAINED)} (all of them)"
     sub.add_argument("count", metavar="COUNT", nargs="?", choices=EXPLAINED, help=what)
     net_options(sub)
@@ -25,12 +30,7 @@ def add(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain an error's code, a rule, an op, a function or a word."""
-    from netdsl import codes
-    from netdsl.elaborate.functions import FUNCTIONS
-    from netdsl.ops import OpError, catalogue, find, installed
-    from netdsl.syntax.tokens import keywords
-
-    topic: str = args.spec
+    topic = "->" if args.arrow else args.spec
     if args.layer is not None:
         from netdsl.report.formula import explain
 
@@ -40,47 +40,121 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, option):
             message = f"--{option} changes a net, so it means nothing without a LAYER of one"
             misuse("E503", message, f"for example netdsl explain lenet conv1 --{option} ...")
+    if topic is None:
+        print(overview())
+    else:
+        print("\n\n\n".join(pages(topic) or unknown(topic)))
+    return 0
+
+
+def pages(topic: str) -> list[str]:
+    """Return all that a topic means: a word that is an op or a function, too, has two pages."""
+    from netdsl import api, codes
+    from netdsl.elaborate.functions import FUNCTIONS
+    from netdsl.lint import docs, rules
+    from netdsl.ops import OpError, called, find
+    from netdsl.syntax import words
+
     if topic.upper() in codes.CODES:
-        print(codes.explain(topic.upper()))
-        return 0
+        return [codes.explain(topic.upper())]
+    found = []
+    word = words.ALSO.get(topic, topic)
+    if word in words.WORDS:
+        found.append(words.explain(word))
+    if topic in FUNCTIONS:
+        found.append(api.explain_function(topic))
     try:
         op = find(topic)
     except OpError as error:
         misuse("E201", error.message, "")
     if op is not None:
-        from netdsl.api import explain_op
-
-        print(explain_op(op))
-    elif topic in FUNCTIONS:
-        from netdsl.api import explain_function
-
-        print(explain_function(topic))
-    elif topic in keywords():
-        print(explain_word(topic))
-    else:
-        from netdsl.api import zoo_names
-        from netdsl.lint import docs, rules
-
-        rule = rules.find(topic)
-        if rule is not None:
-            print(docs.explain(rule))
-            return 0
-        found = rules.catalogue()
-        known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
-        known += [*FUNCTIONS, *sorted(keywords())]
-        help = did_you_mean(topic, known) or "for example E302, huge_fc, or conv"
-        if "/" in topic or topic.endswith(".net") or topic in zoo_names():
-            help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
-        misuse("E512", f"there is no code, rule, op or function `{topic}`", help)
-    return 0
+        found.append(api.explain_op(op))
+    if found:
+        return found
+    rule = rules.find(topic)
+    if rule is not None:
+        return [docs.explain(rule)]
+    ours = called(topic)
+    return [f"{topic} is called {' or '.join(op.name for op in ours)} here"] * bool(ours) + [
+        api.explain_op(op) for op in ours
+    ]
 
 
-def explain_word(word: str) -> str:
-    """Return the section of the language's page that says what a word means, or uses it first."""
-    _, *sections, words = re.split("^## ", read("grammar", "README.md"), flags=re.MULTILINE)
-    heads = [section.partition("\n")[0] for section in sections]
-    named, used = re.compile(rf"`{word}\b"), re.compile(rf"^ *(?:train )?{word}\b", re.MULTILINE)
-    found = [at for at, head in enumerate(heads) if named.search(head)]
-    found += [at for at, section in enumerate(sections) if named.search(section)]
-    found += [at for at, section in enumerate(sections) if used.search(section) or word in section.split()]
-    return (sections[found[0]] if found else words).rstrip()
+def unknown(topic: str) -> NoReturn:
+    """Raise the error that nothing is called so."""
+    from netdsl import codes
+    from netdsl.api import zoo_names
+    from netdsl.elaborate.functions import FUNCTIONS
+    from netdsl.lint import rules
+    from netdsl.ops import catalogue, installed
+    from netdsl.syntax.words import WORDS
+
+    found = rules.catalogue()
+    known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
+    help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "for example E302, huge_fc, or conv"
+    if "/" in topic or topic.endswith(".net") or topic in zoo_names():
+        help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
+    misuse("E512", f"there is no code, rule, op, function or word `{topic}`", help)
+
+
+def overview() -> str:
+    """Return the names of all that can be explained, on one screen."""
+    from netdsl.codes import CODES, FAMILIES
+    from netdsl.elaborate.arguments import TYPES
+    from netdsl.elaborate.functions import FUNCTIONS
+    from netdsl.lint import rule, rules
+    from netdsl.ops import catalogue, installed
+    from netdsl.syntax.tokens import keywords
+    from netdsl.syntax.words import SIGNS, WORDS
+
+    families = groupby(sorted(catalogue().values(), key=lambda op: op.__module__), lambda op: op.__module__)
+    ops = {module.rpartition(".")[2]: [op.name for op in own] for module, own in families}
+    if installed():
+        ops["installed"] = installed()
+    types = [name for name in TYPES if name.isalpha() and name != "value"]
+    language = {
+        "words": [word for word in WORDS if word in keywords()],
+        "signs": SIGNS,
+        "values": [word for word in WORDS if word not in {*keywords(), *SIGNS, *types}],
+        "types": types,
+        "functions": FUNCTIONS,
+    }
+    errors = []
+    for family, what in FAMILIES.items():
+        first, *_, last = [code for code in CODES if code.startswith(family)]
+        errors.append(f"{first}-{last[1:]} {what}")
+    found = rules.catalogue().items()
+    lines = [
+        "netdsl explain NAME says what one of these is, with an example; Conv2d and nnx.Conv work, too.",
+        "netdsl explain resnet50 conv1 macs says where the number of a layer comes from.",
+        "",
+        "OPS",
+        *_paired([_row(family, own) for family, own in ops.items()]),
+        "THE LANGUAGE",
+        *[_row(title, own) for title, own in language.items()],
+        "ERRORS",
+        fill(", ".join(errors), WIDTH, initial_indent="  ", subsequent_indent="  "),
+        "RULES OF NETDSL LINT",
+    ]
+    for family, what in rule.FAMILIES.items():
+        named = " ".join(one.name() for code, one in found if code.startswith(family))
+        lines.append(
+            fill(f"{family}xx {what}: {named}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+        )
+    return "\n".join(lines)
+
+
+def _row(title: str, names: Iterable[str]) -> str:
+    """Return a title with names behind it."""
+    return fill(f"{title:11} {' '.join(names)}", WIDTH, initial_indent="  ", subsequent_indent=" " * 14)
+
+
+def _paired(rows: list[str]) -> list[str]:
+    """Return rows, two short ones on a line."""
+    lines: list[str] = []
+    for row in rows:
+        if lines and max(len(lines[-1]), len(row)) < WIDTH // 2:
+            lines[-1] = f"{lines[-1]:{WIDTH // 2}}{row}"
+        else:
+            lines.append(row)
+    return lines

@@ -13,7 +13,7 @@ from typing import Any
 
 from netdsl.ops.base import Example, Op, OpError
 
-__all__ = ["Example", "Op", "OpError", "catalogue", "find", "installed", "points"]
+__all__ = ["Example", "Op", "OpError", "called", "catalogue", "find", "installed", "points"]
 
 GROUP = "netdsl.ops"
 """The entry point under which distributions register ops: the op's name, and its class."""
@@ -68,3 +68,9 @@ def find(name: str) -> type[Op] | None:
     if not (isinstance(op, type) and issubclass(op, Op) and op.name == name):
         raise OpError("", f"the op {of} is {point.value}, which is no op of that name")
     return op
+
+
+def called(name: str) -> list[type[Op]]:
+    """Return the ops of the language that another framework calls so: `Conv2d`, `nn.Conv2d`, `dense`."""
+    last = name.rpartition(".")[2].lower()
+    return [op for op in catalogue().values() if last in map(str.lower, op.elsewhere.names())]

@@ -13,6 +13,7 @@ from netdsl.ops.axis import AlongAxis
 from netdsl.ops.base import (
     EVERYWHERE,
     HERE,
+    Elsewhere,
     Example,
     Field,
     Need,
@@ -97,6 +98,9 @@ class Relu(Activation):
     """Rectified linear unit: max(x, 0). Nair and Hinton 2010."""
 
     name: ClassVar[str] = "relu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.ReLU, F.relu", keras="layers.ReLU, ops.relu", jax="nnx.relu"
+    )
     counted: ClassVar[str] = "ReLU"
     monotonic: ClassVar[bool] = True
     clips: ClassVar[bool] = True
@@ -114,6 +118,7 @@ class Relu6(Activation):
     """A relu that saturates: min(max(x, 0), 6). Howard et al., arXiv 1704.04861."""
 
     name: ClassVar[str] = "relu6"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.ReLU6, F.relu6", keras="ops.relu6", jax="nnx.relu6")
     counted: ClassVar[str] = "ReLU6"
     monotonic: ClassVar[bool] = True
     clips: ClassVar[bool] = True
@@ -126,6 +131,9 @@ class LeakyRelu(Activation):
     """A relu that leaks: max(x, 0) + slope * min(x, 0). Maas et al. 2013."""
 
     name: ClassVar[str] = "leaky_relu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.LeakyReLU, F.leaky_relu", keras="layers.LeakyReLU, ops.leaky_relu", jax="nnx.leaky_relu"
+    )
     counted: ClassVar[str] = "LeakyReLU"
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -154,6 +162,7 @@ class RRelu(Activation):
     """
 
     name: ClassVar[str] = "rrelu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.RReLU, F.rrelu")
     draws: ClassVar[bool] = True
     module: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -183,6 +192,9 @@ class Elu(Activation):
     """Exponential linear unit: x above 0, else alpha (exp(x) - 1). Clevert et al., arXiv 1511.07289."""
 
     name: ClassVar[str] = "elu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.ELU, F.elu", keras="layers.ELU, ops.elu", jax="nnx.elu"
+    )
     counted: ClassVar[str] = "ELU"
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -212,6 +224,7 @@ class Celu(Activation):
     """A smooth elu: x above 0, else alpha (exp(x / alpha) - 1). Barron, arXiv 1704.07483."""
 
     name: ClassVar[str] = "celu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.CELU, F.celu", keras="ops.celu", jax="nnx.celu")
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -243,6 +256,7 @@ class Selu(Activation):
     """
 
     name: ClassVar[str] = "selu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.SELU, F.selu", keras="ops.selu", jax="nnx.selu")
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0507009873554805 * 1.6732632423543772, inf)
@@ -258,6 +272,9 @@ class PRelu(Activation):
 
     batchless: ClassVar[bool] = False
     name: ClassVar[str] = "prelu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.PReLU, F.prelu", keras="layers.PReLU", jax="nnx.PReLU"
+    )
     counted: ClassVar[str] = "PReLU"
     weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {"weight": ("c",)}
     keeps_zero: ClassVar[bool] = True
@@ -297,6 +314,9 @@ class HardTanh(Activation):
     """
 
     name: ClassVar[str] = "hardtanh"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Hardtanh, F.hardtanh", keras="ops.hard_tanh", jax="nnx.hard_tanh"
+    )
     monotonic: ClassVar[bool] = True
     clips: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("min", "max")
@@ -340,6 +360,9 @@ class Threshold(Activation):
     """
 
     name: ClassVar[str] = "threshold"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Threshold, F.threshold", keras="ops.threshold", jax="jnp.where"
+    )
     positional: ClassVar[tuple[str, ...]] = ("threshold", "value")
     inplace: ClassVar[bool] = True
 
@@ -378,6 +401,11 @@ class HSwish(Activation):
     """Hard swish: x relu6(x + 3) / 6. Howard et al., arXiv 1905.02244."""
 
     name: ClassVar[str] = "hswish"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Hardswish, F.hardswish",
+        keras="ops.hard_silu, ops.hard_swish",
+        jax="nnx.hard_silu, nnx.hard_swish",
+    )
     keeps_zero: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
@@ -386,6 +414,9 @@ class HSigmoid(Saturating):
     """Hard sigmoid: relu6(x + 3) / 6. Howard et al., arXiv 1905.02244."""
 
     name: ClassVar[str] = "hsigmoid"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Hardsigmoid, F.hardsigmoid", keras="ops.hard_sigmoid", jax="nnx.hard_sigmoid"
+    )
     steepest: ClassVar[float] = 1 / 6
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     inplace: ClassVar[bool] = True
@@ -399,6 +430,9 @@ class Sigmoid(Saturating):
     """Logistic function: 1 / (1 + exp(-x))."""
 
     name: ClassVar[str] = "sigmoid"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Sigmoid, torch.sigmoid", keras="ops.sigmoid", jax="nnx.sigmoid"
+    )
     steepest: ClassVar[float] = 1 / 4
     bounds: ClassVar[tuple[float, float]] = (0, 1)
     saves_output: ClassVar[bool] = True
@@ -416,6 +450,9 @@ class Silu(Activation):
     """Sigmoid linear unit or swish: x sigmoid(x). Ramachandran et al., arXiv 1710.05941."""
 
     name: ClassVar[str] = "silu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.SiLU, F.silu", keras="ops.silu, ops.swish", jax="nnx.silu, nnx.swish"
+    )
     counted: ClassVar[str] = "SiLU"
     keeps_zero: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
@@ -429,6 +466,7 @@ class Gelu(Activation):
     """
 
     name: ClassVar[str] = "gelu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.GELU, F.gelu", keras="ops.gelu", jax="nnx.gelu")
     counted: ClassVar[str] = "GELU"
     keeps_zero: ClassVar[bool] = True
     texts: ClassVar[Mapping[str, tuple[str, ...]]] = {"approximate": ("none", "tanh")}
@@ -451,6 +489,9 @@ class Tanh(Saturating):
     """Hyperbolic tangent."""
 
     name: ClassVar[str] = "tanh"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Tanh, torch.tanh", keras="ops.tanh", jax="nnx.tanh, jnp.tanh"
+    )
     keeps_zero: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
     saves_output: ClassVar[bool] = True
@@ -468,6 +509,7 @@ class Exp(Activation):
     """The exponential function."""
 
     name: ClassVar[str] = "exp"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="torch.exp", keras="ops.exp", jax="jnp.exp")
     monotonic: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0, inf)
     saves_output: ClassVar[bool] = True
@@ -481,6 +523,9 @@ class Mish(Activation):
     """A smooth gate: x tanh(log(1 + exp(x))). Misra, arXiv 1908.08681."""
 
     name: ClassVar[str] = "mish"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Mish, F.mish", keras="keras.activations.mish", jax="jax.nn.mish"
+    )
     keeps_zero: ClassVar[bool] = True
     inplace: ClassVar[bool] = True
 
@@ -492,6 +537,9 @@ class Softplus(Activation):
     """
 
     name: ClassVar[str] = "softplus"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Softplus, F.softplus", keras="ops.softplus", jax="nnx.softplus"
+    )
     positional: ClassVar[tuple[str, ...]] = ("beta",)
 
     beta: float = 1.0
@@ -535,6 +583,9 @@ class Softsign(Saturating):
     """A slow tanh: x / (1 + |x|). Bergstra et al. 2009; Glorot and Bengio 2010."""
 
     name: ClassVar[str] = "softsign"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Softsign, F.softsign", keras="ops.softsign", jax="nnx.soft_sign"
+    )
     keeps_zero: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1, 1)
 
@@ -556,6 +607,9 @@ class LogSigmoid(Activation):
     """The logarithm of the logistic function: -log(1 + exp(-x))."""
 
     name: ClassVar[str] = "logsigmoid"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.LogSigmoid, F.logsigmoid", keras="ops.log_sigmoid", jax="nnx.log_sigmoid"
+    )
     monotonic: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-inf, 0)
 
@@ -572,6 +626,7 @@ class TanhShrink(Activation):
     """What tanh takes away: x - tanh(x)."""
 
     name: ClassVar[str] = "tanhshrink"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.Tanhshrink, F.tanhshrink", keras="ops.tanh_shrink")
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
 
@@ -588,6 +643,7 @@ class HardShrink(Activation):
     """Hard thresholding: x where |x| > threshold, else 0. Donoho and Johnstone 1994."""
 
     name: ClassVar[str] = "hardshrink"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.Hardshrink, F.hardshrink", keras="ops.hard_shrink")
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("threshold",)
@@ -612,6 +668,7 @@ class SoftShrink(Activation):
     """
 
     name: ClassVar[str] = "softshrink"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.Softshrink, F.softshrink", keras="ops.soft_shrink")
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("threshold",)
@@ -676,6 +733,9 @@ class Softmax(OverAxis):
     """
 
     name: ClassVar[str] = "softmax"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Softmax, F.softmax", keras="layers.Softmax, ops.softmax", jax="nnx.softmax"
+    )
     counted: ClassVar[str] = "Softmax"
     bounds: ClassVar[tuple[float, float]] = (0, 1)
 
@@ -684,6 +744,9 @@ class LogSoftmax(OverAxis):
     """The logarithm of softmax: x_c - log of the sum of exp(x) over c, at every place; `axis` as softmax's."""
 
     name: ClassVar[str] = "log_softmax"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.LogSoftmax, F.log_softmax", keras="ops.log_softmax", jax="nnx.log_softmax"
+    )
     bounds: ClassVar[tuple[float, float]] = (-inf, 0)
 
 
@@ -694,6 +757,7 @@ class Glu(Op):
     """
 
     name: ClassVar[str] = "glu"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.GLU, F.glu", keras="ops.glu", jax="nnx.glu")
     follows: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

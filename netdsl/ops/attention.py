@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, sizes
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Need, Op, OpError, sizes
 from netdsl.ops.window import both, check_size
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class Attention(Op):
     """
 
     name: ClassVar[str] = "attention"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.MultiheadAttention", keras="layers.MultiHeadAttention", jax="nnx.MultiHeadAttention"
+    )
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     counted: ClassVar[str] = "MultiheadAttention"
     weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -158,6 +161,7 @@ class Qkv(Op):
     """
 
     name: ClassVar[str] = "qkv"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.Linear", keras="layers.Dense", jax="nnx.Linear")
     inherits: ClassVar[str] = "fc"
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -219,6 +223,7 @@ class MatMul(Op):
     """
 
     name: ClassVar[str] = "matmul"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="torch.matmul", keras="ops.matmul", jax="jnp.matmul")
     product: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     batchless: ClassVar[bool] = True
@@ -271,6 +276,11 @@ class Attend(Op):
     """
 
     name: ClassVar[str] = "attend"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="F.scaled_dot_product_attention",
+        keras="ops.dot_product_attention",
+        jax="jax.nn.dot_product_attention",
+    )
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     arity: ClassVar[tuple[int, int | None]] = (3, 6)
     references: ClassVar[tuple[str, ...]] = ("by", "bias", "mask")
@@ -431,6 +441,9 @@ class RelativeBias(Op):
     """
 
     name: ClassVar[str] = "relative_bias"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torchvision.models.swin_transformer.ShiftedWindowAttention, of it"
+    )
     keeps_zero: ClassVar[bool] = True
     selects: ClassVar[bool] = True
     batchless: ClassVar[bool] = True

@@ -63,6 +63,22 @@ class Example(Record):
     inputs: tuple[Shape, ...]
 
 
+class Elsewhere(Record):
+    """What other frameworks call an op, as one writes it there, separated by commas; "" where they have no name.
+
+    `nn.` and `F.` are torch.nn and its functions, `layers.` and `ops.` Keras 3's, `nnx.` Flax's, `jnp.` jax.numpy.
+    """
+
+    torch: str = ""
+    keras: str = ""
+    jax: str = ""
+
+    def names(self) -> list[str]:
+        """Return the last parts of all of them that are names: Conv2d and conv2d, Conv2D, Conv."""
+        texts = f"{self.torch}, {self.keras}, {self.jax}".split(", ")
+        return [text.rpartition(".")[2] for text in texts if text.replace(".", "_").isidentifier()]
+
+
 class Reach(Record):
     """What one place of an output sees of an input along one axis.
 
@@ -116,6 +132,8 @@ class Op(Record, metaclass=Kind):
     """
 
     name: ClassVar[str] = ""
+    elsewhere: ClassVar[Elsewhere] = Elsewhere()
+    """What other frameworks call it."""
     positional: ClassVar[tuple[str, ...]] = ()
     """Fields that arguments without a name fill: each the first free one, in this order, that takes it."""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach, positive, sizes
+from netdsl.ops.base import Elsewhere, Example, Field, Need, Op, OpError, Reach, positive, sizes
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -180,6 +180,9 @@ class Conv(Convolution):
     """
 
     name: ClassVar[str] = "conv"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Conv2d, F.conv2d", keras="layers.Conv2D", jax="nnx.Conv"
+    )
     positional: ClassVar[tuple[str, ...]] = ("kernel", "channels")
 
     channels: int
@@ -219,6 +222,7 @@ class StdConv(Conv):
     """
 
     name: ClassVar[str] = "stdconv"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="timm.layers.StdConv2d")
     counted: ClassVar[str] = "F.StdConv2d"
     inherits: ClassVar[str] = "conv"
 
@@ -277,6 +281,9 @@ class DwConv(Convolution):
     """
 
     name: ClassVar[str] = "dwconv"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Conv2d, F.conv2d", keras="layers.DepthwiseConv2D", jax="nnx.Conv"
+    )
     channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("kernel",)
     inherits: ClassVar[str] = "conv"
@@ -320,6 +327,11 @@ class UpConv(Convolution):
     """
 
     name: ClassVar[str] = "upconv"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.ConvTranspose2d, F.conv_transpose2d",
+        keras="layers.Conv2DTranspose",
+        jax="nnx.ConvTranspose",
+    )
     enlarges: ClassVar[bool] = True
     counted: ClassVar[str] = "ConvTranspose2d"
     weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Shape
-from netdsl.ops.base import Example, Op, OpError
+from netdsl.ops.base import Elsewhere, Example, Op, OpError
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -54,6 +54,9 @@ class Dropout(Drop):
     """
 
     name: ClassVar[str] = "dropout"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Dropout, F.dropout", keras="layers.Dropout", jax="nnx.Dropout"
+    )
 
     p: float = 0.5
 
@@ -71,6 +74,11 @@ class DropPath(Drop):
     """
 
     name: ClassVar[str] = "droppath"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torchvision.ops.StochasticDepth, timm.layers.DropPath",
+        keras="layers.Dropout with noise_shape",
+        jax="nnx.Dropout with broadcast_dims",
+    )
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
         """Keep what each sample is multiplied with."""

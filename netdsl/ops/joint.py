@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops.axis import AlongAxis
-from netdsl.ops.base import HERE, Example, Field, Op, OpError, Reach, sizes
+from netdsl.ops.base import HERE, Elsewhere, Example, Field, Op, OpError, Reach, sizes
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -27,6 +27,9 @@ class Identity(Op):
     """Its input, any shape."""
 
     name: ClassVar[str] = "identity"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Identity", keras="layers.Identity", jax="jax.nn.identity"
+    )
     passes_values: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
@@ -121,6 +124,7 @@ class Add(Elementwise):
     """
 
     name: ClassVar[str] = "add"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="torch.add, +", keras="layers.Add, +", jax="jnp.add, +")
     folds: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -136,6 +140,9 @@ class Mul(Elementwise):
     """The product of the branches, such as a map and its channels' gates. Hu et al., arXiv 1709.01507."""
 
     name: ClassVar[str] = "mul"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.mul, *", keras="layers.Multiply, *", jax="jnp.multiply, *"
+    )
     product: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     folds: ClassVar[bool] = True
@@ -150,6 +157,9 @@ class Sub(Elementwise):
     """The first value less the second: `from a, b -> sub`. Shapes as those of `add`."""
 
     name: ClassVar[str] = "sub"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.sub, -", keras="layers.Subtract, -", jax="jnp.subtract, -"
+    )
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -175,6 +185,9 @@ class Scale(Op):
 
     batchless: ClassVar[bool] = True
     name: ClassVar[str] = "scale"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.mul, *", keras="layers.Rescaling, *", jax="jnp.multiply, *"
+    )
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -218,6 +231,9 @@ class Concat(AlongAxis):
 
     batchless: ClassVar[bool] = True
     name: ClassVar[str] = "concat"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.cat", keras="layers.Concatenate, ops.concatenate", jax="jnp.concatenate"
+    )
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     wiring: ClassVar[bool] = True

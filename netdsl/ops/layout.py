@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import need_map, size_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ class Permute(Op):
     """The axes of the sample in another order, as a view: output axis i is input axis axes[i]."""
 
     name: ClassVar[str] = "permute"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.permute", keras="layers.Permute, ops.transpose", jax="jnp.transpose"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -53,6 +56,9 @@ class Flatten(Op):
     """All numbers of a sample as one vector, in the order c, h, w (or n, c); a view."""
 
     name: ClassVar[str] = "flatten"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Flatten, torch.flatten", keras="layers.Flatten", jax="jnp.reshape"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -90,6 +96,9 @@ class Tokens(Op):
     """The places of a map as tokens, row by row, as a view: c x h x w to (h w) x c. arXiv 2010.11929."""
 
     name: ClassVar[str] = "tokens"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="x.flatten(2).transpose(1, 2)", keras="layers.Reshape", jax="jnp.reshape"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -118,6 +127,9 @@ class Map(Op):
     """
 
     name: ClassVar[str] = "map"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Unflatten", keras="layers.Reshape", jax="jnp.reshape"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -163,6 +175,9 @@ class Expand(Op):
     """
 
     name: ClassVar[str] = "expand"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.Tensor.expand", keras="ops.broadcast_to", jax="jnp.broadcast_to"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -205,6 +220,7 @@ class PixelShuffle(Op):
     """
 
     name: ClassVar[str] = "pixel_shuffle"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.PixelShuffle, F.pixel_shuffle")
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -252,6 +268,7 @@ class PixelUnshuffle(Op):
     """
 
     name: ClassVar[str] = "pixel_unshuffle"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.PixelUnshuffle, F.pixel_unshuffle")
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

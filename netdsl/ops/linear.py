@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Op, OpError, sizes
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -22,6 +22,9 @@ class Linear(Op):
     """
 
     name: ClassVar[str] = "fc"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Linear, F.linear", keras="layers.Dense", jax="nnx.Linear"
+    )
     batchless: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("channels",)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.base import Elsewhere, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import symbolic
 
@@ -22,6 +22,7 @@ class Shuffle(Op):
     """
 
     name: ClassVar[str] = "shuffle"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.ChannelShuffle, F.channel_shuffle")
     selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -60,6 +61,7 @@ class Shift(Op):
     """
 
     name: ClassVar[str] = "shift"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="F.pad, x[..., 1:, 1:]")
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -109,6 +111,7 @@ class Roll(Op):
     """
 
     name: ClassVar[str] = "roll"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="torch.roll", keras="ops.roll", jax="jnp.roll")
     passes_values: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -170,6 +173,11 @@ class Padding(Op):
     """
 
     name: ClassVar[str] = "pad"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="F.pad, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d",
+        keras="layers.ZeroPadding2D, ops.pad",
+        jax="jnp.pad",
+    )
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("by",)
@@ -285,6 +293,7 @@ class PadTo(Op):
     """
 
     name: ClassVar[str] = "pad_to"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="F.pad", keras="ops.pad", jax="jnp.pad")
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Need, Op, OpError, not_negative, positive, sizes
+from netdsl.ops.base import (
+    EVERYWHERE,
+    Elsewhere,
+    Example,
+    Field,
+    Need,
+    Op,
+    OpError,
+    not_negative,
+    positive,
+    sizes,
+)
 from netdsl.ops.window import need_map
 
 if TYPE_CHECKING:
@@ -55,6 +66,9 @@ class BatchNorm(Norm):
     """
 
     name: ClassVar[str] = "bn"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.BatchNorm2d, nn.BatchNorm1d", keras="layers.BatchNormalization", jax="nnx.BatchNorm"
+    )
     counted: ClassVar[str] = "BatchNorm2d"
     tracks: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -134,6 +148,9 @@ class LayerNorm(ChannelNorm):
     """
 
     name: ClassVar[str] = "ln"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.LayerNorm, F.layer_norm", keras="layers.LayerNormalization", jax="nnx.LayerNorm"
+    )
     counted: ClassVar[str] = "LayerNorm"
 
     bias: bool = True
@@ -178,6 +195,9 @@ class RmsNorm(ChannelNorm):
     """
 
     name: ClassVar[str] = "rms_norm"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.RMSNorm, F.rms_norm", keras="layers.RMSNormalization", jax="nnx.RMSNorm"
+    )
     counted: ClassVar[str] = "RMSNorm"
     keeps_zero: ClassVar[bool] = True
 
@@ -232,6 +252,9 @@ class GroupNorm(Norm):
     """
 
     name: ClassVar[str] = "gn"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.GroupNorm, F.group_norm", keras="layers.GroupNormalization", jax="nnx.GroupNorm"
+    )
     counted: ClassVar[str] = "GroupNorm"
     positional: ClassVar[tuple[str, ...]] = ("groups",)
 
@@ -284,6 +307,9 @@ class InstanceNorm(Norm):
     """
 
     name: ClassVar[str] = "instance_norm"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.InstanceNorm2d, F.instance_norm", keras="layers.GroupNormalization", jax="nnx.InstanceNorm"
+    )
     counted: ClassVar[str] = "InstanceNorm2d"
 
     affine: bool = False
@@ -343,6 +369,7 @@ class LocalResponseNorm(Op):
 
     follows: ClassVar[bool] = True
     name: ClassVar[str] = "lrn"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.LocalResponseNorm, F.local_response_norm")
     counted: ClassVar[str] = "LocalResponseNorm"
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("size",)

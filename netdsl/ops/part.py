@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.axis import AlongAxis
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size, groups_of, need_map
 from netdsl.symbolic import least_of, sum_of, symbolic
 
@@ -25,6 +25,9 @@ class Split(Op):
     """
 
     name: ClassVar[str] = "split"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.split, torch.chunk", keras="ops.split", jax="jnp.split"
+    )
     selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -84,6 +87,9 @@ class Slice(AlongAxis):
     """
 
     name: ClassVar[str] = "slice"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.narrow, x[:, a:b]", keras="ops.slice", jax="jax.lax.slice, x[..., a:b]"
+    )
     selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -193,6 +199,9 @@ class Crop(Op):
     """
 
     name: ClassVar[str] = "crop"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torchvision.transforms.functional.center_crop", keras="layers.CenterCrop"
+    )
     selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -230,6 +239,9 @@ class Token(Op):
     """One of the tokens, counted from 0, as a view: n x c to vector c."""
 
     name: ClassVar[str] = "token"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.select, x[:, i]", keras="ops.take, x[:, i]", jax="jnp.take, x[:, i]"
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

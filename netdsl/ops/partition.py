@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Need, Op, OpError, Reach
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Need, Op, OpError, Reach
 from netdsl.ops.window import both, check_size
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Windows(Grids):
     """
 
     name: ClassVar[str] = "windows"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="timm.models.swin_transformer.window_partition")
 
     def infer(self, *x: Shape) -> Shape:
         """Return windows x places x c."""
@@ -146,6 +147,7 @@ class Unwindows(Grids):
     """
 
     name: ClassVar[str] = "unwindows"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="timm.models.swin_transformer.window_reverse")
     selects: ClassVar[bool] = True
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)
@@ -202,6 +204,9 @@ class WindowMask(Partition):
     """
 
     name: ClassVar[str] = "window_mask"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="timm.models.swin_transformer.SwinTransformerBlock, of it"
+    )
     keeps_zero: ClassVar[bool] = False
 
     def infer(self, *x: Shape) -> Shape:

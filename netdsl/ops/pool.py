@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Dims, Pad, Shape
-from netdsl.ops.base import EVERYWHERE, Example, Field, Op, OpError, Reach, sizes
+from netdsl.ops.base import EVERYWHERE, Elsewhere, Example, Field, Op, OpError, Reach, sizes
 from netdsl.ops.window import (
     SAME,
     VALID,
@@ -170,6 +170,9 @@ class MaxPool(Pool):
     """
 
     name: ClassVar[str] = "maxpool"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.MaxPool2d, F.max_pool2d", keras="layers.MaxPooling2D", jax="nnx.max_pool"
+    )
     counted: ClassVar[str] = "MaxPool2d"
     channelwise: ClassVar[bool] = True
     selects: ClassVar[bool] = True
@@ -225,6 +228,11 @@ class AvgPool(Pool):
     """
 
     name: ClassVar[str] = "avgpool"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.AvgPool2d, nn.AdaptiveAvgPool2d, F.avg_pool2d",
+        keras="layers.AveragePooling2D",
+        jax="nnx.avg_pool",
+    )
     counted: ClassVar[str] = "AvgPool2d"
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
@@ -287,6 +295,7 @@ class BlurPool(Op):
     """
 
     name: ClassVar[str] = "blurpool"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="timm.layers.BlurPool2d")
     counted: ClassVar[str] = "F.BlurPool2d"
     positional: ClassVar[tuple[str, ...]] = ("size",)
     module: ClassVar[bool] = True
@@ -355,6 +364,9 @@ class GlobalAvgPool(Op):
     """
 
     name: ClassVar[str] = "gap"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.AdaptiveAvgPool2d", keras="layers.GlobalAveragePooling2D", jax="jnp.mean"
+    )
     channelwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

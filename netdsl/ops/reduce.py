@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
-from netdsl.ops.base import EVERYWHERE, HERE, Example, Field, Op, OpError, sizes
+from netdsl.ops.base import EVERYWHERE, HERE, Elsewhere, Example, Field, Op, OpError, sizes
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -88,6 +88,7 @@ class Mean(Reduction):
     """The mean along `axes`: `mean "n"` of tokens, `mean "c", keep=true` of a map; `gap` is `mean "hw"`."""
 
     name: ClassVar[str] = "mean"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="torch.mean", keras="ops.mean", jax="jnp.mean")
     linear: ClassVar[bool] = True
 
 
@@ -95,6 +96,11 @@ class Amax(Reduction):
     """The largest along `axes`: `amax "hw"`, `amax "c", keep=true`. Woo et al., arXiv 1807.06521, have both."""
 
     name: ClassVar[str] = "amax"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="torch.amax, nn.AdaptiveMaxPool2d",
+        keras="layers.GlobalMaxPooling2D, ops.amax",
+        jax="jnp.max",
+    )
     selects: ClassVar[bool] = True
     saves_output: ClassVar[bool] = True
 

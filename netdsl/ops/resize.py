@@ -7,7 +7,7 @@ from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.ir.types import Dims, Shape
-from netdsl.ops.base import Example, Field, Op, OpError, Reach
+from netdsl.ops.base import Elsewhere, Example, Field, Op, OpError, Reach
 from netdsl.ops.window import need_map, size_of
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class Upsample(Resampling):
     """
 
     name: ClassVar[str] = "upsample"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Upsample, F.interpolate", keras="layers.UpSampling2D", jax="jax.image.resize"
+    )
     enlarges: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("scale",)
@@ -114,6 +117,9 @@ class Resize(Resampling):
     """
 
     name: ClassVar[str] = "resize"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="F.interpolate", keras="layers.Resizing, ops.image.resize", jax="jax.image.resize"
+    )
     positional: ClassVar[tuple[str, ...]] = ("to",)
     arity: ClassVar[tuple[int, int | None]] = (1, 2)
     references: ClassVar[tuple[str, ...]] = ("like",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
 from netdsl.ir.types import Init, Parameter, Shape
-from netdsl.ops.base import Example, Need, Op, OpError, sizes
+from netdsl.ops.base import Elsewhere, Example, Need, Op, OpError, sizes
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -37,6 +37,9 @@ class Input(Source):
     """An input of the net: the shape of one sample, c x h x w, n x c or c."""
 
     name: ClassVar[str] = "input"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="an argument of forward", keras="keras.Input", jax="an argument of __call__"
+    )
     wiring: ClassVar[bool] = True
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
@@ -60,6 +63,9 @@ class Weight(Source):
     """
 
     name: ClassVar[str] = "weight"
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Parameter", keras="layers.Layer.add_weight", jax="nnx.Param"
+    )
 
     batch: bool = False
     axes: str | None = None
