@@ -18,7 +18,7 @@ help:
 	@echo 'make update   rewrite the goldens and the snapshots of the cases, and make the proofs that are missing'
 	@echo 'make proofs   make every proof anew, of all nets of the zoo'
 	@echo 'make grammar  rebuild the parse tables after a change of grammar/net.lark'
-	@echo 'make docs     rewrite docs/rules.md, docs/claims.md and specs/README.md from what they are about'
+	@echo 'make docs     rewrite docs/rules.md, ops.md, api.md, claims.md and specs/README.md from what they are about'
 	@echo 'make bench    run the benchmarks'
 	@echo 'make wheel    build dist/'
 	@echo 'make clean    remove all that make has made'
@@ -54,7 +54,7 @@ check: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 update: $(VENV)/test.stamp
-	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case'
+	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -k 'golden or case or test_pages'
 	NETDSL_UPDATE=1 $(BIN)/python -m pytest -q -n $(JOBS) -m proof
 
 proofs: $(VENV)/test.stamp
@@ -67,6 +67,10 @@ grammar: $(VENV)/test.stamp
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m netdsl.lint.docs > docs/rules.md.new
 	mv docs/rules.md.new docs/rules.md
+	$(BIN)/python tests/ops_page.py > docs/ops.md.new
+	mv docs/ops.md.new docs/ops.md
+	$(BIN)/python tests/api_page.py > docs/api.md.new
+	mv docs/api.md.new docs/api.md
 	$(BIN)/python tests/zoo_readme.py > specs/README.md.new
 	mv specs/README.md.new specs/README.md
 	$(BIN)/python tests/claims.py > docs/claims.md.new

@@ -19,7 +19,11 @@ class Record:
     _defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Collect the fields and their defaults from the annotations of the class body."""
+        """Collect the fields and their defaults from the annotations of the class body, which are texts."""
+        if not all(isinstance(kind, str) for kind in cls.__annotations__.values()):
+            raise TypeError(
+                f"{cls.__module__} needs `from __future__ import annotations`: fields are read as written"
+            )
         own = [name for name, kind in cls.__annotations__.items() if not str(kind).startswith("ClassVar")]
         cls._fields = cls._fields + tuple(name for name in own if name not in cls._fields)
         cls._defaults = cls._defaults | {k: cls.__dict__[k] for k in own if k in cls.__dict__}

@@ -153,3 +153,9 @@ def test_what_is_in_a_spec_is_found_first(ops: Path) -> None:
         "print(ops.points.cache_info().misses, file=sys.stderr)"
     )
     assert python(ops, "-c", code).stderr == "0\n"
+
+
+def test_a_record_whose_fields_are_no_texts_is_refused() -> None:
+    code = "from netdsl.ops.activation import Activation\nclass Bend(Activation):\n    b: float = 4.0\n"
+    with pytest.raises(TypeError, match="from __future__ import annotations"):
+        exec(compile(code, "bend.py", "exec", dont_inherit=True), {"__name__": "bend"})

@@ -140,7 +140,8 @@ WORDS: dict[str, Word] = {
     ),
     "as": Word(
         "gives a layer within a chain its own label",
-        "The label is one of the scope in which the line stands. In a net's `return` it names a result.",
+        "In a line without a label it names a child of the scope, in one with a label a child of the label's "
+        "container. In a net's `return` it names a result.",
         _net("conv 3x3, 8 as conv1 -> bn as bn1 -> relu\nconv 3x3, 8 as convs.0\ngap"),
     ),
     "*": Word(
