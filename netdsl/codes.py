@@ -640,7 +640,7 @@ CODES: dict[str, Code] = {
     "E543": Code(
         "options that do not go with a device",
         "`netdsl cost --device` gives times, in evaluation or of a step of training; it looks at the device's own "
-        "memory and plans no checkpoints. --fused is for it alone, and of evaluation.",
+        "memory and plans no checkpoints. --fused is for it alone.",
         "netdsl cost lenet --fused",
         "netdsl cost lenet --device h100 --fused",
         2,

@@ -29,6 +29,7 @@ from netdsl.hardware.device import NUMBERS, VARIABLE, read
 from netdsl.hardware.report import duration, quantity, render_text
 from netdsl.hardware.training import count_gradient_bytes
 from netdsl.ir.types import DTYPES
+from netdsl.passes import find_fused
 
 SCHEMA = Path(netdsl.__file__).parent.parent / "docs" / "schema"
 Captured = pytest.CaptureFixture[str]
@@ -310,7 +311,6 @@ def test_command(capsys: Captured) -> None:
         ("--device h100 --memory 3GB", "so it takes no --memory"),
         ("--device h100 --train --memory 3GB --checkpoint", "so it takes no --memory"),
         ("--device h100 --optimizer adam", "--optimizer means nothing without --train"),
-        ("--device h100 --train --fused", "fused in evaluation only"),
         ("--device h100 --as thop", "--as counts one sample in evaluation, so it takes no --device"),
     ],
 )
@@ -391,6 +391,56 @@ def test_a_step_of_training_by_hand() -> None:
     fits = estimate(net, memory, train=True, optimizer="momentum").largest_batch
     assert fits == net.largest_batch(1_000_000, train=True, optimizer="momentum")
     assert found.forecast is None
+
+
+def test_a_fused_step_of_training_by_hand() -> None:
+    net = net_of(
+        "input 3, 7x5",
+        "conv 4, 3x3, pad=1, norm=bn, act=relu",
+        "conv 4, 1x1, act=gelu",
+        "flatten",
+        "fc 6, bias=false",
+    )
+    out, batch = 4 * 7 * 5, 5
+    apart, joined = (estimate(net, UNIT, batch, fused=fused, train=True) for fused in (False, True))
+    steps = {(step.op, step.phase): step for step in joined.steps}
+    assert [step.op for step in joined.steps] == [
+        *("conv", "bn+relu", "conv+gelu", "fc"),  # bn waits for the whole batch
+        *("fc", "conv+gelu", "bn+relu", "conv"),
+        "sgd",
+    ]
+    assert steps["bn+relu", "forward"].bytes == 4 * (2 * batch * out + 4 * 4)
+    # what gelu keeps, its input, is written, too; relu keeps its output
+    assert steps["conv+gelu", "forward"].bytes == 4 * (3 * batch * out + 4 * 4 + 4)
+    # the gradient and what was kept, of gelu and of the convolution; the gradients of input, weight and bias
+    assert steps["conv+gelu", "backward"].bytes == 4 * (4 * batch * out + 2 * 4 * 4 + 4)
+    # a gradient, what relu and bn kept, the gradient of the input; statistics, weight, and two gradients
+    assert steps["bn+relu", "backward"].bytes == 4 * (4 * batch * out + 2 * 4 + 4 + 2 * 4)
+    for phase in ("forward", "backward"):
+        assert steps["fc", phase] == next(
+            step for step in apart.steps if (step.op, step.phase) == ("fc", phase)
+        )
+    for count in ("macs", "ops"):
+        assert sum(getattr(step, count) for step in joined.steps) == sum(
+            getattr(step, count) for step in apart.steps
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32"]
+)
+def test_fusing_saves_what_lies_between(name: str) -> None:
+    """Each value between fused ops is neither written nor read forward, unless it is kept; nor is its gradient."""
+    net, size = netdsl.load(spec_of(name)), 4 * 3
+    apart, joined = (estimate(net, UNIT, 3, fused=fused, train=True) for fused in (False, True))
+    least = most = 0
+    fused = find_fused(net.graph, train=True)
+    for node in net.graph:
+        if node.name in fused:
+            between = size * net.inputs_of(node.name)[0].elements
+            least, most = least + 3 * between, most + 4 * between
+    saved = sum(step.bytes for step in apart.steps) - sum(step.bytes for step in joined.steps)
+    assert least <= saved <= most
 
 
 class Moved(TorchDispatchMode):

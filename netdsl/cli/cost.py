@@ -33,7 +33,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--device", metavar="NAME", help="the least time on it; see `netdsl devices`; or FILE.toml"
     )
-    sub.add_argument("--fused", action="store_true", help="with --device: norms and activations take no step")
+    help = "with --device: activations take no step, nor bn but with --train"
+    sub.add_argument("--fused", action="store_true", help=help)
     sub.add_argument("--as", dest="counter", choices=COUNTERS, help="what another counter prints, and why")
     sub.add_argument("--format", choices=FORMATS, default="table")
 

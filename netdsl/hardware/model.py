@@ -5,7 +5,8 @@ whole from memory, once, and writes its output there. Launches and kernels below
 cache that still holds what a step reads, and algorithms with fewer multiplications (Winograd's), can go below it.
 
 Of a step of training the multiply-accumulates are exact in both directions. The other operations of the backward pass
-are taken to be as many as those of the forward pass, and its bytes are a model (`netdsl.hardware.training`).
+are taken to be as many as those of the forward pass, and its bytes are a model (`netdsl.hardware.training`). What
+is fused runs as one step in both directions; batch normalisation waits for the whole batch, so that it begins a step.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from collections.abc import Iterator, Mapping
 from math import inf, prod
 
 from netdsl.backend import batchless
-from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.hardware.device import Device
-from netdsl.hardware.training import UPDATES, count_gradient_bytes, count_update_bytes
+from netdsl.hardware.training import (
+    UPDATES,
+    count_gradient_bytes,
+    count_kept_bytes,
+    count_update_bytes,
+)
 from netdsl.ir.graph import Node, Value
 from netdsl.ir.types import DTYPES
 from netdsl.net import Net
@@ -133,17 +138,15 @@ def estimate(
 ) -> Estimate:
     """Return what a net can do at best on a device: in evaluation, or a step of training if `train`.
 
-    With `fused`, batch normalisations and activations run as part of the step before them (`find_fused`).
+    With `fused`, activations, and batch normalisations in evaluation, run as part of the step before them
+    (`find_fused`).
 
     Raises:
-        NetError: An option has no meaning, `fused` is asked of training, or the device has no rate for the dtype.
+        NetError: An option has no meaning, or the device has no rate for the dtype.
     """
-    if fused and train:
-        message = "norms and activations are fused in evaluation only"
-        raise NetError([Diagnostic("E543", message, help="leave out one of --fused and --train")])
     held = net.memory(batch, dtype, train, optimizer)
-    roof = _Roof(net, device, batch, dtype)
-    steps = list(roof.forward(find_fused(net.graph) if fused else {}, train))
+    roof = _Roof(net, device, batch, dtype, find_fused(net.graph, train) if fused else {})
+    steps = list(roof.forward(train))
     if train:
         steps += roof.backward()
         steps += roof.update(held, optimizer)
@@ -174,9 +177,9 @@ def _largest_batch(
 class _Roof:
     """The steps of a net under the roof of a device."""
 
-    def __init__(self, net: Net, device: Device, batch: int, dtype: str) -> None:
+    def __init__(self, net: Net, device: Device, batch: int, dtype: str, fused: Mapping[str, str]) -> None:
         """Find out what samples share; NetError if the device has no rate for the dtype."""
-        self.net, self.device, self.batch, self.dtype = net, device, batch, dtype
+        self.net, self.device, self.batch, self.dtype, self.fused = net, device, batch, dtype, fused
         self.rate, self.size = device.rate(dtype), DTYPES[dtype]
         self.shared = {node.name for node in batchless(net)}
 
@@ -189,27 +192,35 @@ class _Roof:
         """Return how often a node runs for a batch, as if it ran for each sample by itself."""
         return 1 if name in self.shared else self.batch
 
-    def forward(self, fused: Mapping[str, str], train: bool) -> Iterator[Step]:
-        """Yield the steps of the forward pass."""
-        net, groups = self.net, dict[str, list[Node]]()
-        for node in net.graph:
+    def groups(self, train: bool) -> Mapping[str, list[Node]]:
+        """Return by step the nodes that it runs."""
+        groups: dict[str, list[Node]] = {}
+        for node in self.net.graph:
             if node.op.computes and (train or not node.train):
-                groups.setdefault(fused.get(node.name, node.name), []).append(node)
-        for name, nodes in groups.items():
+                groups.setdefault(self.fused.get(node.name, node.name), []).append(node)
+        return groups
+
+    def forward(self, train: bool) -> Iterator[Step]:
+        """Yield the steps of the forward pass."""
+        net = self.net
+        kept = count_kept_bytes(net, self.batch, self.dtype, self.fused) if train and self.fused else {}
+        for name, nodes in self.groups(train).items():
             macs = sum(net.layer_costs[node.name].macs * self.times(node.name) for node in nodes)
             ops = sum(net.layer_costs[node.name].ops * self.times(node.name) for node in nodes)
-            moved = self.size * _elements(net, nodes, self.shared, self.batch)
+            moved = self.size * _elements(net, nodes, self.shared, self.batch) + kept.get(name, 0)
             kernel = nodes[0].op.runs_as(*net.inputs_of(name))
             yield self.step(name, "+".join(node.op.name for node in nodes), macs, ops, moved, kernel, FORWARD)
 
     def backward(self) -> Iterator[Step]:
         """Yield the steps of the backward pass, the last layer first."""
-        net = self.net
-        for name, moved in count_gradient_bytes(net, self.batch, self.dtype).items():
-            node, times = net.graph[name], self.times(name)
-            macs, ops = net.layer_backward_macs[name] * times, net.layer_costs[name].ops * times
-            kernel = node.op.runs_as(*net.inputs_of(name))
-            yield self.step(name, node.op.name, macs, ops, moved, kernel, BACKWARD)
+        net, groups = self.net, self.groups(train=True)
+        for name, moved in count_gradient_bytes(net, self.batch, self.dtype, self.fused).items():
+            nodes = groups.get(name, [net.graph[name]])  # a view that sums up gradients computes nothing else
+            macs = sum(net.layer_backward_macs[node.name] * self.times(node.name) for node in nodes)
+            ops = sum(net.layer_costs[node.name].ops * self.times(node.name) for node in nodes)
+            kernel = nodes[0].op.runs_as(*net.inputs_of(name))
+            op = "+".join(node.op.name for node in nodes)
+            yield self.step(name, op, macs, ops, moved, kernel, BACKWARD)
 
     def update(self, held: Memory, optimizer: str) -> Iterator[Step]:
         """Yield the update of all parameters as one step, if there are any."""

@@ -196,10 +196,9 @@ def render_csv(estimate: Estimate, by: str = "layer") -> str:
 def _footer(estimate: Estimate) -> list[str]:
     device, steps = estimate.device, estimate.steps
     parts = [f"batch {estimate.batch}, {estimate.dtype}"]
-    if estimate.train:
-        parts.append(f"a step of training with {estimate.optimizer}")
-    else:
-        parts += ["evaluation", "norms and activations fused" if estimate.fused else "nothing fused"]
+    parts.append(f"a step of training with {estimate.optimizer}" if estimate.train else "evaluation")
+    fused = "activations" if estimate.train else "norms and activations"
+    parts.append(f"{fused} fused" if estimate.fused else "nothing fused")
     lines = [f"{', '.join(parts[:2])}{''.join(f'; {part}' for part in parts[2:])}"]
     rate = estimate.throughput
     samples = f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
