@@ -2,14 +2,13 @@
 
     python benchmarks/peers.py [NET...]
 
-needs torch, torchvision, fvcore, thop, ptflops, torchinfo and keras. Each counter runs on the module that netdsl
-emits, at the net's own input, and on torchvision's model of the same name; Keras counts the parameters of its own
-applications. Nets of more MACs than `LARGEST` are left out, unless they are named.
+needs torch, torchvision, fvcore, thop, ptflops, torchinfo, calflops and keras. Each counter runs on the module that
+netdsl emits, at the net's own input, and on torchvision's model of the same name; Keras counts the parameters of its
+own applications.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
@@ -17,6 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext, redirect_stdout, suppress
 from functools import partial
 from importlib.metadata import version
 from inspect import signature
@@ -42,13 +42,15 @@ from netdsl.testing import networks  # noqa: E402
 
 import_torchvision()  # ptflops imports it
 
+from calflops import calculate_flops  # noqa: E402
 from fvcore.nn import FlopCountAnalysis  # noqa: E402
 from ptflops import get_model_complexity_info  # noqa: E402
 from thop import profile  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 from torchinfo import summary  # noqa: E402
 
 PARTS = ("emitted", "torchvision", "sizes", "ops", "strangers", "keras")
-LARGEST = 12_000_000_000
 FILE = ROOT / "tests" / "data" / "peers.json"
 KERAS = {
     "vgg16": "VGG16",
@@ -69,8 +71,26 @@ KERAS = {
     "inception_resnet_v2": "InceptionResNetV2",
     "xception": "Xception",
     "convnext_tiny": "ConvNeXtTiny",
+    "efficientnet_b2": "EfficientNetB2",
+    "efficientnet_b3": "EfficientNetB3",
+    "efficientnet_b4": "EfficientNetB4",
+    "efficientnet_b5": "EfficientNetB5",
+    "efficientnet_b6": "EfficientNetB6",
+    "efficientnet_b7": "EfficientNetB7",
+    "efficientnet_v2_s": "EfficientNetV2S",
+    "efficientnet_v2_m": "EfficientNetV2M",
+    "efficientnet_v2_l": "EfficientNetV2L",
+    "nasnet_a_large": "NASNetLarge",
+    "convnext_small": "ConvNeXtSmall",
+    "convnext_base": "ConvNeXtBase",
+    "convnext_large": "ConvNeXtLarge",
 }
 """Keras' application by net."""
+ALPHAS = {
+    **{f"mobilenet_v1_{a}": ("MobileNet", a) for a in ("0_75", "0_5", "0_25")},
+    **{f"mobilenet_v2_{a}": ("MobileNetV2", a) for a in ("0_35", "0_5", "0_75", "1_4")},
+}
+"""Keras' application by net, and its width."""
 SIZES = (
     ("resnet18", 3, 97, 130),
     ("mobilenet_v2", 3, 75, 61),
@@ -84,27 +104,129 @@ SIZES = (
 """Nets at other sizes than their own."""
 
 
-def count(model: nn.Module, inputs: list[Tensor]) -> dict[str, list[int]]:
-    """Return by counter the MACs that it finds (it may call them FLOPs), and the parameters if it counts them."""
-    model.eval()
-    found: dict[str, list[int]] = {}
-    found["fvcore"] = [int(FlopCountAnalysis(model, tuple(inputs)).unsupported_ops_warnings(False).total())]
+Found = dict[str, list[int]]
+"""By counter what it prints of a module: the MACs (it may call them FLOPs), and the parameters if it counts them."""
+
+
+def fvcore(model: nn.Module, inputs: list[Tensor]) -> list[int]:
+    """Return its FLOPs."""
+    return [int(FlopCountAnalysis(model, tuple(inputs)).unsupported_ops_warnings(False).total())]
+
+
+def torchinfo(model: nn.Module, inputs: list[Tensor]) -> list[int]:
+    """Return its mult-adds and parameters."""
     info = summary(model, input_data=inputs, verbose=0)
-    found["torchinfo"] = [int(info.total_mult_adds), int(info.total_params)]
-    found["thop"] = [int(number) for number in profile(model, tuple(inputs), verbose=False)]
+    return [int(info.total_mult_adds), int(info.total_params)]
+
+
+def thop(model: nn.Module, inputs: list[Tensor]) -> list[int]:
+    """Return its MACs and parameters."""
+    return [int(number) for number in profile(model, tuple(inputs), verbose=False)]
+
+
+def ptflops(model: nn.Module, inputs: list[Tensor], backend: str = "pytorch") -> list[int]:
+    """Return the MACs and parameters that one of its backends counts."""
     names = list(signature(model.forward).parameters)
 
     def construct(_: Any) -> dict[str, Tensor]:
         return dict(zip(names, inputs, strict=False))
 
     macs, params = get_model_complexity_info(
-        model, (1,), as_strings=False, print_per_layer_stat=False, input_constructor=construct
+        model,
+        (1,),
+        as_strings=False,
+        print_per_layer_stat=False,
+        input_constructor=construct,
+        backend=backend,
     )
-    found["ptflops"] = [int(macs), int(params)]
+    return [int(macs), int(params)]
+
+
+def flopcounter(model: nn.Module, inputs: list[Tensor]) -> list[int]:
+    """Return its FLOPs."""
+    with FlopCounterMode(display=False) as mode:
+        model(*inputs)
+    return [mode.get_total_flops()]
+
+
+def calflops(model: nn.Module, inputs: list[Tensor]) -> list[int]:
+    """Return its FLOPs, MACs and parameters; it finds the device by a parameter, so that there has to be one."""
+    if not any(True for _ in model.parameters()):
+        model.register_parameter("none", nn.Parameter(torch.zeros(0)))
+    numbers = calculate_flops(model, args=list(inputs), print_results=False, output_as_string=False)
+    return [int(number) for number in numbers]
+
+
+COUNTERS = {
+    "fvcore": fvcore,
+    "torchinfo": torchinfo,
+    "thop": thop,
+    "ptflops": ptflops,
+    "flopcounter": flopcounter,
+    "calflops": calflops,
+    "ptflops-aten": partial(ptflops, backend="aten"),  # the last, as it leaves its hooks
+}
+
+
+class Empty(TorchDispatchMode):
+    """Products are not computed, and what they make is left empty: counters look at sizes alone.
+
+    Their sizes are worked out here: kernels for the meta device are Python that counters would count, too.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an op, or make the tensor that it would."""
+        if func not in SIZES_OF:
+            return func(*args, **kwargs or {})
+        return torch.empty([int(size) for size in SIZES_OF[func](*args)])  # in a trace sizes are tensors
+
+
+def convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+) -> list[int]:
+    """Return the sizes of what a convolution makes."""
+    sizes = [x.shape[0], weight.shape[1] * groups if transposed else weight.shape[0]]
+    for n, k, s, p, d, o in zip(
+        x.shape[2:], weight.shape[2:], stride, padding, dilation, output_padding, strict=True
+    ):
+        covered = d * (k - 1) + 1
+        sizes.append((n - 1) * s - 2 * p + covered + o if transposed else (n + 2 * p - covered) // s + 1)
+    return sizes
+
+
+SIZES_OF = {
+    torch.ops.aten.convolution.default: convolved,
+    torch.ops.aten.addmm.default: lambda bias, a, b: (a.shape[0], b.shape[1]),
+    torch.ops.aten.mm.default: lambda a, b: (a.shape[0], b.shape[1]),
+    torch.ops.aten.bmm.default: lambda a, b: (*a.shape[:2], b.shape[2]),
+}
+"""By the op that makes products the sizes of what it makes."""
+
+
+def count(model: nn.Module, inputs: list[Tensor]) -> Found:
+    """Return what all counters print that can count the module."""
+    model.eval()
+    found: Found = {}
+    for name, run in COUNTERS.items():
+        try:
+            with nullcontext() if name == "fvcore" else Empty():  # its trace has to have every step in it
+                found[name] = run(model, inputs)
+        except Exception as error:
+            print(name, repr(error)[:200], file=sys.stderr, flush=True)
     return found
 
 
-def rows(names: list[str]) -> Iterator[tuple[str, str, dict[str, list[int]]]]:
+def rows(names: list[str]) -> Iterator[tuple[str, str, Found]]:
     """Yield by net what counters find in the emitted module, and in torchvision's."""
     for name in sorted(names, key=lambda name: net(name).cost().macs):
         known = net(name)
@@ -114,25 +236,22 @@ def rows(names: list[str]) -> Iterator[tuple[str, str, dict[str, list[int]]]]:
             given = {k: v for k, v in other.arguments.items() if k != "image_size"}
             models["torchvision"] = partial(reference, other.name, **given)
         for part, make in models.items():
-            try:
-                yield part, name, count(make(), zeros(known))
-            except Exception as error:  # a counter that cannot: the others are not asked for this net
-                print(part, name, repr(error)[:200], file=sys.stderr, flush=True)
+            yield part, name, count(make(), zeros(known))
 
 
-def examples() -> dict[str, dict[str, list[int]]]:
+def examples() -> dict[str, Found]:
     """Return what counters find in the examples of each op, by its name and the number of the example."""
     found = {}
     for name, op in catalogue().items():
         for number, example in enumerate(op.examples()):
-            with contextlib.suppress(NetError):  # no net of one op: its further inputs are others
+            with suppress(NetError):  # no net of one op: its further inputs are others
                 known = next(networks(example)) if example.inputs else None
                 if known is not None:
                     found[f"{name} {number}"] = count(known.build("torch"), zeros(known))
     return found
 
 
-def at_sizes() -> dict[str, dict[str, list[int]]]:
+def at_sizes() -> dict[str, Found]:
     """Return what counters find in nets at other sizes."""
     found = {}
     for name, *shape in SIZES:
@@ -141,7 +260,7 @@ def at_sizes() -> dict[str, dict[str, list[int]]]:
     return found
 
 
-def of_strangers() -> dict[str, dict[str, list[int]]]:
+def of_strangers() -> dict[str, Found]:
     """Return what counters find in nets that the zoo has not."""
     return {name: count(stranger(name).build("torch"), zeros(stranger(name))) for name in STRANGERS}
 
@@ -155,10 +274,10 @@ def keras_params() -> dict[str, int]:
     """Return what Keras counts of its applications."""
     import keras
 
-    return {
-        name: getattr(keras.applications, theirs)(weights=None).count_params()
-        for name, theirs in KERAS.items()
-    }
+    made = {name: getattr(keras.applications, theirs) for name, theirs in KERAS.items()}
+    for name, (theirs, width) in ALPHAS.items():
+        made[name] = partial(getattr(keras.applications, theirs), alpha=float(width.replace("_", ".")))
+    return {name: make(weights=None).count_params() for name, make in made.items()}
 
 
 def write(data: dict[str, Any]) -> None:
@@ -178,11 +297,11 @@ def main(names: list[str]) -> None:
     warnings.simplefilter("ignore")
     data: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
     data = {part: {} for part in PARTS} | data
-    tools = ("torch", "torchvision", "fvcore", "thop", "ptflops", "torchinfo", "keras")
-    data["versions"] = {tool: version(tool) for tool in tools}
-    small = [name for name in NAMES if net(name).cost().macs <= LARGEST]
-    with contextlib.redirect_stdout(io.StringIO()):
-        for part, name, found in rows(names or small):
+    tools = ("torch", "torchvision", "fvcore", "thop", "ptflops", "torchinfo", "calflops", "keras")
+    inside = {"ptflops-aten": "ptflops", "flopcounter": "torch"}
+    data["versions"] = {tool: version(inside.get(tool, tool)) for tool in (*tools, *inside)}
+    with redirect_stdout(io.StringIO()):
+        for part, name, found in rows(names or list(NAMES)):
             data[part][name] = found
             write(data)
             print(part, name, found, file=sys.stderr, flush=True)

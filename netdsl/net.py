@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -205,6 +205,19 @@ class Net:
                 tape, _ = record(Facts(self.graph, self.elaborated.shapes), batch, dtype)
             self._saved[batch, dtype] = saved_bytes(tape)
         return self._saved[batch, dtype]
+
+    @cached_property
+    def biased_apart(self) -> Set[str]:
+        """The layers whose bias PyTorch adds in a step by itself, as the rows that they multiply do not lie in order.
+
+        Raises:
+            NetError: An op does not say how its output lies (`Op.saved`).
+        """
+        from netdsl.passes.training import record
+
+        with _of_ops():
+            tape, _ = record(Facts(self.graph, self.elaborated.shapes), 1, "float32")
+        return tape.apart
 
     def training_trace(
         self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd"

@@ -23,7 +23,16 @@ OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 """The names of those whose memory `netdsl.passes.training` knows."""
 EXPLAINED = ("macs", "params", "ops", "memory", "saved", "rf")
 """What can be asked of a layer: memory is the bytes of its outputs, rf its receptive field."""
-COUNTERS = ("fvcore", "thop", "ptflops", "torchinfo", "keras")
+COUNTERS = (
+    "fvcore",
+    "thop",
+    "ptflops",
+    "ptflops-aten",
+    "torchinfo",
+    "calflops",
+    "flopcounter",
+    "keras",
+)
 """The other counters whose numbers are known, in netdsl.report.peers."""
 
 

@@ -300,6 +300,8 @@ class Tape:
         """The storages that are kept, but for those of the module itself, and which layer kept each first."""
         self.bytes = 0
         """How many bytes they are."""
+        self.apart: set[str] = set()
+        """The layers whose bias is added to their product in a step by itself."""
         self.moments: list[Moment] = []
 
     def enter(self, layer: str) -> None:
@@ -673,7 +675,10 @@ class Tape:
         if len(at_once) == 2:
             return self.view(y, sizes, in_order(sizes))
         y = self.renamed(y, *sizes)
-        return y if len(at_once) == len(learns) else self.summed(y, *learns[1:])
+        if len(learns) == 1:
+            return y
+        self.apart.add(self.layer)
+        return self.summed(y, *learns[1:])
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
         """Return `a @ b`: of batches of matrices that are no view of one batch it makes copies, and keeps those."""

@@ -76,9 +76,8 @@ class Convolution(Op):
         return Shape(out, *window_size((h, w), self.kernel, self.stride, self.pad, self.dilation))
 
     def counted_as(self, *x: Shape) -> str:
-        """Return the layer; where the padding may be uneven, its function on a padded map."""
-        uneven = varies(self.kernel, self.stride, self.pad, self.dilation)
-        return f"F.{self.counted}" if uneven and not self.counted.startswith("F.") else self.counted
+        """Return the layer; where the padding follows from the map's size, its function on a padded map."""
+        return f"F.{self.counted.removeprefix('F.')}" if self.pads_by_size else self.counted
 
     def size_steps(self, *x: Shape) -> tuple[str, ...]:
         """Return how the window's steps make height and width."""

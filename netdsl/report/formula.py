@@ -12,7 +12,7 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops.base import Reach
 from netdsl.passes import Receptive
-from netdsl.report.peers import PEERS, peers_of
+from netdsl.report.peers import PEERS, Peer, Peers, peers_of
 from netdsl.sheet import aligned
 from netdsl.source import Source, Span
 
@@ -361,24 +361,43 @@ def _others(net: Net, nodes: list[Node], count: str) -> Iterator[str]:
     except NetError as error:  # there is no module that they could count
         yield f"  other counters count PyTorch modules, and none can be written: {error.diagnostics[0].message}"
         return
-    rows: list[tuple[str, str, str]] = []
-    for peer in PEERS.values():
-        if count == "macs" and not peer.calls:
-            rows.append((peer.name, "-", "it counts none"))
-            continue
-        found = [peers.printed(node, peer) for node in nodes]
-        theirs = sum(one.macs or 0 for one in found) if count == "macs" else sum(one.params for one in found)
-        reasons = [
-            f"{difference:+,}{'' if len(nodes) == 1 else f' {name}'}: {why}"
-            for name, why, macs, params in peers.differences(peer, nodes)
-            if (difference := params if count == "params" else macs)
-        ]
-        rows.append((peer.name, f"{theirs:,}", "; ".join(reasons) or "the same"))
     if count == "macs" and nodes and all(node.train for node in nodes):
         yield "  other counters do not see it, as it does not run in evaluation"
         return
-    if all(why == "the same" for name, _, why in rows if count == "params" or PEERS[name].calls):
-        yield f"  {', '.join(name for name, text, _ in rows if text != '-')} print the same"
+    rows: list[tuple[str, str, str]] = []
+    for peer in PEERS.values():
+        try:
+            rows += _printed(peers, peer, nodes, count)
+        except NetError as error:  # an op does not say what the counter looks at
+            rows.append((peer.name, "-", error.diagnostics[0].message))
+    alike = [name for name, _, why in rows if why == _SAME]
+    if len(alike) + sum(text == "-" for _, text, _ in rows) == len(rows):
+        yield f"  {', '.join(alike)} print the same"
         return
     yield "  other counters print"
     yield from (f"    {line}" for line in aligned(rows, (0, 2)))
+
+
+_SAME = "the same"
+
+
+def _printed(peers: Peers, peer: Peer, nodes: list[Node], count: str) -> Iterator[tuple[str, str, str]]:
+    """Yield for each number that a counter prints in place of a count its name, the number, and why it is another."""
+    printed = [peers.printed(node, peer) for node in nodes]
+    found = peers.differences(peer, nodes)
+
+    def reasons(what: str) -> Iterator[str]:
+        for op, counted, more, why in found:
+            if counted == what:
+                yield f"{more:+,}{'' if len(nodes) == 1 else f' {op}'}: {why}"
+
+    if count == "params":
+        if peer.params is not None:
+            theirs = sum(one.params or 0 for one in printed)
+            yield peer.name, f"{theirs:,}", "; ".join(reasons("params")) or _SAME
+        return
+    for at, tally in enumerate(peer.tallies):
+        theirs = sum(one.counts[at] for one in printed)
+        name = peer.name if len(peer.tallies) == 1 else f"{peer.name} {tally.calls}"
+        plain = _SAME if tally.per_mac == 1 or not theirs else f"{tally.per_mac} for each MAC"
+        yield name, f"{theirs:,}", "; ".join(reasons(tally.calls)) or plain
