@@ -302,7 +302,7 @@ def test_what_is_read_only_stays(folder: Path, capsys: Captured) -> None:
 FIXABLE = "net N:\n    input 3, 8x8\n    conv 3x3, 8, bias=true -> bn\n"
 
 
-@pytest.mark.parametrize("command", [["lint", "--fix"], ["fmt"]])
+@pytest.mark.parametrize("command", [["lint", "--fix", "--unsafe-fixes"], ["fmt"]])
 def test_an_edit_saved_meanwhile_is_not_lost(
     command: list[str], folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,7 +323,7 @@ def test_an_edit_saved_meanwhile_is_not_lost(
 
 def test_fixes_keep_line_ends_and_the_mark(folder: Path) -> None:
     (folder / "n.net").write_bytes(b"\xef\xbb\xbf" + FIXABLE.replace("\n", "\r\n").encode())
-    assert cli.main(["lint", "--fix", "n.net"]) in (0, 1)
+    assert cli.main(["lint", "--fix", "--unsafe-fixes", "n.net"]) in (0, 1)
     fixed = (folder / "n.net").read_bytes()
     assert fixed.startswith(b"\xef\xbb\xbfnet N")
     assert b"bias=false" in fixed

@@ -16,7 +16,7 @@ from netdsl import api, cli, quantities
 from netdsl.lint import Finding
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
-from netdsl.lint.fix import fix
+from netdsl.lint.fix import fix, proven
 from netdsl.lint.rewrite import Rewrite, RewriteError, signature
 from netdsl.lint.rules import catalogue
 from netdsl.network import Network
@@ -272,9 +272,64 @@ def test_a_fix_that_another_net_of_the_file_forbids_is_not_offered() -> None:
 def test_a_fix_that_does_not_keep_its_promise_is_refused() -> None:
     # the default has an argument, which a bare `leaky_relu` behind the pool would lose
     text = "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n    body: conv 3x3, 4 -> maxpool 2x2\n"
+    loaded = load(text)
+    (finding,) = Run(loaded, Settings()).findings()
+    assert finding.fixable
+    (tried,) = proven([finding], loaded, load)
+    assert tried == finding.replace(fixable=False)
+    fixed = fix(text, load, Settings(), unsafe=True)
+    assert (fixed.text, fixed.applied) == (text, [])
+
+
+def test_what_is_announced_is_done(capsys: Captured) -> None:
+    """The two steps stand in a block and in a net, where the block's `c` means nothing: they cannot change places."""
+    text = "block Squeeze(c): conv 1x1, c\nnet N:\n    input 8, 8x8\n    sq: Squeeze 32\n    gap\n"
+    file = written("n.net", text)
+    command(file)
+    out = capsys.readouterr().out
+    assert "gap_after_linear" in out
+    assert "--fix" not in out
+    command(file, "--fix", "--unsafe-fixes")
+    printed = capsys.readouterr()
+    assert "--fix" not in printed.out
+    assert printed.err == ""
+    assert Path(file).read_text(encoding="utf-8") == text
+
+
+MOVING = "net N:\n    input 3, 8x8\n    body: relu -> relu -> conv 3x3, 4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "mended"),
+    [
+        (BIAS, "body.0.bias", BIAS.replace("3x3, 4", "3x3, 4, bias=false")),
+        (MOVING, "body.2.weight", MOVING.replace("relu -> relu", "relu")),
+    ],
+)
+def test_a_fix_with_which_checkpoints_do_not_load_is_unsafe_and_says_so(
+    text: str, key: str, mended: str, capsys: Captured
+) -> None:
+    file = written("n.net", text)
+    command(file)
+    said = f"--fix --unsafe-fixes does it, and checkpoints no longer load, such as `{key}`"
+    assert said in capsys.readouterr().out
+    command(file, "--format", "json")
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["fix"]["safe"] is False
+    command(file, "--fix")
+    assert Path(file).read_text(encoding="utf-8") == text
+    assert said in capsys.readouterr().out
+    assert command(file, "--fix", "--unsafe-fixes") == 0
+    assert Path(file).read_text(encoding="utf-8") == mended
+    assert f"note: n.net: checkpoints no longer load, such as `{key}`\n" in capsys.readouterr().err
+
+
+def test_safe_fixes_are_made_beside_unsafe_ones() -> None:
+    text = "net N:\n    input 3, 8x8\n    relu\n    relu\n    c: conv 3x3, 4\n    d: bn\n"
     fixed = fix(text, load, Settings())
-    assert fixed.text == text
-    assert [finding.name for finding in fixed.refused] == ["relu_before_maxpool"]
+    assert fixed.text == text.replace("    relu\n", "", 1)
+    assert [finding.name for finding in fixed.applied] == ["identity_op"]
+    assert "bias=false" in fix(text, load, Settings(), unsafe=True).text
 
 
 def test_a_refused_fix_does_not_stop_the_others() -> None:
@@ -282,9 +337,9 @@ def test_a_refused_fix_does_not_stop_the_others() -> None:
         "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n"
         "    body: conv 3x3, 4 -> maxpool 2x2 -> conv 1x1, 4, act=none -> bn\n"
     )
-    fixed = fix(text, load, Settings())
+    fixed = fix(text, load, Settings(), unsafe=True)
     assert "conv 1x1, 4, act=none, bias=false" in fixed.text
-    assert [finding.name for finding in fixed.refused] == ["relu_before_maxpool"]
+    assert [finding.name for finding in fixed.applied] == ["bias_before_norm"]
 
 
 def test_fixing_twice_changes_nothing_more() -> None:
@@ -292,9 +347,9 @@ def test_fixing_twice_changes_nothing_more() -> None:
         BLOCK
         + "net N:\n    input 3, 32x32\n    body: B 4 -> relu -> relu -> relu -> maxpool 2x2 -> B 8\n    gap\n"
     )
-    once = fix(text, load, Settings()).text
+    once = fix(text, load, Settings(), unsafe=True).text
     assert once != text
-    assert fix(once, load, Settings()).text == once
+    assert fix(once, load, Settings(), unsafe=True).text == once
     assert names(once) == []
 
 
@@ -305,17 +360,18 @@ def test_fix_writes_the_file_and_nothing_else(capsys: Captured) -> None:
         "    body: B 4 -> conv 3x3, 4 -> bn  # here\n"
     )
     spec = written("n.net", text)
-    assert command(spec, "--fix") == 1
+    assert command(spec, "--fix", "--unsafe-fixes") == 1
     assert Path(part).read_text(encoding="utf-8") == BLOCK
     assert Path(spec).read_text(encoding="utf-8") == text.replace("3x3, 4", "3x3, 4, bias=false")
     printed = capsys.readouterr()
     assert "part.net:2:11" in printed.out
-    assert printed.err == "note: n.net: mended 1 finding\n"
+    moved = "note: n.net: checkpoints no longer load, such as `body.1.bias`\n"
+    assert printed.err == f"note: n.net: mended 1 finding\n{moved}"
 
 
 def test_diff_writes_nothing(capsys: Captured) -> None:
     spec = written("n.net", BIAS.rstrip("\n"))
-    assert command(spec, "--diff") == 1
+    assert command(spec, "--diff", "--unsafe-fixes") == 1
     assert Path(spec).read_text(encoding="utf-8") == BIAS.rstrip("\n")
     assert capsys.readouterr().out == (
         "--- n.net\n+++ n.net\n@@ -1,3 +1,3 @@\n net N:\n     input 3, 8x8\n"
@@ -485,10 +541,10 @@ def test_text(capsys: Captured) -> None:
         "3 |     body: conv 3x3, 4 -> bn\n"
         "  |           ^^^^^^^^^^^\n"
         "  = saves 4 params (3.3%), 256 ops (50.0%) of n\n"
-        "  = --fix does it\n"
+        "  = --fix --unsafe-fixes does it, and checkpoints no longer load, such as `body.0.bias`\n"
         "  = help: write bias=false\n"
         "\n"
-        "1 warning; --fix mends 1\n"
+        "1 warning; --fix mends 0, with --unsafe-fixes 1\n"
     )
 
 
@@ -525,7 +581,7 @@ def test_json_edits_give_the_fixed_text(capsys: Captured) -> None:
     lines = BIAS.splitlines()
     line = lines[edit["line"] - 1]
     lines[edit["line"] - 1] = line[: edit["column"] - 1] + edit["text"] + line[edit["end_column"] - 1 :]
-    assert "\n".join(lines) + "\n" == fix(BIAS, load, Settings()).text
+    assert "\n".join(lines) + "\n" == fix(BIAS, load, Settings(), unsafe=True).text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,10 @@ class Work:
             self.wrong += error.diagnostics
             return
         run = Run(loaded, chosen)
-        self.findings += run.findings()
+        findings = run.findings()
+        if any(finding.fixable for finding in findings):
+            findings = self.proven(file, loaded, findings)
+        self.findings += findings
         self.wrong += [one for one in run.wrong if one not in self.wrong]
 
     def settings(self, path: Path | None) -> Settings:
@@ -159,6 +162,25 @@ class Work:
                 seen |= {(d.code, d.message, d.span) for d in error.diagnostics}
         return Loaded(file.source, nets, complete)
 
+    def again(self, path: Path | None) -> Callable[[str], Loaded]:
+        """Return what loads another text of a file, or of standard input."""
+        from netdsl import api
+
+        def load(text: str) -> Loaded:
+            file = api.read_text(text) if path is None else api.reread(path, text, self.args.path)
+            return self.load(file, "")
+
+        return load
+
+    def proven(self, file: FileScope, loaded: Loaded, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings with what their fixes are when they are tried; of a packaged file there are none."""
+        from netdsl import data
+        from netdsl.lint.fix import proven
+
+        if file.source.name in data.names("specs", ".net") and file.source.path is None:
+            return [finding.replace(fixable=False) for finding in findings]
+        return proven(findings, loaded, self.again(file.source.path))
+
     def mend(self, spec: str, name: str, file: FileScope, chosen: Settings) -> FileScope:
         """Mend a file, or keep the difference that it would make; return what is to be looked at."""
         from netdsl import api, data
@@ -171,12 +193,8 @@ class Work:
         if path is None or path.resolve().is_relative_to(data.folder("specs").resolve()):
             misuse("E525", f"{spec} is no file of yours to be mended", "copy it, or give the path of a file")
 
-        def load(text: str) -> Loaded:
-            return self.load(api.reread(path, text, self.args.path), "")
-
         before = file.source.text
-        fixed = fix(before, load, chosen, self.args.unsafe_fixes)
-        self.notes += [_refused(finding) for finding in fixed.refused]
+        fixed = fix(before, self.again(path), chosen, self.args.unsafe_fixes)
         if fixed.text == before:
             return file
         if self.args.diff:
@@ -185,6 +203,9 @@ class Work:
         rewrite(path, before, fixed.text)
         count = len(fixed.applied)
         self.notes.append(f"{path}: mended {count} finding{'s' if count > 1 else ''}")
+        moved = [name for f in fixed.applied if f.hit.fix is not None for name in f.hit.fix.moved]
+        if moved:
+            self.notes.append(f"{path}: checkpoints no longer load, such as `{moved[0]}`")
         return api.reread(path, fixed.text, self.args.path)
 
     def merged(self) -> list[Finding]:
@@ -213,11 +234,6 @@ def _check_options(args: argparse.Namespace) -> None:
 
 def _split(options: Iterable[str]) -> tuple[str, ...]:
     return tuple(word.strip() for option in options for word in option.split(",") if word.strip())
-
-
-def _refused(finding: Finding) -> str:
-    why = "the new text would not make the net that was promised"
-    return f"{finding.hit.span}: {finding.name} is not mended, since {why}"
 
 
 def _difference(before: str, after: str, name: str) -> Iterable[str]:

@@ -44,7 +44,10 @@ class Finding(Record):
     local: str = ""
     """The layer's path from its block, which its copies have in common."""
     fixable: bool = False
-    """Whether the text can be edited: every instance of the line is found, and the file is the linted one."""
+    """Whether the text can be edited: every instance of the line is found, and the file is the linted one.
+
+    What comes of that is known only when it is tried, as the command does: netdsl/lint/fix.py.
+    """
 
     @property
     def code(self) -> str:
@@ -109,7 +112,9 @@ class Finding(Record):
         if len(self.nets) > 1:
             facts.append(f"in {len(self.nets)} nets: {_some(tuple(net.name for net in self.nets))}")
         if self.fixable and self.hit.fix is not None:
-            facts.append("--fix does it" if self.hit.fix.safe else "--fix --unsafe-fixes does it")
+            fix = self.hit.fix
+            changes = f", and checkpoints no longer load, such as `{fix.moved[0]}`" if fix.moved else ""
+            facts.append("--fix does it" if fix.safe else f"--fix --unsafe-fixes does it{changes}")
         return facts
 
     def json(self) -> dict[str, Any]:

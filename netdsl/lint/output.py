@@ -19,8 +19,10 @@ def text(findings: Sequence[Finding], color: bool = False) -> str:
     if not findings:
         return "nothing found"
     shown = [f"{render_text(finding.diagnostic(), color)}\n" for finding in findings]
-    safe = sum(f.fixable and f.hit.fix is not None and f.hit.fix.safe for f in findings)
-    fixes = f"; --fix mends {safe}" if safe else ""
+    made = [finding.hit.fix for finding in findings if finding.fixable and finding.hit.fix is not None]
+    safe = sum(fix.safe for fix in made)
+    fixes = f"; --fix mends {safe}" if made else ""
+    fixes += f", with --unsafe-fixes {len(made)}" if len(made) > safe else ""
     return "\n".join([*shown, summary([finding.diagnostic() for finding in findings]) + fixes])
 
 

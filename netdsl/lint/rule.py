@@ -42,7 +42,8 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
   of a line, costs the graph, and says what is saved of each quantity with words for it. No formula anywhere.
 - **edits** make the text the better net: small changes by `facts.text` (edits.py), or None where the text is not
   simple enough. Pass `safe=False` unless the function stays exactly the same, for weights carried over by name or in
-  order. Edits need a `change`: they are made only if every net of the new text is, op for op and wire for wire, the
+  order; where the state does not stay the same, fix.py finds it out.
+  Edits need a `change`: they are made only if every net of the new text is, op for op and wire for wire, the
   graph that `change` gives, so wrong edits are refused and never written.
 - **Tests.** Docstring, Bad, Good, and the fix of Bad (saving kept, function kept, comments kept) are tested without
   further ado; more specs go into CASES of tests/test_lint_rules.py. No rule may warn about more than a third of the
@@ -87,10 +88,18 @@ class Threshold(Record):
 
 
 class Fix(Record):
-    """Edits of the text that make the net better; safe if it stays the same function."""
+    """Edits of the text that make the net better."""
 
     edits: tuple[Edit, ...]
-    safe: bool = True
+    exact: bool = True
+    """Whether it stays the same function."""
+    moved: tuple[str, ...] = ()
+    """The tensors of the state that get other names or shapes, or none; found out by trying (fix.py)."""
+
+    @property
+    def safe(self) -> bool:
+        """Whether nobody loses anything: neither the function nor a checkpoint."""
+        return self.exact and not self.moved
 
 
 class Hit(Record):

@@ -44,8 +44,8 @@ class AvgpoolBeforeGap(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the same function but for rounding. Where layers are named by their position, those behind it move up by
-    one, and their keys in the state_dict with them.
+    Safe: the same function but for rounding. Unsafe where layers are named by their position: those behind it move up
+    by one, and their keys in the state_dict with them.
 
     ## References
     (a + b)/2 + (c + d)/2 = (a + b + c + d)/2

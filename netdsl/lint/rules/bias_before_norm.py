@@ -42,8 +42,9 @@ class BiasBeforeNorm(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the function stays the same. In training nothing changes; for trained weights subtract the bias from the
-    running_mean of a batch normalisation (`running_mean - bias`), and leave the bias out.
+    Unsafe, since checkpoints have the bias: the function stays the same, and in training nothing changes. For trained
+    weights subtract the bias from the running_mean of a batch normalisation (`running_mean - bias`), and leave the
+    bias out.
 
     ## References
     Ioffe and Szegedy, arXiv 1502.03167, section 3.2: "the bias b can be ignored"

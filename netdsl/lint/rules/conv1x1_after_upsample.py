@@ -47,8 +47,8 @@ class Conv1x1AfterUpsample(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the same function, for `bilinear` but for rounding, with the same weights. Where layers are named by their
-    position, as in the example, the keys of the state_dict move.
+    Safe: the same function, for `bilinear` but for rounding, with the same weights. Unsafe where layers are named by
+    their position, as in the example: the keys of the state_dict move.
 
     ## References
     Sun et al., HRNet, arXiv 1908.07919, whose exchange units convolve first

@@ -48,8 +48,8 @@ class Conv1x1BeforeAvgpool(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the same function but for rounding, with the same weights. Where layers are named by their position, as in
-    the example, the keys of the state_dict move. A bias and padding that is counted as zeros do not commute, so
+    Safe: the same function but for rounding, with the same weights. Unsafe where layers are named by their position,
+    as in the example: the keys of the state_dict move. A bias and padding that is counted as zeros do not commute, so
     nothing is said about them.
 
     ## References

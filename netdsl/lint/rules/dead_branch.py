@@ -46,7 +46,7 @@ class DeadBranch(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: no output depends on what is taken away. The keys of its weights leave the state_dict.
+    Safe: no output depends on what is taken away. Unsafe where it has weights: their keys leave the state_dict.
 
     ## References
     A compiler's dead code elimination, which a framework that stores modules cannot do

@@ -47,7 +47,8 @@ class GapAfterLinear(Rule):
                 fc 16
 
     ## Fix safety
-    Safe: the same function but for rounding. The weight is [out, in] instead of [out, in, 1, 1], the same numbers.
+    Unsafe, since the weight is [out, in] instead of [out, in, 1, 1]: the same numbers, and the same function but for
+    rounding.
     Where the map of scores itself is wanted, as for class activation maps, keep the convolution.
 
     ## References

@@ -48,8 +48,8 @@ class IdentityOp(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the function stays the same, bit for bit. Where layers are named by their position, those behind it move
-    up by one, and their keys in the state_dict with them.
+    Safe: the function stays the same, bit for bit. Unsafe where layers are named by their position: those behind it
+    move up by one, and their keys in the state_dict with them.
 
     ## References
     relu(relu(x)) = relu(x)

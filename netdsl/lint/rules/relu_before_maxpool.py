@@ -49,8 +49,8 @@ class ReluBeforeMaxpool(Rule):
             fc: fc 10
 
     ## Fix safety
-    Safe: the same function, bit for bit. Neither has weights, so no key of the state_dict changes, unless the
-    layers behind are named by their position and an activation that was an argument becomes a step.
+    Safe: the same function, bit for bit, and neither has weights. Unsafe where the layers behind are named by their
+    position and an activation that was an argument becomes a step: keys of the state_dict move.
 
     ## References
     max(f(a), f(b)) = f(max(a, b)) for every f that never falls
