@@ -11,7 +11,6 @@ from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.ir.graph import Node
 from netdsl.net import Net
 from netdsl.ops import Op, points
-from netdsl.ops.source import Weight
 from netdsl.record import Record
 
 if TYPE_CHECKING:
@@ -200,8 +199,7 @@ def batchless(net: Net) -> list[Node]:
     found: dict[str, Node] = {}
     for node in net.graph:
         sources = [value.node for value in node.inputs]
-        made = node.op.batchless and sources and all(source in found for source in sources)
-        if made or isinstance(node.op, Weight):
+        if node.op.batchless and all(source in found for source in sources):
             found[node.name] = node
     return list(found.values())
 

@@ -377,6 +377,14 @@ CODES: dict[str, Code] = {
         _net("(relu | tanh)"),
         _net("(relu | tanh) -> add"),
     ),
+    "E306": Code(
+        "learned tensors in the place of samples",
+        "A `weight`, and what activations, sums, `fc` and the like make of such alone, is the same for all samples "
+        "and has no axis for them. It is joined with what comes from an input; other ops do not take it, and no net "
+        "returns it.",
+        _net("weight s [3, 1, 1]\nfrom s -> conv 1x1, 4"),
+        _net("weight s [3, 1, 1]\nmul:\n    identity\n    from s\nc: conv 1x1, 4"),
+    ),
     # ------------------------------------------------------------ budgets
     "E401": Code(
         "a budget is exceeded",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.ir.types import MAX_NODES
 
 if TYPE_CHECKING:
     from netdsl.elaborate.values import FileScope
@@ -70,7 +71,11 @@ def net_options(sub: argparse.ArgumentParser) -> None:
         "--path", action="append", default=[], metavar="DIR", help="look for imports there too; repeatable"
     )
     sub.add_argument(
-        "--max-nodes", type=positive, default=1_000_000, metavar="N", help="the most ops of a net (1000000)"
+        "--max-nodes",
+        type=positive,
+        default=MAX_NODES,
+        metavar="N",
+        help=f"the most ops of a net ({MAX_NODES})",
     )
 
 

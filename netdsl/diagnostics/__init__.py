@@ -26,9 +26,23 @@ class NetError(Exception):
         return "\n".join(render_text(d) for d in self.diagnostics)
 
 
+MAX_WORD = 64
+"""The longest word that is compared with others letter by letter, which takes as long as the product of both."""
+MAX_COMPARED = 500
+"""The most words that one is compared with so."""
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `conv`?" for a misspelt word, or an empty string."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """Return "did you mean `conv`?" for a misspelt word, or an empty string; of very many, those that begin alike."""
+    if len(word) > MAX_WORD:
+        return ""
+    known = [one for one in known if len(one) <= MAX_WORD]
+    alike = known
+    for length in range(1, len(word) + 1):
+        if len(alike) <= MAX_COMPARED:
+            break
+        alike = [one for one in alike if one[:length].lower() == word[:length].lower()]
+    close = get_close_matches(word, alike[:MAX_COMPARED], n=1, cutoff=0.6)
     if not close:
         lower = {k.lower(): k for k in known}
         close = [lower[word.lower()]] if word.lower() in lower else []

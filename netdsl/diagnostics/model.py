@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 from netdsl.record import Record
 from netdsl.source import Span
 
 Severity = Literal["error", "warning", "info"]
+
+
+MAX_RUN = 160
+"""The most characters of a name, number or path that a message shows."""
+MAX_TEXT = 1500
+"""The most characters of a message."""
+MAX_DETAILS = 100
+"""The most lines of facts."""
+_LONG = re.compile(rf"\S{{{MAX_RUN + 1},}}")
+
+
+def shortened(text: str) -> str:
+    """Return a text in which long names, numbers and lists are cut in the middle: `aaaa...aaaa`."""
+    if len(text) <= MAX_RUN:
+        return text
+    text = _LONG.sub(lambda found: _cut(found[0], MAX_RUN), text)
+    return _cut(text, MAX_TEXT)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 class Label(Record):
@@ -25,7 +50,10 @@ class Frame(Record):
 
 
 class Diagnostic(Record):
-    """One finding. `message` is lower case, names the layer and the numbers, and has no full stop."""
+    """One finding. `message` is lower case, names the layer and the numbers, and has no full stop.
+
+    What is long in its texts is cut when it is made, so that no reader of it gets more.
+    """
 
     code: str
     message: str
@@ -39,3 +67,14 @@ class Diagnostic(Record):
     help: str = ""
     details: tuple[str, ...] = ()
     """Further lines of facts, such as who spends a budget."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take the fields by position or by name."""
+        super().__init__(*args, **kwargs)
+        fields = self.__dict__
+        for name in ("message", "note", "help"):
+            fields[name] = shortened(fields[name])
+        details = fields["details"]
+        if len(details) > MAX_DETAILS:
+            details = (*details[:MAX_DETAILS], f"and {len(details) - MAX_DETAILS:,} more")
+        fields["details"] = tuple(map(shortened, details))

@@ -27,15 +27,14 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.elaborate.walk import Walker
-from netdsl.ir.types import Dims, Shape
+from netdsl.ir.types import MAX_NODES, Dims, Shape
 from netdsl.ops import Op
 from netdsl.record import Record
 from netdsl.source import Span
 from netdsl.syntax import tree
+from netdsl.syntax.tokens import MAX_FLOAT
 
 __all__ = ["MAX_NODES", "Allow", "Budget", "Decision", "Elaborated", "Elaborator", "Recipe"]
-
-MAX_NODES = 1_000_000
 
 
 class Builder(Walker):
@@ -170,7 +169,8 @@ class Elaborator:
             choice = self.walker.evaluator.eval(param.default, place.env, place.source)
             assert isinstance(choice, Choice)
             value = self.walker.decide(choice, param.name)
-        if not takes(param.types, value):
+        large = isinstance(value, float) and not abs(value) <= MAX_FLOAT
+        if large or not takes(param.types, value):
             what = f"{self.net.name}: {param.name} must be {param.describe()}, got {show(value)}"
             raise fail("E504", what, self.span, f"for example --set {param.name}={self.example(param)}")
         given = Given(coerce(value, param.types), self.span)
@@ -208,6 +208,9 @@ class Elaborator:
             help = "join them (-> concat), or name them: output p2: from flow[0]"
             raise fail("E305", f"{name} ends with a tuple of {len(result.wires)} values", self.span, help)
         outputs = [("out", result.wires[0], False), *walker.outputs]
+        for label, wire, _ in outputs:
+            if not walker.batched(wire):
+                raise walker.no_sample(f"{name} returns as {label}", walker.drafts[wire.draft].span)
         outputs.sort(key=lambda output: walker.field(output[0])[0])
         walker.outputs = [(walker.field(label)[1], wire, train) for label, wire, train in outputs]
         place.scope.exit = tuple(wire for _, wire, _ in walker.outputs)

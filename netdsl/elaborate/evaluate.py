@@ -39,8 +39,8 @@ from netdsl.ops.activation import LeakyRelu
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.tokens import MAX_DEPTH as MAX_NESTING
+from netdsl.syntax.tokens import MAX_FLOAT, MAX_INT
 
-MAX_INT = 2**63 - 1
 MAX_LENGTH = 1_000_000
 MAX_DEPTH = 200
 """How deep definitions and blocks may nest when they are evaluated."""
@@ -332,7 +332,7 @@ class Evaluator:
             result = _ARITHMETIC[op](a, b)
         except (OverflowError, ZeroDivisionError):
             raise fail("E212", f"{a} {op} {b} is not a number that can be used", span) from None
-        if isinstance(result, complex) or (isinstance(result, float) and not math.isfinite(result)):
+        if isinstance(result, complex) or (isinstance(result, float) and not abs(result) <= MAX_FLOAT):
             raise fail("E212", f"{a} {op} {b} is not a number that can be used", span)
         if isinstance(result, int) and abs(result) > MAX_INT:
             raise fail("E212", f"{a} {op} {b} is more than 2^63 - 1", span)

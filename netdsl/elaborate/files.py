@@ -35,8 +35,9 @@ from netdsl.elaborate.values import (
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
+from netdsl.syntax.tokens import MAX_ERRORS
 
-MAX_STEPS = 5_000_000
+MAX_STEPS = 1_500_000
 MAX_DEPTH = 64
 """How many files may import one another in a row."""
 
@@ -69,6 +70,8 @@ class Files:
         self.active.append(source)
         try:
             for item in parse(source).items:
+                if len(errors) >= MAX_ERRORS:
+                    break
                 try:
                     defaults = self.item(item, scope, defaults)
                 except SpecError as error:
@@ -82,7 +85,7 @@ class Files:
         finally:
             self.active.pop()
         if errors:
-            raise NetError(errors)
+            raise NetError(errors[:MAX_ERRORS])
         self.read[source.key] = scope
         return scope
 

@@ -59,6 +59,8 @@ POSITIONS, DIGITS = "#", '"'
 """What a scope takes, besides names, whose steps are called by their positions, or have labels of digits."""
 MAX_VALUES = 10_000
 """The most values that flow as a tuple."""
+STEPS = 30
+"""The most steps of evaluation for each op that a net may have."""
 MAX_RECURSION = 16
 """How deep a block may be in itself."""
 
@@ -79,9 +81,11 @@ class Layers(ABC):
         """`settings` are values by parameter or decision."""
         self.settings = settings
         self.max_nodes = max_nodes
-        self.evaluator = Evaluator(10 * max_nodes, self.decide)
+        self.evaluator = Evaluator(STEPS * max_nodes, self.decide)
         self.errors: list[Diagnostic] = []
         self.drafts: list[Draft] = []
+        self.shared: set[int] = set()
+        """The drafts that make of learned tensors alone what all samples share."""
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
         self.allows: dict[Span, Allow] = {}
@@ -92,6 +96,8 @@ class Layers(ABC):
         self._active: list[tuple[BlockDecl, dict[str, Any], tuple[Shape, ...]]] = []
         """The blocks that are being built, each within the one before: with what they are given."""
         self._files: set[FileScope] = set()
+        self._labels: dict[int, tuple[tree.Body, frozenset[str], tuple[str, ...]]] = {}
+        """By the id of a scope's text, which is kept, its labels: names, and regular expressions."""
         self._deciding: tuple[str, Place]
         self._making: Made | None = None
         """What the next layer is, that is made or runs again."""
@@ -220,8 +226,14 @@ class Layers(ABC):
             first = scope.taken.get(name)
             running = self.is_running(scope)
             if first is not None and (running or (op is not None and self.is_again(scope, name, op))):
-                names = (f"{name}_{number}" for number in count(1) if f"{name}_{number}" not in scope.taken)
-                own = next(one for one in names if not (running and is_label_in(scope.body, one)))
+                last = scope.numbers.get(name, 0)
+                begin = last if f"{name}_{last}" in scope.taken else 1
+                own, scope.numbers[name] = next(
+                    (one, number)
+                    for number in count(begin)
+                    if (one := f"{name}_{number}") not in scope.taken
+                    and not (running and self.is_label_in(scope.body, one))
+                )
                 scope.taken[own] = at
                 scope.position += 1
                 return own
@@ -563,12 +575,26 @@ class Layers(ABC):
             key = ""
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
+        if op.batchless and not any(map(self.batched, wires)):
+            self.shared.add(index)
+        elif wires and not any(map(self.batched, wires)):
+            raise self.no_sample(f"{op.name} reads", span)
         if key and label is not None:
             own = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             if own != key:
                 self.drafts[-1].module = own
         place.scope.drafts.append(index)
         return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
+
+    def batched(self, wire: Wire) -> bool:
+        """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
+        return wire.draft not in self.shared
+
+    @staticmethod
+    def no_sample(what: str, span: Span) -> SpecError:
+        """Return the error for learned tensors alone in the place of what comes from an input."""
+        message = f"{what} what is made of learned tensors alone, which has no axis for samples"
+        return fail("E306", message, span, "join it with what comes from the input: add, mul or concat")
 
     def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
         """Return an op with these arguments."""
@@ -698,6 +724,16 @@ class Layers(ABC):
         """Tell whether it is one of a scope's modules that runs again."""
         return self._again is not None and self._again.scope is scope
 
+    def is_label_in(self, body: tree.Body, name: str) -> bool:
+        """Tell whether the text of a scope may call a module so."""
+        known = self._labels.get(id(body))
+        if known is None:
+            every = dict.fromkeys(child_labels(body))
+            plain = frozenset(one for one in every if one.isidentifier())
+            known = self._labels[id(body)] = body, plain, tuple(one for one in every if one not in plain)
+        _, plain, patterns = known
+        return name in plain or any(re.fullmatch(pattern, name) for pattern in patterns)
+
     def not_made(self, name: str, place: Place, span: Span) -> Exception:
         """Return the error for what `same` cannot run."""
         scope, value = place.scope, place.env.find_tensor(name)
@@ -718,7 +754,7 @@ class Layers(ABC):
             labels = (Label(place.scope.taken[name], "it is here"),)
             what = f"`{name}` is neither a layer nor a block, so it cannot run again"
             return fail("E226", what, span, "make it a block", labels=labels)
-        if is_label_in(place.scope.body, name):
+        if self.is_label_in(place.scope.body, name):
             return fail("E226", f"`{name}` comes later: its first call makes it", span)
         return unknown("E200", "module", name, list(place.scope.made), span)
 
@@ -868,11 +904,6 @@ class Layers(ABC):
                 wire = self.add(catalogue()["identity"](), one, place, node, None, {}, {}).wires[0]
             wires.append(wire)
         return Data(tuple(wires), data.shapes)
-
-
-def is_label_in(body: tree.Body, name: str) -> bool:
-    """Tell whether the text of a scope may call a module so."""
-    return any(re.fullmatch(pattern, name) for pattern in child_labels(body))
 
 
 def has_state(op: Op) -> bool:

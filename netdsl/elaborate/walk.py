@@ -36,6 +36,8 @@ from netdsl.source import Span
 from netdsl.syntax import tree
 
 MAX_ERRORS = 20
+MAX_ENDS = 1_000
+"""The most inputs that a net has, and the most outputs."""
 
 _WEIGHT = {
     "shape": Param("shape", ("list",)),
@@ -304,6 +306,8 @@ class Walker(Layers):
         if name == "out" or any(name == other for other, _, _ in self.outputs):
             help = "the net's own result is called out" if name == "out" else ""
             raise fail("E220", f"two outputs are called `{name}`", place.span(node.label), help)
+        if len(self.outputs) >= MAX_ENDS:
+            raise fail("E213", f"the net has more than {MAX_ENDS:,} outputs", place.span(node))
         flow, train, items = place.flow, place.train, place.scope.drafts
         place.train = train or node.train
         begin = len(items)
@@ -601,6 +605,8 @@ class Walker(Layers):
         span = place.span(node)
         if not place.in_net or place.container:
             raise fail("E225", "`input` belongs to a net", span)
+        if len(self.inputs) >= MAX_ENDS:
+            raise fail("E213", f"the net has more than {MAX_ENDS:,} inputs", span)
         name = "x"
         if node.name is not None:
             name = node.name.text

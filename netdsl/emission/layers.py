@@ -36,7 +36,7 @@ from netdsl.ops.joint import Concat, Elementwise, Identity, Sub
 from netdsl.ops.norm import Norm
 from netdsl.ops.part import Split
 from netdsl.ops.pool import Pool
-from netdsl.ops.source import Input, Weight
+from netdsl.ops.source import Input
 from netdsl.source import Span
 from netdsl.symbolic import (
     Atom,
@@ -182,13 +182,6 @@ class Layers(Conditions):
             read = (Atom("name", (name,)) for name in unknown)
             raise Fixed(f"{op.name} needs a size that is not known", *read)
         return self.parts(op, item, result, place) if isinstance(op, Split) and symbolic(op.parts) else result
-
-    def batched(self, wire: Wire) -> bool:
-        """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
-        draft = self.drafts[wire.draft]
-        if isinstance(draft.op, Weight):
-            return False
-        return not (draft.op.batchless and draft.inputs) or any(map(self.batched, draft.inputs))
 
     callee: SymOp | None = None
     """The argument that says which op the next layer is."""

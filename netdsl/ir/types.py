@@ -14,6 +14,9 @@ DTYPES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 MAX_ELEMENTS = 2**40
 """The largest tensor that a spec may describe; four tebibytes in float32."""
 
+MAX_NODES = 50_000
+"""The most ops of a net, unless an option says otherwise: what a slow machine takes seconds for."""
+
 _AXES = {1: "c", 2: "nc", 3: "chw"}
 
 

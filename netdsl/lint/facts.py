@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from math import gcd
+from typing import NamedTuple
 
 from netdsl.cost.model import Cost
 from netdsl.elaborate.result import Allow, Budget
@@ -81,12 +83,20 @@ def sums(op: Op) -> bool:
     return op.folds and op.linear
 
 
-def phases(kernel: int, stride: int, dilation: int) -> list[int]:
-    """Return how many taps of a kernel fall on each position modulo the stride, along one axis."""
-    taps = [0] * stride
-    for tap in range(kernel):
-        taps[tap * dilation % stride] += 1
-    return taps
+class Phases(NamedTuple):
+    """How many taps of a kernel fall on positions modulo the stride, along one axis."""
+
+    least: int
+    most: int
+    share: float
+    """On which part of the positions any falls."""
+
+
+def phases(kernel: int, stride: int, dilation: int) -> Phases:
+    """Return how taps fall: one after the other on the positions that their distance's divisor leaves, and again."""
+    period = stride // gcd(stride, dilation)
+    covered = min(kernel, period)
+    return Phases(kernel // period if covered == stride else 0, -(-kernel // period), covered / stride)
 
 
 def chained(ops: Sequence[Op], shape: Shape) -> tuple[Cost, Shape] | None:

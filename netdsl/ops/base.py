@@ -166,7 +166,7 @@ class Op(Record, metaclass=Kind):
     """Whether its output may share the storage of its first input, in training or in evaluation."""
 
     batchless: ClassVar[bool] = False
-    """Whether of learned tensors alone, which have no axis for samples, it makes a tensor that has none."""
+    """Whether it is a learned tensor, which has no axis for samples, or makes of such alone what has none."""
     passes_values: ClassVar[bool] = False
     """Whether it hands every number on as it is, in evaluation; the shape may be another."""
     channelwise: ClassVar[bool] = False

@@ -126,10 +126,11 @@ class Convolution(Op):
 
     def inside(self, axis: int, size: int, pad: int, out: int) -> int:
         """Return along one axis how many pairs of output and tap read the map itself."""
-        stride, dilation = both(self.stride)[axis], both(self.dilation)[axis]
-        starts = (tap * dilation - pad for tap in range(self.kernel[axis]))
+        ways = (self.kernel[axis], both(self.dilation)[axis]), (out, both(self.stride)[axis])
+        (few, step), (many, apart) = sorted(ways)
+        starts = (at * step - pad for at in range(few))
         return sum(
-            max(min(out - 1, (size - 1 - start) // stride) - max(0, -(start // stride)) + 1, 0)
+            max(min(many - 1, (size - 1 - start) // apart) - max(0, -(start // apart)) + 1, 0)
             for start in starts
         )
 

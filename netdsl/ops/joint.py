@@ -30,6 +30,7 @@ class Identity(Op):
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
         torch="nn.Identity", keras="layers.Identity", jax="jax.nn.identity"
     )
+    batchless: ClassVar[bool] = True
     passes_values: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True

@@ -8,7 +8,7 @@ from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.cost.model import Term
-from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ir.types import MAX_ELEMENTS, Dims, Pad, Shape
 from netdsl.ops.base import EVERYWHERE, Elsewhere, Example, Field, Op, OpError, Reach, sizes
 from netdsl.ops.window import (
     SAME,
@@ -90,7 +90,7 @@ class Pool(Op):
             if self.stride is not None or self.pad != VALID:
                 field = "pad" if self.stride is None else "stride"
                 raise OpError(field, f"to={self.to} settles the windows, so {field} has no meaning")
-            check_size("to", self.to)
+            check_size("to", self.to, MAX_ELEMENTS)
             return Shape(c, *both(self.to))
         if self.kernel is None:
             help = f"{self.name} 2x2, or {self.name} to=1x1"

@@ -66,6 +66,7 @@ class Weight(Source):
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
         torch="nn.Parameter", keras="layers.Layer.add_weight", jax="nnx.Param"
     )
+    batchless: ClassVar[bool] = True
 
     batch: bool = False
     axes: str | None = None

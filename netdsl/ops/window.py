@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ir.types import MAX_ELEMENTS, Dims, Pad, Shape
 from netdsl.ops.base import Field, OpError, Reach
 from netdsl.symbolic import SymBool, compare, select
 
 SAME = Pad("same")
 VALID = Pad("explicit")
+MAX_WINDOW = 2**14
+"""The most places of a kernel, stride, dilation or padding along an axis, and of other sizes that are arguments."""
 
 
 def both(size: Dims | tuple[int, int] | int) -> tuple[int, int]:
@@ -17,12 +19,14 @@ def both(size: Dims | tuple[int, int] | int) -> tuple[int, int]:
     return size[0], size[1]
 
 
-def check_size(field: str, size: Dims | int) -> None:
-    """Reject a size that is not one or two positive ints."""
+def check_size(field: str, size: Dims | int, most: int = MAX_WINDOW) -> None:
+    """Reject a size that is not one or two positive ints, up to `most`."""
     if not isinstance(size, int) and len(size) != 2:
         raise OpError(field, f"{field} needs two sizes, got {size}")
     if min(both(size)) < 1:
         raise OpError(field, f"{field} must be at least 1, got {size}")
+    if max(both(size)) > most:
+        raise OpError(field, f"{field} must be at most {most:,}, got {size}")
 
 
 def need_map(op: str, x: Shape) -> tuple[int, int, int]:
@@ -39,7 +43,7 @@ def size_of(op: str, to: Dims | int | None, *like: Shape) -> tuple[int, int]:
         raise OpError("to", f"{op} {what}", f"{op} 32x32, or {op} like=x")
     if to is None:
         return need_map(op, like[0])[1:]
-    check_size("to", to)
+    check_size("to", to, MAX_ELEMENTS)
     return both(to)
 
 
@@ -101,6 +105,8 @@ def check_window(kernel: Dims, stride: Dims | int, pad: Pad, dilation: Dims | in
         check_size(field, value)
     if min(pad.size) < 0:
         raise OpError("pad", f"pad must not be negative, got {pad}")
+    if max(pad.size) > MAX_WINDOW:
+        raise OpError("pad", f"pad must be at most {MAX_WINDOW:,}, got {pad}")
 
 
 def window_size(

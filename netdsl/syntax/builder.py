@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 
 from netdsl.syntax import tree
 from netdsl.syntax.automaton import Automaton, Grammar, Unexpected
-from netdsl.syntax.tokens import MAX_DEPTH, TEMPLATES, Fault, Token, lex
-
-MAX_INT = 2**63 - 1
+from netdsl.syntax.tokens import MAX_DEPTH, MAX_FLOAT, MAX_INT, TEMPLATES, Fault, Token, lex
 
 T = TypeVar("T", bound=tree.Tree)
 
@@ -73,8 +71,9 @@ class Builder:
         value: int | float
         if exponent:
             value = float(digits + (fraction or "") + exponent) * scale
-            if value == float("inf"):
-                raise Fault("E111", start, end, f"`{text}` is too large")
+            if value > MAX_FLOAT:
+                help = f"a float32 holds up to {MAX_FLOAT:.2g}"
+                raise Fault("E111", start, end, f"`{text}` is too large", help)
         elif fraction:
             exact = int(digits + fraction[1:]) * scale
             part = 10 ** (len(fraction) - 1)

@@ -12,6 +12,9 @@ from netdsl.syntax.tables import load
 MAX_DEPTH = 64
 """How deep bodies, brackets and expressions may nest."""
 MAX_ERRORS = 20
+MAX_INT = 2**63 - 1
+MAX_FLOAT = 2.0**128 - 2.0**104
+"""The largest number that a float32 holds."""
 OPENING = frozenset({"LPAR", "LSQB", "COUNT_LPAR"})
 TEMPLATES = frozenset({"TEMPLATE", "COUNTED", "STRING"})
 """Tokens that may have expressions in braces; a string has them as a label only."""

@@ -88,7 +88,8 @@ def _border(node: Node, op: AvgPool, facts: Facts) -> tuple[float, float]:
         zip(op.padding(x), (x.h, x.w), (out.h, out.w), strict=True)
     ):
         step, k = both(stride)[axis], kernel[axis]
-        full = sum(low <= place * step and place * step + k <= size + low for place in range(places))
+        first, last = -(-low // step), min((size + low - k) // step, places - 1)
+        full = max(last - first + 1, 0)
         whole *= full / places
         corner *= (min(k - low, size)) / k
     return 1 - whole, corner

@@ -12,6 +12,9 @@ from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.conv import Convolution
 from netdsl.ops.norm import Norm
 
+WIDEST = 2**14
+"""The longest side of a receptive field whose pixels are looked at one by one."""
+
 
 class DilationGridding(Rule):
     """Dilated convolutions in a row that look at the same grid.
@@ -72,8 +75,10 @@ class DilationGridding(Rule):
         for chain in chains.values():
             dilated = [(node, slides) for node, slides in chain if _step(slides) > 1]
             common = gcd(*(_step(slides) for _, slides in dilated))
+            if len(dilated) < 2 or common == 1 or max(_field(chain, 0), _field(chain, 1)) > WIDEST:
+                continue
             seen = _seen(chain, 0) * _seen(chain, 1)
-            if len(dilated) < 2 or common == 1 or seen == 1:
+            if seen == 1:
                 continue
             last, _ = dilated[-1]
             steps = ", ".join(str(_step(slides)) for _, slides in dilated)
@@ -106,6 +111,11 @@ def _windows(facts: Facts) -> Iterator[tuple[Node, Window]]:
 def _step(slides: Window) -> int:
     """Return the dilation of a kernel; 1 where there is nothing between its taps."""
     return max(d if k > 1 else 1 for d, k in zip(slides.dilation, slides.kernel, strict=True))
+
+
+def _field(chain: list[tuple[Node, Window]], axis: int) -> int:
+    """Return how far apart the first and the last pixel are that a place at the chain's end sees along an axis."""
+    return sum(slides.dilation[axis] * (slides.kernel[axis] - 1) for _, slides in chain)
 
 
 def _seen(chain: list[tuple[Node, Window]], axis: int) -> float:

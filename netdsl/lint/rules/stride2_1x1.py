@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts, phases
@@ -57,8 +58,7 @@ class Stride2OneByOne(Rule):
             assert isinstance(node.op, Convolution)
             stride = both(node.op.stride)
             dilation = both(node.op.dilation)
-            taps = [phases(node.op.kernel[axis], stride[axis], dilation[axis]) for axis in (0, 1)]
-            read = sum(map(bool, taps[0])) * sum(map(bool, taps[1])) / (stride[0] * stride[1])
+            read = prod(phases(node.op.kernel[axis], stride[axis], dilation[axis]).share for axis in (0, 1))
             if read == 1 or facts.input(node).h * facts.input(node).w == 1:
                 continue
             alone = len(facts.readers(facts.source(node), node.inputs[0].port)) == 1

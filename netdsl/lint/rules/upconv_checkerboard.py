@@ -59,14 +59,14 @@ class UpconvCheckerboard(Rule):
             rows, columns = (
                 phases(op.kernel[axis], stride[axis], both(op.dilation)[axis]) for axis in (0, 1)
             )
-            sums = [row * column for row in rows for column in columns]
-            if min(sums) == max(sums):
+            least, most = rows.least * columns.least, rows.most * columns.most
+            if least == most:
                 continue
-            empty = sums.count(0) / len(sums)
+            empty = 1 - rows.share * columns.share
             yield self.hit(
                 node,
                 f"{facts.called(node)}, kernel {op.kernel} and stride {stride[0]}: its outputs are sums of "
-                f"{min(sums)} to {max(sums)} of {op.kernel[0] * op.kernel[1]} weights, in turn"
+                f"{least} to {most} of {op.kernel[0] * op.kernel[1]} weights, in turn"
                 + (f", and {100 * empty:.0f}% see no input" if empty else ""),
                 help=f"take a kernel that {stride[0]} divides, such as {2 * stride[0]}x{2 * stride[1]}, "
                 f"or upsample {stride[0]} -> conv 3x3",

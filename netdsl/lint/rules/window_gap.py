@@ -63,7 +63,7 @@ class WindowGap(Rule):
             share = 1.0
             for axis, places in ((0, out.h), (1, out.w)):
                 taps = phases(slides.kernel[axis], slides.stride[axis], slides.dilation[axis])
-                share *= sum(map(bool, taps)) / len(taps) if places > 1 else 1
+                share *= taps.share if places > 1 else 1
             if share == 1:
                 continue
             alone = _alone(node, facts)
