@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+MINUTES ?= 5
 # what an extra pins too: installed first, so that nothing else chooses another build of it
 TORCH := torch==2.13.0
 
@@ -9,11 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test check update proofs grammar docs bench wheel clean
+.PHONY: help demo test fuzz check update proofs grammar docs bench wheel clean
 
 help:
 	@echo 'make demo     compile the first example, build it and check it'
 	@echo 'make test     run all tests (JOBS=2)'
+	@echo 'make fuzz     break the compiler with mutants of specs (MINUTES=5)'
 	@echo 'make check    ruff, mypy and the import rule'
 	@echo 'make update   rewrite the goldens and the snapshots of the cases, and make the proofs that are missing'
 	@echo 'make proofs   make every proof anew, of all nets of the zoo'
@@ -46,6 +48,9 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n $(JOBS)
+
+fuzz: $(VENV)/test.stamp
+	$(BIN)/python tests/fuzz.py --minutes $(MINUTES) --out build/fuzz
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check
