@@ -209,7 +209,6 @@ class Reader:
 def followed(page: str) -> str:
     """Return a page with what its snippets really print; raise Wrong at the first that fails."""
     reader = Reader()
-    sys.path.insert(0, "")
     parts, at = [], 0
     for match, one in zip(FENCE.finditer(page), snippets(page), strict=True):
         try:
@@ -225,6 +224,7 @@ def followed(page: str) -> str:
 
 
 if __name__ == "__main__":
+    sys.path[0] = ""  # the reader's folder, for what is compiled into it
     try:
         whole = followed(Path(sys.argv[1]).read_text(encoding="utf-8"))
     except Wrong as wrong:
