@@ -263,7 +263,7 @@ WORDS: dict[str, Word] = {
     "or": Word("one of them holds", "As in Python; both sides are conditions.", _net(_LOGIC + "\ngap")),
     "not": Word("it does not hold", "As in Python. `not in` asks a list.", _net(_LOGIC + "\ngap")),
     "true": Word(
-        "the bool; False and True are false and true here",
+        "a bool, and no other word for one: Python's True is true",
         "Ops whose argument is a bool take nothing else for one: bias=false.",
         _CONSTANT + _net("Unit 8, norm=bn\nUnit 8, pool=false\ngap"),
     ),
@@ -308,7 +308,8 @@ WORDS: dict[str, Word] = {
     ),
     "default": Word(
         "arguments that an op has where nothing else is said, in the text below it",
-        "It holds in its file, net, block or container, and not in blocks that are written elsewhere. `norm=` and "
+        "It holds to the end of its file, net or block, also for containers in it, and not in blocks that are "
+        "written elsewhere. `norm=` and "
         "`act=` put a layer of their own behind a convolution or `fc`: under a label conv1 they are conv1_norm and "
         "conv1_act, in a plain chain they take the next positions.",
         "default bn eps=0.001\n\n"
@@ -329,7 +330,7 @@ WORDS: dict[str, Word] = {
     ),
     "meta": Word(
         "what is known about the net: year, accuracy, link",
-        "Any names; tools show them, and `compare` knows top1, top5 and year.",
+        "Any names. `zoo` and the printed net show them, and `compare` draws top1, the accuracy in percent.",
         _net('meta year=2012, top1=56.52, weights="https://example.org/net.pth"\nconv 3x3, 8\ngap'),
     ),
     "require": Word(
@@ -359,8 +360,9 @@ WORDS: dict[str, Word] = {
     ),
     # ------------------------------------------------------------ values that are there
     "x": Word(
-        "what came into the block, container or line; `x.c`, `x.h`, `x.w` and `x.n` are its sizes",
-        "In a condition of a branch it is what the branch begins with. `stem.c` are those of a label.",
+        "what came into the block; `x.c`, `x.h`, `x.w` and `x.n` are its sizes",
+        "It stays that to the end of the block, in its containers and branches too; what flows is `flow`. In a net "
+        "it is the input, if that has no label. `stem.c` are the channels of what a label made.",
         "block Squeeze(ratio = 4):\n    mul:\n        from x\n"
         "        gate: gap -> fc x.c//ratio -> relu -> fc x.c -> sigmoid\n\n"
         + _net("conv 3x3, 16\nSqueeze\ngap"),
@@ -380,7 +382,7 @@ WORDS: dict[str, Word] = {
     ),
     "float": Word(
         "the type of a number",
-        "A parameter whose default is 0.1 has it; 1 is no float, 1.0 is.",
+        "A parameter whose default is 0.1 has it; one whose default is 0 is an int, and takes no 0.1.",
         "block Unit(c, drop: float = 0.0):\n    conv: conv 3x3, c -> dropout drop\n\n"
         + _net("Unit 8, 0.2\ngap"),
     ),
