@@ -12,7 +12,9 @@ import netdsl
 from netdsl import api, cli, data
 from netdsl.codes import FAMILIES
 from netdsl.diagnostics import NetError
+from netdsl.elaborate.arguments import TYPES
 from netdsl.elaborate.functions import FUNCTIONS
+from netdsl.ir.types import Init
 from netdsl.lint import rule, rules
 from netdsl.ops import catalogue
 from netdsl.source import Source
@@ -122,7 +124,8 @@ def test_the_example_of_a_word(word: str, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_every_word_and_sign_has_a_page() -> None:
-    assert not {*tables.load()["keywords"], *SIGNS} - {*WORDS}
+    assert not {*tables.load()["keywords"], *SIGNS, *Init.KINDS} - {*WORDS}
+    assert not {name for name in TYPES if name.isalpha() and name != "value"} - {*WORDS}
     assert {*ALSO.values()} <= {*WORDS}
     signs = {text for _, text in _terminals() if not text[0].isalnum()}
     assert not {sign for sign in signs if sign in "->:=*|([/{@#"} - {*SIGNS}

@@ -102,6 +102,7 @@ def overview() -> str:
     from netdsl.codes import CODES, FAMILIES
     from netdsl.elaborate.arguments import TYPES
     from netdsl.elaborate.functions import FUNCTIONS
+    from netdsl.ir.types import Init
     from netdsl.lint import rule, rules
     from netdsl.ops import catalogue, installed
     from netdsl.syntax.tokens import keywords
@@ -115,8 +116,9 @@ def overview() -> str:
     language = {
         "words": [word for word in WORDS if word in keywords()],
         "signs": SIGNS,
-        "values": [word for word in WORDS if word not in {*keywords(), *SIGNS, *types}],
+        "values": [word for word in WORDS if word not in {*keywords(), *SIGNS, *types, *Init.KINDS}],
         "types": types,
+        "init": Init.KINDS,
         "functions": FUNCTIONS,
     }
     errors = []
@@ -127,7 +129,6 @@ def overview() -> str:
     lines = [
         "netdsl explain NAME says what one of these is, with an example; Conv2d and nnx.Conv work, too.",
         "netdsl explain resnet50 conv1 macs says where the number of a layer comes from.",
-        "",
         "OPS",
         *_paired([_row(family, own) for family, own in ops.items()]),
         "THE LANGUAGE",

@@ -37,6 +37,11 @@ def _net(body: str, before: str = "", input: str = "3, 32x32") -> str:
     return f"{before}net Example:\n    input {input}\n{lines}"
 
 
+def _begin(initialiser: str) -> str:
+    """Return a net whose convolutions begin so."""
+    return _net(f"init conv weight={initialiser}\nconv 3x3, 8\ngap")
+
+
 _RESIDUAL = "add:\n    identity\n    main: conv 3x3, 3 -> relu -> conv 3x3, 3"
 _IF = """\
 for i, c in enumerate([16, 32, 64]):
@@ -410,6 +415,70 @@ WORDS: dict[str, Word] = {
         "A list of a net's parameter may hold ints, sizes, ops and lists.",
         "net Chain(widths: list = [16, 32]):\n    input 3, 32x32\n    for i, c in enumerate(widths):\n"
         "        conv{i}: conv 3x3, c\n    gap\n",
+    ),
+    "pad": Word(
+        "the type of a padding: `same`, `tf`, or rows and columns",
+        "`same`, which convolutions have where nothing is said, is half of what the kernel covers on each side, so "
+        "an even kernel has none; `tf` is TensorFlow's, which depends on the size of the map; a number or two sizes "
+        "are pixels at each side.",
+        "block Unit(c, border: pad = same):\n    conv: conv 3x3, c, pad=border\n    last: conv 5x3, c, pad=2x1\n\n"
+        + _net("Unit 8, 0\nUnit 8, tf\nconv 2x2, 8, /2, pad=0\ngap"),
+    ),
+    # ------------------------------------------------------------ how weights begin
+    "zeros": Word("an initialiser: all are 0", "torch's nn.init.zeros_. See `init`.", _begin("zeros")),
+    "ones": Word("an initialiser: all are 1", "torch's nn.init.ones_. See `init`.", _begin("ones")),
+    "constant": Word(
+        "an initialiser: all are a number", "torch's nn.init.constant_. See `init`.", _begin("constant(0.1)")
+    ),
+    "normal": Word(
+        "an initialiser: from the normal distribution, normal(mean=0, std=1)",
+        "torch's nn.init.normal_. See `init`.",
+        _begin("normal(0, 0.01)"),
+    ),
+    "uniform": Word(
+        "an initialiser: between two numbers, uniform(low=0, high=1)",
+        "torch's nn.init.uniform_. See `init`.",
+        _begin("uniform(-0.1, 0.1)"),
+    ),
+    "trunc_normal": Word(
+        "an initialiser: from the normal distribution around 0, cut at two units, trunc_normal(std=1)",
+        "torch's nn.init.trunc_normal_, which cuts at -2 and 2 whatever std is. See `init`.",
+        _begin("trunc_normal(0.02)"),
+    ),
+    "kaiming_normal": Word(
+        "an initialiser: of standard deviation gain / sqrt(fan), kaiming_normal(mode=fan_in, gain=relu)",
+        "torch's nn.init.kaiming_normal_: mode is fan_in or fan_out, gain an activation. arXiv 1502.01852.",
+        _begin("kaiming_normal(fan_out)"),
+    ),
+    "kaiming_uniform": Word(
+        "an initialiser: within gain sqrt(3 / fan), kaiming_uniform(mode=fan_in, gain=relu)",
+        "torch's nn.init.kaiming_uniform_: mode is fan_in or fan_out, gain an activation. arXiv 1502.01852.",
+        _begin("kaiming_uniform(fan_in, gain=leaky_relu(0.1))"),
+    ),
+    "xavier_normal": Word(
+        "an initialiser: of standard deviation gain sqrt(2 / (fan_in + fan_out)), xavier_normal(gain=1)",
+        "torch's nn.init.xavier_normal_; gain is a number or an activation. Glorot and Bengio 2010.",
+        _begin("xavier_normal(0.5)"),
+    ),
+    "xavier_uniform": Word(
+        "an initialiser: within gain sqrt(6 / (fan_in + fan_out)), xavier_uniform(gain=1)",
+        "torch's nn.init.xavier_uniform_; gain is a number or an activation. Glorot and Bengio 2010.",
+        _begin("xavier_uniform(gain=tanh)"),
+    ),
+    "fan_uniform": Word(
+        "an initialiser: within 1 / sqrt(fan), fan_uniform(mode=fan_in)",
+        "How convolutions and `fc` of torch begin, weights and biases, where nothing is said.",
+        _begin("fan_uniform(fan_in)"),
+    ),
+    "relative_coords": Word(
+        "fixed numbers of a weight that is not learned: how far places lie from the middle one",
+        "Of rows x columns x 2, from -8 to 8 and on a logarithmic scale. Liu et al., arXiv 2111.09883.",
+        _net('weight coords [7, 7, 2], axes="hwc", learned=false, init=relative_coords\ngap'),
+    ),
+    "relative_positions": Word(
+        "fixed numbers of a weight that is not learned: which step two places of a window lie apart",
+        "Of rows and columns of the window; `relative_bias` looks up with it. Liu et al., arXiv 2103.14030.",
+        _net("weight index [16, 16], learned=false, init=relative_positions(4, 4)\ngap"),
     ),
 }
 """By word or sign, in the order in which one meets them."""
