@@ -2,8 +2,8 @@
 
 What follows from the language behind the fence, and from what stands behind that:
 
-- `net`: a spec, all of whose nets are checked; `file=NAME` keeps it in the folder, `error` says that it is wrong,
-  `NAME=VALUE` decides a search space.
+- `net`: a spec as `netdsl fmt` has it, all of whose nets are checked; `file=NAME` keeps it in the folder, `error`
+  says that it is wrong, `NAME=VALUE` decides a search space.
 - `sh`: commands that succeed. With `parse` they are slow, or need what is not there: their arguments are looked at.
 - `console`: commands behind `$ `, each with all that it prints; a line `...` stands for any lines.
 - `python`: code, in one namespace; what it prints is the `text` block behind it. `file=NAME` only keeps it.
@@ -25,7 +25,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netdsl import NetError
+from netdsl import NetError, format
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -136,6 +136,8 @@ class Reader:
             if netdsl(["netdsl", "check", str(file)])[0] != 1:
                 raise Wrong("there is no error")
         else:
+            if format(one.text) != one.text:
+                raise Wrong(f"netdsl fmt makes it\n{format(one.text)}")
             for name in api.instances(api.read(file)):
                 status, printed = netdsl(["netdsl", "check", f"{file}:{name}", *chosen])
                 if status:
