@@ -155,6 +155,9 @@ def test_the_overview_is_one_screen_of_all(capsys: pytest.CaptureFixture[str]) -
         ("BatchNormalization", "bn"),
         ("nnx.silu", "silu"),
         ("Dense", "fc"),
+        ("layer_norm", "ln"),
+        ("batchnorm", "bn"),
+        ("swish", "silu"),
     ],
 )
 def test_the_names_of_others_are_explained(topic: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,3 +165,9 @@ def test_the_names_of_others_are_explained(topic: str, name: str, capsys: pytest
     shown = capsys.readouterr().out
     assert re.match(rf"{re.escape(topic)} is called (\w+ or )*{name}\b", shown)
     assert api.explain_op(catalogue()[name]) in shown
+
+
+@pytest.mark.parametrize("topic", ["Conv3d", "Dropout2d", "Embedding", "nn.Identity2d"])
+def test_what_the_language_lacks_is_no_op(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", topic]) == 2
+    assert f"there is no code, rule, op, function or word `{topic}`" in capsys.readouterr().err

@@ -71,6 +71,15 @@ def find(name: str) -> type[Op] | None:
 
 
 def called(name: str) -> list[type[Op]]:
-    """Return the ops of the language that another framework calls so: `Conv2d`, `nn.Conv2d`, `dense`."""
-    last = name.rpartition(".")[2].lower()
-    return [op for op in catalogue().values() if last in map(str.lower, op.elsewhere.names())]
+    """Return the ops of the language that another framework calls so: `nn.Conv2d`, `dense`, `layer_norm`."""
+    last = _plain(name.rpartition(".")[2])
+    found = []
+    for op in catalogue().values():
+        names = [_plain(one) for one in op.elsewhere.names()]
+        if last in (*names, *[one.removesuffix("2d") for one in names]):
+            found.append(op)
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")

@@ -161,7 +161,9 @@ class Qkv(Op):
     """
 
     name: ClassVar[str] = "qkv"
-    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.Linear", keras="layers.Dense", jax="nnx.Linear")
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.Linear of 3 c", keras="layers.Dense of 3 c", jax="nnx.Linear of 3 c"
+    )
     inherits: ClassVar[str] = "fc"
     tokenwise: ClassVar[bool] = True
     linear: ClassVar[bool] = True

@@ -282,7 +282,7 @@ class DwConv(Convolution):
 
     name: ClassVar[str] = "dwconv"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Conv2d, F.conv2d", keras="layers.DepthwiseConv2D", jax="nnx.Conv"
+        torch="nn.Conv2d with groups", keras="layers.DepthwiseConv2D", jax="nnx.Conv with feature_group_count"
     )
     channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("kernel",)
