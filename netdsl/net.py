@@ -22,6 +22,7 @@ from netdsl.passes import (
     Receptive,
     count_backward,
     count_costs,
+    find_fused,
     find_holds,
     find_lifetimes,
     find_receptive_fields,
@@ -152,20 +153,23 @@ class Net:
         """Receptive field of each node that sees an input."""
         return find_receptive_fields(Facts(self.graph, self.elaborated.shapes)).receptive
 
-    def liveness(self, batch: int = 1, dtype: str = "float32") -> Liveness:
+    def liveness(self, batch: int = 1, dtype: str = "float32", fused: bool = False) -> Liveness:
         """Return how many bytes are alive at each step of inference, without the weights.
+
+        `fused` runs norms and activations in the step before them, as inference engines do; emitted code does not.
 
         Raises:
             NetError: The batch is less than 1, or the dtype unknown.
         """
         _check_options(batch, dtype)
-        if (batch, dtype) not in self._measured:  # each row of a table asks
-            self._measured[batch, dtype] = measure_liveness(self._lifetimes, batch, dtype)
-        return self._measured[batch, dtype]
+        if (batch, dtype, fused) not in self._measured:  # each row of a table asks
+            parts = find_fused(self.graph) if fused else {}
+            self._measured[batch, dtype, fused] = measure_liveness(self._lifetimes, batch, dtype, parts)
+        return self._measured[batch, dtype, fused]
 
     @cached_property
-    def _measured(self) -> dict[tuple[int, str], Liveness]:
-        """Liveness by batch and dtype, as far as it was asked for."""
+    def _measured(self) -> dict[tuple[int, str, bool], Liveness]:
+        """Liveness by batch, dtype and whether steps are fused, as far as it was asked for."""
         return {}
 
     def memory(

@@ -92,7 +92,8 @@ def test_nets_that_share_a_line_share_the_finding() -> None:
 def test_network_lints_itself() -> None:
     (finding,) = api.loads(BIAS).lint()
     assert finding.code == "L202"
-    assert "relu_before_maxpool" in {f.name for f in netdsl.load("vgg16").lint()}
+    assert "memory_spike" in {f.name for f in netdsl.load("vgg16").lint()}
+    assert "relu_before_maxpool" not in {f.name for f in netdsl.load("vgg16").lint()}, "it is of audit"
     assert "huge_fc" not in {f.name for f in netdsl.load("vgg16").lint()}, "it is allowed there"
 
 
@@ -227,19 +228,19 @@ def traffic(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_quantity_is_saved_too(capsys: Captured) -> None:
     """It is in the text, in JSON and in SARIF, and a budget of a project."""
     text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> relu -> relu -> maxpool 2x2 -> gap\n"
-    less = {finding.name: finding.saving for finding in lint(text)}
+    less = {finding.name: finding.saving for finding in lint(text, select=("ALL",))}
     assert {name: saving.traffic for name, saving in less.items() if saving} == {
         "identity_op": 4 * 8 * 8,  # the second relu
         "relu_before_maxpool": 4 * 8 * 8 - 4 * 4 * 4,  # it reads what is pooled
     }
     spec = written("n.net", text)
-    command(spec)
+    command(spec, "--select", "ALL")
     assert "256 numbers read (" in capsys.readouterr().out
-    command(spec, "--format", "json")
+    command(spec, "--select", "ALL", "--format", "json")
     value = json.loads(capsys.readouterr().out)
     schema(value)
     assert {f["saving"]["traffic"] for f in value["findings"]} == {256, 192}
-    command(spec, "--format", "sarif")
+    command(spec, "--select", "ALL", "--format", "sarif")
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert {r["properties"]["saving"]["traffic"] for r in run["results"]} == {256, 192}
     written("netdsl.toml", '[lint.budgets]\n"*" = { traffic = "1K" }\n')
@@ -273,11 +274,12 @@ def test_a_fix_that_does_not_keep_its_promise_is_refused() -> None:
     # the default has an argument, which a bare `leaky_relu` behind the pool would lose
     text = "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n    body: conv 3x3, 4 -> maxpool 2x2\n"
     loaded = load(text)
-    (finding,) = Run(loaded, Settings()).findings()
+    one = Settings(select=("L204",))
+    (finding,) = Run(loaded, one).findings()
     assert finding.fixable
     (tried,) = proven([finding], loaded, load)
     assert tried == finding.replace(fixable=False)
-    fixed = fix(text, load, Settings(), unsafe=True)
+    fixed = fix(text, load, one, unsafe=True)
     assert (fixed.text, fixed.applied) == (text, [])
 
 
@@ -337,7 +339,7 @@ def test_a_refused_fix_does_not_stop_the_others() -> None:
         "net N:\n    input 3, 8x8\n    default conv act=leaky_relu(0.3)\n"
         "    body: conv 3x3, 4 -> maxpool 2x2 -> conv 1x1, 4, act=none -> bn\n"
     )
-    fixed = fix(text, load, Settings(), unsafe=True)
+    fixed = fix(text, load, Settings(select=("ALL",)), unsafe=True)
     assert "conv 1x1, 4, act=none, bias=false" in fixed.text
     assert [finding.name for finding in fixed.applied] == ["bias_before_norm"]
 
@@ -347,10 +349,11 @@ def test_fixing_twice_changes_nothing_more() -> None:
         BLOCK
         + "net N:\n    input 3, 32x32\n    body: B 4 -> relu -> relu -> relu -> maxpool 2x2 -> B 8\n    gap\n"
     )
-    once = fix(text, load, Settings(), unsafe=True).text
+    every = Settings(select=("ALL",))
+    once = fix(text, load, every, unsafe=True).text
     assert once != text
-    assert fix(once, load, Settings(), unsafe=True).text == once
-    assert names(once) == []
+    assert fix(once, load, every, unsafe=True).text == once
+    assert lint(once, select=("ALL",)) == []
 
 
 def test_fix_writes_the_file_and_nothing_else(capsys: Captured) -> None:
@@ -360,7 +363,7 @@ def test_fix_writes_the_file_and_nothing_else(capsys: Captured) -> None:
         "    body: B 4 -> conv 3x3, 4 -> bn  # here\n"
     )
     spec = written("n.net", text)
-    assert command(spec, "--fix", "--unsafe-fixes") == 1
+    assert command(spec, "--fix", "--unsafe-fixes", "--fail-on", "info") == 1
     assert Path(part).read_text(encoding="utf-8") == BLOCK
     assert Path(spec).read_text(encoding="utf-8") == text.replace("3x3, 4", "3x3, 4, bias=false")
     printed = capsys.readouterr()
@@ -371,7 +374,7 @@ def test_fix_writes_the_file_and_nothing_else(capsys: Captured) -> None:
 
 def test_diff_writes_nothing(capsys: Captured) -> None:
     spec = written("n.net", BIAS.rstrip("\n"))
-    assert command(spec, "--diff", "--unsafe-fixes") == 1
+    assert command(spec, "--diff", "--unsafe-fixes", "--fail-on", "info") == 1
     assert Path(spec).read_text(encoding="utf-8") == BIAS.rstrip("\n")
     assert capsys.readouterr().out == (
         "--- n.net\n+++ n.net\n@@ -1,3 +1,3 @@\n net N:\n     input 3, 8x8\n"
@@ -458,14 +461,27 @@ def test_configuration_of_the_nearest_folder(capsys: Captured) -> None:
     written("pyproject.toml", "[tool.netdsl.lint]\nignore = ['L202']\n")
     Path("deep/er").mkdir(parents=True)
     spec = written("deep/er/n.net", BIAS)
-    assert command(spec) == 0
+    assert command(spec, "--fail-on", "info") == 0
     written("deep/pyproject.toml", "[tool.other]\n")
-    assert command(spec) == 0
+    assert command(spec, "--fail-on", "info") == 0
     written("deep/netdsl.toml", "[lint]\nselect = ['bias_before_norm']\n")
-    assert command(spec) == 1
-    assert command(spec, "--ignore", "L2") == 0
+    assert command(spec, "--fail-on", "info") == 1
+    assert command(spec, "--ignore", "L2", "--fail-on", "info") == 0
     assert command(spec, "--select", "L1,huge_fc") == 0
     capsys.readouterr()
+
+
+def test_what_describes_families_is_off_until_it_is_asked_for(capsys: Captured) -> None:
+    text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> relu -> relu -> maxpool 2x2 -> gap\n"
+    assert names(text) == ["identity_op"]
+    assert (
+        names(text, select=("L2",)) == names(text, select=("ALL",)) == ["relu_before_maxpool", "identity_op"]
+    )
+    for words in (("audit",), ("L204",), ("relu_before_maxpool",)):
+        assert names(text, select=words) == ["relu_before_maxpool"]
+    assert names(text, select=("ALL",), ignore=("audit",)) == ["identity_op"]
+    assert command(written("n.net", text), "--select", "audt") == 2
+    assert "did you mean `audit`?" in capsys.readouterr().err
 
 
 def test_ignores_by_file() -> None:
@@ -498,12 +514,12 @@ def test_budgets_of_a_project(capsys: Captured) -> None:
 def test_baseline_survives_lines_that_move(capsys: Captured) -> None:
     spec = written("n.net", BIAS)
     assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
-    assert command(spec, "--baseline", "base.json") == 0
+    assert command(spec, "--baseline", "base.json", "--fail-on", "info") == 0
     written("n.net", "# a comment\n\n" + BIAS.replace("    body", "    # another\n    body"))
-    assert command(spec, "--baseline", "base.json") == 0
+    assert command(spec, "--baseline", "base.json", "--fail-on", "info") == 0
     written("n.net", BIAS + "    relu\n    more: conv 3x3, 8 -> bn\n")
     capsys.readouterr()
-    assert command(spec, "--baseline", "base.json") == 1
+    assert command(spec, "--baseline", "base.json", "--fail-on", "info") == 1
     out = capsys.readouterr().out
     assert "more.0" in out
     assert "body.0" not in out
@@ -533,9 +549,9 @@ def schema(value: Any) -> None:
 
 
 def test_text(capsys: Captured) -> None:
-    assert command(written("n.net", BIAS)) == 1
+    assert command(written("n.net", BIAS)) == 0
     assert capsys.readouterr().out == (
-        "warning[L202 bias_before_norm]: the bias of body.0 (conv), 4 params, is subtracted again by body.1 (bn)\n"
+        "info[L202 bias_before_norm]: the bias of body.0 (conv), 4 params, is subtracted again by body.1 (bn)\n"
         " --> n.net:3:11\n"
         "  |\n"
         "3 |     body: conv 3x3, 4 -> bn\n"
@@ -544,7 +560,7 @@ def test_text(capsys: Captured) -> None:
         "  = --fix --unsafe-fixes does it, and checkpoints no longer load, such as `body.0.bias`\n"
         "  = help: write bias=false\n"
         "\n"
-        "1 warning; --fix mends 0, with --unsafe-fixes 1\n"
+        "1 info; --fix mends 0, with --unsafe-fixes 1\n"
     )
 
 
@@ -555,8 +571,9 @@ def test_nothing_found(capsys: Captured) -> None:
 
 @pytest.mark.parametrize(("level", "status"), [("info", 1), ("warning", 1), ("error", 0)])
 def test_fail_on(level: str, status: int, capsys: Captured) -> None:
-    assert command(written("n.net", BIAS), "--fail-on", level) == status
-    relu = written("r.net", "net N:\n    input 3, 8x8\n    relu\n    relu\n")
+    softmax = written("n.net", "net N:\n    input 3, 8x8\n    gap -> fc 4 -> softmax\n")
+    assert command(softmax, "--fail-on", level) == status
+    relu = written("r.net", BIAS)
     assert command(relu, "--fail-on", level) == int(level == "info")
 
 
@@ -604,11 +621,11 @@ def test_sarif(spec: str, capsys: Captured) -> None:
 
 def test_github(capsys: Captured) -> None:
     spec = written("a,b:%.net", BIAS)
-    assert command("./" + spec, "--format", "github") == 1
+    assert command("./" + spec, "--format", "github") == 0
     (line,) = capsys.readouterr().out.splitlines()
     place = "file=./a%2Cb%3A%25.net,line=3,endLine=3,col=11,endColumn=22"
     assert line.replace("file=a", "file=./a").startswith(
-        f"::warning {place},title=L202 bias_before_norm::the bias of"
+        f"::notice {place},title=L202 bias_before_norm::the bias of"
     )
     assert "%0Asaves 4 params (3.3%25), 256 ops (50.0%25) of n%0A" in line
 
@@ -627,12 +644,12 @@ def test_colour_only_on_terminals(capsys: Captured, monkeypatch: pytest.MonkeyPa
     assert "\x1b" not in capsys.readouterr().out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     command(spec)
-    assert "\x1b[1;33mwarning" in capsys.readouterr().out
+    assert "\x1b[1;36minfo" in capsys.readouterr().out
 
 
 def test_a_broken_spec_is_reported_beside_the_others(capsys: Captured) -> None:
     written("n.net", BIAS)
-    assert command(written("broken.net", BIAS.replace("bn", "bnn")), "n.net", "--fail-on", "error") == 1
+    assert command(written("broken.net", BIAS.replace("bn", "bnn")), "n.net") == 1
     printed = capsys.readouterr()
     assert "[L202 bias_before_norm]" in printed.out
     assert "error[E201]: unknown op `bnn`" in printed.err

@@ -214,6 +214,18 @@ def test_peak() -> None:
     assert net.liveness(batch=8, dtype="float16").peak == 4 * live.peak
 
 
+def test_fused_steps_make_what_their_last_op_makes() -> None:
+    """A norm and an activation that run with a convolution need no map of their own; behind a pool they do."""
+    net = api.loads(
+        "net N:\n    input 3, 4x4\n    conv 3x3, 8 as a -> bn as n -> silu as b\n    avgpool 2x2\n    bn as c\n"
+    )
+    alive = net.liveness(fused=True).alive
+    image, wide, small = 4 * 3 * 16, 4 * 8 * 16, 4 * 8 * 4
+    assert list(alive.values()) == [image, image + wide, image + wide + small, image + 2 * small]
+    assert net.liveness(fused=True).holding == ("x", "n", "3")
+    assert max(net.liveness().alive.values()) >= 2 * wide
+
+
 def test_training_only_layers_do_not_run() -> None:
     live = load("googlenet", 64).liveness()
     assert not [name for name in live.alive if name.startswith("aux")]

@@ -39,7 +39,7 @@ SEVERITIES = ("error", "warning", "info")
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub, many=True)
-    rules = "rules: codes, beginnings of codes, or names, with commas; repeatable"
+    rules = "rules: codes, beginnings of codes, names, audit or ALL, with commas; repeatable"
     sub.add_argument("--select", action="append", metavar="RULES", help=f"only these {rules}")
     sub.add_argument("--ignore", action="append", default=[], metavar="RULES", help=f"not these {rules}")
     sub.add_argument("--fix", action="store_true", help="mend the files, keeping the function exactly")

@@ -24,12 +24,15 @@ from netdsl.syntax.parse import parse
 
 KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets")
 
+ALL, AUDIT = "ALL", "audit"
+"""Words for every rule, and for those that are off until they are asked for."""
+
 
 class Settings(Record):
     """The rules that are on, their thresholds, and budgets by net."""
 
     select: tuple[str, ...] = ()
-    """Codes, beginnings of codes, or names; nothing is all."""
+    """Codes, beginnings of codes, or names; `audit` and `ALL`. Nothing is all but those of `audit`."""
     ignore: tuple[str, ...] = ()
     per_file: Mapping[str, tuple[str, ...]] = {}
     """Further rules to ignore, by a pattern of file names."""
@@ -51,8 +54,11 @@ class Settings(Record):
         return [
             rule(self.thresholds.get(rule.name()))
             for rule in catalogue().values()
-            if (not self.select or chosen(rule, self.select)) and not chosen(rule, (*self.ignore, *off))
+            if self._selected(rule) and not chosen(rule, (*self.ignore, *off))
         ]
+
+    def _selected(self, rule: type[Rule]) -> bool:
+        return chosen(rule, self.select) if self.select else not rule.audit
 
     def limits(self, net: str, spec: str) -> Iterator[Limit]:
         """Yield the budgets of a net; a pattern is of its name or of `file.net:name`."""
@@ -63,8 +69,14 @@ class Settings(Record):
 
 
 def chosen(rule: type[Rule], words: Iterable[str]) -> bool:
-    """Tell whether codes, beginnings of codes, or names mean a rule."""
-    return any(word == rule.name() or rule.code.startswith(word.upper()) for word in words)
+    """Tell whether codes, beginnings of codes, names, `audit` or `ALL` mean a rule."""
+    return any(
+        word == rule.name()
+        or rule.code.startswith(word.upper())
+        or word == ALL
+        or (word == AUDIT and rule.audit)
+        for word in words
+    )
 
 
 def check_words(words: Iterable[str], where: str) -> None:
@@ -72,11 +84,15 @@ def check_words(words: Iterable[str], where: str) -> None:
     rules = catalogue()
     names = [rule.name() for rule in rules.values()]
     for word in words:
-        if word in names or any(code.startswith(word.upper()) for code in rules) or word.upper() in FAMILIES:
+        if (
+            word in (*names, ALL, AUDIT)
+            or any(code.startswith(word.upper()) for code in rules)
+            or word.upper() in FAMILIES
+        ):
             continue
         help = (
-            did_you_mean(word, [*rules, *names])
-            or "`netdsl explain L201` or docs/rules.md; L2 is all of L2xx"
+            did_you_mean(word, [*rules, *names, ALL, AUDIT])
+            or "`netdsl explain L201` or docs/rules.md; L2 is all of L2xx, ALL is all, audit what is off"
         )
         raise NetError([Diagnostic("E522", f"{where}: there is no rule `{word}`", help=help)])
 

@@ -41,7 +41,8 @@ def section(rule: type[Rule], title: str) -> str:
 def explain(rule: type[Rule]) -> str:
     """Return all that there is to say about a rule, as text without a newline at the end."""
     lines = [f"{rule.code} {rule.name()}: {first_line(rule)}", ""]
-    lines += [f"{rule.severity}, {FAMILIES[rule.code[:2]]}"]
+    off = ", off until it is asked for: --select audit" if rule.audit else ""
+    lines += [f"{rule.severity}, {FAMILIES[rule.code[:2]]}{off}"]
     for title in SECTIONS:
         body = section(rule, title)
         lines += ["", f"{title}:", "", indent(body, "    ") if title in ("Bad", "Good") else body]

@@ -288,13 +288,18 @@ class Facts:
         return amounts(self.net, self.nodes)
 
     @cached_property
+    def fused(self) -> Mapping[str, str]:
+        """By node that inference engines run within another step, as a norm behind a convolution, that step."""
+        return find_fused(self.graph)
+
+    @cached_property
     def traffic(self) -> Mapping[str, int]:
         """How many bytes each node reads and writes in evaluation, weights too, for one sample in float32.
 
         Views move nothing, and what is fused into the step before it is not listed.
         """
         moved: dict[str, int] = {}
-        fused = find_fused(self.graph)
+        fused = self.fused
         for node in self.nodes:
             if node.train or not node.inputs or not node.op.computes or node.name in fused:
                 continue

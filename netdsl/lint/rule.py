@@ -27,6 +27,9 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
 
 - **Name and code.** The name is the module's, in snake_case, and reads after "allow"; the code is stable for ever:
   L1xx correctness, L2xx cost, L3xx trainability, L4xx hardware, L5xx receptive field, L6xx budgets and hygiene.
+- **Severity.** An error is what cannot have been meant, such as a layer that nothing reads; a warning is what may
+  well train worse, or answer otherwise than meant; what only costs more than it has to is worth an info. What is true
+  of whole families of good nets is no finding: such a rule has `audit = True`, and is off until it is asked for.
 - **Docstring.** The first line says what is found. Then the sections of `SECTIONS`, in that order, as `## Title`.
   Bad and Good are whole specs, indented by four more spaces: Bad gives this rule alone, with every rule on; Good
   gives nothing at all. `make docs` writes docs/rules.md from it.
@@ -128,6 +131,8 @@ class Rule(ABC):
     code: ClassVar[str]
     severity: ClassVar[Severity] = "warning"
     thresholds: ClassVar[Mapping[str, Threshold]] = {}
+    audit: ClassVar[bool] = False
+    """Whether it describes what kind of net it is rather than a mistake, and is off until it is asked for."""
     last: ClassVar[bool] = False
     """Whether it needs to know what the other rules found."""
 

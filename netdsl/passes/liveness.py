@@ -17,8 +17,9 @@ by name, or branches of different inputs, whose sizes it compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any
 
 from netdsl.collector import no_collection
@@ -27,7 +28,7 @@ from netdsl.ir.types import DTYPES
 from netdsl.ops import Op
 from netdsl.ops.source import Input, Weight
 from netdsl.passes.bindings import Frame, Step, is_sequential
-from netdsl.passes.facts import Facts, Holds, Lifetime, Liveness
+from netdsl.passes.facts import Facts, Holds, Lifetime, Lifetimes, Liveness
 from netdsl.passes.inplace import overwriting
 
 
@@ -228,12 +229,17 @@ class _Run:
         return steps
 
 
-def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
-    """Return how many bytes are alive at each step; the lifetimes must be known."""
+def measure_liveness(
+    facts: Facts, batch: int, dtype: str, fused: Mapping[str, str] = MappingProxyType({})
+) -> Liveness:
+    """Return how many bytes are alive at each step; the lifetimes must be known.
+
+    `fused` are the nodes that run within the step of another, as `find_fused` gives them: they are no steps.
+    """
     size = DTYPES[dtype]
     nodes = {node.name: node for node in facts.graph}
     order = list(facts.graph.tree.nodes())
-    lifetimes = facts.lifetimes
+    lifetimes = _folded(facts.lifetimes, order, fused)
     change = [0] * (len(order) + 1)
     for life in lifetimes.values():
         change[life.first] += life.elements * size
@@ -241,7 +247,7 @@ def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
     alive = {}
     for name, held in zip(order, accumulate(change), strict=False):
         node = nodes[name]
-        if node.train:
+        if node.train or name in fused:
             continue
         op, scratch = node.op, 0
         if type(op).scratch is not Op.scratch:
@@ -254,3 +260,18 @@ def measure_liveness(facts: Facts, batch: int, dtype: str) -> Liveness:
     step = order.index(at)
     holding = tuple([name for name, life in lifetimes.items() if life.first <= step <= life.last])
     return Liveness(alive, peak, at, holding)
+
+
+def _folded(lifetimes: Lifetimes, order: Sequence[str], fused: Mapping[str, str]) -> Lifetimes:
+    """Return the lifetimes where what is fused is computed in registers: a step allocates what its last op makes."""
+    if not fused:
+        return lifetimes
+    at = {name: step for step, name in enumerate(order)}
+    members: dict[str, list[str]] = {}
+    for name in lifetimes:
+        members.setdefault(fused.get(name, name), []).append(name)
+    last = {step: max(names, key=at.__getitem__) for step, names in members.items()}
+    return {
+        name: lifetimes[name].replace(first=min(at[step], lifetimes[name].first))
+        for step, name in last.items()
+    }

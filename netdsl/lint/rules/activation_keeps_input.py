@@ -54,6 +54,7 @@ class ActivationKeepsInput(Rule):
 
     code: ClassVar[str] = "L406"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "share": Threshold(0.25, "part of the net's activations that may be kept so"),
         "bytes": Threshold(1_000_000, "bytes a sample below which it does not matter"),

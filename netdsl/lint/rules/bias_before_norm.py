@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
+from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
@@ -51,6 +52,7 @@ class BiasBeforeNorm(Rule):
     """
 
     code: ClassVar[str] = "L202"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each layer with a bias."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.norm import Norm
+from netdsl.ops.resize import Resampling
 
 
 class BnOneElement(Rule):
     """A batch normalisation of one number for each channel and sample.
 
     ## What it does
-    Finds a `bn` of a 1x1 map. Of a vector, where it is common, it is only worth a note.
+    Finds a `bn` of a 1x1 map. Where it is common it is only worth a note: of a vector, and of a pooled branch that is
+    made larger again and joined with a map, as in the heads of segmentation nets.
 
     ## Why is this bad
     The variance of a channel is then taken over the batch alone. With a batch of 1 it does not exist: PyTorch raises
@@ -25,9 +28,9 @@ class BnOneElement(Rule):
         net N:
             input 3, 32x32
             stem: conv 3x3, 16 -> relu
-            concat:
+            mul:
                 identity
-                pooled: avgpool to=1x1 -> conv 1x1, 16, bias=false -> bn -> relu -> upsample 32
+                gate: avgpool to=1x1 -> conv 1x1, 16, bias=false -> bn -> sigmoid
             gap
             fc: fc 10
 
@@ -35,9 +38,9 @@ class BnOneElement(Rule):
         net N:
             input 3, 32x32
             stem: conv 3x3, 16 -> relu
-            concat:
+            mul:
                 identity
-                pooled: avgpool to=1x1 -> conv 1x1, 16 -> relu -> upsample 32
+                gate: avgpool to=1x1 -> conv 1x1, 16 -> sigmoid
             gap
             fc: fc 10
 
@@ -60,5 +63,13 @@ class BnOneElement(Rule):
                     f"{facts.called(node)} normalises {shape.kind} {shape}, 1 number a channel in each sample: "
                     "torch cannot train it with a batch of 1, such as the last one of an epoch",
                     help="use ln, leave the norm out, or drop the last batch",
-                    severity="info" if shape.axes == "c" else "warning",
+                    severity="info" if shape.axes == "c" or _spread(node, facts) else "warning",
                 )
+
+
+def _spread(node: Node, facts: Facts) -> bool:
+    """Tell whether what becomes of a pixel in one chain is a map again."""
+    after = facts.reader(node)
+    while after is not None and facts.output(after).axes == "chw" and facts.output(after)[1:] == (1, 1):
+        after = facts.reader(after)
+    return after is not None and (after.op.enlarges or isinstance(after.op, Resampling))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
+from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
@@ -55,6 +56,7 @@ class Conv1x1AfterUpsample(Rule):
     """
 
     code: ClassVar[str] = "L215"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each upsampling."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
+from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
@@ -57,6 +58,7 @@ class Conv1x1BeforeAvgpool(Rule):
     """
 
     code: ClassVar[str] = "L203"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each pointwise convolution."""

@@ -52,6 +52,7 @@ class DepthwiseLowIntensity(Rule):
 
     code: ClassVar[str] = "L410"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "share": Threshold(0.3, "part of the bytes that depthwise convolutions may move"),
         "times": Threshold(2, "how many times their part of the MACs that has to be"),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
+from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.edits import Edit, Text
 from netdsl.lint.facts import Facts, pointwise
@@ -56,6 +57,7 @@ class GapAfterLinear(Rule):
     """
 
     code: ClassVar[str] = "L211"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each pointwise convolution."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
+from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
@@ -48,6 +49,7 @@ class LrnUsed(Rule):
     """
 
     code: ClassVar[str] = "L411"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Yield each of them."""

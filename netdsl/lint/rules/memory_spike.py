@@ -17,7 +17,8 @@ class MemorySpike(Rule):
 
     ## What it does
     Works out what is alive at each step of inference, and finds nets whose peak is many times what the step in the
-    middle needs, and 1 MB or more. The weights do not count.
+    middle needs, and 1 MB or more. The weights do not count. A normalisation or an activation right behind a
+    convolution, a sum or a product is run with it, as inference engines do, and is no step.
 
     ## Why is this bad
     Memory is given out for the worst moment, so a few steps decide whether a net runs on a small device, or how
@@ -62,7 +63,7 @@ class MemorySpike(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare the peak with the median step."""
-        live = facts.net.liveness()
+        live = facts.net.liveness(fused=True)
         middle = median(live.alive.values())
         if live.peak <= self.limit("bytes") or live.peak <= self.limit("times") * middle:
             return

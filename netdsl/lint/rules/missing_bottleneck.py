@@ -60,6 +60,7 @@ class MissingBottleneck(Rule):
 
     code: ClassVar[str] = "L209"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "channels": Threshold(512, "channels from which a convolution is wide"),
         "share": Threshold(0.05, "part of the net's MACs that such a convolution may have"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, ClassVar
 
+from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
@@ -54,6 +55,7 @@ class NoStemDownsampling(Rule):
     """
 
     code: ClassVar[str] = "L208"
+    severity: ClassVar[Severity] = "info"
     thresholds: ClassVar = {
         "size": Threshold(128, "height and width from which an image is large"),
         "share": Threshold(0.25, "part of the MACs or activations that may be at full resolution"),

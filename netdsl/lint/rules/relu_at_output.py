@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, averages, dense, passes, rectifies
 from netdsl.lint.rule import Hit, Rule
@@ -49,7 +48,6 @@ class ReluAtOutput(Rule):
     """
 
     code: ClassVar[str] = "L114"
-    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look back from each output that is a vector."""

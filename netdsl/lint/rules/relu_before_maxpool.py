@@ -58,6 +58,7 @@ class ReluBeforeMaxpool(Rule):
 
     code: ClassVar[str] = "L204"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each activation."""

@@ -61,6 +61,7 @@ class StageImbalance(Rule):
 
     code: ClassVar[str] = "L212"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "share": Threshold(0.75, "part of the MACs that one resolution may have"),
         "sizes": Threshold(4, "resolutions from which a net has stages"),

@@ -50,6 +50,7 @@ class UnequalChannels(Rule):
 
     code: ClassVar[str] = "L403"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "ratio": Threshold(6, "how many times as many channels one side may not have"),
         "excess": Threshold(0.3, "part that may be moved above the least"),

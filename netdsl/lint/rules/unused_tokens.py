@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
+from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node, Value
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
@@ -54,6 +55,7 @@ class UnusedTokens(Rule):
     """
 
     code: ClassVar[str] = "L221"
+    severity: ClassVar[Severity] = "info"
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Go back from each token that is taken, as far as nothing else needs the others."""
