@@ -97,6 +97,91 @@ def test_network_lints_itself() -> None:
     assert "huge_fc" not in {f.name for f in netdsl.load("vgg16").lint()}, "it is allowed there"
 
 
+# ---------------------------------------------------------------- causes
+
+DEFAULT = (
+    "net N:\n    input 3, 32x32\n    default conv 3x3, norm=bn, act=relu\n    body:\n"
+    + "".join(f"        conv {8 * n}\n" for n in range(1, 12))
+    + "        conv 1x1, 10, norm=none\n    gap\n"
+)
+
+
+def test_what_a_default_line_causes_is_one_finding_there() -> None:
+    (finding,) = (finding for finding in lint(DEFAULT) if finding.code == "L202")
+    assert finding.hit.span.line == 3
+    assert finding.count == 11
+    assert finding.saving is not None
+    assert finding.saving.params == 8 * sum(range(1, 12))
+    assert finding.fixable
+    fixed = fix(DEFAULT, load, Settings(select=("L202",))).text
+    assert fixed == DEFAULT.replace("act=relu", "act=relu, bias=false").replace("=none", "=none, bias=true")
+
+
+def test_a_layer_that_says_it_itself_is_a_finding_there() -> None:
+    text = DEFAULT.replace("conv 8\n", "conv 8, bias=true\n")
+    assert [(f.hit.span.line, f.count) for f in lint(text, select=("L202",))] == [(3, 10), (5, 1)]
+
+
+def test_an_allow_at_a_layer_covers_what_a_default_line_causes_there() -> None:
+    allow = '    @allow(bias_before_norm, "a test")\n    stem: conv 8\n    body:\n'
+    text = DEFAULT.replace("    body:\n        conv 8\n", allow)
+    assert [(f.hit.span.line, f.count) for f in lint(text, select=("L202",))] == [(3, 10)]
+    text = DEFAULT.replace("    body", '    @allow(bias_before_norm, "a test")\n    body')
+    assert names(text, select=("L202", "L602")) == []
+
+
+def test_a_default_line_is_not_mended_for_a_net_that_needs_it() -> None:
+    text = (
+        "net N(norm: op = none):\n    input 3, 8x8\n    default conv norm=norm, act=relu\n"
+        "    body: conv 3x3, 4 -> conv 3x3, 4\nvariant a = N()\nvariant b = N(bn)\n"
+    )
+    (finding,) = lint(text, select=("L202",))
+    assert finding.hit.span.line == 3
+    assert not finding.fixable
+
+
+@pytest.mark.parametrize(
+    ("default", "layers", "rule"),
+    [
+        ("conv 4x4, pad=1", "conv channels=4 -> relu -> conv channels=4 -> relu", "even_kernel_shift"),
+        ("conv 1x1, stride=2", "conv channels=4 -> relu -> conv channels=4 -> relu", "stride2_1x1"),
+        (
+            "upconv 3x3, stride=2",
+            "upconv channels=4 -> relu -> upconv channels=4 -> relu",
+            "upconv_checkerboard",
+        ),
+        (
+            "avgpool 3x3, stride=1, pad=1",
+            "avgpool -> conv 1x1, 4 -> relu -> avgpool",
+            "avgpool_counts_padding",
+        ),
+        ("maxpool 1x1, stride=2", "maxpool -> relu -> maxpool", "window_gap"),
+    ],
+)
+def test_arguments_of_a_default_line_are_to_blame(default: str, layers: str, rule: str) -> None:
+    """Where the layers say the same themselves, the finding is at them."""
+    op, _, arguments = default.partition(" ")
+    text = f"net N:\n    input 4, 32x32\n    default {default}\n    body: {layers}\n"
+    (finding,) = lint(text, select=(rule,))
+    assert (finding.hit.span.line, finding.count) == (3, 2)
+    own = layers.replace(f"{op} channels", f"{op} {arguments}, channels")
+    own = own if own != layers else layers.replace(op, f"{op} {arguments}")
+    found = lint(text.replace(f"    default {default}\n", "").replace(layers, own), select=(rule,))
+    assert [finding.hit.span.line for finding in found] == [3, 3]
+
+
+def test_what_the_size_of_the_input_causes_is_one_finding_there() -> None:
+    text = (
+        "net N:\n    input 3, 8x8\n    body:\n        conv 3x3, 4, /2 -> relu\n        conv 3x3, 4, /2 -> relu\n"
+        "        conv 3x3, 4 -> relu\n        conv 5x5, 4 -> relu\n    gap\n"
+    )
+    (finding,) = lint(text, select=("pad_heavy",))
+    assert (finding.hit.span.line, finding.count, finding.severity) == (2, 3, "warning")
+    (finding,) = lint(text.replace("3x3, 4 ", "1x1, 4 ").replace("5x5", "1x1"), select=("pad_heavy",))
+    assert finding.hit.span.line == 5
+    assert lint(text.replace("8x8", "64x64"), select=("pad_heavy",)) == []
+
+
 # ---------------------------------------------------------------- @allow
 
 

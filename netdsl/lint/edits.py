@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
+from netdsl.ir.graph import Node
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -104,6 +105,36 @@ class Text:
         """Return the layer that is written there."""
         return self._layers.get((span.start, span.end)) if span.source is self.source else None
 
+    def default(self, span: Span) -> tree.Default | None:
+        """Return the `default` line that a place is in."""
+        line = self.statement(span)
+        return line if isinstance(line, tree.Default) else None
+
+    def gives(self, span: Span, name: str) -> bool:
+        """Tell whether a layer's own text gives an argument."""
+        layer = self.layer(span)
+        args = layer.args if layer is not None else ()
+        return any(isinstance(arg, tree.Keyword) and arg.name == name for arg in args)
+
+    def covers(self, default: Span, node: Node) -> bool:
+        """Tell whether a `default` line is about a layer: further down in its scope, of that op or one like it."""
+        line = self.default(default)
+        around = line and self.parent(line)
+        if line is None or around is None or node.span.source is not self.source:
+            return False
+        like = line.op.text in (node.op.name, node.op.inherits)
+        return like and line.end <= node.span.start and node.span.end <= self._end(around)
+
+    def _end(self, node: tree.Tree) -> int:
+        """Return where the last part of a node of the tree ends, which names a net or block by its head."""
+        if id(node) not in self._ends:
+            self._ends[id(node)] = max(one.end for one in walk(node))
+        return self._ends[id(node)]
+
+    @cached_property
+    def _ends(self) -> dict[int, int]:
+        return {}
+
     def parent(self, node: tree.Tree) -> tree.Tree | None:
         """Return what a node of the tree is written in."""
         return self._parents.get(id(node))
@@ -133,8 +164,11 @@ class Text:
     # ---------------------------------------------------------------- arguments
 
     def set_argument(self, span: Span, name: str, value: str) -> tuple[Edit, ...] | None:
-        """Give a layer's argument another value, or add it: `conv 64` becomes `conv 64, bias=false`."""
-        layer = self.layer(span)
+        """Give a layer's argument another value, or add it: `conv 64` becomes `conv 64, bias=false`.
+
+        The place may be in a `default` line, too.
+        """
+        layer = self.layer(span) or self.default(span)
         if layer is None:
             return None
         for arg in layer.args:

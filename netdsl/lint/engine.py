@@ -23,6 +23,9 @@ from netdsl.quantities import Amounts, weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
+SEVERITIES = ("error", "warning", "info")
+"""The worst first."""
+
 Key = tuple[str, str, int, int]
 """Code, file, start, end: what the hits of one finding share."""
 
@@ -155,20 +158,27 @@ class Run:
             changes = tuple(hit.change for hit in group if hit.change is not None)
             layers = tuple(dict.fromkeys(hit.layer for hit in group if hit.layer))
             saving = _saving(facts.net, changes) if len(changes) == len(group) else None
-            nets.append((InNet(facts.name, layers, saving, facts.amounts, changes), group[0], facts))
+            worst = min(group, key=lambda hit: SEVERITIES.index(hit.severity or rule.severity))
+            nets.append((InNet(facts.name, layers, saving, facts.amounts, changes), worst, facts))
         nets.sort(key=lambda item: -_share(item[0]))
         _, hit, facts = nets[0]
-        everywhere = all(one == hit.fix for _, _, group in hits for one in [group[0].fix])
+        everywhere = all(one.fix == hit.fix for _, _, group in hits for one in group)
         fixable = hit.fix is not None and everywhere and self._fixable(hit, [item[0] for item in nets])
         local = facts.local(hit.layer)
         return Finding(type(rule), hit, tuple(item[0] for item in nets), self.spec, local, fixable)
 
     def _fixable(self, hit: Hit, nets: list[InNet]) -> bool:
         """Tell whether a line can be edited: it is the file's own, and every layer that it makes is meant."""
-        made = sum(facts.written_at(hit.span, hit.kind) for facts in self.facts)
-        meant = sum(len(net.layers) for net in nets)
         known = all(net.saving is not None for net in nets)
-        return self.complete and hit.span.source is self.text.source and known and made == meant
+        if not (self.complete and hit.span.source is self.text.source and known):
+            return False
+        if hit.within:  # what else the line says is up to the rule's edits, in nets where it finds something
+            about = [
+                facts for facts in self.facts if any(self.text.covers(hit.span, node) for node in facts.nodes)
+            ]
+            return {facts.name for facts in about} <= {net.name for net in nets}
+        made = sum(facts.written_at(hit.span, hit.kind) for facts in self.facts)
+        return made == sum(len(net.layers) for net in nets)
 
 
 def sample(recipe: Recipe) -> tuple[Net, int]:
@@ -205,6 +215,7 @@ def _share(found: InNet) -> float:
 def _places(hit: Hit, facts: Facts | None) -> Iterator[Span]:
     """Yield every text that a hit is in: its own, the calls of blocks, the net, the variant."""
     yield hit.span
+    yield from hit.within
     yield from (frame.span for frame in hit.calls)
     if facts is not None:
         yield from facts.declarations

@@ -41,6 +41,8 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
   `check_file` instead.
 - **Message.** One sentence, lower case, no full stop; it names the layer (`facts.called`) and the numbers; `help` is
   what to write, `labels` point at further places. A hit may have a milder severity than its rule.
+- **Cause.** Where the argument to blame is of a `default` line, pass `at=cause(node, "kernel", "pad")`, which finds
+  it; what comes of the input's size goes through `at_input`. The finding is at the cause, with all its layers.
 - **change** says what the better net is: a function that edits a `Rewrite`. The engine makes the changes of all hits
   of a line, costs the graph, and says what is saved of each quantity with words for it. No formula anywhere.
 - **edits** make the text the better net: small changes by `facts.text` (edits.py), or None where the text is not
@@ -56,7 +58,7 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.diagnostics import Frame, Label, Severity
@@ -115,6 +117,8 @@ class Hit(Record):
     kind: str = ""
     """The op of that layer: a line may make a conv, a norm and an activation, with one span."""
     calls: tuple[Frame, ...] = ()
+    within: tuple[Span, ...] = ()
+    """The layer's own text and those of its calls, where `span` is what causes it: `@allow` there covers it too."""
     note: str = ""
     labels: tuple[Label, ...] = ()
     help: str = ""
@@ -170,14 +174,19 @@ class Rule(ABC):
         change: Callable[[Rewrite], None] | None = None,
         edits: tuple[Edit, ...] | None = None,
         safe: bool = True,
+        at: Span | None = None,
     ) -> Hit:
-        """Return a hit at a layer, with its place and its call stack; `edits` may be None: there is no fix."""
-        return Hit(
+        """Return a hit at a layer, with its place and its call stack; `edits` may be None: there is no fix.
+
+        `at` is what causes it, such as a `default` line, where that is not the layer: see `caused`.
+        """
+        found = Hit(
             message,
             node.span,
             node.name,
             node.op.name,
             node.calls,
+            (),
             note,
             labels,
             help,
@@ -186,3 +195,30 @@ class Rule(ABC):
             change,
             Fix(edits, safe) if edits else None,
         )
+        return found if at is None else caused(found, at)
+
+
+def caused(hit: Hit, at: Span) -> Hit:
+    """Return a hit at what causes it: all that one line causes are one finding."""
+    return hit.replace(span=at, calls=(), within=(hit.span, *[frame.span for frame in hit.calls]))
+
+
+def cause(node: Node, *arguments: str) -> Span | None:
+    """Return the argument of a `default` line by which a layer has some of its arguments, as none is its own.
+
+    An argument with the value that it has by itself says nothing.
+    """
+    given = dict(node.sources)
+    own = [name for name in arguments if name not in given]
+    if any(getattr(node.op, name) != getattr(type(node.op), name, None) for name in own):
+        return None
+    return next((given[name] for name in arguments if name in given), None)
+
+
+def at_input(hits: Iterable[Hit], facts: Facts) -> Iterator[Hit]:
+    """Yield hits of a net that come of the size of its input: if they are on several lines, at that."""
+    found = list(hits)
+    if len({hit.span for hit in found}) > 1:
+        image = facts.node(next(iter(facts.graph.inputs.values())))
+        found = [caused(hit, image.span) for hit in found]
+    yield from found

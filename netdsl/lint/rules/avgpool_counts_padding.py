@@ -10,7 +10,7 @@ from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.pool import AvgPool
 from netdsl.ops.window import both
 
@@ -68,14 +68,16 @@ class AvgpoolCountsPadding(Rule):
                 continue
             share, corner = _border(node, op, facts)
             if share:
+                at = cause(node, "pad", "count_include_pad")
                 yield self.hit(
                     node,
                     f"{facts.called(node)} counts padding as pixels in {100 * share:.0f}% of its windows: "
                     f"of the first one {100 * corner:.0f}% is there",
                     help="count_include_pad=false",
                     change=partial(Rewrite.replace, name=node.name, op=op.replace(count_include_pad=False)),
-                    edits=facts.text.set_argument(node.span, "count_include_pad", "false"),
+                    edits=facts.text.set_argument(at or node.span, "count_include_pad", "false"),
                     safe=False,
+                    at=at,
                 )
 
 

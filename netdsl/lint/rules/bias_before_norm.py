@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
+from netdsl.lint.edits import Edit
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.norm import Norm
+from netdsl.source import Span
 
 
 class BiasBeforeNorm(Rule):
@@ -56,19 +58,50 @@ class BiasBeforeNorm(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each layer with a bias."""
+        found: list[tuple[Node, Node]] = []
         for node in facts.where(lambda op: op.fuses):
             op: Any = node.op
             norm = facts.reader(node) if getattr(op, "bias", False) else None
-            if norm is None or not all(_is_centred(one, facts) for one in facts.calls(node)):
-                continue
-            params = facts.output(node).c
+            if norm is not None and all(_is_centred(one, facts) for one in facts.calls(node)):
+                found.append((node, norm))
+        idle = {node.name for node, _ in found}
+        fixes: dict[Span, tuple[Edit, ...] | None] = {}
+        for node, norm in found:
+            at = _cause(node, norm, facts)
+            place = at or node.span
+            if place not in fixes:
+                fixes[place] = _edits(place, idle, facts)
             yield self.hit(
                 node,
-                f"the bias of {facts.called(node)}, {params:,} params, is subtracted again by {facts.called(norm)}",
+                f"the bias of {facts.called(node)}, {facts.output(node).c:,} params, is subtracted again by "
+                f"{facts.called(norm)}",
                 help="write bias=false",
                 change=partial(_without_bias, node=node),
-                edits=facts.text.set_argument(node.span, "bias", "false"),
+                edits=fixes[place],
+                at=at,
             )
+
+
+def _cause(node: Node, norm: Node, facts: Facts) -> Span | None:
+    """Return the argument of a `default` line by which a layer has a bias, or the norm behind it."""
+    if facts.text.gives(node.span, "bias"):
+        return None
+    return dict(node.sources).get("bias") or dict(norm.sources).get("norm")
+
+
+def _edits(place: Span, idle: set[str], facts: Facts) -> tuple[Edit, ...] | None:
+    """Return what takes the bias away; where a `default` line does so, other layers say that they have one."""
+    edits = facts.text.set_argument(place, "bias", "false")
+    if edits is None or facts.text.layer(place) is not None:
+        return edits
+    for node in facts.where(lambda op: op.fuses and bool(getattr(op, "bias", False))):
+        keeps = node.name not in idle and facts.text.covers(place, node)
+        if keeps and not facts.text.gives(node.span, "bias"):
+            more = facts.text.set_argument(node.span, "bias", "true")
+            if more is None:
+                return None
+            edits = (*edits, *[edit for edit in more if edit not in edits])
+    return edits
 
 
 def _is_centred(node: Node, facts: Facts) -> bool:

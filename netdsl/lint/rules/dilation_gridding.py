@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, Window, window
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.norm import Norm
 
@@ -87,6 +87,7 @@ class DilationGridding(Rule):
                 f"up to {facts.called(last)} the dilations are {steps}, all multiples of {common}: a place sees "
                 f"{100 * seen:.0f}% of the pixels in its receptive field",
                 help="take dilations without a common divisor, such as 1, 2, 3, or put a plain convolution before",
+                at=cause(last, "dilation"),
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
 
@@ -67,5 +67,6 @@ class EvenKernelShift(Rule):
                     f"the kernel {op.kernel} of {facts.called(node)} covers {span + 1} pixels, an even number: "
                     f"it {grown} and moves the map by {abs(span / 2 - low):g} pixels{cost}",
                     help="take an odd kernel, no padding, or stride 2",
+                    at=cause(node, "kernel", "pad", "stride", "dilation"),
                 )
                 break

@@ -9,7 +9,7 @@ from typing import ClassVar
 from netdsl.ir.types import Dims, Pad
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
-from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.lint.rule import Hit, Rule, Threshold, at_input
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
@@ -63,6 +63,10 @@ class PadHeavy(Rule):
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at each layer."""
+        yield from at_input(self._layers(facts), facts)
+
+    def _layers(self, facts: Facts) -> Iterator[Hit]:
         """Compare all MACs with those within the map."""
         for node in facts.convolutions:
             op, x = node.op, facts.input(node)

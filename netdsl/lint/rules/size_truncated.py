@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, window
-from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.lint.rule import Hit, Rule, Threshold, at_input
 from netdsl.ops.pool import Pool
 
 
@@ -54,6 +54,10 @@ class SizeTruncated(Rule):
     thresholds: ClassVar = {"share": Threshold(0.05, "part of a map's pixels that a layer may leave out")}
 
     def check(self, facts: Facts) -> Iterator[Hit]:
+        """Look at each layer."""
+        yield from at_input(self._layers(facts), facts)
+
+    def _layers(self, facts: Facts) -> Iterator[Hit]:
         """Find where the last window of each layer ends."""
         for node in (*facts.convolutions, *facts.pools):
             rows, columns = _dropped(node, facts)

@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts, phases
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
 
@@ -71,4 +71,5 @@ class Stride2OneByOne(Rule):
                 help=f"average first: avgpool {stride[0]}x{stride[1]}, /{stride[0]} -> conv 1x1, "
                 "or give the stride to a larger kernel",
                 severity="warning" if alone else "info",
+                at=cause(node, "stride", "kernel"),
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.lint.facts import Facts, phases
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
 
@@ -70,4 +70,5 @@ class UpconvCheckerboard(Rule):
                 + (f", and {100 * empty:.0f}% see no input" if empty else ""),
                 help=f"take a kernel that {stride[0]} divides, such as {2 * stride[0]}x{2 * stride[1]}, "
                 f"or upsample {stride[0]} -> conv 3x3",
+                at=cause(node, "kernel", "stride"),
             )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, phases, window
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.joint import Identity
 from netdsl.ops.move import Shift
 
@@ -74,6 +74,7 @@ class WindowGap(Rule):
                 f"kernel {kernel}, stride {stride}{'' if alone else '; others read that map too'}",
                 help=f"a window of at least {stride}",
                 severity="warning" if alone else "info",
+                at=cause(node, "stride", "kernel"),
             )
 
 
