@@ -339,10 +339,12 @@ class Net:
         dtype: str = "float32",
         train: bool = False,
         optimizer: str = "sgd",
+        depth: int | None = None,
     ) -> Table:
         """Return the rows of `cost`, by layer, block, stage or op; their sum is the net's cost.
 
-        A block's row is its outermost instance; what is in no block or stage counts for the net's own child.
+        A block's row is its outermost instance; what is in no block or stage counts for the net's own child. With
+        `depth`, what lies deeper than names of so many parts counts for the layer, block or container that begins so.
 
         Raises:
             NetError: An option has no meaning.
@@ -350,9 +352,13 @@ class Net:
         _check_options(batch, dtype)
         if by not in GROUPINGS:
             raise _option("by", by, GROUPINGS)
+        if depth is not None and (type(depth) is not int or depth < 1):
+            raise NetError([Diagnostic("E503", f"depth must be an int from 1, got {depth!r}")])
+        if depth is not None and by not in ("layer", "block"):
+            raise NetError([Diagnostic("E503", f"depth is of layers and blocks, and means nothing by {by}")])
         memory = self.memory(batch, dtype, train, optimizer)
         options = Options(batch, dtype, train, optimizer)
-        rows = tabulate(self, self.shapes, by, options)
+        rows = tabulate(self, self.shapes, by, options, depth)
         return Table(
             self.name, self.spec, self.inputs, by, options, rows, self.liveness(batch, dtype), memory
         )

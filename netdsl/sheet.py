@@ -9,6 +9,44 @@ from netdsl.record import Record
 
 Line = Sequence[str]
 
+WIDTH = 100
+"""Columns of a text where nobody says how many there are: in a file, a pipe, or a string of Python."""
+_LEAST = 12
+"""Columns that a text keeps, however narrow the table has to be."""
+_BAR = 6
+"""Columns of a bar that means all."""
+_HEAD, _FAINT, _DRAWN = "1", "2", "36"
+
+
+class Look(Record):
+    """What texts are printed on."""
+
+    width: int = 0
+    """Columns; 0: any number."""
+    color: bool = False
+    blocks: bool = False
+    """Whether it has the characters of which bars are drawn, and not only those of ASCII."""
+
+    def paint(self, text: str, style: str) -> str:
+        """Return a text in the style of an SGR sequence, where there is colour."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
+
+    def bar(self, part: float) -> str:
+        """Return a bar for a part of a whole, from 0 to 1; none for less than half of its least step."""
+        if not self.blocks:
+            return "#" * round(_BAR * part)
+        eighths = round(8 * _BAR * part)
+        rest: str = ("", *"\u258f\u258e\u258d\u258c\u258b\u258a\u2589")[eighths % 8]
+        return "\u2588" * (eighths // 8) + rest
+
+    def wrapped(self, text: str) -> str:
+        """Return a text in lines that fit; a word that does not is left as it is."""
+        if not self.width or len(text) <= self.width:
+            return text
+        from textwrap import fill  # most texts are short
+
+        return fill(text, self.width, break_long_words=False, break_on_hyphens=False)
+
 
 class Sheet(Record):
     """A table as people read it, and what stands around it."""
@@ -21,21 +59,88 @@ class Sheet(Record):
     """The columns that are flush left: those that hold texts."""
     caption: str = ""
     notes: Sequence[str] = ()
+    bars: Collection[int] = ()
+    """The columns that are drawn."""
+    spare: Sequence[Sequence[int]] = ()
+    """The columns that are left out where there is no room, first what is missed least; some go together."""
 
-    def text(self) -> str:
-        """Return it with aligned columns, and no newline at the end."""
-        body = aligned([self.header, *self.rows, *self.totals], self.left, 1 + len(self.totals))
-        return self._around(body, "\n")
+    def text(self, look: Look | None = None) -> str:
+        """Return it with aligned columns, and no newline at the end.
+
+        Where it is wider than `look` allows, columns that are spare are left out, which a note says, and then texts
+        are shortened to a dozen characters. Numbers are never cut, so that a narrow look may be exceeded.
+        """
+        look = look or Look()
+        lines = [self.header, *self.rows, *self.totals]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        out = self._left_out(widths, look)
+        kept = [n for n in range(len(widths)) if n not in out]
+        texts = [n for n in kept if n in self.left and n not in self.bars]
+        over = sum(widths[n] for n in kept) + 2 * (len(kept) - 1) - look.width if look.width else 0
+        for n in sorted(texts, key=lambda n: -widths[n]):
+            less = max(0, min(over, widths[n] - _LEAST))
+            widths[n] -= less
+            over -= less
+        shown = [[shortened(line[n], widths[n]) if n in texts else line[n] for n in kept] for line in lines]
+        left = [place for place, n in enumerate(kept) if n in self.left]
+        body = aligned(shown, left, 1 + len(self.totals))
+        notes = [*self.notes]
+        said = [self.header[n] for n in sorted(out) if self.header[n] and self.header[n] != "%"]
+        if said:
+            notes.insert(0, f"no room in {look.width} columns for {', '.join(said)}")
+        if look.color:
+            drawn = [place for place, n in enumerate(kept) if n in self.bars]
+            body = _painted(body, shown, drawn, 1 + len(self.totals), look)
+        notes = [look.paint(line, _FAINT) for note in notes for line in look.wrapped(note).split("\n")]
+        caption = look.paint(look.wrapped(self.caption), _HEAD)
+        return "\n\n".join(part for part in (caption, "\n".join(body), "\n".join(notes)) if part)
+
+    def _left_out(self, widths: Sequence[int], look: Look) -> set[int]:
+        """Return the columns for which there is no room."""
+        out: set[int] = set()
+        for group in self.spare:
+            if not look.width or sum(w + 2 for n, w in enumerate(widths) if n not in out) - 2 <= look.width:
+                break
+            out.update(group)
+        return out
 
     def markdown(self) -> str:
         """Return it as Markdown, the first of the totals bold, and no newline at the end."""
         bold = [[f"**{cell}**" if cell else "" for cell in line] for line in self.totals[:1]]
         body = markdown([self.header, *self.rows, *bold, *self.totals[1:]], self.left)
-        return self._around(body, "  \n")
+        return "\n\n".join(part for part in (self.caption, "\n".join(body), "  \n".join(self.notes)) if part)
 
-    def _around(self, body: Iterable[str], end: str) -> str:
-        """Return what stands above and below, its lines told apart by `end`, with the table between."""
-        return "\n\n".join(part for part in (self.caption, "\n".join(body), end.join(self.notes)) if part)
+
+def _painted(
+    body: Sequence[str], shown: Sequence[Line], drawn: Collection[int], ruled: int, look: Look
+) -> list[str]:
+    """Return the lines of a table in colour: its head and its totals bold, its rules faint, its bars coloured."""
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    starts = [sum(widths[:n]) + 2 * n for n in range(len(widths))]
+
+    def row(line: str) -> str:
+        for n in sorted(drawn, reverse=True):
+            start, end = starts[n], starts[n] + widths[n]
+            line = line[:start] + look.paint(line[start:end], _DRAWN) + line[end:]
+        return line
+
+    last = len(body) - (ruled - 1)
+    return [
+        look.paint(line, _HEAD)
+        if not n or n >= last
+        else look.paint(line, _FAINT)
+        if n in (1, last - 1)
+        else row(line)
+        for n, line in enumerate(body)
+    ]
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text in so many characters, with `...` for what is missing in its middle."""
+    if len(text) <= width:
+        return text
+    end = (width - 3) // 2
+    return f"{text[: width - 3 - end]}...{text[len(text) - end :]}"
 
 
 def aligned(lines: Sequence[Line], left: Collection[int] = (0,), ruled: int = 0) -> list[str]:

@@ -16,7 +16,8 @@ import referencing
 import netdsl
 from netdsl import api, cli
 from netdsl.cli import common, cost, zoo
-from netdsl.cost.table import GROUPINGS
+from netdsl.cost import view
+from netdsl.cost.table import GROUPINGS, human
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DTYPES
 from netdsl.ops import catalogue
@@ -302,7 +303,8 @@ def test_cost(name: str, capsys: Captured) -> None:
     costs = netdsl.load(name).costs("block", 4, "float16", True)
     options = [name, "--by", "block", "--batch", "4", "--dtype", "float16", "--train"]
     assert cli.main(["cost", *options]) == 0
-    assert capsys.readouterr().out == f"{costs}\n"
+    shown = view.render_text(costs, view.View(common.look()))
+    assert capsys.readouterr().out == f"{shown}\n"
     assert cli.main(["cost", *options, "--format", "json"]) == 0
     value = json.loads(capsys.readouterr().out)
     schema("cost.json", value)
@@ -314,6 +316,33 @@ def test_cost(name: str, capsys: Captured) -> None:
     assert "| **total** |" in capsys.readouterr().out
 
 
+def test_cost_for_people(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert cli.main(["cost", "resnet152"]) == 0
+    wide = capsys.readouterr().out.splitlines()
+    assert max(map(len, wide)) <= 70
+    (line,) = [line for line in wide if line.startswith("layer3.1-35")]
+    assert line.split()[1] == "x35"
+    assert "515 layers: --by layer shows them" in wide
+    assert (
+        cli.main(["cost", "resnet152", "--top", "1", "--sort", "macs", "--columns", "macs", "--exact"]) == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[4:6]] == ["layer3.1-35.conv2", "480"]
+    assert lines[4].split()[1:3] == ["x35", f"{35 * 115_605_504:,}"]
+    assert cli.main(["cost", "resnet152", "--depth", "1", "--format", "csv"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[5:9]] == [
+        f"layer{n}" for n in range(1, 5)
+    ]
+    assert cli.main(["cost", "resnet152", "--columns", "macs,parms"]) == 2
+    assert "did you mean `params`" in capsys.readouterr().err
+    monkeypatch.setenv("COLUMNS", "none")
+    assert cli.main(["cost", "resnet152", "--no-fold"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) > 515
+
+
 def test_cost_of_training(capsys: Captured) -> None:
     net = netdsl.load("resnet18")
     assert cli.main(["cost", "resnet18", "--train", "--optimizer", "adam", "--format", "json"]) == 0
@@ -322,7 +351,7 @@ def test_cost_of_training(capsys: Captured) -> None:
     assert cli.main(["cost", "resnet18", "--train"]) == 0
     out = capsys.readouterr().out
     assert "backward MACs" in out
-    assert f"{net.memory(train=True).saved:,}\n" in out
+    assert f"saved {human(net.memory(train=True).saved)}B" in out
     assert "a step of training with sgd holds at most" in out
 
 
@@ -370,6 +399,9 @@ def test_cost_plans_checkpoints(capsys: Captured) -> None:
         ("--train --memory 3GB --checkpoint --by op", "plans a step of training, so it takes no --by"),
         ("--as thop --dtype float16", "--as counts one sample in evaluation, so it takes no --dtype"),
         ("--as thop --format json", "with --format table, and not json"),
+        ("--format csv --top 3", "--format csv has all rows and columns, so it takes no --top"),
+        ("--format json --no-fold", "--format json has all rows and columns, so it takes no --no-fold"),
+        ("--memory 3GB --depth 2", "--memory says the largest batch, so it takes no --depth"),
     ],
 )
 def test_options_of_cost_that_do_not_go_together(options: str, says: str, capsys: Captured) -> None:

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import re
 from functools import cache
+from itertools import product
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import jsonschema
@@ -13,14 +16,15 @@ from zoo import NAMES, net
 
 import netdsl
 from netdsl import api, diff, quantities
-from netdsl.cost import budget, table
+from netdsl.cost import budget, table, view
 from netdsl.cost.model import Cost
+from netdsl.diagnostics import NetError
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops import Op
 from netdsl.passes import Facts, Liveness, Receptive, measure_liveness
 from netdsl.quantities import Measured, Options, Summed
-from netdsl.sheet import csv_cell
+from netdsl.sheet import Look, csv_cell
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
@@ -250,6 +254,27 @@ def test_text() -> None:
     assert str(net("lenet").costs(by="op")) == (
         "lenet (lenet.net), input 1x32x32\n"
         "\n"
+        "op       params      %             MACs      %            ops  activations\n"
+        "--------------------------------------------------------------------------\n"
+        "conv      2.57K    4.2           357.6K   85.9  #####    6.3K      25.22KB\n"
+        "tanh          0    0.0                0    0.0          6.51K      26.03KB\n"
+        "avgpool       0    0.0                0    0.0           6.3K        6.3KB\n"
+        "flatten       0    0.0                0    0.0              0            0\n"
+        "fc       59.13K   95.8  ######   58.92K   14.1  #         214         856B\n"
+        "--------------------------------------------------------------------------\n"
+        "total    61.71K  100.0          416.52K  100.0         19.33K      58.41KB\n"
+        "\n"
+        "batch 1, float32, evaluation\n"
+        "inference has at most 41.73KB alive beside the weights, at conv1_act\n"
+        "1 MAC = 1 multiply + 1 add; conv, fc and attention's products count MACs, ops counts the rest\n"
+        "(pooling: its window per output); activations are the outputs of all computing ops"
+    )
+
+
+def test_exact_text() -> None:
+    assert view.render_text(net("lenet").costs(by="op"), view.FULL) == (
+        "lenet (lenet.net), input 1x32x32\n"
+        "\n"
         "op       params      %  buffers     MACs      %     ops  activations\n"
         "--------------------------------------------------------------------\n"
         "conv      2,572    4.2        0  357,600   85.9   6,304       25,216\n"
@@ -267,10 +292,134 @@ def test_text() -> None:
     )
 
 
+def test_equal_rows_that_follow_each_other_are_one() -> None:
+    spec = """
+    net N:
+        input 8, 8x8
+        a: 3 * (conv 3x3, 8 -> bn)
+        b: conv 3x3, 8
+        a2: 2 * (conv 3x3, 8 -> bn)
+        c: conv 3x3, 16
+        d: conv 3x3, 16
+    """
+    found = api.loads(dedent(spec), "n.net").costs()
+    folded = view.folded(found.rows, found.quantities)
+    assert [(row.name, row.count) for row in folded] == [
+        ("a.0-2.0", 3),
+        ("a.0-2.1", 3),
+        ("b", 1),
+        ("a2.0-1.0", 2),
+        ("a2.0-1.1", 2),
+        ("c", 1),
+        ("d", 1),
+    ]
+    assert (folded[0].params, folded[0].macs) == (3 * (8 * 8 * 9 + 8), 3 * 8 * 8 * 9 * 64)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet152", "densenet121", "swin_t", "hrnet_w18", "efficientnet_b0", "vgg19"]
+)
+@pytest.mark.parametrize("by", ["layer", "block"])
+def test_folded_rows_are_those_of_the_net(name: str, by: str) -> None:
+    """A range of names holds exactly the rows that have those names, next to each other and equal."""
+    found = net(name).costs(by)
+    left = [*found.rows]
+    for row in view.folded(found.rows, found.quantities):
+        if row.count == 1:
+            assert row == left.pop(0)
+            continue
+        parts = [re.fullmatch(r"(.*?)(\d+)((?:-\d+)+)", part) for part in row.name.split(".")]
+        assert sum(part is not None for part in parts) == len(re.findall(r"\d-\d+", row.name))
+        ranges = [
+            [part]
+            if match is None
+            else [f"{match[1]}{n}" for n in range(int(match[2]), int(match[3][1:]) + 1)]
+            for part, match in zip(row.name.split("."), parts, strict=True)
+        ]
+        names = [".".join(one) for one in product(*ranges)]
+        assert len(names) == row.count
+        members = [found[one] for one in names]
+        assert {(one.op, one.output, one.params, one.macs, one.activations) for one in members} == {
+            (row.op, row.output, *(getattr(row, q) // row.count for q in ("params", "macs", "activations")))
+        }
+        for one in members:
+            left.remove(one)
+    assert not left
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet152", "inception_v3", "nasnet_a_mobile", "unet", "vgg16"])
+def test_what_reads_best_has_few_rows_and_the_whole_cost(name: str) -> None:
+    found = net(name)
+    table = view.readable(lambda by, depth: found.costs(by, depth=depth))
+    assert table.total == found.costs().total
+    assert 5 <= len(view.folded(table.rows, table.quantities)) <= view.ROWS
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet152", "swin_t", "densenet121", "hrnet_w18"])
+@pytest.mark.parametrize("by", table.GROUPINGS)
+@pytest.mark.parametrize("width", [60, 80, 100, 135])
+def test_the_table_fits(name: str, by: str, width: int) -> None:
+    costs = net(name).costs(by)
+    text = view.render_text(costs, view.View(Look(width)))
+    assert max(map(len, text.splitlines())) <= width
+    plain = re.sub(r"\x1b\[\d*m", "", view.render_text(costs, view.View(Look(width, color=True))))
+    assert plain == text
+    assert "total" in text
+    assert "MACs" in text
+
+
+def test_depth_cuts_names() -> None:
+    found = net("resnet50")
+    rows = found.costs(depth=1)
+    assert [row.name for row in rows][:6] == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2"]
+    assert rows["layer1"].output == Shape(256, 56, 56)
+    assert rows.total == found.costs().total
+    assert found.costs(depth=2)["layer1.0"].op == "Bottleneck"
+    assert [r.name for r in found.costs(depth=99)] == [r.name for r in found.costs()]
+    for by, depth in (("layer", 0), ("op", 1), ("stage", 2)):
+        with pytest.raises(NetError, match="depth"):
+            found.costs(by, depth=depth)
+
+
+def test_sorted_rows_and_the_first_of_them() -> None:
+    found = net("vgg16").costs()
+    rows = view.arranged(found, view.View(sort="params", top=3))
+    assert [row.name for row in rows] == [
+        "classifier.0",
+        "classifier.3",
+        "classifier.6",
+        f"{len(found) - 3} more",
+    ]
+    assert sum(row.params for row in rows) == found.total.params
+    names = [row.name for row in view.arranged(found, view.View(sort="name", fold=False))]
+    assert names == sorted(row.name for row in found)
+    with pytest.raises(NetError, match="did you mean `params`"):
+        view.arranged(found, view.View(sort="parms"))
+
+
+def test_columns_that_are_asked_for() -> None:
+    text = view.render_text(net("lenet").costs(), view.View(columns=("output", "peak", "macs")))
+    assert text.splitlines()[2].split() == ["layer", "output", "peak", "MACs", "%"]
+    with pytest.raises(NetError, match="there is no column `colour`"):
+        view.render_text(net("lenet").costs(), view.View(columns=("colour",)))
+    with pytest.raises(NetError, match="there is no column `receptive_field`"):
+        view.render_text(net("lenet").costs("op"), view.View(columns=("receptive_field",)))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.2, 0.5, 0.99, 1.0])
+def test_bars_are_as_long_as_their_part(part: float) -> None:
+    bar = Look(blocks=True).bar(part)
+    eighths = sum(
+        8 if c == "\u2588" else 8 - "\u2588\u2589\u258a\u258b\u258c\u258d\u258e\u258f".index(c) for c in bar
+    )
+    assert abs(eighths / 48 - part) <= 0.5 / 48
+    assert Look().bar(part) == "#" * round(6 * part)
+
+
 @pytest.mark.parametrize("name", ["lenet", "googlenet", "hrnet_w18"])
 @pytest.mark.parametrize("by", table.GROUPINGS)
 def test_columns_are_aligned(name: str, by: str) -> None:
-    lines = str(net(name).costs(by)).splitlines()
+    lines = view.render_text(net(name).costs(by), view.FULL).splitlines()
     rule = lines[3]
     assert set(rule) == {"-"}
     body = lines[2 : lines.index("", 2)]
@@ -280,7 +429,7 @@ def test_columns_are_aligned(name: str, by: str) -> None:
 
 
 def test_markdown() -> None:
-    lines = table.render_markdown(net("googlenet").costs(by="block")).splitlines()
+    lines = view.render_markdown(net("googlenet").costs(by="block")).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert rows[0] == (
         "| block | op | output | receptive field | params | % | buffers | MACs | % | ops | activations |"
@@ -386,7 +535,7 @@ def test_a_quantity_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "catalogue", lambda: known)
     lenet = api.load("lenet")
     rows = lenet.costs()
-    assert "layers with weights      %" in table.render_text(rows)
+    assert "layers with weights      %" in view.render_text(rows, view.FULL)
     assert rows["conv1"].kernels == 1
     assert rows.sums["kernels"] == 5
     assert table.render_json(rows)["total"]["kernels"] == 5

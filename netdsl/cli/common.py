@@ -21,6 +21,7 @@ from netdsl.ir.types import MAX_NODES
 if TYPE_CHECKING:
     from netdsl.elaborate.values import FileScope
     from netdsl.network import Network
+    from netdsl.sheet import Look
 
 VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
@@ -42,6 +43,29 @@ def status_of(diagnostics: Iterable[Diagnostic]) -> int:
     from netdsl.codes import CODES
 
     return min((CODES[d.code].status if d.code in CODES else 1 for d in diagnostics), default=0)
+
+
+def look() -> Look:
+    """Return what standard output is: its columns, and whether it has colour and characters to draw with.
+
+    The columns are `COLUMNS`, or the terminal's; of a file or a pipe, `sheet.WIDTH`.
+    """
+    from netdsl.sheet import WIDTH, Look
+
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if re.fullmatch(r"[1-9][0-9]{0,5}", columns) else 0
+    terminal = sys.stdout.isatty()
+    if not width and terminal:
+        try:
+            width = os.get_terminal_size(sys.stdout.fileno()).columns
+        except (OSError, ValueError):
+            width = 0
+    try:
+        "\u2588\u258f".encode(sys.stdout.encoding or "ascii")
+        blocks = True
+    except UnicodeEncodeError:
+        blocks = False
+    return Look(width or WIDTH, terminal and not os.environ.get("NO_COLOR"), blocks)
 
 
 def spec_arguments(sub: argparse.ArgumentParser, many: bool = False) -> None:

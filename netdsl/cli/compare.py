@@ -94,8 +94,8 @@ def _plain(value: Any) -> Any:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    from netdsl.cost.view import amount
     from netdsl.diagnostics.render import printable
-    from netdsl.picture.bars import amount
     from netdsl.quantities import compared
 
     shapes = ["x".join(map(str, shape)) for shape in row["inputs"].values()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.cli.common import misuse, network, positive, print_json, size, spec_arguments
+from netdsl.cli.common import look, misuse, network, positive, print_json, size, spec_arguments
 from netdsl.cost.model import COUNTERS, OPTIMIZERS
 
 HELP = "print params, MACs and activations as a table"
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub)
-    sub.add_argument("--by", choices=GROUPINGS, default="layer", help="what a row is (layer)")
+    sub.add_argument("--by", choices=GROUPINGS, help="what a row is (what reads best at the net's size)")
+    sub.add_argument("--depth", type=positive, metavar="N", help="of names, as N=2 in layer1.0.conv1")
+    sub.add_argument("--sort", metavar="COLUMN", help="the largest first, such as macs; or name")
+    sub.add_argument("--top", type=positive, metavar="N", help="only the first N rows, and the others as one")
+    sub.add_argument("--columns", metavar="A,B", help="which, such as output,macs,peak")
+    sub.add_argument("--exact", action="store_true", help="all digits, and not 1.03G")
+    sub.add_argument("--no-fold", action="store_true", help="a row for each of equal blocks in a row")
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
     sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
     sub.add_argument("--train", action="store_true", help="count what training has, too, and its memory")
@@ -51,12 +57,14 @@ class Form(NamedTuple):
 
 
 _MEANT = ("batch", "dtype", "train", "optimizer")
+_SEEN = ("sort", "top", "columns", "exact", "no_fold")
+"""How a table is shown to people; other programs take all of it."""
 FORMS = (
     Form("counter", "counts one sample in evaluation", (), ("table",)),
     Form("device", "gives the least times of layers", ("by", "fused", *_MEANT), FORMATS),
     Form("checkpoint", "plans a step of training", ("memory", *_MEANT), ("table", "json")),
     Form("memory", "says the largest batch", ("dtype", "train", "optimizer"), ("table", "json")),
-    Form("", "", ("by", *_MEANT), FORMATS),
+    Form("", "", ("by", "depth", *_SEEN, *_MEANT), FORMATS),
 )
 """The first whose option is given is printed."""
 NEEDS = {
@@ -66,7 +74,16 @@ NEEDS = {
 }
 """What an option means nothing without, and an example."""
 UNSET = {
-    **{"by": "layer", "batch": 1, "dtype": "float32", "train": False, "optimizer": "sgd", "memory": None},
+    **{
+        "by": None,
+        "depth": None,
+        "sort": None,
+        "top": None,
+        "columns": None,
+        "exact": False,
+        "no_fold": False,
+    },
+    **{"batch": 1, "dtype": "float32", "train": False, "optimizer": "sgd", "memory": None},
     **{"checkpoint": False, "device": None, "fused": False, "counter": None},
 }
 """What options are if they are not given."""
@@ -88,11 +105,14 @@ def form_of(args: argparse.Namespace) -> Form:
     if args.format not in form.formats:
         either = " or ".join(f"--format {one}" for one in form.formats)
         misuse(code, f"{_written(form.option)} {form.what}, with {either}, and not {args.format}")
+    shown = [name for name in _SEEN if name in given]
+    if shown and args.format != "table":
+        misuse(code, f"--format {args.format} has all rows and columns, so it takes no {_written(shown[0])}")
     return form
 
 
 def _written(name: str) -> str:
-    return "--as" if name == "counter" else f"--{name}"
+    return "--as" if name == "counter" else f"--{name.replace('_', '-')}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,19 +130,36 @@ def run(args: argparse.Namespace) -> int:
         return _plan(net, args)
     if form.option == "memory":
         return _largest(net, args)
-    from netdsl.cost import table
-
-    _print(args, table, net.costs(args.by, args.batch, args.dtype, args.train, args.optimizer))
+    _table(net, args)
     return 0
 
 
-def _print(args: argparse.Namespace, module: Any, *what: Any) -> None:
-    """Print what a module renders in four forms."""
+def _table(net: Network, args: argparse.Namespace) -> None:
+    """Print the table of costs; of what, if nobody says it, that reads best for people, and layers for programs."""
+    from netdsl.cost import table, view
+
+    def costs(by: str, depth: int | None) -> table.Table:
+        return net.costs(by, args.batch, args.dtype, args.train, args.optimizer, depth)
+
     if args.format == "json":
-        print_json(module.render_json(*what))
-        return
-    render = {"csv": module.render_csv, "markdown": module.render_markdown, "table": module.render_text}
-    print(render[args.format](*what))
+        print_json(table.render_json(costs(args.by or "layer", args.depth)))
+    elif args.format == "csv":
+        print(table.render_csv(costs(args.by or "layer", args.depth)))
+    elif args.format == "markdown":
+        print(view.render_markdown(costs(args.by or "layer", args.depth)))
+    else:
+        given = args.by or args.depth or args.no_fold or args.sort or args.top
+        rows = costs(args.by or "layer", args.depth) if given else view.readable(costs)
+        layers = sum(node.op.name != "input" for node in net.graph)
+        hint = "" if given or len(rows) == layers else f"{layers:,} layers: --by layer shows them"
+        columns = tuple(name.strip() for name in (args.columns or "").split(",") if name.strip())
+        sort = args.sort or ""
+        print(
+            view.render_text(
+                rows,
+                view.View(look(), args.exact, not args.no_fold, columns, sort, args.top or 0, hint=hint),
+            )
+        )
 
 
 def _on_device(args: argparse.Namespace) -> int:
@@ -132,7 +169,14 @@ def _on_device(args: argparse.Namespace) -> int:
 
     device = hardware.find(args.device)
     options = args.batch, args.dtype, args.fused, args.train, args.optimizer
-    _print(args, report, hardware.estimate(network(args), device, *options), args.by)
+    estimate, by = hardware.estimate(network(args), device, *options), args.by or "layer"
+    if args.format == "json":
+        print_json(report.render_json(estimate, by))
+    elif args.format == "table":
+        print(report.render_text(estimate, by, look()))
+    else:
+        render = report.render_csv if args.format == "csv" else report.render_markdown
+        print(render(estimate, by))
     return 0
 
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.model import CONVENTION, Cost
-from netdsl.diagnostics.render import printable
 from netdsl.ir.graph import Graph, Node, Scope
 from netdsl.ir.types import Shape
 from netdsl.ops.source import Input
 from netdsl.passes import Liveness, Receptive
 from netdsl.quantities import Measured, Options, Quantity, catalogue
 from netdsl.record import Record
-from netdsl.sheet import Sheet, csv
+from netdsl.sheet import csv
 
 if TYPE_CHECKING:
     from netdsl.passes.training import Memory
@@ -36,6 +35,8 @@ class Row(Record):
     """Quantities by name, as netdsl/quantities says; those of a series are None for all layers with one op."""
     module: str = ""
     """What it is again, with the weights that are counted there."""
+    count: int = 1
+    """How many equal ones it stands for, with their sum."""
 
     def __getattr__(self, name: str) -> Any:
         """Return a quantity."""
@@ -97,6 +98,9 @@ class Table:
         raise KeyError(name)
 
     def __str__(self) -> str:
+        """Return it as people read it; `render_text` of netdsl.cost.view shows more of it, or less."""
+        from netdsl.cost.view import render_text  # which is made of this
+
         return render_text(self)
 
     @property
@@ -127,11 +131,13 @@ def _of_rows(options: Options) -> list[Quantity]:
     return [quantity for quantity in known if not quantity.whole and (options.train or not quantity.training)]
 
 
-def tabulate(net: Measured, shapes: Mapping[str, Shape], by: str, options: Options) -> list[Row]:
-    """Return the rows of a net; inputs are no layers."""
+def tabulate(
+    net: Measured, shapes: Mapping[str, Shape], by: str, options: Options, depth: int | None = None
+) -> list[Row]:
+    """Return the rows of a net; inputs are no layers. Names of more than `depth` parts count for their beginning."""
     graph = net.graph
     groups: dict[tuple[str, str], list[Node]] = {}
-    group_of = grouping(graph, by)
+    group_of = grouping(graph, by) if depth is None else _cut(graph, by, depth)
     modules = {node.name: node.module for node in graph}
     modules.update((scope.path, scope.module) for scope in graph.tree.scopes())
     for node in graph:
@@ -220,6 +226,22 @@ def grouping(graph: Graph, by: str) -> GroupOf:
     return _GROUP[by](graph)
 
 
+def _cut(graph: Graph, by: str, depth: int) -> GroupOf:
+    """Group as `by` does, but what lies deeper for the layer, block or container with the first parts of its name."""
+    group_of = grouping(graph, by)
+    blocks = {scope.path: scope.block for scope in graph.tree.scopes()}
+
+    def cut(node: Node) -> tuple[str, str]:
+        name, op = group_of(node)
+        parts = name.split(".")
+        if len(parts) <= depth:
+            return name, op
+        above = ".".join(parts[:depth])
+        return above, blocks.get(above, "")
+
+    return cut
+
+
 # ---------------------------------------------------------------- forms
 
 
@@ -231,84 +253,11 @@ def human(number: float) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}" if whole else ""
-
-
 Line = tuple[str, ...]
-
-
-def _sheet(table: Table) -> Sheet:
-    """Return the table as texts; empty columns are left out."""
-    whole = table.sums
-    columns = [quantity for quantity in table.quantities if quantity.shown]
-
-    def line(name: str, op: str, output: str, values: Mapping[str, Any]) -> Line:
-        cells = [name, op, output]
-        for column in columns:
-            value = values.get(column.name)
-            cells.append(column.text(value))
-            if column.share:
-                cells.append("" if value is None else _percent(value, whole[column.name]))
-        return tuple(cells)
-
-    header = line(table.by, "op", "output", {})[:3]
-    for column in columns:
-        header += (column.title, "%") if column.share else (column.title,)
-    rows = [line(printable(row.name), printable(row.what), _text(row.output), row.values) for row in table]
-    below = [line("total", "", "", whole)]
-    training = catalogue()["training_params"]
-    if whole[training.name]:
-        below.append(line(training.title, "", "", {"params": whole[training.name]}))
-    said = [any(column) for column in zip(*rows, strict=True)] if rows else [True] * len(header)
-
-    def pick(cells: Line) -> Line:
-        return tuple(cell for cell, keep in zip(cells, said, strict=True) if keep)
-
-    head = pick(header)
-    left = [number for number, name in enumerate(head) if not number or name in ("op", "output")]
-    return Sheet(head, [*map(pick, rows)], [*map(pick, below)], left, _caption(table), _footer(table))
 
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _caption(table: Table) -> str:
-    inputs = ", ".join(
-        f"{printable(name)} {shape}" if len(table.inputs) > 1 else str(shape)
-        for name, shape in table.inputs.items()
-    )
-    return f"{printable(table.net)} ({printable(table.spec)}), input {inputs}"
-
-
-def _footer(table: Table) -> list[str]:
-    mode = "training" if table.train else "evaluation"
-    live = table.live
-    lines = [
-        f"batch {table.batch}, {table.dtype}, {mode}; activations in bytes",
-        f"inference has at most {live.peak:,} bytes alive beside the weights, at {printable(live.at)}",
-    ]
-    if table.train:
-        held = table.memory
-        parts = [f"{name} {getattr(held, name):,}" for name in _HELD]
-        lines.append(f"a step of training with {table.options.optimizer} holds at most {held.peak:,} bytes")
-        lines.append(f"of which {', '.join(parts)}")
-    return [*lines, CONVENTION]
-
-
-_HELD = ("weights", "buffers", "gradients", "optimizer", "saved", "input")
-"""What a step of training holds, not all of it at once."""
-
-
-def render_text(table: Table) -> str:
-    """Return the table with aligned columns, and no newline at the end."""
-    return _sheet(table).text()
-
-
-def render_markdown(table: Table) -> str:
-    """Return the table as Markdown, and no newline at the end."""
-    return _sheet(table).markdown()
 
 
 def render_csv(table: Table) -> str:

@@ -11,7 +11,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import BACKWARD, FORWARD, UPDATE, Estimate, Step
 from netdsl.record import Record
-from netdsl.sheet import Sheet, aligned, csv
+from netdsl.sheet import Look, Sheet, aligned, csv
 
 VERSION = 1
 """Of the JSON form, docs/schema/device.json."""
@@ -167,9 +167,9 @@ def _caption(estimate: Estimate) -> str:
     return f"{printable(net.name)} ({printable(net.spec)}), input {inputs}, on {printable(estimate.device.title)}"
 
 
-def render_text(estimate: Estimate, by: str = "layer") -> str:
+def render_text(estimate: Estimate, by: str = "layer", look: Look | None = None) -> str:
     """Return a table of the steps and what they add up to, with no newline at the end."""
-    return _sheet(estimate, by).text()
+    return _sheet(estimate, by).text(look)
 
 
 def render_markdown(estimate: Estimate, by: str = "layer") -> str:

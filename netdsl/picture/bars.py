@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netdsl.cost.table import Row, human
+from netdsl.cost.table import Row
+from netdsl.cost.view import amount
 from netdsl.picture.svg import Svg, fitted, ticks, width
 from netdsl.quantities import Options, Quantity, drawn
 from netdsl.record import Record
@@ -31,11 +32,6 @@ _NAMES, _KINDS = 230.0, 120.0
 def heading(quantity: Quantity) -> str:
     """Return what stands over numbers of a quantity."""
     return f"{quantity.title}, {quantity.unit}" if quantity.unit else quantity.title
-
-
-def amount(quantity: Quantity, value: int) -> str:
-    """Return a number as people say it, with B for bytes."""
-    return human(value) + ("B" if quantity.unit == "bytes" else "")
 
 
 class Group(Record):

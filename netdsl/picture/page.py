@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl import diff
 from netdsl.cost.model import CONVENTION
 from netdsl.cost.table import Row, human
+from netdsl.cost.view import amount
 from netdsl.diagnostics.render import printable
 from netdsl.lint import lint
 from netdsl.picture import bars, graph, timeline
@@ -249,7 +250,7 @@ def _source(net: Net) -> str:
 def _margin(quantity: Quantity, value: int, whole: int) -> str:
     if not value:
         return "<td></td>"
-    part, said = f"{100 * value / whole:.1f}%", bars.amount(quantity, value)
+    part, said = f"{100 * value / whole:.1f}%", amount(quantity, value)
     return f'<td class="cost" style="--part:{part}" data-of="{quantity.title}">{said}</td>'
 
 
@@ -318,7 +319,7 @@ def _row(name: str, row: Row) -> str:
     for quantity in drawn():
         value = int(getattr(row, quantity.name))
         exact = f" data-v={value}" if value >= 1000 else ""
-        cells.append(f"<td{exact}>{bars.amount(quantity, value) if value else ''}")
+        cells.append(f"<td{exact}>{amount(quantity, value) if value else ''}")
     return "".join(cells)
 
 

@@ -6,9 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.table import human
+from netdsl.cost.view import amount, folded
 from netdsl.diagnostics.render import printable
 from netdsl.ops.source import Input
-from netdsl.picture import bars, graph
+from netdsl.picture import graph
 from netdsl.quantities import drawn
 
 if TYPE_CHECKING:
@@ -52,9 +53,10 @@ def html(net: Net) -> str:
     table = net.costs("block")
     head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", *(one.title for one in drawn())))
     rows = []
-    for row in table:
-        texts = (row.name, row.what, "" if row.output is None else str(row.output))
-        counts = (bars.amount(one, getattr(row, one.name)) for one in drawn())
+    for row in folded(table.rows, table.quantities):
+        times = f" x{row.count}" if row.count > 1 else ""
+        texts = (f"{row.name}{times}", row.what, "" if row.output is None else str(row.output))
+        counts = (amount(one, getattr(row, one.name)) for one in drawn())
         cells = [f'<td style="text-align:left">{escape(printable(text))}</td>' for text in texts]
         rows.append("".join([*cells, *(f"<td>{count}</td>" for count in counts)]))
     body = "".join(f"<tr>{row}</tr>" for row in rows)

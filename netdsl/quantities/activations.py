@@ -12,6 +12,7 @@ class Activations(Summed):
 
     name, title, unit, rank = "activations", "activations", "bytes", 60
     shown = brief = True
+    spare = 8
     drawn, compared = 1, 3
     saving = "bytes of activations"
 

@@ -11,6 +11,7 @@ class Buffers(Summed):
 
     name, title, rank = "buffers", "buffers", 30
     shown = True
+    spare = 1
     saving = "buffers"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:

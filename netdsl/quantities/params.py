@@ -11,6 +11,7 @@ class Params(Summed):
 
     name, title, rank = "params", "params", 20
     shown = share = brief = True
+    spare = 9
     drawn, compared = 2, 1
     saving = "params"
 

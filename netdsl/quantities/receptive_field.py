@@ -15,6 +15,7 @@ class ReceptiveField(Quantity):
 
     name, title, unit, rank = "receptive_field", "receptive field", "pixels", 10
     series = shown = True
+    spare = 2
     compared = 5
 
     def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> Receptive | None:

@@ -11,6 +11,7 @@ class Macs(Summed):
 
     name, title, rank = "macs", "MACs", 40
     shown = share = brief = True
+    spare = 10
     drawn, compared = 3, 2
     saving = "MACs"
 
@@ -24,6 +25,7 @@ class Ops(Summed):
 
     name, title, rank = "ops", "ops", 50
     shown = True
+    spare = 3
     saving = "ops"
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:

@@ -1,0 +1,339 @@
+"""The table of costs as people read it, equal rows folded and counts rounded; and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from netdsl.cost.model import CONVENTION
+from netdsl.cost.table import Row, Table, human
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics.render import printable
+from netdsl.quantities import Quantity
+from netdsl.record import Record
+from netdsl.sheet import WIDTH, Look, Sheet
+
+ROWS = 40
+"""The most rows, of those folded, where nobody says what a row is."""
+_FEW = 5
+"""Fewer rows than these say too little of a net that has more layers than can be shown."""
+_ABOUT = {"op": 7.6, "output": 7.5}
+"""Columns of texts, and when they are left out (`Quantity.spare`)."""
+_BARS = 4
+
+
+class View(Record):
+    """How a table is shown."""
+
+    look: Look = Look(WIDTH)
+    exact: bool = False
+    """Whether counts have all their digits, and bytes no unit."""
+    fold: bool = True
+    """Whether equal rows that follow each other are one."""
+    columns: Sequence[str] = ()
+    """Which, by name, beside the name of a row; () for what there is room for."""
+    sort: str = ""
+    """The quantity by which rows are sorted, the largest first, or `name`; "" for the order of the text."""
+    top: int = 0
+    """How many rows are shown; the others are one. 0: all."""
+    bars: bool = True
+    """Whether shares are drawn, too."""
+    hint: str = ""
+    """What else could be asked for."""
+
+
+FULL = View(Look(), exact=True, fold=False, bars=False)
+"""All that there is."""
+
+
+# ---------------------------------------------------------------- rows
+
+
+def folded(rows: Sequence[Row], quantities: Sequence[Quantity]) -> list[Row]:
+    """Return rows in which equal ones that follow each other are one, with the sum of what they cost.
+
+    Names count up in one place: `layer3.1`, `layer3.2` and `layer3.3` become `layer3.1-3`, of whose layers
+    `layer3.1-3.conv1` is one. What is equal has the same ops, outputs and numbers, but for those that depend on what
+    comes before, such as receptive fields; of these it is the last one's.
+    """
+    added = {quantity.name for quantity in quantities if quantity.additive}
+    keys = {}
+    for row in rows:
+        numbers = tuple([value for name, value in row.values.items() if name in added])
+        keys[row.name] = (row.op, row.output, numbers)
+
+    def fold(items: list[_Item], depth: int) -> list[_Item]:
+        found: list[_Item] = []
+        at = 0
+        while at < len(items):
+            size = _run(items, at, depth)
+            end, times = at + size, 1
+            while _follows(items, at, end, size, depth, times) and _run(items, end, depth) == size:
+                end, times = end + size, times + 1
+            merged = items[at : at + size]
+            if times > 1:
+                merged = [_merged(items[n:end:size], depth) for n in range(at, at + size)]
+            found += fold(merged, depth + 1) if len(merged) > 1 else merged
+            at = end
+        return found
+
+    def _follows(items: list[_Item], at: int, end: int, size: int, depth: int, times: int) -> bool:
+        """Tell whether the items from `end` are those from `at` once more, and called so."""
+        if end + size > len(items):
+            return False
+        return all(
+            _counted(items[at + n].parts, items[end + n].parts, depth, times)
+            and keys[items[at + n].rows[0].name] == keys[items[end + n].rows[0].name]
+            for n in range(size)
+        )
+
+    every = [_Item([row], parts, parts) for row, parts in ((row, row.name.split(".")) for row in rows)]
+    return [_row(item, added) for item in fold(every, 0)]
+
+
+class _Item(Record):
+    """Rows that are one."""
+
+    rows: Sequence[Row]
+    parts: Sequence[str]
+    """Of the first one's name."""
+    shown: Sequence[str]
+    """Those, with what counts up in its place."""
+
+
+def _run(items: Sequence[_Item], at: int, depth: int) -> int:
+    """Return how many items from `at` on are in one part of the net: have the same name up to `depth`."""
+    parts = items[at].parts
+    if len(parts) <= depth + 1:
+        return 1
+    same = takewhile(lambda n: items[n].parts[: depth + 1] == parts[: depth + 1], range(at, len(items)))
+    return sum(1 for n in same if len(items[n].parts) > depth + 1)
+
+
+def _counted(before: Sequence[str], after: Sequence[str], depth: int, times: int) -> bool:
+    """Tell whether two names differ in the number at the end of one part only, by so much."""
+    if before[:depth] != after[:depth] or before[depth + 1 :] != after[depth + 1 :]:
+        return False
+    (one, first), (other, last) = _number(before[depth]), _number(after[depth])
+    return one == other and first is not None and last == first + times
+
+
+def _number(part: str) -> tuple[str, int | None]:
+    digits = re.search(r"\d{1,9}$", part)
+    return (part[: digits.start()], int(digits[0])) if digits else (part, None)
+
+
+def _merged(items: Sequence[_Item], depth: int) -> _Item:
+    first, last = items[0], items[-1]
+    shown = [*first.shown]
+    shown[depth] = f"{shown[depth]}-{_number(last.parts[depth])[1]}"
+    return _Item([row for item in items for row in item.rows], first.parts, shown)
+
+
+def _row(item: _Item, added: set[str]) -> Row:
+    rows = item.rows
+    if len(rows) == 1:
+        return rows[0]
+    return rows[0].replace(
+        name=".".join(item.shown), values=_summed(rows, added), count=sum(row.count for row in rows)
+    )
+
+
+def _summed(rows: Sequence[Row], added: set[str]) -> dict[str, Any]:
+    """Return the sums of what has one, and of all else what the last row has."""
+    return {
+        name: sum(row.values[name] for row in rows) if name in added else value
+        for name, value in rows[-1].values.items()
+    }
+
+
+def readable(costs: Callable[[str, int | None], Table]) -> Table:
+    """Return a table that reads well: the finest with at most `ROWS` rows, unless it lumps nearly all together.
+
+    Args:
+        costs: Returns the table by layer or by block, of names that go so deep.
+    """
+    tables: list[tuple[int, Table]] = []
+    for by, depth in (("layer", None), ("block", None), ("layer", 2), ("layer", 1)):
+        table = costs(by, depth)
+        rows = len(folded(table.rows, table.quantities))
+        if rows <= ROWS and (rows >= _FEW or not tables):
+            return table
+        tables.append((rows, table))
+    fits = [(rows, table) for rows, table in tables if rows <= ROWS]
+    return max(fits, key=lambda one: one[0])[1] if fits else min(tables, key=lambda one: one[0])[1]
+
+
+def arranged(table: Table, view: View) -> list[Row]:
+    """Return the rows as a view has them; raise NetError for what cannot be sorted by."""
+    rows = folded(table.rows, table.quantities) if view.fold else [*table.rows]
+    if view.sort == "name":
+        rows.sort(key=lambda row: row.name)
+    elif view.sort:
+        known = {quantity.name: quantity for quantity in _columns(table)}
+        if view.sort not in known:
+            raise _unknown("sort", view.sort, ("name", *known))
+        by = known[view.sort]
+        rows.sort(key=lambda row: -by.number(row.values[by.name]))
+    if view.top and len(rows) > view.top:
+        others = rows[view.top :]
+        added = {quantity.name for quantity in table.quantities if quantity.additive}
+        values = {name: value if name in added else None for name, value in _summed(others, added).items()}
+        rows[view.top :] = [Row(f"{sum(row.count for row in others)} more", "", None, values)]
+    return rows
+
+
+# ---------------------------------------------------------------- columns
+
+
+class _Column(Record):
+    title: str
+    cells: Sequence[str]
+    totals: Sequence[str]
+    spare: float
+    kind: str = "number"
+    """number, text or bar."""
+
+
+def amount(quantity: Quantity, value: Any) -> str:
+    """Return a number as people say it, with B for bytes."""
+    if not isinstance(value, int):
+        return quantity.text(value)
+    return f"{human(value)}B" if value and quantity.unit == "bytes" else human(value)
+
+
+def sheet(table: Table, view: View) -> Sheet:
+    """Return the table as texts; raise NetError for a column that there is not."""
+    rows = arranged(table, view)
+    totals: list[Mapping[str, Any]] = [table.sums]
+    names = ["total"]
+    training = next((q for q in table.quantities if q.name == "training_params"), None)
+    if training is not None and table.sums[training.name]:
+        names.append(training.title)
+        totals.append({"params": table.sums[training.name]})
+    blank = [""] * len(totals)
+    known = {quantity.name: quantity for quantity in _columns(table)}
+    about = {
+        "op": _Column("op", [printable(row.what) for row in rows], blank, _ABOUT["op"], "text"),
+        "output": _Column(
+            "output",
+            ["" if row.output is None else str(row.output) for row in rows],
+            blank,
+            _ABOUT["output"],
+            "text",
+        ),
+    }
+    for name in view.columns:
+        if name not in (*about, *known):
+            raise _unknown("columns", name, (*about, *known))
+    columns = [
+        _Column(table.by, [printable(row.name) for row in rows], names, 0, "text"),
+        _Column("", [f"x{row.count}" if row.count > 1 else "" for row in rows], blank, 0, "text"),
+    ]
+    for name in view.columns or [*about, *(name for name, quantity in known.items() if quantity.shown)]:
+        if name in about:
+            columns.append(about[name])
+        elif view.columns or view.exact or known[name].brief or any(row.values[name] for row in rows):
+            columns += _of(known[name], rows, totals, view)
+    columns = columns[:1] + [column for column in columns[1:] if any(column.cells) or not rows]
+    spare: dict[float, list[int]] = {}
+    for n, column in enumerate(columns):
+        if column.spare and (not view.columns or column.kind == "bar"):
+            spare.setdefault(column.spare, []).append(n)
+    return Sheet(
+        [column.title for column in columns],
+        [*zip(*(column.cells for column in columns), strict=True)],
+        [*zip(*(column.totals for column in columns), strict=True)],
+        [n for n, column in enumerate(columns) if column.kind != "number"],
+        _caption(table),
+        _footer(table, view, any(row.count > 1 for row in rows)),
+        [n for n, column in enumerate(columns) if column.kind == "bar"],
+        [spare[when] for when in sorted(spare)],
+    )
+
+
+def _columns(table: Table) -> list[Quantity]:
+    """Return the quantities that rows of such a table have."""
+    return [quantity for quantity in table.quantities if table.by != "op" or not quantity.series]
+
+
+def _of(
+    quantity: Quantity, rows: Sequence[Row], totals: Sequence[Mapping[str, Any]], view: View
+) -> Iterable[_Column]:
+    """Yield the columns of a quantity: its numbers, their shares, and those as bars."""
+
+    def said(value: Any) -> str:
+        return quantity.text(value) if view.exact else amount(quantity, value)
+
+    values = [row.values[quantity.name] for row in rows]
+    sums = [total.get(quantity.name) for total in totals]
+    yield _Column(quantity.title, [*map(said, values)], [*map(said, sums)], quantity.spare)
+    if quantity.share:
+        whole = sums[0]
+        parts = [value / whole if whole and value is not None else None for value in values]
+        below = [value / whole if whole and value is not None else None for value in sums]
+        yield _Column("%", [*map(_percent, parts)], [*map(_percent, below)], quantity.spare)
+        if view.bars:
+            drawn = [view.look.bar(part or 0.0) for part in parts]
+            yield _Column("", drawn, [""] * len(totals), _BARS, "bar")
+
+
+def _percent(part: float | None) -> str:
+    return "" if part is None else f"{100 * part:.1f}"
+
+
+def _unknown(option: str, name: str, known: Sequence[str]) -> NetError:
+    help = did_you_mean(name, known) or f"there are {', '.join(known)}"
+    return NetError([Diagnostic("E503", f"{option}: there is no column `{name}`", help=help)])
+
+
+# ---------------------------------------------------------------- forms
+
+
+def _caption(table: Table) -> str:
+    inputs = ", ".join(
+        f"{printable(name)} {shape}" if len(table.inputs) > 1 else str(shape)
+        for name, shape in table.inputs.items()
+    )
+    return f"{printable(table.net)} ({printable(table.spec)}), input {inputs}"
+
+
+def _footer(table: Table, view: View, folds: bool) -> list[str]:
+    def size(number: int) -> str:
+        return f"{number:,}" if view.exact else f"{human(number)}B"
+
+    unit = " bytes" if view.exact else ""
+    mode = "training" if table.train else "evaluation"
+    live = table.live
+    lines = [view.hint] if view.hint else []
+    if folds:
+        lines.append("xN: N equal ones in a row, and their sum")
+    lines += [
+        f"batch {table.batch}, {table.dtype}, {mode}{'; activations in bytes' if view.exact else ''}",
+        f"inference has at most {size(live.peak)}{unit} alive beside the weights, at {printable(live.at)}",
+    ]
+    if table.train:
+        held = table.memory
+        parts = [f"{name} {size(getattr(held, name))}" for name in _HELD]
+        lines.append(
+            f"a step of training with {table.options.optimizer} holds at most {size(held.peak)}{unit}"
+        )
+        lines.append(f"of which {', '.join(parts)}")
+    return [*lines, CONVENTION]
+
+
+_HELD = ("weights", "buffers", "gradients", "optimizer", "saved", "input")
+"""What a step of training holds, not all of it at once."""
+
+
+def render_text(table: Table, view: View | None = None) -> str:
+    """Return the table for people, and no newline at the end; raise NetError for a column that there is not."""
+    view = view or View()
+    return sheet(table, view).text(view.look)
+
+
+def render_markdown(table: Table) -> str:
+    """Return the whole table as Markdown, with exact numbers, and no newline at the end."""
+    return sheet(table, FULL).markdown()
