@@ -36,7 +36,8 @@ Captured = pytest.CaptureFixture[str]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a fresh folder, and give it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -93,7 +94,7 @@ def test_version(capsys: Captured) -> None:
         ("cost lenet --optimiser=adam", "it takes no `--optimiser=adam`", "did you mean `--optimizer`?"),
         ("cost lenet resnet18", "netdsl cost: it takes no `resnet18`", "`netdsl cost --help` says what it"),
         ("explain lenet conv1 mac", "netdsl explain: COUNT cannot be `mac`", "did you mean `macs`?"),
-        ("completion fish", "netdsl completion: shell cannot be `fish`", "it takes bash, zsh, tcsh"),
+        ("completion ksh", "netdsl completion: shell cannot be `ksh`", "did you mean `zsh`?"),
     ],
 )
 def test_wrong_arguments(args: str, said: str, help: str, capsys: Captured) -> None:
@@ -285,6 +286,64 @@ def test_color(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     assert "\x1b[" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "environment", "colored"),
+    [
+        ("", {}, False),
+        ("", {"FORCE_COLOR": "1"}, True),
+        ("", {"FORCE_COLOR": "0"}, False),
+        ("", {"FORCE_COLOR": ""}, False),
+        ("", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("--color always", {"NO_COLOR": "1"}, True),
+        ("--color never", {"FORCE_COLOR": "1"}, False),
+        ("--color auto", {"FORCE_COLOR": "3"}, True),
+    ],
+)
+def test_who_says_whether_there_is_color(
+    options: str,
+    environment: dict[str, str],
+    colored: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    words = options.split()
+    for args in ([*words, "cost", "lenet"], ["cost", "lenet", *words], ["lint", "densenet121", *words]):
+        cli.main(args)
+        assert ("\x1b[" in capsys.readouterr().out) is colored, args
+    for args in ([*words, "cost", "nosuch"], ["check", "nosuch", *words]):
+        assert cli.main(args) == 2
+        assert ("\x1b[" in capsys.readouterr().err) is colored, args
+
+
+def test_quiet(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(SPEC.replace("conv 3x3, c", "conv   3x3, c"), encoding="utf-8")
+    for args in (["check", "lenet", "-q"], ["--quiet", "fmt", "n.net"], ["lint", "n.net", "-q"]):
+        assert cli.main(args) == 0
+        assert capsys.readouterr() == ("", ""), args
+    assert cli.main(["-q", "check", "nosuch"]) == 2
+    assert capsys.readouterr().err.startswith("error[E501]")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_of_a_command(command: str, capsys: Captured) -> None:
+    assert cli.main(["help", command]) == 0
+    said = capsys.readouterr().out
+    assert cli.main([command, "--help"]) == 0
+    assert capsys.readouterr().out == said
+    assert said.startswith(f"usage: netdsl {command}")
+
+
+def test_help(capsys: Captured) -> None:
+    assert cli.main(["help"]) == 0
+    said = capsys.readouterr().out
+    assert cli.main(["--help"]) == 0
+    assert capsys.readouterr().out == said
+    assert cli.main(["help", "csot"]) == 2
+    assert "did you mean `cost`?" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- commands
 
 
@@ -471,12 +530,12 @@ def test_every_function_can_be_explained() -> None:
         assert api.explain_function(name).startswith(f"{name}(")
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
 def test_completion(shell: str, capsys: Captured) -> None:
     assert cli.main(["completion", shell]) == 0
     printed = capsys.readouterr().out
     assert "zoo" in printed
-    assert "--max-nodes" in printed or shell == "tcsh"  # shtab completes no options of commands there
+    assert "max-nodes" in printed or shell == "tcsh"  # shtab completes no options of commands there
 
 
 # ---------------------------------------------------------------- compile

@@ -41,6 +41,7 @@ COMMANDS = (
     "verify",
     "weights",
     "completion",
+    "help",
 )
 """Each is a module here: HELP, `add(parser)`, `run(arguments)`."""
 
@@ -114,11 +115,13 @@ def _say(diagnostic: Diagnostic) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
+    common.output.choose("auto", False)
     try:
         args, unknown = parser(argv).parse_known_args(argv)
         command: Parser = args.parser
         if unknown:
             command.refuse(unknown[0])
+        common.output.choose(args.color, args.quiet)
         run: Callable[[argparse.Namespace], int] = args.run
         return run(args)
     except SystemExit as stop:  # after --help or --version
@@ -158,16 +161,27 @@ def parser(argv: Sequence[str] = ()) -> Parser:
         description="A declarative language for neural-network architectures, and its compiler.",
     )
     top.add_argument("--version", action="version", version=f"netdsl {__version__}")
+    _common(top, "auto", False)
+    asked = next((word for word in argv if word in COMMANDS), "")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        if argv and argv[0] in COMMANDS and argv[0] != name:
+        if asked and asked != name:
             continue  # a command needs no other's module
         module = import_module(f"netdsl.cli.{name}")
         help: str = module.HELP
         added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         module.add(added)
+        _common(added, argparse.SUPPRESS, argparse.SUPPRESS)
         added.set_defaults(run=module.run, parser=added)
     return top
+
+
+def _common(parser: argparse.ArgumentParser, color: str, quiet: bool | str) -> None:
+    """Add the options that stand before a command or behind it, with what they are if they are not given."""
+    help = "as NO_COLOR and FORCE_COLOR say, or on a terminal (auto)"
+    parser.add_argument("--color", choices=("auto", "always", "never"), default=color, help=help)
+    help = "say only what is wrong, or what is asked for"
+    parser.add_argument("-q", "--quiet", action="store_true", default=quiet, help=help)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,17 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import VERSION, files, inputs, print_json, report, settings, spec_arguments, status_of
+from netdsl.cli.common import (
+    VERSION,
+    files,
+    inputs,
+    output,
+    print_json,
+    report,
+    settings,
+    spec_arguments,
+    status_of,
+)
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -30,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     for spec in args.spec:
         for net in _checked(spec, args, wrong):
             fine.append(net)
-            if args.format == "text":
+            if args.format == "text" and not output.quiet:
                 whole = net.cost()
                 outputs = ", ".join(
                     f"{printable(name)} {shape}" if len(net.outputs) > 1 else str(shape)

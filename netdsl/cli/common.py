@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO
 
 from netdsl import data, reading
 from netdsl.diagnostics import Diagnostic, NetError
@@ -27,11 +27,38 @@ VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
 
 
+class Output:
+    """What the options that all commands have say of this run."""
+
+    def __init__(self) -> None:
+        """Start with what they are if they are not given."""
+        self.color, self.quiet = "auto", False
+
+    def choose(self, color: str, quiet: bool) -> None:
+        """Take what is given."""
+        self.color, self.quiet = color, quiet
+
+    def colored(self, stream: TextIO) -> bool:
+        """Tell whether to write in colour: the option says so, else NO_COLOR, else FORCE_COLOR, else a terminal."""
+        if self.color != "auto" or os.environ.get("NO_COLOR"):
+            return self.color == "always"
+        return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or stream.isatty()
+
+
+output = Output()
+
+
+def note(text: str) -> None:
+    """Say on stderr what is good to know, unless `--quiet`."""
+    if not output.quiet:
+        print(text, file=sys.stderr)
+
+
 def report(diagnostics: Sequence[Diagnostic]) -> int:
     """Print diagnostics to stderr; return the exit status they call for."""
     from netdsl.diagnostics.render import render_text, summary
 
-    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    color = output.colored(sys.stderr)
     for diagnostic in diagnostics:
         print(render_text(diagnostic, color), end="\n\n", file=sys.stderr)
     print(summary(diagnostics), file=sys.stderr)
@@ -54,8 +81,7 @@ def look() -> Look:
 
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if re.fullmatch(r"[1-9][0-9]{0,5}", columns) else 0
-    terminal = sys.stdout.isatty()
-    if not width and terminal:
+    if not width and sys.stdout.isatty():
         try:
             width = os.get_terminal_size(sys.stdout.fileno()).columns
         except (OSError, ValueError):
@@ -65,7 +91,7 @@ def look() -> Look:
         blocks = True
     except UnicodeEncodeError:
         blocks = False
-    return Look(width or WIDTH, terminal and not os.environ.get("NO_COLOR"), blocks)
+    return Look(width or WIDTH, output.colored(sys.stdout), blocks)
 
 
 def spec_arguments(sub: argparse.ArgumentParser, many: bool = False) -> None:

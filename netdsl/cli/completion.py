@@ -9,7 +9,7 @@ HELP = "print a shell's completion script"
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    sub.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    sub.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, put, report, rewrite, standard_input
+from netdsl.cli.common import misuse, note, put, report, rewrite, standard_input
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _format(file: str, args: argparse.Namespace) -> bool:
         put(text)
     elif changed:
         rewrite(Path(file), source.text, text)
-        print(f"formatted {file}", file=sys.stderr)
+        note(f"formatted {file}")
     return changed
 
 

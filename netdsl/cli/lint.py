@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl import reading
+from netdsl.cli import common
 from netdsl.cli.common import (
     files,
     inputs,
     misuse,
+    note,
     paths,
     print_json,
     put,
@@ -75,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.diff:
         _print(args, findings, work)
     if args.diff or args.format == "text":
-        for note in work.notes:
-            print(f"note: {note}", file=sys.stderr)
+        for said in work.notes:
+            note(f"note: {said}")
         if work.wrong:
             report(work.wrong)
     failing = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1]
@@ -148,10 +149,10 @@ class Work:
                     if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
                         raise
                     net, decisions = sample(recipe)
-                    note = (
+                    said = (
                         f"{one}: a search space, looked at with the first option of its {decisions} decisions"
                     )
-                    self.notes += [note] if note not in self.notes else []
+                    self.notes += [said] if said not in self.notes else []
                     nets.append(net)
                     complete = False
             except NetError as error:
@@ -283,5 +284,5 @@ def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) ->
         return
     if args.statistics:
         print(output.statistics_text(findings))
-    elif findings or not work.wrong:
-        print(output.text(findings, sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+    elif findings or not (work.wrong or common.output.quiet):
+        print(output.text(findings, common.output.colored(sys.stdout)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from netdsl.cli.common import network, print_json, report, spec_arguments
+from netdsl.cli.common import network, output, print_json, report, spec_arguments
 from netdsl.diagnostics import Diagnostic
 
 HELP = "build with every backend, share one set of weights, compare static facts and numbers"
@@ -51,12 +51,12 @@ def seed(text: str) -> int:
 
 def progress(done: int, total: int, what: str) -> None:
     """Show on a terminal how far it is, and what comes next."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not output.quiet:
         bar = "#" * (WIDTH * done // total)
         print(f"\r\x1b[2K[{bar:.<{WIDTH}}] {what}", end="", file=sys.stderr, flush=True)
 
 
 def clear() -> None:
     """Take the bar off a terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not output.quiet:
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
