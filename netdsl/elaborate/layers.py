@@ -84,7 +84,7 @@ class Layers(ABC):
         self.evaluator = Evaluator(STEPS * max_nodes, self.decide)
         self.errors: list[Diagnostic] = []
         self.drafts: list[Draft] = []
-        self.shared: set[int] = set()
+        self.unbatched: set[int] = set()
         """The drafts that make of learned tensors alone what all samples share."""
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
@@ -576,7 +576,7 @@ class Layers(ABC):
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
         if op.batchless and not any(map(self.batched, wires)):
-            self.shared.add(index)
+            self.unbatched.add(index)
         elif wires and not any(map(self.batched, wires)):
             raise self.no_sample(f"{op.name} reads", span)
         if key and label is not None:
@@ -588,7 +588,7 @@ class Layers(ABC):
 
     def batched(self, wire: Wire) -> bool:
         """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
-        return wire.draft not in self.shared
+        return wire.draft not in self.unbatched
 
     @staticmethod
     def no_sample(what: str, span: Span) -> SpecError:
