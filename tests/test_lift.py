@@ -1,5 +1,7 @@
 """A graph is written as a spec that makes it: of every net of the zoo, random nets, and what transforms make."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import ClassVar
