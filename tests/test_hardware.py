@@ -78,7 +78,7 @@ def test_there_is_one_of_each_kind() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("peak = ", "Mine.toml is not TOML: invalid value"),
+        ("peak = ", "cannot read Mine.toml: it is not TOML: invalid value"),
         pytest.param(f"a = {'[' * 9000}{']' * 9000}", "is not TOML: its brackets are too deep", id="deep"),
         pytest.param(f"[peak]\nfloat32 = {'9' * 5000}", "is not TOML: exceeds the limit", id="digits"),
         ("", r"\[peak\] is missing"),

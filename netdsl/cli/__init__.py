@@ -109,7 +109,7 @@ def _say(diagnostic: Diagnostic) -> int:
     """Report, if anybody can be told; return the exit status."""
     try:
         return common.report([diagnostic])
-    except OSError:
+    except (OSError, MemoryError):
         return common.status_of([diagnostic])
 
 

@@ -43,10 +43,14 @@ def add(sub: argparse.ArgumentParser) -> None:
     rules = "rules: codes, beginnings of codes, names, audit or ALL, with commas; repeatable"
     sub.add_argument("--select", action="append", metavar="RULES", help=f"only these {rules}")
     sub.add_argument("--ignore", action="append", default=[], metavar="RULES", help=f"not these {rules}")
-    sub.add_argument("--fix", action="store_true", help="mend the files, keeping the function exactly")
+    sub.add_argument(
+        "--fix", action="store_true", help="mend the files, keeping the function and all weights"
+    )
     sub.add_argument("--diff", action="store_true", help="show what --fix would change, and write nothing")
     sub.add_argument(
-        "--unsafe-fixes", action="store_true", help="with --fix or --diff: change the function where it helps"
+        "--unsafe-fixes",
+        action="store_true",
+        help="with --fix or --diff: also change the function, or weights so that checkpoints no longer load",
     )
     sub.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
     sub.add_argument("--statistics", action="store_true", help="only count what each rule found")

@@ -97,7 +97,7 @@ def _load(file: Path) -> dict[str, Stored]:
         unreadable(str(file), str(error))
     except OSError as error:
         unreadable(str(file), reading.reason(error))
-    except NetError:
+    except (NetError, MemoryError):
         raise
     except Exception:  # whatever torch's readers make of bytes that are something else
         unreadable(str(file), archive.NO_TENSORS)
