@@ -211,6 +211,8 @@ def through(text: str) -> None:
             net.check()
             net.cost()
             net.costs()
+            assert len(net.receptive) <= len(net.graph)
+            assert min(net.memory(2, train=train).peak for train in (False, True)) >= 0
             lint(net)
         except NetError as error:
             wrong.append(error)

@@ -27,6 +27,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "misspelt blocks among many": lambda: (
         lines("block B#(c):\n    conv c", 3000) + HEAD + lines("    a#: Bx# 3", 50)
     ),
+    "many nets that are wrong": lambda: HEAD + "    gap\n" + lines("variant v# = A(3)", 3000),
     "names of 10,000 letters": lambda: HEAD + f"    {'a' * 10_000}: {'convv' * 2_000} 1x1\n",
     "dimensions of two megabytes": lambda: HEAD + f"    c: conv {'x'.join(['3'] * 1_000_000)}, 3\n",
     "many allowed values": lambda: (

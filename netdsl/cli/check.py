@@ -72,6 +72,7 @@ def _checked(spec: str, args: argparse.Namespace, wrong: list[Diagnostic]) -> It
     """Yield the nets of a spec that are fine; add what is wrong with the others, once if they share it."""
     from netdsl import api
     from netdsl.network import Network
+    from netdsl.syntax.tokens import MAX_ERRORS
 
     seen: set[object] = set()
 
@@ -88,7 +89,12 @@ def _checked(spec: str, args: argparse.Namespace, wrong: list[Diagnostic]) -> It
     except NetError as error:
         add(error.diagnostics)
         return
+    begin = len(wrong)
     for one in [name] if name else api.distinct(file):
+        if len(wrong) - begin >= MAX_ERRORS:
+            what = f"{spec}: after {MAX_ERRORS} errors the nets from {one} on are not looked at"
+            wrong.append(Diagnostic("", what, severity="info"))
+            return
         try:
             net = Network(api.recipe(file, one, given, shapes, args.max_nodes))
             broken = net.check()

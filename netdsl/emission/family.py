@@ -1104,10 +1104,13 @@ class Family:
         return Variant(net, staged, chosen, stay)
 
     def of_variant(self, variant: VariantDecl) -> dict[str, Any]:
-        """Return the arguments that a variant's line gives."""
+        """Return the arguments that a variant's line gives; none of a line that is wrong, which no net is of."""
         file = variant.file
         params = declared_parameters(variant.net)
-        args = bind(Evaluator(100_000), params, variant.node.args, file.env, file.source, variant.name)
+        try:
+            args = bind(Evaluator(100_000), params, variant.node.args, file.env, file.source, variant.name)
+        except (SpecError, Poisoned):
+            return {}
         return {name: given.value for name, given in args.items()}
 
     def accepts_net(self, staged: Staged, values: Mapping[str, Any]) -> bool:

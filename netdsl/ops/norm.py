@@ -19,7 +19,7 @@ from netdsl.ops.base import (
     positive,
     sizes,
 )
-from netdsl.ops.window import need_map
+from netdsl.ops.window import check_size, need_map
 
 if TYPE_CHECKING:
     from netdsl.ir.tape import Tape, Tensor
@@ -382,8 +382,7 @@ class LocalResponseNorm(Op):
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
         need_map(self.name, x[0])
-        if self.size < 1:
-            raise OpError("size", f"size must be at least 1, got {self.size}")
+        check_size("size", self.size)
         self.check_needs(*x)
         return x[0]
 

@@ -54,6 +54,10 @@ class Input(Source):
         yield Example(cls(shape=(6,)), ())
 
 
+MAX_PAIRS = 2**22
+"""The most pairs of places whose steps are numbered: those of a window of 45 x 45."""
+
+
 class Weight(Source):
     """A tensor that stands for itself: a class token, a position embedding, a layer scale.
 
@@ -93,6 +97,8 @@ class Weight(Source):
         if kind == "relative_coords" and (len(shape) < 3 or shape[-1] != 2):
             raise OpError("shape", f"{kind} is of rows x columns x 2, got {shape}")
         self.check_needs()
+        if kind == "relative_positions" and prod(shape) > MAX_PAIRS:
+            raise OpError("init", f"{kind} is of at most {MAX_PAIRS:,} pairs of places, got {prod(shape):,}")
         return Shape(*shape, axes=self.axes or "")
 
     def needs(self, *x: Shape) -> Iterator[Need]:
