@@ -152,8 +152,12 @@ WORDS: dict[str, Word] = {
     "*": Word(
         "repeats a layer, a block or a group so many times, with weights for each",
         "The count is a number, a name, an item or something in parentheses. `/2 first` strides in the first copy "
-        "only. Copies under a label are its children: body.0, body.1.",
-        _net("n = [2, 3]\nbody: n[0] * conv 3x3, 16\ntail: (n[1] - 1) * (conv 3x3, 16 -> relu)\ngap"),
+        "only. Copies under a label are its children, body.0 and body.1; within a chain all of them are named in "
+        "parentheses: (n * Block 8) as body.",
+        _net(
+            "n = [2, 3]\nbody: n[0] * conv 3x3, 16\ntail: (n[1] - 1) * (conv 3x3, 16 -> relu)\n"
+            "relu -> (2 * conv 1x1, 16) as last -> gap"
+        ),
     ),
     "|": Word(
         "puts branches of a fork beside each other in one line",
