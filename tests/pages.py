@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import re
 import shlex
 import sys
@@ -227,6 +228,8 @@ def followed(page: str) -> str:
 
 if __name__ == "__main__":
     sys.path[0] = ""  # the reader's folder, for what is compiled into it
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):  # pages are as a file of the output is
+        os.environ.pop(name, None)
     try:
         whole = followed(Path(sys.argv[1]).read_text(encoding="utf-8"))
     except Wrong as wrong:
