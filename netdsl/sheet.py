@@ -129,7 +129,7 @@ def _painted(
         look.paint(line, _HEAD)
         if not n or n >= last
         else look.paint(line, _FAINT)
-        if n in (1, last - 1)
+        if n == 1 or n == last - 1 < len(body) - 1
         else row(line)
         for n, line in enumerate(body)
     ]
@@ -158,7 +158,8 @@ def aligned(lines: Sequence[Line], left: Collection[int] = (0,), ruled: int = 0)
     found = [*map(line, lines)]
     if ruled:
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        found.insert(len(found) - (ruled - 1), rule)
+        if ruled > 1:
+            found.insert(len(found) - (ruled - 1), rule)
         found.insert(1, rule)
     return found
 

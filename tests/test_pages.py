@@ -36,6 +36,7 @@ def test_the_snippets_of_a_page(name: str, tmp_path: Path) -> None:
     page = ROOT / name
     run = [sys.executable, str(ROOT / "tests" / "pages.py"), str(page)]
     environment = {**ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("COLUMNS", None)  # the width of the shell
     done = subprocess.run(run, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     if os.environ.get("NETDSL_UPDATE"):

@@ -115,7 +115,7 @@ class Quantity(ABC):
     """Whether the table for people has a column for it."""
     share = False
     """Whether its column is followed by one of shares."""
-    spare = 5
+    spare = 5.0
     """When its column is left out where there is no room: the lower, the sooner."""
     brief = False
     """Whether the rows of `netdsl diff` show it, and of a change it counts most."""

@@ -11,7 +11,7 @@ class BackwardMacs(Summed):
 
     name, title, rank = "backward_macs", "backward MACs", 45
     shown = training = True
-    spare = 7
+    spare = 8.5
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""
@@ -23,7 +23,7 @@ class Saved(Summed):
 
     name, title, unit, rank = "saved", "saved", "bytes", 65
     shown = training = True
-    spare = 7
+    spare = 8.5
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those that a layer keeps and none before it."""
