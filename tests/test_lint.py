@@ -16,6 +16,7 @@ from netdsl import api, cli, quantities
 from netdsl.lint import Finding
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run, sample
+from netdsl.lint.finding import said, together
 from netdsl.lint.fix import fix, proven
 from netdsl.lint.rewrite import Rewrite, RewriteError, signature
 from netdsl.lint.rules import catalogue
@@ -342,6 +343,42 @@ def test_of_a_training_layer_only_its_tensors_are_saved() -> None:
     assert finding.saving == {"params": 4, "buffers": 0, "macs": 0, "ops": 0, "activations": 0}
 
 
+# ---------------------------------------------------------------- shares and sums
+
+
+def test_shares_are_of_the_work() -> None:
+    """Of a net's ops a bias may be half, and of what it computes next to nothing."""
+    (finding,) = lint(BIAS)
+    assert finding.saving is not None
+    total = finding.nets[0].total
+    assert finding.saving.ops == 256 == total.ops // 2
+    assert total.macs == 4 * 27 * 64
+    part = 256 / (2 * total.macs + total.ops)
+    assert f"256 ops ({100 * part:.1f}%)" in said(finding.saving, total)
+    large = api.loads(BIAS.replace("3, 8x8", "512, 8x8")).lint()[0]
+    assert large.saving is not None
+    assert said(large.saving, large.nets[0].total) == "saves 4 params (<0.1%), 256 ops (<0.1%)"
+
+
+def test_savings_that_overlap_are_not_added() -> None:
+    """The relu that is to be pooled first is the one that may go: pooled and gone, it is as if it were gone."""
+    text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> sigmoid -> relu -> maxpool 2x2 -> gap\n"
+    findings = lint(text, select=("ALL",))
+    alone = [finding.saving.ops for finding in findings if finding.saving is not None]
+    assert alone == [192, 256]
+    assert [line.partition(" (")[0] for line in together(findings)] == ["2 of them together: saves 256 ops"]
+    assert together(findings[:1]) == []
+
+
+def test_savings_that_do_not_overlap_are_what_all_changes_save() -> None:
+    text = "net N:\n    input 3, 8x8\n    body: conv 3x3, 4 -> bn -> relu -> relu -> gap\n"
+    findings = lint(text)
+    assert [finding.saving.ops for finding in findings if finding.saving is not None] == [256, 256]
+    (both,) = together(findings)
+    assert both.startswith("2 of them together: saves 4 params")
+    assert " 512 ops (" in both
+
+
 # ---------------------------------------------------------------- fixes
 
 
@@ -641,7 +678,7 @@ def test_text(capsys: Captured) -> None:
         "  |\n"
         "3 |     body: conv 3x3, 4 -> bn\n"
         "  |           ^^^^^^^^^^^\n"
-        "  = saves 4 params (3.3%), 256 ops (50.0%) of n\n"
+        "  = saves 4 params (3.3%), 256 ops (1.8%) of n\n"
         "  = --fix --unsafe-fixes does it, and checkpoints no longer load, such as `body.0.bias`\n"
         "  = help: write bias=false\n"
         "\n"
@@ -712,7 +749,7 @@ def test_github(capsys: Captured) -> None:
     assert line.replace("file=a", "file=./a").startswith(
         f"::notice {place},title=L202 bias_before_norm::the bias of"
     )
-    assert "%0Asaves 4 params (3.3%25), 256 ops (50.0%25) of n%0A" in line
+    assert "%0Asaves 4 params (3.3%25), 256 ops (1.8%25) of n%0A" in line
 
 
 def test_statistics(capsys: Captured) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,12 +14,10 @@ from netdsl.elaborate.values import SpecError
 from netdsl.lint.config import Settings
 from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
-from netdsl.lint.finding import Finding, InNet
-from netdsl.lint.rewrite import Rewrite, RewriteError
+from netdsl.lint.finding import Finding, InNet, saved
 from netdsl.lint.rule import Hit, Rule
 from netdsl.net import Net
-from netdsl.ops import OpError
-from netdsl.quantities import Amounts, weighed
+from netdsl.quantities import weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -157,9 +155,9 @@ class Run:
                 return Finding(type(rule), group[0], (), self.spec, fixable=fix is not None and ours)
             changes = tuple(hit.change for hit in group if hit.change is not None)
             layers = tuple(dict.fromkeys(hit.layer for hit in group if hit.layer))
-            saving = _saving(facts.net, changes) if len(changes) == len(group) else None
+            saving = saved(facts.net, changes) if len(changes) == len(group) else None
             worst = min(group, key=lambda hit: SEVERITIES.index(hit.severity or rule.severity))
-            nets.append((InNet(facts.name, layers, saving, facts.amounts, changes), worst, facts))
+            nets.append((InNet(facts.name, layers, saving, facts.amounts, changes, facts.net), worst, facts))
         nets.sort(key=lambda item: -_share(item[0]))
         _, hit, facts = nets[0]
         everywhere = all(one.fix == hit.fix for _, _, group in hits for one in group)
@@ -193,23 +191,11 @@ def sample(recipe: Recipe) -> tuple[Net, int]:
     return Net(recipe.replace(settings={**recipe.settings, **open_})), len(open_)
 
 
-def _saving(net: Net, changes: Sequence[Callable[[Rewrite], None]]) -> Amounts | None:
-    """Return what all changes save together; None if they cannot all be made."""
-    rewrite = Rewrite(net)
-    try:
-        for change in changes:
-            change(rewrite)
-        return rewrite.saving()
-    except (RewriteError, OpError):
-        return None
-
-
 def _share(found: InNet) -> float:
     """Return how much of a net a finding would save."""
     if found.saving is None:
         return 0.0
-    most = [quantity.name for quantity in weighed() if quantity.brief]
-    return sum(found.saving[name] / max(1, found.total[name]) for name in most)
+    return sum(q.part(found.saving[q.name], found.total) for q in weighed() if q.brief)
 
 
 def _places(hit: Hit, facts: Facts | None) -> Iterator[Span]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, Severity
 from netdsl.diagnostics.render import render_json
+from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
+from netdsl.net import Net
+from netdsl.ops import OpError
 from netdsl.quantities import Amounts, weighed
 from netdsl.record import Record
-
-if TYPE_CHECKING:
-    from netdsl.lint.rewrite import Rewrite
 
 _SHOWN = 4
 """How many layers and nets a text names before it counts."""
@@ -28,7 +28,8 @@ class InNet(Record):
     """By quantity, for one sample in float32; None if the rule knows no better net."""
     total: Amounts
     """What the net has of them."""
-    changes: tuple[Callable[[Rewrite], None], ...] = ()
+    changes: tuple[Callable[[Rewrite], None], ...]
+    net: Net
 
 
 class Finding(Record):
@@ -150,19 +151,60 @@ def _where(start: int, end: int, finding: Finding) -> dict[str, int]:
     return {"line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
+def saved(net: Net, changes: Iterable[Callable[[Rewrite], None]]) -> Amounts | None:
+    """Return what all changes save together; None if they cannot all be made."""
+    rewrite = Rewrite(net)
+    try:
+        for change in changes:
+            change(rewrite)
+        return rewrite.saving()
+    except (RewriteError, OpError):
+        return None
+
+
+def together(findings: Iterable[Finding]) -> list[str]:
+    """Return a sentence for each net that several findings would make smaller: what all of them save.
+
+    Two findings may be about the same layers, so that their savings do not add up: all changes are made to one net,
+    but for those that the ones before have made impossible.
+    """
+    about: dict[int, list[InNet]] = {}
+    for finding in findings:
+        for found in finding.nets:
+            if found.saving is not None:
+                about.setdefault(id(found.net), []).append(found)
+    sentences = []
+    for several in about.values():
+        made: tuple[Callable[[Rewrite], None], ...] = ()
+        saving, count = several[0].saving, 0
+        for found in several if len(several) > 1 else ():
+            more = saved(found.net, (*made, *found.changes))
+            if more is not None:
+                made, saving, count = (*made, *found.changes), more, count + 1
+        if count > 1 and saving is not None:
+            sentences.append(
+                f"{count} of them together: {said(saving, several[0].total)} of {several[0].name}"
+            )
+    return sentences
+
+
 def saving_json(saving: Amounts | None) -> dict[str, Any] | None:
     """Return a saving as an object; below 0 where the better net costs more."""
     return None if saving is None else {q.name: q.plain(saving[q.name]) for q in weighed()}
 
 
 def said(saving: Amounts, total: Amounts) -> str:
-    """Return a saving as a sentence: "saves 2.1M params (8.2%), costs 3,136 ops more"."""
+    """Return a saving as a sentence: "saves 2.1M params (8.2%), costs 3,136 ops (<0.1%) more".
+
+    What share of all that is follows `Quantity.among`: of MACs and of ops, that of the net's whole work.
+    """
     less: list[str] = []
     more: list[str] = []
     for quantity in weighed():
-        amount, whole = saving[quantity.name], total[quantity.name]
+        amount = saving[quantity.name]
         if amount:
-            share = f" ({100 * abs(amount) / whole:.1f}%)" if whole else ""
+            part = 100 * quantity.part(abs(amount), total)
+            share = f" ({part:.1f}%)" if part >= 0.05 else " (<0.1%)"
             (less if amount > 0 else more).append(f"{human(abs(amount))} {quantity.saving}{share}")
     parts = [f"saves {', '.join(less)}"] if less else []
     parts += [f"costs {', '.join(more)} more"] if more else []

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.diagnostics.render import printable, render_json, render_text, summary
-from netdsl.lint.finding import Finding
+from netdsl.lint.finding import Finding, together
 from netdsl.sheet import aligned
 
 VERSION = 1
@@ -23,6 +23,8 @@ def text(findings: Sequence[Finding], color: bool = False) -> str:
     safe = sum(fix.safe for fix in made)
     fixes = f"; --fix mends {safe}" if made else ""
     fixes += f", with --unsafe-fixes {len(made)}" if len(made) > safe else ""
+    sums = together(findings)
+    shown += ["".join(f"{line}\n" for line in sums)] if sums else []
     return "\n".join([*shown, summary([finding.diagnostic() for finding in findings]) + fixes])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.cost.model import Cost
@@ -133,9 +134,21 @@ class Quantity(ABC):
     reads: of a changed net nothing else is worked out.
     """
 
+    among: Mapping[str, int] = MappingProxyType({})
+    """Of which quantities a saving is said to be a part, and how many of theirs each is; {}: of its own.
+
+    A MAC is two operations: ops by themselves may be a large part of the ops, and next to nothing of the work.
+    """
+
     @abstractmethod
     def of(self, net: Measured, nodes: Sequence[Node], options: Options) -> Any:
         """Return what it is of some layers, in their order; None if they have none."""
+
+    def part(self, amount: int, total: Mapping[str, int]) -> float:
+        """Return the part that an amount is of all that a net has, by quantity; 0 of nothing."""
+        among = self.among or {self.name: 1}
+        whole = sum(each * total[name] for name, each in among.items())
+        return amount * among[self.name] / whole if whole else 0.0
 
     def number(self, value: Any) -> Number:
         """Return the number to compare by."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from netdsl.ir.graph import Node
 from netdsl.quantities.base import Measured, Options, Summed
 
@@ -13,6 +15,7 @@ class Buffers(Summed):
     shown = True
     spare = 1
     saving = "buffers"
+    among = MappingProxyType({"params": 1, "buffers": 1})
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer."""

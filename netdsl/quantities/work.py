@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from netdsl.ir.graph import Node
 from netdsl.quantities.base import Measured, Options, Summed
+
+WORK = MappingProxyType({"macs": 2, "ops": 1})
+"""All that is computed, in operations."""
 
 
 class Macs(Summed):
@@ -14,6 +19,7 @@ class Macs(Summed):
     spare = 10
     drawn, compared = 3, 2
     saving = "MACs"
+    among = WORK
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""
@@ -27,6 +33,7 @@ class Ops(Summed):
     shown = True
     spare = 3
     saving = "ops"
+    among = WORK
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer for the batch."""
