@@ -22,7 +22,9 @@ def main() -> None:
     for form, text in FORMS.items():
         for count in (1_000, 100_000):
             spec = text(count)
-            measure(f"{form}, {count:,}", lambda spec=spec: loads(spec, "deep.net", "deep", max_nodes=200_000))
+            measure(
+                f"{form}, {count:,}", lambda spec=spec: loads(spec, "deep.net", "deep", max_nodes=200_000)
+            )
 
 
 def measure(name: str, load: Callable[[], netdsl.Network]) -> None:
