@@ -554,9 +554,9 @@ OPTIONS = [(1, "float32"), (3, "float32"), (1, "float16")]
 def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, str]] = []
 
-    def measure(facts: Facts, batch: int, dtype: str) -> Liveness:
+    def measure(facts: Facts, batch: int, dtype: str, *parts: Any) -> Liveness:
         asked.append((batch, dtype))
-        return measure_liveness(facts, batch, dtype)
+        return measure_liveness(facts, batch, dtype, *parts)
 
     monkeypatch.setattr("netdsl.net.measure_liveness", measure)
     found = api.load("resnet18")
