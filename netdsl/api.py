@@ -112,6 +112,13 @@ def recipe(
             what = "has no net" if not available else "has several nets"
             help = f"choose one: {file.source.name}:{chosen}" if available else "declare one: net Name:"
             raise _usage("E502", f"{file.source.name} {what}", help, tuple(available))
+    chosen = called(file, chosen) or chosen
+    if chosen not in available and chosen in file.nets:
+        needs = [f"`{param.name.text}`" for param in file.nets[chosen].node.params if param.default is None]
+        given = [one for one, (net, _) in available.items() if net is file.nets[chosen]]
+        what = f"net {chosen} needs {', '.join(needs)}"
+        help = "choose a variant" if given else f"declare one: variant {chosen.lower()} = {chosen}(...)"
+        raise _usage("E502", f"{file.source.name}: {what}", help, tuple(given))
     if chosen not in available:
         help = did_you_mean(chosen, list(available))
         raise _usage("E502", f"{file.source.name} has no net or variant `{chosen}`", help, tuple(available))
@@ -209,6 +216,16 @@ def instances(file: FileScope) -> dict[str, tuple[NetDecl, VariantDecl | None]]:
     return found
 
 
+def called(file: FileScope, name: str) -> str:
+    """Return the instance that has a name, or whose net is declared so (`MNASNet`); "" if there is none."""
+    available = instances(file)
+    if name in available:
+        return name
+    net, variant = available.get(name.lower(), (None, None))
+    same = name in file.nets and net is file.nets[name] and (variant is None or not variant.node.args)
+    return name.lower() if same else ""
+
+
 def distinct(file: FileScope) -> list[str]:
     """Return a file's instances, without a net's own name where a variant without arguments is the same."""
     same = {variant.net for variant in file.variants.values() if not variant.node.args}
@@ -229,8 +246,8 @@ def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
         for file_name in data.names("specs", ".net"):
             if _mentions(file_name, stem):
                 file = packaged(file_name)
-                if stem in instances(file):
-                    return file, stem
+                if called(file, stem):
+                    return file, called(file, stem)
     known = [*zoo_names()] if not target.endswith(".net") else data.names("specs", ".net")
     help = (
         did_you_mean(stem, known)
@@ -244,7 +261,15 @@ def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
 
 def alone(file: FileScope, spec: str) -> str:
     """Return the net that a SPEC without a colon means if it is a name of the zoo, such as `unet`; "" for a file."""
-    return spec if spec in instances(file) else ""
+    return called(file, spec)
+
+
+def in_zoo(word: str) -> bool:
+    """Tell whether a word is a name of the zoo."""
+    files = data.names("specs", ".net")
+    return f"{word}.net" in files or any(
+        _mentions(file, word) and called(packaged(file), word) for file in files
+    )
 
 
 def _names_net(spec: str) -> bool:

@@ -435,9 +435,9 @@ CODES: dict[str, Code] = {
     ),
     "E502": Code(
         "which net of the file?",
-        "A file with several nets needs :NAME, unless one is named like the file.",
-        "netdsl cost vgg.net",
-        "netdsl cost vgg.net:vgg16",
+        "Where one net is meant, a file with several needs :NAME, unless one is named like the file.",
+        "netdsl diff vgg.net lenet",
+        "netdsl diff vgg.net:vgg16 lenet",
         2,
     ),
     "E503": Code(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
-from netdsl.cost.table import GROUPINGS, Table, summed, tabulate
+from netdsl.cost.table import GROUPINGS, Row, Table, of_nets, summed, tabulate
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.result import Allow, Budget, Decision
@@ -362,6 +362,21 @@ class Net:
         return Table(
             self.name, self.spec, self.inputs, by, options, rows, self.liveness(batch, dtype), memory
         )
+
+    def cost_row(
+        self, batch: int = 1, dtype: str = "float32", train: bool = False, optimizer: str = "sgd"
+    ) -> Row:
+        """Return what a row of a table of nets has: all that `costs` sums, and memory.
+
+        Raises:
+            NetError: As `memory` does.
+        """
+        _check_training(batch, dtype, optimizer, train)
+        options = Options(batch, dtype, train, optimizer)
+        nodes = list(self.graph)
+        with _of_ops():
+            values = {one.name: one.of(self, nodes, options) for one in of_nets(options)}
+        return Row(self.name, self.class_name, next(iter(self.outputs.values())), values)
 
     def check(self) -> list[Diagnostic]:
         """Return the budgets (`require`) that do not hold, and those that cannot be checked."""

@@ -1,5 +1,6 @@
 """The command: what it prints, what it writes, and its exit status."""
 
+import argparse
 import json
 import os
 import stat
@@ -219,6 +220,7 @@ def test_files(folder: Path, capsys: Captured) -> None:
     (folder / "two.net").write_text(TWO, encoding="utf-8")
     (folder / "latin.net").write_bytes(b"# \xe9\n")
     (folder / "folder.net").mkdir()
+    (folder / "none").mkdir()
     lib = folder / "lib"
     lib.mkdir()
     (lib / "part.net").write_text("block B:\n    relu\n", encoding="utf-8")
@@ -230,17 +232,138 @@ def test_files(folder: Path, capsys: Captured) -> None:
     assert cli.main(["check", "user.net", "--path", "lib"]) == 0
     for args, code, status in [
         (["check", "user.net"], "E218", 1),
-        (["cost", "two.net"], "E502", 2),
+        (["cost", "two.net"], "E301", 1),
+        (["cost", "two.net", "--memory", "3GB"], "E502", 2),
         (["cost", "two.net:c"], "E502", 2),
         (["check", "latin.net"], "E501", 2),
         (["check", "folder.net"], "E501", 2),
         (["check", "no/such.net"], "E501", 2),
         (["check", "such.net"], "E501", 2),
-        (["check", "lib/"], "E501", 2),
+        (["check", "none/"], "E501", 2),
         (["check", "bad\0name.net"], "E501", 2),
     ]:
         assert cli.main(args) == status, args
         assert f"error[{code}]: " in capsys.readouterr().err
+
+
+FAMILY = """net Wide(c = 4):
+    input 3, 8x8
+    conv 3x3, c
+variant wide8 = Wide(8)
+net Need(c):
+    input 3, 8x8
+    conv 3x3, c
+"""
+
+
+def test_folders(folder: Path, capsys: Captured) -> None:
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / ".hidden").mkdir()
+    (folder / "a" / "family.net").write_text(FAMILY, encoding="utf-8")
+    assert cli.main(["fmt", "-q", "a"]) == 0
+    (folder / "a" / "b" / "n.net").write_text(SPEC, encoding="utf-8")
+    (folder / "a" / "b" / "part.net").write_text("block B:\n    relu\n", encoding="utf-8")
+    (folder / "a" / ".hidden" / "bad.net").write_text("net", encoding="utf-8")
+    for args in (["check", "a"], ["check", "./a/"], ["cost", "a"]):
+        assert cli.main(args) == 0, args
+        printed = capsys.readouterr()
+        assert {"n", "wide", "wide8"} <= {
+            line.partition(" ")[0].strip(":") for line in printed.out.splitlines()
+        }
+        assert printed.err == "note: a/b/part.net declares no net\n"
+    assert cli.main(["lint", "a", "--select", "L101", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == ["a/b/part.net declares no net"]
+    assert cli.main(["fmt", "a", "--check"]) == 0
+    (folder / "a" / "b" / "bad.net").write_text("net N:\n    input 3, 8x8\n    fc 3\n", encoding="utf-8")
+    for command in ("check", "cost", "lint"):
+        assert cli.main([command, "a"]) == 1
+        printed = capsys.readouterr()
+        assert printed.err.count("error[E301]") == 1
+        assert command == "lint" or "wide8" in printed.out
+
+
+def test_lint_alone_means_here(folder: Path, capsys: Captured) -> None:
+    assert cli.main(["lint"]) == 2
+    assert "there is no .net file in ." in capsys.readouterr().err
+    (folder / "n.net").write_text(
+        "net N:\n    input 3, 8x8\n    conv 3x3, 8\n    relu\n    relu\n    gap\n    fc 3\n", encoding="utf-8"
+    )
+    assert cli.main(["lint", "./n.net", "--fail-on", "info"]) == 1
+    found = capsys.readouterr().out
+    assert "n.net:5:5" in found
+    assert cli.main(["lint", "--fail-on", "info"]) == 1
+    assert capsys.readouterr().out == found
+
+
+def test_a_word_of_the_zoo_is_no_folder(folder: Path, capsys: Captured) -> None:
+    for name in ("lenet", "resnet50", "mine"):
+        (folder / name).mkdir()
+        (folder / name / "n.net").write_text(SPEC, encoding="utf-8")
+    for name in ("lenet", "resnet50"):
+        assert cli.main(["check", name]) == 0
+        assert capsys.readouterr().out.startswith(f"{name}: ")
+    for name in ("./lenet", "mine"):
+        assert cli.main(["check", name]) == 0
+        assert capsys.readouterr().out.startswith("n: ")
+
+
+def test_files_without_nets_to_look_at(folder: Path, capsys: Captured) -> None:
+    (folder / "need.net").write_text(
+        "net Need(c, d, e = 1):\n    input 3, 8x8\n    conv c, d, stride=e\n", encoding="utf-8"
+    )
+    said = "need.net has no net that can be made: Need needs c, d, and no variant gives it"
+    for command in ("check", "lint", "cost"):
+        assert cli.main([command, "need.net"]) == 0
+        assert capsys.readouterr().err == f"note: {said}\n"
+
+
+def test_commands_agree_on_the_nets_of_a_file(folder: Path, capsys: Captured) -> None:
+    """A file is all of its nets, a word of the zoo one, and a net may be called as it is declared."""
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    for spec, names in [
+        ("wide.net", ["wide", "wide8"]),
+        ("wide.net:wide8", ["wide8"]),
+        ("wide.net:wide", ["wide"]),
+        ("wide.net:Wide", ["wide"]),
+        ("unet", ["unet"]),
+        ("unet.net", ["unet", "unet_same"]),
+        ("UNet", ["unet"]),
+        ("MNASNet", ["mnasnet"]),
+        ("mnasnet.net:MNASNet", ["mnasnet"]),
+    ]:
+        assert cli.main(["check", spec]) == 0
+        assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == names, spec
+        assert cli.main(["cost", spec]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        if len(names) == 1:
+            assert lines[0].startswith(f"{names[0]} (")
+        else:
+            assert [line.split()[0] for line in lines[2 : 2 + len(names)]] == names
+        assert cli.main(["compare", spec, "--format", "json"]) == 0
+        assert [net["net"] for net in json.loads(capsys.readouterr().out)["nets"]] == names
+        file, name = common.files(spec, argparse.Namespace(path=[]))
+        assert [api.Network(one).name for one in api.recipes(file, name, {}, {})] == names
+    for command in ("check", "cost", "compile", "lint"):
+        assert cli.main([command, "wide.net:Need"]) == 2
+        assert "net Need needs `c`" in capsys.readouterr().err
+
+
+def test_cost_of_several_nets(folder: Path, capsys: Captured) -> None:
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    options = ["--columns", "macs,memory", "--exact", "--batch", "2", "--sort", "macs"]
+    assert cli.main(["cost", "wide.net", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    nets = [api.load(f"wide.net:{name}") for name in ("wide8", "wide")]
+    assert [line.split() for line in lines[2:4]] == [
+        [net.name, f"{net.cost(batch=2).macs:,}", f"{net.memory(2).peak:,}"] for net in nets
+    ]
+    assert cli.main(["cost", "wide.net", *options, "--top", "1"]) == 0
+    assert "1 more" in capsys.readouterr().out
+    for options in (["--by", "block"], ["--format", "csv"], ["--depth", "1"]):
+        assert cli.main(["cost", "wide.net", *options]) == 2
+        err = capsys.readouterr().err
+        assert "error[E502]: wide.net has 2 nets" in err
+        assert "wide8" in err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

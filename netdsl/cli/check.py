@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from netdsl.cli.common import (
     VERSION,
-    files,
-    inputs,
+    add_once,
+    nets_of,
     output,
     print_json,
     report,
-    settings,
     spec_arguments,
     status_of,
 )
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from netdsl.network import Network
@@ -27,7 +25,7 @@ HELP = "parse, elaborate, infer shapes, hold budgets against costs"
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    spec_arguments(sub, many=True)
+    spec_arguments(sub, many=True, folders=True)
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 
@@ -37,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
     fine: list[Network] = []
     wrong: list[Diagnostic] = []
-    for spec in args.spec:
-        for net in _checked(spec, args, wrong):
+    for net in nets_of(args.spec, args, wrong):
+        broken = net.check()
+        add_once(wrong, broken)
+        if not broken:
             fine.append(net)
             if args.format == "text" and not output.quiet:
                 whole = net.cost()
@@ -66,41 +66,3 @@ def run(args: argparse.Namespace) -> int:
         print_json({"version": VERSION, "nets": nets, "diagnostics": render_json(wrong)["diagnostics"]})
         return status_of(wrong)
     return report(wrong) if wrong else 0
-
-
-def _checked(spec: str, args: argparse.Namespace, wrong: list[Diagnostic]) -> Iterator[Network]:
-    """Yield the nets of a spec that are fine; add what is wrong with the others, once if they share it."""
-    from netdsl import api
-    from netdsl.network import Network
-    from netdsl.syntax.tokens import MAX_ERRORS
-
-    seen: set[object] = set()
-
-    def add(diagnostics: Iterable[Diagnostic]) -> None:
-        for found in diagnostics:
-            key = (found.code, found.message, found.span)
-            if key not in seen:
-                seen.add(key)
-                wrong.append(found)
-
-    try:
-        file, name = files(spec, args)
-        given, shapes = settings(args), inputs(args)
-    except NetError as error:
-        add(error.diagnostics)
-        return
-    begin = len(wrong)
-    for one in [name] if name else api.distinct(file):
-        if len(wrong) - begin >= MAX_ERRORS:
-            what = f"{spec}: after {MAX_ERRORS} errors the nets from {one} on are not looked at"
-            wrong.append(Diagnostic("", what, severity="info"))
-            return
-        try:
-            net = Network(api.recipe(file, one, given, shapes, args.max_nodes))
-            broken = net.check()
-        except NetError as error:
-            add(error.diagnostics)
-        else:
-            add(broken)
-            if not broken:
-                yield net

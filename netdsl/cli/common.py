@@ -94,10 +94,15 @@ def look() -> Look:
     return Look(width or WIDTH, output.colored(sys.stdout), blocks)
 
 
-def spec_arguments(sub: argparse.ArgumentParser, many: bool = False) -> None:
-    """Add what names a net and changes it."""
+def spec_arguments(
+    sub: argparse.ArgumentParser, many: bool = False, here: bool = False, folders: bool = False
+) -> None:
+    """Add what names a net and changes it; with `here` this folder if nothing does."""
     what = "a file, FILE:NAME for one of its nets, a name of the zoo, or - for standard input"
-    sub.add_argument("spec", metavar="SPEC", nargs="+" if many else None, help=what)
+    if here or folders:
+        what += "; or a folder, for all in it" + (" (.)" if here else "")
+    nargs = "*" if here else "+" if many else None
+    sub.add_argument("spec", metavar="SPEC", nargs=nargs, help=what)
     net_options(sub)
 
 
@@ -190,7 +195,93 @@ def files(spec: str, args: argparse.Namespace) -> tuple[FileScope, str]:
     target, _, name = spec.partition(":")
     if target == "-":
         return api.read_text(standard_input()), name
-    return api.locate(spec, args.path)
+    file, name = api.locate(spec, args.path)
+    return file, name or api.alone(file, spec)
+
+
+def expanded(spec: str) -> list[str]:
+    """Return the SPECs that one stands for: the .net files in a folder, and in those within it that are not hidden.
+
+    A word that is a name of the zoo is no folder, as it is no file: `./resnet` is.
+
+    Raises:
+        NetError: There is no such file in the folder.
+    """
+    from netdsl import api
+
+    path = spec.endswith(".net") or not {"/", os.sep}.isdisjoint(spec) or spec in (os.curdir, os.pardir)
+    if not os.path.isdir(spec) or (not path and api.in_zoo(spec)):
+        return [spec]
+    return below(spec)
+
+
+def below(folder: str) -> list[str]:
+    """Return the .net files in a folder and in those within it that are not hidden; NetError if there is none."""
+    found = []
+    for base, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(base, name) for name in names if name.endswith(".net")]
+    if not found:
+        misuse("E501", f"there is no .net file in {folder}")
+    return sorted(found)
+
+
+def nets_of(specs: Iterable[str], args: argparse.Namespace, wrong: list[Diagnostic]) -> Iterator[Network]:
+    """Yield the nets of SPECs and folders, all of a file or the one that is named; add what is wrong with others.
+
+    A note says which files have none.
+    """
+    from netdsl import api
+    from netdsl.network import Network
+    from netdsl.syntax.tokens import MAX_ERRORS
+
+    for spec in specs:
+        try:
+            named = expanded(spec)
+        except NetError as error:
+            add_once(wrong, error.diagnostics)
+            continue
+        for one in named:
+            try:
+                file, name = files(one, args)
+                if not name and not api.instances(file):
+                    note(f"note: {without_nets(file)}")
+                    continue
+                recipes = api.recipes(file, name, settings(args), inputs(args), args.max_nodes)
+            except NetError as error:
+                add_once(wrong, error.diagnostics)
+                continue
+            begin = len(wrong)
+            for recipe in recipes:
+                if len(wrong) - begin >= MAX_ERRORS:
+                    first = recipe.variant.name if recipe.variant else recipe.net.name.lower()
+                    what = f"{one}: after {MAX_ERRORS} errors the nets from {first} on are not looked at"
+                    wrong.append(Diagnostic("", what, severity="info"))
+                    break
+                try:
+                    yield Network(recipe)
+                except NetError as error:
+                    add_once(wrong, error.diagnostics)
+
+
+def add_once(wrong: list[Diagnostic], more: Iterable[Diagnostic]) -> None:
+    """Add diagnostics to those that there are, those that several nets share once."""
+    seen = {(found.code, found.message, found.span) for found in wrong}
+    wrong.extend(found for found in more if (found.code, found.message, found.span) not in seen)
+
+
+def without_nets(file: FileScope) -> str:
+    """Return a line that says why a file has no net to look at."""
+    from netdsl.diagnostics.render import printable
+
+    name = printable(file.source.name)
+    if not file.nets:
+        return f"{name} declares no net"
+    needs = ", ".join(
+        f"{printable(net)} needs {', '.join(p.name.text for p in decl.node.params if p.default is None)}"
+        for net, decl in file.nets.items()
+    )
+    return f"{name} has no net that can be made: {needs}, and no variant gives it"
 
 
 def standard_input() -> str:
@@ -216,7 +307,6 @@ def networks(args: argparse.Namespace) -> tuple[Network, ...]:
     from netdsl.network import Network
 
     file, name = files(args.spec, args)
-    name = name or api.alone(file, args.spec)
     return tuple(map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes)))
 
 

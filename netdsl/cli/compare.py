@@ -59,7 +59,6 @@ def _networks(spec: str, args: argparse.Namespace) -> Iterator[Network]:
 
     if spec != ZOO:
         file, name = files(spec, args)
-        name = name or api.alone(file, spec)
         yield from map(Network, api.recipes(file, name, settings(args), inputs(args), args.max_nodes))
         return
     for name, file_name in api.zoo_names().items():

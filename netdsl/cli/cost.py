@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.cli.common import look, misuse, network, positive, print_json, size, spec_arguments
+from netdsl.cli.common import (
+    look,
+    misuse,
+    nets_of,
+    network,
+    positive,
+    print_json,
+    report,
+    size,
+    spec_arguments,
+)
 from netdsl.cost.model import COUNTERS, OPTIMIZERS
+from netdsl.diagnostics import Diagnostic, NetError
 
 HELP = "print params, MACs and activations as a table"
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
@@ -14,12 +26,13 @@ GROUPINGS = ("layer", "block", "stage", "op")
 FORMATS = ("table", "json", "csv", "markdown")
 
 if TYPE_CHECKING:
+    from netdsl.cost.view import View
     from netdsl.network import Network
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    spec_arguments(sub)
+    spec_arguments(sub, folders=True)
     sub.add_argument("--by", choices=GROUPINGS, help="what a row is (what reads best at the net's size)")
     sub.add_argument("--depth", type=positive, metavar="N", help="of names, as N=2 in layer1.0.conv1")
     sub.add_argument("--sort", metavar="COLUMN", help="the largest first, such as macs; or name")
@@ -125,13 +138,51 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if form.option == "device":
         return _on_device(args)
-    net = network(args)
     if form.option == "checkpoint":
-        return _plan(net, args)
+        return _plan(network(args), args)
     if form.option == "memory":
-        return _largest(net, args)
-    _table(net, args)
-    return 0
+        return _largest(network(args), args)
+    wrong: list[Diagnostic] = []
+    nets = [*nets_of([args.spec], args, wrong)]
+    if len(nets) == 1:
+        _table(nets[0], args)
+    elif nets:
+        _of_several(nets, args)
+    return report(wrong) if wrong else 0
+
+
+def _of_several(nets: Sequence[Network], args: argparse.Namespace) -> None:
+    """Print a row for each of several nets."""
+    from netdsl.cost import view
+    from netdsl.quantities import Options
+
+    asked = [name for name in ("by", "depth", "no_fold") if getattr(args, name) != UNSET[name]]
+    if asked or args.format != "table":
+        what = _written(asked[0]) if asked else f"--format {args.format}"
+        names = tuple(net.name for net in nets)
+        help = f"choose one, or `netdsl compare {args.spec} --format json`"
+        raise NetError(
+            [
+                Diagnostic(
+                    "E502",
+                    f"{args.spec} has {len(nets)} nets, and {what} is of one",
+                    help=help,
+                    details=names,
+                )
+            ]
+        )
+    rows = [net.cost_row(args.batch, args.dtype, args.train, args.optimizer) for net in nets]
+    options = Options(args.batch, args.dtype, args.train, args.optimizer)
+    shown = _view(args, f"{len(nets)} nets: FILE:NAME for the parts of one")
+    print(view.render_nets(rows, options, shown))
+
+
+def _view(args: argparse.Namespace, hint: str) -> View:
+    """Return how the options show a table."""
+    from netdsl.cost.view import View
+
+    columns = tuple(name.strip() for name in (args.columns or "").split(",") if name.strip())
+    return View(look(), args.exact, not args.no_fold, columns, args.sort or "", args.top or 0, hint=hint)
 
 
 def _table(net: Network, args: argparse.Namespace) -> None:
@@ -152,14 +203,7 @@ def _table(net: Network, args: argparse.Namespace) -> None:
         rows = costs(args.by or "layer", args.depth) if given else view.readable(costs)
         layers = sum(node.op.name != "input" for node in net.graph)
         hint = "" if given or len(rows) == layers else f"{layers:,} layers: --by layer shows them"
-        columns = tuple(name.strip() for name in (args.columns or "").split(",") if name.strip())
-        sort = args.sort or ""
-        print(
-            view.render_text(
-                rows,
-                view.View(look(), args.exact, not args.no_fold, columns, sort, args.top or 0, hint=hint),
-            )
-        )
+        print(view.render_text(rows, _view(args, hint)))
 
 
 def _on_device(args: argparse.Namespace) -> int:

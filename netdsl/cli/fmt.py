@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import misuse, note, put, report, rewrite, standard_input
+from netdsl.cli.common import below, note, put, report, rewrite, standard_input
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     changed = False
     for spec in dict.fromkeys(args.spec):
         try:
-            files = [spec] if spec == "-" else _files(Path(spec))
+            files = below(spec) if spec != "-" and os.path.isdir(spec) else [spec]
         except NetError as error:
             wrong += error.diagnostics
             continue
@@ -47,22 +46,6 @@ def run(args: argparse.Namespace) -> int:
     if wrong:
         return report(wrong)
     return int(changed and (args.check or args.diff))
-
-
-def _files(path: Path) -> list[str]:
-    """Return a file, or the specs in a folder and in the folders within it that are not hidden."""
-    if not os.path.isdir(path):
-        return [str(path)]
-    found = sorted(str(file) for file in _below(path))
-    if not found:
-        misuse("E501", f"there is no .net file in {path}")
-    return found
-
-
-def _below(path: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if name.endswith(".net"))
 
 
 def _format(file: str, args: argparse.Namespace) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from netdsl import reading
 from netdsl.cli import common
 from netdsl.cli.common import (
+    expanded,
     files,
     inputs,
     misuse,
@@ -23,6 +24,7 @@ from netdsl.cli.common import (
     settings,
     spec_arguments,
     status_of,
+    without_nets,
     write,
 )
 from netdsl.diagnostics import Diagnostic, NetError
@@ -39,7 +41,7 @@ SEVERITIES = ("error", "warning", "info")
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    spec_arguments(sub, many=True)
+    spec_arguments(sub, many=True, here=True)
     rules = "rules: codes, beginnings of codes, names, audit or ALL, with commas; repeatable"
     sub.add_argument("--select", action="append", metavar="RULES", help=f"only these {rules}")
     sub.add_argument("--ignore", action="append", default=[], metavar="RULES", help=f"not these {rules}")
@@ -65,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     """Lint every net of every spec, mend what is to be mended, show what is left."""
     _check_options(args)
     work = Work(args)
-    for spec in args.spec:
-        work.lint(spec)
+    for spec in args.spec or ["."]:
+        work.look(spec)
     if args.diff:
         put("".join(work.differences))
     findings = work.merged()
@@ -101,8 +103,17 @@ class Work:
         self.reads: list[Path] = []
         """The files that they were read from, and their settings."""
 
+    def look(self, spec: str) -> None:
+        """Lint one spec, or those in a folder."""
+        try:
+            for one in expanded(spec):
+                self.lint(one)
+        except NetError as error:
+            self.wrong += error.diagnostics
+
     def lint(self, spec: str) -> None:
         """Lint one spec; keep what is wrong with it."""
+        from netdsl import api
         from netdsl.lint.engine import Run
 
         try:
@@ -113,6 +124,8 @@ class Work:
             if self.args.fix or self.args.diff:
                 file = self.mend(spec, name, file, chosen)
             loaded = self.load(file, name, self.wrong)
+            if not name and not api.instances(file):
+                self.notes.append(without_nets(file))
         except NetError as error:
             self.wrong += error.diagnostics
             return
@@ -192,11 +205,11 @@ class Work:
         from netdsl.lint.fix import fix
 
         path = file.source.path
+        if path is None or path.resolve().is_relative_to(data.folder("specs").resolve()):
+            misuse("E525", f"{spec} is no file of yours to be mended", "copy it, or give the path of a file")
         if name:
             help = f"netdsl lint {path or spec.rpartition(':')[0]} --fix"
             misuse("E525", f"{spec} is one net of a file, and a line belongs to all of them", help)
-        if path is None or path.resolve().is_relative_to(data.folder("specs").resolve()):
-            misuse("E525", f"{spec} is no file of yours to be mended", "copy it, or give the path of a file")
 
         before = file.source.text
         fixed = fix(before, self.again(path), chosen, self.args.unsafe_fixes)

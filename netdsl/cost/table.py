@@ -131,6 +131,11 @@ def _of_rows(options: Options) -> list[Quantity]:
     return [quantity for quantity in known if not quantity.whole and (options.train or not quantity.training)]
 
 
+def of_nets(options: Options) -> list[Quantity]:
+    """Return what rows have that are whole nets."""
+    return [one for one in catalogue().values() if options.train or not one.training]
+
+
 def tabulate(
     net: Measured, shapes: Mapping[str, Shape], by: str, options: Options, depth: int | None = None
 ) -> list[Row]:

@@ -8,10 +8,10 @@ from itertools import takewhile
 from typing import Any
 
 from netdsl.cost.model import CONVENTION
-from netdsl.cost.table import Row, Table, human
+from netdsl.cost.table import Row, Table, human, of_nets
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.diagnostics.render import printable
-from netdsl.quantities import Quantity
+from netdsl.quantities import Options, Quantity
 from netdsl.record import Record
 from netdsl.sheet import WIDTH, Look, Sheet
 
@@ -169,20 +169,25 @@ def readable(costs: Callable[[str, int | None], Table]) -> Table:
 def arranged(table: Table, view: View) -> list[Row]:
     """Return the rows as a view has them; raise NetError for what cannot be sorted by."""
     rows = folded(table.rows, table.quantities) if view.fold else [*table.rows]
-    if view.sort == "name":
-        rows.sort(key=lambda row: row.name)
-    elif view.sort:
-        known = {quantity.name: quantity for quantity in _columns(table)}
-        if view.sort not in known:
-            raise _unknown("sort", view.sort, ("name", *known))
-        by = known[view.sort]
-        rows.sort(key=lambda row: -by.number(row.values[by.name]))
+    rows = _sorted(rows, _columns(table), view)
     if view.top and len(rows) > view.top:
         others = rows[view.top :]
         added = {quantity.name for quantity in table.quantities if quantity.additive}
         values = {name: value if name in added else None for name, value in _summed(others, added).items()}
         rows[view.top :] = [Row(f"{sum(row.count for row in others)} more", "", None, values)]
     return rows
+
+
+def _sorted(rows: list[Row], quantities: Sequence[Quantity], view: View) -> list[Row]:
+    if view.sort == "name":
+        return sorted(rows, key=lambda row: row.name)
+    if not view.sort:
+        return rows
+    known = {quantity.name: quantity for quantity in quantities}
+    if view.sort not in known:
+        raise _unknown("sort", view.sort, ("name", *known))
+    by = known[view.sort]
+    return sorted(rows, key=lambda row: -by.number(row.values[by.name]))
 
 
 # ---------------------------------------------------------------- columns
@@ -213,8 +218,35 @@ def sheet(table: Table, view: View) -> Sheet:
     if training is not None and table.sums[training.name]:
         names.append(training.title)
         totals.append({"params": table.sums[training.name]})
-    blank = [""] * len(totals)
-    known = {quantity.name: quantity for quantity in _columns(table)}
+    notes = _footer(table, view, any(row.count > 1 for row in rows))
+    return _sheet(table.by, rows, _columns(table), [*zip(names, totals, strict=True)], view).replace(
+        caption=_caption(table), notes=notes
+    )
+
+
+def sheet_of_nets(rows: Sequence[Row], options: Options, view: View) -> Sheet:
+    """Return nets as the rows of a table, without a total; raise NetError for a column that there is not."""
+    every = of_nets(options)
+    shown = _sorted([*rows], every, view)
+    rest = len(shown) - view.top if view.top else 0
+    notes = [view.hint] if view.hint else []
+    notes += [f"{rest} more"] if rest > 0 else []
+    notes.append(_meaning(options, view))
+    found = _sheet("net", shown[: view.top or None], every, [], view)
+    return found.replace(notes=[*notes, CONVENTION])
+
+
+def _sheet(
+    by: str,
+    rows: Sequence[Row],
+    quantities: Sequence[Quantity],
+    below: Sequence[tuple[str, Mapping[str, Any]]],
+    view: View,
+) -> Sheet:
+    """Return rows as texts, with lines of totals below, of which the first is that of all."""
+    totals = [values for _, values in below]
+    blank = [""] * len(below)
+    known = {quantity.name: quantity for quantity in quantities}
     about = {
         "op": _Column("op", [printable(row.what) for row in rows], blank, _ABOUT["op"], "text"),
         "output": _Column(
@@ -229,7 +261,7 @@ def sheet(table: Table, view: View) -> Sheet:
         if name not in (*about, *known):
             raise _unknown("columns", name, (*about, *known))
     columns = [
-        _Column(table.by, [printable(row.name) for row in rows], names, 0, "text"),
+        _Column(by, [printable(row.name) for row in rows], [name for name, _ in below], 0, "text"),
         _Column("", [f"x{row.count}" if row.count > 1 else "" for row in rows], blank, 0, "text"),
     ]
     for name in view.columns or [*about, *(name for name, quantity in known.items() if quantity.shown)]:
@@ -247,10 +279,8 @@ def sheet(table: Table, view: View) -> Sheet:
         [*zip(*(column.cells for column in columns), strict=True)],
         [*zip(*(column.totals for column in columns), strict=True)],
         [n for n, column in enumerate(columns) if column.kind != "number"],
-        _caption(table),
-        _footer(table, view, any(row.count > 1 for row in rows)),
-        [n for n, column in enumerate(columns) if column.kind == "bar"],
-        [spare[when] for when in sorted(spare)],
+        bars=[n for n, column in enumerate(columns) if column.kind == "bar"],
+        spare=[spare[when] for when in sorted(spare)],
     )
 
 
@@ -270,7 +300,7 @@ def _of(
     values = [row.values[quantity.name] for row in rows]
     sums = [total.get(quantity.name) for total in totals]
     yield _Column(quantity.title, [*map(said, values)], [*map(said, sums)], quantity.spare)
-    if quantity.share:
+    if quantity.share and sums:
         whole = sums[0]
         parts = [value / whole if whole and value is not None else None for value in values]
         below = [value / whole if whole and value is not None else None for value in sums]
@@ -305,13 +335,12 @@ def _footer(table: Table, view: View, folds: bool) -> list[str]:
         return f"{number:,}" if view.exact else f"{human(number)}B"
 
     unit = " bytes" if view.exact else ""
-    mode = "training" if table.train else "evaluation"
     live = table.live
     lines = [view.hint] if view.hint else []
     if folds:
         lines.append("xN: N equal ones in a row, and their sum")
     lines += [
-        f"batch {table.batch}, {table.dtype}, {mode}{'; activations in bytes' if view.exact else ''}",
+        _meaning(table.options, view),
         f"inference has at most {size(live.peak)}{unit} alive beside the weights, at {printable(live.at)}",
     ]
     if table.train:
@@ -324,6 +353,11 @@ def _footer(table: Table, view: View, folds: bool) -> list[str]:
     return [*lines, CONVENTION]
 
 
+def _meaning(options: Options, view: View) -> str:
+    mode = "training" if options.train else "evaluation"
+    return f"batch {options.batch}, {options.dtype}, {mode}{'; activations in bytes' if view.exact else ''}"
+
+
 _HELD = ("weights", "buffers", "gradients", "optimizer", "saved", "input")
 """What a step of training holds, not all of it at once."""
 
@@ -332,6 +366,11 @@ def render_text(table: Table, view: View | None = None) -> str:
     """Return the table for people, and no newline at the end; raise NetError for a column that there is not."""
     view = view or View()
     return sheet(table, view).text(view.look)
+
+
+def render_nets(rows: Sequence[Row], options: Options, view: View) -> str:
+    """Return nets as a table, and no newline at the end; raise NetError for a column that there is not."""
+    return sheet_of_nets(rows, options, view).text(view.look)
 
 
 def render_markdown(table: Table) -> str:
