@@ -236,8 +236,12 @@ def bind(
         span = Span(source, arg.start, arg.end)
         if isinstance(arg, tree.Keyword):
             if arg.name not in params:
+                from netdsl.elaborate.elsewhere import argument  # only errors need it
+
                 known = list(params)
-                help = did_you_mean(arg.name, known) or (f"{what} takes {', '.join(known)}" if known else "")
+                text = source.text[arg.value.start : arg.value.end]
+                help = argument(params, arg.name, text) or did_you_mean(arg.name, known)
+                help = help or (f"{what} takes {', '.join(known)}" if known else "")
                 raise fail("E202", f"{what} has no argument `{arg.name}`", span, help)
             name, node = arg.name, arg.value
             value = evaluator.eval(node, env, source)
@@ -387,7 +391,11 @@ def _mismatch(what: str, param: Param, value: Any, node: tree.Expr, span: Span) 
     if isinstance(value, InitFunction) and "init" in param.types:
         missing = next(name for name, default in Init.KINDS[value.kind] if default is None)
         return fail("E204", f"{what}: {value.kind} needs `{missing}`", span, f"{value.kind}(0.1)")
-    return fail("E203", f"{what} must be {param.describe()}, got {show(value)}", span)
+    from netdsl.elaborate.elsewhere import argument  # only errors need it
+
+    known = argument({param.name: param}, param.name, span.text) if isinstance(value, (str, int)) else ""
+    help = known if f"={span.text}`" not in known and "=" in known else ""
+    return fail("E203", f"{what} must be {param.describe()}, got {show(value)}", span, help)
 
 
 def merge(*layers: Arguments) -> dict[str, Given]:

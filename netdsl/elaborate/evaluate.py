@@ -190,10 +190,33 @@ class Evaluator:
                 return value
             if env.partial:
                 raise Poisoned
-            raise unknown("E200", "name", node.text, env.known(), span)
+            raise self._unknown(node.text, env, span)
         if type(value) is Data and value.poisoned:
             raise Poisoned
         return value
+
+    @staticmethod
+    def _unknown(word: str, env: Env, span: Span) -> SpecError:
+        from netdsl.elaborate import elsewhere  # only errors need it
+
+        help = elsewhere.word(word)
+        if help:
+            return fail("E200", f"unknown name `{word}`", span, help)
+        return unknown("E200", "name", word, [*env.known(), *elsewhere.VALUES.values()], span)
+
+    def _call_elsewhere(self, node: tree.Expr, env: Env, span: Span) -> None:
+        """Raise an error for what is called, if it is what another framework calls an op: `nn.ReLU()`."""
+        first = node
+        while isinstance(first, tree.Attribute):
+            first = first.value
+        if not isinstance(first, tree.Name) or env.find(first.text) is not MISSING or env.partial:
+            return
+        from netdsl.elaborate.elsewhere import said  # only errors need it
+
+        name = span.source.text[node.start : node.end]
+        help = said(name, span.text)
+        if help:
+            raise fail("E200", f"unknown name `{name}`", span, help)
 
     def text(self, node: tree.Label, env: Env, source: Source) -> str:
         """Return a label's text, a template's braces filled in."""
@@ -339,8 +362,10 @@ class Evaluator:
         return result
 
     def _attribute(self, node: tree.Attribute, env: Env, source: Source) -> Any:
-        value = self.eval(node.value, env, source)
         span = Span(source, node.start, node.end)
+        if isinstance(node.value, tree.Name) and env.find(node.value.text) is MISSING:
+            self._call_elsewhere(node, env, span)
+        value = self.eval(node.value, env, source)
         if isinstance(value, RowValue):
             if node.name not in value.columns:
                 raise unknown("E208", "column", node.name, list(value.columns), span)
@@ -467,8 +492,9 @@ class Evaluator:
     # -- calls
 
     def _call(self, node: tree.CallExpr, env: Env, source: Source) -> Any:
-        target = self.eval(node.function, env, source)
         span = Span(source, node.start, node.end)
+        self._call_elsewhere(node.function, env, span)
+        target = self.eval(node.function, env, source)
         if isinstance(target, OpValue):
             given = bind(self, parameters(target), node.args, env, source, target.name)
             result = target.replace(args={**target.args, **given})

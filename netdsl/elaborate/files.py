@@ -69,7 +69,7 @@ class Files:
         self.read[source.key] = None
         self.active.append(source)
         try:
-            for item in parse(source).items:
+            for item in self.parsed(source).items:
                 if len(errors) >= MAX_ERRORS:
                     break
                 try:
@@ -88,6 +88,16 @@ class Files:
             raise NetError(errors[:MAX_ERRORS])
         self.read[source.key] = scope
         return scope
+
+    @staticmethod
+    def parsed(source: Source) -> tree.File:
+        """Return the tree of a source, or raise NetError, which says of other frameworks' text what is here."""
+        try:
+            return parse(source)
+        except NetError as error:
+            from netdsl.elaborate.elsewhere import translated  # only errors need it
+
+            raise NetError([translated(one) for one in error.diagnostics]) from None
 
     @staticmethod
     def poison(item: tree.Statement, scope: FileScope) -> None:

@@ -558,7 +558,7 @@ class Walker(Layers):
 
     def assign(self, node: tree.Assign, place: Place) -> None:
         """`w = 4*c`."""
-        value = self.evaluator.eval(node.value, place.env, place.source)
+        value = self.named_value(node, place)
         names = [self.evaluator.text(target, place.env, place.source) for target in node.targets]
         if isinstance(value, Choice):
             value = self.decide(value, names[0])
@@ -578,6 +578,23 @@ class Walker(Layers):
             place.env.names[name] = item
             if isinstance(item, (int, float)):
                 place.scope.args.setdefault(name, item)
+
+    def named_value(self, node: tree.Assign, place: Place) -> Any:
+        """Return a value that gets a name; the error for a layer of another framework says what names layers."""
+        try:
+            return self.evaluator.eval(node.value, place.env, place.source)
+        except SpecError as error:
+            d, text = error.diagnostic, place.span(node.value).text
+            if d.code != "E200" or d.span != place.span(node.value) or not text.endswith(")"):
+                raise
+            from netdsl.elaborate.elsewhere import layer  # only errors need it
+            from netdsl.syntax.explain import NAMES
+
+            here = layer(text)
+            if not here:
+                raise
+            help = f"{NAMES}{place.span(node.targets[0]).text}: {here}"
+            raise SpecError(d.replace(help=help)) from None
 
     def def_line(self, node: tree.Def, place: Place) -> None:
         """`def ch(c) = ...`."""

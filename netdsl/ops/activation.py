@@ -132,7 +132,10 @@ class LeakyRelu(Activation):
 
     name: ClassVar[str] = "leaky_relu"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.LeakyReLU, F.leaky_relu", keras="layers.LeakyReLU, ops.leaky_relu", jax="nnx.leaky_relu"
+        torch="nn.LeakyReLU, F.leaky_relu",
+        keras="layers.LeakyReLU, ops.leaky_relu",
+        jax="nnx.leaky_relu",
+        calls={"LeakyReLU": "slope, _"},
     )
     counted: ClassVar[str] = "LeakyReLU"
     monotonic: ClassVar[bool] = True
@@ -193,7 +196,10 @@ class Elu(Activation):
 
     name: ClassVar[str] = "elu"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.ELU, F.elu", keras="layers.ELU, ops.elu", jax="nnx.elu"
+        torch="nn.ELU, F.elu",
+        keras="layers.ELU, ops.elu",
+        jax="nnx.elu",
+        calls={"ELU": "alpha, _"},
     )
     counted: ClassVar[str] = "ELU"
     monotonic: ClassVar[bool] = True
@@ -224,7 +230,12 @@ class Celu(Activation):
     """A smooth elu: x above 0, else alpha (exp(x / alpha) - 1). Barron, arXiv 1704.07483."""
 
     name: ClassVar[str] = "celu"
-    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.CELU, F.celu", keras="ops.celu", jax="nnx.celu")
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.CELU, F.celu",
+        keras="ops.celu",
+        jax="nnx.celu",
+        calls={"CELU": "alpha, _"},
+    )
     monotonic: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("alpha",)

@@ -24,7 +24,10 @@ class Attention(Op):
 
     name: ClassVar[str] = "attention"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.MultiheadAttention", keras="layers.MultiHeadAttention", jax="nnx.MultiHeadAttention"
+        torch="nn.MultiheadAttention",
+        keras="layers.MultiHeadAttention",
+        jax="nnx.MultiHeadAttention",
+        calls={"MultiheadAttention": "_, heads, dropout"},
     )
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     counted: ClassVar[str] = "MultiheadAttention"

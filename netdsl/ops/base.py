@@ -72,6 +72,11 @@ class Elsewhere(Record):
     torch: str = ""
     keras: str = ""
     jax: str = ""
+    calls: Mapping[str, str] = {}
+    """By name there what it takes without names, as fields here: `_` for what follows here, or has no meaning.
+
+    What is left out there is as here, or what stands behind `=`.
+    """
 
     def names(self) -> list[str]:
         """Return the last parts of all of them that are names: Conv2d and conv2d, Conv2D, Conv."""

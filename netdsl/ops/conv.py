@@ -181,7 +181,14 @@ class Conv(Convolution):
 
     name: ClassVar[str] = "conv"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Conv2d, F.conv2d", keras="layers.Conv2D", jax="nnx.Conv"
+        torch="nn.Conv2d, F.conv2d",
+        keras="layers.Conv2D",
+        jax="nnx.Conv",
+        calls={
+            "Conv2d": "_, channels, kernel, stride, pad=0, dilation, groups, bias",
+            "Conv2D": "channels, kernel, stride, pad=0, _, dilation, groups, act, bias",
+            "Conv": "_, channels, kernel, stride, pad=tf",
+        },
     )
     positional: ClassVar[tuple[str, ...]] = ("kernel", "channels")
 
@@ -282,7 +289,10 @@ class DwConv(Convolution):
 
     name: ClassVar[str] = "dwconv"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Conv2d with groups", keras="layers.DepthwiseConv2D", jax="nnx.Conv with feature_group_count"
+        torch="nn.Conv2d with groups",
+        keras="layers.DepthwiseConv2D",
+        jax="nnx.Conv with feature_group_count",
+        calls={"DepthwiseConv2D": "kernel, stride, pad=0, multiplier"},
     )
     channelwise: ClassVar[bool] = True
     positional: ClassVar[tuple[str, ...]] = ("kernel",)
@@ -331,6 +341,7 @@ class UpConv(Convolution):
         torch="nn.ConvTranspose2d, F.conv_transpose2d",
         keras="layers.Conv2DTranspose",
         jax="nnx.ConvTranspose",
+        calls={"ConvTranspose2d": "_, channels, kernel, stride, pad, output_pad, groups, bias, dilation"},
     )
     enlarges: ClassVar[bool] = True
     counted: ClassVar[str] = "ConvTranspose2d"

@@ -55,7 +55,10 @@ class Dropout(Drop):
 
     name: ClassVar[str] = "dropout"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Dropout, F.dropout", keras="layers.Dropout", jax="nnx.Dropout"
+        torch="nn.Dropout, F.dropout",
+        keras="layers.Dropout",
+        jax="nnx.Dropout",
+        calls={"Dropout": "p, _"},
     )
 
     p: float = 0.5
@@ -78,6 +81,7 @@ class DropPath(Drop):
         torch="torchvision.ops.StochasticDepth, timm.layers.DropPath",
         keras="layers.Dropout with noise_shape",
         jax="nnx.Dropout with broadcast_dims",
+        calls={"DropPath": "p"},
     )
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:

@@ -220,7 +220,10 @@ class PixelShuffle(Op):
     """
 
     name: ClassVar[str] = "pixel_shuffle"
-    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.PixelShuffle, F.pixel_shuffle")
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.PixelShuffle, F.pixel_shuffle",
+        calls={"PixelShuffle": "factor"},
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True
@@ -268,7 +271,10 @@ class PixelUnshuffle(Op):
     """
 
     name: ClassVar[str] = "pixel_unshuffle"
-    elsewhere: ClassVar[Elsewhere] = Elsewhere(torch="nn.PixelUnshuffle, F.pixel_unshuffle")
+    elsewhere: ClassVar[Elsewhere] = Elsewhere(
+        torch="nn.PixelUnshuffle, F.pixel_unshuffle",
+        calls={"PixelUnshuffle": "factor"},
+    )
     passes_values: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

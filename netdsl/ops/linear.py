@@ -23,7 +23,13 @@ class Linear(Op):
 
     name: ClassVar[str] = "fc"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Linear, F.linear", keras="layers.Dense", jax="nnx.Linear"
+        torch="nn.Linear, F.linear",
+        keras="layers.Dense",
+        jax="nnx.Linear",
+        calls={
+            "Linear": "_, channels, bias",
+            "Dense": "channels, act, bias",
+        },
     )
     batchless: ClassVar[bool] = True
     tokenwise: ClassVar[bool] = True

@@ -67,7 +67,13 @@ class BatchNorm(Norm):
 
     name: ClassVar[str] = "bn"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.BatchNorm2d, nn.BatchNorm1d", keras="layers.BatchNormalization", jax="nnx.BatchNorm"
+        torch="nn.BatchNorm2d, nn.BatchNorm1d",
+        keras="layers.BatchNormalization",
+        jax="nnx.BatchNorm",
+        calls={
+            "BatchNorm2d": "_, eps, momentum, affine",
+            "BatchNorm1d": "_, eps, momentum, affine",
+        },
     )
     counted: ClassVar[str] = "BatchNorm2d"
     tracks: ClassVar[bool] = True
@@ -149,7 +155,10 @@ class LayerNorm(ChannelNorm):
 
     name: ClassVar[str] = "ln"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.LayerNorm, F.layer_norm", keras="layers.LayerNormalization", jax="nnx.LayerNorm"
+        torch="nn.LayerNorm, F.layer_norm",
+        keras="layers.LayerNormalization",
+        jax="nnx.LayerNorm",
+        calls={"LayerNorm": "_, eps, affine, bias"},
     )
     counted: ClassVar[str] = "LayerNorm"
 
@@ -253,7 +262,10 @@ class GroupNorm(Norm):
 
     name: ClassVar[str] = "gn"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.GroupNorm, F.group_norm", keras="layers.GroupNormalization", jax="nnx.GroupNorm"
+        torch="nn.GroupNorm, F.group_norm",
+        keras="layers.GroupNormalization",
+        jax="nnx.GroupNorm",
+        calls={"GroupNorm": "groups, _, eps, affine"},
     )
     counted: ClassVar[str] = "GroupNorm"
     positional: ClassVar[tuple[str, ...]] = ("groups",)
@@ -308,7 +320,10 @@ class InstanceNorm(Norm):
 
     name: ClassVar[str] = "instance_norm"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.InstanceNorm2d, F.instance_norm", keras="layers.GroupNormalization", jax="nnx.InstanceNorm"
+        torch="nn.InstanceNorm2d, F.instance_norm",
+        keras="layers.GroupNormalization",
+        jax="nnx.InstanceNorm",
+        calls={"InstanceNorm2d": "_, eps, _, affine"},
     )
     counted: ClassVar[str] = "InstanceNorm2d"
 

@@ -171,7 +171,13 @@ class MaxPool(Pool):
 
     name: ClassVar[str] = "maxpool"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.MaxPool2d, F.max_pool2d", keras="layers.MaxPooling2D", jax="nnx.max_pool"
+        torch="nn.MaxPool2d, F.max_pool2d",
+        keras="layers.MaxPooling2D",
+        jax="nnx.max_pool",
+        calls={
+            "MaxPool2d": "kernel, stride, pad, dilation, _, ceil",
+            "MaxPooling2D": "kernel=2x2, stride, pad",
+        },
     )
     counted: ClassVar[str] = "MaxPool2d"
     channelwise: ClassVar[bool] = True
@@ -232,6 +238,11 @@ class AvgPool(Pool):
         torch="nn.AvgPool2d, nn.AdaptiveAvgPool2d, F.avg_pool2d",
         keras="layers.AveragePooling2D",
         jax="nnx.avg_pool",
+        calls={
+            "AvgPool2d": "kernel, stride, pad, ceil, count_include_pad",
+            "AdaptiveAvgPool2d": "to",
+            "AveragePooling2D": "kernel=2x2, stride, pad",
+        },
     )
     counted: ClassVar[str] = "AvgPool2d"
     channelwise: ClassVar[bool] = True

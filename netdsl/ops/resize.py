@@ -79,7 +79,10 @@ class Upsample(Resampling):
 
     name: ClassVar[str] = "upsample"
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
-        torch="nn.Upsample, F.interpolate", keras="layers.UpSampling2D", jax="jax.image.resize"
+        torch="nn.Upsample, F.interpolate",
+        keras="layers.UpSampling2D",
+        jax="jax.image.resize",
+        calls={"Upsample": "to, scale, mode"},
     )
     enlarges: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True

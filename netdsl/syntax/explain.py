@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
+from keyword import iskeyword
 
 from netdsl.syntax.tokens import OPENING, Fault, Token
 
@@ -33,6 +34,11 @@ _SHOWN = {
 }
 _STARTS_STEP = {"ARROW", "COLON", "STAR", "VBAR", *OPENING}
 _ENDS_STEP = {"ARROW", "VBAR", "WHEN", "AS", "_NL"}
+_STEPS = {"NAME", "LPAR", "ADD", "MUL", "CONCAT"}
+NAMES = "`:` names a layer: "
+"""What is said where a layer is given a name by `=`; its line follows."""
+TAKES = "a value is taken with `from`: "
+"""What is said where a value is used as a layer; the line follows."""
 _HAS_BODY = {
     "NET",
     "BLOCK",
@@ -81,7 +87,7 @@ class Place:
 
 def explain(place: Place) -> Fault:
     """Return what is wrong at a place."""
-    for mistake in (_indentation, _bracket, _arrow, _argument, _declaration, _word):
+    for mistake in (_indentation, _bracket, _arrow, _condition, _argument, _declaration, _word):
         fault = mistake(place)
         if fault is not None:
             return fault
@@ -131,15 +137,56 @@ def _bracket(place: Place) -> Fault | None:
         help = f"[{inner} when ...]; without a condition, leave the brackets out"
         return Fault("E112", before[opener].start, token.end, f"`[{inner}]` needs a condition", help)
     at = _called(before)
+    at = _dotted(place) if at is None else at
     if at is None:
         return None
     closing = _closing(place.line, at + 1)
-    op, inner = before[at], _text(place.line[at + 2 : closing])
-    shown = _text(place.line[at : closing + 1])
+    op, inner = place.line[at], _text(place.line[at + 2 : closing])
+    first = at
+    while first > 1 and place.line[first - 1].type == "DOT":
+        first -= 2
+    shown = _text(place.line[first : closing + 1])
     what = f"`{shown}`: layers are written without parentheses"
-    return Fault(
-        "E106", op.start, place.line[min(closing, len(place.line) - 1)].end, what, f"{op.text} {inner}"
-    )
+    end = place.line[min(closing, len(place.line) - 1)].end
+    return Fault("E106", place.line[first].start, end, what, f"{op.text} {inner}".strip())
+
+
+def _dotted(place: Place) -> int | None:
+    """Return the index of the last name of `nn.Conv2d(3, 64, 3)`, where the parser has stopped in it."""
+    at = place.index
+    if place.token.type not in ("DOT", "LPAR") or not place.before or place.before[-1].type != "NAME":
+        return None
+    while [t.type for t in place.line[at : at + 2]] == ["DOT", "NAME"]:
+        at += 2
+    called = at < len(place.line) and place.line[at].type == "LPAR" and at > 1
+    return at - 1 if called and place.line[at - 2].type == "DOT" else None
+
+
+def _condition(place: Place) -> Fault | None:
+    """`identity if deep`: a condition behind a step as Python writes it."""
+    token, line = place.token, place.line
+    at = next((i for i, t in enumerate(place.before) if t.type == "IF"), place.index)
+    step = _step(line[:at]) if 0 < at < len(line) else at
+    if at == step or line[at].type != "IF" or line[step].type not in _STEPS:
+        return None
+    if token.type != "IF" and "ELSE" not in place.accepted:
+        return None
+    stop = next((i for i in range(at, len(line)) if line[i].type in (*_ENDS_STEP, "RPAR")), len(line))
+    what, how = _text(line[step:at]), _text(line[at + 1 : stop])
+    if any(t.type == "ELSE" for t in line[at:stop]):
+        help = f"an op that a condition decides stands in parentheses: ({what} if {how})"
+        help = help if at - step == 1 else ""
+    elif any(t.type in ("ARROW", "VBAR") for t in line[_line_start(line) :]):
+        help = f"a step that may be left out: [{what} when {how}]"
+    else:
+        help = f"a condition follows `when`: {what} when {how}"
+    expected = "`->` or the end of the line" if token.type == "IF" else "`else`"
+    return place.fault("E100", f"expected {expected}, found {place.found}", help)
+
+
+def _line_start(line: Sequence[Token]) -> int:
+    """Return the index behind a line's label."""
+    return next((i + 1 for i, t in enumerate(line) if t.type == "COLON"), 0)
 
 
 def _arrow(place: Place) -> Fault | None:
@@ -160,8 +207,20 @@ def _argument(place: Place) -> Fault | None:
         help = f"an input's name stands behind the word: input {before[0].text}: {_text(place.line[place.index :])}"
         return place.fault("E100", f"expected the end of the line, found {place.found}", help)
     if len(before) == 3 and before[1].text == "=" and token.type in ("NUMBER", "DIMS"):
-        help = f"`:` names a layer: {before[0].text}: {_text([before[2], *place.line[place.index :]])}"
+        help = f"{NAMES}{before[0].text}: {_text([before[2], *place.line[place.index :]])}"
         return place.fault("E100", f"expected the end of the line, found {place.found}", help)
+    if token.type == "ARROW" and len(before) > 2 and before[-2].type == "EQUAL" and before[-1].type == "NAME":
+        help = f"{TAKES}{_text(before[:-1])} from {_text(place.line[place.index - 1 :])}"
+        return place.fault("E100", f"expected the end of the line, found {place.found}", help)
+    if (
+        token.type == "EQUAL"
+        and [t.type for t in before[:2]] == ["NAME", "DOT"]
+        and before[-1].type == "NAME"
+    ):
+        help = (
+            f"{NAMES}{before[-1].text}: {_text(place.line[place.index + 1 :])}"  # self.conv1 = nn.Conv2d(...)
+        )
+        return place.fault("E100", f"expected `:`, found {place.found}", help)
     if "ARROW" not in place.accepted or not before:
         return None
     step = _step(before)
@@ -196,9 +255,19 @@ def _declaration(place: Place) -> Fault | None:
 
 def _word(place: Place) -> Fault | None:
     token, accepted = place.token, place.accepted
+    opens = len(place.before) == 1 and token.type == "COLON" and place.before[0].type not in _VALUES
+    if opens and place.before[0].text.isalpha() and place.before[0].type not in _HAS_BODY - {"IF", "FOR"}:
+        place = Place(place.before[0], place.line, 0, place.header, {"NAME", "STRING"})
+        token, accepted = place.token, place.accepted
     if not token.text.isalpha() or token.type in _EXPRESSION or "NAME" not in accepted:
         return None
-    help = f'`{token.text}` is a reserved word; as a label, quote it: "{token.text}": ...'
+    behind = place.line[place.index + 1].type if place.index + 1 < len(place.line) else ""
+    label = behind == "COLON" if place.index == 0 else "STRING" in accepted and "NUMBER" not in accepted
+    help = f"`{token.text}` is a reserved word: "
+    if label and not iskeyword(token.text):
+        help += f'as a label, quote it: "{token.text}"'
+    else:
+        help += f"choose another name, such as {token.text}1"
     expected = _expected(accepted)
     return place.fault("E114", f"expected {expected or 'something else'}, found {place.found}", help)
 

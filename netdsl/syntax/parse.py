@@ -15,7 +15,7 @@ from netdsl.syntax.tokens import MAX_ERRORS, Fault, LogicalLine, Token, logical_
 
 _LARGE = 200_000
 """Recovery parses anew for each error, so a file of more tokens stops at the first."""
-_CHARACTER, _STRING, _NESTING = "E101", "E102", "E110"
+_CHARACTER, _STRING, _NESTING, _RESERVED = "E101", "E102", "E110", "E114"
 
 
 @cache
@@ -63,7 +63,13 @@ def _error(source: Source, faults: list[Fault]) -> NetError:
     # the first of a line: the others may follow from it
     first = {source.text.count("\n", 0, f.start): f for f in sorted(faults, key=lambda f: -f.start)}
     diagnostics = []
+    words: set[str] = set()
     for _, fault in sorted(first.items()):
+        if fault.code == _RESERVED:  # once a word: whoever calls something so does it wherever it is used
+            word = source.text[fault.start : fault.end]
+            if word in words:
+                continue
+            words.add(word)
         labels: tuple[Label, ...] = ()
         if fault.opener >= 0:
             labels = (Label(Span(source, fault.opener, fault.opener + 1), "opened here"),)

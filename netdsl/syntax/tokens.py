@@ -116,6 +116,10 @@ def _bad_character(text: str, at: int, stop: int) -> Fault:
         dims = re.fullmatch(r"([0-9]+)[xX*]([0-9]+)", word[0])
         help = f"dimensions are written {dims[1]}x{dims[2]}" if dims else "a name starts with a letter"
         return Fault("E101", at, word.end(), f"`{shown}` is neither a number nor a name", help)
+    single = re.compile(r"'[^'\"\n]*'").match(text, at, stop)
+    if single:
+        what = f"`{single[0]}`: strings have double quotes"
+        return Fault("E101", at, single.end(), what, f'"{single[0][1:-1]}"')
     shown = char if char.isprintable() else f"U+{ord(char):04X}"
     return Fault("E101", at, at + 1, f"`{shown}` has no meaning here", _MEANT.get(char, ""))
 

@@ -1,0 +1,291 @@
+"""What other frameworks write, as a spec has it: `nn.Conv2d(3, 64, 3)` is `conv 3x3, 64, pad=0`. Errors say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.elaborate.arguments import op_parameters
+from netdsl.elaborate.values import MISSING, show
+from netdsl.ir.types import Pad
+from netdsl.ops import Op, called, catalogue
+from netdsl.syntax.explain import NAMES, TAKES
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.arguments import Param
+
+ARGUMENTS = {
+    "kernel_size": ("kernel", "size"),
+    "kernel_shape": ("kernel",),
+    "pool_size": ("kernel",),
+    "out_channels": ("channels",),
+    "out_features": ("channels",),
+    "filters": ("channels",),
+    "features": ("channels",),
+    "units": ("channels",),
+    "strides": ("stride",),
+    "padding": ("pad",),
+    "dilation_rate": ("dilation",),
+    "output_padding": ("output_pad",),
+    "output_size": ("to",),
+    "size": ("to", "scale"),
+    "num_groups": ("groups",),
+    "feature_group_count": ("groups",),
+    "depth_multiplier": ("multiplier",),
+    "use_bias": ("bias",),
+    "activation": ("act",),
+    "epsilon": ("eps",),
+    "elementwise_affine": ("affine",),
+    "negative_slope": ("slope",),
+    "num_heads": ("heads",),
+    "rate": ("p",),
+    "drop_prob": ("p",),
+    "ceil_mode": ("ceil",),
+    "scale_factor": ("scale", "factor"),
+    "upscale_factor": ("factor",),
+    "downscale_factor": ("factor",),
+    "interpolation": ("mode",),
+}
+"""By argument elsewhere what it may be called here."""
+DERIVED = frozenset("in_channels in_features num_features num_channels normalized_shape embed_dim".split())
+"""Arguments elsewhere that follow from what comes in here."""
+SILENT = frozenset("inplace device dtype name rngs batch_first".split())
+"""Arguments elsewhere that belong to what is emitted here, or to whom it is given."""
+VALUES = {"True": "true", "False": "false", "None": "none"}
+PADDINGS = {"valid": "0", "VALID": "0", "same": "same", "SAME": "same", "zeros": "same"}
+SIZES = {
+    "kernel": "3x3",
+    "channels": "64",
+    "factor": "2",
+    "groups": "8",
+    "scale": "2",
+    "heads": "8",
+    "to": "1",
+}
+"""Values for an example of what has to be given."""
+
+_NUMBER = re.compile(r"[0-9]+")
+_CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", re.DOTALL)
+_NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
+_DIMS = re.compile(r"\d+x\d")
+_QUOTED = re.compile(r"""(["'])([^"'\n]*)\1""")
+_PLAIN = re.compile(r"[\w.+\-*/ ]+")
+
+
+class Foreign(Exception):
+    """What no spec says, or nothing here knows how."""
+
+
+def translated(diagnostic: Diagnostic) -> Diagnostic:
+    """Return a syntax error whose text is what other frameworks write with what to write here as its help."""
+    span = diagnostic.span
+    if span is None:
+        return diagnostic
+    help = ""
+    if diagnostic.code == "E106":
+        help = said(span.text.partition("(")[0], span.text)
+    elif diagnostic.code == "E101" and span.text.startswith("'"):
+        help = quoted(span.source.text[: span.start].rpartition("\n")[2], span.text.strip("'"))
+    elif diagnostic.help.startswith(NAMES):
+        label, _, step = diagnostic.help.removeprefix(NAMES).partition(": ")
+        help = f"{NAMES}{label}: {layer(step) or step}" if _CALL.fullmatch(step) else ""
+    elif diagnostic.help.startswith(TAKES):
+        label, _, chain = diagnostic.help.removeprefix(TAKES).partition(" = from ")
+        first = chain.partition(" ->")[0]
+        help = f"{NAMES}{label}: {chain}" if first in catalogue() else ""
+    return diagnostic.replace(help=help or diagnostic.help)
+
+
+def said(word: str, text: str = "") -> str:
+    """Return the help for a name that is an op's elsewhere, as in `text`, a layer; "" if it is none.
+
+    What is a name here is none of theirs: `conv` is `conv`.
+    """
+    ours = [] if word in catalogue() else [op.name for op in called(word)]
+    if not ours:
+        return ""
+    here = layer(text) if text else ""
+    return f"{word} is called {' or '.join(ours)} here" + (f": {here}" if here else "")
+
+
+def layer(text: str) -> str:
+    """Return a layer that is written as elsewhere as a spec has it; "" if it is not known to be the same.
+
+    `text` is a call, `nn.Conv2d(3, 64, 3)`, or a step with an op's name elsewhere, `Conv2d 3x3, 64`.
+    """
+    match = _CALL.fullmatch(text)
+    name, rest = match.groups() if match else (*text.split(None, 1), "")[:2]
+    args = split(rest)
+    for op in called(name):
+        for own in (False, True)[: 1 if match else 2]:
+            try:
+                return _layer(op, name.rpartition(".")[2], args, own)
+            except Foreign:
+                continue
+    return ""
+
+
+def word(text: str) -> str:
+    """Return the help for a name in an expression that means something elsewhere; "" if it does not."""
+    if text in VALUES:
+        return f"did you mean `{VALUES[text]}`?"
+    if PADDINGS.get(text) == "0":
+        return "without padding: pad=0"
+    return said(text)
+
+
+def argument(params: Mapping[str, Param], name: str, text: str) -> str:
+    """Return the help for an argument that is called so elsewhere, for who takes `params`; "" if it is none."""
+    ours = next((one for one in (name, *ARGUMENTS.get(name, ())) if one in params), "")
+    if not ours:
+        return f"leave it out: {name} follows from what comes in" if name in DERIVED else ""
+    try:
+        return f"did you mean `{ours}={value(params[ours], text)}`?"
+    except Foreign:
+        return f"did you mean `{ours}`?"
+
+
+def quoted(before: str, text: str) -> str:
+    """Return what a text in single quotes is here: behind `padding=` no text at all; "" if nothing is known."""
+    match = re.search(r"(\w+)\s*=\s*$", before)
+    if match and "pad" in (match[1], *ARGUMENTS.get(match[1], ())) and text in PADDINGS:
+        return f"pad={PADDINGS[text]}"
+    return f'"{text}"' if text else ""
+
+
+def value(param: Param, text: str, same: str = "same") -> str:
+    """Return a value that is written as elsewhere, for a parameter; `same` is what that padding is called here."""
+    types = param.types
+    text = VALUES.get(text.strip(), text.strip())
+    said = _QUOTED.fullmatch(text)
+    word = said[2] if said else text
+    if "op" in types and (said or not _NUMBER.match(word)):
+        bare = word.removesuffix("()")
+        if bare == "none" or bare in catalogue():
+            return bare
+        ours = called(bare)
+        if not ours:
+            raise Foreign
+        return ours[0].name
+    if "pad" in types and (said or word in PADDINGS):
+        if word not in PADDINGS:
+            raise Foreign
+        return same if PADDINGS[word] == "same" else PADDINGS[word]
+    if said:
+        return f'"{word}"'
+    sizes = [one.strip() for one in re.sub(r"^[(\[](.*?),?[)\]]$", r"\1", text).split(",")]
+    if len(sizes) > 1 or sizes[0] != text:
+        if not all(map(_NUMBER.fullmatch, sizes)):
+            raise Foreign
+        sizes = sizes * 2 if len(sizes) == 1 else sizes
+        return sizes[0] if types != ("dims",) and len({*sizes}) == 1 else "x".join(sizes)
+    if "dims" in types and "int" not in types:
+        if not _NUMBER.fullmatch(text) and not _DIMS.match(text):
+            raise Foreign  # a name may be that of a size, or of both
+        return text if "x" in text else f"{text}x{text}"
+    if not text or not _PLAIN.fullmatch(text):
+        raise Foreign
+    return text
+
+
+def split(text: str) -> list[str]:
+    """Return the arguments of a text, divided at the commas that are in no bracket or quotes."""
+    parts, depth, quote, begin = [], 0, "", 0
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and not depth:
+            parts.append(text[begin:at].strip())
+            begin = at + 1
+    return [part for part in (*parts, text[begin:].strip()) if part]
+
+
+def _layer(op: type[Op], theirs: str, args: list[str], own: bool) -> str:
+    """Return a layer of an op with the arguments of what is called `theirs` elsewhere; `own`: in our order."""
+    params = op_parameters(op)
+    takes = [one.partition("=")[::2] for one in split(_signature(op, theirs))]
+    if not own and not _enough(params, [name for name, _ in takes], args):
+        raise Foreign
+    given = {} if own else {name: text for name, text in takes if text}
+    positions = [name for name in op.positional] if own else [name for name, _ in takes]
+    same = "same" if theirs in op.elsewhere.torch else "tf"
+    for one in args:
+        named = _NAMED.fullmatch(one)
+        if one.startswith("/"):
+            given["stride"] = one[1:].strip()
+        elif named is not None:
+            name, text = named.groups()
+            known = next((n for n in (name, *ARGUMENTS.get(name, ())) if n in params), "")
+            if known:
+                given[known] = value(params[known], text, same)
+            elif name not in DERIVED | SILENT:
+                raise Foreign
+        elif positions:
+            dims = _DIMS.match(one) is not None
+            if own:  # each the first that takes it
+                name = next((n for n in positions if not dims or "dims" in params[n].types), "")
+            else:
+                name = positions[0]
+            if (name not in params and name != "_") or (dims and name == "_"):
+                raise Foreign
+            positions.remove(name)
+            if name != "_":
+                given[name] = value(params[name], one, same)
+        elif VALUES.get(one, one) not in ("true", "false") and not (own and _NUMBER.fullmatch(one)):
+            raise Foreign  # in place or not, and the channels that come in, say nothing here
+    return _written(op, params, given, [name for name, _ in takes])
+
+
+def _signature(op: type[Op], theirs: str) -> str:
+    """Return what an op takes where it is called so, but for case and underscores: conv2d as Conv2d."""
+    plain = theirs.lower().replace("_", "")
+    alike = (calls for name, calls in op.elsewhere.calls.items() if name.lower() in (plain, f"{plain}2d"))
+    return op.elsewhere.calls.get(theirs) or next(alike, "")
+
+
+def _enough(params: Mapping[str, Param], takes: list[str], args: list[str]) -> bool:
+    """Tell whether there are all arguments that have to be given, in the order of elsewhere."""
+    unnamed = sum(not _NAMED.fullmatch(one) and not one.startswith("/") for one in args)
+    said = {name for one in args if (match := _NAMED.fullmatch(one)) for name in ARGUMENTS.get(match[1], ())}
+    needs = [i for i, name in enumerate(takes) if name in params and params[name].default is MISSING]
+    return all(i < unnamed or takes[i] in said for i in needs)
+
+
+def _written(op: type[Op], params: Mapping[str, Param], given: Mapping[str, str], takes: list[str]) -> str:
+    """Return a layer with what it has to be given, and without what is its default."""
+    if not given:  # an example of what it is for
+        first = next((one for one in takes if one in params and params[one].default is None), "")
+        given = {first: _example(op, first)} if first else {}
+    needs = [name for name in op.positional if name in given or params[name].default is MISSING]
+    words = [given.get(name) or _example(op, name) for name in needs]
+    for name, text in given.items():
+        if name in needs or text == show(params[name].default) or _is_same(params, given, name):
+            continue
+        words.append(f"/{text}" if name == "stride" else f"{name}={text}")
+    return f"{op.name} {', '.join(words)}".strip()
+
+
+def _example(op: type[Op], name: str) -> str:
+    """Return a value for an argument that has to be given."""
+    return SIZES.get(name) or show(next(iter(op.examples())).op.arguments()[name])
+
+
+def _is_same(params: Mapping[str, Param], given: Mapping[str, str], name: str) -> bool:
+    """Tell whether a padding in numbers is what `same`, the default, adds at either end: d (k - 1) / 2."""
+    if name != "pad" or params[name].default != Pad("same"):
+        return False
+    axes = [
+        (sizes * 2)[:2] if len(sizes) == 1 else sizes
+        for sizes in (given.get(one, "1").split("x") for one in ("kernel", "pad", "dilation"))
+    ]
+    if not all(_NUMBER.fullmatch(one) for axis in axes for one in axis):
+        return False
+    return all(int(d) * (int(k) - 1) == 2 * int(p) for k, p, d in zip(*axes, strict=True))
