@@ -394,6 +394,10 @@ def same_function(old: Network, new: Network, modes: tuple[bool, ...] = (False, 
         torch.testing.assert_close(z, y, rtol=1e-11, atol=1e-11)
 
 
+INEXACT = ("avgpool_counts_padding", "dropout_at_output", "norm_norm", "softmax_at_output")
+"""Rules whose better net is another function."""
+
+
 class UnlikeError(AssertionError):
     """Layers with weights are gone and others have moved into their places: which is which is not known here."""
 
@@ -413,7 +417,7 @@ def test_random_nets_stay_the_same_function(spec: Spec) -> None:
         for found in finding.nets:
             if found.changes:
                 assert found.saving is not None, finding.message
-    fixed = fix(spec.text, trial, ALL, unsafe=False)
+    fixed = fix(spec.text, trial, ALL.replace(ignore=INEXACT), unsafe=True)
     if fixed.applied:
         (mended_net,) = trial(fixed.text).nets
         try:
