@@ -99,6 +99,8 @@ def test_no_spec_in_a_folder(kind: str, folder: Path) -> None:
     make(folder / "bad.net")
     (folder / "n.net").write_text(UGLY)
     refused(attack("fmt", "."), f"cannot read bad.net: {says}")
+    for command in ("check", "lint", "cost"):
+        refused(attack(command, "./"), "")
     assert (folder / "n.net").read_text() != UGLY
 
 
