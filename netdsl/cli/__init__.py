@@ -7,9 +7,7 @@ refused what it needs; 130 it was interrupted, 141 nobody reads on.
 from __future__ import annotations
 
 import argparse
-import atexit
 import errno
-import gc
 import os
 import re
 import sys
@@ -49,9 +47,6 @@ COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     _open_streams()
-    collecting = gc.get_threshold()
-    gc.set_threshold(2_000_000, 50, 100)  # nearly all that is made lives until the end
-    atexit.register(gc.freeze)  # where the interpreter would look through it once more
     try:
         status = _run(argv)
         sys.stdout.flush()
@@ -66,8 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _say(Diagnostic("E590", "there is not enough memory"))
     except Exception as error:
         status = _say(internal(error))
-    finally:
-        gc.set_threshold(*collecting)
     _settle(sys.stderr)
     return status
 
