@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal
 
+from netdsl.cost.fold import runs
 from netdsl.cost.model import Cost
-from netdsl.cost.table import Row, human
+from netdsl.cost.table import Row, grouping, human
+from netdsl.cost.view import amount
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.net import Net
 from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
-from netdsl.sheet import aligned, markdown
+from netdsl.sheet import Look, Sheet, markdown
 
 if TYPE_CHECKING:
     from netdsl.passes.facts import Number
@@ -318,25 +320,35 @@ def _percent(before: Number, after: Number) -> str:
     return f"{float(100 * (after - before) / before):+.1f}%" if before and after != before else ""
 
 
-def _totals(difference: Difference) -> list[list[str]]:
+def _totals(difference: Difference, exact: bool) -> list[list[str]]:
     rows = [["", "before", "after", "difference", "%"]]
     for quantity in _wholes():
         a, b = difference.numbers(quantity)
         if a or b:
-            rows.append([quantity.title, f"{a:,}", f"{b:,}", _signed(a, b), _percent(a, b)])
+            rows.append([quantity.title, *_pair(quantity, a, b, exact), _percent(a, b)])
     return rows
 
 
-def _rows(difference: Difference) -> list[list[str]]:
+def _pair(quantity: Quantity, before: Number, after: Number, exact: bool) -> tuple[str, str, str]:
+    """Return two numbers and their difference, with all their digits or as people say them."""
+    if exact or not isinstance(before, int) or not isinstance(after, int):
+        return f"{before:,}", f"{after:,}", _signed(before, after)
+    less = "-" if after < before else "+" if after > before else ""
+    return amount(quantity, before), amount(quantity, after), less + amount(quantity, abs(after - before))
+
+
+def _rows(difference: Difference, exact: bool) -> list[list[str]]:
     columns = [quantity for quantity in _sums() if quantity.brief]
     rows = [[difference.by, *(cell for column in columns for cell in (column.title, "difference"))]]
     for group in difference.groups:
         mark = "+ " if group.before is None else "- " if group.after is None else ""
-        cells = [f"{mark}{printable(group.name)}"]
+        cells, costs = [f"{mark}{printable(group.name)}"], False
         for column in columns:
             a, b = (0 if row is None else row.values[column.name] for row in (group.before, group.after))
-            cells += [f"{b:,}", _signed(a, b)]
-        rows.append(cells)
+            cells += _pair(column, a, b, exact)[1:]
+            costs = costs or bool(a or b)
+        if exact or costs or (group.before and group.after):
+            rows.append(cells)
     return rows
 
 
@@ -373,13 +385,71 @@ def _lines(difference: Difference) -> list[str]:
     return lines
 
 
-def render_text(difference: Difference) -> str:
-    """Return the difference as text, and no newline at the end."""
+def render_text(difference: Difference, look: Look | None = None, full: bool = False) -> str:
+    """Return the difference as text, and no newline at the end.
+
+    Counts are rounded; parts that are new or gone as a whole are in the table of parts, and their layers are not
+    listed; equal changes of equal blocks are one; parts that cost nothing are in no table. With `full` all is there.
+    """
+    look = look or Look()
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
-    parts = [title, *_about(difference), "", *aligned(_totals(difference))]
-    if difference.groups:
-        parts += ["", *aligned(_rows(difference))]
-    return "\n".join([*parts, "", *(_lines(difference) or ["no layer differs"])])
+    parts = [look.wrapped(title), *_about(difference), "", _table(_totals(difference, full), look)]
+    rows = _rows(difference, full) if difference.groups else []
+    if len(rows) > 1:
+        parts += ["", _table(rows, look)]
+    if full:
+        lines, told = _lines(difference), 0
+    else:
+        lines, told = _folded(difference)
+    if told:
+        lines.append(f"{told:,} layers of parts that are new or gone as a whole: --full lists them")
+    return "\n".join(
+        [*parts, "", *(look.paint(line, _STYLES.get(line[0], "")) for line in lines or ["no layer differs"])]
+    )
+
+
+def _table(rows: Sequence[Sequence[str]], look: Look) -> str:
+    """Return rows that fit, of which the first is the header; what was of nets before is spared first."""
+    header, *others = rows
+    spare = [[n, n + 1] for n in range(len(header) - 2, 2, -2)] if header[0] else []
+    return Sheet(header, others, spare=spare).text(look, ruled=False)
+
+
+def _folded(difference: Difference) -> tuple[list[str], int]:
+    """Return the lines of layers, equal ones as one, and how many the table of parts tells of instead."""
+    whole = {group.name: group for group in difference.groups if group.before is None or group.after is None}
+    groups = [grouping(net.graph, difference.by) for net in (difference.before, difference.after)]
+
+    def told(change: Change) -> bool:
+        if change.kind not in ("added", "removed"):
+            return False
+        added = change.kind == "added"
+        net, name = (difference.after, change.after) if added else (difference.before, change.before)
+        group = whole.get(groups[added](net.graph[name or ""])[0])
+        return group is not None and (group.before is None) == added
+
+    left = [change for change in difference.changes if not told(change)]
+    shown = difference.replace(changes=tuple(_repeated(left)))
+    return _lines(shown), len(difference.changes) - len(left)
+
+
+def _repeated(changes: Sequence[Change]) -> Iterator[Change]:
+    """Yield changes, those of layers whose names count up as one."""
+    names = [change.after or change.before or "" for change in changes]
+    keys = []
+    for change in changes:
+        renamed = change.before and change.after and change.before != change.after
+        keys.append(
+            change if renamed else change.replace(before=change.before and "", after=change.after and "")
+        )
+    for run in runs(names, keys):
+        first = changes[run.members[0]]
+        if len(run.members) > 1:
+            first = first.replace(before=first.before and run.name, after=first.after and run.name)
+        yield first
+
+
+_STYLES = {"+": "32", "-": "31", "~": "33"}
 
 
 def render_markdown(difference: Difference) -> str:
@@ -389,9 +459,9 @@ def render_markdown(difference: Difference) -> str:
     parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
     about = [f"- {_markdown(line)}" for line in _about(difference)]
     parts += ["", *about] if about else []
-    parts += ["", *markdown(_totals(difference), escape=_markdown)]
+    parts += ["", *markdown(_totals(difference, True), escape=_markdown)]
     if difference.groups:
-        parts += ["", *markdown(_rows(difference), escape=_markdown)]
+        parts += ["", *markdown(_rows(difference, True), escape=_markdown)]
     lines = _lines(difference)
     if not lines:
         return "\n".join([*parts, "", "No layer differs."])

@@ -28,8 +28,8 @@ class Look(Record):
     """Whether it has the characters of which bars are drawn, and not only those of ASCII."""
 
     def paint(self, text: str, style: str) -> str:
-        """Return a text in the style of an SGR sequence, where there is colour."""
-        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
+        """Return a text in the style of an SGR sequence, where there is colour; "" for none."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text and style else text
 
     def bar(self, part: float) -> str:
         """Return a bar for a part of a whole, from 0 to 1; none for less than half of its least step."""
@@ -64,8 +64,8 @@ class Sheet(Record):
     spare: Sequence[Sequence[int]] = ()
     """The columns that are left out where there is no room, first what is missed least; some go together."""
 
-    def text(self, look: Look | None = None) -> str:
-        """Return it with aligned columns, and no newline at the end.
+    def text(self, look: Look | None = None, ruled: bool = True) -> str:
+        """Return it with aligned columns, and no newline at the end; with rules below header and above totals.
 
         Where it is wider than `look` allows, columns that are spare are left out, which a note says, and then texts
         are shortened to a dozen characters. Numbers are never cut, so that a narrow look may be exceeded.
@@ -83,12 +83,14 @@ class Sheet(Record):
             over -= less
         shown = [[shortened(line[n], widths[n]) if n in texts else line[n] for n in kept] for line in lines]
         left = [place for place, n in enumerate(kept) if n in self.left]
-        body = aligned(shown, left, 1 + len(self.totals))
+        body = aligned(shown, left, 1 + len(self.totals) if ruled else 0)
         notes = [*self.notes]
         said = [self.header[n] for n in sorted(out) if self.header[n] and self.header[n] != "%"]
         if said:
             notes.insert(0, f"no room in {look.width} columns for {', '.join(said)}")
-        if look.color:
+        if look.color and not ruled:
+            body[0] = look.paint(body[0], _HEAD)
+        elif look.color:
             drawn = [place for place, n in enumerate(kept) if n in self.bars]
             body = _painted(body, shown, drawn, 1 + len(self.totals), look)
         notes = [look.paint(line, _FAINT) for note in notes for line in look.wrapped(note).split("\n")]

@@ -608,9 +608,21 @@ def test_check_json(folder: Path, capsys: Captured) -> None:
 def test_zoo(capsys: Captured) -> None:
     assert cli.main(["zoo"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(api.zoo_names())
+    assert lines[0].split() == ["net", "params", "MACs", "input", "about"]
+    assert len(lines[2:-2]) == len(api.zoo_names())
+    assert max(map(len, lines)) <= 100
+    (line,) = [line for line in lines if line.startswith("resnet50 ")]
+    assert line.split(maxsplit=4)[1:4] == ["25.56M", "4.09G", "3x224x224"]
+    assert cli.main(["zoo", "--exact", "ResNet", "top1", "resnet.net"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     (line,) = [line for line in lines if line.startswith("resnet50 ")]
     assert line.split(maxsplit=4)[1:4] == ["25,557,032", "4,089,184,256", "3x224x224"]
+    known = [entry for entry in api.zoo() if entry.spec == "resnet.net" and "top1" in entry.meta]
+    assert [line.split()[0] for line in lines[2:-2]] == [entry.name for entry in known]
+    assert cli.main(["zoo", "swin_t", "--format", "json"]) == 0
+    assert [net["name"] for net in json.loads(capsys.readouterr().out)["nets"]] == ["swin_t"]
+    assert cli.main(["zoo", "rsnet50"]) == 2
+    assert "did you mean `resnet50`?" in capsys.readouterr().err
     assert "1512.03385" in line
     assert cli.main(["zoo", "--format", "json"]) == 0
     value = json.loads(capsys.readouterr().out)

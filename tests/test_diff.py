@@ -93,7 +93,7 @@ def test_labels_are_matched_wherever_they_stand() -> None:
 
 
 def test_blocks_are_matched_and_looked_into() -> None:
-    blocks = "block B(c, k = 3):\n    conv1: conv 3x3, c\n    conv2: conv 3x3, {}\n"
+    blocks = "block B(c, k = 3x3):\n    conv1: conv 3x3, c\n    conv2: conv 3x3, {}\n"
     before = net_of("body: (3 * B 8)", blocks=blocks.format("c"))
     after = net_of("body: (2 * B 8 -> B 16)", blocks=blocks.format("c"))
     assert short(diff.compare(before, after)) == [
@@ -157,11 +157,30 @@ def test_rows_keep_the_order_of_the_text() -> None:
 
 
 def test_text() -> None:
-    text = str(
-        diff.compare(vgg(BASE), vgg("conv 3x3, 8 -> bn -> relu -> conv 5x5, 16 -> relu -> maxpool 2x2"))
+    found = diff.compare(vgg(BASE), vgg("conv 3x3, 8 -> bn -> relu -> conv 5x5, 16 -> relu -> maxpool 2x2"))
+    assert (
+        str(found)
+        == """\
+n (n.net) -> n (n.net)
+
+                   before     after  difference        %
+receptive field        32        32           0
+params              1.56K     3.63K      +2.06K  +132.1%
+buffers                 0        17         +17
+MACs                 1.4M      3.5M       +2.1M  +149.7%
+ops                69.64K    77.83K      +8.19K   +11.8%
+activations       213.1KB  245.86KB    +32.77KB   +15.4%
+peak             126.98KB  126.98KB           0
+memory           133.22KB  141.55KB     +8.33KB    +6.3%
+
+block     params  difference  MACs  difference  activations  difference
+features   3.46K      +2.06K  3.5M       +2.1M     245.76KB    +32.77KB
+
++ features.1: bn, 8x32x32
+~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5"""
     )
     assert (
-        text
+        diff.render_text(found, full=True)
         == """\
 n (n.net) -> n (n.net)
 
@@ -180,6 +199,38 @@ features   3,456      +2,064  3,497,984  +2,097,152      245,760     +32,768
 
 + features.1: bn, 8x32x32
 ~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5"""
+    )
+
+
+def test_layers_of_parts_that_are_new_or_gone_are_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["diff", "resnet18", "resnet34"]) == 0
+    short = capsys.readouterr().out.splitlines()
+    assert not [line for line in short if line.startswith("+") and ":" in line]
+    assert short[-1] == "56 layers of parts that are new or gone as a whole: --full lists them"
+    assert cli.main(["diff", "resnet18", "resnet34", "--full"]) == 0
+    full = capsys.readouterr().out.splitlines()
+    assert len([line for line in full if line.startswith("+") and ":" in line]) == 56
+    assert "+10,108,160" in "".join(full)
+    assert cli.main(["diff", "resnet18", "resnet34", "--full", "--format", "json"]) == 2
+    assert "takes no --full" in capsys.readouterr().err
+
+
+def test_unlike_nets_have_no_rows_of_zeros() -> None:
+    found = diff.compare(net("resnet50"), net("vgg16"))
+    rows = [line.split() for line in str(found).splitlines() if line[:2] in ("- ", "+ ")]
+    assert rows
+    assert not [row for row in rows if ":" not in row[1] and {*row[2:]} == {"0"}]
+    assert [line for line in diff.render_text(found, full=True).splitlines() if line.split()[2:] == ["0"] * 6]
+
+
+def test_equal_changes_of_equal_blocks_are_one() -> None:
+    block = "block B(c, k = 3x3):\n    conv1: conv k, c\n    bn1: bn\n"
+    before, after = (net_of(f"body: (9 * B 8{k})", blocks=block) for k in ("", ", 5x5"))
+    found = diff.compare(before, after)
+    lines = [line for line in str(found).splitlines() if line.startswith("~")]
+    assert lines == ["~ body.0-8.conv1: conv 3x3, 8: kernel 3x3 -> 5x5"]
+    assert (
+        len([line for line in diff.render_text(found, full=True).splitlines() if line.startswith("~")]) == 9
     )
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from unicodedata import normalize
 
 import pytest
@@ -286,3 +287,25 @@ def test_summary() -> None:
     assert summary([error]) == "1 error"
     assert summary([warning, error, error]) == "2 errors, 1 warning"
     assert summary([Diagnostic("I1", "c", severity="info")] * 2) == "2 info"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_lines_fit(width: int) -> None:
+    """But for words, and code between backquotes, that are longer; and nothing is lost."""
+    text = "a" * 50 + " -> " + "conv 3x3, 64 -> " * 20 + "relu"
+    source = Source("a.net", f"net N:\n    {text}\n")
+    found = Diagnostic(
+        "E1",
+        "what is wrong is said " * 8,
+        Span(source, 70, 74),
+        note="some word " * 3,
+        details=("a detail " * 15,),
+        help="write `conv 3x3, 64, stride=2` " * 5,
+    )
+    lines = render_text(found, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    for word in ("said", "detail", "stride=2`"):
+        assert "\n".join(lines).count(word) == render_text(found).count(word)
+    assert not [line for line in lines if line.count("`") % 2]
+    colored = render_text(found, color=True, width=width)
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored).splitlines() == lines

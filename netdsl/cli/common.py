@@ -58,9 +58,9 @@ def report(diagnostics: Sequence[Diagnostic]) -> int:
     """Print diagnostics to stderr; return the exit status they call for."""
     from netdsl.diagnostics.render import render_text, summary
 
-    color = output.colored(sys.stderr)
+    color, columns = output.colored(sys.stderr), width(sys.stderr)
     for diagnostic in diagnostics:
-        print(render_text(diagnostic, color), end="\n\n", file=sys.stderr)
+        print(render_text(diagnostic, color, columns), end="\n\n", file=sys.stderr)
     print(summary(diagnostics), file=sys.stderr)
     return status_of(diagnostics)
 
@@ -72,26 +72,32 @@ def status_of(diagnostics: Iterable[Diagnostic]) -> int:
     return min((CODES[d.code].status if d.code in CODES else 1 for d in diagnostics), default=0)
 
 
+def width(stream: TextIO) -> int:
+    """Return the columns of a stream: `COLUMNS`, or the terminal's; 0 for any number, in a file or a pipe."""
+    columns = os.environ.get("COLUMNS", "")
+    if re.fullmatch(r"[1-9][0-9]{0,5}", columns):
+        return int(columns)
+    if not stream.isatty():
+        return 0
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
 def look() -> Look:
     """Return what standard output is: its columns, and whether it has colour and characters to draw with.
 
-    The columns are `COLUMNS`, or the terminal's; of a file or a pipe, `sheet.WIDTH`.
+    A table in a file or a pipe has `sheet.WIDTH` columns.
     """
     from netdsl.sheet import WIDTH, Look
 
-    columns = os.environ.get("COLUMNS", "")
-    width = int(columns) if re.fullmatch(r"[1-9][0-9]{0,5}", columns) else 0
-    if not width and sys.stdout.isatty():
-        try:
-            width = os.get_terminal_size(sys.stdout.fileno()).columns
-        except (OSError, ValueError):
-            width = 0
     try:
         "\u2588\u258f".encode(sys.stdout.encoding or "ascii")
         blocks = True
     except UnicodeEncodeError:
         blocks = False
-    return Look(width or WIDTH, output.colored(sys.stdout), blocks)
+    return Look(width(sys.stdout) or WIDTH, output.colored(sys.stdout), blocks)
 
 
 def spec_arguments(

@@ -302,4 +302,4 @@ def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) ->
     if args.statistics:
         print(output.statistics_text(findings))
     elif findings or not (work.wrong or common.output.quiet):
-        print(output.text(findings, common.output.colored(sys.stdout)))
+        print(output.text(findings, common.output.colored(sys.stdout), common.width(sys.stdout)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from netdsl.cli.common import network, output, print_json, report, spec_arguments
+from netdsl.cli.common import look, network, output, print_json, report, spec_arguments
 from netdsl.diagnostics import Diagnostic
 
 HELP = "build with every backend, share one set of weights, compare static facts and numbers"
@@ -34,12 +34,23 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(verification.render_json(found))
         return 0 if found.ok else 1
-    print(verification.render_text(found))
+    if not (found.ok and output.quiet):
+        print(_shown(verification.render_text(found)))
     if found.ok:
         return 0
     wrong = sum(not row.ok for row in found.rows)
     sys.stdout.flush()
     return report([Diagnostic("E519", f"{found.net}: {wrong} of {len(found.rows)} checks fail")])
+
+
+def _shown(text: str) -> str:
+    """Return the table as the output has it: sentences as wide as that, what differs in colour."""
+    where = look()
+    caption, table, *below = text.split("\n\n")
+    head, *rows = table.split("\n")
+    rows = [where.paint(row, "31" if row.endswith("DIFFERENT") else "") for row in rows]
+    sentences = ["\n".join(map(where.wrapped, part.split("\n"))) for part in below]
+    return "\n\n".join([where.wrapped(caption), "\n".join([where.paint(head, "1"), *rows]), *sentences])
 
 
 def seed(text: str) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import takewhile
 from typing import Any
 
+from netdsl.cost.fold import runs
 from netdsl.cost.model import CONVENTION
 from netdsl.cost.table import Row, Table, human, of_nets
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
@@ -52,93 +51,24 @@ FULL = View(Look(), exact=True, fold=False, bars=False)
 
 
 def folded(rows: Sequence[Row], quantities: Sequence[Quantity]) -> list[Row]:
-    """Return rows in which equal ones that follow each other are one, with the sum of what they cost.
+    """Return rows in which equal ones that follow each other are one, with the sum of what they cost: see `runs`.
 
-    Names count up in one place: `layer3.1`, `layer3.2` and `layer3.3` become `layer3.1-3`, of whose layers
-    `layer3.1-3.conv1` is one. What is equal has the same ops, outputs and numbers, but for those that depend on what
-    comes before, such as receptive fields; of these it is the last one's.
+    What is equal has the same ops, outputs and numbers, but for those that depend on what comes before, such as
+    receptive fields; of these it is the last one's.
     """
     added = {quantity.name for quantity in quantities if quantity.additive}
-    keys = {}
-    for row in rows:
-        numbers = tuple([value for name, value in row.values.items() if name in added])
-        keys[row.name] = (row.op, row.output, numbers)
-
-    def fold(items: list[_Item], depth: int) -> list[_Item]:
-        found: list[_Item] = []
-        at = 0
-        while at < len(items):
-            size = _run(items, at, depth)
-            end, times = at + size, 1
-            while _follows(items, at, end, size, depth, times) and _run(items, end, depth) == size:
-                end, times = end + size, times + 1
-            merged = items[at : at + size]
-            if times > 1:
-                merged = [_merged(items[n:end:size], depth) for n in range(at, at + size)]
-            found += fold(merged, depth + 1) if len(merged) > 1 else merged
-            at = end
-        return found
-
-    def _follows(items: list[_Item], at: int, end: int, size: int, depth: int, times: int) -> bool:
-        """Tell whether the items from `end` are those from `at` once more, and called so."""
-        if end + size > len(items):
-            return False
-        return all(
-            _counted(items[at + n].parts, items[end + n].parts, depth, times)
-            and keys[items[at + n].rows[0].name] == keys[items[end + n].rows[0].name]
-            for n in range(size)
-        )
-
-    every = [_Item([row], parts, parts) for row, parts in ((row, row.name.split(".")) for row in rows)]
-    return [_row(item, added) for item in fold(every, 0)]
-
-
-class _Item(Record):
-    """Rows that are one."""
-
-    rows: Sequence[Row]
-    parts: Sequence[str]
-    """Of the first one's name."""
-    shown: Sequence[str]
-    """Those, with what counts up in its place."""
-
-
-def _run(items: Sequence[_Item], at: int, depth: int) -> int:
-    """Return how many items from `at` on are in one part of the net: have the same name up to `depth`."""
-    parts = items[at].parts
-    if len(parts) <= depth + 1:
-        return 1
-    same = takewhile(lambda n: items[n].parts[: depth + 1] == parts[: depth + 1], range(at, len(items)))
-    return sum(1 for n in same if len(items[n].parts) > depth + 1)
-
-
-def _counted(before: Sequence[str], after: Sequence[str], depth: int, times: int) -> bool:
-    """Tell whether two names differ in the number at the end of one part only, by so much."""
-    if before[:depth] != after[:depth] or before[depth + 1 :] != after[depth + 1 :]:
-        return False
-    (one, first), (other, last) = _number(before[depth]), _number(after[depth])
-    return one == other and first is not None and last == first + times
-
-
-def _number(part: str) -> tuple[str, int | None]:
-    digits = re.search(r"\d{1,9}$", part)
-    return (part[: digits.start()], int(digits[0])) if digits else (part, None)
-
-
-def _merged(items: Sequence[_Item], depth: int) -> _Item:
-    first, last = items[0], items[-1]
-    shown = [*first.shown]
-    shown[depth] = f"{shown[depth]}-{_number(last.parts[depth])[1]}"
-    return _Item([row for item in items for row in item.rows], first.parts, shown)
-
-
-def _row(item: _Item, added: set[str]) -> Row:
-    rows = item.rows
-    if len(rows) == 1:
-        return rows[0]
-    return rows[0].replace(
-        name=".".join(item.shown), values=_summed(rows, added), count=sum(row.count for row in rows)
-    )
+    keys = [
+        (row.op, row.output, tuple([value for name, value in row.values.items() if name in added]))
+        for row in rows
+    ]
+    found = []
+    for run in runs([row.name for row in rows], keys):
+        equal = [rows[at] for at in run.members]
+        one = equal[0]
+        if len(equal) > 1:
+            one = one.replace(name=run.name, values=_summed(equal, added), count=len(equal))
+        found.append(one)
+    return found
 
 
 def _summed(rows: Sequence[Row], added: set[str]) -> dict[str, Any]:

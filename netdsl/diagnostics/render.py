@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from unicodedata import category, east_asian_width
 
 from netdsl.diagnostics.model import Diagnostic, Label, Severity
@@ -26,8 +26,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def render_text(diagnostic: Diagnostic, color: bool = False) -> str:
-    """Return the diagnostic with its places, its call stack and its help, without a newline at the end."""
+def render_text(diagnostic: Diagnostic, color: bool = False, width: int = 0) -> str:
+    """Return the diagnostic with its places, its call stack and its help, without a newline at the end.
+
+    Lines take at most `width` columns, but for words and code between backquotes that are longer; 0: sentences are
+    lines.
+    """
 
     def paint(text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if color else text
@@ -36,25 +40,45 @@ def render_text(diagnostic: Diagnostic, color: bool = False) -> str:
     main = None if diagnostic.span is None else Label(diagnostic.span, diagnostic.note)
     places = [*([main] if main else []), *_sorted(diagnostic)]
     margin = max((len(str(place.span.line)) for place in places), default=1)
+    columns = min(_ROOM, max(20, width - margin - 9)) if width else _ROOM
     bar = f"{'':{margin}} {paint('|', _FRAME)}"
 
     code = f"[{diagnostic.code}]" if diagnostic.code else ""
-    lines = [paint(diagnostic.severity + code, style) + paint(f": {printable(diagnostic.message)}", _BOLD)]
+    head = diagnostic.severity + code
+    first, *more = _wrapped(f"{head}: {printable(diagnostic.message)}", width, "  ")
+    lines = [paint(head, style) + paint(first[len(head) :], _BOLD), *(paint(line, _BOLD) for line in more)]
     for place in places:
         arrow = paint("-->" if place is main else ":::", _FRAME)
         lines.append(f"{'':{margin}}{arrow} {printable(str(place.span))}")
         if place is main:
             lines.append(bar)
-        text, before, carets = _excerpt(place.span)
+        text, before, carets = _excerpt(place.span, columns)
         number = paint(f"{place.span.line:>{margin}} |", _FRAME)
         lines.append(f"{number} {text}" if text else number)
-        room = _WIDTH - margin - 3
+        room = (width or _WIDTH) - margin - 3
         lines += [
             f"{bar} {'':{column}}{paint(mark, style if place is main else _FRAME)}"
             for column, mark in _marks(before, carets, printable(place.message), room)
         ]
-    lines += [f"{'':{margin}} {paint('=', _FRAME)} {fact}" for fact in _facts(diagnostic, paint)]
+    for word, fact in _facts(diagnostic, columns):
+        said = f"{word}: {fact}" if word else fact
+        first, *more = _wrapped(said, width and max(20, width - margin - 3), "  ")
+        first = paint(word, _BOLD) + first[len(word) :]
+        lines.append(f"{'':{margin}} {paint('=', _FRAME)} {first}")
+        lines += [f"{'':{margin}}   {line}" for line in more]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
+    """Return a text as lines of so many columns, if there is a limit; code between backquotes stays in one piece."""
+    if not width or len(text) <= width:
+        return [text]
+    import re  # most texts are short
+    from textwrap import wrap
+
+    whole = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\xa0"), text)
+    lines = wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def render_json(diagnostics: Iterable[Diagnostic]) -> dict[str, object]:
@@ -111,14 +135,14 @@ def _sorted(diagnostic: Diagnostic) -> list[Label]:
     return sorted(diagnostic.labels, key=lambda label: (files.index(label.span.source), label.span.start))
 
 
-def _facts(diagnostic: Diagnostic, paint: Callable[[str, str], str]) -> Iterator[str]:
-    """Yield what stands below the places: the call stack, the details, the help."""
+def _facts(diagnostic: Diagnostic, columns: int) -> Iterator[tuple[str, str]]:
+    """Yield what stands below the places: the call stack, the details, the help; a word, if any, and what it says."""
     for frame in diagnostic.calls:
-        text, _, _ = _excerpt(frame.span, strip=True)
-        yield f"in {printable(frame.what)}, from {printable(str(frame.span))}: {text}"
-    yield from map(printable, diagnostic.details)
+        text, _, _ = _excerpt(frame.span, columns, strip=True)
+        yield "", f"in {printable(frame.what)}, from {printable(str(frame.span))}: {text}"
+    yield from (("", printable(detail)) for detail in diagnostic.details)
     if diagnostic.help:
-        yield f"{paint('help', _BOLD)}: {printable(diagnostic.help)}"
+        yield "help", printable(diagnostic.help)
 
 
 def _marks(before: int, carets: int, note: str, room: int) -> list[tuple[int, str]]:
@@ -132,10 +156,10 @@ def _marks(before: int, carets: int, note: str, room: int) -> list[tuple[int, st
     return [(before, mark), (max(0, min(before, room - width)), note)]
 
 
-def _excerpt(span: Span, strip: bool = False) -> tuple[str, int, int]:
+def _excerpt(span: Span, room: int, strip: bool = False) -> tuple[str, int, int]:
     """Return a span's first line, the columns before the span in it, and the columns of the span.
 
-    The line is cut around the span if it is long, and then has `...` where something is missing.
+    The line is cut around the span if it has more than `room` columns, and then has `...` where something is missing.
     """
     line = span.source.line(span.line)
     start = min(span.column - 1, len(line))
@@ -144,7 +168,6 @@ def _excerpt(span: Span, strip: bool = False) -> tuple[str, int, int]:
     last = len(line.rstrip())
     # a character takes a column at least, counting combining ones too, so that no line is too long to print
     low = high = max(start, first)
-    room = _ROOM
     while high < end and room > 0:
         room -= max(1, _columns(line[high]))
         high += 1

@@ -14,11 +14,11 @@ VERSION = 1
 """Of the JSON form, docs/schema/lint.json."""
 
 
-def text(findings: Sequence[Finding], color: bool = False) -> str:
-    """Return the findings with carets, and what they come to; no newline at the end."""
+def text(findings: Sequence[Finding], color: bool = False, width: int = 0) -> str:
+    """Return the findings with carets, and what they come to, in so many columns; no newline at the end."""
     if not findings:
         return "nothing found"
-    shown = [f"{render_text(finding.diagnostic(), color)}\n" for finding in findings]
+    shown = [f"{render_text(finding.diagnostic(), color, width)}\n" for finding in findings]
     made = [finding.hit.fix for finding in findings if finding.fixable and finding.hit.fix is not None]
     safe = sum(fix.safe for fix in made)
     fixes = f"; --fix mends {safe}" if made else ""
