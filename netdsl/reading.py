@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,8 +31,34 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+Stamp = tuple[int, int, int]
+_noted: list[dict[str, Stamp | None]] = []
+
+
+def stamp(file: str | Path) -> Stamp | None:
+    """Return what tells a file from what it becomes when it is written: time, size, inode; None if there is none."""
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@contextmanager
+def noted() -> Iterator[dict[str, Stamp | None]]:
+    """Note which files are read within, and what they were when that was first tried."""
+    files: dict[str, Stamp | None] = {}
+    _noted.append(files)
+    try:
+        yield files
+    finally:
+        _noted.pop()
+
+
 def open_input(file: Path) -> BinaryIO:
     """Return a regular file, opened; Unreadable if it is none, or cannot be opened."""
+    for files in _noted:
+        files.setdefault(str(file), stamp(file))
     try:
         _check(os.stat(file).st_mode)  # opening a device may do something already
         stream = open(file, "rb", opener=_open)

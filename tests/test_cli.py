@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -671,6 +672,100 @@ def test_completion(shell: str, capsys: Captured) -> None:
     printed = capsys.readouterr().out
     assert "zoo" in printed
     assert "max-nodes" in printed or shell == "tcsh"  # shtab completes no options of commands there
+
+
+# ---------------------------------------------------------------- new, watch
+
+
+@pytest.mark.parametrize("name", ["my_net", "tiny", "MyNet", "Residual", "residual", "conv", "a", "x1"])
+def test_new(name: str, folder: Path, capsys: Captured) -> None:
+    """What it writes is in the form of fmt, checks, lints clean, and compiles."""
+    (folder / "nets").mkdir()
+    assert cli.main(["new", f"nets/{name}"]) == 0
+    file = f"nets/{name}.net"
+    assert capsys.readouterr().out.startswith(f"wrote {file}; next: netdsl check {file}, ")
+    assert cli.main(["check", file]) == 0
+    assert capsys.readouterr().out.startswith((f"{name}: ", f"{name.lower()}: "))
+    assert cli.main(["check", f"{file}:{name}"]) == 0
+    assert capsys.readouterr().err == ""
+    for args, status, out in (
+        (["lint", file, "--fail-on", "info"], 0, "nothing found\n"),
+        (["fmt", "--check", file], 0, ""),
+        (["cost", file, "-q"], 0, None),
+    ):
+        assert cli.main(args) == status
+        assert out in (None, capsys.readouterr().out), args
+    net = api.load(file)
+    assert {str(shape) for shape in net.outputs.values()} == {"10"}
+    compile(net.emit("torch"), file, "exec")
+
+
+def test_new_replaces_nothing(folder: Path, capsys: Captured) -> None:
+    (folder / "a.net").write_text("mine", encoding="utf-8")
+    for name, code, said in (
+        ("a", "E510", "there is a.net already"),
+        ("a.net", "E510", "there is a.net already"),
+        ("no/such/b", "E510", "cannot write no/such/b.net"),
+        ("a b", "E500", "`a b` names no net"),
+        ("True", "E500", "`True` names no net"),
+        ("1x", "E500", "`1x` names no net"),
+        ("", "E500", "names no net"),
+        ("c\0", "E500", "names no net"),
+    ):
+        assert cli.main(["new", name]) == 2, name
+        err = capsys.readouterr().err
+        assert f"error[{code}]" in err
+        assert said in err
+    assert [(file.name, file.read_text()) for file in folder.iterdir()] == [("a.net", "mine")]
+
+
+@pytest.mark.parametrize("spec", ["n.net", "."])
+def test_watch(spec: str, folder: Path) -> None:
+    """A command runs again when what it reads has changed, an import too, and while there are errors."""
+    part = folder / "part.net"
+    part.write_text("block B(c):\n    fc c\n", encoding="utf-8")
+    (folder / "n.net").write_text(
+        'import B from "part.net"\nnet N:\n    input 3\n    b: B 5\n', encoding="utf-8"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}"}
+    command = [sys.executable, "-um", "netdsl", "check", spec, "--watch"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+    ) as process:
+        assert process.stdout is not None
+
+        def said() -> str:
+            lines = []
+            for line in process.stdout or ():
+                lines.append(line)
+                if line.startswith("watching"):
+                    break
+            return "".join(lines)
+
+        try:
+            assert "output 5" in said()
+            part.write_text("block B(c):\n    fc c + 1\n", encoding="utf-8")
+            assert "output 6" in said()
+            part.write_text("block B(c):\n    nothing\n", encoding="utf-8")
+            assert "error[" in said()
+            new = folder / "new"
+            new.write_text("block B(c):\n    fc c + 2\n", encoding="utf-8")
+            new.replace(part)
+            assert "output 7" in said()
+            if spec == ".":
+                (folder / "more.net").write_text(SPEC, encoding="utf-8")
+                assert "n: 2 ops, 112 params" in said()
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == 130
+        finally:
+            process.kill()
+
+
+def test_what_cannot_be_watched(capsys: Captured) -> None:
+    for command in ("check", "lint", "cost"):
+        for spec, said in (("-", "standard input is none"), ("lenet", "lenet is no file of yours")):
+            assert cli.main([command, spec, "--watch"]) == 2
+            assert said in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- compile

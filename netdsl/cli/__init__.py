@@ -38,6 +38,7 @@ COMMANDS = (
     "explain",
     "verify",
     "weights",
+    "new",
     "completion",
     "help",
 )
@@ -116,6 +117,10 @@ def _run(argv: Sequence[str] | None) -> int:
             command.refuse(unknown[0])
         common.output.choose(args.color, args.quiet)
         run: Callable[[argparse.Namespace], int] = args.run
+        if getattr(args, "watch", False):
+            from netdsl.cli.watch import watch
+
+            return watch(run, args)
         return run(args)
     except SystemExit as stop:  # after --help or --version
         return int(stop.code or 0)

@@ -14,6 +14,7 @@ from netdsl.cli.common import (
     report,
     spec_arguments,
     status_of,
+    watch_option,
 )
 from netdsl.diagnostics import Diagnostic
 
@@ -26,6 +27,7 @@ HELP = "parse, elaborate, infer shapes, hold budgets against costs"
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub, many=True, folders=True)
+    watch_option(sub)
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
 

@@ -112,6 +112,11 @@ def spec_arguments(
     net_options(sub)
 
 
+def watch_option(sub: argparse.ArgumentParser) -> None:
+    """Add what `cli.watch` does."""
+    sub.add_argument("--watch", action="store_true", help="again whenever a file that is read changes")
+
+
 def net_options(sub: argparse.ArgumentParser) -> None:
     """Add the options that change the net that is named."""
     sub.add_argument(

@@ -16,6 +16,7 @@ from netdsl.cli.common import (
     report,
     size,
     spec_arguments,
+    watch_option,
 )
 from netdsl.cost.model import COUNTERS, OPTIMIZERS
 from netdsl.diagnostics import Diagnostic, NetError
@@ -55,6 +56,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     help = "with --device: activations take no step, nor bn but with --train"
     sub.add_argument("--fused", action="store_true", help=help)
     sub.add_argument("--as", dest="counter", choices=COUNTERS, help="what another counter prints, and why")
+    watch_option(sub)
     sub.add_argument("--format", choices=FORMATS, default="table")
 
 

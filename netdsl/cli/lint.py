@@ -24,6 +24,7 @@ from netdsl.cli.common import (
     settings,
     spec_arguments,
     status_of,
+    watch_option,
     without_nets,
     write,
 )
@@ -54,6 +55,7 @@ def add(sub: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --fix or --diff: also change the function, or weights so that checkpoints no longer load",
     )
+    watch_option(sub)
     sub.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
     sub.add_argument("--statistics", action="store_true", help="only count what each rule found")
     sub.add_argument(
