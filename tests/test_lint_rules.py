@@ -213,6 +213,8 @@ KINDS = {
     "double_squash": {"picked out": ("conv 3x3, 4 -> sigmoid -> maxpool 2x2 -> sigmoid", False)},
     "softmax_at_output": {
         "again": ("gap -> fc 4 -> softmax", True),
+        "at each place": ("conv 1x1, 3 -> softmax", True),
+        "over the rows": ('conv 1x1, 3 -> softmax axis="h"', False),
         "of logarithms, which stay what they are": ("gap -> fc 4 -> log_softmax", False),
     },
     "saturating_deep": {
@@ -232,6 +234,90 @@ KINDS = {
     },
 }
 """By rule, chains behind a map of 4 x 12 x 12, and whether it finds something: of kinds of ops, not of one name."""
+
+
+NEARLY = {
+    "relu_before_softmax": [
+        ("gap -> fc 4 -> leaky_relu -> log_softmax", False),
+        ("gap -> fc 4 -> relu -> fc 4 -> log_softmax", False),
+        ("gap -> fc 4 -> relu -> dropout 0.1 -> log_softmax", True),
+    ],
+    "softmax_of_one": [
+        ("gap -> fc 2 -> log_softmax", False),
+        ('conv 1x1, 1 -> softmax axis="h"', False),
+        ('avgpool to=1x4 -> softmax axis="h"', True),
+    ],
+    "norm_of_one": [
+        ("avgpool to=1x1 -> conv 1x1, 8 -> gn 4", False),
+        ("conv 3x3, 8 -> gn 8 -> relu", False),
+        ("avgpool to=1x1 -> conv 1x1, 8 -> bn -> relu", False),
+    ],
+    "pool_enlarges": [
+        ("avgpool to=12x12", False),
+        ("avgpool to=13x12", True),
+        ("maxpool 2x2 -> maxpool to=7x6", True),
+    ],
+    "padded_1x1": [("conv 1x3, 8, pad=0x1 -> relu", False), ("conv 1x1, 8, pad=0 -> relu", False)],
+    "dilation_idle": [
+        ("conv 1x3, 8, dilation=2 -> relu", False),
+        ("upconv 1x1, 8, dilation=2 -> relu", True),
+        ("dwconv 1x1, dilation=3 -> relu", True),
+    ],
+    "keras_momentum": [
+        ("conv 3x3, 8, bias=false -> bn momentum=0.4 -> relu", False),
+        ("conv 3x3, 8, bias=false -> bn momentum=0.9 -> relu", True),
+    ],
+    "constant_start": [
+        ("conv 3x3, 8, init=zeros -> relu", False),
+        ("dwconv 3x3, init=constant(0.1) -> relu", False),
+        ("conv 3x3, 1, init=ones -> relu", False),
+        ("gap -> fc 8, init=ones", True),
+    ],
+    "leaky_slope": [("conv 3x3, 8 -> leaky_relu 1.0", False), ("conv 3x3, 8 -> leaky_relu 20.0", True)],
+    "dropout_twice": [
+        ("dropout 0.1 -> relu -> dropout 0.1", False),
+        ("dropout 0.1 -> droppath 0.1", False),
+        ("dropout 0.1 -> dropout 0.0", False),
+        ("gap -> dropout 0.1 -> flatten -> dropout 0.1 -> fc 4", True),
+    ],
+    "dropout_high": [("dropout 0.7 -> conv 3x3, 4", False), ("dropout 0.71 -> conv 3x3, 4", True)],
+    "droppath_alone": [
+        ("(identity | conv 3x3, 4 as a -> droppath 0.1) -> add", False),
+        ("(identity | conv 3x3, 4 as a -> droppath 0.1 -> relu) -> add", False),
+        ("(identity | conv 3x3, 4 as a -> droppath 0.1 -> conv 3x3, 4 as b) -> add", True),
+        ("conv 3x3, 4 -> droppath 0.0 -> conv 3x3, 4", False),
+        ("conv 3x3, 4 -> relu -> droppath 0.1", True),
+    ],
+    "mixed_order": [
+        ("3 * (conv 3x3, 4 -> bn -> relu) -> conv 3x3, 4 -> relu -> bn", False),
+        ("4 * (conv 3x3, 4 -> bn -> relu) -> conv 3x3, 4 -> relu -> bn", True),
+        ("4 * (conv 3x3, 4 -> bn -> relu) -> conv 3x3, 4 -> relu -> conv 3x3, 4 -> bn", False),
+        ("4 * (conv 3x3, 4 -> gelu -> bn) -> conv 3x3, 4 -> bn -> gelu", True),
+    ],
+    "head_width": [
+        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 2", False),
+        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 4", True),
+        ("conv 4x4, 36, /4, pad=0 -> tokens -> attention 1", True),
+    ],
+    "first_token_taken": [
+        ("tokens -> attention 1 -> token 1 -> fc 4", False),
+        ("tokens -> attention 1 -> token 0 -> fc 4", True),
+    ],
+    "no_positions": [
+        ("conv 3x3, 32 -> tokens -> attention 1", False),
+        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 1", True),
+        ("conv 4x4, 32, /4, pad=0 -> tokens -> ln -> attention 1 -> fc 8", True),
+        ("tokens -> fc 8", False),
+    ],
+    "stride_beyond_input": [
+        ("maxpool 8x8 -> 2 * (conv 3x3, 4 -> relu)", False),
+        ("maxpool 8x8 -> 4 * (conv 1x1, 4 -> relu)", False),
+        ("maxpool 4x4 -> 4 * (conv 3x3, 4 -> relu)", False),
+        ("maxpool 6x6 -> 3 * (conv 3x3, 4 -> relu)", True),
+    ],
+    "repetition_strides": [("3 * (conv 3x3, 4, /2 -> relu)", False)],
+}
+"""By rule, chains behind a map of 4 x 12 x 12 that it is just not about, and some that it is about."""
 
 
 def load(text: str) -> Loaded:
@@ -313,6 +399,52 @@ def test_kinds(name: str, title: str) -> None:
     chain, found = KINDS[name][title]
     text = f"net N:\n    input 4, 12x12\n    body: {chain}\n"
     assert (name in {finding.name for finding in lint(text)}) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "chain", "found"), [(n, *case) for n, cases in NEARLY.items() for case in cases]
+)
+def test_nearly(name: str, chain: str, found: bool) -> None:
+    text = f"net N:\n    input 4, 12x12\n    body: {chain}\n"
+    assert (name in {finding.name for finding in lint(text)}) == found
+
+
+BLOCK = (
+    "block B(c, stride = 1):\n    add:\n        conv 3x3, c, /stride, norm=bn, bias=false as a\n"
+    "        conv 3x3, c, /stride, norm=bn, bias=false as b\n    relu\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /2\n", 9),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * (B 8, /2 -> relu)\n", 9),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /2 first\n", 0),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /1\n", 0),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: B 8, /2 -> B 8, /2\n", 0),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 1 * B 8, /2\n", 0),
+        ("unused_declaration", BLOCK + "net N:\n    input 3, 8x8\n    gap\n", 1),
+        ("unused_declaration", BLOCK + "net N(b: op = B):\n    input 3, 8x8\n    body: b 8\n", 0),
+        ("unused_declaration", BLOCK, 0),
+        ("unused_declaration", "def f(x) = 2*x\n\nnet N:\n    input 3, 8x8\n    gap\n", 1),
+        ("unused_declaration", "def f(x) = 2*x\n\nnet N:\n    input 3, 8x8\n    gap -> fc f(2)\n", 0),
+        ("unused_local", "net N:\n    input 3, 8x8\n    n = 3\n    gap\n", 3),
+        ("unused_local", "net N:\n    input 3, 8x8\n    n = 3\n    gap -> fc n\n", 0),
+        ("unused_local", 'net N:\n    input 3, 8x8\n    n = 3\n    "a{n}": conv 3x3, 4\n    gap\n', 0),
+        ("unused_local", "net N:\n    input 3, 8x8\n    skip = from x\n    gap\n", 3),
+        ("unused_local", "net N:\n    input 3, 8x8\n    n, m = [3, 4]\n    gap -> fc m\n", 0),
+        (
+            "shared_statistics",
+            "net N:\n    input 3, 8x8\n    n: bn\n    relu\n    same n\n    conv 3x3, 4 as c\n",
+            0,
+        ),
+    ],
+)
+def test_lines(name: str, text: str, line: int) -> None:
+    """A rule finds something in a line, or nothing where that is 0."""
+    found = [finding.hit.span.line for finding in lint(text) if finding.name == name]
+    assert found == ([line] if line else [])
 
 
 @pytest.mark.parametrize("name", RULES)

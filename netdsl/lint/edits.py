@@ -44,7 +44,7 @@ def children(node: tree.Tree) -> list[tree.Tree]:
 
 
 _NAMING = {"label", "targets", "name", "names", "params", "inputs"}
-"""Fields that give a name to something, rather than reading it."""
+"""Fields in which a name is given to something, rather than read."""
 
 
 def names_read(node: tree.Tree) -> Iterator[str]:
@@ -58,7 +58,7 @@ def names_read(node: tree.Tree) -> Iterator[str]:
         for field, value in one.__dict__.items():
             items = value if isinstance(value, tuple) else (value,)
             if field in _NAMING and not reads:
-                items = tuple(item for item in items if isinstance(item, tree.Template))
+                items = tuple(item for item in items if not isinstance(item, tree.Name))
             stack.extend(item for item in items if isinstance(item, tree.Tree))
 
 
@@ -88,6 +88,11 @@ class Text:
     def nodes(self) -> tuple[tree.Tree, ...]:
         """All nodes of the tree, in the order of the text."""
         return tuple(walk(self.file))
+
+    @cached_property
+    def repeats(self) -> tuple[tree.Repeat, ...]:
+        """The repetitions."""
+        return tuple(node for node in self.nodes if isinstance(node, tree.Repeat))
 
     @cached_property
     def _parents(self) -> dict[int, tree.Tree]:

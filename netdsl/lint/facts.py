@@ -210,6 +210,17 @@ class Facts:
         return tuple([node for node in self.of(Convolution) if not node.op.enlarges])
 
     @cached_property
+    def drowned(self) -> Mapping[str, Node]:
+        """The convolutions that look around in a map of at most 2x2, by name, if there are three or more."""
+        found = {}
+        for node in self.convolutions:
+            op, x = node.op, self.input(node)
+            assert isinstance(op, Convolution)
+            if max(x.h, x.w) <= 2 and min(op.kernel) > 2 and min(min(pair) for pair in op.padding(x)) > 0:
+                found[node.name] = node
+        return found if len(found) > 2 else {}
+
+    @cached_property
     def groups(self) -> Mapping[str, int]:
         """The groups of each convolution."""
         return {
@@ -332,6 +343,10 @@ class Facts:
         only = len(readers) == 1 and len(self.outputs(node)) == 1
         return readers[0] if only and Value(node.name) not in self.results else None
 
+    def shape(self, value: Value) -> Shape:
+        """Return the shape of a value."""
+        return self.net.outputs_of(value.node)[value.port]
+
     def source(self, node: Node, position: int = 0) -> Node:
         """Return the node whose output a node reads."""
         return self.graph[node.inputs[position].node]
@@ -393,6 +408,21 @@ class Facts:
                 if isinstance(item, Scope):
                     blocks[item.path] = blocks[scope.path] if item.kind == "container" else item
         return blocks
+
+    def copies(self, span: Span) -> Iterator[list[Scope]]:
+        """Yield the blocks that a piece of text makes in each module, or in what is repeated there, in order."""
+        yield from self._copies.get((span.source, span.start, span.end), {}).values()
+
+    @cached_property
+    def _copies(self) -> Mapping[tuple[Source, int, int], Mapping[str, list[Scope]]]:
+        copies: dict[tuple[Source, int, int], dict[str, list[Scope]]] = {}
+        for scope in self.graph.tree.scopes():
+            around = scope.path.rpartition(".")[0] if scope.name.isdigit() else scope.path
+            for item in scope.written:
+                if isinstance(item, Scope) and item.kind == "block" and item.inputs and item.outputs:
+                    place = item.span.source, item.span.start, item.span.end
+                    copies.setdefault(place, {}).setdefault(around, []).append(item)
+        return copies
 
     def block(self, node: Node) -> Scope:
         """Return the innermost block that a node is in, or the net."""

@@ -52,6 +52,10 @@ class Norm(Op):
         """Tell whether each channel's own mean is taken from it."""
         return False
 
+    def spread(self, *x: Shape) -> int:
+        """Return over how many numbers of a sample each variance is taken."""
+        return x[0].elements // x[0].c
+
     def op_terms(self, *x: Shape) -> tuple[Term, ...]:
         """Return one per element."""
         return (Term(sizes(x[0])),)
@@ -125,6 +129,10 @@ class ChannelNorm(Norm):
     """What is over the channels, at every place by itself: of a vector, tokens, or a map."""
 
     tokenwise: ClassVar[bool] = True
+
+    def spread(self, *x: Shape) -> int:
+        """Return the channels of a place."""
+        return x[0].c
 
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape."""
@@ -282,6 +290,10 @@ class GroupNorm(Norm):
             raise OpError("groups", f"{x[0].c} channels cannot be divided into {self.groups} groups")
         self.check_needs(*x)
         return x[0]
+
+    def spread(self, *x: Shape) -> int:
+        """Return the numbers of a group."""
+        return x[0].elements // self.groups
 
     def centres(self, *x: Shape) -> bool:
         """Tell whether a group is one channel, and more than one number."""

@@ -56,7 +56,7 @@ class RfBeyondInput(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at what each convolution reads."""
         beyond = [node for node in facts.convolutions if _beyond(node, facts)]
-        if len(beyond) <= self.limit("layers"):
+        if len(beyond) <= self.limit("layers") or facts.drowned:  # of those speaks stride_beyond_input
             return
         params = sum(facts.cost(node).params for node in beyond)
         macs = sum(facts.cost(node).macs for node in beyond)

@@ -57,11 +57,13 @@ class SoftmaxAtOutput(Rule):
             node = facts.node(value.node)
             while passes(node.op):
                 node = facts.source(node)
-            if isinstance(node.op, Softmax) and facts.input(node).elements == facts.input(node).c:
-                count = facts.output(node).c
+            if isinstance(node.op, Softmax) and node.op.axis == "c":
+                shape = facts.output(node)
+                each = "" if shape.elements == shape.c else " at each place"
                 yield self.hit(
                     node,
-                    f"{facts.called(node)} makes {count} probabilities at the end; cross-entropy takes logits",
+                    f"{facts.called(node)} makes {shape.c} probabilities{each} at the end; "
+                    "cross-entropy takes logits",
                     help="end with the fc, and apply the softmax where probabilities are shown",
                     change=partial(Rewrite.remove, name=node.name),
                     edits=facts.text.remove_step(node.span),

@@ -29,7 +29,11 @@ class UnusedTokens(Rule):
     ## Bad
         net N:
             input 3, 32x32
+            weight cls [1, 64], batch=true, init=normal(0, 0.02)
+            weight pos [65, 64], init=normal(0, 0.02)
             patches: conv 4x4, 64, /4, pad=0 -> tokens
+            (from cls | identity) -> concat axis="n"
+            (from pos | identity) -> add
             mix: attention 4
             mlp: fc 256 -> relu -> fc 64
             norm: ln
@@ -39,7 +43,11 @@ class UnusedTokens(Rule):
     ## Good
         net N:
             input 3, 32x32
+            weight cls [1, 64], batch=true, init=normal(0, 0.02)
+            weight pos [65, 64], init=normal(0, 0.02)
             patches: conv 4x4, 64, /4, pad=0 -> tokens
+            (from cls | identity) -> concat axis="n"
+            (from pos | identity) -> add
             mix: attention 4
             token 0
             mlp: fc 256 -> relu -> fc 64
