@@ -18,8 +18,8 @@ class NormOfOne(Rule):
     Finds a group, instance or layer normalisation whose mean is of a single number in each sample.
 
     ## Why is this bad
-    x minus the mean of x is 0: the layer makes its bias, whatever it reads, and all before it gets no gradient. A `gn`
-    with as many groups as channels is an instance normalisation, and of a 1x1 map nothing is left.
+    x minus the mean of x is 0: the layer makes its bias, whatever it reads, and all before it gets no gradient. A
+    `gn` with as many groups as channels is an instance normalisation, and of a 1x1 map nothing is left.
 
     ## Bad
         net N:

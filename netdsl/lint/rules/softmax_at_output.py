@@ -57,7 +57,7 @@ class SoftmaxAtOutput(Rule):
             node = facts.node(value.node)
             while passes(node.op):
                 node = facts.source(node)
-            if isinstance(node.op, Softmax) and node.op.axis == "c":
+            if isinstance(node.op, Softmax) and node.op.axis == "c" and facts.output(node).c > 1:
                 shape = facts.output(node)
                 each = "" if shape.elements == shape.c else " at each place"
                 yield self.hit(
