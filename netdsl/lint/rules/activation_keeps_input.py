@@ -17,13 +17,14 @@ class ActivationKeepsInput(Rule):
     """Activations that keep a map more in training than a relu does.
 
     ## What it does
-    Adds up the inputs of `relu6`, `silu`, `hswish`, `hsigmoid` and `gelu` that nothing else needs, and finds nets in
-    which they are a large part of the activations.
+    Adds up the inputs of `relu6`, `silu`, `hswish`, `hsigmoid` and `gelu` that nothing else needs, and finds nets
+    in which they are a large part of the activations.
 
     ## Why is this bad
     A relu keeps its output for the backward pass, which the next layer keeps anyway, so it costs nothing. These
-    keep their input besides: one map more each (measured in PyTorch: 3 maps for conv -> bn -> relu6 -> conv where
-    relu has 2), written in place or not. That is why a MobileNet of few params needs so much memory to train.
+    keep their input besides: one map more each (3 maps for conv -> bn -> relu6 -> conv where relu has 2:
+    benchmarks/evidence.py), written in place or not. That is why a MobileNet of few params needs so much memory
+    to train.
 
     ## Bad
         net N:
@@ -44,8 +45,8 @@ class ActivationKeepsInput(Rule):
             fc: fc 10
 
     ## Fix safety
-    There is no automatic fix: it is another function, and may be worth less. Working the activation out again in the
-    backward pass gives the memory back for little time. Nothing is gained in inference.
+    There is no automatic fix: it is another function, and may be worth less. Working the activation out again in
+    the backward pass gives the memory back for little time. Nothing is gained in inference.
 
     ## References
     PyTorch, tools/autograd/derivatives.yaml (hardtanh, silu, hardswish, hardsigmoid, gelu); Rota Bulo et al.,

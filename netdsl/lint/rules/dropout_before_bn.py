@@ -20,10 +20,10 @@ class DropoutBeforeBn(Rule):
     through whatever layers.
 
     ## Why is this bad
-    In training dropout with probability p multiplies the variance of numbers around 0 by 1/(1-p); in evaluation it
-    does not, while the running variance of the normalisation is the one of training. With p=0.5 what comes out has a
-    deviation of 0.52 instead of 1 (measured with a relu before), and all layers behind see numbers that they have not
-    learned. A convolution between makes it less, not nothing.
+    In training dropout with probability p multiplies the variance of numbers around 0 by 1/(1-p); in evaluation
+    it does not, while the running variance of the normalisation is the one of training. With p=0.5 what comes out
+    has a deviation of 0.64 instead of 1 (behind a relu: benchmarks/evidence.py), and all layers behind see
+    numbers that they have not learned. A convolution between makes it less, not nothing.
 
     ## Bad
         net N:

@@ -21,13 +21,14 @@ class NoStemDownsampling(Rule):
     """Layers that work at the full resolution of a large image.
 
     ## What it does
-    Finds nets that read images of 128x128 or more, give no map of that size, and hold much of their activations, or
-    do much of their MACs, before anything makes the map smaller.
+    Finds nets that read images of 128x128 or more, give no map of that size, and hold much of their activations,
+    or do much of their MACs, before anything makes the map smaller.
 
     ## Why is this bad
     Neighbouring pixels of a photograph say nearly the same, and every step of a stride is a quarter of the work.
-    To come to 28x28, VGG-16 spends 9.3 GMACs and 51 MiB of activations, GoogLeNet, which begins with a stride and a
-    pool, 0.48 GMACs and 7.5 MiB, and is the more accurate one.
+    To come to 28x28, VGG-16 spends 9.3 GMACs and 51 MiB of activations, GoogLeNet, which begins with a stride and
+    a pool, 0.48 GMACs and 7.5 MiB, and has 69.8% top-1 where VGG-16 has 71.6% (torchvision's weights, top1 of
+    both in the zoo).
 
     ## Bad
         net N:

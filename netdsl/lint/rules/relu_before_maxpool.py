@@ -26,7 +26,8 @@ class ReluBeforeMaxpool(Rule):
     ## Why is this bad
     The largest of the activated numbers is the activation of the largest number, so pooling first gives the same,
     and the activation then works on a fraction of the numbers. It is a small gain in time and, in inference, in
-    memory; what training keeps is the same (measured: 385,152 bytes both ways).
+    memory. Training keeps the pooled map besides: 351,232 bytes instead of 301,056 for 64x28x28
+    (benchmarks/evidence.py).
 
     ## Bad
         net N:

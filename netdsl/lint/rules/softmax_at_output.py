@@ -21,7 +21,8 @@ class SoftmaxAtOutput(Rule):
     ## Why is this bad
     The cross-entropy losses of PyTorch and of Optax take logits and apply a log-softmax themselves. On
     probabilities they still run, but the loss can no longer become small: with 1000 classes it lies between 5.91
-    and 6.91, and perfect answers still cost 5.91 (measured), so the gradients are tiny and training stalls. The
+    and 6.91, and perfect answers still cost 5.91
+    (benchmarks/evidence.py), so the gradients are tiny and training stalls. The
     class with the largest logit has the largest probability too, so nothing is lost without it.
 
     ## Bad

@@ -21,8 +21,8 @@ class UnequalChannels(Rule):
     alone.
 
     ## Why is this bad
-    For given MACs, h w c1 c2, the numbers moved are least where c1 = c2. Measured on a GPU at the same MACs, nets of
-    such layers did 41% fewer images a second with 1:6 than with 1:1, and 49% fewer with 1:12.
+    For given MACs, h w c1 c2, the numbers moved are least where c1 = c2. On a GPU at the same MACs, nets of
+    such layers did 41% fewer images a second with 1:6 than with 1:1, and 49% fewer with 1:12 (Ma et al., table 1).
 
     ## Bad
         net N:
