@@ -229,7 +229,7 @@ def test_what_no_spec_makes() -> None:
 
 def test_a_label_may_be_that_of_another_in_a_container() -> None:
     again(api.loads(APART))
-    again(api.loads(APART.replace('from d, e -> concat axis="n"', "from d -> relu")))
+    again(api.loads(APART.replace('from d, e -> concat axis="n"', "from e -> relu")))
 
 
 def test_one_value_may_be_several_outputs() -> None:
