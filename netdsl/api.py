@@ -251,7 +251,7 @@ def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
     known = [*zoo_names()] if not target.endswith(".net") else data.names("specs", ".net")
     help = (
         did_you_mean(stem, known)
-        or "`netdsl zoo` lists what is packaged; a path contains `/` or ends in .net"
+        or "`netdsl zoo` and netdsl.zoo() list what is packaged; a path contains `/` or ends in .net"
     )
     what = (
         f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"

@@ -164,7 +164,7 @@ CODES: dict[str, Code] = {
         "an unknown name",
         "Nothing of that name is visible here: no parameter, value, label, table or function. A value "
         "that flows is known by its label from the line after it.",
-        _net("conv 3x3, widht"),
+        _net("width = 64\nconv 3x3, widht"),
         _net("width = 64\nconv 3x3, width"),
     ),
     "E201": Code(

@@ -711,7 +711,7 @@ def test_fc_refuses_maps(x: Shape) -> None:
     if x.axes == "chw":
         with pytest.raises(OpError) as caught:
             Linear(channels=3).infer(x)
-        assert caught.value.help == "say flatten or gap first"
+        assert caught.value.help.startswith("flatten -> fc ")
     elif x.axes[-1] == "c":
         assert Linear(channels=3).infer(x)[-1] == 3
 

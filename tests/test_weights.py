@@ -311,7 +311,7 @@ def test_long_lists_are_cut(small: netdsl.Network) -> None:
 def test_another_number_of_classes_is_recognised() -> None:
     state = reference("resnet18", "cpu", num_classes=7).state_dict()
     found = refused(lambda: netdsl.convert_weights(load("resnet18"), state, "torch", "mirror"))
-    assert found.help == "it fits with classes=7: --set classes=7"
+    assert found.help == "it fits with classes=7: --set classes=7, in Python load(..., classes=7)"
     assert netdsl.convert_weights(load("resnet18", classes=7), state, "torch", "mirror")
 
 

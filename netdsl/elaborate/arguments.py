@@ -244,7 +244,8 @@ def bind(
                 help = help or (f"{what} takes {', '.join(known)}" if known else "")
                 raise fail("E202", f"{what} has no argument `{arg.name}`", span, help)
             name, node = arg.name, arg.value
-            value = evaluator.eval(node, env, source)
+            evaluate = evaluator.flowing if params[name].types == ("value",) else evaluator.eval
+            value = evaluate(node, env, source)
         elif isinstance(arg, tree.Stride):
             name, node = "stride", arg.value
             if name not in params:
@@ -264,7 +265,7 @@ def bind(
             value = evaluator.eval(node, env, source)
             name = position(params, named, given, value)
             if not name:
-                raise _no_place(params, named, given, value, node, span, what)
+                raise _no_place(params, named, given, value, node, span, what, args)
         if name in given and params[name].types != ("ints",):
             raise fail("E205", f"{what}: `{name}` is given twice", span)
         if isinstance(value, Choice):
@@ -336,9 +337,10 @@ def _no_place(
     node: tree.Expr,
     span: Span,
     what: str,
+    args: tuple[tree.Argument, ...],
 ) -> Exception:
     free = [p for name, p in params.items() if p.positional and name not in given and name not in named]
-    twice = [name for name in named if name in params and takes(params[name].types, value)]
+    twice = [n for n in named if n in params and params[n].positional and takes(params[n].types, value)]
     if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
         wants = next((p for p in free if "int" in p.types), None)
         name = wants.name if wants else "the argument"
@@ -367,19 +369,84 @@ def _no_place(
         taken = [n for n, p in params.items() if p.positional and n in given and takes(p.types, value)]
         if taken:
             help = f"{taken[0]} is already {show(given[taken[0]].value)}"
+            if "stride" in params and not {"stride"} & {*given, *named} and is_whole(value):
+                help += f"; a stride is written with a slash: /{span.text}"
         kind = kind_of(value).partition(" ")[2] or "argument"
         return fail("E205", f"{what} takes no further {kind} `{span.text}`", span, help)
     wanted = free[0]
     if "dims" in wanted.types and is_whole(value):
         first = given.get("channels")
         if first is not None and first.span is not None:  # `conv 3, 64`: the 3 was taken for the channels
-            size = first.value
-            value, help, span = size, f"{what} {size}x{size}, {span.text}", first.span
-        else:
-            help = f"{what} {value}x{value}"
+            value, span = first.value, first.span
+        help = _with_sizes(params, args, what, span.source)
         return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {value}", span, help)
     help = "" if wanted.types == ("int",) else help
     return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
+
+
+def _with_sizes(
+    params: Mapping[str, Param], args: tuple[tree.Argument, ...], what: str, source: Source
+) -> str:
+    """Return a layer whose size is written as one number, as `maxpool 3x3, /2`; "" if it is no number.
+
+    Of `conv 64, 3` and `conv 3, 64` the smaller number is the size, and a number behind both is the stride.
+    """
+    numbers = [a for a in args if isinstance(a, tree.Number) and isinstance(a.value, int)]
+    counts = sum(param.positional and param.types == ("int",) for param in params.values())
+    if not numbers or len(numbers) != sum(not _keyword(arg) for arg in args):
+        return ""
+    by_size = sorted(numbers[: 1 + counts], key=lambda one: one.value)
+    size, *others = [source.text[one.start : one.end] for one in (*by_size, *numbers[1 + counts :])]
+    words = [f"{size}x{size}", *others[:counts]]
+    if len(others) > counts and "stride" in params and "stride" not in map(_keyword, args):
+        words.append(f"/{others[counts]}")
+    words += [source.text[arg.start : arg.end] for arg in args if _keyword(arg)]
+    return f"{what} {', '.join(words)}"
+
+
+def completed(params: Mapping[str, Param], args: tuple[tree.Argument, ...], what: str, source: Source) -> str:
+    """Return a call of an op or block with an example of each argument that it still has to be given."""
+    words = [source.text[arg.start : arg.end] for arg in args]
+    named = {_keyword(arg) for arg in args}
+    unnamed = len([arg for arg in args if not _keyword(arg)])
+    for at, (name, param) in enumerate(params.items()):
+        if param.default is not MISSING or name in named or "value" in param.types:
+            continue
+        example = EXAMPLES.get(name) or next((EXAMPLES[t] for t in param.types if t in EXAMPLES), "")
+        fits = [arg for arg in args if _may_be(arg, param.types)]
+        if not example or (fits and at < len(params)):
+            continue
+        if param.positional and unnamed == len(args):
+            words.insert(0 if "dims" in param.types and len(param.types) == 1 else len(words), example)
+        else:
+            words.append(f"{name}={example}")
+    return f"{what} {', '.join(words)}"
+
+
+EXAMPLES = {
+    "channels": "64",
+    "factor": "2",
+    "groups": "8",
+    "int": "1",
+    "float": "0.1",
+    "bool": "true",
+    "str": '"text"',
+    "dims": "3x3",
+    "op": "relu",
+    "list": "[1, 2]",
+    "int list": "[1, 2]",
+    "ints": "1",
+}
+"""Values for an example, by parameter and by type."""
+
+
+def _may_be(arg: tree.Argument, types: tuple[str, ...]) -> bool:
+    """Tell whether an argument without a name may be what a parameter of these types was given."""
+    if isinstance(arg, tree.DimsLiteral):
+        return "dims" in types
+    if isinstance(arg, tree.Number):
+        return bool({"int", "ints", "float"} & {*types})
+    return False
 
 
 def _mismatch(what: str, param: Param, value: Any, node: tree.Expr, span: Span) -> Exception:

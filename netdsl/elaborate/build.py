@@ -172,7 +172,7 @@ class Elaborator:
         large = isinstance(value, float) and not abs(value) <= MAX_FLOAT
         if large or not takes(param.types, value):
             what = f"{self.net.name}: {param.name} must be {param.describe()}, got {show(value)}"
-            raise fail("E504", what, self.span, f"for example --set {param.name}={self.example(param)}")
+            raise fail("E504", what, self.span, f"for example {param.name}={self.example(param)}")
         given = Given(coerce(value, param.types), self.span)
         check_allowed(self.walker.evaluator, param, given, self.net.name)
         return given
@@ -241,5 +241,8 @@ class Elaborator:
         first, count = undecided[0], len(undecided)
         details = tuple(f"{d.name}: {', '.join(d.options)}" for d in undecided[:30])
         what = f"{self.net.name} is a search space with {count} open decision{'s' if count > 1 else ''}"
-        help = f"decide with --set {first.name}={first.options[0]}"
+        help = (
+            f"decide with --set {first.name}={first.options[0]}, "
+            f'in Python set={{"{first.name}": "{first.options[0]}"}}'
+        )
         return [Diagnostic("E217", what, first.span, help=help, details=details)]

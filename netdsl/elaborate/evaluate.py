@@ -195,6 +195,16 @@ class Evaluator:
             raise Poisoned
         return value
 
+    def flowing(self, node: tree.Expr, env: Env, source: Source) -> Any:
+        """Return a value where nothing but what flows can stand: there a label hides what the language calls so."""
+        if isinstance(node, tree.Name) and isinstance(env.find_name(node.text), (OpValue, Pad, Function)):
+            value = env.find_tensor(node.text)
+            if value is not None and value.poisoned:
+                raise Poisoned
+            if value is not None:
+                return value
+        return self.eval(node, env, source)
+
     @staticmethod
     def _unknown(word: str, env: Env, span: Span) -> SpecError:
         from netdsl.elaborate import elsewhere  # only errors need it
@@ -365,7 +375,7 @@ class Evaluator:
         span = Span(source, node.start, node.end)
         if isinstance(node.value, tree.Name) and env.find(node.value.text) is MISSING:
             self._call_elsewhere(node, env, span)
-        value = self.eval(node.value, env, source)
+        value = self.flowing(node.value, env, source)
         if isinstance(value, RowValue):
             if node.name not in value.columns:
                 raise unknown("E208", "column", node.name, list(value.columns), span)

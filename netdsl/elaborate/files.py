@@ -69,13 +69,14 @@ class Files:
         self.read[source.key] = None
         self.active.append(source)
         try:
-            for item in self.parsed(source).items:
+            items = self.parsed(source).items
+            for item in items:
                 if len(errors) >= MAX_ERRORS:
                     break
                 try:
                     defaults = self.item(item, scope, defaults)
                 except SpecError as error:
-                    errors.append(error.diagnostic)
+                    errors.append(self.further_down(error.diagnostic, items))
                     self.poison(item, scope)
                 except NetError as error:
                     errors += error.diagnostics
@@ -88,6 +89,22 @@ class Files:
             raise NetError(errors[:MAX_ERRORS])
         self.read[source.key] = scope
         return scope
+
+    @staticmethod
+    def further_down(diagnostic: Diagnostic, items: tuple[tree.Statement, ...]) -> Diagnostic:
+        """Return an error that says so where an unknown name is declared below."""
+        span = diagnostic.span
+        if diagnostic.code not in ("E200", "E201") or span is None:
+            return diagnostic
+        for item in items:
+            node = item.statement if isinstance(item, tree.Annotated) else item
+            names = node.targets if isinstance(node, tree.Assign) else (getattr(node, "name", None),)
+            for name in names:
+                if isinstance(name, tree.Name) and name.text == span.text and name.start > span.end:
+                    help = f"`{name.text}` is declared further down: move it above this line"
+                    labels = (Label(Span(span.source, name.start, name.end), "it is declared here"),)
+                    return diagnostic.replace(help=help, labels=labels)
+        return diagnostic
 
     @staticmethod
     def parsed(source: Source) -> tree.File:

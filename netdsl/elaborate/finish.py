@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
+from itertools import count
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
@@ -16,6 +17,7 @@ from netdsl.ir.graph import Graph, Node, Output, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Shape
 from netdsl.ops import Op, OpError
 from netdsl.ops.source import Input
+from netdsl.source import Span
 
 
 class Finisher:
@@ -132,14 +134,15 @@ class Finisher:
     def unlabelled(self) -> list[Diagnostic]:
         """Return the layers with state whose names would be positions in a scope that is no Sequential."""
         stateful: dict[DraftScope, bool] = {}
-        found: list[Diagnostic] = []
+        found: list[tuple[int | DraftScope, DraftScope]] = []
         for scope in reversed(self.scopes):
             holders = [item for item in scope.drafts if self._holds_state(item, stateful)]
             stateful[scope] = bool(holders)
             nameless = [item for item in holders if not self._item(item).labelled]
             if nameless and not self._is_chain(scope):
-                found += [self._needs_label(item, scope) for item in nameless]
-        return sorted(reversed(found), key=lambda d: d.span.start if d.span else 0)
+                found += [(item, scope) for item in nameless]
+        found = sorted(reversed(found), key=lambda one: self._item(one[0]).span.start)
+        return [self._needs_label(item, scope) for item, scope in found]
 
     def _item(self, item: int | DraftScope) -> Draft | DraftScope:
         return item if isinstance(item, DraftScope) else self.drafts[item]
@@ -180,10 +183,15 @@ class Finisher:
         written = re.match(r"[A-Za-z]\w*", one.span.text)  # a conv, where its norm has no label
         name = written[0].lower() if written and not isinstance(one, DraftScope) else what.lower()
         name = name if name.isidentifier() else "part"
-        help = f"{name}1: {one.span.text}" if "\n" not in one.span.text else ""
-        return Diagnostic(
-            "E221", message, one.span, calls=one.calls, help=help and f"{help}, or within a chain: as {name}1"
-        )
+        own = next(f"{name}{i}" for i in count(1) if f"{name}{i}" not in scope.taken)
+        scope.taken[own] = one.span
+        if one.span.text == "()":
+            help = f"{own}:"
+        elif "\n" in one.span.text:
+            help = ""
+        else:
+            help = f"{own}: {one.span.text}" if _is_line(one.span) else f"{one.span.text} as {own}"
+        return Diagnostic("E221", message, one.span, calls=one.calls, help=help)
 
     # ---------------------------------------------------------------- the graph
 
@@ -276,3 +284,11 @@ class Finisher:
         if same not in self.shared.begun:
             self.shared.begun[same] = op.replace(inits=kept), op
         return self.shared.begun[same][0]
+
+
+def _is_line(span: Span) -> bool:
+    """Tell whether a step is all that its line has, but for comments and a condition."""
+    text = span.source.text
+    before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+    after = text[span.end :].partition("\n")[0].partition("#")[0].strip()
+    return not before.strip() and (not after or after.startswith("when "))

@@ -15,6 +15,7 @@ from netdsl.elaborate.arguments import (
     bind,
     check_allowed,
     coerce,
+    completed,
     merge,
     op_parameters,
     parameters,
@@ -23,7 +24,7 @@ from netdsl.elaborate.arguments import (
 from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import deeper
-from netdsl.elaborate.names import lists_of, reserved_key
+from netdsl.elaborate.names import allowed_key, lists_of, reserved_key
 from netdsl.elaborate.order import child_labels
 from netdsl.elaborate.result import Allow, Decision
 from netdsl.elaborate.values import (
@@ -51,6 +52,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.ir.types import MAX_ELEMENTS, Shape
 from netdsl.ops import Op, OpError, catalogue, installed
+from netdsl.ops.source import Input
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
@@ -63,6 +65,20 @@ STEPS = 30
 """The most steps of evaluation for each op that a net may have."""
 MAX_RECURSION = 16
 """How deep a block may be in itself."""
+
+
+class LeftOut(str):
+    """The name of a branch that is what comes in, since its condition does not hold."""
+
+    span: Span
+
+    def __new__(cls, name: str, span: Span) -> LeftOut:
+        """Say so behind the name."""
+        self = super().__new__(
+            cls, f"{name or 'this branch'}, which is what comes in where its `when` is false,"
+        )
+        self.span = span
+        return self
 
 
 class Large(Exception):
@@ -216,14 +232,18 @@ class Layers(ABC):
             at = span if isinstance(label, str) else place.span(label)
             why = reserved_key(name)
             if why:
-                help = (
-                    f"choose another label, such as {name.strip('_')}_1"
-                    if name.strip("_").isidentifier()
-                    else ""
+                raise fail(
+                    "E219", f"`{name}` {why}", at, f"choose another label, such as {allowed_key(name)}"
                 )
-                raise fail("E219", f"`{name}` {why}", at, help)
             self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
+            if first is not None and any(
+                isinstance(self.drafts[i].op, Input) and self.drafts[i].key == name
+                for i in scope.drafts
+                if not isinstance(i, DraftScope)
+            ):
+                help = f"choose another label, such as {name}1"
+                raise fail("E220", f"`{name}` is what comes in", at, help)
             running = self.is_running(scope)
             if first is not None and (running or (op is not None and self.is_again(scope, name, op))):
                 last = scope.numbers.get(name, 0)
@@ -482,7 +502,7 @@ class Layers(ABC):
                 fields[name] = one.value
         for name, param in params.items():
             if param.default is MISSING and name not in fields and name in target._fields:
-                help = {"channels": f"{target.name} 64", "kernel": f"{target.name} 3x3"}.get(name, "")
+                help = completed(self.missing(params, fields), node.args, target.name, place.source)
                 raise fail("E204", f"{target.name} needs {name}", place.span(node), help)
         if "init" in extras and extras["init"].value is not None:
             fields["inits"] = {"weight": extras["init"].value}
@@ -513,6 +533,11 @@ class Layers(ABC):
                     draft = self.drafts[-1]
                     draft.sources = (*draft.sources, (extra, span))
         return result
+
+    @staticmethod
+    def missing(params: Mapping[str, Param], fields: Mapping[str, Any]) -> dict[str, Param]:
+        """Return the parameters without those that are given or need not be."""
+        return {n: p for n, p in params.items() if p.default is MISSING and n not in fields}
 
     def scheduled(self, given: Mapping[str, Given]) -> dict[str, Given]:
         """Return what a layer or block is given, with its numbers of depth schedules: one of each."""
@@ -561,7 +586,7 @@ class Layers(ABC):
         if len(wires) < least:
             raise fail("E303", f"{op.name} takes {least} values, got {len(wires)}", span)
         if len(self.drafts) >= self.max_nodes:
-            help = "an option raises the limit: --max-nodes"
+            help = "--max-nodes raises the limit, in Python max_nodes="
             raise fail("E213", f"the net has more than {self.max_nodes:,} ops", span, help)
         try:
             outputs = self.inferred(op, shapes)
@@ -652,9 +677,13 @@ class Layers(ABC):
         diagnostic = error.diagnostic
         if diagnostic.code != "E302":
             return error
-        first = data.shapes[0]
+        whole = next((i for i, name in enumerate(names) if not isinstance(name, LeftOut)), 0)
+        first = data.shapes[whole]
         odd = next((i for i, shape in enumerate(data.shapes) if shape != first), len(data.shapes) - 1)
-        spans = [self.origin(wire, begin) for wire in data.wires]
+        spans = [
+            name.span if isinstance(name, LeftOut) else self.origin(wire, begin)
+            for name, wire in zip(names, data.wires, strict=True)
+        ]
         labels = tuple(
             Label(spans[i], str(data.shapes[i]))
             for i in range(len(spans))
@@ -833,7 +862,7 @@ class Layers(ABC):
         inputs = [name.text for name in decl.node.inputs]
         if inputs and len(inputs) != len(data.wires):
             takes_ = f"{decl.name} takes {_values(len(inputs))} ({', '.join(inputs)})"
-            help = f"from {', '.join(inputs)} -> {decl.name}"
+            help = f"for example: from {', '.join(inputs)} -> {span.text}"
             raise fail("E303", f"{takes_}, here flow {len(data.wires)}", span, help)
         self.evaluator.enter(node, place.source)
         self.enter_file(decl.file)

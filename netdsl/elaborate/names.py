@@ -80,6 +80,16 @@ def reserved_key(name: str) -> str:
     )
 
 
+def allowed_key(name: str) -> str:
+    """Return a label like one that cannot be a key: `class_1`, `my_conv`."""
+    parts = [re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_") or "part" for part in name.split(".")]
+    whole = ".".join(parts)
+    while reserved_key(whole):
+        parts = [f"{part}_1" if reserved_key(part) or part in _MAPPING else part for part in parts]
+        whole = ".".join(parts)
+    return whole
+
+
 @cache
 def lists_of(name: str) -> tuple[str, ...]:
     """Return the lists that a label is in: of `a.b.0` those called `a` and `a.b`."""

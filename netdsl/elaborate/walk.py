@@ -11,7 +11,7 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.arguments import Param, bind
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import check_variables
-from netdsl.elaborate.layers import MAX_VALUES, Layers
+from netdsl.elaborate.layers import MAX_VALUES, Layers, LeftOut
 from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.order import ordered
@@ -494,6 +494,13 @@ class Walker(Layers):
         if isinstance(node, (tree.Line, tree.Container, tree.Merge)):
             self.statement(node, place)
             name = "" if node.label is None else self.evaluator.text(node.label, place.env, place.source)
+            if (
+                flow is not None
+                and place.flow is not None
+                and place.flow.wires == flow.wires
+                and has_when(node)
+            ):
+                name = LeftOut(name, place.span(node))
             branches.append((name, self.single(place.flow, place.span(node))))
         elif isinstance(node, (tree.Assign, tree.Bind, tree.Default)):
             self.statement(node, place)
@@ -946,3 +953,10 @@ def has_loop(body: tree.Body) -> bool:
         ):
             return True
     return False
+
+
+def has_when(node: tree.Statement) -> bool:
+    """Tell whether a line, or a step of it, is there under a condition only."""
+    return isinstance(node, tree.Line) and (
+        node.condition is not None or any(isinstance(step, tree.Optional) for step in node.chain.steps)
+    )

@@ -45,7 +45,10 @@ class Linear(Op):
     def infer(self, *x: Shape) -> Shape:
         """Return the input's shape with `channels` channels."""
         if x[0].axes[-1] != "c" and x[0].axes != "cn":
-            help = "say flatten or gap first" if x[0].axes == "chw" else "permute the channels to the end"
+            last = ", ".join(str(i) for i, axis in enumerate(x[0].axes) if axis != "c")
+            help = f"permute {last}, {x[0].axes.index('c')} -> fc {self.channels}" if "c" in x[0].axes else ""
+            if x[0].axes == "chw":
+                help = f"flatten -> fc {self.channels}, or gap -> fc {self.channels}"
             message = f"fc works on the last axis, which must be the channels, got {x[0].kind} {x[0]}"
             raise OpError("", message, help)
         if self.channels < 1:

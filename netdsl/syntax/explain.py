@@ -221,6 +221,13 @@ def _argument(place: Place) -> Fault | None:
             f"{NAMES}{before[-1].text}: {_text(place.line[place.index + 1 :])}"  # self.conv1 = nn.Conv2d(...)
         )
         return place.fault("E100", f"expected `:`, found {place.found}", help)
+    at = _opener(before)
+    if at >= 0 and before[at].type == "LSQB" and token.type in ("WHEN", "COMMA"):
+        inside = place.line[at : _closing(place.line, at) + 1]
+        if any(t.type == "FOR" for t in before[at:]) and "IF" in place.accepted:
+            cut = place.index - at
+            help = f"a comprehension's condition follows `if`: {_text(inside[:cut])} if {_text(inside[cut + 1 :])}"
+            return place.fault("E100", f"expected `]`, found {place.found}", help)
     if "ARROW" not in place.accepted or not before:
         return None
     step = _step(before)

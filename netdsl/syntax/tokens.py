@@ -166,6 +166,10 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
     return lines
 
 
+_COUNTS = frozenset(
+    "LPAR NAME BLOCK NET TABLE STAGE OUTPUT DEFAULT INIT META ORDER FIRST INLINE VARIANT SAME".split()
+)
+"""Where what counts a repetition may begin: words that may be numbers, but for `require`, which any value follows."""
 _BEFORE_STEP = frozenset({"ARROW", "COLON", "VBAR", "STAR"}) | OPENING
 _IN_GROUP = frozenset({"ARROW", "COMMA", "VBAR", "COLON", "AS"})
 
@@ -176,7 +180,7 @@ def _count(tokens: list[Token]) -> None:
     A parser that looks one token ahead takes `n` for an op, as in `weight [8, 1, 1]`, and `(` for a group's.
     """
     for at, token in enumerate(tokens):
-        if token.type not in ("NAME", "LPAR") or (at and tokens[at - 1].type not in _BEFORE_STEP):
+        if token.type not in _COUNTS or (at and tokens[at - 1].type not in _BEFORE_STEP):
             continue
         end = at + 1
         if token.type == "LPAR":
@@ -186,7 +190,7 @@ def _count(tokens: list[Token]) -> None:
         while end < len(tokens) and tokens[end].type in ("DOT", "LSQB"):
             end = end + 2 if tokens[end].type == "DOT" else _closing(tokens, end) + 1
         if at + 1 < end < len(tokens) and tokens[end].type == "STAR":
-            token.type = "COUNT" if token.type == "NAME" else "COUNT_LPAR"
+            token.type = "COUNT_LPAR" if token.type == "LPAR" else "COUNT"
 
 
 def _outer(tokens: list[Token]) -> Iterator[Token]:

@@ -112,5 +112,6 @@ def _other_setting(net: Net, needed: Layout, shapes: Shapes) -> str:
         except NetError:  # no parameter, or no net
             continue
         if _common(shapes, varied) == len(shapes):
-            return f"it fits with {parameter}={other}: --set {parameter}={other}"
+            said = f"{parameter}={other}"
+            return f"it fits with {said}: --set {said}, in Python load(..., {said})"
     return ""
