@@ -21,7 +21,7 @@ FACTS: dict[str, Callable[[Network], object]] = {
     "costs of layers": lambda net: net.layer_costs,
     "receptive fields": lambda net: net.receptive,
     "memory of inference": lambda net: net.liveness(),
-    f"tables by {', '.join(GROUPINGS)}": lambda net: [net.costs(by) for by in GROUPINGS],
+    f"tables by {', '.join(GROUPINGS)}": lambda net: [net.cost_table(by) for by in GROUPINGS],
     "learned tensors": lambda net: net.parameters,
     "budgets": lambda net: net.check(),
 }

@@ -13,7 +13,7 @@ SCREEN = 40
 def main() -> int:
     """Compile VGG-16, show it, build it, run it; return 0 if shape, parameters and MACs are as promised."""
     net = netdsl.load("vgg16")
-    print(net.costs())
+    print(net.cost_table())
     print()
     source = net.emit("torch")
     lines = source.splitlines()

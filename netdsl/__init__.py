@@ -1,7 +1,17 @@
 """A declarative language for neural-network architectures, and its compiler.
 
-`load` reads a spec and returns a `Network`: its graph, its facts, and the source text of a module for it. The
-public names are imported when they are first used, so that `import netdsl` costs nothing.
+    net = netdsl.load("resnet50", classes=10)   a net of the zoo; of a file "my.net:small" or a Path
+    net = netdsl.loads(text)                    one of a text; netdsl.zoo() lists what there is
+    net.shapes["layer1.0.conv1"]                Shape(64, 56, 56), without the batch
+    net.cost(batch=8)                           params, MACs, ops and bytes of the whole net, as a `Cost`
+    print(net.cost_table(by="block"))           the same by layer, block, stage or op, as a `Table`
+    net.layer_costs["conv1"]                    the same of one layer, a `Cost`
+    for finding in net.lint(): print(finding)   what `netdsl lint` prints
+    source = net.emit("torch")                  the text of a module, without a framework
+    module = net.build("torch")                 the module
+
+Errors are `NetError`; `print(error)` shows them with the lines that they are about. The public names are imported
+when they are first used, so that `import netdsl` costs nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.api import load, load_family
+    from netdsl.api import load, load_family, loads, zoo
     from netdsl.backend import Backend, emit_family
     from netdsl.diagnostics import Diagnostic, NetError
     from netdsl.ir.types import Shape
@@ -31,7 +41,9 @@ __all__ = [
     "format",
     "load",
     "load_family",
+    "loads",
     "verify",
+    "zoo",
 ]
 
 __version__ = "0.1.0"
@@ -48,7 +60,9 @@ _HOME = {
     "format": "syntax.format",
     "load": "api",
     "load_family": "api",
+    "loads": "api",
     "verify": "verification",
+    "zoo": "api",
 }
 
 
@@ -61,4 +75,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return [*__all__, "__version__"]

@@ -34,10 +34,10 @@ MAX_STEPS = 10_000
 
 
 def load(
-    spec: str,
+    spec: str | Path,
     *,
     set: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
     path: Iterable[str | Path] = (),
     max_nodes: int = MAX_NODES,
     **params: Any,
@@ -46,11 +46,11 @@ def load(
 
     Args:
         spec: A file, with `:NAME` for one of its nets; else a packaged file's stem, or a net or variant of
-            the zoo.
+            the zoo. A Path is a file.
         set: Parameters and decisions by name; a decision's name has dots (`stage1.depth`). A text is read as
             the spec would be: `norm="bn"`, `size="160x160"`.
-        inputs: Shapes that replace the spec's, by input, channels first and without the batch; "" names the
-            only one.
+        inputs: Shapes that replace the spec's, by input, channels first and without the batch; of the only
+            input the shape alone, `(3, 160, 160)`.
         path: Folders in which imports are looked for too.
         max_nodes: How many ops the net may have.
         **params: Parameters of the net, such as `classes=10`.
@@ -59,14 +59,14 @@ def load(
         NetError: The spec is wrong; it carries every diagnostic.
     """
     file, name = locate(spec, path)
-    return Network(recipe(file, name, {**(set or {}), **params}, inputs or {}, max_nodes))
+    return Network(recipe(file, name, {**(set or {}), **params}, _by_input(inputs), max_nodes))
 
 
 def load_family(
-    spec: str,
+    spec: str | Path,
     *,
     set: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
     path: Iterable[str | Path] = (),
     max_nodes: int = MAX_NODES,
     **params: Any,
@@ -86,13 +86,41 @@ def load_family(
     """
     file, name = locate(spec, path)
     settings = {**(set or {}), **params}
-    return tuple(map(Network, recipes(file, name or alone(file, spec), settings, inputs or {}, max_nodes)))
+    name = name or alone(file, os.fspath(spec))
+    return tuple(map(Network, recipes(file, name, settings, _by_input(inputs), max_nodes)))
 
 
-def loads(text: str, name: str = "<string>", net: str = "", **params: Any) -> Network:
-    """Return the net of a text; its imports can only be of packaged files."""
+def loads(
+    text: str,
+    name: str = "<string>",
+    net: str = "",
+    *,
+    set: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[int]] | Sequence[int] | None = None,
+    max_nodes: int = MAX_NODES,
+    **params: Any,
+) -> Network:
+    """Return the net of a text; its imports can only be of packaged files.
+
+    Args:
+        text: What a file would hold.
+        name: What errors call it.
+        net: Which of its nets or variants, if it has several.
+        set: As for `load`.
+        inputs: As for `load`.
+        max_nodes: As for `load`.
+        **params: As for `load`.
+
+    Raises:
+        NetError: The text is wrong; it carries every diagnostic.
+    """
     file = Files(_importer(None, ())).load(Source(name, text.removeprefix("\ufeff")))
-    return Network(recipe(file, net, params, {}))
+    return Network(recipe(file, net, {**(set or {}), **params}, _by_input(inputs), max_nodes))
+
+
+def _by_input(inputs: Mapping[str, Sequence[int]] | Sequence[int] | None) -> Mapping[str, Sequence[int]]:
+    """Return shapes by input; one alone is that of the only one, which "" names."""
+    return {} if inputs is None else inputs if isinstance(inputs, Mapping) else {"": inputs}
 
 
 def recipe(
@@ -234,8 +262,10 @@ def distinct(file: FileScope) -> list[str]:
     ]
 
 
-def locate(spec: str, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
-    """Return the file that a SPEC names, read, and the name after its colon."""
+def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope, str]:
+    """Return the file that a SPEC names, read, and the name after its colon; a Path is a file's, and no more."""
+    if not isinstance(spec, str):
+        return read(Path(spec), path), ""
     target, _, name = spec.rpartition(":") if _names_net(spec) else (spec, "", "")
     if "/" in target or "\\" in target or (target.endswith(".net") and os.path.exists(target)):
         return read(Path(target), path), name
@@ -329,7 +359,10 @@ class Entry(Record):
 
 
 def zoo() -> list[Entry]:
-    """Return every packaged net, by file."""
+    """Return every packaged net with its parameters, MACs, inputs and what is known about it, by file.
+
+    `[entry.name for entry in netdsl.zoo()]` are the names that `load` takes. All nets are made for it: seconds.
+    """
     entries = []
     for name, file_name in sorted(zoo_names().items(), key=lambda pair: pair[1]):
         file = packaged(file_name)

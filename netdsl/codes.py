@@ -444,8 +444,8 @@ CODES: dict[str, Code] = {
         "an option without meaning",
         "`Network.cost` and `Network.costs` were given a batch, dtype or grouping that does not exist; the command "
         "refuses them before. Or options of `netdsl cost` do not go together, as `--as` and those of the table.",
-        'netdsl.load("lenet").costs(by="colour")',
-        'netdsl.load("lenet").costs(by="layer")',
+        'netdsl.load("lenet").cost_table(by="colour")',
+        'netdsl.load("lenet").cost_table(by="layer")',
         2,
     ),
     "E504": Code(

@@ -99,7 +99,7 @@ def compare(before: Net, after: Net) -> Difference:
 
 def _groups(before: Net, after: Net, by: str) -> Iterator[Group]:
     """Yield the rows that differ, in the order of the text: what was removed stands where it stood."""
-    old, new = ({row.name: row for row in net.costs(by)} for net in (before, after))
+    old, new = ({row.name: row for row in net.cost_table(by)} for net in (before, after))
     for one, other in _merged(list(old), list(new), {name: name for name in new if name in old}):
         a, b = old.get(one or ""), new.get(other or "")
         if a is None or b is None or _said(a) != _said(b):

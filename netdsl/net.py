@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from netdsl.cost.budget import check
 from netdsl.cost.model import Cost
@@ -37,6 +37,28 @@ if TYPE_CHECKING:
     from netdsl.passes.training import Memory
 
 
+T = TypeVar("T")
+RENAMED = {"costs": "cost_table"}
+"""What a net's attributes were called before 0.2, and are called now."""
+
+
+class ByLayer(dict[str, T]):
+    """Something of each layer, by its name; who asks for another is told which names are like it."""
+
+    def __missing__(self, name: str) -> T:
+        """Raise a KeyError."""
+        help = did_you_mean(name, list(self)) if isinstance(name, str) else ""
+        raise NoLayer(f"there is no layer `{name}`" + (f": {help}" if help else ""))
+
+
+class NoLayer(KeyError):
+    """A KeyError that is shown as a sentence."""
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return str(self.args[0])
+
+
 class Net:
     """One net of a spec, elaborated. Shapes and costs are per sample unless a batch is given."""
 
@@ -50,6 +72,18 @@ class Net:
         decl = recipe.variant or recipe.net
         self.spec = decl.file.source.name.replace("\\", "/").rpartition("/")[2]
         """The file's name, without its folder; "" of a net that comes from no file."""
+
+    if not TYPE_CHECKING:  # which would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise the error for an attribute that is not there, with what an old one is called now."""
+            if name in RENAMED:
+                raise AttributeError(
+                    f"`{name}` is called `{RENAMED[name]}` since 0.2: net.{RENAMED[name]}(...)"
+                )
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
 
     @classmethod
     def from_graph(cls, graph: Graph, name: str = "made") -> Self:
@@ -109,7 +143,7 @@ class Net:
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Output shape by node, the first where there are several (see `outputs_of`)."""
-        return {name: shapes[0] for name, shapes in self.elaborated.shapes.items()}
+        return ByLayer({name: shapes[0] for name, shapes in self.elaborated.shapes.items()})
 
     def outputs_of(self, name: str) -> tuple[Shape, ...]:
         """Return the shapes of a node's outputs."""
@@ -141,7 +175,8 @@ class Net:
     @cached_property
     def layer_costs(self) -> Mapping[str, Cost]:
         """Cost of each node for one sample, with activations in elements."""
-        return count_costs(Facts(self.graph, self.elaborated.shapes), self.recipe.net.file.shared).costs
+        facts = Facts(self.graph, self.elaborated.shapes)
+        return ByLayer(count_costs(facts, self.recipe.net.file.shared).costs)
 
     @cached_property
     def layer_backward_macs(self) -> Mapping[str, int]:
@@ -332,7 +367,7 @@ class Net:
     def _cost(self) -> Cost:
         return summed(list(self.graph), self.layer_costs, train=False)
 
-    def costs(
+    def cost_table(
         self,
         by: str = "layer",
         batch: int = 1,

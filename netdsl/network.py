@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from netdsl.elaborate.build import Recipe
@@ -30,11 +30,19 @@ class Network(Net):
 
         return summary.html(self)
 
-    def lint(self) -> list[Finding]:
-        """Return what the rules of `netdsl lint` find in this net, with their default settings."""
+    def lint(self, select: str | Iterable[str] = (), ignore: str | Iterable[str] = ()) -> list[Finding]:
+        """Return what the rules of `netdsl lint` find in this net; `print(finding)` shows one as the command does.
+
+        Args:
+            select: Codes, beginnings of codes, or names of rules, `audit` or `ALL`; nothing is all but audit's.
+            ignore: The same, of those that are left out.
+
+        Raises:
+            NetError: There is no rule of such a name.
+        """
         from netdsl.lint import lint
 
-        return lint(self)
+        return lint(self, select, ignore)
 
     def fit(self, vary: str, target: str) -> Fit[Self]:
         """Return what a parameter has to be for a target: `net.fit("unit.base", "macs=4.1G").net`; see `netdsl.fit`.

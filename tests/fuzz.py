@@ -210,7 +210,7 @@ def through(text: str) -> None:
         try:
             net.check()
             net.cost()
-            net.costs()
+            net.cost_table()
             assert len(net.receptive) <= len(net.graph)
             assert min(net.memory(2, train=train).peak for train in (False, True)) >= 0
             lint(net)

@@ -24,7 +24,7 @@ class Net(NamedTuple):
 
 def affine(net: Network, quantity: str) -> int:
     """Return the params of batch norms, which some papers do not count."""
-    return net.costs("op")["bn"].params
+    return net.cost_table("op")["bn"].params
 
 
 def projections(net: Network, quantity: str) -> int:

@@ -1,5 +1,6 @@
 """What users of the library type."""
 
+import pydoc
 from pathlib import Path
 
 import networkx as nx
@@ -7,7 +8,7 @@ import pytest
 from zoo import NAMES, SPACES, net
 
 import netdsl
-from netdsl import api, data
+from netdsl import api, cli, data
 from netdsl.ir.types import Shape
 
 SPEC = "net N(c = 4):\n    input 3, 8x8\n    conv 3x3, c\n"
@@ -21,7 +22,7 @@ def test_the_first_page() -> None:
     assert vgg.outputs == {"out": Shape(10)}
     assert vgg.cost().params == 134_301_514
     assert vgg.cost(batch=8, train=True).macs == 8 * vgg.cost().macs
-    assert next(row.name for row in vgg.costs(by="stage")) == "stage 1"
+    assert next(row.name for row in vgg.cost_table(by="stage")) == "stage 1"
     assert (vgg.name, vgg.class_name, vgg.spec) == ("vgg16", "VGG", "vgg.net")
     assert vgg.check() == []
 
@@ -66,7 +67,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("resnet5.net", "E501", "did you mean `resnet.net`?"),
         ("./nothing.net", "E501", ""),
         ("a\0b/c.net", "E501", ""),
-        ("", "E501", "`netdsl zoo` lists"),
+        ("", "E501", "`netdsl zoo` and netdsl.zoo() list"),
         ("vgg", "E502", "choose one: vgg.net:"),
         ("vgg.net", "E502", "choose one: vgg.net:"),
         ("vgg.net:vgg18", "E502", "did you mean `vgg1"),
@@ -163,3 +164,76 @@ def test_emit_needs_a_backend_that_is_there() -> None:
     with pytest.raises(netdsl.NetError) as caught:
         net("lenet").emit("nothing")
     assert [d.code for d in caught.value.diagnostics] == ["E506"]
+
+
+def test_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lenet").write_text("net Own:\n    input 3, 8x8\n    relu\n", encoding="utf-8")
+    assert netdsl.load(Path("lenet")).class_name == "Own"
+    assert [net.class_name for net in netdsl.load_family(Path("lenet"))] == ["Own"]
+    assert netdsl.load("lenet").class_name == "LeNet"
+    with pytest.raises(netdsl.NetError, match="resnet50"):
+        netdsl.load(Path("resnet50"))
+
+
+def test_shapes_and_sizes_are_tuples() -> None:
+    text = "net N(size: dims = 8x8):\n    input 3, size\n    a: conv 3x3, 4\n"
+    for made in (
+        netdsl.loads(text, inputs=(3, 6, 5)),
+        netdsl.loads(text, inputs={"": [3, 6, 5]}),
+        netdsl.loads(text, size=(6, 5)),
+        netdsl.loads(text, set={"size": "6x5"}),
+    ):
+        assert made.shapes["a"] == (4, 6, 5)
+        assert made.inputs["x"] == (3, 6, 5)
+
+
+def test_a_layer_that_is_not_there_is_said_with_one_that_is() -> None:
+    net = netdsl.load("resnet18")
+    for facts in (net.shapes, net.layer_costs):
+        with pytest.raises(KeyError) as caught:
+            facts["layer1.0.conv3"]
+        assert str(caught.value).startswith("there is no layer `layer1.0.conv3`: did you mean `layer1.0.conv")
+        assert facts.get("layer1.0.conv3") is None
+        assert "layer1.0.conv3" not in facts
+
+
+def test_findings_are_printed_as_the_command_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "own.net"
+    file.write_text("net Own:\n    input 3, 8x8\n    conv 3x3, 8 -> bn -> relu -> relu\n", encoding="utf-8")
+    found = netdsl.load(file).lint()
+    assert len(found) > 1
+    cli.main(["lint", "--color", "never", str(file)])
+    printed = capsys.readouterr().out
+    shown = [line for line in printed.splitlines() if "--fix" not in line and "together" not in line]
+    assert "\n\n".join(map(str, found)) == "\n".join(shown[: len("\n\n".join(map(str, found)).split("\n"))])
+    code = found[0].code
+    assert [one.code for one in netdsl.load(file).lint(select=code)] == [code]
+    assert code not in [one.code for one in netdsl.load(file).lint(ignore=[code])]
+    with pytest.raises(netdsl.NetError, match="select: there is no rule `L999x`"):
+        netdsl.load(file).lint(select="L999x")
+
+
+def test_the_zoo_lists_what_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "zoo_names", lambda: {"lenet": "lenet.net"})
+    (entry,) = netdsl.zoo()
+    net = netdsl.load(entry.name)
+    assert (entry.params, entry.macs, entry.net) == (net.cost().params, net.cost().macs, net.class_name)
+
+
+def test_costs_have_three_names_and_the_old_one_says_so() -> None:
+    net = netdsl.load("lenet")
+    assert (
+        net.cost().params == net.cost_table().total.params == sum(c.params for c in net.layer_costs.values())
+    )
+    with pytest.raises(AttributeError, match=r"`costs` is called `cost_table` since 0.2"):
+        net.costs()  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        net.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_only_public_names_are_listed() -> None:
+    assert {*dir(netdsl)} == {*netdsl.__all__, "__version__"}
+    assert all(getattr(netdsl, name) is not None for name in dir(netdsl))
+    shown = pydoc.plain(pydoc.render_doc(netdsl))
+    assert shown.index("netdsl.load(") < shown.index("net.cost_table(") < shown.index("CLASSES")

@@ -247,7 +247,7 @@ def test_notebooks_show_nets(shown: Shown) -> None:
     assert shown.tab.evaluate("document.documentElement.scrollWidth") <= 800
     folds = shown.tab.locator("details")
     assert folds.count() == 4
-    assert folds.nth(0).locator("tr").count() == 1 + len(zoo_net("resnet18").costs("block"))
+    assert folds.nth(0).locator("tr").count() == 1 + len(zoo_net("resnet18").cost_table("block"))
     assert folds.nth(0).locator("tr").last.locator("td").first.text_content() == "fc"
     for at in range(4):
         assert folds.nth(at).locator("table, svg").is_visible()
@@ -275,7 +275,7 @@ def numbers(shown: list[list[str]], column: int) -> list[int]:
 def expected(name: str, by: str) -> dict[str, list[int]]:
     """Return what the table has to say, by name."""
     fields = ("activations", "params", "macs")
-    return {row.name: [getattr(row, field) for field in fields] for row in zoo_net(name).costs(by)}
+    return {row.name: [getattr(row, field) for field in fields] for row in zoo_net(name).cost_table(by)}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet18 resnet34"])

@@ -483,7 +483,7 @@ def test_budget(folder: Path, capsys: Captured) -> None:
 
 @pytest.mark.parametrize("name", ["lenet", "googlenet"])
 def test_cost(name: str, capsys: Captured) -> None:
-    costs = netdsl.load(name).costs("block", 4, "float16", True)
+    costs = netdsl.load(name).cost_table("block", 4, "float16", True)
     options = [name, "--by", "block", "--batch", "4", "--dtype", "float16", "--train"]
     assert cli.main(["cost", *options]) == 0
     shown = view.render_text(costs, view.View(common.look()))

@@ -67,7 +67,7 @@ def test_what_only_a_backend_refuses() -> None:
 
 def test_misuse_of_the_library() -> None:
     with pytest.raises(netdsl.NetError, match=r"error\[E503\]: unknown by `colour`"):
-        netdsl.load("lenet").costs(by="colour")
+        netdsl.load("lenet").cost_table(by="colour")
 
 
 def test_every_code_is_in_the_catalogue_and_every_entry_is_used() -> None:

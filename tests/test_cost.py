@@ -52,7 +52,7 @@ def reference(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("by", table.GROUPINGS)
 @pytest.mark.parametrize("name", NAMES)
 def test_totals_are_sums_of_rows(name: str, by: str, train: bool) -> None:
-    costs = net(name).costs(by, 8, "float16", train)
+    costs = net(name).cost_table(by, 8, "float16", train)
     assert costs.total == net(name).cost(8, "float16", train)
     summed = {count: sum(getattr(row, count) for row in costs) for count in table.COUNTS}
     assert Cost(**summed) == costs.total
@@ -63,7 +63,7 @@ def test_totals_are_sums_of_rows(name: str, by: str, train: bool) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_by_layer_are_the_nodes(name: str) -> None:
-    rows = list(net(name).costs())
+    rows = list(net(name).cost_table())
     assert [row.name for row in rows] == [n.name for n in net(name).graph if n.op.name != "input"]
     assert all(row.output == net(name).shapes[row.name] for row in rows)
 
@@ -117,7 +117,7 @@ def test_training_only_layers() -> None:
     assert googlenet.cost().params == known["params_total"]
     assert googlenet.cost().macs == known["macs"]
     assert googlenet.cost(train=True).macs == known["macs_with_aux"]
-    assert googlenet.costs().training_params == known["params_aux"]
+    assert googlenet.cost_table().training_params == known["params_aux"]
     without = netdsl.load("googlenet", aux=False)
     assert without.cost() == Cost(
         known["params_total"] - known["params_aux"],
@@ -126,20 +126,20 @@ def test_training_only_layers() -> None:
         googlenet.cost().ops,
         googlenet.cost().activations,
     )
-    assert "of which training only" in str(googlenet.costs(by="block"))
-    assert "of which training only" not in str(without.costs(by="block"))
+    assert "of which training only" in str(googlenet.cost_table(by="block"))
+    assert "of which training only" not in str(without.cost_table(by="block"))
 
 
 def test_rules_of_the_groups() -> None:
-    blocks = [row.name for row in net("resnet18").costs(by="block")]
+    blocks = [row.name for row in net("resnet18").cost_table(by="block")]
     assert blocks[:6] == ["conv1", "bn1", "relu", "maxpool", "layer1.0", "layer1.1"]
-    assert net("resnet18").costs(by="block")["layer1.0"].op == "BasicBlock"
-    stages = [row.name for row in net("vgg16").costs(by="stage")]
+    assert net("resnet18").cost_table(by="block")["layer1.0"].op == "BasicBlock"
+    stages = [row.name for row in net("vgg16").cost_table(by="stage")]
     assert stages == [*(f"stage {i}" for i in range(1, 6)), "avgpool", "2", "classifier"]
-    assert net("vgg16").costs(by="stage")["stage 2"].output == Shape(128, 56, 56)
-    assert [row.output for row in net("vgg16").costs(by="op")] == [None] * 7
+    assert net("vgg16").cost_table(by="stage")["stage 2"].output == Shape(128, 56, 56)
+    assert [row.output for row in net("vgg16").cost_table(by="op")] == [None] * 7
     with pytest.raises(KeyError):
-        net("vgg16").costs()["nothing"]
+        net("vgg16").cost_table()["nothing"]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_rules_of_the_groups() -> None:
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(netdsl.NetError) as caught:
-        net("lenet").costs(**options)
+        net("lenet").cost_table(**options)
     assert [(d.code, d.message) for d in caught.value.diagnostics] == [("E503", message)]
 
 
@@ -186,7 +186,7 @@ def _equals(name: str, known: dict[str, Any]) -> None:
     assert list(here.inputs["x"]) == known["input_size"]
     assert [1, *next(iter(here.outputs.values()))] == known["output_shape"]
     assert (cost.params, cost.buffers, cost.macs) == (known["params_total"], known["buffers"], known["macs"])
-    by_op = {row.name: row.macs for row in here.costs(by="op")}
+    by_op = {row.name: row.macs for row in here.cost_table(by="op")}
     assert by_op["fc"] if "fc" in by_op else not known["macs_linear"]
 
 
@@ -195,7 +195,7 @@ LECTURE = {"conv", "fc", "maxpool", "avgpool", "flatten"}
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet_one_tower", "zfnet_big", "vgg16"])
 def test_tables_of_the_lecture(name: str) -> None:
-    rows = [row for row in net(name).costs() if row.op in LECTURE]
+    rows = [row for row in net(name).cost_table() if row.op in LECTURE]
     if name == "vgg16":
         rows = [row for row in rows if row.op != "avgpool"]  # torchvision's: it does nothing at 224x224
     expected = reference("lecture-tables.json")[name]
@@ -251,7 +251,7 @@ def test_every_other_cell_of_the_lecture_is_right() -> None:
 
 
 def test_text() -> None:
-    assert str(net("lenet").costs(by="op")) == (
+    assert str(net("lenet").cost_table(by="op")) == (
         "lenet (lenet.net), input 1x32x32\n"
         "\n"
         "op       params      %             MACs      %            ops  activations\n"
@@ -272,7 +272,7 @@ def test_text() -> None:
 
 
 def test_exact_text() -> None:
-    assert view.render_text(net("lenet").costs(by="op"), view.FULL) == (
+    assert view.render_text(net("lenet").cost_table(by="op"), view.FULL) == (
         "lenet (lenet.net), input 1x32x32\n"
         "\n"
         "op       params      %  buffers     MACs      %     ops  activations\n"
@@ -302,7 +302,7 @@ def test_equal_rows_that_follow_each_other_are_one() -> None:
         c: conv 3x3, 16
         d: conv 3x3, 16
     """
-    found = api.loads(dedent(spec), "n.net").costs()
+    found = api.loads(dedent(spec), "n.net").cost_table()
     folded = view.folded(found.rows, found.quantities)
     assert [(row.name, row.count) for row in folded] == [
         ("a.0-2.0", 3),
@@ -322,7 +322,7 @@ def test_equal_rows_that_follow_each_other_are_one() -> None:
 @pytest.mark.parametrize("by", ["layer", "block"])
 def test_folded_rows_are_those_of_the_net(name: str, by: str) -> None:
     """A range of names holds exactly the rows that have those names, next to each other and equal."""
-    found = net(name).costs(by)
+    found = net(name).cost_table(by)
     left = [*found.rows]
     for row in view.folded(found.rows, found.quantities):
         if row.count == 1:
@@ -350,8 +350,8 @@ def test_folded_rows_are_those_of_the_net(name: str, by: str) -> None:
 @pytest.mark.parametrize("name", ["lenet", "resnet152", "inception_v3", "nasnet_a_mobile", "unet", "vgg16"])
 def test_what_reads_best_has_few_rows_and_the_whole_cost(name: str) -> None:
     found = net(name)
-    table = view.readable(lambda by, depth: found.costs(by, depth=depth))
-    assert table.total == found.costs().total
+    table = view.readable(lambda by, depth: found.cost_table(by, depth=depth))
+    assert table.total == found.cost_table().total
     assert 5 <= len(view.folded(table.rows, table.quantities)) <= view.ROWS
 
 
@@ -359,7 +359,7 @@ def test_what_reads_best_has_few_rows_and_the_whole_cost(name: str) -> None:
 @pytest.mark.parametrize("by", table.GROUPINGS)
 @pytest.mark.parametrize("width", [60, 80, 100, 135])
 def test_the_table_fits(name: str, by: str, width: int) -> None:
-    costs = net(name).costs(by)
+    costs = net(name).cost_table(by)
     text = view.render_text(costs, view.View(Look(width)))
     assert max(map(len, text.splitlines())) <= width
     plain = re.sub(r"\x1b\[\d*m", "", view.render_text(costs, view.View(Look(width, color=True))))
@@ -370,19 +370,19 @@ def test_the_table_fits(name: str, by: str, width: int) -> None:
 
 def test_depth_cuts_names() -> None:
     found = net("resnet50")
-    rows = found.costs(depth=1)
+    rows = found.cost_table(depth=1)
     assert [row.name for row in rows][:6] == ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2"]
     assert rows["layer1"].output == Shape(256, 56, 56)
-    assert rows.total == found.costs().total
-    assert found.costs(depth=2)["layer1.0"].op == "Bottleneck"
-    assert [r.name for r in found.costs(depth=99)] == [r.name for r in found.costs()]
+    assert rows.total == found.cost_table().total
+    assert found.cost_table(depth=2)["layer1.0"].op == "Bottleneck"
+    assert [r.name for r in found.cost_table(depth=99)] == [r.name for r in found.cost_table()]
     for by, depth in (("layer", 0), ("op", 1), ("stage", 2)):
         with pytest.raises(NetError, match="depth"):
-            found.costs(by, depth=depth)
+            found.cost_table(by, depth=depth)
 
 
 def test_sorted_rows_and_the_first_of_them() -> None:
-    found = net("vgg16").costs()
+    found = net("vgg16").cost_table()
     rows = view.arranged(found, view.View(sort="params", top=3))
     assert [row.name for row in rows] == [
         "classifier.0",
@@ -398,12 +398,12 @@ def test_sorted_rows_and_the_first_of_them() -> None:
 
 
 def test_columns_that_are_asked_for() -> None:
-    text = view.render_text(net("lenet").costs(), view.View(columns=("output", "peak", "macs")))
+    text = view.render_text(net("lenet").cost_table(), view.View(columns=("output", "peak", "macs")))
     assert text.splitlines()[2].split() == ["layer", "output", "peak", "MACs", "%"]
     with pytest.raises(NetError, match="there is no column `colour`"):
-        view.render_text(net("lenet").costs(), view.View(columns=("colour",)))
+        view.render_text(net("lenet").cost_table(), view.View(columns=("colour",)))
     with pytest.raises(NetError, match="there is no column `receptive_field`"):
-        view.render_text(net("lenet").costs("op"), view.View(columns=("receptive_field",)))
+        view.render_text(net("lenet").cost_table("op"), view.View(columns=("receptive_field",)))
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.2, 0.5, 0.99, 1.0])
@@ -419,7 +419,7 @@ def test_bars_are_as_long_as_their_part(part: float) -> None:
 @pytest.mark.parametrize("name", ["lenet", "googlenet", "hrnet_w18"])
 @pytest.mark.parametrize("by", table.GROUPINGS)
 def test_columns_are_aligned(name: str, by: str) -> None:
-    lines = view.render_text(net(name).costs(by), view.FULL).splitlines()
+    lines = view.render_text(net(name).cost_table(by), view.FULL).splitlines()
     rule = lines[3]
     assert set(rule) == {"-"}
     body = lines[2 : lines.index("", 2)]
@@ -429,7 +429,7 @@ def test_columns_are_aligned(name: str, by: str) -> None:
 
 
 def test_markdown() -> None:
-    lines = view.render_markdown(net("googlenet").costs(by="block")).splitlines()
+    lines = view.render_markdown(net("googlenet").cost_table(by="block")).splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert rows[0] == (
         "| block | op | output | receptive field | params | % | buffers | MACs | % | ops | activations |"
@@ -441,16 +441,16 @@ def test_markdown() -> None:
 
 
 def test_receptive_fields() -> None:
-    rows = net("resnet50").costs()
+    rows = net("resnet50").cost_table()
     assert [str(rows[name].receptive) for name in ("conv1", "layer4.2.conv3", "fc")] == ["7", "427", "224"]
-    assert [str(row.receptive) for row in net("vgg16").costs(by="stage")][:5] == [
+    assert [str(row.receptive) for row in net("vgg16").cost_table(by="stage")][:5] == [
         "6",
         "16",
         "44",
         "100",
         "212",
     ]
-    assert {row.receptive for row in net("vgg16").costs(by="op")} == {None}
+    assert {row.receptive for row in net("vgg16").cost_table(by="op")} == {None}
     text = table.render_csv(rows).splitlines()
     assert text[0].startswith("layer,op,output,receptive_field,params")
     assert text[1].startswith("conv1,conv,64x112x112,7,9408")
@@ -458,7 +458,7 @@ def test_receptive_fields() -> None:
 
 @pytest.mark.parametrize("by", table.GROUPINGS)
 def test_csv(by: str) -> None:
-    costs = net("googlenet").costs(by)
+    costs = net("googlenet").cost_table(by)
     rows = list(csv.DictReader(io.StringIO(table.render_csv(costs))))
     assert [row[by] for row in rows] == [row.name for row in costs]
     for count in table.COUNTS:
@@ -486,7 +486,7 @@ def test_csv_cells(text: str, cell: str) -> None:
 @pytest.mark.parametrize("by", table.GROUPINGS)
 @pytest.mark.parametrize("name", ["lenet", "googlenet", "vit_b_16", "hrnet_w18", "unet"])
 def test_json(name: str, by: str) -> None:
-    costs = net(name).costs(by, 2, "float16", True)
+    costs = net(name).cost_table(by, 2, "float16", True)
     value = table.render_json(costs)
     schema = json.loads((ROOT / "docs" / "schema" / "cost.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -534,7 +534,7 @@ def test_a_quantity_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (table, budget, diff):
         monkeypatch.setattr(module, "catalogue", lambda: known)
     lenet = api.load("lenet")
-    rows = lenet.costs()
+    rows = lenet.cost_table()
     assert "layers with weights      %" in view.render_text(rows, view.FULL)
     assert rows["conv1"].kernels == 1
     assert rows.sums["kernels"] == 5
@@ -560,7 +560,7 @@ def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("netdsl.net.measure_liveness", measure)
     found = api.load("resnet18")
-    one, many, half = ([found.costs(by, *of).live.peak for by in table.GROUPINGS] for of in OPTIONS)
+    one, many, half = ([found.cost_table(by, *of).live.peak for by in table.GROUPINGS] for of in OPTIONS)
     assert many == [3 * peak for peak in one]
     assert max(half) < min(one)
     assert asked == OPTIONS

@@ -335,7 +335,7 @@ def test_rows_add_up_in_every_form(by: str, train: bool, capsys: Captured) -> No
     for count in ("macs", "ops", "bytes"):
         assert sum(row[count] for row in rows) == sum(getattr(step, count) for step in whole.steps)
     assert all(row["seconds"] == pytest.approx(sum(row["parts"].values())) for row in rows)
-    names = [row.name for row in net.costs(by, train=train)]
+    names = [row.name for row in net.cost_table(by, train=train)]
     assert {row["name"] for row in rows} - {"update"} <= set(names)
     assert run(f"cost googlenet {options} --format csv") == 0
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

@@ -21,7 +21,7 @@ def load(name: str, *params: tuple[str, Any]) -> Network:
 
 def params(net: Network) -> int:
     """Return the params of evaluation."""
-    table = net.costs()
+    table = net.cost_table()
     return table.total.params - table.training_params
 
 

@@ -121,7 +121,7 @@ def test_numbers_of_bars_are_those_of_the_cost_table() -> None:
         assert sum(group.amounts["activations"] for group in groups) == cost.activations
         assert sum(group.amounts["params"] for group in groups) == cost.params
         assert sum(group.amounts["macs"] for group in groups) == cost.macs
-        assert not by or len(groups) == len(net.costs(by))
+        assert not by or len(groups) == len(net.cost_table(by))
     tips = [title.text for title in ET.fromstring(str(bars.draw(net, "layer"))).iter(f"{SVG}title")]
     assert f"fc (fc): {2048 * 1000 + 1000:,} params" in tips
 
@@ -562,7 +562,7 @@ def test_rows_of_a_block_are_what_it_costs() -> None:
         for (head, *_), *inner in cells:
             block = re.sub("<.*?>", "", head)
             layers += [f"{block}.{row[0].removesuffix('</tbody>')}" for row in inner] or [block]
-        assert sorted(layers) == sorted(row.name for row in net.costs("layer"))
+        assert sorted(layers) == sorted(row.name for row in net.cost_table("layer"))
         for body in bodies:
             exact = [[int(number) for number in re.findall(r"data-v=(\d+)", row)] for row in body]
             assert len(body) == 1 or max(map(sum, exact[1:])) <= sum(exact[0])
@@ -576,11 +576,11 @@ def test_page_says_what_lines_cost() -> None:
         if row.startswith("line-"):
             by_code.setdefault(cells[-1].strip(), cells[:3])
     assert by_code["fc: fc classes"] == ["4KB", "2.05M", "2.05M"]
-    layer3 = [row for row in net.costs("layer") if row.name.startswith("layer3.")]
+    layer3 = [row for row in net.cost_table("layer") if row.name.startswith("layer3.")]
     assert by_code["layer3: n3 * unit 256, /2 first"][1] == human(sum(row.params for row in layer3))
     assert by_code["block BasicBlock(planes, stride = 1, last: init = ones):"] == ["", "", ""]
     # a line of a block has what all its instances cost together
-    downsample = sum(row.macs for row in net.costs("layer") if ".downsample." in row.name)
+    downsample = sum(row.macs for row in net.cost_table("layer") if ".downsample." in row.name)
     assert by_code["downsample: conv 1x1, 4*planes, /stride -> bn when stride != 1 or x.c != 4*planes"][
         2
     ] == human(downsample)

@@ -487,9 +487,9 @@ def test_facts_are_those_of_modules_of_their_own() -> None:
     two = loads(SIAMESE.replace("same encoder", "Encoder c as encoder_1"))
     one = loads(SIAMESE)
     assert one.cost() == two.cost().replace(params=one.cost().params, buffers=one.cost().buffers)
-    assert two.cost().params - one.cost().params == one.costs("block")["encoder"].params
-    assert one.costs("block")["encoder_1"].params == 0
-    assert one.costs("block")["encoder_1"].what == "Encoder (same encoder)"
+    assert two.cost().params - one.cost().params == one.cost_table("block")["encoder"].params
+    assert one.cost_table("block")["encoder_1"].params == 0
+    assert one.cost_table("block")["encoder_1"].what == "Encoder (same encoder)"
     assert (one.shapes, one.receptive, one.liveness()) == (two.shapes, two.receptive, two.liveness())
     changes = compare(two, one).changes
     assert {(field.name, field.before) for change in changes for field in change.fields} == {

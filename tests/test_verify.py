@@ -55,8 +55,8 @@ def test_a_net_may_come_from_a_graph() -> None:
     without = Network.from_graph(resnet.graph.with_ops(plain), "without")
     assert without.cost().macs == resnet.cost().macs
     assert without.cost().buffers == 0
-    blocks = [row.name for row in resnet.costs("block").rows if row.name.startswith("layer")]
-    assert blocks == [row.name for row in without.costs("block").rows if row.name.startswith("layer")]
+    blocks = [row.name for row in resnet.cost_table("block").rows if row.name.startswith("layer")]
+    assert blocks == [row.name for row in without.cost_table("block").rows if row.name.startswith("layer")]
     assert without.liveness(2).peak > 0
 
 

@@ -192,7 +192,7 @@ def _table(net: Network, args: argparse.Namespace) -> None:
     from netdsl.cost import table, view
 
     def costs(by: str, depth: int | None) -> table.Table:
-        return net.costs(by, args.batch, args.dtype, args.train, args.optimizer, depth)
+        return net.cost_table(by, args.batch, args.dtype, args.train, args.optimizer, depth)
 
     if args.format == "json":
         print_json(table.render_json(costs(args.by or "layer", args.depth)))

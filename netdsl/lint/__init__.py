@@ -16,10 +16,11 @@ docs.py      docs/rules.md
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import NetError
-from netdsl.lint.config import Settings
+from netdsl.lint.config import Settings, check_words
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
 
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Settings", "lint"]
 
 
-def lint(net: Net) -> list[Finding]:
-    """Return what the rules find in one net, with their default settings.
+def lint(net: Net, select: str | Iterable[str] = (), ignore: str | Iterable[str] = ()) -> list[Finding]:
+    """Return what the rules find in one net; `select` and `ignore` are codes, beginnings of codes, or names.
 
     An `@allow` that silences nothing is not reported: another net of the file may need it.
 
     Raises:
-        NetError: A rule has raised, or an `@allow` says nothing.
+        NetError: There is no such rule, a rule has raised, or an `@allow` says nothing.
     """
     decl = net.recipe.variant or net.recipe.net
-    run = Run(Loaded(decl.file.source, [net], complete=False), Settings())
+    on, off = ((words,) if isinstance(words, str) else tuple(words) for words in (select, ignore))
+    check_words(on, "select")
+    check_words(off, "ignore")
+    run = Run(Loaded(decl.file.source, [net], complete=False), Settings(select=on, ignore=off))
     findings = run.findings()
     if run.wrong:
         raise NetError(run.wrong)

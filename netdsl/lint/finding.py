@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.cost.table import human
 from netdsl.diagnostics import Diagnostic, Severity
-from netdsl.diagnostics.render import render_json
+from netdsl.diagnostics.render import render_json, render_text
 from netdsl.lint.rewrite import Rewrite, RewriteError
 from netdsl.lint.rule import Hit, Rule
 from netdsl.net import Net
@@ -49,6 +49,10 @@ class Finding(Record):
 
     What comes of that is known only when it is tried, as the command does: netdsl/lint/fix.py.
     """
+
+    def __str__(self) -> str:
+        """Return what `netdsl lint` prints of it, which says what --fix does, too, where it sees the whole file."""
+        return render_text(self.diagnostic())
 
     @property
     def code(self) -> str:

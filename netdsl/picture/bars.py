@@ -52,11 +52,11 @@ def grouped(net: Net, by: str, batch: int, dtype: str) -> tuple[str, list[Group]
     it lumps nearly all together. Where there is none, neighbours of the next finer one share a group.
     """
     if by:
-        return by, [_group([row]) for row in net.costs(by, batch, dtype).rows]
+        return by, [_group([row]) for row in net.cost_table(by, batch, dtype).rows]
     finer: tuple[Row, ...] = ()
     what = ""
     for grouping in ("layer", "block", "stage"):
-        rows = net.costs(grouping, batch, dtype).rows
+        rows = net.cost_table(grouping, batch, dtype).rows
         if len(rows) <= ROWS and (len(rows) >= _FEW or not finer):
             return grouping, [_group([row]) for row in rows]
         if not finer or ROWS < len(rows) < len(finer):

@@ -281,8 +281,8 @@ def _graph(net: Net) -> str:
 def _costs(net: Net) -> str:
     """Return the costs by block as a table that can be sorted, in which each block unfolds to its layers."""
     layers: dict[str, list[Row]] = {}
-    rows = {row.name: row for row in net.costs("block")}
-    for row in (every := net.costs("layer")):
+    rows = {row.name: row for row in net.cost_table("block")}
+    for row in (every := net.cost_table("layer")):
         block = next(name for name in _prefixes(row.name) if name in rows)
         layers.setdefault(block, []).append(row)
     titles = [("name", True), ("op", True), ("output", True)]

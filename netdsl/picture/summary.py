@@ -50,7 +50,7 @@ def _shapes(shapes: Any) -> str:
 
 def html(net: Net) -> str:
     """Return a net as HTML: the lines, a table by block, and the graph, both of which fold."""
-    table = net.costs("block")
+    table = net.cost_table("block")
     head = "".join(f"<th>{title}</th>" for title in ("block", "", "output", *(one.title for one in drawn())))
     rows = []
     for row in folded(table.rows, table.quantities):
