@@ -760,6 +760,70 @@ def test_statistics(capsys: Captured) -> None:
     )
 
 
+def test_statistics_of_a_configuration_that_cannot_be_read(capsys: Captured) -> None:
+    written("netdsl.toml", "[lint]\nselct = []\n")
+    assert command(written("n.net", BIAS), "--statistics") == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "unknown key `selct`" in printed.err
+
+
+def test_concise(capsys: Captured) -> None:
+    text = (
+        BLOCK + "net N:\n    input 3, 8x8\n    body: B 4 -> relu -> B 8\n    head: gap -> fc 4 -> softmax\n"
+    )
+    assert command(written("n.net", text), "--format", "concise") == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == (
+        "n.net:2:11: info[L202 bias_before_norm] the bias of body.0.conv, 4 params, is subtracted again by "
+        "body.0.norm (2 layers); help: write bias=false"
+    )
+    assert second.startswith("n.net:7:26: warning[L102 softmax_at_output] ")
+    assert command(written("n.net", BIAS.replace(" -> bn", "")), "--format", "concise") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_list_rules(capsys: Captured) -> None:
+    assert cli.main(["lint", "--list-rules"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["code", "rule", "severity", "default", "fix", "finds"]
+    assert len(lines) == len(catalogue())
+    bias = next(line for line in lines if line.startswith("L202"))
+    assert bias.split()[1:5] == ["bias_before_norm", "info", "on", "safe"]
+    assert next(line for line in lines if "relu_before_maxpool" in line).split()[3] == "audit"
+
+
+@pytest.mark.parametrize(("level", "status"), [("info", 1), ("warning", 0), ("error", 0)])
+def test_fail_on_of_a_configuration(level: str, status: int, capsys: Captured) -> None:
+    written("netdsl.toml", f'[lint]\nfail-on = "{level}"\n')
+    spec = written("n.net", BIAS)
+    assert command(spec) == status
+    assert command(spec, "--fail-on", "info") == 1
+    assert command(spec, "--fail-on", "error") == 0
+    written("netdsl.toml", '[lint]\nfail-on = "all"\n')
+    assert command(spec) == 2
+    assert "fail-on: there is no severity 'all'" in capsys.readouterr().err
+
+
+def test_a_stale_baseline_says_so(capsys: Captured) -> None:
+    spec = written("n.net", BIAS)
+    assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
+    command(spec, "--baseline", "base.json")
+    assert "not there any more" not in capsys.readouterr().err
+    written("n.net", BIAS.replace("3x3, 4", "3x3, 4, bias=false"))
+    assert command(spec, "--baseline", "base.json", "--fail-on", "info") == 0
+    note = "note: base.json holds a finding that is not there any more: --write-baseline leaves it out\n"
+    assert capsys.readouterr().err == note
+
+
+def test_sarif_says_where_a_rule_is_explained(capsys: Captured) -> None:
+    command(written("n.net", BIAS), "--format", "sarif")
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["helpUri"] == f"{(ROOT / 'docs' / 'rules.md').as_uri()}#L202"
+    assert '<a id="L202"></a>' in (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+
+
 def test_colour_only_on_terminals(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = written("n.net", BIAS)
     command(spec)

@@ -56,10 +56,18 @@ def add(sub: argparse.ArgumentParser) -> None:
         help="with --fix or --diff: also change the function, or weights so that checkpoints no longer load",
     )
     watch_option(sub)
-    sub.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
+    sub.add_argument(
+        "--format",
+        choices=("text", "concise", "json", "sarif", "github"),
+        default="text",
+        help="concise: one line a finding",
+    )
+    sub.add_argument("--list-rules", action=ListRules, help="show every rule, and exit")
     sub.add_argument("--statistics", action="store_true", help="only count what each rule found")
     sub.add_argument(
-        "--fail-on", choices=SEVERITIES, default="warning", help="exit with 1 from this severity on (warning)"
+        "--fail-on",
+        choices=SEVERITIES,
+        help="exit with 1 from this severity on (warning, or what the configuration says)",
     )
     sub.add_argument("--baseline", metavar="FILE", help="leave out what FILE knows")
     sub.add_argument("--write-baseline", action="store_true", help="make FILE know what is found today")
@@ -80,16 +88,32 @@ def run(args: argparse.Namespace) -> int:
     if args.baseline is not None:
         from netdsl.lint import baseline
 
-        findings = baseline.unknown(findings, baseline.read(Path(args.baseline)))
+        known = baseline.read(Path(args.baseline))
+        work.notes += baseline.stale(findings, known, args.baseline)
+        findings = baseline.unknown(findings, known)
     if not args.diff:
         _print(args, findings, work)
-    if args.diff or args.format == "text":
+    if args.diff or args.format in ("text", "concise"):
         for said in work.notes:
             note(f"note: {said}")
         if work.wrong:
             report(work.wrong)
-    failing = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1]
-    return max(int(any(f.severity in failing for f in findings)), status_of(work.wrong))
+    return max(int(any(work.fails(finding) for finding in findings)), status_of(work.wrong))
+
+
+class ListRules(argparse.Action):
+    """Show every rule: code, name, severity, whether it is on by default and can mend, and what it finds."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
+        """Take no value."""
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the table."""
+        from netdsl.lint.docs import table
+
+        print("\n".join(table()))
+        parser.exit()
 
 
 class Work:
@@ -105,6 +129,9 @@ class Work:
         self.reads: list[Path] = []
         """The files that they were read from, and their settings."""
 
+        self._levels: dict[str, str] = {}
+        """By file from which severity on the status is 1, where its configuration says so."""
+
     def look(self, spec: str) -> None:
         """Lint one spec, or those in a folder."""
         try:
@@ -112,6 +139,11 @@ class Work:
                 self.lint(one)
         except NetError as error:
             self.wrong += error.diagnostics
+
+    def fails(self, finding: Finding) -> bool:
+        """Tell whether a finding makes the status 1."""
+        level = self.args.fail_on or self._levels.get(finding.spec) or "warning"
+        return SEVERITIES.index(finding.severity) <= SEVERITIES.index(level)
 
     def lint(self, spec: str) -> None:
         """Lint one spec; keep what is wrong with it."""
@@ -132,6 +164,8 @@ class Work:
             self.wrong += error.diagnostics
             return
         run = Run(loaded, chosen)
+        if chosen.fail_on:
+            self._levels[run.spec] = chosen.fail_on
         findings = run.findings()
         if any(finding.fixable for finding in findings):
             findings = self.proven(file, loaded, findings)
@@ -301,7 +335,12 @@ def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) ->
         commands = output.github(findings, work.wrong)
         print(commands, end="\n" if commands else "")
         return
+    if work.wrong and not findings:
+        return  # not even the configuration may have been read
     if args.statistics:
         print(output.statistics_text(findings))
+    elif args.format == "concise":
+        lines = output.concise(findings)
+        print(lines, end="\n" if lines else "")
     elif findings or not (work.wrong or common.output.quiet):
         print(output.text(findings, common.output.colored(sys.stdout), common.width(sys.stdout)))

@@ -66,5 +66,16 @@ def unknown(findings: Sequence[Finding], known: Counter[str]) -> list[Finding]:
     return result
 
 
+def stale(findings: Sequence[Finding], known: Counter[str], name: str) -> list[str]:
+    """Return a note if a baseline holds what is not found any more."""
+    gone = (known - Counter(finding.fingerprint for finding in findings)).total()
+    if not gone:
+        return []
+    what = "a finding that is" if gone == 1 else f"{gone} findings that are"
+    return [
+        f"{name} holds {what} not there any more: --write-baseline leaves {'it' if gone == 1 else 'them'} out"
+    ]
+
+
 def _wrong(message: str, help: str = "") -> NetError:
     return NetError([Diagnostic("E524", message, help=help)])

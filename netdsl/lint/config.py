@@ -14,7 +14,7 @@ from netdsl.elaborate.evaluate import builtins
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env
 from netdsl.lint.facts import Limit
-from netdsl.lint.rule import FAMILIES, Rule
+from netdsl.lint.rule import FAMILIES, SEVERITIES, Rule
 from netdsl.lint.rules import catalogue
 from netdsl.quantities import catalogue as quantities
 from netdsl.record import Record
@@ -22,7 +22,7 @@ from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
 
-KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets")
+KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets", "fail-on")
 
 ALL, AUDIT = "ALL", "audit"
 """Words for every rule, and for those that are off until they are asked for."""
@@ -41,6 +41,8 @@ class Settings(Record):
     """Limits by quantity, by a pattern of nets."""
     origin: str = ""
     """The file that says so."""
+    fail_on: str = ""
+    """From which severity on the exit status is 1; "" if it is not said."""
 
     def rules(self, spec: str) -> list[Rule]:
         """Return the rules that are on for a file, with their thresholds."""
@@ -166,7 +168,11 @@ def _settings(table: Mapping[str, Any], origin: str) -> Settings:
         }
         for pattern, limits in _expect(table.get("budgets", {}), f"{origin}: budgets").items()
     }
-    return Settings(select, ignore, per_file, thresholds, budgets, origin)
+    fail_on = table.get("fail-on", "")
+    if fail_on not in ("", *SEVERITIES):
+        help = f"one of {', '.join(SEVERITIES)}"
+        raise _wrong("E523", f"{origin}: fail-on: there is no severity {fail_on!r}", help)
+    return Settings(select, ignore, per_file, thresholds, budgets, origin, fail_on)
 
 
 def _words(value: Any, where: str) -> tuple[str, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from inspect import cleandoc
+from pathlib import Path
 from textwrap import indent
 
+import netdsl
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue
+from netdsl.sheet import aligned
 
 _HEAD = """\
 # The rules of `netdsl lint`
@@ -15,8 +18,10 @@ _HEAD = """\
 Written from the rules themselves by `make docs`. `netdsl explain L201`, or `netdsl explain huge_fc`, shows one of
 them; `@allow(huge_fc, "reason")` on the line above an item silences it for that item and what is in it.
 
-| | |
-|---|---|
+A rule of `audit` is off until it is asked for: `--select audit`, or by its name.
+
+| rule | severity | by default | fix | finds |
+|---|---|---|---|---|
 """
 
 
@@ -52,13 +57,48 @@ def explain(rule: type[Rule]) -> str:
     return "\n".join(lines)
 
 
+def _default(rule: type[Rule]) -> str:
+    return "audit" if rule.audit else "on"
+
+
+def fixable(rule: type[Rule]) -> str:
+    """Return how a rule mends what it finds, as the section about that begins: "safe", "unsafe" or ""."""
+    word = section(rule, "Fix safety").split(maxsplit=1)[0].rstrip(".,:;").lower()
+    return word if word in ("safe", "unsafe") else ""
+
+
+def url(rule: type[Rule]) -> str:
+    """Return where the page of a rule is, or "": where the package says that its documentation is, or beside it."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    page = Path(netdsl.__file__).parent.parent / "docs" / "rules.md"
+    try:
+        urls = [line.partition(", ") for line in metadata("netdsl").get_all("Project-URL") or ()]
+    except PackageNotFoundError:
+        urls = []
+    home = next((where for what, _, where in urls if what == "Documentation"), "")
+    found = f"{home.rstrip('/')}/rules.md" if home else page.as_uri() if page.is_file() else ""
+    return f"{found}#{rule.code}" if found else ""
+
+
+def table() -> list[str]:
+    """Return the rules as lines: code, name, severity, whether it is on by default, fix, and what it finds."""
+    rows = [
+        (rule.code, rule.name(), rule.severity, _default(rule), fixable(rule), first_line(rule))
+        for rule in catalogue().values()
+    ]
+    return aligned([("code", "rule", "severity", "default", "fix", "finds"), *rows], left=range(6))
+
+
 def render() -> str:
     """Return docs/rules.md."""
     rules = list(catalogue().values())
     parts = [
         _HEAD
         + "".join(
-            f"| [{r.code}](#{r.code.lower()}-{r.name()}) `{r.name()}` | {first_line(r)} |\n" for r in rules
+            f"| [{r.code}](#{r.code}) `{r.name()}` | {r.severity} | {_default(r)} | {fixable(r)} "
+            f"| {first_line(r)} |\n"
+            for r in rules
         )
     ]
     for family, what in FAMILIES.items():
@@ -70,7 +110,10 @@ def render() -> str:
 
 
 def _markdown(rule: type[Rule]) -> str:
-    lines = [f"\n## {rule.code} {rule.name()}\n", f"{rule.severity}: {first_line(rule)}.\n"]
+    lines = [
+        f'\n<a id="{rule.code}"></a>\n\n## {rule.code} {rule.name()}\n',
+        f"{rule.severity}: {first_line(rule)}.\n",
+    ]
     for title in SECTIONS:
         body = section(rule, title)
         lines.append(

@@ -15,14 +15,11 @@ from netdsl.lint.config import Settings
 from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
 from netdsl.lint.finding import Finding, InNet, saved
-from netdsl.lint.rule import Hit, Rule
+from netdsl.lint.rule import SEVERITIES, Hit, Rule
 from netdsl.net import Net
 from netdsl.quantities import weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
-
-SEVERITIES = ("error", "warning", "info")
-"""The worst first."""
 
 Key = tuple[str, str, int, int]
 """Code, file, start, end: what the hits of one finding share."""

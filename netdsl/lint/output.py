@@ -28,6 +28,17 @@ def text(findings: Sequence[Finding], color: bool = False, width: int = 0) -> st
     return "\n".join([*shown, summary([finding.diagnostic() for finding in findings]) + fixes])
 
 
+def concise(findings: Sequence[Finding]) -> str:
+    """Return one line a finding: `file:line:column: severity[code name] message; help`; no newline at the end."""
+    lines = []
+    for finding in findings:
+        hit, count = finding.hit, f" ({finding.count} layers)" if finding.count > 1 else ""
+        lines.append(
+            f"{hit.span}: {finding.severity}[{finding.code} {finding.name}] {hit.message}{count}; help: {hit.help}"
+        )
+    return "\n".join(map(printable, lines))
+
+
 def json_form(
     findings: Sequence[Finding], diagnostics: Sequence[Diagnostic], notes: Sequence[str]
 ) -> dict[str, Any]:

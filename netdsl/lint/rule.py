@@ -81,6 +81,9 @@ FAMILIES = {
 }
 """What the codes of a hundred have in common."""
 
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""The worst first."""
+
 SECTIONS = ("What it does", "Why is this bad", "Bad", "Good", "Fix safety", "References")
 """The sections of a rule's docstring, in this order."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from netdsl import __version__
 from netdsl.diagnostics import Diagnostic
 from netdsl.diagnostics.render import printable
-from netdsl.lint.docs import first_line, section
+from netdsl.lint.docs import first_line, section, url
 from netdsl.lint.finding import Finding, saving_json
 from netdsl.lint.rules import catalogue
 from netdsl.source import Span
@@ -58,6 +58,7 @@ def _rule(code: str) -> dict[str, Any]:
         "name": rule.name(),
         "shortDescription": {"text": first_line(rule)},
         "fullDescription": {"text": section(rule, "What it does")},
+        **({"helpUri": url(rule)} if url(rule) else {}),
         "help": {"text": section(rule, "Why is this bad")},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
     }
