@@ -23,6 +23,10 @@ os.environ.setdefault(
 )
 
 
+for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+    os.environ.pop(name, None)  # output is as a pipe gets it, whoever runs the tests
+
+
 def import_torchvision() -> ModuleType:
     """Import torchvision; where its compiled ops do not load, with empty ones in their place."""
     try:
