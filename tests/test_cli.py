@@ -410,6 +410,20 @@ def test_color(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     assert "\x1b[" not in capsys.readouterr().err
 
 
+def test_messages_are_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """In a pipe a message is a line, whatever `COLUMNS` says, so that other programs find it."""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert cli.main(["lint", "densenet121"]) == 0
+    piped = capsys.readouterr().out
+    assert max(map(len, piped.splitlines())) > 60
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert cli.main(["lint", "densenet121", "--color", "never"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 60
+    assert cli.main(["check", "nosuch", "--color", "never"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "colored"),
     [

@@ -73,22 +73,26 @@ def status_of(diagnostics: Iterable[Diagnostic]) -> int:
 
 
 def width(stream: TextIO) -> int:
-    """Return the columns of a stream: `COLUMNS`, or the terminal's; 0 for any number, in a file or a pipe."""
-    columns = os.environ.get("COLUMNS", "")
-    if re.fullmatch(r"[1-9][0-9]{0,5}", columns):
-        return int(columns)
+    """Return the columns of a terminal, which `COLUMNS` may say; 0 of a file or a pipe, where lines have no end."""
     if not stream.isatty():
         return 0
+    if columns := _columns():
+        return columns
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         return 0
 
 
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if re.fullmatch(r"[1-9][0-9]{0,5}", columns) else 0
+
+
 def look() -> Look:
     """Return what standard output is: its columns, and whether it has colour and characters to draw with.
 
-    A table in a file or a pipe has `sheet.WIDTH` columns.
+    In a file or a pipe a table has as many columns as `COLUMNS` says, or `sheet.WIDTH`.
     """
     from netdsl.sheet import WIDTH, Look
 
@@ -97,7 +101,7 @@ def look() -> Look:
         blocks = True
     except UnicodeEncodeError:
         blocks = False
-    return Look(width(sys.stdout) or WIDTH, output.colored(sys.stdout), blocks)
+    return Look(width(sys.stdout) or _columns() or WIDTH, output.colored(sys.stdout), blocks)
 
 
 def spec_arguments(
