@@ -320,6 +320,61 @@ NEARLY = {
 """By rule, chains behind a map of 4 x 12 x 12 that it is just not about, and some that it is about."""
 
 
+PASTED = {
+    "shuffle_missing": [
+        (
+            "relu\n        conv 3x3, 64, groups=4 -> relu\n    g",
+            "relu -> {} -> relu\n        conv 3x3, 64, groups=4 -> relu\n    g",
+            "conv 1x1, 64",
+        )
+    ],
+    "depthwise_alone": [
+        ("dwconv 3x3 -> relu\n        dw", "dwconv 3x3 -> relu -> {} -> relu\n        dw", "conv 1x1, 64")
+    ],
+    "upconv_checkerboard": [
+        ("up: upconv 3x3,", "up: upconv {},", "4x4"),
+        ("upconv 3x3, 32, /2", "{}", "upsample 2 -> conv 3x3, 32"),
+    ],
+    "size_truncated": [("/2\n", "/2, {}\n", "ceil=true")],
+    "avgpool_counts_padding": [("pad=1", "pad=1, {}", "count_include_pad=false")],
+    "repetition_strides": [("/2\n", "{}\n", "/2 first")],
+    "first_token_taken": [("token 0", "{}", 'mean "n"')],
+    "no_positions": [
+        (
+            "    tokens\n",
+            "    tokens\n    {}\n    (identity | from pos) -> add\n",
+            "weight pos [16, 32], init=normal(0, 0.02)",
+        )
+    ],
+    "norm_of_one": [("gn 16", "{}", "gn 1"), ("gn 16", "{}", "ln")],
+    "dilation_idle": [("conv 1x1", "{}", "conv 3x3")],
+    "huge_fc": [("flatten", "{}", "gap")],
+    "bias_before_norm": [("conv 3x3, 64 ->", "conv 3x3, 64, {} ->", "bias=false")],
+    "stack_of_3x3": [("conv 5x5, 64 -> relu", "{}", "2 * (conv 3x3, 64 -> relu)")],
+    "asymmetric_kernel": [("conv 7x7, 64", "{}", "conv 1x7, 64 -> relu -> conv 7x1, 64")],
+    "no_stem_downsampling": [
+        ("conv 3x3, 32 -> relu\n        avgpool 2x2, /2", "{} -> relu", "conv 7x7, 64, /2")
+    ],
+    "missing_bottleneck": [
+        ("conv 3x3, 512 ->", "{} ->", "conv 1x1, 128 -> relu -> conv 3x3, 128 -> relu -> conv 1x1, 512")
+    ],
+    "gap_after_linear": [("conv 1x1, 16\n        gap", "{}", "gap -> fc 16")],
+    "deep_no_norm": [("    features:", "    {}\n    features:", "default conv norm=bn, bias=false")],
+    "mixed_order": [("relu -> bn", "{}", "bn -> relu")],
+    "dropout_twice": [("dropout 0.2 -> dropout 0.3", "{}", "dropout 0.44")],
+    "dropout_high": [("dropout 0.8", "{}", "dropout 0.2")],
+    "keras_momentum": [("momentum=0.99", "{}", "momentum=0.01")],
+    "constant_start": [("weight=constant(0.01)", "{}", "weight=kaiming_normal")],
+    "leaky_slope": [("leaky_relu 2.0", "{}", "leaky_relu 0.01")],
+    "shared_statistics": [("n: bn", "n: {} 4", "gn")],
+    "droppath_alone": [("droppath 0.1", "{}", "dropout")],
+    "head_width": [("attention 12", "attention {}", "heads=1")],
+    "stride2_1x1": [("conv 1x1, 128, /2", "{}", "avgpool 2x2, /2 -> conv 1x1, 128")],
+    "window_gap": [("avgpool 1x1", "avgpool {}", "2x2")],
+}
+"""By rule, what stands in its Bad example, what is to stand there, and what of that the help says."""
+
+
 def load(text: str) -> Loaded:
     """Return the nets of a text."""
     file = api.read_text(text)
@@ -407,6 +462,23 @@ def test_kinds(name: str, title: str) -> None:
 def test_nearly(name: str, chain: str, found: bool) -> None:
     text = f"net N:\n    input 4, 12x12\n    body: {chain}\n"
     assert (name in {finding.name for finding in lint(text)}) == found
+
+
+@pytest.mark.parametrize(("name", "case"), [(n, case) for n, cases in PASTED.items() for case in cases])
+def test_what_the_help_says_lints_clean(name: str, case: tuple[str, str, str]) -> None:
+    old, new, said = case
+    bad = example(RULES[name], "Bad")
+    assert said in lint(bad)[0].hit.help
+    assert old in bad
+    better = bad.replace(old, new.format(said), 1)
+    assert [finding.diagnostic() for finding in lint(better)] == []
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_chain_that_a_help_says_is_pasted(name: str) -> None:
+    """A rule that shows layers in a row has a case above, so that what it shows was tried."""
+    chains = [f.hit.help for f in lint(example(RULES[name], "Bad")) if re.search(r"\S -> \S", f.hit.help)]
+    assert not chains or name in PASTED or name in ("duplicate_branch", "linear_linear")
 
 
 BLOCK = (

@@ -75,6 +75,8 @@ class HeadWidth(Rule):
                 yield self.hit(
                     node,
                     f"{facts.called(node)} has {heads} heads of {width} channels",
-                    help=f"{channels // fit} of {fit}" if fit else "32 channels for each head",
+                    help=f"heads={channels // fit}, each {fit} channels wide"
+                    if fit
+                    else "32 channels for each head",
                     at=cause(node, "heads"),
                 )

@@ -78,12 +78,15 @@ class MissingBottleneck(Rule):
             middle = min(channels, op.channels) // 4
             one = op.replace(kernel=Dims((1, 1)), channels=middle, stride=1, dilation=1, pad=SAME)
             layers: list[Op] = [one, op.replace(channels=middle), one.replace(channels=op.channels)]
+            behind = followers(facts, node)
+            then = "".join(f" -> {one.name}" for one in behind)
             yield self.hit(
                 node,
                 f"{facts.called(node)} does {human(cost.macs)} MACs, {100 * cost.macs / facts.total.macs:.0f}% of "
                 f"{facts.name}: {op.kernel} from {channels} to {op.channels} channels at once",
-                help=f"{op.name} 1x1, {middle} -> {op.name} {op.kernel}, {middle} -> {op.name} 1x1, {op.channels}",
-                change=partial(Rewrite.chain, names=[node.name], ops=between(layers, followers(facts, node))),
+                help=f"{op.name} 1x1, {middle}{then} -> {op.name} {op.kernel}, {middle}{then} -> "
+                f"{op.name} 1x1, {op.channels}",
+                change=partial(Rewrite.chain, names=[node.name], ops=between(layers, behind)),
             )
 
     def _wide(self, facts: Facts, node: Node) -> bool:

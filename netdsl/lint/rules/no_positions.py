@@ -78,7 +78,8 @@ class NoPositions(Rule):
                 first,
                 f"{facts.called(first)} is among the {facts.input(first).n} places of a map, and nothing says "
                 "which is where",
-                help="weight pos [n, c] and (identity | from pos) -> add behind tokens",
+                help=f"weight pos [{facts.input(first).n}, {facts.input(first).c}], init=normal(0, 0.02) and, behind "
+                "tokens, (identity | from pos) -> add",
             )
 
 

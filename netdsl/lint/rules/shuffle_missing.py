@@ -68,7 +68,8 @@ class ShuffleMissing(Rule):
                     node,
                     f"{facts.called(before)} and {facts.called(node)} have {common} groups in common and no shuffle "
                     f"between: through both of them, an output sees 1/{common} of the channels",
-                    help=f"shuffle {groups(before, facts)} between them, or a 1x1 convolution without groups",
+                    help=f"conv 1x1, {facts.output(before).c} between them, or shuffle "
+                    f"{groups(before, facts)}, which goes between layers that have labels",
                 )
 
 

@@ -68,7 +68,8 @@ class Stride2OneByOne(Rule):
                 node,
                 f"{facts.called(node)} reads {100 * read:.0f}% of its input {facts.input(node)}: "
                 f"kernel {node.op.kernel}, stride {stride[0]}{apart}{others}",
-                help=f"average first: avgpool {stride[0]}x{stride[1]}, /{stride[0]} -> conv 1x1, "
+                help=f"average first: avgpool {stride[0]}x{stride[1]}, /{stride[0]} -> "
+                f"conv 1x1, {facts.output(node).c}; "
                 "or give the stride to a larger kernel",
                 severity="warning" if alone else "info",
                 at=cause(node, "stride", "kernel"),

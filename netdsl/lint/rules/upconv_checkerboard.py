@@ -69,6 +69,6 @@ class UpconvCheckerboard(Rule):
                 f"{least} to {most} of {op.kernel[0] * op.kernel[1]} weights, in turn"
                 + (f", and {100 * empty:.0f}% see no input" if empty else ""),
                 help=f"take a kernel that {stride[0]} divides, such as {2 * stride[0]}x{2 * stride[1]}, "
-                f"or upsample {stride[0]} -> conv 3x3",
+                f"or upsample {stride[0]} -> conv 3x3, {facts.output(node).c}",
                 at=cause(node, "kernel", "stride"),
             )

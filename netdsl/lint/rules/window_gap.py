@@ -31,6 +31,7 @@ class WindowGap(Rule):
             features:
                 conv 3x3, 64 -> relu
                 avgpool 1x1, /2
+                conv 3x3, 64 -> relu
             gap
             fc: fc 10
 
