@@ -620,6 +620,22 @@ CODES: dict[str, Code] = {
         "netdsl diff resnet18 resnet34",
         2,
     ),
+    "E531": Code(
+        "a reference that a net cannot be compared with",
+        "`netdsl verify --against` takes torchvision:NAME, timm:NAME, FILE.py:FACTORY, whose function returns a "
+        "model of torch's and is called without arguments, or a file of weights. A file of Python is run, with all "
+        "that it does; it is named on the command line only.",
+        "netdsl verify lenet --against lenet",
+        "",
+        2,
+    ),
+    "E532": Code(
+        "a net that is not its reference",
+        "`netdsl verify --against` found other keys, shapes or outputs than the reference has. The table says which, "
+        "and where they first differ in the spec.",
+        "",
+        "",
+    ),
     # ------------------------------------------------------------ devices
     "E540": Code(
         "no such device",

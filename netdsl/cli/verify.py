@@ -16,8 +16,13 @@ WIDTH = 24
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     spec_arguments(sub)
-    help = "which, the reference first (torch,flax)"
-    sub.add_argument("--backend", default="torch,flax", metavar="NAME,...", help=help)
+    help = "which, the reference first (torch,flax; with --against: torch)"
+    sub.add_argument("--backend", metavar="NAME,...", help=help)
+    help = (
+        "compare with a model or with weights instead: torchvision:NAME, timm:NAME, FILE.py:FACTORY (runs that file, "
+        "which has to be yours), or a .safetensors, .pt or .pth file"
+    )
+    sub.add_argument("--against", metavar="REFERENCE", help=help)
     sub.add_argument("--seed", type=seed, default=0, metavar="N", help="of weights and inputs (0)")
     sub.add_argument("--format", choices=("text", "json"), default="text")
 
@@ -28,7 +33,12 @@ def run(args: argparse.Namespace) -> int:
 
     net = network(args)
     try:
-        found = verification.verify(net, args.backend.split(","), args.seed, progress)
+        if args.against is not None:
+            from netdsl import against
+
+            found = against.compare(net, args.against, args.backend or verification.OWN, args.seed, progress)
+        else:
+            found = verification.verify(net, (args.backend or "torch,flax").split(","), args.seed, progress)
     finally:
         clear()
     if args.format == "json":
@@ -40,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     wrong = sum(not row.ok for row in found.rows)
     sys.stdout.flush()
-    return report([Diagnostic("E519", f"{found.net}: {wrong} of {len(found.rows)} checks fail")])
+    said = f"{wrong} of {len(found.rows)} checks fail"
+    if args.against is not None:
+        return report([Diagnostic("E532", f"{found.net} is not {found.backends[0]}: {said}")])
+    return report([Diagnostic("E519", f"{found.net}: {said}")])
 
 
 def _shown(text: str) -> str:
