@@ -141,6 +141,7 @@ def test_links_lead_to_files_and_headings(file: str) -> None:
 
 
 def anchors(page: str) -> list[str]:
-    """Return how GitHub calls the headings of a page."""
+    """Return how GitHub calls the headings of a page, and what it names itself."""
     heads = re.findall(r"^#+ (.*)$", pages.FENCE.sub("", page), flags=re.MULTILINE)
-    return [re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads]
+    named = re.findall(r'<a id="(.*?)">', page)
+    return [*named, *(re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads)]
