@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from inspect import cleandoc
-from pathlib import Path
 from textwrap import indent
 
-import netdsl
+from netdsl.data import folder
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue
 from netdsl.sheet import aligned
@@ -71,7 +70,7 @@ def url(rule: type[Rule]) -> str:
     """Return where the page of a rule is, or "": where the package says that its documentation is, or beside it."""
     from importlib.metadata import PackageNotFoundError, metadata
 
-    page = Path(netdsl.__file__).parent.parent / "docs" / "rules.md"
+    page = folder("docs") / "rules.md"
     try:
         urls = [line.partition(", ") for line in metadata("netdsl").get_all("Project-URL") or ()]
     except PackageNotFoundError:
