@@ -16,7 +16,7 @@ BACKENDS = PACKAGE.parent / "backends"
 LAYERS = (
     "record collector source reading diagnostics.model diagnostics.render diagnostics data sheet syntax ir.types "
     "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lift net fit lint diff picture emission "
-    "backend report hardware weights network verification against codes api testing cli __main__ __init__"
+    "backend report hardware weights network verification at_size against codes api testing cli __main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {

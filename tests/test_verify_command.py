@@ -392,7 +392,6 @@ def spec(folder: Path) -> str:
 def test_command(tmp_path: Path, capsys: Captured) -> None:
     assert cli.main(["verify", spec(tmp_path), "--backend", "torch,twin"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == ""
     assert printed.out.startswith("n (n.net), input 3x16x16\n\ncheck ")
     (line,) = [line for line in printed.out.splitlines() if line.startswith("outputs in evaluation, float64")]
     assert line.split()[4:] == ["<=", "1.0e-09", "reference", "0.0e+00", "ok"]
@@ -474,14 +473,49 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_shown_on_terminals_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, hidden = Terminal(), io.StringIO()
-    for stream in (shown, hidden):
-        monkeypatch.setattr(sys, "stderr", stream)
-        assert cli.main(["verify", spec(tmp_path), "--backend", "torch,twin"]) == 0
-    assert hidden.getvalue() == ""
+def test_progress_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert cli.main(["verify", spec(tmp_path), "--backend", "torch,twin"]) == 0
     lines = shown.getvalue().split("\r\x1b[2K")
     assert lines[0] == lines[-1] == ""
     assert lines[1] == f"[{'.' * command.WIDTH}] torch: counts and shapes"
     assert lines[-2].endswith("] twin: float32")
     assert len(lines) == 9  # two of facts, one of statistics, four of numbers
+
+
+def test_progress_where_there_is_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command.FIRST < 2  # or nothing is said within two seconds
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(command, "FIRST", 0.001)
+    monkeypatch.setattr(command, "PERIOD", 0.001)
+    take = command.Lines.progress
+
+    def waiting(self: command.Lines, done: int, total: int, what: str) -> None:
+        take(self, done, total, what)
+        while f"{what}\n" not in stream.getvalue():
+            assert self.is_alive()
+
+    monkeypatch.setattr(command.Lines, "progress", waiting)
+    assert cli.main(["verify", spec(tmp_path), "--backend", "torch,twin"]) == 0
+    said = list(dict.fromkeys(stream.getvalue().splitlines()))
+    assert said[-7] == "verify: 1 of 7, torch: counts and shapes"
+    assert said[-1] == "verify: 7 of 7, twin: float32"
+    assert {*said[:-7]} <= {"verify: writing modules"}
+
+
+@pytest.mark.parametrize("words", [[], ["--quiet"]])
+def test_no_progress_of_what_is_quick(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(command, "FIRST", 0.001 if words else 1e6)
+    assert cli.main(["verify", spec(tmp_path), "--backend", "torch,twin", *words]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_an_input_that_is_asked_for_is_that_of_the_numbers(tmp_path: Path, capsys: Captured) -> None:
+    large = netdsl.load(spec(tmp_path), inputs={"x": (3, 80, 80)})
+    assert netdsl.verify(large, ["torch"]).sample["x"].h < 80
+    assert cli.main(["verify", spec(tmp_path), "--backend", "torch", "--input", "3x80x80"]) == 0
+    assert "counts and shapes at 3x80x80; numbers at 3x80x80, batch 4, seed 0\n" in capsys.readouterr().out

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from netdsl.cli.common import look, network, output, print_json, report, spec_arguments
 from netdsl.diagnostics import Diagnostic
 
+if TYPE_CHECKING:
+    from netdsl.verification import Progress
+
 HELP = "build with every backend, share one set of weights, compare static facts and numbers"
 WIDTH = 24
 """Characters of the progress bar."""
+FIRST, PERIOD = 1.5, 15.0
+"""Where there is no terminal, the seconds after which a line says how far it is, and those until the next."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -32,15 +41,16 @@ def run(args: argparse.Namespace) -> int:
     from netdsl import verification
 
     net = network(args)
-    try:
+    with shown() as progress:
         if args.against is not None:
             from netdsl import against
 
             found = against.compare(net, args.against, args.backend or verification.OWN, args.seed, progress)
         else:
-            found = verification.verify(net, (args.backend or "torch,flax").split(","), args.seed, progress)
-    finally:
-        clear()
+            from netdsl import at_size
+
+            check = at_size.verify if args.input else verification.verify
+            found = check(net, (args.backend or "torch,flax").split(","), args.seed, progress)
     if args.format == "json":
         print_json(verification.render_json(found))
         return 0 if found.ok else 1
@@ -73,14 +83,52 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def progress(done: int, total: int, what: str) -> None:
+@contextmanager
+def shown() -> Iterator[Progress]:
+    """Give what shows how far it is: a bar on a terminal; elsewhere a line now and then, if it takes long."""
+    if output.quiet:
+        yield lambda done, total, what: None
+    elif sys.stderr.isatty():
+        try:
+            yield bar
+        finally:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+    else:
+        lines = Lines()
+        lines.start()
+        try:
+            yield lines.progress
+        finally:
+            lines.ended.set()
+            lines.join()
+
+
+def bar(done: int, total: int, what: str) -> None:
     """Show on a terminal how far it is, and what comes next."""
-    if sys.stderr.isatty() and not output.quiet:
-        bar = "#" * (WIDTH * done // total)
-        print(f"\r\x1b[2K[{bar:.<{WIDTH}}] {what}", end="", file=sys.stderr, flush=True)
+    marks = "#" * (WIDTH * done // total)
+    print(f"\r\x1b[2K[{marks:.<{WIDTH}}] {what}", end="", file=sys.stderr, flush=True)
 
 
-def clear() -> None:
-    """Take the bar off a terminal."""
-    if sys.stderr.isatty() and not output.quiet:
-        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+class Lines(Thread):
+    """Says where a run is after FIRST seconds, and every PERIOD from then on, whatever it waits for."""
+
+    def __init__(self) -> None:
+        """Begin with the net's modules being written."""
+        super().__init__(daemon=True)
+        self.ended = Event()
+        self.stream = sys.stderr
+        self.text = "verify: writing modules"
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Take how far it is, and what comes next."""
+        self.text = f"verify: {done + 1} of {total}, {what}"
+
+    def run(self) -> None:
+        """Print lines until the run has ended, or nobody reads them."""
+        pause = FIRST
+        while not self.ended.wait(pause):
+            try:
+                print(self.text, file=self.stream, flush=True)
+            except (OSError, ValueError):
+                return
+            pause = PERIOD
