@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import look, network, output, print_json, report, spec_arguments
+from netdsl.cli.common import look, network, output, print_json, report, spec_arguments, width
 from netdsl.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shown(text: str) -> str:
-    """Return the table as the output has it: sentences as wide as that, what differs in colour."""
-    where = look()
+    """Return the table as the output has it: what differs in colour, and sentences as wide as a terminal."""
+    where = look().replace(width=width(sys.stdout))
     caption, table, *below = text.split("\n\n")
     head, *rows = table.split("\n")
     rows = [where.paint(row, "31" if row.endswith("DIFFERENT") else "") for row in rows]
