@@ -157,3 +157,13 @@ def test_a_reserved_word_is_one_error_however_often_it_stands() -> None:
         api.loads(text)
     (one,) = caught.value.diagnostics
     assert (one.code, one.help) == ("E114", "`when` is a reserved word: choose another name, such as when1")
+
+
+def test_what_is_long_is_not_looked_into() -> None:
+    assert layer(f"Conv2d(3, 64, 3{' ' * 100})") == "conv 3x3, 64, pad=0"
+    assert layer(f"Conv2d(3, 64, 3{' ' * 100_000})") == ""
+
+
+@pytest.mark.parametrize("line", ["identity if", "relu if big if big"])
+def test_a_condition_that_is_none_is_not_repeated(line: str) -> None:
+    assert error(line).help == ""

@@ -66,6 +66,9 @@ SIZES = {
 }
 """Values for an example of what has to be given."""
 
+MAX_TEXT = 500
+"""The longest text of a layer that is looked into, which takes as long as the square of it."""
+
 _NUMBER = re.compile(r"[0-9]+")
 _CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", re.DOTALL)
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
@@ -115,6 +118,8 @@ def layer(text: str) -> str:
 
     `text` is a call, `nn.Conv2d(3, 64, 3)`, or a step with an op's name elsewhere, `Conv2d 3x3, 64`.
     """
+    if len(text) > MAX_TEXT:
+        return ""
     match = _CALL.fullmatch(text)
     name, rest = match.groups() if match else (*text.split(None, 1), "")[:2]
     args = split(rest)
@@ -156,7 +161,13 @@ def quoted(before: str, text: str) -> str:
 
 
 def value(param: Param, text: str, same: str = "same") -> str:
-    """Return a value that is written as elsewhere, for a parameter; `same` is what that padding is called here."""
+    """Return a value that is written as elsewhere, for a parameter; `same` is what that padding is called here.
+
+    Raises:
+        Foreign: It means nothing here.
+    """
+    if len(text) > MAX_TEXT:
+        raise Foreign
     types = param.types
     text = VALUES.get(text.strip(), text.strip())
     said = _QUOTED.fullmatch(text)

@@ -173,7 +173,9 @@ def _condition(place: Place) -> Fault | None:
         return None
     stop = next((i for i in range(at, len(line)) if line[i].type in (*_ENDS_STEP, "RPAR")), len(line))
     what, how = _text(line[step:at]), _text(line[at + 1 : stop])
-    if any(t.type == "ELSE" for t in line[at:stop]):
+    if not how or any(t.type == "IF" for t in line[at + 1 : stop]):
+        help = ""
+    elif any(t.type == "ELSE" for t in line[at:stop]):
         help = f"an op that a condition decides stands in parentheses: ({what} if {how})"
         help = help if at - step == 1 else ""
     elif any(t.type in ("ARROW", "VBAR") for t in line[_line_start(line) :]):
