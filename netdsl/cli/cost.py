@@ -203,7 +203,7 @@ def _table(net: Network, args: argparse.Namespace) -> None:
     else:
         given = args.by or args.depth or args.no_fold or args.sort or args.top
         rows = costs(args.by or "layer", args.depth) if given else view.readable(costs)
-        layers = sum(node.op.name != "input" for node in net.graph)
+        layers = len(net.graph) - len(net.inputs)
         hint = "" if given or len(rows) == layers else f"{layers:,} layers: --by layer shows them"
         print(view.render_text(rows, _view(args, hint)))
 
