@@ -1,4 +1,4 @@
-"""alexnet: AlexNet of alexnet.net, compiled by netdsl 0.1.0.
+"""alexnet: AlexNet of alexnet.net, compiled by netdsl 0.2.0.
 
 ImageNet Classification with Deep Convolutional Neural Networks; arXiv 1404.5997, 2014.
 

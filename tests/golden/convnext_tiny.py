@@ -1,4 +1,4 @@
-"""convnext_tiny: ConvNeXt of convnext.net, compiled by netdsl 0.1.0.
+"""convnext_tiny: ConvNeXt of convnext.net, compiled by netdsl 0.2.0.
 
 A ConvNet for the 2020s; arXiv 2201.03545, 2022.
 

@@ -1,4 +1,4 @@
-"""efficientnet_b0: EfficientNet of efficientnet.net, compiled by netdsl 0.1.0.
+"""efficientnet_b0: EfficientNet of efficientnet.net, compiled by netdsl 0.2.0.
 
 EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks; arXiv 1905.11946, 2019.
 

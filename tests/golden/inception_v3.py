@@ -1,4 +1,4 @@
-"""inception_v3: InceptionV3 of inception_v3.net, compiled by netdsl 0.1.0.
+"""inception_v3: InceptionV3 of inception_v3.net, compiled by netdsl 0.2.0.
 
 Rethinking the Inception Architecture for Computer Vision; arXiv 1512.00567, 2015.
 

@@ -1,4 +1,4 @@
-"""mobilenet_v3_large: MobileNetV3 of mobilenet_v3.net, compiled by netdsl 0.1.0.
+"""mobilenet_v3_large: MobileNetV3 of mobilenet_v3.net, compiled by netdsl 0.2.0.
 
 Searching for MobileNetV3; arXiv 1905.02244, 2019.
 

@@ -1,4 +1,4 @@
-"""nasnet_a_mobile: NASNetA of nasnet.net, compiled by netdsl 0.1.0.
+"""nasnet_a_mobile: NASNetA of nasnet.net, compiled by netdsl 0.2.0.
 
 Learning Transferable Architectures for Scalable Image Recognition (NASNet-A, timm's names). Every
 cell reads the two values before it (prev, cur) and hands on (cur, itself); arXiv 1707.07012, 2017.

@@ -1,4 +1,4 @@
-"""vit_b_16: ViT of vit.net, compiled by netdsl 0.1.0.
+"""vit_b_16: ViT of vit.net, compiled by netdsl 0.2.0.
 
 An Image is Worth 16x16 Words; arXiv 2010.11929, 2020.
 

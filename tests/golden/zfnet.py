@@ -1,4 +1,4 @@
-"""zfnet: ZFNet of zfnet.net, compiled by netdsl 0.1.0.
+"""zfnet: ZFNet of zfnet.net, compiled by netdsl 0.2.0.
 
 Visualizing and Understanding Convolutional Networks; arXiv 1311.2901, 2013.
 

@@ -1,4 +1,4 @@
-"""densenet121: DenseNet of densenet.net, compiled by netdsl 0.1.0.
+"""densenet121: DenseNet of densenet.net, compiled by netdsl 0.2.0.
 
 Densely Connected Convolutional Networks; arXiv 1608.06993, 2016.
 

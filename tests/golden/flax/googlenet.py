@@ -1,4 +1,4 @@
-"""googlenet: GoogLeNet of googlenet.net, compiled by netdsl 0.1.0.
+"""googlenet: GoogLeNet of googlenet.net, compiled by netdsl 0.2.0.
 
 Going Deeper with Convolutions; arXiv 1409.4842, 2014.
 

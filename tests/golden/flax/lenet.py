@@ -1,4 +1,4 @@
-"""lenet: LeNet of lenet.net, compiled by netdsl 0.1.0.
+"""lenet: LeNet of lenet.net, compiled by netdsl 0.2.0.
 
 Gradient-Based Learning Applied to Document Recognition (LeNet-5); 1998.
 

@@ -1,4 +1,4 @@
-"""preact_resnet50: PreActResNet of resnet.net, compiled by netdsl 0.1.0.
+"""preact_resnet50: PreActResNet of resnet.net, compiled by netdsl 0.2.0.
 
 Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
 pre-activation (1603.05027) in one file; arXiv 1603.05027, 2016.

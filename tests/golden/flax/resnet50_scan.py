@@ -1,4 +1,4 @@
-"""resnet50: ResNet of resnet.net, compiled by netdsl 0.1.0.
+"""resnet50: ResNet of resnet.net, compiled by netdsl 0.2.0.
 
 Deep Residual Learning (1512.03385), ResNeXt (1611.05431), Wide ResNet (1605.07146) and
 pre-activation (1603.05027) in one file; arXiv 1512.03385, 2015.

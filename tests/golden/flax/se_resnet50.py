@@ -1,4 +1,4 @@
-"""se_resnet50: SENet of senet.net, compiled by netdsl 0.1.0.
+"""se_resnet50: SENet of senet.net, compiled by netdsl 0.2.0.
 
 Squeeze-and-Excitation Networks; arXiv 1709.01507, 2017.
 

@@ -1,4 +1,4 @@
-"""vgg16: VGG of vgg16.net, compiled by netdsl 0.1.0.
+"""vgg16: VGG of vgg16.net, compiled by netdsl 0.2.0.
 
 VGG-16: Very Deep Convolutional Networks for Large-Scale Image Recognition (arXiv 1409.1556); 2014.
 
