@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 HEAD = "net A:\n    input 3, 32x32\n"
+
+
+def limited(command: Sequence[str], seconds: int, memory: int, shell: str = "{}") -> list[str]:
+    """Return a command that gets so much of a processor's time and so many bytes, maybe within a shell's line.
+
+    A shell sets the limits: a fork of the tests' process may have more memory already.
+    """
+    line = f"ulimit -t {seconds} -v {memory // 1024} && " + shell.format('"$@"')
+    return ["bash", "-c", line, "bash", *command]
 
 
 def lines(text: str, count: int) -> str:

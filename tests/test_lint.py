@@ -789,7 +789,7 @@ def test_list_rules(capsys: Captured) -> None:
     assert header.split() == ["code", "rule", "severity", "default", "fix", "finds"]
     assert len(lines) == len(catalogue())
     bias = next(line for line in lines if line.startswith("L202"))
-    assert bias.split()[1:5] == ["bias_before_norm", "info", "on", "safe"]
+    assert bias.split()[1:5] == ["bias_before_norm", "info", "on", "unsafe"]
     assert next(line for line in lines if "relu_before_maxpool" in line).split()[3] == "audit"
 
 

@@ -97,6 +97,8 @@ class DraftScope(Scope):
         self.labels = labels
         self.labelled = labelled
         self.taken: dict[str, Span] = {}
+        self.input_names: set[str] = set()
+        """What of that are inputs."""
         self.numbers: dict[str, int] = {}
         """By label the last number of what runs again: none is free before it."""
         self.lists: set[str] = set()

@@ -237,11 +237,7 @@ class Layers(ABC):
                 )
             self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
-            if first is not None and any(
-                isinstance(self.drafts[i].op, Input) and self.drafts[i].key == name
-                for i in scope.drafts
-                if not isinstance(i, DraftScope)
-            ):
+            if name in scope.input_names:
                 help = f"choose another label, such as {name}1"
                 raise fail("E220", f"`{name}` is what comes in", at, help)
             running = self.is_running(scope)
@@ -601,6 +597,8 @@ class Layers(ABC):
         elif isinstance(label, str):  # an input: it has a name, but is no module and takes no position
             key = label
             place.scope.taken.setdefault(key, span)
+            if isinstance(op, Input):
+                place.scope.input_names.add(key)
         else:
             key = ""
         index = len(self.drafts)
