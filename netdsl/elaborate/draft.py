@@ -97,7 +97,7 @@ class DraftScope(Scope):
         self.labels = labels
         self.labelled = labelled
         self.taken: dict[str, Span] = {}
-        self.input_names: set[str] = set()
+        self.entering: set[str] = set()
         """What of that are inputs."""
         self.numbers: dict[str, int] = {}
         """By label the last number of what runs again: none is free before it."""

@@ -237,7 +237,7 @@ class Layers(ABC):
                 )
             self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
-            if name in scope.input_names:
+            if name in scope.entering:
                 help = f"choose another label, such as {name}1"
                 raise fail("E220", f"`{name}` is what comes in", at, help)
             running = self.is_running(scope)
@@ -598,7 +598,7 @@ class Layers(ABC):
             key = label
             place.scope.taken.setdefault(key, span)
             if isinstance(op, Input):
-                place.scope.input_names.add(key)
+                place.scope.entering.add(key)
         else:
             key = ""
         index = len(self.drafts)

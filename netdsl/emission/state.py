@@ -330,4 +330,6 @@ class State(Walker):
         """Return new values of these shapes."""
         index = len(self.drafts)
         self.drafts.append(Draft(catalogue()["identity"](), inputs, shapes, span, place, "", False, {}))
+        if inputs and not any(map(self.batched, inputs)):
+            self.unbatched.add(index)
         return Data(tuple(Wire(index, port) for port in range(len(shapes))), shapes)
