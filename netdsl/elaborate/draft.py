@@ -20,7 +20,7 @@ class Draft:
 
     __slots__ = (
         *("argument", "calls", "counted", "inits", "inputs", "key", "labelled", "module", "op", "ramps"),
-        *("original", "scope", "shapes", "sources", "span", "stage", "train"),
+        *("original", "scope", "shapes", "shared", "sources", "span", "stage", "train"),
     )
 
     def __init__(
@@ -45,6 +45,8 @@ class Draft:
         self.scope = place.scope
         self.inits = place.inits
         self.key = key
+        self.shared = False
+        """Whether it makes of learned tensors alone what all samples share."""
         self.module = ""
         """The label of an earlier one in the scope, if it is that module again."""
         self.original: int | None = None

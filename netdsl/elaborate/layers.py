@@ -100,8 +100,6 @@ class Layers(ABC):
         self.evaluator = Evaluator(STEPS * max_nodes, self.decide)
         self.errors: list[Diagnostic] = []
         self.drafts: list[Draft] = []
-        self.unbatched: set[int] = set()
-        """The drafts that make of learned tensors alone what all samples share."""
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
         self.allows: dict[Span, Allow] = {}
@@ -604,7 +602,7 @@ class Layers(ABC):
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
         if op.batchless and not any(map(self.batched, wires)):
-            self.unbatched.add(index)
+            self.drafts[index].shared = True
         elif wires and not any(map(self.batched, wires)):
             raise self.no_sample(f"{op.name} reads", span)
         if key and label is not None:
@@ -616,7 +614,7 @@ class Layers(ABC):
 
     def batched(self, wire: Wire) -> bool:
         """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
-        return wire.draft not in self.unbatched
+        return not self.drafts[wire.draft].shared
 
     @staticmethod
     def no_sample(what: str, span: Span) -> SpecError:

@@ -331,5 +331,5 @@ class State(Walker):
         index = len(self.drafts)
         self.drafts.append(Draft(catalogue()["identity"](), inputs, shapes, span, place, "", False, {}))
         if inputs and not any(map(self.batched, inputs)):
-            self.unbatched.add(index)
+            self.drafts[index].shared = True
         return Data(tuple(Wire(index, port) for port in range(len(shapes))), shapes)
