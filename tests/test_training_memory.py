@@ -29,7 +29,7 @@ from netdsl.passes.training import record, saved_bytes
 
 def plain(x: Tensor, shape: Shape) -> Plain:
     """Return a tensor without its numbers."""
-    storage = Storage(x.untyped_storage().nbytes())
+    storage = Storage(x.untyped_storage().nbytes() // x.element_size(), x.element_size())
     value = Plain(tuple(x.shape), x.stride(), storage, x.requires_grad)
     value.sample = shape
     return value

@@ -578,7 +578,8 @@ def alive_in_facts(example: Example, x: list[Tensor], channels_last: bool, inpla
         if leaf.grad:
             like = Begin.apply(tensor, channels_last)
             leaf = tape.pointwise(
-                leaf, back=lambda _, x: Plain(x.sizes, in_order(x.sizes), Storage(0), False)
+                leaf,
+                back=lambda _, x: Plain(x.sizes, in_order(x.sizes), Storage(0, x.storage.itemsize), False),
             )
             leaf.strides, leaf.sample = like.stride(), shape
         read.append(leaf)
