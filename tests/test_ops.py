@@ -123,7 +123,9 @@ def close(actual: tuple[Tensor, ...], wanted: list[Array]) -> None:
 
 def test_every_op_has_a_lowering_and_examples() -> None:
     """The catalogue and the table of lowerings hold the same ops."""
-    own = {op for op in LOWERINGS if op.__module__.startswith("netdsl.")}  # others are of a distribution of tests
+    own = {
+        op for op in LOWERINGS if op.__module__.startswith("netdsl.")
+    }  # others are of a distribution of tests
     assert own == set(catalogue().values()) == {type(e.op) for e in EXAMPLES}
 
 
