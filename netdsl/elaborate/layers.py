@@ -601,10 +601,10 @@ class Layers(ABC):
             key = ""
         index = len(self.drafts)
         self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
-        if op.batchless and not any(map(self.batched, wires)):
-            self.drafts[index].shared = True
-        elif wires and not any(map(self.batched, wires)):
-            raise self.no_sample(f"{op.name} reads", span)
+        if not any(map(self.batched, wires)):
+            if wires and not op.batchless:
+                raise self.no_sample(f"{op.name} reads", span)
+            self.drafts[index].shared = op.batchless
         if key and label is not None:
             own = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             if own != key:
