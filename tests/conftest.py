@@ -22,11 +22,6 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
-# what the command prints follows these, and runners set them
-for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
-    os.environ.pop(name, None)
-
-
 for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
     os.environ.pop(name, None)  # output is as a pipe gets it, whoever runs the tests
 
