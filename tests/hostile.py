@@ -77,6 +77,12 @@ TEXTS: dict[str, Callable[[], str]] = {
     "loops in loops": lambda: (
         HEAD + "    for i in range(1000000):\n        for j in range(1000000):\n            k = i\n"
     ),
+    "one error in all turns": lambda: (
+        HEAD + "    for i in range(1000):\n        for j in range(1000):\n            k = i + l\n"
+    ),
+    "one error in all branches": lambda: (
+        HEAD + "    add:\n        for i in range(1000000):\n            conv 1x1, l as c{i}\n"
+    ),
     "many outputs": lambda: HEAD + lines("    output o#: relu", 20_000),
     "many inputs": lambda: "net A:\n" + lines("    input i#: 3, 4x4", 5_000) + "    gap\n",
     "many labels": lambda: HEAD + lines("    a#: relu", 30_000),

@@ -55,10 +55,13 @@ from netdsl.ops import Op, OpError, catalogue, installed
 from netdsl.ops.source import Input
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
+from netdsl.syntax.tokens import MAX_ERRORS
 
 JOINTS = ("add", "mul", "concat")
 POSITIONS, DIGITS = "#", '"'
 """What a scope takes, besides names, whose steps are called by their positions, or have labels of digits."""
+MAX_REPEATED = 200
+"""How often errors are met again before the rest is left."""
 MAX_VALUES = 10_000
 """The most values that flow as a tuple."""
 STEPS = 30
@@ -99,6 +102,8 @@ class Layers(ABC):
         self.max_nodes = max_nodes
         self.evaluator = Evaluator(STEPS * max_nodes, self.decide)
         self.errors: list[Diagnostic] = []
+        self.repeated = 0
+        """How often an error was met again."""
         self.drafts: list[Draft] = []
         self.scopes: list[DraftScope] = []
         self.decisions: dict[str, Decision] = {}
@@ -134,9 +139,16 @@ class Layers(ABC):
         """Keep an error, once however many instances meet it."""
         span = diagnostic.span
         key = (diagnostic.code, span.source if span else None, span.start if span else 0)
-        if key not in self._seen:
+        if key in self._seen:
+            self.repeated += 1
+        else:
             self._seen.add(key)
             self.errors.append(diagnostic.replace(calls=diagnostic.calls or place.calls))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether enough is said of what is wrong: of many things, or of one in many turns and instances."""
+        return len(self.errors) >= MAX_ERRORS or self.repeated >= MAX_REPEATED
 
     # ---------------------------------------------------------------- decisions
 

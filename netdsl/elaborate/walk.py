@@ -35,7 +35,6 @@ from netdsl.ops import catalogue
 from netdsl.source import Span
 from netdsl.syntax import tree
 
-MAX_ERRORS = 20
 MAX_ENDS = 1_000
 """The most inputs that a net has, and the most outputs."""
 
@@ -105,7 +104,7 @@ class Walker(Layers):
         if body:
             self.evaluator.enter(body[0], place.source)
         for number, statement in enumerate(body):
-            if len(self.errors) >= MAX_ERRORS:
+            if self.hopeless:
                 place.flow = POISON
                 break
             rest = body[number + 1 :] if isinstance(statement, tree.If) and is_guard(statement) else ()
@@ -459,7 +458,7 @@ class Walker(Layers):
         """Run the lines of a joint as branches, each from the same flow; tell whether all were right."""
         good = True
         for statement in body:
-            if len(self.errors) >= MAX_ERRORS:
+            if self.hopeless:
                 raise Poisoned
             place.flow = flow
             try:
@@ -524,7 +523,7 @@ class Walker(Layers):
         for _ in self.turns(node, place):
             with self.apart(place, turn=True):
                 self.body(node.body, place)
-            if (place.flow is not None and place.flow.poisoned) or len(self.errors) >= MAX_ERRORS:
+            if (place.flow is not None and place.flow.poisoned) or self.hopeless:
                 break
 
     def turns(self, node: tree.For, place: Place) -> Iterator[None]:

@@ -72,12 +72,16 @@ def find(name: str) -> type[Op] | None:
 
 def called(name: str) -> list[type[Op]]:
     """Return the ops of the language that another framework calls so: `nn.Conv2d`, `dense`, `layer_norm`."""
-    last = _plain(name.rpartition(".")[2])
-    found = []
+    return list(_by_foreign_name().get(_plain(name.rpartition(".")[2]), ()))
+
+
+@cache
+def _by_foreign_name() -> dict[str, list[type[Op]]]:
+    found: dict[str, list[type[Op]]] = {}
     for op in catalogue().values():
         names = [_plain(one) for one in op.elsewhere.names()]
-        if last in (*names, *[one.removesuffix("2d") for one in names]):
-            found.append(op)
+        for name in dict.fromkeys((*names, *(one.removesuffix("2d") for one in names))):
+            found.setdefault(name, []).append(op)
     return found
 
 
