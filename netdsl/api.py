@@ -458,7 +458,8 @@ def read_text(text: str) -> FileScope:
 
 def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
-    roots = [Path(os.path.realpath(p)) for p in (*([folder] if folder is not None else []), *path)]
+    folders = [Path(p) for p in (*([folder] if folder is not None else []), *path)]
+    roots = [Path(os.path.realpath(p)) for p in folders]
     known: dict[Path, Source] = {}  # so that a file is read once, however often it is imported
 
     def find(name: str, importer: Source) -> Source:
@@ -466,13 +467,14 @@ def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
             raise ValueError("the name of a spec ends in .net")
         outside = False
         if importer.path is not None:
-            for base in (Path(os.path.realpath(importer.path.parent)), *roots):
-                candidate = Path(os.path.realpath(base / name))  # symlinks too
+            for said in (Path(importer.name).parent, *folders):
+                candidate = Path(os.path.realpath(said / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
                 if os.path.exists(candidate) and not candidate.is_dir():
                     if inside:
                         if candidate not in known:
-                            known[candidate] = Source(str(candidate), _import_text(candidate), candidate)
+                            shown = os.path.normpath(said / name)
+                            known[candidate] = Source(shown, _import_text(candidate), candidate)
                         return known[candidate]
                     outside = True
         if name in data.names("specs", ".net"):

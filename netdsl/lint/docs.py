@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from inspect import cleandoc
 from textwrap import indent
 
@@ -80,13 +81,23 @@ def url(rule: type[Rule]) -> str:
     return f"{found}#{rule.code}" if found else ""
 
 
-def table() -> list[str]:
-    """Return the rules as lines: code, name, severity, whether it is on by default, fix, and what it finds."""
-    rows = [
-        (rule.code, rule.name(), rule.severity, _default(rule), fixable(rule), first_line(rule))
-        for rule in catalogue().values()
-    ]
-    return aligned([("code", "rule", "severity", "default", "fix", "finds"), *rows], left=range(6))
+def summary(rule: type[Rule]) -> dict[str, str]:
+    """Return code, name, severity, whether it is on by default ("on", "audit"), fix, and what it finds."""
+    return {
+        "code": rule.code,
+        "rule": rule.name(),
+        "severity": rule.severity,
+        "default": _default(rule),
+        "fix": fixable(rule),
+        "finds": first_line(rule),
+    }
+
+
+def table(rules: Sequence[type[Rule]]) -> list[str]:
+    """Return rules as lines, each with its summary."""
+    rows = [summary(rule) for rule in rules]
+    header = ("code", "rule", "severity", "default", "fix", "finds")
+    return aligned([header, *(tuple(row[key] for key in header) for row in rows)], left=range(6))
 
 
 def render() -> str:

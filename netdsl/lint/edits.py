@@ -233,12 +233,21 @@ class Text:
         one, other = (a, b) if line_a is None or line_b is None else (line_a, line_b)
         if one.start == other.start:
             return None
-        return Edit(self.span(one), self.written(other)), Edit(self.span(other), self.written(one))
+        spans = self.span(one), self.span(other)
+        if one is line_a and other is line_b:
+            spans = self._commented(one), self._commented(other)
+        return Edit(spans[0], spans[1].text), Edit(spans[1], spans[0].text)
+
+    def _commented(self, line: tree.Line) -> Span:
+        """Return a line with the comment that stands behind it."""
+        end = self._line_end(line.end)
+        behind = self.source.text[line.end : end]
+        return Span(self.source, line.start, line.end + (len(behind.rstrip()) if "#" in behind else 0))
 
     # ---------------------------------------------------------------- statements
 
     def remove_statement(self, span: Span) -> tuple[Edit, ...] | None:
-        """Take the innermost statement around a place away, with its annotations; its comment stays."""
+        """Take the innermost statement around a place away, with its annotations and the comment behind it."""
         node: tree.Tree | None = self.statement(span)
         if node is None:
             return None
@@ -252,8 +261,6 @@ class Text:
         if isinstance(outer, tree.Merge):
             return None  # a joint would have a branch less
         text, end = self.source.text, self._line_end(node.end)
-        if "#" in text[node.end : end]:
-            return (Edit(Span(self.source, node.start, text.index("#", node.end)), ""),)
         return (Edit(Span(self.source, node.start - len(indent), min(end + 1, len(text))), ""),)
 
     def remove_annotation(self, span: Span) -> tuple[Edit, ...] | None:

@@ -42,6 +42,7 @@ class Run:
         self.text = Text(source)
         self.spec = source.name.replace("\\", "/").rpartition("/")[2]
         self.facts = [Facts(net, self.text, tuple(settings.limits(net.name, self.spec))) for net in nets]
+        self.settings = settings
         self.rules = settings.rules(source.name)
         self.complete = complete
         self.wrong: list[Diagnostic] = []
@@ -85,8 +86,8 @@ class Run:
                 hits = list(rule.check_file(file) if facts is None else rule.check(facts))
             groups: dict[Key, list[Hit]] = {}
             for hit in hits:
-                if not self._allowed(rule, hit, facts):
-                    span = hit.span
+                span = hit.span
+                if not (self._allowed(rule, hit, facts) or self._ignored(rule, span.source)):
                     groups.setdefault((rule.code, span.source.key, span.start, span.end), []).append(hit)
             for key, group in groups.items():
                 found.setdefault(key, []).append((rule, facts, group))
@@ -115,6 +116,10 @@ class Run:
                 self._used.add(allow.span)
                 allowed = True
         return allowed
+
+    def _ignored(self, rule: Rule, source: Source) -> bool:
+        """Tell whether a rule is off in a file that is imported."""
+        return source is not self.text.source and self.settings.ignores(type(rule), source.name)
 
     def _file(self) -> FileFacts:
         """Return the file, with the `@allow`s that were used until now."""
