@@ -404,7 +404,14 @@ def render_text(difference: Difference, look: Look | None = None, full: bool = F
     if told:
         lines.append(f"{told:,} layers of parts that are new or gone as a whole: --full lists them")
     return "\n".join(
-        [*parts, "", *(look.paint(line, _STYLES.get(line[0], "")) for line in lines or ["no layer differs"])]
+        [
+            *parts,
+            "",
+            *(
+                look.paint(look.hung(line), _STYLES.get(line[0], ""))
+                for line in lines or ["no layer differs"]
+            ),
+        ]
     )
 
 

@@ -538,6 +538,64 @@ def test_cost_for_people(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> N
     assert len(lines) > 515
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare resnet18 swin_t mobilenet_v2",
+        "cost resnet18 --device h100",
+        "cost resnet18 --device h100 --by stage --train",
+        "cost resnet18 --as fvcore",
+        "cost resnet18 --train --memory 3GB --batch 64 --checkpoint",
+        "cost resnet18 --memory 3GB",
+        "devices",
+        "devices h100",
+        "diff resnet18 resnet50",
+        "explain",
+        "explain E302",
+        "explain conv",
+        "explain relu_before_maxpool",
+        "explain resnet18 layer1",
+        "explain resnet18 conv1",
+        "fit mobilenet_v2 --vary width --target macs=200M",
+        "lint --list-rules",
+        "lint vgg16 --select ALL --statistics",
+        "zoo resnet",
+    ],
+)
+def test_commands_take_the_width(
+    command: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert cli.main(command.split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert max(map(len, lines)) <= width, max(lines, key=len)
+
+
+def test_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Columns are left out one by one, which a note says; numbers and options to be copied are whole."""
+    for command, columns, there, missing in (
+        ("compare resnet18 lenet", 200, "receptive field", ()),
+        ("compare resnet18 lenet", 80, "input", ("receptive field",)),
+        ("compare resnet18 lenet", 60, "11.69M", ("input", "receptive field")),
+        ("devices", 200, "Google Coral Edge TPU", ()),
+        ("devices", 80, "700 W", ("title",)),
+        ("devices", 60, "3.35 TB/s", ("int8", "power", "title")),
+        ("cost resnet18 --device h100 --by stage", 80, "compute 72%", ("ops/byte",)),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert cli.main(command.split()) == 0
+        out = capsys.readouterr().out
+        assert there in out
+        assert ("no room" in out) is bool(missing)
+        if missing:
+            assert f"no room in {columns} columns for {', '.join(missing)}\n" in out
+    monkeypatch.setenv("COLUMNS", "30")
+    assert cli.main(["fit", "lenet", "--vary", "input", "--target", "macs=1M"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("--input ")
+
+
 def test_cost_of_training(capsys: Captured) -> None:
     net = netdsl.load("resnet18")
     assert cli.main(["cost", "resnet18", "--train", "--optimizer", "adam", "--format", "json"]) == 0

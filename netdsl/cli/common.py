@@ -104,6 +104,11 @@ def look() -> Look:
     return Look(width(sys.stdout) or _columns() or WIDTH, output.colored(sys.stdout), blocks)
 
 
+def prose(text: str) -> None:
+    """Print a page; in lines that fit where a terminal or `COLUMNS` says how wide it is."""
+    print(look().replace(width=width(sys.stdout) or _columns()).fitted(text))
+
+
 def spec_arguments(
     sub: argparse.ArgumentParser, many: bool = False, here: bool = False, folders: bool = False
 ) -> None:

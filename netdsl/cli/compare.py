@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cli.common import files, inputs, misuse, print_json, settings, spec_arguments
+from netdsl.cli.common import files, inputs, look, misuse, print_json, settings, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ ZOO = "zoo"
 """The SPEC that stands for all nets that are packaged."""
 _NAMED = 8
 """How many of the nets that are not drawn a note names."""
+_SPARE = 2.5
+"""When the column of inputs is left out (`Quantity.spare`): of nearly all nets it is the same."""
 VERSION = 1
 """Of the JSON form, docs/schema/compare.json."""
 
@@ -119,8 +121,9 @@ def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
         "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
         "top-1 on ImageNet in percent, as published"
     )
-    sheet = Sheet(header, rows, left=(0, 1), notes=[note])
-    return sheet.markdown() if form == "markdown" else sheet.text()
+    spare = sorted([(_SPARE, 1), *[(one.spare, n) for n, one in enumerate(compared(), 2) if one.spare]])
+    sheet = Sheet(header, rows, left=(0, 1), notes=[note], spare=[[n] for _, n in spare])
+    return sheet.markdown() if form == "markdown" else sheet.text(look())
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

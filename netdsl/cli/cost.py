@@ -13,6 +13,7 @@ from netdsl.cli.common import (
     network,
     positive,
     print_json,
+    prose,
     report,
     size,
     spec_arguments,
@@ -136,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     if form.option == "counter":
         from netdsl.report.peers import PEERS, render
 
-        print(render(network(args), PEERS[args.counter]))
+        prose(render(network(args), PEERS[args.counter]))
         return 0
     if form.option == "device":
         return _on_device(args)
@@ -235,7 +236,7 @@ def _plan(net: Network, args: argparse.Namespace) -> int:
         about = {"net": net.name, "batch": args.batch, "dtype": args.dtype, "optimizer": args.optimizer}
         print_json({"version": 1, **about, **plan.__dict__})
     else:
-        print(render_text(plan))
+        prose(render_text(plan))
     return 0
 
 
@@ -254,9 +255,9 @@ def _largest(net: Network, args: argparse.Namespace) -> int:
             {"version": 1, "net": net.name, "memory": args.memory, **about, "batch": largest, "peak": peak}
         )
     elif largest:
-        print(
+        prose(
             f"{net.name}, {args.dtype}: {what} fits {args.memory:,} bytes up to batch {largest:,}, which has {peak:,}"
         )
     else:
-        print(f"{net.name}, {args.dtype}: {what} does not fit {args.memory:,} bytes: batch 1 has {peak:,}")
+        prose(f"{net.name}, {args.dtype}: {what} does not fit {args.memory:,} bytes: batch 1 has {peak:,}")
     return 0 if largest else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netdsl.cli.common import print_json
+from netdsl.cli.common import look, print_json
 
 HELP = "list the devices of cost --device"
 
@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json({"devices": [report.device_json(device) for device in found]})
     else:
-        print(report.render_device(found[0]) if args.device else report.render_devices(found))
+        print(report.render_device(found[0], look()) if args.device else report.render_devices(found, look()))
     return 0

@@ -331,7 +331,7 @@ def _list_rules(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json({"version": 1, "rules": [docs.summary(rule) for rule in rules]})
     else:
-        print("\n".join(docs.table(rules)))
+        print(docs.table(rules, common.look()))
     return 0
 
 

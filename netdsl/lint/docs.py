@@ -10,7 +10,7 @@ from textwrap import indent
 from netdsl.data import folder
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue
-from netdsl.sheet import aligned
+from netdsl.sheet import Look, Sheet
 
 _HEAD = """\
 # The rules of `netdsl lint`
@@ -93,11 +93,12 @@ def summary(rule: type[Rule]) -> dict[str, str]:
     }
 
 
-def table(rules: Sequence[type[Rule]]) -> list[str]:
-    """Return rules as lines, each with its summary."""
-    rows = [summary(rule) for rule in rules]
+def table(rules: Sequence[type[Rule]], look: Look | None = None) -> str:
+    """Return rules as text, a line each with its summary."""
     header = ("code", "rule", "severity", "default", "fix", "finds")
-    return aligned([header, *(tuple(row[key] for key in header) for row in rows)], left=range(6))
+    rows = [tuple(summary(rule)[key] for key in header) for rule in rules]
+    sheet = Sheet(header, rows, left=range(6), spare=[[4], [3], [2]], prose=(5,))
+    return sheet.text(look, ruled=False)
 
 
 def render() -> str:
