@@ -1,6 +1,7 @@
 """The command: what it prints, what it writes, and its exit status."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from netdsl.cost import view
 from netdsl.cost.table import GROUPINGS, human
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DTYPES
+from netdsl.network import Network
 from netdsl.ops import catalogue
 
 ROOT = Path(netdsl.__file__).parent.parent
@@ -92,7 +94,11 @@ def test_version(capsys: Captured) -> None:
         ("cost lenet --memory 1XB", "netdsl cost: --memory: must be a number of bytes, such as 24GB", ""),
         ("cost lenet --btach 8", "netdsl cost: it takes no `--btach`", "did you mean `--batch`?"),
         ("cost lenet --optimiser=adam", "it takes no `--optimiser=adam`", "did you mean `--optimizer`?"),
-        ("cost lenet resnet18", "netdsl cost: it takes no `resnet18`", "`netdsl cost --help` says what it"),
+        (
+            "fit lenet resnet18 --vary classes --target params=1M",
+            "it takes no `resnet18`",
+            "`netdsl fit --help`",
+        ),
         ("explain lenet conv1 mac", "netdsl explain: COUNT cannot be `mac`", "did you mean `macs`?"),
         ("completion ksh", "netdsl completion: shell cannot be `ksh`", "did you mean `zsh`?"),
     ],
@@ -358,11 +364,96 @@ def test_cost_of_several_nets(folder: Path, capsys: Captured) -> None:
     ]
     assert cli.main(["cost", "wide.net", *options, "--top", "1"]) == 0
     assert "1 more" in capsys.readouterr().out
-    for options in (["--by", "block"], ["--format", "csv"], ["--depth", "1"]):
-        assert cli.main(["cost", "wide.net", *options]) == 2
-        err = capsys.readouterr().err
-        assert "error[E502]: wide.net has 2 nets" in err
-        assert "wide8" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--by", "op"], ["--depth", "1", "--train"], ["--batch", "3"]])
+@pytest.mark.parametrize("specs", [["wide.net", "lenet"], ["wide.net"], ["."]])
+def test_tables_of_several_nets(specs: list[str], options: list[str], folder: Path, capsys: Captured) -> None:
+    """In each form there is for each net what it is for that net alone."""
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    names = ["wide.net:wide", "wide.net:wide8", *specs[1:]]
+
+    def printed(specs: list[str], form: str) -> str:
+        assert cli.main(["cost", *specs, *options, "--format", form]) == 0
+        return capsys.readouterr().out
+
+    value = json.loads(printed(specs, "json"))
+    schema("cost.json", value)
+    assert value["nets"] == [json.loads(printed([name], "json")) for name in names]
+    header, *rows = printed(specs, "csv").splitlines()
+    alone = {name: printed([name], "csv").splitlines() for name in names}
+    assert header == f"net,{alone[names[0]][0]}"
+    assert rows == [f"{name.rpartition(':')[2]},{row}" for name in names for row in alone[name][1:]]
+    pages = printed(specs, "markdown")
+    convention = pages.splitlines()[-1]
+    assert pages.count(convention) == 1
+    for part, name in zip(pages.split("## ")[1:], names, strict=True):
+        single = printed([name], "markdown").replace(convention, "").strip()
+        assert part.replace(convention, "").strip() == single
+
+
+def test_rows_of_several_nets(folder: Path, capsys: Captured) -> None:
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    shown = ["--sort", "macs", "--top", "2", "--columns", "macs,output"]
+    assert cli.main(["cost", "wide.net", "lenet", "--by", "layer", *shown]) == 0
+    printed = capsys.readouterr().out
+    tables = printed.split("\n\n")
+    assert [len(text.splitlines()) for text in tables[1::3]] == [
+        5,
+        5,
+        7,
+    ]  # header, rules, rows, others, total
+    assert printed.count("1 MAC = ") == 1
+    assert cli.main(["cost", "wide.net", "lenet", *shown, "--format", "csv"]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["net", "layer", "macs", "output"]
+    assert [row[:2] for row in rows[-2:]] == [["lenet", "conv2"], ["lenet", "conv1"]]
+    assert len(rows) == 1 + 1 + 1 + 2
+    assert cli.main(["cost", "lenet", *shown, "--format", "markdown"]) == 0
+    assert "| 10 more |" in capsys.readouterr().out
+    for args, said in (
+        ([*shown, "--format", "json"], "--format json has all rows and columns, so it takes no --sort"),
+        (["--exact", "--format", "csv"], "--format csv has all digits and rows, so it takes no --exact"),
+        (["--columns", "mcas", "--format", "csv"], "there is no column `mcas`"),
+        (["--memory", "3GB"], "--memory says the largest batch of one net, got 2 SPECs"),
+        (["--device", "h100"], "--device gives the least times of layers of one net, got 2 SPECs"),
+    ):
+        assert cli.main(["cost", "wide.net", "lenet", *args]) == 2, args
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--by", "block"], ["--format", "json"], ["--format", "csv"]])
+def test_nets_are_not_held_together(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """However many nets there are, a few of them are in memory at once."""
+    held = []
+
+    def counted(net: Network) -> Network:
+        gc.collect()
+        held.append(sum(isinstance(one, Network) for one in gc.get_objects()))
+        return net
+
+    for name in ("cost_table", "cost_row"):
+        real = getattr(Network, name)
+        monkeypatch.setattr(Network, name, lambda net, *args, real=real: real(counted(net), *args))
+    gc.collect()
+    before = sum(isinstance(one, Network) for one in gc.get_objects())
+    assert cli.main(["cost", *["lenet"] * 9, *options]) == 0
+    assert len(held) >= 9
+    assert max(held) - before <= 3
+
+
+def test_what_is_wrong_with_one_of_several(folder: Path, capsys: Captured) -> None:
+    for form in ("json", "csv", "markdown", "table"):
+        assert cli.main(["cost", "nosuch", "lenet", "--format", form]) == 2
+        printed = capsys.readouterr()
+        assert "lenet" in printed.out
+        assert "error[E501]" in printed.err
+        if form == "json":
+            assert [net["net"] for net in json.loads(printed.out)["nets"]] == ["lenet"]
+    assert cli.main(["cost", "nosuch", "nosuch2", "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "nets": []}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -652,7 +743,8 @@ def test_cost_plans_checkpoints(capsys: Captured) -> None:
         ("--train --memory 3GB --checkpoint --by op", "plans a step of training, so it takes no --by"),
         ("--as thop --dtype float16", "--as counts one sample in evaluation, so it takes no --dtype"),
         ("--as thop --format json", "with --format table, and not json"),
-        ("--format csv --top 3", "--format csv has all rows and columns, so it takes no --top"),
+        ("--format json --top 3", "--format json has all rows and columns, so it takes no --top"),
+        ("--format csv --exact", "--format csv has all digits and rows, so it takes no --exact"),
         ("--format json --no-fold", "--format json has all rows and columns, so it takes no --no-fold"),
         ("--memory 3GB --depth 2", "--memory says the largest batch, so it takes no --depth"),
     ],

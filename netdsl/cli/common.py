@@ -419,8 +419,13 @@ def replacing(file: Path, reads: Iterable[Path] = ()) -> Iterator[BinaryIO]:
         raise
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON."""
+def as_json(value: Any) -> str:
+    """Return a value as JSON, and no newline at the end."""
     import json
 
-    print(json.dumps(value, indent=2))
+    return json.dumps(value, indent=2)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(as_json(value))
