@@ -267,7 +267,7 @@ def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope
     if not isinstance(spec, str):
         return read(Path(spec), path), ""
     target, _, name = spec.rpartition(":") if _names_net(spec) else (spec, "", "")
-    if "/" in target or "\\" in target or (target.endswith(".net") and os.path.exists(target)):
+    if "/" in target or "\\" in target or (target.endswith(".net") and reading.exists(target)):
         return read(Path(target), path), name
     stem = target.removesuffix(".net")
     if f"{stem}.net" in data.names("specs", ".net"):
@@ -470,7 +470,7 @@ def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
             for said in (Path(importer.name).parent, *folders):
                 candidate = Path(os.path.realpath(said / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
-                if os.path.exists(candidate) and not candidate.is_dir():
+                if reading.exists(base / name) and not candidate.is_dir():
                     if inside:
                         if candidate not in known:
                             shown = os.path.normpath(said / name)

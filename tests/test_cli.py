@@ -8,8 +8,11 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import jsonschema
@@ -889,12 +892,31 @@ def test_watch(spec: str, folder: Path) -> None:
     (folder / "n.net").write_text(
         'import B from "part.net"\nnet N:\n    input 3\n    b: B 5\n', encoding="utf-8"
     )
+    with watching("check", spec) as said:
+        assert "output 5" in said()
+        part.write_text("block B(c):\n    fc c + 1\n", encoding="utf-8")
+        assert "output 6" in said()
+        part.write_text("block B(c):\n    nothing\n", encoding="utf-8")
+        assert "error[" in said()
+        new = folder / "new"
+        new.write_text("block B(c):\n    fc c + 2\n", encoding="utf-8")
+        new.replace(part)
+        assert "output 7" in said()
+        if spec == ".":
+            (folder / "more.net").write_text(SPEC, encoding="utf-8")
+            assert "n: 2 ops, 112 params" in said()
+
+
+@contextmanager
+def watching(*words: str) -> Iterator[Callable[[], str]]:
+    """Run a command with --watch in a process; give what returns all that it says until it waits again."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}"}
-    command = [sys.executable, "-um", "netdsl", "check", spec, "--watch"]
+    command = [sys.executable, "-um", "netdsl", *words, "--watch"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
     ) as process:
-        assert process.stdout is not None
+        killer = Timer(120, process.kill)  # where it does not notice, it would say nothing for ever
+        killer.start()
 
         def said() -> str:
             lines = []
@@ -905,22 +927,45 @@ def test_watch(spec: str, folder: Path) -> None:
             return "".join(lines)
 
         try:
-            assert "output 5" in said()
-            part.write_text("block B(c):\n    fc c + 1\n", encoding="utf-8")
-            assert "output 6" in said()
-            part.write_text("block B(c):\n    nothing\n", encoding="utf-8")
-            assert "error[" in said()
-            new = folder / "new"
-            new.write_text("block B(c):\n    fc c + 2\n", encoding="utf-8")
-            new.replace(part)
-            assert "output 7" in said()
-            if spec == ".":
-                (folder / "more.net").write_text(SPEC, encoding="utf-8")
-                assert "n: 2 ops, 112 params" in said()
+            yield said
             process.send_signal(signal.SIGINT)
             assert process.wait() == 130
         finally:
+            killer.cancel()
             process.kill()
+
+
+@pytest.mark.parametrize("command", ["check", "lint", "cost"])
+def test_watch_what_comes_and_goes(command: str, folder: Path) -> None:
+    """Imports, files of a folder and of folders in it, the folder itself, and a file that is not there yet."""
+    block = "block B(c):\n    fc c\n"
+    user = 'import B from "part.net"\nnet N:\n    input 3\n    b: B 5\n'
+    with watching(command, "n.net", "nets/") as said:
+        text = said()
+        assert "there is no file n.net" in text
+        assert "watching 0 files;" in text
+        (folder / "n.net").write_text(user, encoding="utf-8")
+        assert "E218" in said()
+        (folder / "part.net").write_text(block, encoding="utf-8")
+        text = said()
+        assert "E218" not in text
+        assert "watching 2 files;" in text
+        (folder / "later").mkdir()
+        (folder / "later" / "a.net").write_text(SPEC.replace("n(", "first("), encoding="utf-8")
+        (folder / "later").rename(folder / "nets")
+        assert "watching 3 files, nets/;" in said()
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "b.net").write_text(
+            "net Bad:\n    input 3\n    nothing\n", encoding="utf-8"
+        )
+        (folder / "deep").rename(folder / "nets" / "deep")
+        text = said()
+        assert "nothing" in text
+        assert "watching 4 files, nets/;" in text
+        (folder / "nets" / "deep" / "er" / "b.net").unlink()
+        assert "watching 3 files, nets/;" in said()
+        (folder / "part.net").unlink()
+        assert "E218" in said()
 
 
 def test_what_cannot_be_watched(capsys: Captured) -> None:

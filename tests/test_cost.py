@@ -571,7 +571,9 @@ def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_prose_goes_on_below() -> None:
     words = [f"word{n}" for n in range(12)]
-    sheet = Sheet(("a", "n", "what"), [("x", "1", " ".join(words)), ("y", "20", "short")], left=(0, 2), prose=(2,))
+    sheet = Sheet(
+        ("a", "n", "what"), [("x", "1", " ".join(words)), ("y", "20", "short")], left=(0, 2), prose=(2,)
+    )
     for width in (34, 40, 60):
         lines = sheet.text(Look(width)).splitlines()
         assert max(map(len, lines)) <= width
@@ -579,7 +581,9 @@ def test_prose_goes_on_below() -> None:
         assert all(not line[:7].strip() for line in lines[3:-1])
         assert lines[-1] == "y  20  short"
     assert len(sheet.text(Look()).splitlines()) == 4
-    assert sheet.text(Look(20)).splitlines()[2].startswith("x   1  word0 word1")  # no narrower than can be read
+    assert (
+        sheet.text(Look(20)).splitlines()[2].startswith("x   1  word0 word1")
+    )  # no narrower than can be read
 
 
 def test_pages_fit() -> None:

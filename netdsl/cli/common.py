@@ -123,7 +123,9 @@ def spec_arguments(
 
 def watch_option(sub: argparse.ArgumentParser) -> None:
     """Add what `cli.watch` does."""
-    sub.add_argument("--watch", action="store_true", help="again whenever a file that is read changes")
+    sub.add_argument(
+        "--watch", action="store_true", help="again whenever a file that it reads changes, comes or goes"
+    )
 
 
 def net_options(sub: argparse.ArgumentParser) -> None:

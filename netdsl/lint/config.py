@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -112,7 +111,7 @@ def load(folder: Path) -> Settings:
     for place in (folder, *folder.parents):
         for name in ("netdsl.toml", "pyproject.toml"):
             file = place / name
-            if os.path.isfile(file):
+            if reading.exists(file) and file.is_file():
                 table = _table(file, name == "netdsl.toml")
                 if table is not None:
                     return _settings(table, str(file))
