@@ -4,6 +4,7 @@ import argparse
 import gc
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -563,6 +564,21 @@ def test_help_of_a_command(command: str, capsys: Captured) -> None:
     assert cli.main([command, "--help"]) == 0
     assert capsys.readouterr().out == said
     assert said.startswith(f"usage: netdsl {command}")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_fits_and_has_examples(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """What an example says is taken by the command."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80, max(lines, key=len)
+    examples = [line.strip() for line in lines if line.startswith("  netdsl ")]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0])[1:]
+        assert words[0] == command
+        cli.parser(words).parse_args(words)
 
 
 def test_help(capsys: Captured) -> None:

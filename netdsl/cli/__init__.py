@@ -42,7 +42,7 @@ COMMANDS = (
     "completion",
     "help",
 )
-"""Each is a module here: HELP, `add(parser)`, `run(arguments)`."""
+"""Each is a module here: HELP, EXAMPLES, `add(parser)`, `run(arguments)`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,7 +146,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, word: str) -> NoReturn:
         """Raise NetError for an argument that the command does not have."""
-        options = re.findall(r"--?\w[\w-]*", self.format_usage())
+        options = [*self._option_string_actions]
         help = did_you_mean(word.partition("=")[0], options) if word.startswith("-") else ""
         message = f"{self.prog}: it takes no `{word}`"
         common.misuse("E500", message, help or f"`{self.prog} --help` says what it takes")
@@ -167,8 +167,12 @@ def parser(argv: Sequence[str] = ()) -> Parser:
             continue  # a command needs no other's module
         module = import_module(f"netdsl.cli.{name}")
         help: str = module.HELP
-        added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        added = commands.add_parser(
+            name, help=help, description=f"{help[0].upper()}{help[1:]}.", formatter_class=common.Help
+        )
         module.add(added)
+        examples = "\n  ".join(("examples:" if len(module.EXAMPLES) > 1 else "example:", *module.EXAMPLES))
+        added.epilog = f"{added.epilog}\n\n{examples}" if added.epilog else examples
         _common(added, argparse.SUPPRESS, argparse.SUPPRESS)
         added.set_defaults(run=module.run, parser=added)
     return top

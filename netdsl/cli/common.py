@@ -27,6 +27,13 @@ VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
 
 
+class Help(argparse.HelpFormatter):
+    """Help in which lines that are broken stay so, as those of examples are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 class Output:
     """What the options that all commands have say of this run."""
 

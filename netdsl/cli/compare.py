@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from netdsl.picture.bubbles import Bubble
 
 HELP = "print what nets cost and reach beside each other, or draw it"
+EXAMPLES = (
+    "netdsl compare resnet50 vgg16 unet",
+    "netdsl compare zoo --plot zoo.svg",
+)
 ZOO = "zoo"
 """The SPEC that stands for all nets that are packaged."""
 _NAMED = 8

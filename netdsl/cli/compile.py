@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netdsl import reading
+from netdsl.cli import common
 from netdsl.cli.common import misuse, networks, put, read_for, spec_arguments, write_all
 
 HELP = "write the source of a module, of all nets of a file or of one"
+EXAMPLES = (
+    "netdsl compile resnet50 -o resnet50.py",
+    "netdsl compile my_net.net --backend flax -o my_net.py --set classes=10",
+)
 
 
-class Help(argparse.HelpFormatter):
+class Help(common.Help):
     """Help that lists the options of the backends that are installed."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:

@@ -28,6 +28,11 @@ from netdsl.diagnostics import Diagnostic
 from netdsl.sheet import csv
 
 HELP = "print params, MACs and activations as a table"
+EXAMPLES = (
+    "netdsl cost resnet50 --by block --columns macs,peak",
+    "netdsl cost resnet18 vgg16 --format csv",
+    "netdsl cost resnet50 --train --memory 24GB",
+)
 DTYPES = ("float64", "float32", "bfloat16", "float16", "int8")
 GROUPINGS = ("layer", "block", "stage", "op")
 FORMATS = ("table", "json", "csv", "markdown")
@@ -51,7 +56,13 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--exact", action="store_true", help="all digits, and not 1.03G")
     sub.add_argument("--no-fold", action="store_true", help="a row for each of equal blocks in a row")
     sub.add_argument("--batch", type=positive, default=1, metavar="N", help="batch size (1)")
-    sub.add_argument("--dtype", choices=DTYPES, default="float32", help="of activations (float32)")
+    sub.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        metavar="DTYPE",
+        help=f"of activations: {', '.join(DTYPES)} (float32)",
+    )
     sub.add_argument("--train", action="store_true", help="count what training has, too, and its memory")
     sub.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd", help="with --train: which (sgd)")
     sub.add_argument(
@@ -64,7 +75,8 @@ def add(sub: argparse.ArgumentParser) -> None:
     )
     help = "with --device: activations take no step, nor bn but with --train"
     sub.add_argument("--fused", action="store_true", help=help)
-    sub.add_argument("--as", dest="counter", choices=COUNTERS, help="what another counter prints, and why")
+    help = f"what another counter prints, and why: {', '.join(COUNTERS)}"
+    sub.add_argument("--as", dest="counter", choices=COUNTERS, metavar="COUNTER", help=help)
     watch_option(sub)
     sub.add_argument("--format", choices=FORMATS, default="table")
 

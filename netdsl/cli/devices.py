@@ -7,6 +7,10 @@ import argparse
 from netdsl.cli.common import look, print_json
 
 HELP = "list the devices of cost --device"
+EXAMPLES = (
+    "netdsl devices",
+    "netdsl devices h100",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

@@ -13,6 +13,11 @@ from netdsl.cost.model import EXPLAINED
 from netdsl.diagnostics import did_you_mean
 
 HELP = "explain an error's code, a rule, an op, a function or a word; or the numbers of a net's layer"
+EXAMPLES = (
+    "netdsl explain E302",
+    "netdsl explain Conv2d",
+    "netdsl explain resnet50 conv1 macs",
+)
 WIDTH = 100
 """The most columns of the overview."""
 _TITLE = 14

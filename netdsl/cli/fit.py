@@ -7,6 +7,7 @@ import argparse
 from netdsl.cli.common import look, network, print_json, spec_arguments
 
 HELP = "find the width, depth or other number at which a net meets a target"
+EXAMPLES = ('netdsl fit mobilenet_v2 --vary width --target "macs<=150M"',)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

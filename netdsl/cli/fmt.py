@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from netdsl.source import Source
 
 HELP = "rewrite specs in their canonical form"
+EXAMPLES = (
+    "netdsl fmt nets/",
+    "netdsl fmt --check my_net.net",
+)
 _STDIN = "<stdin>"
 
 

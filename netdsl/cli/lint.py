@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from netdsl.lint.finding import Finding
 
 HELP = "look for what is wrong, costly or hard to train, and mend it"
+EXAMPLES = (
+    "netdsl lint my_net.net --fix",
+    "netdsl lint nets/ --select ALL --format concise",
+)
 SEVERITIES = ("error", "warning", "info")
 
 

@@ -9,6 +9,7 @@ from netdsl import reading
 from netdsl.cli.common import misuse, network, read_for, replacing, spec_arguments
 
 HELP = "move weights between backends"
+EXAMPLES = ("netdsl weights my_net.net --from torch a.safetensors --to flax b.safetensors",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:
