@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netdsl import data, reading
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError, closest, did_you_mean
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
 from netdsl.elaborate.build import MAX_NODES
@@ -268,6 +268,8 @@ def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope
         return read(Path(spec), path), ""
     target, _, name = spec.rpartition(":") if _names_net(spec) else (spec, "", "")
     if "/" in target or "\\" in target or (target.endswith(".net") and reading.exists(target)):
+        if not reading.exists(target) and (help := beside(target)):
+            raise _usage("E501", f"there is no file {target}", help)
         return read(Path(target), path), name
     stem = target.removesuffix(".net")
     if f"{stem}.net" in data.names("specs", ".net"):
@@ -278,15 +280,45 @@ def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope
                 file = packaged(file_name)
                 if called(file, stem):
                     return file, called(file, stem)
+    if os.path.isdir(target):
+        raise _usage(
+            "E501", f"{target} is a folder", f"a spec is a file in it, such as {target}/{_net_in(target)}"
+        )
+    if os.path.exists(target):
+        raise _usage("E501", f"{target} is no spec", "the name of one ends in .net")
     known = [*zoo_names()] if not target.endswith(".net") else data.names("specs", ".net")
     help = (
-        did_you_mean(stem, known)
+        beside(target)
+        or did_you_mean(stem, known)
         or "`netdsl zoo` and netdsl.zoo() list what is packaged; a path contains `/` or ends in .net"
     )
     what = (
         f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"
     )
     raise _usage("E501", what, help)
+
+
+def _nets_in(folder: str) -> list[str]:
+    """Return the names of the specs of a folder; none if it cannot be read."""
+    try:
+        return sorted(name for name in os.listdir(folder or os.curdir) if name.endswith(".net"))
+    except (OSError, ValueError):
+        return []
+
+
+def _net_in(folder: str) -> str:
+    return next(iter(_nets_in(folder)), "NAME.net")
+
+
+def beside(target: str) -> str:
+    """Return which file may have been meant by a path that there is not, or ""."""
+    folder, name = os.path.split(target)
+    stems = [found.removesuffix(".net") for found in _nets_in(folder)]
+    stem = name.removesuffix(".net")
+    if stem in stems:
+        return f"did you mean `{target}.net`?" if stem == name else ""
+    meant = closest(stem, stems)
+    return f"did you mean `{os.path.join(folder, meant)}.net`?" if meant else ""
 
 
 def alone(file: FileScope, spec: str) -> str:

@@ -78,8 +78,30 @@ def test_version(capsys: Captured) -> None:
         ("", "netdsl: the following arguments are required: COMMAND", "`netdsl --help` says what it takes"),
         ("nothing", "netdsl: COMMAND cannot be `nothing`", "it takes compile, check, lint, "),
         ("costs", "netdsl: COMMAND cannot be `costs`", "did you mean `cost`?"),
-        ("cost", "netdsl cost: the following arguments are required: SPEC", "`netdsl cost --help` says"),
-        ("check", "netdsl check: the following arguments are required: SPEC", "`netdsl check --help` says"),
+        (
+            "cost",
+            "netdsl cost: the following arguments are required: SPEC",
+            "for example netdsl cost resnet50 ",
+        ),
+        (
+            "fit lenet",
+            "arguments are required: --vary, --target",
+            "for example netdsl fit mobilenet_v2 --vary",
+        ),
+        (
+            "lenet",
+            "netdsl: COMMAND cannot be `lenet`",
+            "a command stands before it, such as netdsl cost lenet",
+        ),
+        (
+            "x.net",
+            "netdsl: COMMAND cannot be `x.net`",
+            "a command stands before it, such as netdsl cost x.net",
+        ),
+        ("--verison", "netdsl: it takes no `--verison`", "did you mean `--version`?"),
+        ("--colour=never", "netdsl: it takes no `--colour=never`", "did you mean `--color`?"),
+        ("--color never", "netdsl: the following arguments are required: COMMAND", "`netdsl --help` says"),
+        ("check lenet --wtach resnet18", "netdsl check: it takes no `--wtach`", "did you mean `--watch`?"),
         ("cost lenet --by stages", "netdsl cost: --by cannot be `stages`", "did you mean `stage`?"),
         (
             "cost lenet --by colour",
@@ -103,6 +125,7 @@ def test_version(capsys: Captured) -> None:
             "it takes no `resnet18`",
             "`netdsl fit --help`",
         ),
+        ("explain lenet conv1 flops", "netdsl explain: COUNT cannot be `flops`", "FLOPs are `macs` here"),
         ("explain lenet conv1 mac", "netdsl explain: COUNT cannot be `mac`", "did you mean `macs`?"),
         ("completion ksh", "netdsl completion: shell cannot be `ksh`", "did you mean `zsh`?"),
     ],
@@ -115,6 +138,50 @@ def test_wrong_arguments(args: str, said: str, help: str, capsys: Captured) -> N
     assert said in message
     assert told.startswith(f"  = help: {help}")
     assert rest == ["", "1 error"]
+
+
+def test_specs_that_are_not_there(folder: Path, capsys: Captured) -> None:
+    """What is said names the file that may have been meant, or what the word is instead."""
+    (folder / "nets").mkdir()
+    for name in ("a.net", "nets/b.net"):
+        (folder / name).write_text(SPEC, encoding="utf-8")
+    (folder / "model.py").write_text("import torch\n", encoding="utf-8")
+    for args, message, help in (
+        ("check A.net", "there is no file A.net", "did you mean `a.net`?"),
+        ("check a", "there is no net `a` in the zoo", "did you mean `a.net`?"),
+        ("check nets/b", "there is no file nets/b", "did you mean `nets/b.net`?"),
+        ("cost nets/B.net", "there is no file nets/B.net", "did you mean `nets/b.net`?"),
+        ("compile nets", "nets is a folder", "a spec is a file in it, such as nets/b.net"),
+        ("cost model.py", "model.py is no spec", "the name of one ends in .net"),
+        ("fmt a", "there is no file a", "did you mean `a.net`?"),
+        ("fmt lenet", "there is no file lenet", "it takes files, and none that is packaged"),
+        ("cost a.net --device H100", "there is no device `H100`", "did you mean `h100`?"),
+        ("cost a.net --columns FLOPs", "columns: there is no column `FLOPs`", "FLOPs are `macs` here"),
+        ("cost a.net --input 8", "input x has 3 sizes, --input gives 1", "for example --input 3x8x8"),
+    ):
+        assert cli.main(args.split()) == 2, args
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].endswith(f"]: {message}")
+        assert any(line.strip().startswith(f"= help: {help}") for line in lines), lines
+
+
+def test_specs_stand_between_options(folder: Path, capsys: Captured) -> None:
+    for name in ("a", "b"):
+        (folder / f"{name}.net").write_text(SPEC.replace("N(", f"{name.upper()}("), encoding="utf-8")
+    assert cli.main(["check", "a.net", "--path", ".", "b.net"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
+    assert cli.main(["diff", "a.net", "--full", "b.net"]) == 0
+    assert capsys.readouterr().out.startswith("a (a.net) -> b (b.net)")
+    assert cli.main(["compare", ".", "--format", "csv", "lenet"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["a", "b", "lenet"]
+
+
+def test_no_module_replaces_a_spec(folder: Path, capsys: Captured) -> None:
+    (folder / "a.net").write_text(SPEC, encoding="utf-8")
+    (folder / "b.net").write_text(SPEC, encoding="utf-8")
+    assert cli.main(["compile", "a.net", "-o", "b.net"]) == 2
+    assert "a module is no spec, so it is not written to b.net" in capsys.readouterr().err
+    assert (folder / "b.net").read_text(encoding="utf-8") == SPEC
 
 
 def test_lists_are_those_of_the_library() -> None:

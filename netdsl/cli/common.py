@@ -111,9 +111,10 @@ def look() -> Look:
     return Look(width(sys.stdout) or _columns() or WIDTH, output.colored(sys.stdout), blocks)
 
 
-def prose(text: str) -> None:
-    """Print a page; in lines that fit where a terminal or `COLUMNS` says how wide it is."""
-    print(look().replace(width=width(sys.stdout) or _columns()).fitted(text))
+def prose(text: str, page: bool = False) -> None:
+    """Print sentences, a line each, or a page of paragraphs, in lines that fit a terminal or `COLUMNS`."""
+    where = look().replace(width=width(sys.stdout) or _columns())
+    print(where.fitted(text) if page else "\n".join(map(where.hung, text.split("\n"))))
 
 
 def spec_arguments(

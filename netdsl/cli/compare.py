@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cli.common import files, inputs, look, misuse, print_json, settings, spec_arguments
+from netdsl.cli.common import expanded, files, inputs, look, misuse, print_json, settings, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ VERSION = 1
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    spec_arguments(sub, many=True)
+    spec_arguments(sub, many=True, folders=True)
     sub.epilog = f"a file stands for all of its nets, and `{ZOO}` for every net that is packaged"
     sub.add_argument(
         "--format", choices=("table", "json", "csv", "markdown"), help="table, if nothing is said"
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and args.format:
         misuse("E550", "--plot draws instead of printing, so it takes no --format", "choose one of them")
     suffix = check_output(args.plot, (".svg", ".png")) if args.plot else ""
-    nets = [net for spec in args.spec for net in _networks(spec, args)]
+    nets = [net for spec in args.spec for one in expanded(spec) for net in _networks(one, args)]
     rows = [_row(net) for net in nets]
     if args.plot:
         _plot(rows, args.plot, suffix, nets)

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.check and args.output is None:
         misuse("E510", "--check needs the file to look at", "netdsl compile SPEC -o FILE --check")
+    if args.output is not None and args.output.endswith(".net"):
+        misuse("E510", f"a module is no spec, so it is not written to {args.output}", "give a name in .py")
     nets = networks(args)
     texts = emit_family(nets, args.backend)
     if args.output in (None, "-") and not args.check:

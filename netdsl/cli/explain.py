@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.layer is not None:
         from netdsl.report.formula import explain
 
-        prose(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED))
+        prose(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED), page=True)
         return 0
     for option in ("set", "input", "path"):
         if getattr(args, option):
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if topic is None:
         print(overview(min(WIDTH, look().width)))
     else:
-        prose("\n\n\n".join(pages(topic) or unknown(topic)))
+        prose("\n\n\n".join(pages(topic) or unknown(topic)), page=True)
     return 0
 
 
@@ -98,7 +98,7 @@ def unknown(topic: str) -> NoReturn:
 
     found = rules.catalogue()
     known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
-    help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "for example E302, huge_fc, or conv"
+    help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "`netdsl explain` lists them all"
     if "/" in topic or topic.endswith(".net") or topic in zoo_names():
         help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
     misuse("E512", f"there is no code, rule, op, function or word `{topic}`", help)

@@ -8,9 +8,9 @@ from typing import Any
 from netdsl.cost.fold import runs
 from netdsl.cost.model import CONVENTION
 from netdsl.cost.table import Row, Table, human, lines, of_nets
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.diagnostics.render import printable
-from netdsl.quantities import Options, Quantity
+from netdsl.quantities import Options, Quantity, meant
 from netdsl.record import Record
 from netdsl.sheet import WIDTH, Look, Sheet
 
@@ -254,8 +254,7 @@ def _check(view: View, known: Sequence[str]) -> None:
 
 
 def _unknown(option: str, name: str, known: Sequence[str]) -> NetError:
-    help = did_you_mean(name, known) or f"there are {', '.join(known)}"
-    return NetError([Diagnostic("E503", f"{option}: there is no column `{name}`", help=help)])
+    return NetError([Diagnostic("E503", f"{option}: there is no column `{name}`", help=meant(name, known))])
 
 
 # ---------------------------------------------------------------- forms

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netdsl.diagnostics.model import Diagnostic, Frame, Label, Severity
 
-__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "did_you_mean", "internal"]
+__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "closest", "did_you_mean", "internal"]
 
 
 class NetError(Exception):
@@ -32,21 +32,26 @@ MAX_COMPARED = 500
 """The most words that one is compared with so."""
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `conv`?" for a misspelt word, or an empty string; of very many, those that begin alike."""
+def closest(word: str, known: Sequence[str]) -> str:
+    """Return what a misspelt word may have meant, or an empty string; of very many, those that begin alike."""
     if len(word) > MAX_WORD:
         return ""
     known = [one for one in known if len(one) <= MAX_WORD]
+    lower = {one.lower(): one for one in known}
+    if word.lower() in lower:
+        return lower[word.lower()]
     alike = known
     for length in range(1, len(word) + 1):
         if len(alike) <= MAX_COMPARED:
             break
         alike = [one for one in alike if one[:length].lower() == word[:length].lower()]
-    close = get_close_matches(word, alike[:MAX_COMPARED], n=1, cutoff=0.6)
-    if not close:
-        lower = {k.lower(): k for k in known}
-        close = [lower[word.lower()]] if word.lower() in lower else []
-    return f"did you mean `{close[0]}`?" if close else ""
+    return next(iter(get_close_matches(word, alike[:MAX_COMPARED], n=1, cutoff=0.6)), "")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return "did you mean `conv`?" for a misspelt word, or an empty string."""
+    meant = closest(word, known)
+    return f"did you mean `{meant}`?" if meant else ""
 
 
 def internal(error: Exception, what: str = "internal error") -> Diagnostic:

@@ -641,7 +641,9 @@ class Walker(Layers):
         sizes = self.sizes(node, place)
         shape = self.input_shapes.get(name) or self.input_shapes.get("") or Shape(*sizes)
         if len(shape) != len(sizes):
-            raise fail("E505", f"input {name} has {len(sizes)} sizes, --input gives {len(shape)}", span)
+            help = f"for example --input {'x'.join(map(str, sizes))}"
+            what = f"input {name} has {len(sizes)} sizes, --input gives {len(shape)}"
+            raise fail("E505", what, span, help)
         data = self.add(catalogue()["input"](shape=shape), Data((), ()), place, node, name, {}, {})  # type: ignore[call-arg]
         flow = place.flow
         self.inputs[name] = data.wires[0].draft
