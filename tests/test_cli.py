@@ -180,7 +180,7 @@ def test_no_module_replaces_a_spec(folder: Path, capsys: Captured) -> None:
     (folder / "a.net").write_text(SPEC, encoding="utf-8")
     (folder / "b.net").write_text(SPEC, encoding="utf-8")
     assert cli.main(["compile", "a.net", "-o", "b.net"]) == 2
-    assert "a module is no spec, so it is not written to b.net" in capsys.readouterr().err
+    assert "b.net is a spec, which no module replaces" in capsys.readouterr().err
     assert (folder / "b.net").read_text(encoding="utf-8") == SPEC
 
 

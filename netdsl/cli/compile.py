@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netdsl import reading
@@ -48,8 +48,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.check and args.output is None:
         misuse("E510", "--check needs the file to look at", "netdsl compile SPEC -o FILE --check")
-    if args.output is not None and args.output.endswith(".net"):
-        misuse("E510", f"a module is no spec, so it is not written to {args.output}", "give a name in .py")
     nets = networks(args)
     texts = emit_family(nets, args.backend)
     if args.output in (None, "-") and not args.check:
@@ -65,10 +63,20 @@ def run(args: argparse.Namespace) -> int:
     try:
         if Path(args.output) not in files:
             Path(args.output).mkdir(exist_ok=True)
-        write_all(files, read_for(nets))
+        reads = read_for(nets)
+        for file in files:
+            _check_spec(file, reads)
+        write_all(files, reads)
     except OSError as error:
         misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
     return 0
+
+
+def _check_spec(file: Path, reads: Iterable[Path]) -> None:
+    """Refuse to replace a spec; of those that were read for it says so who writes."""
+    if file.suffix == ".net" and os.path.isfile(file):
+        if not any(os.path.exists(read) and os.path.samefile(read, file) for read in reads):
+            misuse("E510", f"{file} is a spec, which no module replaces", "give a name in .py")
 
 
 def _places(output: str, texts: Mapping[str, str]) -> dict[Path, str]:
