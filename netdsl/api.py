@@ -502,7 +502,7 @@ def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
             for said in (Path(importer.name).parent, *folders):
                 candidate = Path(os.path.realpath(said / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
-                if reading.exists(base / name) and not candidate.is_dir():
+                if reading.exists(said / name) and not candidate.is_dir():
                     if inside:
                         if candidate not in known:
                             shown = os.path.normpath(said / name)
