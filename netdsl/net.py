@@ -156,9 +156,7 @@ class Net:
     @cached_property
     def _inputs(self) -> Mapping[str, tuple[Shape, ...]]:
         shapes = self.elaborated.shapes
-        return {
-            node.name: tuple([shapes[value.node][value.port] for value in node.inputs]) for node in self.graph
-        }
+        return {node.name: tuple([shapes[name][port] for name, port in node.inputs]) for node in self.graph}
 
     @property
     def inputs(self) -> Mapping[str, Shape]:
