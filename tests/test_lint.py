@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(text: str) -> Loaded:
     """Return the nets of a text."""
     file = api.read_text(text)
-    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+    return Loaded(file, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
 
 
 def lint(text: str, **settings: Any) -> list[Finding]:

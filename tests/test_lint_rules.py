@@ -378,7 +378,7 @@ PASTED = {
 def load(text: str) -> Loaded:
     """Return the nets of a text."""
     file = api.read_text(text)
-    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+    return Loaded(file, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
 
 
 ALL = Settings(select=("ALL",))
@@ -614,7 +614,7 @@ def test_random_nets_stay_the_same_function(spec: Spec) -> None:
 
     def trial(text: str) -> Loaded:
         file = api.read_text(text)
-        return Loaded(file.source, [Network(api.recipe(file, "trial", {}, {}))], True)
+        return Loaded(file, [Network(api.recipe(file, "trial", {}, {}))], True)
 
     (net,) = trial(spec.text).nets
     for finding in Run(trial(spec.text), ALL).findings():
@@ -741,7 +741,7 @@ def zoo_findings() -> tuple[tuple[Finding, tuple[Network, ...]], ...]:
         file = api.packaged(file_name)
         names = [name for name in api.distinct(file) if name in FILES]
         nets = [Network(api.recipe(file, name, {}, {})) for name in names]
-        found += [(finding, tuple(nets)) for finding in Run(Loaded(file.source, nets, True), ALL).findings()]
+        found += [(finding, tuple(nets)) for finding in Run(Loaded(file, nets, True), ALL).findings()]
     return tuple(found)
 
 

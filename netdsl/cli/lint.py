@@ -122,6 +122,8 @@ class Work:
         self.reads: list[Path] = []
         """The files that they were read from, and their settings."""
 
+        self._configured: dict[Path, Settings] = {}
+        """The project's settings, by the folder that they are for."""
         self._levels: dict[str, str] = {}
         """By file from which severity on the status is 1, where its configuration says so."""
         self._baselines: dict[str, str] = {}
@@ -215,7 +217,10 @@ class Work:
         """Return the project's settings for a file, changed by the options."""
         from netdsl.lint import config
 
-        chosen = config.load(path.parent if path is not None else Path())
+        folder = path.parent if path is not None else Path()
+        if folder not in self._configured:
+            self._configured[folder] = config.load(folder)
+        chosen = self._configured[folder]
         select, ignore = _chosen(self.args)
         return chosen.replace(select=select or chosen.select, ignore=(*chosen.ignore, *ignore))
 
@@ -250,7 +255,7 @@ class Work:
                 complete = False
                 wrong += [d for d in error.diagnostics if (d.code, d.message, d.span) not in seen]
                 seen |= {(d.code, d.message, d.span) for d in error.diagnostics}
-        return Loaded(file.source, nets, complete)
+        return Loaded(file, nets, complete)
 
     def again(self, path: Path | None) -> Callable[[str], Loaded]:
         """Return what loads another text of a file, or of standard input."""

@@ -13,7 +13,6 @@ from netdsl.ir.graph import Node
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
-from netdsl.syntax.parse import parse
 
 
 class Edit(Record):
@@ -56,10 +55,10 @@ def names_read(node: tree.Tree) -> Iterator[str]:
             yield one.text
         reads = isinstance(one, (tree.Ref, tree.Attribute))
         for field, value in one.__dict__.items():
-            items = value if isinstance(value, tuple) else (value,)
-            if field in _NAMING and not reads:
-                items = tuple(item for item in items if not isinstance(item, tree.Name))
-            stack.extend(item for item in items if isinstance(item, tree.Tree))
+            given = field in _NAMING and not reads
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, tree.Tree) and not (given and isinstance(item, tree.Name)):
+                    stack.append(item)
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
@@ -75,14 +74,10 @@ class Text:
     A span of another file, such as an import's, is never edited: every helper returns None for it.
     """
 
-    def __init__(self, source: Source) -> None:
-        """Parse only when asked."""
+    def __init__(self, source: Source, file: tree.File) -> None:
+        """Take a text and its tree."""
         self.source = source
-
-    @cached_property
-    def file(self) -> tree.File:
-        """The syntax tree."""
-        return parse(self.source)
+        self.file = file
 
     @cached_property
     def nodes(self) -> tuple[tree.Tree, ...]:

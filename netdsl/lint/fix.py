@@ -156,7 +156,7 @@ def _mended(findings: Sequence[Finding], loaded: Loaded, load: Load) -> _Mended 
     if not findings:
         return None
     edits = (edit for f in findings if f.hit.fix is not None for edit in f.hit.fix.edits)
-    new = apply(loaded.source.text, edits)
+    new = apply(loaded.file.source.text, edits)
     moved: dict[str, None] = {}
     try:
         after = load(new).nets

@@ -61,10 +61,12 @@ class DeepNoNorm(Rule):
         if any(output.train for output in facts.graph.outputs):
             return
         depths = facts.along(partial(_depth, facts))
-        deepest = max(facts.nodes, key=lambda node: depths[node.name])
-        depth = depths[deepest.name]
+        deepest = max(depths, key=depths.__getitem__)
+        depth = depths[deepest]
         if depth > self.limit("layers"):
-            message = f"{facts.name}: {depth} layers with weights up to {deepest.name}, and no normalisation between"
+            message = (
+                f"{facts.name}: {depth} layers with weights up to {deepest}, and no normalisation between"
+            )
             help = "default conv norm=bn, bias=false"
             yield Hit(message, facts.span, help=help)
 

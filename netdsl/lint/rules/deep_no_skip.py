@@ -68,6 +68,8 @@ class DeepNoSkip(Rule):
         if any(output.train for output in facts.graph.outputs):
             return
         dense = {node.name for node in facts.nodes if facts.learns(node) and not depthwise(node, facts)}
+        if len(dense) <= self.limit("layers"):
+            return
 
         def step(node: Node, before: list[int]) -> int:
             known = [depth for depth in before if depth != NOWHERE]

@@ -58,12 +58,12 @@ class SaturatingDeep(Rule):
         if not slopes:
             return
         depths = facts.along(_depth)
-        deepest = max(facts.nodes, key=lambda node: depths[node.name])
-        depth = depths[deepest.name]
+        deepest = max(depths, key=depths.__getitem__)
+        depth = depths[deepest]
         if depth > self.limit("layers"):
             least = max(slopes) ** depth
             bound = f": the gradient is at most {least:.1g} of itself" if least < 1 else ""
-            message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest.name}{bound}"
+            message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest}{bound}"
             yield Hit(message, facts.span, help="use relu, or a normalisation before each")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, phases, window
+from netdsl.lint.facts import Facts, phases
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.joint import Identity
 from netdsl.ops.move import Shift
@@ -57,7 +57,7 @@ class WindowGap(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the positions, modulo the stride, on which a tap of each pool falls."""
         for node in facts.pools:
-            slides = window(node.op)
+            slides = facts.window(node)
             if slides is None:
                 continue
             out = facts.output(node)
