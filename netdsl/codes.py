@@ -341,6 +341,21 @@ CODES: dict[str, Code] = {
         _net("c: conv 3x3, 8\nsame c"),
         _net("c: conv 3x3, 3\nsame c"),
     ),
+    "E227": Code(
+        "a line under a condition that begins elsewhere",
+        "Where a `when` is false, its line hands on what flowed before it: in a joint, and behind the line. One "
+        "that begins with another value (`from`) would hand on that, for those who read it. Put the steps alone "
+        "under the condition, and it does (`from y -> [conv 1x1, 8 when deep]`), or write what is meant as `if` and "
+        "`else`.",
+        _net(
+            "y = from flow -> relu\nadd:\n    conv 3x3, 8 as conv\n"
+            "    from y -> conv 1x1, 8 as side when y.c != 8"
+        ),
+        _net(
+            "y = from flow -> relu\nadd:\n    conv 3x3, 8 as conv\n    if y.c != 8:\n"
+            "        from y -> conv 1x1, 8 as side\n    else:\n        from flow"
+        ),
+    ),
     # ------------------------------------------------------------ shapes
     "E301": Code(
         "an op that cannot be applied",

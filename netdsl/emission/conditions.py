@@ -593,6 +593,9 @@ class Conditions(Lists):
 
     # ---------------------------------------------------------------- lines
 
+    def check_start(self, node: tree.Line | tree.Branch, condition: tree.Expr, place: Place) -> None:
+        """Refuse nothing: the instance has been found right, and what flows may be one of two values here."""
+
     def conditional(self, condition: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
         """Run something under a condition; where it is false, nothing happens."""
         holds: Any = True
