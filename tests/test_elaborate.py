@@ -544,6 +544,42 @@ def test_spans_and_call_stacks_of_nodes() -> None:
     assert [str(frame.span) for frame in node.calls] == ["case.net:5:9", "case.net:9:11"]
 
 
+# ---------------------------------------------------------------- what is a chain
+
+
+@pytest.mark.parametrize(
+    ("lines", "at", "why"),
+    [
+        ("conv 3x3, 4\nhead: gap", "gap", "a label ends the chain"),
+        ("a: conv 3x3, 4 -> slice 0, 2", "slice 0, 2", "slice is no module that a chain may have"),
+        ("tokens\na: ln -> attention 4", "attention 4", "attention is no module that a chain may have"),
+        ("a:\n    conv 3x3, 4\n    from x -> tanh", "tanh", "this reads something else than"),
+        ("a: (conv 3x3, 4 | tanh) -> concat", "tanh", "this reads something else than"),
+        (
+            "a:\n    conv 3x3, 4\n    y = from flow\n    tanh\n    from y",
+            "a",
+            "this ends with something else than",
+        ),
+    ],
+)
+def test_what_ends_a_chain_is_said(lines: str, at: str, why: str) -> None:
+    (error, *_), _ = run(
+        "net N:\n    input 8, 4x4\n" + "".join(f"    {x}\n" for x in lines.split("\n")), {}, {}
+    )
+    assert error.code == "E221"
+    (label,) = error.labels
+    assert (label.span.text, label.message.startswith(why)) == (at, True)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_is_no_chain_in_one_framework_is_none_in_another(backend: str) -> None:
+    text = 'net N:\n    input 8, 4x4\n    tokens\n    a: ln{} -> attention 4{}\n    mean "n"'
+    (first, second), _ = run(text.format("", ""), {}, {})
+    assert [first.help, second.help] == ["ln as ln1", "attention 4 as attention1"]
+    assert second.note == "attention is no module that a chain may have"
+    assert "attention1" in api.loads(text.format(" as ln1", " as attention1")).emit(backend)
+
+
 # ---------------------------------------------------------------- errors and what follows from them
 
 

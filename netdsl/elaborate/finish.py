@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import Inits, initialisers
@@ -137,17 +137,17 @@ class Finisher:
     def unlabelled(self) -> list[Diagnostic]:
         """Return the layers with state whose names would be positions in a scope that is no Sequential."""
         known: dict[DraftScope, bool] = {}
-        found: list[tuple[int | DraftScope, DraftScope]] = []
+        found: list[tuple[int | DraftScope, DraftScope, Label]] = []
         for scope in reversed(self.scopes):
             nameless = [
                 item
                 for item in scope.drafts
                 if not self._item(item).labelled and self._holds_state(item, known)
             ]
-            if nameless and not self._is_chain(scope):
-                found += [(item, scope) for item in nameless]
+            if nameless and (end := self._break(scope)):
+                found += [(item, scope, end) for item in nameless]
         found = sorted(reversed(found), key=lambda one: self._item(one[0]).span.start)
-        return [self._needs_label(item, scope) for item, scope in found]
+        return [self._needs_label(*one) for one in found]
 
     def _item(self, item: int | DraftScope) -> Draft | DraftScope:
         return item if isinstance(item, DraftScope) else self.drafts[item]
@@ -163,10 +163,11 @@ class Finisher:
         shapes = self.inputs(self.drafts[item])
         return bool(op.weights(*shapes) or op.buffers(*shapes))
 
-    def _is_chain(self, scope: DraftScope) -> bool:
-        """Tell whether each item is an unlabelled module that reads the one value that the last one makes."""
+    def _break(self, scope: DraftScope) -> Label | None:
+        """Return what ends the chain of a scope: not an unlabelled module that reads the one value before it."""
         flow = self.coming[scope]
         for item in scope.drafts:
+            one = self._item(item)
             if isinstance(item, DraftScope):
                 reads = self.coming[item]
             else:
@@ -175,14 +176,18 @@ class Finisher:
                 if isinstance(draft.op, Input):
                     flow = (*flow, *self.results(item))
                     continue
-                if draft.op.wiring:
-                    return False
-            if len(flow) != 1 or reads != flow or self._item(item).labelled:
-                return False
+                if draft.op.wiring or not draft.op.sequential:
+                    return Label(one.span, f"{draft.op.name} is no module that a chain may have")
+            if one.labelled:
+                return Label(one.span, "a label ends the chain")
+            if len(flow) != 1 or reads != flow:
+                return Label(one.span, "this reads something else than the step before makes")
             flow = self.results(item)
-        return self.leaving[scope] == flow
+        if self.leaving[scope] != flow:
+            return Label(scope.span, "this ends with something else than its last step makes")
+        return None
 
-    def _needs_label(self, item: int | DraftScope, scope: DraftScope) -> Diagnostic:
+    def _needs_label(self, item: int | DraftScope, scope: DraftScope, end: Label) -> Diagnostic:
         one = self._item(item)
         what = (one.block or "the group") if isinstance(one, DraftScope) else one.op.name
         where = {"net": f"the net {scope.block}", "block": f"block {scope.block}"}.get(scope.kind, scope.path)
@@ -198,7 +203,9 @@ class Finisher:
             help = ""
         else:
             help = f"{own}: {one.span.text}" if _is_line(one.span) else f"{one.span.text} as {own}"
-        return Diagnostic("E221", message, one.span, calls=one.calls, help=help)
+        here = end.span == one.span
+        note, labels = (end.message, ()) if here else ("", (end,))
+        return Diagnostic("E221", message, one.span, note, labels=labels, calls=one.calls, help=help)
 
     # ---------------------------------------------------------------- the graph
 
