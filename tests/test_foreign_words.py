@@ -44,6 +44,26 @@ def error(body: str) -> netdsl.Diagnostic:
         ("self.c = nn.Conv2d(3, 64, 1)", "`:` names a layer: c: conv 1x1, 64", "c: conv 1x1, 64"),
         ("swish", "swish is called silu here: silu", "silu"),
         ("F.relu(x)", "F.relu is called relu here: relu", "relu"),
+        (
+            "x = x + dwconv 3x3",
+            "a sum of values is a joint: (identity | dwconv 3x3 as dwconv1) -> add",
+            "(identity | dwconv 3x3 as dwconv1) -> add",
+        ),
+        (
+            "x += conv 3x3, 3, pad=1",
+            "is a joint: (identity | conv 3x3, 3, pad=1 as conv1) -> add",
+            "(identity | conv 3x3, 3, pad=1 as conv1) -> add",
+        ),
+        (
+            "a: tanh\nb = conv 3x3, 3 + a",
+            "is a joint: b = from flow -> (conv 3x3, 3 as conv0 | from a) -> add",
+            "a: tanh\nb = from flow -> (conv 3x3, 3 as conv0 | from a) -> add",
+        ),
+        (
+            "x = relu + dwconv 3x3",
+            "is a joint: (relu | dwconv 3x3 as dwconv1) -> add",
+            "(relu | dwconv 3x3 as dwconv1) -> add",
+        ),
         ("torch.relu(self.bn1(x))", "torch.relu is called relu here: relu", "relu"),
         ("relu(x)", "relu", "relu"),
         ("conv(x, 3x3, 64)", "conv 3x3, 64", "conv 3x3, 64"),

@@ -11,7 +11,7 @@ from netdsl.elaborate.arguments import op_parameters
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Pad
 from netdsl.ops import Op, called, catalogue
-from netdsl.syntax.explain import NAMES, TAKES
+from netdsl.syntax.explain import NAMES, SUMS, TAKES
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import Param
@@ -79,6 +79,7 @@ _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
 _VALUE = re.compile(r"[A-Za-z_][\w.]*")
 _FUNCTIONS = re.compile(r"(?:F|torch|(?:torch\.)?nn\.functional|(?:jax\.)?nn|jnp|nnx|ops|tf\.nn)\.[a-z]")
 _DIMS = re.compile(r"\d+x\d")
+_BRANCH = re.compile(r"from (\w+)(?=\)| \|)")
 _QUOTED = re.compile(r"""(["'])([^"'\n]*)\1""")
 _PLAIN = re.compile(r"[\w.+\-*/ ]+")
 
@@ -105,6 +106,8 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
         label, _, chain = diagnostic.help.removeprefix(TAKES).partition(" = from ")
         first = chain.partition(" ->")[0]
         help = f"{NAMES}{label}: {chain}" if first in catalogue() else ""
+    elif diagnostic.help.startswith(SUMS):
+        help = _BRANCH.sub(lambda match: match[match[1] in catalogue()], diagnostic.help)
     return diagnostic.replace(help=help or diagnostic.help)
 
 

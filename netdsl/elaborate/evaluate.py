@@ -275,12 +275,13 @@ class Evaluator:
         span = Span(source, node.start, node.end)
         if isinstance(value, (Ramp, Choice)):
             raise self._type("", node, value, source)
-        raise fail(
-            "E207",
-            f"a condition must be true or false, got {show(value)}",
-            span,
-            "compare: ... > 0, ... == 1",
-        )
+        text = f"({span.text})" if isinstance(node, tree.Ternary) else span.text
+        help = f"{text} > 0"
+        if isinstance(value, (list, tuple)) and not isinstance(value, Dims):
+            help = f"len({span.text}) > 0"
+        elif not isinstance(value, (int, float)):
+            help = f"{text} == {show(value)}" if isinstance(value, (str, Dims)) else ""
+        raise fail("E207", f"a condition must be true or false, got {show(value)}", span, help)
 
     def _dims(self, node: tree.DimsLiteral, env: Env, source: Source) -> Dims:
         return Dims(node.sizes)

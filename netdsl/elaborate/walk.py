@@ -907,11 +907,26 @@ class Walker(Layers):
             place.copy = turn
             self.evaluator.spend(1, node.count, place.source)
             with self.apart(place, turn=True):
-                before, data = data, self.step(node.step, data, place)
+                try:
+                    before, data = data, self.step(node.step, data, place)
+                except SpecError as error:
+                    raise self.of_copy(error, node, place) from None
             if turn and self.steady(before, data):
                 break
         place.copy = outer
         return data
+
+    @staticmethod
+    def of_copy(error: SpecError, node: tree.Repeat, place: Place) -> SpecError:
+        """Return the error of a copy; one for its label, `3 * conv as m`, says how all of them have it."""
+        diagnostic, span = error.diagnostic, place.span(node)
+        at = diagnostic.span
+        again = diagnostic.code == "E220" and not diagnostic.labels and at is not None
+        if not again or at.source is not span.source or at.end != span.end:  # type: ignore[union-attr]
+            return error
+        label = at.text  # type: ignore[union-attr]
+        steps = span.text.removesuffix(label).rstrip().removesuffix("as").rstrip()
+        return SpecError(diagnostic.replace(help=f"({steps}) as {label}"))
 
     def steady(self, before: Data, after: Data) -> bool:
         """Tell whether what a later turn gives says all of those that follow; here each turn makes layers."""
