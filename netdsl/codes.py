@@ -493,7 +493,7 @@ CODES: dict[str, Code] = {
     "E508": Code(
         "a training-only output inside a module",
         "`train output` in a container cannot be written as a module, whose result would depend on the mode. "
-        "It belongs in the body of the net.",
+        "It belongs in the body of the net: in front of the container, behind it, or between two.",
         _net("features:\n    train output aux: relu\n    tanh"),
         _net("train output aux: relu\nfeatures:\n    tanh"),
     ),
