@@ -1011,7 +1011,10 @@ def test_comments_move_with_their_lines(capsys: Captured) -> None:
     head = "net N:\n    input 3, 8x8\n    a: conv 3x3, 8 -> relu\n"
     spec = written("n.net", f"{head}    b: conv 1x1, 8  # first\n    avgpool 2x2, /2  # then  \n    gap\n")
     assert command(spec, "--fix", "--select", "L203") == 0
-    assert Path(spec).read_text() == f"{head}    avgpool 2x2, /2  # then\n    b: conv 1x1, 8  # first  \n    gap\n"
+    assert (
+        Path(spec).read_text()
+        == f"{head}    avgpool 2x2, /2  # then\n    b: conv 1x1, 8  # first  \n    gap\n"
+    )
     written("n.net", f"{head}    relu  # twice\n    relu6  # once more\n    gap\n")
     command(spec, "--fix", "--unsafe-fixes", "--select", "ALL")
     assert "twice" not in Path(spec).read_text()
