@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import jsonschema
 import pytest
@@ -337,7 +337,7 @@ def test_takes_no_time() -> None:
     text = "net Deep:\n    input 8, 8x8\n    body:\n{}        {} * conv 3x3, 8, act=relu\n"
     first = "        conv 5x5, 8\n"
     before, after = (api.loads(text.format(head, 5_000), "d.net", "deep") for head in ("", first))
-    start = perf_counter()
+    start = process_time()
     changes = diff.compare(before, after).changes
     assert [change.after for change in changes if change.kind == "added"] == ["body.0"]
-    assert perf_counter() - start < 10  # it takes 1 s
+    assert process_time() - start < 10  # it takes 1 s
