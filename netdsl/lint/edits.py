@@ -154,12 +154,13 @@ class Text:
         """Return the text of a node of the tree."""
         return self.source.text[node.start : node.end]
 
-    def constant(self, span: Span) -> bool:
-        """Tell whether a layer's own arguments are written out, with no name that could have another value."""
+    def constant(self, span: Span, argument: str = "") -> bool:
+        """Tell whether a layer's own arguments, or one of them, are written out: no name has other values elsewhere."""
         layer = self.layer(span)
         if layer is None:
             return False
-        return not any(isinstance(node, tree.Name) for arg in layer.args for node in walk(arg))
+        args = [arg for arg in layer.args if argument in ("", self._argument(arg))]
+        return not any(isinstance(node, tree.Name) for arg in args for node in walk(arg))
 
     # ---------------------------------------------------------------- arguments
 
@@ -178,6 +179,52 @@ class Text:
             end = layer.args[-1].end
             return (Edit(Span(self.source, end, end), f", {name}={value}"),)
         return (Edit(Span(self.source, layer.op.end, layer.op.end), f" {name}={value}"),)
+
+    def layer_with(self, span: Span, **values: str | None) -> str | None:
+        """Return a layer's text with other arguments, added where it has none; those that are None are left out.
+
+        A kernel without a name stands first. None where the layer is not of this file, or its text may mean more.
+        """
+        layer = self.layer(span)
+        if layer is None or not self._plain(layer):
+            return None
+        written: list[str] = []
+        for arg in layer.args:
+            name = self._argument(arg)
+            if name not in values:
+                written.append(self.written(arg))
+                continue
+            value = values.pop(name)
+            if value is not None:
+                written.append(_argument(name, value, isinstance(arg, tree.Keyword)))
+        for name, value in values.items():
+            if value is not None:
+                written.insert(0 if name == "kernel" else len(written), _argument(name, value))
+        label = "" if layer.label is None else f" as {self.written(layer.label)}"
+        return f"{self.written(layer.op)} {', '.join(written)}{label}"
+
+    def _plain(self, layer: tree.Layer) -> bool:
+        """Tell whether each argument of a convolution or `fc` has one meaning: no `/2 first`, no kernel by a name."""
+        names = [self._argument(arg) for arg in layer.args]
+        return names.count("channels") < 2 and not any(
+            isinstance(arg, tree.Stride) and arg.first for arg in layer.args
+        )
+
+    def argument(self, span: Span, name: str) -> str | None:
+        """Return what the own text of a convolution or `fc` gives an argument, if that can be told."""
+        layer = self.layer(span)
+        for arg in layer.args if layer is not None and self._plain(layer) else ():
+            if self._argument(arg) == name:
+                return self.written(arg.value if isinstance(arg, (tree.Keyword, tree.Stride)) else arg)
+        return None
+
+    def _argument(self, arg: tree.Argument) -> str:
+        """Return the name of an argument of a convolution or `fc`: what is no size and has no name are the channels."""
+        if isinstance(arg, tree.Keyword):
+            return arg.name
+        if isinstance(arg, tree.Stride):
+            return "stride"
+        return "kernel" if isinstance(arg, tree.DimsLiteral) else "channels"
 
     # ---------------------------------------------------------------- steps
 
@@ -285,3 +332,9 @@ class Text:
         """Return where the line of an offset ends."""
         end = self.source.text.find("\n", at)
         return len(self.source.text) if end < 0 else end
+
+
+def _argument(name: str, value: str, named: bool = False) -> str:
+    """Return an argument as it is written: kernel and stride without their names, unless they have them."""
+    short = {"kernel": value, "stride": f"/{value}"}
+    return short[name] if name in short and not named else f"{name}={value}"

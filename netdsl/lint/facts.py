@@ -99,6 +99,20 @@ def phases(kernel: int, stride: int, dilation: int) -> Phases:
     return Phases(kernel // period if covered == stride else 0, -(-kernel // period), covered / stride)
 
 
+def read_share(slides: Window, x: Shape, out: Shape) -> float:
+    """Return the part of a map's places on which a tap of a window falls, where it makes `out` of `x`."""
+    share = 1.0
+    for axis, (size, places) in enumerate(((x.h, out.h), (x.w, out.w))):
+        first = slides.padding(x)[axis][0]
+        taps = {
+            place * slides.stride[axis] + tap * slides.dilation[axis] - first
+            for place in range(places)
+            for tap in range(slides.kernel[axis])
+        }
+        share *= sum(0 <= tap < size for tap in taps) / size
+    return share
+
+
 def chained(ops: Sequence[Op], shape: Shape) -> tuple[Cost, Shape] | None:
     """Return what ops in a row cost and make of a shape; None if one of them refuses what it reads."""
     whole = Cost()

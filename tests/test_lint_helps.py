@@ -1,0 +1,357 @@
+"""What findings say of numbers, and that a help works where it is pasted: at other sizes, in blocks, with labels."""
+
+import re
+from itertools import product
+
+import pytest
+import torch
+
+from netdsl import api
+from netdsl.lint.config import Settings
+from netdsl.lint.engine import Loaded, Run
+from netdsl.lint.finding import Finding
+from netdsl.network import Network
+
+
+def load(text: str) -> Loaded:
+    """Return the nets of a text."""
+    file = api.read_text(text)
+    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+
+
+def lint(text: str, *rules: str) -> list[Finding]:
+    """Return what rules find in a text."""
+    return Run(load(text), Settings(select=rules)).findings()
+
+
+def one(text: str, rule: str) -> Finding:
+    """Return the one finding of a rule."""
+    (found,) = lint(text, rule)
+    return found
+
+
+def at(text: str, *rules: str) -> list[tuple[str, int]]:
+    """Return what rules find, with the lines."""
+    return [(finding.name, finding.hit.span.line) for finding in lint(text, *rules)]
+
+
+def pasted(text: str, finding: Finding, said: str) -> str:
+    """Return a text with something else in the place of what a finding is about."""
+    assert said in finding.hit.help
+    span = finding.hit.span
+    return text[: span.start] + said + text[span.end :]
+
+
+# ---------------------------------------------------------------- pixels that are stepped over
+
+
+@pytest.mark.parametrize(
+    ("layer", "size"),
+    [
+        ("conv 1x1, 4, /2", "7x7"),
+        ("conv 1x1, 4, /2", "7x8"),
+        ("conv 2x2, 4, /3, pad=0", "8x8"),
+        ("conv 3x3, 4, /4", "28x28"),
+        ("conv 3x3, 4, /4, pad=tf", "30x30"),
+        ("conv 3x3, 4, /2, dilation=2, pad=2", "15x16"),
+        ("maxpool 2x2, /3", "32x32"),
+        ("maxpool 1x2, /3, pad=0x1", "11x13"),
+        ("maxpool 2x2, /3, ceil=true", "10x10"),
+    ],
+)
+def test_the_part_that_is_read_is_counted_on_the_map(layer: str, size: str) -> None:
+    """Against the gradient of the sum of all outputs, which is not zero where an input is read."""
+    text = f"net N:\n    input 1, {size}\n    a: {layer}\n"
+    (net,) = load(text).nets
+    module = net.build("torch").double()
+    for parameter in module.parameters():
+        torch.nn.init.ones_(parameter)
+    h, w = map(int, size.split("x"))
+    seen = torch.zeros(h, w, dtype=torch.bool)
+    for row, column in product(range(h), range(w)):
+        pixel = torch.zeros(1, 1, h, w, dtype=torch.float64)
+        pixel[0, 0, row, column] = 1
+        seen[row, column] = bool((module(pixel) != module(torch.zeros_like(pixel))).any())
+    part = re.search(r"reads (\d+)%", one(text, "L501" if "conv" in layer else "L506").hit.message)
+    assert part
+    assert int(part[1]) == round(100 * seen.double().mean().item())
+
+
+def test_windows_that_leave_nothing_out_between_them() -> None:
+    for layer in (
+        "conv 3x3, 4, /2",
+        "conv 1x1, 4, /7, pad=0",
+        "maxpool 2x2, /2",
+        "maxpool 3x3, /8",
+        "conv 4x4, 4, /4, pad=0",
+    ):
+        assert lint(f"net N:\n    input 1, 7x7\n    a: {layer}\n", "L501", "L506") == []
+
+
+SHORTCUT = """block Res(c, stride = 1):
+    add:
+        main: conv 3x3, c, /stride, norm=bn, act=relu -> conv 3x3, c, norm=bn
+        shortcut: conv 1x1, c, /stride, norm=bn, bias=false when stride != 1 or x.c != c
+    relu
+
+net N:
+    input 3, {size}
+    stem: conv 3x3, 8, norm=bn
+    a: 2 * Res 16
+    b: 2 * Res 16, /2 first
+    c: 2 * Res 32, /{stride} first
+    gap
+"""
+
+
+@pytest.mark.parametrize(("size", "stride"), [("32x32", 2), ("30x30", 2), ("15x21", 3)])
+def test_the_average_first_fits_in_a_block_of_several_strides(size: str, stride: int) -> None:
+    text = SHORTCUT.format(size=size, stride=stride)
+    found = one(text, "L501")
+    chain = "[avgpool 2x2, /stride, ceil=true when stride != 1] -> conv 1x1, c, norm=bn, bias=false"
+    better = pasted(text, found, chain)
+    (old,), (new,) = load(text).nets, load(better).nets
+    assert old.shapes[old.graph.outputs[0].value.node] == new.shapes[new.graph.outputs[0].value.node]
+    if stride == 2:
+        assert lint(better, "L501", "L506") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "layer", "chain"),
+    [
+        ("input 3, 8x8", "conv 1x1, 4, /2", "avgpool 2x2, /2 -> conv 1x1, 4"),
+        ("input 3, 7x8", "conv 1x1, 4, /2", "avgpool 2x2, /2, ceil=true -> conv 1x1, 4"),
+        (
+            "input 4, 11x10",
+            "conv 1x1, 8, stride=3, groups=2, act=relu",
+            "avgpool 3x3, /3, ceil=true -> conv 1x1, 8, groups=2, act=relu",
+        ),
+        ("input 3, 8x8\n    default conv /2, pad=0", "conv 1x1, 4", "avgpool 2x2, /2 -> conv 1x1, 4, /1"),
+    ],
+)
+def test_the_average_first_fits_the_map(before: str, layer: str, chain: str) -> None:
+    text = f"net N:\n    {before}\n    a: {layer}\n    relu\n"
+    found = one(text, "L501")
+    assert chain in found.hit.help
+    better = text.replace(layer, chain)
+    (old,), (new,) = load(text).nets, load(better).nets
+    assert old.shapes["a_act" if "act=" in layer else "a"] == list(new.shapes.values())[-1]
+    assert lint(better, "L501") == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "said", "better"),
+    [
+        ("conv 2x2, 4, /3, pad=0", "at least 3x3", "conv 3x3, 4, /3, pad=0"),
+        ("conv 3x3, 4, /2, dilation=2, pad=2", "dilation=1", "conv 3x3, 4, /2, dilation=1, pad=1"),
+    ],
+)
+def test_other_convolutions_have_another_help(layer: str, said: str, better: str) -> None:
+    text = f"net N:\n    input 1, 24x24\n    a: {layer}\n"
+    assert said in one(text, "L501").hit.help
+    assert lint(text.replace(layer, better), "L501") == []
+
+
+# ---------------------------------------------------------------- uneven windows of the way up
+
+
+@pytest.mark.parametrize(
+    ("size", "layer", "said"),
+    [
+        ("8x8", "upconv 3x3, 4, /2, pad=1, output_pad=1", "upconv 4x4, 4, /2, pad=1, or upsample 2 -> conv 3x3, 4"),
+        ("8x8", "upconv 3x3, 4, /2", "upconv 4x4, 4, /2, pad=1, output_pad=1, or upsample 2 -> conv 3x3, 4, which makes 16x16"),
+        ("5x7", "upconv 5x5, 4, /2, pad=2, output_pad=1", "upconv 6x6, 4, /2, pad=2"),
+        ("5x7", "upconv 3x3, 4, /2, pad=1", "upconv 4x4, 4, /2, pad=2, output_pad=1"),
+        ("5x7", "upconv 2x2, 4, /3, output_pad=1", "upconv 3x3, 4, /3, or"),
+        ("5x7", "upconv 1x1, 4, /2, output_pad=1, act=relu", "upconv 2x2, 4, /2, act=relu, or"),
+        ("5x7", "upconv 3x4, 4, stride=2x1", "upconv 4x4, 4, stride=2x1, pad=1x0, output_pad=1x0, or resize 10x7 -> conv"),
+        ("5x7", "upconv 3x3, 4, /2, dilation=2, pad=2, output_pad=1", "upconv 4x4, 4, /2, pad=1, or"),
+    ],
+)  # fmt: skip
+def test_an_even_kernel_makes_the_same_size(size: str, layer: str, said: str) -> None:
+    text = f"net N:\n    input 3, {size}\n    a: {layer}\n"
+    found = one(text, "L112")
+    assert found.hit.help.startswith(said)
+    better = pasted(text, found, found.hit.help.partition(", or ")[0])
+    (old,), (new,) = load(text).nets, load(better).nets
+    assert old.shapes["a"] == new.shapes["a"]
+    assert lint(better, "L112") == []
+    other = found.hit.help.partition(", or ")[2].partition(", which")[0]
+    assert lint(pasted(text, found, other), "L112") == []
+
+
+def test_an_even_kernel_where_the_pad_is_by_default_and_the_channels_are_an_argument() -> None:
+    text = (
+        "default upconv 3x3, pad=1\n\nblock Up(c):\n    up: upconv c, /2, output_pad=1\n\n"
+        "net N:\n    input 3, 8x8\n    a: Up 8\n    b: Up 4\n"
+    )
+    (found,) = lint(text, "L112")
+    assert found.hit.help == "upconv 4x4, c, /2, pad=1, or upsample 2 -> conv 3x3, c"
+    better = text.replace("upconv c, /2, output_pad=1", "upconv 4x4, c, /2, pad=1")
+    (old,), (new,) = load(text).nets, load(better).nets
+    assert old.shapes == new.shapes
+
+
+# ---------------------------------------------------------------- transformers
+
+ENCODER = """block Encoder(heads, hidden):
+    attended = add:
+        from x
+        from x -> {ln}attention heads as attn
+    add:
+        from attended
+        from attended -> fc hidden as fc1 -> gelu -> fc x.c as fc2
+
+"""
+VIT = (
+    ENCODER
+    + """net ViT(dim = 64, depth = 8):
+    input 3, 32x32
+    weight token [1, dim], batch=true, init=zeros
+    patches: conv 8x8, dim, /8, pad=0
+    rows = from patches -> tokens
+    from token, rows -> concat axis="n"
+    layers: depth * Encoder 2, 4*dim
+    norm: ln
+    token 0
+    head: fc 10
+"""
+)
+
+
+def test_positions_go_behind_the_class_token() -> None:
+    text = VIT.format(ln="ln as norm1 -> ")
+    found = one(text, "L118")
+    assert found.hit.help.startswith(
+        "weight pos [17, 64], init=normal(0, 0.02) and, behind concat, (identity"
+    )
+    (label,) = found.hit.labels
+    assert label.span.text == 'concat axis="n"'
+    weight, added = re.findall(r"weight pos .*\)(?= and)|\(identity.*add", found.hit.help)
+    end = text.index("\n", label.span.end)
+    better = f"{text[:end]}\n    {weight}\n    {added}{text[end:]}"
+    assert lint(better, "L118") == []
+    plain = re.sub("    weight token.*\n|    from token.*\n|rows = ", "", text).replace("token 0", 'mean "n"')
+    assert "weight pos [16, 64]" in one(plain, "L118").hit.help
+    assert one(plain, "L118").hit.labels[0].span.text == "tokens"
+
+
+def test_the_mlp_without_a_norm_is_the_line_to_mend() -> None:
+    text = VIT.format(ln="ln as norm1 -> ")
+    found = one(text, "L301")
+    assert found.hit.span.text == "fc hidden as fc1"
+    assert found.hit.labels == ()
+    assert found.hit.help == "ln as fc1_norm -> fc hidden as fc1"
+    assert lint(pasted(text, found, found.hit.help), "L301") == []
+
+
+def test_a_transformer_without_any_norm() -> None:
+    text = VIT.format(ln="")
+    found = one(text, "L301")
+    assert found.hit.span.text == "attention heads as attn"
+    assert [label.span.text for label in found.hit.labels] == ["fc hidden as fc1"]
+    better = text
+    for layer in ("attention heads as attn", "fc hidden as fc1"):
+        better = better.replace(layer, f"ln as {layer.rpartition(' ')[2]}_norm -> {layer}")
+    assert lint(better, "L301") == []
+    assert "ln as attn_norm -> attention heads as attn" in found.hit.help
+
+
+@pytest.mark.parametrize(
+    ("layers", "help"),
+    [
+        ("12 * (conv 3x3, 8 -> relu)", "default conv norm=bn, bias=false"),
+        ("3 * (conv 3x3, 8 -> relu) -> flatten -> 9 * (fc 9 -> relu)", "default conv norm=bn, bias=false"),
+        ("gap -> 12 * (fc 9 -> relu)", "default fc norm=bn, bias=false"),
+    ],
+)
+def test_other_deep_nets_have_a_default(layers: str, help: str) -> None:
+    text = f"net N:\n    input 3, 8x8\n    body: {layers}\n"
+    found = one(text, "L301")
+    assert found.hit.help == help
+    assert lint(text.replace("8x8\n", f"8x8\n    {help}\n"), "L301") == []
+
+
+# ---------------------------------------------------------------- padding
+
+
+@pytest.mark.parametrize("dilation", [12, 36])
+def test_less_dilation_for_a_dilated_kernel(dilation: int) -> None:
+    text = f"net N:\n    input 3, 32x32\n    a: conv 3x3, 8, dilation={dilation}\n"
+    found = one(text, "L504")
+    fit = re.fullmatch(r"less dilation, such as (dilation=\d+), or larger inputs", found.hit.help)
+    assert fit
+    assert lint(text.replace(f"dilation={dilation}", fit[1]), "L504") == []
+    larger = f"dilation={int(fit[1].partition('=')[2]) + 1}"
+    assert lint(text.replace(f"dilation={dilation}", larger), "L504") != []
+    plain = "net N:\n    input 3, 3x3\n    a: conv 3x3, 8\n"
+    assert one(plain, "L504").hit.help == "a smaller kernel, or larger inputs"
+
+
+def test_padding_that_costs_next_to_nothing_is_no_note() -> None:
+    """ConvNeXt's last stage: 7x7 on 7x7, 0.1% of the MACs; without the depthwise it is a part of the net."""
+    text = (
+        "net N:\n    input 3, 28x28\n    a: 3 * (conv 3x3, 64 -> relu)\n    b: conv 4x4, 64, /4, pad=0\n    c: {}\n"
+        "    relu\n    d: conv 1x1, 64\n"
+    )
+    assert lint(text.format("dwconv 7x7"), "L504") == []
+    assert at(text.format("conv 7x7, 64"), "L504") == [("pad_heavy", 5)]
+
+
+# ---------------------------------------------------------------- two bounds
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [
+        ("softmax", "softmax", 1 / (torch.e + 9), torch.e / (torch.e + 9)),
+        ("softmax", "log_softmax", -2.4611, -1.4611),
+        ("sigmoid", "softmax", 1 / (1 + 9 * torch.e), torch.e / (torch.e + 9)),
+        ("softmax", "sigmoid", 0.5, 0.731),
+        ("tanh", "log_softmax", -4.2174, -0.797),
+    ],
+)
+def test_what_two_bounds_leave(first: str, second: str, low: float, high: float) -> None:
+    """Against random and extreme numbers: none lies outside, and some come near."""
+    finding = one(f"net N:\n    input 10\n    a: {first} -> {second}\n", "L110")
+    said = [
+        float(number) for number in re.findall(r"-?\d[\d.e-]*", finding.hit.message.partition(" give is ")[2])
+    ]
+    assert said == [pytest.approx(low, rel=0.06), pytest.approx(high, rel=0.06)]
+    call = {"softmax": lambda x: x.softmax(-1), "log_softmax": lambda x: x.log_softmax(-1)}
+    run = [call.get(name, getattr(torch, name)) for name in (first, second)]
+    x = torch.randn(5000, 10, dtype=torch.float64) * 10
+    x = torch.cat([x, 1e3 * torch.eye(10, dtype=torch.float64), -1e3 * torch.eye(10, dtype=torch.float64)])
+    y = run[1](run[0](x))
+    assert y.min().item() == pytest.approx(low, rel=0.01)
+    assert y.max().item() == pytest.approx(high, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "chain", ["log_softmax -> softmax", "log_softmax -> log_softmax", "relu6 -> fc 9 -> log_softmax"]
+)
+def test_what_is_held_back_by_nothing(chain: str) -> None:
+    assert lint(f"net N:\n    input 10\n    a: {chain}\n", "L110") == []
+
+
+# ---------------------------------------------------------------- groups
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (
+            "        conv 3x3, c, groups=4 -> bn -> relu\n        conv 3x3, c, groups=4 -> bn -> relu",
+            "conv 1x1, c",
+        ),
+        ("        a: conv 3x3, c, groups=4\n        b: conv 3x3, c, groups=4", "shuffle 4"),
+        ("        a: conv 3x3, c, groups=4\n        b: conv 3x3, c, groups=4", "conv 1x1, c as mix"),
+    ],
+)
+def test_what_mixes_groups_stands_where_it_is_pasted(layers: str, said: str) -> None:
+    text = f"block B(c):\n    body:\n{layers}\n\nnet N:\n    input 3, 8x8\n    stem: conv 3x3, 8\n    b: B 8\n    m: conv 1x1, 8\n    c: B 16\n"
+    found = one(text, "L105")
+    assert said.removesuffix(" as mix") in found.hit.help
+    assert ("shuffle 4" in found.hit.help) == ("a:" in layers)
+    first, second = layers.split("\n")
+    assert lint(text.replace(layers, f"{first}\n        {said}\n{second}"), "L105") == []
