@@ -10,7 +10,9 @@ from netdsl import api
 from netdsl.lint.config import Settings
 from netdsl.lint.engine import Loaded, Run
 from netdsl.lint.finding import Finding
+from netdsl.lint.fix import fix
 from netdsl.network import Network
+from netdsl.quantities import amounts
 
 
 def load(text: str) -> Loaded:
@@ -355,3 +357,162 @@ def test_what_mixes_groups_stands_where_it_is_pasted(layers: str, said: str) -> 
     assert ("shuffle 4" in found.hit.help) == ("a:" in layers)
     first, second = layers.split("\n")
     assert lint(text.replace(layers, f"{first}\n        {said}\n{second}"), "L105") == []
+
+
+@pytest.mark.parametrize(
+    ("joined", "taken", "said"),
+    [
+        ("from rows, cls", 0, "takes token 0, a place of the map: of the 17 of concat, 16 is learned"),
+        ("from rows, cls", 16, ""),
+        ("from cls, rows", 0, ""),
+        ("from cls, rows", 1, "0 is learned"),
+        ("from cls, rows, more", 17, ""),
+        ("from cls, rows, more", 16, "of the 19 of concat, 0, 17, 18 are learned"),
+        ("from rows", 0, "top left place of a map"),
+    ],
+)
+def test_the_class_token_is_where_it_was_put(joined: str, taken: int, said: str) -> None:
+    text = (
+        "net N:\n    input 3, 16x16\n    weight cls [1, 8], batch=true, init=normal(0, 0.02)\n"
+        "    weight more [2, 8], batch=true, init=normal(0, 0.02)\n    patches: conv 4x4, 8, /4, pad=0\n"
+        f'    rows = from patches -> tokens\n    {joined} -> concat axis="n"\n'
+        f"    mix:\n        add:\n            identity\n            attention 1 as attn\n    norm: ln\n    token {taken}\n"
+    )
+    if joined == "from rows":
+        text = text.replace(' -> concat axis="n"', "")
+    found = lint(text, "L117")
+    assert len(found) == bool(said)
+    if said:
+        assert said in found[0].hit.message
+        index = re.match(r"token \d+", found[0].hit.help)
+        if index:
+            assert lint(text.replace(f"token {taken}", index[0]), "L117") == []
+
+
+def test_a_token_before_a_token() -> None:
+    """As a distillation token before the class token, with positions between."""
+    text = (
+        "net N:\n    input 3, 16x16\n    weight cls [1, 8], batch=true, init=normal(0, 0.02)\n"
+        "    weight dist [1, 8], batch=true, init=normal(0, 0.02)\n    weight pos [17, 8]\n"
+        "    patches: conv 4x4, 8, /4, pad=0\n    rows = from patches -> tokens\n"
+        '    from cls, rows -> concat axis="n"\n    (from pos | identity) -> add\n'
+        '    (from dist | identity) -> concat axis="n"\n    a: attention 1\n    token {}\n'
+    )
+    assert [bool(lint(text.format(index), "L117")) for index in (0, 1, 2, 17)] == [False, False, True, True]
+
+
+# ---------------------------------------------------------------- beside a rule's own case
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        ("conv 1x1, 5 -> relu", True),
+        ("conv 1x1, 5 -> relu6", True),
+        ("conv 1x1, 1 -> relu", False),
+        ("conv 1x1, 5 -> bn -> relu", False),
+        ("conv 3x3, 5 -> relu", False),
+        ("conv 1x1, 5 -> gelu", False),
+        ("conv 1x1, 5 -> relu -> gap", True),
+        ("gap -> fc 1 -> relu", True),
+    ],
+)
+def test_relu_on_the_logits_of_a_map(head: str, found: bool) -> None:
+    text = f"net N:\n    input 3, 8x8\n    stem: conv 3x3, 8 -> relu\n    head: {head}\n"
+    assert bool(lint(text, "L114")) == found
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize(("resize", "found"), [("like=image", True), ("12x12", True), ("4x4", False)])
+def test_a_convolution_behind_a_resize(mode: str, resize: str, found: bool) -> None:
+    text = (
+        "net N:\n    input image: 3, 16x16\n    stem: conv 3x3, 8, /2\n    relu\n"
+        f'    resize {resize}, mode="{mode}"\n    head: conv 1x1, 5\n'
+    )
+    findings = lint(text, "L215")
+    assert len(findings) == found
+    if not found:
+        return
+    before = load(text)
+    fixed = fix(text, load, Settings(select=("L215",)), False)
+    assert fixed.applied
+    assert fixed.text.endswith(f'    head: conv 1x1, 5\n    resize {resize}, mode="{mode}"\n')
+    (old,), (new,) = before.nets, load(fixed.text).nets
+    torch.manual_seed(0)
+    a, b = old.build("torch").double(), new.build("torch").double()
+    b.load_state_dict(a.state_dict())
+    x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    torch.testing.assert_close(b(x), a(x), rtol=1e-11, atol=1e-11)
+    saving = findings[0].nets[0].saving
+    assert saving is not None
+    assert saving.macs == amounts(old, [*old.graph]).macs - amounts(new, [*new.graph]).macs > 0
+
+
+PLAIN = "net N:\n    input 3, {0}x{0}\n    body: {1}\n    gap\n    fc: fc 10\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "body", "rules"),
+    [
+        (64, "5 * (conv 3x3, 16 -> relu)", ["no_stem_downsampling", "rf_too_small"]),
+        (96, "5 * (conv 3x3, 16 -> relu)", ["no_stem_downsampling", "rf_too_small"]),
+        (32, "5 * (conv 3x3, 16 -> relu)", []),
+        (64, "3 * (conv 3x3, 16 -> relu)", ["no_stem_downsampling"]),
+        (64, "conv 3x3, 16, /2 -> relu -> 5 * (conv 3x3, 16 -> relu)", ["rf_too_small"]),
+        (64, "conv 3x3, 16 -> relu -> maxpool 2x2 -> 3 * (conv 3x3, 64 -> relu -> maxpool 2x2) -> conv 3x3, 64", []),
+        (128, "conv 3x3, 16 -> relu -> 5 * (conv 5x5, 64, /2 -> relu)", ["no_stem_downsampling"]),
+        (128, "conv 7x7, 16, /4 -> relu -> conv 3x3, 16, /4 -> relu -> 3 * (conv 3x3, 64 -> relu)", []),
+    ],
+)  # fmt: skip
+def test_small_images_too(size: int, body: str, rules: list[str]) -> None:
+    found = lint(PLAIN.format(size, body), "L208", "L502")
+    assert sorted(finding.name for finding in found) == rules
+
+
+def test_a_receptive_field_that_lacks_a_row_is_no_finding() -> None:
+    """23 + 24 layers: 95 of 96 rows; below three quarters it is a note, below a half a warning."""
+    text = "net N:\n    input 3, 96x96\n    body: {} * (conv 3x3, 4 -> relu)\n    gap\n"
+    levels = {n: [found.severity for found in lint(text.format(n), "L502")] for n in (47, 36, 35, 24, 23)}
+    assert levels == {47: [], 36: [], 35: ["info"], 24: ["info"], 23: ["warning"]}
+
+
+# ---------------------------------------------------------------- what whole families of good nets do
+
+DENSE = """block Layer(growth):
+    concat:
+        identity
+        main: bn -> relu -> conv 3x3, growth, bias=false -> dropout 0.2
+
+net N:
+    input 3, 64x64
+    stem: conv 3x3, 32, /2
+    block1: 6 * Layer 16
+    trans1: bn -> relu -> avgpool 2x2 -> conv 1x1, 64, bias=false
+    block2: 6 * Layer 16
+    norm: bn
+    relu
+    gap
+    fc: fc 10
+"""
+
+
+def test_a_plain_densenet() -> None:
+    assert at(DENSE) == []
+    chain = DENSE.replace("64, bias=false", "64, bias=false -> dropout 0.2 -> conv 3x3, 64")
+    assert at(chain.replace("block2", "more: bn\n    block2"), "L303") == [("dropout_before_bn", 10)]
+
+
+def test_groups_of_a_block_are_one_finding() -> None:
+    text = (
+        "block B(c, groups = 4):\n    body:\n        conv 1x1, c, groups=groups -> bn -> relu\n        dwconv 3x3\n"
+        "        conv 1x1, c, groups=groups -> bn\n\n"
+        "net N:\n    input 3, 32x32\n    stem: conv 3x3, 24\n    a: 2 * B 24\n    b: conv 1x1, 24, groups=4\n"
+    )
+    found = lint(text, "L402")
+    assert [finding.hit.span.line for finding in found] == [3, 11]
+    assert [len(finding.nets[0].layers) for finding in found] == [4, 1]
+    allowed = text.replace(
+        "        conv 1x1, c, groups=groups -> bn\n",
+        '        @allow(excess_groups, "few")\n        conv 1x1, c, groups=groups -> bn\n',
+    )
+    assert [len(finding.nets[0].layers) for finding in lint(allowed, "L402")] == [2, 1]

@@ -704,7 +704,7 @@ def test_a_mean_first_keeps_standardised_weights() -> None:
 @pytest.mark.parametrize("first", ["stdconv", "conv"])
 def test_a_product_of_standardised_weights_is_a_plain_convolution(first: str) -> None:
     old, new, finding = nets(
-        f"    a: {first} 3x3, 9\n    b: stdconv 1x1, 4\n    relu\n", "    ab: conv 3x3, 4\n    relu\n"
+        f"    a: {first} 3x3, 9\n    b: stdconv 1x1, 4\n    gelu\n", "    ab: conv 3x3, 4\n    gelu\n"
     )
     assert finding.name == "linear_linear"
     state = state_of(old)

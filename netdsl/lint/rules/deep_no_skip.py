@@ -30,10 +30,11 @@ class DeepNoSkip(Rule):
 
     ## Bad
         net N:
-            input 3, 64x64
+            input 3, 96x96
             default conv norm=bn, bias=false
             features:
-                22 * (conv 3x3, 16 -> relu)
+                conv 3x3, 16, /2 -> relu
+                21 * (conv 3x3, 16 -> relu)
             gap
             fc: fc 10
 
@@ -47,8 +48,8 @@ class DeepNoSkip(Rule):
             relu
 
         net N:
-            input 3, 64x64
-            stem: conv 3x3, 8 -> bn -> relu
+            input 3, 96x96
+            stem: conv 3x3, 8, /2 -> bn -> relu
             features: 10 * Residual 8
             gap
             fc: fc 10
