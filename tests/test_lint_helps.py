@@ -161,12 +161,20 @@ def test_other_convolutions_have_another_help(layer: str, said: str, better: str
     ("size", "layer", "said"),
     [
         ("8x8", "upconv 3x3, 4, /2, pad=1, output_pad=1", "upconv 4x4, 4, /2, pad=1, or upsample 2 -> conv 3x3, 4"),
-        ("8x8", "upconv 3x3, 4, /2", "upconv 4x4, 4, /2, pad=1, output_pad=1, or upsample 2 -> conv 3x3, 4, which makes 16x16"),
+        (
+            "8x8",
+            "upconv 3x3, 4, /2",
+            "upconv 4x4, 4, /2, pad=1, output_pad=1, or upsample 2 -> conv 3x3, 4, which makes 16x16",
+        ),
         ("5x7", "upconv 5x5, 4, /2, pad=2, output_pad=1", "upconv 6x6, 4, /2, pad=2"),
         ("5x7", "upconv 3x3, 4, /2, pad=1", "upconv 4x4, 4, /2, pad=2, output_pad=1"),
         ("5x7", "upconv 2x2, 4, /3, output_pad=1", "upconv 3x3, 4, /3, or"),
         ("5x7", "upconv 1x1, 4, /2, output_pad=1, act=relu", "upconv 2x2, 4, /2, act=relu, or"),
-        ("5x7", "upconv 3x4, 4, stride=2x1", "upconv 4x4, 4, stride=2x1, pad=1x0, output_pad=1x0, or resize 10x7 -> conv"),
+        (
+            "5x7",
+            "upconv 3x4, 4, stride=2x1",
+            "upconv 4x4, 4, stride=2x1, pad=1x0, output_pad=1x0, or resize 10x7 -> conv",
+        ),
         ("5x7", "upconv 3x3, 4, /2, dilation=2, pad=2, output_pad=1", "upconv 4x4, 4, /2, pad=1, or"),
     ],
 )  # fmt: skip
@@ -351,7 +359,10 @@ def test_what_is_held_back_by_nothing(chain: str) -> None:
     ],
 )
 def test_what_mixes_groups_stands_where_it_is_pasted(layers: str, said: str) -> None:
-    text = f"block B(c):\n    body:\n{layers}\n\nnet N:\n    input 3, 8x8\n    stem: conv 3x3, 8\n    b: B 8\n    m: conv 1x1, 8\n    c: B 16\n"
+    text = (
+        f"block B(c):\n    body:\n{layers}\n\nnet N:\n    input 3, 8x8\n    stem: conv 3x3, 8\n"
+        "    b: B 8\n    m: conv 1x1, 8\n    c: B 16\n"
+    )
     found = one(text, "L105")
     assert said.removesuffix(" as mix") in found.hit.help
     assert ("shuffle 4" in found.hit.help) == ("a:" in layers)
@@ -376,7 +387,8 @@ def test_the_class_token_is_where_it_was_put(joined: str, taken: int, said: str)
         "net N:\n    input 3, 16x16\n    weight cls [1, 8], batch=true, init=normal(0, 0.02)\n"
         "    weight more [2, 8], batch=true, init=normal(0, 0.02)\n    patches: conv 4x4, 8, /4, pad=0\n"
         f'    rows = from patches -> tokens\n    {joined} -> concat axis="n"\n'
-        f"    mix:\n        add:\n            identity\n            attention 1 as attn\n    norm: ln\n    token {taken}\n"
+        f"    mix:\n        add:\n            identity\n            attention 1 as attn\n"
+        f"    norm: ln\n    token {taken}\n"
     )
     if joined == "from rows":
         text = text.replace(' -> concat axis="n"', "")
@@ -516,3 +528,82 @@ def test_groups_of_a_block_are_one_finding() -> None:
         '        @allow(excess_groups, "few")\n        conv 1x1, c, groups=groups -> bn\n',
     )
     assert [len(finding.nets[0].layers) for finding in lint(allowed, "L402")] == [2, 1]
+
+
+# ---------------------------------------------------------------- the line to mend
+
+MERGE = """block Merge(c) from top, side:
+    add:
+        from top -> upsample 2
+        lateral: from side -> conv 1x1, c
+    smooth: conv 3x3, c
+
+block Neck(c) from top, side:
+    from top, side -> Merge c as inner
+    relu
+
+net N:
+    input 3, 32x32
+    a: conv 3x3, 8, /2
+    b: conv 3x3, 8, /2
+    c: conv 3x3, 8, /2
+    p = from c, b -> {} 8 as m1
+    q = from p, a -> {} 8 as m2  # kept
+    output p: from p -> relu
+"""
+
+
+@pytest.mark.parametrize("block", ["Merge", "Neck"])
+def test_what_nobody_reads_is_where_it_is_called(block: str) -> None:
+    text = MERGE.format(block, block)
+    found = one(text, "L101")
+    assert found.hit.span.text == f"{block} 8 as m2"
+    assert found.hit.severity in (None, "error")
+    fixed = fix(text, load, Settings(select=("L101",)), unsafe=True)
+    assert f"q = from p, a -> {block}" not in fixed.text
+    assert "# kept" in fixed.text
+    assert lint(fixed.text, "L101") == []
+
+
+def test_a_part_of_a_block_that_nobody_reads_is_where_it_is_written() -> None:
+    text = (
+        "block Two(c):\n    y = from x -> conv 3x3, c as a\n    z = from y -> conv 3x3, c as b\n    return y, z\n\n"
+        "net N:\n    input 3, 8x8\n    u, v = from x -> Two 4 as two\n    from u -> relu\n"
+    )
+    assert at(text, "L101") == [("dead_branch", 3)]
+
+
+def test_attention_is_where_it_is_called() -> None:
+    text = (
+        "block Inner(heads):\n    mix: attention heads\n\nblock Encoder(heads):\n    add:\n        identity\n"
+        "        branch: ln -> Inner heads\n\n"
+        "net N:\n    input 3, 128x128\n    stem: conv 3x3, 32, /{} -> tokens\n    layers: 2 * Encoder 4\n"
+    )
+    assert at(text.format(2), "L222") == [("many_tokens", 12)]
+    assert (
+        "compares 4096 tokens with 4096: 67.11M scores in 4 heads" in one(text.format(2), "L222").hit.message
+    )
+    assert at(text.format(4), "L222") == []
+
+
+def test_fewer_keys_are_fewer_scores() -> None:
+    """As in a Pyramid Vision Transformer: 4096 places ask 64."""
+    text = (
+        "net N:\n    input 3, 128x128\n    stem: conv 3x3, 16, /2\n"
+        "    few: from stem -> conv 8x8, 16, /{0}, pad=0 -> tokens\n"
+        "    q: from stem -> tokens\n    from q, few, few -> attend heads=2\n"
+    )
+    assert at(text.format(8), "L222") == []
+    assert at(text.format(1), "L222") == [("many_tokens", 6)]
+
+
+def test_activations_that_saturate_are_found_at_the_first() -> None:
+    layers = "".join(f"    c{i}: conv 3x3, 8\n    sigmoid\n" for i in range(6))
+    assert at(f"net N:\n    input 3, 8x8\n    a: conv 3x3, 8, norm=bn\n{layers}    gap\n", "L306") == [
+        ("saturating_deep", 5)
+    ]
+
+
+def test_the_second_of_two_norms_is_one_too_many() -> None:
+    text = "net N:\n    input 3, 8x8\n    a: conv 3x3, 8\n    gap\n    n1: ln\n    n2: ln\n    head: fc 10\n"
+    assert at(text, "L111") == [("norm_norm", 6)]

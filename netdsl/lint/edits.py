@@ -155,7 +155,7 @@ class Text:
         return self.source.text[node.start : node.end]
 
     def constant(self, span: Span, argument: str = "") -> bool:
-        """Tell whether a layer's own arguments, or one of them, are written out: no name has other values elsewhere."""
+        """Tell whether a layer's own arguments, or one of them, are written out, without a name."""
         layer = self.layer(span)
         if layer is None:
             return False
@@ -219,7 +219,7 @@ class Text:
         return None
 
     def _argument(self, arg: tree.Argument) -> str:
-        """Return the name of an argument of a convolution or `fc`: what is no size and has no name are the channels."""
+        """Return the name of an argument of a convolution or `fc`; a number without a name is its channels."""
         if isinstance(arg, tree.Keyword):
             return arg.name
         if isinstance(arg, tree.Stride):

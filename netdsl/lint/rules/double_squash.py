@@ -52,8 +52,8 @@ class DoubleSquash(Rule):
     There is no automatic fix: which of the two is meant is not known.
 
     ## References
-    sigmoid(0) = 1/2; max softmax = exp(b - a) / (exp(b - a) + K - 1) for K numbers between a and b; softmax of K numbers
-    that sum to 1 lies between 1 / (e + K - 1) and e / (e + K - 1)
+    sigmoid(0) = 1/2; max softmax = exp(b - a) / (exp(b - a) + K - 1) for K numbers between a and b; softmax of K
+    numbers that sum to 1 lies between 1 / (e + K - 1) and e / (e + K - 1)
     """
 
     code: ClassVar[str] = "L110"

@@ -59,7 +59,7 @@ class ExcessGroups(Rule):
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
-        """Count what each grouped convolution of pixels moves; those of a block are one finding, at its first line."""
+        """Count what each grouped convolution of pixels moves; those of a block are one finding."""
         found = [
             (node, times) for node in facts.convolutions if (times := self._times(node, facts)) is not None
         ]

@@ -78,6 +78,7 @@ class UpconvCheckerboard(Rule):
 def _help(node: Node, facts: Facts) -> str:
     """Return an even layer that makes a map of the same size, and what does without one."""
     op, x, out = node.op, facts.input(node), facts.output(node)
+    assert isinstance(op, Convolution)
     stride = both(op.stride)
     channels = facts.text.argument(node.span, "channels") or str(out.c)
     sizes = x.h * stride[0], x.w * stride[1]
