@@ -49,7 +49,8 @@ class DropoutBeforeBn(Rule):
     There is no automatic fix: put dropout behind the last normalisation.
 
     ## References
-    Li et al., Understanding the disharmony between dropout and batch normalization, arXiv 1801.05134
+    Li et al., Understanding the disharmony between dropout and batch normalization, arXiv 1801.05134; Huang et al.,
+    arXiv 1608.06993, section 4.2, and Zagoruyko and Komodakis, arXiv 1605.07146, section 2.4, on dropout in branches
     """
 
     code: ClassVar[str] = "L303"
