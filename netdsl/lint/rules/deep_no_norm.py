@@ -68,9 +68,7 @@ class DeepNoNorm(Rule):
         depth = depths[deepest]
         if depth <= self.limit("layers"):
             return
-        message = (
-            f"{facts.name}: {depth} layers with weights up to {deepest}, and no normalisation between"
-        )
+        message = f"{facts.name}: {depth} layers with weights up to {deepest}, and no normalisation between"
         path = _path(facts.node(deepest), depths, facts)
         bare = {node.span: node for node in path if facts.output(node).axes == "nc" and _begins(node, facts)}
         if not bare:

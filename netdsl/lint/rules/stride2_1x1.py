@@ -85,7 +85,9 @@ def _gaps(slides: Window, node: Node, facts: Facts) -> bool:
     """Tell whether a window leaves pixels out between two places of what a node makes."""
     taps = zip(slides.kernel, slides.stride, slides.dilation, strict=True)
     out = facts.output(node)
-    return any(phases(*one).share < 1 and places > 1 for one, places in zip(taps, (out.h, out.w), strict=True))
+    return any(
+        phases(*one).share < 1 and places > 1 for one, places in zip(taps, (out.h, out.w), strict=True)
+    )
 
 
 def _help(node: Node, odd: bool, facts: Facts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts, window
+from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.resize import Resampling
 
@@ -55,7 +55,7 @@ class UpsampleUndone(Rule):
         for node in facts.of(Resampling):
             small, large = facts.input(node), facts.output(node)
             after = facts.reader(node) if large.elements > small.elements else None
-            slides = window(after.op) if after is not None else None
+            slides = facts.window(after) if after is not None else None
             if after is None or slides is None or max(slides.stride) == 1:
                 continue
             out = facts.output(after)
