@@ -636,6 +636,9 @@ class Conditions(Lists):
         if place.container and node.train:
             what = f"a training-only output inside {place.scope.path} cannot be written as a module"
             raise NetError([Diagnostic("E508", what, place.span(node), help=outside(node, place))])
+        if isinstance(node.label, tree.Name) and node.label.text == self.own:
+            super().put_output(node, place)
+            return
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):
