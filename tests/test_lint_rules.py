@@ -295,18 +295,18 @@ NEARLY = {
         ("4 * (conv 3x3, 4 -> gelu -> bn) -> conv 3x3, 4 -> bn -> gelu", True),
     ],
     "head_width": [
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 2", False),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 4", True),
-        ("conv 4x4, 36, /4, pad=0 -> tokens -> attention 1", True),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 2 as a2", False),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 4 as a2", True),
+        ("conv 4x4, 36, /4, pad=0 as c0 -> tokens -> attention 1 as a2", True),
     ],
     "first_token_taken": [
-        ("tokens -> attention 1 -> token 1 -> fc 4", False),
-        ("tokens -> attention 1 -> token 0 -> fc 4", True),
+        ("tokens -> attention 1 as a1 -> token 1 -> fc 4 as f3", False),
+        ("tokens -> attention 1 as a1 -> token 0 -> fc 4 as f3", True),
     ],
     "no_positions": [
-        ("conv 3x3, 32 -> tokens -> attention 1", False),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 1", True),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> ln -> attention 1 -> fc 8", True),
+        ("conv 3x3, 32 as c0 -> tokens -> attention 1 as a2", False),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 1 as a2", True),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> ln as l2 -> attention 1 as a3 -> fc 8 as f4", True),
         ("tokens -> fc 8", False),
     ],
     "stride_beyond_input": [
@@ -366,9 +366,9 @@ NEARLY = {
         ("relu -> (identity | dropout 0.1) -> add", False),
     ],
     "many_tokens": [
-        ("tokens -> attention 1", False),
-        ("upsample 4 -> tokens -> attention 1", True),
-        ("upsample 3 -> tokens -> attention 1", False),
+        ("tokens -> attention 1 as a1", False),
+        ("upsample 4 -> tokens -> attention 1 as a2", True),
+        ("upsample 3 -> tokens -> attention 1 as a2", False),
     ],
     "upsample_undone": [
         ("upsample 2 -> conv 3x3, 4, /2", True),
