@@ -11,7 +11,7 @@ from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import NetDecl, VariantDecl
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
-from netdsl.lift.flat import write
+from netdsl.lift.file import File
 from netdsl.source import Source
 from netdsl.syntax.tokens import keywords
 
@@ -23,7 +23,7 @@ def declared(
     why = reserved_name(name) or ("is a word of the language" if name in keywords() else "")
     if why:
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
-    file = Files(_no_imports).load(Source(f"{name}.net", write(graph, shapes, name)))
+    file = Files(_no_imports).load(Source(f"{name}.net", File(graph, shapes).text(name)))
     (net,) = file.nets.values()
     return net, file.variants.get(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netdsl.elaborate.arguments import op_parameters, position
@@ -13,6 +14,8 @@ from netdsl.syntax.tokens import keywords
 
 def written(value: Any) -> str:
     """Return a value of a field as an expression, whole."""
+    if isinstance(value, str) and type(value) is not str:
+        return str(value)
     if isinstance(value, Init):
         return initialiser(value)
     if isinstance(value, tuple) and not isinstance(value, Dims):
@@ -30,25 +33,44 @@ def initialiser(init: Init) -> str:
     return f"{init.kind}({given})" if given else init.kind
 
 
-def op_words(op: Op, keep: tuple[str, ...] = ()) -> list[str]:
-    """Return the arguments of an op as a spec has them, without those that are its defaults but for `keep`."""
-    params = op_parameters(type(op))
-    given = {
-        key: value
-        for key, value in op.arguments().items()
-        if value != op._defaults.get(key, MISSING) or key in keep
+def op_values(op: Op) -> dict[str, Any]:
+    """Return the arguments of an op that are not its defaults."""
+    return {
+        key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)
     }
+
+
+def op_words(op: Op) -> list[str]:
+    """Return the arguments of an op as a spec has them, without those that are its defaults."""
+    return call_words(type(op), op_values(op))
+
+
+def call_words(
+    op: type[Op], values: Mapping[str, Any], said: Callable[[str, Any], str] | None = None
+) -> list[str]:
+    """Return arguments of an op as a spec has them; `said` returns what one of these is written as, "" for itself."""
+    params = op_parameters(op)
+    given = dict(values)
     words: list[str] = []
     alone: dict[str, Any] = {}
+
+    def word(key: str, value: Any) -> str:
+        return (said(key, value) if said is not None else "") or written(value)
+
     for key in op.positional:
         if key in given and params[key].types == ("ints",):  # takes all that is positional
             words += map(written, given.pop(key))
         elif key in given and position(params, {*given} - {key}, alone, given[key]) == key:
             alone[key] = given.pop(key)
-            words.append(written(alone[key]))
+            words.append(word(key, alone[key]))
     for key, value in given.items():
-        words.append(f"/{written(value)}" if key == "stride" else f"{key}={written(value)}")
+        words.append(f"/{word(key, value)}" if key == "stride" else f"{key}={word(key, value)}")
     return words
+
+
+def shape_words(shape: Sequence[int]) -> str:
+    """Return the shape of an input: `3, 224x224`."""
+    return ", ".join(map(str, shape[:1])) + (f", {'x'.join(map(str, shape[1:]))}" if len(shape) > 1 else "")
 
 
 def label(key: str) -> str:
