@@ -12,7 +12,7 @@ from netdsl.cost.model import Cost
 from netdsl.cost.table import GROUPINGS, Row, Table, of_nets, summed, tabulate
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.build import Recipe
-from netdsl.elaborate.result import Allow, Budget, Decision
+from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import DTYPES, Parameter, Shape
 from netdsl.ops import OpError
@@ -62,11 +62,11 @@ class NoLayer(KeyError):
 class Net:
     """One net of a spec, elaborated. Shapes and costs are per sample unless a batch is given."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        """Elaborate; raise NetError with every error found."""
+    def __init__(self, recipe: Recipe, elaborated: Elaborated | None = None) -> None:
+        """Elaborate, unless the recipe has been; raise NetError with every error found."""
         self.recipe = recipe
         """What it was made from."""
-        self.elaborated = recipe.elaborate()
+        self.elaborated = elaborated or recipe.elaborate()
         self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
         """The variant's name, or the net's in lower case."""
         decl = recipe.variant or recipe.net
@@ -96,14 +96,10 @@ class Net:
             GraphError: The graph is broken, or an op refuses what it reads.
             NetError: No spec makes this graph, or no net can have that name.
         """
-        from netdsl.lift import declared, difference  # most nets come from a text
+        from netdsl.lift import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        net = cls(Recipe(*declared(graph, shapes, name), {}, {}))
-        unlike = difference(graph, net.graph)
-        if unlike:
-            raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {unlike}")])
-        return net
+        return cls(*lifted(graph, shapes, name))
 
     @property
     def class_name(self) -> str:

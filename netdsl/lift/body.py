@@ -66,8 +66,10 @@ def is_inline(step: Item) -> bool:
 class Box(Item):
     """A container: the item, and the body that it will hold when values have names."""
 
-    __slots__ = ("body",)
+    __slots__ = ("body", "inner")
     body: Body
+    inner: dict[Value, str]
+    """What it calls, within, the values that it makes."""
 
 
 class Body:
@@ -250,6 +252,8 @@ class Body:
         """Put a step behind the chain whose value it reads, make a joint of chains, or begin a chain."""
         step.binds = makes
         key = key if self._speaks(key) and len(makes) == 1 and makes != reads else ""
+        if isinstance(step, Box):
+            step.inner = {value: self.naming.names[value] for value in makes if value in self.naming.names}
         if key:
             self.naming.names[makes[0]] = key
         stage = self.stage_of(at)

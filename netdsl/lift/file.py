@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from netdsl.elaborate.layers import has_state
+from netdsl.elaborate.arguments import Param
 from netdsl.elaborate.names import reserved_name
+from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
-from netdsl.ir.types import DEFAULT_INIT, Init, Shape
+from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
 from netdsl.lift.body import Body
-from netdsl.lift.items import Column, Item, everything, skeleton
-from netdsl.lift.layout import Layout, indented
-from netdsl.lift.words import call_words, initialiser, op_values
-from netdsl.ops import catalogue
+from netdsl.lift.items import Column, Item, Word, everything, skeleton
+from netdsl.lift.layout import Layout, NotLaidOut, indented
+from netdsl.lift.overlay import OP, overlaid, stacked
+from netdsl.lift.ramps import scheduled
+from netdsl.lift.roll import filled, rolled
+from netdsl.lift.solve import Class, Unsolvable
+from netdsl.lift.words import block_words, call_words, initialiser, op_values, written
+from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
 from netdsl.syntax.format import format
 
@@ -26,48 +33,150 @@ Inits = dict[str, dict[str, Init]]
 class File:
     """Writes one graph."""
 
-    def __init__(self, graph: Graph, shapes: Shapes) -> None:
+    def __init__(
+        self, graph: Graph, shapes: Shapes, structured: bool = True, plain: frozenset[str] = frozenset()
+    ) -> None:
+        """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`."""
         self.graph = graph
         self.shapes = shapes
-        self.blocks: dict[str, list[str]] = {}
-        """Lines by name."""
+        self.structured = structured
+        self.apart = plain
+        self.entries: dict[str, Entry] = {}
+        """Blocks by name."""
+        self.origins: dict[str, str] = {}
+        """By the name of a block the class that it was made for."""
+        self.classes: dict[str, Class] = {}
+        """By the name of a block its parameters."""
         self.known: dict[tuple[Any, ...], str] = {}
-        """Names of blocks by what the graph calls them, what comes in, and their statements."""
+        """Names of inline blocks by what they are called for, what comes in, and their statements."""
+        self.defaults: dict[str, dict[str, Any]] = {}
+        """What `default` lines say, by op."""
         self.states = {node.name: self._state(node) for node in graph}
         """By node the keys of its tensors, learned or not."""
         self.inits = self._common()
         self.calls: dict[str, tuple[str, dict[str, Column]]] = {}
         """By the path of a scope that is a block the name of that, and its arguments."""
-        self.layout = Layout(self.call, lambda item: "")
+        self.layout = Layout(self.call)
 
     def text(self, name: str) -> str:
         """Return the whole of it."""
         tree = self.graph.tree
         net = self._free(tree.block or name, "Net")
-        self.blocks[net] = []
-        for scope in _inner_first(tree):
-            self.block(scope)
-        body = self.layout.lines(Body(self, tree).net())
-        del self.blocks[net]
-        inits = [
-            f"init {op} {', '.join(f'{key}={initialiser(init)}' for key, init in keys.items())}"
-            for op, keys in self.inits.items()
+        self.entries[net] = Entry("net", [])
+        for wanted, scopes in grouped(tree):
+            self.group(wanted, scopes)
+        items = Body(self, tree).net()
+        if self.structured:
+            items = rolled(scheduled(items, self.classes, self._name))
+        filled(items, self._default)
+        entry = self.entries.pop(net)
+        entry.items = resolved(items, None)
+        self.entries[net] = entry
+        self.defaults = self._defaults() if self.structured else {}
+        lines = [
+            f"default {op} {', '.join(f'{key}={written(value)}' for key, value in keys.items())}"
+            for op, keys in self.defaults.items()
         ]
-        lines = [line for block in self.blocks.values() for line in (*block, "")]
-        lines += [f"net {net}:", *indented([*inits, *body])]
+        lines += [""] * bool(lines)
+        for name_, one in self.entries.items():
+            body = self.layout.lines(one.items, 1, "flow" if one.inputs or one.kind == "net" else "x")
+            if one.kind == "net":
+                body = [
+                    *(
+                        f"init {op} {', '.join(f'{key}={initialiser(init)}' for key, init in keys.items())}"
+                        for op, keys in self.inits.items()
+                    ),
+                    *body,
+                ]
+            head = f"({', '.join(one.params)})" if one.params else ""
+            inputs = f" from {', '.join(one.inputs)}" if one.inputs else ""
+            lines += [f"{one.kind} {name_}{head}{inputs}:", *indented(body), ""]
         if net.lower() != name:
-            lines += ["", f"variant {name} = {net}()"]
-        return format("\n".join([*lines, ""]))
+            lines += [f"variant {name} = {net}()"]
+        return format("\n".join([*lines, ""]).replace("\n\n\n", "\n\n"))
 
     # ---------------------------------------------------------------- blocks
 
-    def block(self, scope: Scope) -> None:
-        """Write the block that a scope is."""
-        parts = re.split("[_.-]", scope.name)
-        wanted = scope.block or "".join(part[:1].upper() + part[1:] for part in parts)
-        body = Body(self, scope)
-        items = body.block(scope.inputs, scope.input_names, scope.outputs)
-        self.calls[scope.path] = self._written("block", wanted, body.head, items, "x"), {}
+    def group(self, wanted: str, scopes: Sequence[Scope]) -> None:
+        """Write the blocks that scopes of one class are: one, if they lie over each other."""
+        made: list[tuple[Scope, tuple[str, ...], list[Item]]] = []
+        for scope in scopes:
+            body = Body(self, scope)
+            items = body.block(scope.inputs, scope.input_names, scope.outputs)
+            made.append((scope, body.head, items))
+        plain = not self.structured or wanted in self.apart
+        piles: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
+        for scope, head, items in made:
+            items = items if plain else rolled(items)
+            key: tuple[Any, ...] = (head, skeleton(items))
+            if plain:
+                filled(items, self._default)
+                key += _numbers(items)
+            piles.setdefault(key, []).append((scope, head, items))
+        laid: list[Laid] = []
+        for pile in piles.values():
+            head = pile[0][1]
+            one = self._laid([scope for scope, _, _ in pile], head, stacked([items for _, _, items in pile]))
+            if one is None:  # numbers that no parameter takes
+                apart: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
+                for member in pile:
+                    filled(member[2], self._default)
+                    apart.setdefault(_numbers(member[2]), []).append(member)
+                for each in apart.values():
+                    one = self._laid([s for s, _, _ in each], head, stacked([items for _, _, items in each]))
+                    assert one is not None
+                    laid.append(one)
+                continue
+            for at, other in enumerate(laid if not plain else ()):
+                both = self._both(other, one)
+                if both is not None:
+                    laid[at] = both
+                    break
+            else:
+                laid.append(one)
+        for one in laid:
+            self._enter(wanted, one)
+
+    def _both(self, one: Laid, two: Laid) -> Laid | None:
+        """Return two bodies of a class as one, None where that is no shorter."""
+        if one.head != two.head:
+            return None
+        items = overlaid(one.items, two.items)
+        return None if items is None else self._laid([*one.scopes, *two.scopes], one.head, items)
+
+    def _laid(self, scopes: Sequence[Scope], head: tuple[str, ...], items: list[Item]) -> Laid | None:
+        features: dict[str, Column] = {}
+        for at, name in enumerate(head or ("x",) if scopes[0].inputs else ()):
+            shapes = [self.shapes[scope.inputs[at].node][scope.inputs[at].port] for scope in scopes]
+            if all("c" in shape.axes for shape in shapes):
+                features[f"{name}.c"] = tuple([shape.c for shape in shapes])
+        counts(items)
+        try:
+            solved = Class(items, features, [scope.args for scope in scopes])
+            found = Laid(list(scopes), head, items, solved)
+            found.entry = Entry("block", resolved(items, solved), head, solved.head())
+            self.layout.lines(found.entry.items, 1, "flow" if head else "x")
+            return found
+        except (Unsolvable, NotLaidOut):
+            return None
+
+    def _enter(self, wanted: str, one: Laid) -> None:
+        name = self._free(wanted, "Block")
+        self.entries[name] = one.entry
+        self.origins[name] = wanted
+        self.classes[name] = one.solved
+        for at, scope in enumerate(one.scopes):
+            self.calls[scope.path] = name, one.solved.values(at)
+
+    def _default(self, item: Item, key: str) -> Any:
+        """Return what a call gives a parameter for which any number does."""
+        solved = self.classes.get(item.name)
+        for one in solved.chosen if solved is not None else ():
+            if one.name == key:
+                values = [value for value in one.column if value is not MISSING]
+                default = one.default()
+                return max(values, key=values.count) if default is MISSING else MISSING
+        return MISSING
 
     def block_of(self, scope: Scope) -> tuple[str, dict[str, Column]]:
         """Return the name of the block that a scope is, and the arguments that make it so."""
@@ -75,17 +184,11 @@ class File:
 
     def aside(self, wanted: str, head: tuple[str, ...], items: Sequence[Item]) -> str:
         """Return the name of an inline block with these statements."""
-        return self._written("inline block", wanted, head, items, "x")
-
-    def _written(
-        self, kind: str, wanted: str, head: tuple[str, ...], items: Sequence[Item], flows: str
-    ) -> str:
-        key = (kind, wanted, head, skeleton(items), *[tuple(one.values.items()) for one in everything(items)])
+        key = (wanted, head, skeleton(items), _numbers(items))
         if key not in self.known:
+            filled(items, self._default)
             self.known[key] = name = self._free(wanted, "Block")
-            inputs = f" from {', '.join(head)}" if head else ""
-            lines = self.layout.lines(items, 1, "flow" if head else flows)
-            self.blocks[name] = [f"{kind} {name}{inputs}:", *indented(lines)]
+            self.entries[name] = Entry("inline block", resolved(items, None), head)
         return self.known[key]
 
     def _free(self, wanted: str, kind: str) -> str:
@@ -94,7 +197,7 @@ class File:
         stem = stem if stem[:1].isalpha() else kind + stem
         for number in count(1):
             name = stem if number == 1 else f"{stem}{number}"
-            if name not in self.blocks and name not in catalogue() and not reserved_name(name):
+            if name not in self.entries and name not in catalogue() and not reserved_name(name):
                 return name
         raise AssertionError
 
@@ -111,10 +214,68 @@ class File:
         return found
 
     def call(self, item: Item) -> str:
-        """Return a layer or block with its arguments."""
+        """Return a layer or block with its arguments, whose columns are a number and its expression."""
         values = {key: column[0] for key, column in item.values.items()}
-        words = call_words(catalogue()[item.name], values) if item.name in catalogue() else []
-        return f"{item.name} {', '.join(words)}".rstrip()
+        texts = {key: column[1] for key, column in item.values.items() if len(column) > 1}
+        first = texts.pop("first", "") if "first" in values else ""
+        values.pop("first", None)
+        name = item.name
+        if OP in values:
+            name = texts.get(OP, "") or values[OP]
+            del values[OP]
+        if item.name in catalogue():
+            op = catalogue()[item.name]
+            for key, value in self._said_by_default(op).items():
+                if key not in values:
+                    values[key] = op._defaults[key]
+                elif values[key] == value and not texts.get(key):
+                    del values[key]
+            values = {key: values[key] for key in sorted(values, key=lambda key: _rank(op, key))}
+            words = call_words(op, values, lambda key, value: texts.get(key, ""))
+        elif item.name in self.classes:
+            solved = self.classes[item.name]
+            params = {one.name: Param(one.name, (one.kind,), one.default()) for one in solved.chosen}
+            for key, param in params.items():
+                plain = key in values and not texts.get(key) and values[key] == param.default
+                if plain and not isinstance(values[key], Word) or values.get(key) is MISSING:
+                    values.pop(key, None)
+            words = block_words(params, values, lambda key, value: texts.get(key, ""))
+        else:
+            words = []
+        words += [first] * bool(first)
+        return f"{name} {', '.join(words)}".rstrip()
+
+    def _said_by_default(self, op: type[Op]) -> dict[str, Any]:
+        return {**self.defaults.get(op.inherits, {}), **self.defaults.get(op.name, {})}
+
+    def _name(self, wanted: str) -> str:
+        """Return a name for a number of the net."""
+        return wanted
+
+    def _defaults(self) -> dict[str, dict[str, Any]]:
+        """Return what most layers of an op have, where saying it once is shorter."""
+        calls: dict[str, list[Item]] = {}
+        for one in self.entries.values():
+            for item in everything(one.items):
+                op = catalogue().get(item.name) if item.kind == "call" else None
+                if op is not None and OP not in item.values:
+                    calls.setdefault(op.inherits or op.name, []).append(item)
+        found: dict[str, dict[str, Any]] = {}
+        for name, items in calls.items():
+            op = catalogue()[name]
+            for key, default in op._defaults.items():
+                if key not in op._fields or not isinstance(default, (bool, int, float)) or key == "stride":
+                    continue
+                own = [item for item in items if key in catalogue()[item.name]._fields]
+                given = [item.values[key] for item in own if key in item.values]
+                plain = [column[0] for column in given if len(column) < 2 or not column[1]]
+                if not plain or type(default) is Scheduled:
+                    continue
+                most = max(plain, key=plain.count)
+                others = len(own) - len(given)
+                if plain.count(most) - others >= 3 and not isinstance(most, (Word, Scheduled)):
+                    found.setdefault(name, {})[key] = most
+        return found
 
     def plain(self, node: Node) -> tuple[Value, ...]:
         """Return the inputs of a node that are no arguments."""
@@ -155,6 +316,126 @@ class File:
         return found
 
 
+class Entry:
+    """A block or the net as it will be written."""
+
+    def __init__(
+        self, kind: str, items: list[Item], inputs: tuple[str, ...] = (), params: Sequence[str] = ()
+    ) -> None:
+        self.kind = kind
+        self.items = items
+        self.inputs = inputs
+        self.params = params
+
+
+class Laid:
+    """Bodies of a class over each other."""
+
+    entry: Entry
+
+    def __init__(self, scopes: list[Scope], head: tuple[str, ...], items: list[Item], solved: Class) -> None:
+        self.scopes = scopes
+        self.head = head
+        self.items = items
+        self.solved = solved
+
+
+def resolved(items: Sequence[Item], solved: Class | None, around: Column | None = None) -> list[Item]:
+    """Return items with a number and an expression in each column, and with the text of conditions."""
+    found: list[Item] = []
+    for item in items:
+        made = item.copy()
+        if solved is not None:
+            made.when = solved.when(item, around or (True,) * solved.count)
+        made.values = {}
+        for key, column in item.values.items():
+            value = next((one for one in column if one is not MISSING), MISSING)
+            text = solved.said(column) if solved is not None else ""
+            if value is not MISSING:
+                made.values[key] = (value, text) if text else (value,)
+        made.kids = resolved(item.kids, solved, item.present)
+        if made.kind == "repeat":
+            made.name = _text(made.values["count"])
+            made.name = made.name if made.name.isalnum() or "." in made.name else f"({made.name})"
+            first = made.values.get("first", (1,))
+            (kid,) = made.kids
+            if "first" in made.values and kid.values.get("stride", (1,)) == (1,) and first != (1,):
+                kid.values["first"] = (first[0], f"/{_text(first)} first")
+        if made.kind == "loop":
+            begin, number = made.values["begin"][0], made.values["count"]
+            if len(number) > 1 and begin:
+                made.name = f"range({begin}, {number[1]} + {begin})"
+            else:
+                made.name = f"range({begin}, {begin + number[0]})" if begin else f"range({_text(number)})"
+        found.append(made)
+    return found
+
+
+def _text(column: Column) -> str:
+    return column[1] if len(column) > 1 else written(column[0])
+
+
+def counts(items: Sequence[Item]) -> None:
+    """Let what is repeated be there in every instance, none times in some."""
+    for item in items:
+        counts(item.kids)
+        if item.kind == "repeat" and not all(item.present) and item.source is None:
+            item.values["count"] = tuple([0 if v is MISSING else v for v in item.values["count"]])
+            item.present = item.kids[0].present = (True,) * len(item.present)
+
+
+def grouped(tree: Scope) -> Iterator[tuple[str, list[Scope]]]:
+    """Yield the scopes of each class of blocks, with its name; those that a class holds come before it."""
+    groups: dict[tuple[str, int], list[Scope]] = {}
+    inner: dict[tuple[str, int], set[tuple[str, int]]] = {}
+
+    def walk(scope: Scope, key: tuple[str, int] | None) -> Counter[str]:
+        """Return how often a class is within itself, at most, in a scope."""
+        depths: Counter[str] = Counter()
+        within: list[tuple[str, int]] = []
+        for item in scope.written:
+            if isinstance(item, Scope) and not item.module:
+                depths |= walk(item, None)
+                within += found.get(item.path, [])
+        if scope.path and (scope.kind == "block" or len(scope.outputs) > 1):
+            name = class_name(scope)
+            own = (name, depths[name])
+            depths[name] += 1
+            groups.setdefault(own, []).append(scope)
+            inner.setdefault(own, set()).update(within)
+            found[scope.path] = [own]
+        else:
+            found[scope.path] = within
+        return depths
+
+    found: dict[str, list[tuple[str, int]]] = {}
+    walk(tree, None)
+    done: dict[tuple[str, int], bool] = {}
+    order: list[tuple[str, int]] = []
+
+    def visit(key: tuple[str, int]) -> bool:
+        """Put a class behind those within; tell whether that can be done."""
+        if key in done:
+            return done[key]
+        done[key] = False
+        good = all([visit(other) for other in sorted(inner[key], key=list(groups).index)])
+        done[key] = True
+        order.append(key)
+        return good
+
+    if all([visit(key) for key in groups]):
+        for key in order:
+            yield key[0], groups[key]
+    else:  # classes within each other: each scope by itself, inner ones first
+        for scope in _inner_first(tree):
+            yield class_name(scope), [scope]
+
+
+def class_name(scope: Scope) -> str:
+    """Return what the class of a block is called; of one that has none, after its label."""
+    return scope.block or "".join(part[:1].upper() + part[1:] for part in re.split("[_.-]", scope.name))
+
+
 def _inner_first(tree: Scope) -> Iterator[Scope]:
     """Yield the scopes that are blocks, those within before those around them."""
     for item in tree.written:
@@ -162,3 +443,15 @@ def _inner_first(tree: Scope) -> Iterator[Scope]:
             yield from _inner_first(item)
             if item.kind == "block" or len(item.outputs) > 1:
                 yield item
+
+
+def _numbers(items: Sequence[Item]) -> tuple[Any, ...]:
+    """Return all numbers of items, with their types."""
+    return tuple(
+        (key, column, tuple(map(type, column))) for one in everything(items) for key, column in one.values.items()
+    )
+
+
+def _rank(op: type[Op], key: str) -> int:
+    fields = [*op._fields]
+    return fields.index(key) if key in fields else len(fields)

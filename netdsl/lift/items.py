@@ -27,7 +27,7 @@ class Item:
     `output`, and `raw` lines.
     """
 
-    __slots__ = ("binds", "kids", "kind", "label", "name", "present", "source", "values")
+    __slots__ = ("binds", "kids", "kind", "label", "name", "present", "source", "values", "when")
 
     def __init__(
         self,
@@ -50,6 +50,8 @@ class Item:
         self.kids = list(kids)
         self.binds = binds
         self.present = present
+        self.when = ""
+        """The condition under which it is there, when the numbers of its body have expressions."""
 
     def copy(self, **changes: Any) -> Item:
         """Return the same with other fields; its kids are shared."""
@@ -63,6 +65,7 @@ class Item:
             binds=self.binds,
             present=self.present,
         )
+        made.when = self.when
         for field, value in changes.items():
             setattr(made, field, value)
         return made

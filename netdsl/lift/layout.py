@@ -18,10 +18,14 @@ class NotLaidOut(Exception):
 class Layout:
     """The lines of bodies, given what a call and a condition are called."""
 
-    def __init__(self, call: Callable[[Item], str], condition: Callable[[Item], str]) -> None:
-        """`call` returns a layer with its arguments, `condition` when an item is there, "" for always."""
+    def __init__(self, call: Callable[[Item], str]) -> None:
+        """`call` returns a layer with its arguments."""
         self.call = call
-        self.condition = condition
+
+    @staticmethod
+    def condition(item: Item) -> str:
+        """Return when an item is there, "" for always."""
+        return item.when
 
     def lines(self, items: Sequence[Item], depth: int = 1, flows: str = "flow") -> list[str]:
         """Return the lines of statements, not indented; `flows` is the name of what comes in."""
@@ -59,7 +63,8 @@ class Layout:
             item, condition = run[0]
             return [f"{item.label}: {source}{self.call(item)} when {condition}"]
         if len(conditions) == 1 and source:
-            return [f"{source}{self.chain([item.copy(present=(True,)) for item, _ in run])} when {run[0][1]}"]
+            plain = self.chain([item.copy(when="") for item, _ in run])
+            return [f"{source}{plain} when {run[0][1]}"]
         return [source + self.chain([item for item, _ in run])]
 
     def chain(self, items: Iterable[Item]) -> str:
@@ -78,7 +83,7 @@ class Layout:
             return f"same {item.name}"
         if item.kind == "repeat":
             (step,) = item.kids
-            return f"{item.name} * {self.step(step)}"
+            return f"{item.name or item.values['count'][0]} * {self.step(step)}"
         if item.kind == "box":
             inner = f"({_from(item.source)}{self.inside(item.kids)})"
             return f"{inner} as {item.label}" if item.label else inner
@@ -172,7 +177,7 @@ class Layout:
             case "stage":
                 return [f"stage {item.name}:", *indented(self.lines(kids, depth + 1, flows))]
             case "loop":
-                return [f"for {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
+                return [f"for i in {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
             case "box":
                 lines = self.lines(kids, depth + 1, "flow")
                 begin = [_from(item.source).removesuffix(" -> ")] if item.source is not None else []

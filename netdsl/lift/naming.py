@@ -111,7 +111,11 @@ class Naming:
             begins = not found and source and source != flow
             if step.kind == "box":
                 inside = source if not found else flow
+                outer = {value: self.names.pop(value) for value in step.binds if value in self.names}
+                self.names.update(step.inner)
                 kids = self.place(step.body, inside, step.body.scope.outputs)
+                step.inner = {value: self.names[value] for value in step.binds if value in self.names}
+                self.names.update(outer)
                 item = Item("box", label=step.label, kids=kids)
             elif step.kind == "joint":
                 item = Item("joint", step.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netdsl.elaborate.arguments import op_parameters, position
+from netdsl.elaborate.arguments import Param, op_parameters, position
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Dims, Init
 from netdsl.ops import Op
@@ -66,6 +66,21 @@ def call_words(
     for key, value in given.items():
         words.append(f"/{word(key, value)}" if key == "stride" else f"{key}={word(key, value)}")
     return words
+
+
+def block_words(params: Mapping[str, Param], values: Mapping[str, Any], said: Callable[[str, Any], str]) -> list[str]:
+    """Return the arguments of a block as a call has them; `said` returns an expression, "" for the value itself."""
+    words: list[str] = []
+    alone: dict[str, Any] = {}
+    named = {key for key in values if params[key].default is not MISSING or key == "stride"}
+    for key, value in values.items():
+        text = said(key, value) or written(value)
+        if key not in named and position(params, named, alone, value) == key:
+            alone[key] = value
+            words.append(text)
+        else:
+            words.append(f"/{text}" if key == "stride" else f"{key}={text}")
+    return sorted(words, key=lambda word: word.startswith("/") or "=" in word.split("(")[0])
 
 
 def shape_words(shape: Sequence[int]) -> str:
