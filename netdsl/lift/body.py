@@ -16,7 +16,7 @@ from netdsl.ir.graph import Node, Output, Scope, Value
 from netdsl.ir.types import Init
 from netdsl.lift.items import Item
 from netdsl.lift.naming import Naming
-from netdsl.lift.words import initialiser, label, op_words, shape_words, written
+from netdsl.lift.words import initialiser, label, op_values, shape_words
 from netdsl.ops.source import Input, Weight
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Chain:
     @property
     def flows(self) -> bool:
         """Whether its value is what flows behind it."""
-        return self.steps[-1].kind not in ("raw", "input", "output", "return")
+        return self.steps[-1].kind not in ("raw", "weight", "input", "output", "return")
 
     def is_branch(self) -> bool:
         """Tell whether it can be one branch of a joint: one line, or one statement with lines of its own."""
@@ -192,13 +192,14 @@ class Body:
             self.chains.append(self._raw(Item("input", name, label=shape_words(node.op.shape)), at, (first,)))
             self.naming.names[first] = name
         elif isinstance(node.op, Weight):
-            words = [written(tuple(node.op.shape)), *op_words(node.op)[len(node.op.shape) :]]
-            words += [f"init={initialiser(init)}" for init in node.op.inits.values()]
-            line = Item("raw", f"weight {key} {', '.join(words)}")
+            values = {"shape": (tuple(node.op.shape),)}
+            values |= {key: (value,) for key, value in op_values(node.op).items() if key != "shape"}
+            values |= {"init": (init,) for init in node.op.inits.values()}
+            line = Item("weight", key, values=values)
             if self._speaks(key):
                 self.naming.names[first] = key
             else:
-                line.label = key
+                line.binds = ("named",)
             self.chains.append(self._raw(line, at, (first,)))
         else:
             step = self.step(node, key)

@@ -15,7 +15,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
 from netdsl.lift.body import Body
-from netdsl.lift.items import Column, Item, Word, everything, skeleton
+from netdsl.lift.items import Column, Item, OpWord, Word, everything, skeleton
 from netdsl.lift.layout import Layout, NotLaidOut, indented
 from netdsl.lift.overlay import OP, overlaid, stacked
 from netdsl.lift.ramps import scheduled
@@ -51,6 +51,8 @@ class File:
         """Names of inline blocks by what they are called for, what comes in, and their statements."""
         self.defaults: dict[str, dict[str, Any]] = {}
         """What `default` lines say, by op."""
+        self.inner: dict[str, Inits] = {}
+        """By node what `init` lines of blocks around it say."""
         self.states = {node.name: self._state(node) for node in graph}
         """By node the keys of its tensors, learned or not."""
         self.inits = self._common()
@@ -74,7 +76,7 @@ class File:
         self.entries[net] = entry
         self.defaults = self._defaults() if self.structured else {}
         lines = [
-            f"default {op} {', '.join(f'{key}={written(value)}' for key, value in keys.items())}"
+            f"default {op} {', '.join(f'{key}={self._value(value)}' for key, value in keys.items())}"
             for op, keys in self.defaults.items()
         ]
         lines += [""] * bool(lines)
@@ -101,8 +103,9 @@ class File:
         """Write the blocks that scopes of one class are: one, if they lie over each other."""
         made: list[tuple[Scope, tuple[str, ...], list[Item]]] = []
         for scope in scopes:
+            begin = [Item("raw", line) for line in self.init_lines(scope)]
             body = Body(self, scope)
-            items = body.block(scope.inputs, scope.input_names, scope.outputs)
+            items = begin + body.block(scope.inputs, scope.input_names, scope.outputs)
             made.append((scope, body.head, items))
         plain = not self.structured or wanted in self.apart
         piles: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
@@ -219,17 +222,27 @@ class File:
         texts = {key: column[1] for key, column in item.values.items() if len(column) > 1}
         first = texts.pop("first", "") if "first" in values else ""
         values.pop("first", None)
-        name = item.name
+        name, follow = item.name, list[str]()
+        if item.kind == "weight":
+            words = [texts.get(key) or written(value) for key, value in values.items()]
+            shown = [w if key == "shape" else f"{key}={w}" for key, w in zip(values, words, strict=True)]
+            return f"weight {name} {', '.join(shown)}"
         if OP in values:
             name = texts.get(OP, "") or values[OP]
             del values[OP]
         if item.name in catalogue():
             op = catalogue()[item.name]
-            for key, value in self._said_by_default(op).items():
+            said = self._said_by_default(op)
+            for key, value in said.items():
                 if key not in values:
-                    values[key] = op._defaults[key]
+                    values[key] = op._defaults.get(key)
                 elif values[key] == value and not texts.get(key):
                     del values[key]
+            behind = [key for key in ("norm", "act") if key in values]
+            if "keys" in item.binds or any(texts.get(key) or key in said for key in behind):
+                texts |= {key: self._op_word(values[key]) for key in behind if not texts.get(key)}
+            else:
+                follow = [self._op_word(values.pop(key), " ") for key in behind]
             values = {key: values[key] for key in sorted(values, key=lambda key: _rank(op, key))}
             words = call_words(op, values, lambda key, value: texts.get(key, ""))
         elif item.name in self.classes:
@@ -243,7 +256,23 @@ class File:
         else:
             words = []
         words += [first] * bool(first)
-        return f"{name} {', '.join(words)}".rstrip()
+        return " -> ".join([f"{name} {', '.join(words)}".rstrip(), *follow])
+
+    def _op_word(self, word: OpWord | None, around: str = "()") -> str:
+        """Return what follows a layer, in brackets behind a `=`, or as a step."""
+        if word is None:
+            return "none"
+        op, values = catalogue()[word.op], dict(word.values)
+        for key, value in self._said_by_default(op).items():
+            if key not in values:
+                values[key] = op._defaults[key]
+            elif values[key] == value:
+                del values[key]
+        words = ", ".join(call_words(op, values))
+        return f"{word.op}{around[0]}{words}{around[1:]}".rstrip() if words else word.op
+
+    def _value(self, value: Any) -> str:
+        return self._op_word(value) if isinstance(value, OpWord) else written(value)
 
     def _said_by_default(self, op: type[Op]) -> dict[str, Any]:
         return {**self.defaults.get(op.inherits, {}), **self.defaults.get(op.name, {})}
@@ -256,17 +285,24 @@ class File:
         """Return what most layers of an op have, where saying it once is shorter."""
         calls: dict[str, list[Item]] = {}
         for one in self.entries.values():
-            for item in everything(one.items):
+            behind = [
+                Item("call", value.op, values={key: (one_,) for key, one_ in value.values.items()})
+                for item in everything(one.items)
+                for column in item.values.values()
+                if isinstance(value := column[0], OpWord) and len(column) < 2
+            ]
+            for item in (*everything(one.items), *behind):
                 op = catalogue().get(item.name) if item.kind == "call" else None
                 if op is not None and OP not in item.values:
                     calls.setdefault(op.inherits or op.name, []).append(item)
         found: dict[str, dict[str, Any]] = {}
         for name, items in calls.items():
             op = catalogue()[name]
-            for key, default in op._defaults.items():
-                if key not in op._fields or not isinstance(default, (bool, int, float)) or key == "stride":
+            for key, default in (*op._defaults.items(), *[(key, None) for key in ("norm", "act") if op.fuses]):
+                plain_ = isinstance(default, (bool, int, float)) and key in op._fields and key != "stride"
+                if not plain_ and key not in ("norm", "act"):
                     continue
-                own = [item for item in items if key in catalogue()[item.name]._fields]
+                own = [item for item in items if plain_ is False or key in catalogue()[item.name]._fields]
                 given = [item.values[key] for item in own if key in item.values]
                 plain = [column[0] for column in given if len(column) < 2 or not column[1]]
                 if not plain or type(default) is Scheduled:
@@ -284,9 +320,30 @@ class File:
         return tuple(value for at, value in enumerate(node.inputs) if at not in further)
 
     def own_inits(self, node: Node) -> dict[str, Init]:
-        """Return how the tensors of a node begin of which no line of the net says it."""
-        common = {**self.inits.get(node.op.inherits, {}), **self.inits.get(node.op.name, {})}
+        """Return how the tensors of a node begin of which no line around it says it."""
+        common: dict[str, Init] = {}
+        for table in (self.inits, self.inner.get(node.name, {})):
+            common |= {**table.get(node.op.inherits, {}), **table.get(node.op.name, {})}
         return {key: init for key, init in node.op.inits.items() if common.get(key) != init}
+
+    def init_lines(self, scope: Scope) -> list[str]:
+        """Return lines that say for a block how all layers of an op in it begin, where the net's lines do not.
+
+        What one key says, `init=` does for the weight alone.
+        """
+        nodes = [self.graph[name] for name in scope.nodes()]
+        found: list[str] = []
+        for op in dict.fromkeys(n.op.name for n in nodes if self.states[n.name] and not isinstance(n.op, Weight)):
+            own = [node for node in nodes if node.op.name == op]
+            said = self.own_inits(own[0])
+            rest = [node for node in nodes if node.op.inherits == op]
+            alike = all(self.own_inits(node) == said for node in own)
+            if rest or not alike or not said or said.keys() == {"weight"} or any(node.module for node in own):
+                continue
+            for node in own:
+                self.inner[node.name] = {**self.inner.get(node.name, {}), op: said}
+            found.append(f"init {op} {', '.join(f'{key}={initialiser(init)}' for key, init in said.items())}")
+        return found
 
     # ---------------------------------------------------------------- what holds for all of the net
 
@@ -297,14 +354,28 @@ class File:
         return frozenset((*node.op.weights(*x), *node.op.buffers(*x)))
 
     def _common(self) -> Inits:
-        """Return the initialisers that all layers of an op have, and those that inherit them."""
-        said: dict[tuple[str, str], set[Init]] = {}
+        """Return the initialisers that all layers of an op have, and those that inherit them.
+
+        Where the layers of blocks begin otherwise, those of the net itself decide.
+        """
+        said: dict[tuple[str, str], list[Init]] = {}
+        direct: dict[tuple[str, str], list[Init]] = {}
         parents: dict[str, str] = {}
+        own = set(_direct(self.graph.tree))
         for node in self.graph:
             parents[node.op.name] = node.op.inherits
             for key in self.states[node.name] if not isinstance(node.op, Weight) else ():
-                said.setdefault((node.op.name, key), set()).add(node.op.inits.get(key, DEFAULT_INIT))
-        one = {at: next(iter(inits)) for at, inits in said.items() if len(inits) == 1}
+                init = node.op.inits.get(key, DEFAULT_INIT)
+                said.setdefault((node.op.name, key), []).append(init)
+                if node.name in own:
+                    direct.setdefault((node.op.name, key), []).append(init)
+        one: dict[tuple[str, str], Init] = {}
+        for at, inits in said.items():
+            decide = direct.get(at, inits)
+            if len(set(inits)) == 1:
+                one[at] = inits[0]
+            elif DEFAULT_INIT not in inits and len(set(decide)) == 1 and not any(at[0] in p for p in parents.values()):
+                one[at] = decide[0]
         found: Inits = {}
         for (op, key), init in one.items():
             heirs = [name for name, parent in parents.items() if parent == op and (name, key) in said]
@@ -314,6 +385,15 @@ class File:
                 if one.get((parents[op], key)) != init or key not in found.get(parents[op], {}):
                     found.setdefault(op, {})[key] = init
         return found
+
+
+def _direct(scope: Scope) -> Iterator[str]:
+    """Yield the nodes of a scope that are in no block within it."""
+    for item in scope.written:
+        if isinstance(item, str):
+            yield item
+        elif item.kind == "container" and len(item.outputs) < 2:
+            yield from _direct(item)
 
 
 class Entry:
@@ -359,6 +439,7 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
             made.name = made.name if made.name.isalnum() or "." in made.name else f"({made.name})"
             first = made.values.get("first", (1,))
             (kid,) = made.kids
+            kid.binds = ("keys",)
             if "first" in made.values and kid.values.get("stride", (1,)) == (1,) and first != (1,):
                 kid.values["first"] = (first[0], f"/{_text(first)} first")
         if made.kind == "loop":

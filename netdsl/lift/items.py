@@ -19,6 +19,14 @@ class Word(str):
     __slots__ = ()
 
 
+class OpWord(str):
+    """An op as a value, with its arguments: what follows a convolution as its norm or activation."""
+
+    __slots__ = ("op", "values")
+    op: str
+    values: dict[str, Any]
+
+
 class Item:
     """A step or statement.
 

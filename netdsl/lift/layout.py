@@ -39,7 +39,7 @@ class Layout:
                 run = []
                 lines = self.statement(item, depth + bool(condition), flows, condition)
                 found += lines
-                flows = flows if item.kind in ("raw", "bind", "input", "output") else "flow"
+                flows = flows if item.kind in ("raw", "weight", "bind", "input", "output") else "flow"
                 continue
             text = self.step(item)
             if item.source is not None or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width:
@@ -122,7 +122,7 @@ class Layout:
         if len(item.kids) > 1 or self.condition(first):
             return inner
         if first.kind == "call" and first.source is None:
-            return f"({inner})"
+            return inner if " -> " in inner else f"({inner})"
         if first.kind == "repeat" and first.source is None:
             return inner
         raise NotLaidOut("one child")
@@ -155,6 +155,8 @@ class Layout:
         match item.kind:
             case "raw":
                 return [item.name]
+            case "weight":
+                return [self.call(item)]
             case "input":
                 return [f"input {item.label}" if item.name == "x" else f"input {item.name}: {item.label}"]
             case "from":
@@ -175,7 +177,10 @@ class Layout:
                 chain += [self.chain(kids)] if kids else []
                 return [f"{item.name} {item.label}: {' -> '.join(chain)}"]
             case "stage":
-                return [f"stage {item.name}:", *indented(self.lines(kids, depth + 1, flows))]
+                lines = self.lines(kids, depth + 1, flows)
+                if len(lines) == 1:
+                    return [f"stage {item.name}: {lines[0]}"]
+                return [f"stage {item.name}:", *indented(lines)]
             case "loop":
                 return [f"for i in {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
             case "box":

@@ -75,13 +75,14 @@ class Naming:
         first = chain.steps[0]
         if first.kind == "input":
             return [first], (*flow, *chain.makes)
-        if first.kind == "raw":
+        if first.kind == "weight":
             (value,) = chain.makes
-            if not first.label:
+            if not first.binds:
                 return [first], flow
             if value not in self.names:
                 self.names[value] = self.new()
-            return [first, Item("bind", source=(first.label,), binds=(self.names[value],))], flow
+            line = first.copy(binds=())
+            return [line, Item("bind", source=(first.name,), binds=(self.names[value],))], flow
         if first.kind == "return":
             return [first.copy(source=self.called(first.source))], flow
         if first.kind == "output":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Column, Item, padded
+from netdsl.lift.items import Column, Item, Word, padded
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 
@@ -144,7 +144,7 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
         keys[OP] = None
     values = {key: (*_column(one, key), *_column(two, key)) for key in keys}
     for column in values.values():
-        words = {value for value in column if type(value).__name__ == "Word"}
+        words = {value for value in column if isinstance(value, Word)}
         if words and {value for value in column if value is not MISSING} != words or len(words) > 1:
             return None
     score += sum(

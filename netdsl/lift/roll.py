@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Item, Word
+from netdsl.lift.items import Item, OpWord, Word
+from netdsl.lift.words import call_words
+from netdsl.ops import catalogue
+from netdsl.ops.activation import Activation
+from netdsl.ops.norm import BatchNorm
 
 PERIODS = range(1, 6)
 
@@ -18,7 +22,39 @@ def rolled(items: Sequence[Item]) -> list[Item]:
     for item in items:
         item = item.copy(kids=rolled(item.kids)) if item.kids and item.kind != "repeat" else item
         found.append(item)
-    return counted(looped(found))
+    return counted(looped(fused(found)))
+
+
+def fused(items: Sequence[Item]) -> list[Item]:
+    """Return statements in which what follows a convolution, without a label, is its `norm=` and `act=`."""
+    found: list[Item] = []
+    for item in items:
+        last = found[-1] if found else None
+        if last is not None and _follows(last, item):
+            op = catalogue()[item.name]
+            key = "act" if issubclass(op, Activation) else "norm"
+            word = OpWord(f"{item.name}({', '.join(call_words(op, _plain(item)))})".removesuffix("()"))
+            word.op, word.values = item.name, _plain(item)
+            last.values[key] = (word,)
+        else:
+            found.append(item.copy() if item.kind == "call" else item)
+    return found
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    return {key: column[0] for key, column in item.values.items()}
+
+
+def _follows(one: Item, two: Item) -> bool:
+    """Tell whether a layer can be the norm or activation of the one before."""
+    if any(item.kind != "call" or item.label or item.name not in catalogue() for item in (one, two)):
+        return False
+    op, follower = catalogue()[one.name], catalogue()[two.name]
+    if not op.fuses or two.source is not None or any(isinstance(value, Word) for value in _plain(two).values()):
+        return False
+    if issubclass(follower, Activation):
+        return follower.fuses_into and "act" not in one.values
+    return issubclass(follower, BatchNorm) and not {"norm", "act"} & one.values.keys()
 
 
 # ---------------------------------------------------------------- counts
@@ -164,6 +200,3 @@ def filled(items: Sequence[Item], defaults: Any) -> None:
                 else:
                     item.values[key] = (value,)
         filled(item.kids, defaults)
-
-
-__all__ = ["Word", "counted", "filled", "looped", "rolled", "same"]

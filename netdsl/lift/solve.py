@@ -15,7 +15,7 @@ from typing import Any
 from netdsl.elaborate.arguments import type_name
 from netdsl.elaborate.names import LIKE_NUMBERS, reserved_name
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Column, Item, Word, everything
+from netdsl.lift.items import Column, Item, OpWord, Word, everything
 from netdsl.lift.overlay import OP
 from netdsl.lift.words import written
 from netdsl.ops import catalogue
@@ -25,6 +25,7 @@ from netdsl.syntax.tokens import keywords
 ROLES = {"channels": "c", "kernel": "k", "first": "stride", "p": "drop", OP: "act", "count": "n"}
 PLAIN = ("c", "k", "n", "heads")
 """Roles of parameters that have no default: a call says them."""
+SIZES = {("split", "parts", 0): "c", ("split", "parts", 1): "more"}
 DIVISORS = (8, 4, 16)
 
 
@@ -96,7 +97,9 @@ class Class:
         for item in everything(self.items):
             for key, column in item.values.items():
                 if not any(isinstance(value, Word) for value in column) and not _constant(column):
-                    yield key, item, column
+                    for number, one in enumerate(elements(column)):
+                        if not _constant(one):
+                            yield SIZES.get((item.name, key, number), key), item, one
 
     def _conditions(self, items: Sequence[Item], around: Column) -> Iterator[tuple[Item, Column]]:
         for item in items:
@@ -333,7 +336,7 @@ class Class:
                 found.append(f"{one.name}{plain}")
             else:
                 kind = plain if one.kind in ("float", "pad", "list") or default is None else ""
-                shown = default if one.kind == "op" else written(default)
+                shown = default if one.kind == "op" and default is not None else written(default)
                 found.append(f"{one.name}{kind} = {shown}")
         return found
 
@@ -342,11 +345,16 @@ class Class:
         found: dict[str, Column] = {}
         for one in self.chosen:
             value = one.column[at]
-            found[one.name] = (Word(value) if one.kind == "op" and value is not MISSING else value,)
+            found[one.name] = (Word(value) if one.kind == "op" and value not in (MISSING, None) else value,)
         return found
 
     def said(self, column: Column) -> str:
         """Return the expression of a column, "" of one that is the same everywhere."""
+        parts = elements(column)
+        if parts[0] is not column:
+            if all(map(_constant, parts)):
+                return ""
+            return f"[{', '.join(self.said(one) or written(_first(one)) for one in parts)}]"
         rule = self.rules.get((_kind(column), column))
         return rule.text if rule is not None else ""
 
@@ -387,6 +395,20 @@ def _scaled(
                 yield Rule(f"make_divisible({factor}*{text}, {divisor})", used, 4.2 + extra)
 
 
+def elements(column: Column) -> list[Column]:
+    """Return the columns of the elements of lists that are equally long, or the column itself."""
+    lists = [value for value in column if value is not MISSING]
+    if not all(type(value) is tuple for value in lists) or len(set(map(len, lists))) != 1:
+        return [column]
+    return [
+        tuple([value if value is MISSING else value[at] for value in column]) for at in range(len(lists[0]))
+    ]
+
+
+def _first(column: Column) -> Any:
+    return next(value for value in column if value is not MISSING)
+
+
 def _each(column: Column, function: Any) -> Column:
     return tuple([MISSING if value is MISSING else function(value) for value in column])
 
@@ -399,7 +421,9 @@ def _constant(column: Iterable[Any]) -> bool:
 def _kind(column: Column) -> str:
     """Return the type of a parameter that takes the numbers of a column, "" if none does."""
     values = [value for value in column if value is not MISSING]
-    if all(isinstance(value, str) and value in catalogue() for value in values):
+    if all(value is None or isinstance(value, OpWord) for value in values) or all(
+        isinstance(value, str) and value in catalogue() for value in values
+    ):
         return "op"
     kinds = {type_name(value) for value in values}
     if kinds == {"int", "float"} or kinds == {"float"}:

@@ -59,7 +59,9 @@ def call_words(
 
     for key in op.positional:
         if key in given and params[key].types == ("ints",):  # takes all that is positional
-            words += map(written, given.pop(key))
+            text = said(key, given[key]) if said is not None else ""
+            words += [text[1:-1]] if text else map(written, given[key])
+            del given[key]
         elif key in given and position(params, {*given} - {key}, alone, given[key]) == key:
             alone[key] = given.pop(key)
             words.append(word(key, alone[key]))
