@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Values = tuple[Value, ...]
 INLINE = ("call", "same", "joint")
 """What may stand within a chain in one line, if its branches may."""
+SHORT = 4
+"""The most layers in a fork that stands in one line."""
 
 
 class Chain:
@@ -56,11 +58,17 @@ class Chain:
 def is_inline(step: Item) -> bool:
     """Tell whether a step can stand in one line with others."""
     if step.kind == "joint":
-        return all(all(map(is_inline, kid.kids)) and len(kid.kids) < 6 for kid in step.kids)
+        return sum(map(_size, step.kids)) <= SHORT and all(all(map(is_inline, kid.kids)) for kid in step.kids)
     if step.kind == "box":
         body = step.body
         return len(body.chains) == 1 and body.ends and all(map(is_inline, body.chains[0].steps))
     return step.kind in INLINE
+
+
+def _size(step: Item) -> int:
+    """Return how many layers a step is."""
+    inner = [one for chain in step.body.chains for one in chain.steps] if isinstance(step, Box) else step.kids
+    return sum(map(_size, inner)) + (step.kind in ("call", "same"))
 
 
 class Box(Item):

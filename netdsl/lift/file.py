@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
+from itertools import combinations, count
 from typing import Any
 
 from netdsl.elaborate.layers import has_state
@@ -26,6 +26,8 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
 from netdsl.syntax.format import format
 
+TRIED = 8
+"""The most bodies of a class of which any two are laid over each other again."""
 Shapes = Mapping[str, tuple[Shape, ...]]
 Inits = dict[str, dict[str, Init]]
 
@@ -137,8 +139,18 @@ class File:
                     break
             else:
                 laid.append(one)
-        for one in laid:
+        for one in self._fewest(laid) if not plain else laid:
             self._enter(wanted, one)
+
+    def _fewest(self, laid: list[Laid]) -> list[Laid]:
+        """Return bodies of a class as few as they can be: what fits none of two may fit both."""
+        if not 1 < len(laid) <= TRIED:
+            return laid
+        for one, two in combinations(laid, 2):
+            both = self._both(one, two)
+            if both is not None:
+                return self._fewest([both if each is one else each for each in laid if each is not two])
+        return laid
 
     def _both(self, one: Laid, two: Laid) -> Laid | None:
         """Return two bodies of a class as one, None where that is no shorter."""
@@ -250,7 +262,8 @@ class File:
             params = {one.name: Param(one.name, (one.kind,), one.default()) for one in solved.chosen}
             for key, param in params.items():
                 plain = key in values and not texts.get(key) and values[key] == param.default
-                if plain and not isinstance(values[key], Word) or values.get(key) is MISSING:
+                plain = plain and (param.types == ("op",) or not isinstance(values[key], Word))
+                if plain or values.get(key) is MISSING:
                     values.pop(key, None)
             words = block_words(params, values, lambda key, value: texts.get(key, ""))
         else:

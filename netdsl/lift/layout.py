@@ -212,7 +212,8 @@ class Layout:
         if kid.kind in ("call", "same", "repeat"):
             return self.chained([(kid, condition)], LIMIT)
         if condition and not (kid.kind == "box" and self.one_line(kid, LIMIT * 2)):
-            raise NotLaidOut("a condition of lines in a branch")
+            lines = self.whole(kid.copy(when=""), depth + 1, flows)
+            return [f"if {condition}:", *indented(lines), "else:", *indented([f"from {flows}"])]
         return self.statement(kid, depth, flows, condition)
 
 

@@ -124,10 +124,12 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
         return None
     kids: list[Item] = []
     score = 1 + 2.0 * bool(one.label)
+    if one.kind == "box" and one.kids and two.kids:
+        one, two = ([item.copy(kids=[]) if _is_empty(item) else item for item in (one, two)])
     if one.kids or two.kids:
         flags = [item.kids[0].present if item.kids else item.present for item in (one, two)]
         if not one.kids or not two.kids:
-            if one.kind != "branch":
+            if one.kind not in ("branch", "box"):
                 return None
             kids = [padded(kid, len(flags[0]) * (not one.kids), len(flags[1]) * (not two.kids)) for kid in (
                 one.kids or two.kids)]
@@ -152,6 +154,11 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
         for column in values.values()
     )
     return score, one.copy(values=values, present=(*one.present, *two.present), kids=kids)
+
+
+def _is_empty(item: Item) -> bool:
+    """Tell whether a container has nothing in it: what comes in leaves."""
+    return len(item.kids) == 1 and item.kids[0].kind == "from" and item.kids[0].source == ("flow",)
 
 
 def _is_activation(item: Item) -> bool:

@@ -7,7 +7,7 @@ is what makes the sum of all lengths least: those of the expressions, of the par
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
@@ -25,8 +25,19 @@ from netdsl.syntax.tokens import keywords
 ROLES = {"channels": "c", "kernel": "k", "first": "stride", "p": "drop", OP: "act", "count": "n"}
 PLAIN = ("c", "k", "n", "heads")
 """Roles of parameters that have no default: a call says them."""
+GENERAL = ("channels", "stride")
+"""What rather follows from a parameter than is a number, in a layer that only some instances have."""
+USUAL = re.compile(r"stride [!=]= 1|\w+\.c [!=]= (\d+\*)?\w+")
+"""The two parts of the condition under which a shortcut changes what it passes on."""
+USUALLY = 2.0
 SIZES = {("split", "parts", 0): "c", ("split", "parts", 1): "more"}
 DIVISORS = (8, 4, 16)
+NEW_CONDITION = 3.0
+"""How much longer a condition is that a call has to give by a name of ours, than one that follows from numbers."""
+SWAPPED = 24
+"""Up to how many candidates are also tried in each other's place."""
+MULTIPLES = 4
+"""How many ratios to what comes in are still few."""
 
 
 Typed = tuple[str, Column]
@@ -49,6 +60,7 @@ class Parameter:
         distinct = [value for value in column if value is not MISSING]
         changes = sum(a != b for a, b in zip(distinct, distinct[1:], strict=False))
         self.cost = (1.5 if known else 4.0 if wanted else 2.0) + 0.5 * min(changes, 6)
+        self.cost += NEW_CONDITION * (self.kind == "bool" and not known)
 
     def default(self) -> Any:
         """Return the value that most calls give, MISSING if it is one that every call should say."""
@@ -85,6 +97,9 @@ class Class:
             name: column for name, column in features.items() if all(type(value) is int for value in column)
         }
         self.args = args
+        self.ops = {one.name for one in everything(items) if one.kind == "call"}
+        for one in everything(items):
+            self.ops |= {value.op for column in one.values.values() for value in column if isinstance(value, OpWord)}
         self.candidates: list[Parameter] = []
         self.chosen: list[Parameter] = []
         self.rules: dict[Typed, Rule] = {}
@@ -96,9 +111,9 @@ class Class:
     def _columns(self) -> Iterator[tuple[str, Item, Column]]:
         for item in everything(self.items):
             for key, column in item.values.items():
-                if not any(isinstance(value, Word) for value in column) and not _constant(column):
+                if not any(isinstance(value, Word) for value in column):
                     for number, one in enumerate(elements(column)):
-                        if not _constant(one):
+                        if not _constant(one) or (MISSING in one and key in GENERAL):
                             yield SIZES.get((item.name, key, number), key), item, one
 
     def _conditions(self, items: Sequence[Item], around: Column) -> Iterator[tuple[Item, Column]]:
@@ -160,15 +175,23 @@ class Class:
         names = dict.fromkeys(name for args in self.args for name in args)
         for name in names:
             column = tuple([args.get(name, MISSING) for args in self.args])
-            if MISSING in column or _constant(column) or not _usable(name):
+            if MISSING in column or _constant(column) or not _usable(name, self.ops):
                 continue
             if _kind(column) in ("int", "float", "bool", "dims"):
                 known.setdefault(column, name)
         for column, name in known.items():
             self.candidates.append(Parameter(name, column, True, True))
         for (_, column), role in (*self.targets.items(), *self.conditions.items()):
-            if column not in known:
+            if column not in known and not _constant(column):
                 self.candidates.append(Parameter(role, column, False, bool(known)))
+        seen = {one.column for one in self.candidates}
+        for (kind, column), role in self.targets.items():
+            if kind == "int" and ROLES.get(role, role) == "c":
+                for feature in self.features.values():
+                    ratio = _ratio(column, feature)
+                    if ratio is not None and ratio not in seen:
+                        seen.add(ratio)
+                        self.candidates.append(Parameter("expand", ratio, False, bool(known)))
 
     # ---------------------------------------------------------------- expressions
 
@@ -182,6 +205,8 @@ class Class:
 
     def _expressions(self, target: Column, role: str) -> Iterator[Rule]:
         cares = [at for at, value in enumerate(target) if value is not MISSING]
+        if _constant(target):  # of what few instances have
+            yield Rule(written(target[cares[0]]), frozenset(), 1.5)
         bases = list(self._bases())
         kind = _kind(target)
         few = len({target[at] for at in cares}) <= 2
@@ -213,7 +238,7 @@ class Class:
                 continue
             own = [one[at] * two[at] for at in cares]
             if own == wanted:
-                yield Rule(f"{a}*{b}", used | more, 3.2)
+                yield Rule(f"{a}*{b}", used | more, 3.2 if used and more else 2.1)
             else:
                 yield from _scaled(f"{a}*{b}", own, wanted, used | more, 2.5, rounding=False)
             for x, y, (left, right) in ((a, b, (one, two)), (b, a, (two, one))):
@@ -237,7 +262,7 @@ class Class:
                 values = list(dict.fromkeys(v for v in column if v is not MISSING))
                 if len(values) <= 6:
                     for value in values:
-                        dear = 0.4 * (value not in (0, 1))
+                        dear = 1.0 * (value not in (0, 1))
                         yield f"{text} == {written(value)}", _each(column, lambda v, w=value: v == w), used, 2.5 + dear
                         yield f"{text} != {written(value)}", _each(column, lambda v, w=value: v != w), used, 2.4 + dear
                 if one.kind != "dims" and one.kind != "pad" and 0 in values:
@@ -252,6 +277,12 @@ class Class:
                         cost = 3.0 + 0.5 * (ratio != 1)
                         yield f"{name} == {side}", equal, used, cost
                         yield f"{name} != {side}", _each(equal, lambda v: not v), used, cost
+        whole = [(at, one) for at, one in enumerate(self.candidates) if one.kind == "int"]
+        for (at, one), (also, two) in combinations(whole, 2):
+            pairs = list(zip(one.column, two.column, strict=True))
+            equal = tuple([MISSING if MISSING in pair else pair[0] == pair[1] for pair in pairs])
+            yield f"{{{at}}} == {{{also}}}", equal, frozenset((at, also)), 3.0
+            yield f"{{{at}}} != {{{also}}}", _each(equal, lambda v: not v), frozenset((at, also)), 3.0
         for name, feature in channels:
             values = list(dict.fromkeys(feature))
             for value in values if len(values) <= 3 else ():
@@ -271,10 +302,11 @@ class Class:
             own = tuple([column[at] for at in cares])
             if MISSING in own:
                 continue
+            usual = bool(USUAL.fullmatch(re.sub(r"\{(\d+)\}", lambda m: self.candidates[int(m[1])].name, text)))
             if own == wanted:
                 yield Rule(text, used, cost)
-            elif not _constant(own):
-                parts.append((text, own, used, cost))
+            if not _constant(own) and (own != wanted or usual):
+                parts.append((text, own, used, cost, usual))
         for word, need in (("or", True), ("and", False)):
             # each part of an `or` holds only where the whole does; of an `and` wherever it does
             fit = [
@@ -287,32 +319,45 @@ class Class:
                 if tuple(both) == wanted:
                     first, second = sorted((one, two), key=lambda part: part[3])
                     text = f"{first[0]} {word} {second[0]}"
-                    yield Rule(text, one[2] | two[2], one[3] + two[3] - 1)
+                    both_usual = all(part[4] for part in (one, two)) and (" != " in text) == need
+                    cost = USUALLY if both_usual else one[3] + two[3] - 1
+                    yield Rule(text, one[2] | two[2], cost)
 
     # ---------------------------------------------------------------- the choice
 
     def _choose(self, options: Mapping[Typed, Sequence[Rule]]) -> dict[int, Parameter]:
         """Return the parameters with which all is shortest: from all of them, one after another is left out."""
-        chosen = set(range(len(self.candidates)))
+        best_of: list[dict[frozenset[int], float]] = []
+        for rules in options.values():
+            least: dict[frozenset[int], float] = {}
+            for rule in rules:
+                least[rule.bases] = min(rule.cost, least.get(rule.bases, rule.cost))
+            best_of.append(least)
 
         def length(these: set[int]) -> float:
             total = sum(self.candidates[at].cost for at in these)
-            for rules in options.values():
-                total += min((rule.cost for rule in rules if rule.bases <= these), default=1e6)
+            for least in best_of:
+                total += min((cost for bases, cost in least.items() if bases <= these), default=1e6)
             return total
 
+        every = range(len(self.candidates))
+        chosen = set(every)
         best = length(chosen)
         while True:
-            trials = [(length(chosen - {at}), at) for at in sorted(chosen, reverse=True)]
-            if not trials or min(trials)[0] > best:
+            trials = [(length(chosen ^ {at}), (at,)) for at in every]
+            if len(every) <= SWAPPED:
+                outside = [at for at in every if at not in chosen]
+                trials += [(length(chosen ^ {a, b}), (a, b)) for a in chosen for b in outside]
+            shortest = min(trials, default=(best, ()), key=lambda one: (one[0], [-at for at in one[1]]))
+            if shortest[0] >= best:
                 break
-            best, at = min(trials)
-            chosen.discard(at)
+            best, changed = shortest
+            chosen ^= set(changed)
         return {at: self.candidates[at] for at in chosen}
 
     def _names(self, chosen: Mapping[int, Parameter]) -> dict[int, str]:
         """Return what the parameters are called, each otherwise."""
-        wanted = {at: one.name if _usable(one.name) else _other(one.name) for at, one in chosen.items()}
+        wanted = {at: one.name if _usable(one.name, self.ops) else _other(one.name, self.ops) for at, one in chosen.items()}
         names: dict[int, str] = {}
         for at in sorted(chosen):
             name = wanted[at]
@@ -395,6 +440,16 @@ def _scaled(
                 yield Rule(f"make_divisible({factor}*{text}, {divisor})", used, 4.2 + extra)
 
 
+def _ratio(column: Column, feature: Column) -> Column | None:
+    """Return how many times as wide as what comes in something is, if that is a few whole numbers."""
+    pairs = list(zip(column, feature, strict=True))
+    if any(a is not MISSING and (a < b or a % b) for a, b in pairs):
+        return None
+    # what is not there is as wide as what comes in, so that its condition can say so
+    found = tuple([1 if a is MISSING else a // b for a, b in pairs])
+    return found if 1 < len(set(found)) <= MULTIPLES and 2 * len(set(found)) <= len(found) else None
+
+
 def elements(column: Column) -> list[Column]:
     """Return the columns of the elements of lists that are equally long, or the column itself."""
     lists = [value for value in column if value is not MISSING]
@@ -433,16 +488,17 @@ def _kind(column: Column) -> str:
     return kinds.pop() if len(kinds) == 1 and kinds & {"int", "bool", "dims", "str", "init", "pad"} else ""
 
 
-def _usable(name: str) -> bool:
+def _usable(name: str, ops: Container[str]) -> bool:
+    """Tell whether a parameter can have a name in a body with these ops."""
     return not (
-        reserved_name(name) or name in keywords() or name in catalogue() or name in (*LIKE_NUMBERS, "x", "flow", "i")
+        reserved_name(name) or name in keywords() or name in ops or name in (*LIKE_NUMBERS, "x", "flow", "i")
     ) and name.isidentifier()
 
 
-def _other(name: str) -> str:
+def _other(name: str, ops: Container[str]) -> str:
     stem = re.sub("[^A-Za-z0-9_]", "_", name).strip("_") or "p"
     stem = stem if stem[:1].isalpha() else f"p{stem}"
-    return stem if _usable(stem) else f"{stem}_"
+    return stem if _usable(stem, ops) else f"{stem}_"
 
 
 def _name_of(item: Item) -> str:
