@@ -443,7 +443,7 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
         made.values = {}
         for key, column in item.values.items():
             value = next((one for one in column if one is not MISSING), MISSING)
-            text = solved.said(column) if solved is not None else ""
+            text = solved.said(column, key) if solved is not None else ""
             if value is not MISSING:
                 made.values[key] = (value, text) if text else (value,)
         made.kids = resolved(item.kids, solved, item.present)

@@ -178,8 +178,9 @@ class Layout:
                 return [f"{item.name} {item.label}: {' -> '.join(chain)}"]
             case "stage":
                 lines = self.lines(kids, depth + 1, flows)
-                if len(lines) == 1:
-                    return [f"stage {item.name}: {lines[0]}"]
+                steps = all(kid.kind in ("call", "same", "repeat") and kid.source is None for kid in kids)
+                if len(lines) == 1 and steps:
+                    return [f"stage {item.name}: {self.chain(kids)}"]
                 return [f"stage {item.name}:", *indented(lines)]
             case "loop":
                 return [f"for i in {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]

@@ -138,7 +138,7 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
             score -= sum(map(_weight, kids)) / 2
         else:
             found = _aligned(one.kids, two.kids)
-            if found is None or found[0] < 0:
+            if found is None or found[0] < (-8 if one.kind == "bind" else -2.0 * bool(one.label)):
                 return None
             score, kids = score + found[0], found[1]
     keys = dict.fromkeys((*one.values, *two.values))

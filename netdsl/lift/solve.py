@@ -393,13 +393,15 @@ class Class:
             found[one.name] = (Word(value) if one.kind == "op" and value not in (MISSING, None) else value,)
         return found
 
-    def said(self, column: Column) -> str:
-        """Return the expression of a column, "" of one that is the same everywhere."""
+    def said(self, column: Column, key: str) -> str:
+        """Return the expression of an argument's column, "" of one that is the same everywhere."""
+        if _constant(column) and key not in GENERAL:
+            return ""
         parts = elements(column)
         if parts[0] is not column:
             if all(map(_constant, parts)):
                 return ""
-            return f"[{', '.join(self.said(one) or written(_first(one)) for one in parts)}]"
+            return f"[{', '.join(self.said(one, key) or written(_first(one)) for one in parts)}]"
         rule = self.rules.get((_kind(column), column))
         return rule.text if rule is not None else ""
 
