@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Values = tuple[Value, ...]
 INLINE = ("call", "same", "joint")
 """What may stand within a chain in one line, if its branches may."""
-SHORT = 4
-"""The most layers in a fork that stands in one line."""
+SHORT = 5
+"""The most layers in a fork or container that stands in one line with others."""
 
 
 class Chain:
@@ -37,13 +37,32 @@ class Chain:
     ) -> None:
         self.source = source
         self.steps = [step]
-        self.begin = begin
-        """The first of the scope's items in it, and behind the last."""
+        self.begins = [begin]
+        """By step the first of the scope's items in it."""
         self.end = end
+        """Behind the last."""
         self.makes = makes
         self.key = key
         """The label of the last step, if that names its value in all of the block."""
         self.stage = stage
+
+    @property
+    def begin(self) -> int:
+        """The first of the scope's items in it."""
+        return self.begins[0]
+
+    def split(self) -> Chain | None:
+        """Take the last steps off that can be a branch, and return them; None if there are none, or it is one."""
+        for at in range(1, len(self.steps)):
+            rest = Chain(
+                self.steps[at - 1].binds, self.steps[at], self.begins[at], self.end, self.makes, self.key, self.stage
+            )
+            rest.steps, rest.begins = self.steps[at:], self.begins[at:]
+            if rest.is_branch():
+                del self.steps[at:], self.begins[at:]
+                self.end, self.makes, self.key = rest.begin, rest.source, self.steps[-1].label
+                return rest
+        return None
 
     @property
     def flows(self) -> bool:
@@ -61,7 +80,7 @@ def is_inline(step: Item) -> bool:
         return sum(map(_size, step.kids)) <= SHORT and all(all(map(is_inline, kid.kids)) for kid in step.kids)
     if step.kind == "box":
         body = step.body
-        return len(body.chains) == 1 and body.ends and all(map(is_inline, body.chains[0].steps))
+        return _size(step) <= SHORT and len(body.chains) == 1 and body.ends and all(map(is_inline, body.chains[0].steps))
     return step.kind in INLINE
 
 
@@ -273,6 +292,7 @@ class Body:
         same = top is not None and top.flows and top.stage == stage
         if top is not None and same and reads and top.makes == reads and self.goes_on(top, at):
             top.steps.append(step)
+            top.begins.append(at)
             top.end, top.makes, top.key = at + 1, makes, key
         else:
             self.chains.append(Chain(reads, step, at, at + 1, makes, key, stage))
@@ -289,6 +309,10 @@ class Body:
     def joint(self, step: Item, reads: Values, makes: Values, at: int) -> bool:
         """Make a joint of the chains on the stack that end in its operands, if there is one."""
         branches: list[Chain | Value] = []
+        last = self.chains[-1] if self.chains else None
+        if last is not None and last.flows and last.makes in [(one,) for one in reads] and not last.is_branch():
+            rest = last.split() if self.goes_on(last, at) else None
+            self.chains += [rest] if rest is not None else []
         position = len(self.chains)
         for value in reversed(reads):
             top = self.chains[position - 1] if position else None
@@ -323,6 +347,7 @@ class Body:
         same = before is not None and before.flows and before.stage == stage
         if before is not None and same and before.makes == source and self.goes_on(before, begin, at + 1):
             before.steps.append(step)
+            before.begins.append(begin)
             before.end, before.makes, before.key = at + 1, makes, ""
         else:
             self.chains.append(Chain(source, step, begin, at + 1, makes, "", stage))

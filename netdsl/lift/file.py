@@ -26,6 +26,8 @@ from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
 from netdsl.syntax.format import format
 
+COMMON = 0.95
+"""How long the text of two bodies of a class may be as one, in parts of what both are."""
 TRIED = 8
 """The most bodies of a class of which any two are laid over each other again."""
 Shapes = Mapping[str, tuple[Shape, ...]]
@@ -60,6 +62,7 @@ class File:
         self.inits = self._common()
         self.calls: dict[str, tuple[str, dict[str, Column]]] = {}
         """By the path of a scope that is a block the name of that, and its arguments."""
+        self.ranks = {scope.path: rank for rank, scope in enumerate(graph.tree.scopes())}
         self.layout = Layout(self.call)
 
     def text(self, name: str) -> str:
@@ -157,7 +160,8 @@ class File:
         if one.head != two.head:
             return None
         items = overlaid(one.items, two.items)
-        return None if items is None else self._laid([*one.scopes, *two.scopes], one.head, items)
+        both = None if items is None else self._laid([*one.scopes, *two.scopes], one.head, items)
+        return None if both is None or both.length > COMMON * (one.length + two.length) else both
 
     def _laid(self, scopes: Sequence[Scope], head: tuple[str, ...], items: list[Item]) -> Laid | None:
         features: dict[str, Column] = {}
@@ -167,10 +171,14 @@ class File:
                 features[f"{name}.c"] = tuple([shape.c for shape in shapes])
         counts(items)
         try:
-            solved = Class(items, features, [scope.args for scope in scopes])
+            order = sorted(range(len(scopes)), key=lambda at: self.ranks[scopes[at].path])
+            made = [self.shapes[value.node][value.port] for scope in scopes for value in scope.outputs[:1]]
+            makes = tuple([shape.c for shape in made]) if all("c" in shape.axes for shape in made) else ()
+            solved = Class(items, features, [scope.args for scope in scopes], order, makes)
             found = Laid(list(scopes), head, items, solved)
             found.entry = Entry("block", resolved(items, solved), head, solved.head())
-            self.layout.lines(found.entry.items, 1, "flow" if head else "x")
+            lines = self.layout.lines(found.entry.items, 1, "flow" if head else "x")
+            found.length = sum(map(len, (*lines, *found.entry.params)))
             return found
         except (Unsolvable, NotLaidOut):
             return None
@@ -425,6 +433,8 @@ class Laid:
     """Bodies of a class over each other."""
 
     entry: Entry
+    length: int
+    """Of its text."""
 
     def __init__(self, scopes: list[Scope], head: tuple[str, ...], items: list[Item], solved: Class) -> None:
         self.scopes = scopes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from netdsl.elaborate.arguments import type_name
@@ -27,11 +27,12 @@ PLAIN = ("c", "k", "n", "heads")
 """Roles of parameters that have no default: a call says them."""
 GENERAL = ("channels", "stride")
 """What rather follows from a parameter than is a number, in a layer that only some instances have."""
-USUAL = re.compile(r"stride [!=]= 1|\w+\.c [!=]= (\d+\*)?\w+")
-"""The two parts of the condition under which a shortcut changes what it passes on."""
 USUALLY = 2.0
+"""The length of `stride != 1 or x.c != c`, where a shortcut changes what it passes on, and of its opposite."""
 SIZES = {("split", "parts", 0): "c", ("split", "parts", 1): "more"}
 DIVISORS = (8, 4, 16)
+MANY = 8
+"""Beyond so many changes of a number from call to call it is no dearer."""
 NEW_CONDITION = 3.0
 """How much longer a condition is that a call has to give by a name of ours, than one that follows from numbers."""
 SWAPPED = 24
@@ -50,16 +51,16 @@ class Unsolvable(Exception):
 class Parameter:
     """A candidate: its numbers, and what it is called if it is one."""
 
-    def __init__(self, name: str, column: Column, known: bool, wanted: bool) -> None:
-        """`wanted`: the class has arguments that are known, which are better names."""
+    def __init__(self, name: str, column: Column, order: Sequence[int], known: bool, wanted: bool) -> None:
+        """`order` is that of the calls; `wanted`: the class has arguments that are known, which are better names."""
         self.name = name
         self.column = column
         self.known = known
         """Whether the constructor calls it so."""
         self.kind = _kind(column)
-        distinct = [value for value in column if value is not MISSING]
-        changes = sum(a != b for a, b in zip(distinct, distinct[1:], strict=False))
-        self.cost = (1.5 if known else 4.0 if wanted else 2.0) + 0.5 * min(changes, 6)
+        given = [column[at] for at in order if column[at] is not MISSING]
+        changes = sum(a != b for a, b in pairwise(given))
+        self.cost = (1.5 if known else 4.0 if wanted else 2.0) + 0.5 * min(changes, MANY)
         self.cost += NEW_CONDITION * (self.kind == "bool" and not known)
 
     def default(self) -> Any:
@@ -88,9 +89,21 @@ class Class:
     """A body of a class with its parameters, solved."""
 
     def __init__(
-        self, items: Sequence[Item], features: Mapping[str, Column], args: Sequence[Mapping[str, Any]]
+        self,
+        items: Sequence[Item],
+        features: Mapping[str, Column],
+        args: Sequence[Mapping[str, Any]],
+        order: Sequence[int],
+        makes: Column = (),
     ) -> None:
-        """`features` are what is known of what comes in, `args` what each constructor was given."""
+        """`features` are what is known of what comes in, `args` what each constructor was given.
+
+        `order` is that in which the net calls the instances, `makes` the channels of what each makes.
+        """
+        self.makes = makes
+        self.usual: dict[str, int] = {}
+        """The conditions that a shortcut usually has: 0 for that of the stride, 1 for that of the channels."""
+        self.order = order
         self.items = items
         self.count = len(args)
         self.features = {
@@ -180,10 +193,10 @@ class Class:
             if _kind(column) in ("int", "float", "bool", "dims"):
                 known.setdefault(column, name)
         for column, name in known.items():
-            self.candidates.append(Parameter(name, column, True, True))
+            self.candidates.append(Parameter(name, column, self.order, True, True))
         for (_, column), role in (*self.targets.items(), *self.conditions.items()):
             if column not in known and not _constant(column):
-                self.candidates.append(Parameter(role, column, False, bool(known)))
+                self.candidates.append(Parameter(role, column, self.order, False, bool(known)))
         seen = {one.column for one in self.candidates}
         for (kind, column), role in self.targets.items():
             if kind == "int" and ROLES.get(role, role) == "c":
@@ -191,7 +204,7 @@ class Class:
                     ratio = _ratio(column, feature)
                     if ratio is not None and ratio not in seen:
                         seen.add(ratio)
-                        self.candidates.append(Parameter("expand", ratio, False, bool(known)))
+                        self.candidates.append(Parameter("expand", ratio, self.order, False, bool(known)))
 
     # ---------------------------------------------------------------- expressions
 
@@ -258,6 +271,8 @@ class Class:
                 yield text, column, used, 1.2
                 yield f"not {text}", _each(column, lambda v: not v), used, 1.6
                 continue
+            if one.name == "stride":
+                self.usual |= {f"{text} == 1": 0, f"{text} != 1": 0}
             if one.kind in ("int", "float", "dims", "pad") and not one.name == OP:
                 values = list(dict.fromkeys(v for v in column if v is not MISSING))
                 if len(values) <= 6:
@@ -275,6 +290,8 @@ class Class:
                         pairs = list(zip(feature, scaled, strict=True))
                         equal = tuple([MISSING if b is MISSING else a == b for a, b in pairs])
                         cost = 3.0 + 0.5 * (ratio != 1)
+                        if self.makes and scaled == self.makes:
+                            self.usual |= {f"{name} == {side}": 1, f"{name} != {side}": 1}
                         yield f"{name} == {side}", equal, used, cost
                         yield f"{name} != {side}", _each(equal, lambda v: not v), used, cost
         whole = [(at, one) for at, one in enumerate(self.candidates) if one.kind == "int"]
@@ -302,10 +319,10 @@ class Class:
             own = tuple([column[at] for at in cares])
             if MISSING in own:
                 continue
-            usual = bool(USUAL.fullmatch(re.sub(r"\{(\d+)\}", lambda m: self.candidates[int(m[1])].name, text)))
+            usual = self.usual.get(text)
             if own == wanted:
                 yield Rule(text, used, cost)
-            if not _constant(own) and (own != wanted or usual):
+            if not _constant(own) and (own != wanted or usual is not None) and used:
                 parts.append((text, own, used, cost, usual))
         for word, need in (("or", True), ("and", False)):
             # each part of an `or` holds only where the whole does; of an `and` wherever it does
@@ -319,7 +336,7 @@ class Class:
                 if tuple(both) == wanted:
                     first, second = sorted((one, two), key=lambda part: part[3])
                     text = f"{first[0]} {word} {second[0]}"
-                    both_usual = all(part[4] for part in (one, two)) and (" != " in text) == need
+                    both_usual = {one[4], two[4]} == {0, 1} and (" != " in text) == need
                     cost = USUALLY if both_usual else one[3] + two[3] - 1
                     yield Rule(text, one[2] | two[2], cost)
 
