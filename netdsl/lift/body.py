@@ -7,7 +7,7 @@ else does; a joint takes the chains that end in its operands from the top of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -52,17 +52,26 @@ class Chain:
         return self.begins[0]
 
     def split(self) -> Chain | None:
-        """Take the last steps off that can be a branch, and return them; None if there are none, or it is one."""
-        for at in range(1, len(self.steps)):
-            rest = Chain(
-                self.steps[at - 1].binds, self.steps[at], self.begins[at], self.end, self.makes, self.key, self.stage
-            )
-            rest.steps, rest.begins = self.steps[at:], self.begins[at:]
-            if rest.is_branch():
-                del self.steps[at:], self.begins[at:]
-                self.end, self.makes, self.key = rest.begin, rest.source, self.steps[-1].label
-                return rest
-        return None
+        """Take the last steps off that can be a branch, and return them; None if there are none."""
+        return next((rest for at in range(1, len(self.steps)) if (rest := self._behind(at)).is_branch()), None)
+
+    def _behind(self, at: int) -> Chain:
+        """Return the steps from one on as a chain of their own."""
+        source, key = self.steps[at - 1].binds, self.key
+        rest = Chain(source, self.steps[at], self.begins[at], self.end, self.makes, key, self.stage)
+        rest.steps, rest.begins = self.steps[at:], self.begins[at:]
+        return rest
+
+    def cut(self, rest: Chain) -> None:
+        """End before the last steps, which are another chain."""
+        at = len(self.steps) - len(rest.steps)
+        del self.steps[at:], self.begins[at:]
+        self.end, self.makes, self.key = rest.begin, rest.source, self.steps[-1].label
+
+    def behind(self, sources: Iterable[Values]) -> Chain | None:
+        """Return the steps behind the last one whose value is one of these; None if there are none."""
+        found = [at for at in range(1, len(self.steps)) if self.steps[at - 1].binds in sources]
+        return self._behind(found[-1]) if found else None
 
     @property
     def flows(self) -> bool:
@@ -312,7 +321,9 @@ class Body:
         last = self.chains[-1] if self.chains else None
         if last is not None and last.flows and last.makes in [(one,) for one in reads] and not last.is_branch():
             rest = last.split() if self.goes_on(last, at) else None
-            self.chains += [rest] if rest is not None else []
+            if rest is not None:
+                last.cut(rest)
+                self.chains.append(rest)
         position = len(self.chains)
         for value in reversed(reads):
             top = self.chains[position - 1] if position else None
@@ -333,6 +344,13 @@ class Body:
                 done = one.end
             elif made.get(one, -1) >= done:
                 return False
+        others = [one.source if isinstance(one, Chain) else (one,) for one in branches if one is not taken[0]]
+        rest = taken[0].behind(others)
+        if rest is not None:  # the others begin with what it passes on the way
+            taken[0].cut(rest)
+            branches[branches.index(taken[0])] = rest
+            position += 1
+            taken[0] = rest
         before = self.chains[position - 1] if position else None
         sources = [one.source if isinstance(one, Chain) else (one,) for one in branches]
         source = before.makes if before is not None and before.makes in sources else max(

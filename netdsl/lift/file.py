@@ -28,6 +28,8 @@ from netdsl.syntax.format import format
 
 COMMON = 0.95
 """How long the text of two bodies of a class may be as one, in parts of what both are."""
+HEAD = 40
+"""What the head of a block, and that there is another one, weighs beside its lines, in characters."""
 TRIED = 8
 """The most bodies of a class of which any two are laid over each other again."""
 Shapes = Mapping[str, tuple[Shape, ...]]
@@ -178,7 +180,7 @@ class File:
             found = Laid(list(scopes), head, items, solved)
             found.entry = Entry("block", resolved(items, solved), head, solved.head())
             lines = self.layout.lines(found.entry.items, 1, "flow" if head else "x")
-            found.length = sum(map(len, (*lines, *found.entry.params)))
+            found.length = HEAD + sum(map(len, (*lines, *found.entry.params)))
             return found
         except (Unsolvable, NotLaidOut):
             return None
@@ -368,11 +370,11 @@ class File:
 
     # ---------------------------------------------------------------- what holds for all of the net
 
-    def _state(self, node: Node) -> frozenset[str]:
+    def _state(self, node: Node) -> tuple[str, ...]:
         if not has_state(node.op):
-            return frozenset()
+            return ()
         x = [self.shapes[value.node][value.port] for value in node.inputs]
-        return frozenset((*node.op.weights(*x), *node.op.buffers(*x)))
+        return tuple(dict.fromkeys((*node.op.weights(*x), *node.op.buffers(*x))))
 
     def _common(self) -> Inits:
         """Return the initialisers that all layers of an op have, and those that inherit them.

@@ -9,6 +9,8 @@ from netdsl.lift.items import Item
 from netdsl.syntax.layout import LIMIT
 
 INDENT = "    "
+ROW = 6
+"""Arguments."""
 
 
 class NotLaidOut(Exception):
@@ -42,7 +44,8 @@ class Layout:
                 flows = flows if item.kind in ("raw", "weight", "bind", "input", "output") else "flow"
                 continue
             text = self.step(item)
-            if item.source is not None or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width:
+            alone = bool(run) and any(map(_is_row, (run[-1][0], item)))
+            if item.source is not None or alone or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width:
                 found += self.chained(run, width)
                 run = []
             run.append((item, condition))
@@ -220,6 +223,11 @@ class Layout:
 
 def _from(source: Sequence[str] | None) -> str:
     return f"from {', '.join(source)} -> " if source is not None else ""
+
+
+def _is_row(item: Item) -> bool:
+    """Tell whether a call has a label and so many arguments that a line of its own is like a row of a table."""
+    return item.kind == "call" and bool(item.label) and len(item.values) >= ROW
 
 
 def indented(lines: Iterable[str]) -> list[str]:

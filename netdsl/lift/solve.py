@@ -51,6 +51,9 @@ class Unsolvable(Exception):
 class Parameter:
     """A candidate: its numbers, and what it is called if it is one."""
 
+    role = ""
+    """What the number is for, where that is known."""
+
     def __init__(self, name: str, column: Column, order: Sequence[int], known: bool, wanted: bool) -> None:
         """`order` is that of the calls; `wanted`: the class has arguments that are known, which are better names."""
         self.name = name
@@ -67,7 +70,7 @@ class Parameter:
         """Return the value that most calls give, MISSING if it is one that every call should say."""
         values = [value for value in self.column if value is not MISSING]
         most = max(values, key=values.count)
-        if self.name in PLAIN or (self.name[:1] in ("c", "k") and self.name[1:].isdigit()):
+        if self.role in PLAIN:
             return MISSING
         if self.name.startswith("stride") and 1 in values:
             return 1
@@ -197,6 +200,9 @@ class Class:
         for (_, column), role in (*self.targets.items(), *self.conditions.items()):
             if column not in known and not _constant(column):
                 self.candidates.append(Parameter(role, column, self.order, False, bool(known)))
+        for one in self.candidates:
+            role = self.targets.get((one.kind, one.column), "")
+            one.role = ROLES.get(role, role)
         seen = {one.column for one in self.candidates}
         for (kind, column), role in self.targets.items():
             if kind == "int" and ROLES.get(role, role) == "c":
