@@ -105,18 +105,24 @@ def difference(graph: Graph, other: Graph) -> str:
 
 def _first_difference(graph: Graph, other: Graph) -> tuple[str, str] | None:
     """Return the node at which two graphs differ first, and how; None if they do not."""
-    nodes, twins = list(graph), list(other)
-    names = {a.name: b.name for a, b in zip(nodes, twins, strict=False)}
-    for node, twin in zip(nodes, twins, strict=False):
+    pairs = list(zip(graph, other, strict=False))
+    names = {node.name: twin.name for node, twin in pairs}
+    found = None
+    for node, twin in pairs:
+        reads = tuple(Value(names.get(value.node, ""), value.port) for value in node.inputs)
         if node.op != twin.op or node.train != twin.train:
-            return node.name, f"{node.name} is another {twin.op.name}"
-        if tuple(Value(names.get(value.node, ""), value.port) for value in node.inputs) != twin.inputs:
-            return node.name, f"{node.name} reads other values"
-        if names.get(node.home) != twin.home:
-            return node.name, f"{node.name} has the weights of {node.home}, not of {twin.home}"
+            found = node.name, f"{node.name} is another {twin.op.name}"
+        elif reads != twin.inputs:
+            found = node.name, f"{node.name} reads other values"
+        elif names.get(node.home) != twin.home:
+            found = node.name, f"{node.name} has the weights of {node.home}, not of {twin.home}"
+        if found:
+            break
     if len(graph) != len(other):
-        last = nodes[min(len(nodes), len(twins)) - 1].name
-        return last, f"it has {len(graph)} ops, not {len(other)}"
+        where = found[0] if found else pairs[-1][0].name
+        return where, f"it has {len(graph)} ops, not {len(other)}"
+    if found:
+        return found
     ends = [(o.name, Value(names[o.value.node], o.value.port), o.train) for o in graph.outputs]
     if ends != [(o.name, o.value, o.train) for o in other.outputs] or graph.inputs != other.inputs:
         return "", "its inputs or outputs are others"

@@ -15,7 +15,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
 from netdsl.lift.body import Body
-from netdsl.lift.items import Column, Item, OpWord, Word, everything, skeleton
+from netdsl.lift.items import Column, Item, Named, OpWord, Word, everything, skeleton
 from netdsl.lift.layout import Layout, NotLaidOut, indented
 from netdsl.lift.overlay import OP, overlaid, stacked
 from netdsl.lift.ramps import scheduled
@@ -172,6 +172,10 @@ class File:
             if all("c" in shape.axes for shape in shapes):
                 features[f"{name}.c"] = tuple([shape.c for shape in shapes])
         counts(items)
+        for item in everything(items):
+            for key, column in item.values.items():
+                if all(value is MISSING for value in column):
+                    item.values[key] = (self._default(item, key),) * len(column)
         try:
             order = sorted(range(len(scopes)), key=lambda at: self.ranks[scopes[at].path])
             made = [self.shapes[value.node][value.port] for scope in scopes for value in scope.outputs[:1]]
@@ -456,6 +460,8 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
         for key, column in item.values.items():
             value = next((one for one in column if one is not MISSING), MISSING)
             text = solved.said(column, key) if solved is not None else ""
+            if isinstance(value, Named):
+                value, text = value.value, value.text
             if value is not MISSING:
                 made.values[key] = (value, text) if text else (value,)
         made.kids = resolved(item.kids, solved, item.present)
@@ -467,12 +473,13 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
             kid.binds = ("keys",)
             if "first" in made.values and kid.values.get("stride", (1,)) == (1,) and first != (1,):
                 kid.values["first"] = (first[0], f"/{_text(first)} first")
-        if made.kind == "loop":
+        if made.kind == "loop" and "count" in made.values:
             begin, number = made.values["begin"][0], made.values["count"]
             if len(number) > 1 and begin:
-                made.name = f"range({begin}, {number[1]} + {begin})"
+                stop = f"{begin}, {number[1]} + {begin}"
             else:
-                made.name = f"range({begin}, {begin + number[0]})" if begin else f"range({_text(number)})"
+                stop = f"{begin}, {begin + number[0]}" if begin else _text(number)
+            made.name = f"i in range({stop})"
         found.append(made)
     return found
 

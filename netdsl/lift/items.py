@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
+from netdsl.record import Record
 
 Column = tuple[Any, ...]
 
@@ -17,6 +18,13 @@ class Word(str):
     """A value that is written as it is: the name of a tensor, a parameter, an expression."""
 
     __slots__ = ()
+
+
+class Named(Record):
+    """A number that a loop gives another value in each turn: one of them, and what it is called."""
+
+    value: Any
+    text: str
 
 
 class OpWord(str):

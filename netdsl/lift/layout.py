@@ -186,7 +186,7 @@ class Layout:
                     return [f"stage {item.name}: {self.chain(kids)}"]
                 return [f"stage {item.name}:", *indented(lines)]
             case "loop":
-                return [f"for i in {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
+                return [f"for {item.name}:", *indented(self.lines(kids, depth + 1, "flow"))]
             case "box":
                 lines = self.lines(kids, depth + 1, "flow")
                 begin = [_from(item.source).removesuffix(" -> ")] if item.source is not None else []

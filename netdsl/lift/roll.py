@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Item, OpWord, Word
-from netdsl.lift.words import call_words
+from netdsl.lift.items import Item, Named, OpWord, Word, everything, skeleton
+from netdsl.lift.words import call_words, written
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.norm import BatchNorm
 
 PERIODS = range(1, 6)
+VARIABLES = ("i", "j", "k")
+LEAST_TURNS = 3
+"""How often a loop with lists has to turn."""
+LEAST_LINES = 3
+"""How many lines its body has to save in each."""
 
 
 def rolled(items: Sequence[Item]) -> list[Item]:
@@ -137,6 +142,10 @@ def looped(items: Sequence[Item]) -> list[Item]:
             loop = _loop(items, at, period)
             if loop is not None and (best is None or loop[0] > best[0]):
                 best = loop
+        for period in PERIODS if best is None else ():
+            loop = _varied(items, at, period)
+            if loop is not None and (best is None or loop[0] > best[0]):
+                best = loop
         if best is not None:
             found.append(best[1])
             at = best[0]
@@ -174,17 +183,97 @@ def _loop(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | 
             body = [one for one in both if one is not None]
             turns, end = turns + 1, end + period
         if turns > 1 and (turns > 2 or period > 1):
-            values: dict[str, Any] = {"begin": (start,), "count": (turns,)}
+            values: dict[str, Any] = {"begin": (start,), "count": (turns,), "variable": ("i",)}
             return end, Item("loop", values=values, kids=body, source=first[0].source)
     return None
 
 
-def _numbered(label: str, place: int, number: int) -> str:
+def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | None:
+    """Return where a loop ends that begins here and gives a few numbers another value in each turn, and it."""
+    first = items[begin : begin + period]
+    if len(first) < period or not all(item.kind in ("call", "box") for item in first):
+        return None
+    number = re.search(r"\d+", first[0].label)
+    if number is None or sum(map(_lines, first)) < LEAST_LINES:
+        return None
+    start = int(number[0])
+    used = {one.values["variable"][0] for item in first for one in item.all() if one.kind == "loop"}
+    variable = next(name for name in VARIABLES if name not in used)
+    names = [_numbered(item.label, 0, start, variable) for item in first]
+    turns: list[list[Item]] = []
+    while all(names) and begin + (len(turns) + 1) * period <= len(items):
+        at = begin + len(turns) * period
+        turn = items[at : at + period]
+        if [_numbered(item.label, 0, start + len(turns), variable) for item in turn] != names:
+            break
+        plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
+        if any(item.source is not None for item in turn) or skeleton(plain) != skeleton(turns[0] if turns else plain):
+            break
+        turns.append(plain)
+    if len(turns) < LEAST_TURNS:
+        return None
+    columns = _columns(turns)
+    if columns is None:
+        return None
+    lists: dict[tuple[Any, ...], str] = {}
+    for key, column in columns:
+        if len(set(column)) > 1 and column not in lists:
+            name = {"count": "n", "channels": "c"}.get(key, key)
+            if name in catalogue() or name in lists.values() or name in used or name in (*VARIABLES, "stride"):
+                return None
+            lists[column] = name
+    if not 0 < len(lists) <= 2:
+        return None
+    numbers = iter(columns)
+
+    def replaced(item: Item) -> Item:
+        values = {}
+        for key, own in item.values.items():
+            _, column = next(numbers)
+            values[key] = (Named(own[0], lists[column]),) if column in lists else own
+        return item.copy(values=values, kids=[replaced(kid) for kid in item.kids])
+
+    shown = [f"[{', '.join(map(written, column))}]" for column in lists]
+    taken = ", ".join(lists.values())
+    many = len(lists) > 1
+    over = f"zip({', '.join(shown)})" if many else shown[0]
+    begins = f", {start}" if start else ""
+    loop = Item(
+        "loop",
+        f"{variable}, {f'({taken})' if many else taken} in enumerate({over}{begins})",
+        values={"variable": (variable,)},
+        kids=[replaced(item) for item in turns[0]],
+    )
+    return begin + len(turns) * period, loop
+
+
+def _columns(turns: Sequence[Sequence[Item]]) -> list[tuple[str, tuple[Any, ...]]] | None:
+    """Return all numbers of the turns of a loop, None if some do not matter or are no plain ones."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    for row in zip(*map(list, map(everything, turns)), strict=True):
+        if any(item.values.keys() != row[0].values.keys() for item in row):
+            return None
+        for key in row[0].values:
+            column = tuple([item.values[key][0] for item in row])
+            varies = any(value != column[0] for value in column)
+            if any(value is MISSING for value in column) or (varies and any(type(v) is not int for v in column)):
+                return None
+            found.append((key, column))
+    return found
+
+
+def _lines(item: Item) -> int:
+    """Return about how many lines an item takes."""
+    inner = sum(map(_lines, item.kids))
+    return 1 + inner if item.kind == "loop" or (item.kind == "box" and any(k.kind == "loop" for k in item.kids)) else 1
+
+
+def _numbered(label: str, place: int, number: int, variable: str = "i") -> str:
     """Return a label with `{i}` for one of its numbers, "" if that is another."""
     parts = re.split(r"(\d+)", label)
     if len(parts) <= 2 * place + 1 or parts[2 * place + 1] != str(number):
         return ""
-    parts[2 * place + 1] = "{i}"
+    parts[2 * place + 1] = f"{{{variable}}}"
     made = "".join(parts)
     return made if made.startswith('"') or not made.startswith("{") else f'"{made}"'
 
