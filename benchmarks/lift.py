@@ -75,7 +75,9 @@ def count(items: list[tuple[Source, tree.Statement]], name: str) -> int:
         if isinstance(plain, tree.Default):
             always.append((source, item))
         elif isinstance(plain, tree.Assign):
-            named.update({target.text: (source, item) for target in plain.targets if isinstance(target, tree.Name)})
+            named.update(
+                {target.text: (source, item) for target in plain.targets if isinstance(target, tree.Name)}
+            )
         elif isinstance(plain, (tree.Block, tree.Net, tree.Variant, tree.Table, tree.Def)):
             named.setdefault(plain.name.text, (source, item))
     begin = name if name in named else next(one for one in named if one.lower() == name)

@@ -89,8 +89,9 @@ class Net:
     def from_graph(cls, graph: Graph, name: str = "made") -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
-        It is written as a spec, `recipe.net.file.source`, and is the net of that: it can be linted, drawn, emitted
-        and verified as any other. Keys of the state stay; ops that have none may be called otherwise.
+        It is written as a spec, `recipe.net.file.source`, with blocks, their parameters, conditions, counts and
+        loops, and is the net of that: it can be linted, drawn, emitted and verified as any other. Keys of the state
+        stay; ops that have none may be called otherwise.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.

@@ -24,7 +24,17 @@ def bare(graph: Graph) -> Graph:
 
     def copied(scope: Scope) -> Scope:
         made = Scope(scope.kind, scope.path, scope.span, scope.block)
-        for field in ("name", "module", "order", "first", "stages", "inputs", "input_names", "outputs", "modules"):
+        for field in (
+            "name",
+            "module",
+            "order",
+            "first",
+            "stages",
+            "inputs",
+            "input_names",
+            "outputs",
+            "modules",
+        ):
             setattr(made, field, getattr(scope, field))
         made.written = [copied(item) if isinstance(item, Scope) else item for item in scope.written]
         return made
@@ -223,7 +233,8 @@ def test_activations_are_parameters() -> None:
 
 
 def test_counts() -> None:
-    spec = """
+    spec = (
+        """
 block B(c, s = 1):
     conv: conv 3x3, c, /s
 net N:
@@ -231,7 +242,10 @@ net N:
     one: 3 * B 16
     two: 2 * B 32, /2 first
     three: B 32, 2 -> B 48 -> 2 * B 32
-""".replace("s = 1", "stride = 1").replace(", /s", ", /stride").replace("B 32, 2", "B 32, /2")
+""".replace("s = 1", "stride = 1")
+        .replace(", /s", ", /stride")
+        .replace("B 32, 2", "B 32, /2")
+    )
     found = text(spec)
     assert "one: 3 * B 16\n" in found
     assert "two: 2 * B 32, /2 first\n" in found
@@ -299,7 +313,9 @@ def test_defaults() -> None:
     found = text(f"net N:\n    input 3, 8x8\n{convs}\n")
     assert found.startswith("default conv bias=false\n")
     assert found.count("bias=true") == 1
-    assert "default" not in text("net N:\n    input 3, 8x8\n    a: conv 3x3, 4, bias=false\n    b: conv 3x3, 5\n")
+    assert "default" not in text(
+        "net N:\n    input 3, 8x8\n    a: conv 3x3, 4, bias=false\n    b: conv 3x3, 5\n"
+    )
 
 
 def test_what_stands_behind_a_convolution() -> None:

@@ -1,4 +1,10 @@
-"""A graph as the text of a spec."""
+"""A graph as the text of a spec, as a person would have written it.
+
+Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`). What is the same again
+and again becomes a count or a loop (`roll.py`), bodies of one class are laid over each other (`overlay.py`), and their
+numbers become parameters and what follows from these (`solve.py`). `layout.py` writes lines, `file.py` the whole. What
+is written is read again and compared: `lifted` returns nothing that is not the graph.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,6 @@ from netdsl.lift.file import File, class_name
 from netdsl.lift.layout import NotLaidOut
 from netdsl.source import Source
 from netdsl.syntax.tokens import keywords
-
 
 ATTEMPTS = 5
 """How often classes whose text is not right are written apart, before all are."""
@@ -129,7 +134,10 @@ def _first_difference(graph: Graph, other: Graph) -> tuple[str, str] | None:
     one, two = (_modules(each) for each in (graph, other))
     if one == two:
         return None
-    return next(((a, f"{a} is no {b}") for a, b in zip(one, two, strict=False) if a != b), ("", "it has other modules"))
+    return next(
+        ((a, f"{a} is no {b}") for a, b in zip(one, two, strict=False) if a != b),
+        ("", "it has other modules"),
+    )
 
 
 def _modules(graph: Graph) -> list[str]:

@@ -1,7 +1,7 @@
 """A scope of a graph as statements: chains, joints with the branches that they join, and values with names.
 
-A stack holds what has been read so far, chain by chain. A layer goes on with the chain whose value it reads, if nothing
-else does; a joint takes the chains that end in its operands from the top of the stack, as its branches.
+A stack holds what has been read so far, chain by chain. A layer goes on with the chain whose value it reads, if
+nothing else does; a joint takes the chains that end in its operands from the top of the stack, as its branches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.elaborate.layers import JOINTS
 from netdsl.ir.graph import Node, Output, Scope, Value
 from netdsl.ir.types import Init
-from netdsl.lift.items import Item
+from netdsl.lift.items import Box, Column, Item
 from netdsl.lift.naming import Naming
 from netdsl.lift.words import initialiser, label, op_values, shape_words
 from netdsl.ops.source import Input, Weight
@@ -35,6 +35,7 @@ class Chain:
     def __init__(
         self, source: Values, step: Item, begin: int, end: int, makes: Values, key: str, stage: str
     ) -> None:
+        """Begin a chain with one step, the scope's items from `begin` to `end`, which reads `source`."""
         self.source = source
         self.steps = [step]
         self.begins = [begin]
@@ -53,7 +54,9 @@ class Chain:
 
     def split(self) -> Chain | None:
         """Take the last steps off that can be a branch, and return them; None if there are none."""
-        return next((rest for at in range(1, len(self.steps)) if (rest := self._behind(at)).is_branch()), None)
+        return next(
+            (rest for at in range(1, len(self.steps)) if (rest := self._behind(at)).is_branch()), None
+        )
 
     def _behind(self, at: int) -> Chain:
         """Return the steps from one on as a chain of their own."""
@@ -87,9 +90,14 @@ def is_inline(step: Item) -> bool:
     """Tell whether a step can stand in one line with others."""
     if step.kind == "joint":
         return sum(map(_size, step.kids)) <= SHORT and all(all(map(is_inline, kid.kids)) for kid in step.kids)
-    if step.kind == "box":
+    if isinstance(step, Box):
         body = step.body
-        return _size(step) <= SHORT and len(body.chains) == 1 and body.ends and all(map(is_inline, body.chains[0].steps))
+        return (
+            _size(step) <= SHORT
+            and len(body.chains) == 1
+            and body.ends
+            and all(map(is_inline, body.chains[0].steps))
+        )
     return step.kind in INLINE
 
 
@@ -97,15 +105,6 @@ def _size(step: Item) -> int:
     """Return how many layers a step is."""
     inner = [one for chain in step.body.chains for one in chain.steps] if isinstance(step, Box) else step.kids
     return sum(map(_size, inner)) + (step.kind in ("call", "same"))
-
-
-class Box(Item):
-    """A container: the item, and the body that it will hold when values have names."""
-
-    __slots__ = ("body", "inner")
-    body: Body
-    inner: dict[Value, str]
-    """What it calls, within, the values that it makes."""
 
 
 class Body:
@@ -228,9 +227,10 @@ class Body:
             self.chains.append(self._raw(Item("input", name, label=shape_words(node.op.shape)), at, (first,)))
             self.naming.names[first] = name
         elif isinstance(node.op, Weight):
-            values = {"shape": (tuple(node.op.shape),)}
+            values: dict[str, Column] = {"shape": (tuple(node.op.shape),)}
             values |= {key: (value,) for key, value in op_values(node.op).items() if key != "shape"}
-            values |= {"init": (init,) for init in node.op.inits.values()}
+            for init in node.op.inits.values():
+                values["init"] = (init,)
             line = Item("weight", key, values=values)
             if self._speaks(key):
                 self.naming.names[first] = key
@@ -273,14 +273,16 @@ class Body:
         step.body = inner = Body(self.file, scope, None, self)
         inner.read(scope.outputs)
         reads = inner.reads()
-        if inner.chains and len(reads) != 1 and inner.chains[0].source in ((one,) for one in reads):
+        if inner.chains and len(reads) != 1 and inner.chains[0].source in [(one,) for one in reads]:
             reads = inner.chains[0].source
         source = reads if len(reads) == 1 else ()
         self.add(step, key, source, scope.outputs, at)
 
     def reads(self) -> Values:
         """Return what the items read that none of them makes, and what leaves without being made."""
-        inner = {Value(name, port) for name in self.scope.nodes() for port in range(len(self.file.shapes[name]))}
+        inner = {
+            Value(name, port) for name in self.scope.nodes() for port in range(len(self.file.shapes[name]))
+        }
         read = [value for name in self.scope.nodes() for value in self.graph[name].inputs]
         read += self.scope.outputs
         return tuple(dict.fromkeys(value for value in read if value not in inner))
@@ -319,7 +321,12 @@ class Body:
         """Make a joint of the chains on the stack that end in its operands, if there is one."""
         branches: list[Chain | Value] = []
         last = self.chains[-1] if self.chains else None
-        if last is not None and last.flows and last.makes in [(one,) for one in reads] and not last.is_branch():
+        if (
+            last is not None
+            and last.flows
+            and last.makes in [(one,) for one in reads]
+            and not last.is_branch()
+        ):
             rest = last.split() if self.goes_on(last, at) else None
             if rest is not None:
                 last.cut(rest)
@@ -353,13 +360,17 @@ class Body:
             taken[0] = rest
         before = self.chains[position - 1] if position else None
         sources = [one.source if isinstance(one, Chain) else (one,) for one in branches]
-        source = before.makes if before is not None and before.makes in sources else max(
-            (one for one in sources if len(one) == 1), key=sources.count, default=()
+        source = (
+            before.makes
+            if before is not None and before.makes in sources
+            else max((one for one in sources if len(one) == 1), key=sources.count, default=())
         )
         step = Item("joint", step.name, binds=makes)
         for one in branches:
             kids = one.steps if isinstance(one, Chain) else []
-            step.kids.append(Item("branch", source=one.source if isinstance(one, Chain) else (one,), kids=kids))
+            step.kids.append(
+                Item("branch", source=one.source if isinstance(one, Chain) else (one,), kids=kids)
+            )
         del self.chains[position:]
         begin = taken[0].begin
         same = before is not None and before.flows and before.stage == stage
@@ -390,9 +401,7 @@ class Body:
         else:
             body = Body(self.file, self.scope, items)
             lines = body.block(reads, (), (output.value,))
-            step.kids = [
-                Item("call", self.file.aside(f"{output.name.capitalize()}Output", body.head, lines))
-            ]
+            step.kids = [Item("call", self.file.aside(f"{output.name.capitalize()}Output", body.head, lines))]
         ranks = {index: rank for rank, index in enumerate(self.scope.order)}
         if any(ranks[before] > ranks[at] for before in range(at) if ranks):
             step.binds = ("early",)  # which is computed where it branches off

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, count
 from typing import Any
 
-from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.arguments import Param
+from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
@@ -325,7 +325,10 @@ class File:
         found: dict[str, dict[str, Any]] = {}
         for name, items in calls.items():
             op = catalogue()[name]
-            for key, default in (*op._defaults.items(), *[(key, None) for key in ("norm", "act") if op.fuses]):
+            for key, default in (
+                *op._defaults.items(),
+                *[(key, None) for key in ("norm", "act") if op.fuses],
+            ):
                 plain_ = isinstance(default, (bool, int, float)) and key in op._fields and key != "stride"
                 if not plain_ and key not in ("norm", "act"):
                     continue
@@ -360,7 +363,9 @@ class File:
         """
         nodes = [self.graph[name] for name in scope.nodes()]
         found: list[str] = []
-        for op in dict.fromkeys(n.op.name for n in nodes if self.states[n.name] and not isinstance(n.op, Weight)):
+        for op in dict.fromkeys(
+            n.op.name for n in nodes if self.states[n.name] and not isinstance(n.op, Weight)
+        ):
             own = [node for node in nodes if node.op.name == op]
             said = self.own_inits(own[0])
             rest = [node for node in nodes if node.op.inherits == op]
@@ -401,7 +406,11 @@ class File:
             decide = direct.get(at, inits)
             if len(set(inits)) == 1:
                 one[at] = inits[0]
-            elif DEFAULT_INIT not in inits and len(set(decide)) == 1 and not any(at[0] in p for p in parents.values()):
+            elif (
+                DEFAULT_INIT not in inits
+                and len(set(decide)) == 1
+                and not any(at[0] in p for p in parents.values())
+            ):
                 one[at] = decide[0]
         found: Inits = {}
         for (op, key), init in one.items():
@@ -429,6 +438,7 @@ class Entry:
     def __init__(
         self, kind: str, items: list[Item], inputs: tuple[str, ...] = (), params: Sequence[str] = ()
     ) -> None:
+        """`inputs` are the names of several values that come in, `params` what is declared in brackets."""
         self.kind = kind
         self.items = items
         self.inputs = inputs
@@ -443,6 +453,7 @@ class Laid:
     """Of its text."""
 
     def __init__(self, scopes: list[Scope], head: tuple[str, ...], items: list[Item], solved: Class) -> None:
+        """`head` are the names of several values that come in."""
         self.scopes = scopes
         self.head = head
         self.items = items
@@ -561,7 +572,9 @@ def _inner_first(tree: Scope) -> Iterator[Scope]:
 def _numbers(items: Sequence[Item]) -> tuple[Any, ...]:
     """Return all numbers of items, with their types."""
     return tuple(
-        (key, column, tuple(map(type, column))) for one in everything(items) for key, column in one.values.items()
+        (key, column, tuple(map(type, column)))
+        for one in everything(items)
+        for key, column in one.values.items()
     )
 
 

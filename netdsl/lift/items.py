@@ -1,15 +1,20 @@
 """The statements of a body before they are lines: a step each, with its numbers in columns.
 
-A column holds a value for each instance of a body: one at first, more when bodies of a class are laid over each other.
+A column holds a value for each instance of a body: one at first, more when bodies of a class are laid over each
+other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.elaborate.values import MISSING
+from netdsl.ir.graph import Value
 from netdsl.record import Record
+
+if TYPE_CHECKING:
+    from netdsl.lift.body import Body
 
 Column = tuple[Any, ...]
 
@@ -107,6 +112,15 @@ class Item:
     def __repr__(self) -> str:
         shown = [self.kind, self.name, self.label, self.source, self.values, self.kids]
         return f"<{' '.join(str(one) for one in shown if one)}>"
+
+
+class Box(Item):
+    """A container: the item, and the body that it will hold when values have names."""
+
+    __slots__ = ("body", "inner")
+    body: Body
+    inner: dict[Value, str]
+    """What it calls, within, the values that it makes."""
 
 
 def everything(items: Iterable[Item]) -> Iterator[Item]:

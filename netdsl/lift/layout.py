@@ -45,7 +45,11 @@ class Layout:
                 continue
             text = self.step(item)
             alone = bool(run) and any(map(_is_row, (run[-1][0], item)))
-            if item.source is not None or alone or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width:
+            if (
+                item.source is not None
+                or alone
+                or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width
+            ):
                 found += self.chained(run, width)
                 run = []
             run.append((item, condition))
@@ -172,7 +176,10 @@ class Layout:
                     return [f"{', '.join(item.binds)} = {source.removesuffix(' -> ')}"]
                 return [f"{', '.join(item.binds)} = {source}{self.chain(kids)}"]
             case "return":
-                named = [f"{one} as {name}" if name else one for one, name in zip(item.source, item.binds[:1])]
+                named = [
+                    f"{one} as {name}" if name else one
+                    for one, name in zip(item.source[:1], item.binds[:1], strict=True)
+                ]
                 others = item.source[1:] or item.binds[1:]
                 return [f"return {', '.join([*named, *others])}"]
             case "output":

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from netdsl.ir.graph import Value
-from netdsl.lift.items import Item, Word
+from netdsl.lift.items import Box, Item, Word
 from netdsl.ops import catalogue
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Naming:
         found: list[Item] = []
         for step in steps:
             begins = not found and source and source != flow
-            if step.kind == "box":
+            if isinstance(step, Box):
                 inside = source if not found else flow
                 outer = {value: self.names.pop(value) for value in step.binds if value in self.names}
                 self.names.update(step.inner)

@@ -125,14 +125,16 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
     kids: list[Item] = []
     score = 1 + 2.0 * bool(one.label)
     if one.kind == "box" and one.kids and two.kids:
-        one, two = ([item.copy(kids=[]) if _is_empty(item) else item for item in (one, two)])
+        one, two = [item.copy(kids=[]) if _is_empty(item) else item for item in (one, two)]
     if one.kids or two.kids:
         flags = [item.kids[0].present if item.kids else item.present for item in (one, two)]
         if not one.kids or not two.kids:
             if one.kind not in ("branch", "box"):
                 return None
-            kids = [padded(kid, len(flags[0]) * (not one.kids), len(flags[1]) * (not two.kids)) for kid in (
-                one.kids or two.kids)]
+            kids = [
+                padded(kid, len(flags[0]) * (not one.kids), len(flags[1]) * (not two.kids))
+                for kid in (one.kids or two.kids)
+            ]
             if not all(kid.kind in OPTIONAL and kid.source is None for kid in kids):
                 return None
             score -= sum(map(_weight, kids)) / 2
@@ -147,7 +149,7 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
     values = {key: (*_column(one, key), *_column(two, key)) for key in keys}
     for column in values.values():
         words = {value for value in column if isinstance(value, Word)}
-        if words and {value for value in column if value is not MISSING} != words or len(words) > 1:
+        if (words and {value for value in column if value is not MISSING} != words) or len(words) > 1:
             return None
     score += sum(
         0.5 if len({repr(value) for value in column if value is not MISSING}) < 2 else 0.1

@@ -55,7 +55,11 @@ def _follows(one: Item, two: Item) -> bool:
     if any(item.kind != "call" or item.label or item.name not in catalogue() for item in (one, two)):
         return False
     op, follower = catalogue()[one.name], catalogue()[two.name]
-    if not op.fuses or two.source is not None or any(isinstance(value, Word) for value in _plain(two).values()):
+    if (
+        not op.fuses
+        or two.source is not None
+        or any(isinstance(value, Word) for value in _plain(two).values())
+    ):
         return False
     if issubclass(follower, Activation):
         return follower.fuses_into and "act" not in one.values
@@ -76,9 +80,7 @@ def counted(items: Sequence[Item]) -> list[Item]:
             values: dict[str, Any] = {"count": (end - at,)}
             if first.kind == "call" and "stride" in step.values:
                 values["first"] = first.values["stride"]
-            found.append(
-                Item("repeat", values=values, kids=[step.copy(source=None)], source=first.source)
-            )
+            found.append(Item("repeat", values=values, kids=[step.copy(source=None)], source=first.source))
         else:
             found.append(items[at])
         at = end
@@ -207,7 +209,9 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
         if [_numbered(item.label, 0, start + len(turns), variable) for item in turn] != names:
             break
         plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
-        if any(item.source is not None for item in turn) or skeleton(plain) != skeleton(turns[0] if turns else plain):
+        if any(item.source is not None for item in turn) or skeleton(plain) != skeleton(
+            turns[0] if turns else plain
+        ):
             break
         turns.append(plain)
     if len(turns) < LEAST_TURNS:
@@ -219,7 +223,12 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     for key, column in columns:
         if len(set(column)) > 1 and column not in lists:
             name = {"count": "n", "channels": "c"}.get(key, key)
-            if name in catalogue() or name in lists.values() or name in used or name in (*VARIABLES, "stride"):
+            if (
+                name in catalogue()
+                or name in lists.values()
+                or name in used
+                or name in (*VARIABLES, "stride")
+            ):
                 return None
             lists[column] = name
     if not 0 < len(lists) <= 2:
@@ -256,7 +265,9 @@ def _columns(turns: Sequence[Sequence[Item]]) -> list[tuple[str, tuple[Any, ...]
         for key in row[0].values:
             column = tuple([item.values[key][0] for item in row])
             varies = any(value != column[0] for value in column)
-            if any(value is MISSING for value in column) or (varies and any(type(v) is not int for v in column)):
+            if any(value is MISSING for value in column) or (
+                varies and any(type(v) is not int for v in column)
+            ):
                 return None
             found.append((key, column))
     return found
@@ -265,7 +276,11 @@ def _columns(turns: Sequence[Sequence[Item]]) -> list[tuple[str, tuple[Any, ...]
 def _lines(item: Item) -> int:
     """Return about how many lines an item takes."""
     inner = sum(map(_lines, item.kids))
-    return 1 + inner if item.kind == "loop" or (item.kind == "box" and any(k.kind == "loop" for k in item.kids)) else 1
+    return (
+        1 + inner
+        if item.kind == "loop" or (item.kind == "box" and any(k.kind == "loop" for k in item.kids))
+        else 1
+    )
 
 
 def _numbered(label: str, place: int, number: int, variable: str = "i") -> str:

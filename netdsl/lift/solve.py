@@ -10,7 +10,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from netdsl.elaborate.arguments import type_name
 from netdsl.elaborate.names import LIKE_NUMBERS, reserved_name
@@ -77,15 +77,15 @@ class Parameter:
         return most if 2 * values.count(most) > len(values) else MISSING
 
 
-class Rule:
-    """An expression: its text with names in braces, the parameters in it, and its length."""
+class Rule(NamedTuple):
+    """An expression."""
 
-    __slots__ = ("bases", "cost", "text")
-
-    def __init__(self, text: str, bases: frozenset[int], cost: float) -> None:
-        self.text = text
-        self.bases = bases
-        self.cost = cost
+    text: str
+    """With the numbers of parameters in braces."""
+    bases: frozenset[int]
+    """The parameters in it."""
+    cost: float
+    """Its length."""
 
 
 class Class:
@@ -115,7 +115,9 @@ class Class:
         self.args = args
         self.ops = {one.name for one in everything(items) if one.kind == "call"}
         for one in everything(items):
-            self.ops |= {value.op for column in one.values.values() for value in column if isinstance(value, OpWord)}
+            self.ops |= {
+                value.op for column in one.values.values() for value in column if isinstance(value, OpWord)
+            }
         self.candidates: list[Parameter] = []
         self.chosen: list[Parameter] = []
         self.rules: dict[Typed, Rule] = {}
@@ -170,10 +172,10 @@ class Class:
         chosen = self._choose(options)
         names = self._names(chosen)
         for typed, rules in options.items():
-            rule = min(
-                (rule for rule in rules if rule.bases <= chosen.keys()), key=lambda one: one.cost, default=None
-            )
-            assert rule is not None
+            fit = [rule for rule in rules if rule.bases <= chosen.keys()]
+            if not fit:
+                raise Unsolvable(typed[0])
+            rule = min(fit, key=lambda one: one.cost)
             text = re.sub(r"\{(\d+)\}", lambda match: names[int(match[1])], rule.text)
             self.rules[typed] = Rule(text, rule.bases, rule.cost)
         for at in sorted(chosen):
@@ -284,8 +286,18 @@ class Class:
                 if len(values) <= 6:
                     for value in values:
                         dear = 1.0 * (value not in (0, 1))
-                        yield f"{text} == {written(value)}", _each(column, lambda v, w=value: v == w), used, 2.5 + dear
-                        yield f"{text} != {written(value)}", _each(column, lambda v, w=value: v != w), used, 2.4 + dear
+                        yield (
+                            f"{text} == {written(value)}",
+                            _each(column, lambda v, w=value: v == w),
+                            used,
+                            2.5 + dear,
+                        )
+                        yield (
+                            f"{text} != {written(value)}",
+                            _each(column, lambda v, w=value: v != w),
+                            used,
+                            2.4 + dear,
+                        )
                 if one.kind != "dims" and one.kind != "pad" and 0 in values:
                     yield f"{text} > 0", _each(column, lambda v: v > 0), used, 2.3
             if one.kind == "int":
@@ -337,14 +349,14 @@ class Class:
                 for part in parts
                 if all((w or not o) if need else (o or not w) for o, w in zip(part[1], wanted, strict=True))
             ]
-            for one, two in combinations(fit[:60], 2):
-                both = [(a or b) if need else (a and b) for a, b in zip(one[1], two[1], strict=True)]
+            for left, right in combinations(fit[:60], 2):
+                both = [(a or b) if need else (a and b) for a, b in zip(left[1], right[1], strict=True)]
                 if tuple(both) == wanted:
-                    first, second = sorted((one, two), key=lambda part: part[3])
+                    first, second = sorted((left, right), key=lambda part: part[3])
                     text = f"{first[0]} {word} {second[0]}"
-                    both_usual = {one[4], two[4]} == {0, 1} and (" != " in text) == need
-                    cost = USUALLY if both_usual else one[3] + two[3] - 1
-                    yield Rule(text, one[2] | two[2], cost)
+                    both_usual = {left[4], right[4]} == {0, 1} and (" != " in text) == need
+                    cost = USUALLY if both_usual else left[3] + right[3] - 1
+                    yield Rule(text, left[2] | right[2], cost)
 
     # ---------------------------------------------------------------- the choice
 
@@ -358,7 +370,7 @@ class Class:
             best_of.append(least)
 
         def length(these: set[int]) -> float:
-            total = sum(self.candidates[at].cost for at in these)
+            total = float(sum(self.candidates[at].cost for at in these))
             for least in best_of:
                 total += min((cost for bases, cost in least.items() if bases <= these), default=1e6)
             return total
@@ -367,7 +379,7 @@ class Class:
         chosen = set(every)
         best = length(chosen)
         while True:
-            trials = [(length(chosen ^ {at}), (at,)) for at in every]
+            trials: list[tuple[float, tuple[int, ...]]] = [(length(chosen ^ {at}), (at,)) for at in every]
             if len(every) <= SWAPPED:
                 outside = [at for at in every if at not in chosen]
                 trials += [(length(chosen ^ {a, b}), (a, b)) for a in chosen for b in outside]
@@ -380,7 +392,10 @@ class Class:
 
     def _names(self, chosen: Mapping[int, Parameter]) -> dict[int, str]:
         """Return what the parameters are called, each otherwise."""
-        wanted = {at: one.name if _usable(one.name, self.ops) else _other(one.name, self.ops) for at, one in chosen.items()}
+        wanted = {
+            at: one.name if _usable(one.name, self.ops) else _other(one.name, self.ops)
+            for at, one in chosen.items()
+        }
         names: dict[int, str] = {}
         for at in sorted(chosen):
             name = wanted[at]
@@ -437,7 +452,12 @@ class Class:
 
 
 def _scaled(
-    text: str, own: Sequence[int], wanted: Sequence[int], used: frozenset[int], extra: float, rounding: bool = True
+    text: str,
+    own: Sequence[int],
+    wanted: Sequence[int],
+    used: frozenset[int],
+    extra: float,
+    rounding: bool = True,
 ) -> Iterator[Rule]:
     """Yield expressions of numbers that are a fixed part of others."""
     ratio = Fraction(wanted[0], own[0])
@@ -515,9 +535,15 @@ def _kind(column: Column) -> str:
 
 def _usable(name: str, ops: Container[str]) -> bool:
     """Tell whether a parameter can have a name in a body with these ops."""
-    return not (
-        reserved_name(name) or name in keywords() or name in ops or name in (*LIKE_NUMBERS, "x", "flow", "i")
-    ) and name.isidentifier()
+    return (
+        not (
+            reserved_name(name)
+            or name in keywords()
+            or name in ops
+            or name in (*LIKE_NUMBERS, "x", "flow", "i")
+        )
+        and name.isidentifier()
+    )
 
 
 def _other(name: str, ops: Container[str]) -> str:

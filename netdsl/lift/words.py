@@ -35,9 +35,7 @@ def initialiser(init: Init) -> str:
 
 def op_values(op: Op) -> dict[str, Any]:
     """Return the arguments of an op that are not its defaults."""
-    return {
-        key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)
-    }
+    return {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)}
 
 
 def op_words(op: Op) -> list[str]:
@@ -70,7 +68,9 @@ def call_words(
     return words
 
 
-def block_words(params: Mapping[str, Param], values: Mapping[str, Any], said: Callable[[str, Any], str]) -> list[str]:
+def block_words(
+    params: Mapping[str, Param], values: Mapping[str, Any], said: Callable[[str, Any], str]
+) -> list[str]:
     """Return the arguments of a block as a call has them; `said` returns an expression, "" for the value itself."""
     words: list[str] = []
     alone: dict[str, Any] = {}
