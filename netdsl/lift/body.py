@@ -143,10 +143,16 @@ class Body:
         flow: Values = inputs
         if len(inputs) == 1 and not names:
             self.naming.names[inputs[0]] = "x"
-        else:
+        elif names or not inputs:
             self.head = (*names, *(self.naming.new() for _ in inputs[len(names) :]))
             self.naming.names.update(zip(inputs, self.head, strict=True))
             flow = ()
+        else:  # a tuple
+            last = len(inputs) - 1
+            parts = [f"x[{at}]" if at < last else "x[-1]" for at in range(len(inputs))]
+            self.naming.whole = tuple(parts)
+            for value, part in zip(inputs, parts, strict=True):
+                self.naming.names.setdefault(value, part)
         return self.placed(flow, outputs, outputs)
 
     def net(self) -> list[Item]:

@@ -167,7 +167,15 @@ class File:
 
     def _laid(self, scopes: Sequence[Scope], head: tuple[str, ...], items: list[Item]) -> Laid | None:
         features: dict[str, Column] = {}
-        for at, name in enumerate(head or ("x",) if scopes[0].inputs else ()):
+        single = all(len(scope.inputs) == 1 for scope in scopes)
+        parts = (
+            {name: at for at, name in enumerate(head)}
+            if head
+            else {"x": 0}
+            if single
+            else {"x[0]": 0, "x[-1]": -1}
+        )
+        for name, at in parts.items() if all(scope.inputs for scope in scopes) else ():
             shapes = [self.shapes[scope.inputs[at].node][scope.inputs[at].port] for scope in scopes]
             if all("c" in shape.axes for shape in shapes):
                 features[f"{name}.c"] = tuple([shape.c for shape in shapes])

@@ -31,6 +31,8 @@ class Naming:
         self.missing: set[Value] = set()
         self.cut: set[Value] = set()
         """Values at which a chain ends, since something else reads them, too."""
+        self.whole: tuple[str, ...] = ()
+        """What the values are called of which what comes in is a tuple."""
         self._numbers = count(1)
 
     def new(self) -> str:
@@ -44,7 +46,12 @@ class Naming:
     def called(self, values: Values) -> tuple[str, ...]:
         """Return what values are called."""
         self.missing.update(value for value in values if value not in self.names)
-        return tuple([self.names.get(value, "flow") for value in values])
+        names = tuple([self.names.get(value, "flow") for value in values])
+        size = len(self.whole)
+        for at in range(len(names) - size + 1) if size else ():
+            if names[at : at + size] == self.whole:
+                return (*names[:at], "x", *names[at + size :])
+        return names
 
     def place(self, body: Body, flow: Values, outputs: Values | None) -> list[Item]:
         """Return the statements of a body into which something flows; None are the outputs of what returns."""

@@ -196,17 +196,19 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     if len(first) < period or not all(item.kind in ("call", "box") for item in first):
         return None
     number = re.search(r"\d+", first[0].label)
-    if number is None or sum(map(_lines, first)) < LEAST_LINES:
+    bare = period > 1 and all(item.kind == "box" and not item.label for item in first)
+    if not bare and (number is None or sum(map(_lines, first)) < LEAST_LINES):
         return None
-    start = int(number[0])
+    start = int(number[0]) if number is not None else 0
     used = {one.values["variable"][0] for item in first for one in item.all() if one.kind == "loop"}
     variable = next(name for name in VARIABLES if name not in used)
     names = [_numbered(item.label, 0, start, variable) for item in first]
     turns: list[list[Item]] = []
-    while all(names) and begin + (len(turns) + 1) * period <= len(items):
+    while (bare or all(names)) and begin + (len(turns) + 1) * period <= len(items):
         at = begin + len(turns) * period
         turn = items[at : at + period]
-        if [_numbered(item.label, 0, start + len(turns), variable) for item in turn] != names:
+        labels = [_numbered(item.label, 0, start + len(turns), variable) for item in turn]
+        if labels != names or (bare and any(item.label for item in turn)):
             break
         plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
         if any(item.source is not None for item in turn) or skeleton(plain) != skeleton(
@@ -247,9 +249,10 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     many = len(lists) > 1
     over = f"zip({', '.join(shown)})" if many else shown[0]
     begins = f", {start}" if start else ""
+    head = f"{variable}, {f'({taken})' if many else taken} in enumerate({over}{begins})"
     loop = Item(
         "loop",
-        f"{variable}, {f'({taken})' if many else taken} in enumerate({over}{begins})",
+        f"{taken} in {over}" if bare else head,
         values={"variable": (variable,)},
         kids=[replaced(item) for item in turns[0]],
     )
