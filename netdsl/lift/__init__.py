@@ -1,9 +1,9 @@
 """A graph as the text of a spec, as a person would have written it.
 
-Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`). What is the same again
-and again becomes a count or a loop (`roll.py`), bodies of one class are laid over each other (`overlay.py`), and their
-numbers become parameters and what follows from these (`solve.py`). `layout.py` writes lines, `file.py` the whole. What
-is written is read again and compared: `lifted` returns nothing that is not the graph.
+Scopes become statements (`body.py`), whose values get names where they need them (`naming.py`). What is the same
+again and again becomes a count or a loop (`roll.py`), bodies of one class are laid over each other (`overlay.py`),
+and their numbers become parameters and what follows from these (`solve.py`). `layout.py` writes lines, `file.py` the
+whole. What is written is read again and compared: `lifted` returns nothing that is not the graph.
 """
 
 from __future__ import annotations

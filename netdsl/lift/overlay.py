@@ -109,7 +109,9 @@ def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item
         else:
             found.append(padded(two[j], n, 0))
             j += 1
-    twice = Counter((item.kind, item.name, item.label) for item in found if item.label)
+    twice = Counter(
+        (item.kind, item.name, item.label) for item in found if item.label and not all(item.present)
+    )
     if any(number > 1 for number in twice.values()):  # the same module, read from elsewhere
         return None
     return scores[0][0], found
