@@ -38,6 +38,7 @@ COMMANDS = (
     "explain",
     "verify",
     "weights",
+    "lift",
     "new",
     "completion",
     "help",
