@@ -1,114 +1,97 @@
-"""Lines of lifted specs over those that people wrote for the same nets, and the time that lifting takes.
+"""How many models of torchvision and timm become specs, proved to be them; what the others lack.
 
-Each net of the zoo is lifted from its graph, once with what its blocks were given and once without. Counted is what
-one net needs: its net, the blocks, tables and functions that it reaches by name, its own variant, and the file's
-`default` lines; without comments, blank lines, `meta`, `require`, `init` and `import` lines and annotations.
+    python benchmarks/lift.py [--library torchvision|timm] [--first N] [--side 128]
+
+Every model is made with random weights and lifted with its proof. torchvision's are all that classify images; timm's
+are a sample of the names in modules of convolutional nets, drawn with the seed below.
 """
 
 from __future__ import annotations
 
+import argparse
+import random
 import sys
-from collections.abc import Iterator
-from statistics import median
-from time import process_time
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
 
-import netdsl
-from netdsl import Network
-from netdsl.api import zoo_names
-from netdsl.data import folder
-from netdsl.lift import difference, lifted
-from netdsl.source import Source
-from netdsl.syntax import tree
-from netdsl.syntax.parse import parse
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "tests")]
 
-LEFT_OUT = (tree.Meta, tree.Require, tree.InitLine, tree.Import)
+from conftest import import_torchvision  # noqa: E402
 
+from netdsl.diagnostics import NetError  # noqa: E402
+from netdsl.frontend import lift  # noqa: E402
 
-def main(names: list[str]) -> None:
-    """Print a table of the names given, else of all nets."""
-    print(f"{'net':32} {'lifted':>6} {'bare':>6} {'hand':>6} {'ratio':>6} {'s':>6}")
-    ratios: dict[str, float] = {}
-    for name, file in zoo_names().items():
-        if (names and name not in names) or name == "supernet":
-            continue
-        net = netdsl.load(f"{file}:{name}")
-        begin = process_time()
-        known = _lines_of(net)
-        seconds = process_time() - begin
-        for scope in net.graph.tree.scopes():
-            scope.args = {}
-        bare = _lines_of(net)
-        source = net.recipe.net.file.source
-        hand = count(_items(source), net.name)
-        ratios[net.name] = known / hand
-        print(f"{name:32} {known:6} {bare:6} {hand:6} {known / hand:6.2f} {seconds:6.2f}")
-    values = sorted(ratios.values())
-    above = [f"{name} {ratio:.2f}" for name, ratio in ratios.items() if ratio > 1.3]
-    print(f"median {median(values):.2f}, most {values[-1]:.2f}; above 1.3: {', '.join(above) or 'none'}")
+SEED, SAMPLE = 9, 150
+CONVOLUTIONAL = (
+    "byobnet convmixer convnext cspnet densenet dla dpn efficientnet fasternet ghostnet hardcorenas hgnet hrnet "
+    "inception_next inception_resnet_v2 inception_v3 inception_v4 mobilenetv3 nasnet nfnet pnasnet regnet repghost "
+    "repvit res2net resnest resnet resnetv2 rexnet selecsls senet sknet starnet tresnet vgg vovnet xception "
+    "xception_aligned"
+).split()
+"""timm's modules of nets without attention between places."""
 
 
-def _lines_of(net: Network) -> int:
-    """Return the lines of a lifted net, which is the net."""
-    recipe, made = lifted(net.graph, net.elaborated.shapes, net.name)
-    assert difference(net.graph, made.graph) == ""
-    return count(_items(recipe.net.file.source), net.name)
+def torchvision_names() -> list[str]:
+    """Return the names of the models that classify images."""
+    models = import_torchvision().models
+    return sorted(models.list_models(module=models))
 
 
-def _items(source: Source) -> list[tuple[Source, tree.Statement]]:
-    """Return the declarations of a file, and those that it imports."""
-    found: list[tuple[Source, tree.Statement]] = []
-    for item in parse(source).items:
-        if isinstance(item, tree.Import):
-            path = folder("specs") / item.file.text
-            found += _items(Source(path.name, path.read_text(encoding="utf-8")))
-        else:
-            found.append((source, item))
-    return found
+def timm_names() -> list[str]:
+    """Return the sample."""
+    import_torchvision()
+    import timm
+
+    known = set(timm.list_modules())
+    names = sorted({name for one in CONVOLUTIONAL if one in known for name in timm.list_models(module=one)})
+    return sorted(random.Random(SEED).sample(names, SAMPLE))
 
 
-def count(items: list[tuple[Source, tree.Statement]], name: str) -> int:
-    """Return how many lines of a file the net or variant of a name needs."""
-    named: dict[str, tuple[Source, tree.Statement]] = {}
-    always = []
-    for source, item in items:
-        plain = item.statement if isinstance(item, tree.Annotated) else item
-        if isinstance(plain, tree.Default):
-            always.append((source, item))
-        elif isinstance(plain, tree.Assign):
-            named.update(
-                {target.text: (source, item) for target in plain.targets if isinstance(target, tree.Name)}
-            )
-        elif isinstance(plain, (tree.Block, tree.Net, tree.Variant, tree.Table, tree.Def)):
-            named.setdefault(plain.name.text, (source, item))
-    begin = name if name in named else next(one for one in named if one.lower() == name)
-    used: dict[str, None] = {begin: None}
-    todo = [begin]
-    while todo:
-        for word in _words(named[todo.pop()][1]):
-            if word in named and word not in used:
-                used[word] = None
-                todo.append(word)
-    return sum(_lines(*one) for one in (*always, *(named[one] for one in used)))
+def main() -> None:
+    """Print a line for each model, and what is counted."""
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", choices=("torchvision", "timm"), default="torchvision")
+    parser.add_argument("--first", type=int, default=10**6)
+    parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--side", type=int, default=0, help="of the inputs of timm's nets that take any")
+    args = parser.parse_args()
+    names = torchvision_names() if args.library == "torchvision" else timm_names()
+    lifted = 0
+    blocks: Counter[str] = Counter()
+    names = names[args.skip : args.skip + args.first]
+    print(f"{'model':36} {'s':>5} {'lines':>5}  proof")
+    for name in names:
+        start = time.perf_counter()
+        lines, said = 0, ""
+        try:
+            inputs = None
+            if args.side and args.library == "timm":
+                import timm
 
-
-def _words(node: tree.Tree) -> Iterator[str]:
-    yield from (one.text for one in tree.pieces(node) if isinstance(one, tree.Name))
-
-
-def _lines(source: Source, item: tree.Statement) -> int:
-    """Return how many lines a declaration has."""
-    text = source.text
-    first = text.count("\n", 0, item.start)
-    end = max(one.end for one in tree.pieces(item))
-    lines = text[item.start : end].rstrip().split("\n")
-    kept = {first + at for at, line in enumerate(lines) if line.split("#")[0].strip()}
-    for one in tree.pieces(item):
-        if isinstance(one, LEFT_OUT):
-            kept -= set(range(text.count("\n", 0, one.start), text.count("\n", 0, one.end - 1) + 1))
-        if isinstance(one, tree.Annotated):
-            kept -= set(range(text.count("\n", 0, one.start), text.count("\n", 0, one.statement.start)))
-    return len(kept)
+                cfg = timm.get_pretrained_cfg(name)
+                if cfg is None or not cfg.fixed_input_size:
+                    inputs = (3, args.side, args.side)
+            made = lift(f"{args.library}:{name}", inputs)
+            lifted += 1
+            lines = sum(bool(line.strip()) for line in made.text.splitlines())
+            bits = all("bit for bit" in check.said for check in made.checks if "outputs" in check.what)
+            said = "equal bit for bit" if bits else "equal in float64"
+        except NetError as error:
+            causes = [diagnostic.message for diagnostic in error.diagnostics]
+            said = "; ".join(causes)
+            blocks.update({cause.partition(" in `")[0].partition(" in the")[0] for cause in causes})
+        except Exception as error:
+            said = f"FAULT {type(error).__name__}: {error}"
+            blocks[said[:60]] += 1
+        print(f"{name:36} {time.perf_counter() - start:5.1f} {lines:5}  {said}", flush=True)
+    print(f"\n{lifted} of {len(names)} lift")
+    for cause, count in blocks.most_common(40):
+        print(f"{count:5} {cause}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -25,6 +25,10 @@ class Unknown(Exception):
     """A tensor is none that a net can have; the message says why."""
 
 
+class Follows(Unknown):
+    """A call takes what an earlier one makes that has no op: that is the reason, and not this one."""
+
+
 class Atom(NamedTuple):
     """Some of an axis: `size` places of it that lie `stride` apart."""
 

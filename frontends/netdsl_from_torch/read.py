@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -170,8 +169,7 @@ def _outputs(tape: Tape, evaluated: Tape) -> list[tuple[str, bool]]:
         trained = [index >= len(kept) for index in range(len(names))]
     found: list[tuple[str, bool]] = []
     for index, (name, train) in enumerate(zip(names, trained, strict=True)):
-        plain = kept == [""] and index == 0
-        label = "out" if plain or not name else _label(name)
+        label = _label(name) if name else "out"
         taken = [one for one, _ in found]
         found.append((label if label not in taken else f"{label}{index}", train))
     return found
@@ -202,16 +200,16 @@ def _net_name(name: str) -> str:
 
 
 def _reported(source: str, causes: Sequence[Cause]) -> list[Diagnostic]:
-    """Return an error for each kind of cause, with how often it is there, and where first."""
-    counts = Counter((cause.what, cause.why, cause.place) for cause in causes)
-    first: dict[tuple[str, str, str], Cause] = {}
+    """Return an error for each line that calls what no op says, with how often that is, and where first."""
+    found: dict[tuple[str, str], list[Cause]] = {}
     for cause in causes:
-        first.setdefault((cause.what, cause.why, cause.place), cause)
-    found = []
-    for key, cause in first.items():
-        where = f"in `{cause.path}`" if cause.path else "in the model itself"
-        why = f": {cause.why}" if cause.why else ""
-        often = f", {counts[key]} times" if counts[key] > 1 else ""
-        at = f" ({cause.place})" if cause.place else ""
-        found.append(Diagnostic("E581", f"no op says `{cause.what}` {where}{often}{why}{at}"))
-    return found
+        found.setdefault((cause.what, cause.place or cause.why), []).append(cause)
+    diagnostics = []
+    for (what, _), each in found.items():
+        first = each[0]
+        where = f"in `{first.path}`" if first.path else "in the model itself"
+        others = f" and {len(each) - 1} more" if len(each) > 1 else ""
+        why = f": {first.why}" if first.why else ""
+        at = f" ({first.place})" if first.place else ""
+        diagnostics.append(Diagnostic("E581", f"no op says `{what}` {where}{others}{why}{at}"))
+    return diagnostics

@@ -18,7 +18,7 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
 from netdsl.record import Record
-from netdsl_from_torch.layout import BATCH, Atom, Dim, Layout, Unknown, own_dims, whole
+from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Unknown, own_dims, whole
 from netdsl_from_torch.ops import FUNCTIONS
 from netdsl_from_torch.tape import BATCH as SAMPLES
 from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape, flat
@@ -108,7 +108,9 @@ class Translation:
         except Unknown as unknown:
             del self.made[begun:], self.shapes[begun:]
             self.seen = {key: x for key, x in self.seen.items() if int(x.value.node) < begun}
-            self.refuse(call, str(unknown))
+            if not isinstance(unknown, Follows):
+                self.causes.append(Cause(call.name.strip("_"), str(unknown), call.frame.path, call.place))
+            self.stand_in(call)
 
     def translated(self, call: Call) -> Any:
         """Return the layouts of a call's results."""
@@ -130,7 +132,7 @@ class Translation:
 
     def give(self, result: Any, found: Any) -> None:
         """Note what a call's results are."""
-        tensors = [result] if isinstance(result, Tensor) else list(result)
+        tensors = [result] if isinstance(result, Tensor) else [one for one in result if one is not None]
         layouts = [found] if isinstance(found, Layout) else list(found)
         if len(tensors) != len(layouts):
             raise Unknown(f"it returns {len(tensors)} tensors, not {len(layouts)}")
@@ -140,20 +142,29 @@ class Translation:
                 raise Unknown(f"it makes {sizes}, where the op makes {'x'.join(map(str, layout.sizes))}")
             self.tensors[id(tensor)] = layout.replace(made=self.event)
 
-    def refuse(self, call: Call, why: str) -> None:
-        """Note a call without an op, and go on with what stands for its results."""
-        name = call.name.strip("_")
-        self.causes.append(Cause(name, why, call.frame.path, call.place))
+    def stand_in(self, call: Call) -> None:
+        """Go on behind a call without an op with what stands for its results."""
         for tensor in flat(call.result):
             sizes = tuple(tensor.shape)[1:] if tensor.ndim and tensor.shape[0] == self.batch else ()
             if 1 <= len(sizes) <= 3:
                 value = Value(str(len(self.made)))
-                shape = Shape(*sizes)
+                shape = Shape(*sizes, axes=self._guessed(call, sizes))
                 self.made.append(Made(Input(shape=tuple(sizes)), (), "", self.frame, self.event))
                 self.shapes.append((shape,))
                 self.tensors[id(tensor)] = whole(value, shape, self.batch)
             else:
                 self.tensors[id(tensor)] = Layout(Value("?"), Shape(1), ())
+
+    def _guessed(self, call: Call, sizes: Sequence[int]) -> str:
+        """Return the axes that what stands for a result most likely has: those of what went in, "" for the usual."""
+        given = [self.tensors[id(t)] for t in flat(list(call.args)) if id(t) in self.tensors]
+        shapes = [x.shape for x in given if len(x.shape) == len(sizes) and x.dims == own_dims(x.shape, self.batch)]
+        same = [shape.axes for shape in shapes if tuple(shape) == tuple(sizes)]
+        if len(sizes) == 3:
+            last = [shape.c for x in given for shape in [x.shape] if "c" in shape.axes]
+            if not same and sizes[2] in last and sizes[0] not in last:
+                return "hwc"
+        return same[0] if same else ""
 
     def leave(self, frame: Frame) -> None:
         """Note what a module's call returns; what stands at a position is made there."""
@@ -192,7 +203,7 @@ class Translation:
         found = self.tensors.get(id(tensor))
         if found is not None:
             if found.value.node == "?":
-                raise Unknown("")
+                raise Follows
             return found
         key = self.key(tensor)
         if not key:
@@ -359,12 +370,12 @@ class Translation:
         """Return a parameter of the model as a value, made where it is first used."""
         key = x.value.node.removeprefix(LEARNED)
         op = Weight(shape=shape, batch=batch, axes=axes or None)
-        known = (key, op)
-        if known not in self.seen:
-            if any(made.home == key for made in self.made):
-                raise Unknown(f"`{key}` is used in two ways")
-            self.seen[known] = self.put(op, home=key)
-        return self.seen[known]
+        if key not in self.seen:
+            self.seen[key] = self.put(op, home=key)
+        made = self.seen[key]
+        if self.made[int(made.value.node)].op != op:
+            raise Unknown(f"`{key}` is used in two ways")
+        return made
 
 
 def positioned(frame: Frame) -> bool:

@@ -171,6 +171,7 @@ class Tree:
         )
         self._train()
         self._borders()
+        self._move_heads()
         for scope in tree.scopes():
             scope.first = self._order(scope)
 
@@ -286,14 +287,39 @@ class Tree:
         named = [Value(self.names[v.node], v.port) for v in known if v.node in self.names]
         return {value: rank for rank, value in enumerate(dict.fromkeys(named))}
 
+    def _registered(self, scope: Scope) -> list[str]:
+        """Return what is registered in a scope, lists as one, in order."""
+        begin = f"{scope.path}." if scope.path else ""
+        keys = (key.removeprefix(begin).partition(".")[0] for key in self.keys if key.startswith(begin))
+        return [*dict.fromkeys(keys)]
+
+    def _move_heads(self) -> None:
+        """Write heads of training where they are registered; they are computed where they branch off."""
+        tree = self.graph.tree
+        computed = list(tree.written)
+        heads = [item for item in computed if isinstance(item, Scope) and self._trained(item)]
+        registered = self._registered(tree)
+        for head in heads:
+            name = tree.local(head)
+            if name not in registered:
+                continue
+            before = registered[: registered.index(name)]
+            tree.written.remove(head)
+            places = [
+                at for at, item in enumerate(tree.written) if tree.local(item).partition(".")[0] in before
+            ]
+            tree.written.insert(max(places, default=-1) + 1, head)
+        if tree.written != computed:
+            tree.order = tuple(tree.written.index(item) for item in computed)
+
+    def _trained(self, scope: Scope) -> bool:
+        return all(self.graph[name].train for name in scope.nodes())
+
     def _order(self, scope: Scope) -> tuple[str, ...]:
         """Return what is registered before all others, as far as the text has another order."""
         if scope.module:
             return ()
-        begin = f"{scope.path}." if scope.path else ""
-        registered = dict.fromkeys(
-            key.removeprefix(begin).partition(".")[0] for key in self.keys if key.startswith(begin)
-        )
+        registered = self._registered(scope)
         written = dict.fromkeys(
             scope.local(item).partition(".")[0]
             for item in scope.written

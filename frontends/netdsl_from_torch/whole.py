@@ -10,6 +10,7 @@ from netdsl.ops.attention import Attention
 from netdsl.ops.base import OpError
 from netdsl.ops.conv import StdConv
 from netdsl.ops.dropout import DropPath
+from netdsl.ops.norm import RmsNorm
 from netdsl.ops.pool import AvgPool, BlurPool, MaxPool
 from netdsl_from_torch.layout import Layout, Unknown
 from netdsl_from_torch.ops import _dims, _size, _stride, convolution
@@ -125,6 +126,13 @@ def blur_pool2d(at: Translation, one: Any, x: Tensor) -> Layout:
     return at.put(BlurPool(size=one.filt_size, stride=one.stride), at.map(x))
 
 
+@module("timm.RmsNorm", "timm.RmsNorm2d")
+def rms_norm(at: Translation, one: Any, x: Tensor) -> Layout:
+    """rms_norm, over the channels."""
+    y = at.settled(x)
+    return at.put(RmsNorm(eps=one.eps, affine=one.weight is not None), y, home=at.frame.path)
+
+
 @module("torch.MultiheadAttention")
 def attention(
     at: Translation,
@@ -149,6 +157,6 @@ def attention(
         raise Unknown("it has another bias, or other sizes, than the op")
     x = at.settled(query)
     made = at.put(Attention(heads=one.num_heads, dropout=float(one.dropout)), x, home=at.frame.path)
-    if isinstance(at.result, tuple) and at.result[1] is not None:
-        return made, Layout(made.value, made.shape, ()).replace(dims=())
-    return made
+    if at.result[1] is None:
+        return (made,)
+    raise Unknown("it returns the scores too: need_weights=False returns none")
