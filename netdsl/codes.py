@@ -757,6 +757,30 @@ CODES: dict[str, Code] = {
         "",
         "",
     ),
+    # ------------------------------------------------------------ lifting
+    "E580": Code(
+        "a model that cannot be read",
+        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY, whose function returns a "
+        "model; --args says what it is called with. The module or file is run, with all that it does, and so is the "
+        "model, once: name only what you would run. What is pickled, such as a .pt file, is never opened.",
+        "netdsl lift model.pt",
+        "",
+        2,
+    ),
+    "E581": Code(
+        "a model that no spec says",
+        "It calls what no op of the language is, or an op cannot say one of the arguments; the message names the "
+        "module, the reason and the line of the code. All such calls are listed at once.",
+        "",
+        "",
+    ),
+    "E582": Code(
+        "a spec that is not its model",
+        "What was lifted was built, given the model's weights, and made something else. That is a fault of netdsl; "
+        "please report it with the model.",
+        "",
+        "",
+    ),
     "E590": Code(
         "the system refuses",
         "There is no memory left, no room on the disk, or nobody to write to: standard output may be closed.",

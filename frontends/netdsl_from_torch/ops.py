@@ -514,6 +514,12 @@ def max_pool2d(
     return at.put(op, at.map(input))
 
 
+@translates("max_pool2d_with_indices", "adaptive_max_pool2d_with_indices")
+def with_indices(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
+    """Nothing: no op has two results of a pool."""
+    raise Unknown("it returns where the largest are")
+
+
 def _stride(kernel: Any, stride: Any) -> Dims | int | None:
     """Return a pool's stride, None where it is the kernel's size."""
     if stride is None or stride == [] or _pair(stride) == _pair(kernel):

@@ -36,7 +36,8 @@ class Model:
         """Make the model, if it is none yet, and read it."""
         self.source = source if isinstance(source, str) else getattr(source, "__name__", type(source).__name__)
         self.model, self.given = self._made(source, args)
-        self.name = _net_name(self.source.rpartition(":")[2] if isinstance(source, str) else self.source)
+        place, _, name = self.source.rpartition(":")
+        self.name = _net_name(name) or _net_name(Path(place).stem) or "model"
         self.inputs = self._inputs(inputs)
         self.graph = self._graph()
 
@@ -149,7 +150,10 @@ def _factory(reference: str) -> Any:
             raise NetError([d.replace(code="E580") if d.code == "E531" else d for d in error.diagnostics]) from None
     if not all(part.isidentifier() for part in library.split(".")):
         _fail("E580", f"there is no module {library}", f"a model is {FORMS}")
-    module = against._library(library, reference)
+    try:
+        module = import_module(library)
+    except (Exception, SystemExit) as error:
+        _fail("E580", f"{library} cannot be imported: {against._said(error)}")
     found = getattr(module, name, None)
     if not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
@@ -194,9 +198,10 @@ def _label(name: str) -> str:
 
 
 def _net_name(name: str) -> str:
-    plain = re.sub(r"\W", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower().strip("_") or "model"
-    plain = plain if plain[0].isalpha() else f"net_{plain}"
-    return f"{plain}_" if plain in keywords() or reserved_name(plain) else plain
+    """Return a name as a net may have it, "" where that is a word of the language."""
+    plain = re.sub(r"\W", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower().strip("_")
+    plain = plain if plain[:1].isalpha() or not plain else f"net_{plain}"
+    return "" if plain in keywords() or reserved_name(plain) else plain
 
 
 def _reported(source: str, causes: Sequence[Cause]) -> list[Diagnostic]:

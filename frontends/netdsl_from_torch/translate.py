@@ -96,11 +96,9 @@ class Translation:
         """Translate a call, or note why it has no op."""
         self.name, self.result = call.name, call.result
         reads = [tensor for tensor in flat((list(call.args), dict(call.kwargs))) if self.known(tensor)]
-        if not reads or all(self.key(t).endswith("num_batches_tracked") for t in reads if self.key(t)):
-            if not reads or not any(id(t) in self.tensors for t in reads):
+        if not any(id(t) in self.tensors for t in reads):
+            if not any(self.key(t) and t.is_floating_point() for t in reads):
                 return  # of numbers alone, such as a counter
-        if not any(tensor.is_floating_point() for tensor in flat(call.result)):
-            return
         begun = len(self.made)
         try:
             found = self.translated(call)
@@ -168,7 +166,7 @@ class Translation:
 
     def leave(self, frame: Frame) -> None:
         """Note what a module's call returns; what stands at a position is made there."""
-        if positioned(frame) and not any(True for _ in frame.module.parameters()):
+        if positioned(frame) and not has_state(frame.module) and frame.outer and has_state(frame.outer.module):
             for tensor in flat(frame.result):
                 if id(tensor) in self.tensors:
                     x = self.tensors[id(tensor)]
@@ -300,6 +298,8 @@ class Translation:
         x = self.layout(tensor)
         if x.value.node.startswith(LEARNED):
             raise Unknown("it takes a parameter of the model")
+        if len(x.dims) <= len(x.shape):  # flattened, which is said where it is
+            return self.put(op, self.settled(x))
         return self.put(op, whole(x.value, x.shape, self.batch)).replace(dims=x.dims)
 
     def joined(self, op: type[Elementwise], a: Any, b: Any) -> Layout:
@@ -376,6 +376,11 @@ class Translation:
         if self.made[int(made.value.node)].op != op:
             raise Unknown(f"`{key}` is used in two ways")
         return made
+
+
+def has_state(module: nn.Module) -> bool:
+    """Tell whether a module, or one in it, has a parameter or buffer."""
+    return next(module.parameters(), None) is not None or next(module.buffers(), None) is not None
 
 
 def positioned(frame: Frame) -> bool:

@@ -149,6 +149,7 @@ class Tree:
         self.taken: set[str] = set()
         self.scopes: dict[int, Scope] = {}
         self.first: dict[str, Scope] = {}
+        self.calls = Counter(frame.path for frame in self.translation.tape.frames())
         tree = Scope("net", "", NOWHERE, type(self.root.module).__name__)
         tree.args = dict(self.arguments.get("", {}))
         self.scopes[id(self.root)] = self.graph.tree = tree
@@ -187,9 +188,10 @@ class Tree:
             if outer.module or path in self.first:
                 again = self.first[path].path
                 path = self._free(f"{outer.path}{frame.path.removeprefix(self._own(outer))}")
-            kind = "container" if type(frame.module) is nn.Sequential else "block"
-            scope = Scope("container" if kind == "container" else "block", path, NOWHERE)
-            scope.block = "" if kind == "container" else type(frame.module).__name__
+            plain = type(frame.module) is nn.Sequential
+            # only a block can run again
+            scope = Scope("container" if plain and self.calls[frame.path] == 1 else "block", path, NOWHERE)
+            scope.block = "" if plain else type(frame.module).__name__
             scope.name = path.removeprefix(f"{outer.path}.") if outer.path else path
             scope.module = again
             scope.args = dict(self.arguments.get(frame.path, {}))
@@ -304,11 +306,12 @@ class Tree:
             if name not in registered:
                 continue
             before = registered[: registered.index(name)]
-            tree.written.remove(head)
-            places = [
-                at for at, item in enumerate(tree.written) if tree.local(item).partition(".")[0] in before
-            ]
-            tree.written.insert(max(places, default=-1) + 1, head)
+            own = tree.written.index(head)
+            others = enumerate(tree.written)
+            last = max((at for at, item in others if tree.local(item).partition(".")[0] in before), default=-1)
+            if last > own:
+                tree.written.insert(last + 1, head)
+                del tree.written[own]
         if tree.written != computed:
             tree.order = tuple(tree.written.index(item) for item in computed)
 
