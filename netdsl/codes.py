@@ -760,9 +760,9 @@ CODES: dict[str, Code] = {
     # ------------------------------------------------------------ lifting
     "E580": Code(
         "a model that cannot be read",
-        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY, whose function returns a "
-        "model; --args says what it is called with. The module or file is run, with all that it does, and so is the "
-        "model, once: name only what you would run. What is pickled, such as a .pt file, is never opened.",
+        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY, whose function returns "
+        "a model; --args says what it is called with. The module or file is run, with all that it does, and so is "
+        "the model: name only what you would run. What is pickled, such as a .pt file, is never opened.",
         "netdsl lift model.pt",
         "",
         2,

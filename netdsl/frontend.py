@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.ir.graph import Graph
+from netdsl.ir.verify import GraphError
 from netdsl.network import Network
 from netdsl.ops import points
-from netdsl.ir.verify import GraphError
 from netdsl.record import Record
 
 GROUP = "netdsl.frontends"

@@ -71,7 +71,7 @@ def test_misuse_of_the_library() -> None:
 
 
 def test_every_code_is_in_the_catalogue_and_every_entry_is_used() -> None:
-    folders = [PACKAGE, PACKAGE.parent / "backends"]
+    folders = [PACKAGE, PACKAGE.parent / "backends", PACKAGE.parent / "frontends"]
     files = [path for folder in folders for path in folder.rglob("*.py") if path.name != "codes.py"]
     emitted = {code for path in files for code in re.findall(r'"(E\d{3})"', path.read_text(encoding="utf-8"))}
     assert emitted == set(CODES)

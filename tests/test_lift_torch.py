@@ -108,7 +108,10 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "adaptive": (lambda x: F.adaptive_avg_pool2d(x, (3, 5)), ["avgpool"]),
     "adaptive max": (lambda x: F.adaptive_max_pool2d(x, 2), ["maxpool"]),
     "mean": (lambda x: x.mean((2, 3), keepdim=True) * x, ["mean", "mul"]),
-    "gate of places": (lambda x: torch.sigmoid(x.mean(1, keepdim=True)) * x, ["mean", "sigmoid", "expand", "mul"]),
+    "gate of places": (
+        lambda x: torch.sigmoid(x.mean(1, keepdim=True)) * x,
+        ["mean", "sigmoid", "expand", "mul"],
+    ),
     "gate of a vector": (lambda x: x * x.mean((2, 3))[:, :, None, None], ["gap", "mul"]),
     "amax": (lambda x: x.amax(dim=(2, 3), keepdim=True), ["amax"]),
     "upsample": (lambda x: F.interpolate(x, scale_factor=2), ["upsample"]),
@@ -134,7 +137,10 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "scale": (lambda x: x * 0.1, ["scale"]),
     "half": (lambda x: x / 2, ["scale"]),
     "sub": (lambda x: x - F.relu(x), ["relu", "sub"]),
-    "there and back": (lambda x: F.relu(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape), ["tokens", "relu", "map"]),
+    "there and back": (
+        lambda x: F.relu(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape),
+        ["tokens", "relu", "map"],
+    ),
     "contiguous": (lambda x: x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2), []),
     "lrn": (lambda x: F.local_response_norm(x, 3, k=2.0), ["lrn"]),
     "dropped nothing": (lambda x: F.dropout(x, 0.3, training=False), []),
@@ -206,7 +212,9 @@ class Small(nn.Module):
 
     def __init__(self, width: int = 8, classes: int = 10) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(6, width, 3, padding=1), nn.Identity(), nn.SiLU(), nn.MaxPool2d(2))
+        self.stem = nn.Sequential(
+            nn.Conv2d(6, width, 3, padding=1), nn.Identity(), nn.SiLU(), nn.MaxPool2d(2)
+        )
         self.layer1 = nn.Sequential(Residual(width, width), Residual(width, width))
         self.layer2 = nn.Sequential(Residual(width, 2 * width, stride=2, drop=0.5))
         self.fc = nn.Linear(2 * width, classes)
@@ -388,8 +396,7 @@ def test_a_refusal_names_every_call() -> None:
         f"no op says `erf` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'erf')})",
         f"no op says `batch_norm` in `0.norm` and 2 more: it keeps no running statistics "
         f"(test_lift_torch.py:{line(Odd, 'self.norm(')})",
-        f"no op says `add` in `0` and 2 more: it adds the number 1.5 "
-        f"(test_lift_torch.py:{line(Odd, '1.5')})",
+        f"no op says `add` in `0` and 2 more: it adds the number 1.5 (test_lift_torch.py:{line(Odd, '1.5')})",
         f"no op says `cumsum` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'cumsum')})",
     ]
 
@@ -403,7 +410,10 @@ def line(of: type, text: str) -> int:
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "padding of an even kernel": (lambda: nn.Conv2d(6, 4, 2, padding="same"), "padding='same' of an even kernel"),
+    "padding of an even kernel": (
+        lambda: nn.Conv2d(6, 4, 2, padding="same"),
+        "padding='same' of an even kernel",
+    ),
     "indices": (lambda: nn.MaxPool2d(2, return_indices=True), "it returns where the largest are"),
     "divisor": (lambda: nn.AvgPool2d(2, divisor_override=3), "it divides by another number"),
     "half": (lambda: Do(lambda x: F.interpolate(x, scale_factor=0.5)), "scale_factor=0.5 is no whole number"),
@@ -583,7 +593,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["{}/mine.py:Net", "--input", "4x9x9"], "E580", "does not run on 4x9x9"),
         (["{}/mine.py:Net", "--args", "width=open('x')"], "E504", "--args takes NAME=VALUE"),
         (["{}/mine.py:Net", "--args", "4"], "E504", "--args takes NAME=VALUE"),
-        (["{}/mine.py:Net", "--args", "depth=3", "--input", "3x9x9"], "E580", "unexpected keyword argument 'depth'"),
+        (
+            ["{}/mine.py:Net", "--args", "depth=3", "--input", "3x9x9"],
+            "E580",
+            "unexpected keyword argument 'depth'",
+        ),
         (["{}/mine.py:Net", "--input", "3x9x9", "--weights", "x.pt"], "E517", "x.pt is no .safetensors file"),
         (["model.pt"], "E580", "would have to be unpickled"),
         (["resnet18"], "E580", "resnet18 names no model"),

@@ -1,8 +1,8 @@
 """How a tensor of torch lies over a value of a net: views, reshapes and permutations as algebra. Imports no torch.
 
 A value's axes are cut into atoms, each some of an axis: of 12 channels the 3 whose neighbours lie 4 apart, and the 4
-within. A tensor's dimensions are lists of atoms, so that any chain of `view`, `permute` and `flatten` is known by what
-it makes, however it was written.
+within. A tensor's dimensions are lists of atoms, so that any chain of `view`, `permute` and `flatten` is known by
+what it makes, however it was written.
 """
 
 from __future__ import annotations

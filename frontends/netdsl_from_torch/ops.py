@@ -5,11 +5,10 @@ An argument that the op cannot say is a reason, never dropped: what a function h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import inf
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.ir.types import Dims, Pad
 from netdsl.ops import catalogue
 from netdsl.ops.activation import (
     Activation,
@@ -32,8 +31,8 @@ from netdsl.ops.activation import (
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout
-from netdsl.ops.joint import Add, Concat, Elementwise, Mul, Scale, Sub
-from netdsl.ops.layout import Expand, PixelShuffle, PixelUnshuffle
+from netdsl.ops.joint import Add, Concat, Mul, Scale, Sub
+from netdsl.ops.layout import PixelShuffle, PixelUnshuffle
 from netdsl.ops.linear import Linear
 from netdsl.ops.move import Padding, Roll, Shuffle
 from netdsl.ops.norm import (
@@ -49,7 +48,7 @@ from netdsl.ops.part import Slice, Split, Token
 from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
-from netdsl.ops.window import SAME, VALID, both
+from netdsl.ops.window import SAME, VALID
 from netdsl_from_torch.layout import BATCH, Atom, Layout, Unknown, whole
 
 if TYPE_CHECKING:
@@ -70,10 +69,6 @@ def translates(*names: str) -> Callable[[Translate], Translate]:
         return function
 
     return register
-
-
-def _refuse(message: str) -> Unknown:
-    return Unknown(message)
 
 
 def _need(holds: object, message: str) -> None:
@@ -193,7 +188,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Layout:
-    """upconv."""
+    """Upconv."""
     home = _home(at, {"weight": weight, "bias": bias})
     _, out, *kernel = weight.shape
     op = UpConv(
@@ -209,7 +204,7 @@ def conv_transpose2d(
 
 @translates("linear")
 def linear(at: Translation, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Layout:
-    """fc."""
+    """Fc."""
     home = _home(at, {"weight": weight, "bias": bias})
     return at.put(Linear(channels=weight.shape[0], bias=bias is not None), at.settled(input), home=home)
 
@@ -227,7 +222,7 @@ def batch_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Layout:
-    """bn."""
+    """Bn."""
     _need(running_mean is not None and running_var is not None, "it keeps no running statistics")
     _need(training or not at.train, "it does not learn from batches in training")
     _need((weight is None) == (bias is None), "it has a weight and no bias")
@@ -266,7 +261,8 @@ def rms_norm(
     eps: float | None = None,
 ) -> Layout:
     """rms_norm, over the channels."""
-    _need(eps is not None, "its eps is that of the dtype")
+    if eps is None:
+        raise Unknown("its eps is that of the dtype")
     op = RmsNorm(eps=eps, affine=weight is not None)
     return _over_channels(at, op, input, normalized_shape, _affine(at, weight, None))
 
@@ -294,7 +290,7 @@ def group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Layout:
-    """gn."""
+    """Gn."""
     _need((weight is None) == (bias is None), "it has a weight and no bias")
     op = GroupNorm(groups=num_groups, eps=eps, affine=weight is not None)
     return at.put(op, at.settled(input), home=_affine(at, weight, bias))
@@ -323,7 +319,7 @@ def instance_norm(
 def local_response_norm(
     at: Translation, input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Layout:
-    """lrn."""
+    """Lrn."""
     return at.put(LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k), at.map(input))
 
 
@@ -361,22 +357,20 @@ FUNCTIONS.update({name: _plainly(op) for name, op in _plain().items()})
 
 
 @translates("leaky_relu")
-def leaky_relu(
-    at: Translation, input: Tensor, negative_slope: float = 0.01, inplace: bool = False
-) -> Layout:
+def leaky_relu(at: Translation, input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Layout:
     """leaky_relu."""
     return at.pointwise(LeakyRelu(slope=negative_slope), input)
 
 
 @translates("elu")
 def elu(at: Translation, input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Layout:
-    """elu."""
+    """Elu."""
     return at.pointwise(Elu(alpha=alpha), input)
 
 
 @translates("celu")
 def celu(at: Translation, input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Layout:
-    """celu."""
+    """Celu."""
     return at.pointwise(Celu(alpha=alpha), input)
 
 
@@ -384,7 +378,7 @@ def celu(at: Translation, input: Tensor, alpha: float = 1.0, inplace: bool = Fal
 def hardtanh(
     at: Translation, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Layout:
-    """hardtanh."""
+    """Hardtanh."""
     return at.pointwise(HardTanh(min=float(min_val), max=float(max_val)), input)
 
 
@@ -393,9 +387,8 @@ def clamp(at: Translation, input: Tensor, min: float | None = None, max: float |
     """hardtanh, or relu."""
     if min == 0 and max is None:
         return at.pointwise(Relu(), input)
-    numbers = isinstance(min, int | float) and isinstance(max, int | float)
-    _need(numbers, "it clamps on one side")
-    assert min is not None and max is not None
+    if not isinstance(min, int | float) or not isinstance(max, int | float):
+        raise Unknown("it clamps on one side, or by a tensor")
     return at.pointwise(HardTanh(min=float(min), max=float(max)), input)
 
 
@@ -403,31 +396,31 @@ def clamp(at: Translation, input: Tensor, min: float | None = None, max: float |
 def threshold(
     at: Translation, input: Tensor, threshold: float, value: float, inplace: bool = False
 ) -> Layout:
-    """threshold."""
+    """Threshold."""
     return at.pointwise(Threshold(threshold=float(threshold), value=float(value)), input)
 
 
 @translates("softplus")
 def softplus(at: Translation, input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Layout:
-    """softplus."""
+    """Softplus."""
     return at.pointwise(Softplus(beta=float(beta), threshold=float(threshold)), input)
 
 
 @translates("hardshrink")
 def hardshrink(at: Translation, input: Tensor, lambd: float = 0.5) -> Layout:
-    """hardshrink."""
+    """Hardshrink."""
     return at.pointwise(HardShrink(threshold=float(lambd)), input)
 
 
 @translates("softshrink")
 def softshrink(at: Translation, input: Tensor, lambd: float = 0.5) -> Layout:
-    """softshrink."""
+    """Softshrink."""
     return at.pointwise(SoftShrink(threshold=float(lambd)), input)
 
 
 @translates("gelu")
 def gelu(at: Translation, input: Tensor, approximate: str = "none") -> Layout:
-    """gelu."""
+    """Gelu."""
     return at.pointwise(Gelu(approximate=approximate), input)
 
 
@@ -440,7 +433,7 @@ def rrelu(
     training: bool = False,
     inplace: bool = False,
 ) -> Layout:
-    """rrelu."""
+    """Rrelu."""
     _need(training or not at.train, "it draws nothing in training")
     return at.pointwise(RRelu(lower=lower, upper=upper), input)
 
@@ -449,7 +442,7 @@ def rrelu(
 def softmax(
     at: Translation, input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Layout:
-    """softmax over an axis."""
+    """Softmax over an axis."""
     return _softmax(at, Softmax, input, dim, dtype)
 
 
@@ -502,7 +495,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Layout:
-    """maxpool."""
+    """Maxpool."""
     _need(not return_indices, "it returns where the largest are")
     op = MaxPool(
         kernel=_dims(kernel_size),
@@ -538,7 +531,7 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Layout:
-    """avgpool."""
+    """Avgpool."""
     _need(divisor_override is None, "it divides by another number than the window's size")
     pad = _padding(padding, _pair(kernel_size), 1, VALID)
     op = AvgPool(
@@ -553,7 +546,7 @@ def avg_pool2d(
 
 @translates("adaptive_avg_pool2d")
 def adaptive_avg_pool2d(at: Translation, input: Tensor, output_size: Any) -> Layout:
-    """avgpool to=."""
+    """Avgpool to=."""
     return at.put(AvgPool(to=_to(input, output_size)), at.map(input))
 
 
@@ -561,7 +554,7 @@ def adaptive_avg_pool2d(at: Translation, input: Tensor, output_size: Any) -> Lay
 def adaptive_max_pool2d(
     at: Translation, input: Tensor, output_size: Any, return_indices: bool = False
 ) -> Layout:
-    """maxpool to=."""
+    """Maxpool to=."""
     _need(not return_indices, "it returns where the largest are")
     return at.put(MaxPool(to=_to(input, output_size)), at.map(input))
 
@@ -583,10 +576,10 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Layout:
-    """upsample by a whole number, resize to a size, or to that of an input."""
+    """Upsample by a whole number, resize to a size, or to that of an input."""
     _need(not antialias, "antialias=True")
     _need(mode in ("nearest", "bilinear", "bicubic"), f"mode='{mode}'")
-    args = {"mode": mode, "align_corners": bool(align_corners)}
+    args: dict[str, Any] = {"mode": mode, "align_corners": bool(align_corners)}
     x = at.map(input)
     if size is None:
         scales = (scale_factor,) * 2 if isinstance(scale_factor, int | float) else tuple(scale_factor)
@@ -643,7 +636,7 @@ def pixel_unshuffle(at: Translation, input: Tensor, downscale_factor: int) -> La
 
 @translates("channel_shuffle", "native_channel_shuffle")
 def channel_shuffle(at: Translation, input: Tensor, groups: int) -> Layout:
-    """shuffle."""
+    """Shuffle."""
     return at.put(Shuffle(groups=groups), at.map(input))
 
 
@@ -666,27 +659,23 @@ def roll(at: Translation, input: Tensor, shifts: Any, dims: Any = None) -> Layou
 # ---------------------------------------------------------------- joints, products, means
 
 
-def _joined(at: Translation, op: type[Elementwise], a: Any, b: Any) -> Layout:
-    return at.joined(op, a, b)
-
-
 @translates("add", "__add__", "__radd__", "__iadd__", "add_")
 def add(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
-    """add."""
+    """Add."""
     _need(alpha == 1, f"alpha={alpha}")
     number = other if isinstance(other, int | float) else input
     if isinstance(number, int | float):
         _need(number == 0, f"it adds the number {number}")
         return at.layout(input if number is other else other)
-    return _joined(at, Add, input, other)
+    return at.joined(Add, input, other)
 
 
 @translates("sub", "__sub__", "__isub__", "subtract")
 def sub(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
-    """sub."""
+    """Sub."""
     _need(alpha == 1, f"alpha={alpha}")
     _need(not isinstance(other, int | float), f"it subtracts the number {other}")
-    return _joined(at, Sub, input, other)
+    return at.joined(Sub, input, other)
 
 
 @translates("mul", "__mul__", "__rmul__", "__imul__", "multiply")
@@ -695,8 +684,9 @@ def mul(at: Translation, input: Any, other: Any) -> Layout:
     if isinstance(other, int | float):
         return at.pointwise(Scale(factor=float(other)), input) if other != 1 else at.layout(input)
     if isinstance(input, int | float):
-        return mul(at, other, input)
-    return _joined(at, Mul, input, other)
+        swapped: Layout = mul(at, other, input)
+        return swapped
+    return at.joined(Mul, input, other)
 
 
 @translates("div", "__truediv__", "__itruediv__", "true_divide", "divide")
@@ -723,14 +713,14 @@ def cat(at: Translation, tensors: Sequence[Tensor], dim: int = 0, axis: int | No
 
 @translates("mean")
 def mean(at: Translation, input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Layout:
-    """gap of rows and columns, or mean."""
+    """Gap of rows and columns, or mean."""
     _need(dtype is None or dtype == input.dtype, "it changes the dtype")
     return _reduced(at, Mean, input, dim, keepdim)
 
 
 @translates("amax")
 def amax(at: Translation, input: Tensor, dim: Any = (), keepdim: bool = False) -> Layout:
-    """amax."""
+    """Amax."""
     return _reduced(at, Amax, input, dim, keepdim)
 
 
@@ -838,7 +828,7 @@ def sliced(at: Translation, x: Layout, dim: int, begin: int, end: int, step: int
 
 @translates("narrow")
 def narrow(at: Translation, input: Tensor, dim: int, start: int, length: int) -> Layout:
-    """slice."""
+    """Slice."""
     x = at.layout(input)
     dim %= len(x.dims)
     start %= x.sizes[dim]
@@ -867,7 +857,9 @@ def getitem(at: Translation, input: Tensor, index: Any) -> Layout:
     """Slices, tokens and axes of one, in order."""
     x = at.layout(input)
     steps = index if isinstance(index, tuple) else (index,)
-    _need(all(one is None or one is ... or isinstance(one, int | slice) for one in steps), "an index by tensors")
+    _need(
+        all(one is None or one is ... or isinstance(one, int | slice) for one in steps), "an index by tensors"
+    )
     missing = len(x.dims) - sum(one is not None and one is not ... for one in steps)
     dim = 0
     slices = []
@@ -933,7 +925,8 @@ def transpose(at: Translation, input: Tensor, dim0: int, dim1: int) -> Layout:
 def transposed(at: Translation, input: Tensor) -> Layout:
     """The last two dimensions swapped."""
     _need(at.name == "mT" or input.ndim <= 2, f"`.{at.name}` of {input.ndim} dimensions")
-    return transpose(at, input, -2, -1)
+    swapped: Layout = transpose(at, input, -2, -1)
+    return swapped
 
 
 @translates("movedim", "moveaxis")
@@ -954,9 +947,10 @@ def expand(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
     return at.layout(input).expanded(at.result.shape)
 
 
-@translates("contiguous", "clone", "detach", "to", "float", "type_as", "requires_grad_", "alias", "type", "data")
+@translates(
+    "contiguous", "clone", "detach", "to", "float", "type_as", "requires_grad_", "alias", "type", "data"
+)
 def same(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
     """The same numbers."""
     _need(at.result.dtype == input.dtype, "it changes the dtype")
     return at.layout(input)
-

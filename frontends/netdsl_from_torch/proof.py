@@ -85,7 +85,9 @@ def enliven(model: nn.Module, inputs: Sequence[Tensor]) -> None:
                 parameter.copy_(torch.exp2(torch.empty_like(parameter).uniform_(-1, 3)))
             else:
                 parameter.copy_(torch.randn_like(parameter) * 0.1)
-        norms: list[Any] = [one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+        norms: list[Any] = [
+            one for one in model.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)
+        ]
         momenta = [one.momentum for one in norms]
         for one in norms:
             one.momentum = 1.0
@@ -104,22 +106,18 @@ def _outputs(ours: nn.Module, theirs: nn.Module, inputs: Sequence[Tensor], dtype
     mine.load_state_dict(other.state_dict())
     found = []
     for train, what in ((False, "outputs in evaluation"), (True, "outputs in training, from one seed")):
-        results = []
+        results: list[list[Tensor]] = []
         for module in (mine, other):
             torch.manual_seed(SEED)
             with torch.no_grad():
                 y = module.train(train)(*(x.to(dtype) for x in inputs))
             results.append([*flat(y)])
-        found.append(_compared(what, *results, dtype))
-    buffers = [[*module.buffers()] for module in (mine, other)]
-    kept = [(a, b) for a, b in zip(*buffers, strict=False) if a.is_floating_point() and a.shape == b.shape]
-    names = dict(other.named_buffers())
-    if len({key for key in names if key in dict(mine.named_buffers())}) and kept:
-        state, own = other.state_dict(), mine.state_dict()
-        keys = [key for key in own if key in names and own[key].is_floating_point()]
-        if keys:
-            pairs = [own[key] for key in keys], [state[key] for key in keys]
-            found.append(_compared("running statistics after it", *pairs, dtype))
+        found.append(_compared(what, results[0], results[1], dtype))
+    own, state, buffers = mine.state_dict(), other.state_dict(), dict(other.named_buffers())
+    keys = [key for key in own if key in buffers and own[key].is_floating_point()]
+    if keys:
+        kept = [[held[key] for key in keys] for held in (own, state)]
+        found.append(_compared("running statistics after it", kept[0], kept[1], dtype))
     return found
 
 
@@ -134,7 +132,9 @@ def _compared(what: str, ours: list[Tensor], theirs: list[Tensor], dtype: torch.
             return Check(what, "the model makes numbers that are not finite", False)
     if all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)):
         return Check(what, "equal bit for bit", True)
-    worst = max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(ours, theirs, strict=True))
+    worst = max(
+        float((a - b).abs().max() / b.abs().max().clamp(min=1e-30)) for a, b in zip(ours, theirs, strict=True)
+    )
     said = f"differ by {worst:.1e} of the largest number at most, in {str(dtype).removeprefix('torch.')}"
     return Check(what, said, dtype == torch.float64 and worst <= BOUND)
 

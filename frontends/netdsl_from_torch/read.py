@@ -34,7 +34,9 @@ class Model:
 
     def __init__(self, source: Any, inputs: Mapping[str, tuple[int, ...]], args: Mapping[str, Any]) -> None:
         """Make the model, if it is none yet, and read it."""
-        self.source = source if isinstance(source, str) else getattr(source, "__name__", type(source).__name__)
+        self.source = (
+            source if isinstance(source, str) else getattr(source, "__name__", type(source).__name__)
+        )
         self.model, self.given = self._made(source, args)
         place, _, name = self.source.rpartition(":")
         self.name = _net_name(name) or _net_name(Path(place).stem) or "model"
@@ -71,7 +73,9 @@ class Model:
         """Return the shapes of the inputs by the names that `forward` gives them, in its order."""
         parameters = inspect.signature(self.model.forward).parameters
         names = [
-            name for name, one in parameters.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
+            name
+            for name, one in parameters.items()
+            if one.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
         ]
         first = names[0] if names else "x"
         if not shapes:
@@ -147,7 +151,9 @@ def _factory(reference: str) -> Any:
         try:
             return against._factory(reference)
         except NetError as error:
-            raise NetError([d.replace(code="E580") if d.code == "E531" else d for d in error.diagnostics]) from None
+            raise NetError(
+                [d.replace(code="E580") if d.code == "E531" else d for d in error.diagnostics]
+            ) from None
     if not all(part.isidentifier() for part in library.split(".")):
         _fail("E580", f"there is no module {library}", f"a model is {FORMS}")
     try:

@@ -156,7 +156,9 @@ class Translation:
     def _guessed(self, call: Call, sizes: Sequence[int]) -> str:
         """Return the axes that what stands for a result most likely has: those of what went in, "" for the usual."""
         given = [self.tensors[id(t)] for t in flat(list(call.args)) if id(t) in self.tensors]
-        shapes = [x.shape for x in given if len(x.shape) == len(sizes) and x.dims == own_dims(x.shape, self.batch)]
+        shapes = [
+            x.shape for x in given if len(x.shape) == len(sizes) and x.dims == own_dims(x.shape, self.batch)
+        ]
         same = [shape.axes for shape in shapes if tuple(shape) == tuple(sizes)]
         if len(sizes) == 3:
             last = [shape.c for x in given for shape in [x.shape] if "c" in shape.axes]
@@ -166,7 +168,12 @@ class Translation:
 
     def leave(self, frame: Frame) -> None:
         """Note what a module's call returns; what stands at a position is made there."""
-        if positioned(frame) and not has_state(frame.module) and frame.outer and has_state(frame.outer.module):
+        if (
+            positioned(frame)
+            and not has_state(frame.module)
+            and frame.outer
+            and has_state(frame.outer.module)
+        ):
             for tensor in flat(frame.result):
                 if id(tensor) in self.tensors:
                     x = self.tensors[id(tensor)]
@@ -330,7 +337,9 @@ class Translation:
         if gate.shape.axes != "c" or "c" not in x.shape.axes or gate.shape.c != x.shape.c:
             return False
         channel = (Atom("c", 1, x.shape.c),)
-        wanted = [dim if dim and dim[0].axis == BATCH else channel if dim == channel else () for dim in x.dims]
+        wanted = [
+            dim if dim and dim[0].axis == BATCH else channel if dim == channel else () for dim in x.dims
+        ]
         return list(gate.dims) == wanted and channel in x.dims and len(x.shape) > 1
 
     def _with_learned(self, op: type[Elementwise], pair: list[Layout], at: int) -> Layout:

@@ -155,7 +155,9 @@ class Tree:
         self.scopes[id(self.root)] = self.graph.tree = tree
         nodes: dict[str, tuple[Made, Scope]] = {}
         homes: dict[str, str] = {}
-        reserved = set(self.held) | {key[:at] for key in self.keys for at in range(len(key)) if key[at] == "."}
+        reserved = set(self.held) | {
+            key[:at] for key in self.keys for at in range(len(key)) if key[at] == "."
+        }
         for at in self.alive:
             made = self.made[at]
             scope = self._scope(made.frame)
@@ -308,7 +310,9 @@ class Tree:
             before = registered[: registered.index(name)]
             own = tree.written.index(head)
             others = enumerate(tree.written)
-            last = max((at for at, item in others if tree.local(item).partition(".")[0] in before), default=-1)
+            last = max(
+                (at for at, item in others if tree.local(item).partition(".")[0] in before), default=-1
+            )
             if last > own:
                 tree.written.insert(last + 1, head)
                 del tree.written[own]
@@ -328,7 +332,10 @@ class Tree:
             for item in scope.written
             if isinstance(item, Scope) or has_state(self.graph[item].op)
         )
-        wanted, found = [one for one in registered if one in written], [one for one in written if one in registered]
+        wanted, found = (
+            [one for one in registered if one in written],
+            [one for one in written if one in registered],
+        )
         while wanted and wanted[-1] == found[-1]:
             wanted.pop(), found.pop()
         return tuple(wanted)

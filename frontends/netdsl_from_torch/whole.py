@@ -64,7 +64,7 @@ def stochastic_depth(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.DropPath")
 def drop_path(at: Translation, one: Any, x: Tensor) -> Layout:
-    """droppath."""
+    """Droppath."""
     if not one.scale_by_keep:
         raise Unknown("scale_by_keep=False")
     return at.pointwise(DropPath(p=float(one.drop_prob or 0)), x)
@@ -72,7 +72,7 @@ def drop_path(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.Conv2dSame")
 def conv2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
-    """conv or dwconv with TensorFlow's padding."""
+    """Conv or dwconv with TensorFlow's padding."""
     y = at.map(x)
     op = convolution(y.shape.c, one.weight, one.bias, one.stride, 0, one.dilation, one.groups)
     return at.put(op.replace(pad=Pad("tf")), y, home=at.frame.path)
@@ -80,7 +80,7 @@ def conv2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.StdConv2d", "timm.StdConv2dSame")
 def std_conv2d(at: Translation, one: Any, x: Tensor) -> Layout:
-    """stdconv."""
+    """Stdconv."""
     y = at.map(x)
     same = getattr(one, "same_pad", False)
     plain = convolution(y.shape.c, one.weight, one.bias, one.stride, one.padding, one.dilation, 1)
@@ -92,7 +92,7 @@ def std_conv2d(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.MaxPool2dSame")
 def max_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
-    """maxpool with TensorFlow's padding."""
+    """Maxpool with TensorFlow's padding."""
     if one.ceil_mode:
         raise Unknown("ceil_mode=True")
     op = MaxPool(
@@ -106,7 +106,7 @@ def max_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.AvgPool2dSame")
 def avg_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
-    """avgpool with TensorFlow's padding."""
+    """Avgpool with TensorFlow's padding."""
     if one.ceil_mode:
         raise Unknown("ceil_mode=True")
     op = AvgPool(
@@ -120,7 +120,7 @@ def avg_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
 
 @module("timm.BlurPool2d")
 def blur_pool2d(at: Translation, one: Any, x: Tensor) -> Layout:
-    """blurpool."""
+    """Blurpool."""
     if getattr(one, "pad_mode", "reflect") != "reflect":
         raise Unknown(f"pad_mode='{one.pad_mode}'")
     return at.put(BlurPool(size=one.filt_size, stride=one.stride), at.map(x))
@@ -146,7 +146,7 @@ def attention(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> Any:
-    """attention of tokens with themselves."""
+    """Attention of tokens with themselves."""
     if query is not key or key is not value:
         raise Unknown("its query, key and value are not the same")
     if key_padding_mask is not None or attn_mask is not None or is_causal:

@@ -12,8 +12,8 @@ from netdsl.cli.common import inputs, misuse, note, put, replacing, write
 
 HELP = "write the spec of a model that exists, and prove that it is the model"
 FORMS = (
-    "MODULE:FACTORY, FILE.py:FACTORY, torchvision:NAME or timm:NAME; the function is called, and all code that it "
-    "and its module run has to be yours to run"
+    "MODULE:FACTORY, FILE.py:FACTORY, torchvision:NAME or timm:NAME; the function is called and the model is run, "
+    "which is code: name only what you trust"
 )
 
 
