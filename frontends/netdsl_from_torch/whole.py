@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Pad
-from netdsl.ops.attention import Attention
+from netdsl.ir.types import Dims, Init, Pad
+from netdsl.ops.activation import Exp, HardTanh, Relu, Sigmoid
+from netdsl.ops.attention import Attend, Attention, Qkv, RelativeBias
 from netdsl.ops.base import OpError
 from netdsl.ops.conv import StdConv
-from netdsl.ops.dropout import DropPath
+from netdsl.ops.dropout import Dropout, DropPath
+from netdsl.ops.joint import Scale
+from netdsl.ops.linear import Linear
 from netdsl.ops.norm import RmsNorm
+from netdsl.ops.part import Split
+from netdsl.ops.partition import Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, MaxPool
+from netdsl.ops.source import Weight
 from netdsl_from_torch.layout import Layout, Unknown
 from netdsl_from_torch.ops import _dims, _size, _stride, convolution
 
@@ -131,6 +138,56 @@ def rms_norm(at: Translation, one: Any, x: Tensor) -> Layout:
     """rms_norm, over the channels."""
     y = at.settled(x)
     return at.put(RmsNorm(eps=one.eps, affine=one.weight is not None), y, home=at.frame.path)
+
+
+@module("torchvision.ShiftedWindowAttention", "torchvision.ShiftedWindowAttentionV2")
+def shifted_window_attention(at: Translation, one: Any, x: Tensor) -> Layout:
+    """Attention within windows of a map with its channels last: windows, qkv, attend, fc, unwindows."""
+    if one.attention_dropout:
+        raise Unknown(f"attention_dropout={one.attention_dropout}")
+    y, path = at.settled(x), at.frame.path
+    cosine = hasattr(one, "logit_scale")
+    window, shift = Dims(one.window_size), Dims(one.shift_size)
+    steps = tuple(2 * size - 1 for size in window)
+    index = at.put(
+        Weight(
+            shape=((window[0] * window[1]) ** 2,),
+            learned=False,
+            inits={"": Init("relative_positions", tuple(window))},
+        ),
+        home=f"{path}.relative_position_index",
+    )
+    if cosine:
+        first, _, last = one.cpb_mlp
+        coords = Weight(
+            shape=(*steps, 2), axes="hwc", batch=True, learned=False, inits={"": Init("relative_coords")}
+        )
+        table = at.put(coords, home=f"{path}.relative_coords_table")
+        for name, layer in (("0", first), ("2", last)):
+            op = Linear(channels=layer.out_features, bias=layer.bias is not None)
+            table = at.put(op, table, home=f"{path}.cpb_mlp.{name}")
+            table = at.put(Relu(), table) if name == "0" else table
+    else:
+        shape = steps[0] * steps[1], one.num_heads
+        table = at.put(Weight(shape=shape), home=f"{path}.relative_position_bias_table")
+    bias = at.put(RelativeBias(size=window), table, index)
+    parts = at.put(Windows(size=window, shift=shift), y)
+    parts = at.put(Qkv(bias=one.qkv.bias is not None, key_bias=not cosine), parts, home=f"{path}.qkv")
+    further = [bias]
+    if cosine:
+        bias = at.put(Scale(factor=16.0), at.put(Sigmoid(), bias))
+        scale = at.put(Weight(shape=(one.num_heads, 1, 1)), home=f"{path}.logit_scale")
+        scale = at.put(HardTanh(min=-1000.0, max=log(100.0)), scale)  # which only bounds it above
+        further = [at.put(Exp(), scale), bias]
+    if any(shift):
+        further.append(at.put(WindowMask(size=window, shift=shift), y))
+    attended = at.put(Attend(heads=one.num_heads, cosine=cosine), *at.put_all(Split(parts=3), parts), *further)
+    out = at.put(
+        Linear(channels=one.proj.out_features, bias=one.proj.bias is not None), attended, home=f"{path}.proj"
+    )
+    if one.dropout:
+        out = at.put(Dropout(p=float(one.dropout)), out)
+    return at.put(Unwindows(size=window, shift=shift), out, y)
 
 
 @module("torch.MultiheadAttention")
