@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,58 @@ def test_parameters_of_their_own() -> None:
     learned = [node.name for node in found.net.graph if node.op.name == "weight"]
     assert sorted(learned) == ["gamma", "map", "places", "token"]
     assert {"attention", "concat", "token", "tokens"} <= {*ops(found)}
+
+
+class Attention(nn.Module):
+    """Attention as timm writes it, from one layer for q, k and v, or from three; by torch's function or by hand."""
+
+    def __init__(self, fused: bool, apart: bool) -> None:
+        super().__init__()
+        self.fused = fused
+        self.qkv = nn.ModuleList(nn.Linear(8, 8) for _ in range(3)) if apart else nn.Linear(8, 24)
+        self.apart = apart
+        self.proj = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        if self.apart:
+            q, k, v = (one(x).view(b, n, 2, c // 2).transpose(1, 2) for one in self.qkv)
+        else:
+            q, k, v = self.qkv(x).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        if self.fused:
+            y = F.scaled_dot_product_attention(q, k, v, scale=0.3)
+        elif self.apart:
+            y = ((q @ k.transpose(-2, -1)) * 0.3).softmax(-1) @ v
+        else:
+            q = q * 0.3
+            y = F.dropout(F.softmax(q @ k.transpose(-2, -1), dim=-1), 0.0, self.training) @ v
+        return self.proj(y.transpose(1, 2).reshape(b, n, c))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("apart", [True, False])
+def test_attention(fused: bool, apart: bool) -> None:
+    found = lifted(nn.Sequential(nn.LayerNorm(8), Attention(fused, apart)), (5, 8))
+    assert ops(found) == ["ln", *(["fc"] * 3 if apart else ["fc", "split"]), "attend", "fc"]
+    (attend,) = (node.op for node in found.net.graph if node.op.name == "attend")
+    assert (attend.heads, attend.scale) == (2, 0.3)
+
+
+def small_swin(again: bool = False) -> nn.Module:
+    swin = import_module("torchvision.models.swin_transformer")
+    parts = {"block": swin.SwinTransformerBlockV2, "downsample_layer": swin.PatchMergingV2} if again else {}
+    sizes = {"embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": [3, 2], "num_classes": 5}
+    model: nn.Module = swin.SwinTransformer(patch_size=[4, 4], dropout=0.1, **sizes, **parts)
+    return model
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_windows(again: bool) -> None:
+    import_torchvision()
+    found = lift(small_swin, (3, 32, 48), again=again)
+    assert [check.said for check in found.checks[1:3]] == ["equal bit for bit"] * 2
+    assert ops(found).count("attend") == 3
+    assert ops(found).count("window_mask") == 1
 
 
 class NormAct(nn.BatchNorm2d):

@@ -102,6 +102,17 @@ class Layout(Record):
         return self.with_dims(dims)
 
 
+class Scores(Record):
+    """How much each token looks at each other, by heads: what attention by hand makes on its way."""
+
+    q: Layout
+    k: Layout
+    heads: int
+    scale: float
+    shares: bool = False
+    """Whether they are softmax's already."""
+
+
 def whole(value: Value, shape: Shape, batch: int | None) -> Layout:
     """Return a value as a tensor of its own shape, behind the axis of samples if it has one."""
     return Layout(value, shape, own_dims(shape, batch))

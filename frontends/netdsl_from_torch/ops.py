@@ -28,6 +28,7 @@ from netdsl.ops.activation import (
     SoftShrink,
     Threshold,
 )
+from netdsl.ops.attention import Attend, MatMul
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
 from netdsl.ops.dropout import Dropout
@@ -49,7 +50,7 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import SAME, VALID
-from netdsl_from_torch.layout import BATCH, Atom, Layout, Unknown, whole
+from netdsl_from_torch.layout import BATCH, Atom, Layout, Scores, Unknown, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -441,7 +442,7 @@ def rrelu(
 @translates("softmax", "_softmax")
 def softmax(
     at: Translation, input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
-) -> Layout:
+) -> Layout | Scores:
     """Softmax over an axis."""
     return _softmax(at, Softmax, input, dim, dtype)
 
@@ -449,15 +450,19 @@ def softmax(
 @translates("log_softmax")
 def log_softmax(
     at: Translation, input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
-) -> Layout:
+) -> Layout | Scores:
     """log_softmax over an axis."""
     return _softmax(at, LogSoftmax, input, dim, dtype)
 
 
-def _softmax(at: Translation, op: type[Any], input: Tensor, dim: int | None, dtype: Any) -> Layout:
+def _softmax(at: Translation, op: type[Any], input: Tensor, dim: int | None, dtype: Any) -> Layout | Scores:
     _need(dtype is None or dtype == input.dtype, "it changes the dtype")
     _need(dim is not None, "it does not say along which dimension")
     assert dim is not None
+    scores = at.scores(input)
+    if scores is not None:
+        _need(op is Softmax and dim in (-1, 3) and not scores.shares, "scores are compared otherwise")
+        return scores.replace(shares=True)
     x, axis = _letter(at, at.layout(input), dim)
     return at.put(op(axis=axis), x)
 
@@ -473,8 +478,12 @@ def glu(at: Translation, input: Tensor, dim: int = -1) -> Layout:
 @translates("dropout")
 def dropout(
     at: Translation, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Layout:
+) -> Layout | Scores:
     """dropout, or nothing where it does not train."""
+    scores = at.scores(input)
+    if scores is not None:
+        _need(not training or p == 0, f"it drops scores, p={p}")
+        return scores
     if not training:
         return at.layout(input)
     _need(at.train, "it drops in evaluation")
@@ -679,12 +688,16 @@ def sub(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
 
 
 @translates("mul", "__mul__", "__rmul__", "__imul__", "multiply")
-def mul(at: Translation, input: Any, other: Any) -> Layout:
+def mul(at: Translation, input: Any, other: Any) -> Layout | Scores:
     """mul, or scale by a number."""
     if isinstance(other, int | float):
+        scores = at.scores(input)
+        if scores is not None:
+            _need(not scores.shares, "shares are multiplied by a number")
+            return scores.replace(scale=scores.scale * other)
         return at.pointwise(Scale(factor=float(other)), input) if other != 1 else at.layout(input)
     if isinstance(input, int | float):
-        swapped: Layout = mul(at, other, input)
+        swapped: Layout | Scores = mul(at, other, input)
         return swapped
     return at.joined(Mul, input, other)
 
@@ -733,6 +746,68 @@ def _reduced(at: Translation, op: type[Reduction], input: Tensor, dim: Any, keep
     if op is Mean and axes == "hw" and x.shape.axes == "chw" and not keepdim:
         return at.put(GlobalAvgPool(), x)
     return at.put(op(axes=axes, keep=keepdim), x)
+
+
+# ---------------------------------------------------------------- attention
+
+
+@translates("scaled_dot_product_attention")
+def scaled_dot_product_attention(
+    at: Translation,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Layout:
+    """Attend."""
+    _need(attn_mask is None and not is_causal, "it has a mask")
+    _need(dropout_p == 0, f"it drops scores, dropout_p={dropout_p}")
+    _need(not enable_gqa, "enable_gqa=True")
+    (q, heads), (k, other) = _by_heads(at, at.layout(query)), _by_heads(at, at.layout(key))
+    _need(heads == other, "queries and keys have other heads")
+    return _attended(at, q, k, value, heads, scale)
+
+
+def _by_heads(at: Translation, x: Layout) -> tuple[Layout, int]:
+    """Return the tokens of which a tensor is the heads, samples x heads x n x c/heads, and how many there are."""
+    _need(len(x.dims) == 4, f"it takes {len(x.dims)} dimensions")
+    samples, heads, rows, inner = x.dims
+    tokens = at.settled(x.with_dims((samples, rows, heads + inner)))
+    _need(tokens.shape.axes == "nc", "it takes what are no tokens")
+    return tokens, x.sizes[1]
+
+
+def _attended(
+    at: Translation, q: Layout, k: Layout, value: Tensor, heads: int, scale: float | None
+) -> Layout:
+    v, own = _by_heads(at, at.layout(value))
+    _need(own == heads, "keys and values have other heads")
+    usual = (q.shape.c // heads) ** -0.5
+    given = None if scale is None or abs(scale - usual) < 1e-9 * usual else float(scale)
+    made = at.put(Attend(heads=heads, scale=given), q, k, v)
+    n, c = made.shape
+    return made.reshaped((at.batch, n, heads, c // heads)).permuted((0, 2, 1, 3))
+
+
+@translates("matmul", "__matmul__", "bmm")
+def matmul(at: Translation, input: Tensor, other: Tensor) -> Layout | Scores:
+    """Matmul of tokens, or a step of attention: scores, or the sums of values by them."""
+    scores = at.scores(input)
+    if scores is not None:
+        _need(scores.shares, "values are summed by scores without softmax")
+        return _attended(at, scores.q, scores.k, other, scores.heads, scores.scale)
+    a, b = at.layout(input), at.layout(other)
+    if len(a.dims) == len(b.dims) == 4:
+        q, heads = _by_heads(at, a)
+        k, others = _by_heads(at, b.permuted((0, 1, 3, 2)))
+        _need(heads == others and q.shape.c == k.shape.c, "queries and keys have other heads")
+        source, scale = at.scaled(q)
+        return Scores(source, k, heads, scale)
+    return at.put(MatMul(), at.settled(a), at.settled(b))
 
 
 # ---------------------------------------------------------------- parts
@@ -950,7 +1025,10 @@ def expand(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
 @translates(
     "contiguous", "clone", "detach", "to", "float", "type_as", "requires_grad_", "alias", "type", "data"
 )
-def same(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
+def same(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout | Scores:
     """The same numbers."""
+    scores = at.scores(input)
+    if scores is not None and at.result.dtype == input.dtype:
+        return scores
     _need(at.result.dtype == input.dtype, "it changes the dtype")
     return at.layout(input)

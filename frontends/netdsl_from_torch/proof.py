@@ -102,7 +102,7 @@ def enliven(model: nn.Module, inputs: Sequence[Tensor]) -> None:
 
 def _outputs(ours: nn.Module, theirs: nn.Module, inputs: Sequence[Tensor], dtype: torch.dtype) -> list[Check]:
     """Compare outputs in evaluation and in training, and what training leaves."""
-    mine, other = (copy.deepcopy(one).to(dtype) for one in (ours, theirs))
+    mine, other = ours.to(dtype), theirs.to(dtype)
     mine.load_state_dict(other.state_dict())
     found = []
     for train, what in ((False, "outputs in evaluation"), (True, "outputs in training, from one seed")):
@@ -143,7 +143,7 @@ def _macs(ours: nn.Module, model: nn.Module, shapes: Sequence[Sequence[int]]) ->
     """Compare what torch's counter counts of a sample."""
     counts = []
     for module in (ours, model):
-        one = abstract(module).eval()
+        one = abstract(module).float().eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             one(*(torch.zeros(1, *shape, device="meta") for shape in shapes))
         counts.append(counter.get_total_flops() // 2)

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Op, OpError
-from netdsl.ops.joint import Elementwise
+from netdsl.ops.joint import Elementwise, Scale
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.move import Shuffle
 from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
 from netdsl.record import Record
-from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Unknown, own_dims, whole
+from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Scores, Unknown, own_dims, whole
 from netdsl_from_torch.ops import FUNCTIONS
 from netdsl_from_torch.tape import BATCH as SAMPLES
 from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape, flat
@@ -62,6 +62,8 @@ class Translation:
         self.shapes: list[tuple[Shape, ...]] = []
         """By what is made the shapes of its outputs."""
         self.tensors: dict[int, Layout] = {}
+        self.attention: dict[int, Scores] = {}
+        """By tensor what scores it holds: no value of a net."""
         self.causes: list[Cause] = []
         self.seen: dict[object, Layout] = {}
         self.entered: dict[int, tuple[Value, ...]] = {}
@@ -96,7 +98,7 @@ class Translation:
         """Translate a call, or note why it has no op."""
         self.name, self.result = call.name, call.result
         reads = [tensor for tensor in flat((list(call.args), dict(call.kwargs))) if self.known(tensor)]
-        if not any(id(t) in self.tensors for t in reads):
+        if not any(id(t) in self.tensors or id(t) in self.attention for t in reads):
             if not any(self.key(t) and t.is_floating_point() for t in reads):
                 return  # of numbers alone, such as a counter
         begun = len(self.made)
@@ -131,10 +133,14 @@ class Translation:
     def give(self, result: Any, found: Any) -> None:
         """Note what a call's results are."""
         tensors = [result] if isinstance(result, Tensor) else [one for one in result if one is not None]
-        layouts = [found] if isinstance(found, Layout) else list(found)
+        layouts = [found] if isinstance(found, Layout | Scores) else list(found)
         if len(tensors) != len(layouts):
             raise Unknown(f"it returns {len(tensors)} tensors, not {len(layouts)}")
         for tensor, layout in zip(tensors, layouts, strict=True):
+            if isinstance(layout, Scores):
+                self.attention[id(tensor)] = layout
+                self.tensors.pop(id(tensor), None)
+                continue
             if tuple(tensor.shape) != layout.sizes and not layout.value.node.startswith(LEARNED):
                 sizes = "x".join(map(str, tensor.shape))
                 raise Unknown(f"it makes {sizes}, where the op makes {'x'.join(map(str, layout.sizes))}")
@@ -193,7 +199,18 @@ class Translation:
 
     def known(self, tensor: Tensor) -> bool:
         """Tell whether a tensor follows from the inputs or the model's own."""
-        return id(tensor) in self.tensors or id(tensor) in self.tape.keys
+        return id(tensor) in self.tensors or id(tensor) in self.attention or id(tensor) in self.tape.keys
+
+    def scores(self, tensor: Any) -> Scores | None:
+        """Return the scores of attention that a tensor holds, None for others."""
+        return self.attention.get(id(tensor))
+
+    def scaled(self, x: Layout) -> tuple[Layout, float]:
+        """Return what a value is the product of with a number, and that number."""
+        made = self.made[int(x.value.node)]
+        if isinstance(made.op, Scale):
+            return self.whole(made.inputs[0]), made.op.factor
+        return x, 1.0
 
     def key(self, tensor: Tensor) -> str:
         """Return the key of the model's state that a tensor is, "" for others."""
@@ -210,6 +227,8 @@ class Translation:
             if found.value.node == "?":
                 raise Follows
             return found
+        if id(tensor) in self.attention:
+            raise Unknown("it takes scores of attention")
         key = self.key(tensor)
         if not key:
             raise Unknown("it takes a tensor that the model makes of numbers")

@@ -181,7 +181,9 @@ def shifted_window_attention(at: Translation, one: Any, x: Tensor) -> Layout:
         further = [at.put(Exp(), scale), bias]
     if any(shift):
         further.append(at.put(WindowMask(size=window, shift=shift), y))
-    attended = at.put(Attend(heads=one.num_heads, cosine=cosine), *at.put_all(Split(parts=3), parts), *further)
+    attended = at.put(
+        Attend(heads=one.num_heads, cosine=cosine), *at.put_all(Split(parts=3), parts), *further
+    )
     out = at.put(
         Linear(channels=one.proj.out_features, bias=one.proj.bias is not None), attended, home=f"{path}.proj"
     )
