@@ -16,7 +16,7 @@ import netdsl
 from netdsl import Network
 from netdsl.api import zoo_names
 from netdsl.data import folder
-from netdsl.lift import difference, lifted
+from netdsl.lifting import difference, lifted
 from netdsl.source import Source
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse

@@ -19,7 +19,7 @@ from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Dims, Shape
-from netdsl.lift.words import op_words
+from netdsl.lifting.words import op_words
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record

@@ -97,7 +97,7 @@ class Net:
             GraphError: The graph is broken, or an op refuses what it reads.
             NetError: No spec makes this graph, or no net can have that name.
         """
-        from netdsl.lift import lifted  # most nets come from a text
+        from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
         return cls(*lifted(graph, shapes, name))

@@ -18,7 +18,7 @@ from netdsl.api import explain_op, loads
 from netdsl.backend import ExactBackend, find
 from netdsl.diagnostics import NetError
 from netdsl.ir.types import Shape
-from netdsl.lift.words import op_words
+from netdsl.lifting.words import op_words
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
 from netdsl.ops.activation import Activation

@@ -16,7 +16,7 @@ FRONTENDS = PACKAGE.parent / "frontends"
 
 LAYERS = (
     "record collector source reading diagnostics.model diagnostics.render diagnostics data sheet syntax ir.types "
-    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lift net fit lint diff picture emission "
+    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lifting net fit lint diff picture emission "
     "backend report hardware weights network verification at_size against frontend codes api testing cli "
     "__main__ __init__"
 ).split()

@@ -12,7 +12,7 @@ from zoo import net as zoo_net
 import netdsl
 from netdsl import Network, api
 from netdsl.ir.graph import Graph, Scope
-from netdsl.lift import difference, lifted
+from netdsl.lifting import difference, lifted
 
 GOLDEN = Path(__file__).parent / "golden" / "lift"
 GOLDENS = ("resnet50", "densenet121", "googlenet", "mobilenet_v2", "efficientnet_b0", "swin_t")
@@ -377,7 +377,7 @@ net N:
 
 def test_a_class_whose_text_is_wrong_is_written_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof finds it, and only that class loses its parameters."""
-    from netdsl.lift.solve import Class
+    from netdsl.lifting.solve import Class
 
     right = Class.said
 

@@ -17,10 +17,10 @@ from netdsl_from_torch.proof import prove
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from netdsl import api
+from netdsl import api, lift
 from netdsl.cli import main
 from netdsl.diagnostics import NetError
-from netdsl.frontend import Lifted, lift
+from netdsl.frontend import Lifted
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Shape
 

@@ -184,7 +184,6 @@ class Work:
 
     def lint(self, spec: str) -> None:
         """Lint one spec; keep what is wrong with it."""
-        from netdsl import api
         from netdsl.lint.engine import Run
 
         try:
@@ -338,7 +337,9 @@ def _list_rules(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json({"version": 1, "rules": [docs.summary(rule) for rule in rules]})
     else:
-        print(docs.table(rules, common.look() if common.width(sys.stdout) else None))  # a pipe has a line each
+        print(
+            docs.table(rules, common.look() if common.width(sys.stdout) else None)
+        )  # a pipe has a line each
     return 0
 
 

@@ -14,14 +14,14 @@ from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.values import MISSING
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.ir.types import DEFAULT_INIT, Init, Scheduled, Shape
-from netdsl.lift.body import Body
-from netdsl.lift.items import Column, Item, Named, OpWord, Word, everything, skeleton
-from netdsl.lift.layout import Layout, NotLaidOut, indented
-from netdsl.lift.overlay import OP, overlaid, stacked
-from netdsl.lift.ramps import scheduled
-from netdsl.lift.roll import filled, rolled
-from netdsl.lift.solve import Class, Unsolvable
-from netdsl.lift.words import block_words, call_words, initialiser, op_values, written
+from netdsl.lifting.body import Body
+from netdsl.lifting.items import Column, Item, Named, OpWord, Word, everything, skeleton
+from netdsl.lifting.layout import Layout, NotLaidOut, indented
+from netdsl.lifting.overlay import OP, overlaid, stacked
+from netdsl.lifting.ramps import scheduled
+from netdsl.lifting.roll import filled, rolled
+from netdsl.lifting.solve import Class, Unsolvable
+from netdsl.lifting.words import block_words, call_words, initialiser, op_values, written
 from netdsl.ops import Op, catalogue
 from netdsl.ops.source import Weight
 from netdsl.syntax.format import format

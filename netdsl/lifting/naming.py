@@ -7,11 +7,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from netdsl.ir.graph import Value
-from netdsl.lift.items import Box, Item, Word
+from netdsl.lifting.items import Box, Item, Word
 from netdsl.ops import catalogue
 
 if TYPE_CHECKING:
-    from netdsl.lift.body import Body, Chain
+    from netdsl.lifting.body import Body, Chain
 
 Values = tuple[Value, ...]
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from netdsl.elaborate.layers import JOINTS
 from netdsl.ir.graph import Node, Output, Scope, Value
 from netdsl.ir.types import Init
-from netdsl.lift.items import Box, Column, Item
-from netdsl.lift.naming import Naming
-from netdsl.lift.words import initialiser, label, op_values, shape_words
+from netdsl.lifting.items import Box, Column, Item
+from netdsl.lifting.naming import Naming
+from netdsl.lifting.words import initialiser, label, op_values, shape_words
 from netdsl.ops.source import Input, Weight
 
 if TYPE_CHECKING:
-    from netdsl.lift.file import File
+    from netdsl.lifting.file import File
 
 Values = tuple[Value, ...]
 INLINE = ("call", "same", "joint")

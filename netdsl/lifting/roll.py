@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Item, Named, OpWord, Word, everything, skeleton
-from netdsl.lift.words import call_words, written
+from netdsl.lifting.items import Item, Named, OpWord, Word, everything, skeleton
+from netdsl.lifting.words import call_words, written
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 from netdsl.ops.norm import BatchNorm

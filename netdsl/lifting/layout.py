@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
-from netdsl.lift.items import Item
+from netdsl.lifting.items import Item
 from netdsl.syntax.layout import LIMIT
 
 INDENT = "    "

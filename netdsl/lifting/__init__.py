@@ -19,8 +19,8 @@ from netdsl.elaborate.names import reserved_name
 from netdsl.elaborate.result import Elaborated
 from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
-from netdsl.lift.file import File, class_name
-from netdsl.lift.layout import NotLaidOut
+from netdsl.lifting.file import File, class_name
+from netdsl.lifting.layout import NotLaidOut
 from netdsl.source import Source
 from netdsl.syntax.tokens import keywords
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from netdsl.elaborate.arguments import type_name
 from netdsl.elaborate.names import LIKE_NUMBERS, reserved_name
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Column, Item, OpWord, Word, everything
-from netdsl.lift.overlay import OP
-from netdsl.lift.words import written
+from netdsl.lifting.items import Column, Item, OpWord, Word, everything
+from netdsl.lifting.overlay import OP
+from netdsl.lifting.words import written
 from netdsl.ops import catalogue
 from netdsl.symbolic import make_divisible
 from netdsl.syntax.tokens import keywords

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lift.items import Column, Item, Word, padded
+from netdsl.lifting.items import Column, Item, Word, padded
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from netdsl.elaborate.values import MISSING
 from netdsl.ir.types import Scheduled
-from netdsl.lift.items import Item, Word, everything
-from netdsl.lift.words import written
+from netdsl.lifting.items import Item, Word, everything
+from netdsl.lifting.words import written
 
 LEAST = 3
 """How many numbers have to be known for a schedule."""

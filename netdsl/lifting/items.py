@@ -14,7 +14,7 @@ from netdsl.ir.graph import Value
 from netdsl.record import Record
 
 if TYPE_CHECKING:
-    from netdsl.lift.body import Body
+    from netdsl.lifting.body import Body
 
 Column = tuple[Any, ...]
 
