@@ -11,6 +11,10 @@ from netdsl import reading
 from netdsl.cli.common import inputs, misuse, note, put, replacing, write
 
 HELP = "write the spec of a model that exists, and prove that it is the model"
+EXAMPLES = (
+    "netdsl lift torchvision:resnet50 -o resnet50.net",
+    'netdsl lift net.py:make --args "classes=10" --input 3x32x32 --weights net.safetensors',
+)
 FORMS = (
     "MODULE:FACTORY, FILE.py:FACTORY, torchvision:NAME or timm:NAME; the function is called and the model is run, "
     "which is code: name only what you trust"
