@@ -1,25 +1,32 @@
-"""What changed from one net to another: totals, the rows of the cost table, and the layers.
+"""What changed from one net to another: totals, the rows of the cost table, the layers, and what is said of the net.
 
-Layers are matched by the module tree. Within a scope those with a label go by it, and those that go by position are
-aligned as sequences, so that one that is put in between does not make all that follow it differ.
+Which layer is which says `netdsl.alignment`.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
+from netdsl.alignment import Matching, layer
 from netdsl.cost.fold import runs
 from netdsl.cost.model import Cost
 from netdsl.cost.table import Row, grouping, human
 from netdsl.cost.view import amount
 from netdsl.diagnostics.render import printable
+from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import show
-from netdsl.ir.graph import Graph, Node, Scope, Value
+from netdsl.ir.graph import Node, Output, Scope, Value
+from netdsl.ir.types import Dims, Scheduled
 from netdsl.net import Net
+from netdsl.ops import Op
+from netdsl.ops.conv import Convolution
+from netdsl.ops.pool import Pool
 from netdsl.ops.source import Input
+from netdsl.ops.window import both, constant_padding, varies
 from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.sheet import Look, Sheet, markdown
@@ -29,8 +36,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the JSON form, docs/schema/diff.json."""
-_ALIGNED = 2_000
-"""The most items that are aligned as sequences, which takes the square of their number; beyond it they are paired."""
 
 
 class Group(Record):
@@ -39,10 +44,12 @@ class Group(Record):
     name: str
     before: Row | None
     after: Row | None
+    was: str
+    """What it was called before, where its layers are."""
 
 
 class Field(Record):
-    """Something about a layer that differs: an argument, the shape of its output, what it reads."""
+    """Something that differs: of a layer an argument, an init, the shape of its output, what it reads."""
 
     name: str
     before: str
@@ -61,6 +68,8 @@ class Change(Record):
     output: str
     """The shape that leaves it; that before, if it changed."""
     fields: tuple[Field, ...] = ()
+    cause: str = ""
+    """The path of the layer or input because of which its shapes are others, if nothing else differs."""
 
 
 class Difference(Record):
@@ -73,6 +82,13 @@ class Difference(Record):
     groups: tuple[Group, ...]
     """Those that differ."""
     changes: tuple[Change, ...]
+    about: tuple[Field, ...]
+    """What differs of the nets themselves: names, parameters, inputs, outputs, budgets, meta, names of blocks."""
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.groups or self.changes or self.about)
 
     @property
     def totals(self) -> tuple[Cost, Cost]:
@@ -94,18 +110,46 @@ def compare(before: Net, after: Net) -> Difference:
     """Return what changed: stage by stage where a net has stages, else block by block."""
     staged = any(node.stage for net in (before, after) for node in net.graph)
     by = "stage" if staged else "block"
+    matching = Matching(before, after)
     return Difference(
-        before, after, by, tuple(_groups(before, after, by)), tuple(_Matching(before, after).changes())
+        before,
+        after,
+        by,
+        tuple(_groups(matching, by)),
+        tuple(_caused(matching, list(_changes(matching)))),
+        tuple(_about(matching)),
     )
 
 
-def _groups(before: Net, after: Net, by: str) -> Iterator[Group]:
+def _groups(matching: Matching, by: str) -> Iterator[Group]:
     """Yield the rows that differ, in the order of the text: what was removed stands where it stood."""
-    old, new = ({row.name: row for row in net.cost_table(by)} for net in (before, after))
-    for one, other in _merged(list(old), list(new), {name: name for name in new if name in old}):
+    old, new = ({row.name: row for row in net.cost_table(by)} for net in matching.nets)
+    for one, other in _merged(list(old), list(new), _homes(matching, by, old, new)):
         a, b = old.get(one or ""), new.get(other or "")
-        if a is None or b is None or _said(a) != _said(b):
-            yield Group(one or other or "", a, b)
+        if a is not None:
+            called = matching.renamed.get(a.op, a.op)
+        if a is None or b is None or one != other or (called, *_said(a)[1:]) != _said(b):
+            yield Group(other or one or "", a, b, one or other or "")
+
+
+def _homes(matching: Matching, by: str, old: Iterable[str], new: Iterable[str]) -> dict[str, str]:
+    """Return by row of the table after which one of that before has its layers: of that name, if any of them."""
+    groups = [grouping(net.graph, by) for net in matching.nets]
+    shared = Counter(
+        (groups[0](matching.nets[0].graph[a])[0], groups[1](matching.nets[1].graph[b])[0])
+        for a, b in matching.partner.items()
+    )
+    known = set(old)
+    homes = {name: name for name in new if name in known and (name, name) in shared}
+    taken = set(homes.values())
+    for (one, other), _ in shared.most_common():
+        if other not in homes and one not in taken:
+            homes[other] = one
+            taken.add(one)
+    for name in new:
+        if name in known and name not in homes and name not in taken:
+            homes[name] = name
+    return homes
 
 
 def _merged(
@@ -142,159 +186,139 @@ def _wholes() -> list[Quantity]:
 
 # ---------------------------------------------------------------- layers
 
-Item = str | Scope
+
+def _changes(matching: Matching) -> Iterator[Change]:
+    """Yield what differs, in the order of the text; what was removed stands where it stood."""
+    back = {new: old for old, new in matching.partner.items()}
+    names, others = (
+        [name for name in net.graph.tree.nodes() if not isinstance(net.graph[name].op, Input)]
+        for net in matching.nets
+    )
+    for old, new in _merged(names, others, {name: back[name] for name in others if name in back}):
+        if old is not None and new is not None:
+            yield from _matched(matching, old, new)
+        elif old is not None:
+            net = matching.nets[0]
+            yield Change("removed", old, None, layer(net.graph[old]), _shapes(net, old))
+        elif new is not None:
+            net = matching.nets[1]
+            yield Change("added", None, new, layer(net.graph[new]), _shapes(net, new))
 
 
-class _Matching:
-    """Which layer of one net is which of the other."""
-
-    def __init__(self, before: Net, after: Net) -> None:
-        self.before = before
-        self.after = after
-        self.partner: dict[str, str] = {}
-        self._match(before.graph.tree, after.graph.tree)
-        self.matched = set(self.partner.values())
-
-    def changes(self) -> Iterator[Change]:
-        """Yield what differs, in the order of the text; what was removed stands where it stood."""
-        back = {new: old for old, new in self.partner.items()}
-        names, others = (list(net.graph.tree.nodes()) for net in (self.before, self.after))
-        for old, new in _merged(names, others, back):
-            if old is not None and new is not None:
-                yield from self._pair(old, new)
-            elif old is not None:
-                yield self._whole("removed", old, self.before)
-            elif new is not None:
-                yield self._whole("added", new, self.after)
-
-    def _whole(self, kind: Literal["added", "removed"], name: str, net: Net) -> Change:
-        before, after = (name, None) if kind == "removed" else (None, name)
-        return Change(kind, before, after, _layer(net.graph[name]), _shapes(net, name))
-
-    def _pair(self, old: str, new: str) -> Iterator[Change]:
-        a, b = self.before.graph[old], self.after.graph[new]
-        fields = [*_arguments(a, b)]
-        shapes = _shapes(self.before, old), _shapes(self.after, new)
-        if shapes[0] != shapes[1]:
-            fields.append(Field("output", *shapes))
-        fields += self._reads(a, b)
-        if self.partner.get(a.module, "") != b.module and bool(a.module or b.module):
-            fields.append(
-                Field("weights", *(f"those of {one.module}" if one.module else "its own" for one in (a, b)))
-            )
-        layer = _layer(a)
-        if fields:
-            yield Change("changed", old, new, layer, shapes[0], tuple(fields))
-        elif old != new and not a.module and a.op.weights(*self.before.inputs_of(old)):
-            yield Change("moved", old, new, layer, shapes[0])
-
-    def _reads(self, a: Node, b: Node) -> Iterator[Field]:
-        """Yield another source of an input. A layer that was put in between or taken out says so itself."""
-        if len(a.inputs) != len(b.inputs):
-            yield Field("inputs", str(len(a.inputs)), str(len(b.inputs)))
-            return
-        for x, y in zip(a.inputs, b.inputs, strict=True):
-            known = x.node in self.partner and y.node in self.matched
-            if known and (self.partner[x.node], x.port) != y:
-                yield Field("reads", _value(x), _value(y))
-
-    # ------------------------------------------------------------ alignment
-
-    def _match(self, old: Scope, new: Scope) -> None:
-        """Match what two scopes hold."""
-        labelled = {_label(new.local(item)): item for item in new.written if _label(new.local(item))}
-        rest_old: list[Item] = []
-        taken: set[str] = set()
-        for item in old.written:
-            other = labelled.get(_label(old.local(item)))
-            if other is not None and isinstance(item, Scope) == isinstance(other, Scope):
-                taken.add(_label(old.local(item)))
-                self._same(item, other)
-            else:
-                rest_old.append(item)
-        rest_new = [item for item in new.written if _label(new.local(item)) not in taken]
-        signatures = (
-            [_signature(x, old, self.before.graph) for x in rest_old],
-            [_signature(x, new, self.after.graph) for x in rest_new],
+def _matched(matching: Matching, old: str, new: str) -> Iterator[Change]:
+    """Yield what became of a layer, if anything."""
+    before, after = matching.nets
+    a, b = before.graph[old], after.graph[new]
+    fields = [*_arguments(matching, a, b)]
+    if not fields and not a.module and not b.module:
+        fields += _weights(matching, a, b)
+    shapes = _shapes(before, old), _shapes(after, new)
+    if shapes[0] != shapes[1]:
+        fields.append(Field("output", *shapes))
+    fields += _reads(matching, a, b)
+    if matching.partner.get(a.module, "") != b.module:
+        fields.append(
+            Field("weights", *(f"those of {one.module}" if one.module else "its own" for one in (a, b)))
         )
-        self._align(rest_old, rest_new, *signatures)
-
-    def _same(self, old: Item, new: Item) -> None:
-        if isinstance(old, Scope) and isinstance(new, Scope):
-            self._match(old, new)
-        elif isinstance(old, str) and isinstance(new, str):
-            self.partner[old] = new
-
-    def _align(
-        self, old: Sequence[Item], new: Sequence[Item], signatures: Sequence[str], others: Sequence[str]
-    ) -> None:
-        """Align two sequences, by their signatures: first what is equal, then, in between, what is of one kind."""
-        before, after = self.before.graph, self.after.graph
-        for (i, j), (k, m), equal in _blocks(signatures, others):
-            if equal:
-                self._pairs(old[i:j], new[k:m])
-                continue
-            kinds = [_kind(x, before) for x in old[i:j]], [_kind(x, after) for x in new[k:m]]
-            for (p, q), (r, t), alike in _blocks(*kinds):
-                if alike:
-                    self._pairs(old[i + p : i + q], new[k + r : k + t])
-
-    def _pairs(self, old: Sequence[Item], new: Sequence[Item]) -> None:
-        for x, y in zip(old, new, strict=True):
-            self._same(x, y)
+    if a.stage != b.stage:
+        fields.append(Field("stage", a.stage or "none", b.stage or "none"))
+    if a.train != b.train:
+        fields.append(Field("train", show(a.train), show(b.train)))
+    text = layer(a)
+    if fields:
+        yield Change("changed", old, new, text, shapes[0], tuple(fields))
+    elif old != new and not a.module and a.op.weights(*before.inputs_of(old)):
+        yield Change("moved", old, new, text, shapes[0])
 
 
-def _blocks(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[tuple[int, int], tuple[int, int], bool]]:
-    """Yield the parts of two sequences that belong together, and whether they are equal."""
-    least = min(len(a), len(b))
-    head = next((i for i in range(least) if a[i] != b[i]), least)
-    tail = next((i for i in range(least - head) if a[-1 - i] != b[-1 - i]), least - head)
-    i, j, k, m = head, len(a) - tail, head, len(b) - tail
-    yield (0, i), (0, k), True
-    if max(j - i, m - k) <= _ALIGNED:
-        matcher = SequenceMatcher(None, a[i:j], b[k:m], autojunk=False)
-        for tag, p, q, r, t in matcher.get_opcodes():
-            yield (i + p, i + q), (k + r, k + t), tag == "equal"
-    else:
-        for n in range(min(j - i, m - k)):
-            yield (i + n, i + n + 1), (k + n, k + n + 1), a[i + n] == b[k + n]
-    yield (j, len(a)), (m, len(b)), True
-
-
-def _label(name: str) -> str:
-    """Return the label of an item by what its scope calls it, "" if it goes by its position."""
-    return "" if name.isdigit() else name
-
-
-def _signature(item: Item, scope: Scope, graph: Graph) -> str:
-    """Return what two items have in common that are equal, whatever their paths."""
-    label = _label(scope.local(item))
-    if isinstance(item, Scope):
-        inner = ", ".join(_signature(x, item, graph) for x in item.written)
-        return f"{label}: {item.block}({inner})"
-    return f"{label}: {_layer(graph[item])}"
-
-
-def _kind(item: Item, graph: Graph) -> str:
-    """Return what two items have in common of which one may have become the other."""
-    return f"block {item.block}" if isinstance(item, Scope) else graph[item].op.name
-
-
-def _layer(node: Node) -> str:
-    """Return an op with its arguments, as a spec has them."""
-    op = node.op
-    given = {k: show(v) for k, v in op.arguments().items() if k not in op._defaults or v != op._defaults[k]}
-    words = [given.pop(k) for k in op.positional if k in given] + [f"{k}={v}" for k, v in given.items()]
-    return f"{op.name} {', '.join(words)}".rstrip()
-
-
-def _arguments(a: Node, b: Node) -> Iterator[Field]:
-    """Yield the arguments that differ, or the whole layers if the ops do."""
+def _arguments(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
+    """Yield the arguments and inits that differ, or the whole layers if the ops do."""
     if type(a.op) is not type(b.op):
-        yield Field("layer", _layer(a), _layer(b))
+        yield Field("layer", layer(a), layer(b))
         return
     old, new = a.op.arguments(), b.op.arguments()
-    yield from (Field(k, show(old[k]), show(new[k])) for k in old if old[k] != new[k])
+    computed, other = _computed(a.op), _computed(b.op)
+    for key in old:
+        if old[key] != new[key] and computed[key] != other[key]:
+            yield Field(key, show(old[key]), show(new[key]))
+    params = [
+        node.op.params(*net.inputs_of(node.name))
+        for net, node in zip(matching.nets, (a, b), strict=True)
+        if not node.module
+    ]
+    if len(params) < 2:
+        return
+    for key in params[0]:
+        if key in params[1] and params[0][key].init != params[1][key].init:
+            name = f"init {key}" if key else "init"
+            yield Field(name, str(params[0][key].init), str(params[1][key].init))
+
+
+def _weights(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
+    """Yield the learned tensors that have another shape, as the layer reads something of another shape."""
+    old, new = (
+        node.op.weights(*net.inputs_of(node.name)) for net, node in zip(matching.nets, (a, b), strict=True)
+    )
+    for key in old:
+        if key in new and old[key] != new[key]:
+            yield Field(key or "itself", *("x".join(map(str, shape)) for shape in (old[key], new[key])))
+
+
+def _computed(op: Op) -> dict[str, Any]:
+    """Return an op's arguments as it computes with them: sizes of both axes, what is padded at each side."""
+    given = op.arguments()
+    if isinstance(op, Pool) and op.kernel is not None:
+        kernel, given["stride"] = op.window
+        dilation = op.spread
+    elif isinstance(op, Convolution):
+        kernel, dilation = op.kernel, op.dilation
+    else:
+        return given
+    if not varies(kernel, given["stride"], op.pad, dilation):
+        given["pad"] = constant_padding(kernel, op.pad, dilation)
+    return {key: tuple(value) if isinstance(value, Dims) else value for key, value in given.items()} | {
+        key: both(given[key]) for key in ("stride", "dilation", "output_pad") if key in given
+    }
+
+
+def _reads(matching: Matching, a: Node, b: Node) -> Iterator[Field]:
+    """Yield another source of an input. A layer that was put in between or taken out says so itself."""
+    if len(a.inputs) != len(b.inputs):
+        yield Field("inputs", str(len(a.inputs)), str(len(b.inputs)))
+        return
+    for x, y in zip(a.inputs, b.inputs, strict=True):
+        known = x.node in matching.partner and y.node in matching.matched
+        if known and (matching.partner[x.node], x.port) != y:
+            yield Field("reads", _value(x), _value(y))
+
+
+def _own(matching: Matching, change: Change) -> bool:
+    """Tell whether something about a layer differs that is no shape."""
+    node = matching.nets[0].graph[change.before or ""]
+    shapes = {"output", *(key or "itself" for key in node.op.weights(*matching.nets[0].inputs_of(node.name)))}
+    return any(field.name not in shapes for field in change.fields)
+
+
+def _caused(matching: Matching, changes: Sequence[Change]) -> Iterator[Change]:
+    """Yield changes, those of nothing but shapes with the layer or input that is behind them."""
+    before, after = (net.graph for net in matching.nets)
+    plain: dict[str, Change] = {
+        change.after: change
+        for change in changes
+        if change.after is not None and change.fields and not _own(matching, change)
+    }
+    causes: dict[str, str] = {}
+    for node in after:  # in the order in which they are computed
+        change = plain.get(node.name)
+        if change is None or change.before is None:
+            continue
+        for x, y in zip(before[change.before].inputs, node.inputs, strict=True):
+            if matching.nets[0].outputs_of(x.node)[x.port] != matching.nets[1].outputs_of(y.node)[y.port]:
+                new = matching.partner.get(x.node) == y.node or y.node not in matching.matched
+                causes[node.name] = causes.get(y.node, y.node if new else x.node)
+                break
+    for change in changes:
+        yield change.replace(cause=causes.get(change.after or "", ""))
 
 
 def _shapes(net: Net, name: str) -> str:
@@ -303,6 +327,93 @@ def _shapes(net: Net, name: str) -> str:
 
 def _value(value: Value) -> str:
     return f"{value.node}[{value.port}]" if value.port else value.node
+
+
+# ---------------------------------------------------------------- the net itself
+
+
+def _about(matching: Matching) -> Iterator[Field]:
+    """Yield what differs of the nets, and is said of no layer."""
+    before, after = matching.nets
+    yield from _unequal("net", before.name, after.name)
+    yield from _unequal("class", before.class_name, after.class_name)
+    params = [{k: show(v) for k, v in net.elaborated.params.items()} for net in matching.nets]
+    yield from _by_name("parameter", *params)
+    for old, new in matching.renamed.items():
+        yield Field("block", old or "none", new or "none")
+    yield from _unequal("inputs", ", ".join(before.inputs), ", ".join(after.inputs))
+    yield from _unequal("outputs", _listed(before.graph.outputs), _listed(after.graph.outputs))
+    for what in ("input", "output"):
+        shapes = [{k: str(v) for k, v in getattr(net, f"{what}s").items()} for net in matching.nets]
+        yield from _by_name(what, *({k: v for k, v in each.items() if k in shapes[0]} for each in shapes))
+    yield from _returned(matching)
+    yield from _order(matching)
+    claims = [[_claim(net, budget) for budget in net.budgets] for net in matching.nets]
+    gone, come = (list((Counter(x) - Counter(y)).elements()) for x, y in (claims, claims[::-1]))
+    for old, new in zip_longest(gone, come, fillvalue="none"):
+        yield Field("require", old, new)
+    yield from _by_name("meta", *({k: show(v) for k, v in net.meta.items()} for net in matching.nets))
+
+
+def _unequal(name: str, before: str, after: str) -> Iterator[Field]:
+    if before != after:
+        yield Field(name, before, after)
+
+
+def _by_name(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Field]:
+    for name in dict.fromkeys((*before, *after)):
+        yield from _unequal(f"{what} {name}", before.get(name, "none"), after.get(name, "none"))
+
+
+def _listed(outputs: Iterable[Output]) -> str:
+    return ", ".join(f"{output.name} (in training)" if output.train else output.name for output in outputs)
+
+
+def _returned(matching: Matching) -> Iterator[Field]:
+    """Yield outputs that are another value; one that is renamed is the one at its place."""
+    old, new = (net.graph.outputs for net in matching.nets)
+    names, named = {output.name for output in old}, {output.name: output for output in new}
+    for at, output in enumerate(old):
+        other = named.get(output.name) or (new[at] if at < len(new) and new[at].name not in names else None)
+        if other is None:
+            continue
+        x, y = output.value, other.value
+        known = x.node in matching.partner and y.node in matching.matched
+        if known and (matching.partner[x.node], x.port) != y:
+            yield Field(f"return {other.name}", _value(x), _value(y))
+
+
+def _order(matching: Matching) -> Iterator[Field]:
+    """Yield the first layer that comes elsewhere in the state_dict than before, among those of both nets."""
+    before, after = (list(_stateful(net)) for net in matching.nets)
+    kept = {matching.partner[name] for name in before if name in matching.partner}.intersection(after)
+    old = [name for name in before if matching.partner.get(name) in kept]
+    new = [name for name in after if name in kept]
+    for one, other in zip(old, new, strict=True):
+        if matching.partner[one] != other:
+            yield Field("order of the state_dict", f"{one} first", f"{other} first")
+            return
+
+
+def _stateful(net: Net, scope: Scope | None = None) -> Iterator[str]:
+    """Yield the layers with a state in its order."""
+    for item in (scope or net.graph.tree).items:
+        if isinstance(item, Scope):
+            yield from _stateful(net, item)
+        else:
+            node, x = net.graph[item], net.inputs_of(item)
+            if not node.module and (node.op.weights(*x) or node.op.buffers(*x)):
+                yield item
+
+
+def _claim(net: Net, budget: Budget) -> str:
+    """Return a `require` as its text, with what it is about, and the numbers that it names."""
+    text = " ".join(budget.span.text.removeprefix("require").split())
+    names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text))
+    values = ((name, budget.env.find(name)) for name in names)
+    known = ", ".join(f"{name} = {show(value)}" for name, value in values if type(value) in (int, float))
+    where = budget.scope or budget.stage
+    return text + (f" of {where}" if where else "") + (f" where {known}" if known else "")
 
 
 # ---------------------------------------------------------------- forms
@@ -349,7 +460,8 @@ def _rows(difference: Difference, exact: bool) -> tuple[list[list[str]], bool]:
     ):
         first = groups[0]
         mark = "+ " if first.before is None else "- " if first.after is None else ""
-        cells, costs = [f"{mark}{printable(name)}", f"x{len(groups)}" if len(groups) > 1 else ""], False
+        was = f" (was {first.was})" if first.was != first.name else ""
+        cells, costs = [f"{mark}{printable(name + was)}", f"x{len(groups)}" if len(groups) > 1 else ""], False
         for column in columns:
             pairs = [
                 [0 if row is None else row.values[column.name] for row in (g.before, g.after)] for g in groups
@@ -375,37 +487,43 @@ def _equal(difference: Difference) -> Iterator[tuple[str, list[Group]]]:
         yield run.name, [groups[at] for at in run.members]
 
 
-def _about(difference: Difference) -> list[str]:
-    """Return a line for each input and output of the net that differs."""
-    lines = []
-    for what in ("inputs", "outputs"):
-        old, new = (getattr(net, what) for net in (difference.before, difference.after))
-        for name in dict.fromkeys((*old, *new)):
-            a, b = (str(shapes.get(name, "none")) for shapes in (old, new))
-            if a != b:
-                lines.append(f"{what[:-1]} {printable(name)}: {a} -> {b}")
-    return lines
+def _stated(difference: Difference) -> list[str]:
+    """Return a line for each thing that differs of the net itself."""
+    return [printable(f"{field.name}: {field.before} -> {field.after}") for field in difference.about]
 
 
 def _lines(difference: Difference) -> list[str]:
     """Return a line for each layer that changed; those that only moved are counted."""
-    lines = []
-    for change in difference.changes:
-        if change.kind == "moved":
-            continue
-        path = change.after or change.before or ""
-        if change.kind == "changed":
-            was = f" (was {change.before})" if change.before != change.after else ""
-            what = "; ".join(f"{f.name} {f.before} -> {f.after}" for f in change.fields)
-            lines.append(printable(f"~ {path}{was}: {change.layer}: {what}"))
-        else:
-            lines.append(printable(f"{_MARKS[change.kind]} {path}: {change.layer}, {change.output}"))
-    moved = [change for change in difference.changes if change.kind == "moved"]
+    return [*filter(None, map(_line, difference.changes)), *_moved(difference)]
+
+
+def _line(change: Change) -> str:
+    """Return what became of a layer; "" if it only moved."""
+    path = change.after or change.before or ""
+    if change.kind == "changed":
+        was = f" (was {change.before})" if change.before != change.after else ""
+        what = "; ".join(f"{f.name} {f.before} -> {f.after}" for f in change.fields)
+        return printable(f"~ {path}{was}: {change.layer}: {what}")
+    return (
+        ""
+        if change.kind == "moved"
+        else printable(f"{_MARKS[change.kind]} {path}: {change.layer}, {change.output}")
+    )
+
+
+def _moved(difference: Difference) -> Iterator[str]:
+    """Yield a line that says how many layers with weights are under another path, with the first."""
+    net = difference.before
+    moved = [
+        change
+        for change in difference.changes
+        if change.before is not None and change.after is not None and change.before != change.after
+        if not net.graph[change.before].module
+        and net.graph[change.before].op.weights(*net.inputs_of(change.before))
+    ]
     if moved:
         first = f"{moved[0].before} is {moved[0].after}"
-        layers = "a layer" if len(moved) == 1 else f"{len(moved):,} layers"
-        lines.append(printable(f"{layers} with weights moved in the state_dict: {first}"))
-    return lines
+        yield printable(f"keys of {_layers(len(moved))} moved in the state_dict: {first}")
 
 
 def render_text(difference: Difference, look: Look | None = None, full: bool = False) -> str:
@@ -417,7 +535,12 @@ def render_text(difference: Difference, look: Look | None = None, full: bool = F
     """
     look = look or Look()
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
-    parts = [look.wrapped(title), *_about(difference), "", _table(_totals(difference, full), look)]
+    parts = [
+        look.wrapped(title),
+        *map(look.hung, _stated(difference)),
+        "",
+        _table(_totals(difference, full), look),
+    ]
     rows, folds = _rows(difference, full)
     if len(rows) > 1:
         notes = ["xN: N equal ones in a row, and their sum"] if folds else []
@@ -428,16 +551,11 @@ def render_text(difference: Difference, look: Look | None = None, full: bool = F
         lines, told = _folded(difference)
     if told:
         lines.append(f"{told:,} layers of parts that are new, gone or another block: --full lists them")
-    return "\n".join(
-        [
-            *parts,
-            "",
-            *(
-                look.paint(look.hung(line), _STYLES.get(line[0], ""))
-                for line in lines or ["no layer differs"]
-            ),
-        ]
-    )
+    if difference.same:
+        lines.append("no layer differs")
+    if lines:
+        parts += ["", *(look.paint(look.hung(line), _STYLES.get(line[0], "")) for line in lines)]
+    return "\n".join(parts)
 
 
 def _table(rows: Sequence[Sequence[str]], look: Look, texts: int = 0, notes: Sequence[str] = ()) -> str:
@@ -458,6 +576,8 @@ def _folded(difference: Difference) -> tuple[list[str], int]:
     nets = difference.before.graph, difference.after.graph
     group_of = [grouping(graph, difference.by) for graph in nets]
 
+    was = {group.name: group.was for group in difference.groups}
+
     def part(change: Change) -> str:
         side = change.kind == "added"
         return group_of[side](nets[side][(change.after if side else change.before) or ""])[0]
@@ -475,20 +595,80 @@ def _folded(difference: Difference) -> tuple[list[str], int]:
         if before is None or after is None:
             told.update(("removed" if after is None else "added", group.name) for group in groups)
         elif before.op != after.op and all(
-            whole[kind, group.name] == size[group.name]
+            whole[kind, one] == size[one]
             for group in groups
-            for kind, size in zip(("removed", "added"), sizes, strict=True)
+            for kind, one, size in zip(_WHOLE, (was[group.name], group.name), sizes, strict=True)
         ):
-            told.update((kind, group.name) for group in groups for kind in _WHOLE)
+            told.update(
+                pair for group in groups for pair in zip(_WHOLE, (was[group.name], group.name), strict=True)
+            )
             ways = [" ".join(map(str, filter(None, (row.op, row.output)))) for row in (before, after)]
             lines.append(printable(f"~ {name}: {' -> '.join(ways)}"))
     left = [c for c in difference.changes if c.kind not in _WHOLE or (c.kind, part(c)) not in told]
-    shown = difference.replace(changes=tuple(_repeated(left)))
-    return [*lines, *_lines(shown)], len(difference.changes) - len(left)
+    told_of = len(difference.changes) - len(left)
+    follow = Counter(change.cause for change in left if change.cause)
+    left = [_scheduled(difference, change) for change in left if not change.cause]
+    inits, left = _initialised(left)
+    shown = [*_repeated(left)]
+    said = {path for _, paths in shown for path in paths}
+    for change, paths in shown:
+        if line := _line(change):
+            count = sum(follow[path] for path in paths)
+            lines.append(line + (f"; shapes of {_layers(count)} follow" if count else ""))
+    lines += [*inits, *_moved(difference)]
+    others = sum(count for path, count in follow.items() if path not in said)
+    if others:
+        lines.append(f"shapes of {_layers(others)} follow from the above")
+    return lines, told_of
 
 
-def _repeated(changes: Sequence[Change]) -> Iterator[Change]:
-    """Yield changes, those of layers whose names count up as one."""
+def _layers(count: int) -> str:
+    return "a layer" if count == 1 else f"{count:,} layers"
+
+
+def _initialised(changes: Sequence[Change]) -> tuple[list[str], list[Change]]:
+    """Return a line for each init that several layers of an op have another of, and the changes without these."""
+    places: dict[tuple[str, Field], list[str]] = {}
+    for change in changes:
+        for field in change.fields:
+            if field.name.split()[0] == "init":
+                places.setdefault((change.layer.split()[0], field), []).append(change.after or "")
+    several = {key: paths for key, paths in places.items() if len(paths) > 1}
+    lines = [
+        printable(
+            f"~ {len(paths):,} {op}, {paths[0]} to {paths[-1]}: {field.name} {field.before} -> {field.after}"
+        )
+        for (op, field), paths in several.items()
+    ]
+    left = []
+    for change in changes:
+        fields = tuple(f for f in change.fields if (change.layer.split()[0], f) not in several)
+        if fields or not change.fields:
+            left.append(change.replace(fields=fields))
+    return lines, left
+
+
+def _scheduled(difference: Difference, change: Change) -> Change:
+    """Return a change that says of numbers of a depth schedule what that is: they are another in each layer."""
+    if change.before is None or change.after is None:
+        return change
+    nodes = difference.before.graph[change.before], difference.after.graph[change.after]
+    old, new = (node.op.arguments() for node in nodes)
+    ramps = {key for key in old if isinstance(old[key], Scheduled) and isinstance(new.get(key), Scheduled)}
+    if not ramps.intersection(field.name for field in change.fields):
+        return change
+    fields = (
+        Field(f.name, _ramp(old[f.name]), _ramp(new[f.name])) if f.name in ramps else f for f in change.fields
+    )
+    return change.replace(layer=nodes[0].op.name, fields=tuple(fields))
+
+
+def _ramp(number: Scheduled) -> str:
+    return f"ramp({number.start:g}, {number.stop:g})"
+
+
+def _repeated(changes: Sequence[Change]) -> Iterator[tuple[Change, list[str]]]:
+    """Yield changes and the paths that they are of, those of layers whose names count up as one."""
     names = [change.after or change.before or "" for change in changes]
     keys = []
     for change in changes:
@@ -500,7 +680,7 @@ def _repeated(changes: Sequence[Change]) -> Iterator[Change]:
         first = changes[run.members[0]]
         if len(run.members) > 1:
             first = first.replace(before=first.before and run.name, after=first.after and run.name)
-        yield first
+        yield first, [names[at] for at in run.members]
 
 
 _STYLES = {"+": "32", "-": "31", "~": "33"}
@@ -511,14 +691,14 @@ def render_markdown(difference: Difference) -> str:
     firsts = ((q, *difference.numbers(q)) for q in catalogue().values() if q.share)
     first = ", ".join(f"{q.title} {human(float(b))} ({_percent(a, b) or '0%'})" for q, a, b in firsts)
     parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
-    about = [f"- {_markdown(line)}" for line in _about(difference)]
+    about = [f"- {_markdown(line)}" for line in _stated(difference)]
     parts += ["", *about] if about else []
     parts += ["", *markdown(_totals(difference, True), escape=_markdown)]
     if difference.groups:
         parts += ["", *markdown(_rows(difference, True)[0], escape=_markdown)]
     lines = _lines(difference)
     if not lines:
-        return "\n".join([*parts, "", "No layer differs."])
+        return "\n".join([*parts, *(["", "No layer differs."] if difference.same else [])])
     fenced = ["```diff", *(line.replace("~", "!", 1) if line[0] == "~" else line for line in lines), "```"]
     count = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
     return "\n".join(
@@ -537,10 +717,17 @@ def render_json(difference: Difference) -> dict[str, Any]:
         "version": VERSION,
         "before": _net_json(difference.before),
         "after": _net_json(difference.after),
+        "same": difference.same,
+        "about": [dict(field.__dict__) for field in difference.about],
         "totals": {q.name: _counts_json(*difference.numbers(q)) for q in _wholes()},
         "by": difference.by,
         "groups": [
-            {"name": group.name, "before": _row_json(group.before), "after": _row_json(group.after)}
+            {
+                "name": group.name,
+                "was": group.was,
+                "before": _row_json(group.before),
+                "after": _row_json(group.after),
+            }
             for group in difference.groups
         ],
         "changes": [

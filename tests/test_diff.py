@@ -55,7 +55,11 @@ BASE = "conv 3x3, 8 -> relu -> conv 3x3, 16 -> relu -> maxpool 2x2"
         ),
         (
             "conv 3x3, 16 -> relu -> maxpool 2x2",
-            ["removed features.0 None", "removed features.1 None", "moved features.2 features.0"],
+            [
+                "removed features.0 None",
+                "removed features.1 None",
+                "changed features.2 features.0 weight:16x8x3x3:16x3x3x3",
+            ],
         ),
         (
             "conv 5x5, 8 -> relu -> conv 3x3, 16 -> relu -> maxpool 2x2",
@@ -63,7 +67,7 @@ BASE = "conv 3x3, 8 -> relu -> conv 3x3, 16 -> relu -> maxpool 2x2"
         ),
         (
             "conv 3x3, 8 -> gelu -> conv 3x3, 16 -> relu -> maxpool 2x2",
-            ["removed features.1 None", "added None features.1"],
+            ["changed features.1 features.1 layer:relu:gelu"],
         ),
         (
             "conv 3x3, 8 -> relu -> conv 3x3, 16, /2 -> relu -> maxpool 2x2",
@@ -179,7 +183,8 @@ block     params  difference  MACs  difference  activations  difference
 features   3.46K      +2.06K  3.5M       +2.1M     245.76KB    +32.77KB
 
 + features.1: bn, 8x32x32
-~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5"""
+~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5
+keys of a layer moved in the state_dict: features.2 is features.3"""
     )
     assert (
         diff.render_text(found, full=True)
@@ -200,7 +205,8 @@ block     params  difference       MACs  difference  activations  difference
 features   3,456      +2,064  3,497,984  +2,097,152      245,760     +32,768
 
 + features.1: bn, 8x32x32
-~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5"""
+~ features.3 (was features.2): conv 3x3, 16: kernel 3x3 -> 5x5
+keys of a layer moved in the state_dict: features.2 is features.3"""
     )
 
 
