@@ -114,6 +114,49 @@ def test_help_says_what_to_write(wrong: str, help: str, right: str) -> None:
         assert api.loads(net(right)).outputs
 
 
+def block(body: str) -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return (
+        f"block U(c, r = 4, wide = 0.5, stride = 1):\n{lines}\nnet N:\n    input 3, 32x32\n"
+        "    conv1: conv 3x3, 16\n    u: U 32\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "help", "right"),
+    [
+        ("gap -> fc x.c/r", "// divides whole numbers: x.c//r", "gap -> fc x.c//r"),
+        ("gap -> fc x.c / r", "// divides whole numbers: x.c//r", "gap -> fc x.c//r"),
+        ("gap -> fc channels=x.c/2", "// divides whole numbers: x.c//2", "gap -> fc channels=x.c//2"),
+        ("conv 3x3, c/r", "// divides whole numbers: c//r", "conv 3x3, c//r"),
+        ("conv 3x3, c /2", "a stride follows a comma: c, /2", "conv 3x3, c, /2"),
+        ("conv 3x3, 64/2", "a stride follows a comma: 64, /2", "conv 3x3, 64, /2"),
+        ("conv 3x3, 64/2, stride=2", "// divides whole numbers: 64//2", "conv 3x3, 64//2, stride=2"),
+        (
+            "conv 3x3, c*wide",
+            "or down: make_divisible(c*wide, 8) or int(c*wide)",
+            "conv 3x3, make_divisible(c*wide, 8) -> conv 3x3, int(c*wide)",
+        ),
+        ("conv 3x3, c/wide", "make_divisible(c/wide, 8) or int(c/wide)", "conv 3x3, int(c/wide)"),
+        ("gap -> fc channels=c*wide", "make_divisible(c*wide, 8) or int(c*wide)", "gap -> fc channels=int(c*wide)"),
+        ("conv 3x3, make_divisible(c)", "make_divisible(c, divisor=8)", "conv 3x3, make_divisible(c, divisor=8)"),
+        ("conv 3x3, make_divisible(c, 8, 4)", "make_divisible(c, 8)", "conv 3x3, make_divisible(c, 8)"),
+        ("bn 16", "are not written, they follow from what comes in: bn", "bn"),
+        ("ln x.c, eps=1e-6", "they follow from what comes in: ln eps=1e-6", "ln eps=1e-6"),
+        ("gn 8, 16", "they follow from what comes in: gn 8", "gn 8"),
+        ("dwconv 3x3, 64", "they follow from what comes in: dwconv 3x3", "dwconv 3x3"),
+        ("dwconv 3x3, 16, /2", "they follow from what comes in: dwconv 3x3, /2", "dwconv 3x3, /2"),
+        ("bn 0.9", "by name: momentum=0.9", "bn momentum=0.9"),
+        ("bn 0.001", "by name: eps=0.001", "bn eps=0.001"),
+    ],
+)  # fmt: skip
+def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(block(wrong))
+    assert [one.help[-len(help) :] for one in caught.value.diagnostics] == [help]
+    assert api.loads(block(right)).outputs
+
+
 CALLS = [
     "nn.Softmax(dim=1)",
     "nn.Conv2d(8, 16, 3)",

@@ -29,7 +29,7 @@ from netdsl.elaborate.values import (
     show,
 )
 from netdsl.ir.types import Dims, Init, Pad, Truth
-from netdsl.ops import Op, installed
+from netdsl.ops import Op, catalogue, installed
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.symbolic import real
@@ -276,7 +276,8 @@ def bind(
             value = evaluator.eval(node, env, source)
             name = position(params, named, given, value)
             if not name:
-                raise _no_place(params, named, given, value, node, span, what, args)
+                as_int = _as_int(evaluator, node, env, source) if isinstance(value, float) else ""
+                raise _no_place(params, named, given, value, node, span, what, args, as_int)
             fits = True
         param = params[name]
         several = param.types == ("ints",)
@@ -285,7 +286,8 @@ def bind(
         if isinstance(value, Choice):
             value, fits = evaluator.decide(value, name), False
         if not fits and not takes(param.types, value):
-            raise _mismatch(f"{what}: {name}", param, value, node, Span(source, node.start, node.end))
+            as_int = _as_int(evaluator, node, env, source) if isinstance(value, float) else ""
+            raise _mismatch(f"{what}: {name}", param, value, node, Span(source, node.start, node.end), as_int)
         value = coerce(value, param.types)
         if several:
             value = (*(given[name].value if name in given else ()), value)
@@ -352,20 +354,20 @@ def _no_place(
     span: Span,
     what: str,
     args: tuple[tree.Argument, ...],
+    as_int: str,
 ) -> Exception:
     free = [p for name, p in params.items() if p.positional and name not in given and name not in named]
     twice = [n for n in named if n in params and params[n].positional and takes(params[n].types, value)]
-    if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
-        wants = next((p for p in free if "int" in p.types), None)
+    wants = next((p for p in free if "int" in p.types), None)
+    if as_int and isinstance(node, tree.Binary) and (wants or node.operator == "/"):
         name = wants.name if wants else "the argument"
-        left = span.source.text[node.left.start : node.left.end]
-        right = span.source.text[node.right.start : node.right.end]
-        return fail(
-            "E203",
-            f"{name} must be an int, `{span.text}` divides",
-            span,
-            f"a stride follows a comma: {left}, /{right}",
-        )
+        between = span.source.text[node.left.end : node.right.start]
+        numbers = isinstance(node.left, tree.Number) and isinstance(node.right, tree.Number)
+        stride = numbers or (between[0].isspace() and not between[-1].isspace())  # `64 /2`, and not `x.c / 2`
+        if stride and node.operator == "/" and "stride" in params and not {"stride"} & {*given, *named}:
+            as_int = "a stride follows a comma: {}, /{}".format(*_sides(node, span.source))
+        got = f"`{span.text}` divides" if node.operator == "/" else f"got {show(value)}"
+        return fail("E203", f"{what}: {name} must be an int, {got}", span, as_int)
     if isinstance(value, (OpValue, Function)) and isinstance(node, tree.Binary):
         return fail("E113", "`-` between layers", span, "arrows: a -> b")
     if isinstance(value, Data):
@@ -377,7 +379,12 @@ def _no_place(
         )
     if twice and not any(takes(p.types, value) for p in free):
         return fail("E205", f"{what}: `{twice[0]}` is given twice", span)
-    by_name = next((n for n, p in params.items() if not p.positional and takes(p.types, value)), "")
+    derives = what in catalogue() and catalogue()[what].weights is not Op.weights and "channels" not in params
+    if derives and is_whole(value):  # `bn 64`: no stride or eps is meant
+        help = f"channels are not written, they follow from what comes in: {_without(args, node, what, span.source)}"
+        return fail("E205", f"{what} takes no further int `{span.text}`", span, help)
+    names = (n for n, p in params.items() if not p.positional and takes(p.types, value))
+    by_name = next((n for n in names if n != "eps" or value < 0.1), "")
     help = f"by name: {by_name}={span.text}" if by_name else ""
     if not free:
         taken = [n for n, p in params.items() if p.positional and n in given and takes(p.types, value)]
@@ -396,6 +403,12 @@ def _no_place(
         return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {value}", span, help)
     help = "" if wanted.types == ("int",) else help
     return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
+
+
+def _without(args: tuple[tree.Argument, ...], node: tree.Expr, what: str, source: Source) -> str:
+    """Return a layer without one of its arguments."""
+    words = [source.text[arg.start : arg.end] for arg in args if arg is not node]
+    return f"{what} {', '.join(words)}".strip()
 
 
 def _with_sizes(
@@ -439,6 +452,7 @@ def completed(params: Mapping[str, Param], args: tuple[tree.Argument, ...], what
 
 EXAMPLES = {
     "channels": "64",
+    "divisor": "8",
     "factor": "2",
     "groups": "8",
     "int": "1",
@@ -463,10 +477,27 @@ def _may_be(arg: tree.Argument, types: tuple[str, ...]) -> bool:
     return False
 
 
-def _mismatch(what: str, param: Param, value: Any, node: tree.Expr, span: Span) -> Exception:
-    if isinstance(value, float) and isinstance(node, tree.Binary) and node.operator == "/":
-        help = f"use // for whole numbers: {span.text.replace('/', '//', 1)}"
-        return fail("E203", f"{what} must be {param.describe()}, `{span.text}` divides", span, help)
+def _as_int(evaluator: Evaluator, node: tree.Expr, env: Env, source: Source) -> str:
+    """Return what to write where an int is wanted for an expression whose value is a float; "" for a number."""
+    if not isinstance(node, tree.Binary):
+        return ""
+    if node.operator == "/" and all(is_whole(evaluator.eval(n, env, source)) for n in (node.left, node.right)):
+        return "// divides whole numbers: {}//{}".format(*_sides(node, source))
+    text = source.text[node.start : node.end]
+    return f"to a multiple of 8, or down: make_divisible({text}, 8) or int({text})"
+
+
+def _sides(node: tree.Binary, source: Source) -> tuple[str, str]:
+    """Return the texts of what an operator joins."""
+    return source.text[node.left.start : node.left.end], source.text[node.right.start : node.right.end]
+
+
+def _mismatch(
+    what: str, param: Param, value: Any, node: tree.Expr, span: Span, as_int: str = ""
+) -> Exception:
+    if as_int and isinstance(node, tree.Binary) and "int" in param.types:
+        got = f"`{span.text}` divides" if node.operator == "/" else f"got {show(value)}"
+        return fail("E203", f"{what} must be {param.describe()}, {got}", span, as_int)
     if isinstance(value, Ramp):
         return fail("E216", f"{what} must be {param.describe()}: only a float argument may take a ramp", span)
     if isinstance(value, InitFunction) and "init" in param.types:

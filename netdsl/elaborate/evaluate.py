@@ -546,7 +546,9 @@ class Evaluator:
             return self._builtin(target.name, args, node, source)
         names = target.params
         if len(args) > len(names):
-            raise fail("E205", f"{target.name} takes {len(names)} arguments, got {len(args)}", span)
+            texts = [source.text[arg.start : arg.end] for arg in node.args[: len(names)]]
+            help = f"{target.name}({', '.join(texts)})" if len(names) > 1 else ""  # len(1, 2) is no len(1)
+            raise fail("E205", f"{target.name} takes {len(names)} arguments, got {len(args)}", span, help)
         values = dict(zip(names, args, strict=False))
         for key, value in keywords.items():
             if key not in names:
@@ -558,7 +560,12 @@ class Evaluator:
             values = {**FUNCTIONS[target.name].optional, **values}
         missing = [name for name in names if name not in values]
         if missing:
-            raise fail("E204", f"{target.name} needs `{missing[0]}`", span)
+            from netdsl.elaborate.arguments import EXAMPLES  # only errors need it
+
+            texts = [source.text[arg.start : arg.end] for arg in node.args]
+            texts += [f"{name}={EXAMPLES[name]}" for name in missing if name in EXAMPLES]
+            help = f"{target.name}({', '.join(texts)})" if set(missing) <= set(EXAMPLES) else ""
+            raise fail("E204", f"{target.name} needs `{missing[0]}`", span, help)
         if target.name == "ramp" and target.value is None:
             return self._ramp(node, values, span)
         if target.value is None:
