@@ -9,7 +9,9 @@ from torch import nn
 
 import netdsl
 from netdsl import api
-from netdsl.elaborate.elsewhere import DERIVED, SILENT, layer
+from netdsl.cli import main
+from netdsl.elaborate.elsewhere import DERIVED, SILENT, instead, layer
+from netdsl.elaborate.idioms import ALIASES, IDIOMS, idiom, ops
 from netdsl.ops import catalogue
 
 
@@ -103,6 +105,26 @@ def error(body: str) -> netdsl.Diagnostic:
         ("conv 3x3, 8 if big", "a condition follows `when`: conv 3x3, 8 when big", "conv 3x3, 8 when big"),
         ("relu if big else tanh", "in parentheses: (relu if big else tanh)", "(relu if big else tanh)"),
         ("(relu if big | identity) -> concat", "left out: [relu when big]", "([relu when big] | identity) -> concat"),
+        ("Sequential(conv 3x3, 16, bn, relu)", "is a chain: conv 3x3, 16 -> bn -> relu", "conv 3x3, 16 -> bn -> relu"),
+        (
+            "nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())",
+            "nn.Sequential is a chain: conv 3x3, 8 -> relu",
+            "conv 3x3, 8 -> relu",
+        ),
+        ("nn.Sequential(*layers)", "is a chain: conv 3x3, 16 -> bn -> relu", "conv 3x3, 16 -> bn -> relu"),
+        ("x.relu()", "x.relu is called relu here: relu", "relu"),
+        ("deconv 2x2, 8, /2, pad=0", "deconv is called upconv here: upconv 2x2, 8, /2", "upconv 2x2, 8, /2"),
+        ("tokens\na: attn 3", "attn is called attention here: attention 3", "tokens\na: attention 3"),
+        ("bm", "bm is called bn here: bn", "bn"),
+        ("nn.LayerNorm2d(3)", "is called ln here: ln", "ln"),
+        ("a: tanh\nskip(a)", "skip is a joint: from flow, a -> add", "a: tanh\nfrom flow, a -> add"),
+        ("print(flow)", "`netdsl cost` and `netdsl graph` show the shapes", "relu"),
+        ("foo(3)", "no op or block here is called `foo`", "relu"),
+        ("torch.foo(x)", "no op or block here is called `torch.foo`", "relu"),
+        ("conv1d 3, 8", "is an input c, 1xn, and its kernel is 1x3", "conv 1x3, 8"),
+        ("nn.Conv3d(3, 8, 3)", "maps have rows and columns, and no depth", "conv 3x3, 8"),
+        ("nn.Dropout2d(0.2)", "droppath whole samples, and nothing whole channels", "dropout 0.2"),
+        ("dropout2d 0.2", "droppath whole samples, and nothing whole channels", "dropout 0.2"),
         ("y = x -> relu", "a value is taken with `from`: y = from x -> relu", "y = from x -> relu"),
         ("y = relu -> tanh", "`:` names a layer: y: relu -> tanh", "y: relu -> tanh"),
         ("y = conv 3x3, 8", "`:` names a layer: y: conv 3x3, 8", "y: conv 3x3, 8"),
@@ -155,6 +177,58 @@ def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -
         api.loads(block(wrong))
     assert [one.help[-len(help) :] for one in caught.value.diagnostics] == [help]
     assert api.loads(block(right)).outputs
+
+
+LABELLED = net("stem: conv 3x3, 16")
+
+
+@pytest.mark.parametrize("name", IDIOMS)
+def test_what_is_no_op_is_said_by_a_step_that_is_right(name: str) -> None:
+    found = idiom(name)
+    assert found is not None
+    assert not ops(name)
+    assert instead(name) == f"{name} is {found}"
+    if found.step:
+        assert api.loads(f"{LABELLED}    one: {found.step}\n").outputs
+
+
+def test_what_everybody_calls_so_is_an_op() -> None:
+    for name, op in ALIASES.items():
+        assert [one.name for one in ops(name)] == [op]
+
+
+@pytest.mark.parametrize(
+    ("call", "step"),
+    [
+        ("make_layer(Unit, 8, 3)", "3 * Unit 8"),
+        ("self._make_layer(Unit, 8, 2, stride=2)", "2 * Unit 8, /2 first"),
+        ("self._make_layer(Unit, 8, 2, 1)", "2 * Unit 8"),
+        ("make_layer(Unit, planes, 2)", "3 * conv 3x3, 16"),
+    ],
+)
+def test_copies_of_a_block_are_a_repetition(call: str, step: str) -> None:
+    text = f"block Unit(c, stride = 1):\n    conv 3x3, c, /stride\n\n{LABELLED}"
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(f"{text}    layer: {call}\n")
+    assert caught.value.diagnostics[0].help.endswith(f"is a repetition: {step}")
+    assert api.loads(f"{text}    layer: {step}\n").outputs
+
+
+def test_a_block_of_nearly_that_name_is_meant() -> None:
+    text = f"block Residual(c):\n    conv 3x3, c\n\n{LABELLED}    layer: residual 16\n"
+    with pytest.raises(netdsl.NetError, match="did you mean `Residual`"):
+        api.loads(text)
+
+
+@pytest.mark.parametrize("name", ["se", "SE", "SELayer", "squeeze_excitation", "timm.layers.SqueezeExcite"])
+def test_squeeze_and_excitation_is_a_gate(name: str) -> None:
+    assert "fc flow.c//4" in instead(name)
+
+
+def test_explain_knows_what_is_no_op(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("nn.Sequential", "view", "F.normalize", "stack", "LayerNorm2d", "conv1d"):
+        assert main(["explain", name]) == 0
+        assert capsys.readouterr().out.startswith(f"{name} is ")
 
 
 CALLS = [

@@ -58,6 +58,7 @@ def pages(topic: str) -> list[str]:
     """Return all that a topic means: a word that is an op or a function, too, has two pages."""
     from netdsl import api, codes
     from netdsl.elaborate.functions import FUNCTIONS
+    from netdsl.elaborate import idioms
     from netdsl.lint import docs, rules
     from netdsl.ops import OpError, called, find
     from netdsl.syntax import words
@@ -81,7 +82,9 @@ def pages(topic: str) -> list[str]:
     rule = rules.find(topic)
     if rule is not None:
         return [docs.explain(rule)]
-    ours = called(topic)
+    if (other := idioms.idiom(topic)) is not None and not called(topic):
+        return [f"{topic} is {other}"]
+    ours = idioms.ops(topic)
     return [f"{topic} is called {' or '.join(op.name for op in ours)} here"] * bool(ours) + [
         api.explain_op(op) for op in ours
     ]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate.arguments import op_parameters
+from netdsl.elaborate.idioms import Idiom, idiom, ops, plain
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Pad
-from netdsl.ops import Op, called, catalogue
+from netdsl.ops import Op, catalogue
 from netdsl.syntax.explain import NAMES, SUMS, TAKES
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ MAX_TEXT = 500
 """The longest text of a layer that is looked into, which takes as long as the square of it."""
 
 _NUMBER = re.compile(r"[0-9]+")
+_NAME = re.compile(r"[A-Za-z_]\w*")
 _CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", re.DOTALL)
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
 _VALUE = re.compile(r"[A-Za-z_][\w.]*")
@@ -96,7 +98,9 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
     help = ""
     if diagnostic.code == "E106":
         word = span.text.partition("(")[0]
-        help = said(word, span.text) or own_call(word, span.text)
+        help = said(word, span.text) or instead(word, span.text) or own_call(word, span.text)
+        if not help and word not in catalogue() and not _is_declared(word, span.source.text):
+            return diagnostic.replace(help=f"no op or block here is called `{word}`")
     elif diagnostic.code == "E101" and span.text.startswith("'"):
         help = quoted(span.source.text[: span.start].rpartition("\n")[2], span.text.strip("'"))
     elif diagnostic.help.startswith(NAMES):
@@ -116,7 +120,7 @@ def said(word: str, text: str = "") -> str:
 
     What is a name here is none of theirs: `conv` is `conv`.
     """
-    ours = [] if word in catalogue() else [op.name for op in called(word)]
+    ours = [] if word in catalogue() else [op.name for op in ops(word)]
     if not ours:
         return ""
     here = f": {one}" if text and (one := layer(text)) else ""
@@ -125,6 +129,55 @@ def said(word: str, text: str = "") -> str:
         example = _written(op, op_parameters(op), {}, [])
         here = f": {example}" if example == op.name else f", such as {example}"
     return f"{word} is called {' or '.join(ours)} here{here}"
+
+
+def instead(word: str, text: str = "") -> str:
+    """Return the help for a name that is no op here in a layer `text`: what says it, or that nothing does."""
+    found = None if word in catalogue() else idiom(word)
+    if found is None:
+        return ""
+    match = _CALL.fullmatch(text) if len(text) <= MAX_TEXT else None
+    args = split(match[2]) if match else []
+    short = plain(word)
+    step = _chain(args) if short == "sequential" else _copies(args) if short == "makelayer" else ""
+    if found.is_ == "a joint" and len(args) == 1 and _NAME.fullmatch(args[0]) and args[0] not in FLOWING:
+        step = f"from flow, {args[0]} -> add"
+    return f"{word} is {Idiom(found.is_, step) if step else found}"
+
+
+def _chain(args: list[str]) -> str:
+    """Return the chain of a Sequential's layers; "" if some is not known. `conv 3x3, 16, bn` are two of them."""
+    layers: list[str] = []
+    for arg in args:
+        name = arg.partition("(")[0].split()[0]
+        if name in catalogue() or ops(name):
+            layers.append(layer(arg) if name not in catalogue() or "(" in arg else arg)
+        elif layers and layers[-1] and "(" not in arg:
+            layers[-1] += f", {arg}"
+        else:
+            return ""
+    return " -> ".join(layers) if all(layers) else ""
+
+
+def _copies(args: list[str]) -> str:
+    """Return the copies of `make_layer(Block, 64, 3, stride=2)`; "" for other arguments."""
+    name, channels, count, *rest = [*args, "", "", ""][: max(len(args), 3)]
+    stride = rest[0].partition("=")[2] or rest[0] if rest else "1"
+    if not _NAME.fullmatch(name) or not _NUMBER.fullmatch(count) or len(rest) > 1:
+        return ""
+    if not _NUMBER.fullmatch(channels) or not _NUMBER.fullmatch(stride.strip()):
+        return ""
+    strided = f", /{stride.strip()} first" if stride.strip() != "1" else ""
+    return f"{count} * {name} {channels}{strided}"
+
+
+def _is_declared(name: str, text: str) -> bool:
+    """Tell whether a text has a block, an import or a parameter with a name."""
+    word = re.escape(name)
+    return (
+        re.search(rf"\b(?:block|net|variant|import)\b[^\n]*\b{word}\b|^[^\n#]*\b{word}\s*=", text, re.MULTILINE)
+        is not None
+    )
 
 
 def own_call(word: str, text: str) -> str:
@@ -150,7 +203,7 @@ def layer(text: str) -> str:
     function = _FUNCTIONS.match(name) is not None
     if match and _VALUE.fullmatch(first) and (first in FLOWING or function):
         args = args[1:]  # what flows
-    for op in [catalogue()[name]] if name in catalogue() else called(name):
+    for op in [catalogue()[name]] if name in catalogue() else ops(name):
         if function and args and op.weights is not Op.weights:
             continue  # its next arguments are the weights
         for own in (False, True)[: 1 if match else 2]:
@@ -205,7 +258,7 @@ def value(param: Param, text: str, same: str = "same") -> str:
         bare = word.removesuffix("()")
         if bare == "none" or bare in catalogue():
             return bare
-        ours = called(bare)
+        ours = ops(bare)
         if not ours:
             raise Foreign
         return ours[0].name

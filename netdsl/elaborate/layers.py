@@ -408,12 +408,13 @@ class Layers(ABC):
             rest = text[len(word) :].lstrip(" -,")
             what = f"unknown op `{word}`" + (f" in `{text}`" if rest else "")
             return fail("E201", what, span, f"{base} {digits}x{digits}" + (f", {rest}" if rest else ""))
-        from netdsl.elaborate.elsewhere import said  # only errors need it
+        from netdsl.elaborate.elsewhere import instead, said  # only errors need it
 
-        help = said(word, place.span(node).text)
+        ops = [n for n in env.known() if isinstance(env.find_name(n), OpValue)]
+        own = word.lower() in map(str.lower, ops)
+        help = "" if own else said(word, text) or instead(word, text)
         if help:
             return fail("E201", f"unknown op `{word}`", span, help)
-        ops = [n for n in env.known() if isinstance(env.find_name(n), OpValue)]
         return unknown("E201", "op", word, [*ops, *installed()], span)
 
     def check_layer(self, node: tree.Layer, place: Place) -> None:

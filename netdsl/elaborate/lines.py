@@ -90,9 +90,9 @@ def op_or_block(name: tree.Name, env: Env, source: Source) -> OpValue:
         return other
     if isinstance(value, Data) or env.partial:
         raise Poisoned
-    from netdsl.elaborate.elsewhere import said  # only errors need it
+    from netdsl.elaborate.elsewhere import instead, said  # only errors need it
 
-    help = said(name.text)
+    help = said(name.text) or instead(name.text)
     if help:
         raise fail("E201", f"unknown op `{name.text}`", span, help)
     known = [n for n in env.known() if isinstance(env.find(n), OpValue)]
