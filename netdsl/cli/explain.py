@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
 def pages(topic: str) -> list[str]:
     """Return all that a topic means: a word that is an op or a function, too, has two pages."""
     from netdsl import api, codes
-    from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.elaborate import idioms
+    from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.lint import docs, rules
     from netdsl.ops import OpError, called, find
     from netdsl.syntax import words

@@ -481,7 +481,9 @@ def _as_int(evaluator: Evaluator, node: tree.Expr, env: Env, source: Source) -> 
     """Return what to write where an int is wanted for an expression whose value is a float; "" for a number."""
     if not isinstance(node, tree.Binary):
         return ""
-    if node.operator == "/" and all(is_whole(evaluator.eval(n, env, source)) for n in (node.left, node.right)):
+    if node.operator == "/" and all(
+        is_whole(evaluator.eval(n, env, source)) for n in (node.left, node.right)
+    ):
         return "// divides whole numbers: {}//{}".format(*_sides(node, source))
     text = source.text[node.start : node.end]
     return f"to a multiple of 8, or down: make_divisible({text}, 8) or int({text})"

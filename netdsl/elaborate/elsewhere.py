@@ -175,7 +175,9 @@ def _is_declared(name: str, text: str) -> bool:
     """Tell whether a text has a block, an import or a parameter with a name."""
     word = re.escape(name)
     return (
-        re.search(rf"\b(?:block|net|variant|import)\b[^\n]*\b{word}\b|^[^\n#]*\b{word}\s*=", text, re.MULTILINE)
+        re.search(
+            rf"\b(?:block|net|variant|import)\b[^\n]*\b{word}\b|^[^\n#]*\b{word}\s*=", text, re.MULTILINE
+        )
         is not None
     )
 

@@ -51,11 +51,15 @@ _UNIT = Idiom("two layers, but for eps", "rms_norm affine=false -> scale flow.c*
 _PRODUCT = Idiom(
     "no op here: matmul multiplies two values, permute orders axes, mul and add join, mean takes an axis away"
 )
-_NO_FUNCTION = Idiom("no op here, and there is no way around: a number of the spec can be computed, no tensor")
+_NO_FUNCTION = Idiom(
+    "no op here, and there is no way around: a number of the spec can be computed, no tensor"
+)
 
 IDIOMS = {
     **dict.fromkeys(("se", "semodule", "selayer", "seblock", "squeezeexcite", "squeezeexcitation"), _SE),
-    **dict.fromkeys(("sepconv", "separableconv", "dwsepconv", "depthwiseseparableconv", "dsconv"), _SEPARABLE),
+    **dict.fromkeys(
+        ("sepconv", "separableconv", "dwsepconv", "depthwiseseparableconv", "dsconv"), _SEPARABLE
+    ),
     "sequential": _CHAIN,
     "modulelist": _LIST,
     "moduledict": _LIST,
@@ -65,7 +69,9 @@ IDIOMS = {
     **dict.fromkeys(("view", "viewas"), _VIEW),
     **dict.fromkeys(("unsqueeze", "squeeze"), _AXES),
     "stack": Idiom("a joint, and its values get no axis of their own", "(identity | relu) -> concat"),
-    **dict.fromkeys(("dropout1d", "dropout2d", "dropout3d", "spatialdropout", "featuredropout"), _CHANNELS_DROPPED),
+    **dict.fromkeys(
+        ("dropout1d", "dropout2d", "dropout3d", "spatialdropout", "featuredropout"), _CHANNELS_DROPPED
+    ),
     **dict.fromkeys(("normalize", "l2norm"), _UNIT),
     **dict.fromkeys(("einsum", "tensordot"), _PRODUCT),
     "sum": Idiom("a joint, and over an axis a mean times its length", "(identity | relu) -> add"),

@@ -73,6 +73,10 @@ MAX_RECURSION = 16
 """How deep a block may be in itself."""
 
 
+_SHORTCUT = re.compile(r"((?:[^:\n]+: )?identity) when (.+)")
+"""A branch that is what comes in whether its `when` holds or not."""
+
+
 class LeftOut(str):
     """The name of a branch that is what comes in, since its condition does not hold."""
 
@@ -718,6 +722,9 @@ class Layers(ABC):
             wanted = "x".join(map(str, first[1:]))
             help = f"{names[odd] or 'this branch'} needs the size {wanted}; look at the strides"
         span = spans[odd]
+        shortcut = _SHORTCUT.match(span.text) if isinstance(names[odd], LeftOut) else None
+        if shortcut is not None:
+            help = f"to leave the branch out: if {shortcut[2]}: {shortcut[1]}"
         return SpecError(diagnostic.replace(span=span, note=str(shape), labels=labels[:3], help=help))
 
     def origin(self, wire: Wire, begin: int) -> Span:

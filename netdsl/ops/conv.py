@@ -71,7 +71,11 @@ class Convolution(Op):
 
     def infer(self, *x: Shape) -> Shape:
         """Check groups and window; return channels x h' x w'."""
-        c, h, w = need_map(self.name, x[0])
+        instead = ""
+        if x[0].axes == "c":  # as in squeeze-and-excitation, where a map of one pixel is meant
+            alike = tuple(self.kernel) == (1, 1) and self.groups_of(x[0].c) == 1
+            instead = f"fc {self.channels_of(x[0].c)}, or " * alike + "avgpool to=1 in the place of gap"
+        c, h, w = need_map(self.name, x[0], instead)
         out = self.check_channels(c)
         return Shape(out, *window_size((h, w), self.kernel, self.stride, self.pad, self.dilation))
 

@@ -29,10 +29,10 @@ def check_size(field: str, size: Dims | int, most: int = MAX_WINDOW) -> None:
         raise OpError(field, f"{field} must be at most {most:,}, got {size}")
 
 
-def need_map(op: str, x: Shape) -> tuple[int, int, int]:
-    """Return (c, h, w) of a map, or say that it is none."""
+def need_map(op: str, x: Shape, instead: str = "") -> tuple[int, int, int]:
+    """Return (c, h, w) of a map, or say that it is none, and what to write instead."""
     if x.axes != "chw":
-        raise OpError("", f"{op} needs a map c x h x w, got {x.kind} {x}")
+        raise OpError("", f"{op} needs a map c x h x w, got {x.kind} {x}", instead)
     return x[0], x[1], x[2]
 
 
