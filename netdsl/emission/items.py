@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -126,14 +126,6 @@ class Layer(Module):
             yield from init.args
         if self.given is not None:
             yield self.given
-
-    def varies(self, loops: Iterable[Loop]) -> bool:
-        """Tell whether it has no name of its own, and is another op in other turns of some loops around it."""
-        if not self.by_position:
-            return False
-        changing = {name for loop in loops for name in loop.changing()}
-        channels = () if self.given is None else tuple(s.c for s in self.before if "c" in s.axes)
-        return not changing.isdisjoint(mentioned((*self.op.arguments().values(), self.given, *channels)))
 
 
 class Child(Module):
@@ -323,9 +315,40 @@ class Loop(Item):
             return ", ".join(t if t in used else "_" for t in targets[1:]), over.args[1]
         return self.shown([t if t in used else "_" for t in targets]), over
 
+    def count_turns(self, name: str) -> None:
+        """Give the number of a turn a name, where no variable is another number in every turn."""
+        self.targets, self.over = (name, *self.targets), Atom("call", ("enumerate", self.over))
+
     def changing(self) -> set[str]:
         """Return the names that are other values in other turns."""
         return {*self.targets, *(item.name for item in walk(self.body) if isinstance(item, Let))}
+
+    def varying(self) -> set[str]:
+        """Return the names that may be other values in other turns, but for those that read none of these."""
+        found = {
+            *self.targets,
+            *(item.name for item in walk(self.body) if isinstance(item, Let) and item.again),
+        }
+
+        def spread(items: list[Item], under: bool) -> None:
+            for item in items:
+                varies = under or not found.isdisjoint(
+                    name for value in item.terms() for name in mentioned(value)
+                )
+                if varies and isinstance(item, Let):
+                    found.add(item.name)
+                elif varies and isinstance(item, Child):
+                    found.update(item.asked)
+                elif varies and isinstance(item, Loop):
+                    found.update(item.targets[item.counter is not None :])
+                for inner in item.inner():
+                    spread(inner, varies if isinstance(item, If) else under)
+
+        known = 0
+        while known != len(found):
+            known = len(found)
+            spread(self.body, False)
+        return found
 
     def modules(self) -> Iterator[Module]:
         """Yield the modules that a turn makes, but not what is within them."""

@@ -35,7 +35,7 @@ from netdsl.emission.concolic import (
     one_of,
 )
 from netdsl.emission.earlier import Earlier
-from netdsl.emission.items import Carried, Child, Layer, Let, Loop, Module, walk
+from netdsl.emission.items import Carried, Child, Let, Loop, Module, walk
 from netdsl.emission.numbered import Pattern, Writer
 from netdsl.emission.rehearsal import after_loop
 from netdsl.emission.state import Snapshot, Turns
@@ -463,7 +463,6 @@ class Loops(Earlier):
         )
         if found:
             return found
-        self.tell_turns_apart(loop)
         self.items.append(loop)
         self.end_turn(loop, over, carried, varying, entry_tensors, entry_names, start_names, place, span)
         joints = {name: data for name, data in entry_tensors.items() if isinstance(data, Parts)}
@@ -564,17 +563,6 @@ class Loops(Earlier):
         held = self.emitter.constants.get(whole.args[0]) if whole.op == "name" else None
         ints = isinstance(held, tuple) and all(type(item) is int for item in held)
         return tuple(map(constant, held)) if held is not None and ints else ()
-
-    def tell_turns_apart(self, loop: Loop) -> None:
-        """Demand that modules without labels, which another turn makes otherwise, can be called after the turn."""
-        if loop.counter is not None or self.opened_scopes:
-            return
-        if not any(
-            isinstance(p, tree.Merge) or getattr(p, "label", None) for p in pieces(self.staged.decl.node)
-        ):
-            return  # all are elements of one chain
-        if any(isinstance(item, Layer) and item.varies([loop]) for item in loop.modules()):
-            raise Fixed("a layer that is another one in every turn")
 
     def carry(self, data: Data, number: Any, place: Place, span: Span) -> tuple[Data, list[tuple[str, Any]]]:
         """Return a value as a turn sees it; where its channels change they are a variable."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -103,6 +105,7 @@ class Members:
         }
         taken |= {one.list for one in map(entry, self.children(self.function.items)) if one is not None}
         chain = module.is_sequential(self.function)
+        unnamed: list[Module] = []
         for item in self.children(self.function.items):
             if item.name is not None:
                 self.attributes[id(item)] = item.name
@@ -110,11 +113,12 @@ class Members:
                 plain = item.key.isidentifier()
                 self.attributes[id(item)] = item.key if plain else Atom("format", (item.key,))
             else:
-                attribute: str | Atom = _unique(self.kind(item), taken)
+                self.attributes[id(item)] = _unique(self.kind(item), taken)
+                unnamed.append(item)
                 if not chain:
                     self.must_be_free(item)
-                    attribute = self.of_turn(item, str(attribute))
-                self.attributes[id(item)] = attribute
+        if not chain:
+            self.name_by_turn(unnamed)
         for loop in walk(self.function.items):
             if isinstance(loop, Loop):
                 self.turning.update(loop.targets)
@@ -126,21 +130,55 @@ class Members:
                     elif loop in self.unsettled:  # by the turns of a loop within
                         self.unsettled[loop].add(name)
 
-    def of_turn(self, item: Module, name: str) -> str | Atom:
-        """Return the name of a layer without a label, with the turns of loops that make it another one."""
-        loops = list(around(self.function.items, item))
-        if not isinstance(item, Layer) or not item.varies(loops):
-            return name
-        counters = [loop.counter for loop in loops]
-        if None in counters:
-            message = f"{item.op.name} needs a label here, where it is another layer in every turn"
-            raise NetError([Diagnostic("E508", message, item.span, calls=item.calls)])
-        name += "x" * name[-1].isdigit()
-        others = [other.key for other in self.children(self.function.items) if other is not item]
-        while any(key.startswith(name) and key[len(name) :][:1].isdigit() for key in others):
-            name += "x"
-        parts = [single(Atom("name", (counter,))) for counter in counters]
-        return Atom("format", (name, *[one for part in parts for one in ("_", part)][1:]))
+    def name_by_turn(self, items: list[Module]) -> None:
+        """Name children without a label after the turns of loops that make them other ones."""
+        turns: dict[Module, list[Loop]] = {}
+        for item in items:
+            read, outer = self.made_from(item), around(self.function.items, item)
+            turns[item] = [loop for loop in outer if not read.isdisjoint(loop.varying())]
+        others = [item.key for item in self.children(self.function.items)]
+        others += [str(self.attributes[id(item)]) for item in items if not turns[item]]
+        for item, loops in turns.items():
+            if not loops:
+                continue
+            name = str(self.attributes[id(item)])
+            name += "x" * name[-1].isdigit()
+            numbers = [single(Atom("name", (self.counter(loop),))) for loop in loops]
+            between = [part for number in numbers for part in ("_", number)][1:]
+            attribute = Atom("format", (name, *between))
+            while any(may_be(attribute, other) for other in others):
+                name += "x"
+                attribute = Atom("format", (name, *between))
+            self.attributes[id(item)] = attribute
+
+    def made_from(self, item: Item) -> set[str]:
+        """Return the names that the constructor reads to make a child, or what is within it."""
+        if isinstance(item, Layer):
+            read: set[str] = {*expr_names(self.lowered(item).module), *mentioned(item.given)}
+            shapes = item.before if item.given is not None else ()  # an argument is given the channels
+            return read.union(mentioned(tuple(shape.c for shape in shapes if "c" in shape.axes)))
+        if isinstance(item, Container):
+            function = self.text.of_container(item, self.function.staged)
+            if function.kind == "container":
+                return set(function.names)
+        read = {name for value in item.terms() for name in mentioned(value)}
+        within = [] if isinstance(item, Child) else item.inner()
+        return read.union(*(self.made_from(one) for items in within for one in items))
+
+    def counter(self, loop: Loop) -> str:
+        """Return the variable that is another number in every turn of a loop."""
+        if loop.counter is None:
+            staged, family = self.function.staged, self.text.family
+            inner = [one for one in walk([loop]) if isinstance(one, Loop)]
+            taken = {name for one in (*around(staged.items, loop), *inner) for name in one.targets}
+            taken |= family.variables(staged.decl) - family.turning(staged.decl)
+            taken |= {*staged.lets(), *self.text.constants, *(one.name for one in staged.params)}
+            taken |= {*staged.labels.values(), *(one.name for one in staged.inputs)}  # in `forward`
+            taken |= {one.key for one in walk(staged.items) if isinstance(one, Module)}
+            loop.count_turns(next(name for name in turn_names() if name not in taken))
+        counter = loop.counter
+        assert counter is not None
+        return counter
 
     def must_be_free(self, item: Module) -> None:
         """Refuse what has weights and is called by its position where it is no element of a Sequential."""
@@ -166,7 +204,8 @@ class Members:
         if not (self.dialect.table and names) or any(isinstance(n, str) or "." in text(n) for n in names):
             return ""
         labelled = [item for item in children(self.function.items) if item.labelled]
-        if self.function.counts and self.function.kind != "net" and all(map(self.is_module, labelled)):
+        counts = self.function.counts and all(item.labelled for item in own)
+        if counts and self.function.kind != "net" and all(map(self.is_module, labelled)):
             for item in own:
                 item.home = OWN
             return self.dialect.lists[LIST]
@@ -334,7 +373,8 @@ class Members:
         """Return an attribute for a name that no child has."""
         taken = {a for a in self.attributes.values() if isinstance(a, str)} | set(self.flags)
         taken |= {one.list for one in map(entry, self.children(self.function.items)) if one is not None}
-        while name in taken or reserved_attribute(name):
+        numbered = [one for one in self.attributes.values() if isinstance(one, Atom)]
+        while name in taken or reserved_attribute(name) or any(may_be(one, name) for one in numbered):
             name += "_"
         return name
 
@@ -505,6 +545,18 @@ def shared(items: list[Item]) -> Iterator[list[Layer]]:
 
 def _not(test: Atom) -> Atom:
     return negated(test)
+
+
+def may_be(attribute: Atom, name: str) -> bool:
+    """Tell whether an attribute with numbers in it is a name for some numbers."""
+    parts = (re.escape(part) if isinstance(part, str) else "[0-9]+" for part in attribute.args)
+    return re.fullmatch("".join(parts), name) is not None
+
+
+def turn_names() -> Iterator[str]:
+    """Yield names for the number of a turn, the best first."""
+    yield from (*"ijkmn", "turn")
+    yield from (f"turn{number}" for number in count(2))
 
 
 def within_class(items: list[Item]) -> Iterator[Item]:

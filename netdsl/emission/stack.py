@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import count
 
+from netdsl.elaborate.layers import has_state
 from netdsl.elaborate.values import Wire
 from netdsl.emission.concolic import mentioned
-from netdsl.emission.items import Child, If, Item, Let, Loop, Phi, Staged, walk
+from netdsl.emission.items import Child, If, Item, Layer, Let, Loop, Phi, Staged, walk
 from netdsl.symbolic import Atom, Poly, SymFloat, SymInt, assuming, constant, known, single
 
 _NUMBERS = count(1)
@@ -87,9 +88,19 @@ def _only_child(loop: Loop) -> Child | None:
     child = modules[0]
     if not isinstance(child, Child) or child.again or child.name is not None or len(child.outputs) != 1:
         return None
-    if any(isinstance(item, Stack) for item in walk(child.cls.items)):
+    if any(isinstance(item, Stack) for item in walk(child.cls.items)) or not _has_state(child):
         return None
     return None if any(isinstance(item, Let) and not item.again for item in loop.body) else child
+
+
+def _has_state(item: Item, around: tuple[Staged, ...] = ()) -> bool:
+    """Tell whether an item, or anything in it, has weights or statistics; `around` are the classes that it is in."""
+    if isinstance(item, Layer):
+        return has_state(item.op)
+    if not isinstance(item, Child):
+        return any(_has_state(one, around) for items in item.inner() for one in items)
+    within = item.cls.items if item.cls not in around else ()
+    return any(_has_state(one, (*around, item.cls)) for one in within)
 
 
 def _turn(child: Child, first: Atom, holds: bool, kind: type[Child]) -> Child:
