@@ -13,12 +13,14 @@ from unittest.mock import patch
 import pytest
 import torch
 from interpreter import draw_state, interpret, state_shapes
+from netdsl_torch.emit import layers
 from netdsl_torch.run import by_name, without_dropout
 from torch import nn
 from torch_oracles import execute
 
 import netdsl
 from netdsl import Network, api
+from netdsl.backend import find
 from netdsl.ir.types import Dims
 
 BACKENDS = ["torch", "flax"]
@@ -778,3 +780,23 @@ def test_every_turn_has_its_own_modules_though_none_has_a_weight_or_a_label(name
             in_torch(net, make(**plain(arguments)))
         else:
             in_flax(net, make, arguments)
+
+
+def test_modules_are_told_from_functions_while_turns_get_their_numbers() -> None:
+    text = """\
+block Drops(ks: list):
+    add:
+        identity
+        for k in ks:
+            dropout k -> relu
+
+net N(ks: list = [0.1, 0.2]):
+    input 2, 8x8
+    a: Drops ks
+    b: Drops [0.3, 0.1, 0.2]
+"""
+    net = api.loads(text, "n.net", "n")
+    found = layers(net, find("torch"))
+    assert [found[node.name] for node in net.graph if node.op.name == "dropout"] == [True] * 5
+    assert [found[node.name] for node in net.graph if node.op.name == "relu"] == [False] * 5
+    in_torch(net, execute(net.emit("torch"))["N"]())

@@ -128,8 +128,9 @@ class Replay:
                 holds = settled(SymBool(True, item.test), env)
                 yield from self.walk(item.then if holds else item.otherwise, env, scope, staged)
             elif isinstance(item, Loop):
+                targets = item.targets  # as they are now: the members of a class may number the turns
                 for one in iterated(item.over, env):
-                    unpack(item.targets, one, env)
+                    unpack(targets, one, env)
                     yield from self.walk(item.body, env, scope, staged)
             elif isinstance(item, Side):
                 yield from self.walk(item.items, env, scope, staged)
