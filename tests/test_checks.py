@@ -1273,3 +1273,27 @@ def test_labels_that_begin_differently_are_not_compared(line: str, monkeypatch: 
     lines = "".join(line.replace("#", str(number)) for number in range(40))
     loads(f"net N(k = 2):\n    input 4, 9x9\n{lines}", net="n").emit()
     assert len(compared) < 40
+
+
+def test_two_sizes_are_compared_once_whichever_comes_first() -> None:
+    text = """\
+block Parts(scales):
+    w = ceil(x.c / scales)
+    n = max(1, scales - 1)
+    parts = from x -> split [w if i < scales - 1 else x.c - w*(scales - 1) for i in range(scales)]
+    concat:
+        for i in range(n):
+            from parts[i] -> tanh
+        from parts[n]
+    y = from flow
+    from y, x -> add
+    from x, y -> add
+
+net N(c = 6):
+    input 4, 8x8
+    s: conv 1x1, c
+    a: Parts 2
+    b: Parts 3
+"""
+    emitted = loads(text, "n.net", "n").emit("torch")
+    assert emitted.count("branches with other channels cannot be joined") == 1

@@ -288,6 +288,8 @@ class Terms(State):
             return
         if not self.comprehending.isdisjoint(read):
             return
+        if test.op == "==" and Atom("==", test.args[::-1]) in self.path:
+            return
         self.path.append(test)
         self.demanded.add(test)
         items, at = self.items, len(self.items)
