@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from inspect import cleandoc
 from pathlib import Path
@@ -53,7 +53,7 @@ def load(
             input the shape alone, `(3, 160, 160)`.
         path: Folders in which imports are looked for too.
         max_nodes: How many ops the net may have.
-        **params: Parameters of the net, such as `classes=10`.
+        **params: Parameters of the net, such as `classes=10`; all that it needs, if no variant gives it.
 
     Raises:
         NetError: The spec is wrong; it carries every diagnostic.
@@ -131,29 +131,46 @@ def recipe(
     max_nodes: int = MAX_NODES,
 ) -> Recipe:
     """Return what makes an instance of a file; "" is the only one, or the one named like the file."""
-    available = instances(file)
+    available = instances(file, settings)
     chosen = name
     if not chosen:
+        several = distinct(file, settings)
         stem = file.source.name.replace("\\", "/").rpartition("/")[2].removesuffix(".net")
-        chosen = stem if stem in available else next(iter(available), "")
-        if len(available) != 1 and chosen != stem:
-            what = "has no net" if not available else "has several nets"
-            help = f"choose one: {file.source.name}:{chosen}" if available else "declare one: net Name:"
-            raise _usage("E502", f"{file.source.name} {what}", help, tuple(available))
+        chosen = stem if stem in available else next(iter(several or [one.lower() for one in file.nets]), "")
+        if len(several) > 1 and chosen != stem:
+            help = f"choose one: {file.source.name}:{chosen}"
+            raise _usage("E502", f"{file.source.name} has several nets", help, tuple(several))
+        if not chosen:
+            raise _usage("E502", f"{file.source.name} has no net", "declare one: net Name:")
     chosen = called(file, chosen) or chosen
-    if chosen not in available and chosen in file.nets:
-        needs = [f"`{param.name.text}`" for param in file.nets[chosen].node.params if param.default is None]
-        given = [one for one, (net, _) in available.items() if net is file.nets[chosen]]
-        what = f"net {chosen} needs {', '.join(needs)}"
-        help = "choose a variant" if given else f"declare one: variant {chosen.lower()} = {chosen}(...)"
-        raise _usage("E502", f"{file.source.name}: {what}", help, tuple(given))
-    if chosen not in available:
-        help = did_you_mean(chosen, list(available))
-        raise _usage("E502", f"{file.source.name} has no net or variant `{chosen}`", help, tuple(available))
-    net, variant = available[chosen]
+    if chosen in available:
+        net, variant = available[chosen]
+    else:
+        net, variant = _declared(file, chosen, settings), None
     values = {key: _setting(net, key, value) for key, value in settings.items()}
     shapes = {key: _shape(key, value) for key, value in inputs.items()}
     return Recipe(net, variant, values, shapes, max_nodes)
+
+
+def _declared(file: FileScope, name: str, settings: Mapping[str, Any]) -> NetDecl:
+    """Return the net of that name, as declared or in lower case; NetError if it needs more than the settings give."""
+    net = file.nets.get(name) or next((one for key, one in file.nets.items() if key.lower() == name), None)
+    available = instances(file, settings)
+    if net is None:
+        help = did_you_mean(name, list(available))
+        raise _usage("E502", f"{file.source.name} has no net or variant `{name}`", help, tuple(available))
+    missing = needs(net, settings)
+    if missing:
+        variants = tuple(one for one, (other, _) in available.items() if other is net)
+        given = "give it" if len(missing) == 1 else "give them"
+        help = f"{given} with {' '.join(f'--set {one}=...' for one in missing)}"
+        help += f", in Python {', '.join(f'{one}=...' for one in missing)}, or "
+        help += (
+            "choose a variant" if variants else f"declare one: variant {net.name.lower()} = {net.name}(...)"
+        )
+        what = f"net {net.name} needs {', '.join(f'`{one}`' for one in missing)}"
+        raise _usage("E502", f"{file.source.name}: {what}", help, variants)
+    return net
 
 
 def recipes(
@@ -164,12 +181,13 @@ def recipes(
     max_nodes: int = MAX_NODES,
 ) -> list[Recipe]:
     """Return what makes each instance of a file, or the one of that name; settings go to the nets that have them."""
-    available = instances(file)
+    available = instances(file, settings)
     if name or not available:
         return [recipe(file, name, settings, inputs, max_nodes)]
     order = list(dict.fromkeys([*file.nets.values(), *(net for net, _ in available.values())]))
     names = sorted(
-        distinct(file), key=lambda one: (order.index(available[one][0]), available[one][1] is not None)
+        distinct(file, settings),
+        key=lambda one: (order.index(available[one][0]), available[one][1] is not None),
     )
     known = {net: declared_parameters(net) for net, _ in available.values()}
     common = {key for key in settings if any(key in params for params in known.values())}
@@ -233,15 +251,34 @@ def _shape(name: str, sizes: Sequence[int]) -> Shape:
     return Shape(*sizes)
 
 
-def instances(file: FileScope) -> dict[str, tuple[NetDecl, VariantDecl | None]]:
-    """Return a file's variants, and its nets that need no arguments under their lower-case names."""
+def needs(net: NetDecl, given: Container[str] = ()) -> list[str]:
+    """Return the parameters of a net that have no default, without those that are given."""
+    return [
+        param.name.text for param in net.node.params if param.default is None and param.name.text not in given
+    ]
+
+
+def instances(file: FileScope, given: Container[str] = ()) -> dict[str, tuple[NetDecl, VariantDecl | None]]:
+    """Return a file's variants, and its nets that need no arguments under their lower-case names.
+
+    A net that no variant makes is one of them if what it needs is given.
+    """
     found: dict[str, tuple[NetDecl, VariantDecl | None]] = {
         name: (variant.net, variant) for name, variant in file.variants.items()
     }
+    made = {variant.net for variant in file.variants.values()}
     for name, net in file.nets.items():
-        if all(param.default is not None for param in net.node.params):
+        if not needs(net, () if net in made else given):
             found.setdefault(name.lower(), (net, None))
     return found
+
+
+def unmade(file: FileScope, given: Container[str] = ()) -> dict[str, list[str]]:
+    """Return the nets of a file that no variant makes, with what they need beyond what is given."""
+    made = {variant.net for variant in file.variants.values()}
+    return {
+        name: needs(net, given) for name, net in file.nets.items() if net not in made and needs(net, given)
+    }
 
 
 def called(file: FileScope, name: str) -> str:
@@ -254,11 +291,13 @@ def called(file: FileScope, name: str) -> str:
     return name.lower() if same else ""
 
 
-def distinct(file: FileScope) -> list[str]:
+def distinct(file: FileScope, given: Container[str] = ()) -> list[str]:
     """Return a file's instances, without a net's own name where a variant without arguments is the same."""
     same = {variant.net for variant in file.variants.values() if not variant.node.args}
     return [
-        name for name, (net, variant) in instances(file).items() if variant is not None or net not in same
+        name
+        for name, (net, variant) in instances(file, given).items()
+        if variant is not None or net not in same
     ]
 
 

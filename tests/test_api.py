@@ -166,6 +166,23 @@ def test_emit_needs_a_backend_that_is_there() -> None:
     assert [d.code for d in caught.value.diagnostics] == ["E506"]
 
 
+def test_a_net_is_made_of_the_arguments_that_it_needs(tmp_path: Path) -> None:
+    text = "net A(c: int, k):\n    input 3, 8x8\n    conv 3x3, c, stride=k\nvariant b = A(4, 1)\n"
+    (tmp_path / "n.net").write_text(text.partition("variant")[0], encoding="utf-8")
+    (tmp_path / "v.net").write_text(text, encoding="utf-8")
+    for spec in ("n.net", "n.net:a", "n.net:A", "v.net:a", "v.net:A"):
+        net = netdsl.load(f"{tmp_path}/{spec}", c=3, set={"k": 2})
+        assert (net.name, *net.outputs.values()) == ("a", Shape(3, 4, 4))
+        with pytest.raises(netdsl.NetError, match="net A needs `k`") as caught:
+            netdsl.load(f"{tmp_path}/{spec}", c=3)
+        assert "--set k=..., in Python k=..., or" in caught.value.diagnostics[0].help
+    assert [net.name for net in netdsl.load_family(f"{tmp_path}/n.net", c=3, k=1)] == ["a"]
+    assert [net.name for net in netdsl.load_family(f"{tmp_path}/v.net", c=3, k=1)] == ["b"]
+    assert netdsl.load(f"{tmp_path}/v.net", c=7).outputs == {"out": Shape(7, 8, 8)}
+    with pytest.raises(netdsl.NetError, match="has no net or variant `z`"):
+        netdsl.load(f"{tmp_path}/v.net:z", c=3, k=1)
+
+
 def test_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("lenet").write_text("net Own:\n    input 3, 8x8\n    relu\n", encoding="utf-8")

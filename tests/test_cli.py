@@ -313,7 +313,40 @@ def test_files_without_nets_to_look_at(folder: Path, capsys: Captured) -> None:
     said = "need.net has no net that can be made: Need needs c, d, and no variant gives it"
     for command in ("check", "lint", "cost"):
         assert cli.main([command, "need.net"]) == 0
-        assert capsys.readouterr().err == f"note: {said}\n"
+        assert capsys.readouterr().err == f"note: {said}: --set c=... --set d=...\n"
+        assert cli.main([command, "need.net", "--set", "d=4"]) == 0
+        assert capsys.readouterr().err == f"note: {said.replace('c, d', 'c')}: --set c=...\n"
+    (folder / "some.net").write_text(SPEC + "net Need(c):\n    input 3, 8x8\n    fc c\n", encoding="utf-8")
+    for command in ("check", "lint", "cost"):
+        assert cli.main([command, "some.net"]) == 0
+        assert "note: some.net: Need needs c, and no variant gives it: --set c=..." in capsys.readouterr().err
+
+
+def test_a_net_without_variants_is_made_of_settings(folder: Path, capsys: Captured) -> None:
+    (folder / "need.net").write_text(
+        "net Need(c, d: dims, e = 1):\n    input 3, 8x8\n    conv d, c, stride=e\n", encoding="utf-8"
+    )
+    given = ["--set", "c=5", "--set", "d=3x3"]
+    for spec in ("need.net", "need.net:need", "need.net:Need"):
+        assert cli.main(["check", spec, *given]) == 0
+        assert capsys.readouterr().out == "need: 2 ops, 140 params, 8,640 MACs, output 5x8x8\n"
+        for command in ("cost", "lint", "compile", "report", "plot"):
+            output = {"report": ["-o", "page.html"], "plot": ["-o", "page.svg"]}.get(command, [])
+            assert cli.main([command, spec, *given, *output]) == 0, command
+            assert "needs" not in capsys.readouterr().err
+    for command in ("compile", "verify", "diff"):
+        for spec, settings, missing in [("need.net", [], ["c", "d"]), ("need.net:need", given[:2], ["d"])]:
+            assert cli.main([command, spec, *[spec][command != "diff" :], *settings]) == 2
+            said = capsys.readouterr().err
+            assert f"net Need needs {', '.join(f'`{one}`' for one in missing)}" in said
+            assert " ".join(f"--set {one}=..." for one in missing) in said
+
+
+def test_a_net_and_its_variant_without_arguments_are_one(folder: Path, capsys: Captured) -> None:
+    (folder / "one.net").write_text(SPEC + "variant wide = N()\n", encoding="utf-8")
+    for command in (["check"], ["cost"], ["compile"], ["fit", "--vary", "c", "--target", "macs=1k"]):
+        assert cli.main([*command, "one.net"]) == 0, command
+        assert "wide" in capsys.readouterr().out
 
 
 def test_commands_agree_on_the_nets_of_a_file(folder: Path, capsys: Captured) -> None:

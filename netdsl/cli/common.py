@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO
@@ -259,10 +259,12 @@ def nets_of(specs: Iterable[str], args: argparse.Namespace, wrong: list[Diagnost
         for one in named:
             try:
                 file, name = files(one, args)
-                if not name and not api.instances(file):
-                    note(f"note: {without_nets(file)}")
+                given = settings(args)
+                if not name and (left := left_out(file, given)):
+                    note(f"note: {left}")
+                if not name and not api.instances(file, given):
                     continue
-                recipes = api.recipes(file, name, settings(args), inputs(args), args.max_nodes)
+                recipes = api.recipes(file, name, given, inputs(args), args.max_nodes)
             except NetError as error:
                 add_once(wrong, error.diagnostics)
                 continue
@@ -285,18 +287,21 @@ def add_once(wrong: list[Diagnostic], more: Iterable[Diagnostic]) -> None:
     wrong.extend(found for found in more if (found.code, found.message, found.span) not in seen)
 
 
-def without_nets(file: FileScope) -> str:
-    """Return a line that says why a file has no net to look at."""
+def left_out(file: FileScope, given: Container[str]) -> str:
+    """Return a line that says which nets of a file are not looked at, and why; "" if all are."""
+    from netdsl import api
     from netdsl.diagnostics.render import printable
 
     name = printable(file.source.name)
-    if not file.nets:
+    if not file.nets and not file.variants:
         return f"{name} declares no net"
-    needs = ", ".join(
-        f"{printable(net)} needs {', '.join(p.name.text for p in decl.node.params if p.default is None)}"
-        for net, decl in file.nets.items()
-    )
-    return f"{name} has no net that can be made: {needs}, and no variant gives it"
+    unmade = api.unmade(file, given)
+    if not unmade:
+        return ""
+    needs = ", ".join(f"{printable(net)} needs {', '.join(params)}" for net, params in unmade.items())
+    first = next(iter(unmade.values()))
+    none = "" if api.instances(file, given) else " has no net that can be made"
+    return f"{name}{none}: {needs}, and no variant gives it: {' '.join(f'--set {one}=...' for one in first)}"
 
 
 def standard_input() -> str:

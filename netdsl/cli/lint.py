@@ -14,6 +14,7 @@ from netdsl.cli.common import (
     expanded,
     files,
     inputs,
+    left_out,
     misuse,
     note,
     paths,
@@ -25,7 +26,6 @@ from netdsl.cli.common import (
     spec_arguments,
     status_of,
     watch_option,
-    without_nets,
     write,
 )
 from netdsl.diagnostics import Diagnostic, NetError
@@ -158,8 +158,8 @@ class Work:
             if self.args.fix or self.args.diff:
                 file = self.mend(spec, name, file, chosen)
             loaded = self.load(file, name, self.wrong)
-            if not name and not api.instances(file):
-                self.notes.append(without_nets(file))
+            if not name and (left := left_out(file, settings(self.args))):
+                self.notes.append(left)
         except NetError as error:
             self.wrong += error.diagnostics
             return
@@ -193,8 +193,8 @@ class Work:
         complete = not name
         given, shapes = settings(self.args), inputs(self.args)
         seen = {(d.code, d.message, d.span) for d in wrong or ()}
-        for one in [name] if name else api.distinct(file):
-            recipe = api.recipe(file, one, given, shapes, self.args.max_nodes)
+        made = name or api.instances(file, given)
+        for recipe in api.recipes(file, name, given, shapes, self.args.max_nodes) if made else ():
             try:
                 try:
                     nets.append(Net(recipe))
@@ -202,9 +202,7 @@ class Work:
                     if any(diagnostic.code != "E217" for diagnostic in error.diagnostics):
                         raise
                     net, decisions = sample(recipe)
-                    said = (
-                        f"{one}: a search space, looked at with the first option of its {decisions} decisions"
-                    )
+                    said = f"{net.name}: a search space, looked at with the first option of its {decisions} decisions"
                     self.notes += [said] if said not in self.notes else []
                     nets.append(net)
                     complete = False
