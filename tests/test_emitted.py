@@ -660,3 +660,64 @@ def test_a_class_says_the_shapes_of_what_it_takes_and_returns(case: tuple[str, s
     results = results if isinstance(results, tuple) else (results,)
     for result, shape in zip(results, returns, strict=True):
         assert tuple(result.shape) == shape
+
+
+HEADS = """net A(classes = 10, deep = true):
+    input 3, 16x16
+    feat: conv 3x3, 8 -> relu
+    gap
+    {logits}
+    output box: from feat -> gap -> fc 4
+    output depth: from feat -> conv 1x1, 1 when deep
+    return {results}
+"""
+
+
+@pytest.mark.parametrize("line", ["logits: fc classes", "output logits: fc classes"])
+@pytest.mark.parametrize(
+    ("results", "names"),
+    [
+        ("logits, box", "logits box depth"),
+        ("logits, depth, box", "logits depth box"),
+        ("logits as scores, box as corners", "scores corners depth"),
+        ("logits as out, box", "out box depth"),
+        ("box, depth", "box depth"),
+    ],
+)
+def test_results_are_those_that_return_names(line: str, results: str, names: str) -> None:
+    """The first is the net's own, whether its line is an output or not; what it does not name comes last."""
+    fields = names.split()
+    if results.startswith("box") and line.startswith("output"):
+        fields.append("logits")
+    net = netdsl.loads(HEADS.format(logits=line, results=results), classes=5)
+    assert list(net.outputs) == fields
+    torch_text, flax_text = net.emit("torch"), net.emit("flax")
+    for text in (torch_text, flax_text):
+        record = text.partition("class AOutputs(NamedTuple):")[2].partition("class A(")[0]
+        assert re.findall(r"^    (\w+): \w", record, re.MULTILINE) == fields
+    model = net.build("torch").eval()
+    found = model(torch.zeros(2, 3, 16, 16))
+    assert {name: tuple(value.shape[1:]) for name, value in found._asdict().items()} == dict(net.outputs)
+    assert sum(value is found[0] for value in found) == 1
+    again = net.from_graph(net.graph, net.name)
+    assert dict(again.outputs) == dict(net.outputs)
+
+
+def test_what_has_no_name_of_its_own_is_called_out() -> None:
+    text = "net A:\n    input image: 3, 8x8\n    index: relu\n    a = from index -> split [1, 2]\n    {}\n"
+    for line in ("from index", "return index", "return flow", "return a[0]", "return image"):
+        assert list(netdsl.loads(text.format(line)).outputs) == ["out"], line
+    assert list(netdsl.loads(text.format("b = from a[1]\n    return b")).outputs) == ["b"]
+
+
+def test_the_result_may_be_a_side_of_a_condition() -> None:
+    text = (
+        "net A(deep = true):\n    input 3, 8x8\n    if deep:\n        output p: conv 3x3, 4\n    else:\n"
+        "        output p: conv 1x1, 4\n    output q: conv 3x3, 2\n    return p, q\n"
+    )
+    for deep in (True, False):
+        net = netdsl.loads(text, deep=deep)
+        assert dict(net.outputs) == {"p": (4, 8, 8), "q": (2, 8, 8)}
+        found = net.build("torch")(torch.zeros(1, 3, 8, 8))
+        assert found._fields == ("p", "q")
+        assert net.cost().params == sum(p.numel() for p in net.build("torch").parameters())

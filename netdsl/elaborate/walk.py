@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
@@ -62,7 +62,9 @@ class Walker(Layers):
         self.inputs: dict[str, int] = {}
         self.outputs: list[tuple[str, Wire, bool]] = []
         self.labels: frozenset[str] = frozenset()
-        """What the net's text calls outputs, whether they are there or not."""
+        """What the net's text calls outputs besides its result, whether they are there or not."""
+        self.own = ""
+        """The label of an output that is the net's result, since `return` names it first."""
         self.fields: dict[str, str] = {}
         """The names that `return` gives outputs, by their labels and in its order; "out" is the net's result."""
         self.origins: dict[Wire, tuple[DraftScope, str]] = {}
@@ -84,7 +86,8 @@ class Walker(Layers):
 
     def net_body(self, body: tree.Body, place: Place) -> Data | None:
         """Run the body of a net."""
-        self.labels = frozenset(output_labels(body))
+        self.own = own_output(body)
+        self.labels = frozenset(label for label, _ in labelled_outputs(body) if label != self.own)
         return self.scope_body(body, place)
 
     def scope_body(self, body: tree.Body, place: Place) -> Data | None:
@@ -318,7 +321,9 @@ class Walker(Layers):
                 self.define(node.label, data, place)
             else:
                 data = self.labelled(node.label, node.chain, place)
-            self.outputs.append((name, self.single(data, place.span(node)).wires[0], place.train))
+            wire = self.single(data, place.span(node)).wires[0]
+            if name != self.own:
+                self.outputs.append((name, wire, place.train))
             if node.train and node.chain.source:
                 self.early.setdefault(place.scope, []).append(range(begin, len(items)))
         finally:
@@ -327,8 +332,7 @@ class Walker(Layers):
     @staticmethod
     def check_field(name: str, node: tree.Tree, place: Place) -> None:
         """Refuse what no field of a NamedTuple can be called."""
-        why = reserved_attribute(name) or ("is a method of every tuple" if name in ("count", "index") else "")
-        if why:
+        if why := unfit_field(name):
             raise fail("E219", f"`{name}` {why}", place.span(node), "choose another name")
 
     def return_line(self, node: tree.Return, place: Place) -> None:
@@ -352,6 +356,8 @@ class Walker(Layers):
         taken = {*self.inputs, *self.labels.difference(labels)}
         for label, result in zip(labels, results, strict=True):
             name = result.name.text if result.name else label
+            if label == "out" and result.name is None:
+                name = self.result_name(result.ref, taken)
             self.check_field(name, result, place)
             if name in taken or labels.count(label) > 1:
                 raise fail("E220", f"two inputs or outputs are called `{name}`", place.span(result))
@@ -363,11 +369,36 @@ class Walker(Layers):
         label = self.evaluator.text(ref.name, place.env, place.source)
         if not isinstance(ref.name, tree.Name) or ref.index is not None or label not in self.labels:
             shown = place.span(ref).text
-            help = f"name it on a line of its own: output p2: from {shown}"
-            if place.env.find_tensor(label) is None:
-                help = did_you_mean(label, sorted(self.labels))
-            raise fail("E305", f"`{shown}` is no output of the net", place.span(ref), help)
+            raise fail(
+                "E305",
+                f"`{shown}` is no output of the net",
+                place.span(ref),
+                self.as_output(ref, label, place),
+            )
         return label
+
+    def as_output(self, ref: tree.Ref, label: str, place: Place) -> str:
+        """Return the help that makes an output of a value: of a line `box: from a -> conv 1x1, 4`, `output` before it."""
+        if place.env.find_tensor(label) is None:
+            return did_you_mean(label, sorted(self.labels))
+        for line in place.scope.body:
+            alone = isinstance(line, tree.Line) and bool(line.chain.source) and ref.index is None
+            text = place.span(line).text.strip() if alone else ""
+            if text and "\n" not in text and line.label is not None and place.span(line.label).text == label:
+                return f"write its line as an output: output {text}"
+        shown = place.span(ref).text
+        name = next(name for n in range(2, MAX_ENDS) if place.env.find_tensor(name := f"p{n}") is None)
+        as_label = f"{name} as {label}" if ref.index is None and not unfit_field(label) else name
+        return f"name it on a line of its own: output {name}: from {shown}, and return {as_label}"
+
+    def result_name(self, ref: tree.Ref, taken: Container[str]) -> str:
+        """Return what the net's result is called if `return` does not say it: as the value is, if that can be a field.
+
+        What has no such label, as `flow` and `a[0]`, or shares it with an input or output, is `out`.
+        """
+        name = ref.name.text if isinstance(ref.name, tree.Name) and ref.index is None else ""
+        legal = name not in ("", "flow", "x") and name not in taken and not unfit_field(name)
+        return name if legal else "out"
 
     def field(self, label: str) -> tuple[int, str]:
         """Return where `return` puts an output, and its name."""
@@ -928,17 +959,37 @@ def has_label(step: tree.Step) -> bool:
     return any(map(has_label, inner))
 
 
-def output_labels(body: tree.Body) -> Iterator[str]:
-    """Yield the labels of outputs that stand in a net's text, under conditions too."""
+def unfit_field(name: str) -> str:
+    """Return why no field of a NamedTuple can be called so, or an empty string."""
+    return reserved_attribute(name) or ("is a method of every tuple" if name in ("count", "index") else "")
+
+
+def labelled_outputs(body: tree.Body) -> Iterator[tuple[str, tree.Output]]:
+    """Yield the outputs that stand in a net's text with their labels, under conditions too."""
+    for node in statements(body):
+        if isinstance(node, tree.Output) and isinstance(node.label, tree.Name):
+            yield node.label.text, node
+
+
+def own_output(body: tree.Body) -> str:
+    """Return the label of the output that every `return` of a net's text names first; "" if there is none."""
+    results = [node.results[0].ref for node in statements(body) if isinstance(node, tree.Return)]
+    labels = {ref.name.text if isinstance(ref.name, tree.Name) and not ref.index else "" for ref in results}
+    label = labels.pop() if len(labels) == 1 else ""
+    train = {node.train for name, node in labelled_outputs(body) if name == label}
+    return label if train == {False} else ""
+
+
+def statements(body: tree.Body) -> Iterator[tree.Statement]:
+    """Yield the statements of a net's own text, those under conditions, in loops and in stages too."""
     for node in body:
         inner = node.statement if isinstance(node, tree.Annotated) else node
-        if isinstance(inner, tree.Output) and isinstance(inner.label, tree.Name):
-            yield inner.label.text
-        elif isinstance(inner, tree.If):
+        yield inner
+        if isinstance(inner, tree.If):
             for part in (*[case.body for case in inner.cases], inner.otherwise):
-                yield from output_labels(part)
+                yield from statements(part)
         elif isinstance(inner, (tree.For, tree.Stage)):
-            yield from output_labels(inner.body)
+            yield from statements(inner.body)
 
 
 def has_loop(body: tree.Body) -> bool:

@@ -633,6 +633,9 @@ class Conditions(Lists):
             what = f"a training-only output inside {place.scope.path} cannot be written as a module"
             help = "write the `train output` line in the net's own body"
             raise NetError([Diagnostic("E508", what, place.span(node), help=help)])
+        if isinstance(node.label, tree.Name) and node.label.text == self.own:
+            super().put_output(node, place)
+            return
         items: list[Item] = []
         stage, self.pending = self.pending, ""
         with self.into(items):

@@ -211,11 +211,10 @@ class _Body:
                 self.lines.append(f"output {label(output.name)}: from {self.called(output.value)}")
         if result.name != "out" or order != [output.name for output in others]:
             self.end()
-            named = [
-                "" if result.name == "out" else f" as {result.name}",
-                *(f", {one.name}" for one in others),
-            ]
-            self.lines.append(f"return {self.called(result.value)}{''.join(named)}")
+            own = self.called(result.value)
+            named = "" if own == "flow" and result.name == "out" else f" as {result.name}"
+            others_named = "".join(f", {one.name}" for one in others)
+            self.lines.append(f"return {own}{named}{others_named}")
         else:
             self.leave((result.value,))
         return self.lines

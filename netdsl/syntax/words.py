@@ -232,8 +232,8 @@ WORDS: dict[str, Word] = {
     ),
     "return": Word(
         "ends a block with a value, or gives a net's results names and order",
-        "In an `if` of a block what follows is its `else`. A net's has names: the flow's own is called `out` where "
-        "nothing is said.",
+        "In an `if` of a block what follows is its `else`. A net's own result is called as "
+        "the value that it names first, and `out` where that has no label; the others are outputs. `as` renames one.",
         "block Maybe(c, deep = true):\n    conv: conv 3x3, c\n    if not deep:\n        return conv\n"
         "    more: conv 3x3, c\n    return more\n\n"
         + _net(
