@@ -202,7 +202,7 @@ CODES: dict[str, Code] = {
     ),
     "E206": Code(
         "a value that is not allowed",
-        "The parameter lists the values that it takes: `depth: int in [11, 16]`.",
+        "The parameter lists the values that it takes, `depth: int in [11, 16]`, or a `require` says them.",
         "net N(depth: int in [11, 16] = 11):\n    input 3, 32x32\n    conv 3x3, depth\nvariant v = N(12)\n",
         "net N(depth: int in [11, 16] = 11):\n    input 3, 32x32\n    conv 3x3, depth\nvariant v = N(16)\n",
     ),
@@ -309,9 +309,10 @@ CODES: dict[str, Code] = {
         _net("stem: conv 3x3, 64\nhead: gap"),
     ),
     "E222": Code(
-        "a joint without branches",
-        "Every line below `add:`, `mul:`, `concat:` or `fork:` is a branch; here none is left.",
-        _net("add:\n    if false:\n        relu"),
+        "a joint of no branch, or of one",
+        "Every line below `add:`, `mul:`, `concat:` or `fork:` is a branch. Here none is left, or there is never "
+        "more than one: a joint may come to one only where an `if` or a loop decides how many there are.",
+        _net("add:\n    relu"),
         _net("add:\n    relu\n    identity"),
     ),
     "E223": Code(

@@ -721,3 +721,57 @@ def test_the_result_may_be_a_side_of_a_condition() -> None:
         found = net.build("torch")(torch.zeros(1, 3, 8, 8))
         assert found._fields == ("p", "q")
         assert net.cost().params == sum(p.numel() for p in net.build("torch").parameters())
+
+
+REQUIRES = """block B(c, mode = "x"):
+    require mode in ["x", "y"], c % 2 == 0
+    conv: conv 3x3, c if mode == "x" else 2*c
+
+net A(option = "q", n = 2, cs = [8, 16], m = "x", c = 6):
+    input 3, 16x16
+    require option == "q" or option == "B", len(cs) <= n
+    if option == "B":
+        require c > 4
+        extra: conv 1x1, c
+    for i in range(len(cs)):
+        convs.{i}: conv 3x3, cs[i]
+    b: B 8, m
+    b2: B c, m
+    gap
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "legal"),
+    [
+        ({}, True),
+        ({"option": "B", "n": 3, "m": "y", "c": 8}, True),
+        ({"option": "C"}, False),
+        ({"n": 1}, False),
+        ({"cs": [4, 4, 4]}, False),
+        ({"cs": [4, 4, 4], "n": 3}, True),
+        ({"m": "z"}, False),
+        ({"c": 7}, False),
+        ({"c": 4}, True),
+        ({"c": 4, "option": "B"}, False),
+    ],
+)
+def test_a_class_requires_what_the_spec_does(given: dict[str, Any], legal: bool) -> None:
+    net = loads(REQUIRES)
+    for form in ("torch", "flax"):
+        name = net.class_name
+        made = execute(net.emit("torch"))[name] if form == "torch" else None
+        if made is None:
+            made = flax_oracles.execute(net.emit("flax"))[name]
+            given = {**given, "rngs": nnx.Rngs(0)}
+        if legal:
+            made(**given)
+        else:
+            with pytest.raises(ValueError, match="required"):
+                made(**given)
+    own = {key: value for key, value in given.items() if key != "rngs"}
+    if legal:
+        loads(REQUIRES, **own)
+    else:
+        with pytest.raises(NetError, match="is required"):
+            loads(REQUIRES, **own)

@@ -24,6 +24,34 @@ from netdsl.ops.attention import Attention
 from netdsl.passes.training import Alive, needed_by_outputs, run_backward
 
 NETS = {
+    "one_number_for_all_channels": """
+block ReZero:
+    weight alpha [1]
+    scales = from alpha -> expand x.c
+    add:
+        from x
+        mul:
+            conv: conv 3x3, x.c -> relu
+            from scales
+
+net N:
+    input 3, 9x7
+    stem: conv 3x3, 4
+    a: ReZero
+    gate: mul:
+        identity
+        conv 1x1, 1 as conv -> sigmoid -> expand 4
+    b: ReZero
+    weight beta [1, 1, 1], init=ones
+    shifts = from beta -> sigmoid -> expand 4
+    from flow, shifts -> add
+    tokens
+    weight gamma [63, 1], batch=true
+    places = from gamma -> expand 4
+    from flow, places -> mul
+    mean "n"
+    fc: fc 3
+""",
     "thrice": """
 net N:
     input 3, 17x13

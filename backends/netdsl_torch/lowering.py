@@ -1212,9 +1212,10 @@ def _modes(op: Resampling) -> tuple[Arg, ...]:
 
 @lowers(Expand)
 def expand(op: Expand, context: Context) -> Lowered:
-    """x.expand(-1, channels, -1, -1)."""
+    """x.expand(-1, channels, -1, -1), of a learned tensor, which gets an axis for the batch: x.expand(1, ...)."""
     sizes = [_first("size", op.channels if axis == "c" else -1) for axis in context.inputs[0].axes]
-    return Lowered(function=_method("expand", _first("size", -1), *sizes))
+    batch = _first("size", -1 if _batched(context, 0) else 1)
+    return Lowered(function=_method("expand", batch, *sizes))
 
 
 @lowers(Map)

@@ -147,7 +147,6 @@ class Work:
 
     def lint(self, spec: str) -> None:
         """Lint one spec; keep what is wrong with it."""
-        from netdsl import api
         from netdsl.lint.engine import Run
 
         try:

@@ -422,10 +422,11 @@ class Layers(ABC):
         if name in JOINTS:
             if not node.args and len(data.wires) < 2:
                 return data
+            op = catalogue()[name]
             try:
-                return self.apply(OpValue(catalogue()[name], {}), node, data, place, None)
+                return self.apply(OpValue(op, {}), node, data, place, None)
             except SpecError as error:
-                raise self.mismatch(error, data, [""] * len(data.wires), place.scope.begin) from None
+                raise self.mismatch(error, op(), data, [""] * len(data.wires), place.scope.begin) from None
         if name in ("fork", "choose"):
             what = f"`{name}` is a line of its own: {name}: and one branch a line"
             raise fail("E225", what, place.span(node))
@@ -676,11 +677,11 @@ class Layers(ABC):
         try:
             joined = self.add(op, data, place, joint, None, {}, {})
         except SpecError as error:
-            raise self.mismatch(error, data, names, begin) from None
+            raise self.mismatch(error, op, data, names, begin) from None
         self.drafts[-1].sources = tuple([(k, g.span) for k, g in defaults.items() if g.span])
         return joined
 
-    def mismatch(self, error: SpecError, data: Data, names: list[str], begin: int) -> SpecError:
+    def mismatch(self, error: SpecError, op: Op, data: Data, names: list[str], begin: int) -> SpecError:
         """Say which branches differ, each at the layer that gave it its shape."""
         diagnostic = error.diagnostic
         if diagnostic.code != "E302":
@@ -688,6 +689,8 @@ class Layers(ABC):
         whole = next((i for i, name in enumerate(names) if not isinstance(name, LeftOut)), 0)
         first = data.shapes[whole]
         odd = next((i for i, shape in enumerate(data.shapes) if shape != first), len(data.shapes) - 1)
+        single = self.of_one_channel(op, data.shapes)
+        odd = single if single is not None else odd
         spans = [
             name.span if isinstance(name, LeftOut) else self.origin(wire, begin)
             for name, wire in zip(names, data.wires, strict=True)
@@ -698,13 +701,30 @@ class Layers(ABC):
             if i != odd and spans[i] != spans[odd]
         )
         help, shape = diagnostic.help, data.shapes[odd]
-        if shape.axes == first.axes and shape[1:] == first[1:] and not help:
+        if single is not None:
+            many = max(s.c for s in data.shapes)
+            help = f"{names[odd] or 'this branch'} has one channel: `-> expand {many}` makes it {many}"
+        elif "c" in shape.axes and shape.with_size("c", first.c) == first and not help:
             help = f"{names[odd] or 'this branch'} needs {first.c} channels"
-        elif shape.axes == first.axes and shape[0] == first[0] and not help:
+        elif shape.axes == first.axes == "chw" and shape[0] == first[0] and not help:
             wanted = "x".join(map(str, first[1:]))
             help = f"{names[odd] or 'this branch'} needs the size {wanted}; look at the strides"
         span = spans[odd]
         return SpecError(diagnostic.replace(span=span, note=str(shape), labels=labels[:3], help=help))
+
+    def of_one_channel(self, op: Op, shapes: tuple[Shape, ...]) -> int | None:
+        """Return which value a joint would take if its one channel were as many as the others have."""
+        odd = [i for i, shape in enumerate(shapes) if "c" in shape.axes and shape.c == 1]
+        many = max((shape.c for shape in shapes if "c" in shape.axes), default=1)
+        if not odd or many == 1:
+            return None
+        try:
+            self.inferred(
+                op, tuple([s.with_size("c", many) if i in odd else s for i, s in enumerate(shapes)])
+            )
+        except OpError:
+            return None
+        return odd[0]
 
     def origin(self, wire: Wire, begin: int) -> Span:
         """Return the place of the last layer that changed a value's shape, not further back than `begin`."""

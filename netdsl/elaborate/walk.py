@@ -8,18 +8,20 @@ from functools import partial
 from typing import Any, ClassVar
 
 from netdsl.diagnostics import did_you_mean
-from netdsl.elaborate.arguments import Param, bind
+from netdsl.elaborate.arguments import Param, bind, type_name
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import check_variables
-from netdsl.elaborate.layers import MAX_VALUES, Layers, LeftOut
+from netdsl.elaborate.layers import JOINTS, MAX_VALUES, Layers, LeftOut
 from netdsl.elaborate.lines import allowances, check_name, default_line, define, init_line
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.order import ordered
 from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import (
+    MISSING,
     POISON,
     Choice,
     Data,
+    Env,
     FileScope,
     Poisoned,
     SpecError,
@@ -35,6 +37,8 @@ from netdsl.ops import catalogue
 from netdsl.source import Span
 from netdsl.syntax import tree
 
+PLAIN = ("int", "float", "bool", "str")
+"""Types of values that a message shows as they are."""
 MAX_ENDS = 1_000
 """The most inputs that a net has, and the most outputs."""
 
@@ -378,13 +382,14 @@ class Walker(Layers):
         return label
 
     def as_output(self, ref: tree.Ref, label: str, place: Place) -> str:
-        """Return the help that makes an output of a value: of a line `box: from a -> conv 1x1, 4`, `output` before it."""
+        """Return the help that makes an output of a value: `output` before its line, if that begins with `from`."""
         if place.env.find_tensor(label) is None:
             return did_you_mean(label, sorted(self.labels))
         for line in place.scope.body:
-            alone = isinstance(line, tree.Line) and bool(line.chain.source) and ref.index is None
-            text = place.span(line).text.strip() if alone else ""
-            if text and "\n" not in text and line.label is not None and place.span(line.label).text == label:
+            if not isinstance(line, tree.Line) or line.label is None or not line.chain.source:
+                continue
+            text = place.span(line).text.strip()
+            if place.span(line.label).text == label and ref.index is None and "\n" not in text:
                 return f"write its line as an output: output {text}"
         shown = place.span(ref).text
         name = next(name for n in range(2, MAX_ENDS) if place.env.find_tensor(name := f"p{n}") is None)
@@ -392,7 +397,7 @@ class Walker(Layers):
         return f"name it on a line of its own: output {name}: from {shown}, and return {as_label}"
 
     def result_name(self, ref: tree.Ref, taken: Container[str]) -> str:
-        """Return what the net's result is called if `return` does not say it: as the value is, if that can be a field.
+        """Return what the net's result is called if `return` does not say it: as the value is, where it can be.
 
         What has no such label, as `flow` and `a[0]`, or shares it with an input or output, is `out`.
         """
@@ -451,6 +456,10 @@ class Walker(Layers):
         """Return what a joint makes of its branches."""
         if node.joint.text == "choose":
             raise fail("E217", "a decision needs a name", place.span(node), "neck: choose:")
+        only = node.body[0] if len(node.body) == 1 else None
+        only = only.statement if isinstance(only, tree.Annotated) else only
+        if node.joint.text != "fork" and isinstance(only, (tree.Line, tree.Container, tree.Merge)):
+            raise self.joins_one(node.joint, place)
         begin = len(self.drafts)
         branches: list[tuple[str, Data]] = []
         if not self.fork(node.body, place, place.flow, branches):
@@ -463,6 +472,14 @@ class Walker(Layers):
         if len(branches) > 1 and node.joint.text != "fork" and has_loop(node.body):
             self.drafts[-1].counted = True
         return data
+
+    @staticmethod
+    def joins_one(joint: tree.Name, place: Place) -> SpecError:
+        """Return the error for a joint that is only ever given one value, and would be nothing."""
+        help = "give it a second branch, as `identity` is one, or take it out"
+        return fail(
+            "E222", f"{joint.text} has one branch, and would leave it as it is", place.span(joint), help
+        )
 
     def chosen(self, node: tree.Merge, label: tree.Label, place: Place) -> Data:
         """Return the branch that a decision takes."""
@@ -709,13 +726,31 @@ class Walker(Layers):
             self.meta[arg.name] = value
 
     def require(self, node: tree.Require, place: Place) -> None:
-        """`require params <= 5M`: kept for when the costs are known."""
+        """`require params <= 5M`: kept for when costs are known; of parameters, `require n >= 2`, held now."""
         path, stage = place.scope.path, place.stage
-        if self._again is not None:
-            return  # what a module may cost is said of its first call
-        self.budgets += [
-            Budget(claim, place.source, place.env, path, stage, place.span(claim)) for claim in node.claims
-        ]
+        for claim in node.claims:
+            if is_condition(claim, place.env):
+                self.demand(claim, place)
+            elif self._again is None:  # what a module may cost is said of its first call
+                budget = Budget(claim, place.source, place.env, path, stage, place.span(claim))
+                self.budgets.append(budget)
+
+    def demand(self, claim: tree.Expr, place: Place) -> None:
+        """Raise an error unless a condition on parameters holds."""
+        if self.evaluator.truth(claim, place.env, place.source):
+            return
+        given = ", ".join(f"{name}={show(value)}" for name, value in self.values_read(claim, place).items())
+        what = f"{place.span(claim).text} is required" + (f", got {given}" if given else "")
+        raise fail("E206", what, place.span(claim))
+
+    def values_read(self, claim: tree.Expr, place: Place) -> dict[str, Any]:
+        """Return the numbers, texts and lists that a condition reads, and the sizes of values, by how it has them."""
+        named = {name: place.env.find_name(name) for name in read_names(claim)}
+        found = {name: value for name, value in named.items() if type_name(value) in (*PLAIN, "list", "dims")}
+        for node in tree.pieces(claim):
+            if (name := sized(node)) and place.env.find_tensor(name) and isinstance(node, tree.Attribute):
+                found[f"{name}.{node.name}"] = self.evaluator.eval(node, place.env, place.source)
+        return found
 
     def order_line(self, node: tree.Order, place: Place) -> None:
         """`order downsample, norm1` where no scope begins."""
@@ -796,7 +831,28 @@ class Walker(Layers):
         data = self.refs(chain.source, place) if chain.source else place.flow
         if not chain.steps:
             return self.need(data, chain, place)
+        for at, step in enumerate(chain.steps):
+            if not isinstance(step, tree.Layer) or not isinstance(step.op, tree.Name) or step.args:
+                continue
+            before = chain.steps[at - 1] if at else None
+            if step.op.text in JOINTS and makes_one(before or self.feeding(chain, place)):
+                raise self.joins_one(step.op, place)
         return self.steps(chain.steps, data, place)
+
+    def feeding(self, chain: tree.Chain, place: Place) -> tree.Step | None:
+        """Return the step that makes what a chain begins with, if that stands in the same scope; None if not."""
+        body = [node.statement if isinstance(node, tree.Annotated) else node for node in place.scope.body]
+        lines = [node if isinstance(node, tree.Line) else None for node in body]
+        if not chain.source:
+            at = next((i for i, line in enumerate(lines) if line is not None and line.chain is chain), 0)
+            line = lines[at - 1] if at else None
+        else:
+            (ref, *others) = chain.source
+            named = not others and ref.index is None and place.span(ref).text
+            line = next(
+                (one for one in lines if one and one.label and place.span(one.label).text == named), None
+            )
+        return line.chain.steps[-1] if line and line.condition is None and line.chain.steps else None
 
     def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
         """Return a flow that must be there."""
@@ -969,6 +1025,41 @@ def labelled_outputs(body: tree.Body) -> Iterator[tuple[str, tree.Output]]:
     for node in statements(body):
         if isinstance(node, tree.Output) and isinstance(node.label, tree.Name):
             yield node.label.text, node
+
+
+def read_names(claim: tree.Expr) -> list[str]:
+    """Return the names that an expression reads, each once."""
+    return list(dict.fromkeys(node.text for node in tree.pieces(claim) if isinstance(node, tree.Name)))
+
+
+def sized(node: tree.Tree) -> str:
+    """Return the name of the value whose size an expression is, as `x.c` is; "" if it is none."""
+    size = isinstance(node, tree.Attribute) and node.name in ("c", "h", "w", "n")
+    return node.value.text if size and isinstance(node.value, tree.Name) else ""  # type: ignore[attr-defined]
+
+
+def is_condition(claim: tree.Expr, env: Env) -> bool:
+    """Tell whether a claim is about parameters and shapes alone, which are known, and not about what a net costs."""
+    nodes = list(tree.pieces(claim))
+    bound = {name.text for node in nodes if isinstance(node, tree.Comprehension) for name in node.names}
+    sizes = set(map(sized, nodes))
+    names = read_names(claim)
+    return bool(names) and all(
+        name in bound
+        or env.find_name(name) is not MISSING
+        or (name in sizes and env.find_tensor(name) is not None)
+        for name in names
+    )
+
+
+def makes_one(step: tree.Step | None) -> bool:
+    """Tell whether a step of a chain makes one value, whatever it is given: it is an op, and no block or split."""
+    op = (
+        catalogue().get(step.op.text)
+        if isinstance(step, tree.Layer) and isinstance(step.op, tree.Name)
+        else None
+    )
+    return op is not None and not op.several
 
 
 def own_output(body: tree.Body) -> str:

@@ -24,6 +24,7 @@ from netdsl.elaborate.values import (
     show,
     unknown,
 )
+from netdsl.elaborate.walk import read_names
 from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free, opened
 from netdsl.emission.function import renamed
 from netdsl.emission.inits import expressions
@@ -622,6 +623,20 @@ class Conditions(Lists):
         if self.conditions:
             raise Fixed("a return under a condition", *self.conditions)
         super().name_results(results, place)
+
+    def demand(self, claim: tree.Expr, place: Place) -> None:
+        """Demand a condition of the class's arguments. Only plain characters reach its message."""
+        holds: Any = self.evaluator.truth(claim, place.env, place.source)
+        if not isinstance(holds, SymBool):
+            super().demand(claim, place)
+            return
+        said = " ".join(place.span(claim).text.split())
+        if not said.isascii() or not said.isprintable() or not {*"{}\\'"}.isdisjoint(said):
+            said = f"what {self.staged.decl.name} requires of its arguments"
+        own = {param.name for param in self.staged.params}
+        params = [name for name in read_names(claim) if name in own]
+        given = f", not {{{params[0]}}}" if len(params) == 1 else ""
+        self.checked(holds.test, f"{said} is required{given}")
 
     def put_output(self, node: tree.Output, place: Place) -> None:
         """Put what an output needs into an item of its own."""

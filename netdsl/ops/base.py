@@ -172,6 +172,8 @@ class Op(Record, metaclass=Kind):
 
     batchless: ClassVar[bool] = False
     """Whether it is a learned tensor, which has no axis for samples, or makes of such alone what has none."""
+    several: ClassVar[bool] = False
+    """Whether it makes as many values as its arguments say, and not one."""
     passes_values: ClassVar[bool] = False
     """Whether it hands every number on as it is, in evaluation; the shape may be another."""
     channelwise: ClassVar[bool] = False

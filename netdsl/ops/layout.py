@@ -171,10 +171,12 @@ class Map(Op):
 class Expand(Op):
     """One channel as many that are all the same, as a view: the gate of places of Woo et al., arXiv 1807.06521.
 
-    1 x h x w to `channels` x h x w, tokens and vectors likewise: `expand x.c`. ops: 0.
+    1 x h x w to `channels` x h x w, tokens and vectors likewise: `expand x.c`. Of a `weight alpha [1]` it makes one
+    number for all channels, as Bachlechner et al. have it, arXiv 2003.04887. ops: 0.
     """
 
     name: ClassVar[str] = "expand"
+    batchless: ClassVar[bool] = True
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
         torch="torch.Tensor.expand", keras="ops.broadcast_to", jax="jnp.broadcast_to"
     )
@@ -199,10 +201,10 @@ class Expand(Op):
         yield Need("channels", "channels", self.channels, ">=", 1)
 
     def saved(self, tape: Tape, *x: Tensor) -> Tensor:
-        """Keep nothing."""
+        """Keep nothing. A learned tensor gets an axis for the batch, of one."""
         sizes = list(x[0].sizes)
         sizes[x[0].dim("c")] = self.channels
-        return tape.expanded(x[0], tuple(sizes))
+        return tape.expanded(x[0], (*[1] * (len(sizes) == len(x[0].sample)), *sizes))
 
     @classmethod
     def examples(cls) -> Iterator[Example]:

@@ -28,6 +28,7 @@ class Split(Op):
     elsewhere: ClassVar[Elsewhere] = Elsewhere(
         torch="torch.split, torch.chunk", keras="ops.split", jax="jnp.split"
     )
+    several: ClassVar[bool] = True
     selects: ClassVar[bool] = True
     linear: ClassVar[bool] = True
     keeps_zero: ClassVar[bool] = True

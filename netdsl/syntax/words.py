@@ -210,7 +210,8 @@ WORDS: dict[str, Word] = {
     ),
     "mul": Word(
         "a joint: the product of its branches, such as a map and the gates of its channels",
-        "A vector, a map of one pixel and a map of one channel are as large as the others where it needs them to be.",
+        "A vector and a map of one pixel are used at every place. One channel is made as many with `expand`: of a "
+        "map, `gate: conv 1x1, 1 as conv -> sigmoid -> expand 3`, and of a learned number, `weight alpha [1]`.",
         _net("mul:\n    identity\n    gate: gap -> fc 3 -> sigmoid\ngap"),
     ),
     "concat": Word(
@@ -343,8 +344,9 @@ WORDS: dict[str, Word] = {
         _net('meta year=2012, top1=56.52, weights="https://example.org/net.pth"\nconv 3x3, 8\ngap'),
     ),
     "require": Word(
-        "budgets, which `netdsl check` holds against the net",
-        "params, macs, ops, activations, memory(...), receptive_field, of the net or of a label: stem.macs.",
+        "budgets, which `netdsl check` holds against the net, and what parameters have to be",
+        "params, macs, ops, activations, memory(...), receptive_field, of the net or of a label: stem.macs. A "
+        'condition on parameters, `require width % 8 == 0, act in ["relu", "gelu"]`, is an error wherever it does not hold.',
         _net("stem: conv 3x3, 8\ngap\nrequire params <= 5K, stem.macs <= 1M, memory <= 100KB"),
     ),
     "order": Word(
