@@ -52,7 +52,7 @@ def main() -> None:
             read(net)
             lap(fact)
     for nets in files.values():
-        Run(Loaded(nets[0].recipe.net.file.source, nets, True), Settings()).findings()
+        Run(Loaded(nets[0].recipe.net.file, nets, True), Settings()).findings()
         lap(RULES)
 
     every = [net for nets in files.values() for net in nets]

@@ -9,6 +9,7 @@
     for finding in net.lint(): print(finding)   what `netdsl lint` prints
     source = net.emit("torch")                  the text of a module, without a framework
     module = net.build("torch")                 the module
+    netdsl.lift(module, (3, 224, 224)).text     the spec of a module that somebody wrote
 
 Errors are `NetError`; `print(error)` shows them with the lines that they are about. The public names are imported
 when they are first used, so that `import netdsl` costs nothing.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.api import load, load_family, loads, zoo
     from netdsl.backend import Backend, emit_family
     from netdsl.diagnostics import Diagnostic, NetError
+    from netdsl.frontend import lift
     from netdsl.ir.types import Shape
     from netdsl.network import Network
     from netdsl.syntax.format import format
@@ -39,6 +41,7 @@ __all__ = [
     "convert_weights",
     "emit_family",
     "format",
+    "lift",
     "load",
     "load_family",
     "loads",
@@ -58,6 +61,7 @@ _HOME = {
     "convert_weights": "weights.convert",
     "emit_family": "backend",
     "format": "syntax.format",
+    "lift": "frontend",
     "load": "api",
     "load_family": "api",
     "loads": "api",

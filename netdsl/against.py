@@ -129,8 +129,8 @@ def _found(
 # ---------------------------------------------------------------- the reference
 
 
-def _factory(reference: str) -> Callable[[], Any]:
-    """Return the function that makes a model. A file of Python is run here."""
+def _factory(reference: str) -> Callable[..., Any]:
+    """Return the function that makes a model, which takes its arguments by name. A file of Python is run here."""
     library, colon, name = reference.partition(":")
     if colon and library in LIBRARIES:
         return _torchvision(name) if library == "torchvision" else _timm(name)
@@ -169,24 +169,24 @@ def _failing(error: BaseException) -> str:
     return found
 
 
-def _torchvision(name: str) -> Callable[[], Any]:
+def _torchvision(name: str) -> Callable[..., Any]:
     models = _library("torchvision.models", f"torchvision:{name}")
     known = models.list_models()
     if name not in known:
         raise _unknown(f"torchvision has no model {short(name)}", did_you_mean(name, known))
     builder = models.get_model_builder(name)
     pretrained = [p for p in ("weights", "weights_backbone") if p in signature(builder).parameters]
-    return lambda: builder(**dict.fromkeys(pretrained))
+    return lambda **args: builder(**{**dict.fromkeys(pretrained), **args})
 
 
-def _timm(name: str) -> Callable[[], Any]:
+def _timm(name: str) -> Callable[..., Any]:
     timm = _library("timm", f"timm:{name}")
     if not timm.is_model(name):  # nor is anything on a hub, which would be loaded
         raise _unknown(f"timm has no model {short(name)}", did_you_mean(name, timm.list_models()))
-    return lambda: timm.create_model(name, pretrained=False)
+    return lambda **args: timm.create_model(name, pretrained=False, **args)
 
 
-def _own(file: Path, name: str) -> Callable[[], Any]:
+def _own(file: Path, name: str) -> Callable[..., Any]:
     """Run a file of the user's and return what it calls by that name."""
     try:
         text = reading.text(file)
@@ -213,7 +213,7 @@ def _own(file: Path, name: str) -> Callable[[], Any]:
         known = [key for key, _ in own]
         help = did_you_mean(name, known) or (f"it defines {', '.join(known[:SHOWN])}" if known else "")
         raise _unknown(f"{file} defines no function {short(name) or 'without a name'}", help)
-    factory: Callable[[], Any] = found
+    factory: Callable[..., Any] = found
     return factory
 
 

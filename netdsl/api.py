@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netdsl import data, reading
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.diagnostics import Diagnostic, NetError, closest, did_you_mean
 from netdsl.diagnostics.render import printable
 from netdsl.elaborate.arguments import declared_parameters, op_parameters, type_name
 from netdsl.elaborate.build import MAX_NODES
@@ -19,7 +19,7 @@ from netdsl.elaborate.files import Files, Importer
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.elaborate.values import MISSING, Choice, FileScope, NetDecl, SpecError, VariantDecl, show
 from netdsl.ir.types import Dims, Shape
-from netdsl.lift.words import op_words
+from netdsl.lifting.words import op_words
 from netdsl.network import Network, Recipe
 from netdsl.ops import Example, Op
 from netdsl.record import Record
@@ -312,7 +312,9 @@ def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope
     if not isinstance(spec, str):
         return read(Path(spec), path), ""
     target, _, name = spec.rpartition(":") if _names_net(spec) else (spec, "", "")
-    if "/" in target or "\\" in target or (target.endswith(".net") and os.path.exists(target)):
+    if "/" in target or "\\" in target or (target.endswith(".net") and reading.exists(target)):
+        if not reading.exists(target) and (help := beside(target)):
+            raise _usage("E501", f"there is no file {target}", help)
         return read(Path(target), path), name
     stem = target.removesuffix(".net")
     if f"{stem}.net" in data.names("specs", ".net"):
@@ -323,15 +325,45 @@ def locate(spec: str | Path, path: Iterable[str | Path] = ()) -> tuple[FileScope
                 file = packaged(file_name)
                 if called(file, stem):
                     return file, called(file, stem)
+    if os.path.isdir(target):
+        raise _usage(
+            "E501", f"{target} is a folder", f"a spec is a file in it, such as {target}/{_net_in(target)}"
+        )
+    if os.path.exists(target):
+        raise _usage("E501", f"{target} is no spec", "the name of one ends in .net")
     known = [*zoo_names()] if not target.endswith(".net") else data.names("specs", ".net")
     help = (
-        did_you_mean(stem, known)
+        beside(target)
+        or did_you_mean(stem, known)
         or "`netdsl zoo` and netdsl.zoo() list what is packaged; a path contains `/` or ends in .net"
     )
     what = (
         f"there is no file {target}" if target.endswith(".net") else f"there is no net `{target}` in the zoo"
     )
     raise _usage("E501", what, help)
+
+
+def _nets_in(folder: str) -> list[str]:
+    """Return the names of the specs of a folder; none if it cannot be read."""
+    try:
+        return sorted(name for name in os.listdir(folder or os.curdir) if name.endswith(".net"))
+    except (OSError, ValueError):
+        return []
+
+
+def _net_in(folder: str) -> str:
+    return next(iter(_nets_in(folder)), "NAME.net")
+
+
+def beside(target: str) -> str:
+    """Return which file may have been meant by a path that there is not, or ""."""
+    folder, name = os.path.split(target)
+    stems = [found.removesuffix(".net") for found in _nets_in(folder)]
+    stem = name.removesuffix(".net")
+    if stem in stems:
+        return f"did you mean `{target}.net`?" if stem == name else ""
+    meant = closest(stem, stems)
+    return f"did you mean `{os.path.join(folder, meant)}.net`?" if meant else ""
 
 
 def alone(file: FileScope, spec: str) -> str:
@@ -503,7 +535,8 @@ def read_text(text: str) -> FileScope:
 
 def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
     """Return a function that finds imports: beside the spec, in the search path, in the package."""
-    roots = [Path(os.path.realpath(p)) for p in (*([folder] if folder is not None else []), *path)]
+    folders = [Path(p) for p in (*([folder] if folder is not None else []), *path)]
+    roots = [Path(os.path.realpath(p)) for p in folders]
     known: dict[Path, Source] = {}  # so that a file is read once, however often it is imported
 
     def find(name: str, importer: Source) -> Source:
@@ -511,13 +544,14 @@ def _importer(folder: Path | None, path: Iterable[str | Path]) -> Importer:
             raise ValueError("the name of a spec ends in .net")
         outside = False
         if importer.path is not None:
-            for base in (Path(os.path.realpath(importer.path.parent)), *roots):
-                candidate = Path(os.path.realpath(base / name))  # symlinks too
+            for said in (Path(importer.name).parent, *folders):
+                candidate = Path(os.path.realpath(said / name))  # symlinks too
                 inside = any(candidate.is_relative_to(root) for root in roots)
-                if os.path.exists(candidate) and not candidate.is_dir():
+                if reading.exists(said / name) and not candidate.is_dir():
                     if inside:
                         if candidate not in known:
-                            known[candidate] = Source(str(candidate), _import_text(candidate), candidate)
+                            shown = os.path.normpath(said / name)
+                            known[candidate] = Source(shown, _import_text(candidate), candidate)
                         return known[candidate]
                     outside = True
         if name in data.names("specs", ".net"):

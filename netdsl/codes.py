@@ -342,6 +342,21 @@ CODES: dict[str, Code] = {
         _net("c: conv 3x3, 8\nsame c"),
         _net("c: conv 3x3, 3\nsame c"),
     ),
+    "E227": Code(
+        "a line under a condition that begins elsewhere",
+        "Where a `when` is false, its line hands on what flowed before it: in a joint, and behind the line. One "
+        "that begins with another value (`from`) would hand on that, for those who read it. Put the steps alone "
+        "under the condition, and it does (`from y -> [conv 1x1, 8 when deep]`), or write what is meant as `if` and "
+        "`else`.",
+        _net(
+            "y = from flow -> relu\nadd:\n    conv 3x3, 8 as conv\n"
+            "    from y -> conv 1x1, 8 as side when y.c != 8"
+        ),
+        _net(
+            "y = from flow -> relu\nadd:\n    conv 3x3, 8 as conv\n    if y.c != 8:\n"
+            "        from y -> conv 1x1, 8 as side\n    else:\n        from flow"
+        ),
+    ),
     # ------------------------------------------------------------ shapes
     "E301": Code(
         "an op that cannot be applied",
@@ -479,7 +494,7 @@ CODES: dict[str, Code] = {
     "E508": Code(
         "a training-only output inside a module",
         "`train output` in a container cannot be written as a module, whose result would depend on the mode. "
-        "It belongs in the body of the net.",
+        "It belongs in the body of the net: in front of the container, behind it, or between two.",
         _net("features:\n    train output aux: relu\n    tanh"),
         _net("train output aux: relu\nfeatures:\n    tanh"),
     ),
@@ -740,6 +755,30 @@ CODES: dict[str, Code] = {
         "a graph that no spec makes",
         "`Network.from_graph` writes the graph as a spec and reads that again. The message says where the two "
         "differ, for example in an op that is marked as training's, but that the net's own result needs.",
+        "",
+        "",
+    ),
+    # ------------------------------------------------------------ lifting
+    "E580": Code(
+        "a model that cannot be read",
+        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY, whose function returns "
+        "a model; --args says what it is called with. The module or file is run, with all that it does, and so is "
+        "the model: name only what you would run. What is pickled, such as a .pt file, is never opened.",
+        "netdsl lift model.pt",
+        "",
+        2,
+    ),
+    "E581": Code(
+        "a model that no spec says",
+        "It calls what no op of the language is, or an op cannot say one of the arguments; the message names the "
+        "module, the reason and the line of the code. All such calls are listed at once.",
+        "",
+        "",
+    ),
+    "E582": Code(
+        "a spec that is not its model",
+        "What was lifted was built, given the model's weights, and made something else. That is a fault of netdsl; "
+        "please report it with the model.",
         "",
         "",
     ),

@@ -6,6 +6,7 @@ aligned as sequences, so that one that is put in between does not make all that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Graph, Node, Scope, Value
 from netdsl.net import Net
+from netdsl.ops.source import Input
 from netdsl.quantities import Options, Quantity, catalogue
 from netdsl.record import Record
 from netdsl.sheet import Look, Sheet, markdown
@@ -305,6 +307,7 @@ def _value(value: Value) -> str:
 
 # ---------------------------------------------------------------- forms
 
+_WHOLE = ("removed", "added")
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
@@ -337,19 +340,39 @@ def _pair(quantity: Quantity, before: Number, after: Number, exact: bool) -> tup
     return amount(quantity, before), amount(quantity, after), less + amount(quantity, abs(after - before))
 
 
-def _rows(difference: Difference, exact: bool) -> list[list[str]]:
+def _rows(difference: Difference, exact: bool) -> tuple[list[list[str]], bool]:
+    """Return the header and the rows of the table of parts, and whether equal ones in a row are one."""
     columns = [quantity for quantity in _sums() if quantity.brief]
-    rows = [[difference.by, *(cell for column in columns for cell in (column.title, "difference"))]]
-    for group in difference.groups:
-        mark = "+ " if group.before is None else "- " if group.after is None else ""
-        cells, costs = [f"{mark}{printable(group.name)}"], False
+    lines = []
+    for name, groups in (
+        [(group.name, [group]) for group in difference.groups] if exact else _equal(difference)
+    ):
+        first = groups[0]
+        mark = "+ " if first.before is None else "- " if first.after is None else ""
+        cells, costs = [f"{mark}{printable(name)}", f"x{len(groups)}" if len(groups) > 1 else ""], False
         for column in columns:
-            a, b = (0 if row is None else row.values[column.name] for row in (group.before, group.after))
+            pairs = [
+                [0 if row is None else row.values[column.name] for row in (g.before, g.after)] for g in groups
+            ]
+            a, b = (sum(values) for values in zip(*pairs, strict=True))
             cells += _pair(column, a, b, exact)[1:]
             costs = costs or bool(a or b)
-        if exact or costs or (group.before and group.after):
-            rows.append(cells)
-    return rows
+        if exact or costs or (first.before and first.after):
+            lines.append(cells)
+    folds = any(cells[1] for cells in lines)
+    header = [difference.by, "", *(cell for column in columns for cell in (column.title, "difference"))]
+    return [cells if folds else [*cells[:1], *cells[2:]] for cells in (header, *lines)], folds
+
+
+def _equal(difference: Difference) -> Iterator[tuple[str, list[Group]]]:
+    """Yield the parts by name, equal ones whose names count up together."""
+
+    def key(row: Row | None) -> tuple[Any, ...] | None:
+        return None if row is None else _said(row)
+
+    groups = difference.groups
+    for run in runs([group.name for group in groups], [(key(g.before), key(g.after)) for g in groups]):
+        yield run.name, [groups[at] for at in run.members]
 
 
 def _about(difference: Difference) -> list[str]:
@@ -388,49 +411,80 @@ def _lines(difference: Difference) -> list[str]:
 def render_text(difference: Difference, look: Look | None = None, full: bool = False) -> str:
     """Return the difference as text, and no newline at the end.
 
-    Counts are rounded; parts that are new or gone as a whole are in the table of parts, and their layers are not
-    listed; equal changes of equal blocks are one; parts that cost nothing are in no table. With `full` all is there.
+    Counts are rounded; parts that are new, gone or another block as a whole are in the table of parts, and their
+    layers are not listed; equal parts in a row are one, as are equal changes of equal blocks; parts that cost nothing
+    are in no table. With `full` all is there.
     """
     look = look or Look()
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
     parts = [look.wrapped(title), *_about(difference), "", _table(_totals(difference, full), look)]
-    rows = _rows(difference, full) if difference.groups else []
+    rows, folds = _rows(difference, full)
     if len(rows) > 1:
-        parts += ["", _table(rows, look)]
+        notes = ["xN: N equal ones in a row, and their sum"] if folds else []
+        parts += ["", _table(rows, look, 1 + folds, notes)]
     if full:
         lines, told = _lines(difference), 0
     else:
         lines, told = _folded(difference)
     if told:
-        lines.append(f"{told:,} layers of parts that are new or gone as a whole: --full lists them")
+        lines.append(f"{told:,} layers of parts that are new, gone or another block: --full lists them")
     return "\n".join(
-        [*parts, "", *(look.paint(line, _STYLES.get(line[0], "")) for line in lines or ["no layer differs"])]
+        [
+            *parts,
+            "",
+            *(
+                look.paint(look.hung(line), _STYLES.get(line[0], ""))
+                for line in lines or ["no layer differs"]
+            ),
+        ]
     )
 
 
-def _table(rows: Sequence[Sequence[str]], look: Look) -> str:
-    """Return rows that fit, of which the first is the header; what was of nets before is spared first."""
+def _table(rows: Sequence[Sequence[str]], look: Look, texts: int = 0, notes: Sequence[str] = ()) -> str:
+    """Return rows that fit, of which the first is the header.
+
+    Of parts the last pair of numbers behind the columns of texts is spared first, but for the first pair.
+    """
     header, *others = rows
-    spare = [[n, n + 1] for n in range(len(header) - 2, 2, -2)] if header[0] else []
-    return Sheet(header, others, spare=spare).text(look, ruled=False)
+    spare = [[n, n + 1] for n in range(len(header) - 2, texts, -2)] if texts else []
+    return Sheet(header, others, left=range(max(1, texts)), spare=spare, notes=notes).text(look, ruled=False)
 
 
 def _folded(difference: Difference) -> tuple[list[str], int]:
-    """Return the lines of layers, equal ones as one, and how many the table of parts tells of instead."""
-    whole = {group.name: group for group in difference.groups if group.before is None or group.after is None}
-    groups = [grouping(net.graph, difference.by) for net in (difference.before, difference.after)]
+    """Return the lines of layers, equal ones as one, and how many the table of parts tells of instead.
 
-    def told(change: Change) -> bool:
-        if change.kind not in ("added", "removed"):
-            return False
-        added = change.kind == "added"
-        net, name = (difference.after, change.after) if added else (difference.before, change.before)
-        group = whole.get(groups[added](net.graph[name or ""])[0])
-        return group is not None and (group.before is None) == added
+    It tells of parts that are new, gone, or another block without a layer of the one before.
+    """
+    nets = difference.before.graph, difference.after.graph
+    group_of = [grouping(graph, difference.by) for graph in nets]
 
-    left = [change for change in difference.changes if not told(change)]
+    def part(change: Change) -> str:
+        side = change.kind == "added"
+        return group_of[side](nets[side][(change.after if side else change.before) or ""])[0]
+
+    whole = Counter[tuple[str, str]](
+        (change.kind, part(change)) for change in difference.changes if change.kind in _WHOLE
+    )
+    sizes = [
+        Counter(group_of[side](node)[0] for node in graph if not isinstance(node.op, Input))
+        for side, graph in enumerate(nets)
+    ]
+    told, lines = set[tuple[str, str]](), []
+    for name, groups in _equal(difference):
+        before, after = groups[0].before, groups[0].after
+        if before is None or after is None:
+            told.update(("removed" if after is None else "added", group.name) for group in groups)
+        elif before.op != after.op and all(
+            whole[kind, group.name] == size[group.name]
+            for group in groups
+            for kind, size in zip(("removed", "added"), sizes, strict=True)
+        ):
+            told.update((kind, group.name) for group in groups for kind in _WHOLE)
+            ways = [" ".join(map(str, filter(None, (row.op, row.output)))) for row in (before, after)]
+            lines.append(printable(f"~ {name}: {' -> '.join(ways)}"))
+    left = [c for c in difference.changes if c.kind not in _WHOLE or (c.kind, part(c)) not in told]
     shown = difference.replace(changes=tuple(_repeated(left)))
-    return _lines(shown), len(difference.changes) - len(left)
+    return [*lines, *_lines(shown)], len(difference.changes) - len(left)
 
 
 def _repeated(changes: Sequence[Change]) -> Iterator[Change]:
@@ -461,7 +515,7 @@ def render_markdown(difference: Difference) -> str:
     parts += ["", *about] if about else []
     parts += ["", *markdown(_totals(difference, True), escape=_markdown)]
     if difference.groups:
-        parts += ["", *markdown(_rows(difference, True), escape=_markdown)]
+        parts += ["", *markdown(_rows(difference, True)[0], escape=_markdown)]
     lines = _lines(difference)
     if not lines:
         return "\n".join([*parts, "", "No layer differs."])

@@ -12,7 +12,7 @@ from netdsl.cost.model import Cost
 from netdsl.cost.table import GROUPINGS, Row, Table, of_nets, summed, tabulate
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
 from netdsl.elaborate.build import Recipe
-from netdsl.elaborate.result import Allow, Budget, Decision
+from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.ir.graph import Graph
 from netdsl.ir.types import DTYPES, Parameter, Shape
 from netdsl.ops import OpError
@@ -75,11 +75,11 @@ class NoLayer(KeyError):
 class Net:
     """One net of a spec, elaborated. Shapes and costs are per sample unless a batch is given."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        """Elaborate; raise NetError with every error found."""
+    def __init__(self, recipe: Recipe, elaborated: Elaborated | None = None) -> None:
+        """Elaborate, unless the recipe has been; raise NetError with every error found."""
         self.recipe = recipe
         """What it was made from."""
-        self.elaborated = recipe.elaborate()
+        self.elaborated = elaborated or recipe.elaborate()
         self.name = recipe.variant.name if recipe.variant is not None else recipe.net.name.lower()
         """The variant's name, or the net's in lower case."""
         decl = recipe.variant or recipe.net
@@ -102,21 +102,18 @@ class Net:
     def from_graph(cls, graph: Graph, name: str = "made") -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
-        It is written as a spec, `recipe.net.file.source`, and is the net of that: it can be linted, drawn, emitted
-        and verified as any other. Keys of the state stay; ops that have none may be called otherwise.
+        It is written as a spec, `recipe.net.file.source`, with blocks, their parameters, conditions, counts and
+        loops, and is the net of that: it can be linted, drawn, emitted and verified as any other. Keys of the state
+        stay; ops that have none may be called otherwise.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
             NetError: No spec makes this graph, or no net can have that name.
         """
-        from netdsl.lift import declared, difference  # most nets come from a text
+        from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        net = cls(Recipe(*declared(graph, shapes, name), {}, {}))
-        unlike = difference(graph, net.graph)
-        if unlike:
-            raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {unlike}")])
-        return net
+        return cls(*lifted(graph, shapes, name))
 
     @property
     def class_name(self) -> str:
@@ -169,9 +166,7 @@ class Net:
     @cached_property
     def _inputs(self) -> Mapping[str, tuple[Shape, ...]]:
         shapes = self.elaborated.shapes
-        return {
-            node.name: tuple([shapes[value.node][value.port] for value in node.inputs]) for node in self.graph
-        }
+        return {node.name: tuple([shapes[name][port] for name, port in node.inputs]) for node in self.graph}
 
     @property
     def inputs(self) -> Mapping[str, Shape]:

@@ -46,7 +46,7 @@ def stamp(file: str | Path) -> Stamp | None:
 
 @contextmanager
 def noted() -> Iterator[dict[str, Stamp | None]]:
-    """Note which files are read within, and what they were when that was first tried."""
+    """Note which files are read or looked for within, and what they were when that was first tried."""
     files: dict[str, Stamp | None] = {}
     _noted.append(files)
     try:
@@ -55,10 +55,20 @@ def noted() -> Iterator[dict[str, Stamp | None]]:
         _noted.pop()
 
 
-def open_input(file: Path) -> BinaryIO:
-    """Return a regular file, opened; Unreadable if it is none, or cannot be opened."""
+def _note(file: str | Path) -> None:
     for files in _noted:
         files.setdefault(str(file), stamp(file))
+
+
+def exists(file: str | Path) -> bool:
+    """Tell whether there is a file, which is noted: what is read would be another if it came, or went."""
+    _note(file)
+    return os.path.exists(file)
+
+
+def open_input(file: Path) -> BinaryIO:
+    """Return a regular file, opened; Unreadable if it is none, or cannot be opened."""
+    _note(file)
     try:
         _check(os.stat(file).st_mode)  # opening a device may do something already
         stream = open(file, "rb", opener=_open)

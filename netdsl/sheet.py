@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from netdsl.diagnostics.render import printable
 from netdsl.record import Record
@@ -13,6 +15,8 @@ WIDTH = 100
 """Columns of a text where nobody says how many there are: in a file, a pipe, or a string of Python."""
 _LEAST = 12
 """Columns that a text keeps, however narrow the table has to be."""
+_PROSE = 24
+"""Those of a text that goes on below."""
 _BAR = 6
 """Columns of a bar that means all."""
 _HEAD, _FAINT, _DRAWN = "1", "2", "36"
@@ -43,9 +47,38 @@ class Look(Record):
         """Return a text in lines that fit; a word that does not is left as it is."""
         if not self.width or len(text) <= self.width:
             return text
-        from textwrap import fill  # most texts are short
+        return _filled(text, self.width)
 
-        return fill(text, self.width, break_long_words=False, break_on_hyphens=False)
+    def fitted(self, page: str) -> str:
+        """Return a page of prose in lines that fit.
+
+        A paragraph of which a line does not fit is filled anew; lines that are indented are as `hung` has them.
+        """
+        found: list[str] = []
+        for indented, group in groupby(page.split("\n"), lambda line: line[:1] in ("", " ")):
+            lines = [*group]
+            if not self.width or max(map(len, lines)) <= self.width:
+                found += lines
+            elif indented:
+                found += [self.hung(line) for line in lines]
+            else:
+                found.append(_filled(" ".join(lines), self.width))
+        return "\n".join(found)
+
+    def hung(self, line: str) -> str:
+        """Return a line in lines that fit, those after the first below its last column, or a little further in."""
+        if not self.width or len(line) <= self.width:
+            return line
+        last = max((gap.end() for gap in re.finditer(r"(?<=\S)  +", line)), default=0)
+        margin = len(line) - len(line.lstrip()) + 2
+        return _filled(line, self.width, last if 0 < last <= self.width - _PROSE else margin)
+
+
+def _filled(text: str, width: int, margin: int = 0) -> str:
+    """Return a text in lines of so many columns, but for longer words; with a margin from the second on."""
+    from textwrap import fill  # most texts are short
+
+    return fill(text, width, subsequent_indent=" " * margin, break_long_words=False, break_on_hyphens=False)
 
 
 class Sheet(Record):
@@ -63,12 +96,15 @@ class Sheet(Record):
     """The columns that are drawn."""
     spare: Sequence[Sequence[int]] = ()
     """The columns that are left out where there is no room, first what is missed least; some go together."""
+    prose: Collection[int] = ()
+    """The columns of texts that go on in lines below where there is no room, instead of being shortened."""
 
     def text(self, look: Look | None = None, ruled: bool = True) -> str:
         """Return it with aligned columns, and no newline at the end; with rules below header and above totals.
 
-        Where it is wider than `look` allows, columns that are spare are left out, which a note says, and then texts
-        are shortened to a dozen characters. Numbers are never cut, so that a narrow look may be exceeded.
+        Where it is wider than `look` allows, columns that are spare are left out, which a note says, then prose goes
+        on below, and then texts are shortened to a dozen characters. Numbers are never cut, so that a narrow look may
+        be exceeded.
         """
         look = look or Look()
         lines = [self.header, *self.rows, *self.totals]
@@ -77,15 +113,25 @@ class Sheet(Record):
         kept = [n for n in range(len(widths)) if n not in out]
         texts = [n for n in kept if n in self.left and n not in self.bars]
         over = sum(widths[n] for n in kept) + 2 * (len(kept) - 1) - look.width if look.width else 0
-        for n in sorted(texts, key=lambda n: -widths[n]):
-            less = max(0, min(over, widths[n] - _LEAST))
+        for n in sorted(texts, key=lambda n: (n not in self.prose, -widths[n])):
+            less = max(0, min(over, widths[n] - (_PROSE if n in self.prose else _LEAST)))
             widths[n] -= less
             over -= less
-        shown = [[shortened(line[n], widths[n]) if n in texts else line[n] for n in kept] for line in lines]
+        shown = [
+            [cells[n] for n in kept]
+            for line in lines
+            for cells in self._lines(
+                [
+                    shortened(cell, widths[n]) if n in texts and n not in self.prose else cell
+                    for n, cell in enumerate(line)
+                ],
+                widths,
+            )
+        ]
         left = [place for place, n in enumerate(kept) if n in self.left]
         body = aligned(shown, left, 1 + len(self.totals) if ruled else 0)
         notes = [*self.notes]
-        said = [self.header[n] for n in sorted(out) if self.header[n] and self.header[n] != "%"]
+        said = dict.fromkeys(self.header[n] for n in sorted(out) if self.header[n] not in ("", "%"))
         if said:
             notes.insert(0, f"no room in {look.width} columns for {', '.join(said)}")
         if look.color and not ruled:
@@ -100,11 +146,26 @@ class Sheet(Record):
     def _left_out(self, widths: Sequence[int], look: Look) -> set[int]:
         """Return the columns for which there is no room."""
         out: set[int] = set()
+        least = [min(w, _PROSE) if n in self.prose else w for n, w in enumerate(widths)]
         for group in self.spare:
-            if not look.width or sum(w + 2 for n, w in enumerate(widths) if n not in out) - 2 <= look.width:
+            if not look.width or sum(w + 2 for n, w in enumerate(least) if n not in out) - 2 <= look.width:
                 break
             out.update(group)
         return out
+
+    def _lines(self, line: Line, widths: Sequence[int]) -> Iterator[Line]:
+        """Yield a line, and those on which its prose goes on."""
+        if not any(len(line[n]) > widths[n] for n in self.prose):
+            yield line
+            return
+        from textwrap import wrap  # most texts are short
+
+        parts = [
+            wrap(cell, widths[n], break_on_hyphens=False) if n in self.prose else [cell]
+            for n, cell in enumerate(line)
+        ]
+        for row in range(max(map(len, parts))):
+            yield [part[row] if row < len(part) else "" for part in parts]
 
     def markdown(self) -> str:
         """Return it as Markdown, the first of the totals bold, and no newline at the end."""

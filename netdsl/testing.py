@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from netdsl.api import explain_op, loads
 from netdsl.backend import ExactBackend, find
+from netdsl.diagnostics import NetError
 from netdsl.ir.types import Shape
-from netdsl.lift.words import op_words
+from netdsl.lifting.words import op_words
 from netdsl.network import Network
 from netdsl.ops import Example, Op, OpError
 from netdsl.ops.activation import Activation
@@ -66,6 +67,7 @@ def check(
     for number in range(round(len(examples) / apart)):
         example = examples[int(number * apart)]
         _check_formulas(example)
+        _check_chain(example, backends)
         nets = list(networks(example))
         unseen = example.inputs and not any(example.op.reach(*example.inputs))  # nothing has a gradient
         for net in () if unseen else nets:
@@ -263,6 +265,20 @@ def _check_formulas(example: Example) -> None:
         terms, number = example.op.formula(count, *example.inputs), getattr(cost, count)
         total = sum(term.value for term in terms)
         assert total == number, f"{_line(example)}: {number} {count}, but its formula gives {total}"
+
+
+def _check_chain(example: Example, backends: Sequence[str]) -> None:
+    """Hold an op that says that a Sequential takes it to that, behind a layer with weights."""
+    op, (shape, *others) = example.op, example.inputs
+    if op.wiring or not op.sequential or others or shape.axes in _TURNED:
+        return
+    net = loads(f"net Chain:\n    input {_sizes(shape)}\n    chain: ln -> {_line(example)}\n", "chain.net")
+    for name in backends:
+        try:
+            net.emit(name)
+        except NetError as error:
+            what = f"{_line(example)}: no Sequential of {name} takes it, so it says `sequential = False`"
+            raise AssertionError(what) from error
 
 
 def networks(example: Example) -> Iterator[Network]:

@@ -43,6 +43,21 @@ def import_torchvision() -> ModuleType:
         return module
 
 
+@pytest.fixture(scope="session", autouse=True)
+def front_ends_are_installed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Register the front ends of this checkout where what is installed is older, and has none."""
+    from netdsl import ops
+
+    if "torch" in ops.points("netdsl.frontends"):
+        return
+    info = tmp_path_factory.mktemp("frontends") / "netdsl_frontends-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: netdsl-frontends\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[netdsl.frontends]\ntorch = netdsl_from_torch:FrontEnd\n")
+    sys.path.append(str(info.parent))
+    ops.points.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def heap_is_trimmed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Give back to the system what a proof leaves free: glibc keeps gigabytes, and processes run side by side."""

@@ -9,7 +9,7 @@ from itertools import groupby
 from netdsl.elaborate.arguments import op_parameters
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Shape
-from netdsl.lift.words import op_words
+from netdsl.lifting.words import op_words
 from netdsl.ops import Op, catalogue
 from netdsl.syntax.words import WORDS
 

@@ -576,7 +576,7 @@ class Body:
                 f"from {self.pick(['flow', *self.equal(flow)])} -> " if self.maybe(4) and not name else ""
             )
             source = "" if "flow" in source else source
-            branches.append(f"{name}{source}{' -> '.join(steps)}{self.when(flow == after)}")
+            branches.append(f"{name}{source}{' -> '.join(steps)}{self.when(flow == after, source)}")
             total.append(after.c)
         group = f"({' | '.join(branches)})"
         if joint != "concat":
@@ -594,9 +594,10 @@ class Body:
         """Return the values of the same shape."""
         return [name for name, value in self.values.items() if value == flow]
 
-    def when(self, same: bool) -> str:
-        """Return a condition behind a line that may be left out, since it changes no shape."""
-        return f" when {self.condition()}" if same and self.maybe(5) else ""
+    def when(self, same: bool, source: str = "") -> str:
+        """Return a condition behind a line that may be left out, since it changes no shape; none with a `from`."""
+        condition = f" when {self.condition()}" if same and self.maybe(5) else ""
+        return "" if source else condition
 
     def branch(self, flow: Flow, want: Flow, optional: bool = True) -> list[str]:
         """Return the lines of a branch that makes what is wanted of what flows; `optional`: or of none."""
@@ -620,7 +621,7 @@ class Body:
         if kind == "named":
             steps, after = self.chain(flow, False, keep=True)
             steps += self.closing(after, want, False)
-            return [f"{self.name()}: {source}{' -> '.join(steps)}{self.when(flow == want)}"]
+            return [f"{self.name()}: {source}{' -> '.join(steps)}{self.when(flow == want, source)}"]
         if kind == "block":
             block = self.pick(self.callable(want))
             return [f"{source}{block.name} {self.arguments(block, want.c)} as {self.name()}"]
@@ -731,7 +732,7 @@ class Body:
         source = (
             f"from {self.pick(self.equal(self.flow))} -> " if self.equal(self.flow) and self.maybe(4) else ""
         )
-        condition = self.when(after == self.flow)
+        condition = self.when(after == self.flow, source)
         self.lines.append(f"{label}: {source}{' -> '.join(steps)}{condition}")
         self.flow = after
         if not condition:

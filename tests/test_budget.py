@@ -164,7 +164,12 @@ OPTIMIZER = "an optimizer is of memory in training, got `{}`"
         ("true", "E403", "`true` is no comparison", "for example"),
         ("params < 5 and macs", "E403", "`macs` is no comparison", "for example"),
         ("parms <= 5M", "E200", "unknown name `parms`", "did you mean `params`?"),
-        ("flops <= 5M", "E200", "unknown name `flops`", "did you mean `ops`?"),
+        (
+            "flops <= 5M",
+            "E200",
+            "unknown name `flops`",
+            "FLOPs are `macs` here, of a multiply and an add each, and `ops` what else is computed",
+        ),
         ("feature.params <= 5M", "E404", "there is no module `feature` here", "did you mean `features`?"),
         (
             "features.zzz.params <= 5M",

@@ -1,14 +1,19 @@
 """The command: what it prints, what it writes, and its exit status."""
 
 import argparse
+import gc
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import jsonschema
@@ -22,6 +27,7 @@ from netdsl.cost import view
 from netdsl.cost.table import GROUPINGS, human
 from netdsl.elaborate.functions import FUNCTIONS
 from netdsl.ir.types import DTYPES
+from netdsl.network import Network
 from netdsl.ops import catalogue
 
 ROOT = Path(netdsl.__file__).parent.parent
@@ -72,8 +78,30 @@ def test_version(capsys: Captured) -> None:
         ("", "netdsl: the following arguments are required: COMMAND", "`netdsl --help` says what it takes"),
         ("nothing", "netdsl: COMMAND cannot be `nothing`", "it takes compile, check, lint, "),
         ("costs", "netdsl: COMMAND cannot be `costs`", "did you mean `cost`?"),
-        ("cost", "netdsl cost: the following arguments are required: SPEC", "`netdsl cost --help` says"),
-        ("check", "netdsl check: the following arguments are required: SPEC", "`netdsl check --help` says"),
+        (
+            "cost",
+            "netdsl cost: the following arguments are required: SPEC",
+            "for example netdsl cost resnet50 ",
+        ),
+        (
+            "fit lenet",
+            "arguments are required: --vary, --target",
+            "for example netdsl fit mobilenet_v2 --vary",
+        ),
+        (
+            "lenet",
+            "netdsl: COMMAND cannot be `lenet`",
+            "a command stands before it, such as netdsl cost lenet",
+        ),
+        (
+            "x.net",
+            "netdsl: COMMAND cannot be `x.net`",
+            "a command stands before it, such as netdsl cost x.net",
+        ),
+        ("--verison", "netdsl: it takes no `--verison`", "did you mean `--version`?"),
+        ("--colour=never", "netdsl: it takes no `--colour=never`", "did you mean `--color`?"),
+        ("--color never", "netdsl: the following arguments are required: COMMAND", "`netdsl --help` says"),
+        ("check lenet --wtach resnet18", "netdsl check: it takes no `--wtach`", "did you mean `--watch`?"),
         ("cost lenet --by stages", "netdsl cost: --by cannot be `stages`", "did you mean `stage`?"),
         (
             "cost lenet --by colour",
@@ -92,7 +120,12 @@ def test_version(capsys: Captured) -> None:
         ("cost lenet --memory 1XB", "netdsl cost: --memory: must be a number of bytes, such as 24GB", ""),
         ("cost lenet --btach 8", "netdsl cost: it takes no `--btach`", "did you mean `--batch`?"),
         ("cost lenet --optimiser=adam", "it takes no `--optimiser=adam`", "did you mean `--optimizer`?"),
-        ("cost lenet resnet18", "netdsl cost: it takes no `resnet18`", "`netdsl cost --help` says what it"),
+        (
+            "fit lenet resnet18 --vary classes --target params=1M",
+            "it takes no `resnet18`",
+            "`netdsl fit --help`",
+        ),
+        ("explain lenet conv1 flops", "netdsl explain: COUNT cannot be `flops`", "FLOPs are `macs` here"),
         ("explain lenet conv1 mac", "netdsl explain: COUNT cannot be `mac`", "did you mean `macs`?"),
         ("completion ksh", "netdsl completion: shell cannot be `ksh`", "did you mean `zsh`?"),
     ],
@@ -105,6 +138,50 @@ def test_wrong_arguments(args: str, said: str, help: str, capsys: Captured) -> N
     assert said in message
     assert told.startswith(f"  = help: {help}")
     assert rest == ["", "1 error"]
+
+
+def test_specs_that_are_not_there(folder: Path, capsys: Captured) -> None:
+    """What is said names the file that may have been meant, or what the word is instead."""
+    (folder / "nets").mkdir()
+    for name in ("a.net", "nets/b.net"):
+        (folder / name).write_text(SPEC, encoding="utf-8")
+    (folder / "model.py").write_text("import torch\n", encoding="utf-8")
+    for args, message, help in (
+        ("check A.net", "there is no file A.net", "did you mean `a.net`?"),
+        ("check a", "there is no net `a` in the zoo", "did you mean `a.net`?"),
+        ("check nets/b", "there is no file nets/b", "did you mean `nets/b.net`?"),
+        ("cost nets/B.net", "there is no file nets/B.net", "did you mean `nets/b.net`?"),
+        ("compile nets", "nets is a folder", "a spec is a file in it, such as nets/b.net"),
+        ("cost model.py", "model.py is no spec", "the name of one ends in .net"),
+        ("fmt a", "there is no file a", "did you mean `a.net`?"),
+        ("fmt lenet", "there is no file lenet", "it takes files, and none that is packaged"),
+        ("cost a.net --device H100", "there is no device `H100`", "did you mean `h100`?"),
+        ("cost a.net --columns FLOPs", "columns: there is no column `FLOPs`", "FLOPs are `macs` here"),
+        ("cost a.net --input 8", "input x has 3 sizes, --input gives 1", "for example --input 3x8x8"),
+    ):
+        assert cli.main(args.split()) == 2, args
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].endswith(f"]: {message}")
+        assert any(line.strip().startswith(f"= help: {help}") for line in lines), lines
+
+
+def test_specs_stand_between_options(folder: Path, capsys: Captured) -> None:
+    for name in ("a", "b"):
+        (folder / f"{name}.net").write_text(SPEC.replace("N(", f"{name.upper()}("), encoding="utf-8")
+    assert cli.main(["check", "a.net", "--path", ".", "b.net"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
+    assert cli.main(["diff", "a.net", "--full", "b.net"]) == 0
+    assert capsys.readouterr().out.startswith("a (a.net) -> b (b.net)")
+    assert cli.main(["compare", ".", "--format", "csv", "lenet"]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["a", "b", "lenet"]
+
+
+def test_no_module_replaces_a_spec(folder: Path, capsys: Captured) -> None:
+    (folder / "a.net").write_text(SPEC, encoding="utf-8")
+    (folder / "b.net").write_text(SPEC, encoding="utf-8")
+    assert cli.main(["compile", "a.net", "-o", "b.net"]) == 2
+    assert "b.net is a spec, which no module replaces" in capsys.readouterr().err
+    assert (folder / "b.net").read_text(encoding="utf-8") == SPEC
 
 
 def test_lists_are_those_of_the_library() -> None:
@@ -396,7 +473,7 @@ def test_what_is_written_is_said(folder: Path, capsys: Captured) -> None:
 
 def test_a_net_and_its_variant_without_arguments_are_one(folder: Path, capsys: Captured) -> None:
     (folder / "one.net").write_text(SPEC + "variant wide = N()\n", encoding="utf-8")
-    for command in (["check"], ["cost"], ["compile"], ["fit", "--vary", "c", "--target", "macs=1k"]):
+    for command in (["check"], ["cost"], ["compile"], ["fit", "--vary", "c", "--target", "macs=10000"]):
         assert cli.main([*command, "one.net"]) == 0, command
         assert "wide" in capsys.readouterr().out
 
@@ -443,11 +520,96 @@ def test_cost_of_several_nets(folder: Path, capsys: Captured) -> None:
     ]
     assert cli.main(["cost", "wide.net", *options, "--top", "1"]) == 0
     assert "1 more" in capsys.readouterr().out
-    for options in (["--by", "block"], ["--format", "csv"], ["--depth", "1"]):
-        assert cli.main(["cost", "wide.net", *options]) == 2
-        err = capsys.readouterr().err
-        assert "error[E502]: wide.net has 2 nets" in err
-        assert "wide8" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--by", "op"], ["--depth", "1", "--train"], ["--batch", "3"]])
+@pytest.mark.parametrize("specs", [["wide.net", "lenet"], ["wide.net"], ["."]])
+def test_tables_of_several_nets(specs: list[str], options: list[str], folder: Path, capsys: Captured) -> None:
+    """In each form there is for each net what it is for that net alone."""
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    names = ["wide.net:wide", "wide.net:wide8", *specs[1:]]
+
+    def printed(specs: list[str], form: str) -> str:
+        assert cli.main(["cost", *specs, *options, "--format", form]) == 0
+        return capsys.readouterr().out
+
+    value = json.loads(printed(specs, "json"))
+    schema("cost.json", value)
+    assert value["nets"] == [json.loads(printed([name], "json")) for name in names]
+    header, *rows = printed(specs, "csv").splitlines()
+    alone = {name: printed([name], "csv").splitlines() for name in names}
+    assert header == f"net,{alone[names[0]][0]}"
+    assert rows == [f"{name.rpartition(':')[2]},{row}" for name in names for row in alone[name][1:]]
+    pages = printed(specs, "markdown")
+    convention = pages.splitlines()[-1]
+    assert pages.count(convention) == 1
+    for part, name in zip(pages.split("## ")[1:], names, strict=True):
+        single = printed([name], "markdown").replace(convention, "").strip()
+        assert part.replace(convention, "").strip() == single
+
+
+def test_rows_of_several_nets(folder: Path, capsys: Captured) -> None:
+    (folder / "wide.net").write_text(FAMILY, encoding="utf-8")
+    shown = ["--sort", "macs", "--top", "2", "--columns", "macs,output"]
+    assert cli.main(["cost", "wide.net", "lenet", "--by", "layer", *shown]) == 0
+    printed = capsys.readouterr().out
+    tables = printed.split("\n\n")
+    assert [len(text.splitlines()) for text in tables[1::3]] == [
+        5,
+        5,
+        7,
+    ]  # header, rules, rows, others, total
+    assert printed.count("1 MAC = ") == 1
+    assert cli.main(["cost", "wide.net", "lenet", *shown, "--format", "csv"]) == 0
+    rows = [line.split(",") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["net", "layer", "macs", "output"]
+    assert [row[:2] for row in rows[-2:]] == [["lenet", "conv2"], ["lenet", "conv1"]]
+    assert len(rows) == 1 + 1 + 1 + 2
+    assert cli.main(["cost", "lenet", *shown, "--format", "markdown"]) == 0
+    assert "| 10 more |" in capsys.readouterr().out
+    for args, said in (
+        ([*shown, "--format", "json"], "--format json has all rows and columns, so it takes no --sort"),
+        (["--exact", "--format", "csv"], "--format csv has all digits and rows, so it takes no --exact"),
+        (["--columns", "mcas", "--format", "csv"], "there is no column `mcas`"),
+        (["--memory", "3GB"], "--memory says the largest batch of one net, got 2 SPECs"),
+        (["--device", "h100"], "--device gives the least times of layers of one net, got 2 SPECs"),
+    ):
+        assert cli.main(["cost", "wide.net", "lenet", *args]) == 2, args
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--by", "block"], ["--format", "json"], ["--format", "csv"]])
+def test_nets_are_not_held_together(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """However many nets there are, a few of them are in memory at once."""
+    held = []
+
+    def counted(net: Network) -> Network:
+        gc.collect()
+        held.append(sum(isinstance(one, Network) for one in gc.get_objects()))
+        return net
+
+    for name in ("cost_table", "cost_row"):
+        real = getattr(Network, name)
+        monkeypatch.setattr(Network, name, lambda net, *args, real=real: real(counted(net), *args))
+    gc.collect()
+    before = sum(isinstance(one, Network) for one in gc.get_objects())
+    assert cli.main(["cost", *["lenet"] * 9, *options]) == 0
+    assert len(held) >= 9
+    assert max(held) - before <= 3
+
+
+def test_what_is_wrong_with_one_of_several(folder: Path, capsys: Captured) -> None:
+    for form in ("json", "csv", "markdown", "table"):
+        assert cli.main(["cost", "nosuch", "lenet", "--format", form]) == 2
+        printed = capsys.readouterr()
+        assert "lenet" in printed.out
+        assert "error[E501]" in printed.err
+        if form == "json":
+            assert [net["net"] for net in json.loads(printed.out)["nets"]] == ["lenet"]
+    assert cli.main(["cost", "nosuch", "nosuch2", "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "nets": []}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -556,6 +718,21 @@ def test_help_of_a_command(command: str, capsys: Captured) -> None:
     assert said.startswith(f"usage: netdsl {command}")
 
 
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_fits_and_has_examples(command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """What an example says is taken by the command."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80, max(lines, key=len)
+    examples = [line.strip() for line in lines if line.startswith("  netdsl ")]
+    assert examples
+    for example in examples:
+        words = shlex.split(example.partition(" > ")[0])[1:]
+        assert words[0] == command
+        cli.parser(words).parse_args(words)
+
+
 def test_help(capsys: Captured) -> None:
     assert cli.main(["help"]) == 0
     said = capsys.readouterr().out
@@ -623,6 +800,64 @@ def test_cost_for_people(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> N
     assert len(lines) > 515
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "compare resnet18 swin_t mobilenet_v2",
+        "cost resnet18 --device h100",
+        "cost resnet18 --device h100 --by stage --train",
+        "cost resnet18 --as fvcore",
+        "cost resnet18 --train --memory 3GB --batch 64 --checkpoint",
+        "cost resnet18 --memory 3GB",
+        "devices",
+        "devices h100",
+        "diff resnet18 resnet50",
+        "explain",
+        "explain E302",
+        "explain conv",
+        "explain relu_before_maxpool",
+        "explain resnet18 layer1",
+        "explain resnet18 conv1",
+        "fit mobilenet_v2 --vary width --target macs=200M",
+        "lint --list-rules",
+        "lint vgg16 --select ALL --statistics",
+        "zoo resnet",
+    ],
+)
+def test_commands_take_the_width(
+    command: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert cli.main(command.split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert max(map(len, lines)) <= width, max(lines, key=len)
+
+
+def test_what_there_is_room_for(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    """Columns are left out one by one, which a note says; numbers and options to be copied are whole."""
+    for command, columns, there, missing in (
+        ("compare resnet18 lenet", 200, "receptive field", ()),
+        ("compare resnet18 lenet", 80, "input", ("receptive field",)),
+        ("compare resnet18 lenet", 60, "11.69M", ("input", "receptive field")),
+        ("devices", 200, "Google Coral Edge TPU", ()),
+        ("devices", 80, "700 W", ("title",)),
+        ("devices", 60, "3.35 TB/s", ("int8", "power", "title")),
+        ("cost resnet18 --device h100 --by stage", 80, "compute 72%", ("ops/byte",)),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert cli.main(command.split()) == 0
+        out = capsys.readouterr().out
+        assert there in out
+        assert ("no room" in out) is bool(missing)
+        if missing:
+            assert f"no room in {columns} columns for {', '.join(missing)}\n" in out
+    monkeypatch.setenv("COLUMNS", "30")
+    assert cli.main(["fit", "lenet", "--vary", "input", "--target", "macs=1M"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("--input ")
+
+
 def test_cost_of_training(capsys: Captured) -> None:
     net = netdsl.load("resnet18")
     assert cli.main(["cost", "resnet18", "--train", "--optimizer", "adam", "--format", "json"]) == 0
@@ -679,7 +914,8 @@ def test_cost_plans_checkpoints(capsys: Captured) -> None:
         ("--train --memory 3GB --checkpoint --by op", "plans a step of training, so it takes no --by"),
         ("--as thop --dtype float16", "--as counts one sample in evaluation, so it takes no --dtype"),
         ("--as thop --format json", "with --format table, and not json"),
-        ("--format csv --top 3", "--format csv has all rows and columns, so it takes no --top"),
+        ("--format json --top 3", "--format json has all rows and columns, so it takes no --top"),
+        ("--format csv --exact", "--format csv has all digits and rows, so it takes no --exact"),
         ("--format json --no-fold", "--format json has all rows and columns, so it takes no --no-fold"),
         ("--memory 3GB --depth 2", "--memory says the largest batch, so it takes no --depth"),
     ],
@@ -824,12 +1060,31 @@ def test_watch(spec: str, folder: Path) -> None:
     (folder / "n.net").write_text(
         'import B from "part.net"\nnet N:\n    input 3\n    b: B 5\n', encoding="utf-8"
     )
+    with watching("check", spec) as said:
+        assert "output 5" in said()
+        part.write_text("block B(c):\n    fc c + 1\n", encoding="utf-8")
+        assert "output 6" in said()
+        part.write_text("block B(c):\n    nothing\n", encoding="utf-8")
+        assert "error[" in said()
+        new = folder / "new"
+        new.write_text("block B(c):\n    fc c + 2\n", encoding="utf-8")
+        new.replace(part)
+        assert "output 7" in said()
+        if spec == ".":
+            (folder / "more.net").write_text(SPEC, encoding="utf-8")
+            assert "n: 2 ops, 112 params" in said()
+
+
+@contextmanager
+def watching(*words: str) -> Iterator[Callable[[], str]]:
+    """Run a command with --watch in a process; give what returns all that it says until it waits again."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}"}
-    command = [sys.executable, "-um", "netdsl", "check", spec, "--watch"]
+    command = [sys.executable, "-um", "netdsl", *words, "--watch"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
     ) as process:
-        assert process.stdout is not None
+        killer = Timer(120, process.kill)  # where it does not notice, it would say nothing for ever
+        killer.start()
 
         def said() -> str:
             lines = []
@@ -840,22 +1095,45 @@ def test_watch(spec: str, folder: Path) -> None:
             return "".join(lines)
 
         try:
-            assert "output 5" in said()
-            part.write_text("block B(c):\n    fc c + 1\n", encoding="utf-8")
-            assert "output 6" in said()
-            part.write_text("block B(c):\n    nothing\n", encoding="utf-8")
-            assert "error[" in said()
-            new = folder / "new"
-            new.write_text("block B(c):\n    fc c + 2\n", encoding="utf-8")
-            new.replace(part)
-            assert "output 7" in said()
-            if spec == ".":
-                (folder / "more.net").write_text(SPEC, encoding="utf-8")
-                assert "n: 2 ops, 112 params" in said()
+            yield said
             process.send_signal(signal.SIGINT)
             assert process.wait() == 130
         finally:
+            killer.cancel()
             process.kill()
+
+
+@pytest.mark.parametrize("command", ["check", "lint", "cost"])
+def test_watch_what_comes_and_goes(command: str, folder: Path) -> None:
+    """Imports, files of a folder and of folders in it, the folder itself, and a file that is not there yet."""
+    block = "block B(c):\n    fc c\n"
+    user = 'import B from "part.net"\nnet N:\n    input 3\n    b: B 5\n'
+    with watching(command, "n.net", "nets/") as said:
+        text = said()
+        assert "there is no file n.net" in text
+        assert "watching 0 files;" in text
+        (folder / "n.net").write_text(user, encoding="utf-8")
+        assert "E218" in said()
+        (folder / "part.net").write_text(block, encoding="utf-8")
+        text = said()
+        assert "E218" not in text
+        assert "watching 2 files;" in text
+        (folder / "later").mkdir()
+        (folder / "later" / "a.net").write_text(SPEC.replace("n(", "first("), encoding="utf-8")
+        (folder / "later").rename(folder / "nets")
+        assert "watching 3 files, nets/;" in said()
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "b.net").write_text(
+            "net Bad:\n    input 3\n    nothing\n", encoding="utf-8"
+        )
+        (folder / "deep").rename(folder / "nets" / "deep")
+        text = said()
+        assert "nothing" in text
+        assert "watching 4 files, nets/;" in text
+        (folder / "nets" / "deep" / "er" / "b.net").unlink()
+        assert "watching 3 files, nets/;" in said()
+        (folder / "part.net").unlink()
+        assert "E218" in said()
 
 
 def test_what_cannot_be_watched(capsys: Captured) -> None:

@@ -71,7 +71,7 @@ def test_misuse_of_the_library() -> None:
 
 
 def test_every_code_is_in_the_catalogue_and_every_entry_is_used() -> None:
-    folders = [PACKAGE, PACKAGE.parent / "backends"]
+    folders = [PACKAGE, PACKAGE.parent / "backends", PACKAGE.parent / "frontends"]
     files = [path for folder in folders for path in folder.rglob("*.py") if path.name != "codes.py"]
     emitted = {code for path in files for code in re.findall(r'"(E\d{3})"', path.read_text(encoding="utf-8"))}
     assert emitted == set(CODES)
@@ -84,3 +84,39 @@ def test_explanation(code: str) -> None:
     assert text.startswith(f"{code}: {CODES[code].title}\n")
     assert max(map(len, text.splitlines())) <= 120
     assert not CODES[code].title.endswith(".")
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ("        {}\n        relu\n", "in front of features"),
+        ("        relu\n        {}\n", "behind features"),
+        ("        relu\n        {from}\n        tanh\n", "behind features"),
+        ("        relu\n        {}\n        tanh\n", "behind features, which ends where this line stands"),
+        (
+            "        b: relu\n        {b}\n        tanh\n",
+            "behind features, which ends where this line stands",
+        ),
+        (
+            "        c:\n            relu\n            {}\n",
+            "behind features, which ends where this line stands",
+        ),
+    ],
+)
+def test_where_an_output_in_training_is_written(body: str, where: str, backend: str) -> None:
+    for mark, read in (("{}", ""), ("{from}", "from a -> "), ("{b}", "from b -> ")):
+        body = body.replace(mark, f"train output aux: {read}gap")
+    net = "net N:\n    input 3, 8x8\n    a: relu\n    {before}features:\n{body}    {behind}head: gap\n"
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(net.format(before="", body=body, behind="")).emit(backend)
+    (error,) = caught.value.diagnostics
+    assert error.help.startswith(f"write it in the net's own body, {where}")
+    where, _, said = error.help.partition(": ")
+    if said:
+        assert error.span is not None
+        assert error.span.text == said
+        sides = {"before": "", "behind": ""}
+        sides["behind" if "behind" in where else "before"] = f"{said}\n    "
+        rest = "".join(row for row in body.splitlines(keepends=True) if said not in row)
+        assert api.loads(net.format(body=rest, **sides)).emit(backend)

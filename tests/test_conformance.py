@@ -14,6 +14,7 @@ from netdsl.cost.model import Term
 from netdsl.ir.types import Shape
 from netdsl.ops import Example, Op, catalogue
 from netdsl.ops.activation import Activation, Gelu, Relu, Silu, Softmax, Tanh
+from netdsl.ops.attention import Attention
 from netdsl.ops.conv import Conv
 from netdsl.ops.joint import Add, Mul, Scale
 from netdsl.ops.layout import Flatten, Permute
@@ -107,3 +108,12 @@ def test_examples_are_needed() -> None:
 
     with pytest.raises(AssertionError, match="nothing has no examples"):
         check(Nothing)
+
+
+def test_an_op_that_no_sequential_takes_has_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    check(Attention, most=1)
+    monkeypatch.setattr(Attention, "sequential", True)
+    with pytest.raises(
+        AssertionError, match="no Sequential of torch takes it, so it says `sequential = False`"
+    ):
+        check(Attention, most=1)

@@ -24,7 +24,7 @@ from netdsl.ir.types import DTYPES, Shape
 from netdsl.ops import Op
 from netdsl.passes import Facts, Liveness, Receptive, measure_liveness
 from netdsl.quantities import Measured, Options, Summed
-from netdsl.sheet import Look, csv_cell
+from netdsl.sheet import Look, Sheet, csv_cell
 
 ROOT = Path(netdsl.__file__).parent.parent
 TIMM = {
@@ -564,3 +564,40 @@ def test_a_table_measures_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert many == [3 * peak for peak in one]
     assert max(half) < min(one)
     assert asked == OPTIONS
+
+
+# ---------------------------------------------------------------- sheets
+
+
+def test_prose_goes_on_below() -> None:
+    words = [f"word{n}" for n in range(12)]
+    sheet = Sheet(
+        ("a", "n", "what"), [("x", "1", " ".join(words)), ("y", "20", "short")], left=(0, 2), prose=(2,)
+    )
+    for width in (34, 40, 60):
+        lines = sheet.text(Look(width)).splitlines()
+        assert max(map(len, lines)) <= width
+        assert " ".join(line[7:] for line in lines[2:-1]).split() == words  # none is lost
+        assert all(not line[:7].strip() for line in lines[3:-1])
+        assert lines[-1] == "y  20  short"
+    assert len(sheet.text(Look()).splitlines()) == 4
+    assert (
+        sheet.text(Look(20)).splitlines()[2].startswith("x   1  word0 word1")
+    )  # no narrower than can be read
+
+
+def test_pages_fit() -> None:
+    page = (
+        "a paragraph of words that go on\nover two lines\n\n"
+        "  code = of(one, line)\n  name   what it is, said at length\n\nend"
+    )
+    for width in (0, 35, 100):
+        assert Look(width).fitted(page) == page
+    assert Look(33).fitted(page).split("\n") == [
+        *page.split("\n")[:4],
+        "  name   what it is, said at",
+        "         length",
+        "",
+        "end",
+    ]
+    assert Look(24).fitted(page).split("\n")[:2] == ["a paragraph of words", "that go on over two"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import jsonschema
 import pytest
@@ -12,6 +13,7 @@ from zoo import NAMES, net
 
 import netdsl
 from netdsl import Network, api, cli, diff
+from netdsl.cost.table import human
 from netdsl.diff import Change, Difference, Field
 
 SCHEMA = Path(netdsl.__file__).parent.parent / "docs" / "schema" / "diff.json"
@@ -206,13 +208,61 @@ def test_layers_of_parts_that_are_new_or_gone_are_in_the_table(capsys: pytest.Ca
     assert cli.main(["diff", "resnet18", "resnet34"]) == 0
     short = capsys.readouterr().out.splitlines()
     assert not [line for line in short if line.startswith("+") and ":" in line]
-    assert short[-1] == "56 layers of parts that are new or gone as a whole: --full lists them"
+    assert short[-1] == "56 layers of parts that are new, gone or another block: --full lists them"
     assert cli.main(["diff", "resnet18", "resnet34", "--full"]) == 0
     full = capsys.readouterr().out.splitlines()
     assert len([line for line in full if line.startswith("+") and ":" in line]) == 56
     assert "+10,108,160" in "".join(full)
     assert cli.main(["diff", "resnet18", "resnet34", "--full", "--format", "json"]) == 2
     assert "takes no --full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "parts"),
+    [
+        ("resnet18", "resnet50", {"+ layer2.2-3": 2, "+ layer3.2-5": 4, "+ layer1.2": 1, "layer2.1": 1}),
+        ("resnet152", "resnet50", {"- layer2.4-7": 4, "- layer3.6-35": 30}),
+        ("resnet50", "wide_resnet50_2", {"layer1.1-2": 2, "layer2.1-3": 3, "layer3.1-5": 5, "layer4.0": 1}),
+    ],
+)
+def test_equal_parts_in_a_row_are_one(before: str, after: str, parts: dict[str, int]) -> None:
+    """Their numbers are sums; the members are the rows that there are with --full."""
+    found = diff.compare(net(before), net(after))
+    text = diff.render_text(found)
+    lines = [re.split(r"  +", line) for line in text.split("\n\n")[2].splitlines()[1:]]
+    assert "xN: N equal ones in a row, and their sum" in text
+    groups = {group.name: group for group in found.groups}
+    for name, count in parts.items():
+        (cells,) = [line for line in lines if line[0] == name]
+        assert (f"x{count}" in cells) is (count > 1)
+        path, _, last = name.lstrip("+- ").rpartition(".")
+        first, _, end = last.partition("-")
+        members = [groups[f"{path}.{n}"] for n in range(int(first), int(end or first) + 1)]
+        params = [
+            sum(row.params if row else 0 for row in rows)
+            for rows in zip(*((g.before, g.after) for g in members), strict=True)
+        ]
+        assert cells[1 + (count > 1)] == human(params[1])
+        assert cells[2 + (count > 1)].lstrip("+-") == human(abs(params[1] - params[0]))
+
+
+def test_blocks_that_became_others_are_a_line() -> None:
+    """Their layers are not listed, unless one of them is of the block before."""
+    blocks = (
+        "block A(c):\n    conv1: conv 3x3, c\n    act: relu\n"
+        "block B(c):\n    conv: conv 1x1, c\n    bn1: bn\n"
+        "block C(c):\n    conv1: conv 3x3, c\n    bn1: bn\n"
+    )
+    a, b, c = (net_of(f"stem: conv 3x3, 8\nbody: (9 * {name} 8)", blocks=blocks) for name in "ABC")
+    text = str(diff.compare(a, b))
+    assert "~ body.0-8: A 8x32x32 -> B 8x32x32" in text
+    assert text.endswith("36 layers of parts that are new, gone or another block: --full lists them")
+    assert not [line for line in text.splitlines() if line[:1] in "+-" and ":" in line]
+    full = diff.render_text(diff.compare(a, b), full=True).splitlines()
+    assert len([line for line in full if line[:1] in ("+", "-") and ": " in line]) == 36
+    a, c = (net_of(f"body: {name} 8", blocks=blocks) for name in "AC")
+    lines = str(diff.compare(a, c)).splitlines()
+    assert [line.split(":")[0] for line in lines if ":" in line] == ["- body.act", "+ body.bn1"]
 
 
 def test_unlike_nets_have_no_rows_of_zeros() -> None:
@@ -287,7 +337,7 @@ def test_takes_no_time() -> None:
     text = "net Deep:\n    input 8, 8x8\n    body:\n{}        {} * conv 3x3, 8, act=relu\n"
     first = "        conv 5x5, 8\n"
     before, after = (api.loads(text.format(head, 5_000), "d.net", "deep") for head in ("", first))
-    start = perf_counter()
+    start = process_time()
     changes = diff.compare(before, after).changes
     assert [change.after for change in changes if change.kind == "added"] == ["body.0"]
-    assert perf_counter() - start < 10  # it takes 1 s
+    assert process_time() - start < 10  # it takes 1 s

@@ -226,11 +226,56 @@ def test_an_identity_branch_and_an_absent_one() -> None:
     assert body("add:\n    relu\n    identity when false").graph.outputs[0].value.node == "add"
 
 
-def test_a_false_line_is_the_identity_of_the_flow_and_not_of_its_from() -> None:
-    net = body(
-        "open = from x -> relu\nadd:\n    from open -> tanh\n    down: from open -> sigmoid when false"
-    )
-    assert [value.node for value in net.graph["add"].inputs] == ["1", "x"]
+ELSEWHERE = {
+    "from a -> relu when deep": "a: from a -> [relu when deep]",
+    "from a -> relu -> conv 1x1, 8 as d when deep": "a: from a -> [relu -> conv 1x1, 8 as d when deep]",
+    "d: from a -> relu -> tanh when deep": "a: d: from a -> [relu -> tanh when deep]",
+    "f: from a -> relu when (1 <\n        2)": "two lines: if ...: f: from a -> relu / else: identity",
+    "d: from a -> relu when deep": "a: from a -> [relu as d when deep]",
+    "d: from a -> 2 * relu when deep": "a: d: from a -> [2 * relu when deep]",
+    "e: from a -> (relu | tanh) when deep": "if deep: e: from a -> (relu | tanh) / else: identity",
+    "from a when deep": "two lines: if deep: from a / else: identity",
+    "from a, flow -> add when deep": "a, flow: from a, flow -> [add when deep]",
+    "tanh -> (from a -> relu when deep)": "a: from a -> [relu when deep]",
+    "(from a -> relu when deep | tanh) -> add": "a: from a -> [relu when deep]",
+    "(from a when deep | tanh) -> add": "write the branches as lines, this one under `if`",
+    "stage 2: from a -> relu when deep": "a: from a -> [relu when deep]",
+    "if deep:\n    z = from a\nfrom z -> relu when deep": "z: from z -> [relu when deep]",
+    "from a[0] -> relu when deep": "a[0]: from a[0] -> [relu when deep]",
+}
+"""Lines under a condition that begin with another value than they would go on with, and what their help ends with."""
+
+
+@pytest.mark.parametrize("deep", ["true", "false"])
+@pytest.mark.parametrize(("lines", "help"), ELSEWHERE.items())
+def test_a_line_under_a_condition_begins_with_what_it_would_go_on_with(
+    lines: str, help: str, deep: str
+) -> None:
+    text = f"net N(deep = {deep}):\n    input 8, 16x16\n    a: relu\n    tanh\n"
+    text += "".join(f"    {line}\n" for line in lines.split("\n"))
+    (error,), _ = run(text, {}, {})
+    assert error.code == "E227"
+    assert error.span is not None
+    assert error.message.endswith(f", this hands on what flowed before, and not `{error.span.text}`")
+    assert any(way.endswith(help) for way in error.help.split("; "))
+
+
+def test_each_way_of_a_line_that_begins_elsewhere_is_right() -> None:
+    text = "net N(deep = false):\n    input 8, 16x16\n    a: relu\n    tanh\n    add:\n        sigmoid\n"
+    line = " " * 8 + "d: from a -> sigmoid when deep"
+    (error,), _ = run(f"{text}{line}\n", {}, {})
+    inside, lines = (way.partition(": ")[2] for way in error.help.split("; "))
+    for way, other in ((inside, "a"), (lines.replace(" / ", f"\n{' ' * 8}"), "identity")):
+        net = built(f"{text}        {way}\n")
+        assert [value.node for value in net.graph["add"].inputs] == ["2", other]
+        assert "d" in {name[:1] for name in names(built(f"{text}        {way}\n".replace("false", "true")))}
+
+
+@pytest.mark.parametrize("line", ["from flow", "from x", "y = from x\n        d: from y"])
+def test_a_line_under_a_condition_may_begin_with_what_flows(line: str) -> None:
+    head = f"block B:\n    add:\n        {line} -> relu when x.c == 9\n        tanh"
+    net = body("B as b", head)
+    assert [value.node for value in net.graph["b.add"].inputs][-2:] == ["x", "b.0"]
 
 
 def test_a_block_of_several_inputs() -> None:
@@ -497,6 +542,42 @@ def test_spans_and_call_stacks_of_nodes() -> None:
     assert [frame.what for frame in node.calls] == ["A(c=8), part.1", "B(c=4), part"]
     assert [frame.span.text for frame in node.calls] == ["A 2*c", "B 4"]
     assert [str(frame.span) for frame in node.calls] == ["case.net:5:9", "case.net:9:11"]
+
+
+# ---------------------------------------------------------------- what is a chain
+
+
+@pytest.mark.parametrize(
+    ("lines", "at", "why"),
+    [
+        ("conv 3x3, 4\nhead: gap", "gap", "a label ends the chain"),
+        ("a: conv 3x3, 4 -> slice 0, 2", "slice 0, 2", "slice is no module that a chain may have"),
+        ("tokens\na: ln -> attention 4", "attention 4", "attention is no module that a chain may have"),
+        ("a:\n    conv 3x3, 4\n    from x -> tanh", "tanh", "this reads something else than"),
+        ("a: (conv 3x3, 4 | tanh) -> concat", "tanh", "this reads something else than"),
+        (
+            "a:\n    conv 3x3, 4\n    y = from flow\n    tanh\n    from y",
+            "a",
+            "this ends with something else than",
+        ),
+    ],
+)
+def test_what_ends_a_chain_is_said(lines: str, at: str, why: str) -> None:
+    (error, *_), _ = run(
+        "net N:\n    input 8, 4x4\n" + "".join(f"    {x}\n" for x in lines.split("\n")), {}, {}
+    )
+    assert error.code == "E221"
+    (label,) = error.labels
+    assert (label.span.text, label.message.startswith(why)) == (at, True)
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"])
+def test_what_is_no_chain_in_one_framework_is_none_in_another(backend: str) -> None:
+    text = 'net N:\n    input 8, 4x4\n    tokens\n    a: ln{} -> attention 4{}\n    mean "n"'
+    (first, second), _ = run(text.format("", ""), {}, {})
+    assert [first.help, second.help] == ["ln as ln1", "attention 4 as attention1"]
+    assert second.note == "attention is no module that a chain may have"
+    assert "attention1" in api.loads(text.format(" as ln1", " as attention1")).emit(backend)
 
 
 # ---------------------------------------------------------------- errors and what follows from them

@@ -121,7 +121,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "macs = c_out * h_out * w_out * c_in/groups * kh * kw\n" in out
     assert "= 64 * 112 * 112 * 3 * 7 * 7\n" in out
     assert "= 118,013,952\n" in out
-    assert "resnet.net:37:12: conv1: conv 7x7, 64, /2" in out
+    assert "resnet.net:38:12: conv1: conv 7x7, 64, /2" in out
     _, out, _ = run(capsys, "resnet50", "layer4.2.add", "rf", "--input", "3x96x64")
     assert "= 427, the largest" in out
     _, out, _ = run(capsys, "vgg16", "features", "macs")

@@ -43,6 +43,37 @@ def error(body: str) -> netdsl.Diagnostic:
         ("c = Conv2d(3, 64, 1)", "`:` names a layer: c: conv 1x1, 64", "c: conv 1x1, 64"),
         ("self.c = nn.Conv2d(3, 64, 1)", "`:` names a layer: c: conv 1x1, 64", "c: conv 1x1, 64"),
         ("swish", "swish is called silu here: silu", "silu"),
+        ("F.relu(x)", "F.relu is called relu here: relu", "relu"),
+        (
+            "x = x + dwconv 3x3",
+            "a sum of values is a joint: (identity | dwconv 3x3 as dwconv1) -> add",
+            "(identity | dwconv 3x3 as dwconv1) -> add",
+        ),
+        (
+            "x += conv 3x3, 3, pad=1",
+            "is a joint: (identity | conv 3x3, 3, pad=1 as conv1) -> add",
+            "(identity | conv 3x3, 3, pad=1 as conv1) -> add",
+        ),
+        (
+            "a: tanh\nb = conv 3x3, 3 + a",
+            "is a joint: b = from flow -> (conv 3x3, 3 as conv0 | from a) -> add",
+            "a: tanh\nb = from flow -> (conv 3x3, 3 as conv0 | from a) -> add",
+        ),
+        (
+            "x = relu + dwconv 3x3",
+            "is a joint: (relu | dwconv 3x3 as dwconv1) -> add",
+            "(relu | dwconv 3x3 as dwconv1) -> add",
+        ),
+        ("torch.relu(self.bn1(x))", "torch.relu is called relu here: relu", "relu"),
+        ("relu(x)", "relu", "relu"),
+        ("conv(x, 3x3, 64)", "conv 3x3, 64", "conv 3x3, 64"),
+        ("F.max_pool2d(out, 2)", "F.max_pool2d is called maxpool here: maxpool 2x2", "maxpool 2x2"),
+        ("F.conv2d(x, w, b, 2)", "is called conv here, such as conv 3x3, 64", "conv 3x3, 64"),
+        ("jax.nn.gelu(x)", "jax.nn.gelu is called gelu here: gelu", "gelu"),
+        ("Softmax(dim=1)", "Softmax is called softmax here: softmax", "softmax"),
+        ("layers.Softmax(axis=-1)", "layers.Softmax is called softmax here: softmax", "softmax"),
+        ("RMSNorm(64)", "RMSNorm is called rms_norm here: rms_norm", "rms_norm"),
+        ("nn.Conv2d(3, *sizes)", "is called conv here, such as conv 3x3, 64", "conv 3x3, 64"),
         ("conv 3x3, 8, act=swish", "swish is called silu here", "conv 3x3, 8, act=silu"),
         ("conv 3x3, 8, act=nn.ReLU()", "nn.ReLU is called relu here: relu", "conv 3x3, 8, act=relu"),
         ("conv 3x3, 8, act=nn.ReLU", "nn.ReLU is called relu here: relu", "conv 3x3, 8, act=relu"),
@@ -84,6 +115,7 @@ def test_help_says_what_to_write(wrong: str, help: str, right: str) -> None:
 
 
 CALLS = [
+    "nn.Softmax(dim=1)",
     "nn.Conv2d(8, 16, 3)",
     "nn.Conv2d(8, 16, (3, 5), stride=(2, 1), padding=(1, 2))",
     "nn.Conv2d(8, 16, 3, 2, 1, bias=False)",
@@ -135,7 +167,12 @@ def test_a_module_of_torch_is_the_layer_that_is_said(call: str) -> None:
 
 @pytest.mark.parametrize(
     "call",
-    ["nn.Conv2d(3, 64, 3, padding_mode='circular')", "nn.Softmax(dim=1)", "nn.Conv2d(3, 64, k)", "F.relu(x)"],
+    [
+        "nn.Conv2d(3, 64, 3, padding_mode='circular')",
+        "nn.Softmax(dim=2)",
+        "nn.Conv2d(3, 64, k)",
+        "F.conv2d(x, w, b, 2)",
+    ],
 )
 def test_what_is_not_known_to_be_the_same_is_not_said(call: str) -> None:
     assert layer(call) == ""

@@ -2931,7 +2931,8 @@ block B(c, mode: str in ["plain", "wide"] = "plain", deep = true, n = 2):
         identity
         side: conv 1x1, c
     add
-    from y -> conv 1x1, c as extra when deep
+    if deep:
+        from y -> conv 1x1, c as extra
     z = from flow
     for i in range(n):
         if mode == "wide":

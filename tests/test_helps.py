@@ -30,7 +30,6 @@ PROSE = [
     r"tensors are joined by lines",
     r"let a number fall, and end with it",
     r"--max-nodes raises the limit",
-    r"compare: ",
     r"iterate over a list",
     r"a list has, or a table",
     r"\w+ is already ",

@@ -213,7 +213,7 @@ def test_a_circle_of_files_is_noticed_when_it_closes(folder: Path, capsys: Captu
     (folder / "a.net").write_text('import B from "b.net"\nblock A: relu\n')
     (folder / "b.net").write_text('import A from "a.net"\nblock B: relu\n')
     assert cli.main(["check", "a.net"]) == 1
-    assert f"a file cannot import itself: a.net imports {folder / 'b.net'} imports" in capsys.readouterr().err
+    assert "a file cannot import itself: a.net imports b.net imports a.net" in capsys.readouterr().err
 
 
 def test_a_byte_order_mark_is_none_of_the_text(folder: Path, capsys: Captured) -> None:

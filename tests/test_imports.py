@@ -12,11 +12,13 @@ import netdsl
 
 PACKAGE = Path(netdsl.__file__).parent
 BACKENDS = PACKAGE.parent / "backends"
+FRONTENDS = PACKAGE.parent / "frontends"
 
 LAYERS = (
     "record collector source reading diagnostics.model diagnostics.render diagnostics data sheet syntax ir.types "
-    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lift net fit lint diff picture emission "
-    "backend report hardware weights network verification at_size against codes api testing cli __main__ __init__"
+    "ir.tape symbolic cost.model ops ir elaborate passes quantities cost lifting net fit lint diff picture emission "
+    "backend report hardware weights network verification at_size against frontend codes api testing cli "
+    "__main__ __init__"
 ).split()
 """Each module belongs to the longest of these names that its own begins with."""
 ONLY = {
@@ -65,7 +67,7 @@ def layer(name: str) -> str:
     return max((x for x in LAYERS if f"{name}.".startswith(f"{x}.")), key=len, default="")
 
 
-NETDSL, OTHERS = modules(PACKAGE), modules(BACKENDS)
+NETDSL, OTHERS, READERS = modules(PACKAGE), modules(BACKENDS), modules(FRONTENDS)
 
 
 @pytest.mark.parametrize("module", NETDSL)
@@ -89,6 +91,16 @@ def test_backends_import_only_netdsl(module: str) -> None:
         root = name.partition(".")[0]
         known = root in sys.stdlib_module_names or root in {"netdsl", package}
         assert known or (root in FRAMEWORKS and (in_function or rest == "run")), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", READERS)
+def test_front_ends_import_netdsl_and_their_framework(module: str) -> None:
+    package, _, rest = module.partition(".")
+    for name, in_function in imports(READERS[module]):
+        root = name.partition(".")[0]
+        known = root in sys.stdlib_module_names or root in {"netdsl", package}
+        framework = root == "torch" and (in_function or rest != "__init__")
+        assert known or framework, f"{module} imports {name}"
 
 
 def test_start_up_loads_no_framework() -> None:

@@ -19,7 +19,7 @@ import netdsl
 from netdsl import Network, api
 from netdsl.diagnostics import NetError
 from netdsl.ir.graph import Graph, Scope, Value
-from netdsl.lift import difference
+from netdsl.lifting import difference
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Relu
 

@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def load(text: str) -> Loaded:
     """Return the nets of a text."""
     file = api.read_text(text)
-    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+    return Loaded(file, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
 
 
 def lint(text: str, **settings: Any) -> list[Finding]:
@@ -648,13 +648,90 @@ def test_baseline_survives_lines_that_move(capsys: Captured) -> None:
     assert str(Path.cwd()) not in Path("base.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 9999]
-)
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 2, "findings": [1]}', "[" * 9999])
 def test_wrong_baselines(text: str, capsys: Captured) -> None:
     Path("base.json").write_bytes(text.encode("latin-1"))
     assert command(written("n.net", BIAS), "--baseline", "base.json") == 2
     assert "error[E524]: base.json is no baseline" in capsys.readouterr().err
+
+
+def test_a_baseline_of_another_version_is_made_anew(capsys: Captured) -> None:
+    Path("base.json").write_text('{"version": 1, "findings": []}')
+    spec = written("n.net", BIAS)
+    assert command(spec, "--baseline", "base.json") == 2
+    assert "another version" in capsys.readouterr().err
+    assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
+    assert command(spec, "--baseline", "base.json", "--fail-on", "info") == 0
+
+
+def fingerprints() -> list[str]:
+    """Return what the baseline holds."""
+    return sorted(one["fingerprint"] for one in json.loads(Path("base.json").read_text())["findings"])
+
+
+def test_a_baseline_keeps_what_was_not_looked_at(capsys: Captured) -> None:
+    one, other = written("n.net", BIAS), written("m.net", BIAS)
+    written("netdsl.toml", '[lint]\nbaseline = "base.json"\nfail-on = "info"\n')
+    assert command(one, other, "--write-baseline") == 0
+    before = fingerprints()
+    for arguments in ((one,), (one, "--select", "L1"), (f"{one}:n",), (one, other)):
+        assert command(*arguments) == 0
+        assert "any more" not in capsys.readouterr().err
+        assert command(*arguments, "--write-baseline") == 0
+        assert fingerprints() == before
+    written("n.net", BIAS.replace("3x3, 4", "3x3, 4, bias=false"))
+    assert command(other) == 0
+    assert "any more" not in capsys.readouterr().err
+    assert command(one) == 0
+    assert "holds a finding that is not there any more" in capsys.readouterr().err
+
+
+def test_a_baseline_knows_a_line_by_its_labels(capsys: Captured) -> None:
+    text = "net N:\n    input 3, 8x8\n    conv 3x3, 4  # a\n    gap\n    softmax  # why\n"
+    spec = written("n.net", text)
+    assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
+    written("n.net", text.replace("gap", "gap\n    dropout 0.1").replace("why", "else"))
+    assert command(spec, "--baseline", "base.json", "--select", "L102") == 0
+
+
+def test_nothing_is_mended_that_a_baseline_knows() -> None:
+    spec = written("n.net", BIAS)
+    assert command(spec, "--baseline", "base.json", "--write-baseline") == 0
+    assert command(spec, "--baseline", "base.json", "--fix", "--unsafe-fixes") == 0
+    assert Path(spec).read_text() == BIAS
+    assert command(spec, "--fix", "--unsafe-fixes") == 0
+    assert Path(spec).read_text() != BIAS
+
+
+def test_imported_files_have_short_names_and_their_own_ignores(capsys: Captured) -> None:
+    Path("sub").mkdir()
+    written("sub/blocks.net", "block B(c):\n    conv 3x3, c -> bn\n")
+    written("sub/n.net", 'import B from "blocks.net"\nnet N:\n    input 3, 8x8\n    B 8\n')
+    assert command("sub/n.net", "--format", "concise", "--fail-on", "info") == 1
+    assert capsys.readouterr().out.startswith("sub/blocks.net:2:5: info[L202 ")
+    written("netdsl.toml", '[lint.per-file-ignores]\n"blocks.net" = ["L202"]\n')
+    assert command("sub/n.net", "--fail-on", "info") == 0
+
+
+def test_errors_are_lines_too_and_the_configurations_is_said_once(capsys: Captured) -> None:
+    one, other = written("n.net", BIAS.replace("conv", "konv")), written("m.net", BIAS)
+    assert command(one, "--format", "concise") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("n.net:3:11: error[E201] unknown op `konv`; help: did you mean `conv`?")
+    written("netdsl.toml", "[lint]\nselekt = []\n")
+    assert command(one, other) == 2
+    assert capsys.readouterr().err.count("selekt") == 1
+
+
+def test_list_rules_takes_a_selection(capsys: Captured) -> None:
+    assert command("--list-rules", "--select", "L2", "--ignore", "L202") == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert {line[:2] for line in lines} == {"L2"}
+    assert not any(line.startswith("L202") for line in lines)
+    assert command("--list-rules", "--select", "L202", "--format", "json") == 0
+    (rule,) = json.loads(capsys.readouterr().out)["rules"]
+    assert (rule["rule"], rule["default"], rule["fix"]) == ("bias_before_norm", "on", "unsafe")
+    assert command("--list-rules", "--select", "L9") == 2
 
 
 # ---------------------------------------------------------------- what is printed
@@ -942,3 +1019,16 @@ def test_a_difference_of_nothing_says_so(folder: Path, capsys: Captured) -> None
     assert printed.out == ""
     assert "note: nothing to mend: " in printed.err
     assert "shown without --diff" in printed.err
+
+
+def test_comments_move_with_their_lines(capsys: Captured) -> None:
+    head = "net N:\n    input 3, 8x8\n    a: conv 3x3, 8 -> relu\n"
+    spec = written("n.net", f"{head}    b: conv 1x1, 8  # first\n    avgpool 2x2, /2  # then  \n    gap\n")
+    assert command(spec, "--fix", "--select", "L203") == 0
+    assert (
+        Path(spec).read_text()
+        == f"{head}    avgpool 2x2, /2  # then\n    b: conv 1x1, 8  # first  \n    gap\n"
+    )
+    written("n.net", f"{head}    relu  # twice\n    relu6  # once more\n    gap\n")
+    command(spec, "--fix", "--unsafe-fixes", "--select", "ALL")
+    assert "twice" not in Path(spec).read_text()

@@ -295,18 +295,18 @@ NEARLY = {
         ("4 * (conv 3x3, 4 -> gelu -> bn) -> conv 3x3, 4 -> bn -> gelu", True),
     ],
     "head_width": [
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 2", False),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 4", True),
-        ("conv 4x4, 36, /4, pad=0 -> tokens -> attention 1", True),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 2 as a2", False),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 4 as a2", True),
+        ("conv 4x4, 36, /4, pad=0 as c0 -> tokens -> attention 1 as a2", True),
     ],
     "first_token_taken": [
-        ("tokens -> attention 1 -> token 1 -> fc 4", False),
-        ("tokens -> attention 1 -> token 0 -> fc 4", True),
+        ("tokens -> attention 1 as a1 -> token 1 -> fc 4 as f3", False),
+        ("tokens -> attention 1 as a1 -> token 0 -> fc 4 as f3", True),
     ],
     "no_positions": [
-        ("conv 3x3, 32 -> tokens -> attention 1", False),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> attention 1", True),
-        ("conv 4x4, 32, /4, pad=0 -> tokens -> ln -> attention 1 -> fc 8", True),
+        ("conv 3x3, 32 as c0 -> tokens -> attention 1 as a2", False),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> attention 1 as a2", True),
+        ("conv 4x4, 32, /4, pad=0 as c0 -> tokens -> ln as l2 -> attention 1 as a3 -> fc 8 as f4", True),
         ("tokens -> fc 8", False),
     ],
     "stride_beyond_input": [
@@ -316,6 +316,69 @@ NEARLY = {
         ("maxpool 6x6 -> 3 * (conv 3x3, 4 -> relu)", True),
     ],
     "repetition_strides": [("3 * (conv 3x3, 4, /2 -> relu)", False)],
+    "norm_in_one_branch": [
+        ("(conv 3x3, 4 as a -> bn as n -> relu | conv 1x1, 4 as s) -> add", True),
+        ("(conv 3x3, 4 as a -> bn as n | conv 1x1, 4 as s -> relu) -> add", True),
+        ("(conv 3x3, 4 as a -> instance_norm as n | dwconv 3x3 as s) -> add", False),
+        ("(conv 3x3, 4 as a -> bn as n | identity) -> add", False),
+        ("(conv 3x3, 4 as a | conv 1x1, 4 as s) -> add", False),
+        ("(conv 3x3, 4 as a -> bn as n | conv 1x1, 4 as s) -> mul", False),
+        ("(conv 3x3, 4 as a -> bn as n | maxpool 3x3, /1, pad=1) -> add", False),
+    ],
+    "pad_shrinks": [
+        ("conv 5x5, 4, pad=1", True),
+        ("conv 3x3, 4, dilation=2, pad=1", True),
+        ("conv 1x7, 4, pad=0x2", True),
+        ("dwconv 5x5, pad=1", True),
+        ("conv 5x5, 4, pad=2", False),
+        ("conv 5x5, 4, pad=0", False),
+        ("conv 1x7, 4, pad=0x3", False),
+        ("conv 7x7, 4, /2, pad=1", False),
+        ("conv 4x4, 4, pad=1", False),
+        ("conv 3x3, 4, pad=2", False),
+        ("upconv 5x5, 4, pad=1", False),
+    ],
+    "open_gate": [
+        ("(identity | gap -> fc 2 as a -> relu -> fc 4 as b -> relu) -> mul", True),
+        ("(identity | gap -> fc 2 as a -> relu -> fc 4 as b) -> mul", True),
+        ("(identity | avgpool to=1x1 -> conv 1x1, 4 as b) -> mul", True),
+        ("(gap -> fc 4 as b -> dropout 0.1 | identity) -> mul", True),
+        ("(identity | gap -> fc 4 as b -> hsigmoid) -> mul", False),
+        ("(identity | gap -> fc 4 as b -> relu6) -> mul", False),
+        ("(identity | gap -> fc 4 as b -> tanh) -> mul", False),
+        ("(identity | gap -> fc 4 as b -> relu) -> add", False),
+        ("(identity | conv 3x3, 4 as b -> relu) -> mul", False),
+        ("(identity | maxpool to=1x1 -> conv 1x1, 4 as b) -> mul", False),
+        ("gap -> (identity | fc 4 as b) -> mul", False),
+    ],
+    "gate_of_one_place": [
+        ("avgpool to=1x1 -> (identity | gap -> fc 4 as a -> sigmoid) -> mul", True),
+        ("maxpool to=1x1 -> (identity | gap -> fc 4 as a -> sigmoid) -> mul", False),
+        ("avgpool to=1x1 -> (identity | gap -> fc 4 as a -> sigmoid) -> add", False),
+        ("avgpool to=1x2 -> (identity | gap -> fc 4 as a -> sigmoid) -> mul", False),
+    ],
+    "joined_twice": [
+        ("relu -> (identity | identity) -> add", True),
+        ("relu -> (identity | identity) -> sub", True),
+        ("relu -> (identity | tanh | identity) -> concat", True),
+        ("relu -> (identity | identity) -> mul", False),
+        ("(identity | identity) -> concat", False),
+        ("relu -> (identity | dropout 0.1) -> add", False),
+    ],
+    "many_tokens": [
+        ("tokens -> attention 1 as a1", False),
+        ("upsample 4 -> tokens -> attention 1 as a2", True),
+        ("upsample 3 -> tokens -> attention 1 as a2", False),
+    ],
+    "upsample_undone": [
+        ("upsample 2 -> conv 3x3, 4, /2", True),
+        ("upsample 2 -> maxpool 2x2", True),
+        ("resize 20x20 -> avgpool 2x2", True),
+        ("resize 6x6 -> conv 3x3, 4, /2", False),
+        ("upsample 2 -> relu -> conv 3x3, 4, /2", False),
+        ("upsample 2 -> conv 3x3, 4", False),
+        ("upsample 2 -> (maxpool 2x2 | conv 3x3, 4, /2 as c) -> concat", False),
+    ],
 }
 """By rule, chains behind a map of 4 x 12 x 12 that it is just not about, and some that it is about."""
 
@@ -371,6 +434,11 @@ PASTED = {
     "head_width": [("attention 12", "attention {}", "heads=1")],
     "stride2_1x1": [("conv 1x1, 128, /2", "{}", "avgpool 2x2, /2 -> conv 1x1, 128")],
     "window_gap": [("avgpool 1x1", "avgpool {}", "2x2")],
+    "norm_in_one_branch": [
+        ("conv 1x1, 64 as shortcut", "{}", "conv 1x1, 64, norm=bn, bias=false as shortcut")
+    ],
+    "pad_shrinks": [("pad=1", "{}", "pad=2"), ("pad=1", "{}", "pad=0")],
+    "open_gate": [("conv 1x1, 64 -> relu", "conv 1x1, 64 -> {}", "sigmoid")],
 }
 """By rule, what stands in its Bad example, what is to stand there, and what of that the help says."""
 
@@ -378,7 +446,7 @@ PASTED = {
 def load(text: str) -> Loaded:
     """Return the nets of a text."""
     file = api.read_text(text)
-    return Loaded(file.source, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
+    return Loaded(file, [Network(api.recipe(file, name, {}, {})) for name in api.distinct(file)], True)
 
 
 ALL = Settings(select=("ALL",))
@@ -614,7 +682,7 @@ def test_random_nets_stay_the_same_function(spec: Spec) -> None:
 
     def trial(text: str) -> Loaded:
         file = api.read_text(text)
-        return Loaded(file.source, [Network(api.recipe(file, "trial", {}, {}))], True)
+        return Loaded(file, [Network(api.recipe(file, "trial", {}, {}))], True)
 
     (net,) = trial(spec.text).nets
     for finding in Run(trial(spec.text), ALL).findings():
@@ -704,7 +772,7 @@ def test_a_mean_first_keeps_standardised_weights() -> None:
 @pytest.mark.parametrize("first", ["stdconv", "conv"])
 def test_a_product_of_standardised_weights_is_a_plain_convolution(first: str) -> None:
     old, new, finding = nets(
-        f"    a: {first} 3x3, 9\n    b: stdconv 1x1, 4\n    relu\n", "    ab: conv 3x3, 4\n    relu\n"
+        f"    a: {first} 3x3, 9\n    b: stdconv 1x1, 4\n    gelu\n", "    ab: conv 3x3, 4\n    gelu\n"
     )
     assert finding.name == "linear_linear"
     state = state_of(old)
@@ -741,7 +809,7 @@ def zoo_findings() -> tuple[tuple[Finding, tuple[Network, ...]], ...]:
         file = api.packaged(file_name)
         names = [name for name in api.distinct(file) if name in FILES]
         nets = [Network(api.recipe(file, name, {}, {})) for name in names]
-        found += [(finding, tuple(nets)) for finding in Run(Loaded(file.source, nets, True), ALL).findings()]
+        found += [(finding, tuple(nets)) for finding in Run(Loaded(file, nets, True), ALL).findings()]
     return tuple(found)
 
 

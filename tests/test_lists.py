@@ -172,7 +172,10 @@ block PreActBottleneck(c, stride = 1):
     add:
         from preact -> conv 1x1, mid as conv1 -> bn as norm2 -> relu -> conv 3x3, mid, /stride as conv2
             -> bn as norm3 -> relu -> conv 1x1, c as conv3
-        from preact -> DownsampleConv c, stride as downsample when stride != 1 or x.c != c
+        if stride != 1 or x.c != c:
+            from preact -> DownsampleConv c, stride as downsample
+        else:
+            identity
 
 net N(c = 32, stride = 2):
     input 16, 13x10

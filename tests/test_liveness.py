@@ -101,7 +101,7 @@ def test_a_block_that_lacks_a_part_holds_what_it_would_read() -> None:
     """The exception that the pass names: here one map more than it says."""
     net = api.loads(
         "block B(deep = false):\n    a: conv 3x3, 8\n    b: conv 3x3, 8\n    add:\n        c: conv 3x3, 8\n"
-        "        d: from a -> conv 3x3, 8 when deep\n"
+        "        if deep:\n            d: from a -> conv 3x3, 8\n        else:\n            identity\n"
         "net N(deep = false):\n    input 8, 4x4\n    e: B\n    f: B deep\n"
     )
     model = built(net)

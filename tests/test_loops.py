@@ -19,6 +19,25 @@ from netdsl import Network, api
 BACKENDS = ["torch", "flax"]
 
 LOOPS = {
+    "a block that ends with values of another kind if there is a turn": """\
+block B(n):
+    t = from x -> tokens
+    for i in range(n):
+        from t -> fc 4 as f{i}
+
+block C(n):
+    t = from x -> tokens
+    c:
+        for i in range(n):
+            from t -> fc 4 as f{i}
+
+net N(n = 2):
+    input 3, 4x5
+    stem: conv 1x1, 16
+    a: B n
+    b: from stem -> C n
+    from a, b -> add
+""",
     "a side to which only other turns of both loops come": """\
 net N(depth = 3):
     input 3, 16x16

@@ -20,17 +20,23 @@ from netdsl.api import read_text, recipes
 from netdsl.backend import emit_family
 
 SPECS = {
-    "a line that is left out with its from": """\
+    "lines under a condition that begin elsewhere": """\
 block Left(c, deep = true, wide = true):
     a: conv 3x3, c -> bn
     b: conv 1x1, c -> bn
-    d: from a -> conv 3x3, c when deep
+    if deep:
+        d: from a -> conv 3x3, c
     relu
-    from a, flow -> concat -> conv 1x1, 2*c as e when wide
+    if wide:
+        from a, flow -> concat -> conv 1x1, 2*c as e
     add:
         identity
-        f: from b -> conv 1x1, b.c when wide != deep and not wide
-    from b -> relu -> conv 3x3, c as g when deep and wide
+        if wide != deep and not wide:
+            f: from b -> conv 1x1, b.c
+        else:
+            identity
+    if deep and wide:
+        from b -> relu -> conv 3x3, c as g
 
 net N(c = 8, deep = true, wide = true):
     input 3, 32x32
@@ -41,6 +47,26 @@ net N(c = 8, deep = true, wide = true):
 variant n1 = N()
 variant n2 = N(4, false, false)
 variant n3 = N(4, true, false)
+""",
+    "branches of a fork of different kinds": """\
+block B(c, squeeze = true):
+    conv: conv 3x3, c
+    fork:
+        identity
+        if squeeze:
+            gap
+        else:
+            tanh
+    mul
+
+net N(c = 8, squeeze = true):
+    input 3, 32x32
+    a: B c, squeeze
+    b: B c, not squeeze
+    gap
+    fc: fc 10
+variant n1 = N()
+variant n2 = N(4, false)
 """,
     "the same condition": """\
 block PSPHead(c, pool = true, deep = false):

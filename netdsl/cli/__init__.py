@@ -38,11 +38,12 @@ COMMANDS = (
     "explain",
     "verify",
     "weights",
+    "lift",
     "new",
     "completion",
     "help",
 )
-"""Each is a module here: HELP, `add(parser)`, `run(arguments)`."""
+"""Each is a module here: HELP, EXAMPLES, `add(parser)`, `run(arguments)`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -111,9 +112,14 @@ def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     common.output.choose("auto", False)
     try:
-        args, unknown = parser(argv).parse_known_args(argv)
+        top = parser(argv)
+        if argv and all(word.startswith("-") for word in argv):
+            top.check(argv)
+        args, unknown = top.parse_known_args(argv)
         command: Parser = args.parser
-        if unknown:
+        if unknown and isinstance(getattr(args, "spec", None), list) and not any(map(_dashed, unknown)):
+            args.spec += unknown  # SPECs may stand between options, which argparse does not take
+        elif unknown:
             command.refuse(unknown[0])
         common.output.choose(args.color, args.quiet)
         run: Callable[[argparse.Namespace], int] = args.run
@@ -128,8 +134,15 @@ def _run(argv: Sequence[str] | None) -> int:
         return common.report(error.diagnostics)
 
 
+def _dashed(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of arguments that reports what is wrong as everything else does: in a line, with help."""
+
+    example = ""
+    """A command line that is right."""
 
     def error(self, message: str) -> NoReturn:
         """Raise NetError with argparse's message, in our words where it lists what a word may be."""
@@ -139,17 +152,39 @@ class Parser(argparse.ArgumentParser):
         if wrong:
             name, given, choices = wrong.groups()
             known = re.findall(r"[\w.-]+", choices)
-            help = did_you_mean(given, known) or f"it takes {', '.join(known)}"
-            common.misuse("E500", f"{self.prog}: {name} cannot be `{given}`", help)
+            common.misuse("E500", f"{self.prog}: {name} cannot be `{given}`", _choice(name, given, known))
         message = message.removeprefix("argument ")
-        common.misuse("E500", f"{self.prog}: {message}", f"`{self.prog} --help` says what it takes")
+        help = f"`{self.prog} --help` says what it takes"
+        if self.example and "are required" in message:
+            help = f"for example {self.example}; {help}"
+        common.misuse("E500", f"{self.prog}: {message}", help)
+
+    def check(self, words: Sequence[str]) -> None:
+        """Refuse the first option that there is not."""
+        for word in words:
+            if word.partition("=")[0] not in self._option_string_actions:
+                self.refuse(word)
 
     def refuse(self, word: str) -> NoReturn:
         """Raise NetError for an argument that the command does not have."""
-        options = re.findall(r"--?\w[\w-]*", self.format_usage())
+        options = [*self._option_string_actions]
         help = did_you_mean(word.partition("=")[0], options) if word.startswith("-") else ""
         message = f"{self.prog}: it takes no `{word}`"
         common.misuse("E500", message, help or f"`{self.prog} --help` says what it takes")
+
+
+def _choice(name: str, given: str, known: Sequence[str]) -> str:
+    """Return what a word may have been meant to be."""
+    if name == "COMMAND":
+        from netdsl import api
+
+        if given.endswith(".net") or api.in_zoo(given):
+            return f"a command stands before it, such as netdsl cost {given}"
+    if name == "COUNT":
+        from netdsl.quantities import meant
+
+        return meant(given, known)
+    return did_you_mean(given, known) or f"it takes {', '.join(known)}"
 
 
 def parser(argv: Sequence[str] = ()) -> Parser:
@@ -158,7 +193,7 @@ def parser(argv: Sequence[str] = ()) -> Parser:
         prog="netdsl",
         description="A declarative language for neural-network architectures, and its compiler.",
     )
-    top.add_argument("--version", action="version", version=f"netdsl {__version__}")
+    top.add_argument("-V", "--version", action="version", version=f"netdsl {__version__}")
     _common(top, "auto", False)
     asked = next((word for word in argv if word in COMMANDS), "")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -167,8 +202,13 @@ def parser(argv: Sequence[str] = ()) -> Parser:
             continue  # a command needs no other's module
         module = import_module(f"netdsl.cli.{name}")
         help: str = module.HELP
-        added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        added = commands.add_parser(
+            name, help=help, description=f"{help[0].upper()}{help[1:]}.", formatter_class=common.Help
+        )
         module.add(added)
+        examples = "\n  ".join(("examples:" if len(module.EXAMPLES) > 1 else "example:", *module.EXAMPLES))
+        added.example = module.EXAMPLES[0]
+        added.epilog = f"{added.epilog}\n\n{examples}" if added.epilog else examples
         _common(added, argparse.SUPPRESS, argparse.SUPPRESS)
         added.set_defaults(run=module.run, parser=added)
     return top

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netdsl.network import Network
 
 HELP = "measure this machine with PyTorch and write a device file"
+EXAMPLES = ("netdsl calibrate -o this_machine.toml",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

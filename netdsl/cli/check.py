@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from netdsl.network import Network
 
 HELP = "parse, elaborate, infer shapes, hold budgets against costs"
+EXAMPLES = (
+    "netdsl check my_net.net --watch",
+    "netdsl check nets/ --format json",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

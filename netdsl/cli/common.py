@@ -27,6 +27,13 @@ VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
 
 
+class Help(argparse.HelpFormatter):
+    """Help in which lines that are broken stay so, as those of examples are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 class Output:
     """What the options that all commands have say of this run."""
 
@@ -104,6 +111,12 @@ def look() -> Look:
     return Look(width(sys.stdout) or _columns() or WIDTH, output.colored(sys.stdout), blocks)
 
 
+def prose(text: str, page: bool = False) -> None:
+    """Print sentences, a line each, or a page of paragraphs, in lines that fit a terminal or `COLUMNS`."""
+    where = look().replace(width=width(sys.stdout) or _columns())
+    print(where.fitted(text) if page else "\n".join(map(where.hung, text.split("\n"))))
+
+
 def spec_arguments(
     sub: argparse.ArgumentParser, many: bool = False, here: bool = False, folders: bool = False
 ) -> None:
@@ -118,7 +131,9 @@ def spec_arguments(
 
 def watch_option(sub: argparse.ArgumentParser) -> None:
     """Add what `cli.watch` does."""
-    sub.add_argument("--watch", action="store_true", help="again whenever a file that is read changes")
+    sub.add_argument(
+        "--watch", action="store_true", help="again whenever a file that it reads changes, comes or goes"
+    )
 
 
 def net_options(sub: argparse.ArgumentParser) -> None:
@@ -419,8 +434,13 @@ def replacing(file: Path, reads: Iterable[Path] = ()) -> Iterator[BinaryIO]:
         raise
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON."""
+def as_json(value: Any) -> str:
+    """Return a value as JSON, and no newline at the end."""
     import json
 
-    print(json.dumps(value, indent=2))
+    return json.dumps(value, indent=2)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(as_json(value))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netdsl.cli.common import files, inputs, misuse, print_json, settings, spec_arguments
+from netdsl.cli.common import expanded, files, inputs, look, misuse, print_json, settings, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
 
 if TYPE_CHECKING:
@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from netdsl.picture.bubbles import Bubble
 
 HELP = "print what nets cost and reach beside each other, or draw it"
+EXAMPLES = (
+    "netdsl compare resnet50 vgg16 unet",
+    "netdsl compare zoo --plot zoo.svg",
+)
 ZOO = "zoo"
 """The SPEC that stands for all nets that are packaged."""
 _NAMED = 8
 """How many of the nets that are not drawn a note names."""
+_SPARE = 2.5
+"""When the column of inputs is left out (`Quantity.spare`): of nearly all nets it is the same."""
 VERSION = 1
 """Of the JSON form, docs/schema/compare.json."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    spec_arguments(sub, many=True)
+    spec_arguments(sub, many=True, folders=True)
     sub.epilog = f"a file stands for all of its nets, and `{ZOO}` for every net that is packaged"
     sub.add_argument(
         "--format", choices=("table", "json", "csv", "markdown"), help="table, if nothing is said"
@@ -38,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and args.format:
         misuse("E550", "--plot draws instead of printing, so it takes no --format", "choose one of them")
     suffix = check_output(args.plot, (".svg", ".png")) if args.plot else ""
-    nets = [net for spec in args.spec for net in _networks(spec, args)]
+    nets = [net for spec in args.spec for one in expanded(spec) for net in _networks(one, args)]
     rows = [_row(net) for net in nets]
     if args.plot:
         _plot(rows, args.plot, suffix, nets)
@@ -119,8 +125,9 @@ def _text(rows: Sequence[tuple[str, ...]], form: str) -> str:
         "of a sample, in float32; peak: the most bytes alive in inference, beside the weights; "
         "top-1 on ImageNet in percent, as published"
     )
-    sheet = Sheet(header, rows, left=(0, 1), notes=[note])
-    return sheet.markdown() if form == "markdown" else sheet.text()
+    spare = sorted([(_SPARE, 1), *[(one.spare, n) for n, one in enumerate(compared(), 2) if one.spare]])
+    sheet = Sheet(header, rows, left=(0, 1), notes=[note], spare=[[n] for _, n in spare])
+    return sheet.markdown() if form == "markdown" else sheet.text(look())
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

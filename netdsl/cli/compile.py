@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netdsl import reading
+from netdsl.cli import common
 from netdsl.cli.common import misuse, networks, note, put, read_for, spec_arguments, write_all
 
 HELP = "write the source of a module, of all nets of a file or of one"
+EXAMPLES = (
+    "netdsl compile resnet50 -o resnet50.py",
+    "netdsl compile my_net.net --backend flax -o my_net.py --set classes=10",
+)
 
 
-class Help(argparse.HelpFormatter):
+class Help(common.Help):
     """Help that lists the options of the backends that are installed."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -58,11 +63,21 @@ def run(args: argparse.Namespace) -> int:
     try:
         if Path(args.output) not in files:
             Path(args.output).mkdir(exist_ok=True)
-        write_all(files, read_for(nets))
+        reads = read_for(nets)
+        for file in files:
+            _check_spec(file, reads)
+        write_all(files, reads)
     except OSError as error:
         misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
     note(f"wrote {', '.join(map(str, files))}: {', '.join(net.name for net in nets)} for {args.backend}")
     return 0
+
+
+def _check_spec(file: Path, reads: Iterable[Path]) -> None:
+    """Refuse to replace a spec; of those that were read for it says so who writes."""
+    if file.suffix == ".net" and os.path.isfile(file):
+        if not any(os.path.exists(read) and os.path.samefile(read, file) for read in reads):
+            misuse("E510", f"{file} is a spec, which no module replaces", "give a name in .py")
 
 
 def _places(output: str, texts: Mapping[str, str]) -> dict[Path, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 HELP = "print a shell's completion script"
+EXAMPLES = ("netdsl completion bash > ~/.local/share/bash-completion/completions/netdsl",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

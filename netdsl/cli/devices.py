@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from netdsl.cli.common import print_json
+from netdsl.cli.common import look, print_json
 
 HELP = "list the devices of cost --device"
+EXAMPLES = (
+    "netdsl devices",
+    "netdsl devices h100",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -24,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json({"devices": [report.device_json(device) for device in found]})
     else:
-        print(report.render_device(found[0]) if args.device else report.render_devices(found))
+        print(report.render_device(found[0], look()) if args.device else report.render_devices(found, look()))
     return 0

@@ -7,6 +7,10 @@ import argparse
 from netdsl.cli.common import look, misuse, network, print_json, spec_arguments
 
 HELP = "say what changed from one net to another, in structure, shapes and costs"
+EXAMPLES = (
+    "netdsl diff resnet18 resnet50",
+    "netdsl diff old/my_net.net my_net.net --format markdown",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

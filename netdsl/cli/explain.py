@@ -8,13 +8,20 @@ from itertools import groupby
 from textwrap import fill
 from typing import NoReturn
 
-from netdsl.cli.common import misuse, net_options, network
+from netdsl.cli.common import look, misuse, net_options, network, prose
 from netdsl.cost.model import EXPLAINED
 from netdsl.diagnostics import did_you_mean
 
 HELP = "explain an error's code, a rule, an op, a function or a word; or the numbers of a net's layer"
+EXAMPLES = (
+    "netdsl explain E302",
+    "netdsl explain Conv2d",
+    "netdsl explain resnet50 conv1 macs",
+)
 WIDTH = 100
-"""Columns of the overview."""
+"""The most columns of the overview."""
+_TITLE = 14
+"""Those before the names of a row."""
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -34,16 +41,16 @@ def run(args: argparse.Namespace) -> int:
     if args.layer is not None:
         from netdsl.report.formula import explain
 
-        print(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED))
+        prose(explain(network(args), args.layer, [args.count] if args.count else EXPLAINED), page=True)
         return 0
     for option in ("set", "input", "path"):
         if getattr(args, option):
             message = f"--{option} changes a net, so it means nothing without a LAYER of one"
             misuse("E503", message, f"for example netdsl explain lenet conv1 --{option} ...")
     if topic is None:
-        print(overview())
+        print(overview(min(WIDTH, look().width)))
     else:
-        print("\n\n\n".join(pages(topic) or unknown(topic)))
+        prose("\n\n\n".join(pages(topic) or unknown(topic)), page=True)
     return 0
 
 
@@ -92,7 +99,7 @@ def unknown(topic: str) -> NoReturn:
 
     found = rules.catalogue()
     known = [*codes.CODES, *found, *(rule.name() for rule in found.values()), *catalogue(), *installed()]
-    help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "for example E302, huge_fc, or conv"
+    help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "`netdsl explain` lists them all"
     if "/" in topic or topic.endswith(".net") or topic in zoo_names():
         help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
     if topic in COMMANDS:
@@ -100,8 +107,8 @@ def unknown(topic: str) -> NoReturn:
     misuse("E512", f"there is no code, rule, op, function or word `{topic}`", help)
 
 
-def overview() -> str:
-    """Return the names of all that can be explained, on one screen."""
+def overview(width: int = WIDTH) -> str:
+    """Return the names of all that can be explained, on one screen of so many columns."""
     from netdsl.codes import CODES, FAMILIES
     from netdsl.elaborate.arguments import TYPES
     from netdsl.elaborate.functions import FUNCTIONS
@@ -129,36 +136,40 @@ def overview() -> str:
         first, *_, last = [code for code in CODES if code.startswith(family)]
         errors.append(f"{first}-{last[1:]} {what}")
     found = rules.catalogue().items()
-    lines = [
-        "netdsl explain NAME says what one of these is, with an example; Conv2d and nnx.Conv work, too.",
-        "netdsl explain resnet50 conv1 macs says where the number of a layer comes from.",
+
+    def lines(text: str, margin: int = 2) -> str:
+        """Return a text that is indented, where it goes on by a margin."""
+        return fill(text, width, initial_indent="  ", subsequent_indent=" " * margin, break_on_hyphens=False)
+
+    def row(title: str, names: Iterable[str]) -> str:
+        return lines(f"{title:{_TITLE - 3}} {' '.join(names)}", _TITLE)
+
+    parts = [
+        fill(
+            "netdsl explain NAME says what one of these is, with an example; Conv2d and nnx.Conv work, too.",
+            width,
+        ),
+        fill("netdsl explain resnet50 conv1 macs says where the number of a layer comes from.", width),
         "OPS",
-        *_paired([_row(family, own) for family, own in ops.items()]),
+        *_paired([row(family, own) for family, own in ops.items()], width),
         "THE LANGUAGE",
-        *[_row(title, own) for title, own in language.items()],
+        *[row(title, own) for title, own in language.items()],
         "ERRORS",
-        fill(", ".join(errors), WIDTH, initial_indent="  ", subsequent_indent="  "),
+        lines(", ".join(errors)),
         "RULES OF NETDSL LINT",
     ]
     for family, what in rule.FAMILIES.items():
         named = " ".join(one.name() for code, one in found if code.startswith(family))
-        lines.append(
-            fill(f"{family}xx {what}: {named}", WIDTH, initial_indent="  ", subsequent_indent="    ")
-        )
-    return "\n".join(lines)
+        parts.append(lines(f"{family}xx {what}: {named}", 4))
+    return "\n".join(parts)
 
 
-def _row(title: str, names: Iterable[str]) -> str:
-    """Return a title with names behind it."""
-    return fill(f"{title:11} {' '.join(names)}", WIDTH, initial_indent="  ", subsequent_indent=" " * 14)
-
-
-def _paired(rows: list[str]) -> list[str]:
+def _paired(rows: list[str], width: int) -> list[str]:
     """Return rows, two short ones on a line."""
     lines: list[str] = []
     for row in rows:
-        if lines and max(len(lines[-1]), len(row)) < WIDTH // 2:
-            lines[-1] = f"{lines[-1]:{WIDTH // 2}}{row}"
+        if lines and max(len(lines[-1]), len(row)) < width // 2:
+            lines[-1] = f"{lines[-1]:{width // 2}}{row}"
         else:
             lines.append(row)
     return lines

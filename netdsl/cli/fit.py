@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from netdsl.cli.common import network, print_json, spec_arguments
+from netdsl.cli.common import look, network, print_json, spec_arguments
 
 HELP = "find the width, depth or other number at which a net meets a target"
+EXAMPLES = ('netdsl fit mobilenet_v2 --vary width --target "macs<=150M"',)
 
 
 def add(sub: argparse.ArgumentParser) -> None:
@@ -37,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(report.render_json(found))
         return 0
-    render = {"csv": report.render_csv, "markdown": report.render_markdown, "text": report.render_text}
-    print(render[args.format](found))
+    if args.format == "text":
+        print(report.render_text(found, look()))
+    else:
+        print(report.render_csv(found) if args.format == "csv" else report.render_markdown(found))
     return 0

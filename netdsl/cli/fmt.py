@@ -8,13 +8,17 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import below, note, put, report, rewrite, standard_input
+from netdsl.cli.common import below, misuse, note, put, report, rewrite, standard_input
 from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
     from netdsl.source import Source
 
 HELP = "rewrite specs in their canonical form"
+EXAMPLES = (
+    "netdsl fmt nets/",
+    "netdsl fmt --check my_net.net",
+)
 _STDIN = "<stdin>"
 
 
@@ -50,10 +54,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _format(file: str, args: argparse.Namespace) -> bool:
     """Format one file, or show what would change; tell whether anything does."""
+    from netdsl import api
     from netdsl.source import Source
     from netdsl.syntax.format import format_text
     from netdsl.syntax.read import read
 
+    if file != "-" and not os.path.exists(file):
+        packaged = "it takes files, and none that is packaged" if api.in_zoo(file) else ""
+        if help := packaged or api.beside(file):
+            misuse("E501", f"there is no file {file}", help)
     source = Source(_STDIN, standard_input()) if file == "-" else read(Path(file))
     text = format_text(source)
     changed = text != source.text

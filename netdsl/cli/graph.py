@@ -8,6 +8,7 @@ from netdsl.cli.common import network, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
 
 HELP = "draw the graph, with equal blocks folded"
+EXAMPLES = ("netdsl graph resnet50 -o resnet50.svg",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

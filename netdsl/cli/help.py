@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 HELP = "say what a command takes"
+EXAMPLES = ("netdsl help cost",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

@@ -32,11 +32,16 @@ from netdsl.diagnostics import Diagnostic, NetError
 
 if TYPE_CHECKING:
     from netdsl.elaborate.values import FileScope
+    from netdsl.lint.baseline import Entry
     from netdsl.lint.config import Settings
     from netdsl.lint.engine import Loaded
     from netdsl.lint.finding import Finding
 
 HELP = "look for what is wrong, costly or hard to train, and mend it"
+EXAMPLES = (
+    "netdsl lint my_net.net --fix",
+    "netdsl lint nets/ --select ALL --format concise",
+)
 SEVERITIES = ("error", "warning", "info")
 
 
@@ -62,7 +67,9 @@ def add(sub: argparse.ArgumentParser) -> None:
         default="text",
         help="concise: one line a finding",
     )
-    sub.add_argument("--list-rules", action=ListRules, help="show every rule, and exit")
+    sub.add_argument(
+        "--list-rules", action="store_true", help="show every rule, or those of --select and --ignore"
+    )
     sub.add_argument("--statistics", action="store_true", help="only count what each rule found")
     sub.add_argument(
         "--fail-on",
@@ -76,6 +83,8 @@ def add(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Lint every net of every spec, mend what is to be mended, show what is left."""
     _check_options(args)
+    if args.list_rules:
+        return _list_rules(args)
     work = Work(args)
     for spec in args.spec or ["."]:
         work.look(spec)
@@ -83,14 +92,13 @@ def run(args: argparse.Namespace) -> int:
         put("".join(work.differences))
     findings = work.merged()
     if args.write_baseline:
-        _write_baseline(Path(args.baseline), findings, work.reads)
+        if not work.wrong and not work.baselines(findings):
+            misuse(
+                "E524", "--write-baseline needs a file", "netdsl lint SPEC --baseline FILE --write-baseline"
+            )
+        _write_baseline(work, findings)
         return report(work.wrong) if work.wrong else 0
-    if args.baseline is not None:
-        from netdsl.lint import baseline
-
-        known = baseline.read(Path(args.baseline))
-        work.notes += baseline.stale(findings, known, args.baseline)
-        findings = baseline.unknown(findings, known)
+    findings = work.unknown(findings)
     if not args.diff:
         _print(args, findings, work)
     if args.diff and findings and not work.differences:
@@ -104,24 +112,9 @@ def run(args: argparse.Namespace) -> int:
     if args.diff or args.format in ("text", "concise"):
         for said in work.notes:
             note(f"note: {said}")
-        if work.wrong:
+        if work.wrong and (args.diff or args.format == "text"):
             report(work.wrong)
     return max(int(any(work.fails(finding) for finding in findings)), status_of(work.wrong))
-
-
-class ListRules(argparse.Action):
-    """Show every rule: code, name, severity, whether it is on by default and can mend, and what it finds."""
-
-    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:
-        """Take no value."""
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print the table."""
-        from netdsl.lint.docs import table
-
-        print("\n".join(table()))
-        parser.exit()
 
 
 class Work:
@@ -137,8 +130,16 @@ class Work:
         self.reads: list[Path] = []
         """The files that they were read from, and their settings."""
 
+        self._configured: dict[Path, Settings] = {}
+        """The project's settings, by the folder that they are for."""
         self._levels: dict[str, str] = {}
         """By file from which severity on the status is 1, where its configuration says so."""
+        self._baselines: dict[str, str] = {}
+        """By spec the baseline that holds for it, where there is one."""
+        self._known: dict[str, list[Entry]] = {}
+        """The entries of baselines, by their files."""
+        self.looked: set[tuple[str, str]] = set()
+        """The specs, and codes of rules, of which all findings are known."""
 
     def look(self, spec: str) -> None:
         """Lint one spec, or those in a folder."""
@@ -146,7 +147,43 @@ class Work:
             for one in expanded(spec):
                 self.lint(one)
         except NetError as error:
-            self.wrong += error.diagnostics
+            self.fail(error.diagnostics)
+
+    def fail(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Keep what is wrong: a configuration's error once, however many files it is for."""
+        self.wrong += [one for one in diagnostics if one not in self.wrong]
+
+    def baseline(self, settings: Settings) -> str:
+        """Return which baseline holds, "" for none."""
+        return str(self.args.baseline or settings.baseline)
+
+    def known(self, file: str) -> list[Entry]:
+        """Return the entries of a baseline, which is read once; none of one that is to be made anew."""
+        from netdsl.lint import baseline
+
+        if not file or self.args.write_baseline:
+            return []
+        if file not in self._known:
+            self._known[file] = baseline.read(Path(file))
+        return self._known[file]
+
+    def baselines(self, findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+        """Return the findings by the baseline that holds for them, where there is one."""
+        return {
+            file: [finding for finding in findings if self._baselines.get(finding.spec) == file]
+            for file in self._baselines.values()
+        }
+
+    def unknown(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings that no baseline holds, and note what these hold in vain."""
+        from netdsl.lint import baseline
+
+        hidden: set[int] = set()
+        for file, about in self.baselines(findings).items():
+            known = self.known(file)
+            self.notes += baseline.stale(about, known, self.looked, file)
+            hidden |= {id(f) for f in about} - {id(f) for f in baseline.unknown(about, known)}
+        return [finding for finding in findings if id(finding) not in hidden]
 
     def fails(self, finding: Finding) -> bool:
         """Tell whether a finding makes the status 1."""
@@ -168,26 +205,30 @@ class Work:
             if not name and (left := left_out(file, settings(self.args))):
                 self.notes.append(left)
         except NetError as error:
-            self.wrong += error.diagnostics
+            self.fail(error.diagnostics)
             return
         run = Run(loaded, chosen)
         if chosen.fail_on:
             self._levels[run.spec] = chosen.fail_on
+        if self.baseline(chosen):
+            self._baselines[run.spec] = self.baseline(chosen)
+        if loaded.complete:
+            self.looked |= {(run.spec, rule.code) for rule in run.rules}
         findings = run.findings()
         if any(finding.fixable for finding in findings):
             findings = self.proven(file, loaded, findings)
         self.findings += findings
-        self.wrong += [one for one in run.wrong if one not in self.wrong]
+        self.fail(run.wrong)
 
     def settings(self, path: Path | None) -> Settings:
         """Return the project's settings for a file, changed by the options."""
         from netdsl.lint import config
 
-        chosen = config.load(path.parent if path is not None else Path())
-        select = _split(self.args.select or ())
-        ignore = _split(self.args.ignore)
-        config.check_words(select, "--select")
-        config.check_words(ignore, "--ignore")
+        folder = path.parent if path is not None else Path()
+        if folder not in self._configured:
+            self._configured[folder] = config.load(folder)
+        chosen = self._configured[folder]
+        select, ignore = _chosen(self.args)
         return chosen.replace(select=select or chosen.select, ignore=(*chosen.ignore, *ignore))
 
     def load(self, file: FileScope, name: str, wrong: list[Diagnostic] | None = None) -> Loaded:
@@ -219,7 +260,7 @@ class Work:
                 complete = False
                 wrong += [d for d in error.diagnostics if (d.code, d.message, d.span) not in seen]
                 seen |= {(d.code, d.message, d.span) for d in error.diagnostics}
-        return Loaded(file.source, nets, complete)
+        return Loaded(file, nets, complete)
 
     def again(self, path: Path | None) -> Callable[[str], Loaded]:
         """Return what loads another text of a file, or of standard input."""
@@ -253,7 +294,8 @@ class Work:
             misuse("E525", f"{spec} is one net of a file, and a line belongs to all of them", help)
 
         before = file.source.text
-        fixed = fix(before, self.again(path), chosen, self.args.unsafe_fixes)
+        known = self.known(self.baseline(chosen))
+        fixed = fix(before, self.again(path), chosen, self.args.unsafe_fixes, known)
         if fixed.text == before:
             return file
         if self.args.diff:
@@ -287,8 +329,36 @@ def _check_options(args: argparse.Namespace) -> None:
         )
     if args.fix and args.diff:
         misuse("E525", "--fix writes and --diff only shows", "choose one of them")
-    if args.write_baseline and args.baseline is None:
-        misuse("E524", "--write-baseline needs a file", "netdsl lint SPEC --baseline FILE --write-baseline")
+
+
+def _list_rules(args: argparse.Namespace) -> int:
+    """Show rules: code, name, severity, whether it is on by default and can mend, and what it finds."""
+    from netdsl.lint import config, docs
+    from netdsl.lint.rules import catalogue
+
+    select, ignore = _chosen(args)
+    rules = [
+        rule
+        for rule in catalogue().values()
+        if (not select or config.chosen(rule, select)) and not config.chosen(rule, ignore)
+    ]
+    if args.format == "json":
+        print_json({"version": 1, "rules": [docs.summary(rule) for rule in rules]})
+    else:
+        print(
+            docs.table(rules, common.look() if common.width(sys.stdout) else None)
+        )  # a pipe has a line each
+    return 0
+
+
+def _chosen(args: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words of --select and --ignore; raise NetError for one that means no rule."""
+    from netdsl.lint import config
+
+    select, ignore = _split(args.select or ()), _split(args.ignore)
+    config.check_words(select, "--select")
+    config.check_words(ignore, "--ignore")
+    return select, ignore
 
 
 def _split(options: Iterable[str]) -> tuple[str, ...]:
@@ -310,15 +380,24 @@ def _difference(before: str, after: str, name: str) -> Iterable[str]:
         yield f"{printable(line.removesuffix(chr(10)))}{end}\n"
 
 
-def _write_baseline(path: Path, findings: Sequence[Finding], reads: Sequence[Path]) -> None:
+def _write_baseline(work: Work, findings: Sequence[Finding]) -> None:
+    """Write what is found today into each baseline, and keep what it says of what was not looked at."""
     import json
 
     from netdsl.lint import baseline
 
-    try:
-        write(path, json.dumps(baseline.render(findings), indent=2) + "\n", reads)
-    except OSError as error:
-        misuse("E510", f"cannot write {path}: {reading.reason(error)}")
+    files = work.baselines(findings)
+    for file, found in files.items():
+        path = Path(file)
+        try:
+            known = baseline.read(path)
+        except NetError:
+            known = []  # there is none yet, or it is made anew
+        text = json.dumps(baseline.render(found, known, work.looked), indent=2) + "\n"
+        try:
+            write(path, text, work.reads)
+        except OSError as error:
+            misuse("E510", f"cannot write {path}: {reading.reason(error)}")
 
 
 def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) -> None:
@@ -340,12 +419,12 @@ def _print(args: argparse.Namespace, findings: Sequence[Finding], work: Work) ->
         commands = output.github(findings, work.wrong)
         print(commands, end="\n" if commands else "")
         return
-    if work.wrong and not findings:
+    if work.wrong and not findings and args.format != "concise":
         return  # not even the configuration may have been read
     if args.statistics:
         print(output.statistics_text(findings))
     elif args.format == "concise":
-        lines = output.concise(findings)
+        lines = output.concise(findings, work.wrong)
         print(lines, end="\n" if lines else "")
     elif findings or not (work.wrong or common.output.quiet):
         print(output.text(findings, common.output.colored(sys.stdout), common.width(sys.stdout)))

@@ -9,6 +9,7 @@ from pathlib import Path
 from netdsl.cli.common import misuse
 
 HELP = "write a small spec to begin with"
+EXAMPLES = ("netdsl new my_net",)
 TEMPLATE = """\
 # What the net is for, and the paper or the thought behind it
 # `netdsl explain conv` says what a word means, `netdsl explain` which there are.

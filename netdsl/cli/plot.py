@@ -10,6 +10,10 @@ from netdsl.cli.pictures import check_output, write_picture
 from netdsl.cost.model import OPTIMIZERS
 
 HELP = "draw activations, params and MACs as bars, or memory over time"
+EXAMPLES = (
+    "netdsl plot resnet50 -o resnet50.svg",
+    "netdsl plot resnet50 --timeline --train -o memory.svg",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from netdsl.cli.common import misuse, network, spec_arguments
 from netdsl.cli.pictures import check_output, write_picture
 
 HELP = "write a page with the source, its costs, the graph, memory and findings; of a second net, what changed too"
+EXAMPLES = ("netdsl report old/my_net.net my_net.net -o my_net.html",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

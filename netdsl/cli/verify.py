@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from netdsl.verification import Progress
 
 HELP = "build with every backend, share one set of weights, compare static facts and numbers"
+EXAMPLES = (
+    "netdsl verify my_net.net",
+    "netdsl verify resnet50 --against torchvision:resnet50",
+)
 WIDTH = 24
 """Characters of the progress bar."""
 FIRST, PERIOD = 1.5, 15.0

@@ -1,4 +1,4 @@
-"""The option --watch: do it again whenever a file that was read has changed."""
+"""The option --watch: do it again whenever a file that was read or looked for has changed, has come or has gone."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ def watch(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) ->
     specs = [args.spec] if isinstance(args.spec, str) else args.spec or [os.curdir]
     if any(spec.partition(":")[0] == "-" for spec in specs):
         common.misuse("E500", "--watch looks at files, and standard input is none", "give a file")
-    folders = [spec for spec in specs if os.path.isdir(spec)]
     while True:
+        folders = [spec for spec in specs if os.path.isdir(spec)]
         listed = _listed(folders)
         with reading.noted() as read:
             try:
                 run(args)
             except NetError as error:
                 common.report(error.diagnostics)
-        if not read and not folders:
+        if not folders and not any(was or file.endswith(".net") for file, was in read.items()):
             common.misuse("E500", f"--watch: {' '.join(specs)} is no file of yours", "what is packaged stays")
         sys.stdout.flush()
-        common.note(f"watching {len(read)} file{'s' if len(read) != 1 else ''}; Ctrl-C ends it")
+        count = len({os.path.realpath(file) for file, was in read.items() if was})
+        files = f"{count} file{'s' if count != 1 else ''}"
+        common.note(f"watching {', '.join([files, *folders])}; Ctrl-C ends it")
         gc.collect()  # else main's thresholds let garbage of many runs grow
         while _listed(folders) == listed and all(reading.stamp(file) == was for file, was in read.items()):
             time.sleep(PAUSE)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netdsl.weights.convert import Move
 
 HELP = "move weights between backends"
+EXAMPLES = ("netdsl weights my_net.net --from torch a.safetensors --to flax b.safetensors",)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from netdsl.api import Entry
 
 HELP = "list the packaged nets"
+EXAMPLES = (
+    "netdsl zoo",
+    "netdsl zoo resnet 224",
+)
 
 
 def add(sub: argparse.ArgumentParser) -> None:

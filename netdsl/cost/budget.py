@@ -12,7 +12,7 @@ from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import Env, Poisoned, SpecError, fail, show
 from netdsl.ir.graph import Node
 from netdsl.ir.types import DTYPES
-from netdsl.quantities import Measured, Options, Quantity, catalogue
+from netdsl.quantities import Measured, Options, Quantity, catalogue, meant
 from netdsl.sheet import aligned
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
@@ -225,8 +225,7 @@ class Claim(Evaluator):
             return super().name(node, env, source)
         except SpecError as error:
             known = list(catalogue())
-            help = did_you_mean(node.text, known) or f"there are {', '.join(known)}"
-            raise SpecError(error.diagnostic.replace(help=help)) from None
+            raise SpecError(error.diagnostic.replace(help=meant(node.text, known))) from None
 
     def module(self, node: tree.Expr, env: Env, source: Source) -> list[Node]:
         """Return the nodes of a module named by its path from where the claim stands."""

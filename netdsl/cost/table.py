@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netdsl.cost.model import CONVENTION, Cost
@@ -267,13 +267,20 @@ def _text(value: object) -> str:
 
 def render_csv(table: Table) -> str:
     """Return the rows as CSV (RFC 4180, but lines end as in text), exact integers, no total."""
+    return csv(lines(table, table.rows))
+
+
+def lines(table: Table, rows: Sequence[Row], columns: Sequence[str] = ()) -> Iterator[Line]:
+    """Yield the header of a table and some of its rows as texts, of these columns beside the names, or of all."""
     about = table.by != "op"  # a row by op has no other op, and no output
-    columns = [quantity for quantity in table.quantities if about or not quantity.series]
-    lines: list[Line] = [(table.by, *(("op", "output") if about else ()), *(q.name for q in columns))]
-    for row in table:
-        texts = (row.op, _text(row.output)) if about else ()
-        lines.append((row.name, *texts, *(_text(row.values[q.name]) for q in columns)))
-    return csv(lines)
+    texts: dict[str, Callable[[Row], str]] = (
+        {"op": lambda row: row.op, "output": lambda row: _text(row.output)} if about else {}
+    )
+    quantities = [quantity.name for quantity in table.quantities if about or not quantity.series]
+    chosen = columns or (*texts, *quantities)
+    yield table.by, *chosen
+    for row in rows:
+        yield row.name, *(texts[name](row) if name in texts else _text(row.values[name]) for name in chosen)
 
 
 def render_json(table: Table) -> dict[str, Any]:

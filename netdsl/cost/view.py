@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netdsl.cost.fold import runs
 from netdsl.cost.model import CONVENTION
-from netdsl.cost.table import Row, Table, human, of_nets
-from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.cost.table import Row, Table, human, lines, of_nets
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.diagnostics.render import printable
-from netdsl.quantities import Options, Quantity
+from netdsl.quantities import Options, Quantity, meant
 from netdsl.record import Record
 from netdsl.sheet import WIDTH, Look, Sheet
 
@@ -41,6 +41,8 @@ class View(Record):
     """Whether shares are drawn, too."""
     hint: str = ""
     """What else could be asked for."""
+    convention: bool = True
+    """Whether to say what is counted."""
 
 
 FULL = View(Look(), exact=True, fold=False, bars=False)
@@ -148,7 +150,10 @@ def sheet(table: Table, view: View) -> Sheet:
     if training is not None and table.sums[training.name]:
         names.append(training.title)
         totals.append({"params": table.sums[training.name]})
-    notes = _footer(table, view, any(row.count > 1 for row in rows))
+    notes = [
+        *_footer(table, view, any(row.count > 1 for row in rows)),
+        *([CONVENTION] if view.convention else []),
+    ]
     return _sheet(table.by, rows, _columns(table), [*zip(names, totals, strict=True)], view).replace(
         caption=_caption(table), notes=notes
     )
@@ -187,9 +192,7 @@ def _sheet(
             "text",
         ),
     }
-    for name in view.columns:
-        if name not in (*about, *known):
-            raise _unknown("columns", name, (*about, *known))
+    _check(view, (*about, *known))
     columns = [
         _Column(by, [printable(row.name) for row in rows], [name for name, _ in below], 0, "text"),
         _Column("", [f"x{row.count}" if row.count > 1 else "" for row in rows], blank, 0, "text"),
@@ -244,9 +247,14 @@ def _percent(part: float | None) -> str:
     return "" if part is None else f"{100 * part:.1f}"
 
 
+def _check(view: View, known: Sequence[str]) -> None:
+    for name in view.columns:
+        if name not in known:
+            raise _unknown("columns", name, known)
+
+
 def _unknown(option: str, name: str, known: Sequence[str]) -> NetError:
-    help = did_you_mean(name, known) or f"there are {', '.join(known)}"
-    return NetError([Diagnostic("E503", f"{option}: there is no column `{name}`", help=help)])
+    return NetError([Diagnostic("E503", f"{option}: there is no column `{name}`", help=meant(name, known))])
 
 
 # ---------------------------------------------------------------- forms
@@ -266,21 +274,21 @@ def _footer(table: Table, view: View, folds: bool) -> list[str]:
 
     unit = " bytes" if view.exact else ""
     live = table.live
-    lines = [view.hint] if view.hint else []
+    notes = [view.hint] if view.hint else []
     if folds:
-        lines.append("xN: N equal ones in a row, and their sum")
-    lines += [
+        notes.append("xN: N equal ones in a row, and their sum")
+    notes += [
         _meaning(table.options, view),
         f"inference has at most {size(live.peak)}{unit} alive beside the weights, at {printable(live.at)}",
     ]
     if table.train:
         held = table.memory
         parts = [f"{name} {size(getattr(held, name))}" for name in _HELD]
-        lines.append(
+        notes.append(
             f"a step of training with {table.options.optimizer} holds at most {size(held.peak)}{unit}"
         )
-        lines.append(f"of which {', '.join(parts)}")
-    return [*lines, CONVENTION]
+        notes.append(f"of which {', '.join(parts)}")
+    return notes
 
 
 def _meaning(options: Options, view: View) -> str:
@@ -303,6 +311,18 @@ def render_nets(rows: Sequence[Row], options: Options, view: View) -> str:
     return sheet_of_nets(rows, options, view).text(view.look)
 
 
-def render_markdown(table: Table) -> str:
-    """Return the whole table as Markdown, with exact numbers, and no newline at the end."""
-    return sheet(table, FULL).markdown()
+def csv_lines(table: Table, view: View) -> Iterator[Sequence[str]]:
+    """Yield the lines of CSV of a table, the header first; of `top` rows those alone, since a sum is no row.
+
+    Raises:
+        NetError: There is no such column.
+    """
+    quantities = _columns(table)
+    _check(view, (*(_ABOUT if table.by != "op" else ()), *(quantity.name for quantity in quantities)))
+    rows = _sorted([*table.rows], quantities, view)
+    yield from lines(table, rows[: view.top or None], view.columns)
+
+
+def render_markdown(table: Table, view: View = FULL) -> str:
+    """Return the table as Markdown, and no newline at the end; raise NetError for a column that there is not."""
+    return sheet(table, view).markdown()

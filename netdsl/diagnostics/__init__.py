@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netdsl.diagnostics.model import Diagnostic, Frame, Label, Severity
 
-__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "did_you_mean", "internal"]
+__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "closest", "did_you_mean", "internal"]
 
 
 class NetError(Exception):
@@ -34,11 +34,14 @@ MAX_COMPARED = 500
 """The most words that one is compared with so."""
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return "did you mean `conv`?" for a misspelt word, or an empty string; of very many, those that begin alike."""
+def closest(word: str, known: Sequence[str]) -> str:
+    """Return what a misspelt word may have meant, or an empty string; of very many, those that begin alike."""
     if len(word) > MAX_WORD:
         return ""
     known = [one for one in known if len(one) <= MAX_WORD]
+    lower = {one.lower(): one for one in known}
+    if word.lower() in lower:
+        return lower[word.lower()]
     alike = known
     for length in range(1, len(word) + 1):
         if len(alike) <= MAX_COMPARED:
@@ -48,11 +51,13 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     best = SequenceMatcher(None, close[0], word).ratio() if close else 0.0
     equal = [one for one in close if SequenceMatcher(None, one, word).ratio() >= best]
     # of names that are as close: what is mistyped is more often the end
-    close = sorted(equal, key=lambda one: -sum(accumulate(map(eq, one, word), and_)))
-    if not close:
-        lower = {k.lower(): k for k in known}
-        close = [lower[word.lower()]] if word.lower() in lower else []
-    return f"did you mean `{close[0]}`?" if close else ""
+    return max(equal, key=lambda one: sum(accumulate(map(eq, one, word), and_)), default="")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return "did you mean `conv`?" for a misspelt word, or an empty string."""
+    meant = closest(word, known)
+    return f"did you mean `{meant}`?" if meant else ""
 
 
 def internal(error: Exception, what: str = "internal error") -> Diagnostic:

@@ -101,6 +101,14 @@ def op_parameters(op: type[Op]) -> dict[str, Param]:
     return ordered
 
 
+@cache
+def required(op: type[Op]) -> tuple[str, ...]:
+    """Return the fields of an op that have to be given."""
+    return tuple(
+        name for name, one in op_parameters(op).items() if one.default is MISSING and name in op._fields
+    )
+
+
 def parameters(target: OpValue) -> Mapping[str, Param]:
     """Return what an op or block takes."""
     if isinstance(target.target, BlockDecl):
@@ -185,11 +193,13 @@ def type_name(value: Any) -> str:
 
 def takes(types: tuple[str, ...], value: Any) -> bool:
     """Tell whether a parameter of these types takes a value."""
+    name = type_name(value)
+    if name in types:
+        return True
     if isinstance(value, Choice):
         return takes(types, value.options[0])
-    name = type_name(value)
     for kind in types:
-        if kind == name or (kind == "float" and (name == "int" or isinstance(value, Ramp))):
+        if kind == "float" and (name == "int" or isinstance(value, Ramp)):
             return True
         if kind == "pad" and (name == "int" or (name == "dims" and len(value) == 2)):
             return True
@@ -210,12 +220,13 @@ def coerce(value: Any, types: tuple[str, ...]) -> Any:
     if "init" in types and name == "init" and not isinstance(value, Init):
         spec = Init.KINDS[value.kind]
         return Init(value.kind, tuple(d for _, d in spec if d is not None))
-    if name == "int" and "int" not in types:
-        if "float" in types:
-            return real(value)
-        if "pad" in types:
-            return Pad("explicit", (value, value))
-    if name == "dims" and "pad" in types and "dims" not in types:
+    if name in types:
+        return value
+    if name == "int" and "float" in types:
+        return real(value)
+    if name == "int" and "pad" in types:
+        return Pad("explicit", (value, value))
+    if name == "dims" and "pad" in types:
         return Pad("explicit", (value[0], value[1]))
     return value
 
@@ -233,7 +244,7 @@ def bind(
     given: dict[str, Given] = {}
     named = {name for arg in args if (name := _keyword(arg))}
     for arg in args:
-        span = Span(source, arg.start, arg.end)
+        span, fits = Span(source, arg.start, arg.end), False
         if isinstance(arg, tree.Keyword):
             if arg.name not in params:
                 from netdsl.elaborate.elsewhere import argument  # only errors need it
@@ -266,17 +277,20 @@ def bind(
             name = position(params, named, given, value)
             if not name:
                 raise _no_place(params, named, given, value, node, span, what, args)
-        if name in given and params[name].types != ("ints",):
+            fits = True
+        param = params[name]
+        several = param.types == ("ints",)
+        if name in given and not several:
             raise fail("E205", f"{what}: `{name}` is given twice", span)
         if isinstance(value, Choice):
-            value = evaluator.decide(value, name)
-        if not takes(params[name].types, value):
-            raise _mismatch(f"{what}: {name}", params[name], value, node, Span(source, node.start, node.end))
-        value = coerce(value, params[name].types)
-        if params[name].types == ("ints",):
+            value, fits = evaluator.decide(value, name), False
+        if not fits and not takes(param.types, value):
+            raise _mismatch(f"{what}: {name}", param, value, node, Span(source, node.start, node.end))
+        value = coerce(value, param.types)
+        if several:
             value = (*(given[name].value if name in given else ()), value)
         given[name] = Given(value, span, node)
-        check_allowed(evaluator, params[name], given[name], what)
+        check_allowed(evaluator, param, given[name], what)
     return given
 
 

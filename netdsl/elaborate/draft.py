@@ -20,11 +20,12 @@ class Draft:
 
     __slots__ = (
         *("argument", "calls", "counted", "inits", "inputs", "key", "labelled", "module", "op", "ramps"),
-        *("original", "scope", "shapes", "shared", "sources", "span", "stage", "train"),
+        *("original", "results", "scope", "shapes", "shared", "sources", "span", "stage", "train"),
     )
 
     def __init__(
         self,
+        index: int,
         op: Op,
         inputs: tuple[Wire, ...],
         shapes: tuple[Shape, ...],
@@ -34,10 +35,14 @@ class Draft:
         labelled: bool,
         ramps: Mapping[str, Ramp],
     ) -> None:
-        """`key` is its name in the scope; "" for wiring, which gets one when all others are known."""
+        """`index` is its own, by which wires name it.
+
+        `key` is its name in the scope; "" for wiring, which gets one when all others are known.
+        """
         self.op = op
         self.inputs = inputs
         self.shapes = shapes
+        self.results = tuple([Wire(index, port) for port in range(len(shapes))])
         self.span = span
         self.calls = place.calls
         self.stage = place.stage
@@ -68,7 +73,7 @@ class Made:
         self.value = value
         self.node = node
         self.label = label
-        self.span = place.span(node)
+        self.source = place.source
         self.scope = place.scope
         self.defaults, self.inits, self.broken = place.defaults, place.inits, place.broken
         self.train = place.train
@@ -80,6 +85,11 @@ class Made:
         """What was put down for it; None where that is not known."""
         self.under: Any = ()
         """What it stands under, where not everything is known."""
+
+    @property
+    def span(self) -> Span:
+        """Its text."""
+        return Span(self.source, self.node.start, self.node.end)
 
 
 class DraftScope(Scope):

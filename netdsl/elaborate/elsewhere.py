@@ -11,7 +11,7 @@ from netdsl.elaborate.arguments import op_parameters
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Pad
 from netdsl.ops import Op, called, catalogue
-from netdsl.syntax.explain import NAMES, TAKES
+from netdsl.syntax.explain import NAMES, SUMS, TAKES
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import Param
@@ -53,6 +53,10 @@ DERIVED = frozenset("in_channels in_features num_features num_channels normalize
 """Arguments elsewhere that follow from what comes in here."""
 SILENT = frozenset("inplace device dtype name rngs batch_first".split())
 """Arguments elsewhere that belong to what is emitted here, or to whom it is given."""
+FLOWING = frozenset({"x", "flow"})
+"""What a function is given that is what flows here, and no argument."""
+CHANNELS = {("dim", "1"), ("axis", "-1")}
+"""The axis of channels as torch counts it, and as Keras and JAX do."""
 VALUES = {"True": "true", "False": "false", "None": "none"}
 PADDINGS = {"valid": "0", "VALID": "0", "same": "same", "SAME": "same", "zeros": "same"}
 SIZES = {
@@ -72,7 +76,10 @@ MAX_TEXT = 500
 _NUMBER = re.compile(r"[0-9]+")
 _CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", re.DOTALL)
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
+_VALUE = re.compile(r"[A-Za-z_][\w.]*")
+_FUNCTIONS = re.compile(r"(?:F|torch|(?:torch\.)?nn\.functional|(?:jax\.)?nn|jnp|nnx|ops|tf\.nn)\.[a-z]")
 _DIMS = re.compile(r"\d+x\d")
+_BRANCH = re.compile(r"from (\w+)(?=\)| \|)")
 _QUOTED = re.compile(r"""(["'])([^"'\n]*)\1""")
 _PLAIN = re.compile(r"[\w.+\-*/ ]+")
 
@@ -88,7 +95,8 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
         return diagnostic
     help = ""
     if diagnostic.code == "E106":
-        help = said(span.text.partition("(")[0], span.text)
+        word = span.text.partition("(")[0]
+        help = said(word, span.text) or own_call(word, span.text)
     elif diagnostic.code == "E101" and span.text.startswith("'"):
         help = quoted(span.source.text[: span.start].rpartition("\n")[2], span.text.strip("'"))
     elif diagnostic.help.startswith(NAMES):
@@ -98,6 +106,8 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
         label, _, chain = diagnostic.help.removeprefix(TAKES).partition(" = from ")
         first = chain.partition(" ->")[0]
         help = f"{NAMES}{label}: {chain}" if first in catalogue() else ""
+    elif diagnostic.help.startswith(SUMS):
+        help = _BRANCH.sub(lambda match: match[match[1] in catalogue()], diagnostic.help)
     return diagnostic.replace(help=help or diagnostic.help)
 
 
@@ -109,8 +119,21 @@ def said(word: str, text: str = "") -> str:
     ours = [] if word in catalogue() else [op.name for op in called(word)]
     if not ours:
         return ""
-    here = layer(text) if text else ""
-    return f"{word} is called {' or '.join(ours)} here" + (f": {here}" if here else "")
+    here = f": {one}" if text and (one := layer(text)) else ""
+    if text and not here:  # what it is given means nothing here, or may mean something else
+        op = catalogue()[ours[0]]
+        example = _written(op, op_parameters(op), {}, [])
+        here = f": {example}" if example == op.name else f", such as {example}"
+    return f"{word} is called {' or '.join(ours)} here{here}"
+
+
+def own_call(word: str, text: str) -> str:
+    """Return the help for one of our layers that is called with what flows, `relu(x)`; "" if it is not."""
+    match = _CALL.fullmatch(text) if word in catalogue() and len(text) <= MAX_TEXT else None
+    args = split(match[2]) if match else []
+    if not args or args[0] not in FLOWING:
+        return ""
+    return layer(text) or f"{word} {', '.join(args[1:])}".strip()
 
 
 def layer(text: str) -> str:
@@ -123,7 +146,13 @@ def layer(text: str) -> str:
     match = _CALL.fullmatch(text)
     name, rest = match.groups() if match else (*text.split(None, 1), "")[:2]
     args = split(rest)
-    for op in called(name):
+    first = args[0] if args else ""
+    function = _FUNCTIONS.match(name) is not None
+    if match and _VALUE.fullmatch(first) and (first in FLOWING or function):
+        args = args[1:]  # what flows
+    for op in [catalogue()[name]] if name in catalogue() else called(name):
+        if function and args and op.weights is not Op.weights:
+            continue  # its next arguments are the weights
         for own in (False, True)[: 1 if match else 2]:
             try:
                 return _layer(op, name.rpartition(".")[2], args, own)
@@ -232,6 +261,8 @@ def _layer(op: type[Op], theirs: str, args: list[str], own: bool) -> str:
         named = _NAMED.fullmatch(one)
         if one.startswith("/"):
             given["stride"] = one[1:].strip()
+        elif named is not None and named.groups() in CHANNELS and "axis" in params:
+            given["axis"] = '"c"'
         elif named is not None:
             name, text = named.groups()
             known = next((n for n in (name, *ARGUMENTS.get(name, ())) if n in params), "")

@@ -98,6 +98,26 @@ def check_variables(names: tuple[tree.Expr, ...], source: Source) -> None:
             raise fail("E219", f"`{name.text}` {why}", span, "choose another name")
 
 
+def _calculated(op: str, a: Any, b: Any) -> tuple[Any, str]:
+    """Return what an operator makes of two numbers, and why that cannot be used; "" if it can."""
+    if op in ("/", "//", "%") and b == 0:
+        return None, f"{a} {op} 0: division by zero"
+    if op == "**" and isinstance(a, int) and isinstance(b, int):
+        if abs(a) > 1 and b > 63:
+            return None, f"{a}**{b} is more than 2^63 - 1"
+        if b < 0 and a == 0:
+            return None, "0 to a negative power: division by zero"
+    try:
+        result = _ARITHMETIC[op](a, b)
+    except (OverflowError, ZeroDivisionError):
+        return None, f"{a} {op} {b} is not a number that can be used"
+    if isinstance(result, complex) or (isinstance(result, float) and not abs(result) <= MAX_FLOAT):
+        return None, f"{a} {op} {b} is not a number that can be used"
+    if isinstance(result, int) and abs(result) > MAX_INT:
+        return None, f"{a} {op} {b} is more than 2^63 - 1"
+    return result, ""
+
+
 def _cells(value: Any) -> tuple[Any, ...] | None:
     """Return what a row or list holds; None for anything else."""
     if isinstance(value, RowValue):
@@ -214,19 +234,18 @@ class Evaluator:
             return fail("E200", f"unknown name `{word}`", span, help)
         return unknown("E200", "name", word, [*env.known(), *elsewhere.VALUES.values()], span)
 
-    def _call_elsewhere(self, node: tree.Expr, env: Env, span: Span) -> None:
-        """Raise an error for what is called, if it is what another framework calls an op: `nn.ReLU()`."""
-        first = node
-        while isinstance(first, tree.Attribute):
-            first = first.value
-        if not isinstance(first, tree.Name) or env.find(first.text) is not MISSING or env.partial:
-            return
+    @staticmethod
+    def _elsewhere(error: SpecError, node: tree.Expr, span: Span) -> SpecError:
+        """Return the error for what is called, where that is what another framework calls an op: `nn.ReLU()`."""
+        unknown = error.diagnostic.span
+        begins = unknown is not None and unknown.source is span.source and unknown.start == node.start
+        if error.diagnostic.code != "E200" or not begins:
+            return error
         from netdsl.elaborate.elsewhere import said  # only errors need it
 
         name = span.source.text[node.start : node.end]
         help = said(name, span.text)
-        if help:
-            raise fail("E200", f"unknown name `{name}`", span, help)
+        return fail("E200", f"unknown name `{name}`", span, help) if help else error
 
     def text(self, node: tree.Label, env: Env, source: Source) -> str:
         """Return a label's text, a template's braces filled in."""
@@ -256,12 +275,13 @@ class Evaluator:
         span = Span(source, node.start, node.end)
         if isinstance(value, (Ramp, Choice)):
             raise self._type("", node, value, source)
-        raise fail(
-            "E207",
-            f"a condition must be true or false, got {show(value)}",
-            span,
-            "compare: ... > 0, ... == 1",
-        )
+        text = f"({span.text})" if isinstance(node, tree.Ternary) else span.text
+        help = f"{text} > 0"
+        if isinstance(value, (list, tuple)) and not isinstance(value, Dims):
+            help = f"len({span.text}) > 0"
+        elif not isinstance(value, (int, float)):
+            help = f"{text} == {show(value)}" if isinstance(value, (str, Dims)) else ""
+        raise fail("E207", f"a condition must be true or false, got {show(value)}", span, help)
 
     def _dims(self, node: tree.DimsLiteral, env: Env, source: Source) -> Dims:
         return Dims(node.sizes)
@@ -337,7 +357,7 @@ class Evaluator:
             raise self._type(f"`{op}` needs numbers, got {show(bad)}", node, bad, source)
         if op in _COMPARE:
             return _COMPARE[op](a, b)
-        return self._arithmetic(op, a, b, Span(source, node.start, node.end))
+        return self._arithmetic(op, a, b, node, source)
 
     def _type(self, message: str, node: tree.Expr, value: Any, source: Source) -> SpecError:
         span = Span(source, node.start, node.end)
@@ -352,34 +372,24 @@ class Evaluator:
             return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
         return fail("E203", message, span)
 
-    def _arithmetic(self, op: str, a: Any, b: Any, span: Span) -> Any:
-        if op in ("/", "//", "%") and b == 0:
-            raise fail("E212", f"{a} {op} 0: division by zero", span)
-        if op == "**":
-            whole = isinstance(a, int) and isinstance(b, int)
-            if whole and abs(a) > 1 and b > 63:
-                raise fail("E212", f"{a}**{b} is more than 2^63 - 1", span)
-            if whole and b < 0 and a == 0:
-                raise fail("E212", "0 to a negative power: division by zero", span)
-        try:
-            result = _ARITHMETIC[op](a, b)
-        except (OverflowError, ZeroDivisionError):
-            raise fail("E212", f"{a} {op} {b} is not a number that can be used", span) from None
-        if isinstance(result, complex) or (isinstance(result, float) and not abs(result) <= MAX_FLOAT):
-            raise fail("E212", f"{a} {op} {b} is not a number that can be used", span)
-        if isinstance(result, int) and abs(result) > MAX_INT:
-            raise fail("E212", f"{a} {op} {b} is more than 2^63 - 1", span)
+    def _arithmetic(self, op: str, a: Any, b: Any, node: tree.Binary, source: Source) -> Any:
+        result, why = _calculated(op, a, b)
+        if why:
+            raise fail("E212", why, Span(source, node.start, node.end))
         return result
 
     def _attribute(self, node: tree.Attribute, env: Env, source: Source) -> Any:
-        span = Span(source, node.start, node.end)
-        if isinstance(node.value, tree.Name) and env.find(node.value.text) is MISSING:
-            self._call_elsewhere(node, env, span)
-        value = self.flowing(node.value, env, source)
-        if isinstance(value, RowValue):
-            if node.name not in value.columns:
-                raise unknown("E208", "column", node.name, list(value.columns), span)
+        try:
+            value = self.flowing(node.value, env, source)
+        except SpecError as error:
+            if not isinstance(node.value, tree.Name):
+                raise
+            raise self._elsewhere(error, node, Span(source, node.start, node.end)) from None
+        if isinstance(value, RowValue) and node.name in value.columns:
             return value.cells[value.columns.index(node.name)]
+        span = Span(source, node.start, node.end)
+        if isinstance(value, RowValue):
+            raise unknown("E208", "column", node.name, list(value.columns), span)
         if isinstance(value, Data):
             if len(value.shapes) != 1:
                 help = "take one: x[0], or count them: len(x)"
@@ -503,8 +513,10 @@ class Evaluator:
 
     def _call(self, node: tree.CallExpr, env: Env, source: Source) -> Any:
         span = Span(source, node.start, node.end)
-        self._call_elsewhere(node.function, env, span)
-        target = self.eval(node.function, env, source)
+        try:
+            target = self.eval(node.function, env, source)
+        except SpecError as error:
+            raise self._elsewhere(error, node.function, span) from None
         if isinstance(target, OpValue):
             given = bind(self, parameters(target), node.args, env, source, target.name)
             result = target.replace(args={**target.args, **given})

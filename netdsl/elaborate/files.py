@@ -69,7 +69,8 @@ class Files:
         self.read[source.key] = None
         self.active.append(source)
         try:
-            items = self.parsed(source).items
+            scope.tree = self.parsed(source)
+            items = scope.tree.items
             for item in items:
                 if len(errors) >= MAX_ERRORS:
                     break

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.elaborate.draft import Draft, DraftScope
 from netdsl.elaborate.evaluate import Evaluator
 from netdsl.elaborate.inits import Inits, initialisers
@@ -58,9 +58,12 @@ class Finisher:
         # inner scopes first, so that each looks at its own drafts and its children's inputs only
         for scope in reversed(self.scopes):
             used: dict[Wire, None] = {}
+            begin = scope.begin
             for item in scope.drafts:
-                used.update((w, None) for w in self._reads(item) if w.draft < scope.begin)
-            used.update((w, None) for w in scope.exit if w.draft < scope.begin)
+                for wire in self._reads(item):
+                    if wire.draft < begin:
+                        used[wire] = None
+            used.update((w, None) for w in scope.exit if w.draft < begin)
             declared = scope.entry if scope.kind == "block" else tuple(w for w in scope.entry if w in used)
             self.coming[scope] = tuple(dict.fromkeys((*declared, *used)))
 
@@ -83,7 +86,7 @@ class Finisher:
         """Return what a node or scope makes."""
         if isinstance(item, DraftScope):
             return self.leaving[item]
-        return tuple([Wire(item, port) for port in range(len(self.drafts[item].shapes))])
+        return self.drafts[item].results
 
     # ---------------------------------------------------------------- the order of computing
 
@@ -133,22 +136,26 @@ class Finisher:
 
     def unlabelled(self) -> list[Diagnostic]:
         """Return the layers with state whose names would be positions in a scope that is no Sequential."""
-        stateful: dict[DraftScope, bool] = {}
-        found: list[tuple[int | DraftScope, DraftScope]] = []
+        known: dict[DraftScope, bool] = {}
+        found: list[tuple[int | DraftScope, DraftScope, Label]] = []
         for scope in reversed(self.scopes):
-            holders = [item for item in scope.drafts if self._holds_state(item, stateful)]
-            stateful[scope] = bool(holders)
-            nameless = [item for item in holders if not self._item(item).labelled]
-            if nameless and not self._is_chain(scope):
-                found += [(item, scope) for item in nameless]
+            nameless = [
+                item
+                for item in scope.drafts
+                if not self._item(item).labelled and self._holds_state(item, known)
+            ]
+            if nameless and (end := self._break(scope)):
+                found += [(item, scope, end) for item in nameless]
         found = sorted(reversed(found), key=lambda one: self._item(one[0]).span.start)
-        return [self._needs_label(item, scope) for item, scope in found]
+        return [self._needs_label(*one) for one in found]
 
     def _item(self, item: int | DraftScope) -> Draft | DraftScope:
         return item if isinstance(item, DraftScope) else self.drafts[item]
 
-    def _holds_state(self, item: int | DraftScope, known: Mapping[DraftScope, bool]) -> bool:
+    def _holds_state(self, item: int | DraftScope, known: dict[DraftScope, bool]) -> bool:
         if isinstance(item, DraftScope):
+            if item not in known:
+                known[item] = any(self._holds_state(inner, known) for inner in item.drafts)
             return known[item]
         op = self.drafts[item].op
         if type(op).weights is Op.weights and type(op).buffers is Op.buffers:
@@ -156,10 +163,11 @@ class Finisher:
         shapes = self.inputs(self.drafts[item])
         return bool(op.weights(*shapes) or op.buffers(*shapes))
 
-    def _is_chain(self, scope: DraftScope) -> bool:
-        """Tell whether each item is an unlabelled module that reads the one value that the last one makes."""
+    def _break(self, scope: DraftScope) -> Label | None:
+        """Return what ends the chain of a scope: not an unlabelled module that reads the one value before it."""
         flow = self.coming[scope]
         for item in scope.drafts:
+            one = self._item(item)
             if isinstance(item, DraftScope):
                 reads = self.coming[item]
             else:
@@ -168,14 +176,18 @@ class Finisher:
                 if isinstance(draft.op, Input):
                     flow = (*flow, *self.results(item))
                     continue
-                if draft.op.wiring:
-                    return False
-            if len(flow) != 1 or reads != flow or self._item(item).labelled:
-                return False
+                if draft.op.wiring or not draft.op.sequential:
+                    return Label(one.span, f"{draft.op.name} is no module that a chain may have")
+            if one.labelled:
+                return Label(one.span, "a label ends the chain")
+            if len(flow) != 1 or reads != flow:
+                return Label(one.span, "this reads something else than the step before makes")
             flow = self.results(item)
-        return self.leaving[scope] == flow
+        if self.leaving[scope] != flow:
+            return Label(scope.span, "this ends with something else than its last step makes")
+        return None
 
-    def _needs_label(self, item: int | DraftScope, scope: DraftScope) -> Diagnostic:
+    def _needs_label(self, item: int | DraftScope, scope: DraftScope, end: Label) -> Diagnostic:
         one = self._item(item)
         what = (one.block or "the group") if isinstance(one, DraftScope) else one.op.name
         where = {"net": f"the net {scope.block}", "block": f"block {scope.block}"}.get(scope.kind, scope.path)
@@ -191,7 +203,9 @@ class Finisher:
             help = ""
         else:
             help = f"{own}: {one.span.text}" if _is_line(one.span) else f"{one.span.text} as {own}"
-        return Diagnostic("E221", message, one.span, calls=one.calls, help=help)
+        here = end.span == one.span
+        note, labels = (end.message, ()) if here else ("", (end,))
+        return Diagnostic("E221", message, one.span, note, labels=labels, calls=one.calls, help=help)
 
     # ---------------------------------------------------------------- the graph
 
@@ -204,12 +218,17 @@ class Finisher:
     ) -> tuple[Graph, dict[str, tuple[Shape, ...]]]:
         """Return the graph and the shapes by name. `tables` are the initialisers of the file and the net."""
         names = self._names()
+        value = {
+            wire: Value(name, wire.port)
+            for name, draft in zip(names, self.drafts, strict=True)
+            for wire in draft.results
+        }
         graph = Graph()
         shapes: dict[str, tuple[Shape, ...]] = {}
         moved = any(scope.order for scope in self.scopes)
         for index in self._computed(self.scopes[0]) if moved else range(len(names)):
             name, draft = names[index], self.drafts[index]
-            values = tuple([Value(names[w.draft], w.port) for w in draft.inputs])
+            values = tuple([value[w] for w in draft.inputs])
             first = draft if draft.original is None else self.drafts[draft.original]
             op = self._decided(first, tables, evaluator)
             given = draft.argument in self.given
@@ -220,11 +239,11 @@ class Finisher:
             if draft.module:
                 draft.scope.modules[name] = draft.scope.join(draft.module)
         graph.inputs = {name: names[i] for name, i in inputs.items()}
-        graph.outputs = tuple(Output(n, Value(names[w.draft], w.port), t) for n, w, t in self.outputs)
+        graph.outputs = tuple(Output(name, value[wire], train) for name, wire, train in self.outputs)
         for scope in self.scopes:
-            scope.inputs = tuple(Value(names[w.draft], w.port) for w in self.coming[scope])
-            scope.outputs = tuple(Value(names[w.draft], w.port) for w in self.leaving[scope])
-            scope.names = {Value(names[w.draft], w.port): name for w, name in scope.named.items()}
+            scope.inputs = tuple([value[w] for w in self.coming[scope]])
+            scope.outputs = tuple([value[w] for w in self.leaving[scope]])
+            scope.names = {value[w]: name for w, name in scope.named.items()}
             scope.written = [item if isinstance(item, DraftScope) else names[item] for item in scope.drafts]
         graph.tree = self.scopes[0]
         return graph, shapes
@@ -257,8 +276,10 @@ class Finisher:
             except OpError as error:
                 message = f"{op.name}: {error.message}"
                 raise NetError([Diagnostic("E301", message, draft.span, calls=draft.calls)]) from None
+        if type(op).weights is Op.weights:
+            return op
         tables += draft.inits
-        if type(op).weights is Op.weights or not (op.inits or any(tables)):
+        if not (op.inits or any(tables)):
             return op
         at = (id(op), *[id(table) for table in tables if table])
         if at not in self._begun:

@@ -16,9 +16,11 @@ from netdsl.elaborate.arguments import (
     check_allowed,
     coerce,
     completed,
+    declared_parameters,
     merge,
     op_parameters,
     parameters,
+    required,
     takes,
 )
 from netdsl.elaborate.draft import Draft, DraftScope, Made, Place
@@ -58,6 +60,7 @@ from netdsl.syntax import tree
 from netdsl.syntax.tokens import MAX_ERRORS
 
 JOINTS = ("add", "mul", "concat")
+NOTHING: Mapping[str, Given] = {}
 POSITIONS, DIGITS = "#", '"'
 """What a scope takes, besides names, whose steps are called by their positions, or have labels of digits."""
 MAX_REPEATED = 200
@@ -346,6 +349,12 @@ class Layers(ABC):
                 value = ArgumentOp(value.target, value.args, (declared, name))
             env.names[name] = value
 
+    def without_braces(self, label: tree.Label, place: Place) -> tree.Name:
+        """Return a label with its braces filled in."""
+        if isinstance(label, tree.Name):
+            return label
+        return tree.Name(label.start, label.end, self.evaluator.text(label, place.env, place.source))
+
     @staticmethod
     def no_schedule(declared: Declared, name: str, span: Span) -> SpecError:
         """Return the error for a schedule that no layer or block takes as one of its numbers."""
@@ -433,8 +442,9 @@ class Layers(ABC):
         value = self.op(node.op, place, node)
         if label is None:
             return self.apply(value, node, data, place, label)
-        text = self.evaluator.text(label, place.env, place.source)
-        made = self._making = Made(value, node, tree.Name(label.start, label.end, text), place)
+        named = self.without_braces(label, place)
+        text = named.text
+        made = self._making = Made(value, node, named, place)
         made.values, made.under = len(data.wires), self.under_what()
         mark = self.mark()
         result = self.apply(value, node, data, place, label)
@@ -457,7 +467,7 @@ class Layers(ABC):
         text = label if isinstance(label, str) else ""
         if label is not None and not text and not isinstance(label, str):
             text = self.evaluator.text(label, place.env, place.source)
-        given: Mapping[str, Given] = {}
+        given: Mapping[str, Given] = NOTHING
         made, self._making = self._making, None
         if made is not None and made.given is not None:
             given = made.given
@@ -470,9 +480,9 @@ class Layers(ABC):
         if place.broken and not place.broken.isdisjoint((target.name, getattr(target, "inherits", ""))):
             raise Poisoned
         if isinstance(target, BlockDecl):
-            block_label = None if label is None else tree.Name(node.start, node.end, text)
-            if label is not None and not isinstance(label, str):
-                block_label = tree.Name(label.start, label.end, text)
+            if isinstance(label, str):
+                label = tree.Name(node.start, node.end, label)
+            block_label = None if label is None else self.without_braces(label, place)
             return self.block(target, value, node, given, data, place, block_label)
         return self.primitive(target, value, node, given, data, place, label, text)
 
@@ -489,10 +499,10 @@ class Layers(ABC):
     ) -> Data:
         """Apply a primitive op; its norm and act follow it as ops of their own."""
         params = op_parameters(target)
-        merged = dict(place.defaults.get(target.name, {}))
-        if target.inherits:
-            inherited = place.defaults.get(target.inherits, {})
-            merged = {k: g for k, g in inherited.items() if k in params} | merged
+        merged: dict[str, Given] = {}
+        if target.inherits in place.defaults:
+            merged = {k: g for k, g in place.defaults[target.inherits].items() if k in params}
+        merged.update(place.defaults.get(target.name, NOTHING))
         merged.update(value.args)
         merged.update(given)
         merged = self.scheduled(merged)
@@ -507,8 +517,8 @@ class Layers(ABC):
                 fields[name] = float(one.value.start)
             else:
                 fields[name] = one.value
-        for name, param in params.items():
-            if param.default is MISSING and name not in fields and name in target._fields:
+        for name in required(target):
+            if name not in fields:
                 help = completed(self.missing(params, fields), node.args, target.name, place.source)
                 raise fail("E204", f"{target.name} needs {name}", place.span(node), help)
         if "init" in extras and extras["init"].value is not None:
@@ -546,12 +556,14 @@ class Layers(ABC):
         """Return the parameters without those that are given or need not be."""
         return {n: p for n, p in params.items() if p.default is MISSING and n not in fields}
 
-    def scheduled(self, given: Mapping[str, Given]) -> dict[str, Given]:
+    def scheduled(self, given: dict[str, Given]) -> dict[str, Given]:
         """Return what a layer or block is given, with its numbers of depth schedules: one of each."""
         found: dict[int, Any] = {}
         for one in given.values():
             if isinstance(one.value, Ramp) and one.value.index is None and one.value.key not in found:
                 found[one.value.key] = self.evaluator.numbered(one.value)
+        if not found:
+            return given
         return {
             name: one._replace(value=found[one.value.key])
             if isinstance(one.value, Ramp) and one.value.key in found
@@ -613,17 +625,18 @@ class Layers(ABC):
         else:
             key = ""
         index = len(self.drafts)
-        self.drafts.append(Draft(op, wires, outputs, span, place, key, label is not None, ramps))
+        draft = Draft(index, op, wires, outputs, span, place, key, label is not None, ramps)
+        self.drafts.append(draft)
         if not any(map(self.batched, wires)):
             if wires and not op.batchless:
                 raise self.no_sample(f"{op.name} reads", span)
-            self.drafts[index].shared = op.batchless
+            draft.shared = op.batchless
         if key and label is not None:
             own = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             if own != key:
-                self.drafts[-1].module = own
+                draft.module = own
         place.scope.drafts.append(index)
-        return Data(tuple([Wire(index, port) for port in range(len(outputs))]), outputs)
+        return Data(draft.results, outputs)
 
     def batched(self, wire: Wire) -> bool:
         """Tell whether a value has an axis for samples: not what some ops make of learned tensors alone."""
@@ -918,6 +931,8 @@ class Layers(ABC):
     def check_recursion(self, decl: BlockDecl, given: Mapping[str, Given], data: Data, span: Span) -> None:
         """Refuse a block in itself that is given the same, which never ends, or that is too deep in itself."""
         around = [active for active in self._active if active[0] is decl]
+        if not around:
+            return
         help = f"let a number fall, and end with it: [{decl.name} n - 1 when n > 1]"
         if (decl, {name: one.value for name, one in given.items()}, data.shapes) in around:
             what = f"block {decl.name} contains itself with the same arguments: that has no end"
@@ -950,7 +965,7 @@ class Layers(ABC):
         else:
             inner.env.tensors["x"] = data
         try:
-            self.bind_parameters(decl, parameters(OpValue(decl, {})), given, inner, span)
+            self.bind_parameters(decl, declared_parameters(decl), given, inner, span)
         except SpecError as error:
             calls = place.calls if error.diagnostic.span == span else inner.calls
             raise SpecError(error.diagnostic.replace(calls=calls)) from None

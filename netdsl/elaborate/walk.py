@@ -228,8 +228,47 @@ class Walker(Layers):
         if node.condition is None:
             self.flow_on(node, place)
             return
+        self.check_start(node, node.condition, place)
         with self.apart(place):
             self.conditional(node.condition, partial(self.flow_on, node, place), place)
+
+    def check_start(self, node: tree.Line | tree.Branch, condition: tree.Expr, place: Place) -> None:
+        """Refuse a line under a condition that begins elsewhere: without it what flowed before would go on."""
+        source, flow = node.chain.source, place.flow
+        if not source or (flow is not None and flow.poisoned):
+            return
+        try:
+            elsewhere = flow is None or self.refs(source, place).wires != flow.wires
+        except SpecError:  # the value may be there under the same condition only
+            if self.evaluator.truth(condition, place.env, place.source):
+                raise
+            elsewhere = True
+        if elsewhere:
+            raise self.two_starts(node, condition, place)
+
+    @staticmethod
+    def two_starts(node: tree.Line | tree.Branch, condition: tree.Expr, place: Place) -> SpecError:
+        """Return the error for a line that would go on with another value than that it begins with."""
+        text, chain = place.source.text, node.chain
+        span = Span(place.source, chain.source[0].start, chain.source[-1].end)
+        begin, label = f"from {span.text}", text[node.start : chain.start]
+        steps, holds = "", short(place.span(condition).text)
+        ways = []
+        if chain.steps:
+            (first, *others), last = chain.steps, chain.steps[-1]
+            steps = f" -> {short(text[first.start : last.end])}"
+            way = f"{label}{begin} -> [{steps[4:]} when {holds}]"
+            alone = not others and isinstance(first, (tree.Layer, tree.Group)) and first.label is None
+            if alone and node.label is not None:
+                way = f"{begin} -> [{steps[4:]} as {place.span(node.label).text} when {holds}]"
+            ways.append(f"to go on with {span.text}: {way}")
+        if not text[
+            text.rfind("\n", 0, node.start) + 1 : node.start
+        ].strip():  # no stage and no `if` before it
+            way = f"if {holds}: {label}{begin}{steps} / else: identity"
+            ways.append(f"to go on with what flowed, two lines: {way}")
+        what = f"where `{holds}` is false, this hands on what flowed before, and not `{span.text}`"
+        return fail("E227", what, span, "; ".join(ways) or "write the branches as lines, this one under `if`")
 
     def flow_on(self, node: tree.Line, place: Place) -> None:
         """Run a line's chain."""
@@ -689,7 +728,9 @@ class Walker(Layers):
         sizes = self.sizes(node, place)
         shape = self.input_shapes.get(name) or self.input_shapes.get("") or Shape(*sizes)
         if len(shape) != len(sizes):
-            raise fail("E505", f"input {name} has {len(sizes)} sizes, --input gives {len(shape)}", span)
+            help = f"for example --input {'x'.join(map(str, sizes))}"
+            what = f"input {name} has {len(sizes)} sizes, --input gives {len(shape)}"
+            raise fail("E505", what, span, help)
         data = self.add(catalogue()["input"](shape=shape), Data((), ()), place, node, name, {}, {})  # type: ignore[call-arg]
         flow = place.flow
         self.inputs[name] = data.wires[0].draft
@@ -904,6 +945,8 @@ class Walker(Layers):
         if len(node.branches) > 1:
             return self.branches(node, data, place) if node.label is None else self.grouped(node, data, place)
         (branch,) = node.branches
+        if branch.condition is not None:
+            self.check_start(branch, branch.condition, place.inner(place.scope, data))
         plain = node.replace(branches=(branch.replace(condition=None),))
         return self.within(branch.condition, data, lambda flow: self.grouped(plain, flow, place), place)
 
@@ -923,6 +966,8 @@ class Walker(Layers):
         for branch in node.branches:
             place.flow = place.env.tensors["flow"] = data
             result = data
+            if branch.condition is not None:
+                self.check_start(branch, branch.condition, place)
             if branch.condition is None or self.evaluator.truth(branch.condition, place.env, place.source):
                 result = self.labelled(branch.label, branch.chain, place)
             results.append(result if len(node.branches) == 1 else self.single(result, place.span(branch)))
@@ -949,11 +994,26 @@ class Walker(Layers):
             place.copy = turn
             self.evaluator.spend(1, node.count, place.source)
             with self.apart(place, turn=True):
-                before, data = data, self.step(node.step, data, place)
+                try:
+                    before, data = data, self.step(node.step, data, place)
+                except SpecError as error:
+                    raise self.of_copy(error, node, place) from None
             if turn and self.steady(before, data):
                 break
         place.copy = outer
         return data
+
+    @staticmethod
+    def of_copy(error: SpecError, node: tree.Repeat, place: Place) -> SpecError:
+        """Return the error of a copy; one for its label, `3 * conv as m`, says how all of them have it."""
+        diagnostic, span = error.diagnostic, place.span(node)
+        at = diagnostic.span
+        again = diagnostic.code == "E220" and not diagnostic.labels and at is not None
+        if not again or at.source is not span.source or at.end != span.end:  # type: ignore[union-attr]
+            return error
+        label = at.text  # type: ignore[union-attr]
+        steps = span.text.removesuffix(label).rstrip().removesuffix("as").rstrip()
+        return SpecError(diagnostic.replace(help=f"({steps}) as {label}"))
 
     def steady(self, before: Data, after: Data) -> bool:
         """Tell whether what a later turn gives says all of those that follow; here each turn makes layers."""
@@ -1003,6 +1063,11 @@ def guarding(node: tree.If, rest: tree.Body, in_net: bool) -> tree.If:
         flow = tree.Result(*at, tree.Ref(*at, tree.Name(*at, "flow"), None), None)
         rest = (*rest, tree.Return(*at, (flow,)))
     return node.replace(otherwise=(*node.otherwise, *rest))
+
+
+def short(text: str) -> str:
+    """Return a text that has room in a help, or three dots."""
+    return "..." if "\n" in text or len(text) > 60 else text
 
 
 def has_label(step: tree.Step) -> bool:

@@ -28,6 +28,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.emission.streams import Streams
 from netdsl.ir.types import Dims, Pad
+from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.symbolic import (
     Atom,
@@ -97,6 +98,10 @@ class LateData(Data):
 
     late: Late = Late(SymBool(False, Atom("const", (False,))), MISSING, MISSING)
     """The values; MISSING where there is none."""
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        """Take the fields as records do: it has one more than other values."""
+        Record.__init__(self, *args, **fields)
 
 
 class Past:
@@ -621,12 +626,12 @@ class SymbolicEvaluator(Evaluator):
             self.supposed.pop()
             self.unread -= test.value != holds
 
-    def _arithmetic(self, op: str, a: Any, b: Any, span: Span) -> Any:
+    def _arithmetic(self, op: str, a: Any, b: Any, node: tree.Binary, source: Source) -> Any:
         if op in ("/", "//", "%") and symbolic(b):
             if b == 0 and self.unread:  # nobody divides here: as if it were another number
                 b = SymInt(1, b.poly) if isinstance(b, SymInt) else SymFloat(1.0, b.atom)
             self.divides(b)
-        plain = super()._arithmetic(op, concrete_number(a), concrete_number(b), span)
+        plain = super()._arithmetic(op, concrete_number(a), concrete_number(b), node, source)
         return arithmetic(op, a, b) if symbolic(a) or symbolic(b) else plain
 
     def _at(self, node: tree.Index, env: Env, source: Source) -> Any:

@@ -24,7 +24,7 @@ from netdsl.elaborate.values import (
     show,
     unknown,
 )
-from netdsl.elaborate.walk import read_names
+from netdsl.elaborate.walk import read_names, short
 from netdsl.emission.concolic import Fixed, Late, LateData, Past, SymStr, Undecided, free, opened
 from netdsl.emission.function import renamed
 from netdsl.emission.inits import expressions
@@ -594,6 +594,9 @@ class Conditions(Lists):
 
     # ---------------------------------------------------------------- lines
 
+    def check_start(self, node: tree.Line | tree.Branch, condition: tree.Expr, place: Place) -> None:
+        """Refuse nothing: the instance has been found right, and what flows may be one of two values here."""
+
     def conditional(self, condition: tree.Expr | None, run: Callable[[], None], place: Place) -> None:
         """Run something under a condition; where it is false, nothing happens."""
         holds: Any = True
@@ -646,8 +649,7 @@ class Conditions(Lists):
             raise Fixed("an output of a container under a condition", *self.conditions)
         if place.container and node.train:
             what = f"a training-only output inside {place.scope.path} cannot be written as a module"
-            help = "write the `train output` line in the net's own body"
-            raise NetError([Diagnostic("E508", what, place.span(node), help=help)])
+            raise NetError([Diagnostic("E508", what, place.span(node), help=outside(node, place))])
         if isinstance(node.label, tree.Name) and node.label.text == self.own:
             super().put_output(node, place)
             return
@@ -715,6 +717,22 @@ class Conditions(Lists):
                     if isinstance(holds, SymBool):
                         raise Fixed("a branch of a fork under a condition", holds)
         return super().branches(node, data, place)
+
+
+def outside(node: tree.Output, place: Place) -> str:
+    """Return where the line of an output in a container is written in the net's own body."""
+    line, body, name = short(place.span(node).text), place.scope.body or (), place.scope.path
+    read = {place.span(ref.name).text for ref in node.chain.source}
+    if "." not in name and read and read.isdisjoint(place.env.tensors):
+        where = f"behind {name}: {line}"
+    elif "." not in name and not read and body and body[-1] is node:
+        where = f"behind {name}: {line}"
+    elif "." not in name and not read and body and body[0] is node:
+        where = f"in front of {name}: {line}"
+    else:
+        name = name.partition(".")[0]
+        where = f"behind {name}, which ends where this line stands; what follows it has a label of its own"
+    return f"write it in the net's own body, {where}"
 
 
 def of_one_kind(data: Data | None) -> None:

@@ -12,6 +12,7 @@ from netdsl.elaborate.draft import Place
 from netdsl.elaborate.values import Data, Poisoned, SpecError, Wire
 from netdsl.elaborate.walk import has_loop
 from netdsl.emission.concolic import Demanded, Fixed, Undecided, mentioned
+from netdsl.emission.conditions import of_one_kind
 from netdsl.emission.items import Child, Collect, Gathered, If, Item, Layer, Let, Loop, Pick, folds, walk
 from netdsl.emission.loops import Loops, counted_by
 from netdsl.emission.state import Snapshot
@@ -182,6 +183,7 @@ class Joints(Loops):
     ) -> bool:
         """Run a condition of which every side makes one branch."""
         self.cases(node, lambda body: self.one_branch(body, place, flow), place)
+        of_one_kind(place.flow)
         branches.append(("", self.known(place.flow)))
         place.flow = flow
         return True

@@ -888,6 +888,13 @@ class Loops(Earlier):
     lost = False
     """Whether there is no flow after a loop: what comes into it is of another kind than what its turns make."""
 
+    def scope_body(self, body: tree.Body, place: Place) -> Data | None:
+        """Run the statements of a scope; return the flow after them, which is of one kind."""
+        result = super().scope_body(body, place)
+        if result is None and self.lost:
+            raise Fixed("what flows is one of two kinds")
+        return result
+
     def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
         """Return a flow that must be there."""
         if data is None and self.lost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.diagnostics import Diagnostic, Label, NetError
 from netdsl.elaborate.names import reserved_attribute
 from netdsl.elaborate.values import Wire
 from netdsl.emission.code import Const, Expr, Input, Lowered, Name, mentions_self
@@ -142,8 +142,7 @@ class Members:
         parts = [single(Atom("name", (counter,))) for counter in counters]
         return Atom("format", (name, *[one for part in parts for one in ("_", part)][1:]))
 
-    @staticmethod
-    def must_be_free(item: Module) -> None:
+    def must_be_free(self, item: Module) -> None:
         """Refuse what has weights and is called by its position where it is no element of a Sequential."""
         if has_weights(item):
             name = item.op.name if isinstance(item, Layer) else item.span.text.split()[0].strip("():")
@@ -151,7 +150,11 @@ class Members:
             message = f"{name} needs a label here, where it is no plain element of a Sequential"
             help = f"{name.lower()}1: {item.span.text}"
             calls = item.calls if isinstance(item, Layer) else ()
-            raise NetError([Diagnostic("E221", message, item.span, calls=calls, help=help)])
+            layers = [one for one in walk(self.function.items) if isinstance(one, Layer)]
+            why = "is written as a function here: its op lacks `sequential = False`"
+            functions = [one for one in layers if self.lowered(one).module is None and not one.op.wiring]
+            labels = tuple([Label(one.span, f"{one.op.name} {why}") for one in functions[:1]])
+            raise NetError([Diagnostic("E221", message, item.span, labels=labels, calls=calls, help=help)])
 
     def own_table(self) -> str:
         """Return what the class is if it holds its children by their names, none of which is an attribute.

@@ -235,5 +235,7 @@ def drafted(walker: Walker, data: Data, place: Place) -> Data:
     """Return new values of the same shapes that remember nothing, a list as all of its values."""
     shapes = data.elements if isinstance(data, Streams) else data.shapes
     plain = tuple(Shape(*map(int, shape), axes=shape.axes) for shape in shapes)
-    walker.drafts.append(Draft(catalogue()["identity"](), (), plain, place.scope.span, place, "", False, {}))
-    return Data(tuple(Wire(len(walker.drafts) - 1, port) for port in range(len(plain))), plain, data.poisoned)
+    identity, span = catalogue()["identity"](), place.scope.span
+    draft = Draft(len(walker.drafts), identity, (), plain, span, place, "", False, {})
+    walker.drafts.append(draft)
+    return Data(draft.results, plain, data.poisoned)

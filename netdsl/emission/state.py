@@ -328,8 +328,8 @@ class State(Walker):
         self, shapes: tuple[Shape, ...], place: Place, span: Span, inputs: tuple[Wire, ...] = ()
     ) -> Data:
         """Return new values of these shapes."""
-        index = len(self.drafts)
-        self.drafts.append(Draft(catalogue()["identity"](), inputs, shapes, span, place, "", False, {}))
+        draft = Draft(len(self.drafts), catalogue()["identity"](), inputs, shapes, span, place, "", False, {})
+        self.drafts.append(draft)
         if inputs and not any(map(self.batched, inputs)):
-            self.drafts[index].shared = True
-        return Data(tuple(Wire(index, port) for port in range(len(shapes))), shapes)
+            draft.shared = True
+        return Data(draft.results, shapes)

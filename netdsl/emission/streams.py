@@ -7,6 +7,7 @@ from typing import Any
 
 from netdsl.elaborate.values import Data
 from netdsl.ir.types import Shape
+from netdsl.record import Record
 
 LIST = "l"
 """The axis of a list's shape, which has no other: how many values it holds."""
@@ -34,6 +35,10 @@ class Streams(Data):
     """A list of values, as one wire whose shape has the length alone."""
 
     elements: Elements = Elements((), ())
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        """Take the fields as records do: it has one more than other values."""
+        Record.__init__(self, *args, **fields)
 
 
 class Parts(Data):

@@ -10,7 +10,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.elaborate.evaluate import is_number
 from netdsl.elaborate.values import show
 from netdsl.fit.search import Fit, Step, number
-from netdsl.sheet import Sheet, csv
+from netdsl.sheet import Look, Sheet, csv
 
 VERSION = 1
 """Of the JSON form, docs/schema/fit.json."""
@@ -36,11 +36,17 @@ def _sheet(found: Fit[Any]) -> Sheet:
     if not found.monotone:
         tried = "every value of the range was tried" if found.complete else "another value may come nearer"
         notes.append(f"note: not every quantity goes one way only over these values: {tried}")
-    given = " ".join(_options(found))
-    if "..." not in given:  # a list that is too long to be shown
-        notes.append(given)
     caption = f"{printable(net.name)} ({printable(net.spec)}): {' and '.join(names)} for {asked}"
-    return Sheet([*header, ""], rows, left=[len(header)], caption=caption, notes=notes)
+    marks = len(header)
+    off = [n for n, title in enumerate(header) if title == "off"]
+    spare = [[len(names)]] * spread + [[n] for n in reversed(off)]
+    return Sheet([*header, ""], rows, left=[marks], caption=caption, notes=notes, spare=spare, prose=[marks])
+
+
+def _given(found: Fit[Any]) -> str:
+    """Return the options of the command that make the net, on a line of its own to be copied; "" if they are cut."""
+    given = " ".join(_options(found))
+    return "" if "..." in given else given  # a list that is too long to be shown
 
 
 def _titles(found: Fit[Any]) -> list[str]:
@@ -58,14 +64,15 @@ def _options(found: Fit[Any]) -> Iterator[str]:
         yield f"--input {quote(f'{name}={shape}' if name else str(shape))}"
 
 
-def render_text(found: Fit[Any]) -> str:
+def render_text(found: Fit[Any], look: Look | None = None) -> str:
     """Return the steps as a table, and no newline at the end."""
-    return _sheet(found).text()
+    return "\n".join(filter(None, (_sheet(found).text(look), _given(found))))
 
 
 def render_markdown(found: Fit[Any]) -> str:
     """Return the same as Markdown."""
-    return _sheet(found).markdown()
+    sheet, given = _sheet(found), _given(found)
+    return sheet.replace(notes=[*sheet.notes, *([given] if given else [])]).markdown()
 
 
 def render_csv(found: Fit[Any]) -> str:

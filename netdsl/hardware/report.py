@@ -11,7 +11,7 @@ from netdsl.diagnostics.render import printable
 from netdsl.hardware.device import NUMBERS, Device
 from netdsl.hardware.model import BACKWARD, FORWARD, UPDATE, Estimate, Step
 from netdsl.record import Record
-from netdsl.sheet import Look, Sheet, aligned, csv
+from netdsl.sheet import Look, Sheet, csv
 
 VERSION = 1
 """Of the JSON form, docs/schema/device.json."""
@@ -158,7 +158,11 @@ def _sheet(estimate: Estimate, by: str) -> Sheet:
     total = _row("total", "", estimate.steps) if estimate.steps else Row("total", "", 0, 0, 0, {}, None)
     left = (*range(1 + about), len(header) - 1)
     totals = [line(total, "total", "", "")]
-    return Sheet(header, lines, totals, left, _caption(estimate), _footer(estimate))
+    spare = [
+        [header.index(name)]
+        for name in ("ops/byte", "operations", "bytes", *phases, *(("op",) if about else ()))
+    ]
+    return Sheet(header, lines, totals, left, _caption(estimate), _footer(estimate), spare=spare)
 
 
 def _caption(estimate: Estimate) -> str:
@@ -293,9 +297,9 @@ def render_json(estimate: Estimate, by: str = "layer") -> dict[str, Any]:
 _RATES = ("float32", "float16", "int8")
 
 
-def render_devices(devices: Sequence[Device]) -> str:
-    """Return a line a device."""
-    header = ("device", *_RATES, "bandwidth", "memory", "power", "")
+def render_devices(devices: Sequence[Device], look: Look | None = None) -> str:
+    """Return a line a device, and no newline at the end."""
+    header = ("device", *_RATES, "bandwidth", "memory", "power", "title")
     rows = [
         (
             printable(device.name),
@@ -307,21 +311,27 @@ def render_devices(devices: Sequence[Device]) -> str:
         )
         for device in devices
     ]
-    return "\n".join(aligned([header, *rows], (0, len(header) - 1)))
+    title = len(header) - 1
+    spare = [[header.index(name)] for name in ("title", "power", "int8", "memory", "bandwidth")]
+    return Sheet(header, rows, left=(0, title), spare=spare, prose=(title,)).text(look)
 
 
-def render_device(device: Device) -> str:
-    """Return all that is known of one device, each number with its source."""
-    lines = [f"{printable(device.name)}: {printable(device.title)}"]
+def render_device(device: Device, look: Look | None = None) -> str:
+    """Return all that is known of one device, each number with its source, and no newline at the end."""
     numbers = [(f"peak {dtype}", quantity(rate, "ops/s"), "peak") for dtype, rate in device.peak.items()]
     units = {"bandwidth": "B/s", "memory": "B", "flash": "B", "power": "W"}
     for key in NUMBERS:
         if getattr(device, key) is not None:
             numbers.append((key, quantity(getattr(device, key), units[key]), key))
-    said = (printable(device.source.get(key, "no source given")) for _, _, key in numbers)
-    table = [(name, value, text) for (name, value, _), text in zip(numbers, said, strict=True)]
-    lines += (f"  {line}" for line in aligned(table, (0, 2)))
-    return "\n".join([*lines, *([printable(device.note)] if device.note else [])])
+    rows, last = [], ""
+    for name, value, key in numbers:
+        source = printable(device.source.get(key, "no source given"))
+        rows.append((name, value, "the same" if source == last else source))
+        last = source
+    caption = f"{printable(device.name)}: {printable(device.title)}"
+    notes = [printable(device.note)] if device.note else []
+    header = ("number", "", "source")
+    return Sheet(header, rows, left=(0, 2), caption=caption, notes=notes, prose=(2,)).text(look)
 
 
 def device_json(device: Device) -> dict[str, Any]:

@@ -128,9 +128,11 @@ class Scope:
 
     def nodes(self) -> Iterator[str]:
         """Yield the names of all nodes in it, in the order in which they are computed."""
-        for item in self.steps:
+        left = self.steps[::-1]
+        while left:
+            item = left.pop()
             if isinstance(item, Scope):
-                yield from item.nodes()
+                left += item.steps[::-1]
             else:
                 yield item
 

@@ -42,7 +42,7 @@ def lint(net: Net, select: str | Iterable[str] = (), ignore: str | Iterable[str]
     on, off = ((words,) if isinstance(words, str) else tuple(words) for words in (select, ignore))
     check_words(on, "select")
     check_words(off, "ignore")
-    run = Run(Loaded(decl.file.source, [net], complete=False), Settings(select=on, ignore=off))
+    run = Run(Loaded(decl.file, [net], complete=False), Settings(select=on, ignore=off))
     findings = run.findings()
     if run.wrong:
         raise NetError(run.wrong)

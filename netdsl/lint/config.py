@@ -22,7 +22,7 @@ from netdsl.source import Source, Span
 from netdsl.syntax import tree
 from netdsl.syntax.parse import parse
 
-KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets", "fail-on")
+KEYS = ("select", "ignore", "per-file-ignores", "thresholds", "budgets", "fail-on", "baseline")
 
 ALL, AUDIT = "ALL", "audit"
 """Words for every rule, and for those that are off until they are asked for."""
@@ -43,21 +43,25 @@ class Settings(Record):
     """The file that says so."""
     fail_on: str = ""
     """From which severity on the exit status is 1; "" if it is not said."""
+    baseline: str = ""
+    """The file of findings that are left alone; "" if it is not said."""
 
     def rules(self, spec: str) -> list[Rule]:
         """Return the rules that are on for a file, with their thresholds."""
-        file = spec.replace("\\", "/")
-        off = [
-            word
-            for pattern, words in self.per_file.items()
-            if fnmatchcase(file, pattern) or fnmatchcase(file.rpartition("/")[2], pattern)
-            for word in words
-        ]
         return [
             rule(self.thresholds.get(rule.name()))
             for rule in catalogue().values()
-            if self._selected(rule) and not chosen(rule, (*self.ignore, *off))
+            if self._selected(rule) and not chosen(rule, self.ignore) and not self.ignores(rule, spec)
         ]
+
+    def ignores(self, rule: type[Rule], file: str) -> bool:
+        """Tell whether a rule is off in a file, that which is linted or one that it imports."""
+        file = file.replace("\\", "/")
+        return any(
+            chosen(rule, words)
+            for pattern, words in self.per_file.items()
+            if fnmatchcase(file, pattern) or fnmatchcase(file.rpartition("/")[2], pattern)
+        )
 
     def _selected(self, rule: type[Rule]) -> bool:
         return chosen(rule, self.select) if self.select else not rule.audit
@@ -108,7 +112,7 @@ def load(folder: Path) -> Settings:
     for place in (folder, *folder.parents):
         for name in ("netdsl.toml", "pyproject.toml"):
             file = place / name
-            if os.path.isfile(file):
+            if reading.exists(file) and file.is_file():
                 table = _table(file, name == "netdsl.toml")
                 if table is not None:
                     return _settings(table, str(file))
@@ -172,7 +176,14 @@ def _settings(table: Mapping[str, Any], origin: str) -> Settings:
     if fail_on not in ("", *SEVERITIES):
         help = f"one of {', '.join(SEVERITIES)}"
         raise _wrong("E523", f"{origin}: fail-on: there is no severity {fail_on!r}", help)
-    return Settings(select, ignore, per_file, thresholds, budgets, origin, fail_on)
+    baseline = table.get("baseline", "")
+    if not isinstance(baseline, str) or "\0" in baseline:
+        raise _wrong(
+            "E523", f"{origin}: baseline: must be a file's name, got {baseline!r}", '"baseline.json"'
+        )
+    if baseline:
+        baseline = os.path.relpath(os.path.join(os.path.dirname(origin), baseline))
+    return Settings(select, ignore, per_file, thresholds, budgets, origin, fail_on, baseline)
 
 
 def _words(value: Any, where: str) -> tuple[str, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from inspect import cleandoc
 from textwrap import indent
 
 from netdsl.data import folder
 from netdsl.lint.rule import FAMILIES, SECTIONS, Rule
 from netdsl.lint.rules import catalogue
-from netdsl.sheet import aligned
+from netdsl.sheet import Look, Sheet
 
 _HEAD = """\
 # The rules of `netdsl lint`
@@ -80,13 +81,24 @@ def url(rule: type[Rule]) -> str:
     return f"{found}#{rule.code}" if found else ""
 
 
-def table() -> list[str]:
-    """Return the rules as lines: code, name, severity, whether it is on by default, fix, and what it finds."""
-    rows = [
-        (rule.code, rule.name(), rule.severity, _default(rule), fixable(rule), first_line(rule))
-        for rule in catalogue().values()
-    ]
-    return aligned([("code", "rule", "severity", "default", "fix", "finds"), *rows], left=range(6))
+def summary(rule: type[Rule]) -> dict[str, str]:
+    """Return code, name, severity, whether it is on by default ("on", "audit"), fix, and what it finds."""
+    return {
+        "code": rule.code,
+        "rule": rule.name(),
+        "severity": rule.severity,
+        "default": _default(rule),
+        "fix": fixable(rule),
+        "finds": first_line(rule),
+    }
+
+
+def table(rules: Sequence[type[Rule]], look: Look | None = None) -> str:
+    """Return rules as text, a line each with its summary."""
+    header = ("code", "rule", "severity", "default", "fix", "finds")
+    rows = [tuple(summary(rule)[key] for key in header) for rule in rules]
+    sheet = Sheet(header, rows, left=range(6), spare=[[4], [3], [2]], prose=(5,))
+    return sheet.text(look, ruled=False)
 
 
 def render() -> str:

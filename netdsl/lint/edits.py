@@ -13,7 +13,6 @@ from netdsl.ir.graph import Node
 from netdsl.record import Record
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
-from netdsl.syntax.parse import parse
 
 
 class Edit(Record):
@@ -56,10 +55,10 @@ def names_read(node: tree.Tree) -> Iterator[str]:
             yield one.text
         reads = isinstance(one, (tree.Ref, tree.Attribute))
         for field, value in one.__dict__.items():
-            items = value if isinstance(value, tuple) else (value,)
-            if field in _NAMING and not reads:
-                items = tuple(item for item in items if not isinstance(item, tree.Name))
-            stack.extend(item for item in items if isinstance(item, tree.Tree))
+            given = field in _NAMING and not reads
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, tree.Tree) and not (given and isinstance(item, tree.Name)):
+                    stack.append(item)
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
@@ -75,14 +74,10 @@ class Text:
     A span of another file, such as an import's, is never edited: every helper returns None for it.
     """
 
-    def __init__(self, source: Source) -> None:
-        """Parse only when asked."""
+    def __init__(self, source: Source, file: tree.File) -> None:
+        """Take a text and its tree."""
         self.source = source
-
-    @cached_property
-    def file(self) -> tree.File:
-        """The syntax tree."""
-        return parse(self.source)
+        self.file = file
 
     @cached_property
     def nodes(self) -> tuple[tree.Tree, ...]:
@@ -159,12 +154,13 @@ class Text:
         """Return the text of a node of the tree."""
         return self.source.text[node.start : node.end]
 
-    def constant(self, span: Span) -> bool:
-        """Tell whether a layer's own arguments are written out, with no name that could have another value."""
+    def constant(self, span: Span, argument: str = "") -> bool:
+        """Tell whether a layer's own arguments, or one of them, are written out, without a name."""
         layer = self.layer(span)
         if layer is None:
             return False
-        return not any(isinstance(node, tree.Name) for arg in layer.args for node in walk(arg))
+        args = [arg for arg in layer.args if argument in ("", self._argument(arg))]
+        return not any(isinstance(node, tree.Name) for arg in args for node in walk(arg))
 
     # ---------------------------------------------------------------- arguments
 
@@ -183,6 +179,52 @@ class Text:
             end = layer.args[-1].end
             return (Edit(Span(self.source, end, end), f", {name}={value}"),)
         return (Edit(Span(self.source, layer.op.end, layer.op.end), f" {name}={value}"),)
+
+    def layer_with(self, span: Span, **values: str | None) -> str | None:
+        """Return a layer's text with other arguments, added where it has none; those that are None are left out.
+
+        A kernel without a name stands first. None where the layer is not of this file, or its text may mean more.
+        """
+        layer = self.layer(span)
+        if layer is None or not self._plain(layer):
+            return None
+        written: list[str] = []
+        for arg in layer.args:
+            name = self._argument(arg)
+            if name not in values:
+                written.append(self.written(arg))
+                continue
+            value = values.pop(name)
+            if value is not None:
+                written.append(_argument(name, value, isinstance(arg, tree.Keyword)))
+        for name, value in values.items():
+            if value is not None:
+                written.insert(0 if name == "kernel" else len(written), _argument(name, value))
+        label = "" if layer.label is None else f" as {self.written(layer.label)}"
+        return f"{self.written(layer.op)} {', '.join(written)}{label}"
+
+    def _plain(self, layer: tree.Layer) -> bool:
+        """Tell whether each argument of a convolution or `fc` has one meaning: no `/2 first`, no kernel by a name."""
+        names = [self._argument(arg) for arg in layer.args]
+        return names.count("channels") < 2 and not any(
+            isinstance(arg, tree.Stride) and arg.first for arg in layer.args
+        )
+
+    def argument(self, span: Span, name: str) -> str | None:
+        """Return what the own text of a convolution or `fc` gives an argument, if that can be told."""
+        layer = self.layer(span)
+        for arg in layer.args if layer is not None and self._plain(layer) else ():
+            if self._argument(arg) == name:
+                return self.written(arg.value if isinstance(arg, (tree.Keyword, tree.Stride)) else arg)
+        return None
+
+    def _argument(self, arg: tree.Argument) -> str:
+        """Return the name of an argument of a convolution or `fc`; a number without a name is its channels."""
+        if isinstance(arg, tree.Keyword):
+            return arg.name
+        if isinstance(arg, tree.Stride):
+            return "stride"
+        return "kernel" if isinstance(arg, tree.DimsLiteral) else "channels"
 
     # ---------------------------------------------------------------- steps
 
@@ -233,12 +275,21 @@ class Text:
         one, other = (a, b) if line_a is None or line_b is None else (line_a, line_b)
         if one.start == other.start:
             return None
-        return Edit(self.span(one), self.written(other)), Edit(self.span(other), self.written(one))
+        spans = self.span(one), self.span(other)
+        if one is line_a and other is line_b:
+            spans = self._commented(one), self._commented(other)
+        return Edit(spans[0], spans[1].text), Edit(spans[1], spans[0].text)
+
+    def _commented(self, line: tree.Line) -> Span:
+        """Return a line with the comment that stands behind it."""
+        end = self._line_end(line.end)
+        behind = self.source.text[line.end : end]
+        return Span(self.source, line.start, line.end + (len(behind.rstrip()) if "#" in behind else 0))
 
     # ---------------------------------------------------------------- statements
 
     def remove_statement(self, span: Span) -> tuple[Edit, ...] | None:
-        """Take the innermost statement around a place away, with its annotations; its comment stays."""
+        """Take the innermost statement around a place away, with its annotations and the comment behind it."""
         node: tree.Tree | None = self.statement(span)
         if node is None:
             return None
@@ -252,8 +303,6 @@ class Text:
         if isinstance(outer, tree.Merge):
             return None  # a joint would have a branch less
         text, end = self.source.text, self._line_end(node.end)
-        if "#" in text[node.end : end]:
-            return (Edit(Span(self.source, node.start, text.index("#", node.end)), ""),)
         return (Edit(Span(self.source, node.start - len(indent), min(end + 1, len(text))), ""),)
 
     def remove_annotation(self, span: Span) -> tuple[Edit, ...] | None:
@@ -283,3 +332,9 @@ class Text:
         """Return where the line of an offset ends."""
         end = self.source.text.find("\n", at)
         return len(self.source.text) if end < 0 else end
+
+
+def _argument(name: str, value: str, named: bool = False) -> str:
+    """Return an argument as it is written: kernel and stride without their names, unless they have them."""
+    short = {"kernel": value, "stride": f"/{value}"}
+    return short[name] if name in short and not named else f"{name}={value}"

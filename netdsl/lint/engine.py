@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from netdsl.diagnostics import Diagnostic, NetError, internal
 from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
-from netdsl.elaborate.values import SpecError
+from netdsl.elaborate.values import FileScope, SpecError
 from netdsl.lint.config import Settings
 from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
@@ -21,14 +21,15 @@ from netdsl.quantities import weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
 
+T = TypeVar("T")
 Key = tuple[str, str, int, int]
 """Code, file, start, end: what the hits of one finding share."""
 
 
 class Loaded(NamedTuple):
-    """A file's text with its nets; `complete` if these are all, and none is a sample of a search space."""
+    """A file with its nets; `complete` if these are all, and none is a sample of a search space."""
 
-    source: Source
+    file: FileScope
     nets: Sequence[Net]
     complete: bool
 
@@ -38,10 +39,12 @@ class Run:
 
     def __init__(self, loaded: Loaded, settings: Settings) -> None:
         """Make the tables that the rules share."""
-        source, nets, complete = loaded
-        self.text = Text(source)
+        file, nets, complete = loaded
+        source = file.source
+        self.text = Text(source, file.tree)
         self.spec = source.name.replace("\\", "/").rpartition("/")[2]
         self.facts = [Facts(net, self.text, tuple(settings.limits(net.name, self.spec))) for net in nets]
+        self.settings = settings
         self.rules = settings.rules(source.name)
         self.complete = complete
         self.wrong: list[Diagnostic] = []
@@ -60,33 +63,30 @@ class Run:
         merged: list[Finding] = []
         for hits in found.values():
             rule = hits[0][0]
-            with self._guarded(rule):
-                merged.append(self._merge(rule, hits))
+            merged += self._guarded(rule, partial(self._merge, rule, hits))
         return sorted(merged, key=_place)
 
-    @contextmanager
-    def _guarded(self, rule: Rule) -> Iterator[None]:
-        """Run what a rule has written: where it raises, say so once."""
+    def _guarded(self, rule: Rule, run: Callable[[], Iterable[T]]) -> list[T]:
+        """Return what comes of what a rule has written: where it raises nothing does, which is said once."""
         try:
-            yield
+            return list(run())
         except MemoryError:
             raise
         except Exception as error:
             said = internal(error, f"rule {rule.code} {rule.name()}: internal error")
             if not any(one.message == said.message for one in self.wrong):
                 self.wrong.append(said)
+            return []
 
     def _gather(
         self, rule: Rule, file: FileFacts, found: dict[Key, list[tuple[Rule, Facts | None, list[Hit]]]]
     ) -> None:
         for facts in (None, *self.facts):
-            hits: list[Hit] = []
-            with self._guarded(rule):
-                hits = list(rule.check_file(file) if facts is None else rule.check(facts))
+            check = partial(rule.check_file, file) if facts is None else partial(rule.check, facts)
             groups: dict[Key, list[Hit]] = {}
-            for hit in hits:
-                if not self._allowed(rule, hit, facts):
-                    span = hit.span
+            for hit in self._guarded(rule, check):
+                span = hit.span
+                if not (self._allowed(rule, hit, facts) or self._ignored(rule, span.source)):
                     groups.setdefault((rule.code, span.source.key, span.start, span.end), []).append(hit)
             for key, group in groups.items():
                 found.setdefault(key, []).append((rule, facts, group))
@@ -116,6 +116,10 @@ class Run:
                 allowed = True
         return allowed
 
+    def _ignored(self, rule: Rule, source: Source) -> bool:
+        """Tell whether a rule is off in a file that is imported."""
+        return source is not self.text.source and self.settings.ignores(type(rule), source.name)
+
     def _file(self) -> FileFacts:
         """Return the file, with the `@allow`s that were used until now."""
         file = FileFacts(self.text)
@@ -142,14 +146,15 @@ class Run:
 
     # ---------------------------------------------------------------- findings
 
-    def _merge(self, rule: Rule, hits: list[tuple[Rule, Facts | None, list[Hit]]]) -> Finding:
-        """Return the finding of all hits of a rule at one place."""
+    def _merge(self, rule: Rule, hits: list[tuple[Rule, Facts | None, list[Hit]]]) -> Iterator[Finding]:
+        """Yield the one finding of all hits of a rule at one place."""
         nets: list[tuple[InNet, Hit, Facts]] = []
         for _, facts, group in hits:
             if facts is None:
                 fix = group[0].fix
                 ours = group[0].span.source is self.text.source
-                return Finding(type(rule), group[0], (), self.spec, fixable=fix is not None and ours)
+                yield Finding(type(rule), group[0], (), self.spec, fixable=fix is not None and ours)
+                return
             changes = tuple(hit.change for hit in group if hit.change is not None)
             layers = tuple(dict.fromkeys(hit.layer for hit in group if hit.layer))
             saving = saved(facts.net, changes) if len(changes) == len(group) else None
@@ -160,7 +165,7 @@ class Run:
         everywhere = all(one.fix == hit.fix for _, _, group in hits for one in group)
         fixable = hit.fix is not None and everywhere and self._fixable(hit, [item[0] for item in nets])
         local = facts.local(hit.layer)
-        return Finding(type(rule), hit, tuple(item[0] for item in nets), self.spec, local, fixable)
+        yield Finding(type(rule), hit, tuple(item[0] for item in nets), self.spec, local, fixable)
 
     def _fixable(self, hit: Hit, nets: list[InNet]) -> bool:
         """Tell whether a line can be edited: it is the file's own, and every layer that it makes is meant."""

@@ -43,7 +43,7 @@ class Window(Record):
     padding: Callable[[Shape], tuple[tuple[int, int], tuple[int, int]]]
 
 
-def window(op: Op) -> Window | None:
+def _window(op: Op) -> Window | None:
     """Return the window of a convolution or of a pool that slides, and of nothing else."""
     if isinstance(op, Convolution):
         return Window(both(op.kernel), both(op.stride), both(op.dilation), op.padding)
@@ -97,6 +97,20 @@ def phases(kernel: int, stride: int, dilation: int) -> Phases:
     period = stride // gcd(stride, dilation)
     covered = min(kernel, period)
     return Phases(kernel // period if covered == stride else 0, -(-kernel // period), covered / stride)
+
+
+def read_share(slides: Window, x: Shape, out: Shape) -> float:
+    """Return the part of a map's places on which a tap of a window falls, where it makes `out` of `x`."""
+    share = 1.0
+    for axis, (size, places) in enumerate(((x.h, out.h), (x.w, out.w))):
+        first = slides.padding(x)[axis][0]
+        taps = {
+            place * slides.stride[axis] + tap * slides.dilation[axis] - first
+            for place in range(places)
+            for tap in range(slides.kernel[axis])
+        }
+        share *= sum(0 <= tap < size for tap in taps) / size
+    return share
 
 
 def chained(ops: Sequence[Op], shape: Shape) -> tuple[Cost, Shape] | None:
@@ -204,6 +218,15 @@ class Facts:
             found.setdefault(id(node.op), (node.op, []))[1].append(node)
         return tuple(found.values())
 
+    def window(self, node: Node) -> Window | None:
+        """Return the window of a convolution or of a pool that slides, and of nothing else."""
+        return self._windows[id(node.op)]
+
+    @cached_property
+    def _windows(self) -> Mapping[int, Window | None]:
+        """By the id of the op."""
+        return {id(op): _window(op) for op, _ in self._by_arguments}
+
     @cached_property
     def convolutions(self) -> tuple[Node, ...]:
         """The convolutions, but for those that make maps larger."""
@@ -263,7 +286,7 @@ class Facts:
 
     def input(self, node: Node) -> Shape:
         """Return the first shape that a node reads."""
-        return self.inputs(node)[0]
+        return self.net.inputs_of(node.name)[0]
 
     def outputs(self, node: Node) -> tuple[Shape, ...]:
         """Return the shapes that a node makes."""
@@ -285,8 +308,12 @@ class Facts:
 
     def learns(self, node: Node) -> bool:
         """Tell whether a node multiplies by learned numbers: a convolution, fc, attention."""
-        cost = self.net.layer_costs[node.name]
-        return cost.macs > 0 and cost.params > 0
+        return node.name in self._learning
+
+    @cached_property
+    def _learning(self) -> frozenset[str]:
+        costs = self.net.layer_costs.items()
+        return frozenset([name for name, cost in costs if cost.macs > 0 and cost.params > 0])
 
     @cached_property
     def total(self) -> Cost:
@@ -321,8 +348,9 @@ class Facts:
     # ---------------------------------------------------------------- who reads what
 
     @cached_property
-    def _readers(self) -> Mapping[Value, tuple[Node, ...]]:
-        readers: dict[Value, list[Node]] = {}
+    def _readers(self) -> Mapping[tuple[str, int], tuple[Node, ...]]:
+        """By the name and port of a value."""
+        readers: dict[tuple[str, int], list[Node]] = {}
         for node in self.nodes:
             for value in node.inputs:
                 readers.setdefault(value, []).append(node)
@@ -335,13 +363,19 @@ class Facts:
 
     def readers(self, node: Node, port: int = 0) -> tuple[Node, ...]:
         """Return the nodes that read a node's output, once for each time that they read it."""
-        return self._readers.get(Value(node.name, port), ())
+        return self._readers.get((node.name, port), ())
 
     def reader(self, node: Node) -> Node | None:
         """Return the one node that reads a node's only output, if nobody else does and the net does not."""
-        readers = self.readers(node)
-        only = len(readers) == 1 and len(self.outputs(node)) == 1
-        return readers[0] if only and Value(node.name) not in self.results else None
+        return self._only_readers.get(node.name)
+
+    @cached_property
+    def _only_readers(self) -> Mapping[str, Node]:
+        return {
+            name: readers[0]
+            for (name, port), readers in self._readers.items()
+            if len(readers) == 1 and (name, port) not in self.results and len(self.net.outputs_of(name)) == 1
+        }
 
     def shape(self, value: Value) -> Shape:
         """Return the shape of a value."""
@@ -380,9 +414,14 @@ class Facts:
         Depth is `facts.along(lambda node, before: max(before, default=0) + 1)`.
         """
         known: dict[str, int] = {}
-        for node in self.nodes:
-            known[node.name] = step(node, [known[value.node] for value in node.inputs])
+        for node, reads in self._sources:
+            known[node.name] = step(node, [known[name] for name in reads])
         return known
+
+    @cached_property
+    def _sources(self) -> tuple[tuple[Node, list[str]], ...]:
+        """The nodes in order, with the names of what each reads."""
+        return tuple([(node, [value.node for value in node.inputs]) for node in self.nodes])
 
     # ---------------------------------------------------------------- the module tree
 

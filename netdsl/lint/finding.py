@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from netdsl.ops import OpError
 from netdsl.quantities import Amounts, weighed
 from netdsl.record import Record
 
+_COMMENT = re.compile(r'("[^"]*")|#.*')
 _SHOWN = 4
 """How many layers and nets a text names before it counts."""
 
@@ -86,11 +88,12 @@ class Finding(Record):
 
     @property
     def fingerprint(self) -> str:
-        """A name that stays when lines move: of the code, the file, the line's text, and the layer."""
+        """A name that stays when lines move: of the code, the file, the line without its comment, and the labels."""
         from hashlib import sha256
 
-        line = self.hit.span.source.line(self.hit.span.line).strip()
-        return sha256("\0".join((self.code, self.spec, line, self.local)).encode()).hexdigest()[:20]
+        line = _COMMENT.sub(r"\1", self.hit.span.source.line(self.hit.span.line)).strip()
+        labels = ".".join(part for part in self.local.split(".") if not part.isdigit())
+        return sha256("\0".join((self.code, self.spec, line, labels)).encode()).hexdigest()[:20]
 
     def diagnostic(self) -> Diagnostic:
         """Return it as what can be shown with carets."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from netdsl.diagnostics import NetError
 from netdsl.ir.graph import Node
+from netdsl.lint.baseline import Entry, unknown
 from netdsl.lint.config import Settings
 from netdsl.lint.edits import Edit, apply
 from netdsl.lint.engine import Loaded, Run
@@ -35,12 +36,17 @@ class Fixed:
         self.applied: list[Finding] = []
 
 
-def fix(text: str, load: Load, settings: Settings, unsafe: bool = False) -> Fixed:
-    """Return a text with every fix that keeps its promise; raise NetError if the text is wrong to begin with."""
+def fix(
+    text: str, load: Load, settings: Settings, unsafe: bool = False, known: Sequence[Entry] = ()
+) -> Fixed:
+    """Return a text with every fix that keeps its promise; raise NetError if the text is wrong to begin with.
+
+    What a baseline knows is left as it is.
+    """
     fixed = Fixed(text)
     for _ in range(MAX_ROUNDS):
         before = load(fixed.text)
-        findings = proven(Run(before, settings).findings(), before, load)
+        findings = proven(unknown(Run(before, settings).findings(), known), before, load)
         together = _apart([f for f in findings if _wanted(f, unsafe)])
         new = _mended(together, before, load)
         if new is None or (
@@ -150,7 +156,7 @@ def _mended(findings: Sequence[Finding], loaded: Loaded, load: Load) -> _Mended 
     if not findings:
         return None
     edits = (edit for f in findings if f.hit.fix is not None for edit in f.hit.fix.edits)
-    new = apply(loaded.source.text, edits)
+    new = apply(loaded.file.source.text, edits)
     moved: dict[str, None] = {}
     try:
         after = load(new).nets

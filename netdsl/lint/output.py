@@ -28,9 +28,16 @@ def text(findings: Sequence[Finding], color: bool = False, width: int = 0) -> st
     return "\n".join([*shown, summary([finding.diagnostic() for finding in findings]) + fixes])
 
 
-def concise(findings: Sequence[Finding]) -> str:
-    """Return one line a finding: `file:line:column: severity[code name] message; help`; no newline at the end."""
+def concise(findings: Sequence[Finding], diagnostics: Sequence[Diagnostic]) -> str:
+    """Return one line an error and a finding, without a newline at the end.
+
+    A line is `file:line:column: severity[code name] message; help`.
+    """
     lines = []
+    for wrong in diagnostics:
+        place = f"{wrong.span}: " if wrong.span is not None else ""
+        help = f"; help: {wrong.help}" if wrong.help else ""
+        lines.append(f"{place}{wrong.severity}[{wrong.code}] {wrong.message}{help}")
     for finding in findings:
         hit, count = finding.hit, f" ({finding.count} layers)" if finding.count > 1 else ""
         lines.append(

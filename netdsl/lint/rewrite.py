@@ -66,13 +66,16 @@ class Rewrite:
         self._order = [name for name in self._order if name not in gone]
 
     def swap(self, first: str, second: str) -> None:
-        """Let two nodes of a chain change places: `second` alone reads `first`, and comes before it."""
+        """Let two nodes of a chain change places: `second` alone reads `first`, and comes before it.
+
+        What `first` reads beside its first input, as `like` of a resize, it still reads.
+        """
         a, b = self._get(first), self._get(second)
         if self._reading(first) != [second] or len(b.inputs) != 1:
             raise RewriteError(f"{second} is not all that reads {first}")
         self._redirect(Value(second), Value(first))
-        self._set(b.replace(inputs=a.inputs))
-        self._set(a.replace(inputs=(Value(second),)))
+        self._set(b.replace(inputs=a.inputs[:1]))
+        self._set(a.replace(inputs=(Value(second), *a.inputs[1:])))
         i, j = self._order.index(first), self._order.index(second)
         self._order[i], self._order[j] = second, first
 

@@ -74,7 +74,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "level": LEVELS[finding.severity],
         "message": {"text": printable(hit.message) + "".join(f"\n{printable(f)}" for f in (*facts, *help))},
         "locations": [_location(hit.span, hit.layer)],
-        "partialFingerprints": {"netdsl/v1": finding.fingerprint},
+        "partialFingerprints": {"netdsl/v2": finding.fingerprint},
         "properties": {
             "nets": [net.name for net in finding.nets],
             "layers": finding.count,

@@ -29,6 +29,7 @@ class Attention(Op):
         jax="nnx.MultiHeadAttention",
         calls={"MultiheadAttention": "_, heads, dropout"},
     )
+    sequential: ClassVar[bool] = False  # torch's takes queries, keys and values
     positional: ClassVar[tuple[str, ...]] = ("heads",)
     counted: ClassVar[str] = "MultiheadAttention"
     weight_axes: ClassVar[Mapping[str, tuple[str, ...]]] = {

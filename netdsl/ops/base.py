@@ -153,6 +153,8 @@ class Op(Record, metaclass=Kind):
     """Whether it only moves values about: it is no module, and takes no position in its scope."""
     module: ClassVar[bool] = False
     """Whether emitted code always makes it a module, though it has no state (dropout draws numbers)."""
+    sequential: ClassVar[bool] = True
+    """Whether its module is called with what flows alone, in all frameworks, so that it may be in a Sequential."""
     computes: ClassVar[bool] = True
     """Whether its output is new values; views, flatten, split and identity are not."""
     follows: ClassVar[bool] = False

@@ -18,7 +18,7 @@ def count_costs(facts: Facts, shared: Shared | None = None) -> Facts:
     known = (shared or Shared()).costs
     with no_collection():
         for node in facts.graph:
-            op, x = node.op, [shapes[value.node][value.port] for value in node.inputs]
+            op, x = node.op, [shapes[name][port] for name, port in node.inputs]
             key = (id(op), bool(node.module), *x, *[shape.axes for shape in x])
             found = known.get(key)
             if found is None:

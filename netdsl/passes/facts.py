@@ -44,6 +44,21 @@ class Extent(Record):
     size: int
     """Of the input."""
 
+    def __init__(
+        self,
+        largest: Number,
+        smallest: Number,
+        jump: Number,
+        first: Number,
+        last: Number,
+        fixed: bool,
+        size: int,
+    ) -> None:
+        """Take the fields, faster than any record does: each op has two."""
+        fields = self.__dict__
+        fields["largest"], fields["smallest"], fields["jump"] = largest, smallest, jump
+        fields["first"], fields["last"], fields["fixed"], fields["size"] = first, last, fixed, size
+
     @property
     def clipped(self) -> Number:
         """The most that one place can see of the input itself."""
@@ -75,6 +90,11 @@ class Lifetime(Record):
     """The step during which it is needed for the last time."""
     elements: int
     """Its size for one sample."""
+
+    def __init__(self, first: int, last: int, elements: int) -> None:
+        """Take the three, faster than any record does: each op has one."""
+        fields = self.__dict__
+        fields["first"], fields["last"], fields["elements"] = first, last, elements
 
 
 Lifetimes = Mapping[str, Lifetime]

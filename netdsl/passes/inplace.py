@@ -23,7 +23,7 @@ def overwriting(graph: Graph) -> frozenset[str]:
     homes: dict[str | Scope, Home] = {}
     modules: dict[str, str] = {}
     _enter(graph.tree, graph.tree, (graph.tree, 0), homes, modules)
-    nodes = {node.name: node for node in graph}
+    nodes = graph.nodes
     reads = Counter([value for node in nodes.values() for value in node.inputs])
     reads.update([output.value for output in graph.outputs])
     places: dict[str, tuple[object, ...]] = {}

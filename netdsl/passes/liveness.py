@@ -95,7 +95,7 @@ class _Run:
     def __init__(self, facts: Facts, writing: frozenset[str], training: bool = False) -> None:
         """Run the net's own function; in training everything runs, and values are looked at one by one."""
         self.shapes = facts.shapes
-        self.nodes = {node.name: node for node in facts.graph}
+        self.nodes = facts.graph.nodes
         self.trains = set() if training else {name for name, node in self.nodes.items() if node.train}
         self.outputs = tuple(output.value for output in facts.graph.outputs)
         owners = _owners(self.nodes, facts, writing)
@@ -237,7 +237,7 @@ def measure_liveness(
     `fused` are the nodes that run within the step of another, as `find_fused` gives them: they are no steps.
     """
     size = DTYPES[dtype]
-    nodes = {node.name: node for node in facts.graph}
+    nodes = facts.graph.nodes
     order = list(facts.graph.tree.nodes())
     lifetimes = _folded(facts.lifetimes, order, fused)
     change = [0] * (len(order) + 1)

@@ -7,7 +7,6 @@ union of what they see. An op says itself what one place of it sees: `Op.reach`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netdsl.collector import no_collection
@@ -24,7 +23,7 @@ _SAME, _ALL = HERE[0], EVERYWHERE[0]
 
 
 class _Seen:
-    """What a node's places see, and how many places it has along rows and columns."""
+    """What a node's places see, and how many it has along rows and columns; one extent where both are equal."""
 
     __slots__ = ("columns", "fact", "places", "rows")
 
@@ -57,11 +56,9 @@ def find_receptive_fields(facts: Facts) -> Facts:
 
 def _source(shape: Shape) -> _Seen:
     rows, columns = _places(shape, (shape[0], 1) if len(shape) == 2 else (1, 1))
-    return _Seen(
-        Extent(1, 1, 1, 0, 0, False, rows),
-        Extent(1, 1, 1, 0, 0, False, columns),
-        (rows, columns),
-    )
+    along = Extent(1, 1, 1, 0, 0, False, rows)
+    across = along if rows == columns else Extent(1, 1, 1, 0, 0, False, columns)
+    return _Seen(along, across, (rows, columns))
 
 
 def _places(shape: Shape, tokens: tuple[int, int]) -> tuple[int, int]:
@@ -78,25 +75,33 @@ def _see(
     known: dict[tuple[object, ...], tuple[Field | None, ...]],
 ) -> _Seen | None:
     """Return what a node sees through its inputs; None if no input of the net is behind them."""
-    behind = [seen.get(value.node) for value in node.inputs]
-    x = [facts.shapes[value.node][value.port] for value in node.inputs]
+    shapes = facts.shapes
+    x = [shapes[name][port] for name, port in node.inputs]
     key = (id(node.op), *x, *[shape.axes for shape in x])  # equal layers have one op
     reached = known.get(key)
     if reached is None:
         reached = known[key] = node.op.reach(*x)
     paths = [
         (source, field)
-        for source, field in zip(behind, reached, strict=True)
-        if source is not None and field is not None
+        for (name, _), field in zip(node.inputs, reached, strict=True)
+        if field is not None and (source := seen.get(name)) is not None
     ]
     if not paths:
         return None
     if len(paths) == 1 and paths[0][1] is HERE:
         return paths[0][0]
-    places = _places(facts.shapes[node.name][0], max(source.places for source, _ in paths))
+    places = _places(shapes[node.name][0], max([source.places for source, _ in paths]))
     rows = [_through(source.rows, field[0], source.places[0], places[0]) for source, field in paths]
+    along = _union(rows, places[0])
+    if places[0] == places[1] and all([_is_square(source, field) for source, field in paths]):
+        return _Seen(along, along, places)
     columns = [_through(source.columns, field[1], source.places[1], places[1]) for source, field in paths]
-    return _Seen(_union(rows, places[0]), _union(columns, places[1]), places)
+    return _Seen(along, _union(columns, places[1]), places)
+
+
+def _is_square(source: _Seen, field: Field) -> bool:
+    """Tell whether what is seen through an op is the same along rows and columns."""
+    return source.rows is source.columns and source.places[0] == source.places[1] and field[0] == field[1]
 
 
 def _through(seen: Extent, reach: Reach, places: int, places_after: int) -> Extent:
@@ -143,10 +148,10 @@ def _ratio(above: Number, below: int) -> Number:
     return value.numerator if value.denominator == 1 else value
 
 
-def _union(paths: Iterable[Extent], places: int) -> Extent:
+def _union(paths: list[Extent], places: int) -> Extent:
     """Return what is seen along any of the paths that meet at a node of that many places."""
-    first, *others = paths
-    for other in others:
+    first = paths[0]
+    for other in paths[1:]:
         if other != first:
             first = _both(first, other, places)
     return first

@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
+from netdsl.diagnostics import did_you_mean
 from netdsl.ir.graph import Node
 from netdsl.quantities.base import Amounts, Measured, Options, Quantity, Summed
 
@@ -24,6 +25,7 @@ __all__ = [
     "catalogue",
     "compared",
     "drawn",
+    "meant",
     "weighed",
 ]
 
@@ -60,6 +62,13 @@ def drawn() -> tuple[Quantity, ...]:
 def compared() -> tuple[Quantity, ...]:
     """Return those that nets are compared by, in their order."""
     return tuple(sorted([one for one in catalogue().values() if one.compared], key=lambda one: one.compared))
+
+
+def meant(word: str, known: Sequence[str]) -> str:
+    """Return what an unknown word for one of these quantities may have meant, or which there are."""
+    if "flop" in word.lower() and "macs" in known:
+        return "FLOPs are `macs` here, of a multiply and an add each, and `ops` what else is computed"
+    return did_you_mean(word, known) or f"there are {', '.join(known)}"
 
 
 def amounts(net: Measured, nodes: Sequence[Node]) -> Amounts:

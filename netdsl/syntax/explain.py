@@ -34,11 +34,15 @@ _SHOWN = {
 }
 _STARTS_STEP = {"ARROW", "COLON", "STAR", "VBAR", *OPENING}
 _ENDS_STEP = {"ARROW", "VBAR", "WHEN", "AS", "_NL"}
+_SUMMED = {"NAME", "NUMBER", "DIMS", "COMMA", "SIGN", "SLASH", "EQUAL", "TRUE", "FALSE"}
+"""What layers with arguments are made of, and sums of them."""
 _STEPS = {"NAME", "LPAR", "ADD", "MUL", "CONCAT"}
 NAMES = "`:` names a layer: "
 """What is said where a layer is given a name by `=`; its line follows."""
 TAKES = "a value is taken with `from`: "
 """What is said where a value is used as a layer; the line follows."""
+SUMS = "a sum of values is a joint: "
+"""What is said where values are added by `+`; the line follows, with `from` before each name that stands alone."""
 _HAS_BODY = {
     "NET",
     "BLOCK",
@@ -87,7 +91,7 @@ class Place:
 
 def explain(place: Place) -> Fault:
     """Return what is wrong at a place."""
-    for mistake in (_indentation, _bracket, _arrow, _condition, _argument, _declaration, _word):
+    for mistake in (_indentation, _bracket, _arrow, _condition, _sum, _argument, _declaration, _word):
         fault = mistake(place)
         if fault is not None:
             return fault
@@ -201,6 +205,34 @@ def _arrow(place: Place) -> Fault | None:
     start = _step(before)
     arrows = [Token(t.type, "->" if t.text == "-" else t.text, t.start, t.end) for t in place.line[start:]]
     return Fault("E113", minus.start, minus.end, "`-` between layers", f"arrows: {_text(arrows)}")
+
+
+def _sum(place: Place) -> Fault | None:
+    """`x = x + dwconv 3x3`, `x += dwconv 3x3`: a sum of values as Python writes it."""
+    token, before = place.token, place.before
+    words = list(takewhile(lambda one: one.type != "_NL", place.line))
+    texts = [one.text for one in words[:3]]
+    more = texts[1:] == ["+", "="]
+    layer = bool(before) and before[-1].type == "NAME" and token.type in ("NUMBER", "DIMS", "NAME")
+    if not layer and not (more and place.index == 2):
+        return None
+    target = texts[0] if more or texts[1:2] == ["="] else ""
+    rest = words[3 if more else 2 if target else 0 :]
+    cuts = [-1, *(i for i, one in enumerate(rest) if one.text == "+"), len(rest)]
+    terms = [rest[i + 1 : j] for i, j in pairwise(cuts)]
+    if len(terms) + more < 2 or not all(term and term[0].type == "NAME" for term in terms):
+        return None
+    if any(one.type not in _SUMMED for one in rest):
+        return None
+    flowing = ("x", "flow", target)
+    branches = ["identity"] if more else []
+    for term in terms:
+        one = _text(term)
+        label = f"{one} as {term[0].text}{len(branches)}"  # no chain has a joint, so its layers need one
+        branches.append(label if len(term) > 1 else "identity" if one in flowing else f"from {one}")
+    taken = "" if target in ("", *flowing[:2]) or more else f"{target} = from flow -> "
+    help = f"{SUMS}{taken}({' | '.join(branches)}) -> add"
+    return place.fault("E100", f"expected the end of the line, found {place.found}", help)
 
 
 def _argument(place: Place) -> Fault | None:

@@ -169,7 +169,9 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
 _COUNTS = frozenset(
     "LPAR NAME BLOCK NET TABLE STAGE OUTPUT DEFAULT INIT META ORDER FIRST INLINE VARIANT SAME".split()
 )
-"""Where what counts a repetition may begin: words that may be numbers, but for `require`, which any value follows."""
+"""Where what counts a repetition may begin: words that may be numbers."""
+_TAKES_VALUES = frozenset("REQUIRE INPUT WEIGHT".split())
+"""Words that a value may follow: they count where nothing is between them and their index or attribute."""
 _BEFORE_STEP = frozenset({"ARROW", "COLON", "VBAR", "STAR"}) | OPENING
 _IN_GROUP = frozenset({"ARROW", "COMMA", "VBAR", "COLON", "AS"})
 
@@ -180,13 +182,15 @@ def _count(tokens: list[Token]) -> None:
     A parser that looks one token ahead takes `n` for an op, as in `weight [8, 1, 1]`, and `(` for a group's.
     """
     for at, token in enumerate(tokens):
-        if token.type not in _COUNTS or (at and tokens[at - 1].type not in _BEFORE_STEP):
+        if token.type not in _COUNTS | _TAKES_VALUES or (at and tokens[at - 1].type not in _BEFORE_STEP):
             continue
         end = at + 1
         if token.type == "LPAR":
             end = _closing(tokens, at) + 1
             if any(one.type in _IN_GROUP for one in _outer(tokens[at + 1 : end - 1])):
                 continue
+        if token.type in _TAKES_VALUES and (end == len(tokens) or tokens[end].start > token.end):
+            continue
         while end < len(tokens) and tokens[end].type in ("DOT", "LSQB"):
             end = end + 2 if tokens[end].type == "DOT" else _closing(tokens, end) + 1
         if at + 1 < end < len(tokens) and tokens[end].type == "STAR":

@@ -139,8 +139,9 @@ WORDS: dict[str, Word] = {
     "from": Word(
         "starts a line, a branch or a value at something else than what flowed last",
         "It takes labels, values that `=` named, `x` (what came into the block) and `flow` (what flows); several "
-        "make a tuple for an op or block that takes several. Behind `when` the line is left out whole, with its "
-        "`from`. In `import` it names the file, behind a block's name its inputs.",
+        "make a tuple for an op or block that takes several. A line that begins elsewhere has no `when`, as what "
+        "flowed would go on where it is false: its steps may, or write `if` (E227). "
+        "In `import` it names the file, behind a block's name its inputs.",
         _net("stem: conv 3x3, 8\ndeep: conv 3x3, 8 -> relu\nfrom stem, deep -> concat\nfrom deep -> gap"),
     ),
     "as": Word(
@@ -244,9 +245,9 @@ WORDS: dict[str, Word] = {
     # ------------------------------------------------------------ conditions and loops
     "when": Word(
         "a line, a branch or a step is there only if that holds",
-        "A step that is not leaves what flows as it is; a line with a `from` is left out with it. It stands last. In "
-        "a joint a branch whose `when` is false is still one: it hands on what came in, which is what a shortcut "
-        "does.",
+        "A step or line that is not leaves what flows as it is. It stands last. In a joint a branch whose `when` is "
+        "false is still one: it hands on what came in, which is what a shortcut does. A line whose `from` names "
+        "something else than what flows takes none (E227).",
         "block Residual(c):\n    add:\n        conv: conv 3x3, c\n        shortcut: conv 1x1, c when x.c != c\n\n"
         + _net("Residual 8\nResidual 8\nrelu when x.h > 16\ngap"),
     ),

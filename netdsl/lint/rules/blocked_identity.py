@@ -80,10 +80,13 @@ class BlockedIdentity(Rule):
         """Count along the branch of each sum with the fewest."""
         if next(facts.where(sums), None) is None:
             return
+        blocked = {node.name for node in facts.where(_blocks) if sums(facts.origin(node, _skips).op)}
+        if len(blocked) <= self.limit("blocks"):
+            return
 
         def step(node: Node, before: list[int]) -> int:
-            blocked = _blocks(node.op) and sums(facts.origin(node, _skips).op)
-            return min((count for count in before if count != NOWHERE), default=_start(node)) + blocked
+            counts = [count for count in before if count != NOWHERE]
+            return (min(counts) if counts else _start(node)) + (node.name in blocked)
 
         counts = facts.along(step)
         last = max(facts.graph.outputs, key=lambda output: counts[output.value.node])

@@ -11,14 +11,15 @@ from netdsl.diagnostics import Severity
 from netdsl.lint.facts import Facts, pointwise
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.resize import Upsample
+from netdsl.ops.resize import Resampling
 
 
 class Conv1x1AfterUpsample(Rule):
     """A 1x1 convolution of pixels that were made by repeating others.
 
     ## What it does
-    Finds a 1x1 convolution with stride 1 that alone reads the output of an `upsample`.
+    Finds a 1x1 convolution with stride 1 that alone reads the output of an `upsample`, or of a `resize` that makes
+    the map larger.
 
     ## Why is this bad
     Upsampling mixes pixels within a channel, with weights that add up to one, and the convolution mixes channels
@@ -60,12 +61,12 @@ class Conv1x1AfterUpsample(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the reader of each upsampling."""
-        for node in facts.of(Upsample):
+        for node in facts.of(Resampling):
             conv = facts.reader(node)
             if conv is None or not pointwise(conv, facts):
                 continue
             small, large = facts.input(node), facts.output(node)
-            if small == large:
+            if large.elements <= small.elements:
                 continue
             macs = facts.cost(conv).macs
             yield self.hit(

@@ -7,12 +7,13 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.diagnostics import Severity
-from netdsl.ir.graph import Node
+from netdsl.ir.graph import Node, Value
 from netdsl.lint.edits import Edit
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule
 from netdsl.ops.source import Input
+from netdsl.source import Span
 
 
 class DeadBranch(Rule):
@@ -66,12 +67,14 @@ class DeadBranch(Rule):
             gone = [node for node in map(facts.node, branch) if _is_gone(node, branch, facts)]
             params = sum(facts.cost(node).params for node in gone)
             others = f", with {_layers(len(branch) - 1)} before it" if len(branch) > 1 else ""
+            place = _place(node, facts)
             yield self.hit(
                 node,
                 f"nobody reads {facts.called(node)}{others}: {params:,} params for nothing",
                 help="take it away, or join it with the flow: concat, add, or an output of its own",
                 change=partial(_delete, names=branch),
-                edits=_edits(node, branch, facts) if len(gone) == len(branch) else None,
+                edits=_edits(place, branch, facts) if len(gone) == len(branch) else None,
+                at=place if place != node.span else None,
             )
 
 
@@ -103,13 +106,25 @@ def _readers(node: Node, facts: Facts) -> list[str]:
     return [reader.name for port in range(len(facts.outputs(node))) for reader in facts.readers(node, port)]
 
 
-def _edits(node: Node, branch: tuple[str, ...], facts: Facts) -> tuple[Edit, ...] | None:
+def _place(node: Node, facts: Facts) -> Span:
+    """Return the text that makes a layer, or calls the block of which it is all that comes out."""
+    called = [
+        scope
+        for scope in facts.graph.tree.scopes()
+        if scope.kind == "block"
+        and Value(node.name) in scope.outputs
+        and not any(value.node in facts.live for value in scope.outputs)
+    ]
+    return min(called, key=lambda scope: len(scope.path)).span if called else node.span
+
+
+def _edits(place: Span, branch: tuple[str, ...], facts: Facts) -> tuple[Edit, ...] | None:
     """Return the edits that take the statement away, if it makes nothing but this branch."""
-    statement = facts.text.statement(node.span)
+    statement = facts.text.statement(place)
     if statement is None:
         return None
     made = {made.name for made in facts.written_in(facts.text.span(statement))}
-    return facts.text.remove_statement(node.span) if made <= set(branch) else None
+    return facts.text.remove_statement(place) if made <= set(branch) else None
 
 
 def _delete(net: Rewrite, names: tuple[str, ...]) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import ClassVar
 
+from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
+from netdsl.ops.linear import Linear
 from netdsl.ops.norm import Norm
 
 
@@ -46,7 +48,8 @@ class DeepNoNorm(Rule):
 
     ## Fix safety
     There is no automatic fix: it is another function. `default conv norm=bn, bias=false` puts a normalisation
-    behind every convolution. Initial weights that are scaled for the depth (Fixup) do without.
+    behind every convolution; the branches of a transformer begin with an `ln`. Initial weights that are scaled for
+    the depth (Fixup) do without.
 
     ## References
     Simonyan and Zisserman, arXiv 1409.1556, section 3.1; Ioffe and Szegedy, arXiv 1502.03167; Zhang et al., Fixup,
@@ -61,12 +64,48 @@ class DeepNoNorm(Rule):
         if any(output.train for output in facts.graph.outputs):
             return
         depths = facts.along(partial(_depth, facts))
-        deepest = max(facts.nodes, key=lambda node: depths[node.name])
-        depth = depths[deepest.name]
-        if depth > self.limit("layers"):
-            message = f"{facts.name}: {depth} layers with weights up to {deepest.name}, and no normalisation between"
-            help = "default conv norm=bn, bias=false"
-            yield Hit(message, facts.span, help=help)
+        deepest = max(depths, key=depths.__getitem__)
+        depth = depths[deepest]
+        if depth <= self.limit("layers"):
+            return
+        message = f"{facts.name}: {depth} layers with weights up to {deepest}, and no normalisation between"
+        path = _path(facts.node(deepest), depths, facts)
+        bare = {node.span: node for node in path if facts.output(node).axes == "nc" and _begins(node, facts)}
+        if not bare:
+            kinds = [node.op for node in path if node.op.fuses]
+            kind = "fc" if all(isinstance(op, Linear) for op in kinds) else "conv"
+            yield Hit(message, facts.span, help=f"default {kind} norm=bn, bias=false")
+            return
+        first, *others = bare.values()
+        yield self.hit(
+            first,
+            f"{message}: {facts.called(first)} reads the sum of all before as it is",
+            help=f"{_normed(first, facts)}{', and so for the others' if others else ''}",
+            labels=tuple(Label(node.span, "this too") for node in others),
+        )
+
+
+def _path(node: Node, depths: Mapping[str, int], facts: Facts) -> list[Node]:
+    """Return the layers with weights on a deepest path to a node, in order."""
+    path: list[Node] = []
+    while depths[node.name]:
+        if facts.learns(node):
+            path.append(node)
+        node = max((facts.node(value.node) for value in node.inputs), key=lambda one: depths[one.name])
+    return path[::-1]
+
+
+def _begins(node: Node, facts: Facts) -> bool:
+    """Tell whether a layer begins a residual branch: others read what it reads, or what comes before a split."""
+    return len(facts.readers(facts.source(node), node.inputs[0].port)) > 1
+
+
+def _normed(node: Node, facts: Facts) -> str:
+    """Return a layer of tokens with a norm before it, which has a label if the layer has one."""
+    layer = facts.text.layer(node.span)
+    if layer is None or layer.label is None:
+        return f"ln -> {node.op.name if layer is None else facts.text.written(layer)}"
+    return f"ln as {facts.text.written(layer.label)}_norm -> {facts.text.written(layer)}"
 
 
 def _depth(facts: Facts, node: Node, before: list[int]) -> int:

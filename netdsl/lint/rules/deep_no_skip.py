@@ -30,10 +30,11 @@ class DeepNoSkip(Rule):
 
     ## Bad
         net N:
-            input 3, 64x64
+            input 3, 96x96
             default conv norm=bn, bias=false
             features:
-                22 * (conv 3x3, 16 -> relu)
+                conv 3x3, 16, /2 -> relu
+                21 * (conv 3x3, 16 -> relu)
             gap
             fc: fc 10
 
@@ -47,8 +48,8 @@ class DeepNoSkip(Rule):
             relu
 
         net N:
-            input 3, 64x64
-            stem: conv 3x3, 8 -> bn -> relu
+            input 3, 96x96
+            stem: conv 3x3, 8, /2 -> bn -> relu
             features: 10 * Residual 8
             gap
             fc: fc 10
@@ -68,6 +69,8 @@ class DeepNoSkip(Rule):
         if any(output.train for output in facts.graph.outputs):
             return
         dense = {node.name for node in facts.nodes if facts.learns(node) and not depthwise(node, facts)}
+        if len(dense) <= self.limit("layers"):
+            return
 
         def step(node: Node, before: list[int]) -> int:
             known = [depth for depth in before if depth != NOWHERE]

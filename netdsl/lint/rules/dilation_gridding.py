@@ -7,7 +7,7 @@ from math import gcd
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, Window, window
+from netdsl.lint.facts import Facts, Window
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.norm import Norm
@@ -104,7 +104,7 @@ def _between(node: Node, facts: Facts) -> bool:
 
 def _windows(facts: Facts) -> Iterator[tuple[Node, Window]]:
     for node in facts.convolutions:
-        slides = window(node.op)
+        slides = facts.window(node)
         if slides is not None:
             yield node, slides
 

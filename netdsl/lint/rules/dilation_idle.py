@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts, window
+from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 
@@ -50,7 +50,7 @@ class DilationIdle(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Look at the dilation of each convolution of pixels."""
         for node in facts.where(lambda op: isinstance(op, Convolution)):
-            slides = window(node.op)
+            slides = facts.window(node)
             if slides is not None and slides.kernel == (1, 1) and max(slides.dilation) > 1:
                 yield self.hit(
                     node,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, isfinite
+from math import exp, isfinite, log
 from typing import ClassVar
 
 from netdsl.ir.types import Shape
 from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule
-from netdsl.ops.activation import HUGE, Saturating, Softmax
+from netdsl.ops.activation import HUGE, LogSoftmax, Saturating, Softmax
 from netdsl.ops.base import Op
 
 NEAR = 0.01
@@ -20,8 +20,8 @@ class DoubleSquash(Rule):
     """An activation with bounds, of what has bounds already.
 
     ## What it does
-    Finds a `sigmoid`, `hsigmoid`, `tanh` or `softmax` that reads another activation with bounds, and a `sigmoid` or
-    `hsigmoid` that reads a `relu`.
+    Finds a `sigmoid`, `hsigmoid`, `tanh`, `softmax` or `log_softmax` that reads another activation with bounds, and a
+    `sigmoid` or `hsigmoid` that reads a `relu`.
 
     ## Why is this bad
     Its inputs fill a small part of its domain, so its outputs fill a small part of its range: `sigmoid` of `relu` is
@@ -52,7 +52,8 @@ class DoubleSquash(Rule):
     There is no automatic fix: which of the two is meant is not known.
 
     ## References
-    sigmoid(0) = 1/2; max softmax = exp(b - a) / (exp(b - a) + K - 1) for K numbers between a and b
+    sigmoid(0) = 1/2; max softmax = exp(b - a) / (exp(b - a) + K - 1) for K numbers between a and b; softmax of K
+    numbers that sum to 1 lies between 1 / (e + K - 1) and e / (e + K - 1)
     """
 
     code: ClassVar[str] = "L110"
@@ -65,26 +66,34 @@ class DoubleSquash(Rule):
             half = bounds[0] == 0 and node.op.bounds[0] == 0 and not isinstance(node.op, Softmax)
             if not all(map(isfinite, bounds)) and not half:
                 continue
-            low, high = _image(node.op, *bounds, facts.input(node))
-            most = node.op.bounds
-            if low - most[0] < NEAR and most[1] - high < NEAR:
+            low, high = _image(node.op, before.op, facts.input(node))
+            logarithm = isinstance(node.op, LogSoftmax)
+            least, most = Softmax.bounds if logarithm else node.op.bounds
+            if low - least < NEAR and most - high < NEAR:
                 continue
+            if logarithm:
+                low, high = log(low), log(high)
             yield self.hit(
                 node,
                 f"{facts.called(node)} reads {facts.called(before)}, which lies between {bounds[0]:g} and "
                 f"{bounds[1]:g}: all that it can give is {low:.2g} to {high:.2g}",
-                help=f"leave {before.op.name} or {node.op.name} out",
+                help=f"leave {before.op.name} out"
+                if logarithm or before.op.name == node.op.name
+                else f"leave {before.op.name} or {node.op.name} out",
             )
 
 
 def _squashes(op: Op) -> bool:
-    return isinstance(op, Saturating | Softmax)
+    return isinstance(op, Saturating | Softmax | LogSoftmax)
 
 
-def _image(op: Op, low: float, high: float, shape: Shape) -> tuple[float, float]:
-    """Return what an activation gives for numbers between two bounds."""
+def _image(op: Op, before: Op, shape: Shape) -> tuple[float, float]:
+    """Return what an activation gives for what another one makes; of `log_softmax` before the logarithm."""
+    low, high = before.bounds
     if isinstance(op, Saturating):
         return op.value(low), op.value(high)
-    assert isinstance(op, Softmax)
+    assert isinstance(op, Softmax | LogSoftmax)
     count, ratio = shape.size(op.axis), exp(min(high - low, HUGE))
-    return 1 / (1 + (count - 1) * ratio), ratio / (ratio + count - 1)
+    summed = isinstance(before, Softmax) and before.axis == op.axis  # to 1: only one of them can be 1
+    others = ratio + count - 2 if summed and count > 1 else (count - 1) * ratio
+    return 1 / (1 + others), ratio / (ratio + count - 1)

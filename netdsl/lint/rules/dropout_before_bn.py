@@ -17,7 +17,7 @@ class DropoutBeforeBn(Rule):
 
     ## What it does
     Finds a `dropout` from which a norm with running statistics, `bn`, is reached before another normalisation,
-    through whatever layers.
+    through whatever layers but a joint: DenseNet and Wide ResNet drop in branches, and are good nets.
 
     ## Why is this bad
     In training dropout with probability p multiplies the variance of numbers around 0 by 1/(1-p); in evaluation
@@ -49,7 +49,8 @@ class DropoutBeforeBn(Rule):
     There is no automatic fix: put dropout behind the last normalisation.
 
     ## References
-    Li et al., Understanding the disharmony between dropout and batch normalization, arXiv 1801.05134
+    Li et al., Understanding the disharmony between dropout and batch normalization, arXiv 1801.05134; Huang et al.,
+    arXiv 1608.06993, section 4.2, and Zagoruyko and Komodakis, arXiv 1605.07146, section 2.4, on dropout in branches
     """
 
     code: ClassVar[str] = "L303"
@@ -65,7 +66,7 @@ class DropoutBeforeBn(Rule):
         found: dict[int, Node] = {}
 
         def step(node: Node, before: list[int]) -> int:
-            latest = max(before, default=0)
+            latest = max(before, default=0) if len(before) == 1 else 0
             if isinstance(node.op, Norm) and node.op.tracks and latest:
                 found.setdefault(latest, node)
             return 0 if isinstance(node.op, Norm) else numbers.get(node.name, latest)

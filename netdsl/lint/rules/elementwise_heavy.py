@@ -57,6 +57,7 @@ class ElementwiseHeavy(Rule):
 
     code: ClassVar[str] = "L405"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {
         "share": Threshold(0.5, "part of the bytes that such steps may move"),
         "macs": Threshold(100_000_000, "MACs below which a net is small"),

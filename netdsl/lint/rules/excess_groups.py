@@ -7,9 +7,11 @@ from math import sqrt
 from typing import ClassVar
 
 from netdsl.diagnostics import Severity
+from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, groups
 from netdsl.lint.rule import Hit, Rule, Threshold
 from netdsl.ops.conv import Convolution
+from netdsl.source import Span
 
 
 class ExcessGroups(Rule):
@@ -57,20 +59,44 @@ class ExcessGroups(Rule):
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
-        """Count what each grouped convolution of pixels moves."""
-        for node in facts.convolutions:
-            op, parts = node.op, groups(node, facts)
-            assert isinstance(op, Convolution)
-            if parts == 1 or tuple(op.kernel) != (1, 1) or node.train:
-                continue
-            maps = facts.input(node).elements + facts.output(node).elements
-            weights = facts.input(node).c * facts.output(node).c // parts
-            times = (maps + weights) / (maps / sqrt(parts) + weights)
-            if times <= self.limit("times"):
-                continue
+        """Count what each grouped convolution of pixels moves; those of a block are one finding."""
+        found = [
+            (node, times) for node in facts.convolutions if (times := self._times(node, facts)) is not None
+        ]
+        lines: dict[str, Span] = {}
+        for node, _ in sorted(found, key=lambda item: item[0].span.start):
+            lines.setdefault(_block(node, facts), node.span)
+        for node, times in found:
+            parts, first = groups(node, facts), lines[_block(node, facts)]
+            moved = _maps(node, facts) + _weights(node, facts)
             yield self.hit(
                 node,
-                f"{facts.called(node)} with {parts} groups moves {maps + weights:,} numbers, {times:.1f} times "
+                f"{facts.called(node)} with {parts} groups moves {moved:,} numbers, {times:.1f} times "
                 f"what a dense one with the same MACs would",
                 help=f"fewer groups, with {1 / sqrt(parts):.2f} times the channels for the same MACs without any",
+                at=first if first != node.span else None,
             )
+
+    def _times(self, node: Node, facts: Facts) -> float | None:
+        """Return how many times the numbers of a dense layer a grouped one moves, if they are too many."""
+        parts = groups(node, facts)
+        assert isinstance(node.op, Convolution)
+        if parts == 1 or tuple(node.op.kernel) != (1, 1) or node.train:
+            return None
+        maps, weights = _maps(node, facts), _weights(node, facts)
+        times = (maps + weights) / (maps / sqrt(parts) + weights)
+        return times if times > self.limit("times") else None
+
+
+def _maps(node: Node, facts: Facts) -> int:
+    return facts.input(node).elements + facts.output(node).elements
+
+
+def _weights(node: Node, facts: Facts) -> int:
+    return facts.input(node).c * facts.output(node).c // groups(node, facts)
+
+
+def _block(node: Node, facts: Facts) -> str:
+    """Return the block that a layer is of, or its own line in the net."""
+    block = facts.block(node)
+    return block.block if block.kind == "block" else f"{node.span.source.name}:{node.span.start}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, passes
 from netdsl.lint.rule import Hit, Rule
@@ -17,7 +18,8 @@ class FirstTokenTaken(Rule):
     """The first place of a map is taken as if it were a class token.
 
     ## What it does
-    Finds `token 0` of tokens that come from a map, where no learned token was put before them.
+    Finds `token 0` of tokens that come from a map, where no learned token was put before them, and any `token` that
+    is a place of the map although a learned one was put somewhere among them.
 
     ## Why is this bad
     It then is the top left corner of the image: the answer depends on what attention brings there, and all other
@@ -64,19 +66,54 @@ class FirstTokenTaken(Rule):
         """Look for a learned token among all that a taken one depends on."""
         for node in facts.of(Token):
             assert isinstance(node.op, Token)
-            if node.op.index != 0:
-                continue
             before = [facts.node(name) for name in facts.ancestors(node)]
             joined = [one for one in before if isinstance(one.op, Concat) and facts.output(one).axes == "nc"]
-            added = any(_learned(facts.node(value.node), facts) for one in joined for value in one.inputs)
+            added = [one for one in joined if any(_learned(facts.node(v.node), facts) for v in one.inputs)]
             image = any(facts.output(one).axes == "chw" for one in before)
-            if image and not added:
+            if image and not added and node.op.index == 0:
                 yield self.hit(
                     node,
                     f"{facts.called(node)} is the top left place of a map: no learned token stands before the "
                     f"{facts.input(node).n} of it",
                     help='from cls, patches -> concat axis="n" with weight cls, or the mean: mean "n"',
                 )
+            last = max(added, key=lambda one: facts.output(one).n, default=None)
+            if image and last is not None and facts.output(last).n == facts.input(node).n:
+                yield from self._misplaced(node, last, facts)
+
+    def _misplaced(self, node: Node, joint: Node, facts: Facts) -> Iterator[Hit]:
+        """Compare the index that is taken with those of the learned tokens of a concatenation."""
+        assert isinstance(node.op, Token)
+        index, tokens = node.op.index, _tokens(joint, facts)
+        if not tokens[index]:
+            learned = [place for place, one in enumerate(tokens) if one]
+            more = ", ..." if len(learned) > 4 else ""
+            yield self.hit(
+                node,
+                f"{facts.called(node)} takes token {index}, a place of the map: of the {len(tokens)} of "
+                f"{facts.called(joint)}, {', '.join(map(str, learned[:4]))}{more} "
+                f"{'are' if len(learned) > 1 else 'is'} learned",
+                labels=(Label(joint.span, "joined here"),),
+                help=f"token {learned[0]}, or the learned tokens before the others",
+            )
+
+
+def _tokens(node: Node, facts: Facts) -> list[bool]:
+    """Return of each token that a node makes whether it is a learned one, looking through what keeps their order."""
+    shape = facts.output(node)
+    while not isinstance(node.op, Concat | Weight):
+        sources = _sources(node, facts)
+        alike = [one for one, read in zip(sources, facts.inputs(node), strict=True) if read == shape]
+        if not alike:
+            break
+        node = next((one for one in alike if not _learned(one, facts)), alike[0])  # positions are added
+    if isinstance(node.op, Concat) and shape.axes == "nc":
+        return [token for one in _sources(node, facts) for token in _tokens(one, facts)]
+    return [_learned(node, facts)] * (shape.n if shape.axes == "nc" else 1)
+
+
+def _sources(node: Node, facts: Facts) -> list[Node]:
+    return [facts.source(node, position) for position in range(len(node.inputs))]
 
 
 def _learned(node: Node, facts: Facts) -> bool:

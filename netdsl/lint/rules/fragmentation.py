@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
@@ -65,8 +64,12 @@ class Fragmentation(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the layers, and the longest path."""
-        count = sum(_layer(facts, node) for node in facts.nodes)
-        longest = max(facts.along(partial(_depth, facts)).values(), default=0)
+        layers = {node.name for node in facts.nodes if _layer(facts, node)}
+
+        def step(node: Node, before: list[int]) -> int:
+            return max(before, default=0) + (node.name in layers)
+
+        count, longest = len(layers), max(facts.along(step).values())
         if count <= self.limit("layers") * max(1, longest):
             return
         message = (
@@ -79,7 +82,3 @@ class Fragmentation(Rule):
 def _layer(facts: Facts, node: Node) -> bool:
     """Tell whether a node is a step that takes a launch of its own and computes with a window or weights."""
     return not node.train and (facts.learns(node) or isinstance(node.op, Pool))
-
-
-def _depth(facts: Facts, node: Node, before: list[int]) -> int:
-    return max(before, default=0) + _layer(facts, node)

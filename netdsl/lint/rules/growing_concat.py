@@ -64,6 +64,7 @@ class GrowingConcat(Rule):
 
     code: ClassVar[str] = "L213"
     severity: ClassVar[Severity] = "info"
+    audit: ClassVar[bool] = True
     thresholds: ClassVar = {"times": Threshold(4, "how many times their new channels concats may copy")}
 
     def check(self, facts: Facts) -> Iterator[Hit]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from netdsl.cost.table import human
+from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
@@ -77,6 +78,7 @@ class LinearLinear(Rule):
                 after,
                 f"nothing is between {facts.called(node)} and {facts.called(after)}: one layer does the same for "
                 f"{human(one.macs)} instead of {human(two.macs)} MACs",
+                labels=(Label(node.span, "the first of the two"),) if node.span != after.span else (),
                 help=f"write an activation between them, or leave {facts.called(node)} out",
                 change=partial(Rewrite.chain, names=[node.name, after.name], ops=[merged]),
             )

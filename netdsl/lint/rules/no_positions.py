@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts, same
 from netdsl.lint.rule import Hit, Rule
@@ -74,13 +75,22 @@ class NoPositions(Rule):
         before = [facts.node(name) for name in facts.ancestors(first)]
         image = any(facts.output(one).axes == "chw" for one in before)
         if image and not any(_looks_around(one, facts) for one in facts.nodes if one.name != first.name):
+            made = _made(first, before, facts)
             yield self.hit(
                 first,
                 f"{facts.called(first)} is among the {facts.input(first).n} places of a map, and nothing says "
                 "which is where",
                 help=f"weight pos [{facts.input(first).n}, {facts.input(first).c}], init=normal(0, 0.02) and, behind "
-                "tokens, (identity | from pos) -> add",
+                f"{made.op.name if made is not None else 'tokens'}, (identity | from pos) -> add",
+                labels=(Label(made.span, "behind this"),) if made is not None else (),
             )
+
+
+def _made(attention: Node, before: list[Node], facts: Facts) -> Node | None:
+    """Return what makes as many tokens as an attention reads, of a map or of fewer of them."""
+    tokens = facts.input(attention)
+    made = {one.name for one in before if facts.output(one) == tokens and tokens not in facts.inputs(one)}
+    return next((one for one in reversed(facts.nodes) if one.name in made and one.inputs), None)
 
 
 def _many(node: Node, facts: Facts) -> bool:

@@ -22,7 +22,7 @@ class NoStemDownsampling(Rule):
 
     ## What it does
     Finds nets that read images of 128x128 or more, give no map of that size, and hold much of their activations,
-    or do much of their MACs, before anything makes the map smaller.
+    or do much of their MACs, before anything makes the map smaller; from 48x48 on, nets that do nearly all there.
 
     ## Why is this bad
     Neighbouring pixels of a photograph say nearly the same, and every step of a stride is a quarter of the work.
@@ -60,6 +60,8 @@ class NoStemDownsampling(Rule):
     thresholds: ClassVar = {
         "size": Threshold(128, "height and width from which an image is large"),
         "share": Threshold(0.25, "part of the MACs or activations that may be at full resolution"),
+        "small": Threshold(48, "height and width from which an image is looked at"),
+        "most": Threshold(0.75, "part of the MACs and activations of such an image that may be"),
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
@@ -68,7 +70,7 @@ class NoStemDownsampling(Rule):
             return
         for image in facts.of(Input):
             shape = facts.output(image)
-            if shape.axes != "chw" or min(shape.h, shape.w) < self.limit("size"):
+            if shape.axes != "chw" or min(shape.h, shape.w) < self.limit("small"):
                 continue
             full = [
                 node
@@ -80,7 +82,9 @@ class NoStemDownsampling(Rule):
             macs = sum(facts.cost(node).macs for node in full) / max(1, facts.total.macs)
             held = sum(facts.cost(node).activations for node in full) / max(1, facts.total.activations)
             first = next((node for node in full if node.op.fuses), None)
-            if first is None or max(macs, held) <= self.limit("share"):
+            large = min(shape.h, shape.w) >= self.limit("size")
+            much = max(macs, held) > self.limit("share") if large else min(macs, held) > self.limit("most")
+            if first is None or not much:
                 continue
             yield self.hit(
                 first,

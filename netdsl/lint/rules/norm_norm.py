@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
+from netdsl.diagnostics import Label
 from netdsl.ir.graph import Node
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
@@ -61,7 +62,8 @@ class NormNorm(Rule):
             params = facts.cost(node).params
             pair = f"{facts.called(node)} and {facts.called(after)} normalise one after the other"
             if not after.op.centres(facts.input(after)) or not (params or node.op.linear):
-                yield self.hit(node, pair, help="leave one of them out", severity="info")
+                first = (Label(node.span, "the first"),)
+                yield self.hit(after, pair, labels=first, help="leave one of them out", severity="info")
             elif not node.op.linear:
                 yield self.hit(
                     node,

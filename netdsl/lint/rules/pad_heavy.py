@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
-from netdsl.ir.types import Dims, Pad
+from netdsl.ir.types import Dims, Pad, Shape
 from netdsl.lint.facts import Facts
 from netdsl.lint.rewrite import Rewrite
 from netdsl.lint.rule import Hit, Rule, Threshold, at_input
@@ -19,7 +19,8 @@ class PadHeavy(Rule):
     """A convolution that multiplies zeros of the padding more than pixels.
 
     ## What it does
-    Counts, for each convolution, the multiplications with padding. Half of them and more is a warning, 30% a note.
+    Counts, for each convolution, the multiplications with padding. Half of them and more is a warning, 30% a note
+    where they are more than 1% of the net's.
     Where some of the kernel's weights never meet a pixel at all, it says what the smaller kernel costs that computes
     the same.
 
@@ -60,6 +61,7 @@ class PadHeavy(Rule):
     thresholds: ClassVar = {
         "note": Threshold(0.3, "part of the MACs on padding from which there is a note"),
         "warn": Threshold(0.5, "part of the MACs on padding from which there is a warning"),
+        "net": Threshold(0.01, "part of the net's MACs from which there is a note"),
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
@@ -76,7 +78,8 @@ class PadHeavy(Rule):
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
                 continue
             share = 1 - op.macs_inside(x) / max(1, facts.cost(node).macs)
-            if share < self.limit("note"):
+            wasted = share * facts.cost(node).macs / max(1, facts.total.macs)
+            if share < self.limit("note") or (share < self.limit("warn") and wasted < self.limit("net")):
                 continue
             kernel = _used(op, x.h, x.w)
             unused = f"; only {kernel} of its weights ever meet a pixel" if kernel != op.kernel else ""
@@ -90,10 +93,20 @@ class PadHeavy(Rule):
                 node,
                 f"{100 * share:.0f}% of the MACs of {facts.called(node)} are on padding: "
                 f"{op.kernel} on {x.h}x{x.w}{unused}",
-                help=smaller if unused and smaller else "a smaller kernel, or larger inputs",
+                help=smaller if unused and smaller else _help(op, x, self.limit("note")),
                 severity="warning" if share >= self.limit("warn") else "info",
                 change=partial(_trim, name=node.name, op=plain, kernel=kernel) if plain is not None else None,
             )
+
+
+def _help(op: Convolution, x: Shape, most: float) -> str:
+    """Return what has less than some part of its MACs on padding."""
+    dilation = max(both(op.dilation))
+    if dilation > 1 and op.pad.mode == "same" and isinstance(op.dilation, int):
+        closer = [op.replace(dilation=d) for d in range(dilation - 1, 0, -1)]
+        fit = next((one.dilation for one in closer if 1 - one.macs_inside(x) / one.macs(x) < most), 1)
+        return f"less dilation, such as dilation={fit}, or larger inputs"
+    return "less dilation, or larger inputs" if dilation > 1 else "a smaller kernel, or larger inputs"
 
 
 def _used(op: Convolution, h: int, w: int) -> Dims:

@@ -16,8 +16,8 @@ class ReluAtOutput(Rule):
     """Logits that cannot be negative.
 
     ## What it does
-    Finds an output of the net that is a `relu` of the last `fc`, or an average of the `relu` of a last 1x1
-    convolution.
+    Finds an output of the net that is a `relu` of the last `fc` or 1x1 convolution, or an average of it. A map of one
+    channel is left alone: distances and densities are never negative.
 
     ## Why is this bad
     A class can only be ruled out by raising all others. Where the last layer gives less than 0, which at the start is
@@ -53,14 +53,16 @@ class ReluAtOutput(Rule):
         """Look back from each output that is a vector."""
         for value in dict.fromkeys(output.value for output in facts.graph.outputs):
             node = facts.node(value.node)
-            if not (_averages(node.op) or rectifies(node.op)) or facts.output(node).axes != "c":
+            shape = facts.output(node)
+            if not (_averages(node.op) or rectifies(node.op)) or not (shape.axes == "c" or shape.c > 1):
                 continue
             while _averages(node.op):
                 node = facts.source(node)
+            each = "" if shape.elements == shape.c else " at each place"
             if rectifies(node.op) and _classifies(facts.origin(node), facts):
                 yield self.hit(
                     node,
-                    f"{facts.called(node)} makes the net's {facts.output(node).c} outputs at least 0: as logits "
+                    f"{facts.called(node)} makes the net's {shape.c} outputs{each} at least 0: as logits "
                     "they can rule no class out, and get no gradient where they are cut off",
                     help="leave the relu of the last layer out",
                 )

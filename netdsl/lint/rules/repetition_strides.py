@@ -34,7 +34,7 @@ class RepetitionStrides(Rule):
             relu
 
         net N:
-            input 3, 64x64
+            input 3, 32x32
             stem: conv 3x3, 16 -> relu
             features: 2 * Residual 32, /2
             gap
@@ -49,7 +49,7 @@ class RepetitionStrides(Rule):
             relu
 
         net N:
-            input 3, 64x64
+            input 3, 32x32
             stem: conv 3x3, 16 -> relu
             features: 2 * Residual 32, /2 first
             gap

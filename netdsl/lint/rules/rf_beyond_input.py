@@ -8,7 +8,7 @@ from typing import ClassVar
 from netdsl.cost.table import human
 from netdsl.diagnostics import Severity
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, window
+from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold
 
 
@@ -72,7 +72,7 @@ class RfBeyondInput(Rule):
 
 def _beyond(node: Node, facts: Facts) -> bool:
     """Tell whether a layer has a kernel, and reads places that see everything along both axes."""
-    slides = window(node.op)
+    slides = facts.window(node)
     seen = facts.net.receptive.get(facts.source(node).name)
     if slides is None or slides.kernel == (1, 1) or seen is None:
         return False

@@ -14,8 +14,8 @@ class RfTooSmall(Rule):
 
     ## What it does
     Compares the receptive field of what `gap`, or an average over the whole map, reads with the input. Below half of
-    it there is a warning, otherwise a note. Inputs of up to 64 pixels and nets of less than 6 convolutions are left
-    alone.
+    it there is a warning, below three quarters of more than 64 pixels a note. Inputs of up to 32 pixels and nets of
+    less than 4 convolutions are left alone.
 
     ## Why is this bad
     The average adds up what each place says, whatever their order, so the net votes on patches: two parts of an
@@ -52,8 +52,10 @@ class RfTooSmall(Rule):
     code: ClassVar[str] = "L502"
     thresholds: ClassVar = {
         "share": Threshold(0.5, "part of the input's side that a place should see at least"),
-        "layers": Threshold(6, "nets with fewer convolutions are left alone"),
-        "side": Threshold(64, "inputs up to this many pixels are left alone"),
+        "note": Threshold(0.75, "part of the input's side below which there is a note"),
+        "layers": Threshold(4, "nets with fewer convolutions are left alone"),
+        "side": Threshold(32, "inputs up to this many pixels are left alone"),
+        "large": Threshold(64, "inputs up to this many pixels are worth no note"),
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
@@ -68,9 +70,10 @@ class RfTooSmall(Rule):
             if facts.reader(source) is not node or seen is None:
                 continue
             for extent, what in ((seen.rows, "rows"), (seen.columns, "columns")):
-                if extent.largest >= extent.size or extent.size <= self.limit("side"):
-                    continue
                 share = float(extent.largest / extent.size)
+                least = self.limit("note" if extent.size > self.limit("large") else "share")
+                if share >= least or extent.size <= self.limit("side"):
+                    continue
                 yield self.hit(
                     node,
                     f"{facts.called(node)} averages {facts.input(node)}, of which each place sees "

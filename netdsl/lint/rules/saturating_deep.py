@@ -58,13 +58,23 @@ class SaturatingDeep(Rule):
         if not slopes:
             return
         depths = facts.along(_depth)
-        deepest = max(facts.nodes, key=lambda node: depths[node.name])
-        depth = depths[deepest.name]
+        deepest = max(depths, key=depths.__getitem__)
+        depth = depths[deepest]
         if depth > self.limit("layers"):
+            first = _first(facts.node(deepest), facts)
             least = max(slopes) ** depth
             bound = f": the gradient is at most {least:.1g} of itself" if least < 1 else ""
-            message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest.name}{bound}"
-            yield Hit(message, facts.span, help="use relu, or a normalisation before each")
+            message = f"{facts.name}: {depth} activations that saturate in a row, up to {deepest}{bound}"
+            yield self.hit(first, message, help="use relu, or a normalisation before each")
+
+
+def _first(node: Node, facts: Facts) -> Node:
+    """Return the first activation that saturates of those in a row up to a node."""
+    first = node
+    while node.inputs and not isinstance(node.op, Norm):
+        first = node if _saturates(node.op) else first
+        node = facts.source(node)
+    return first
 
 
 def _depth(node: Node, before: list[int]) -> int:

@@ -64,13 +64,22 @@ class ShuffleMissing(Rule):
             before = facts.origin(node, _channelwise) if _grouped(node, facts) else node
             common = gcd(groups(node, facts), groups(before, facts))
             if before is not node and _grouped(before, facts) and common > 1:
+                mixing = f"conv 1x1, {facts.text.argument(before.span, 'channels') or facts.output(before).c}"
+                labelled = not (_numbered(before) or _numbered(node))
                 yield self.hit(
                     node,
                     f"{facts.called(before)} and {facts.called(node)} have {common} groups in common and no shuffle "
                     f"between: through both of them, an output sees 1/{common} of the channels",
-                    help=f"conv 1x1, {facts.output(before).c} between them, or shuffle "
-                    f"{groups(before, facts)}, which goes between layers that have labels",
+                    help=f"{mixing} between them, or shuffle {groups(before, facts)}"
+                    if labelled
+                    else f"{mixing} between them, or no groups in one of the two; "
+                    "a shuffle goes between layers that have labels",
                 )
+
+
+def _numbered(node: Node) -> bool:
+    """Tell whether a layer has no label."""
+    return node.name.rpartition(".")[2].isdigit()
 
 
 def _channelwise(op: Op) -> bool:

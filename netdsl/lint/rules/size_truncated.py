@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, window
+from netdsl.lint.facts import Facts
 from netdsl.lint.rule import Hit, Rule, Threshold, at_input
 from netdsl.ops.pool import Pool
 
@@ -82,7 +82,7 @@ def _said(rows: int, columns: int) -> str:
 
 def _dropped(node: Node, facts: Facts) -> tuple[int, int]:
     """Return how many rows and columns of the input lie behind the last window."""
-    slides = window(node.op)
+    slides = facts.window(node)
     if slides is None:
         return 0, 0
     x, out = facts.input(node), facts.output(node)

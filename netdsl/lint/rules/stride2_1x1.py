@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts, phases
+from netdsl.ir.graph import Node
+from netdsl.ir.types import Dims
+from netdsl.lint.facts import Facts, Window, chained, phases, read_share
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
+from netdsl.ops.pool import AvgPool
 from netdsl.ops.window import both
 
 
@@ -54,23 +56,66 @@ class Stride2OneByOne(Rule):
 
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Compare the kernel and stride of each convolution."""
-        for node in facts.convolutions:
+        found = [(node, read) for node in facts.convolutions if (read := _read(node, facts)) < 1]
+        odd = {node.span for node, _ in found if not _averaged(node, facts, ceil=False)}
+        for node, read in found:
             assert isinstance(node.op, Convolution)
-            stride = both(node.op.stride)
-            dilation = both(node.op.dilation)
-            read = prod(phases(node.op.kernel[axis], stride[axis], dilation[axis]).share for axis in (0, 1))
-            if read == 1 or facts.input(node).h * facts.input(node).w == 1:
-                continue
             alone = len(facts.readers(facts.source(node), node.inputs[0].port)) == 1
             others = "" if alone else "; others read that map too"
-            apart = f", dilation {max(dilation)}" if max(dilation) > 1 else ""
+            dilation = max(both(node.op.dilation))
+            apart = f", dilation {dilation}" if dilation > 1 else ""
             yield self.hit(
                 node,
                 f"{facts.called(node)} reads {100 * read:.0f}% of its input {facts.input(node)}: "
-                f"kernel {node.op.kernel}, stride {stride[0]}{apart}{others}",
-                help=f"average first: avgpool {stride[0]}x{stride[1]}, /{stride[0]} -> "
-                f"conv 1x1, {facts.output(node).c}; "
-                "or give the stride to a larger kernel",
+                f"kernel {node.op.kernel}, stride {both(node.op.stride)[0]}{apart}{others}",
+                help=_help(node, node.span in odd, facts),
                 severity="warning" if alone else "info",
                 at=cause(node, "stride", "kernel"),
             )
+
+
+def _read(node: Node, facts: Facts) -> float:
+    """Return which part of the map a convolution reads whose windows leave pixels out between them; 1 otherwise."""
+    slides = facts.window(node)
+    assert slides is not None
+    return read_share(slides, facts.input(node), facts.output(node)) if _gaps(slides, node, facts) else 1
+
+
+def _gaps(slides: Window, node: Node, facts: Facts) -> bool:
+    """Tell whether a window leaves pixels out between two places of what a node makes."""
+    taps = zip(slides.kernel, slides.stride, slides.dilation, strict=True)
+    out = facts.output(node)
+    return any(
+        phases(*one).share < 1 and places > 1 for one, places in zip(taps, (out.h, out.w), strict=True)
+    )
+
+
+def _help(node: Node, odd: bool, facts: Facts) -> str:
+    """Return what reads every pixel; `odd` where some map of that line is no multiple of the stride."""
+    op = node.op
+    assert isinstance(op, Convolution)
+    slides = facts.window(node)
+    if slides is not None and not _gaps(slides.replace(dilation=(1, 1)), node, facts):
+        return "a dilation without a divisor in common with the stride, such as dilation=1"
+    stride = both(op.stride)
+    larger = "give the stride to a larger kernel"
+    if tuple(op.kernel) != (1, 1):
+        return f"{larger}: at least {stride[0]}x{stride[1]}"
+    if not _averaged(node, facts, ceil=odd):
+        return larger
+    given = facts.text.argument(node.span, "stride")
+    size = f"avgpool {stride[0]}x{stride[1]}, /{given or op.stride}"
+    pool = size + (", ceil=true" if odd else "")
+    if given is not None and not facts.text.constant(node.span, "stride"):
+        pool = f"[{size}, ceil=true when {given} != 1]"  # the line is of other strides and maps too
+    by_default = given is None and "stride" in dict(node.sources)
+    conv = facts.text.layer_with(node.span, stride="1" if by_default else None)
+    return f"average first: {pool} -> {conv or f'{op.name} 1x1, {facts.output(node).c}'}; or {larger}"
+
+
+def _averaged(node: Node, facts: Facts, ceil: bool) -> bool:
+    """Tell whether a pool with the stride as its kernel makes a map of the same size."""
+    assert isinstance(node.op, Convolution)
+    pool = AvgPool(kernel=Dims(both(node.op.stride)), stride=node.op.stride, ceil=ceil)
+    made = chained([pool], facts.input(node))
+    return made is not None and made[1][1:] == facts.output(node)[1:]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netdsl.lint.facts import Facts, phases
+from netdsl.ir.graph import Node
+from netdsl.ir.types import Dims, Pad, Shape
+from netdsl.lint.facts import Facts, chained, phases
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.conv import Convolution
 from netdsl.ops.window import both
@@ -68,7 +70,46 @@ class UpconvCheckerboard(Rule):
                 f"{facts.called(node)}, kernel {op.kernel} and stride {stride[0]}: its outputs are sums of "
                 f"{least} to {most} of {op.kernel[0] * op.kernel[1]} weights, in turn"
                 + (f", and {100 * empty:.0f}% see no input" if empty else ""),
-                help=f"take a kernel that {stride[0]} divides, such as {2 * stride[0]}x{2 * stride[1]}, "
-                f"or upsample {stride[0]} -> conv 3x3, {facts.output(node).c}",
+                help=_help(node, facts),
                 at=cause(node, "kernel", "stride"),
             )
+
+
+def _help(node: Node, facts: Facts) -> str:
+    """Return an even layer that makes a map of the same size, and what does without one."""
+    op, x, out = node.op, facts.input(node), facts.output(node)
+    assert isinstance(op, Convolution)
+    stride = both(op.stride)
+    channels = facts.text.argument(node.span, "channels") or str(out.c)
+    sizes = x.h * stride[0], x.w * stride[1]
+    larger = f"upsample {stride[0]}" if stride[0] == stride[1] else f"resize {sizes[0]}x{sizes[1]}"
+    other = f"{larger} -> conv 3x3, {channels}"
+    if sizes != (out.h, out.w):
+        other += f", which makes {sizes[0]}x{sizes[1]}"
+    even = _even(op, x, out)
+    if even is None:
+        return other
+    values: dict[str, str | None] = {}
+    for name in ("pad", "output_pad", "dilation"):
+        value, usual = getattr(even, name), getattr(type(op), name)
+        by_default = name in dict(node.sources) and not facts.text.gives(node.span, name)
+        values[name] = str(value) if value != usual or by_default else None
+    text = facts.text.layer_with(node.span, kernel=str(even.kernel), **values)
+    if text is None:
+        rest = [f"{name}={value}" for name, value in values.items() if value is not None]
+        text = ", ".join([f"{op.name} {even.kernel}, {channels}, /{op.stride}", *rest])
+    return f"{text}, or {other}"
+
+
+def _even(op: Convolution, x: Shape, out: Shape) -> Convolution | None:
+    """Return the layer with the next larger kernel that the stride divides, padded so that it makes the same size."""
+    stride = both(op.stride)
+    kernel = Dims(-(-k // s) * s for k, s in zip(op.kernel, stride, strict=True))
+    sizes = zip((x.h, x.w), (out.h, out.w), kernel, stride, strict=True)
+    over = [(size - 1) * s + k - made for size, made, k, s in sizes]
+    pad = Pad("explicit", Dims(max(-(-n // 2), 0) for n in over))
+    extra = [2 * p - n for p, n in zip(pad.size, over, strict=True)]
+    output_pad = extra[0] if extra[0] == extra[1] else Dims(extra)
+    even = op.replace(kernel=kernel, pad=pad, output_pad=output_pad, dilation=1)
+    made = chained([even], x)
+    return even if made is not None and made[1] == out else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netdsl.ir.graph import Node
-from netdsl.lint.facts import Facts, phases, window
+from netdsl.lint.facts import Facts, phases, read_share
 from netdsl.lint.rule import Hit, Rule, cause
 from netdsl.ops.joint import Identity
 from netdsl.ops.move import Shift
@@ -57,21 +57,21 @@ class WindowGap(Rule):
     def check(self, facts: Facts) -> Iterator[Hit]:
         """Count the positions, modulo the stride, on which a tap of each pool falls."""
         for node in facts.pools:
-            slides = window(node.op)
+            slides = facts.window(node)
             if slides is None:
                 continue
-            out = facts.output(node)
-            share = 1.0
-            for axis, places in ((0, out.h), (1, out.w)):
-                taps = phases(slides.kernel[axis], slides.stride[axis], slides.dilation[axis])
-                share *= taps.share if places > 1 else 1
-            if share == 1:
+            x, out = facts.input(node), facts.output(node)
+            gaps = [
+                places > 1 and phases(slides.kernel[i], slides.stride[i], slides.dilation[i]).share < 1
+                for i, places in enumerate((out.h, out.w))
+            ]
+            if not any(gaps):
                 continue
             alone = _alone(node, facts)
             kernel, stride = ("x".join(map(str, size)) for size in (slides.kernel, slides.stride))
             yield self.hit(
                 node,
-                f"{facts.called(node)} reads {100 * share:.0f}% of its input {facts.input(node)}: "
+                f"{facts.called(node)} reads {100 * read_share(slides, x, out):.0f}% of its input {x}: "
                 f"kernel {kernel}, stride {stride}{'' if alone else '; others read that map too'}",
                 help=f"a window of at least {stride}",
                 severity="warning" if alone else "info",

@@ -1,0 +1,226 @@
+"""A model of torch's as a graph: made, run, translated."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from torch import Tensor, nn
+
+from netdsl import against
+from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
+from netdsl.elaborate.names import reserved_name
+from netdsl.frontend import Check
+from netdsl.ir.graph import Graph
+from netdsl.network import Network
+from netdsl.syntax.tokens import keywords
+from netdsl_from_torch.making import Given, made
+from netdsl_from_torch.proof import prove
+from netdsl_from_torch.tape import Tape, flat, record
+from netdsl_from_torch.translate import Cause, Translation
+from netdsl_from_torch.tree import Tree
+from netdsl_from_torch.whole import is_whole
+
+FORMS = "torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY"
+"""What names a model."""
+
+
+class Model:
+    """A model that was read; see `netdsl.frontend.Read`."""
+
+    def __init__(self, source: Any, inputs: Mapping[str, tuple[int, ...]], args: Mapping[str, Any]) -> None:
+        """Make the model, if it is none yet, and read it."""
+        self.source = (
+            source if isinstance(source, str) else getattr(source, "__name__", type(source).__name__)
+        )
+        self.model, self.given = self._made(source, args)
+        place, _, name = self.source.rpartition(":")
+        self.name = _net_name(name) or _net_name(Path(place).stem) or "model"
+        self.inputs = self._inputs(inputs)
+        self.graph = self._graph()
+
+    def prove(self, net: Network) -> tuple[Check, ...]:
+        """Hold a net against the model."""
+        return prove(net, self.model, list(self.inputs.values()))
+
+    # ---------------------------------------------------------------- the model
+
+    def _made(self, source: Any, args: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Given]]:
+        """Return the model, and what its modules were made with, which only a function can tell."""
+        if isinstance(source, nn.Module):
+            if args:
+                _fail("E580", f"{self.source} is made already, and takes no {next(iter(args))}")
+            return source, {}
+        factory = _factory(source) if isinstance(source, str) else source
+        known = inspect.signature(factory).parameters if not isinstance(source, str) else {}
+        try:
+            model, given = made(lambda: factory(**args))
+        except NetError:
+            raise
+        except (Exception, SystemExit) as error:
+            help = did_you_mean(next(iter(args)), list(known)) if args and known else ""
+            _fail("E580", f"{self.source} makes no model: {against._said(error)}", help)
+        if not isinstance(model, nn.Module):
+            what = f"{self.source} makes a {type(model).__name__}, and no model"
+            _fail("E580", what, "it has to return an nn.Module")
+        return model, given
+
+    def _inputs(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the inputs by the names that `forward` gives them, in its order."""
+        parameters = inspect.signature(self.model.forward).parameters
+        names = [
+            name
+            for name, one in parameters.items()
+            if one.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
+        ]
+        first = names[0] if names else "x"
+        if not shapes:
+            shapes = {"": self._usual()}
+        unknown = [name for name in shapes if name and name not in names]
+        if unknown:
+            what = f"{self.source} has no input `{unknown[0]}`"
+            _fail("E505", what, did_you_mean(unknown[0], names) or f"it has {', '.join(names)}")
+        given = {name or first: shape for name, shape in shapes.items()}
+        ordered = {name: given[name] for name in names if name in given} or given
+        if list(ordered) != names[: len(ordered)]:
+            _fail("E505", f"{self.source} takes {', '.join(names)} in this order, and some are not given")
+        for shape in ordered.values():
+            if not 1 <= len(shape) <= 3 or min(shape) < 1:
+                sizes = "x".join(map(str, shape))
+                _fail("E505", f"an input has one to three sizes from 1, got {sizes}", "for example 3x224x224")
+        if len(ordered) == 1:
+            return {"x": next(iter(ordered.values()))}
+        return {_label(name): shape for name, shape in ordered.items()}
+
+    def _usual(self) -> tuple[int, ...]:
+        """Return the shape of an input that the model's library says, or what images have."""
+        settings = getattr(self.model, "pretrained_cfg", None) or getattr(self.model, "default_cfg", None)
+        if isinstance(settings, Mapping) and settings.get("input_size"):
+            return tuple(settings["input_size"])
+        library, _, name = self.source.partition(":")
+        if library == "torchvision":
+            weights = import_module("torchvision.models").get_model_weights(name)
+            crop = getattr(weights.DEFAULT.transforms(), "crop_size", [224])
+            return (3, crop[0], crop[0])
+        if library == "timm":
+            return (3, 224, 224)
+        _fail("E505", f"{self.source} does not say what it takes", "for example --input 3x224x224")
+
+    # ---------------------------------------------------------------- the graph
+
+    def _graph(self) -> Graph:
+        """Return the graph; NetError with every call that has no op."""
+        shapes = list(self.inputs.values())
+        tape, evaluated = self._run(shapes, True), self._run(shapes, False)
+        translation = Translation(tape, shapes, True)
+        outputs = _outputs(tape, evaluated)
+        causes = list(translation.causes)
+        if not causes:
+            tree = Tree(translation, list(self.model.state_dict()), outputs, list(self.inputs), self.given)
+            causes = tree.causes
+        if causes:
+            raise NetError(_reported(self.source, causes))
+        return tree.graph
+
+    def _run(self, shapes: Sequence[Sequence[int]], train: bool) -> Tape:
+        try:
+            return record(self.model, shapes, is_whole, train)
+        except Exception as error:  # a model raises what it likes
+            sizes = ", ".join("x".join(map(str, shape)) for shape in shapes)
+            what = f"{self.source} does not run on {sizes}: {against._said(error)}"
+            _fail("E580", what, "give another size: --input 3x224x224")
+
+
+def _fail(code: str, message: str, help: str = "") -> NoReturn:
+    raise NetError([Diagnostic(code, message, help=help)])
+
+
+def _factory(reference: str) -> Any:
+    """Return the function that a text names. What it is in is run, or imported, which runs it too."""
+    if Path(reference.partition(":")[0]).suffix.lower() in (".pt", ".pth", ".pkl", ".bin"):
+        what = f"{reference} would have to be unpickled, which runs what is in it"
+        _fail("E580", what, f"name the function that makes the model: {FORMS}")
+    library, colon, name = reference.rpartition(":")
+    if not colon:
+        _fail("E580", f"{reference} names no model", f"it is {FORMS}")
+    if library in against.LIBRARIES or library.endswith(".py"):
+        try:
+            return against._factory(reference)
+        except NetError as error:
+            raise NetError(
+                [d.replace(code="E580") if d.code == "E531" else d for d in error.diagnostics]
+            ) from None
+    if not all(part.isidentifier() for part in library.split(".")):
+        _fail("E580", f"there is no module {library}", f"a model is {FORMS}")
+    try:
+        module = import_module(library)
+    except (Exception, SystemExit) as error:
+        _fail("E580", f"{library} cannot be imported: {against._said(error)}")
+    found = getattr(module, name, None)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+        _fail("E580", f"{library} has no function {name or 'without a name'}", did_you_mean(name, known))
+    return found
+
+
+def _outputs(tape: Tape, evaluated: Tape) -> list[tuple[str, bool]]:
+    """Return what each output is called, and whether it exists in training only."""
+    names = _names(tape.result)
+    kept = _names(evaluated.result)
+    if len(kept) == 1 and kept == [""]:
+        trained = [False, *[True] * (len(names) - 1)]
+    elif {*kept} <= {*names} and "" not in kept:
+        trained = [name not in kept for name in names]
+    else:
+        trained = [index >= len(kept) for index in range(len(names))]
+    found: list[tuple[str, bool]] = []
+    for index, (name, train) in enumerate(zip(names, trained, strict=True)):
+        label = _label(name) if name else "out"
+        taken = [one for one, _ in found]
+        found.append((label if label not in taken else f"{label}{index}", train))
+    return found
+
+
+def _names(result: Any) -> list[str]:
+    """Return what the tensors of a result are called there, "" for those without a name."""
+    if isinstance(result, Tensor):
+        return [""]
+    if isinstance(result, Mapping):
+        return [str(key) for key, value in result.items() for _ in flat(value)]
+    fields = getattr(result, "_fields", None)
+    if fields is not None:
+        return [name for name in fields for _ in flat(getattr(result, name))]
+    return ["" for _ in flat(result)]
+
+
+def _label(name: str) -> str:
+    """Return a name that a value of a spec may have."""
+    plain = re.sub(r"\W", "_", name)
+    return f"{plain}_" if plain in keywords() or reserved_name(plain) else plain
+
+
+def _net_name(name: str) -> str:
+    """Return a name as a net may have it, "" where that is a word of the language."""
+    plain = re.sub(r"\W", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower().strip("_")
+    plain = plain if plain[:1].isalpha() or not plain else f"net_{plain}"
+    return "" if plain in keywords() or reserved_name(plain) else plain
+
+
+def _reported(source: str, causes: Sequence[Cause]) -> list[Diagnostic]:
+    """Return an error for each line that calls what no op says, with how often that is, and where first."""
+    found: dict[tuple[str, str], list[Cause]] = {}
+    for cause in causes:
+        found.setdefault((cause.what, cause.place or cause.why), []).append(cause)
+    diagnostics = []
+    for (what, _), each in found.items():
+        first = each[0]
+        where = f"in `{first.path}`" if first.path else "in the model itself"
+        others = f" and {len(each) - 1} more" if len(each) > 1 else ""
+        why = f": {first.why}" if first.why else ""
+        at = f" ({first.place})" if first.place else ""
+        diagnostics.append(Diagnostic("E581", f"no op says `{what}` {where}{others}{why}{at}"))
+    return diagnostics

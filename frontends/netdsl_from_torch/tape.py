@@ -1,0 +1,237 @@
+"""A run of a model as a list of what happened: modules that were called, and functions of tensors within them."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+BATCH = 2
+"""How many samples a model runs with."""
+_INNER = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(__file__) + os.sep)
+
+
+class Frame:
+    """One call of a module."""
+
+    def __init__(self, module: nn.Module, path: str, outer: Frame | None, args: Any, kwargs: Any) -> None:
+        """`path` is that of the module in the model, "" of the model itself and of what is not in it."""
+        self.module = module
+        self.path = path
+        self.outer = outer
+        self.args = _held(args)
+        self.kwargs = _held(kwargs)
+        self.result: Any = None
+        self.place = _place()
+
+    def stack(self) -> list[Frame]:
+        """Return the calls that this one is in, and this one, the model's first."""
+        found: list[Frame] = []
+        frame: Frame | None = self
+        while frame is not None:
+            found.append(frame)
+            frame = frame.outer
+        return found[::-1]
+
+
+class Call:
+    """One call of a function of tensors; or of a module that is taken as a whole, whose name is its class."""
+
+    def __init__(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, frame: Frame
+    ) -> None:
+        """`frame` is the module's call within which it was."""
+        self.name = name
+        self.args = _held(args)
+        self.kwargs = _held(kwargs)
+        self.result = _held(result)
+        self.frame = frame
+        self.place = _place()
+
+    module: nn.Module | None = None
+    """The module, if it is one."""
+
+
+class Enter:
+    """A module's call begins."""
+
+    def __init__(self, frame: Frame) -> None:
+        """`frame` is the call."""
+        self.frame = frame
+
+
+class Leave(Enter):
+    """It ends."""
+
+
+Event = Call | Enter
+
+
+class Tape:
+    """What happened in a run, in order."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Begin with nothing; `model` is the copy that runs."""
+        self.model = model
+        self.events: list[Event] = []
+        self.paths = {id(module): path for path, module in reversed([*model.named_modules()])}
+        self.keys: dict[int, str] = {}
+        """By tensor of the model the key of its state, or the name of what is held beside it."""
+        for path, module in model.named_modules():
+            for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is not None:
+                    self.keys.setdefault(id(tensor), f"{path}.{name}" if path else name)
+        self.root: Frame
+        self.result: Any = None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the calls of modules, in order."""
+        for event in self.events:
+            if type(event) is Enter:
+                yield event.frame
+
+
+def _held(value: Any) -> Any:
+    """Return a value as it is now: lists and mappings may get more later."""
+    if type(value) is list:
+        return [_held(one) for one in value]
+    if type(value) is tuple:
+        return tuple(map(_held, value))
+    return dict(value) if type(value) is dict else value
+
+
+def flat(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in tuples, lists and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from flat(one)
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from flat(one)
+
+
+def abstract(model: nn.Module) -> nn.Module:
+    """Return a copy of a model whose tensors have shapes and no numbers."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values(), *module.__dict__.values()):
+            if isinstance(tensor, Tensor) and id(tensor) not in memo:
+                made: Tensor = torch.empty_like(tensor, device="meta", requires_grad=False)
+                if isinstance(tensor, nn.Parameter):
+                    made = nn.Parameter(made, requires_grad=tensor.requires_grad)
+                memo[id(tensor)] = made
+    return copy.deepcopy(model, memo)
+
+
+def record(
+    model: nn.Module, shapes: Sequence[Sequence[int]], whole: Callable[[nn.Module], bool], train: bool
+) -> Tape:
+    """Run a copy of a model and return what happened.
+
+    Args:
+        model: Is left as it is.
+        shapes: Of the inputs of a sample.
+        whole: Tells whether a module is taken as one, without what happens in it.
+        train: Whether it trains; else it evaluates.
+
+    Raises:
+        Exception: Whatever the model raises.
+    """
+    try:
+        return _run(abstract(model), shapes, whole, train, "meta")
+    except (NotImplementedError, RuntimeError):  # it looks at numbers, which these tensors have not
+        return _run(copy.deepcopy(model).cpu(), shapes, whole, train, "cpu")
+
+
+def _run(
+    model: nn.Module,
+    shapes: Sequence[Sequence[int]],
+    whole: Callable[[nn.Module], bool],
+    train: bool,
+    device: str,
+) -> Tape:
+    model.train(train)
+    tape = Tape(model)
+    inputs = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
+    with torch.no_grad(), warnings.catch_warnings(), _recording(tape, whole):
+        warnings.simplefilter("ignore")
+        tape.result = model(*inputs)
+    return tape
+
+
+@contextmanager
+def _recording(tape: Tape, whole: Callable[[nn.Module], bool]) -> Iterator[None]:
+    """Write down what happens within."""
+    call: Any = nn.Module.__call__
+    inner: list[Frame] = []
+    muted = [0]
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            result = function(*args, **kwargs)
+            if not muted[0] and inner and next(flat(result), None) is not None:
+                tape.events.append(Call(_name(function), args, kwargs, result, inner[-1]))
+            return result
+
+    def called(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        if muted[0]:
+            return call(module, *args, **kwargs)
+        outer = inner[-1] if inner else None
+        frame = Frame(module, tape.paths.get(id(module), ""), outer, args, kwargs)
+        if outer is None:
+            tape.root = frame
+        inner.append(frame)
+        tape.events.append(Enter(frame))
+        one = outer is not None and whole(module)
+        muted[0] += one
+        try:
+            result = call(module, *args, **kwargs)
+            frame.result = _held(result)
+        finally:
+            muted[0] -= one
+            if one:
+                event = Call(type(module).__name__, args, kwargs, frame.result, frame)
+                event.module = module
+                tape.events.append(event)
+            inner.pop()
+        tape.events.append(Leave(frame))
+        return result
+
+    nn.Module.__call__ = called  # type: ignore[method-assign]
+    try:
+        with Mode():
+            yield
+    finally:
+        nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
+def _name(function: Any) -> str:
+    """Return what a function is called: `add` of `torch.Tensor.__add__`, `relu_`, `T` of an attribute."""
+    name: str = getattr(function, "__name__", type(function).__name__)
+    if name == "__get__":
+        return str(getattr(getattr(function, "__self__", None), "__name__", name))
+    return name
+
+
+def _place() -> str:
+    """Return where the code is that is neither torch's nor ours: `file.py:12`."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_INNER) and not file.startswith("<"):
+            return f"{file}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""

@@ -1,0 +1,514 @@
+"""A tape as ops: what each call is, which value each tensor looks at, and every call that no op says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any
+
+from torch import Tensor, nn
+
+from netdsl.ir.graph import Value
+from netdsl.ir.types import Dims, Shape
+from netdsl.ops.base import Op, OpError
+from netdsl.ops.joint import Elementwise, Scale
+from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
+from netdsl.ops.move import Shuffle
+from netdsl.ops.pool import AvgPool, GlobalAvgPool
+from netdsl.ops.reduce import Reduction
+from netdsl.ops.source import Input, Weight
+from netdsl.record import Record
+from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Scores, Unknown, own_dims, whole
+from netdsl_from_torch.ops import FUNCTIONS
+from netdsl_from_torch.tape import BATCH as SAMPLES
+from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape, flat
+from netdsl_from_torch.whole import translated
+
+LEARNED = "#"
+"""What the values of parameters begin with that are no layers'."""
+_RAW = "pqrstuvw"
+"""Axes of parameters, whose meaning only their use says."""
+
+
+class Cause(Record):
+    """A call that no op says, and where it is."""
+
+    what: str
+    why: str
+    path: str
+    place: str
+
+
+class Made(Record):
+    """An op and what it reads, not yet in a graph."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    home: str
+    """The path of its weights, "" without any."""
+    frame: Frame
+    event: int
+
+
+class Translation:
+    """The ops that a tape is."""
+
+    def __init__(self, tape: Tape, inputs: Sequence[Sequence[int]], train: bool) -> None:
+        """Translate all of it."""
+        self.tape = tape
+        self.train = train
+        self.batch = SAMPLES
+        self.made: list[Made] = []
+        self.shapes: list[tuple[Shape, ...]] = []
+        """By what is made the shapes of its outputs."""
+        self.tensors: dict[int, Layout] = {}
+        self.attention: dict[int, Scores] = {}
+        """By tensor what scores it holds: no value of a net."""
+        self.causes: list[Cause] = []
+        self.seen: dict[object, Layout] = {}
+        self.entered: dict[int, tuple[Value, ...]] = {}
+        """By id of a frame the values of its arguments."""
+        self.left: dict[int, tuple[Value, ...]] = {}
+        """And of what it returns."""
+        self.event = 0
+        self.frame = tape.root
+        self.name = ""
+        self.result: Any = None
+        self.dtype: Any = None
+        self.sources: list[Layout] = []
+        for tensor, shape in zip(flat(tape.root.args), inputs, strict=True):
+            self.dtype = tensor.dtype
+            self.tensors[id(tensor)] = x = self.put(Input(shape=tuple(shape)))
+            self.sources.append(x)
+        for self.event, event in enumerate(tape.events):
+            self.frame = event.frame
+            if isinstance(event, Call):
+                self.call(event)
+            elif isinstance(event, Leave):
+                self.leave(event.frame)
+            elif isinstance(event, Enter):
+                self.entered[id(event.frame)] = self.values(event.frame.args, event.frame.kwargs)
+        self.event += 1
+        self.frame = tape.root
+        self.outputs = [self.settled(self.layout(tensor)) for tensor in flat(tape.result)]
+
+    # ---------------------------------------------------------------- events
+
+    def call(self, call: Call) -> None:
+        """Translate a call, or note why it has no op."""
+        self.name, self.result = call.name, call.result
+        reads = [tensor for tensor in flat((list(call.args), dict(call.kwargs))) if self.known(tensor)]
+        if not any(id(t) in self.tensors or id(t) in self.attention for t in reads):
+            if not any(self.key(t) and t.is_floating_point() for t in reads):
+                return  # of numbers alone, such as a counter
+        begun = len(self.made)
+        try:
+            found = self.translated(call)
+            self.give(call.result, found)
+        except Unknown as unknown:
+            del self.made[begun:], self.shapes[begun:]
+            self.seen = {key: x for key, x in self.seen.items() if int(x.value.node) < begun}
+            if not isinstance(unknown, Follows):
+                self.causes.append(Cause(call.name.strip("_"), str(unknown), call.frame.path, call.place))
+            self.stand_in(call)
+
+    def translated(self, call: Call) -> Any:
+        """Return the layouts of a call's results."""
+        if call.module is not None:
+            return translated(self, call.module, *call.args, **call.kwargs)
+        name = call.name if call.name in FUNCTIONS else call.name.rstrip("_")
+        function = FUNCTIONS.get(call.name) or FUNCTIONS.get(name)
+        if function is None:
+            raise Unknown("")
+        kwargs = {"input" if key in ("x", "self") else key: value for key, value in call.kwargs.items()}
+        try:
+            bound = signature(function).bind(self, *call.args, **kwargs)
+        except TypeError as error:
+            raise Unknown(str(error)) from None
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except OpError as error:
+            raise Unknown(error.message) from None
+
+    def give(self, result: Any, found: Any) -> None:
+        """Note what a call's results are."""
+        tensors = [result] if isinstance(result, Tensor) else [one for one in result if one is not None]
+        layouts = [found] if isinstance(found, Layout | Scores) else list(found)
+        if len(tensors) != len(layouts):
+            raise Unknown(f"it returns {len(tensors)} tensors, not {len(layouts)}")
+        for tensor, layout in zip(tensors, layouts, strict=True):
+            if isinstance(layout, Scores):
+                self.attention[id(tensor)] = layout
+                self.tensors.pop(id(tensor), None)
+                continue
+            if tuple(tensor.shape) != layout.sizes and not layout.value.node.startswith(LEARNED):
+                sizes = "x".join(map(str, tensor.shape))
+                raise Unknown(f"it makes {sizes}, where the op makes {'x'.join(map(str, layout.sizes))}")
+            self.tensors[id(tensor)] = layout.replace(made=self.event)
+
+    def stand_in(self, call: Call) -> None:
+        """Go on behind a call without an op with what stands for its results."""
+        for tensor in flat(call.result):
+            sizes = tuple(tensor.shape)[1:] if tensor.ndim and tensor.shape[0] == self.batch else ()
+            if 1 <= len(sizes) <= 3:
+                value = Value(str(len(self.made)))
+                shape = Shape(*sizes, axes=self._guessed(call, sizes))
+                self.made.append(Made(Input(shape=tuple(sizes)), (), "", self.frame, self.event))
+                self.shapes.append((shape,))
+                self.tensors[id(tensor)] = whole(value, shape, self.batch)
+            else:
+                self.tensors[id(tensor)] = Layout(Value("?"), Shape(1), ())
+
+    def _guessed(self, call: Call, sizes: Sequence[int]) -> str:
+        """Return the axes that what stands for a result most likely has: those of what went in, "" for the usual."""
+        given = [self.tensors[id(t)] for t in flat(list(call.args)) if id(t) in self.tensors]
+        shapes = [
+            x.shape for x in given if len(x.shape) == len(sizes) and x.dims == own_dims(x.shape, self.batch)
+        ]
+        same = [shape.axes for shape in shapes if tuple(shape) == tuple(sizes)]
+        if len(sizes) == 3:
+            last = [shape.c for x in given for shape in [x.shape] if "c" in shape.axes]
+            if not same and sizes[2] in last and sizes[0] not in last:
+                return "hwc"
+        return same[0] if same else ""
+
+    def leave(self, frame: Frame) -> None:
+        """Note what a module's call returns; what stands at a position is made there."""
+        if (
+            positioned(frame)
+            and not has_state(frame.module)
+            and frame.outer
+            and has_state(frame.outer.module)
+        ):
+            for tensor in flat(frame.result):
+                if id(tensor) in self.tensors:
+                    x = self.tensors[id(tensor)]
+                    try:
+                        y = self.settled(x.replace(made=self.event))
+                    except Unknown:
+                        continue
+                    self.tensors[id(tensor)] = y.replace(made=self.event)
+        self.left[id(frame)] = self.values(frame.result)
+
+    def values(self, *tensors: Any) -> tuple[Value, ...]:
+        """Return the values that tensors look at."""
+        found = (self.tensors[id(t)].value for t in flat(list(tensors)) if id(t) in self.tensors)
+        return tuple(dict.fromkeys(found))
+
+    # ---------------------------------------------------------------- tensors
+
+    def known(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor follows from the inputs or the model's own."""
+        return id(tensor) in self.tensors or id(tensor) in self.attention or id(tensor) in self.tape.keys
+
+    def scores(self, tensor: Any) -> Scores | None:
+        """Return the scores of attention that a tensor holds, None for others."""
+        return self.attention.get(id(tensor))
+
+    def scaled(self, x: Layout) -> tuple[Layout, float]:
+        """Return what a value is the product of with a number, and that number."""
+        made = self.made[int(x.value.node)]
+        if isinstance(made.op, Scale):
+            return self.whole(made.inputs[0]), made.op.factor
+        return x, 1.0
+
+    def key(self, tensor: Tensor) -> str:
+        """Return the key of the model's state that a tensor is, "" for others."""
+        return self.tape.keys.get(id(tensor), "") if id(tensor) not in self.tensors else ""
+
+    def layout(self, tensor: Any) -> Layout:
+        """Return what a tensor looks at."""
+        if isinstance(tensor, Layout):
+            return tensor
+        if not isinstance(tensor, Tensor):
+            raise Unknown(f"it takes a {type(tensor).__name__}")
+        found = self.tensors.get(id(tensor))
+        if found is not None:
+            if found.value.node == "?":
+                raise Follows
+            return found
+        if id(tensor) in self.attention:
+            raise Unknown("it takes scores of attention")
+        key = self.key(tensor)
+        if not key:
+            raise Unknown("it takes a tensor that the model makes of numbers")
+        sizes = tuple(tensor.shape)
+        raw = Shape(*sizes, axes=_RAW[: len(sizes)])
+        return whole(Value(f"{LEARNED}{key}"), raw, None)
+
+    def is_map(self, x: Layout) -> bool:
+        """Tell whether a tensor is a map, as it is."""
+        return x.shape.axes == "chw" and x.dims == own_dims(x.shape, self.batch)
+
+    def map(self, tensor: Any) -> Layout:
+        """Return a tensor as a map c x h x w."""
+        x = self.settled(self.layout(tensor))
+        if x.shape.axes != "chw":
+            raise Unknown(f"it takes {x.shape.kind} {x.shape}, and no map")
+        return x
+
+    def settled(self, tensor: Any) -> Layout:
+        """Return a tensor as a value of its own: ops are made for views.
+
+        Raises:
+            Unknown: No op makes such a value.
+        """
+        x = self.layout(tensor)
+        if x.value.node.startswith(LEARNED):
+            return self.learned(x, len(x.dims) - 1 if x.dims[0] and x.dims[0][0].axis == "=" else len(x.dims))
+        if x.dims == own_dims(x.shape, self.batch) or x.dims == own_dims(x.shape, None):
+            return x
+        frame = self.tape.events[x.made].frame if 0 <= x.made < len(self.tape.events) else self.frame
+        key = (x.value, x.dims, id(frame))
+        if key not in self.seen:
+            now = self.frame, self.event
+            self.frame, self.event = frame, x.made if x.made >= 0 else self.event
+            try:
+                self.seen[key] = self._made(x)
+            finally:
+                self.frame, self.event = now
+        return self.seen[key]
+
+    def _made(self, x: Layout) -> Layout:
+        """Make what a view is."""
+        base = whole(x.value, x.shape, self.batch)
+        if not x.dims or x.dims[0] != base.dims[0]:
+            raise Unknown(f"{_sizes(x)} mixes samples with what they hold")
+        dims = x.dims[1:]
+        source = self.made[int(x.value.node)]
+        if base.shape.axes == "c" and len(dims) == 3 and dims[1:] == ((), ()):
+            if isinstance(source.op, GlobalAvgPool):
+                return self.put(AvgPool(to=Dims((1, 1))), self.whole(source.inputs[0]))
+            if isinstance(source.op, Reduction):
+                return self.put(source.op.replace(keep=True), self.whole(source.inputs[0]))
+        steps = _steps(base.shape, dims)
+        if steps is None:
+            raise Unknown(f"no op makes {_sizes(x)} so of {base.shape.kind} {base.shape}")
+        first = steps[0] if steps else None
+        pooled = isinstance(source.op, AvgPool) and source.op.to == (1, 1)
+        if isinstance(first, Flatten) and pooled and not positioned(source.frame):
+            return self.put(GlobalAvgPool(), self.whole(source.inputs[0]))
+        y = base
+        for op in steps:
+            y = self.put(op, y)
+        return y
+
+    def whole(self, value: Value) -> Layout:
+        """Return a value that was made."""
+        return whole(value, self.shapes[int(value.node)][value.port], self.batch)
+
+    # ---------------------------------------------------------------- ops
+
+    def put(self, op: Op, *inputs: Layout, home: str = "") -> Layout:
+        """Add an op with one output; return that."""
+        (made,) = self.put_all(op, *inputs, home=home)
+        return made
+
+    def put_all(self, op: Op, *inputs: Layout, home: str = "") -> tuple[Layout, ...]:
+        """Add an op; return its outputs."""
+        reads = tuple(x.value for x in inputs)
+        if any(value.node.startswith(LEARNED) for value in reads):
+            raise Unknown("it takes a parameter of the model")
+        try:
+            shapes = op.outputs(*(x.shape for x in inputs))
+        except OpError as error:
+            raise Unknown(error.message) from None
+        node = str(len(self.made))
+        self.made.append(Made(op, reads, home, self.frame, self.event))
+        self.shapes.append(shapes)
+        batch = None if isinstance(op, Weight) else self.batch
+        return tuple(whole(Value(node, port), shape, batch) for port, shape in enumerate(shapes))
+
+    def pointwise(self, op: Op, tensor: Any) -> Layout:
+        """Apply an op that does the same with every number, wherever it is in the tensor."""
+        x = self.layout(tensor)
+        if x.value.node.startswith(LEARNED):
+            raise Unknown("it takes a parameter of the model")
+        if len(x.dims) <= len(x.shape):  # flattened, which is said where it is
+            return self.put(op, self.settled(x))
+        return self.put(op, whole(x.value, x.shape, self.batch)).replace(dims=x.dims)
+
+    def joined(self, op: type[Elementwise], a: Any, b: Any) -> Layout:
+        """Join two tensors, place by place."""
+        pair = [self.layout(a), self.layout(b)]
+        learned = [x.value.node.startswith(LEARNED) for x in pair]
+        if all(learned):
+            raise Unknown("it joins two parameters of the model")
+        if any(learned):
+            return self._with_learned(op, pair, learned.index(True))
+        one, two = pair
+        if one.dims == two.dims and one.shape == two.shape and one.shape.axes == two.shape.axes:
+            bases = [whole(x.value, x.shape, self.batch) for x in pair]
+            return self.put(op(), *bases).replace(dims=one.dims)
+        for gate, x in ((one, two), (two, one)):
+            if self._is_gate(gate, x):
+                bases = [whole(each.value, each.shape, self.batch) for each in pair]
+                return self.put(op(), *bases).replace(dims=x.dims)
+        one, two = self.settled(one), self.settled(two)
+        most = max(one.shape.c, two.shape.c)
+        both_maps = one.shape.axes == two.shape.axes and len(one.shape) > 1
+        if both_maps and one.shape.extent == two.shape.extent and one.shape.c != two.shape.c:
+            one, two = (self.put(Expand(channels=most), x) if x.shape.c == 1 else x for x in (one, two))
+        return self.put(op(), one, two)
+
+    def _is_gate(self, gate: Layout, x: Layout) -> bool:
+        """Tell whether a tensor is a vector that stands where the other has its channels."""
+        if gate.shape.axes != "c" or "c" not in x.shape.axes or gate.shape.c != x.shape.c:
+            return False
+        channel = (Atom("c", 1, x.shape.c),)
+        wanted = [
+            dim if dim and dim[0].axis == BATCH else channel if dim == channel else () for dim in x.dims
+        ]
+        return list(gate.dims) == wanted and channel in x.dims and len(x.shape) > 1
+
+    def _with_learned(self, op: type[Elementwise], pair: list[Layout], at: int) -> Layout:
+        """Join a tensor with a parameter of the model."""
+        parameter, x = pair[at], pair[1 - at]
+        places = [index - len(parameter.dims) for index, dim in enumerate(parameter.dims) if dim]
+        if len(parameter.shape) == 1 and len(places) == 1:
+            dim = x.dims[places[0]] if -places[0] <= len(x.dims) else ()
+            if "c" in x.shape.axes and dim == (Atom("c", 1, x.shape.c),):
+                w = self.weight(parameter, (x.shape.c,), False, "")
+                base = whole(x.value, x.shape, self.batch)
+                ordered = [w, base] if at == 0 else [base, w]
+                return self.put(op(), *ordered).replace(dims=x.dims)
+        x = self.settled(x)
+        w = self.learned(parameter, len(x.dims) - 1, x.shape.axes)
+        return self.put(op(), *([w, x] if at == 0 else [x, w]))
+
+    def learned(self, x: Layout, rank: int, axes: str = "") -> Layout:
+        """Return a parameter as a value of some axes."""
+        sizes = x.sizes
+        raw = own_dims(x.shape, None)
+        batch = len(x.dims) == rank + 1
+        if batch and x.dims[0] and x.dims[0][0].axis == "=":
+            if x.shape[0] != 1:
+                raise Unknown("a parameter is repeated")
+        elif batch and sizes[0] != 1:
+            raise Unknown("a parameter has other numbers for each sample")
+        if x.dims[batch:] != raw[batch:] or len(x.dims) != len(raw):
+            raise Unknown(f"a parameter {'x'.join(map(str, x.shape))} is looked at as {_sizes(x)}")
+        shape = tuple(x.shape[batch:])
+        if len(shape) > 3 or not shape:
+            raise Unknown(f"a parameter of {len(shape)} axes")
+        usual = Shape(*shape).axes
+        return self.weight(x, shape, batch, axes if axes != usual and len(axes) == len(shape) else "")
+
+    def weight(self, x: Layout, shape: tuple[int, ...], batch: bool, axes: str) -> Layout:
+        """Return a parameter of the model as a value, made where it is first used."""
+        key = x.value.node.removeprefix(LEARNED)
+        op = Weight(shape=shape, batch=batch, axes=axes or None)
+        if key not in self.seen:
+            self.seen[key] = self.put(op, home=key)
+        made = self.seen[key]
+        if self.made[int(made.value.node)].op != op:
+            raise Unknown(f"`{key}` is used in two ways")
+        return made
+
+
+def has_state(module: nn.Module) -> bool:
+    """Tell whether a module, or one in it, has a parameter or buffer."""
+    return next(module.parameters(), None) is not None or next(module.buffers(), None) is not None
+
+
+def positioned(frame: Frame) -> bool:
+    """Tell whether a call is of what stands at a position of a Sequential."""
+    outer = frame.outer
+    if outer is None or not isinstance(outer.module, nn.Sequential):
+        return False
+    return any(module is frame.module for module in outer.module.children())
+
+
+def _sizes(x: Layout) -> str:
+    return "x".join(map(str, x.sizes))
+
+
+def _steps(shape: Shape, dims: Sequence[Dim]) -> list[Op] | None:
+    """Return the ops that make dimensions of a value, None if there are none."""
+    if shape.axes == "chw":
+        found = _of_map(shape, dims)
+        if found is not None:
+            return found
+    elif len(shape.axes) == 3 and set(shape.axes) == set("chw"):
+        back = [Permute(axes=tuple(shape.axes.index(axis) for axis in "chw"))]
+        order = _order(shape, dims)
+        if order is not None:
+            return [Permute(axes=order)]
+        steps = _of_map(Shape(shape.c, shape.h, shape.w), dims)
+        return None if steps is None else [*back, *steps]
+    elif shape.axes == "nc":
+        order = _order(shape, dims)
+        if order is not None:
+            return [Permute(axes=order)]
+        if len(dims) == 1 and dims[0] == (Atom("n", 1, shape.n), Atom("c", 1, shape.c)):
+            return [Flatten()]
+        rows = [dim for dim in dims if dim and dim[0].axis == "n"]
+        if len(dims) == 3 and len(rows) == 2 and all(len(dim) == 1 for dim in rows):
+            h, w = sorted((dim[0] for dim in rows), key=lambda atom: -atom.stride)
+            letters = {(h,): "h", (w,): "w", (Atom("c", 1, shape.c),): "c"}
+            order = tuple("chw".index(letters[dim]) for dim in dims if dim in letters)
+            if len(order) == 3 and h.stride == w.size and w.stride == 1:
+                made = Map(to=h.size if h.size == w.size else Dims((h.size, w.size)))
+                return [made] if order == (0, 1, 2) else [made, Permute(axes=order)]
+    order = _order(shape, dims)
+    if order is not None:
+        return [] if order == tuple(range(len(shape))) else [Permute(axes=order)]
+    return None
+
+
+def _order(shape: Shape, dims: Sequence[Dim]) -> tuple[int, ...] | None:
+    """Return which axis each dimension is, None if one is none."""
+    if len(dims) != len(shape):
+        return None
+    left = {axis: Atom(axis, 1, shape.size(axis)) for axis in shape.axes}
+    letters: list[str] = []
+    for dim in dims:
+        letter = next((axis for axis, atom in left.items() if dim == (atom,)), "")
+        left.pop(letter, None)
+        letters.append(letter)
+    ones = iter([axis for axis, atom in left.items() if atom.size == 1])
+    filled = [letter or next(ones, "") for letter in letters]
+    if "" in filled or len({*filled}) != len(filled):
+        return None
+    if any(not letter and dim for letter, dim in zip(letters, dims, strict=True)):
+        return None
+    return tuple(shape.axes.index(letter) for letter in filled)
+
+
+def _of_map(shape: Shape, dims: Sequence[Dim]) -> list[Op] | None:
+    """Return the ops that make dimensions of a map c x h x w."""
+    c, h, w = (Atom(axis, 1, shape.size(axis)) for axis in "chw")
+    order = _order(shape, dims)
+    if order is not None:
+        return [] if order == (0, 1, 2) else [Permute(axes=order)]
+
+    def dim(*atoms: Atom) -> Dim:
+        return tuple(atom for atom in atoms if atom.size > 1)
+
+    if list(dims) == [dim(c, h, w)]:
+        return [Flatten()]
+    if list(dims) == [dim(h, w), dim(c)]:
+        return [Tokens()]
+    if list(dims) == [dim(c), dim(h, w)]:
+        return [Tokens(), Permute(axes=(1, 0))]
+    if list(dims) == [dim(h, w, c)]:
+        return [Tokens(), Flatten()]
+    if len(dims) != 3:
+        return None
+    first = dims[0]
+    if list(dims[1:]) == [dim(h), dim(w)] and len(first) == 2 and all(atom.axis == "c" for atom in first):
+        inner, outer = first
+        if inner.stride == 1 and outer.stride == inner.size and inner.size * outer.size == shape.c:
+            return [Shuffle(groups=outer.size)]
+    second, third = dims[1:]
+    if len(second) == len(third) == 2 and (second[0], third[0]) == (h, w) and len(first) <= 1:
+        rows, columns = second[1], third[1]
+        r = rows.size
+        if rows == Atom("c", r, r) and columns == Atom("c", 1, r):
+            return [PixelShuffle(factor=r)]
+    if len(first) == 3 and len(second) <= 1 and len(third) <= 1 and first[0] == c:
+        r = first[1].size
+        if first[1:] == (Atom("h", 1, r), Atom("w", 1, r)) and shape.h % r == shape.w % r == 0:
+            if second == dim(Atom("h", r, shape.h // r)) and third == dim(Atom("w", r, shape.w // r)):
+                return [PixelUnshuffle(factor=r)]
+    return None

@@ -1,0 +1,128 @@
+"""A model that exists as a spec: read by a front end, written, and proved to be the model.
+
+Front ends are distributions of their own (entry point `netdsl.frontends`); no framework is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.ir.graph import Graph
+from netdsl.ir.verify import GraphError
+from netdsl.network import Network
+from netdsl.ops import points
+from netdsl.record import Record
+
+GROUP = "netdsl.frontends"
+Inputs = Mapping[str, Sequence[int]] | Sequence[int] | None
+
+
+class Check(Record):
+    """Something in which a lifted net was held against its model, and what was found."""
+
+    what: str
+    said: str
+    ok: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.said}"
+
+
+class Lifted(Record):
+    """A net that was lifted, and the proof that it is the model."""
+
+    net: Network
+    model: Any
+    checks: tuple[Check, ...]
+
+    @property
+    def text(self) -> str:
+        """The spec."""
+        return self.net.recipe.net.file.source.text
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The model's weights, by the net's keys."""
+        held: Mapping[str, Any] = self.model.state_dict()
+        return held
+
+
+class Read(Protocol):
+    """A model that a front end has read."""
+
+    name: str
+    """What a net of it can be called."""
+    graph: Graph
+    model: Any
+    """The framework's own object."""
+
+    def prove(self, net: Network) -> tuple[Check, ...]:
+        """Hold a net against the model: keys in order, outputs in evaluation and in training, MACs."""
+
+
+class FrontEnd(Protocol):
+    """What reads models of one framework."""
+
+    def takes(self, source: object) -> bool:
+        """Tell whether a source is one of its models, or names one; imports no framework."""
+
+    def read(self, source: Any, inputs: Mapping[str, tuple[int, ...]], args: Mapping[str, Any]) -> Read:
+        """Return a model as a graph.
+
+        Args:
+            source: A model, a function that makes one, or a text that names one.
+            inputs: Shapes of a sample by the name of an argument, "" for the only one; empty for what is usual.
+            args: What the function is given by name.
+
+        Raises:
+            NetError: There is no such model, or it has calls that no op says: all of them.
+        """
+
+
+def find(source: object) -> FrontEnd:
+    """Return the front end for a model or for what names one; NetError where none takes it."""
+    for name in points(GROUP):
+        front: FrontEnd = points(GROUP)[name].load()()
+        if front.takes(source):
+            return front
+    what = source if isinstance(source, str) else type(source).__name__
+    installed = ", ".join(points(GROUP)) or "none"
+    help = f"front ends are installed for {installed}"
+    raise NetError([Diagnostic("E580", f"nothing lifts {what}", help=help)])
+
+
+def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
+    """Return a spec of a model that exists, proved to be that model.
+
+    A text such as `torchvision:resnet50` or `my_models:Net` names a function, which runs, with all of its code. The
+    net is built, given the model's weights, and compared: keys in their order, outputs in evaluation and in training
+    from one seed, running statistics, and MACs.
+
+    Args:
+        source: A model, a function that makes one, or a text that names one.
+        inputs: Shapes of a sample, channels first and without the batch: of the only input, or by the name that
+            `forward` gives it.
+        **args: What the function is given.
+
+    Raises:
+        NetError: There is no such model; it has calls that no op says, all of which are listed; or what was lifted
+            is not the model.
+    """
+    named = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"": inputs}
+    shapes = {name: tuple(shape) for name, shape in named.items()}
+    read = find(source).read(source, shapes, args)
+    try:
+        net = Network.from_graph(read.graph, read.name)
+    except GraphError as error:
+        raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
+    checks = read.prove(net)
+    if not all(check.ok for check in checks):
+        wrong = [
+            Diagnostic("E582", f"what was lifted is not {read.name}: {check}")
+            for check in checks
+            if not check.ok
+        ]
+        raise NetError(wrong)
+    return Lifted(net, read.model, checks)

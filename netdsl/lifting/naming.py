@@ -1,0 +1,145 @@
+"""Which values of a body need a name, and where each of its chains begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
+
+from netdsl.ir.graph import Value
+from netdsl.lifting.items import Box, Item, Word
+from netdsl.ops import catalogue
+
+if TYPE_CHECKING:
+    from netdsl.lifting.body import Body, Chain
+
+Values = tuple[Value, ...]
+
+
+class Naming:
+    """The names of the values of a block, with its containers.
+
+    A value that flows to all who read it has none. Who reads another is found by placing the chains in a row, with
+    what flows from each to the next; what is missing then gets a name, until nothing is.
+    """
+
+    def __init__(self, labels: Mapping[str, int]) -> None:
+        """`labels` are the names that are taken."""
+        self.labels = labels
+        self.names: dict[Value, str] = {}
+        self.needed: set[Value] = set()
+        self.missing: set[Value] = set()
+        self.cut: set[Value] = set()
+        """Values at which a chain ends, since something else reads them, too."""
+        self.whole: tuple[str, ...] = ()
+        """What the values are called of which what comes in is a tuple."""
+        self._numbers = count(1)
+
+    def new(self) -> str:
+        """Return a new name for a value."""
+        return next(
+            name
+            for number in self._numbers
+            if (name := f"v{number}") not in self.labels and name not in catalogue()
+        )
+
+    def called(self, values: Values) -> tuple[str, ...]:
+        """Return what values are called."""
+        self.missing.update(value for value in values if value not in self.names)
+        names = tuple([self.names.get(value, "flow") for value in values])
+        size = len(self.whole)
+        for at in range(len(names) - size + 1) if size else ():
+            if names[at : at + size] == self.whole:
+                return (*names[:at], "x", *names[at + size :])
+        return names
+
+    def place(self, body: Body, flow: Values, outputs: Values | None) -> list[Item]:
+        """Return the statements of a body into which something flows; None are the outputs of what returns."""
+        found = list(body.first)
+        stages: dict[str, Item] = {}
+        stage = ""
+        for at, chain in enumerate(body.chains):
+            if chain.stage != stage and chain.stage:
+                stages[chain.stage] = Item("stage", chain.stage)
+                found.append(stages[chain.stage])
+            stage = chain.stage
+            later = body.chains[at + 1] if at + 1 < len(body.chains) else None
+            following = later.source if later is not None else outputs or ()
+            items, flow = self._chain(chain, flow, following)
+            (stages[stage].kids if stage else found).extend(items)
+        if outputs is None:
+            return found
+        if len(outputs) > 1:
+            found.append(Item("return", source=self.called(outputs), binds=(None,) * len(outputs)))
+        elif outputs and (flow != outputs or not found):
+            found.append(Item("from", source=("flow",) if flow == outputs else self.called(outputs)))
+        elif not found:
+            found.append(Item("from", source=("flow",)))
+        return found
+
+    def _chain(self, chain: Chain, flow: Values, following: Values) -> tuple[list[Item], Values]:
+        """Return the statements of a chain, and what flows after it."""
+        first = chain.steps[0]
+        if first.kind == "input":
+            return [first], (*flow, *chain.makes)
+        if first.kind == "weight":
+            (value,) = chain.makes
+            if not first.binds:
+                return [first], flow
+            if value not in self.names:
+                self.names[value] = self.new()
+            line = first.copy(binds=())
+            return [line, Item("bind", source=(first.name,), binds=(self.names[value],))], flow
+        if first.kind == "return":
+            return [first.copy(source=self.called(first.source))], flow
+        if first.kind == "output":
+            kids = self._steps(first.kids, first.source, first.source)
+            if first.binds or not first.kids:  # it begins with `from`
+                return [first.copy(source=self.called(first.source), kids=kids)], flow
+            begin = [] if first.source == flow else [Item("from", source=self.called(first.source))]
+            return [*begin, first.copy(source=None, kids=kids)], first.source
+        named = not chain.key and any(value in self.needed for value in chain.makes)
+        if named:
+            for value in chain.makes:
+                if value not in self.names:
+                    self.names[value] = self.new()
+            names = tuple([self.names[value] for value in chain.makes])
+            if following != chain.makes and chain.is_branch() and first.kind in ("call", "same"):
+                kids = self._steps(chain.steps, chain.source, chain.source)
+                source = None if chain.source == flow else self.called(chain.source)
+                return [Item("bind", source=source, kids=kids, binds=names)], flow
+            items = self._steps(chain.steps, chain.source, flow)
+            return [*items, Item("name", binds=names)], chain.makes
+        return self._steps(chain.steps, chain.source, flow), chain.makes
+
+    def _steps(self, steps: Sequence[Item], source: Values, flow: Values) -> list[Item]:
+        """Return the steps of a chain that begins with `source`, where something else may flow."""
+        found: list[Item] = []
+        for step in steps:
+            begins = not found and source and source != flow
+            if isinstance(step, Box):
+                inside = source if not found else flow
+                outer = {value: self.names.pop(value) for value in step.binds if value in self.names}
+                self.names.update(step.inner)
+                kids = self.place(step.body, inside, step.body.scope.outputs)
+                step.inner = {value: self.names[value] for value in step.binds if value in self.names}
+                self.names.update(outer)
+                item = Item("box", label=step.label, kids=kids)
+            elif step.kind == "joint":
+                item = Item("joint", step.name)
+                for branch in step.kids:
+                    kids = self._steps(branch.kids, branch.source, flow)
+                    own = None if kids or branch.source == flow else self.called(branch.source)
+                    item.kids.append(Item("branch", source=own, kids=kids))
+                begins = False
+            else:
+                item = step.copy()
+                for key, column in step.values.items():
+                    if isinstance(column[0], Value):
+                        item.values[key] = (Word(*self.called(column)),)
+            item.binds = ()
+            if begins:
+                item.source = self.called(source)
+            found.append(item)
+            flow = step.binds
+        return found

@@ -1,0 +1,187 @@
+"""Bodies of one class laid over each other: what some lack is there under a condition, numbers become columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from netdsl.elaborate.values import MISSING
+from netdsl.lifting.items import Column, Item, Word, padded
+from netdsl.ops import catalogue
+from netdsl.ops.activation import Activation
+
+OPTIONAL = ("call", "box", "joint", "branch", "repeat", "same")
+"""What may be there in some instances only."""
+OP = "op"
+"""The column of a call that says which activation it is."""
+
+
+def stacked(bodies: Sequence[Sequence[Item]]) -> list[Item]:
+    """Return bodies of one skeleton as one, with a row of each in every column."""
+    return [_stacked(row) for row in zip(*bodies, strict=True)]
+
+
+def _stacked(row: Sequence[Item]) -> Item:
+    first = row[0]
+    keys = dict.fromkeys(key for item in row for key in item.values)
+    return first.copy(
+        values={key: _joined(key, row) for key in keys},
+        present=tuple([flag for item in row for flag in item.present]),
+        kids=[_stacked(kids) for kids in zip(*[item.kids for item in row], strict=True)],
+    )
+
+
+def _joined(key: str, items: Sequence[Item]) -> Column:
+    return tuple([value for item in items for value in _column(item, key)])
+
+
+def _column(item: Item, key: str) -> Column:
+    """Return a column of an item, with the op's default where it is not given."""
+    if key in item.values:
+        return item.values[key]
+    if key == OP:
+        return tuple([item.name if flag else MISSING for flag in item.present])
+    op = catalogue().get(item.name)
+    default = op._defaults.get(key) if op is not None else None
+    return tuple([default if flag else MISSING for flag in item.present])
+
+
+def overlaid(one: Sequence[Item], two: Sequence[Item]) -> list[Item] | None:
+    """Return two bodies as one, None where they have too little in common."""
+    best = _aligned(one, two)
+    for a, b, turned in ((one, two, False), (two, one, True)):
+        names = [item.name for item in b if item.kind == "joint"]
+        for at, item in enumerate(a):
+            if item.kind == "joint" and item.name not in names and len(b) >= len(a) - 1:
+                end = len(b) - (len(a) - at - 1)
+                if end <= at:
+                    continue
+                flags = (True,) * len(b[0].present)
+                branch = Item("branch", kids=b[at:end], present=flags)
+                whole = [*b[:at], Item("joint", item.name, kids=[branch], present=flags), *b[end:]]
+                found = _aligned(whole, a) if turned else _aligned(a, whole)
+                if found is not None and (best is None or found[0] > best[0]):
+                    best = found
+    return best[1] if best is not None else None
+
+
+def _weight(item: Item) -> float:
+    return 1 + len(item.values) / 4 + sum(map(_weight, item.kids)) + 2 * bool(item.label)
+
+
+def _aligned(one: Sequence[Item], two: Sequence[Item]) -> tuple[float, list[Item]] | None:
+    """Return how well two sequences fit each other, and the one that they make."""
+    n = len(one[0].present) if one else 0
+    m = len(two[0].present) if two else 0
+    if not one and not two:
+        return 0.0, []
+    if len(one) * len(two) > 40_000:
+        return None
+    unlike = -1e9
+    scores = [[0.0] * (len(two) + 1) for _ in range(len(one) + 1)]
+    pairs: dict[tuple[int, int], tuple[float, Item]] = {}
+    losses = [[-_weight(item) if item.kind in OPTIONAL else unlike for item in items] for items in (one, two)]
+    for i in range(len(one), -1, -1):
+        for j in range(len(two), -1, -1):
+            options = []
+            if i < len(one):
+                options.append(losses[0][i] + scores[i + 1][j])
+            if j < len(two):
+                options.append(losses[1][j] + scores[i][j + 1])
+            if i < len(one) and j < len(two):
+                pair = _paired(one[i], two[j])
+                if pair is not None:
+                    pairs[i, j] = pair
+                    options.append(pair[0] + scores[i + 1][j + 1])
+            scores[i][j] = max(options, default=0.0)
+    if scores[0][0] < unlike / 2:
+        return None
+    found: list[Item] = []
+    i = j = 0
+    while i < len(one) or j < len(two):
+        if (i, j) in pairs and scores[i][j] == pairs[i, j][0] + scores[i + 1][j + 1]:
+            found.append(pairs[i, j][1])
+            i, j = i + 1, j + 1
+        elif i < len(one) and scores[i][j] == losses[0][i] + scores[i + 1][j]:
+            found.append(padded(one[i], 0, m))
+            i += 1
+        else:
+            found.append(padded(two[j], n, 0))
+            j += 1
+    twice = Counter(
+        (item.kind, item.name, item.label) for item in found if item.label and not all(item.present)
+    )
+    if any(number > 1 for number in twice.values()):  # the same module, read from elsewhere
+        return None
+    return scores[0][0], found
+
+
+def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
+    """Return how well two items fit each other, and the one that they make."""
+    if "repeat" in (one.kind, two.kind) and one.kind != two.kind:
+        one, two = _repeated(one), _repeated(two)
+    if one.kind != two.kind or one.label != two.label or one.binds != two.binds:
+        return None
+    activations = one.kind == "call" and all(_is_activation(item) for item in (one, two))
+    if (one.name != two.name and not activations) or one.source != two.source:
+        return None
+    if one.kind == "call" and one.values.keys() != two.values.keys() and one.name not in catalogue():
+        return None
+    kids: list[Item] = []
+    score = 1 + 2.0 * bool(one.label)
+    if one.kind == "box" and one.kids and two.kids:
+        one, two = [item.copy(kids=[]) if _is_empty(item) else item for item in (one, two)]
+    if one.kids or two.kids:
+        flags = [item.kids[0].present if item.kids else item.present for item in (one, two)]
+        if not one.kids or not two.kids:
+            if one.kind not in ("branch", "box"):
+                return None
+            kids = [
+                padded(kid, len(flags[0]) * (not one.kids), len(flags[1]) * (not two.kids))
+                for kid in (one.kids or two.kids)
+            ]
+            if not all(kid.kind in OPTIONAL and kid.source is None for kid in kids):
+                return None
+            score -= sum(map(_weight, kids)) / 2
+        else:
+            found = _aligned(one.kids, two.kids)
+            if found is None or found[0] < (-8 if one.kind == "bind" else -2.0 * bool(one.label)):
+                return None
+            score, kids = score + found[0], found[1]
+    keys = dict.fromkeys((*one.values, *two.values))
+    if one.name != two.name or OP in keys:
+        keys[OP] = None
+    values = {key: (*_column(one, key), *_column(two, key)) for key in keys}
+    for column in values.values():
+        words = {value for value in column if isinstance(value, Word)}
+        if (words and {value for value in column if value is not MISSING} != words) or len(words) > 1:
+            return None
+    score += sum(
+        0.5 if len({repr(value) for value in column if value is not MISSING}) < 2 else 0.1
+        for column in values.values()
+    )
+    return score, one.copy(values=values, present=(*one.present, *two.present), kids=kids)
+
+
+def _is_empty(item: Item) -> bool:
+    """Tell whether a container has nothing in it: what comes in leaves."""
+    return len(item.kids) == 1 and item.kids[0].kind == "from" and item.kids[0].source == ("flow",)
+
+
+def _is_activation(item: Item) -> bool:
+    op: Any = catalogue().get(item.name)
+    plain = not item.values or set(item.values) == {OP}
+    return op is not None and issubclass(op, Activation) and op.fuses_into and plain
+
+
+def _repeated(item: Item) -> Item:
+    """Return a step as the one copy of a repetition."""
+    if item.kind != "call":
+        return item
+    values: dict[str, Column] = {"count": tuple([1 if flag else MISSING for flag in item.present])}
+    step = item.copy(source=None)
+    if "stride" in item.values:
+        values["first"] = item.values["stride"]
+        step.values["stride"] = tuple([1 if flag else MISSING for flag in item.present])
+    return Item("repeat", values=values, kids=[step], present=item.present, source=item.source)

@@ -1,0 +1,309 @@
+"""Steps that are the same again and again, as a count, and numbered ones as a loop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from netdsl.elaborate.values import MISSING
+from netdsl.lifting.items import Item, Named, OpWord, Word, everything, skeleton
+from netdsl.lifting.words import call_words, written
+from netdsl.ops import catalogue
+from netdsl.ops.activation import Activation
+from netdsl.ops.norm import BatchNorm
+
+PERIODS = range(1, 6)
+VARIABLES = ("i", "j", "k")
+LEAST_TURNS = 3
+"""How often a loop with lists has to turn."""
+LEAST_LINES = 3
+"""How many lines its body has to save in each."""
+
+
+def rolled(items: Sequence[Item]) -> list[Item]:
+    """Return statements with counts and loops, those within included."""
+    found: list[Item] = []
+    for item in items:
+        item = item.copy(kids=rolled(item.kids)) if item.kids and item.kind != "repeat" else item
+        found.append(item)
+    return counted(looped(fused(found)))
+
+
+def fused(items: Sequence[Item]) -> list[Item]:
+    """Return statements in which what follows a convolution, without a label, is its `norm=` and `act=`."""
+    found: list[Item] = []
+    for item in items:
+        last = found[-1] if found else None
+        if last is not None and _follows(last, item):
+            op = catalogue()[item.name]
+            key = "act" if issubclass(op, Activation) else "norm"
+            word = OpWord(f"{item.name}({', '.join(call_words(op, _plain(item)))})".removesuffix("()"))
+            word.op, word.values = item.name, _plain(item)
+            last.values[key] = (word,)
+        else:
+            found.append(item.copy() if item.kind == "call" else item)
+    return found
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    return {key: column[0] for key, column in item.values.items()}
+
+
+def _follows(one: Item, two: Item) -> bool:
+    """Tell whether a layer can be the norm or activation of the one before."""
+    if any(item.kind != "call" or item.label or item.name not in catalogue() for item in (one, two)):
+        return False
+    op, follower = catalogue()[one.name], catalogue()[two.name]
+    if (
+        not op.fuses
+        or two.source is not None
+        or any(isinstance(value, Word) for value in _plain(two).values())
+    ):
+        return False
+    if issubclass(follower, Activation):
+        return follower.fuses_into and "act" not in one.values
+    return issubclass(follower, BatchNorm) and not {"norm", "act"} & one.values.keys()
+
+
+# ---------------------------------------------------------------- counts
+
+
+def counted(items: Sequence[Item]) -> list[Item]:
+    """Return statements in which equal steps in a row are one with a count."""
+    found: list[Item] = []
+    at = 0
+    while at < len(items):
+        end, step = _run(items, at)
+        if end - at > 1:
+            first = items[at]
+            values: dict[str, Any] = {"count": (end - at,)}
+            if first.kind == "call" and "stride" in step.values:
+                values["first"] = first.values["stride"]
+            found.append(Item("repeat", values=values, kids=[step.copy(source=None)], source=first.source))
+        else:
+            found.append(items[at])
+        at = end
+    return found
+
+
+def _run(items: Sequence[Item], begin: int) -> tuple[int, Item]:
+    """Return where a run of equal steps ends, and the step that it is a number of."""
+    first = items[begin]
+    if first.kind not in ("call", "box") or first.label or first.binds:
+        return begin + 1, first
+    step, end = first, begin + 1
+    while end < len(items):
+        item = items[end]
+        if item.source is not None or item.label or item.kind != first.kind:
+            break
+        if end == begin + 1 and first.values.get("stride") not in (None, (1,)):
+            if item.values.get("stride") == (1,):  # `/2 first`
+                trial = first.copy(source=None)
+                trial.values["stride"] = (1,)
+                both = same(trial, item)
+                if both is not None:
+                    step, end = both, end + 1
+                    continue
+        both = same(step.copy(source=None), item)
+        if both is None:
+            break
+        step, end = both, end + 1
+    return end, step
+
+
+def same(one: Item, two: Item) -> Item | None:
+    """Return what two items are if they are the same, but for numbers that do not matter."""
+    if one.skeleton() != two.skeleton() or one.values.keys() != two.values.keys():
+        return None
+    values = {}
+    for key, (a,) in one.values.items():
+        (b,) = two.values[key]
+        if a is MISSING or b is MISSING:
+            values[key] = (b if a is MISSING else a,)
+        elif a == b and type(a) is type(b):
+            values[key] = (a,)
+        else:
+            return None
+    kids = [same(a, b) for a, b in zip(one.kids, two.kids, strict=True)]
+    if any(kid is None for kid in kids):
+        return None
+    return one.copy(values=values, kids=kids)
+
+
+# ---------------------------------------------------------------- loops
+
+
+def looped(items: Sequence[Item]) -> list[Item]:
+    """Return statements in which numbered ones of a period are a loop."""
+    found: list[Item] = []
+    at = 0
+    while at < len(items):
+        best: tuple[int, Item] | None = None
+        for period in PERIODS:
+            loop = _loop(items, at, period)
+            if loop is not None and (best is None or loop[0] > best[0]):
+                best = loop
+        for period in PERIODS if best is None else ():
+            loop = _varied(items, at, period)
+            if loop is not None and (best is None or loop[0] > best[0]):
+                best = loop
+        if best is not None:
+            found.append(best[1])
+            at = best[0]
+        else:
+            found.append(items[at])
+            at += 1
+    return found
+
+
+def _loop(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | None:
+    """Return where a loop ends that begins here, and it."""
+    first = items[begin : begin + period]
+    numbers = re.findall(r"\d+", first[0].label) if len(first) == period else []
+    if not numbers or not all(item.kind in ("call", "box") for item in first):
+        return None
+    for place in range(len(numbers) - 1, -1, -1):
+        start = int(numbers[place])
+        names = [_numbered(item.label, place, start) for item in first]
+        if not all(names):
+            continue
+        body = [item.copy(label=name, source=None) for item, name in zip(first, names, strict=True)]
+        body[0].source = None
+        if any(item.source is not None for item in first[1:]):
+            return None
+        turns, end = 1, begin + period
+        while end + period <= len(items):
+            turn = items[end : end + period]
+            labels = [_numbered(item.label, place, start + turns) for item in turn]
+            if labels != names or any(item.source is not None for item in turn):
+                break
+            plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
+            both = [same(a, b) for a, b in zip(body, plain, strict=True)]
+            if any(one is None for one in both):
+                break
+            body = [one for one in both if one is not None]
+            turns, end = turns + 1, end + period
+        if turns > 1 and (turns > 2 or period > 1):
+            values: dict[str, Any] = {"begin": (start,), "count": (turns,), "variable": ("i",)}
+            return end, Item("loop", values=values, kids=body, source=first[0].source)
+    return None
+
+
+def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | None:
+    """Return where a loop ends that begins here and gives a few numbers another value in each turn, and it."""
+    first = items[begin : begin + period]
+    if len(first) < period or not all(item.kind in ("call", "box") for item in first):
+        return None
+    number = re.search(r"\d+", first[0].label)
+    bare = period > 1 and all(item.kind == "box" and not item.label for item in first)
+    if not bare and (number is None or sum(map(_lines, first)) < LEAST_LINES):
+        return None
+    start = int(number[0]) if number is not None else 0
+    used = {one.values["variable"][0] for item in first for one in item.all() if one.kind == "loop"}
+    variable = next(name for name in VARIABLES if name not in used)
+    names = [_numbered(item.label, 0, start, variable) for item in first]
+    turns: list[list[Item]] = []
+    while (bare or all(names)) and begin + (len(turns) + 1) * period <= len(items):
+        at = begin + len(turns) * period
+        turn = items[at : at + period]
+        labels = [_numbered(item.label, 0, start + len(turns), variable) for item in turn]
+        if labels != names or (bare and any(item.label for item in turn)):
+            break
+        plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
+        if any(item.source is not None for item in turn) or skeleton(plain) != skeleton(
+            turns[0] if turns else plain
+        ):
+            break
+        turns.append(plain)
+    if len(turns) < LEAST_TURNS:
+        return None
+    columns = _columns(turns)
+    if columns is None:
+        return None
+    lists: dict[tuple[Any, ...], str] = {}
+    for key, column in columns:
+        if len(set(column)) > 1 and column not in lists:
+            name = {"count": "n", "channels": "c"}.get(key, key)
+            if (
+                name in catalogue()
+                or name in lists.values()
+                or name in used
+                or name in (*VARIABLES, "stride")
+            ):
+                return None
+            lists[column] = name
+    if not 0 < len(lists) <= 2:
+        return None
+    numbers = iter(columns)
+
+    def replaced(item: Item) -> Item:
+        values = {}
+        for key, own in item.values.items():
+            _, column = next(numbers)
+            values[key] = (Named(own[0], lists[column]),) if column in lists else own
+        return item.copy(values=values, kids=[replaced(kid) for kid in item.kids])
+
+    shown = [f"[{', '.join(map(written, column))}]" for column in lists]
+    taken = ", ".join(lists.values())
+    many = len(lists) > 1
+    over = f"zip({', '.join(shown)})" if many else shown[0]
+    begins = f", {start}" if start else ""
+    head = f"{variable}, {f'({taken})' if many else taken} in enumerate({over}{begins})"
+    loop = Item(
+        "loop",
+        f"{taken} in {over}" if bare else head,
+        values={"variable": (variable,)},
+        kids=[replaced(item) for item in turns[0]],
+    )
+    return begin + len(turns) * period, loop
+
+
+def _columns(turns: Sequence[Sequence[Item]]) -> list[tuple[str, tuple[Any, ...]]] | None:
+    """Return all numbers of the turns of a loop, None if some do not matter or are no plain ones."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    for row in zip(*map(list, map(everything, turns)), strict=True):
+        if any(item.values.keys() != row[0].values.keys() for item in row):
+            return None
+        for key in row[0].values:
+            column = tuple([item.values[key][0] for item in row])
+            varies = any(value != column[0] for value in column)
+            if any(value is MISSING for value in column) or (
+                varies and any(type(v) is not int for v in column)
+            ):
+                return None
+            found.append((key, column))
+    return found
+
+
+def _lines(item: Item) -> int:
+    """Return about how many lines an item takes."""
+    inner = sum(map(_lines, item.kids))
+    return (
+        1 + inner
+        if item.kind == "loop" or (item.kind == "box" and any(k.kind == "loop" for k in item.kids))
+        else 1
+    )
+
+
+def _numbered(label: str, place: int, number: int, variable: str = "i") -> str:
+    """Return a label with `{i}` for one of its numbers, "" if that is another."""
+    parts = re.split(r"(\d+)", label)
+    if len(parts) <= 2 * place + 1 or parts[2 * place + 1] != str(number):
+        return ""
+    parts[2 * place + 1] = f"{{{variable}}}"
+    made = "".join(parts)
+    return made if made.startswith('"') or not made.startswith("{") else f'"{made}"'
+
+
+def filled(items: Sequence[Item], defaults: Any) -> None:
+    """Give the numbers that do not matter a value: the default, or none."""
+    for item in items:
+        for key, column in list(item.values.items()):
+            if column[0] is MISSING:
+                value = defaults(item, key)
+                if value is MISSING:
+                    del item.values[key]
+                else:
+                    item.values[key] = (value,)
+        filled(item.kids, defaults)

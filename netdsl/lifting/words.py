@@ -1,0 +1,100 @@
+"""Ops, labels and values as a spec writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from netdsl.elaborate.arguments import Param, op_parameters, position
+from netdsl.elaborate.values import MISSING, show
+from netdsl.ir.types import Dims, Init
+from netdsl.ops import Op
+from netdsl.syntax.tokens import keywords
+
+
+def written(value: Any) -> str:
+    """Return a value of a field as an expression, whole."""
+    if isinstance(value, str) and type(value) is not str:
+        return str(value)
+    if isinstance(value, Init):
+        return initialiser(value)
+    if isinstance(value, tuple) and not isinstance(value, Dims):
+        return f"[{', '.join(map(written, value))}]"
+    return show(value)
+
+
+def initialiser(init: Init) -> str:
+    """Return `trunc_normal(0.02)`, with the arguments that are not its defaults."""
+    defaults = [default for _, default in Init.KINDS[init.kind]]
+    args = list(init.args)
+    while args and defaults[len(args) - 1] == args[-1]:
+        args.pop()
+    given = ", ".join(arg if isinstance(arg, str) else show(arg) for arg in args)
+    return f"{init.kind}({given})" if given else init.kind
+
+
+def op_values(op: Op) -> dict[str, Any]:
+    """Return the arguments of an op that are not its defaults."""
+    return {key: value for key, value in op.arguments().items() if value != op._defaults.get(key, MISSING)}
+
+
+def op_words(op: Op) -> list[str]:
+    """Return the arguments of an op as a spec has them, without those that are its defaults."""
+    return call_words(type(op), op_values(op))
+
+
+def call_words(
+    op: type[Op], values: Mapping[str, Any], said: Callable[[str, Any], str] | None = None
+) -> list[str]:
+    """Return arguments of an op as a spec has them; `said` returns what one of these is written as, "" for itself."""
+    params = op_parameters(op)
+    given = dict(values)
+    words: list[str] = []
+    alone: dict[str, Any] = {}
+
+    def word(key: str, value: Any) -> str:
+        return (said(key, value) if said is not None else "") or written(value)
+
+    for key in op.positional:
+        if key in given and params[key].types == ("ints",):  # takes all that is positional
+            text = said(key, given[key]) if said is not None else ""
+            words += [text[1:-1]] if text else map(written, given[key])
+            del given[key]
+        elif key in given and position(params, {*given} - {key}, alone, given[key]) == key:
+            alone[key] = given.pop(key)
+            words.append(word(key, alone[key]))
+    for key, value in given.items():
+        words.append(f"/{word(key, value)}" if key == "stride" else f"{key}={word(key, value)}")
+    return words
+
+
+def block_words(
+    params: Mapping[str, Param], values: Mapping[str, Any], said: Callable[[str, Any], str]
+) -> list[str]:
+    """Return the arguments of a block as a call has them; `said` returns an expression, "" for the value itself."""
+    words: list[str] = []
+    alone: dict[str, Any] = {}
+    named = {key for key in values if params[key].default is not MISSING or key == "stride"}
+    for key, value in values.items():
+        text = said(key, value) or written(value)
+        if key not in named and position(params, named, alone, value) == key:
+            alone[key] = value
+            words.append(text)
+        else:
+            words.append(f"/{text}" if key == "stride" else f"{key}={text}")
+    return sorted(words, key=lambda word: word.startswith("/") or "=" in word.split("(")[0])
+
+
+def shape_words(shape: Sequence[int]) -> str:
+    """Return the shape of an input: `3, 224x224`."""
+    return ", ".join(map(str, shape[:1])) + (f", {'x'.join(map(str, shape[1:]))}" if len(shape) > 1 else "")
+
+
+def label(key: str) -> str:
+    """Return a key of a state_dict as a label: `conv1`, `convs.0`, `"0"`."""
+    first, *others = key.split(".")
+    plain = [first if first.isidentifier() and first not in keywords() else f'"{first}"']
+    for part in others:
+        number = part.isdigit() and str(int(part)) == part
+        plain.append(part if number or (part.isidentifier() and part not in keywords()) else f'"{part}"')
+    return ".".join(plain)

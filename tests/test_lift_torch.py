@@ -1,0 +1,687 @@
+"""Models of torch's become specs, proved to be them; what no op says is refused, all of it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import import_torchvision
+from netdsl_from_torch.layout import Atom, Layout, Unknown, whole
+from netdsl_from_torch.proof import prove
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from netdsl import api, lift
+from netdsl.cli import main
+from netdsl.diagnostics import NetError
+from netdsl.frontend import Lifted
+from netdsl.ir.graph import Value
+from netdsl.ir.types import Shape
+
+MAP = (6, 12, 8)
+"""The input of the small models: not square, and of even sides."""
+
+
+class Do(nn.Module):
+    """A function of what a conv makes, then a conv or layer, so that nothing is the net's own input or result."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.begin = nn.Conv2d(6, 8, 3, padding=1)
+        self.function = function
+        self.end = nn.LazyConv2d(5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.function(self.begin(x)))
+
+
+class DoVector(Do):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(function)
+        self.end = nn.LazyLinear(5)
+
+
+def ready(model: nn.Module, *shapes: tuple[int, ...]) -> nn.Module:
+    """Return a model whose lazy layers are made."""
+    with torch.no_grad():
+        model.eval()(*(torch.zeros(2, *shape) for shape in shapes or (MAP,)))
+    return model
+
+
+def lifted(model: nn.Module, shape: Any = MAP) -> Lifted:
+    """Return what a model becomes; the proof is part of it."""
+    found = lift(model, shape)
+    assert all(check.ok for check in found.checks)
+    assert [check.what for check in found.checks][:3] == [
+        "keys of the state",
+        "outputs in evaluation",
+        "outputs in training, from one seed",
+    ]
+    return found
+
+
+def ops(found: Lifted) -> list[str]:
+    """Return the ops of a net in order, without its input."""
+    return [node.op.name for node in found.net.graph][1:]
+
+
+def shuffled(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, -1, h, w)
+
+
+def unshuffled(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, c * 4, h // 2, w // 2)
+
+
+def in_place(x: Tensor) -> Tensor:
+    y = x * torch.sigmoid(x)
+    y += x
+    y.mul_(x)
+    return F.relu_(y)
+
+
+MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "relu": (F.relu, ["relu"]),
+    "relu6": (F.relu6, ["relu6"]),
+    "clamp": (lambda x: x.clamp(-0.5, 2), ["hardtanh"]),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), ["leaky_relu"]),
+    "elu": (lambda x: F.elu(x, 0.7), ["elu"]),
+    "gelu": (lambda x: F.gelu(x, approximate="tanh"), ["gelu"]),
+    "softplus": (lambda x: F.softplus(x, beta=2), ["softplus"]),
+    "hardswish": (F.hardswish, ["hswish"]),
+    "silu by hand": (lambda x: x * torch.sigmoid(x), ["sigmoid", "mul"]),
+    "in place": (in_place, ["sigmoid", "mul", "add", "mul", "relu"]),
+    "glu": (lambda x: F.glu(x, 1), ["glu"]),
+    "softmax": (lambda x: x.softmax(1), ["softmax"]),
+    "dropout": (lambda x: F.dropout(x, 0.3), ["dropout"]),
+    "maxpool": (lambda x: F.max_pool2d(x, 3, 2, 1), ["maxpool"]),
+    "maxpool ceil": (lambda x: F.max_pool2d(x, (3, 2), (2, 3), ceil_mode=True, dilation=(1, 2)), ["maxpool"]),
+    "avgpool": (lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), ["avgpool"]),
+    "avgpool ceil": (lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True, count_include_pad=False), ["avgpool"]),
+    "adaptive": (lambda x: F.adaptive_avg_pool2d(x, (3, 5)), ["avgpool"]),
+    "adaptive max": (lambda x: F.adaptive_max_pool2d(x, 2), ["maxpool"]),
+    "mean": (lambda x: x.mean((2, 3), keepdim=True) * x, ["mean", "mul"]),
+    "gate of places": (
+        lambda x: torch.sigmoid(x.mean(1, keepdim=True)) * x,
+        ["mean", "sigmoid", "expand", "mul"],
+    ),
+    "gate of a vector": (lambda x: x * x.mean((2, 3))[:, :, None, None], ["gap", "mul"]),
+    "amax": (lambda x: x.amax(dim=(2, 3), keepdim=True), ["amax"]),
+    "upsample": (lambda x: F.interpolate(x, scale_factor=2), ["upsample"]),
+    "upsample bilinear": (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
+        ["upsample"],
+    ),
+    "resize": (lambda x: F.interpolate(x, (7, 9), mode="bicubic", align_corners=False), ["resize"]),
+    "pad": (lambda x: F.pad(x, (1, 2, 0, 3)), ["pad"]),
+    "pad channels": (lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)), ["pad"]),
+    "reflect": (lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"), ["pad"]),
+    "shuffle": (shuffled, ["shuffle"]),
+    "channel_shuffle": (lambda x: F.channel_shuffle(x, 4), ["shuffle"]),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), ["pixel_shuffle"]),
+    "pixel_unshuffle": (unshuffled, ["pixel_unshuffle"]),
+    "roll": (lambda x: x.roll((-1, -2), (2, 3)), ["roll"]),
+    "chunk": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), ["split", "concat"]),
+    "split": (lambda x: torch.cat([x.split([3, 5], 1)[1], x], dim=1), ["split", "concat"]),
+    "slice": (lambda x: x[:, 2:5], ["slice"]),
+    "slice of a map": (lambda x: x[:, :, 1::2, ::2], ["slice"]),
+    "slice of rows": (lambda x: x[:, :, 3:], ["slice"]),
+    "joined rows": (lambda x: torch.cat([x, x], 2), ["concat"]),
+    "scale": (lambda x: x * 0.1, ["scale"]),
+    "half": (lambda x: x / 2, ["scale"]),
+    "sub": (lambda x: x - F.relu(x), ["relu", "sub"]),
+    "there and back": (
+        lambda x: F.relu(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape),
+        ["tokens", "relu", "map"],
+    ),
+    "contiguous": (lambda x: x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2), []),
+    "lrn": (lambda x: F.local_response_norm(x, 3, k=2.0), ["lrn"]),
+    "dropped nothing": (lambda x: F.dropout(x, 0.3, training=False), []),
+}
+
+
+class Dropped(Do):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(F.dropout(self.begin(x), 0.3, self.training))
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_functions_of_a_map(name: str) -> None:
+    function, wanted = MAPS[name]
+    model = ready(Dropped(function) if name == "dropout" else Do(function))
+    found = lifted(model)
+    assert ops(found)[1:-1] == wanted
+    assert found.net.inputs == {"x": MAP}
+
+
+VECTORS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "flatten": (lambda x: x.flatten(1), ["flatten"]),
+    "reshape": (lambda x: x.reshape(x.shape[0], -1), ["flatten"]),
+    "mean": (lambda x: x.mean((2, 3)), ["gap"]),
+    "mean twice": (lambda x: x.mean(3).mean(2), ["mean", "mean"]),
+    "pool and flatten": (lambda x: torch.flatten(F.adaptive_avg_pool2d(x, 1), 1), ["gap"]),
+    "pool and squeeze": (lambda x: F.adaptive_avg_pool2d(x, 1).squeeze(-1).squeeze(-1), ["gap"]),
+    "first token": (lambda x: x.flatten(2).transpose(1, 2)[:, 0], ["tokens", "token"]),
+    "mean of tokens": (lambda x: x.flatten(2).mean(2), ["tokens", "permute", "mean"]),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_functions_of_a_map_that_make_a_vector(name: str) -> None:
+    function, wanted = VECTORS[name]
+    if name == "mean twice":  # rows of a map are no value of a spec
+        with pytest.raises(NetError, match="no op says `mean`"):
+            lifted(ready(DoVector(function)))
+        return
+    assert ops(lifted(ready(DoVector(function))))[1:-1] == wanted
+
+
+class Residual(nn.Module):
+    """ResNet's block, with an activation that is used twice, and a shortcut that is registered last."""
+
+    def __init__(self, inplanes: int, planes: int, stride: int = 1, *, drop: float = 0.2) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inplanes, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes, eps=1e-3, momentum=0.3)
+        self.relu = nn.ReLU(inplace=True)
+        self.drop = nn.Dropout(drop)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, groups=2)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inplanes != planes:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(self.drop(y)))
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
+
+
+class Small(nn.Module):
+    """Stages of blocks, whose arguments are known where a function makes it."""
+
+    def __init__(self, width: int = 8, classes: int = 10) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(6, width, 3, padding=1), nn.Identity(), nn.SiLU(), nn.MaxPool2d(2)
+        )
+        self.layer1 = nn.Sequential(Residual(width, width), Residual(width, width))
+        self.layer2 = nn.Sequential(Residual(width, 2 * width, stride=2, drop=0.5))
+        self.fc = nn.Linear(2 * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.layer2(self.layer1(self.stem(x))).mean((2, 3)))
+
+
+def test_blocks_and_their_arguments() -> None:
+    found = lift(Small, MAP, classes=7)
+    tree = {scope.path: scope for scope in found.net.graph.tree.scopes()}
+    assert [(scope.kind, scope.path, scope.block) for scope in tree.values()] == [
+        ("net", "", "Small"),
+        ("container", "stem", ""),
+        ("container", "layer1", ""),
+        ("block", "layer1.0", "Residual"),
+        ("block", "layer1.1", "Residual"),
+        ("container", "layer2", ""),
+        ("block", "layer2.0", "Residual2"),
+        ("container", "layer2.0.downsample", ""),
+    ]
+    assert found.net.graph["fc"].op.channels == 7
+    names = [node.name for node in found.net.graph if node.name.startswith("stem")]
+    assert names == ["stem.0", "stem.2", "stem.3"]
+    assert [node.op.p for node in found.net.graph if node.op.name == "dropout"] == [0.2, 0.2, 0.5]
+    assert api.loads(found.text).cost().macs == found.net.cost().macs
+
+
+def test_the_read_graph_knows_what_constructors_were_given() -> None:
+    from netdsl_from_torch.read import Model
+
+    read = Model(Small, {"": MAP}, {"width": 4})
+    args = {scope.path: scope.args for scope in read.graph.tree.scopes()}
+    assert args[""] == {"width": 4, "classes": 10}
+    assert args["layer2.0"] == {"inplanes": 4, "planes": 8, "stride": 2, "drop": 0.5}
+    assert args["layer1.1"] == {"inplanes": 4, "planes": 4, "stride": 1, "drop": 0.2}
+    assert Model(Small(), {"": MAP}, {}).graph.tree.args == {}
+
+
+class Scaled(nn.Module):
+    """Parameters that are no layer's: one number a channel, a token, positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.places = nn.Parameter(torch.zeros(1, 25, 8))
+        self.gamma = nn.Parameter(torch.ones(8) * 1e-6)
+        self.map = nn.Parameter(torch.ones(8, 1, 1))
+        self.stem = nn.Conv2d(6, 8, (3, 2), (2, 2), (1, 0))
+        self.norm = nn.LayerNorm(8, eps=1e-6)
+        self.attention = nn.MultiheadAttention(8, 2, dropout=0.1, batch_first=True)
+        self.head = nn.Linear(8, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x) * self.map
+        x = x.permute(0, 2, 3, 1) * self.gamma
+        x = x.flatten(1, 2)
+        x = torch.cat((self.token.expand(x.shape[0], -1, -1), x), dim=1) + self.places
+        y = self.norm(x)
+        x = x + self.attention(y, y, y, need_weights=False)[0]
+        return self.head(x[:, 0])
+
+
+def test_parameters_of_their_own() -> None:
+    found = lifted(Scaled())
+    learned = [node.name for node in found.net.graph if node.op.name == "weight"]
+    assert sorted(learned) == ["gamma", "map", "places", "token"]
+    assert {"attention", "concat", "token", "tokens"} <= {*ops(found)}
+
+
+class Attention(nn.Module):
+    """Attention as timm writes it, from one layer for q, k and v, or from three; by torch's function or by hand."""
+
+    def __init__(self, fused: bool, apart: bool) -> None:
+        super().__init__()
+        self.fused = fused
+        self.qkv = nn.ModuleList(nn.Linear(8, 8) for _ in range(3)) if apart else nn.Linear(8, 24)
+        self.apart = apart
+        self.proj = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, c = x.shape
+        if self.apart:
+            q, k, v = (one(x).view(b, n, 2, c // 2).transpose(1, 2) for one in self.qkv)
+        else:
+            q, k, v = self.qkv(x).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        if self.fused:
+            y = F.scaled_dot_product_attention(q, k, v, scale=0.3)
+        elif self.apart:
+            y = ((q @ k.transpose(-2, -1)) * 0.3).softmax(-1) @ v
+        else:
+            q = q * 0.3
+            y = F.dropout(F.softmax(q @ k.transpose(-2, -1), dim=-1), 0.0, self.training) @ v
+        return self.proj(y.transpose(1, 2).reshape(b, n, c))
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("apart", [True, False])
+def test_attention(fused: bool, apart: bool) -> None:
+    found = lifted(nn.Sequential(nn.LayerNorm(8), Attention(fused, apart)), (5, 8))
+    assert ops(found) == ["ln", *(["fc"] * 3 if apart else ["fc", "split"]), "attend", "fc"]
+    (attend,) = (node.op for node in found.net.graph if node.op.name == "attend")
+    assert (attend.heads, attend.scale) == (2, 0.3)
+
+
+def small_swin(again: bool = False) -> nn.Module:
+    swin = import_module("torchvision.models.swin_transformer")
+    parts = {"block": swin.SwinTransformerBlockV2, "downsample_layer": swin.PatchMergingV2} if again else {}
+    sizes = {"embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": [3, 2], "num_classes": 5}
+    model: nn.Module = swin.SwinTransformer(patch_size=[4, 4], dropout=0.1, **sizes, **parts)
+    return model
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_windows(again: bool) -> None:
+    import_torchvision()
+    found = lift(small_swin, (3, 32, 48), again=again)
+    assert [check.said for check in found.checks[1:3]] == ["equal bit for bit"] * 2
+    assert ops(found).count("attend") == 3
+    assert ops(found).count("window_mask") == 1
+
+
+class NormAct(nn.BatchNorm2d):
+    """A norm that is followed by what it holds, as timm's are."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.drop = nn.Identity()
+        self.act = nn.SiLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Listed(nn.Module):
+    """Lists of layers, registered in another order than they run; a layer with a bias of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([NormAct(8), LayerNorm2d(8)])
+        self.last = nn.ConvTranspose2d(8, 4, 3, 2, 1, output_padding=1)
+        self.convs = nn.ModuleList([nn.Conv2d(6, 8, 1), nn.Conv2d(8, 8, 3, padding=1, groups=8)])
+        self.acts = nn.ModuleDict({"a": nn.PReLU(8), "b": nn.PReLU()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, norm, act in zip(self.convs, self.norms, self.acts.values(), strict=True):
+            x = act(norm(conv(x)))
+        return self.last(x)
+
+
+def test_lists_and_orders() -> None:
+    model = Listed()
+    found = lifted(model)
+    assert ops(found) == ["conv", "bn", "silu", "prelu", "dwconv", "ln", "prelu", "upconv"]
+    assert found.net.graph["norms.0"].op.name == "bn"
+    assert list(found.net.build().state_dict()) == list(model.state_dict())
+
+
+class Heads(nn.Module):
+    """Two inputs, outputs with names, one of which only training has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(6, 8, 1)
+        self.aux = nn.Sequential(nn.Conv2d(8, 2, 1), nn.Dropout(0.5))
+        self.b = nn.Conv2d(3, 8, 1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        x = self.a(image)
+        found = {"logits": x + self.b(mask)}
+        if self.training:
+            found["aux"] = self.aux(x)
+        return found
+
+
+def test_inputs_and_outputs() -> None:
+    found = lifted(Heads(), {"image": MAP, "mask": (3, 12, 8)})
+    assert list(found.net.inputs) == ["image", "mask"]
+    assert [(o.name, o.train) for o in found.net.graph.outputs] == [("logits", False), ("aux", True)]
+    with pytest.raises(NetError, match="has no input `mast`") as caught:
+        lift(Heads(), {"image": MAP, "mast": (3, 12, 8)})
+    assert caught.value.diagnostics[0].help == "did you mean `mask`?"
+
+
+class Twice(nn.Module):
+    """A block that runs twice with the same weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.conv = nn.Conv2d(6, 6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.block(self.conv(self.block(x))))
+
+
+def test_weights_that_are_used_twice() -> None:
+    found = lifted(Twice())
+    assert found.text.count("same ") == 2
+    assert found.net.cost().params == sum(p.numel() for p in Twice().parameters())
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+class Odd(nn.Module):
+    """Calls without an op, some of them in a block that is there three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 6, 1)
+        self.norm = nn.BatchNorm2d(6, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.erf(x)
+        x = self.norm(self.conv(x)) + 1.5
+        return torch.cumsum(x, 1)
+
+
+def test_a_refusal_names_every_call() -> None:
+    with pytest.raises(NetError) as caught:
+        lift(nn.Sequential(Odd(), Odd(), nn.ReLU(), Odd()), MAP)
+    said = [diagnostic.message for diagnostic in caught.value.diagnostics]
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {"E581"}
+    assert [re.sub(r" \(.*/", " (", line) for line in said] == [
+        f"no op says `erf` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'erf')})",
+        f"no op says `batch_norm` in `0.norm` and 2 more: it keeps no running statistics "
+        f"(test_lift_torch.py:{line(Odd, 'self.norm(')})",
+        f"no op says `add` in `0` and 2 more: it adds the number 1.5 (test_lift_torch.py:{line(Odd, '1.5')})",
+        f"no op says `cumsum` in `0` and 2 more (test_lift_torch.py:{line(Odd, 'cumsum')})",
+    ]
+
+
+def line(of: type, text: str) -> int:
+    """Return the number of the line of a class that holds a text."""
+    import inspect
+
+    lines, begin = inspect.getsourcelines(of)
+    return begin + next(at for at, one in enumerate(lines) if text in one)
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "padding of an even kernel": (
+        lambda: nn.Conv2d(6, 4, 2, padding="same"),
+        "padding='same' of an even kernel",
+    ),
+    "indices": (lambda: nn.MaxPool2d(2, return_indices=True), "it returns where the largest are"),
+    "divisor": (lambda: nn.AvgPool2d(2, divisor_override=3), "it divides by another number"),
+    "half": (lambda: Do(lambda x: F.interpolate(x, scale_factor=0.5)), "scale_factor=0.5 is no whole number"),
+    "antialias": (
+        lambda: Do(lambda x: F.interpolate(x, (6, 4), mode="bilinear", antialias=True)),
+        "antialias=True",
+    ),
+    "pad with a number": (lambda: nn.ConstantPad2d(1, 2.0), "it pads with 2.0"),
+    "divided": (lambda: Do(lambda x: x / 3), "it divides by 3"),
+    "alpha": (lambda: Do(lambda x: torch.add(x, x, alpha=2)), "alpha=2"),
+    "channels of features": (lambda: nn.Dropout2d(), "no op says `feature_dropout`|no op says `dropout2d`"),
+    "never used": (lambda: Unused(), "`other.weight` of its state is in no op that an output needs"),
+    "computed weight": (lambda: Computed(), "its weight is no parameter of the model, but computed"),
+    "samples": (lambda: Do(lambda x: x - x.mean(0, keepdim=True)), "it reduces over the samples too"),
+    "dropped in evaluation": (lambda: Do(lambda x: F.dropout(x, 0.5)), "outputs in evaluation: differ"),
+}
+
+
+class Unused(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(6, 6, 1)
+        self.other = nn.Linear(3, 4)
+
+
+class Computed(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(6, 6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * 2, self.bias)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_an_op_cannot_say(name: str) -> None:
+    make, why = REFUSED[name]
+    model = make()
+    if isinstance(model, Do):
+        ready(model)
+    with pytest.raises(NetError, match=why):
+        lift(model, MAP)
+
+
+# ---------------------------------------------------------------- the proof sees
+
+
+FAULTS = {
+    "a rate of dropout": ("dropout 0.2", "dropout 0.25", "outputs in training, from one seed"),
+    "eps": ("eps=0.001", "eps=0.002", "outputs in evaluation"),
+    "momentum": ("momentum=0.3", "momentum=0.2", "running statistics after it"),
+    "an activation": ("silu", "relu", "outputs in evaluation"),
+    "a name": ("as conv2", "as conv3", "keys of the state"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_proof_sees(fault: str) -> None:
+    before, after, where = FAULTS[fault]
+    torch.manual_seed(3)
+    model = Small()
+    text = lifted(model).text
+    assert before in text
+    other = api.loads(text.replace(before, after))
+    checks = prove(other, model, [MAP])
+    assert where in [check.what for check in checks if not check.ok]
+    assert all(check.ok for check in prove(api.loads(text), model, [MAP]))
+
+
+def test_the_model_stays_as_it_is() -> None:
+    torch.manual_seed(3)
+    model = Small().eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    draw = torch.get_rng_state()
+    lifted(model)
+    assert not model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert torch.equal(draw, torch.get_rng_state())
+    assert nn.Module.__call__ is nn.Module._wrapped_call_impl
+
+
+# ---------------------------------------------------------------- models that nobody here wrote
+
+
+TORCHVISION = {
+    "resnet18": (3, 64, 32),
+    "googlenet": (3, 96, 64),
+    "mobilenet_v3_small": (3, 64, 32),
+    "shufflenet_v2_x0_5": (3, 64, 32),
+    "squeezenet1_1": (3, 64, 48),
+    "efficientnet_b0": (3, 64, 32),
+    "densenet121": (3, 64, 32),
+    "convnext_tiny": (3, 64, 32),
+}
+TIMM = {
+    "resnet18d": (3, 64, 32),
+    "tf_mobilenetv3_small_minimal_100": (3, 64, 48),
+    "resnetv2_50": (3, 64, 32),
+    "hrnet_w18_small": (3, 64, 32),
+    "repvgg_a0": (3, 64, 32),
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvision(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    import_torchvision()
+    args = {"init_weights": False} if name == "googlenet" else {}
+    found = lift(f"torchvision:{name}", TORCHVISION[name], **args)
+    assert found.net.inputs == {"x": TORCHVISION[name]}
+    assert [check for check in found.checks if "bit for bit" in check.said] == list(found.checks[1:-1])
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name: str) -> None:
+    import_torchvision()
+    found = lift(f"timm:{name}", TIMM[name])
+    assert all(check.ok for check in found.checks)
+
+
+# ---------------------------------------------------------------- the command
+
+
+FILE = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, width=4, kernels=(3, 3), act="relu"):
+        layers = [nn.Conv2d(3, width, kernels[0]), {"relu": nn.ReLU, "silu": nn.SiLU}[act]()]
+        super().__init__(*layers, nn.Conv2d(width, 2, kernels[1]))
+
+def other():
+    return "no model"
+
+def broken(width):
+    raise ValueError("too wide")
+"""
+
+
+NET = """\
+net Net:
+    input 3, 9x7
+    conv 3x3, 4, pad=0 -> relu -> conv 3x3, 2, pad=0
+
+variant mine = Net()
+"""
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    model = f"{tmp_path}/mine.py:Net"
+    spec, weights = tmp_path / "out.net", tmp_path / "out.safetensors"
+    args = ["--args", 'width=5, kernels=(1, 3), act="silu"', "--input", "3x9x7"]
+    assert main(["lift", model, *args, "-o", str(spec), "--weights", str(weights)]) == 0
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert printed.err.splitlines() == [
+        "keys of the state: 4 of 4, in order",
+        "outputs in evaluation: equal bit for bit",
+        "outputs in training, from one seed: equal bit for bit",
+        f"MACs of a sample: {3 * 5 * 63 + 5 * 2 * 9 * 35:,}",
+    ]
+    net = api.load(f"{spec}:mine")
+    assert net.inputs == {"x": (3, 9, 7)}
+    module = net.build()
+    module.load_state_dict(load_file(weights))
+    assert main(["-q", "lift", model, "--input", "3x9x7"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == NET
+    assert not printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["{}/mine.py:other"], "E580", "makes a str, and no model"),
+        (["{}/mine.py:broken", "--args", "width=3"], "E580", "makes no model: ValueError: too wide"),
+        (["{}/mine.py:Nets"], "E580", "defines no function Nets"),
+        (["{}/mine.py:Net"], "E505", "does not say what it takes"),
+        (["{}/mine.py:Net", "--input", "4x9x9"], "E580", "does not run on 4x9x9"),
+        (["{}/mine.py:Net", "--args", "width=open('x')"], "E504", "--args takes NAME=VALUE"),
+        (["{}/mine.py:Net", "--args", "4"], "E504", "--args takes NAME=VALUE"),
+        (
+            ["{}/mine.py:Net", "--args", "depth=3", "--input", "3x9x9"],
+            "E580",
+            "unexpected keyword argument 'depth'",
+        ),
+        (["{}/mine.py:Net", "--input", "3x9x9", "--weights", "x.pt"], "E517", "x.pt is no .safetensors file"),
+        (["model.pt"], "E580", "would have to be unpickled"),
+        (["resnet18"], "E580", "resnet18 names no model"),
+        (["no_such_module:net"], "E580", "no_such_module cannot be imported"),
+        (["math:net"], "E580", "math has no function net"),
+        (["torchvision:resnet19"], "E580", "torchvision has no model resnet19"),
+    ],
+)
+def test_misuse(
+    words: list[str], code: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_torchvision()
+    (tmp_path / "mine.py").write_text(FILE)
+    assert main(["lift", *(word.format(tmp_path) for word in words)]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"error[{code}]: ")
+    assert said in printed.err
+    assert not printed.out
+
+
+# ---------------------------------------------------------------- views
+
+
+def test_views_as_algebra() -> None:
+    x = whole(Value("x"), Shape(12, 4, 6), 2)
+    assert x.reshaped((2, 3, 4, 24)).permuted((0, 2, 1, 3)).reshaped((2, 12, 24)).dims[1] == (
+        Atom("c", 1, 4),
+        Atom("c", 4, 3),
+    )
+    back = x.permuted((0, 2, 3, 1)).reshaped((2, 24, 12)).permuted((0, 2, 1)).reshaped((2, 12, 4, 6))
+    assert back == x
+    with pytest.raises(Unknown, match="a view of"):
+        x.reshaped((2, 8, 36))
+    assert isinstance(x, Layout)
