@@ -1211,3 +1211,29 @@ def test_write_is_whole_or_not_at_all(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_write_to_what_cannot_be_replaced() -> None:
     common.write(Path(os.devnull), "x")
     assert not Path(os.devnull).is_file()
+
+
+@needs_backend
+def test_counters_that_only_one_side_has_are_said(folder: Path, capsys: Captured) -> None:
+    torch = pytest.importorskip("torch")
+    text = "net N:\n    input 3, 8x8\n    conv 3x3, 4 -> bn -> relu -> conv 3x3, 4 -> bn\n    gap\n"
+    (folder / "n.net").write_text(text, encoding="utf-8")
+    torch.save(netdsl.load("n.net").build("torch").state_dict(), "a.pth")
+    said = []
+    for source, given, target, wanted in [
+        ("torch", "a.pth", "flax", "b.safetensors"),
+        ("flax", "b.safetensors", "torch", "c.pth"),
+        ("torch", "a.pth", "torch", "d.safetensors"),
+    ]:
+        command = ["weights", "n.net", "--from", source, given, "--to", target, wanted]
+        assert cli.main(["--quiet", *command]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert cli.main(command) == 0
+        said.append(capsys.readouterr().err)
+    assert said == [
+        "wrote b.safetensors: 12 tensors of n for flax\n"
+        "note: 2 counters such as 1.num_batches_tracked are in a.pth alone: flax has none\n",
+        "wrote c.pth: 14 tensors of n for torch\n"
+        "note: 2 counters such as 1.num_batches_tracked are not in b.safetensors, and begin at 0\n",
+        "wrote d.safetensors: 14 tensors of n for torch\n",
+    ]

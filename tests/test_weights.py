@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
@@ -793,31 +792,3 @@ def test_a_file_of_200_megabytes_takes_the_memory_of_one_tensor(source: str, tar
         assert file.get_tensor(first).size == (LAYERS if "stack" in target else 1) * WIDTH * WIDTH
         total = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
     assert 4 * total == end
-
-
-def test_counters_that_only_one_side_has_are_said(tmp_path: Path, capsys: Captured) -> None:
-    text = "net N:\n    input 3, 8x8\n    conv 3x3, 4 -> bn -> relu -> conv 3x3, 4 -> bn\n    gap\n"
-    with contextlib.chdir(tmp_path):
-        Path("n.net").write_text(text, encoding="utf-8")
-        state = netdsl.load("n.net").build("torch").state_dict()
-        state["1.num_batches_tracked"] += 7
-        torch.save(state, "a.pth")
-        ways = [("torch", "a.pth", "flax", "b.safetensors"), ("flax", "b.safetensors", "torch", "c.pth")]
-        said = []
-        for source, given, target, wanted in ways:
-            for words in ([], ["--quiet"]):
-                command = [*words, "weights", "n.net", "--from", source, given, "--to", target, wanted]
-                assert cli.main(command) == 0
-                said.append(capsys.readouterr().err)
-        assert said == [
-            "wrote b.safetensors: 12 tensors of n for flax\n"
-            "note: 2 counters such as 1.num_batches_tracked are in a.pth alone: flax has none\n",
-            "",
-            "wrote c.pth: 14 tensors of n for torch\n"
-            "note: 2 counters such as 1.num_batches_tracked are not in b.safetensors, and begin at 0\n",
-            "",
-        ]
-        assert (
-            cli.main(["weights", "n.net", "--from", "torch", "a.pth", "--to", "torch", "d.safetensors"]) == 0
-        )
-        assert capsys.readouterr().err == "wrote d.safetensors: 14 tensors of n for torch\n"
