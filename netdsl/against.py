@@ -154,9 +154,19 @@ def _library(name: str, what: str) -> Any:
         message = f"comparing with {what} needs {missing}"
         raise NetError([Diagnostic("E509", message, help=f"pip install {missing}")]) from None
     except Exception as error:  # of what is compiled for another torch, whatever its loading raises
-        root = name.partition(".")[0]
+        root = _failing(error) or name.partition(".")[0]
         help = f"install releases of torch and {root} that belong together"
         raise _unknown(f"{root} cannot be imported: {_said(error)}", help) from None
+
+
+def _failing(error: BaseException) -> str:
+    """Return which of the libraries an import failed in: timm imports torchvision; "" if it is none of them."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        root = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        found = root if root in LIBRARIES else found
+        trace = trace.tb_next
+    return found
 
 
 def _torchvision(name: str) -> Callable[..., Any]:
@@ -198,7 +208,9 @@ def _own(file: Path, name: str) -> Callable[..., Any]:
             del sys.modules[file.stem]
     found: Any = module.__dict__.get(name)
     if not callable(found):
-        known = [key for key, value in module.__dict__.items() if callable(value) and key[0] != "_"]
+        own = [(key, value) for key, value in module.__dict__.items() if callable(value) and key[0] != "_"]
+        own = [one for one in own if getattr(one[1], "__module__", file.stem) == file.stem]  # no imports
+        known = [key for key, _ in own]
         help = did_you_mean(name, known) or (f"it defines {', '.join(known[:SHOWN])}" if known else "")
         raise _unknown(f"{file} defines no function {short(name) or 'without a name'}", help)
     factory: Callable[..., Any] = found
@@ -255,29 +267,29 @@ def _state(
     wrong = [key for key in common if ours[key] != theirs[key]]
     places = _places(net, needed)
     different = []
-    if missing or unknown:
-        here = (
-            f"`{short(missing[0])}`, {_of(missing[0], ours)}{places[missing[0]]}" if missing else "no other"
-        )
-        there = f"`{short(unknown[0])}`, {_of(unknown[0], theirs)}" if unknown else "no other"
-        different.append(f"first here {here}; first there {there}")
-        for keys, what in ((missing, "missing there"), (unknown, "unknown here")):
-            if len(keys) > 1:
-                more = [f"and {len(keys) - SHOWN:,} more"] if len(keys) > SHOWN else []
-                different.append(f"{what}: {', '.join([*map(short, keys[:SHOWN]), *more])}")
-    shapes = [
+    for keys, shapes, what in ((missing, ours, "only here"), (unknown, theirs, "only there")):
+        if keys:
+            first = f"`{short(keys[0])}`, {_of(keys[0], shapes)}{places.get(keys[0], '')}"
+            more = [f"and {len(keys) - SHOWN:,} more"] if len(keys) > SHOWN else []
+            others = f"; then {', '.join([*map(short, keys[1:SHOWN]), *more])}" if keys[1:] else ""
+            different.append(f"{what}: {first}{others}")
+    resized = [
         f"{short(key)}{places[key]}: {_size(ours[key])} here, {_size(theirs[key])} there" for key in wrong
     ]
     rows = [
         Row(
             "keys of the state",
             "count",
-            {reference: Cell(len(common), len(common) + len(missing), tuple(different))},
+            {
+                reference: Cell(
+                    len(common) if missing else len(theirs), len(common) + len(missing), tuple(different)
+                )
+            },
         ),
         Row(
             "shapes of the state",
             "count",
-            {reference: Cell(len(common) - len(wrong), len(common), tuple(shapes))},
+            {reference: Cell(len(common) - len(wrong), len(common), tuple(resized))},
         ),
     ]
     notes = []

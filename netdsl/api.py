@@ -240,11 +240,17 @@ def _undecided(choice: Choice, name: str) -> Any:
 
 
 def _shape(name: str, sizes: Sequence[int]) -> Shape:
-    """Return the shape of an input, from any sequence of sizes."""
+    """Return the shape of an input, from any sequence of sizes, or from what a spec would have: "3x64x64"."""
     if isinstance(sizes, Shape):
         return sizes
-    if not 1 <= len(sizes) <= 3 or any(type(n) is not int or n < 1 for n in sizes):
-        what = f"an input has one to three sizes from 1, got {'x'.join(map(str, sizes)) or 'none'}"
+    given: Any = sizes
+    if isinstance(given, str):
+        parts = given.split("x")
+        whole = all(part.isascii() and part.isdecimal() and len(part) < 16 for part in parts)
+        sizes = [int(part) for part in parts] if whole else ()
+    fine = isinstance(sizes, Sequence) and not isinstance(sizes, bytes) and 1 <= len(sizes) <= 3
+    if not fine or any(type(n) is not int or n < 1 for n in sizes):
+        what = f"an input has one to three sizes from 1, got {show(given) if isinstance(given, str) else given!r}"
         raise _usage(
             "E505", f"{name}: {what}" if name else what, "for example 3x224x224: channels, height, width"
         )

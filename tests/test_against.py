@@ -101,7 +101,11 @@ def test_a_model_of_another_net(capsys: Captured) -> None:
     assert cli.main(["verify", "resnet18", "--input", "3x32x32", "--against", "torchvision:resnet34"]) == 1
     printed = capsys.readouterr()
     assert "error[E532]: resnet18 is not torchvision:resnet34: 1 of 2 checks fail\n" in printed.err
-    assert "first here no other; first there `layer1.2.conv1.weight`, 31 of 218" in printed.out
+    assert (
+        "keys of the state: only there: `layer1.2.conv1.weight`, 31 of 218; then layer1.2.bn1." in printed.out
+    )
+    keys = next(line.split() for line in printed.out.splitlines() if line.startswith("keys of the state "))
+    assert keys[-3:] == ["122", "218", "DIFFERENT"]  # all are there, and 96 more
     assert "outputs are not compared" in printed.out
 
 
@@ -119,8 +123,8 @@ def test_a_wrong_key(tmp_path: Path, capsys: Captured) -> None:
     assert status == 1
     assert "error[E532]: mine is not model.py:Theirs: 1 of 4 checks fail\n" in errors
     assert (
-        "keys of the state: first here `units.0.conv_1.weight`, 3 of 16 (n.net:5:9); "
-        "first there `units.0.conv1.weight`, 3 of 16; missing there: units.0.conv_1.weight, units.1.conv_1.weight"
+        "keys of the state: only here: `units.0.conv_1.weight`, 3 of 16 (n.net:5:9); then units.1.conv_1.weight; "
+        "only there: `units.0.conv1.weight`, 3 of 16; then units.1.conv1.weight"
     ) in table
     assert table.count("DIFFERENT") == 1  # the shapes are in the same order: numbers are compared
     assert "0.0e+00" in table
@@ -228,8 +232,34 @@ def test_a_file_with_a_wrong_key(tmp_path: Path, capsys: Captured) -> None:
     file = weights(tmp_path, ".safetensors", layer1_0_conv1_weight="layer1.0.conv_1.weight")
     assert cli.main(["verify", "resnet18", "--against", str(file)]) == 1
     table = capsys.readouterr().out
-    assert "first here `layer1.0.conv1.weight`, 7 of 122 (resnet.net:" in table
-    assert "first there `layer1.0.conv_1.weight`, " in table
+    assert "only here: `layer1.0.conv1.weight`, 7 of 122 (resnet.net:" in table
+    assert "only there: `layer1.0.conv_1.weight`, " in table
+
+
+def test_what_a_file_imports_is_not_what_it_defines(tmp_path: Path, capsys: Captured) -> None:
+    model = f"from collections import Counter, OrderedDict\n{MODEL}"
+    status, _, errors = run(tmp_path, capsys, "--against", "model.py:zz", model=model)
+    assert status == 2
+    assert "it defines " in errors
+    assert "Theirs" in errors
+    assert "Counter" not in errors
+
+
+def test_a_library_that_another_one_needs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """Releases of timm import torchvision, which may be one for another torch."""
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('no nms')\n", encoding="utf-8")
+    (tmp_path / "timm").mkdir()
+    (tmp_path / "timm" / "__init__.py").write_text("import torchvision\n", encoding="utf-8")
+    for name in [one for one in sys.modules if one.partition(".")[0] in ("timm", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cli.main(["verify", "resnet18", "--against", "timm:resnet18"]) == 2
+    said = capsys.readouterr().err
+    assert "torchvision cannot be imported: RuntimeError: no nms" in said
+    assert "install releases of torch and torchvision that belong together" in said
 
 
 def test_old_files_lack_counters(tmp_path: Path) -> None:

@@ -193,6 +193,37 @@ def test_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         netdsl.load(Path("resnet50"))
 
 
+def test_shapes_may_be_texts() -> None:
+    text = "net N:\n    input a: 3, 8x8\n    input b: 3, 8x8\n    from a, b -> concat\n"
+    assert netdsl.load("resnet18", inputs="3x64x96").inputs == {"x": Shape(3, 64, 96)}
+    assert netdsl.loads(text, inputs={"a": "3x6x4", "b": (3, 6, 4)}).outputs == {"out": Shape(6, 6, 4)}
+    for wrong in ("3x", "", "axb", "3x0x5", "3,64,64", "1x3x64x64", 64, None, b"3x4", (3, "4")):
+        with pytest.raises(netdsl.NetError, match="an input has one to three sizes from 1, got ") as caught:
+            netdsl.load("resnet18", inputs={"": wrong})
+        assert str(wrong).strip("b'") in caught.value.diagnostics[0].message
+
+
+def test_a_block_is_no_layer_and_says_what_it_makes() -> None:
+    made = net("resnet18")
+    for table in (made.shapes, made.layer_costs):
+        with pytest.raises(KeyError) as caught:
+            table["layer2.0"]
+        said = "`layer2.0` is a block, BasicBlock, which makes 128x28x28; a layer in it is `layer2.0.conv1`"
+        assert str(caught.value) == said
+        with pytest.raises(KeyError, match="`layer2` is a container, which makes 128x28x28"):
+            table["layer2"]
+        assert "layer2" not in table
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("resnet51", "resnet50"), ("resnet19", "resnet18"), ("ResNet50", "resnet50")]
+)
+def test_the_closest_name_of_the_zoo_is_meant(word: str, meant: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        netdsl.load(word)
+    assert caught.value.diagnostics[0].help == f"did you mean `{meant}`?"
+
+
 def test_shapes_and_sizes_are_tuples() -> None:
     text = "net N(size: dims = 8x8):\n    input 3, size\n    a: conv 3x3, 4\n"
     for made in (

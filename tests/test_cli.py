@@ -419,9 +419,61 @@ def test_a_net_without_variants_is_made_of_settings(folder: Path, capsys: Captur
             assert " ".join(f"--set {one}=..." for one in missing) in said
 
 
+def test_nets_of_several_files_are_said_with_theirs(folder: Path, capsys: Captured) -> None:
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "n.net").write_text(SPEC, encoding="utf-8")
+    said = "n: 2 ops, 112 params, 6,912 MACs, output 4x8x8\n"
+    assert cli.main(["check", "."]) == 0
+    assert capsys.readouterr().out == f"a/n.net:{said}b/n.net:{said}"
+    assert cli.main(["check", "b/n.net", "lenet", "a/n.net"]) == 0
+    lines = capsys.readouterr().out.splitlines(keepends=True)
+    assert (lines[0], lines[2]) == (f"b/n.net:{said}", f"a/n.net:{said}")
+    assert lines[1].startswith("lenet: ")
+    assert cli.main(["check", "a/n.net"]) == 0
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "help"),
+    [
+        ("drop = 0", "drop=0.2", "declare it as drop: float = 0"),
+        ("drop = 1", "drop=0.5", "declare it as drop: float = 1"),
+        ("drop: int = 0", "drop=0.5", "for example drop=10"),
+        ("drop = 0", "drop=3x3", "for example drop=10"),
+        ("drop = 64", "drop=0.5", "for example drop=10"),
+    ],
+)
+def test_a_fraction_for_what_begins_as_a_whole_number(
+    text: str, given: str, help: str, folder: Path, capsys: Captured
+) -> None:
+    (folder / "n.net").write_text(f"net N({text}):\n    input 3, 8x8\n    scale drop\n", encoding="utf-8")
+    assert cli.main(["check", "n.net", "--set", given]) == 2
+    assert f"= help: {help}\n" in capsys.readouterr().err
+    if help.startswith("declare"):
+        mended = f"net N({help.removeprefix('declare it as ')}):\n    input 3, 8x8\n    scale drop\n"
+        (folder / "n.net").write_text(mended, encoding="utf-8")
+        assert cli.main(["check", "n.net", "--set", given]) == 0
+
+
+@pytest.mark.parametrize("command", ["cost", "verify", "weights", "fmt"])
+def test_a_command_is_explained_by_its_help(command: str, capsys: Captured) -> None:
+    assert cli.main(["explain", command]) == 2
+    assert f"= help: netdsl help {command} says what it takes" in capsys.readouterr().err
+
+
+def test_what_is_written_is_said(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(SPEC, encoding="utf-8")
+    assert cli.main(["compile", "n.net", "-o", "n.py"]) == 0
+    assert capsys.readouterr() == ("", "wrote n.py: n for torch\n")
+    assert cli.main(["--quiet", "compile", "n.net", "-o", "n.py"]) == 0
+    assert cli.main(["compile", "n.net", "-o", "n.py", "--check"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_net_and_its_variant_without_arguments_are_one(folder: Path, capsys: Captured) -> None:
     (folder / "one.net").write_text(SPEC + "variant wide = N()\n", encoding="utf-8")
-    for command in (["check"], ["cost"], ["compile"], ["fit", "--vary", "c", "--target", "macs=1k"]):
+    for command in (["check"], ["cost"], ["compile"], ["fit", "--vary", "c", "--target", "macs=10000"]):
         assert cli.main([*command, "one.net"]) == 0, command
         assert "wide" in capsys.readouterr().out
 
@@ -1159,3 +1211,29 @@ def test_write_is_whole_or_not_at_all(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_write_to_what_cannot_be_replaced() -> None:
     common.write(Path(os.devnull), "x")
     assert not Path(os.devnull).is_file()
+
+
+@needs_backend
+def test_counters_that_only_one_side_has_are_said(folder: Path, capsys: Captured) -> None:
+    torch = pytest.importorskip("torch")
+    text = "net N:\n    input 3, 8x8\n    conv 3x3, 4 -> bn -> relu -> conv 3x3, 4 -> bn\n    gap\n"
+    (folder / "n.net").write_text(text, encoding="utf-8")
+    torch.save(netdsl.load("n.net").build("torch").state_dict(), "a.pth")
+    said = []
+    for source, given, target, wanted in [
+        ("torch", "a.pth", "flax", "b.safetensors"),
+        ("flax", "b.safetensors", "torch", "c.pth"),
+        ("torch", "a.pth", "torch", "d.safetensors"),
+    ]:
+        command = ["weights", "n.net", "--from", source, given, "--to", target, wanted]
+        assert cli.main(["--quiet", *command]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert cli.main(command) == 0
+        said.append(capsys.readouterr().err)
+    assert said == [
+        "wrote b.safetensors: 12 tensors of n for flax\n"
+        "note: 2 counters such as 1.num_batches_tracked are in a.pth alone: flax has none\n",
+        "wrote c.pth: 14 tensors of n for torch\n"
+        "note: 2 counters such as 1.num_batches_tracked are not in b.safetensors, and begin at 0\n",
+        "wrote d.safetensors: 14 tensors of n for torch\n",
+    ]

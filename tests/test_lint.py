@@ -1007,6 +1007,20 @@ def test_a_rule_whose_change_raises_is_named(capsys: Captured, monkeypatch: pyte
     assert "internal error: KeyError: 'gone' (test_lint.py:" in capsys.readouterr().err
 
 
+def test_a_difference_of_nothing_says_so(folder: Path, capsys: Captured) -> None:
+    (folder / "n.net").write_text(
+        "net N:\n    input 3, 8x8\n    conv 3x3, 8\n    gap\n    fc 1\n    softmax\n", encoding="utf-8"
+    )
+    found = cli.main(["lint", "n.net", "--fail-on", "info"])
+    capsys.readouterr()
+    assert found == 1
+    assert cli.main(["lint", "n.net", "--diff", "--unsafe-fixes", "--fail-on", "info"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "note: nothing to mend: " in printed.err
+    assert "shown without --diff" in printed.err
+
+
 def test_comments_move_with_their_lines(capsys: Captured) -> None:
     head = "net N:\n    input 3, 8x8\n    a: conv 3x3, 8 -> relu\n"
     spec = written("n.net", f"{head}    b: conv 1x1, 8  # first\n    avgpool 2x2, /2  # then  \n    gap\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from netdsl.cli.common import (
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     fine: list[Network] = []
     wrong: list[Diagnostic] = []
+    several = len(args.spec) > 1 or os.path.isdir(args.spec[0])
     for net in nets_of(args.spec, args, wrong):
         broken = net.check()
         add_once(wrong, broken)
@@ -53,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
                     for name, shape in net.outputs.items()
                 )
                 counts = f"{len(net.graph):,} ops, {whole.params:,} params, {whole.macs:,} MACs"
-                print(f"{printable(net.name)}: {counts}, output {outputs}")
+                source = (net.recipe.variant or net.recipe.net).file.source
+                file = f"{printable(source.name)}:" if several and source.path is not None else ""
+                print(f"{file}{printable(net.name)}: {counts}, output {outputs}")
     if args.format == "json":
         from netdsl.diagnostics.render import render_json
 

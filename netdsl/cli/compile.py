@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netdsl import reading
 from netdsl.cli import common
-from netdsl.cli.common import misuse, networks, put, read_for, spec_arguments, write_all
+from netdsl.cli.common import misuse, networks, note, put, read_for, spec_arguments, write_all
 
 HELP = "write the source of a module, of all nets of a file or of one"
 EXAMPLES = (
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         write_all(files, reads)
     except OSError as error:
         misuse("E510", f"cannot write {args.output}: {reading.reason(error)}")
+    note(f"wrote {', '.join(map(str, files))}: {', '.join(net.name for net in nets)} for {args.backend}")
     return 0
 
 

@@ -94,6 +94,7 @@ def unknown(topic: str) -> NoReturn:
     """Raise the error that nothing is called so."""
     from netdsl import codes
     from netdsl.api import zoo_names
+    from netdsl.cli import COMMANDS
     from netdsl.elaborate.functions import FUNCTIONS
     from netdsl.lint import rules
     from netdsl.ops import catalogue, installed
@@ -104,6 +105,8 @@ def unknown(topic: str) -> NoReturn:
     help = did_you_mean(topic, [*known, *FUNCTIONS, *WORDS]) or "`netdsl explain` lists them all"
     if "/" in topic or topic.endswith(".net") or topic in zoo_names():
         help = f"of a net it explains the numbers of a layer: netdsl explain {topic} LAYER"
+    if topic in COMMANDS:
+        misuse("E512", f"{topic} is a command", f"netdsl help {topic} says what it takes")
     misuse("E512", f"there is no code, rule, op, function or word `{topic}`", help)
 
 

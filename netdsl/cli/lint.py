@@ -101,6 +101,14 @@ def run(args: argparse.Namespace) -> int:
     findings = work.unknown(findings)
     if not args.diff:
         _print(args, findings, work)
+    if args.diff and findings and not work.differences:
+        mended = (
+            "has a fix"
+            if args.unsafe_fixes
+            else "has a fix that changes no weights (--unsafe-fixes for others)"
+        )
+        these = f"none of the {len(findings)} findings" if len(findings) > 1 else "the one finding"
+        work.notes.append(f"nothing to mend: {these} {mended}; they are shown without --diff")
     if args.diff or args.format in ("text", "concise"):
         for said in work.notes:
             note(f"note: {said}")

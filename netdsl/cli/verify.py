@@ -129,10 +129,12 @@ class Lines(Thread):
 
     def run(self) -> None:
         """Print lines until the run has ended, or nobody reads them."""
-        pause = FIRST
+        pause, seconds, said = FIRST, 0.0, ""
         while not self.ended.wait(pause):
+            seconds += pause
+            line = f"{self.text}: {seconds:.0f} s so far" if self.text == said else self.text
             try:
-                print(self.text, file=self.stream, flush=True)
+                print(line, file=self.stream, flush=True)
             except (OSError, ValueError):
                 return
-            pause = PERIOD
+            pause, said = PERIOD, self.text

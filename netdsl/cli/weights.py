@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netdsl import reading
-from netdsl.cli.common import misuse, network, read_for, replacing, spec_arguments
+from netdsl.cli.common import misuse, network, note, read_for, replacing, spec_arguments
+
+if TYPE_CHECKING:
+    from netdsl.weights.convert import Move
 
 HELP = "move weights between backends"
 EXAMPLES = ("netdsl weights my_net.net --from torch a.safetensors --to flax b.safetensors",)
@@ -43,4 +48,19 @@ def run(args: argparse.Namespace) -> int:
                 save(stream, form, move, weights.metadata)
         except OSError as error:
             misuse("E510", f"cannot write {wanted}: {reading.reason(error)}")
+        note(f"wrote {wanted}: {len(move.target.shapes):,} tensors of {net.name} for {target}")
+        for text in _of_one_side(move, given, target):
+            note(f"note: {text}")
     return 0
+
+
+def _of_one_side(move: Move, given: str, target: str) -> Iterator[str]:
+    """Yield what of a net's state only the file has, or only the target; the target's begins anew."""
+    held = {one.parameter for key in move.state for one in move.source.tensors.get(key, ())}
+    wanted = {one.parameter for tensors in move.target.tensors.values() for one in tensors}
+    for keys, what in (
+        ([key for key in move.target.own if key in wanted - held], f"not in {given}, and begin at 0"),
+        ([key for key in move.source.own if key in held - wanted], f"in {given} alone: {target} has none"),
+    ):
+        if keys:
+            yield f"{len(keys):,} counters such as {keys[0]} are {what}"

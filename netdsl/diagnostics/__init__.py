@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import accumulate
+from operator import and_, eq
 from pathlib import Path
 
 from netdsl.diagnostics.model import Diagnostic, Frame, Label, Severity
@@ -45,7 +47,11 @@ def closest(word: str, known: Sequence[str]) -> str:
         if len(alike) <= MAX_COMPARED:
             break
         alike = [one for one in alike if one[:length].lower() == word[:length].lower()]
-    return next(iter(get_close_matches(word, alike[:MAX_COMPARED], n=1, cutoff=0.6)), "")
+    close = get_close_matches(word, alike[:MAX_COMPARED], n=9, cutoff=0.6)
+    best = SequenceMatcher(None, close[0], word).ratio() if close else 0.0
+    equal = [one for one in close if SequenceMatcher(None, one, word).ratio() >= best]
+    # of names that are as close: what is mistyped is more often the end
+    return max(equal, key=lambda one: sum(accumulate(map(eq, one, word), and_)), default="")
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -172,16 +172,25 @@ class Elaborator:
         large = isinstance(value, float) and not abs(value) <= MAX_FLOAT
         if large or not takes(param.types, value):
             what = f"{self.net.name}: {param.name} must be {param.describe()}, got {show(value)}"
-            raise fail("E504", what, self.span, f"for example {param.name}={self.example(param)}")
+            raise fail("E504", what, self.span, self.as_float(param, value) or self.as_example(param))
         given = Given(coerce(value, param.types), self.span)
         check_allowed(self.walker.evaluator, param, given, self.net.name)
         return given
 
+    def as_float(self, param: Param, value: Any) -> str:
+        """Return the help for a fraction where a default of 0 or 1 makes a parameter an int; "" for anything else."""
+        declared = next(one for one in self.net.node.params if one.name.text == param.name)
+        default = declared.default.value if isinstance(declared.default, tree.Number) else None
+        if not isinstance(value, float) or declared.type is not None or default not in (0, 1):
+            return ""
+        return f"declare it as {param.name}: float = {default}"
+
     @staticmethod
-    def example(param: Param) -> str:
-        """Return a value that a parameter would take."""
+    def as_example(param: Param) -> str:
+        """Return the help that gives a parameter a value that it would take."""
         examples = {"int": 10, "float": 0.5, "bool": True, "dims": Dims((3, 3)), "op": None, "list": (1, 2)}
-        return show(examples[param.types[0]]) if param.types[0] in examples else "..."
+        value = show(examples[param.types[0]]) if param.types[0] in examples else "..."
+        return f"for example {param.name}={value}"
 
     # ---------------------------------------------------------------- after the body
 

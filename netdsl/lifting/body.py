@@ -167,7 +167,7 @@ class Body:
             if not output.train
         ]
         if not plain:
-            fields = [None if result.name == "out" else result.name, *(one.name for one in others)]
+            fields = [result.name, *(one.name for one in others)]
             ends.append(Item("return", source=(result.value,), binds=tuple(fields)))
         return self.placed((), (result.value,) if plain else None, (result.value,), ends)
 

@@ -177,7 +177,7 @@ class Layout:
                 return [f"{', '.join(item.binds)} = {source}{self.chain(kids)}"]
             case "return":
                 named = [
-                    f"{one} as {name}" if name else one
+                    f"{one} as {name}" if name and name != _result_name(one) else one
                     for one, name in zip(item.source[:1], item.binds[:1], strict=True)
                 ]
                 others = item.source[1:] or item.binds[1:]
@@ -226,6 +226,11 @@ class Layout:
             lines = self.whole(kid.copy(when=""), depth + 1, flows)
             return [f"if {condition}:", *indented(lines), "else:", *indented([f"from {flows}"])]
         return self.statement(kid, depth, flows, condition)
+
+
+def _result_name(value: str) -> str:
+    """Return what a net's result is called that `return` gives no other name."""
+    return value if value.isidentifier() and value not in ("flow", "x") else "out"
 
 
 def _from(source: Sequence[str] | None) -> str:

@@ -347,7 +347,7 @@ WORDS: dict[str, Word] = {
     "require": Word(
         "budgets, which `netdsl check` holds against the net, and what parameters have to be",
         "params, macs, ops, activations, memory(...), receptive_field, of the net or of a label: stem.macs. A "
-        'condition on parameters, `require width % 8 == 0, act in ["relu", "gelu"]`, is an error wherever it does not hold.',
+        'condition on parameters has to hold wherever the net is made: `require width % 8 == 0, mode in ["a", "b"]`.',
         _net("stem: conv 3x3, 8\ngap\nrequire params <= 5K, stem.macs <= 1M, memory <= 100KB"),
     ),
     "order": Word(
