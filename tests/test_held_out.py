@@ -536,6 +536,25 @@ net N(n: list = [1, 1, 2], w = 4):
 variant one = N()
 variant two = N([1, 1], 5)
 """,
+    "a loop that ends with half of what a loop in it made": """
+block Dense:
+    concat:
+        identity
+        conv: conv 3x3, 3
+
+block Half:
+    conv: conv 1x1, x.c//2
+
+net N:
+    input 8, 12x12
+    for j, n in enumerate([1, 2, 3], 1):
+        dense{j}: n * Dense
+        half{j}: Half
+    last: 2 * Dense
+    gap
+
+variant one = N()
+""",
     "a table of many columns, and blocks in a list": """
 block Sep(c, k: dims = 3x3, stride = 1, e = 1, act: op = relu):
     dw: dwconv k, /stride -> act

@@ -749,7 +749,7 @@ class Loops(Earlier):
         """
         if not over.items or mentioned(over.atom):
             return inside.shapes
-        own = {*loop.targets, *numbers, *(item.name for item in loop.body if isinstance(item, Let))}
+        own = {*loop.targets, *numbers, *(item.name for item in walk(loop.body) if isinstance(item, Let))}
         own |= {name for item in walk(loop.body) if isinstance(item, Child) for name in item.asked}
         own |= {name for shape in inside.shapes for n in shape for name in mentioned(n)}
         shapes: list[Shape] = []
