@@ -146,6 +146,29 @@ def test_the_constructor_gives_names() -> None:
     assert block(spec)[0] == "block B(c1, c2):"
 
 
+def test_what_a_python_constructor_is_given() -> None:
+    """Numbers for sizes, lists, classes, and what is no number at all."""
+    body = "block B(k: dims, c, s):\n    one: conv k, c, /s\n"
+    net = api.loads(calls(body, "B 3x3, 16, 1", "B 1x1, 40, 2", "B 5x5, 72, 1", "B 3x3, 8, 1"))
+    for scope in net.graph.tree.scopes():
+        if scope.kind == "block":
+            k, c, s = (scope.args[name] for name in "kcs")
+            scope.args = {
+                "in_planes": 3,
+                "planes": c,
+                "kernel_size": k[0],
+                "stride": [s, s],
+                "norm_layer": type,
+            }
+            scope.args |= {"extra": [object()], "some": {"a": 1}, "none": None, "class": 3 * c}
+    found = Network.from_graph(net.graph, net.name).recipe.net.file.source.text
+    assert (
+        "block B(kernel_size: dims, planes, stride = 1):\n    one: conv kernel_size, planes, /stride\n"
+        in found
+    )
+    assert "B 1x1, 40, /2 as b" in found
+
+
 def test_products_of_parameters_and_of_what_comes_in() -> None:
     body = "block B(c, t):\n    one: conv 1x1, t*x.c\n    two: conv 3x3, c\n"
     lines = block(calls(body, "B 16, 2", "B 40, 2", "B 72, 3", "B 8, 3", "B 56, 3"))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from netdsl.elaborate.arguments import type_name
 from netdsl.elaborate.names import LIKE_NUMBERS, reserved_name
 from netdsl.elaborate.values import MISSING
+from netdsl.ir.types import Dims
 from netdsl.lifting.items import Column, Item, OpWord, Word, everything
 from netdsl.lifting.overlay import OP
 from netdsl.lifting.words import written
@@ -191,8 +192,12 @@ class Class:
     def _find_candidates(self) -> None:
         known: dict[Column, str] = {}
         names = dict.fromkeys(name for args in self.args for name in args)
+        sizes = {column for kind, column in self.targets if kind == "dims"}
         for name in names:
-            column = tuple([args.get(name, MISSING) for args in self.args])
+            values = [_plain(args.get(name, MISSING)) for args in self.args]
+            column = tuple([square(value) for value in values])
+            if column not in sizes or MISSING in column:  # a kernel may be given as one number
+                column = tuple(values)
             if MISSING in column or _constant(column) or not _usable(name, self.ops):
                 continue
             if _kind(column) in ("int", "float", "bool", "dims"):
@@ -507,6 +512,18 @@ def elements(column: Column) -> list[Column]:
 
 def _first(column: Column) -> Any:
     return next(value for value in column if value is not MISSING)
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument of a constructor that a parameter may have, MISSING for any other."""
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(type(one) is int for one in value):
+        return Dims(value)
+    return value if type(value) in (int, float, bool) else MISSING
+
+
+def square(value: Any) -> Any:
+    """Return the size that a number is for both axes; a size is one already."""
+    return Dims((value, value)) if type(value) is int else value if isinstance(value, Dims) else MISSING
 
 
 def _each(column: Column, function: Any) -> Column:
