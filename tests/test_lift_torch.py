@@ -81,6 +81,11 @@ def unshuffled(x: Tensor) -> Tensor:
     return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, c * 4, h // 2, w // 2)
 
 
+def squares(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(n, c * 4, h // 2, w // 2)
+
+
 def in_place(x: Tensor) -> Tensor:
     y = x * torch.sigmoid(x)
     y += x
@@ -128,6 +133,7 @@ MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 4), ["shuffle"]),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), ["pixel_shuffle"]),
     "pixel_unshuffle": (unshuffled, ["pixel_unshuffle"]),
+    "squares": (squares, [*["slice"] * 4, "concat"]),
     "roll": (lambda x: x.roll((-1, -2), (2, 3)), ["roll"]),
     "chunk": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), ["split", "concat"]),
     "split": (lambda x: torch.cat([x.split([3, 5], 1)[1], x], dim=1), ["split", "concat"]),

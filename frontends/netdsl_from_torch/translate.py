@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Op, OpError
-from netdsl.ops.joint import Elementwise, Scale
+from netdsl.ops.joint import Concat, Elementwise, Scale
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.move import Shuffle
+from netdsl.ops.part import Slice
 from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
@@ -281,6 +282,9 @@ class Translation:
                 return self.put(AvgPool(to=Dims((1, 1))), self.whole(source.inputs[0]))
             if isinstance(source.op, Reduction):
                 return self.put(source.op.replace(keep=True), self.whole(source.inputs[0]))
+        squares = _squares(base.shape, dims)
+        if squares:
+            return self.put(Concat(), *(self.put(part, base) for part in squares))
         steps = _steps(base.shape, dims)
         if steps is None:
             raise Unknown(f"no op makes {_sizes(x)} so of {base.shape.kind} {base.shape}")
@@ -473,6 +477,22 @@ def _order(shape: Shape, dims: Sequence[Dim]) -> tuple[int, ...] | None:
     if any(not letter and dim for letter, dim in zip(letters, dims, strict=True)):
         return None
     return tuple(shape.axes.index(letter) for letter in filled)
+
+
+def _squares(shape: Shape, dims: Sequence[Dim]) -> list[Op]:
+    """Return the parts of a map that are joined where pixels of r x r squares become channels, pixel by pixel."""
+    if shape.axes != "chw" or len(dims) != 3 or len(dims[0]) != 3:
+        return []
+    r = dims[0][0].size
+    rows, columns = Atom("h", 1, r), Atom("w", 1, r)
+    far = [(Atom(axis, r, shape.size(axis) // r),) if shape.size(axis) > r else () for axis in "hw"]
+    if dims[0] not in ((rows, columns, Atom("c", 1, shape.c)), (columns, rows, Atom("c", 1, shape.c))):
+        return []
+    if list(dims[1:]) != far:
+        return []
+    across = dims[0][0] == columns
+    places = [(i, j) for i in range(r) for j in range(r)]
+    return [Slice(begin=Dims((j, i) if across else (i, j)), stride=r) for i, j in places]
 
 
 def _of_map(shape: Shape, dims: Sequence[Dim]) -> list[Op] | None:
