@@ -240,7 +240,7 @@ def test_blocks_and_their_arguments() -> None:
         ("block", "layer1.0", "Residual"),
         ("block", "layer1.1", "Residual"),
         ("container", "layer2", ""),
-        ("block", "layer2.0", "Residual2"),
+        ("block", "layer2.0", "Residual"),
         ("container", "layer2.0.downsample", ""),
     ]
     assert found.net.graph["fc"].op.channels == 7
@@ -519,7 +519,7 @@ def test_what_an_op_cannot_say(name: str) -> None:
 
 
 FAULTS = {
-    "a rate of dropout": ("dropout 0.2", "dropout 0.25", "outputs in training, from one seed"),
+    "a rate of dropout": ("float = 0.2", "float = 0.25", "outputs in training, from one seed"),
     "eps": ("eps=0.001", "eps=0.002", "outputs in evaluation"),
     "momentum": ("momentum=0.3", "momentum=0.2", "running statistics after it"),
     "an activation": ("silu", "relu", "outputs in evaluation"),

@@ -382,8 +382,12 @@ class Translation:
 
     def learned(self, x: Layout, rank: int, axes: str = "") -> Layout:
         """Return a parameter as a value of some axes."""
-        sizes = x.sizes
         raw = own_dims(x.shape, None)
+        if (
+            len(x.dims) == len(raw) + 1 and not x.dims[0]
+        ):  # an axis of one for the samples, which is not stored
+            x = x.replace(dims=x.dims[1:])
+        sizes = x.sizes
         batch = len(x.dims) == rank + 1
         if batch and x.dims[0] and x.dims[0][0].axis == "=":
             if x.shape[0] != 1:

@@ -15,6 +15,10 @@ EXAMPLES = (
     "netdsl lift torchvision:resnet50 -o resnet50.net",
     'netdsl lift net.py:make --args "classes=10" --input 3x32x32 --weights net.safetensors',
 )
+EXAMPLES = (
+    "netdsl lift torchvision:resnet50 -o resnet50.net",
+    'netdsl lift my_models.py:Net --args "num_classes=10" --input 3x96x96',
+)
 FORMS = (
     "MODULE:FACTORY, FILE.py:FACTORY, torchvision:NAME or timm:NAME; the function is called and the model is run, "
     "which is code: name only what you trust"
