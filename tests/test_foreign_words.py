@@ -1,6 +1,7 @@
 """What other frameworks write: the error says what to write here, and that is right, torch's own modules say so."""
 
 import re
+import time
 from math import prod
 
 import pytest
@@ -13,6 +14,7 @@ from netdsl.cli import main
 from netdsl.elaborate.elsewhere import DERIVED, SILENT, instead, layer
 from netdsl.elaborate.idioms import ALIASES, IDIOMS, idiom, ops
 from netdsl.ops import catalogue
+from netdsl.syntax.habits import MAX_LINE, habit
 
 
 def net(body: str) -> str:
@@ -191,6 +193,124 @@ def test_help_in_a_block_says_what_to_write(wrong: str, help: str, right: str) -
         api.loads(block(wrong))
     assert [one.help[-len(help) :] for one in caught.value.diagnostics] == [help]
     assert api.loads(block(right)).outputs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "help", "right"),
+    [
+        ("conv 3x3, 16, stride 2", "a stride has a slash: conv 3x3, 16, /2", "conv 3x3, 16, /2"),
+        ("conv 3x3, 16, padding 1 -> relu", "conv 3x3, 16, pad=1 -> relu", "conv 3x3, 16, pad=1 -> relu"),
+        ("conv 5x5, 16, dilation 2", "conv 5x5, 16, dilation=2", "conv 5x5, 16, dilation=2"),
+        (
+            "conv 3x3, 16 if c > 5 else conv 1x1, 16",
+            "[conv 3x3, 16 when c > 5] -> [conv 1x1, 16 when not (c > 5)]",
+            "[conv 3x3, 16 when c > 5] -> [conv 1x1, 16 when not (c > 5)]",
+        ),
+        ("conv 3x3, c unless c > 5", "follows `when`: conv 3x3, c when not (c > 5)", "conv 3x3, c when not (c > 5)"),
+        ("repeat r conv 3x3, 16", "a repetition is a product: r * conv 3x3, 16", "r * conv 3x3, 16"),
+        ("repeat 2: conv 3x3, 16", "a repetition is a product: 2 * conv 3x3, 16", "2 * conv 3x3, 16"),
+        ("3 x conv 3x3, 8", "a repetition is a product: 3 * conv 3x3, 8", "3 * conv 3x3, 8"),
+        ("3x conv 3x3, 8", "a repetition stands in front: 3 *", "3 * conv 3x3, 8"),
+        ("2 * conv 3x3, 16, /2 on first", "2 * conv 3x3, 16, /2 first", "2 * conv 3x3, 16, /2 first"),
+        ("conv 16 3x3", "the size first, and a comma: conv 3x3, 16", "conv 3x3, 16"),
+        ("conv 16 3x3, /2 -> relu", "conv 3x3, 16, /2 -> relu", "conv 3x3, 16, /2 -> relu"),
+        ("conv 3, 3, 16", "conv 3x3, 16", "conv 3x3, 16"),
+        ("conv 3 x 5, 16", "sizes are written 3x3: conv 3x5, 16", "conv 3x5, 16"),
+        ("conv (3,5), 8", "sizes are written 3x3: conv 3x5, 8", "conv 3x5, 8"),
+        ("conv 3x3, 8, stride=(2, 1)", "conv 3x3, 8, stride=2x1", "conv 3x3, 8, stride=2x1"),
+        ("conv [3,5], 8", "sizes are written 3x5", "conv 3x5, 8"),
+        ("conv [r,5], 8, pad=1", "dims(r, 5)", "conv dims(r, 5), 8, pad=1"),
+        ("conv 3*5, 8", "sizes are written 3x5", "conv 3x5, 8"),
+        ("conv r, 8, pad=1", "dimensions that are computed: dims(r, r)", "conv dims(r, r), 8, pad=1"),
+        ("conv rxr, 8, pad=1", "dims(r, r)", "conv dims(r, r), 8, pad=1"),
+        ("conv 1xr, 8, pad=1", "dims(1, r)", "conv dims(1, r), 8, pad=1"),
+        ("conv 3x3 /2, 8", "a stride follows a comma: 3x3, /2", "conv 3x3, /2, 8"),
+        ("widths = (16, 32)\nconv 3x3, widths[0]", "widths = [16, 32]", "widths = [16, 32]\nconv 3x3, widths[0]"),
+        ("widths = [8] + [16, 4]\nrelu", "one is written out: [8, 16, 4]", "widths = [8, 16, 4]\nrelu"),
+        ("upsample 2, mode=bilinear", 'a text has quotes: mode="bilinear"', 'upsample 2, mode="bilinear"'),
+        ("y: tanh\nreturn y + x", "from y, x -> add", "y: tanh\nfrom y, x -> add"),
+        ("y: tanh\ny += x\nrelu", "y = from y, x -> add", "y: tanh\ny = from y, x -> add\nrelu"),
+        ("y: tanh\nrelu\nx += y", "from flow, y -> add", "y: tanh\nrelu\nfrom flow, y -> add"),
+        ("y: tanh\nfrom y - x -> relu", "from y, x -> sub -> relu", "y: tanh\nfrom y, x -> sub -> relu"),
+        ("y: tanh\nfrom y * x", "from y, x -> mul", "y: tanh\nfrom y, x -> mul"),
+        ("gap -> 1 - x", "gap -> scale -1 -> sigmoid", "gap -> scale -1 -> sigmoid"),
+        ("relu -> +", "values are joined by a joint: (identity | relu) -> add", "(identity | relu) -> add"),
+        ("bn >> relu", "arrows are written ->: bn -> relu", "bn -> relu"),
+        ("conv 3x3, 8 => relu", "arrows are written ->: conv 3x3, 8 -> relu", "conv 3x3, 8 -> relu"),
+        ("conv 3x3, 8 - > relu", "arrows are written ->: conv 3x3, 8 -> relu", "conv 3x3, 8 -> relu"),
+        ("conv 3x3, 8 ->", "may begin the next: conv 3x3, 8", "conv 3x3, 8"),
+        ("conv 3x3, 16,", "no comma ends a line, a statement is one: conv 3x3, 16", "conv 3x3, 16"),
+        ("if c > 5:\n    relu\nelse if c > 3:\n    tanh", "elif c > 3:",
+         "if c > 5:\n    relu\nelif c > 3:\n    tanh"),
+        ("if c > 5 then:\n    relu", "follows a condition: if c > 5:", "if c > 5:\n    relu"),
+        ("while c > 5:\n    relu", "a list or a range: for i in range(3):", "for i in range(3):\n    relu"),
+        ("relu when c is not None", "to compare, write !=: relu when c != none", "relu when c != none"),
+        ("if c is none:\n    relu\ntanh", "write ==: if c == none:", "if c == none:\n    relu\ntanh"),
+        ('for i in range(3):\n    f"c{i}": relu', '"c{i}": relu', 'for i in range(3):\n    "c{i}": relu'),
+        ("relu // and so on", "a comment begins with #: relu  # and so on", "relu  # and so on"),
+        ("// so\nrelu", "a comment begins with #: # so", "# so\nrelu"),
+        ('"""doc"""\nrelu', "a comment begins with #: # doc", "# doc\nrelu"),
+        ('"""doc\nrelu', "a comment begins with #: # doc", "# doc\nrelu"),
+        ("gap -> nn.Linear 10", "the module of a layer is not written: fc 10", "gap -> fc 10"),
+        ("a, b = split 2\nfrom a", "a, b = from flow -> split 2", "a, b = from flow -> split 2\nfrom a"),
+        (
+            "a, b = (slice 0, 4 | slice 4, 16)\nfrom a",
+            "a, b = from flow -> (slice 0, 4 | slice 4, 16)",
+            "a, b = from flow -> (slice 0, 4 | slice 4, 16)\nfrom a",
+        ),
+        ("a = relu\nfrom a -> tanh", "where it is made: a = from flow -> ...",
+         "a = from flow -> relu\nfrom a -> tanh"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_written_as_elsewhere_says_how(wrong: str, help: str, right: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(block(wrong))
+    assert [one.help[-len(help) :] for one in caught.value.diagnostics] == [help]
+    assert api.loads(block(right)).outputs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "help", "right"),
+    [
+        ("class N(nn.Module):\n    input 3, 8x8\n    relu", "net N:", "net N:\n    input 3, 8x8\n    relu"),
+        ("model N(c = 3):\n    input c, 8x8\n    relu", "net N(c = 3):", "net N(c = 3):\n    input c, 8x8\n    relu"),
+        ("import torch.nn as nn\nnet N:\n    input 3, 8x8\n    relu", "leave it out",
+         "net N:\n    input 3, 8x8\n    relu"),
+        ("from torch import nn\nnet N:\n    input 3, 8x8\n    relu", "leave it out",
+         "net N:\n    input 3, 8x8\n    relu"),
+        ("net N:\n    input (3, 8, 16)\n    relu", "input 3, 8x16", "net N:\n    input 3, 8x16\n    relu"),
+        ("net N:\n    input 3, 8 x 16\n    relu", "input 3, 8x16", "net N:\n    input 3, 8x16\n    relu"),
+        (
+            "net N:\n    input 3, 8x8\n    relu\n    require params <= 1k",
+            "a thousand: 1K",
+            "net N:\n    input 3, 8x8\n    relu\n    require params <= 1K",
+        ),
+        (
+            "def f(v: float, w: int) = int(v*w)\nnet N:\n    input 3, 8x8\n    conv 3x3, f(2, 4)",
+            "def f(v, w) = int(v*w)",
+            "def f(v, w) = int(v*w)\nnet N:\n    input 3, 8x8\n    conv 3x3, f(2, 4)",
+        ),
+        (
+            "def f(v):\n    return v * 2\nnet N:\n    input 3, 8x8\n    conv 3x3, f(2)",
+            "a function is one expression: def f(v) = ...",
+            "def f(v) = v * 2\nnet N:\n    input 3, 8x8\n    conv 3x3, f(2)",
+        ),
+        ('import X from "net"\nnet N:\n    input 3, 8x8\n    relu', '"net.net"',
+         "net N:\n    input 3, 8x8\n    relu"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_written_as_elsewhere_says_how(wrong: str, help: str, right: str) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(f"{wrong}\n")
+    assert caught.value.diagnostics[0].help.endswith(help)
+    assert api.loads(f"{right}\n").outputs
+
+
+def test_lines_are_looked_at_in_no_time() -> None:
+    begin = time.perf_counter()
+    for part in ("a, ", "a -> ", "1 x ", "from a ", "(1, ", "a if ", "a + ", "//a ", "a: "):
+        habit((part * MAX_LINE)[:MAX_LINE])
+    assert time.perf_counter() - begin < 5
 
 
 LABELLED = net("stem: conv 3x3, 16")

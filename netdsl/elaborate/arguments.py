@@ -22,6 +22,7 @@ from netdsl.elaborate.values import (
     NetDecl,
     OpValue,
     Ramp,
+    SpecError,
     TableValue,
     fail,
     is_whole,
@@ -256,7 +257,17 @@ def bind(
                 raise fail("E202", f"{what} has no argument `{arg.name}`", span, help)
             name, node = arg.name, arg.value
             evaluate = evaluator.flowing if params[name].types == ("value",) else evaluator.eval
-            value = evaluate(node, env, source)
+            try:
+                value = evaluate(node, env, source)
+            except SpecError as error:
+                if (
+                    isinstance(node, tree.Name)
+                    and "str" in params[name].types
+                    and error.diagnostic.code == "E200"
+                ):
+                    help = f'a text has quotes: {name}="{node.text}"'
+                    raise SpecError(error.diagnostic.replace(help=help)) from None
+                raise
         elif isinstance(arg, tree.Stride):
             name, node = "stride", arg.value
             if name not in params:
@@ -399,10 +410,28 @@ def _no_place(
         first = given.get("channels")
         if first is not None and first.span is not None:  # `conv 3, 64`: the 3 was taken for the channels
             value, span = first.value, first.span
-        help = _with_sizes(params, args, what, span.source)
+            node = first.node if isinstance(first.node, tree.Expr) else node
+        help = _with_sizes(params, args, what, span.source) or _as_dims(node, span.source)
         return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {value}", span, help)
+    if "dims" in wanted.types and isinstance(node, tree.ListExpr):
+        help = _as_dims(node, span.source)
     help = "" if wanted.types == ("int",) else help
     return fail("E203", f"{what}: {wanted.name} must be {wanted.describe()}, got {show(value)}", span, help)
+
+
+def _as_dims(node: tree.Expr, source: Source) -> str:
+    """Return the help for sizes that are written as a number of a name, a product or a list; "" for others."""
+    sides: tuple[tree.Expr, ...] = ()
+    if isinstance(node, tree.Name):
+        sides = (node, node)
+    elif isinstance(node, tree.Binary) and node.operator == "*":
+        sides = (node.left, node.right)
+    elif isinstance(node, tree.ListExpr) and len(node.items) == 2:
+        sides = node.items
+    texts = [source.text[one.start : one.end] for one in sides]
+    if texts and all(text.isdigit() for text in texts):
+        return f"sizes are written {'x'.join(texts)}"
+    return f"dimensions that are computed: dims({', '.join(texts)})" if texts else ""
 
 
 def _without(args: tuple[tree.Argument, ...], node: tree.Expr, what: str, source: Source) -> str:
@@ -423,6 +452,9 @@ def _with_sizes(
     if not numbers or len(numbers) != sum(not _keyword(arg) for arg in args):
         return ""
     by_size = sorted(numbers[: 1 + counts], key=lambda one: one.value)
+    if len(numbers) == 3 and numbers[0].value == numbers[1].value < numbers[2].value and counts == 1:
+        by_size = [numbers[0], numbers[2]]  # rows and columns
+        numbers = by_size
     size, *others = [source.text[one.start : one.end] for one in (*by_size, *numbers[1 + counts :])]
     words = [f"{size}x{size}", *others[:counts]]
     if len(others) > counts and "stride" in params and "stride" not in map(_keyword, args):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
@@ -12,7 +12,7 @@ from netdsl.elaborate.idioms import Idiom, idiom, ops, plain
 from netdsl.elaborate.values import MISSING, show
 from netdsl.ir.types import Pad
 from netdsl.ops import Op, catalogue
-from netdsl.syntax.explain import NAMES, SUMS, TAKES
+from netdsl.syntax.explain import DOTTED, NAMES, SUMS, TAKES
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import Param
@@ -110,6 +110,11 @@ def translated(diagnostic: Diagnostic) -> Diagnostic:
         label, _, chain = diagnostic.help.removeprefix(TAKES).partition(" = from ")
         first = chain.partition(" ->")[0]
         help = f"{NAMES}{label}: {chain}" if first in catalogue() else ""
+    elif diagnostic.help.startswith(DOTTED):
+        step = diagnostic.help.removeprefix(DOTTED)
+        dotted, _, rest = step.partition(" ")
+        bare = dotted.rpartition(".")[2]
+        help = f"{DOTTED}{layer(step) or f'{bare} {rest}'.strip()}"
     elif diagnostic.help.startswith(SUMS):
         help = _BRANCH.sub(lambda match: match[match[1] in catalogue()], diagnostic.help)
     return diagnostic.replace(help=help or diagnostic.help)
@@ -216,8 +221,14 @@ def layer(text: str) -> str:
     return ""
 
 
-def word(text: str) -> str:
-    """Return the help for a name in an expression that means something elsewhere; "" if it does not."""
+def word(text: str, known: Container[str] = ()) -> str:
+    """Return the help for a name in an expression that means something elsewhere; "" if it does not.
+
+    `known` are the names that are there: of `kxk`, k.
+    """
+    rows, by, columns = text.partition("x")
+    if by and all(one in known or one.isdigit() for one in (rows, columns)):
+        return f"dimensions that are computed: dims({rows}, {columns})"
     if text in VALUES:
         return f"did you mean `{VALUES[text]}`?"
     if PADDINGS.get(text) == "0":

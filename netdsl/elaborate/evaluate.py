@@ -150,6 +150,21 @@ def deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
+def _joined(node: tree.Binary, source: Source) -> str:
+    """Return the help for an operator between what is no number: lists, or sizes and their stride; "" for others."""
+    left, right = (source.text[one.start : one.end] for one in (node.left, node.right))
+    if isinstance(node.left, tree.DimsLiteral) and node.operator == "/":
+        return f"a stride follows a comma: {left}, /{right}"
+    if (
+        isinstance(node.left, tree.ListExpr)
+        and isinstance(node.right, tree.ListExpr)
+        and node.operator == "+"
+    ):
+        items = ", ".join(filter(None, (one[1:-1].strip(" ,") for one in (left, right))))
+        return f"lists are not added, one is written out: [{items}]"
+    return ""
+
+
 class Evaluator:
     """Evaluates expressions of one elaboration: it holds the step budget, the ramps and the decisions."""
 
@@ -229,7 +244,7 @@ class Evaluator:
     def _unknown(word: str, env: Env, span: Span) -> SpecError:
         from netdsl.elaborate import elsewhere  # only errors need it
 
-        help = elsewhere.word(word)
+        help = elsewhere.word(word, env.known())
         if help:
             return fail("E200", f"unknown name `{word}`", span, help)
         return unknown("E200", "name", word, [*env.known(), *elsewhere.VALUES.values()], span)
@@ -354,12 +369,14 @@ class Evaluator:
             return any(_same(a, item) for item in items) == (op == "in")
         if not (is_number(a) and is_number(b)):
             bad = b if is_number(a) else a
-            raise self._type(f"`{op}` needs numbers, got {show(bad)}", node, bad, source)
+            raise self._type(
+                f"`{op}` needs numbers, got {show(bad)}", node, bad, source, _joined(node, source)
+            )
         if op in _COMPARE:
             return _COMPARE[op](a, b)
         return self._arithmetic(op, a, b, node, source)
 
-    def _type(self, message: str, node: tree.Expr, value: Any, source: Source) -> SpecError:
+    def _type(self, message: str, node: tree.Expr, value: Any, source: Source, help: str = "") -> SpecError:
         span = Span(source, node.start, node.end)
         if isinstance(value, Ramp):
             return fail("E216", "a ramp has no value yet: only an op's argument may take it", span)
@@ -370,7 +387,7 @@ class Evaluator:
             return fail("E113", "`-` between layers", span, f"arrows: ... {arrows}")
         if isinstance(value, Data):
             return fail("E210", message, span, "tensors are joined by lines: add: and one branch a line")
-        return fail("E203", message, span)
+        return fail("E203", message, span, help)
 
     def _arithmetic(self, op: str, a: Any, b: Any, node: tree.Binary, source: Source) -> Any:
         result, why = _calculated(op, a, b)

@@ -174,7 +174,8 @@ class Files:
         try:
             found = self.importer(item.file.text, source)
         except ValueError as error:
-            raise fail("E218", f"cannot import {item.file.text!r}: {error}", at) from None
+            help = "" if item.file.text.endswith(".net") else f'"{item.file.text}.net"'
+            raise fail("E218", f"cannot import {item.file.text!r}: {error}", at, help) from None
         open_ = [one.key for one in self.active]
         if found.key in open_:
             chain = " imports ".join(one.name for one in (*self.active[open_.index(found.key) :], found))

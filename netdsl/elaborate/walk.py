@@ -23,6 +23,7 @@ from netdsl.elaborate.values import (
     Data,
     Env,
     FileScope,
+    OpValue,
     Poisoned,
     SpecError,
     Wire,
@@ -862,7 +863,8 @@ class Walker(Layers):
         if isinstance(other, Data):
             return Poisoned()
         if name in env.known():
-            return fail("E210", f"`{name}` is {kind_of(other)}, not a tensor", span)
+            help = f"where it is made: {name} = from flow -> ..." if isinstance(other, OpValue) else ""
+            return fail("E210", f"`{name}` is {kind_of(other)}, not a tensor", span, help)
         return unknown(
             "E200", "value", name, [n for n in env.known() if env.find_tensor(n) is not None], span
         )

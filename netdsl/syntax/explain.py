@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from keyword import iskeyword
 
+from netdsl.syntax.habits import habit
 from netdsl.syntax.tokens import OPENING, Fault, Token
 
 _VALUES = {"NUMBER", "NAME", "DIMS", "STRING", "TEMPLATE", "TRUE", "FALSE", "NONE"}
@@ -41,6 +42,8 @@ NAMES = "`:` names a layer: "
 """What is said where a layer is given a name by `=`; its line follows."""
 TAKES = "a value is taken with `from`: "
 """What is said where a value is used as a layer; the line follows."""
+DOTTED = "the module of a layer is not written: "
+"""What is said where a layer's name has dots; the layer follows, with them."""
 SUMS = "a sum of values is a joint: "
 """What is said where values are added by `+`; the line follows, with `from` before each name that stands alone."""
 _HAS_BODY = {
@@ -82,6 +85,12 @@ class Place:
             self.token.type, f"`{self.token.text}`"
         )
 
+    @property
+    def message(self) -> str:
+        """What could have stood there."""
+        expected = _expected(self.accepted)
+        return f"expected {expected}, found {self.found}" if expected else f"{self.found} cannot stand here"
+
     def fault(self, code: str, message: str, help: str = "", opener: int = -1) -> Fault:
         """Return an error about the token."""
         token = self.token
@@ -91,17 +100,15 @@ class Place:
 
 def explain(place: Place) -> Fault:
     """Return what is wrong at a place."""
-    for mistake in (_indentation, _bracket, _arrow, _condition, _sum, _argument, _declaration, _word):
+    for mistake in (_indentation, _bracket, _habit, _arrow, _condition, _sum, _argument, _declaration, _word):
         fault = mistake(place)
         if fault is not None:
             return fault
-    expected = _expected(place.accepted)
-    message = f"expected {expected}, found {place.found}" if expected else f"{place.found} cannot stand here"
     opener = -1
     if place.token.type in ("RPAR", "RSQB"):
         at = _opener(place.before)
         opener = place.before[at].start if at >= 0 else -1
-    return place.fault("E100", message, opener=opener)
+    return place.fault("E100", place.message, opener=opener)
 
 
 def called(text: str, fault: Fault) -> Fault:
@@ -153,6 +160,14 @@ def _bracket(place: Place) -> Fault | None:
     what = f"`{shown}`: layers are written without parentheses"
     end = place.line[min(closing, len(place.line) - 1)].end
     return Fault("E106", place.line[first].start, end, what, f"{op.text} {inner}".strip())
+
+
+def _habit(place: Place) -> Fault | None:
+    """A line as Python has it."""
+    help = habit(_text(place.line))
+    if not help:
+        return None
+    return place.fault("E100", place.message, help)
 
 
 def _dotted(place: Place) -> int | None:
@@ -262,6 +277,10 @@ def _argument(place: Place) -> Fault | None:
             cut = place.index - at
             help = f"a comprehension's condition follows `if`: {_text(inside[:cut])} if {_text(inside[cut + 1 :])}"
             return place.fault("E100", f"expected `]`, found {place.found}", help)
+    if token.type == "DOT" and before and before[-1].type == "NAME":
+        behind = list(takewhile(lambda one: one.type not in _ENDS_STEP, place.line[place.index :]))
+        help = f"{DOTTED}{_text([before[-1], *behind])}"
+        return place.fault("E100", place.message, help)
     if "ARROW" not in place.accepted or not before:
         return None
     step = _step(before)

@@ -104,17 +104,31 @@ _MEANT = {
 }
 
 
+_NUMBERS = (
+    (re.compile(r"([0-9]+)[xX*]([0-9]+)"), r"dimensions are written \1x\2"),
+    (re.compile(r"([0-9]+)x([A-Za-z_]\w*)"), r"dimensions that are computed: dims(\1, \2)"),
+    (re.compile(r"([0-9]+)[xX]"), r"a repetition stands in front: \1 *"),
+    (re.compile(r"([0-9.]+)k"), r"a thousand: \1K"),
+    (re.compile(r"([0-9.]+)m"), r"a million: \1M"),
+    (re.compile(r"([0-9.]+)(?:g|b|B)"), r"a thousand million: \1G"),
+)
+"""What begins with a digit and is neither a number nor a name, and what it may be."""
+
+
 def _bad_character(text: str, at: int, stop: int) -> Fault:
     char = text[at]
     if char == '"':
         line_end = text.find("\n", at, stop)
         line_end = stop if line_end < 0 else line_end
-        return Fault("E102", at, line_end, 'a string has no closing `"` on its line', 'end it with `"`')
+        help = 'end it with `"`'
+        if text[max(at - 2, 0) : at] == '""':
+            help = f"a comment begins with #: # {text[at + 1 : line_end].strip()}"
+        return Fault("E102", at, line_end, 'a string has no closing `"` on its line', help)
     word = re.compile(r"[0-9][A-Za-z0-9_.]*").match(text, at, stop)
     if word:
         shown = word[0] if len(word[0]) < 50 else word[0][:50] + "..."
-        dims = re.fullmatch(r"([0-9]+)[xX*]([0-9]+)", word[0])
-        help = f"dimensions are written {dims[1]}x{dims[2]}" if dims else "a name starts with a letter"
+        help = next((m.expand(how) for looks, how in _NUMBERS if (m := looks.fullmatch(word[0]))), "")
+        help = help or "a name starts with a letter"
         return Fault("E101", at, word.end(), f"`{shown}` is neither a number nor a name", help)
     single = re.compile(r"'[^'\"\n]*'").match(text, at, stop)
     if single:
