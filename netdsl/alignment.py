@@ -19,7 +19,7 @@ from netdsl.net import Net
 _ALIGNED = 2_000
 """The most items that are aligned as sequences, which takes the square of their number; beyond it they are paired."""
 _ALIKE = 0.75
-"""Which part of the layers of two blocks are called the same, and of the same op, if one may be the other."""
+"""The least part of the layers that two blocks have in common of which one is the other under a new name."""
 
 Item = str | Scope
 Pair = tuple[Item, Item]
@@ -83,17 +83,16 @@ class Matching:
             other = named.get(names[_path(item)])
             if other is not None and self._may_be(item, other):
                 pairs.append((item, other))
-        if len(old) + len(new) > 2:
-            aligned = list(self._aligned(old, new))
-            if self._score(aligned) > self._score(pairs):
-                pairs = aligned
-            else:
-                taken = [{_path(pair[side]) for pair in pairs} for side in (0, 1)]
-                left = [
-                    [item for item in items if _path(item) not in known]
-                    for items, known in zip((old, new), taken, strict=True)
-                ]
-                pairs += self._aligned(*left)
+        aligned = list(self._aligned(old, new)) if len(old) + len(new) > 2 else []
+        if self._score(aligned) > self._score(pairs):
+            pairs = aligned
+        else:
+            taken = [{_path(pair[side]) for pair in pairs} for side in (0, 1)]
+            left = [
+                [item for item in items if _path(item) not in known]
+                for items, known in zip((old, new), taken, strict=True)
+            ]
+            pairs += self._aligned(*left)
         yield from pairs
 
     def _may_be(self, old: Item, new: Item) -> bool:
@@ -134,11 +133,8 @@ class Matching:
         return {} if node.module else dict(node.op.weights(*self.nets[side].inputs_of(node.name)))
 
     def _alike(self, old: Scope, new: Scope) -> bool:
-        """Tell whether most layers of two blocks are called the same."""
-        a, b = (
-            Counter((name, op) for name, op, _ in held.elements())
-            for held in (self._holds(0, old), self._holds(1, new))
-        )
+        """Tell whether most layers of two blocks are called the same, and have weights of the same shapes."""
+        a, b = self._holds(0, old), self._holds(1, new)
         return (a & b).total() >= _ALIKE * max(a.total(), b.total(), 1)
 
     # ------------------------------------------------------------ contents

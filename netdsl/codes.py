@@ -631,7 +631,7 @@ CODES: dict[str, Code] = {
     "E530": Code(
         "one net, or more than two, to compare",
         "`netdsl diff` takes the net before and the net after. They are two files, two nets of one, or the same "
-        "file at two revisions, one of them checked out elsewhere. `netdsl report` takes both, or one net alone.",
+        "file at two revisions, `HEAD:a.net a.net`. `netdsl report` takes both, or one net alone.",
         "netdsl diff resnet18",
         "netdsl diff resnet18 resnet34",
         2,
@@ -651,6 +651,14 @@ CODES: dict[str, Code] = {
         "and where they first differ in the spec.",
         "",
         "",
+    ),
+    "E533": Code(
+        "a revision that has no such spec",
+        "`netdsl diff` reads `REVISION:FILE.net` and `REVISION:FILE.net:NAME` as git has them, with their imports: it "
+        "is run in a repository, and the path is from its root, or from here if it begins with `./`.",
+        "netdsl diff no-such-revision:lenet.net lenet",
+        "",
+        2,
     ),
     # ------------------------------------------------------------ devices
     "E540": Code(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import show
 from netdsl.ir.graph import Node, Output, Scope, Value
 from netdsl.ir.types import Dims, Scheduled
+from netdsl.lint import Finding, lint
 from netdsl.net import Net
 from netdsl.ops import Op
 from netdsl.ops.conv import Convolution
@@ -84,11 +86,27 @@ class Difference(Record):
     changes: tuple[Change, ...]
     about: tuple[Field, ...]
     """What differs of the nets themselves: names, parameters, inputs, outputs, budgets, meta, names of blocks."""
+    partner: Mapping[str, str]
+    """By layer or input of the net before, which it is in the net after."""
 
     @property
     def same(self) -> bool:
         """Whether nothing differs."""
         return not (self.groups or self.changes or self.about)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the linter finds in the net after, and in the one before neither in that line nor at that layer."""
+        if self.same:
+            return ()
+        old = lint(self.before)
+        known = {(one.code, _text_of(one)) for one in old}
+        known |= {(one.code, self.partner.get(one.hit.layer, "")) for one in old if one.hit.layer}
+        return tuple(
+            one
+            for one in lint(self.after)
+            if known.isdisjoint({(one.code, _text_of(one)), (one.code, one.hit.layer)})
+        )
 
     @property
     def totals(self) -> tuple[Cost, Cost]:
@@ -106,6 +124,37 @@ class Difference(Record):
         return render_text(self)
 
 
+def _text_of(finding: Finding) -> str:
+    """Return the line that a finding is at, by which it is known again further down."""
+    span = finding.hit.span
+    return span.source.line(span.line).strip()
+
+
+class Differences(Record):
+    """What changed from some nets to others of the same names."""
+
+    nets: tuple[Difference, ...]
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.removed or self.added) and all(one.same for one in self.nets)
+
+    def __str__(self) -> str:
+        return render_text(self)
+
+
+def compare_all(before: Mapping[str, Net], after: Mapping[str, Net]) -> Differences:
+    """Return what changed from nets to those of the same name."""
+    return Differences(
+        tuple(compare(net, after[name]) for name, net in before.items() if name in after),
+        tuple(name for name in before if name not in after),
+        tuple(name for name in after if name not in before),
+    )
+
+
 def compare(before: Net, after: Net) -> Difference:
     """Return what changed: stage by stage where a net has stages, else block by block."""
     staged = any(node.stage for net in (before, after) for node in net.graph)
@@ -118,6 +167,7 @@ def compare(before: Net, after: Net) -> Difference:
         tuple(_groups(matching, by)),
         tuple(_caused(matching, list(_changes(matching)))),
         tuple(_about(matching)),
+        matching.partner,
     )
 
 
@@ -220,8 +270,6 @@ def _matched(matching: Matching, old: str, new: str) -> Iterator[Change]:
         fields.append(
             Field("weights", *(f"those of {one.module}" if one.module else "its own" for one in (a, b)))
         )
-    if a.stage != b.stage:
-        fields.append(Field("stage", a.stage or "none", b.stage or "none"))
     if a.train != b.train:
         fields.append(Field("train", show(a.train), show(b.train)))
     text = layer(a)
@@ -345,7 +393,8 @@ def _about(matching: Matching) -> Iterator[Field]:
     yield from _unequal("outputs", _listed(before.graph.outputs), _listed(after.graph.outputs))
     for what in ("input", "output"):
         shapes = [{k: str(v) for k, v in getattr(net, f"{what}s").items()} for net in matching.nets]
-        yield from _by_name(what, *({k: v for k, v in each.items() if k in shapes[0]} for each in shapes))
+        both_have = shapes[0].keys() & shapes[1].keys()
+        yield from _by_name(what, *({k: v for k, v in each.items() if k in both_have} for each in shapes))
     yield from _returned(matching)
     yield from _order(matching)
     claims = [[_claim(net, budget) for budget in net.budgets] for net in matching.nets]
@@ -469,7 +518,7 @@ def _rows(difference: Difference, exact: bool) -> tuple[list[list[str]], bool]:
             a, b = (sum(values) for values in zip(*pairs, strict=True))
             cells += _pair(column, a, b, exact)[1:]
             costs = costs or bool(a or b)
-        if exact or costs or (first.before and first.after):
+        if exact or costs:
             lines.append(cells)
     folds = any(cells[1] for cells in lines)
     header = [difference.by, "", *(cell for column in columns for cell in (column.title, "difference"))]
@@ -526,7 +575,30 @@ def _moved(difference: Difference) -> Iterator[str]:
         yield printable(f"keys of {_layers(len(moved))} moved in the state_dict: {first}")
 
 
-def render_text(difference: Difference, look: Look | None = None, full: bool = False) -> str:
+def _found(difference: Difference) -> list[str]:
+    """Return a line for each finding of the linter that is new."""
+    return [
+        printable(
+            f"{one.severity} {one.code} is new"
+            + (f" at {one.hit.layer}" if one.hit.layer else "")
+            + f": {one.hit.message}"
+        )
+        for one in difference.findings
+    ]
+
+
+def _each(differences: Differences, texts: Iterable[str]) -> str:
+    """Return the texts of the nets that differ, and what is to be said of the others."""
+    same = [one.after.name for one in differences.nets if one.same]
+    lines = [
+        *(f"- {name}: the net is gone" for name in differences.removed),
+        *(f"+ {name}: the net is new" for name in differences.added),
+        *([f"nothing differs in {', '.join(same)}"] if same else []),
+    ]
+    return "\n\n".join([*texts, *(["\n".join(map(printable, lines))] if lines else [])])
+
+
+def render_text(difference: Difference | Differences, look: Look | None = None, full: bool = False) -> str:
     """Return the difference as text, and no newline at the end.
 
     Counts are rounded; parts that are new, gone or another block as a whole are in the table of parts, and their
@@ -534,6 +606,8 @@ def render_text(difference: Difference, look: Look | None = None, full: bool = F
     are in no table. With `full` all is there.
     """
     look = look or Look()
+    if isinstance(difference, Differences):
+        return _each(difference, (render_text(one, look, full) for one in difference.nets if not one.same))
     title = f"{_named(difference.before)} -> {_named(difference.after)}"
     parts = [
         look.wrapped(title),
@@ -553,6 +627,7 @@ def render_text(difference: Difference, look: Look | None = None, full: bool = F
         lines.append(f"{told:,} layers of parts that are new, gone or another block: --full lists them")
     if difference.same:
         lines.append("no layer differs")
+    lines += _found(difference)
     if lines:
         parts += ["", *(look.paint(look.hung(line), _STYLES.get(line[0], "")) for line in lines)]
     return "\n".join(parts)
@@ -686,12 +761,14 @@ def _repeated(changes: Sequence[Change]) -> Iterator[tuple[Change, list[str]]]:
 _STYLES = {"+": "32", "-": "31", "~": "33"}
 
 
-def render_markdown(difference: Difference) -> str:
+def render_markdown(difference: Difference | Differences) -> str:
     """Return the difference as Markdown, such as for the summary of a job, and no newline at the end."""
+    if isinstance(difference, Differences):
+        return _each(difference, (render_markdown(one) for one in difference.nets if not one.same))
     firsts = ((q, *difference.numbers(q)) for q in catalogue().values() if q.share)
     first = ", ".join(f"{q.title} {human(float(b))} ({_percent(a, b) or '0%'})" for q, a, b in firsts)
     parts = [f"**{_markdown(_named(difference.before))} → {_markdown(_named(difference.after))}**: {first}"]
-    about = [f"- {_markdown(line)}" for line in _stated(difference)]
+    about = [f"- {_markdown(line)}" for line in (*_stated(difference), *_found(difference))]
     parts += ["", *about] if about else []
     parts += ["", *markdown(_totals(difference, True), escape=_markdown)]
     if difference.groups:
@@ -711,14 +788,26 @@ def _markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\|*_`<>[]" else c for c in text)
 
 
-def render_json(difference: Difference) -> dict[str, Any]:
+def render_json(difference: Difference | Differences) -> dict[str, Any]:
     """Return the difference as an object for `json.dumps`; its fields are those of docs/schema/diff.json."""
+    if isinstance(difference, Differences):
+        return {
+            "version": VERSION,
+            "same": difference.same,
+            "nets": [render_json(one) for one in difference.nets],
+            "removed": list(difference.removed),
+            "added": list(difference.added),
+        }
     return {
         "version": VERSION,
         "before": _net_json(difference.before),
         "after": _net_json(difference.after),
         "same": difference.same,
         "about": [dict(field.__dict__) for field in difference.about],
+        "findings": [
+            {"code": one.code, "severity": one.severity, "layer": one.hit.layer, "message": one.hit.message}
+            for one in difference.findings
+        ],
         "totals": {q.name: _counts_json(*difference.numbers(q)) for q in _wholes()},
         "by": difference.by,
         "groups": [

@@ -181,6 +181,16 @@ def test_summary_of_a_change(repository: Repository) -> None:
     assert repository.git("status", "--porcelain") == ""
 
 
+def test_a_net_whose_layers_are_as_they_were_did_change(repository: Repository) -> None:
+    base = repository.commit(a=BEFORE.replace("    head", "    require params <= 1M\n    head"))
+    repository.commit(a=BEFORE.replace("    head", "    require params <= 9M\n    head"))
+    done = repository.run("Summary", base=base)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    text = repository.summary.read_text(encoding="utf-8")
+    assert "- require: params \\<= 1M -\\> params \\<= 9M" in text
+    assert text.endswith("\nNets that did not change: 1\n")
+
+
 @pytest.mark.parametrize("base", ["0" * 40, "nothing", "--help", "$(touch x)"])
 def test_a_base_that_is_none(repository: Repository, base: str) -> None:
     repository.commit(a=BEFORE)

@@ -118,10 +118,16 @@ def prose(text: str, page: bool = False) -> None:
 
 
 def spec_arguments(
-    sub: argparse.ArgumentParser, many: bool = False, here: bool = False, folders: bool = False
+    sub: argparse.ArgumentParser,
+    many: bool = False,
+    here: bool = False,
+    folders: bool = False,
+    revisions: bool = False,
 ) -> None:
     """Add what names a net and changes it; with `here` this folder if nothing does."""
     what = "a file, FILE:NAME for one of its nets, a name of the zoo, or - for standard input"
+    if revisions:
+        what += "; or REVISION:FILE of git, such as HEAD:a.net"
     if here or folders:
         what += "; or a folder, for all in it" + (" (.)" if here else "")
     nargs = "*" if here else "+" if many else None
