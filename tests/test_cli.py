@@ -169,7 +169,8 @@ def test_specs_stand_between_options(folder: Path, capsys: Captured) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.net").write_text(SPEC.replace("N(", f"{name.upper()}("), encoding="utf-8")
     assert cli.main(["check", "a.net", "--path", ".", "b.net"]) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
+    said = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["a.net:a", "b.net:b"]
     assert cli.main(["diff", "a.net", "--full", "b.net"]) == 0
     assert capsys.readouterr().out.startswith("a (a.net) -> b (b.net)")
     assert cli.main(["compare", ".", "--format", "csv", "lenet"]) == 0
