@@ -654,8 +654,8 @@ CODES: dict[str, Code] = {
     ),
     "E533": Code(
         "a revision that has no such spec",
-        "`netdsl diff` reads `REVISION:FILE.net` and `REVISION:FILE.net:NAME` as git has them, with their imports: it "
-        "is run in a repository, and the path is from its root, or from here if it begins with `./`.",
+        "`netdsl diff` reads `REVISION:FILE.net` and `REVISION:FILE.net:NAME` as git has them, with their imports: "
+        "it is run in a repository, and the path is from its root, or from here if it begins with `./`.",
         "netdsl diff no-such-revision:lenet.net lenet",
         "",
         2,
