@@ -13,10 +13,6 @@ from netdsl.cli.common import inputs, misuse, note, put, replacing, write
 HELP = "write the spec of a model that exists, and prove that it is the model"
 EXAMPLES = (
     "netdsl lift torchvision:resnet50 -o resnet50.net",
-    'netdsl lift net.py:make --args "classes=10" --input 3x32x32 --weights net.safetensors',
-)
-EXAMPLES = (
-    "netdsl lift torchvision:resnet50 -o resnet50.net",
     'netdsl lift my_models.py:Net --args "num_classes=10" --input 3x96x96',
 )
 FORMS = (
