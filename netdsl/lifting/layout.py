@@ -132,6 +132,8 @@ class Layout:
             return inner if " -> " in inner else f"({inner})"
         if first.kind == "repeat" and first.source is None:
             return inner
+        if first.kind == "box" and not first.label and first.source is None:
+            return f"({inner})"  # in brackets twice: one pair is the container itself
         raise NotLaidOut("one child")
 
     # ---------------------------------------------------------------- statements with lines of their own
