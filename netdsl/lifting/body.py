@@ -183,8 +183,9 @@ class Body:
             if not naming.missing:
                 return found
             if naming.missing <= naming.needed:  # within a chain, where nothing gets a name
-                assert not naming.missing <= naming.cut, naming.missing
-                naming.cut |= naming.missing
+                values = {value for _, value in naming.missing}
+                assert not values <= naming.cut, values
+                naming.cut |= values
                 self.read(makes, ends)
             naming.needed |= naming.missing
 

@@ -27,8 +27,11 @@ class Naming:
         """`labels` are the names that are taken."""
         self.labels = labels
         self.names: dict[Value, str] = {}
-        self.needed: set[Value] = set()
-        self.missing: set[Value] = set()
+        self.needed: set[tuple[str, Value]] = set()
+        """The values that need a name, with the paths of the scopes in which they are read so, and those around."""
+        self.missing: set[tuple[str, Value]] = set()
+        self.around: tuple[str, ...] = ()
+        """The paths of the scopes that are being placed, outer ones first."""
         self.cut: set[Value] = set()
         """Values at which a chain ends, since something else reads them, too."""
         self.whole: tuple[str, ...] = ()
@@ -45,7 +48,9 @@ class Naming:
 
     def called(self, values: Values) -> tuple[str, ...]:
         """Return what values are called."""
-        self.missing.update(value for value in values if value not in self.names)
+        for value in values:
+            if value not in self.names:
+                self.missing |= {(path, value) for path in self.around}
         names = tuple([self.names.get(value, "flow") for value in values])
         size = len(self.whole)
         for at in range(len(names) - size + 1) if size else ():
@@ -55,6 +60,13 @@ class Naming:
 
     def place(self, body: Body, flow: Values, outputs: Values | None) -> list[Item]:
         """Return the statements of a body into which something flows; None are the outputs of what returns."""
+        outer, self.around = self.around, (*self.around, body.scope.path)
+        try:
+            return self._place(body, flow, outputs)
+        finally:
+            self.around = outer
+
+    def _place(self, body: Body, flow: Values, outputs: Values | None) -> list[Item]:
         found = list(body.first)
         stages: dict[str, Item] = {}
         stage = ""
@@ -69,9 +81,9 @@ class Naming:
             (stages[stage].kids if stage else found).extend(items)
         if outputs is None:
             return found
-        if len(outputs) > 1:
+        if len(outputs) > 1 and (flow != outputs or not found):
             found.append(Item("return", source=self.called(outputs), binds=(None,) * len(outputs)))
-        elif outputs and (flow != outputs or not found):
+        elif len(outputs) == 1 and (flow != outputs or not found):
             found.append(Item("from", source=("flow",) if flow == outputs else self.called(outputs)))
         elif not found:
             found.append(Item("from", source=("flow",)))
@@ -98,7 +110,7 @@ class Naming:
                 return [first.copy(source=self.called(first.source), kids=kids)], flow
             begin = [] if first.source == flow else [Item("from", source=self.called(first.source))]
             return [*begin, first.copy(source=None, kids=kids)], first.source
-        named = not chain.key and any(value in self.needed for value in chain.makes)
+        named = not chain.key and any((self.around[-1], value) in self.needed for value in chain.makes)
         if named:
             for value in chain.makes:
                 if value not in self.names:
