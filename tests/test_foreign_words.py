@@ -439,6 +439,22 @@ def test_calls_take_fields_of_their_op() -> None:
     assert all(re.fullmatch(r"[a-z_]+", one) for one in DERIVED | SILENT)
 
 
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("bnn -> relux -> tanq", ["E201: bnn", "E201: relux", "E201: tanq"]),
+        ("3 * (bnn -> relu -> tanq)", ["E201: bnn", "E201: tanq"]),
+        ("bnn -> conv 3x3, 16 as a -> conv 3x3, a.c -> tanq", ["E201: bnn", "E201: tanq"]),
+        ("relu -> bnn -> conv 3x3, 8, foo=1", ["E201: bnn"]),
+        ("conv 3x3, 8, foo=1 -> relux", ["E202: foo=1"]),
+    ],
+)
+def test_all_ops_of_a_chain_that_nobody_knows_are_said(line: str, codes: list[str]) -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(net(line))
+    assert [f"{one.code}: {one.span.text}" for one in caught.value.diagnostics if one.span] == codes
+
+
 def test_a_reserved_word_is_one_error_however_often_it_stands() -> None:
     text = "table t(when, c):\n    1, 2\nnet N:\n    input 3, 32x32\n    for when, c in t:\n        conv 3x3, when\n"
     with pytest.raises(netdsl.NetError) as caught:

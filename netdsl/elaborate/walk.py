@@ -915,9 +915,28 @@ class Walker(Layers):
                 if isinstance(step, tree.Layer):
                     self.check_layer(step, place)
             raise Poisoned
-        for step in steps:
-            data = self.step(step, data, place)
+        for i, step in enumerate(steps):
+            try:
+                data = self.step(step, data, place)
+            except SpecError as error:
+                if error.diagnostic.code != "E201":
+                    raise
+                self.record(error.diagnostic, place)
+                self.check_ops(steps[i + 1 :], place)
+                raise Poisoned from None
         return self.known(data)
+
+    def check_ops(self, steps: tuple[tree.Step, ...], place: Place) -> None:
+        """Report the other ops of a chain that nobody knows: what flows there is unknown, ops are not."""
+        for step in steps:
+            if isinstance(step, tree.Layer):
+                try:
+                    self.check_layer(step, place)
+                except SpecError as error:
+                    if error.diagnostic.code == "E201":  # others may follow from what is wrong
+                        self.record(error.diagnostic, place)
+                except Poisoned:
+                    pass
 
     def step(self, node: tree.Step, data: Data | None, place: Place) -> Data:
         """Run one step."""
