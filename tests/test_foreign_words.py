@@ -455,6 +455,22 @@ def test_all_ops_of_a_chain_that_nobody_knows_are_said(line: str, codes: list[st
     assert [f"{one.code}: {one.span.text}" for one in caught.value.diagnostics if one.span] == codes
 
 
+def test_all_labels_that_are_no_keys_are_said() -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(net("class: relu\nlambda: tanh\nreturn_: gelu\nself: relu"))
+    assert [f"{one.code}: {one.span.text}" for one in caught.value.diagnostics if one.span] == [
+        "E219: class",
+        "E219: lambda",
+        "E219: self",
+    ]
+
+
+def test_what_makes_no_module_is_no_key_behind_an_error() -> None:
+    with pytest.raises(netdsl.NetError) as caught:
+        api.loads(net("a: tanh\nbnn\nhalf: from a\nto: from a, x -> add"))
+    assert [one.code for one in caught.value.diagnostics] == ["E201"]
+
+
 def test_a_reserved_word_is_one_error_however_often_it_stands() -> None:
     text = "table t(when, c):\n    1, 2\nnet N:\n    input 3, 32x32\n    for when, c in t:\n        conv 3x3, when\n"
     with pytest.raises(netdsl.NetError) as caught:

@@ -247,11 +247,7 @@ class Layers(ABC):
         else:
             name = label if isinstance(label, str) else self.evaluator.text(label, place.env, place.source)
             at = span if isinstance(label, str) else place.span(label)
-            why = reserved_key(name)
-            if why:
-                raise fail(
-                    "E219", f"`{name}` {why}", at, f"choose another label, such as {allowed_key(name)}"
-                )
+            self.check_key(name, at)
             self.enter_lists(scope, name, at)
             first = scope.taken.get(name)
             if name in scope.entering:
@@ -283,6 +279,13 @@ class Layers(ABC):
         scope.position += 1
         scope.taken[name] = span
         return name
+
+    @staticmethod
+    def check_key(name: str, span: Span) -> None:
+        """Reject a label that cannot be a key of a state_dict."""
+        why = reserved_key(name)
+        if why:
+            raise fail("E219", f"`{name}` {why}", span, f"choose another label, such as {allowed_key(name)}")
 
     @staticmethod
     def enter_lists(scope: DraftScope, name: str, span: Span) -> None:

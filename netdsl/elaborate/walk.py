@@ -159,6 +159,11 @@ class Walker(Layers):
         elif isinstance(node, (tree.Line, tree.Container, tree.Merge, tree.Weight, tree.Output)):
             if node.label is not None:
                 self.poison_label(node.label, place)
+            if isinstance(node.label, tree.Name) and makes_module(node):
+                try:
+                    self.check_key(node.label.text, place.span(node.label))
+                except SpecError as error:  # a label is wrong whatever flows
+                    self.record(error.diagnostic, place)
             for step in node.chain.steps if isinstance(node, tree.Line) else ():
                 if isinstance(step, (tree.Layer, tree.Group)) and step.label is not None:
                     self.poison_label(step.label, place)
@@ -1186,4 +1191,15 @@ def has_when(node: tree.Statement) -> bool:
     """Tell whether a line, or a step of it, is there under a condition only."""
     return isinstance(node, tree.Line) and (
         node.condition is not None or any(isinstance(step, tree.Optional) for step in node.chain.steps)
+    )
+
+
+def makes_module(node: tree.Statement) -> bool:
+    """Tell whether a statement's label is that of a module, whatever flows: a container's, a layer's."""
+    return isinstance(node, tree.Container) or (
+        isinstance(node, tree.Line)
+        and any(
+            isinstance(step, tree.Layer) and step.op.text not in (*JOINTS, "fork", "choose")
+            for step in node.chain.steps
+        )
     )
