@@ -74,6 +74,7 @@ PROSE = [
     r"arrows: \.\.\.",
     r"share the weight",
     r"a stride follows a comma",
+    r"avgpool to=1 in the place of gap",
 ]
 """What says how it is, or what to do elsewhere in the text, and not what to write in its place."""
 
