@@ -117,6 +117,11 @@ def error(body: str) -> netdsl.Diagnostic:
         ("x.relu()", "x.relu is called relu here: relu", "relu"),
         ("deconv 2x2, 8, /2, pad=0", "deconv is called upconv here: upconv 2x2, 8, /2", "upconv 2x2, 8, /2"),
         ("tokens\na: attn 3", "attn is called attention here: attention 3", "tokens\na: attention 3"),
+        (
+            "a: sepconv 5x5, 8",
+            "is two layers: dwconv 5x5 as depthwise -> conv 1x1, 8 as pointwise",
+            "a: dwconv 5x5 as depthwise -> conv 1x1, 8 as pointwise",
+        ),
         ("bm", "bm is called bn here: bn", "bn"),
         ("nn.LayerNorm2d(3)", "is called ln here: ln", "ln"),
         ("a: tanh\nskip(a)", "skip is a joint: from flow, a -> add", "a: tanh\nfrom flow, a -> add"),

@@ -76,6 +76,7 @@ MAX_TEXT = 500
 
 _NUMBER = re.compile(r"[0-9]+")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_SIZED = re.compile(r"\w+ (\d+x\d+), (\w+)")
 _CALL = re.compile(r"\s*([A-Za-z_][\w.]*)\s*\((.*)\)\s*", re.DOTALL)
 _NAMED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*(.*?)\s*", re.DOTALL)
 _VALUE = re.compile(r"[A-Za-z_][\w.]*")
@@ -145,6 +146,9 @@ def instead(word: str, text: str = "") -> str:
     args = split(match[2]) if match else []
     short = plain(word)
     step = _chain(args) if short == "sequential" else _copies(args) if short == "makelayer" else ""
+    sizes = _SIZED.fullmatch(text)
+    if sizes is not None and found.step.startswith("dwconv 3x3 "):
+        step = found.step.replace("3x3", sizes[1]).replace("64", sizes[2])
     if found.is_ == "a joint" and len(args) == 1 and _NAME.fullmatch(args[0]) and args[0] not in FLOWING:
         step = f"from flow, {args[0]} -> add"
     return f"{word} is {Idiom(found.is_, step) if step else found}"
