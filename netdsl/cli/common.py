@@ -111,6 +111,11 @@ def look() -> Look:
     return Look(width(sys.stdout) or _columns() or WIDTH, output.colored(sys.stdout), blocks)
 
 
+def listed() -> Look | None:
+    """Return the look of a list; None in a file or a pipe of no said width, where each entry is a line."""
+    return look() if width(sys.stdout) or _columns() else None
+
+
 def prose(text: str, page: bool = False) -> None:
     """Print sentences, a line each, or a page of paragraphs, in lines that fit a terminal or `COLUMNS`."""
     where = look().replace(width=width(sys.stdout) or _columns())

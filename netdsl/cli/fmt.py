@@ -54,12 +54,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _format(file: str, args: argparse.Namespace) -> bool:
     """Format one file, or show what would change; tell whether anything does."""
-    from netdsl import api
     from netdsl.source import Source
     from netdsl.syntax.format import format_text
     from netdsl.syntax.read import read
 
     if file != "-" and not os.path.exists(file):
+        from netdsl import api  # only errors need it
+
         packaged = "it takes files, and none that is packaged" if api.in_zoo(file) else ""
         if help := packaged or api.beside(file):
             misuse("E501", f"there is no file {file}", help)

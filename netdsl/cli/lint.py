@@ -345,9 +345,7 @@ def _list_rules(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json({"version": 1, "rules": [docs.summary(rule) for rule in rules]})
     else:
-        print(
-            docs.table(rules, common.look() if common.width(sys.stdout) else None)
-        )  # a pipe has a line each
+        print(docs.table(rules, common.listed()))
     return 0
 
 

@@ -9,6 +9,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.types import Scheduled
 from netdsl.lifting.items import Item, Word, everything
 from netdsl.lifting.words import written
+from netdsl.ops.dropout import DropPath
 
 LEAST = 3
 """How many numbers have to be known for a schedule."""
@@ -22,7 +23,7 @@ def scheduled(items: list[Item], classes: Mapping[str, Any], named: Callable[[st
         for one in solved.chosen if solved is not None else ():
             if one.kind == "float":
                 rows.setdefault(one.name, []).append((item, one.name))
-        if item.kind == "call" and item.name == "droppath" and "drop" in item.values:
+        if item.kind == "call" and item.name == DropPath.name and "drop" in item.values:
             rows.setdefault("drop", []).append((item, "drop"))
     lines: list[Item] = []
     for row in rows.values():
