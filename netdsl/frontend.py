@@ -113,16 +113,14 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     named = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"": inputs}
     shapes = {name: tuple(shape) for name, shape in named.items()}
     read = find(source).read(source, shapes, args)
-    try:
-        net = Network.from_graph(read.graph, read.name)
-    except GraphError as error:
-        raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
-    checks = read.prove(net)
-    if not all(check.ok for check in checks):
-        wrong = [
-            Diagnostic("E582", f"what was lifted is not {read.name}: {check}")
-            for check in checks
-            if not check.ok
-        ]
-        raise NetError(wrong)
-    return Lifted(net, read.model, checks)
+    checks: tuple[Check, ...] = ()
+    for structured in (True, False):  # where a text with parameters is another net, each number is as it is
+        try:
+            net = Network.from_graph(read.graph, read.name, structured)
+        except GraphError as error:
+            raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
+        checks = read.prove(net)
+        if all(check.ok for check in checks):
+            return Lifted(net, read.model, checks)
+    wrong = [check for check in checks if not check.ok]
+    raise NetError([Diagnostic("E582", f"what was lifted is not {read.name}: {check}") for check in wrong])

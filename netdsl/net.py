@@ -99,12 +99,17 @@ class Net:
             )
 
     @classmethod
-    def from_graph(cls, graph: Graph, name: str = "made") -> Self:
+    def from_graph(cls, graph: Graph, name: str = "made", structured: bool = True) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
         It is written as a spec, `recipe.net.file.source`, with blocks, their parameters, conditions, counts and
         loops, and is the net of that: it can be linted, drawn, emitted and verified as any other. Keys of the state
         stay; ops that have none may be called otherwise.
+
+        Args:
+            graph: The graph.
+            name: What the net is called.
+            structured: Whether blocks have parameters, conditions, counts and loops; else every number is as it is.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
@@ -113,7 +118,7 @@ class Net:
         from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        return cls(*lifted(graph, shapes, name))
+        return cls(*lifted(graph, shapes, name, structured))
 
     @property
     def class_name(self) -> str:

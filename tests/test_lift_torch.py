@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from netdsl import api, lift
 from netdsl.cli import main
 from netdsl.diagnostics import NetError
-from netdsl.frontend import Lifted
+from netdsl.frontend import Check, Lifted
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Shape
 
@@ -538,6 +538,26 @@ def test_the_proof_sees(fault: str) -> None:
     checks = prove(other, model, [MAP])
     assert where in [check.what for check in checks if not check.ok]
     assert all(check.ok for check in prove(api.loads(text), model, [MAP]))
+
+
+def test_a_text_without_proof_is_written_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netdsl_from_torch import read
+
+    texts: list[str] = []
+
+    def doubtful(net: Any, model: nn.Module, shapes: Any) -> Any:
+        texts.append(net.recipe.net.file.source.text)
+        return (Check("keys of the state", "another order", len(texts) != 1),)
+
+    monkeypatch.setattr(read, "prove", doubtful)
+    assert lift(Small(), MAP).text == texts[1]
+    assert ["2 * Residual" in text for text in texts] == [True, False]
+    texts.clear()
+    monkeypatch.setattr(read, "prove", lambda *_: (Check("keys of the state", "another order", False),))
+    with pytest.raises(
+        NetError, match=r"E582.*what was lifted is not small: keys of the state: another order"
+    ):
+        lift(Small(), MAP)
 
 
 def test_the_model_stays_as_it_is() -> None:
