@@ -411,6 +411,37 @@ def test_inputs_and_outputs() -> None:
     assert caught.value.diagnostics[0].help == "did you mean `mask`?"
 
 
+class Pyramid(nn.Module):
+    """Maps drawn as large as others: as what a module is given, as the image, and at a size of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low = nn.Conv2d(6, 4, 3, 2, 1)
+        self.high = nn.Conv2d(4, 4, 3, 2, 1)
+        self.join = Join()
+
+    def forward(self, image: Tensor) -> Tensor:
+        low = self.low(image)
+        y = self.join({"low": low, "high": self.high(low)})
+        y = F.interpolate(y, size=(5, 7), mode="bilinear")
+        return F.interpolate(y, size=image.shape[-2:], mode="bilinear")
+
+
+class Join(nn.Module):
+    def forward(self, maps: dict[str, Tensor]) -> Tensor:
+        return maps["low"] + F.interpolate(maps["high"], size=maps["low"].shape[-2:])
+
+
+def test_sizes_of_other_maps() -> None:
+    model = Pyramid()
+    found = lifted(model)
+    assert [node.op.to for node in found.net.graph if node.op.name == "resize"] == [None, (5, 7), None]
+    other = found.net.build().eval()
+    other.load_state_dict(model.state_dict())
+    x = torch.randn(1, 6, 20, 28)
+    assert torch.equal(other(x), model.eval()(x))
+
+
 class Twice(nn.Module):
     """A block that runs twice with the same weights."""
 

@@ -596,9 +596,9 @@ def interpolate(
         _need(whole_number, f"scale_factor={scale_factor} is no whole number")
         return at.put(Upsample(scale=int(scales[0]), **args), x)
     to = _pair(size)
-    for source in at.sources:
-        if source.shape.axes == "chw" and (source.shape.h, source.shape.w) == to:
-            return at.put(Resize(**args), x, source)
+    like = at.as_large(to, x)
+    if like is not None:
+        return at.put(Resize(**args), x, like)
     return at.put(Resize(to=_dims(size), **args), x)
 
 

@@ -248,6 +248,20 @@ class Translation:
             raise Unknown(f"it takes {x.shape.kind} {x.shape}, and no map")
         return x
 
+    def as_large(self, size: tuple[int, int], other: Layout) -> Layout | None:
+        """Return a map of a size that a module was given within whose call it is, the innermost first; not `other`.
+
+        Sizes that models compute are those of such maps; that a number which they hold is the same is a rare chance.
+        """
+        for frame in reversed(self.frame.stack()):
+            for tensor in flat((list(frame.args), dict(frame.kwargs))):
+                x = self.tensors.get(id(tensor))
+                if x is None or not self.is_map(x) or x.value == other.value:
+                    continue
+                if (x.shape.h, x.shape.w) == size:
+                    return x
+        return None
+
     def settled(self, tensor: Any) -> Layout:
         """Return a tensor as a value of its own: ops are made for views.
 
