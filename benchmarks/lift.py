@@ -50,6 +50,16 @@ def timm_names() -> list[str]:
     return sorted(random.Random(SEED).sample(names, SAMPLE))
 
 
+def is_fixed(library: str, name: str) -> bool:
+    """Tell whether a model takes inputs of one size, as far as its library says."""
+    if library == "torchvision":
+        return name.startswith(("inception", "maxvit", "swin", "vit"))
+    import timm
+
+    settings = timm.get_pretrained_cfg(name)
+    return settings is not None and bool(settings.fixed_input_size)
+
+
 def main() -> None:
     """Print a line for each model, and what is counted."""
     warnings.simplefilter("ignore")
@@ -57,7 +67,7 @@ def main() -> None:
     parser.add_argument("--library", choices=("torchvision", "timm"), default="torchvision")
     parser.add_argument("--first", type=int, default=10**6)
     parser.add_argument("--skip", type=int, default=0)
-    parser.add_argument("--side", type=int, default=0, help="of the inputs of timm's nets that take any")
+    parser.add_argument("--side", type=int, default=0, help="of the inputs of models that take any")
     args = parser.parse_args()
     names = torchvision_names() if args.library == "torchvision" else timm_names()
     lifted = 0
@@ -69,12 +79,8 @@ def main() -> None:
         lines, said = 0, ""
         try:
             inputs = None
-            if args.side and args.library == "timm":
-                import timm
-
-                cfg = timm.get_pretrained_cfg(name)
-                if cfg is None or not cfg.fixed_input_size:
-                    inputs = (3, args.side, args.side)
+            if args.side and not is_fixed(args.library, name):
+                inputs = (3, args.side, args.side)
             try:
                 made = lift(f"{args.library}:{name}", inputs)
             except NetError as error:
