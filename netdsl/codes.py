@@ -769,9 +769,10 @@ CODES: dict[str, Code] = {
     # ------------------------------------------------------------ lifting
     "E580": Code(
         "a model that cannot be read",
-        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY, whose function returns "
-        "a model; --args says what it is called with. The module or file is run, with all that it does, and so is "
-        "the model: name only what you would run. What is pickled, such as a .pt file, is never opened.",
+        "`netdsl lift` takes torchvision:NAME, timm:NAME, MODULE:FACTORY, FILE.py:FACTORY, whose function "
+        "returns a model, or FILE.onnx; --args says what it is called with. The module or file is run, with all that "
+        "it does, and so is the model: name only what you would run. What is pickled, such as a .pt file, is never "
+        "opened. Of FILE.onnx only operators are run; it has to be whole, and what it keeps beside it in its folder.",
         "netdsl lift model.pt",
         "",
         2,

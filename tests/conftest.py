@@ -48,12 +48,13 @@ def front_ends_are_installed(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Register the front ends of this checkout where what is installed is older, and has none."""
     from netdsl import ops
 
-    if "torch" in ops.points("netdsl.frontends"):
+    if {"torch", "onnx"} <= {*ops.points("netdsl.frontends")}:
         return
     info = tmp_path_factory.mktemp("frontends") / "netdsl_frontends-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: netdsl-frontends\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[netdsl.frontends]\ntorch = netdsl_from_torch:FrontEnd\n")
+    points = "torch = netdsl_from_torch:FrontEnd\nonnx = netdsl_from_onnx:FrontEnd\n"
+    (info / "entry_points.txt").write_text(f"[netdsl.frontends]\n{points}")
     sys.path.append(str(info.parent))
     ops.points.cache_clear()
 

@@ -17,7 +17,7 @@ EXAMPLES = (
 )
 FORMS = (
     "MODULE:FACTORY, FILE.py:FACTORY, torchvision:NAME or timm:NAME; the function is called and the model is run, "
-    "which is code: name only what you trust"
+    "which is code: name only what you trust; or FILE.onnx, which runs nothing"
 )
 
 

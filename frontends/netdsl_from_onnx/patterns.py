@@ -1,0 +1,195 @@
+"""Nodes that are one function together: what exporters write for silu, gelu, linear layers and norms of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy
+import onnx
+from onnx import numpy_helper
+
+from netdsl_from_onnx.scopes import Stack, function
+
+
+class Patterns:
+    """The patterns in a graph, by index of the node that does their work."""
+
+    def __init__(self, graph: onnx.GraphProto, stacks: Sequence[Stack]) -> None:
+        """Find them."""
+        self.nodes = graph.node
+        self.stacks = stacks
+        self.stored = {one.name: one for one in graph.initializer}
+        self.outputs = {one.name for one in graph.output}
+        self.makers: dict[str, int] = {}
+        self.readers: dict[str, list[int]] = {}
+        self.constant: set[int] = set()
+        """Nodes that follow from no input."""
+        self.skipped: set[int] = set()
+        """Nodes that are part of others."""
+        self.functions: dict[int, tuple[str, str]] = {}
+        """By last node the function that it ends, and what that reads."""
+        self.layers: dict[int, tuple[int, tuple[str, ...]]] = {}
+        """By last node that which says the layer, and what the layer reads beside that."""
+        known = set(self.stored)
+        for index, node in enumerate(self.nodes):
+            names = [name for name in node.input if name]
+            self.makers.update(dict.fromkeys(node.output, index))
+            numbers = names[:1] if node.op_type == "CastLike" else names
+            if node.op_type in ("Shape", "Size") or all(name in known for name in numbers):
+                known.update(node.output)
+                self.constant.add(index)
+            else:
+                for name in names:
+                    self.readers.setdefault(name, []).append(index)
+        self.known = known
+        for index, node in enumerate(self.nodes):
+            if node.domain or index in self.constant:
+                continue
+            if node.op_type == "Mul":
+                self._silu(index) or self._hardswish(index)
+            elif node.op_type == "Erf":
+                self._gelu(index)
+            elif node.op_type == "MatMul":
+                self._linear(index)
+            elif node.op_type == "InstanceNormalization":
+                self._group_norm(index)
+
+    # ---------------------------------------------------------------- what is around a node
+
+    def _maker(self, name: str, *ops: str) -> int | None:
+        """Return the node that makes a value, if it is one of these operators and not of numbers alone."""
+        at = self.makers.get(name)
+        return at if at is not None and self.nodes[at].op_type in ops and at not in self.constant else None
+
+    def _reader(self, index: int, *ops: str) -> int | None:
+        """Return the only node that reads a node's result, if it is one of these operators."""
+        (name, *others) = self.nodes[index].output
+        readers = self.readers.get(name, [])
+        if others or len(readers) != 1 or name in self.outputs:
+            return None
+        return readers[0] if self.nodes[readers[0]].op_type in ops else None
+
+    def _other(self, index: int, name: str) -> str:
+        """Return what a node of two inputs reads beside a value."""
+        a, b = self.nodes[index].input
+        return str(b if a == name else a)
+
+    def _number(self, name: str) -> float | None:
+        """Return the only number of a value of the file, None for others."""
+        at = self.makers.get(name)
+        while at is not None and self.nodes[at].op_type in ("CastLike", "Cast", "Identity"):
+            name = self.nodes[at].input[0]
+            at = self.makers.get(name)
+        tensor = self.stored.get(name)
+        if at is not None and self.nodes[at].op_type == "Constant":
+            for attribute in self.nodes[at].attribute:
+                if attribute.name == "value_float":
+                    return float(attribute.f)
+                if attribute.name == "value":
+                    tensor = attribute.t
+        if tensor is None or numpy.prod(tensor.dims, dtype=object) != 1:
+            return None
+        try:
+            return float(numpy_helper.to_array(tensor).reshape(-1)[0])
+        except Exception:  # onnx raises what it likes; who reads it says so
+            return None
+
+    def _is(self, name: str, number: float) -> bool:
+        found = self._number(name)
+        return found is not None and abs(found - number) < 1e-5
+
+    # ---------------------------------------------------------------- patterns
+
+    def _silu(self, index: int) -> bool:
+        """Find x * sigmoid(x), which torch's newer exporter says to be silu or not."""
+        a, b = self.nodes[index].input
+        for x, gate in ((a, b), (b, a)):
+            at = self._maker(gate, "Sigmoid")
+            if at is None or self.nodes[at].input[0] != x or self._reader(at, "Mul") is None:
+                continue
+            said = function(self.nodes[index])
+            if "silu" in said or not said:
+                self.functions[index] = ("silu", x)
+                self.skipped.add(at)
+                return True
+        return False
+
+    def _hardswish(self, index: int) -> bool:
+        """Find x * hardsigmoid(x)."""
+        a, b = self.nodes[index].input
+        for x, gate in ((a, b), (b, a)):
+            at = self._maker(gate, "HardSigmoid")
+            if at is None or self.nodes[at].input[0] != x or self._reader(at, "Mul") is None:
+                continue
+            said = function(self.nodes[index])
+            if "hardswish" in said or not said:
+                self.functions[index] = ("hardswish", x)
+                self.skipped.add(at)
+                return True
+        return False
+
+    def _gelu(self, index: int) -> None:
+        """Find x * (1 + erf(x / sqrt(2))) / 2, in whatever order it is multiplied."""
+        inner = self._maker(self.nodes[index].input[0], "Div", "Mul")
+        plus = self._reader(index, "Add")
+        if inner is None or plus is None or self._reader(inner, "Erf") is None:
+            return
+        x, root = self.nodes[inner].input
+        if self.nodes[inner].op_type == "Mul" and self._number(x) is not None:
+            x, root = root, x
+        if not self._is(root, 2**0.5 if self.nodes[inner].op_type == "Div" else 0.5**0.5):
+            return
+        if not self._is(self._other(plus, self.nodes[index].output[0]), 1):
+            return
+        part = [inner, index, plus]
+        half = read = False
+        at: int | None = plus
+        while at is not None and not (half and read):
+            last = self.nodes[at].output[0]
+            at = self._reader(at, "Mul")
+            if at is None:
+                return
+            other = self._other(at, last)
+            scaled = self._maker(other, "Mul")
+            if other == x and not read:
+                read = True
+            elif self._is(other, 0.5) and not half:
+                half = True
+            elif scaled is not None and not (half or read) and x in self.nodes[scaled].input:
+                if not self._is(self._other(scaled, x), 0.5) or self._reader(scaled, "Mul") is None:
+                    return
+                half = read = True
+                part.append(scaled)
+            else:
+                return
+            part.append(at)
+        assert at is not None
+        self.skipped.update(one for one in part if one != at)
+        self.functions[at] = ("gelu", x)
+
+    def _linear(self, index: int) -> None:
+        """Find what is added to a product with a matrix of the file."""
+        if self.nodes[index].input[1] not in self.known:
+            return
+        at = self._reader(index, "Add")
+        if at is None or self.stacks[at] != self.stacks[index]:
+            return
+        bias = self._other(at, self.nodes[index].output[0])
+        said = function(self.nodes[at])
+        if bias in self.known and self._number(bias) is None and (not said or "linear" in said):
+            self.layers[at] = index, (bias,)
+            self.skipped.add(index)
+
+    def _group_norm(self, index: int) -> None:
+        """Find a norm of groups: they are made channels, whose norm has no numbers of its own."""
+        before = self._maker(self.nodes[index].input[0], "Reshape")
+        after = self._reader(index, "Reshape")
+        times = self._reader(after, "Mul") if after is not None else None
+        plus = self._reader(times, "Add") if times is not None else None
+        if before is None or after is None or times is None or plus is None:
+            return
+        weight = self._other(times, self.nodes[after].output[0])
+        bias = self._other(plus, self.nodes[times].output[0])
+        if weight in self.known and bias in self.known and self.stacks[plus] == self.stacks[index]:
+            self.layers[plus] = index, (self.nodes[before].input[0], weight, bias)
+            self.skipped.update((index, after, times))

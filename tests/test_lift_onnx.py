@@ -1,0 +1,454 @@
+"""Files of ONNX become specs, proved to be them; what no op says and what is no whole file is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import onnx
+import pytest
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from netdsl import api
+from netdsl.cli import main
+from netdsl.diagnostics import NetError
+from netdsl.frontend import Lifted, lift
+
+MAP = (6, 13, 9)
+"""The input of the small models: of odd sides, not square."""
+
+
+class Residual(nn.Module):
+    """ResNet's block, whose shortcut is registered last."""
+
+    def __init__(self, inplanes: int, planes: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inplanes, planes, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes, eps=1e-3, momentum=0.3)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, groups=2)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inplanes != planes:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inplanes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
+
+
+class Norm(nn.Sequential):
+    """A convolution with its norm, as torchvision has it."""
+
+    def __init__(
+        self, c: int, out: int, kernel: int, stride: int, groups: int, act: Callable[[], nn.Module]
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(c, out, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(out),
+            act(),
+        )
+
+
+class Inverted(nn.Module):
+    """A mobilenet's block, with squeeze and excitation."""
+
+    def __init__(self, c: int, expand: int, out: int) -> None:
+        super().__init__()
+        self.expand = Norm(c, expand, 1, 1, 1, nn.Hardswish)
+        self.depthwise = Norm(expand, expand, 5, 2, expand, nn.SiLU)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.down = nn.Conv2d(expand, 4, 1)
+        self.up = nn.Conv2d(4, expand, 1)
+        self.gate = nn.Hardsigmoid()
+        self.project = nn.Sequential(nn.Conv2d(expand, out, 1, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.depthwise(self.expand(x))
+        y = self.gate(self.up(F.relu(self.down(self.pool(x)))))
+        return self.project(y * x)
+
+
+class Small(nn.Module):
+    """Stages of blocks."""
+
+    def __init__(self, width: int = 8, classes: int = 5) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(6, width, 3, padding=1), nn.Hardtanh(-0.5, 2), nn.MaxPool2d(3, 2, 1)
+        )
+        self.layer1 = nn.Sequential(Residual(width, width), Residual(width, width))
+        self.layer2 = nn.Sequential(Residual(width, 2 * width, stride=2))
+        self.inverted = Inverted(2 * width, 12, 7)
+        self.norm = nn.GroupNorm(7, 7)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(7, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.inverted(self.layer2(self.layer1(self.stem(x)))))
+        return self.fc(torch.flatten(self.pool(x), 1))
+
+
+def live(model: nn.Module) -> nn.Module:
+    """Return a model whose norms have numbers of their own, in evaluation."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point() and tensor.ndim == 1:
+                tensor.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def exported(
+    model: nn.Module, file: Path, *shapes: tuple[int, ...], batch: int = 2, form: str = "whole"
+) -> str:
+    """Write a model's file; return its name."""
+    inputs = tuple(torch.randn(batch, *shape) for shape in shapes or (MAP,))
+    if form == "older":
+        torch.onnx.export(model, inputs, str(file), dynamo=False, verbose=False)
+    else:
+        program = torch.onnx.export(model, inputs, dynamo=True, optimize=form != "whole", verbose=False)
+        assert program is not None
+        program.save(str(file))
+    return str(file)
+
+
+def said(found: Lifted) -> list[str]:
+    """Return what was proved, and what is lost."""
+    assert all(check.ok for check in found.checks)
+    assert [check.what for check in found.checks][:2] == ["keys of the state", "outputs in evaluation"]
+    return [check.said for check in found.checks if check.what == "not in the file"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_a_whole_file_gives_the_spec_of_its_module(batch: int, tmp_path: Path) -> None:
+    model = live(Small())
+    found = lift(exported(model, tmp_path / "small.onnx", batch=batch))
+    lost = said(found)
+    assert found.text == lift(model, MAP).text
+    assert list(found.weights) == list(model.state_dict())
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(found.weights[key], tensor)
+    assert not any("norms" in one or "keys" in one for one in lost)
+    assert api.loads(found.text).cost().macs == found.net.cost().macs
+
+
+def test_an_optimised_file_keeps_blocks_and_has_no_norms(tmp_path: Path) -> None:
+    model = live(Small())
+    found = lift(exported(model, tmp_path / "small.onnx", form="optimised"))
+    assert any("norms that were folded into convolutions, at `layer1.0.bn1`" in one for one in said(found))
+    assert "block Residual:" in found.text
+    assert "block Inverted:" in found.text
+    assert "bn" not in [node.op.name for node in found.net.graph]
+    assert [scope.path for scope in found.net.graph.tree.scopes()] == [
+        scope.path for scope in lift(model, MAP).net.graph.tree.scopes()
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_older_file_has_paths_and_no_classes(tmp_path: Path) -> None:
+    model = live(Small())
+    found = lift(exported(model, tmp_path / "older.onnx", form="older"))
+    lost = said(found)
+    assert any("folded" in one for one in lost)
+    assert any("classes of modules" in one for one in lost)
+    assert "block Layer:" in found.text
+    paths = {scope.path for scope in found.net.graph.tree.scopes()}
+    assert {"layer1", "layer1.0", "layer1.1", "layer2.0.downsample", "inverted"} <= paths
+    assert torch.equal(found.weights["fc.weight"], model.state_dict()["fc.weight"])
+
+
+def test_what_training_drops_is_said_to_be_lost(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(6, 4, 1), nn.Dropout(0.3), nn.Conv2d(4, 2, 1)).eval()
+    lost = said(lift(exported(model, tmp_path / "dropped.onnx")))
+    assert any("what is dropped in training" in one for one in lost)
+
+
+class Do(nn.Module):
+    """A function of what a conv makes, then a conv."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], channels: int) -> None:
+        super().__init__()
+        self.begin = nn.Conv2d(6, 8, 3, padding=1)
+        self.function = function
+        self.end = nn.Conv2d(channels, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.end(self.function(self.begin(x)))
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "silu": (F.silu, ["silu"]),
+    "silu by hand": (lambda x: x * torch.sigmoid(x), ["sigmoid", "mul"]),
+    "gelu": (F.gelu, ["gelu"]),
+    "gelu tanh": (lambda x: F.gelu(x, approximate="tanh"), ["gelu"]),
+    "clamp": (lambda x: x.clamp(-0.5, 2.0), ["hardtanh"]),
+    "relu6": (F.relu6, ["relu6"]),
+    "hardswish": (F.hardswish, ["hswish"]),
+    "leaky": (lambda x: F.leaky_relu(x, 0.2), ["leaky_relu"]),
+    "elu": (lambda x: F.elu(x, 0.7), ["elu"]),
+    "softmax": (lambda x: x.softmax(1), ["softmax"]),
+    "maxpool": (lambda x: F.max_pool2d(x, 3, 2, 1), ["maxpool"]),
+    "maxpool ceil": (lambda x: F.max_pool2d(x, 2, 2, ceil_mode=True), ["maxpool"]),
+    "maxpool ceil of 1": (lambda x: F.max_pool2d(x, 3, 1, 1, ceil_mode=True), ["maxpool"]),
+    "avgpool": (lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), ["avgpool"]),
+    "avgpool counts": (lambda x: F.avg_pool2d(x, 3, 2, 1), ["avgpool"]),
+    "mean": (lambda x: x.mean((2, 3), keepdim=True) * x, ["mean", "mul"]),
+    "nearest": (lambda x: F.interpolate(x, scale_factor=2), ["upsample"]),
+    "bilinear": (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ["upsample"]),
+    "pad": (lambda x: F.pad(x, (1, 2, 0, 3)), ["pad"]),
+    "reflect": (lambda x: F.pad(x, (1, 1, 2, 2), mode="reflect"), ["pad"]),
+    "chunk": (lambda x: torch.cat(x.chunk(2, 1)[::-1], 1), ["split", "concat"]),
+    "slice": (lambda x: torch.cat([x[:, 1:3], x[:, 2:8]], 1), ["slice", "slice", "concat"]),
+    "slice of rows": (lambda x: x[:, :, 3:], ["slice"]),
+    "scale": (lambda x: x * 0.25, ["scale"]),
+    "sub": (lambda x: x - F.relu(x), ["relu", "sub"]),
+    "shuffle": (
+        lambda x: x.view(x.shape[0], 2, 4, *x.shape[2:]).transpose(1, 2).reshape(x.shape),
+        ["shuffle"],
+    ),
+    "dilated": (nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4), ["conv"]),
+    "upconv": (nn.ConvTranspose2d(8, 8, 3, 2, 1, 1), ["upconv"]),
+    "norm of groups": (nn.GroupNorm(2, 8), ["gn"]),
+    "norm of instances": (nn.InstanceNorm2d(8, affine=True), ["instance_norm"]),
+    "norm without numbers": (nn.BatchNorm2d(8, affine=False), ["bn"]),
+    "prelu": (nn.PReLU(8), ["prelu"]),
+}
+
+
+def ops(found: Lifted) -> list[str]:
+    return [node.op.name for node in found.net.graph][1:]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_operators_of_a_map(name: str, tmp_path: Path) -> None:
+    function, wanted = FUNCTIONS[name]
+    model = Do(function, 8).eval()
+    found = lift(exported(model, tmp_path / "do.onnx"))
+    said(found)
+    assert ops(found)[1:-1] == wanted
+    assert found.text == lift(model, MAP).text
+
+
+def made(
+    nodes: Sequence[onnx.NodeProto], stored: dict[str, Any], shape: Sequence[Any] = (1, 3, 9, 7)
+) -> onnx.ModelProto:
+    """Return a model of nodes that nobody exported; `y` is its output."""
+    tensors = [numpy_helper.from_array(numpy.asarray(array), name) for name, array in stored.items()]
+    graph = helper.make_graph(
+        list(nodes),
+        "made",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))],
+        [helper.make_empty_tensor_value_info("y")],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+
+
+def weights(*shape: int) -> Any:
+    return numpy.random.default_rng(0).standard_normal(shape).astype("float32")
+
+
+def saved(model: onnx.ModelProto, file: Path) -> str:
+    file.write_bytes(model.SerializeToString())
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "wanted"),
+    [
+        ({"pads": [0, 1, 1, 2]}, ["pad", "conv"]),
+        ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, ["conv"]),
+        ({"auto_pad": "SAME_LOWER", "strides": [2, 2]}, ["conv"]),
+        ({"auto_pad": "VALID", "dilations": [2, 1]}, ["conv"]),
+        ({"pads": [1, 0, 1, 0], "strides": [1, 3]}, ["conv"]),
+    ],
+)
+def test_padding_of_a_convolution(attributes: dict[str, Any], wanted: list[str], tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], name="first conv", **attributes)
+    found = lift(saved(made([node], {"w": weights(4, 3, 3, 3), "b": weights(4)}), tmp_path / "m.onnx"))
+    said(found)
+    assert ops(found) == wanted
+    assert list(found.weights) == ["first_conv.weight", "first_conv.bias"]
+
+
+def test_pools_of_tensorflows_padding(tmp_path: Path) -> None:
+    pool = {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"}
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["a"], **pool),
+        helper.make_node("AveragePool", ["a"], ["y"], **pool),
+    ]
+    found = lift(saved(made(nodes, {}, (1, 3, 10, 8)), tmp_path / "m.onnx"))
+    said(found)
+    assert ops(found) == ["maxpool", "avgpool"]
+    assert {str(node.op.pad) for node in [*found.net.graph][1:]} == {"tf"}
+
+
+def test_a_matrix_that_is_multiplied_is_a_linear_layers_turned(tmp_path: Path) -> None:
+    w, b = weights(4, 4), weights(4)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Add", ["b", "a"], ["y"])]
+    found = lift(saved(made(nodes, {"w": w, "b": b}, ("N", 4)), tmp_path / "m.onnx"))
+    said(found)
+    assert ops(found) == ["fc"]
+    assert numpy.array_equal(found.weights["fc.weight"], w.T)
+
+
+def test_all_nodes_without_an_op_are_listed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Det", ["x"], ["a"], name="first"),
+        helper.make_node("Relu", ["x"], ["b"], name="/block/act/Relu"),
+        helper.make_node("CumSum", ["b", "axis"], ["c"], name="/block/sum/CumSum"),
+        helper.make_node("Softplus", ["c"], ["d"], name="fine"),
+        helper.make_node("Einsum", ["d"], ["y"], name="last", equation="nchw->nchw"),
+    ]
+    with pytest.raises(NetError) as caught:
+        lift(saved(made(nodes, {"axis": numpy.array(1)}), tmp_path / "m.onnx"))
+    messages = [one.message for one in caught.value.diagnostics]
+    assert len(messages) == 3
+    for wanted, message in zip(("`Det`", "`CumSum`", "`Einsum`"), messages, strict=True):
+        assert wanted in message
+    assert "node `/block/sum/CumSum` in `block.sum`" in messages[1]
+
+
+def refused(file: str, *args: Any) -> str:
+    """Return the only error of a file that is refused."""
+    with pytest.raises(NetError) as caught:
+        lift(file, *args)
+    (one,) = caught.value.diagnostics
+    assert one.code == "E580"
+    assert one.help
+    return one.message
+
+
+RELU = helper.make_node("Relu", ["x"], ["y"], name="act")
+CONV = helper.make_node("Conv", ["x", "w"], ["y"])
+
+
+def _circle() -> onnx.ModelProto:
+    return made(
+        [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"]), RELU], {}
+    )
+
+
+def _huge() -> onnx.ModelProto:
+    model = made([CONV], {})
+    model.graph.initializer.append(TensorProto(name="w", data_type=1, dims=[1 << 40, 1 << 40]))
+    return model
+
+
+def _short() -> onnx.ModelProto:
+    model = made([CONV], {"w": weights(4, 3, 3, 3)})
+    model.graph.initializer[0].raw_data = b"1234"
+    return model
+
+
+def _negative() -> onnx.ModelProto:
+    model = made([CONV], {})
+    model.graph.initializer.append(TensorProto(name="w", data_type=1, dims=[-4, 3]))
+    return model
+
+
+def _opset(version: int) -> onnx.ModelProto:
+    model = made([RELU], {})
+    model.opset_import[0].version = version
+    return model
+
+
+def _external(place: str) -> onnx.ModelProto:
+    model = made([CONV], {})
+    tensor = TensorProto(name="w", data_type=1, dims=[4, 3, 3, 3], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=place)
+    model.graph.initializer.append(tensor)
+    return model
+
+
+HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
+    "a circle": (_circle, "they are in no order"),
+    "huge": (_huge, "tensors of more than"),
+    "short": (_short, "cannot be read"),
+    "negative": (_negative, "has sizes"),
+    "missing": (lambda: made([CONV], {}), "reads `w`, which nothing makes"),
+    "twice": (lambda: made([RELU, RELU], {}), "makes `y`, which there is already"),
+    "no output": (lambda: made([helper.make_node("Relu", ["x"], ["z"])], {}), "nothing makes its output `y`"),
+    "an old opset": (lambda: _opset(3), "operators of version 3"),
+    "an opset of tomorrow": (lambda: _opset(9999), "operators of version 9999"),
+    "outside": (lambda: _external("../secret"), "outside its folder"),
+    "absolute": (lambda: _external("/etc/passwd"), "outside its folder"),
+    "not there": (lambda: _external("weights.bin"), "which has it not"),
+    "a wide input": (lambda: made([RELU], {}, (1, 3, 1 << 40, 8)), "has sizes"),
+    "five axes": (lambda: made([RELU], {}, (1, 3, 4, 4, 4)), "has sizes"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_files_that_are_not_whole_are_refused(name: str, tmp_path: Path) -> None:
+    model, wanted = HOSTILE[name]
+    assert wanted in refused(saved(model(), tmp_path / "m.onnx"))
+
+
+def test_truncated_files_and_others_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    data = made([CONV], {"w": weights(4, 3, 3, 3)}).SerializeToString()
+    for cut in (0, 1, 7, len(data) // 2, len(data) - 5):
+        file.write_bytes(data[:cut])
+        assert refused(str(file))
+    file.write_text("not a model")
+    assert "no file of ONNX" in refused(str(file))
+    assert "there is no file" in refused(str(tmp_path / "none.onnx"))
+
+
+def test_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="wrong"),
+        helper.make_node("Expand", ["one", "much"], ["b"], name="much"),
+        helper.make_node("Add", ["a", "b"], ["y"]),
+    ]
+    stored = {"w": weights(4, 5, 3, 3), "one": weights(1), "much": numpy.array([1 << 20, 1 << 20, 1 << 20])}
+    with pytest.raises(NetError) as caught:
+        lift(saved(made(nodes, stored), tmp_path / "m.onnx"))
+    assert {one.code for one in caught.value.diagnostics} == {"E581"}
+    first, second = (one.message for one in caught.value.diagnostics)
+    assert "`wrong`" in first
+    assert "too many numbers (node `much`)" in second
+
+
+def test_tensors_beside_the_file_are_read(tmp_path: Path) -> None:
+    w = weights(4, 3, 3, 3)
+    model = made([helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"w": w})
+    onnx.save(model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m.bin", size_threshold=0)
+    found = lift(str(tmp_path / "m.onnx"))
+    assert numpy.array_equal(found.weights["conv.weight"], w)
+
+
+def test_inputs_of_any_size_take_one(tmp_path: Path) -> None:
+    file = saved(made([RELU], {}, ("N", 3, "H", "W")), tmp_path / "m.onnx")
+    with pytest.raises(NetError, match="of any size"):
+        lift(file)
+    assert lift(file, (3, 8, 12)).net.inputs == {"x": (3, 8, 12)}
+    with pytest.raises(NetError, match=r"is 3x\?x\?, got 4x8x8"):
+        lift(file, (4, 8, 8))
+    with pytest.raises(NetError, match="has no input `z`"):
+        lift(file, {"z": (3, 8, 8)})
+
+
+def test_the_command_writes_the_spec_and_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = live(Small(width=4))
+    file, spec, kept = exported(model, tmp_path / "a.onnx"), tmp_path / "a.net", tmp_path / "a.safetensors"
+    assert main(["lift", file, "-o", str(spec), "--weights", str(kept)]) == 0
+    assert "outputs in evaluation" in capsys.readouterr().err
+    built = api.load(spec).build("torch").eval()
+    built.load_state_dict(load_file(kept))
+    x = torch.randn(2, *MAP)
+    with torch.no_grad():
+        torch.testing.assert_close(built(x), model(x))
+    assert main(["lift", file, "--args", "width=3"]) != 0
+    assert "takes no width" in capsys.readouterr().err
