@@ -124,6 +124,7 @@ def test_holds_the_packages_and_the_data_and_nothing_else(installed: Path, tmp_p
     assert {name for name in found if "dist-info" not in name and name != ".."} == {
         "netdsl",
         "netdsl_flax",
+        "netdsl_from_onnx",
         "netdsl_from_torch",
         "netdsl_torch",
     }

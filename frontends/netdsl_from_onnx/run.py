@@ -172,7 +172,7 @@ class Run:
     def keys(self) -> list[str]:
         """The keys of the model's state, in the order of the file's tensors, or of their use."""
         ranks = {name: rank for rank, name in enumerate(self.file.stored)}
-        homes: dict[str, int] = {}
+        homes: dict[str, float] = {}
         named = self.named
         for key in self.state:
             home = key.rpartition(".")[0]
@@ -180,6 +180,12 @@ class Run:
                 rank = ranks.get(self.sources[key], len(ranks))
                 homes[home] = min(homes.get(home, rank), rank)
         own = {key: key.rpartition(".")[0] for key in self.state}
+        learned = {own[key] for key in self.state if isinstance(self.learned[key], nn.Parameter)}
+        last = -1.0
+        for home in dict.fromkeys(own.values()):  # buffers stand behind all parameters in a file
+            if home in homes and home not in learned:
+                homes[home] = last + 0.5
+            last = homes.get(home, last)
         if any(home not in homes for home in own.values()):
             return ordered(list(self.state))
         return ordered(sorted(self.state, key=lambda key: homes[own[key]]))
@@ -522,8 +528,9 @@ class Missing(Call):
 
 def _origin(name: str) -> str:
     """Return the key of the model's state that a tensor's name is, "" where it is a name that was made up."""
-    plain = name[:400]
-    return plain if plain == name and _KEY.fullmatch(name) and not _MADE_UP.fullmatch(name) else ""
+    if name.endswith(".weight_bias"):  # what torch's optimiser calls the bias that a folded norm leaves
+        name = f"{name.removesuffix('weight_bias')}bias"
+    return name if len(name) <= 400 and _KEY.fullmatch(name) and not _MADE_UP.fullmatch(name) else ""
 
 
 __all__ = ["Constant", "Missing", "Run", "Stack", "Step"]
