@@ -110,7 +110,7 @@ def test_union_is_wider_than_any_path() -> None:
         ("flatten", 0, 63, 64),
         ("avgpool to=1x1", 0, 63, 64),
         ("gn 3", 0, 63, 64),
-        ("conv 8x8, 4, /8, pad=0 -> tokens -> attention 2", 0, 63, 64),
+        ("conv 8x8, 4, /8, pad=0 as c -> tokens -> attention 2 as a", 0, 63, 64),
         ("conv 7x7, 4, /8, pad=0 -> gap", 0, 62, 63),  # the last row of the input is in no window
         ("mul:\n    identity\n    gap -> fc 3 as f -> sigmoid", 0, 63, 1),
         ("mul:\n    identity\n    avgpool to=1x1 -> conv 1x1, 3 as f -> sigmoid\na: conv 3x3, 3", 0, 63, 3),
@@ -154,8 +154,8 @@ def test_rows_and_columns_differ() -> None:
 def test_tokens_as_input() -> None:
     text = "net N:\n    input 5, 6\n    {}\n"
     assert last(api.loads(text.format("fc 4"))).rows == Extent(1, 1, 1, 0, 0, False, 5)
-    assert last(api.loads(text.format("attention 2"))).rows == Extent(5, 5, 1, 0, 4, True, 5)
-    assert last(api.loads(text.format("attention 2"))).columns.largest == 1
+    assert last(api.loads(text.format("a: attention 2"))).rows == Extent(5, 5, 1, 0, 4, True, 5)
+    assert last(api.loads(text.format("a: attention 2"))).columns.largest == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
