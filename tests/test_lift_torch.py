@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -742,3 +745,20 @@ def test_views_as_algebra() -> None:
     with pytest.raises(Unknown, match="a view of"):
         x.reshaped((2, 8, 36))
     assert isinstance(x, Layout)
+
+
+def test_a_model_of_timm_is_ported_to_flax(
+    torchvision: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = spec_from_file_location("port", Path(__file__).parents[1] / "examples" / "port.py")
+    assert found is not None
+    assert found.loader is not None
+    module = module_from_spec(found)
+    found.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", ["port.py", "mobilenetv3_small_050", "3x65x97"])
+    module.main()
+    printed = capsys.readouterr()
+    assert printed.out.count("$ netdsl ") == 3
+    apart = re.search(r"outputs up to (\S+) differ by (\S+)$", printed.out, flags=re.M)
+    assert apart is not None
+    assert float(apart[2]) < 1e-4 * float(apart[1])
