@@ -314,7 +314,7 @@ SIDES = """if deep:
     ("line", "fields"),
     [
         ("relu", [["out", "h", "p2"], ["out", "p2"]]),
-        ("return fc, p2 as low", [["out", "low", "h"], ["out", "low"]]),
+        ("return fc, p2 as low", [["fc", "low", "h"], ["fc", "low"]]),
         ("return fc as logits, h as head", [["logits", "head", "p2"], ["logits", "p2"]]),
         (SIDES, [["logits", "e", "p2"], ["q", "w"]]),
     ],

@@ -507,8 +507,9 @@ def test_every_device_in_words(name: str, capsys: Captured) -> None:
 
 def test_list(capsys: Captured) -> None:
     assert run("devices") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == names()
+    header, _, *lines = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert header.startswith("device ")
+    assert [line.split()[0] for line in lines] == names()
     assert run("devices --format json") == 0
     assert [device["name"] for device in json.loads(capsys.readouterr().out)["devices"]] == names()
 
