@@ -413,7 +413,7 @@ def test_the_forms_of_the_command(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_quantities_that_are_called_alike_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     claims = "memory(train, batch=8)<=900MB, memory(batch=1)<=900MB, macs(batch=2)<=9G"
     assert cli.main(["fit", "resnet18", "--vary", "input", "--target", claims]) == 0
-    header = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("input "))
+    header = next(line for line in capsys.readouterr().out.splitlines() if line.lstrip().startswith("input "))
     assert "memory(train, batch=8)" in header
     assert "memory(batch=1)" in header
     assert "macs  " in header
