@@ -44,6 +44,8 @@ from netdsl.syntax.tokens import MAX_FLOAT, MAX_INT
 MAX_LENGTH = 1_000_000
 MAX_DEPTH = 200
 """How deep definitions and blocks may nest when they are evaluated."""
+CALL = 8
+"""How many steps a call of a file's own function takes beside those of its expression."""
 
 _ROUND: dict[str, Callable[[float], int]] = {
     "ceil": math.ceil,
@@ -179,7 +181,7 @@ class Evaluator:
         self.decide = decide or _no_decision
         self.schedules: dict[int, tree.CallExpr] = {}
         """The calls that are schedules by their ids, which they keep from being given anew."""
-        self._active: list[Function] = []
+        self._active: set[int] = set()
 
     def spend(self, steps: int, node: tree.Tree, source: Source) -> None:
         """Spend steps of the budget; when it is gone, whatever is evaluated next fails too, silently."""
@@ -590,7 +592,7 @@ class Evaluator:
         return self._defined(target, values, node, source)
 
     def _defined(self, target: Function, values: dict[str, Any], node: tree.CallExpr, source: Source) -> Any:
-        if any(f is target for f in self._active):
+        if id(target) in self._active:
             span = Span(source, node.start, node.end)
             raise fail("E211", f"`{target.name}` calls itself: there is no recursion", span)
         assert target.value is not None
@@ -598,12 +600,13 @@ class Evaluator:
         env = Env(target.env)
         env.names.update(values)
         levels = 1 + target.value.depth
+        self.spend(CALL, node, source)
         self.enter(node, source, levels)
-        self._active.append(target)
+        self._active.add(id(target))
         try:
             return self.eval(target.value, env, target.source)
         finally:
-            self._active.pop()
+            self._active.remove(id(target))
             self.depth -= levels
 
     @staticmethod
