@@ -61,11 +61,11 @@ def replaced(text: str, name: str) -> str:
 def test_a_rule_makes_no_difference(rule: str, op: str) -> None:
     """Its examples, with an op in the place of netdsl's own, are bad and good as they were.
 
-    But that relu1 keeps its input for the backward pass, as relu6 does.
+    But that relu1 keeps its input for the backward pass, as relu6 does, and ends at 1, as a gate does.
     """
     for title, found in (("Bad", {rule}), ("Good", set())):
         texts = example(RULES[rule], title), replaced(example(RULES[rule], title), op)
-        kept = {"activation_keeps_input"} if op == "relu1" else set()
+        kept = {"activation_keeps_input", "double_squash", "open_gate"} if op == "relu1" else set()
         assert {finding.name for finding in lint(texts[1])} - kept == found - kept, texts[1]
 
 
@@ -192,7 +192,7 @@ def unit(weight: torch.Tensor) -> torch.Tensor:
 def test_what_one_layer_could_do_is_what_it_says_it_is() -> None:
     """The product of two is a plain convolution, whose filters have any length."""
     old, new, finding = nets(
-        "    a: unitconv 3x3, 9\n    b: unitconv 1x1, 4\n    relu\n", "    ab: conv 3x3, 4\n    relu\n"
+        "    a: unitconv 3x3, 9\n    b: unitconv 1x1, 4\n    gelu\n", "    ab: conv 3x3, 4\n    gelu\n"
     )
     assert finding.name == "linear_linear"
     state = state_of(old)

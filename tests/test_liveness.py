@@ -75,7 +75,8 @@ def test_is_what_runs(name: str, side: int) -> None:
     # what a list or a loop names anew is held by its first name, too: the exception that the pass names
     numbered = name in ("ese_vovnet19b_dw", "res2net50_26w_4s")
     rows = ("deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large")  # loops over parts of a table
-    held = numbered or name in ("dla34", "hrnet_w18", "nasnet_a_mobile", *rows)
+    # the first block of a stage reads its input once, and the class of all blocks twice, so that its name stays
+    held = numbered or name in ("dla34", "hrnet_w18", "nasnet_a_mobile", "preact_resnet50", *rows)
     largest = (2 if name in rows else 1) * max(4 * shape.elements for shape in net.shapes.values())
     assert assert_measured(net, slack=largest if held else 0, numbered=numbered) > 0
 
@@ -88,7 +89,9 @@ def test_is_what_runs(name: str, side: int) -> None:
     ],
 )
 def test_is_what_runs_at_full_size(name: str) -> None:
-    assert_measured(load(name))
+    net = load(name)
+    largest = max(4 * shape.elements for shape in net.shapes.values())
+    assert_measured(net, slack=largest if name == "preact_resnet50" else 0)  # see above
 
 
 @pytest.mark.parametrize(("batch", "dtype"), [(3, torch.float32), (2, torch.float64)])
