@@ -76,7 +76,7 @@ def test_a_line_is_what_pytorch_has(kind: str, given: str, first: str, second: s
 
 
 def test_all_tables_are_read() -> None:
-    assert len(ROWS) == COMING.count("\n| `")
+    assert len(ROWS) == COMING.partition("## What cannot be written")[0].count("\n| `")
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -110,7 +110,8 @@ block Outer(n, k):
     y = from flow -> relu
     add:
         from y -> same i
-        from x -> same i when k > 1
+        if k > 1:
+            from x -> same i
         from x -> tanh
 
 net N(n = 2):
