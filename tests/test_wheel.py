@@ -52,7 +52,10 @@ def test_compiles_checks_and_costs_the_zoo_without_a_framework(installed: Path, 
             ("compile", net, "--backend", "flax:scan", "-o", f"{net}_scan.py"),
         ):
             done = run(installed / "netdsl", *command, cwd=tmp_path)
-            assert (done.returncode, done.stderr) == (0, ""), command
+            wrote = f"wrote {command[-1]}: {net} for " if "-o" in command else ""
+            assert done.returncode == 0, command
+            assert done.stderr.startswith(wrote), command
+            assert len(done.stderr.splitlines()) == bool(wrote), command
         for file in (f"{net}.py", f"{net}_flax.py", f"{net}_scan.py"):
             assert f"def {net}(" in (tmp_path / file).read_text()
 
