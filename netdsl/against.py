@@ -94,7 +94,7 @@ def compare(
     if backend.partition(":")[0] != OWN:
         message = f"{reference} is a model of torch's, and cannot be compared with {backend}"
         raise NetError([Diagnostic("E531", message, help=f"leave out --backend {backend}")])
-    make = _factory(reference)
+    make = factory(reference)
     need("numpy", "comparing with a model")
     torch = need("torch", f"comparing with {reference}")
     steps = _steps(progress, 4)
@@ -129,7 +129,7 @@ def _found(
 # ---------------------------------------------------------------- the reference
 
 
-def _factory(reference: str) -> Callable[..., Any]:
+def factory(reference: str) -> Callable[..., Any]:
     """Return the function that makes a model, which takes its arguments by name. A file of Python is run here."""
     library, colon, name = reference.partition(":")
     if colon and library in LIBRARIES:
@@ -156,7 +156,7 @@ def _library(name: str, what: str) -> Any:
     except Exception as error:  # of what is compiled for another torch, whatever its loading raises
         root = _failing(error) or name.partition(".")[0]
         help = f"install releases of torch and {root} that belong together"
-        raise _unknown(f"{root} cannot be imported: {_said(error)}", help) from None
+        raise _unknown(f"{root} cannot be imported: {said(error)}", help) from None
 
 
 def _failing(error: BaseException) -> str:
@@ -200,7 +200,7 @@ def _own(file: Path, name: str) -> Callable[..., Any]:
     try:
         exec(compile(text, str(file), "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
-        raise _unknown(f"{file} does not run: {_said(error)}") from None
+        raise _unknown(f"{file} does not run: {said(error)}") from None
     finally:
         if folder in sys.path:
             sys.path.remove(folder)
@@ -213,8 +213,8 @@ def _own(file: Path, name: str) -> Callable[..., Any]:
         known = [key for key, _ in own]
         help = did_you_mean(name, known) or (f"it defines {', '.join(known[:SHOWN])}" if known else "")
         raise _unknown(f"{file} defines no function {short(name) or 'without a name'}", help)
-    factory: Callable[..., Any] = found
-    return factory
+    made: Callable[..., Any] = found
+    return made
 
 
 def _made(reference: str, make: Callable[[], Any]) -> nn.Module:
@@ -226,7 +226,7 @@ def _made(reference: str, make: Callable[[], Any]) -> nn.Module:
             warnings.simplefilter("ignore")  # of how it starts its weights, which are replaced
             model = make()
     except (Exception, SystemExit) as error:
-        raise _unknown(f"{reference} makes no model: {_said(error)}") from None
+        raise _unknown(f"{reference} makes no model: {said(error)}") from None
     if not isinstance(model, nn.Module):
         raise _unknown(
             f"{reference} makes a {type(model).__name__}, and no model", "it has to return an nn.Module"
@@ -234,7 +234,7 @@ def _made(reference: str, make: Callable[[], Any]) -> nn.Module:
     return model.double().eval()
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     """Return an error as a line."""
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
 
@@ -429,10 +429,10 @@ def _run(model: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
     import torch
 
     with torch.no_grad():
-        return list(_flat(model(*(x.clone() for x in inputs))))
+        return list(flat(model(*(x.clone() for x in inputs))))
 
 
-def _flat(value: Any) -> Iterator[Tensor]:
+def flat(value: Any) -> Iterator[Tensor]:
     """Yield the tensors in tuples, lists and mappings."""
     from torch import Tensor
 
@@ -440,10 +440,10 @@ def _flat(value: Any) -> Iterator[Tensor]:
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _flat(one)
+            yield from flat(one)
     elif isinstance(value, tuple | list):
         for one in value:
-            yield from _flat(one)
+            yield from flat(one)
 
 
 # ---------------------------------------------------------------- where they part
@@ -506,7 +506,7 @@ def _events(model: nn.Module, paths: set[str], inputs: Sequence[Tensor]) -> Even
 def _digest(value: Any) -> Digest:
     # numbers at once: the next module may work in place
     return tuple(
-        (tuple(t.shape), float(t.double().sum()), float(t.double().abs().sum())) for t in _flat(value)
+        (tuple(t.shape), float(t.double().sum()), float(t.double().abs().sum())) for t in flat(value)
     )
 
 

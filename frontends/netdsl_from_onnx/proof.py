@@ -8,10 +8,11 @@ import numpy
 import onnx
 import torch
 from netdsl_from_torch.proof import SCALE, _keys
-from netdsl_from_torch.tape import BATCH, flat
+from netdsl_from_torch.tape import BATCH
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
 

@@ -12,11 +12,12 @@ import onnx
 import torch
 import torch.nn.functional as F
 from netdsl_from_torch.layout import Unknown
-from netdsl_from_torch.tape import BATCH, Call, Enter, Frame, Leave, Tape, flat
+from netdsl_from_torch.tape import BATCH, Call, Enter, Frame, Leave, Tape
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
+from netdsl.against import flat
 from netdsl_from_onnx.file import Array, File, as_array, attributes, refuse
 from netdsl_from_onnx.ops import OPERATORS, Parts
 from netdsl_from_onnx.patterns import Patterns

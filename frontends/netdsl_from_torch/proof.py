@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
-from netdsl_from_torch.tape import BATCH, abstract, flat
+from netdsl_from_torch.tape import BATCH, abstract
 
 SEED = 0
 BOUND = 1e-9

@@ -20,7 +20,7 @@ from netdsl.network import Network
 from netdsl.syntax.tokens import keywords
 from netdsl_from_torch.making import Given, made
 from netdsl_from_torch.proof import prove
-from netdsl_from_torch.tape import Tape, flat, record
+from netdsl_from_torch.tape import Tape, record
 from netdsl_from_torch.translate import Cause, Translation
 from netdsl_from_torch.tree import Tree
 from netdsl_from_torch.whole import is_whole
@@ -63,7 +63,7 @@ class Model:
             raise
         except (Exception, SystemExit) as error:
             help = did_you_mean(next(iter(args)), list(known)) if args and known else ""
-            _fail("E580", f"{self.source} makes no model: {against._said(error)}", help)
+            _fail("E580", f"{self.source} makes no model: {against.said(error)}", help)
         if not isinstance(model, nn.Module):
             what = f"{self.source} makes a {type(model).__name__}, and no model"
             _fail("E580", what, "it has to return an nn.Module")
@@ -131,7 +131,7 @@ class Model:
             return record(self.model, shapes, is_whole, train)
         except Exception as error:  # a model raises what it likes
             sizes = ", ".join("x".join(map(str, shape)) for shape in shapes)
-            what = f"{self.source} does not run on {sizes}: {against._said(error)}"
+            what = f"{self.source} does not run on {sizes}: {against.said(error)}"
             _fail("E580", what, "give another size: --input 3x224x224")
 
 
@@ -149,7 +149,7 @@ def _factory(reference: str) -> Any:
         _fail("E580", f"{reference} names no model", f"it is {FORMS}")
     if library in against.LIBRARIES or library.endswith(".py"):
         try:
-            return against._factory(reference)
+            return against.factory(reference)
         except NetError as error:
             raise NetError(
                 [d.replace(code="E580") if d.code == "E531" else d for d in error.diagnostics]
@@ -159,7 +159,7 @@ def _factory(reference: str) -> Any:
     try:
         module = import_module(library)
     except (Exception, SystemExit) as error:
-        _fail("E580", f"{library} cannot be imported: {against._said(error)}")
+        _fail("E580", f"{library} cannot be imported: {against.said(error)}")
     found = getattr(module, name, None)
     if not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
@@ -190,11 +190,11 @@ def _names(result: Any) -> list[str]:
     if isinstance(result, Tensor):
         return [""]
     if isinstance(result, Mapping):
-        return [str(key) for key, value in result.items() for _ in flat(value)]
+        return [str(key) for key, value in result.items() for _ in against.flat(value)]
     fields = getattr(result, "_fields", None)
     if fields is not None:
-        return [name for name in fields for _ in flat(getattr(result, name))]
-    return ["" for _ in flat(result)]
+        return [name for name in fields for _ in against.flat(getattr(result, name))]
+    return ["" for _ in against.flat(result)]
 
 
 def _label(name: str) -> str:

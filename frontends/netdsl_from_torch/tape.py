@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from netdsl.against import flat
+
 BATCH = 2
 """How many samples a model runs with."""
 _INNER = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(__file__) + os.sep)
@@ -106,18 +108,6 @@ def _held(value: Any) -> Any:
     if type(value) is tuple:
         return tuple(map(_held, value))
     return dict(value) if type(value) is dict else value
-
-
-def flat(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in tuples, lists and mappings."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from flat(one)
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from flat(one)
 
 
 def abstract(model: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from netdsl.against import flat
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Op, OpError
@@ -22,7 +23,7 @@ from netdsl.record import Record
 from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Scores, Unknown, own_dims, whole
 from netdsl_from_torch.ops import FUNCTIONS
 from netdsl_from_torch.tape import BATCH as SAMPLES
-from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape, flat
+from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape
 from netdsl_from_torch.whole import translated
 
 LEARNED = "#"
