@@ -118,22 +118,21 @@ class _Run:
         self.plans: dict[tuple[Any, ...], _Plan] = {}
         self.call(facts.graph.tree)
 
-    def call(self, scope: Scope) -> int:
-        """Run a function; return its last step."""
+    def call(self, scope: Scope, end: int = 0) -> int:
+        """Run a function after a step; return its last step, which is that one where nothing runs in it."""
         items = scope.steps
         numbers, form = self.form(scope)
         plan = self.plans.get(form)
         if plan is None:
             plan = self.plans[form] = self.plan(scope, numbers)
         names, owners, last = list(numbers), self.owners, self.last
-        end = 0
         for at, (item, held) in enumerate(zip(items, plan.held, strict=True)):
             if at in plan.sums:
                 joint = self.nodes[str(items[plan.sums[at]])]
                 self.first.setdefault(joint.name, end + 1)
                 part = item.outputs[0] if isinstance(item, Scope) else Value(item)
                 self.added.setdefault(end + 1, []).append((joint.name, joint.inputs.index(part)))
-            end = self.call(item) if isinstance(item, Scope) else self.step[item]
+            end = self.call(item, end) if isinstance(item, Scope) else self.step[item]
             for number in held:
                 owner = owners[names[number]]
                 if last.get(owner, end) < end:
