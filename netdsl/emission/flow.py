@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netdsl.elaborate.names import LIKE_NUMBERS, readable, reserved_attribute
 from netdsl.elaborate.values import Wire
@@ -67,7 +67,7 @@ from netdsl.emission.writer import INDENT, WIDTH, Each, Either, flat, layout
 from netdsl.ir.types import Shape
 from netdsl.ops.joint import Concat
 from netdsl.passes.bindings import GENERIC, candidates, choose
-from netdsl.symbolic import Atom, Term, conjuncts, names, negated, term, text
+from netdsl.symbolic import Atom, Poly, Term, conjuncts, constant, names, negated, single, term, text
 
 _ONE_LISTED = (Listed((Input(),), "()"), Listed((Input(),), "[]"))
 Line = tuple[int, str, Expr | None, str]
@@ -123,6 +123,8 @@ class Flow:
         """Outputs that may not be there: their names are theirs alone."""
         self.mappings = {name for wire, name in function.inputs.items() if is_mapping(wire)}
         """What mappings of values by their numbers are called, which are nothing else's names."""
+        self.turned: set[str] = set()
+        """What the modules of a list are called, turn by turn, which are nothing else's names."""
         self.concatenated = {
             wire
             for item in walk(function.items)
@@ -753,6 +755,8 @@ class Flow:
         """Tell whether a name may be bound."""
         if name in self.optional or name in self.declared or name in LIKE_NUMBERS or name in self.mappings:
             return False
+        if name in self.turned:
+            return False
         if name in (*GENERIC, *LISTS):
             return True
         bad = reserved_attribute(name) or hasattr(builtins, name) or name in self.dialect.names
@@ -1019,6 +1023,7 @@ class Flow:
         """Write a list of what a loop's turns make: an expression, or statements that append to it."""
         lines, self.lines = self.lines, []
         self.depth += 1
+        turns = self.over_children(item)
         held, absent, compared = set(self.held), self.absent, set(self.compared)
         self.absent = self.in_turn(item)
         self.run(ordered(item.body), live | {one.end})
@@ -1027,21 +1032,21 @@ class Flow:
         self.held &= held
         self.depth -= 1
         body, self.lines = self.lines, lines
-        over = self.members.iterated(item)
         value: Expr | None = None
         if len(body) == 1 and body[0][1] == f"{self.names.get(one.end)} = " and body[0][2] is not None:
             value = body[0][2]
         elif not body:
             value = self.operand(one.end)
-        targets = self.targets(item, body, value)
-        if value is not None and not self.low_memory:  # compilers do not drop what a comprehension reads
+        targets, over, bound = self.turns(item, turns, body, value)
+        kept = self.low_memory or bound  # compilers do not drop what a comprehension reads
+        if value is not None and not kept:
             each = Each(value, targets, over, star=False)
             self.listed(one.after, Listed((each,)), later, live - {one.end}, item.reads())
             return
         name = self.names[one.after] = self.fresh(one.after, None, [], live | set(self.names), [], alone=True)
         self.line(f"{name}: list[{self.dialect.array}] = []")
         self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
-        self.lines += body if value is None else []
+        self.lines += [*bound, *(body if value is None else [])]
         self.depth += 1
         self.line("", Call(f"{name}.append", (argument(value or self.operand(one.end)),)))
         self.depth -= 1
@@ -1058,9 +1063,90 @@ class Flow:
     @staticmethod
     def targets(item: Loop, body: list[Line], value: Expr | None = None) -> str:
         """Return a loop's variables, those that nothing reads as underscores."""
-        parts = [value, *(part for _, *parts in body for part in parts)]
-        words = {w for part in parts if part for w in _WORD.findall(_shown(part))}
-        return item.shown([name if name in words else "_" for name in item.targets])
+        read = words(body, value)
+        return item.shown([name if name in read else "_" for name in item.targets])
+
+    def over_children(self, item: Loop) -> dict[str, str]:
+        """Let a loop run over the lists that hold a child for each of its turns; return these by their variables.
+
+        It does where the list holds the children of this loop alone, and what else a turn reads is its number, or
+        can be looked up by that.
+        """
+        if self.looked_up(item) is None:
+            return {}
+        found: dict[str, str] = {}
+        for name, made in self.members.one_each(item).items():
+            variable = self.variable(name.rpartition(".")[2], made, found)
+            found[variable] = name
+            self.members.in_turn.update((id(child), variable) for child in made)
+        self.turned.update(found)
+        return found
+
+    def variable(self, name: str, children: list[Module], others: Iterable[str]) -> str:
+        """Return what one child of a list is called, beside `others`: `block` of `blocks`."""
+        kind = "layer" if all(isinstance(child, Layer) for child in children) else "block"
+        taken = {*words(self.lines), *self.names.values(), *self.held} - self.turned
+        taken |= {*others, *self.function.inputs.values(), *self.members.turning, *self.want.values()}
+        taken |= {*map(readable, self.function.staged.labels.values()), *self.kept}
+        taken |= {"layer", "length"} if self.features else set()
+
+        def is_free(one: str) -> bool:
+            return one.isidentifier() and one not in taken and (one in self.turned or self.usable(one))
+
+        wanted = (_PLURAL.sub("", name), kind, *(f"{kind}{number}" for number in range(2, 1000)))
+        return next(filter(is_free, wanted if name != "self" else wanted[1:]))
+
+    def looked_up(self, item: Loop) -> tuple[Poly, dict[str, Any]] | None:
+        """Return what the first turn of a loop has for a number, and the lists of what its other variables are."""
+        over = item.over
+        if not isinstance(over, Atom) or over.op != "call":
+            return None
+        function, *args = over.args
+        if function == "range":
+            return (args[0] if len(args) > 1 else constant(0), {}) if len(args) < 3 else None
+        if function != "enumerate":
+            return None
+        begin = args[1] if len(args) > 1 else constant(0)
+        whole, others = args[0], item.targets[1:]
+        if isinstance(whole, Atom) and whole.op == "name":
+            return begin, {", ".join(others): whole}
+        if isinstance(whole, Atom) and whole.op == "call" and whole.args[0] == "zip":
+            lists = whole.args[1:]
+            if len(lists) == len(others) and all(isinstance(o, Atom) and o.op == "name" for o in lists):
+                return begin, dict(zip(others, lists, strict=True))
+        return None
+
+    def turns(
+        self, item: Loop, children: dict[str, str], body: list[Line], value: Expr | None = None
+    ) -> tuple[str, Expr, list[Line]]:
+        """Return a loop's variables, what it runs over, and lines at the begin of a turn that bind the others.
+
+        `children` are the lists of modules that it runs over, by the variable of each.
+        """
+        if not children:
+            return self.targets(item, body, value), self.members.iterated(item), []
+        self.members.in_turn.clear()
+        found = self.looked_up(item)
+        assert found is not None
+        begin, others = found
+        counter = item.targets[0]
+        read = words(body, value)
+        bound: list[Line] = []
+        for called, whole in others.items():
+            own = called.split(", ")
+            if not read.isdisjoint(own):
+                place = single(Atom("name", (counter,))).plus(begin, -1)
+                listed, number = text(self.members.read(whole)), text(self.members.read(place))
+                shown = ", ".join(name if name in read else "_" for name in own)
+                bound.append((self.depth + 1, f"{shown} = ", Name(f"{listed}[{number}]"), ""))
+        targets, over = ", ".join(children), ", ".join(children.values())
+        if len(children) > 1:
+            over = f"zip({over}, strict=True)"
+        if bound or counter in read:
+            start = "" if begin == constant(0) else f", {text(self.members.read(begin))}"
+            targets = f"{counter}, ({targets})" if len(children) > 1 else f"{counter}, {targets}"
+            over = f"enumerate({over}{start})"
+        return targets, Name(over), bound
 
     def loop(self, item: Loop, live: set[Wire], later: list[Item]) -> None:
         """Write a `for`."""
@@ -1095,10 +1181,11 @@ class Flow:
         kept = self.kept
         self.kept = (*kept, *(self.names[w] for w in inside if w in self.names))
         absent, self.absent = self.absent, self.in_turn(item)
+        turns = self.over_children(item)
         lines = self.arm(body, ends, live | inside, self.low_memory)
         self.absent = absent
-        targets = self.targets(item, lines)
-        over = self.members.iterated(item)
+        targets, over, bound = self.turns(item, turns, lines)
+        lines = [*bound, *lines]
         if lines and not self.appended(lines, targets, over):  # a loop may only name what it reads
             self.line("for ", Name(f"{targets} in {flat(over)}"), ":")
             self.lines += lines
@@ -1266,6 +1353,13 @@ def _is_choice(lines: list[Line]) -> bool:
     return first == "if " and all(head in ("elif ", "else:") for at, head, _, _ in rest if at == depth)
 
 
+def words(lines: list[Line], value: Expr | None = None) -> set[str]:
+    """Return the names in lines, and in an expression."""
+    parts = [value, *(part for _, *parts in lines for part in parts)]
+    return {word for part in parts if part for word in _WORD.findall(_shown(part))}
+
+
+_PLURAL = re.compile(r"((?<=ch)|(?<=sh)|(?<=ss)|(?<=x))es$|(?<=[^s])s$")
 _WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _QUOTED = re.compile(r'(f?)"([^"]*)"')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,8 @@ class Members:
         self.demanding = False
         """Whether `forward` checks sizes of what a layer of it reads."""
         self.own: dict[int, Lowered] = {}
+        self.in_turn: dict[int, str] = {}
+        """The children that are the variable of a loop over their list, and what it is called."""
         self.lengths: dict[Any, Atom] = {}
         """The lengths of lists that come in, as `forward` knows them."""
         for incoming in function.staged.inputs if function.kind != "container" else ():
@@ -277,6 +280,8 @@ class Members:
         """Return a child as `forward` calls it."""
         if not self.is_module(item):
             return ""
+        if id(item) in self.in_turn:
+            return self.in_turn[id(item)]
         attribute = self.attributes[id(item)]
         if isinstance(attribute, str):
             return f"self.{attribute}"
@@ -298,6 +303,22 @@ class Members:
         """Return the list that holds a child."""
         one = entry(item)
         return f"self.{one.list}" if one is not None else "self"
+
+    def one_each(self, loop: Loop) -> dict[str, list[Module]]:
+        """Return the lists that hold the child of each turn of a loop, and nothing else, with what is put in."""
+        own = [item for item in self.children(loop.body) if item.home in (LIST, OWN)]
+        found: dict[str, list[Module]] = {}
+        for item in own:
+            found.setdefault(self.list_of(item), []).append(item)
+        every = Counter(self.list_of(item) for item in self.children(self.function.items) if item.home)
+        return {
+            name: items
+            for name, items in found.items()
+            if len(items) == every[name]
+            and not any(item.again or is_learned(item) for item in items)
+            and all(list(around(self.function.items, item)) == [loop] for item in items)
+            and put_in(loop.body, items) == 1
+        }
 
     @staticmethod
     def key_in_list(item: Module, read: Callable[[Any], Any]) -> str:
@@ -516,6 +537,24 @@ def has_weights(item: Item, around: tuple[Staged, ...] = ()) -> bool:
 def length_of(channels: str) -> Atom:
     """Return the length of a list that comes in."""
     return Atom("call", ("len", Atom("name", (channels,))))
+
+
+def put_in(items: list[Item], wanted: list[Module]) -> int | None:
+    """Return how many of some modules are made, if that is one number on all sides of conditions."""
+    total = 0
+    for item in items:
+        numbers = [int(item in wanted)]
+        if not isinstance(item, Module):
+            sides = [put_in(side, wanted) for side in item.inner()]
+            numbers = [one for one in sides if one is not None]
+            if len(numbers) < len(sides):
+                return None
+            if isinstance(item, If):
+                if numbers[0] != numbers[1]:
+                    return None
+                numbers.pop()
+        total += sum(numbers)
+    return total
 
 
 def around(items: list[Item], wanted: Item) -> Iterator[Loop]:
