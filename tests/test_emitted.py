@@ -247,7 +247,8 @@ def test_forward_has_no_control_flow_but_what_is_allowed(name: str) -> None:
                     for n in ast.walk(node)
                     if isinstance(n, (ast.If, ast.IfExp, ast.While))
                 ]
-                turns = [ast.unparse(n.target) for n in ast.walk(node) if isinstance(n, ast.For)]
+                targets = [n.target for n in ast.walk(node) if isinstance(n, ast.For)]
+                turns = [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
                 own = "|".join([r"self\.\w+", *turns])  # the constructor's arguments, and loops' variables
                 allowed = re.compile(
                     rf"(self\.)?\w+( is None| is not None)?|(not )?({own})( (and|==|>) (\d+|{own}))*"
