@@ -73,7 +73,7 @@ class FrontEnd(Protocol):
 
         Args:
             source: A model, a function that makes one, or a text that names one.
-            inputs: Shapes of a sample by the name of an argument, "" for the only one; empty for what is usual.
+            inputs: Shapes of a sample by the name of an argument, "" for the only one; empty for a usual one.
             args: What the function is given by name.
 
         Raises:
@@ -103,7 +103,7 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     Args:
         source: A model, a function that makes one, or a text that names one.
         inputs: Shapes of a sample, channels first and without the batch: of the only input, or by the name that
-            `forward` gives it.
+            `forward` gives it. Without them, what the library says, or a usual one on which the model runs.
         **args: What the function is given.
 
     Raises:

@@ -696,13 +696,48 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not printed.err
 
 
+class Flat(nn.Sequential):
+    """A model of one size, which only its `fc` tells."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        conv = nn.Conv2d(channels, 2, 3, padding=1)
+        super().__init__(conv, nn.ReLU(), nn.Flatten(), nn.Linear(2 * side * side, 3))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.AdaptiveAvgPool2d(1)), (2, 224, 224)),
+        (Flat(1, 28), (1, 28, 28)),
+        (Flat(5, 96), (5, 96, 96)),
+        (nn.Sequential(nn.Linear(7, 3), nn.ReLU()), (7,)),
+    ],
+)
+def test_an_input_that_is_not_given_is_one_that_runs(model: nn.Module, shape: tuple[int, ...]) -> None:
+    found = lift(model)
+    assert found.net.inputs == {"x": shape}
+    assert str(found.checks[0]) == f"input: taken to be {'x'.join(map(str, shape))}, since none is given"
+
+
+def test_an_input_that_no_usual_size_is_has_to_be_given() -> None:
+    with pytest.raises(NetError, match="does not say what it takes"):
+        lift(Flat(3, 37))
+
+
+@pytest.mark.parametrize("model", ["resnet:resnet18", "squeezenet:squeezenet1_1"])
+def test_torchvision_says_what_its_models_take(model: str) -> None:
+    import_torchvision()
+    found = lift(f"torchvision.models.{model}", num_classes=3)
+    assert found.net.inputs == {"x": (3, 224, 224)}
+    assert found.checks[0].what != "input"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["{}/mine.py:other"], "E580", "makes a str, and no model"),
         (["{}/mine.py:broken", "--args", "width=3"], "E580", "makes no model: ValueError: too wide"),
         (["{}/mine.py:Nets"], "E580", "defines no function Nets"),
-        (["{}/mine.py:Net"], "E505", "does not say what it takes"),
         (["{}/mine.py:Net", "--input", "4x9x9"], "E580", "does not run on 4x9x9"),
         (["{}/mine.py:Net", "--args", "width=open('x')"], "E504", "--args takes NAME=VALUE"),
         (["{}/mine.py:Net", "--args", "4"], "E504", "--args takes NAME=VALUE"),

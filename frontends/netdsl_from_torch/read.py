@@ -27,6 +27,8 @@ from netdsl_from_torch.whole import is_whole
 
 FORMS = "torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY"
 """What names a model."""
+SIDES = (224, 32, 28, 64, 96, 128, 256, 299, 384, 512, 48, 16, 8)
+"""How wide an image is taken to be, in the order of how often models are made for it."""
 
 
 class Model:
@@ -40,12 +42,16 @@ class Model:
         self.model, self.given = self._made(source, args)
         place, _, name = self.source.rpartition(":")
         self.name = _net_name(name) or _net_name(Path(place).stem) or "model"
+        self.guessed = False
+        """Whether nobody says what the input is."""
         self.inputs = self._inputs(inputs)
         self.graph = self._graph()
 
     def prove(self, net: Network) -> tuple[Check, ...]:
         """Hold a net against the model."""
-        return prove(net, self.model, list(self.inputs.values()))
+        sizes = "x".join(map(str, self.inputs["x"])) if self.guessed else ""
+        taken = (Check("input", f"taken to be {sizes}, since none is given", True),) if sizes else ()
+        return taken + prove(net, self.model, list(self.inputs.values()))
 
     # ---------------------------------------------------------------- the model
 
@@ -102,12 +108,30 @@ class Model:
         if isinstance(settings, Mapping) and settings.get("input_size"):
             return tuple(settings["input_size"])
         library, _, name = self.source.partition(":")
-        if library == "torchvision":
-            weights = import_module("torchvision.models").get_model_weights(name)
-            crop = getattr(weights.DEFAULT.transforms(), "crop_size", [224])
-            return (3, crop[0], crop[0])
-        if library == "timm":
-            return (3, 224, 224)
+        if library.partition(".")[0] == "torchvision":
+            try:
+                weights = import_module("torchvision.models").get_model_weights(name)
+            except ValueError:  # a function that is not registered
+                weights = ()
+            if len(weights):
+                crop = getattr(weights.DEFAULT.transforms(), "crop_size", SIDES)
+                return (3, crop[0], crop[0])
+        return self._guessed()
+
+    def _guessed(self) -> tuple[int, ...]:
+        """Return the first shape on which the model runs: of images, or of features where it begins with `fc`."""
+        self.guessed = True
+        first = next((m for m in self.model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))), None)
+        channels = getattr(first, "in_channels", 3)
+        shapes: list[tuple[int, ...]] = [(channels, side, side) for side in SIDES]
+        if isinstance(first, nn.Linear):
+            shapes.insert(0, (first.in_features,))
+        for shape in shapes:
+            try:
+                record(self.model, [shape], is_whole, False)
+            except Exception:  # a model raises what it likes
+                continue
+            return shape
         _fail("E505", f"{self.source} does not say what it takes", "for example --input 3x224x224")
 
     # ---------------------------------------------------------------- the graph

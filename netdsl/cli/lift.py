@@ -26,7 +26,7 @@ def add(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", metavar="MODEL", help=FORMS)
     help = "what the function is given, as Python writes it: num_classes=10, layers=[2, 2]; numbers, texts and lists"
     sub.add_argument("--args", default="", metavar="NAME=VALUE,...", help=help)
-    help = "an input's shape, such as 3x96x96 (what the library says); repeatable"
+    help = "an input's shape, such as 3x96x96 (what the library says, or a usual one that runs); repeatable"
     sub.add_argument("--input", action="append", default=[], metavar="[NAME=]CxHxW", help=help)
     sub.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of standard output")
     help = "write the model's weights too, under the net's names"
