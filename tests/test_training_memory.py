@@ -288,6 +288,26 @@ def test_peak_of_a_step(name: str, optimizer: str) -> None:
     assert memory.optimizer == state
 
 
+@pytest.mark.parametrize("part", ["part:\n            from x", "part: from a", "sigmoid"])
+@pytest.mark.parametrize("joint", ["mul", "add"])
+def test_peak_where_nothing_runs_in_a_scope(joint: str, part: str) -> None:
+    """The sum so far begins after the part before, whether anything runs in the next or not."""
+    net = loads(
+        f"""net N:
+    input 5, 9x14
+    out: conv 3x3, 5
+    a = from flow
+    {joint}:
+        y: gn 5
+        {part}
+        hswish
+    conv1: conv 3x3, 5
+"""
+    )
+    memory = net.memory(2, train=True, optimizer="momentum")
+    assert [memory.first_peak, memory.peak] == real_peaks(net, "n", 2, "momentum", "meta")[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
 @pytest.mark.parametrize("name", [*FAMILIES, *WINDOWED, *SEVERAL])
