@@ -255,6 +255,25 @@ def test_activations_are_parameters() -> None:
     assert lines[1] == "conv 3x3, 8 as one -> act as act"
 
 
+def test_an_activation_is_handed_on() -> None:
+    """A block whose calls give another one each has a parameter for it, too."""
+    spec = """
+block C(c, a: op):
+    conv: conv 3x3, c
+    act: a
+
+block B(c, a: op):
+    one: C c, a
+    two: C c, a
+    end: conv 1x1, c
+"""
+    found = text(spec + calls("", "B 8, relu", "B 4, hswish", "B 9, leaky_relu", "C 7, silu", "C 5, relu"))
+    assert (
+        "block B(c, act: op):\n    C c, act=act as one -> C c, act=act as two -> conv 1x1, c as end\n"
+        in found
+    )
+
+
 def test_counts() -> None:
     spec = (
         """

@@ -284,7 +284,7 @@ class File:
             params = {one.name: Param(one.name, (one.kind,), one.default()) for one in solved.chosen}
             for key, param in params.items():
                 plain = key in values and not texts.get(key) and values[key] == param.default
-                plain = plain and (param.types == ("op",) or not isinstance(values[key], Word))
+                plain = plain and not isinstance(values[key], Word)
                 if plain or values.get(key) is MISSING:
                     values.pop(key, None)
             words = block_words(params, values, lambda key, value: texts.get(key, ""))

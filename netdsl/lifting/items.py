@@ -39,6 +39,13 @@ class OpWord(str):
     op: str
     values: dict[str, Any]
 
+    @classmethod
+    def of(cls, text: str, op: str, values: dict[str, Any]) -> OpWord:
+        """Return an op with its arguments, as they are written."""
+        word = cls(text)
+        word.op, word.values = op, values
+        return word
+
 
 class Item:
     """A step or statement.
@@ -105,7 +112,7 @@ class Item:
             self.label,
             self.source,
             self.binds,
-            tuple(key for key, column in self.values.items() if isinstance(column[0], Word)),
+            tuple([(key, column[0]) for key, column in self.values.items() if isinstance(column[0], Word)]),
             tuple([kid.skeleton() for kid in self.kids]),
         )
 

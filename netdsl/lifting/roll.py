@@ -38,9 +38,9 @@ def fused(items: Sequence[Item]) -> list[Item]:
         if last is not None and _follows(last, item):
             op = catalogue()[item.name]
             key = "act" if issubclass(op, Activation) else "norm"
-            word = OpWord(f"{item.name}({', '.join(call_words(op, _plain(item)))})".removesuffix("()"))
-            word.op, word.values = item.name, _plain(item)
-            last.values[key] = (word,)
+            values = _plain(item)
+            text = f"{item.name}({', '.join(call_words(op, values))})".removesuffix("()")
+            last.values[key] = (OpWord.of(text, item.name, values),)
         else:
             found.append(item.copy() if item.kind == "call" else item)
     return found

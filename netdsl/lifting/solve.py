@@ -132,7 +132,8 @@ class Class:
             for key, column in item.values.items():
                 if not any(isinstance(value, Word) for value in column):
                     for number, one in enumerate(elements(column)):
-                        if not _constant(one) or (MISSING in one and key in GENERAL):
+                        some = MISSING in one and any(value is not MISSING for value in one)
+                        if not _constant(one) or (some and key in GENERAL):
                             yield SIZES.get((item.name, key, number), key), item, one
 
     def _conditions(self, items: Sequence[Item], around: Column) -> Iterator[tuple[Item, Column]]:
@@ -433,7 +434,8 @@ class Class:
         found: dict[str, Column] = {}
         for one in self.chosen:
             value = one.column[at]
-            found[one.name] = (Word(value) if one.kind == "op" and value not in (MISSING, None) else value,)
+            alone = one.kind == "op" and type(value) is str
+            found[one.name] = (OpWord.of(value, value, {}) if alone else value,)
         return found
 
     def said(self, column: Column, key: str) -> str:
