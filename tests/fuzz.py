@@ -1,6 +1,6 @@
 """Mutants of specs through the whole compiler: no traceback, no hang, no gigabytes, and modules that run as promised.
 
-    python tests/fuzz.py --minutes 30 [--seed N] [--out DIR]
+    python tests/fuzz.py --minutes 30 [--count N] [--seed N] [--out DIR]
 
 A mutant is a text of the corpus in which tokens and lines are changed as the grammar has them: numbers become hostile
 ones, ops and options others, lines move, nest, repeat, and come from another text. It is drawn from the seed and its
@@ -278,11 +278,12 @@ def mutants(seed: int, numbers: Iterator[int]) -> Iterator[tuple[int, str]]:
 
 
 def main() -> int:
-    """Make mutants until the time is up; return 1 if any failed."""
+    """Make mutants until the time is up, or there are as many as asked for; return 1 if any failed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--count", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--only", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None)
@@ -294,7 +295,7 @@ def main() -> int:
 
     torch.zeros(1)
     end, failed, count, kinds = time.monotonic() + 60 * args.minutes, 0, 0, set[str]()
-    numbers = iter([args.only]) if args.only is not None else iter(range(10**9))
+    numbers = iter([args.only]) if args.only is not None else iter(range(args.count))
     for number, text in mutants(seed, numbers):
         if time.monotonic() > end:
             break
