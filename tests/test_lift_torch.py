@@ -696,6 +696,38 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not printed.err
 
 
+class Excited(nn.Module):
+    """Squeeze-and-excitation, whose factors are made as large as the map in some way."""
+
+    def __init__(self, grown: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(6, 8, 3)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Sequential(nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, 8), nn.Sigmoid())
+        self.bias = nn.Parameter(torch.randn(8))
+        self.grown = grown
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        y = self.fc(self.pool(x).view(x.size(0), -1))
+        return x * self.grown(y, x) + self.bias[:, None, None].expand_as(x)
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        lambda y, x: y.view(x.size(0), 8, 1, 1).expand_as(x),
+        lambda y, x: y.unsqueeze(2).unsqueeze(3).expand(-1, -1, *x.shape[2:]),
+        lambda y, x: y[:, :, None, None].repeat(1, 1, x.shape[2], x.shape[3]),
+        lambda y, x: torch.tile(y[..., None, None], (1, 1, x.shape[2], x.shape[3])),
+        lambda y, x: y[:, :, None, None],
+    ],
+)
+def test_factors_that_are_made_as_large_as_a_map(grown: Callable[[Tensor, Tensor], Tensor]) -> None:
+    found = lifted(Excited(grown))
+    assert [node.op.name for node in found.net.graph][-5:] == ["fc", "sigmoid", "mul", "weight", "add"]
+
+
 class Flat(nn.Sequential):
     """A model of one size, which only its `fc` tells."""
 

@@ -101,6 +101,14 @@ class Layout(Record):
                 dims[at] = (Atom(REPEAT, 0, size),)
         return self.with_dims(dims)
 
+    def beside(self, other: Layout) -> Layout:
+        """Return it without repetitions that broadcasting to another tensor makes."""
+        if len(self.dims) != len(other.dims):
+            return self
+        pairs = zip(self.dims, other.dims, strict=True)
+        dims = [() if _repeats(own) and one and not _repeats(one) else own for own, one in pairs]
+        return self.with_dims(dims)
+
 
 class Scores(Record):
     """How much each token looks at each other, by heads: what attention by hand makes on its way."""
@@ -122,6 +130,10 @@ def own_dims(shape: Shape, batch: int | None) -> tuple[Dim, ...]:
     """Return the dimensions of a value as it is."""
     dims = [_dim(axis, size) for axis, size in zip(shape.axes, shape, strict=True)]
     return tuple(dims if batch is None else [_dim(BATCH, batch), *dims])
+
+
+def _repeats(dim: Dim) -> bool:
+    return len(dim) == 1 and dim[0].axis == REPEAT
 
 
 def _dim(axis: str, size: int) -> Dim:

@@ -1022,6 +1022,15 @@ def expand(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
     return at.layout(input).expanded(at.result.shape)
 
 
+@translates("repeat", "tile")
+def repeat(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
+    """Dimensions of one again and again, which is what `expand` makes of them."""
+    sizes = (1,) * (len(at.result.shape) - input.ndim) + tuple(input.shape)
+    alike = all(own in (1, size) for own, size in zip(sizes, at.result.shape, strict=True))
+    _need(alike, "it repeats what differs")
+    return at.layout(input).expanded(at.result.shape)
+
+
 @translates(
     "contiguous", "clone", "detach", "to", "float", "type_as", "requires_grad_", "alias", "type", "data"
 )

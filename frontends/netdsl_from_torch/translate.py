@@ -349,7 +349,8 @@ class Translation:
 
     def joined(self, op: type[Elementwise], a: Any, b: Any) -> Layout:
         """Join two tensors, place by place."""
-        pair = [self.layout(a), self.layout(b)]
+        one, two = self.layout(a), self.layout(b)
+        pair = [one.beside(two), two.beside(one)]
         learned = [x.value.node.startswith(LEARNED) for x in pair]
         if all(learned):
             raise Unknown("it joins two parameters of the model")
