@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,20 @@ block B(c, a: op):
         "block B(c, act: op):\n    C c, act=act as one -> C c, act=act as two -> conv 1x1, c as end\n"
         in found
     )
+
+
+def test_a_joint_that_some_instances_lack() -> None:
+    spec = """
+block B(c, on = true):
+    conv: conv 3x3, c
+    bn: bn
+    if on:
+        sigmoid: sigmoid
+        from bn, sigmoid -> mul
+    two: conv 1x1, c
+"""
+    found = text(spec + calls("", "B 8, on=true", "B 4, on=false", "B 9, on=true"))
+    assert re.search(r"bn as bn\n    if .+:\n.*mul\n    two: conv 1x1, c\n", found, re.DOTALL)
 
 
 def test_counts() -> None:

@@ -34,26 +34,32 @@ class Layout:
         found: list[str] = []
         run: list[tuple[Item, str]] = []
         width = LIMIT - len(INDENT) * depth
-        for item in items:
-            condition = self.condition(item)
-            if item.kind not in ("call", "same", "repeat"):
+        for condition, group in groupby(items, self.condition):
+            some = list(group)
+            if condition and any(item.source is not None for item in some):  # without it what flowed goes on
                 found += self.chained(run, width)
-                run = []
-                lines = self.statement(item, depth + bool(condition), flows, condition)
-                found += lines
-                flows = flows if item.kind in ("raw", "weight", "bind", "input", "output") else "flow"
+                inner = self.lines([item.copy(when="") for item in some], depth + 1, flows)
+                found += [f"if {condition}:", *indented(inner)]
+                run, flows = [], "flow"
                 continue
-            text = self.step(item)
-            alone = bool(run) and any(map(_is_row, (run[-1][0], item)))
-            if (
-                item.source is not None
-                or alone
-                or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width
-            ):
-                found += self.chained(run, width)
-                run = []
-            run.append((item, condition))
-            flows = "flow"
+            for item in some:
+                if item.kind not in ("call", "same", "repeat"):
+                    found += self.chained(run, width)
+                    run = []
+                    found += self.statement(item, depth + bool(condition), flows, condition)
+                    flows = flows if item.kind in ("raw", "weight", "bind", "input", "output") else "flow"
+                    continue
+                text = self.step(item)
+                alone = bool(run) and any(map(_is_row, (run[-1][0], item)))
+                if (
+                    item.source is not None
+                    or alone
+                    or sum(len(self.step(one)) + 4 for one, _ in run) + len(text) > width
+                ):
+                    found += self.chained(run, width)
+                    run = []
+                run.append((item, condition))
+                flows = "flow"
         return found + self.chained(run, width)
 
     def chained(self, run: Sequence[tuple[Item, str]], width: int) -> list[str]:
@@ -69,9 +75,6 @@ class Layout:
         if len(run) == 1 and run[0][0].label and run[0][0].kind == "call":
             item, condition = run[0]
             return [f"{item.label}: {source}{self.call(item)} when {condition}"]
-        if len(conditions) == 1 and source:
-            plain = self.chain([item.copy(when="") for item, _ in run])
-            return [f"{source}{plain} when {run[0][1]}"]
         return [source + self.chain([item for item, _ in run])]
 
     def chain(self, items: Iterable[Item]) -> str:
