@@ -166,3 +166,46 @@ def test_a_size_that_differs_in_the_first_turn_alone_is_said_of_the_turn() -> No
     assert "for i in range(n):" in text
     assert "NormalCell(channels0, channels1, i > 0, w)" in text
     assert "if min(stem, n, classes) < 1:" in text
+
+
+PAIR = """\
+block Pair(c, s = 1):
+    a: from x[0] -> conv 3x3, c, /s
+    b: from x[-1] -> conv 3x3, c, /s
+    add:
+        from a
+        from b
+
+"""
+STAGE = """\
+block Stage(c):
+    u1: Pair c, 2
+    u2: Pair c
+    return u2, u1
+
+"""
+AFTER_PAIRS = {
+    "one": "Pair 6 as p -> maxpool 3x3, /2",
+    "smaller": "Pair 6, 3 as p",
+    "two": "Stage 6 as s -> Pair 5 as p -> avgpool 2x3",
+    "within": "(Stage 6 as s -> Pair 5 as p) as inner -> maxpool 2x2",
+    "pooled": "Pair 6 as p -> gap",
+}
+
+
+@pytest.mark.parametrize("name", AFTER_PAIRS)
+def test_what_needs_a_size_behind_a_block_of_several_values(name: str) -> None:
+    """Its size is not said of the block's class, but what the net is given decides it."""
+    flat = "" if name == "pooled" else "    flatten\n"
+    body = "    input 3, 17x13\n    first: conv 3x3, 4\n    second: conv 3x3, 5\n"
+    body += f"    from second, first -> {AFTER_PAIRS[name]}\n{flat}    fc1: fc 7\n"
+    net = net_of(PAIR + STAGE.replace("u2: Pair", "u2: from u1, u1 -> Pair") + f"net N:\n{body}")
+    assert_same(net)
+    other = [torch.randn(1, 3, 33, 20, dtype=torch.float64)]
+    module = net.build().double()
+    if flat:
+        with pytest.raises(AssertionError, match="fc1 takes"):
+            module(*other)
+    else:
+        module(*other)
+    assert net.emit("flax")

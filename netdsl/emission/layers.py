@@ -148,7 +148,7 @@ class Layers(Conditions):
             )
         self.reading(data)
         compared = self.compared_in(data.shapes) if isinstance(op, Elementwise) else {}
-        data = Data(data.wires, self.aligned(op, data.shapes))
+        data = Data(data.wires, self.aligned(op, tuple(map(self.at_size, data.shapes))))
         for field in op.settled:
             if symbolic(value := getattr(op, field)):
                 raise Fixed(f"{field} of {op.name} decides what is written", term(value))

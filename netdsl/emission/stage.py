@@ -11,7 +11,7 @@ What is done about one kind of thing is a class of its own, on top of those that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,9 @@ from netdsl.symbolic import (
     constant,
     evaluate,
     length,
+    named,
     symbolic,
+    term,
     text,
 )
 from netdsl.syntax import tree
@@ -324,6 +326,7 @@ class Stager(Joints):
         elif callee is not None or any(self.is_unknown(shape) for shape in shapes):
             cls.told = True
             shapes, item.results = self.asked(shapes, callee)
+        self.decide_sizes(shapes, data, given)
         result = self.wire(shapes, place, span, data.wires)
         vague = any(name.startswith("?") for shape in shapes for n in shape for name in mentioned(n))
         if vague and self.op_here is None:
@@ -453,6 +456,7 @@ class Stager(Joints):
             if any(map(self.is_unknown, known)):
                 cls.told = True
                 known, item.results = self.asked(known, None)
+            self.decide_sizes(known, data, given)
             result = self.wire(known, place, item.span)
             item.outputs = result.wires
             self.put(item)
@@ -473,11 +477,27 @@ class Stager(Joints):
         values = []
         for number, (shape, c) in enumerate(zip(real, channels, strict=True)):
             sized = self.opaque_sizes(shape.with_size("c", c))
+            self.decide_sizes((sized,), data, given)
             one = self.wire((sized,), place, item.span)
             pick = self.picks[one.wires[0]] = Pick(result.wires[0], constant(number), one.wires[0])
             self.items.append(pick)
             values.append(one)
         return Data(tuple(one.wires[0] for one in values), tuple(one.shapes[0] for one in values))
+
+    def decide_sizes(self, shapes: Iterable[Shape], data: Data, given: Mapping[str, Given]) -> None:
+        """Note what sizes are that a call returns and nothing is known of, if the net's own alone decide them."""
+        sizes = [size for shape in data.shapes for size in shape.extent]
+        read = {
+            name for value in (*sizes, *(one.value for one in given.values())) for name in mentioned(value)
+        }
+        bound = self.staged.bound
+        if self.staged.kind != "net" or self.turning or not read <= {*self.emitter.sizes, *self.own_sizes}:
+            return
+        for axis, size in ((axis, n) for shape in shapes for axis, n in zip(shape.axes, shape, strict=True)):
+            for name in mentioned(size) if axis != "c" and bound else ():
+                if name.startswith("?"):
+                    base = [*bound][-1 if axis == "w" else 0]
+                    self.own_sizes[name] = term(named(bound[base], base) + (self.hints[name] - bound[base]))
 
     @staticmethod
     def is_unknown(shape: Shape) -> bool:

@@ -70,6 +70,13 @@ class Terms(State):
         size: SymInt = self.hinted(hint, f"?{self.opaque}")
         return size
 
+    def at_size(self, shape: Shape) -> Shape:
+        """Return a shape whose channels, which a class has to know, are known if the net's own sizes decide them."""
+        if "c" not in shape.axes or self.own_sizes.keys().isdisjoint(names(term(shape.c))):
+            return shape
+        known = in_terms_of(term(shape.c), self.own_sizes)
+        return shape.with_size("c", SymInt(int(shape.c), known))
+
     def here(self, value: Term) -> Any:
         """Return what an expression is in this instance."""
         return evaluate(value, {**self.emitter.constants, **self.hints})
