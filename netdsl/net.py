@@ -45,17 +45,17 @@ RENAMED = {"costs": "cost_table"}
 class ByLayer(dict[str, T]):
     """Something of each layer, by its name; who asks for another is told what is called so, or like it."""
 
-    def __init__(self, items: Mapping[str, T], net: Net) -> None:
-        """`net` knows what its blocks are, and what they make."""
+    def __init__(self, items: Mapping[str, T], elaborated: Elaborated) -> None:
+        """`elaborated` knows what the net's blocks are, and what they make."""
         super().__init__(items)
-        self._net = net
+        self._elaborated = elaborated
 
     def __missing__(self, name: str) -> T:
         """Raise a KeyError."""
-        scopes = self._net.graph.tree.scopes()
+        scopes = self._elaborated.graph.tree.scopes()
         scope = next((one for one in scopes if one.path == name and one.kind != "net"), None)
         if scope is not None:
-            shapes = [self._net.outputs_of(value.node)[value.port] for value in scope.outputs]
+            shapes = [self._elaborated.shapes[value.node][value.port] for value in scope.outputs]
             what = f"`{name}` is a {scope.kind}" + (f", {scope.block}" if scope.block else "")
             makes = f", which makes {' and '.join(map(str, shapes))}" if shapes else ""
             inner = next((one for one in self if one.startswith(f"{name}.")), "")
@@ -158,7 +158,7 @@ class Net:
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Output shape by node, the first where there are several (see `outputs_of`)."""
-        return ByLayer({name: shapes[0] for name, shapes in self.elaborated.shapes.items()}, self)
+        return ByLayer({name: shapes[0] for name, shapes in self.elaborated.shapes.items()}, self.elaborated)
 
     def outputs_of(self, name: str) -> tuple[Shape, ...]:
         """Return the shapes of a node's outputs."""
@@ -189,7 +189,7 @@ class Net:
     def layer_costs(self) -> Mapping[str, Cost]:
         """Cost of each node for one sample, with activations in elements."""
         facts = Facts(self.graph, self.elaborated.shapes)
-        return ByLayer(count_costs(facts, self.recipe.net.file.shared).costs, self)
+        return ByLayer(count_costs(facts, self.recipe.net.file.shared).costs, self.elaborated)
 
     @cached_property
     def layer_backward_macs(self) -> Mapping[str, int]:

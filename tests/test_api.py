@@ -1,6 +1,8 @@
 """What users of the library type."""
 
+import gc
 import pydoc
+import weakref
 from pathlib import Path
 
 import networkx as nx
@@ -278,6 +280,22 @@ def test_costs_have_three_names_and_the_old_one_says_so() -> None:
         net.costs()  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         net.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["googlenet", "convnext_tiny", "hrnet_w18", "unet"])
+def test_a_net_is_gone_when_nobody_holds_it(name: str) -> None:
+    """Nothing of it is in a circle, where it would live until the collector looks."""
+    net = netdsl.load(name)
+    assert net.lint() is not None
+    assert net.cost_table().rows
+    assert net.memory().peak
+    parts = [weakref.ref(part) for part in (net, net.graph, net.graph.tree, next(iter(net.graph)))]
+    gc.disable()
+    try:
+        del net
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()
 
 
 def test_only_public_names_are_listed() -> None:

@@ -95,8 +95,11 @@ class Elaborator:
 
     def run(self) -> Elaborated:
         """Return the net's graph, or raise NetError with every error found."""
-        with deep_recursion(), no_collection():
-            return self._run()
+        try:
+            with deep_recursion(), no_collection():
+                return self._run()
+        finally:
+            del self.walker.evaluator  # which knows the walker: in a circle, all drafts would live on
 
     def _run(self) -> Elaborated:
         net, walker = self.net, self.walker

@@ -135,6 +135,14 @@ class DraftScope(Scope):
         """Return the path of a child."""
         return f"{self.path}.{name}" if self.path else name
 
+    def forget(self) -> None:
+        """Let go of what elaboration alone asks for, once the scope is part of a graph.
+
+        That is as much again as the graph, and has circles, which live until the collector looks for them.
+        """
+        del self.taken, self.entering, self.numbers, self.lists, self.shared, self.made, self.outer
+        del self.body, self.named, self.entry, self.exit, self.drafts
+
 
 class Place:
     """Where a statement runs."""

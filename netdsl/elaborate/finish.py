@@ -245,6 +245,8 @@ class Finisher:
             scope.outputs = tuple([value[w] for w in self.leaving[scope]])
             scope.names = {value[w]: name for w, name in scope.named.items()}
             scope.written = [item if isinstance(item, DraftScope) else names[item] for item in scope.drafts]
+        for scope in self.scopes:
+            scope.forget()
         graph.tree = self.scopes[0]
         return graph, shapes
 
