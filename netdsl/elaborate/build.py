@@ -7,7 +7,7 @@ from typing import Any
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
-from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, takes
+from netdsl.elaborate.arguments import Param, bind, check_allowed, coerce, declared_parameters, merge, takes
 from netdsl.elaborate.draft import DraftScope, Place
 from netdsl.elaborate.evaluate import deep_recursion
 from netdsl.elaborate.finish import Finisher
@@ -15,11 +15,14 @@ from netdsl.elaborate.inits import joined
 from netdsl.elaborate.result import Allow, Budget, Decision, Elaborated
 from netdsl.elaborate.shared import Shared
 from netdsl.elaborate.values import (
+    POISON,
+    BlockDecl,
     Choice,
     Data,
     Env,
     Given,
     NetDecl,
+    OpValue,
     Poisoned,
     SpecError,
     VariantDecl,
@@ -47,6 +50,7 @@ class Builder(Walker):
         super().__init__(settings, inputs, max_nodes)
         shared.forget()
         self.shared = shared
+        self.looked_into: set[BlockDecl] = set()
 
     def made_op(self, target: type[Op], fields: Mapping[str, Any]) -> Op:
         """Return the op with these arguments; types count, so that 1 is not 1.0."""
@@ -56,6 +60,24 @@ class Builder(Walker):
         if op is None:
             op = self.shared.ops[key] = target(**fields)
         return op
+
+    def check_layer(self, node: tree.Layer, place: Place) -> tuple[OpValue, Mapping[str, Given]] | None:
+        """Report what is wrong in the text of a block, too, whatever flows there."""
+        called = super().check_layer(node, place)
+        value, own = called or (None, {})
+        decl = value and value.target
+        if value is None or not isinstance(decl, BlockDecl) or decl in self.looked_into:
+            return called
+        self.looked_into.add(decl)
+        given = self.scheduled(merge(place.defaults.get(decl.name, {}), value.args, own))
+        span = place.span(node)
+        inputs = [name.text for name in decl.node.inputs]
+        self.evaluator.enter(node, place.source)
+        try:
+            self.inside(decl, given, inputs, POISON, place, DraftScope("block", "", span, decl.name), span)
+        finally:
+            self.evaluator.depth -= 1
+        return called
 
     def inferred(self, op: Op, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         """Return what an op makes of values."""
@@ -120,7 +142,7 @@ class Elaborator:
         except SpecError as error:
             walker.record(error.diagnostic, place)
         except Poisoned:
-            pass
+            raise NetError(walker.errors) from None
         self.raise_errors()
         for check in (self.check_settings, self.check_decisions):
             walker.errors += check()

@@ -34,7 +34,7 @@ from netdsl.elaborate.values import (
 )
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
-from netdsl.syntax.parse import parse
+from netdsl.syntax.parse import Broken, parse
 from netdsl.syntax.tokens import MAX_ERRORS
 
 MAX_STEPS = 1_500_000
@@ -57,11 +57,14 @@ class Files:
         self.evaluator = Evaluator(MAX_STEPS)
 
     def load(self, source: Source) -> FileScope:
-        """Return a file's declarations, or raise NetError."""
+        """Return a file's declarations; NetError if one is wrong, and with it what is in its nets."""
         with deep_recursion():
-            return self._load(source)
+            scope, errors = self._load(source)
+            if not errors:
+                return scope
+            raise NetError([*errors, *self.wrong_nets(scope, MAX_ERRORS - len(errors))])
 
-    def _load(self, source: Source) -> FileScope:
+    def _load(self, source: Source) -> tuple[FileScope, list[Diagnostic]]:
         scope = FileScope(source)
         scope.env.parent = builtins()
         errors: list[Diagnostic] = []
@@ -69,7 +72,7 @@ class Files:
         self.read[source.key] = None
         self.active.append(source)
         try:
-            scope.tree = self.parsed(source)
+            scope.tree = self.parsed(source, scope, errors)
             items = scope.tree.items
             for item in items:
                 if len(errors) >= MAX_ERRORS:
@@ -86,10 +89,28 @@ class Files:
                     self.poison(item, scope)
         finally:
             self.active.pop()
-        if errors:
-            raise NetError(errors[:MAX_ERRORS])
-        self.read[source.key] = scope
-        return scope
+        if not errors:
+            self.read[source.key] = scope
+        return scope, errors[:MAX_ERRORS]
+
+    @staticmethod
+    def wrong_nets(scope: FileScope, most: int) -> list[Diagnostic]:
+        """Return what is wrong in the nets of a file with errors: what those leave unknown is no error."""
+        from netdsl.elaborate.build import Elaborator, Recipe  # only errors need it
+
+        given = [(variant.net, variant) for variant in scope.variants.values()]
+        bare = [net for net in scope.nets.values() if all(param.default for param in net.node.params)]
+        found: dict[tuple[str, str, Span | None], Diagnostic] = {}
+        for net, variant in [*given, *((net, None) for net in bare)]:
+            try:
+                Elaborator(Recipe(net, variant, {}, {})).run()
+            except NetError as error:
+                for one in error.diagnostics:
+                    if one.code != "E217":  # a search space is not decided here
+                        found.setdefault((one.code, one.message, one.span), one)
+            if len(found) >= most:
+                break
+        return list(found.values())[:most]
 
     @staticmethod
     def further_down(diagnostic: Diagnostic, items: tuple[tree.Statement, ...]) -> Diagnostic:
@@ -108,30 +129,26 @@ class Files:
         return diagnostic
 
     @staticmethod
-    def parsed(source: Source) -> tree.File:
-        """Return the tree of a source, or raise NetError, which says of other frameworks' text what is here."""
+    def parsed(source: Source, scope: FileScope, errors: list[Diagnostic]) -> tree.File:
+        """Return the tree of a source, of what is right in it; errors say of other frameworks' text what is here."""
         try:
             return parse(source)
-        except NetError as error:
+        except Broken as error:
             from netdsl.elaborate.elsewhere import translated  # only errors need it
 
-            raise NetError([translated(one) for one in error.diagnostics]) from None
+            errors += map(translated, error.diagnostics)
+            if error.rest is None:
+                raise NetError(errors) from None
+            lost = error.lost.difference(*map(declared, error.rest.items))
+            scope.env.names.update(dict.fromkeys(lost, POISON))
+            return error.rest
 
     @staticmethod
     def poison(item: tree.Statement, scope: FileScope) -> None:
         """Make unknown what a failed declaration would have made."""
-        names: tuple[tree.Label, ...] = ()
-        if isinstance(item, tree.Annotated):
-            item = item.statement
-        if isinstance(item, tree.Import):
-            names = item.names
-        elif isinstance(item, (tree.Def, tree.Table, tree.Block, tree.Net)):
-            names = (item.name,)
-        elif isinstance(item, tree.Assign):
-            names = item.targets
+        names = (item.op.text,) if isinstance(item, tree.Default) else declared(item)
         for name in names:
-            if isinstance(name, tree.Name):
-                scope.env.names.setdefault(name.text, POISON)
+            scope.env.names.setdefault(name, POISON)
 
     def item(
         self, item: tree.Statement, scope: FileScope, defaults: Mapping[str, Arguments]
@@ -182,7 +199,11 @@ class Files:
             raise fail("E218", f"a file cannot import itself: {chain}", at)
         if len(self.active) >= MAX_DEPTH:
             raise fail("E218", f"imports nest deeper than {MAX_DEPTH}", at)
-        loaded = self.read[found.key] if found.key in self.read else self._load(found)
+        if found.key not in self.read:
+            _, errors = self._load(found)
+            if errors:
+                raise NetError(errors)
+        loaded = self.read[found.key]
         if loaded is None:
             raise Poisoned
         scope.imports.append(loaded)
@@ -262,3 +283,17 @@ class Files:
             at = Span(source, item.net.start, item.net.end)
             raise fail("E200", f"unknown net `{item.net.text}`", at, did_you_mean(item.net.text, known))
         scope.variants[name] = VariantDecl(item, net, scope, defaults)
+
+
+def declared(item: tree.Statement) -> tuple[str, ...]:
+    """Return the names that a declaration makes."""
+    names: tuple[tree.Label, ...] = ()
+    if isinstance(item, tree.Annotated):
+        item = item.statement
+    if isinstance(item, tree.Import):
+        names = item.names
+    elif isinstance(item, (tree.Def, tree.Table, tree.Block, tree.Net)):
+        names = (item.name,)
+    elif isinstance(item, tree.Assign):
+        names = item.targets
+    return tuple([name.text for name in names if isinstance(name, tree.Name)])

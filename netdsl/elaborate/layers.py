@@ -424,14 +424,14 @@ class Layers(ABC):
             return fail("E201", f"unknown op `{word}`", span, help)
         return unknown("E201", "op", word, [*ops, *installed()], span)
 
-    def check_layer(self, node: tree.Layer, place: Place) -> None:
-        """Report a wrong op or argument even where the value that flows is unknown."""
-        if node.op.text not in (*JOINTS, "fork", "choose"):
-            value = self.op(node.op, place, node)
-            self.at(place)
-            bind(
-                self.evaluator, parameters(value), node.args, place.env, place.source, value.name, place.copy
-            )
+    def check_layer(self, node: tree.Layer, place: Place) -> tuple[OpValue, Mapping[str, Given]] | None:
+        """Return an op or block with its own arguments, though the value that flows is unknown; None for a joint."""
+        if node.op.text in (*JOINTS, "fork", "choose"):
+            return None
+        value = self.op(node.op, place, node)
+        self.at(place)
+        params = parameters(value)
+        return value, bind(self.evaluator, params, node.args, place.env, place.source, value.name, place.copy)
 
     def layer(self, node: tree.Layer, data: Data, place: Place, label: tree.Label | None) -> Data:
         """Run `op args`; the label is what it is called."""
@@ -971,8 +971,9 @@ class Layers(ABC):
         shown = ", ".join(f"{k}={show(g.value)}" for k, g in given.items())
         inner.calls = (Frame(f"{decl.name}({shown}){where}", span), *place.calls)
         if inputs:
-            for name, wire, shape in zip(inputs, data.wires, data.shapes, strict=True):
-                inner.env.tensors[name] = Data((wire,), (shape,))
+            parts = [Data((wire,), (shape,)) for wire, shape in zip(data.wires, data.shapes, strict=True)]
+            parts = [POISON] * len(inputs) if data.poisoned else parts
+            inner.env.tensors.update(zip(inputs, parts, strict=True))
         else:
             inner.env.tensors["x"] = data
         try:

@@ -305,7 +305,9 @@ def _declaration(place: Place) -> Fault | None:
     token, before, accepted = place.token, place.before, place.accepted
     if token.type == "_NL" and "COLON" in accepted and before and before[0].type in _HAS_BODY:
         help = "its body follows, indented"
-        return place.fault("E100", "expected `:` at the end of the line", help)
+        fault = place.fault("E100", "expected `:` at the end of the line", help)
+        fault.colon = True
+        return fault
     if token.type == "EQUAL" and any(t.type in ("IF", "ELIF", "WHEN", "REQUIRE") for t in before):
         return place.fault("E100", "expected a condition, found `=`", "to compare, write ==")
     if token.type in ("ELIF", "ELSE"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from functools import cache, lru_cache
+from itertools import pairwise, takewhile
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -15,7 +17,19 @@ from netdsl.syntax.tokens import MAX_ERRORS, Fault, LogicalLine, Token, logical_
 
 _LARGE = 200_000
 """Recovery parses anew for each error, so a file of more tokens stops at the first."""
-_CHARACTER, _STRING, _NESTING, _RESERVED = "E101", "E102", "E110", "E114"
+_CHARACTER, _STRING, _UNCLOSED, _BODY, _NESTING, _RESERVED = "E101", "E102", "E103", "E108", "E110", "E114"
+_DECLARES = frozenset("AT BLOCK DEF DEFAULT IMPORT INIT INLINE NET TABLE VARIANT".split())
+_NAMED = _DECLARES | {"NAME", "COMMA"}
+
+
+class Broken(NetError):
+    """The syntax errors of a source, with the declarations that have none."""
+
+    def __init__(self, diagnostics: list[Diagnostic], rest: tree.File | None, lost: frozenset[str]) -> None:
+        """`rest` is None if nobody knows what the others say; `lost` are names that they may declare."""
+        super().__init__(diagnostics)
+        self.rest = rest
+        self.lost = lost
 
 
 @cache
@@ -25,7 +39,7 @@ def _grammar() -> Grammar:
 
 @lru_cache(4)
 def parse(source: Source) -> tree.File:
-    """Return the tree of a source, or raise NetError with every syntax error that could be told apart.
+    """Return the tree of a source, or raise Broken with every syntax error that could be told apart.
 
     The linter asks for the tree of what has just been loaded.
     """
@@ -33,31 +47,58 @@ def parse(source: Source) -> tree.File:
 
 
 def parse_lines(source: Source) -> tuple[tree.File, list[LogicalLine]]:
-    """Return the tree of a source and the logical lines that it was made of; NetError as for `parse`."""
+    """Return the tree of a source and the logical lines that it was made of; Broken as for `parse`."""
     with no_collection():
         return _parse(source)
 
 
 def _parse(source: Source) -> tuple[tree.File, list[LogicalLine]]:
     faults: list[Fault] = []
-    lines = _readable(logical_lines(source.text, faults), source.text, faults)
+    written = logical_lines(source.text, faults)
+    lines = _readable(written, source.text, faults)
     large = sum(len(line.tokens) for line in lines) > _LARGE
-    while lines or not faults:
+    file = None
+    while file is None and (lines or not faults):
         try:
             file = _feed(lines)
         except Fault as fault:
             faults.append(fault if fault.message else called(source.text, fault))
-            lines = _without(lines, fault.start)
+            lines = _with(fault, lines) or _without(lines, fault.start, fault.code == _BODY)
             if large or len(faults) >= MAX_ERRORS or fault.code == _NESTING:
                 break
-        else:
-            if not faults:
-                return file, lines
-            break
-    raise _error(source, faults)
+    if file is not None and not faults:
+        return file, lines
+    diagnostics = _diagnostics(source, faults)
+    if file is None or any(fault.code == _NESTING for fault in faults):
+        raise Broken(diagnostics, None, frozenset())
+    kept, lost = _whole(file, written, faults)
+    raise Broken(diagnostics, kept, lost)
 
 
-def _error(source: Source, faults: list[Fault]) -> NetError:
+def _whole(
+    file: tree.File, lines: list[LogicalLine], faults: list[Fault]
+) -> tuple[tree.File, frozenset[str]]:
+    """Return the declarations that no fault is in, and the names of the others.
+
+    What begins no declaration belongs to the one above it. A fault between two may be of either.
+    """
+    starts = [0]
+    for before, line in zip([None, *lines], lines, strict=False):
+        first = line.tokens[0]
+        annotated = before is not None and before.tokens[0].type == "AT"
+        if line.level == 0 and first.type in _DECLARES and not annotated:
+            starts.append(first.start)
+    broken = {bisect(starts, fault.start) for fault in faults if not fault.colon}
+    kept = tuple([item for item in file.items if bisect(starts, item.start) not in broken])
+    lost: set[str] = set()
+    for line in lines:
+        first = line.tokens[0]
+        if bisect(starts, first.start) in broken and (line.level == 0 or first.type in _DECLARES):
+            lost.update(one.text for one in takewhile(lambda one: one.type in _NAMED, line.tokens))
+    return file.replace(items=kept), frozenset(lost)
+
+
+def _diagnostics(source: Source, faults: list[Fault]) -> list[Diagnostic]:
     # what is nested too deep is not looked into, so that anything else may follow from it
     faults = [f for f in faults if f.code == _NESTING][:1] or faults
     # the first of a line: the others may follow from it
@@ -75,7 +116,7 @@ def _error(source: Source, faults: list[Fault]) -> NetError:
             labels = (Label(Span(source, fault.opener, fault.opener + 1), "opened here"),)
         span = Span(source, fault.start, fault.end)
         diagnostics.append(Diagnostic(fault.code, fault.message, span, help=fault.help, labels=labels))
-    return NetError(diagnostics)
+    return diagnostics
 
 
 def _feed(lines: list[LogicalLine]) -> tree.File:
@@ -113,9 +154,9 @@ def _indent(automaton: Automaton, level: int, to: int, at: int) -> int:
 
 
 def _readable(lines: list[LogicalLine], text: str, faults: list[Fault]) -> list[LogicalLine]:
-    """Return the lines without those that hold a character of no meaning: they would only fail again."""
+    """Return the lines without those that hold what has no meaning, or no end: they would only fail again."""
     for fault in faults:
-        if fault.code in (_CHARACTER, _STRING):
+        if fault.code in (_CHARACTER, _STRING, _UNCLOSED):
             begin, end = text.rfind("\n", 0, fault.start) + 1, text.find("\n", fault.start)
             end = len(text) if end < 0 else end
             at = [line.tokens[0].start for line in lines if _touches(line, begin, end)]
@@ -127,11 +168,28 @@ def _touches(line: LogicalLine, begin: int, end: int) -> bool:
     return line.tokens[0].start < end and line.tokens[-1].end > begin and line.tokens[-1].start >= begin
 
 
-def _without(lines: list[LogicalLine], at: int) -> list[LogicalLine]:
-    """Return the lines without the one at an offset, its body, and a header that is left with none."""
+def _with(fault: Fault, lines: list[LogicalLine]) -> list[LogicalLine]:
+    """Return the lines with the `:` that one of them lacks, the body being there; none if nothing is so mended."""
+    for at, (line, below) in enumerate(pairwise(lines)):
+        if fault.colon and line.tokens[-1].start == fault.start and line.level < below.level:
+            colon = Token("COLON", "", fault.start, fault.start)
+            mended = LogicalLine(line.level, [*line.tokens[:-1], colon, line.tokens[-1]])
+            return [*lines[:at], mended, *lines[at + 1 :]]
+    fault.colon = False
+    return []
+
+
+def _without(lines: list[LogicalLine], at: int, declares: bool = False) -> list[LogicalLine]:
+    """Return the lines without the one at an offset, its body, and a header that is left with none.
+
+    The body of what `declares` at the top goes on to the next declaration, if nothing is indented.
+    """
     index = max((i for i, line in enumerate(lines) if line.tokens[0].start <= at), default=0)
-    end = index + 1
-    while end < len(lines) and lines[end].level > lines[index].level:
+    level, end = lines[index].level, index + 1
+    flat = declares and level == 0
+    while end < len(lines) and (
+        lines[end].level > level or (flat and lines[end].tokens[0].type not in _DECLARES)
+    ):
         end += 1
     while (
         index

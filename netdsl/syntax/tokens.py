@@ -30,6 +30,8 @@ class Fault(Exception):
         super().__init__(message)
         self.code, self.start, self.end, self.message, self.help = code, start, end, message, help
         self.opener = opener
+        self.colon = False
+        """Whether only a `:` is missing there."""
 
 
 class Token:
@@ -138,8 +140,15 @@ def _bad_character(text: str, at: int, stop: int) -> Fault:
     return Fault("E101", at, at + 1, f"`{shown}` has no meaning here", _MEANT.get(char, ""))
 
 
+_DECLARES = re.compile(r"(?<=\n)(?:inline block|block|net|table|variant|def|import) [A-Za-z_]")
+"""What begins a declaration, and stands in no bracket."""
+
+
 def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
-    """Return the logical lines; newlines count only outside brackets. None if their bounds are unknown."""
+    """Return the logical lines; newlines count only outside brackets; none if brackets nest too deep.
+
+    A bracket that is never closed ends where the next declaration begins.
+    """
     lines: list[LogicalLine] = []
     indents = [0]
     brackets: list[Token] = []
@@ -150,7 +159,10 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
     for token in lex(text, faults):
         if token.type == "_NL":
             if brackets:
-                continue
+                if not _DECLARES.match(text, token.end):
+                    continue
+                faults.append(_unclosed(brackets[-1]))
+                brackets = []
             if current:
                 _count(current)
                 current.append(token)
@@ -170,14 +182,16 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
             brackets.pop()  # a wrong pair is the parser's to report
         current.append(token)
     if brackets:
-        opener = brackets[-1]
-        what = f"`{opener.text}` is never closed"
-        faults.append(Fault("E103", opener.start, opener.end, what, "close it, or take it out"))
-        return []
+        faults.append(_unclosed(brackets[-1]))
     if current:
         _count(current)
         lines.append(LogicalLine(level, current))
     return lines
+
+
+def _unclosed(opener: Token) -> Fault:
+    what = f"`{opener.text}` is never closed"
+    return Fault("E103", opener.start, opener.end, what, "close it, or take it out")
 
 
 _COUNTS = frozenset(
