@@ -81,5 +81,9 @@ class Span(Record):
         """The characters themselves."""
         return self.source.text[self.start : self.end]
 
+    def covers(self, other: Span) -> bool:
+        """Tell whether another text is within this one."""
+        return self.source is other.source and self.start <= other.start and other.end <= self.end
+
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"

@@ -183,6 +183,55 @@ def test_what_the_size_of_the_input_causes_is_one_finding_there() -> None:
     assert lint(text.replace("8x8", "64x64"), select=("pad_heavy",)) == []
 
 
+# ---------------------------------------------------------------- calls of blocks
+
+CALLS = """block Heads(h):
+    ln as norm -> attention h as attn
+
+block Encoder(h, r = 2):
+    attn: Heads h
+    mlp: fc r*x.c
+
+net N:
+    input 3, 32x32
+    stem: conv 4x4, 64, /4, pad=0
+    tokens
+    layers:
+        2 * Encoder 2, r=1
+        Encoder 16, r=1
+        Encoder 2, r=1
+        Encoder r=1, h=16
+    mean "n"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        (CALLS, [(14, "16", "with h=16"), (16, "h=16", "with h=16")]),
+        (CALLS.replace("2 * Encoder 2", "2 * Encoder 16").replace(" 2, r", " 16, r"), []),
+        (
+            CALLS.replace("Encoder 16, r=1", "Encoder 16, r=3"),
+            [(14, "Encoder 16, r=3", "with h=16, r=3"), (16, "h=16", "with h=16")],
+        ),
+    ],
+)
+def test_the_calls_that_tell_layers_of_a_line_apart(text: str, labels: list[tuple[int, str, str]]) -> None:
+    """They are those of the outer block, since all calls of the inner one are one text; not where all are found."""
+    (finding,) = lint(text, select=("head_width",))
+    assert finding.hit.span.line == 2
+    assert [(one.span.line, one.span.text, one.message) for one in finding.hit.labels] == labels
+
+
+def test_of_copies_of_one_call_none_is_pointed_at() -> None:
+    text = (
+        "block B(c):\n    body: conv 3x3, c -> relu -> maxpool 2x2\n\n"
+        "net N:\n    input 3, 30x30\n    body: 3 * B 8\n    gap\n"
+    )
+    (finding,) = lint(text, select=("size_truncated",))
+    assert (finding.count, finding.hit.labels) == (2, ())
+
+
 # ---------------------------------------------------------------- @allow
 
 

@@ -9,9 +9,19 @@ from itertools import accumulate
 from operator import and_, eq
 from pathlib import Path
 
-from netdsl.diagnostics.model import Diagnostic, Frame, Label, Severity
+from netdsl.diagnostics.model import Argument, Diagnostic, Frame, Label, Severity
 
-__all__ = ["Diagnostic", "Frame", "Label", "NetError", "Severity", "closest", "did_you_mean", "internal"]
+__all__ = [
+    "Argument",
+    "Diagnostic",
+    "Frame",
+    "Label",
+    "NetError",
+    "Severity",
+    "closest",
+    "did_you_mean",
+    "internal",
+]
 
 
 class NetError(Exception):

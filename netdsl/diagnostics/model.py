@@ -42,11 +42,26 @@ class Label(Record):
     message: str
 
 
+class Argument(Record):
+    """What a block was given: the name, the value as it is shown, and the text that gave it, where there is one."""
+
+    name: str
+    value: str
+    span: Span | None = None
+
+    def __str__(self) -> str:
+        """Return it as a call has it."""
+        return f"{self.name}={self.value}"
+
+
 class Frame(Record):
     """One step of the call stack through blocks: what was being built, and the text that asked for it."""
 
     what: str
     span: Span
+    arguments: tuple[Argument, ...] = ()
+    values: tuple[Argument, ...] = ()
+    """What flows into a block that has names for it, with the shapes."""
 
 
 class Diagnostic(Record):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from math import prod
 from typing import Any, Literal
 
-from netdsl.diagnostics import Diagnostic, Frame, Label
+from netdsl.diagnostics import Argument, Diagnostic, Frame, Label
 from netdsl.elaborate.arguments import (
     Param,
     bind,
@@ -73,6 +73,7 @@ MAX_RECURSION = 16
 """How deep a block may be in itself."""
 
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _SHORTCUT = re.compile(r"((?:[^:\n]+: )?identity) when (.+)")
 """A branch that is what comes in whether its `when` holds or not."""
 
@@ -150,7 +151,8 @@ class Layers(ABC):
             self.repeated += 1
         else:
             self._seen.add(key)
-            self.errors.append(diagnostic.replace(calls=diagnostic.calls or place.calls))
+            diagnostic = diagnostic.replace(calls=diagnostic.calls or place.calls)
+            self.errors.append(diagnostic.replace(labels=(*diagnostic.labels, *given_at(diagnostic))))
 
     @property
     def hopeless(self) -> bool:
@@ -968,8 +970,10 @@ class Layers(ABC):
         inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
         inner.inits = deeper(place.inits)
         where = f", {scope.path}" if scope.path and scope is not place.scope else ""
-        shown = ", ".join(f"{k}={show(g.value)}" for k, g in given.items())
-        inner.calls = (Frame(f"{decl.name}({shown}){where}", span), *place.calls)
+        arguments = tuple([Argument(name, show(one.value), one.span) for name, one in given.items()])
+        shown = ", ".join(map(str, arguments))
+        values = tuple(map(Argument, inputs, map(str, data.shapes)))
+        inner.calls = (Frame(f"{decl.name}({shown}){where}", span, arguments, values), *place.calls)
         if inputs:
             parts = [Data((wire,), (shape,)) for wire, shape in zip(data.wires, data.shapes, strict=True)]
             parts = [POISON] * len(inputs) if data.poisoned else parts
@@ -993,6 +997,29 @@ class Layers(ABC):
                 wire = self.add(catalogue()["identity"](), one, place, node, None, {}, {}).wires[0]
             wires.append(wire)
         return Data(tuple(wires), data.shapes)
+
+
+def given_at(diagnostic: Diagnostic) -> Iterator[Label]:
+    """Yield the text of a call that gives what an error within a block is about, where that is plain.
+
+    It is a parameter of the block, followed through the calls around it, or several values that do not fit.
+    """
+    span, calls, found = diagnostic.span, diagnostic.calls, None
+    if span is None or not calls:
+        return
+    if diagnostic.code == "E302":
+        if values := calls[0].values:
+            yield Label(calls[0].span, ", ".join(f"{one.name} is {one.value}" for one in values))
+        return
+    for frame in calls:
+        words = set(_WORD.findall(span.text))
+        named = [one for one in frame.arguments if one.name in words]
+        at = named[0].span if len(named) == 1 else None
+        if at is None or not frame.span.covers(at):
+            break
+        found, span = Label(at, str(named[0])), at
+    if found is not None:
+        yield found
 
 
 def has_state(op: Op) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from netdsl.diagnostics import Diagnostic, NetError, internal
+from netdsl.diagnostics import Diagnostic, Label, NetError, internal
 from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
 from netdsl.elaborate.values import FileScope, SpecError
+from netdsl.ir.graph import Node
 from netdsl.lint.config import Settings
 from netdsl.lint.edits import Text
 from netdsl.lint.facts import Facts, FileFacts
@@ -20,6 +21,9 @@ from netdsl.net import Net
 from netdsl.quantities import weighed
 from netdsl.source import Source, Span
 from netdsl.syntax import tree
+
+MAX_CALLS = 4
+"""The most calls of blocks that a finding points at."""
 
 T = TypeVar("T")
 Key = tuple[str, str, int, int]
@@ -111,7 +115,7 @@ class Run:
         allows = dict.fromkeys((*self.allows, *(facts.net.allows if facts is not None else ())))
         name, allowed = rule.name(), False
         for allow in allows:
-            if allow.rule == name and any(_within(place, allow.about) for place in _places(hit, facts)):
+            if allow.rule == name and any(allow.about.covers(place) for place in _places(hit, facts)):
                 self._used.add(allow.span)
                 allowed = True
         return allowed
@@ -165,6 +169,7 @@ class Run:
         everywhere = all(one.fix == hit.fix for _, _, group in hits for one in group)
         fixable = hit.fix is not None and everywhere and self._fixable(hit, [item[0] for item in nets])
         local = facts.local(hit.layer)
+        hit = hit.replace(labels=(*hit.labels, *_told_apart(hit, nets[0][0].layers, facts)))
         yield Finding(type(rule), hit, tuple(item[0] for item in nets), self.spec, local, fixable)
 
     def _fixable(self, hit: Hit, nets: list[InNet]) -> bool:
@@ -177,7 +182,7 @@ class Run:
                 facts for facts in self.facts if any(self.text.covers(hit.span, node) for node in facts.nodes)
             ]
             return {facts.name for facts in about} <= {net.name for net in nets}
-        made = sum(facts.written_at(hit.span, hit.kind) for facts in self.facts)
+        made = sum(len(facts.written_at(hit.span, hit.kind)) for facts in self.facts)
         return made == sum(len(net.layers) for net in nets)
 
 
@@ -191,6 +196,32 @@ def sample(recipe: Recipe) -> tuple[Net, int]:
             raise
     open_ = {d.name: d.options[0] for d in elaborator.walker.decisions.values() if d.chosen is None}
     return Net(recipe.replace(settings={**recipe.settings, **open_})), len(open_)
+
+
+def _told_apart(hit: Hit, layers: Sequence[str], facts: Facts) -> Iterator[Label]:
+    """Yield the calls of blocks that tell the layers of a finding from others of the same line, if some do.
+
+    Those are the innermost ones that make layers of one kind only, with what they alone give.
+    """
+    found: list[Node] = []
+    others: list[Node] = []
+    for node in facts.written_at(hit.span, hit.kind):
+        (found if node.name in layers else others).append(node)
+    if not others or hit.within:
+        return
+    for depth in range(min(len(node.calls) for node in (*found, *others))):
+        ours = {node.calls[depth].span: node.calls[depth] for node in found}
+        theirs = {node.calls[depth].span: node.calls[depth] for node in others}
+        if ours.keys().isdisjoint(theirs):
+            break
+    else:
+        return
+    given = {(one.name, one.value) for frame in theirs.values() for one in frame.arguments}
+    for span, frame in [*ours.items()][:MAX_CALLS]:
+        own = [one for one in frame.arguments if (one.name, one.value) not in given]
+        at = own[0].span if len(own) == 1 else None
+        said = f"with {', '.join(map(str, own))}" if len(own) in (1, 2) else "here"
+        yield Label(at if at is not None and span.covers(at) else span, said)
 
 
 def _share(found: InNet) -> float:
@@ -207,10 +238,6 @@ def _places(hit: Hit, facts: Facts | None) -> Iterator[Span]:
     yield from (frame.span for frame in hit.calls)
     if facts is not None:
         yield from facts.declarations
-
-
-def _within(place: Span, about: Span) -> bool:
-    return place.source is about.source and about.start <= place.start and place.end <= about.end
 
 
 def _place(finding: Finding) -> tuple[str, int, str, int]:

@@ -483,10 +483,10 @@ class Facts:
                 written.setdefault(place, []).append(node)
         return {place: tuple(nodes) for place, nodes in written.items()}
 
-    def written_at(self, span: Span, kind: str) -> int:
-        """Return how many nodes with an op of that name a piece of text makes by itself."""
+    def written_at(self, span: Span, kind: str) -> tuple[Node, ...]:
+        """Return the nodes with an op of that name that a piece of text makes by itself."""
         nodes = self._written.get((span.source, span.start, span.end), ())
-        return sum(node.op.name == kind and node.span == span for node in nodes)
+        return tuple([node for node in nodes if node.op.name == kind and node.span == span])
 
     def written_in(self, span: Span) -> Iterator[Node]:
         """Yield the nodes that a part of the text makes, by itself or through blocks."""
