@@ -181,6 +181,8 @@ def test_what_the_size_of_the_input_causes_is_one_finding_there() -> None:
     (finding,) = lint(text.replace("3x3, 4 ", "1x1, 4 ").replace("5x5", "1x1"), select=("pad_heavy",))
     assert finding.hit.span.line == 5
     assert lint(text.replace("8x8", "64x64"), select=("pad_heavy",)) == []
+    text = text.replace("8x8", "20x20").replace("4 ->", "4, dilation=9 ->")
+    assert [f.hit.span.line for f in lint(text, select=("pad_heavy",))] == [6, 7]
 
 
 # ---------------------------------------------------------------- calls of blocks
@@ -230,6 +232,23 @@ def test_of_copies_of_one_call_none_is_pointed_at() -> None:
     )
     (finding,) = lint(text, select=("size_truncated",))
     assert (finding.count, finding.hit.labels) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("layer", "count"),
+    [
+        ("conv 3x3, 4, /16", 1),
+        ("conv 3x3, 4, /64", 1),
+        ("conv 1x1, 4, /64", 1),
+        ("conv 16x16, 4, /64, pad=0", 0),
+        ("maxpool 3x3, /64", 1),
+        ("gap -> conv 1x1, 4, /64", 0),
+    ],
+)
+def test_a_stride_beyond_the_map(layer: str, count: int) -> None:
+    """The only place of a window leaves out what is around it."""
+    text = f"net N:\n    input 4, 16x16\n    body: {layer.replace('gap', 'avgpool to=1x1')}\n"
+    assert len(lint(text, select=("stride2_1x1", "window_gap"))) == count
 
 
 # ---------------------------------------------------------------- @allow

@@ -559,6 +559,8 @@ BLOCK = (
     ("name", "text", "line"),
     [
         ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /2\n", 9),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 8x8\n    body: 6 * B 8, /2\n", 9),
+        ("repetition_strides", BLOCK + "net N:\n    input 3, 2x2\n    body: 2 * B 8, /2\n", 0),
         ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * (B 8, /2 -> relu)\n", 9),
         ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /2 first\n", 0),
         ("repetition_strides", BLOCK + "net N:\n    input 3, 32x32\n    body: 2 * B 8, /1\n", 0),

@@ -65,16 +65,19 @@ class PadHeavy(Rule):
     }
 
     def check(self, facts: Facts) -> Iterator[Hit]:
-        """Look at each layer."""
-        yield from at_input(self._layers(facts), facts)
-
-    def _layers(self, facts: Facts) -> Iterator[Hit]:
-        """Compare all MACs with those within the map."""
+        """Look at each layer: a dilation is its own, small maps are of small inputs."""
         if facts.drowned:  # of which stride_beyond_input speaks
             return
+        yield from at_input(self._layers(facts, dilated=False), facts)
+        yield from self._layers(facts, dilated=True)
+
+    def _layers(self, facts: Facts, dilated: bool) -> Iterator[Hit]:
+        """Compare all MACs with those within the map."""
         for node in facts.convolutions:
             op, x = node.op, facts.input(node)
             assert isinstance(op, Convolution)
+            if (max(both(op.dilation)) > 1) != dilated:
+                continue
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
                 continue
             share = 1 - op.macs_inside(x) / max(1, facts.cost(node).macs)

@@ -76,9 +76,9 @@ class RepetitionStrides(Rule):
                     sizes = [
                         (facts.shape(scope.inputs[0]), facts.shape(scope.outputs[0])) for scope in copies
                     ]
-                    if len(sizes) < 2 or not all(
-                        out.axes == x.axes == "chw" and out.h < x.h for x, out in sizes
-                    ):
+                    if len(sizes) < 2 or not all(out.axes == x.axes == "chw" for x, out in sizes):
+                        continue
+                    if not all(out.h < x.h or x.h == 1 for x, out in sizes) or sizes[1][0].h == 1:
                         continue
                     if len({out.c for _, out in sizes}) == 1:
                         yield self._strides(copies, sizes, facts)

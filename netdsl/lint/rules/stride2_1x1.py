@@ -82,11 +82,12 @@ def _read(node: Node, facts: Facts) -> float:
 
 
 def _gaps(slides: Window, node: Node, facts: Facts) -> bool:
-    """Tell whether a window leaves pixels out between two places of what a node makes."""
+    """Tell whether a window leaves pixels out between the places where it stands, or around its only one."""
     taps = zip(slides.kernel, slides.stride, slides.dilation, strict=True)
-    out = facts.output(node)
+    x, out = facts.input(node), facts.output(node)
     return any(
-        phases(*one).share < 1 and places > 1 for one, places in zip(taps, (out.h, out.w), strict=True)
+        phases(*one).share < 1 and (places > 1 or size > one[0])
+        for one, size, places in zip(taps, (x.h, x.w), (out.h, out.w), strict=True)
     )
 
 
@@ -100,7 +101,7 @@ def _help(node: Node, odd: bool, facts: Facts) -> str:
     stride = both(op.stride)
     larger = "give the stride to a larger kernel"
     if tuple(op.kernel) != (1, 1):
-        return f"{larger}: at least {stride[0]}x{stride[1]}"
+        return f"a smaller stride, or a kernel of at least {stride[0]}x{stride[1]}"
     if not _averaged(node, facts, ceil=odd):
         return larger
     given = facts.text.argument(node.span, "stride")

@@ -62,8 +62,9 @@ class WindowGap(Rule):
                 continue
             x, out = facts.input(node), facts.output(node)
             gaps = [
-                places > 1 and phases(slides.kernel[i], slides.stride[i], slides.dilation[i]).share < 1
-                for i, places in enumerate((out.h, out.w))
+                (places > 1 or size > slides.kernel[i])
+                and phases(slides.kernel[i], slides.stride[i], slides.dilation[i]).share < 1
+                for i, (size, places) in enumerate(((x.h, out.h), (x.w, out.w)))
             ]
             if not any(gaps):
                 continue
