@@ -888,18 +888,19 @@ class Walker(Layers):
         return self.steps(chain.steps, data, place)
 
     def feeding(self, chain: tree.Chain, place: Place) -> tree.Step | None:
-        """Return the step that makes what a chain begins with, if that stands in the same scope; None if not."""
-        body = [node.statement if isinstance(node, tree.Annotated) else node for node in place.scope.body]
-        lines = [node if isinstance(node, tree.Line) else None for node in body]
+        """Return the step that makes what a chain begins with, if that is a line of this block; None if not."""
         if not chain.source:
+            lines = lines_of(place.scope)
             at = next((i for i, line in enumerate(lines) if line is not None and line.chain is chain), 0)
             line = lines[at - 1] if at else None
         else:
             (ref, *others) = chain.source
             named = not others and ref.index is None and place.span(ref).text
-            line = next(
-                (one for one in lines if one and one.label and place.span(one.label).text == named), None
-            )
+            scopes = [place.scope]
+            while scopes[-1].kind == "container" and scopes[-1].outer is not None:
+                scopes.append(scopes[-1].outer)
+            every = [one for scope in scopes for one in lines_of(scope) if one and one.label]
+            line = next((one for one in every if one.label and place.span(one.label).text == named), None)
         return line.chain.steps[-1] if line and line.condition is None and line.chain.steps else None
 
     def need(self, data: Data | None, node: tree.Tree, place: Place) -> Data:
@@ -1141,6 +1142,12 @@ def is_condition(claim: tree.Expr, env: Env) -> bool:
         or (name in sizes and env.find_tensor(name) is not None)
         for name in names
     )
+
+
+def lines_of(scope: DraftScope) -> list[tree.Line | None]:
+    """Return the statements of a scope's text, None for those that are no line."""
+    body = [node.statement if isinstance(node, tree.Annotated) else node for node in scope.body]
+    return [node if isinstance(node, tree.Line) else None for node in body]
 
 
 def makes_one(step: tree.Step | None) -> bool:
