@@ -15,7 +15,7 @@ from netdsl.ops import Op
 from netdsl.ops.norm import BatchNorm, Norm
 from netdsl.ops.source import Weight
 from netdsl.record import Record
-from netdsl.sheet import aligned
+from netdsl.sheet import Look, aligned
 from netdsl.weights.convert import convert_weights
 from netdsl.weights.layout import need
 
@@ -610,8 +610,11 @@ def _error_cell(errors: Mapping[str, float], bound: float) -> Cell:
 # ---------------------------------------------------------------- forms
 
 
-def render_text(found: Verification) -> str:
-    """Return the table, what differs, and what it was made with; no newline at the end."""
+def render_text(found: Verification, width: int = 0) -> str:
+    """Return the table, what differs, and what it was made with; no newline at the end.
+
+    A table of more columns than `width`, if that is not 0, is a line or two for each check.
+    """
     lines = [("check", "expected", *found.backends, "")]
     for row in found.rows:
         expected = {cell.expected for cell in row.cells.values()}
@@ -623,7 +626,18 @@ def render_text(found: Verification) -> str:
     below = [*different, ""] if different else []
     caption = f"{printable(found.net)} ({printable(found.spec)}), input {_inputs(found.inputs)}"
     body = aligned(lines, (0, len(lines[0]) - 1), ruled=1)
+    if width and max(map(len, body)) > width:
+        body = list(_stacked(lines, Look(width)))
     return "\n".join([caption, "", *body, "", *below, *_footer(found)])
+
+
+def _stacked(lines: Sequence[Sequence[str]], look: Look) -> Iterator[str]:
+    """Yield a table's lines where its columns have no room: each check with its verdict, and its cells below."""
+    (_, *names, _), *rows = lines
+    for check, *cells, verdict in rows:
+        yield f"{look.hung(check)}: {verdict}"
+        said = "; ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True) if cell)
+        yield look.hung(f"  {said}")
 
 
 def differences(found: Verification) -> list[str]:

@@ -527,6 +527,16 @@ def test_cost_of_several_nets(folder: Path, capsys: Captured) -> None:
     assert "1 more" in capsys.readouterr().out
 
 
+def test_nets_of_one_name_are_told_apart_by_their_files(folder: Path, capsys: Captured) -> None:
+    for name in ("a.net", "b.net"):
+        (folder / name).write_text(
+            f"net N:\n    input 3, 8x8\n    gap\n\nnet {name[0].upper()}2:\n    input 3, 8x8\n    gap\n"
+        )
+    assert cli.main(["cost", "a.net", "b.net"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:6]]
+    assert names == ["a.net:n", "a2", "b.net:n", "b2"]
+
+
 @pytest.mark.parametrize("options", [[], ["--by", "op"], ["--depth", "1", "--train"], ["--batch", "3"]])
 @pytest.mark.parametrize("specs", [["wide.net", "lenet"], ["wide.net"], ["."]])
 def test_tables_of_several_nets(specs: list[str], options: list[str], folder: Path, capsys: Captured) -> None:

@@ -228,6 +228,21 @@ def test_another_momentum(twin: type[Twin]) -> None:
     assert "conv1.1.running_var: " in verification.render_text(found)
 
 
+def test_a_narrow_terminal(twin: type[Twin]) -> None:
+    """Where the columns have no room, nothing is wider, and nothing is left out."""
+    changed(twin, "nn.BatchNorm2d(8)", "nn.BatchNorm2d(8, momentum=0.9)")
+    found = both()
+    table = verification.render_text(found).split("\n\n")[1]
+    assert verification.render_text(found, 200).split("\n\n")[1] == table
+    lines = verification.render_text(found, 60).split("\n\n")[1].splitlines()
+    assert max(map(len, lines)) <= 60 < max(map(len, table.splitlines()))
+    assert "running statistics after a step, float64: DIFFERENT" in lines
+    cells = [cell for line in table.splitlines()[2:] for cell in line.split("  ")[1:]]
+    assert {cell.strip() for cell in cells} - {"", "ok", "DIFFERENT", "reference"} <= {
+        part.strip().partition(" ")[2] for line in lines for part in line.split(";")
+    }
+
+
 def test_another_key(twin: type[Twin]) -> None:
     changed(twin, "self.fc1", "self.fd1")
     found = both()

@@ -13,6 +13,7 @@ from netdsl.cli.common import (
     output,
     print_json,
     report,
+    source_of,
     spec_arguments,
     status_of,
     watch_option,
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
                     for name, shape in net.outputs.items()
                 )
                 counts = f"{len(net.graph):,} ops, {whole.params:,} params, {whole.macs:,} MACs"
-                source = (net.recipe.variant or net.recipe.net).file.source
+                source = source_of(net)
                 file = f"{printable(source.name)}:" if several and source.path is not None else ""
                 print(f"{file}{printable(net.name)}: {counts}, output {outputs}")
     if args.format == "json":

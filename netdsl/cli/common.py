@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.values import FileScope
     from netdsl.network import Network
     from netdsl.sheet import Look
+    from netdsl.source import Source
 
 VERSION = 1
 """Of the JSON forms of check and zoo, docs/schema/."""
@@ -359,6 +360,11 @@ def networks(args: argparse.Namespace) -> tuple[Network, ...]:
 def paths(file: FileScope) -> list[Path]:
     """Return the files that a file was read from, itself and its imports: what no result may replace."""
     return [source.path or data.folder("specs") / source.name for source in file.sources()]
+
+
+def source_of(net: Network) -> Source:
+    """Return the text of the file that declares a net."""
+    return (net.recipe.variant or net.recipe.net).file.source
 
 
 def read_for(nets: Iterable[Network]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain, islice
 from textwrap import indent
@@ -20,6 +21,7 @@ from netdsl.cli.common import (
     prose,
     report,
     size,
+    source_of,
     spec_arguments,
     watch_option,
 )
@@ -192,7 +194,11 @@ def _of_nets(nets: Iterable[Network], args: argparse.Namespace) -> None:
     from netdsl.quantities import Options
 
     meant = args.batch, args.dtype, args.train, args.optimizer
-    if rows := [net.cost_row(*meant) for net in nets]:
+    found = [(net.cost_row(*meant), source_of(net).name) for net in nets]
+    names = Counter(row.name for row, _ in found)
+    if rows := [
+        row.replace(name=f"{file}:{row.name}") if names[row.name] > 1 else row for row, file in found
+    ]:
         hint = f"{len(rows)} nets: --by block, --depth 1 or FILE:NAME for their parts"
         print(view.render_nets(rows, Options(*meant), _view(args, hint)))
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from netdsl.cli.common import look, network, output, print_json, report, spec_arguments, width
+from netdsl.cli.common import listed, look, network, output, print_json, report, spec_arguments
 from netdsl.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
+    from netdsl.sheet import Look
     from netdsl.verification import Progress
 
 HELP = "build with every backend, share one set of weights, compare static facts and numbers"
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(verification.render_json(found))
         return 0 if found.ok else 1
     if not (found.ok and output.quiet):
-        print(_shown(verification.render_text(found)))
+        where = listed() or look().replace(width=0)
+        print(_shown(verification.render_text(found, where.width), where))
     if found.ok:
         return 0
     wrong = sum(not row.ok for row in found.rows)
@@ -70,14 +72,17 @@ def run(args: argparse.Namespace) -> int:
     return report([Diagnostic("E519", f"{found.net}: {said}")])
 
 
-def _shown(text: str) -> str:
+def _shown(text: str, where: Look) -> str:
     """Return the table as the output has it: what differs in colour, and sentences as wide as a terminal."""
-    where = look().replace(width=width(sys.stdout))
     caption, table, *below = text.split("\n\n")
-    head, *rows = table.split("\n")
-    rows = [where.paint(row, "31" if row.endswith("DIFFERENT") else "") for row in rows]
+    rows = table.split("\n")
+    marks = {0: "1"} if rows[1].startswith("--") else {}
+    rows = [
+        where.paint(row, "31" if row.endswith("DIFFERENT") else marks.get(n, ""))
+        for n, row in enumerate(rows)
+    ]
     sentences = ["\n".join(map(where.wrapped, part.split("\n"))) for part in below]
-    return "\n\n".join([where.wrapped(caption), "\n".join([where.paint(head, "1"), *rows]), *sentences])
+    return "\n\n".join([where.wrapped(caption), "\n".join(rows), *sentences])
 
 
 def seed(text: str) -> int:
