@@ -46,6 +46,49 @@ def error(body: str) -> netdsl.Diagnostic:
         ("Conv2d 3, 64, 3", "Conv2d is called conv here: conv 3x3, 64, pad=0", "conv 3x3, 64, pad=0"),
         ("c = Conv2d(3, 64, 1)", "`:` names a layer: c: conv 1x1, 64", "c: conv 1x1, 64"),
         ("self.c = nn.Conv2d(3, 64, 1)", "`:` names a layer: c: conv 1x1, 64", "c: conv 1x1, 64"),
+        (
+            "2 * conv 3x3, 3, /first 2",
+            "the first copy's stride: 2 * conv 3x3, 3, /2 first",
+            "2 * conv 3x3, 3, /2 first",
+        ),
+        (
+            "2 * conv 3x3, 3, stride=2 first",
+            "the first copy's stride: 2 * conv 3x3, 3, /2 first",
+            "2 * conv 3x3, 3, /2 first",
+        ),
+        ("2 * conv 3x3, 3, first /2", "the first copy's stride: /2 first", "2 * conv 3x3, 3, /2 first"),
+        (
+            "conv 3x3, max(1 * 3, 2), /1 first * 2",
+            "a repetition stands in front: 2 * conv 3x3, max(1 * 3, 2), /1 first",
+            "2 * conv 3x3, max(1 * 3, 2), /1 first",
+        ),
+        (
+            "from flow -> c: conv 3x3, 3",
+            "a label begins its line: c: from flow -> conv 3x3, 3",
+            "c: from flow -> conv 3x3, 3",
+        ),
+        (
+            "c: conv 3x3, 3 from flow",
+            "what comes in stands before the layer: c: from flow -> conv 3x3, 3",
+            "c: from flow -> conv 3x3, 3",
+        ),
+        (
+            "a: relu\nb: tanh\nfrom (a, b) -> add",
+            "values have commas between them alone: from a, b -> add",
+            "a: relu\nb: tanh\nfrom a, b -> add",
+        ),
+        (
+            "[conv 3x3, 3, act=relu if big]",
+            "a step that may be left out: [conv 3x3, 3, act=relu when big]",
+            "[conv 3x3, 3, act=relu when big]",
+        ),
+        ("gap -> dropout 20% -> fc 10", "a part is a fraction, such as 0.2", "gap -> dropout 0.2 -> fc 10"),
+        (
+            "gap\nrequire params < 2 M",
+            "a number and its unit are one word: require params < 2M",
+            "gap\nrequire params < 2M",
+        ),
+        ("gap -> fc in_channels", "the channels of what comes in are x.c", "gap -> fc x.c"),
         ("swish", "swish is called silu here: silu", "silu"),
         ("F.relu(x)", "F.relu is called relu here: relu", "relu"),
         (

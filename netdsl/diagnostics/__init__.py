@@ -45,8 +45,11 @@ MAX_COMPARED = 500
 
 
 def closest(word: str, known: Sequence[str]) -> str:
-    """Return what a misspelt word may have meant, or an empty string; of very many, those that begin alike."""
-    if len(word) > MAX_WORD:
+    """Return what a misspelt word may have meant, or an empty string; of very many, those that begin alike.
+
+    A letter alone is like none.
+    """
+    if not 1 < len(word) <= MAX_WORD:
         return ""
     known = [one for one in known if len(one) <= MAX_WORD]
     lower = {one.lower(): one for one in known}

@@ -50,6 +50,8 @@ ARGUMENTS = {
     "interpolation": ("mode",),
 }
 """By argument elsewhere what it may be called here."""
+INCOMING = frozenset("in_channels in_features in_planes inplanes in_ch c_in".split())
+"""What others call the channels of what comes in."""
 DERIVED = frozenset("in_channels in_features num_features num_channels normalized_shape embed_dim".split())
 """Arguments elsewhere that follow from what comes in here."""
 SILENT = frozenset("inplace device dtype name rngs batch_first".split())
@@ -237,6 +239,10 @@ def word(text: str, known: Container[str] = ()) -> str:
         return f"did you mean `{VALUES[text]}`?"
     if PADDINGS.get(text) == "0":
         return "without padding: pad=0"
+    if text in INCOMING:
+        return "the channels of what comes in are x.c"
+    if text == "first":
+        return "the first copy's stride: /2 first"
     return said(text)
 
 

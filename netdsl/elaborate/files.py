@@ -230,7 +230,9 @@ class Files:
             if len(row.cells) != len(columns):
                 span = Span(source, row.start, row.end)
                 what = f"a row of {len(row.cells)} cells in a table of {len(columns)} columns"
-                raise fail("E209", what, span)
+                listed = len(row.cells) == 1 and isinstance(row.cells[0], tree.ListExpr)
+                help = f"a row has no brackets: {span.text[1:-1].strip()}" if listed else ""
+                raise fail("E209", what, span, help or f"it has {', '.join(columns)}")
             rows.append(tuple(self.evaluator.eval(cell, scope.env, source) for cell in row.cells))
         scope.env.names[item.name.text] = TableValue(columns, tuple(rows))
 

@@ -190,14 +190,15 @@ def _condition(place: Place) -> Fault | None:
         return None
     if token.type != "IF" and "ELSE" not in place.accepted:
         return None
-    stop = next((i for i in range(at, len(line)) if line[i].type in (*_ENDS_STEP, "RPAR")), len(line))
+    stop = next((i for i in range(at, len(line)) if line[i].type in (*_ENDS_STEP, "RPAR", "RSQB")), len(line))
     what, how = _text(line[step:at]), _text(line[at + 1 : stop])
+    bracketed = step > 0 and line[step - 1].type == "LSQB"
     if not how or any(t.type == "IF" for t in line[at + 1 : stop]):
         help = ""
     elif any(t.type == "ELSE" for t in line[at:stop]):
         help = f"an op that a condition decides stands in parentheses: ({what} if {how})"
         help = help if at - step == 1 else ""
-    elif any(t.type in ("ARROW", "VBAR") for t in line[_line_start(line) :]):
+    elif bracketed or any(t.type in ("ARROW", "VBAR") for t in line[_line_start(line) :]):
         help = f"a step that may be left out: [{what} when {how}]"
     else:
         help = f"a condition follows `when`: {what} when {how}"
@@ -381,9 +382,11 @@ def _called(before: Sequence[Token]) -> int | None:
 
 def _step(tokens: Sequence[Token]) -> int:
     """Return the index at which the innermost step begins."""
-    opener = _opener(tokens)
+    opener, depth = _opener(tokens), 0
     for i in range(len(tokens) - 1, opener, -1):
-        if tokens[i].type in ("ARROW", "COLON", "VBAR", "STAR"):
+        kind = tokens[i].type
+        depth += (kind in ("RPAR", "RSQB")) - (kind in OPENING)
+        if depth == 0 and kind in ("ARROW", "COLON", "VBAR", "STAR"):
             return i + 1
     return opener + 1
 

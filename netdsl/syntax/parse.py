@@ -94,7 +94,8 @@ def _whole(
     for line in lines:
         first = line.tokens[0]
         if bisect(starts, first.start) in broken and (line.level == 0 or first.type in _DECLARES):
-            lost.update(one.text for one in takewhile(lambda one: one.type in _NAMED, line.tokens))
+            named = _NAMED | {"COLON"} if first.type == "DEFAULT" else _NAMED
+            lost.update(one.text for one in takewhile(lambda one: one.type in named, line.tokens))  # noqa: B023
     return file.replace(items=kept), frozenset(lost)
 
 
