@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import import_torchvision
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -224,6 +225,77 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "norm without numbers": (nn.BatchNorm2d(8, affine=False), ["bn"]),
     "prelu": (nn.PReLU(8), ["prelu"]),
 }
+
+
+class Tokens(nn.Module):
+    """A transformer's layer of tokens, of which one is a parameter; attention is torch's module, or its function."""
+
+    def __init__(self, whole: bool, width: int = 12, heads: int = 3) -> None:
+        super().__init__()
+        self.heads = heads
+        self.first = nn.Parameter(torch.randn(1, 1, width))
+        self.patches = nn.Conv2d(6, width, 4, 4)
+        self.norm = nn.LayerNorm(width)
+        self.qkv: nn.Module = nn.Identity() if whole else nn.Linear(width, 3 * width)
+        self.attention: nn.Module = (
+            nn.MultiheadAttention(width, heads, batch_first=True) if whole else nn.Identity()
+        )
+        self.mlp = nn.Sequential(nn.Linear(width, 8), nn.GELU(), nn.Dropout(0.0), nn.Linear(8, width))
+        self.head = nn.Linear(width, 5)
+
+    def attended(self, x: Tensor) -> Tensor:
+        if isinstance(self.attention, nn.MultiheadAttention):
+            y: Tensor = self.attention(x, x, x, need_weights=False)[0]
+            return y
+        samples, n, c = x.shape
+        parts = self.qkv(x).reshape(samples, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        return y.transpose(1, 2).reshape(samples, n, c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.first.expand(x.shape[0], -1, -1), x], 1)
+        x = x + self.attended(self.norm(x))
+        return self.head((x + self.mlp(x))[:, 0])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_attention_is_that_of_the_module(batch: int, whole: bool, tmp_path: Path) -> None:
+    model = live(Tokens(whole))
+    found = lift(exported(model, tmp_path / "tokens.onnx", batch=batch))
+    assert said(found)
+    assert found.text == lift(model, MAP).text
+    assert list(found.weights) == list(model.state_dict())
+    assert "attention 3" in found.text if whole else "attend 3" in found.text
+
+
+@pytest.mark.parametrize("version", ["", "V2"])
+def test_attention_in_windows_is_that_of_the_module(version: str, tmp_path: Path) -> None:
+    torchvision = import_torchvision()
+    kind = getattr(torchvision.models.swin_transformer, f"ShiftedWindowAttention{version}")
+    layer = kind(12, [2, 3], [1, 1], 3)
+    model = nn.Sequential(nn.Conv2d(6, 12, 3), torchvision.ops.Permute([0, 2, 3, 1]), layer, nn.LayerNorm(12))
+    found = lift(exported(live(model), tmp_path / "sequential.onnx"))
+    assert said(found)
+    assert found.text == lift(model, MAP).text
+
+
+@pytest.mark.parametrize(("size", "shape"), [((3, 2), (6, 13, 9)), ((4, 4), (6, 2, 2)), ((2, 3), (6, 8, 9))])
+def test_a_pool_to_a_size_is_one(size: tuple[int, int], shape: tuple[int, ...], tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(size), nn.Conv2d(4, 2, 1))
+    found = lift(exported(live(model), tmp_path / "sequential.onnx", shape))
+    assert said(found)
+    assert ops(found) == ["conv", "avgpool", "conv"]
+    assert found.text == lift(model, shape).text
+
+
+def test_keys_may_have_hyphens(tmp_path: Path) -> None:
+    model = nn.Sequential()
+    model.add_module("stage-1", nn.Sequential(nn.Conv2d(6, 4, 1), nn.BatchNorm2d(4)))
+    found = lift(exported(model.eval(), tmp_path / "sequential.onnx"))
+    assert list(found.weights) == list(model.state_dict())
+    assert found.text == lift(model, MAP).text
 
 
 def ops(found: Lifted) -> list[str]:

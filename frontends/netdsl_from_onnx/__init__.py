@@ -1,8 +1,8 @@
 """The front end for ONNX: a file is read as calls of torch's functions, and what they make is a graph.
 
 `file.py` opens it, and trusts nothing in it; `scopes.py` finds the modules that its nodes were in; `ops.py` says what
-each operator is in torch's words, `read.py` writes those on a tape, which `netdsl_from_torch` makes a graph of;
-`proof.py` compares. Imports neither onnx nor torch itself.
+each operator is in torch's words and `whole.py` which modules are one call; `run.py` writes those on a tape, which
+`netdsl_from_torch` makes a graph of; `proof.py` compares. Imports neither onnx nor torch itself.
 """
 
 from __future__ import annotations

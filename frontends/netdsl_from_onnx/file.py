@@ -58,6 +58,11 @@ class File:
         self.inputs = [Input(one.name, self._sizes(one)) for one in self.graph.input if self._given(one)]
         if not self.inputs:
             refuse(f"{path} has no input")
+        batches = {one.sizes[0] for one in self.inputs if one.sizes[0]}
+        if len(batches) > 1:
+            refuse(f"the inputs of {path} have other batches: {', '.join(map(str, sorted(batches)))}")
+        self.batch = max(batches, default=0)
+        """How many samples it takes, 0 where any will do."""
 
     def array(self, name: str) -> Array:
         """Return an initializer's numbers."""

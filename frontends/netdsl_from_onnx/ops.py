@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
-from netdsl_from_torch.layout import Layout, Unknown
-from netdsl_from_torch.ops import _dims, _size, _stride, convolution
+from netdsl_from_torch.layout import REPEAT, Atom, Layout, Unknown
+from netdsl_from_torch.ops import FUNCTIONS, _dims, _size, _stride, convolution, of_rows
 from torch import Tensor
 
+from netdsl.ir.graph import Value
 from netdsl.ir.types import Pad
+from netdsl.ops.attention import Attend, Attention, Qkv
 from netdsl.ops.pool import AvgPool, MaxPool
 from netdsl_from_onnx.file import plain
 
@@ -195,12 +197,41 @@ def avg_pool_tf(at: Translation, x: Tensor, kernel: Any, stride: Any, counts: bo
     return at.put(op, at.map(x))
 
 
+def shared(at: Translation, parameter: Tensor) -> Layout:
+    """A parameter that is the same for each sample."""
+    x = at.layout(parameter)
+    return x.replace(dims=((Atom(REPEAT, 0, at.batch),), *x.dims[1:]))
+
+
+def in_proj(at: Translation, x: Tensor, w: Tensor, b: Tensor) -> Layout:
+    """Queries, keys and values of torch's attention, in one; an op only with what follows."""
+    return of_rows(at, Qkv(), x, at.key(w).rpartition(".")[0])
+
+
+def linear_or_attention(at: Translation, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Layout:
+    """Fc; or attention, of which it is the last layer."""
+    x = at.layout(input)
+    path = at.key(weight).removesuffix(".out_proj.weight")
+    attend = at.made[int(x.value.node)]
+    if bias is not None and path != at.key(weight) and isinstance(attend.op, Attend):
+        one = Attend(heads=attend.op.heads)
+        first = attend.inputs[0].node
+        qkv = at.made[int(at.made[int(first)].inputs[0].node)]
+        if qkv.home == path and (attend.op, attend.inputs) == (one, tuple(Value(first, i) for i in range(3))):
+            made = at.put(Attention(heads=one.heads), at.whole(qkv.inputs[0]), home=path)
+            return made.replace(dims=x.dims)
+    return FUNCTIONS["linear"](at, input, weight, bias)  # type: ignore[no-any-return]
+
+
 OWN: dict[str, Callable[..., Layout]] = {
+    "shared": shared,
+    "in_proj": in_proj,
+    "linear": linear_or_attention,
     "conv_tf": conv_tf,
     "max_pool_tf": max_pool_tf,
     "avg_pool_tf": avg_pool_tf,
 }
-"""Calls that no function of torch is, as ops."""
+"""Calls that no function of torch is, or that may be part of more, as ops."""
 
 
 @operator("GlobalAveragePool")
@@ -291,15 +322,22 @@ def linear(at: Run, step: Step, x: Tensor, weight: Constant, bias: Constant | No
     need(weight.array.ndim == 2, f"its weight has {weight.array.ndim} axes")
     if bias is not None:
         bias = bias.shaped(weight.array.shape[:1])
+        home, _, name = bias.origin.rpartition(".")
+        if name == "in_proj_bias" and home and weight.origin in ("", f"{home}.in_proj_weight"):
+            w, b = at.under(home, in_proj_weight=weight, in_proj_bias=bias)
+            return at.put("in_proj", at.torch("linear", x, w, b), x, w, b)
     w, b = at.layer("fc", step, weight=weight, bias=bias)
     return at.call("linear", x, w, b)
 
 
 @operator("MatMul")
 def matmul(at: Run, step: Step) -> Any:
-    """linear, with the bias that is added to it."""
+    """linear, with the bias that is added to it; or matmul of what layers make."""
+    if len(step.values) == 2 and all(isinstance(value, Tensor) for value in step.values):
+        return at.call("matmul", *step.values)
     (bias,) = step.further or (None,)
-    assert not isinstance(bias, Tensor | Parts)
+    if isinstance(bias, Tensor | Parts):
+        raise Unknown("its bias is computed, not of the file")
     return linear(at, step, step.tensor(0), step.constant(1).turned(), bias)
 
 
@@ -523,9 +561,21 @@ def div(at: Run, step: Step) -> Any:
 
 @operator("Concat")
 def concat(at: Run, step: Step) -> Any:
-    """Cat."""
-    parts = [step.tensor(index) for index in range(len(step.values))]
+    """Cat, of parameters too, which all samples share."""
+    parts = [
+        step.tensor(index) if isinstance(value, Tensor) else _shared(at, step, step.constant(index))
+        for index, value in enumerate(step.values)
+    ]
     return at.call("cat", parts, int(step.attributes["axis"]) % parts[0].ndim)
+
+
+def _shared(at: Run, step: Step, constant: Constant) -> Tensor:
+    """Return a parameter that stands beside what samples make: the same for each of them."""
+    sizes = constant.array.shape
+    need(len(sizes) > 1 and sizes[0] in (1, at.batch), f"it joins numbers of the file of sizes {list(sizes)}")
+    parameter = at.parameter(step, constant.first())
+    shared: Tensor = at.put("shared", parameter.expand(at.batch, *sizes[1:]), parameter)
+    return shared
 
 
 # ---------------------------------------------------------------- parts and views
@@ -603,11 +653,15 @@ def slice_(at: Run, step: Step) -> Any:
 
 @operator("Gather")
 def gather(at: Run, step: Step) -> Any:
-    """One place of an axis."""
+    """One place of an axis; or all in their order, which exporters write for a view."""
     x, which = step.tensor(0), step.constant(1)
-    need(which.array.ndim == 0, "it takes several places, in any order")
     axis = int(step.attributes.get("axis", 0)) % x.ndim
-    need(axis > 0, "it takes one of the samples")
+    size, sizes = x.shape[axis], which.array.shape
+    if which.array.size == size and (which.array.reshape(-1) == numpy.arange(size)).all():
+        if sizes or size > 1:
+            return at.call("reshape", x, [*x.shape[:axis], *sizes, *x.shape[axis + 1 :]])
+    need(not sizes, "it takes several places, in any order")
+    need(axis > 0 or size > 1, "it takes one of the samples")
     return at.call("select", x, axis, which.ints()[0])
 
 
@@ -627,7 +681,7 @@ def reshape(at: Run, step: Step) -> Any:
     if not step.attributes.get("allowzero"):
         need(all(size or index < x.ndim for index, size in enumerate(sizes)), f"a shape {sizes}")
         sizes = [size or x.shape[index] for index, size in enumerate(sizes)]
-    return at.call("reshape", x, at.for_batch(sizes, x))
+    return at.call("reshape", x, sizes)
 
 
 @operator("Squeeze", "Unsqueeze")
@@ -660,16 +714,18 @@ def transpose(at: Run, step: Step) -> Any:
 def expand(at: Run, step: Step) -> Any:
     """Expand."""
     x = step.tensor(0)
-    sizes = at.for_batch(step.constant(1).ints(), x)
+    sizes = step.constant(1).ints()
     shape = list(numpy.broadcast_shapes(tuple(x.shape), tuple(sizes)))
     return x if shape == list(x.shape) else at.call("expand", x, shape)
 
 
 @operator("Identity", "Cast", "CastLike")
 def same(at: Run, step: Step) -> Any:
-    """Nothing, where numbers stay numbers."""
+    """Nothing, where numbers stay numbers; or a dropout in evaluation, whose rate is lost."""
     if step.op == "Cast":
         need(step.attributes.get("to") in (1, 10, 11), "it makes other numbers")
+    if step.op == "Identity" and step.inner == "Dropout":
+        return at.call("dropout", step.tensor(0), 0.0, True)
     return step.tensor(0)
 
 

@@ -8,7 +8,6 @@ import numpy
 import onnx
 import torch
 from netdsl_from_torch.proof import SCALE, _keys
-from netdsl_from_torch.tape import BATCH
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -45,7 +44,7 @@ def _outputs(ours: torch.nn.Module, model: Model) -> Check:
     inputs: dict[str, Array] = {}
     for one, shape in zip(file.inputs, model.shapes, strict=True):
         kind = next(each.type.tensor_type.elem_type for each in file.graph.input if each.name == one.name)
-        x = random.standard_normal((one.sizes[0] or BATCH, *shape))
+        x = random.standard_normal((run.batch, *shape))
         x[1:] *= SCALE
         inputs[one.name] = x.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
     dtype = str(next(iter(inputs.values())).dtype)

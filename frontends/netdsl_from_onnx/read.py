@@ -21,9 +21,14 @@ from netdsl_from_onnx.file import File, refuse
 from netdsl_from_onnx.ops import OWN
 from netdsl_from_onnx.run import Missing, Run
 from netdsl_from_onnx.scopes import function, told
+from netdsl_from_onnx.whole import in_windows
 
 DROPS = ("Dropout", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout", "DropPath", "StochasticDepth")
 """Classes of torch's, and of libraries, that drop in training."""
+
+
+CALLS = {**OWN, "windows": in_windows}
+"""Calls that no function of torch is, as ops."""
 
 
 class State:
@@ -88,7 +93,7 @@ class Model:
     def _graph(self) -> Graph:
         """Return the graph; NetError with every node that has no op."""
         run, names = self.run, [_label(one.name) for one in self.file.inputs]
-        translation = Reading(run.tape, self.shapes, True)
+        translation = Reading(run.tape, self.shapes, True, run.batch)
         causes = list(translation.causes)
         if not causes:
             inputs = ["x"] if len(names) == 1 else names
@@ -133,6 +138,8 @@ class Model:
 class Reading(Translation):
     """The ops that a file's tape is."""
 
+    near = 1e-6  # numbers of files are of float32
+
     def call(self, call: Call) -> None:
         """Translate a call, or note why it has no op."""
         if isinstance(call, Missing):
@@ -143,8 +150,8 @@ class Reading(Translation):
 
     def translated(self, call: Call) -> Any:
         """Return the layouts of a call's results."""
-        if call.name in OWN:
-            return OWN[call.name](self, *call.args)
+        if call.name in CALLS:
+            return CALLS[call.name](self, *call.args)
         return super().translated(call)
 
 

@@ -22,18 +22,20 @@ from netdsl_from_onnx.file import Array, File, as_array, attributes, refuse
 from netdsl_from_onnx.ops import OPERATORS, Parts
 from netdsl_from_onnx.patterns import Patterns
 from netdsl_from_onnx.scopes import SEQUENTIAL, Modules, Scopes, Stack, ordered, tidy
+from netdsl_from_onnx.whole import Group, groups_of
 
 LARGEST = 1 << 31
 """How many numbers a tensor may have."""
 _FOLDED = frozenset(
-    "Abs Add And Cast CastLike Ceil Concat ConstantOfShape Div Equal Expand Flatten Floor Gather Greater Identity"
-    " Less Max Min Mod Mul Neg Not Or Pow Range ReduceProd ReduceSum Reshape Round Shape Size Slice Split Sqrt"
-    " Squeeze Sub Transpose Unsqueeze Where".split()
+    "Abs Add And Cast CastLike Ceil Concat ConstantOfShape Div Equal Exp Expand Flatten Floor Gather GatherND"
+    " Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Pow Range ReduceMax ReduceMin"
+    " ReduceProd ReduceSum Reshape Round ScatterND Shape Sign Size Slice Split Sqrt Squeeze Sub Transpose Unsqueeze"
+    " Where".split()
 )
 """Operators that are computed where all that they read is known."""
 _VIEWS = frozenset("Cast CastLike Flatten Identity Reshape Squeeze Transpose Unsqueeze".split())
 """Those that leave a tensor of the file what it is."""
-_KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_KEY = re.compile(r"[\w-]+(\.[\w-]+)*")
 _MADE_UP = re.compile(r"val_\d+|\d+|[A-Za-z]+_\d+")
 """Names that exporters give to tensors that are none of the model's."""
 
@@ -64,6 +66,17 @@ class Constant:
     def made_up(self) -> bool:
         """Whether an exporter made it, and no tensor of the model is it."""
         return not self.origin and (not self.source or bool(_MADE_UP.fullmatch(self.source)))
+
+    def first(self) -> Constant:
+        """Return the numbers of one sample, with its axis; Unknown where samples have others."""
+        one = self.array[:1]
+        if not (self.array == one).all():
+            raise Unknown("it takes other numbers of the file for each sample")
+        return Constant(one, self.origin, self.source)
+
+    def cast(self, kind: numpy.dtype[Any]) -> Constant:
+        """Return the same numbers of another type."""
+        return Constant(self.array.astype(kind), self.origin, self.source)
 
     def turned(self) -> Constant:
         """Return the matrix with its axes swapped."""
@@ -135,7 +148,7 @@ class Run:
     def __init__(self, file: File, shapes: Sequence[Sequence[int]], name: str) -> None:
         """Run it with inputs of these sizes, without their batch; `name` is for the model's class."""
         self.file = file
-        self.batches = {one.sizes[0] for one in file.inputs}
+        self.batch = file.batch or BATCH
         self.scopes = Scopes(file.graph, name)
         self.patterns = Patterns(file.graph, self.scopes.stacks)
         self.modules = Modules(self.scopes.root, self.scopes.chains)
@@ -159,12 +172,21 @@ class Run:
         for name_, tensor in file.stored.items():
             self.values[name_] = Constant(as_array(tensor, file.path), _origin(name_), name_)
         for one, shape in zip(file.inputs, shapes, strict=True):
-            self.values[one.name] = torch.zeros(BATCH, *shape, device="meta")
+            self.values[one.name] = torch.zeros(self.batch, *shape, device="meta")
         root.args = tuple(self.values[one.name] for one in file.inputs)
         self.tape.events.append(Enter(root))
         with torch.no_grad():
+            groups = {group.first: group for group in groups_of(self.scopes, self.patterns)}
+            group = None
             for index, node in enumerate(file.graph.node):
+                if index in groups:
+                    group = groups[index]
+                    self._enter(index, group.stack)
+                    begun = self._mark()
                 self._step(index, node)
+                if group is not None and index == group.last:
+                    self._as_one(group, begun)
+                    group = None
         self._leave(1)
         self.tape.result = root.result = self._results()
         self.tape.events.append(Leave(root))
@@ -197,14 +219,14 @@ class Run:
         return {key for key, source in self.sources.items() if source == key}
 
     def _results(self) -> tuple[Tensor, ...]:
-        found = []
+        results = []
         for output in self.file.graph.output:
             value = self.values.get(output.name)
             if isinstance(value, Constant | Parts):
                 refuse(f"output `{output.name}` of {self.file.path} is no tensor that follows from an input")
             if value is not None:
-                found.append(value)
-        return tuple(found)
+                results.append(value)
+        return tuple(results)
 
     # ---------------------------------------------------------------- nodes
 
@@ -221,14 +243,14 @@ class Run:
         try:
             found = self._known(step)
             if found is None:
-                self._enter(step)
+                self._enter(step.index, step.stack)
                 if step.follows and step.op in OPERATORS:
                     self.values.update(dict.fromkeys(names))
                     return
                 found = self._computed(step)
         except Unknown as unknown:
             del self.tape.events[begun:]
-            self._enter(step)
+            self._enter(step.index, step.stack)
             self._unknown(step, names, str(unknown))
             return
         except (
@@ -241,7 +263,7 @@ class Run:
             OverflowError,
         ) as error:
             del self.tape.events[begun:]  # its numbers do not fit
-            self._enter(step)
+            self._enter(step.index, step.stack)
             self._unknown(step, names, str(error).strip("'").partition("\n")[0][:200])
             return
         results = list(found) if isinstance(found, tuple | list) else [found]
@@ -252,6 +274,28 @@ class Run:
         if isinstance(results[0], Tensor):
             self.frames[-1].result = results[0]
 
+    def _mark(self) -> tuple[int, tuple[dict[str, Any], ...], int]:
+        """Return what there is now."""
+        held = self.state, self.learned, self.sources
+        return len(self.tape.events), tuple(map(dict, held)), len(self.renamed)
+
+    def _as_one(self, group: Group, begun: tuple[int, tuple[dict[str, Any], ...], int]) -> None:
+        """Write one call for those of a group of nodes, where it is one."""
+        self._leave(len(group.stack) + 1)
+        x, y = self.values.get(group.reads), self.values.get(group.makes)
+        y = self._stand_in(group.makes) if y is None else y
+        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            return
+        at, held, renamed = begun
+        now = self.state, self.learned, self.sources, self.renamed, self.tape.events
+        self.state, self.learned, self.sources = held
+        self.renamed, self.tape.events = self.renamed[:renamed], self.tape.events[:at]
+        try:
+            self.values[group.makes] = group.called(self, x, y, now[4][at:])
+            self.frames[-1].result = self.values[group.makes]
+        except Unknown:  # it stays what it was
+            self.state, self.learned, self.sources, self.renamed, self.tape.events = now
+
     def _computed(self, step: Step) -> Any:
         if step.node.domain not in ("", "ai.onnx") or step.op not in OPERATORS:
             raise Unknown("")
@@ -261,13 +305,17 @@ class Run:
         """Note a node without an op; go on behind it with what stands for its results."""
         results = []
         for name in names:
-            sizes = self._inferred().get(name)
-            self.values[name] = made = None if sizes is None else torch.empty(*sizes, device="meta")
+            self.values[name] = made = self._stand_in(name)
             results += [made] if made is not None else []
         reads = [value for value in step.values if isinstance(value, Tensor)]
         call = Missing(step.op, reads, {}, results, self.frames[-1])
         call.why, call.place = why, self.now
         self.tape.events.append(call)
+
+    def _stand_in(self, name: str) -> Tensor | None:
+        """Return a tensor of the sizes that a value is known to have, None if they are not."""
+        sizes = self._inferred().get(name)
+        return None if sizes is None else torch.empty(*sizes, device="meta")
 
     def _inferred(self) -> dict[str, tuple[int, ...]]:
         """Return the sizes that the operators' own rules give, for those that no function here knows."""
@@ -282,15 +330,16 @@ class Run:
                     for dim, size in zip(shape.dim, value.shape, strict=True):
                         dim.dim_value = size
             self.inferred = {}
+            told = list(self.file.graph.value_info) if all(all(one.sizes) for one in self.file.inputs) else []
             try:
                 model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-            except Exception:  # it raises what it likes, and then nothing is known
-                return self.inferred
-            for one in model.graph.value_info:
+            except Exception:  # it raises what it likes, and then nothing is known but what the file says
+                del model.graph.value_info[:]
+            for one in (*told, *model.graph.value_info):
                 dims = one.type.tensor_type.shape.dim
                 sizes = tuple(dim.dim_value for dim in dims)
                 if sizes and min(sizes) > 0 and prod(sizes) <= LARGEST:
-                    self.inferred[one.name] = (BATCH, *sizes[1:])
+                    self.inferred[one.name] = sizes
         return self.inferred
 
     # ---------------------------------------------------------------- numbers
@@ -309,7 +358,13 @@ class Run:
             return None
         given = [value for value, name in zip(values, node.input, strict=True) if name]
         if step.op == "CastLike" and isinstance(given[0], Constant):
-            return given[0]
+            kind = given[1].array.dtype if isinstance(given[1], Constant) else numpy.dtype("float32")
+            return given[0].cast(kind)
+        if step.op == "Expand" and isinstance(given[0], Constant) and isinstance(given[1], Constant):
+            own = given[0].array.shape
+            sizes = numpy.broadcast_shapes(own, tuple(given[1].ints()))
+            if given[0].origin and own[:1] == (1,) and own[1:] == sizes[1:]:
+                return given[0]  # a parameter that all samples share, which is said where it is used
         if step.op not in _FOLDED or node.domain or not all(isinstance(one, Constant) for one in given):
             return None
         if not given:
@@ -363,17 +418,17 @@ class Run:
 
     # ---------------------------------------------------------------- modules
 
-    def _enter(self, step: Step) -> None:
+    def _enter(self, index: int, stack: Stack) -> None:
         """Go into the modules that a node is in."""
         paths = [frame.path for frame in self.frames[1:]]
         same = 0
-        while same < min(len(paths), len(step.stack)) and paths[same] == step.stack[same][0]:
+        while same < min(len(paths), len(stack)) and paths[same] == stack[same][0]:
             same += 1
         self._leave(same + 1)
         anew = False
-        for path, name in step.stack[same:]:
+        for path, name in stack[same:]:
             held, used = self.kept.get(path, (None, set()))
-            reads = self._visit(step.index, path)
+            reads = self._visit(index, path)
             if held is None or anew or used & reads:
                 anew = anew or held is not None
                 held = Frame(self.modules.get(path, name), path, self.frames[-1], (), {})
@@ -435,6 +490,19 @@ class Run:
             count = Constant(numpy.array(0, "int64"))
             self._register(f"{home}.num_batches_tracked", count, True)
         return found
+
+    def stored(self, key: str, buffer: bool) -> Tensor:
+        """Return a tensor of the file whose name is its key."""
+        constant = self.values[key]
+        assert isinstance(constant, Constant)
+        return self._register(key, constant, buffer)
+
+    def under(self, home: str, **parts: Constant) -> list[Tensor]:
+        """Return tensors under their own names at a path, which no layer has."""
+        for name, part in parts.items():
+            if not self._fits(f"{home}.{name}", part):
+                raise Unknown(f"the file has two tensors `{home}.{name}`")
+        return [self._register(f"{home}.{name}", part, False) for name, part in parts.items()]
 
     def parameter(self, step: Step, constant: Constant) -> Tensor:
         """Return a tensor that no layer has, under its own key or one of the module that it is in."""
@@ -505,14 +573,6 @@ class Run:
             self.sources[key] = constant.source
             self.tape.keys[id(tensor)] = key
         return self.learned[key]
-
-    def for_batch(self, sizes: Sequence[int], x: Tensor) -> list[int]:
-        """Return sizes of which the first is that of the file's batch with the batch that is run here."""
-        first = sizes[0] if sizes else 0
-        own = x.ndim and x.shape[0] == BATCH
-        if own and first in self.batches and (first > 1 or prod(sizes) != x.numel()):
-            return [BATCH, *sizes[1:]]
-        return list(sizes)
 
     def only_reshaped(self, step: Step) -> bool:
         """Tell whether all that reads a node's result is a flattening."""

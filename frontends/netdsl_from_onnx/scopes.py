@@ -94,8 +94,8 @@ class Scopes:
 
 
 def tidy(key: str) -> str:
-    """Return a key as a state may have it: letters, numbers and lines, between points."""
-    parts = (re.sub(r"[^A-Za-z0-9_]+", "_", part).strip("_") or "_" for part in key.split("."))
+    """Return a key as a state may have it: letters, numbers, hyphens and lines, between points."""
+    parts = (re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_") or "_" for part in key.split("."))
     return ".".join(parts)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from netdsl.ir.graph import Value
 from netdsl.ir.types import Dims, Pad
 from netdsl.ops import catalogue
 from netdsl.ops.activation import (
@@ -22,6 +23,7 @@ from netdsl.ops.activation import (
     LogSoftmax,
     PRelu,
     Relu,
+    Relu6,
     RRelu,
     Softmax,
     Softplus,
@@ -207,7 +209,20 @@ def conv_transpose2d(
 def linear(at: Translation, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Layout:
     """Fc."""
     home = _home(at, {"weight": weight, "bias": bias})
-    return at.put(Linear(channels=weight.shape[0], bias=bias is not None), at.settled(input), home=home)
+    return of_rows(at, Linear(channels=weight.shape[0], bias=bias is not None), input, home)
+
+
+def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
+    """Put an op of each token's channels; tokens of all samples may come in any order, such as in one dimension."""
+    x = at.layout(input)
+    base = whole(x.value, x.shape, at.batch)
+    channels = (Atom("c", 1, x.shape.c),)
+    rows = [atom for dim in x.dims[:-1] for atom in dim]
+    own = [atom for dim in base.dims[:-1] for atom in dim]
+    if x.dims[0] == base.dims[0] or x.shape.axes[-1] != "c" or x.dims[-1] != channels or {*rows} != {*own}:
+        return at.put(op, at.settled(x), home=home)
+    y = at.put(op, base, home=home)
+    return y.replace(dims=(*x.dims[:-1], y.dims[-1]))
 
 
 @translates("batch_norm")
@@ -379,18 +394,22 @@ def celu(at: Translation, input: Tensor, alpha: float = 1.0, inplace: bool = Fal
 def hardtanh(
     at: Translation, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Layout:
-    """Hardtanh."""
-    return at.pointwise(HardTanh(min=float(min_val), max=float(max_val)), input)
+    """Hardtanh, or relu6, as torch's own class for that calls it."""
+    return at.pointwise(_between(min_val, max_val), input)
+
+
+def _between(least: float, most: float) -> Activation:
+    return Relu6() if (least, most) == (0, 6) else HardTanh(min=float(least), max=float(most))
 
 
 @translates("clamp", "clip")
 def clamp(at: Translation, input: Tensor, min: float | None = None, max: float | None = None) -> Layout:
-    """hardtanh, or relu."""
+    """hardtanh, relu or relu6."""
     if min == 0 and max is None:
         return at.pointwise(Relu(), input)
     if not isinstance(min, int | float) or not isinstance(max, int | float):
         raise Unknown("it clamps on one side, or by a tensor")
-    return at.pointwise(HardTanh(min=float(min), max=float(max)), input)
+    return at.pointwise(_between(min, max), input)
 
 
 @translates("threshold")
@@ -720,7 +739,7 @@ def cat(at: Translation, tensors: Sequence[Tensor], dim: int = 0, axis: int | No
     _need(dim > 0, "it joins samples")
     if len(parts) == 1:
         return parts[0]
-    letter = next((part.shape.axes[dim - 1] for part in parts if part.dims[0]), "c")
+    letter = next((part.shape.axes[dim - 1] for part in parts if len(part.dims) > len(part.shape)), "c")
     return at.put(Concat(axis=letter), *parts)
 
 
@@ -787,7 +806,7 @@ def _attended(
     v, own = _by_heads(at, at.layout(value))
     _need(own == heads, "keys and values have other heads")
     usual = (q.shape.c // heads) ** -0.5
-    given = None if scale is None or abs(scale - usual) < 1e-9 * usual else float(scale)
+    given = None if scale is None or abs(scale - usual) < at.near * usual else float(scale)
     made = at.put(Attend(heads=heads, scale=given), q, k, v)
     n, c = made.shape
     return made.reshaped((at.batch, n, heads, c // heads)).permuted((0, 2, 1, 3))
@@ -805,8 +824,8 @@ def matmul(at: Translation, input: Tensor, other: Tensor) -> Layout | Scores:
         q, heads = _by_heads(at, a)
         k, others = _by_heads(at, b.permuted((0, 1, 3, 2)))
         _need(heads == others and q.shape.c == k.shape.c, "queries and keys have other heads")
-        source, scale = at.scaled(q)
-        return Scores(source, k, heads, scale)
+        (queries, of_q), (keys, of_k) = at.scaled(q), at.scaled(k)
+        return Scores(queries, keys, heads, of_q * of_k)
     return at.put(MatMul(), at.settled(a), at.settled(b))
 
 
@@ -869,7 +888,10 @@ def parted(at: Translation, x: Layout, sizes: Sequence[int], dim: int) -> tuple[
     (atom,) = atoms
     channels = tuple(size * atom.stride for size in sizes)
     op = Split(parts=len(sizes) if len({*channels}) == 1 else channels)
-    made = at.put_all(op, whole(x.value, x.shape, at.batch))
+    key = (x.value, channels, id(at.frame))
+    if key not in at.seen:  # parts that are taken one by one are of one split
+        at.seen[key] = at.put_all(op, whole(x.value, x.shape, at.batch))[0]
+    made = [at.whole(Value(at.seen[key].value.node, port)) for port in range(len(sizes))]
     return tuple(
         part.replace(
             dims=tuple(

@@ -55,11 +55,16 @@ class Made(Record):
 class Translation:
     """The ops that a tape is."""
 
-    def __init__(self, tape: Tape, inputs: Sequence[Sequence[int]], train: bool) -> None:
-        """Translate all of it."""
+    near = 1e-9
+    """How far off a number may be, of itself, that is taken for the one which an op has of its own."""
+
+    def __init__(
+        self, tape: Tape, inputs: Sequence[Sequence[int]], train: bool, batch: int = SAMPLES
+    ) -> None:
+        """Translate all of it; `batch` is how many samples it was run with."""
         self.tape = tape
         self.train = train
-        self.batch = SAMPLES
+        self.batch = batch
         self.made: list[Made] = []
         self.shapes: list[tuple[Shape, ...]] = []
         """By what is made the shapes of its outputs."""
