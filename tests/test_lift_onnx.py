@@ -270,6 +270,45 @@ def test_attention_is_that_of_the_module(batch: int, whole: bool, tmp_path: Path
     assert "attention 3" in found.text if whole else "attend 3" in found.text
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["optimised", "older"])
+def test_attention_without_a_name_is_found(form: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    found = lift(exported(Tokens(True).eval(), tmp_path / "tokens.onnx", form=form))
+    assert said(found)
+    assert "attention 3" in found.text
+    assert (
+        list(found.weights)[1:] == list(Tokens(True).state_dict())[1:]
+    )  # an optimiser repeats the parameter
+
+
+class Twins(nn.Module):
+    """Layers of which all begin with the same numbers, which exporters keep once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (
+            nn.Sequential(nn.Conv2d(6, 6, 1), nn.GroupNorm(2, 6), nn.ReLU()) for _ in "ab"
+        )
+        for one in (self.first, self.second):
+            nn.init.zeros_(one[0].bias)
+        self.scale, self.other = (nn.Parameter(torch.full((6, 1, 1), 1e-3)) for _ in "ab")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.other * self.second(self.scale * self.first(x))
+
+
+def test_equal_tensors_are_of_their_own_layers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Twins().eval()
+    found = lift(exported(model, tmp_path / "twins.onnx", form="optimised"))
+    assert said(found)
+    ours, theirs = found.weights, model.state_dict()
+    norms = [key for key in theirs if key.split(".")[1:2] == ["1"]]
+    assert [key for key in ours if key in norms] == norms
+    assert all(torch.equal(ours[key], theirs[key]) for key in norms)
+
+
 @pytest.mark.parametrize("version", ["", "V2"])
 def test_attention_in_windows_is_that_of_the_module(version: str, tmp_path: Path) -> None:
     torchvision = import_torchvision()

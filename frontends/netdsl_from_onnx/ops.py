@@ -320,9 +320,14 @@ def gemm(at: Run, step: Step) -> Any:
 def linear(at: Run, step: Step, x: Tensor, weight: Constant, bias: Constant | None) -> Any:
     """Return a linear layer's call; the weight has its outputs first."""
     need(weight.array.ndim == 2, f"its weight has {weight.array.ndim} axes")
+    outer = weight.origin.removesuffix(".out_proj.weight")
+    if bias is None and outer != weight.origin and f"{outer}.in_proj_bias" in at.state:
+        zeros = numpy.zeros(len(weight.array), weight.array.dtype)  # which optimisers leave out
+        bias = at.made(zeros, f"{outer}.out_proj.bias")
     if bias is not None:
         bias = bias.shaped(weight.array.shape[:1])
         home, _, name = bias.origin.rpartition(".")
+        home = step.stack[-1][0] if step.stack and at.is_shared(bias) else home
         if name == "in_proj_bias" and home and weight.origin in ("", f"{home}.in_proj_weight"):
             w, b = at.under(home, in_proj_weight=weight, in_proj_bias=bias)
             return at.put("in_proj", at.torch("linear", x, w, b), x, w, b)

@@ -86,14 +86,18 @@ def enlivened(model: Model, random: numpy.random.Generator) -> onnx.ModelProto:
     """
     alive = onnx.ModelProto()
     alive.CopyFrom(model.file.model)
-    used = {*model.run.sources.values()}
+    used = {source: model.run.state[key].shape for key, source in model.run.sources.items()}
     for tensor in alive.graph.initializer:
         if tensor.name not in used:
             continue
         array = numpy_helper.to_array(tensor)
         if array.dtype.kind == "f" and array.size > 1 and (array == array.reshape(-1)[0]).all():
-            drawn = random.uniform(0.5, 2, array.shape).astype(array.dtype)
-            tensor.CopyFrom(numpy_helper.from_array(drawn, tensor.name))
+            one = (
+                used[tensor.name][:1] == (1,) and len(used[tensor.name]) == array.ndim
+            )  # all samples share it
+            drawn = random.uniform(0.5, 2, (1, *array.shape[1:]) if one else array.shape)
+            full = numpy.broadcast_to(drawn.astype(array.dtype), array.shape)
+            tensor.CopyFrom(numpy_helper.from_array(numpy.ascontiguousarray(full), tensor.name))
     for node in alive.graph.node:
         if node.op_type == "Dropout":
             del node.input[1:]

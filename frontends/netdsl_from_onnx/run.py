@@ -162,6 +162,12 @@ class Run:
         self.nodes: dict[str, onnx.NodeProto] = {}
         """By what a cause says of its place."""
         self.renamed: list[str] = []
+        self.readers: dict[str, set[str]] = {}
+        """By initializer the modules that read it."""
+        for node, stack in zip(file.graph.node, self.scopes.stacks, strict=True):
+            for name_ in node.input:
+                if name_ in file.stored:
+                    self.readers.setdefault(name_, set()).add(stack[-1][0] if stack else "")
         self.outer = {path for stack in self.scopes.stacks for path, _ in stack[:-1]}
         self.kept: dict[str, tuple[Frame, set[str]]] = {}
         self.now = ""
@@ -277,7 +283,7 @@ class Run:
     def _mark(self) -> tuple[int, tuple[dict[str, Any], ...], int]:
         """Return what there is now."""
         held = self.state, self.learned, self.sources
-        return len(self.tape.events), tuple(map(dict, held)), len(self.renamed)
+        return len(self.tape.events), tuple(dict(one) for one in held), len(self.renamed)
 
     def _as_one(self, group: Group, begun: tuple[int, tuple[dict[str, Any], ...], int]) -> None:
         """Write one call for those of a group of nodes, where it is one."""
@@ -362,8 +368,8 @@ class Run:
             return given[0].cast(kind)
         if step.op == "Expand" and isinstance(given[0], Constant) and isinstance(given[1], Constant):
             own = given[0].array.shape
-            sizes = numpy.broadcast_shapes(own, tuple(given[1].ints()))
-            if given[0].origin and own[:1] == (1,) and own[1:] == sizes[1:]:
+            shape = numpy.broadcast_shapes(own, tuple(given[1].ints()))
+            if given[0].origin and own[:1] == (1,) and own[1:] == shape[1:]:
                 return given[0]  # a parameter that all samples share, which is said where it is used
         if step.op not in _FOLDED or node.domain or not all(isinstance(one, Constant) for one in given):
             return None
@@ -497,6 +503,10 @@ class Run:
         assert isinstance(constant, Constant)
         return self._register(key, constant, buffer)
 
+    def made(self, array: Array, key: str) -> Constant:
+        """Return numbers that the file left out, as what its model has under a key."""
+        return Constant(array, key)
+
     def under(self, home: str, **parts: Constant) -> list[Tensor]:
         """Return tensors under their own names at a path, which no layer has."""
         for name, part in parts.items():
@@ -507,6 +517,8 @@ class Run:
     def parameter(self, step: Step, constant: Constant) -> Tensor:
         """Return a tensor that no layer has, under its own key or one of the module that it is in."""
         key = constant.origin
+        if step.stack and self.is_shared(constant):
+            key = f"{step.stack[-1][0]}.{key.rpartition('.')[2]}" if key else ""
         if not key or not self._fits(key, constant):
             path = step.stack[-1][0] if step.stack else ""
             key = self._free(f"{path}.weight" if path else "weight", [constant])
@@ -516,20 +528,24 @@ class Run:
     def _home(self, stem: str, step: Step, parts: dict[str, Constant | None]) -> str:
         """Return the path of a layer: that of its tensors' keys, or of its module."""
         given = {name: part for name, part in parts.items() if part is not None}
-        named = {part.origin.rpartition(".") for part in given.values() if part.origin}
-        leaves = {name for name, part in given.items() if part.origin.rpartition(".")[2] == name}
-        homes = {home for home, _, _ in named}
+        path, name = step.stack[-1] if step.stack else ("", "")
+        inner = path if path not in self.outer and name != SEQUENTIAL else ""
+        keyed = {name: part for name, part in given.items() if part.origin}
+        own = {name: part for name, part in keyed.items() if not self.is_shared(part)}
 
         def fits(home: str) -> bool:
             return all(self._fits(f"{home}.{name}", part) for name, part in given.items())
 
-        if len(homes) == 1 and leaves and "" not in homes:
-            (home,) = homes
-            if fits(home) and all(not p.origin or n in leaves for n, p in given.items()):
-                return home
-        path, name = step.stack[-1] if step.stack else ("", "")
-        if path and path not in self.outer and name != SEQUENTIAL and fits(path):
-            return path
+        if own or not inner:
+            own = own or keyed
+            homes = {part.origin.rpartition(".")[0] for part in own.values()}
+            leaves = {name for name, part in own.items() if part.origin.rpartition(".")[2] == name}
+            if len(homes) == 1 and leaves == {*own} and "" not in homes:
+                (home,) = homes
+                if fits(home):
+                    return home
+        if inner and fits(inner):
+            return inner
         if not step.stack and step.node.name and not step.node.name.startswith("/"):
             stem = tidy(step.node.name).replace(".", "_").lower()
             stem = stem if stem[:1].isalpha() else f"n{stem}"
@@ -541,6 +557,10 @@ class Run:
             number += 1
             home = f"{wanted}{number}"
         return home
+
+    def is_shared(self, part: Constant) -> bool:
+        """Tell whether several modules read a tensor: exporters keep equal ones once, under the first one's key."""
+        return len(self.readers.get(part.source, ())) > 1
 
     def _free(self, wanted: str, parts: Sequence[Constant]) -> str:
         key, number = wanted, 0

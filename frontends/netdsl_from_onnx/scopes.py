@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import onnx
 from torch import nn
@@ -48,12 +48,24 @@ class Scopes:
                 self.root = classes[0].rpartition(".")[2]
             self.stacks.append(self._told(scopes, classes) if self.told else self._named(node.name))
         if self.told:
+            self._fill(graph)
             self.chains = self._chains()
         else:
             self.stacks = [
                 tuple((path, SEQUENTIAL if path in self.sequential else _class(path)) for path, _ in stack)
                 for stack in self.stacks
             ]
+
+    def _fill(self, graph: onnx.GraphProto) -> None:
+        """Put nodes of which nothing is said, such as an optimiser's, into the module of all that reads them."""
+        places: dict[str, Stack] = {}
+        for index in reversed(range(len(graph.node))):
+            node = graph.node[index]
+            if not told(node)[0]:
+                read = [places[name] for name in node.output if name in places]
+                self.stacks[index] = _common(read)
+            for name in node.input:
+                places[name] = _common([self.stacks[index], *([places[name]] if name in places else [])])
 
     def _chains(self) -> set[str]:
         """Return the modules that do no more than call what they hold by number, in order: they are Sequentials."""
@@ -91,6 +103,12 @@ class Scopes:
             last = part
             found.append((path, ""))
         return tuple(found)
+
+
+def _common(stacks: Sequence[Stack]) -> Stack:
+    """Return the modules that stacks begin with."""
+    same = zip(*stacks, strict=False)
+    return tuple(each[0] for each in takewhile(lambda each: len({*each}) == 1, same))
 
 
 def tidy(key: str) -> str:

@@ -104,7 +104,7 @@ def windows(at: Run, group: Group, x: Tensor, y: Tensor, events: Sequence[Event]
     heads = held.get("relative_position_bias_table", held.get("logit_scale"))
     if heads is None:
         raise Unknown("it has no bias by places")
-    one = SimpleNamespace(
+    module = SimpleNamespace(
         window_size=[cut.shape[2], cut.shape[4]],
         shift_size=shift,
         num_heads=max(heads.shape[1:]) if "logit_scale" not in held else heads.shape[0],
@@ -114,9 +114,9 @@ def windows(at: Run, group: Group, x: Tensor, y: Tensor, events: Sequence[Event]
         proj=_linear(held, "proj"),
     )
     if "logit_scale" in held:
-        one.logit_scale = held["logit_scale"]
-        one.cpb_mlp = _linear(held, "cpb_mlp.0"), None, _linear(held, "cpb_mlp.2")
-    return at.put("windows", y.view_as(y), x, one)
+        module.logit_scale = held["logit_scale"]
+        module.cpb_mlp = _linear(held, "cpb_mlp.0"), None, _linear(held, "cpb_mlp.2")
+    return at.put("windows", y.view_as(y), x, module)
 
 
 PARAMETERS = (
