@@ -116,7 +116,7 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     checks: tuple[Check, ...] = ()
     for structured in (True, False):  # where a text with parameters is another net, each number is as it is
         try:
-            net = Network.from_graph(read.graph, read.name, structured)
+            net = Network.from_graph(read.graph, read.name, structured, labels=False)
         except GraphError as error:
             raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
         checks = read.prove(net)

@@ -99,7 +99,9 @@ class Net:
             )
 
     @classmethod
-    def from_graph(cls, graph: Graph, name: str = "made", structured: bool = True) -> Self:
+    def from_graph(
+        cls, graph: Graph, name: str = "made", structured: bool = True, labels: bool = True
+    ) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
         It is written as a spec, `recipe.net.file.source`, with blocks, their parameters, conditions, counts and
@@ -110,6 +112,7 @@ class Net:
             graph: The graph.
             name: What the net is called.
             structured: Whether blocks have parameters, conditions, counts and loops; else every number is as it is.
+            labels: Whether ops without state keep labels from which nothing follows.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
@@ -118,7 +121,7 @@ class Net:
         from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        return cls(*lifted(graph, shapes, name, structured))
+        return cls(*lifted(graph, shapes, name, structured, labels))
 
     @property
     def class_name(self) -> str:

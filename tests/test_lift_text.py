@@ -56,6 +56,16 @@ def text(spec: str, known: bool = False) -> str:
     return found
 
 
+def unlabelled(spec: str) -> list[str]:
+    """Return the lines of a spec whose layers have labels only where something needs them."""
+    net = api.loads(spec)
+    made = Network.from_graph(net.graph, net.name, labels=False)
+    assert difference(net.graph, made.graph) == ""
+    found = made.recipe.net.file.source.text
+    assert netdsl.format(found) == found
+    return [line.strip() for line in found.splitlines() if line]
+
+
 def block(spec: str, known: bool = False) -> list[str]:
     """Return the lines of the first block of a lifted text, without white space around."""
     found = text(spec, known)
@@ -344,6 +354,48 @@ net N:
     assert "    for i in range(2, 6):\n        B 16 as b{i} -> relu as a{i}\n" in found
     assert 'for i in range(3):\n        "{i}": B 5' in found
     assert "c0: B" in found
+
+
+def test_labels_of_what_holds_no_state() -> None:
+    spec = """
+net N:
+    order drop, b
+    input 3, 8x8
+    conv 3x3, 3 as a -> relu as act
+    pool: maxpool 2x2
+    b: from act -> conv 3x3, 3, /2
+    from pool, b -> concat -> relu as act2
+    drop: dropout
+    tail:
+        conv 3x3, 3 as conv -> relu as first -> sigmoid as second
+    names:
+        "0": relu
+        "2": conv 3x3, 3
+    output side: from act2
+"""
+    assert unlabelled(spec)[1:] == [
+        "order drop, b",
+        "input 3, 8x8",
+        "conv 3x3, 3 as a -> relu",
+        "concat:",
+        "maxpool 2x2",
+        "b: conv 3x3, 3, /2",
+        "relu as act2 -> dropout as drop",
+        "tail: conv 3x3, 3 as conv -> relu -> sigmoid",
+        'names: relu as "0" -> conv 3x3, 3 as "2"',
+        "output side: from act2",
+    ]
+
+
+def test_a_layer_without_a_label_in_each_turn_of_a_loop() -> None:
+    turns = "".join(f"    conv 3x3, 8 as conv{i} -> relu as relu{i}\n" for i in range(1, 4))
+    assert unlabelled(f"net N:\n    input 8, 8x8\n{turns}")[2:] == [
+        "for i in range(1, 4):",
+        "conv 3x3, 8 as conv{i} -> relu",
+    ]
+    branch = turns.replace("    conv", " -> conv").replace("\n", "").removeprefix(" -> ")
+    joint = unlabelled(f"net N:\n    input 8, 8x8\n    add:\n        from x\n        {branch}\n")
+    assert not any("for" in line.split() for line in joint)
 
 
 def test_schedules() -> None:

@@ -29,7 +29,11 @@ ATTEMPTS = 5
 
 
 def lifted(
-    graph: Graph, shapes: Mapping[str, tuple[Shape, ...]], name: str, structured: bool = True
+    graph: Graph,
+    shapes: Mapping[str, tuple[Shape, ...]],
+    name: str,
+    structured: bool = True,
+    labels: bool = True,
 ) -> tuple[Recipe, Elaborated]:
     """Return the net that a graph is, as a spec of its own that has been read again and is right.
 
@@ -40,6 +44,7 @@ def lifted(
         shapes: Those of all values, by node.
         name: That of the net, or of its variant.
         structured: Whether blocks have parameters, conditions, counts and loops.
+        labels: Whether ops without state keep labels from which nothing follows.
 
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
@@ -49,7 +54,7 @@ def lifted(
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
     apart: set[str] = set()
     for attempt in range(ATTEMPTS + 1) if structured else ():
-        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart))
+        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels)
         try:
             recipe, made = _made(file.text(name), name)
         except NetError as error:
@@ -64,7 +69,7 @@ def lifted(
         if not more - apart or "" in more:
             break
         apart |= more
-    recipe, made = _made(File(graph, shapes, False).text(name), name)
+    recipe, made = _made(File(graph, shapes, False, labels=labels).text(name), name)
     unlike = difference(graph, made.graph)
     if unlike:
         raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {unlike}")])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from netdsl.elaborate.layers import JOINTS
+from netdsl.elaborate.layers import JOINTS, has_state
 from netdsl.ir.graph import Node, Output, Scope, Value
 from netdsl.ir.types import Init
 from netdsl.lifting.items import Box, Column, Item
@@ -182,6 +182,11 @@ class Body:
             found = naming.place(self, flow, outputs)
             if not naming.missing:
                 return found
+            labelled = {value for _, value in naming.missing if value in naming.silent} - naming.spoken
+            if labelled:
+                naming.spoken |= labelled
+                self.read(makes, ends)
+                continue
             if naming.missing <= naming.needed:  # within a chain, where nothing gets a name
                 values = {value for _, value in naming.missing}
                 assert not values <= naming.cut, values
@@ -198,6 +203,7 @@ class Body:
         if self.whole and first:
             self.first.append(Item("raw", f"order {', '.join(map(label, first))}"))
         keys = self.keys()
+        spoken = self._spoken(keys)
         train = self.trained() if self.scope.kind == "net" and self.whole else {}
         at = 0
         while at < len(self.items):
@@ -206,7 +212,7 @@ class Body:
                 continue
             item = self.items[at]
             if isinstance(item, str):
-                self.node(self.graph[item], keys[at], at)
+                self.node(self.graph[item], spoken[at], at)
             elif (call := self.call_of(item, keys[at])) is not None:
                 self.add(call, keys[at], item.inputs, item.outputs, at)
             else:
@@ -441,6 +447,21 @@ class Body:
         found = [("" if bare else label(key[1:])) if key.startswith("#") else key for key in found]
         first = self.scope.written.index(self.items[0]) if self.items else 0
         return found[first : first + len(self.items)]
+
+    def _spoken(self, keys: Sequence[str]) -> list[str]:
+        """Return labels without those of layers that hold no state, unless something is called by them."""
+        if self.file.labels or any(key.strip('"').isdigit() for key in keys):  # no label is a position's, too
+            return [*keys]
+        again = {node.module for node in self.graph}
+        found: list[str] = []
+        for item, key in zip(self.items, keys, strict=True):
+            idle = isinstance(item, str) and item not in again and not has_state(self.graph[item].op)
+            if idle and self.scope.local(item).partition(".")[0] not in self.scope.first:
+                value = Value(str(item))
+                self.naming.silent |= {value} if self._speaks(key) else set()
+                key = key if value in self.naming.spoken else ""
+            found.append(key)
+        return found
 
     def _is_chain(self) -> bool:
         """Tell whether the items are called by their positions and each reads what the one before makes."""

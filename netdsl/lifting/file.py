@@ -40,12 +40,21 @@ class File:
     """Writes one graph."""
 
     def __init__(
-        self, graph: Graph, shapes: Shapes, structured: bool = True, plain: frozenset[str] = frozenset()
+        self,
+        graph: Graph,
+        shapes: Shapes,
+        structured: bool = True,
+        plain: frozenset[str] = frozenset(),
+        labels: bool = True,
     ) -> None:
-        """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`."""
+        """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`.
+
+        `labels`: those of layers from which nothing follows are kept.
+        """
         self.graph = graph
         self.shapes = shapes
         self.structured = structured
+        self.labels = labels
         self.apart = plain
         self.entries: dict[str, Entry] = {}
         """Blocks by name."""

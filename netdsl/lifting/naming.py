@@ -34,6 +34,10 @@ class Naming:
         """The paths of the scopes that are being placed, outer ones first."""
         self.cut: set[Value] = set()
         """Values at which a chain ends, since something else reads them, too."""
+        self.silent: set[Value] = set()
+        """Those of layers that have a label which nothing follows from."""
+        self.spoken: set[Value] = set()
+        """Those among them that are read by it."""
         self.whole: tuple[str, ...] = ()
         """What the values are called of which what comes in is a tuple."""
         self._numbers = count(1)

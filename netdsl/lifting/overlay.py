@@ -13,6 +13,8 @@ from netdsl.ops.activation import Activation
 
 OPTIONAL = ("call", "box", "joint", "branch", "repeat", "same")
 """What may be there in some instances only."""
+LEAST_FIT = {"bind": -8.0, "joint": -4.0, "branch": -4.0}
+"""How badly what two items hold may fit, by their kind."""
 OP = "op"
 """The column of a call that says which activation it is."""
 
@@ -146,7 +148,7 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
             score -= sum(map(_weight, kids)) / 2
         else:
             found = _aligned(one.kids, two.kids)
-            if found is None or found[0] < (-8 if one.kind == "bind" else -2.0 * bool(one.label)):
+            if found is None or found[0] < LEAST_FIT.get(one.kind, -2.0 * bool(one.label)):
                 return None
             score, kids = score + found[0], found[1]
     keys = dict.fromkeys((*one.values, *two.values))

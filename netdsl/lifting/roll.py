@@ -14,6 +14,8 @@ from netdsl.ops.activation import Activation
 from netdsl.ops.norm import BatchNorm
 
 PERIODS = range(1, 6)
+CHAINS = ("branch", "bind", "output")
+"""What holds steps in a row, and no lines."""
 VARIABLES = ("i", "j", "k")
 LEAST_TURNS = 3
 """How often a loop with lists has to turn."""
@@ -23,11 +25,15 @@ LEAST_LINES = 3
 
 def rolled(items: Sequence[Item]) -> list[Item]:
     """Return statements with counts and loops, those within included."""
-    found: list[Item] = []
-    for item in items:
-        item = item.copy(kids=rolled(item.kids)) if item.kids and item.kind != "repeat" else item
-        found.append(item)
-    return counted(looped(fused(found)))
+    return counted(looped(fused([_within(item) for item in items])))
+
+
+def _within(item: Item) -> Item:
+    """Return an item with what is in it rolled; a branch is a chain, which holds no loop."""
+    if not item.kids or item.kind == "repeat":
+        return item
+    kids = [_within(kid) for kid in item.kids]
+    return item.copy(kids=counted(fused(kids)) if item.kind in CHAINS else counted(looped(fused(kids))))
 
 
 def fused(items: Sequence[Item]) -> list[Item]:
@@ -166,7 +172,7 @@ def _loop(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | 
     for place in range(len(numbers) - 1, -1, -1):
         start = int(numbers[place])
         names = [_numbered(item.label, place, start) for item in first]
-        if not all(names):
+        if not _all_numbered(first, names):
             continue
         body = [item.copy(label=name, source=None) for item, name in zip(first, names, strict=True)]
         body[0].source = None
@@ -184,7 +190,7 @@ def _loop(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | 
                 break
             body = [one for one in both if one is not None]
             turns, end = turns + 1, end + period
-        if turns > 1 and (turns > 2 or period > 1):
+        if turns > 2 or (turns > 1 and period > 1 and all(names)):
             values: dict[str, Any] = {"begin": (start,), "count": (turns,), "variable": ("i",)}
             return end, Item("loop", values=values, kids=body, source=first[0].source)
     return None
@@ -204,7 +210,7 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     variable = next(name for name in VARIABLES if name not in used)
     names = [_numbered(item.label, 0, start, variable) for item in first]
     turns: list[list[Item]] = []
-    while (bare or all(names)) and begin + (len(turns) + 1) * period <= len(items):
+    while (bare or _all_numbered(first, names)) and begin + (len(turns) + 1) * period <= len(items):
         at = begin + len(turns) * period
         turn = items[at : at + period]
         labels = [_numbered(item.label, 0, start + len(turns), variable) for item in turn]
@@ -284,6 +290,11 @@ def _lines(item: Item) -> int:
         if item.kind == "loop" or (item.kind == "box" and any(k.kind == "loop" for k in item.kids))
         else 1
     )
+
+
+def _all_numbered(items: Sequence[Item], names: Sequence[str]) -> bool:
+    """Tell whether each that has a label has one with the number of a turn."""
+    return all(name or not item.label for item, name in zip(items, names, strict=True))
 
 
 def _numbered(label: str, place: int, number: int, variable: str = "i") -> str:
