@@ -99,7 +99,9 @@ def in_place(x: Tensor) -> Tensor:
 MAPS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
     "relu": (F.relu, ["relu"]),
     "relu6": (F.relu6, ["relu6"]),
+    "ReLU6": (nn.ReLU6(), ["relu6"]),
     "clamp": (lambda x: x.clamp(-0.5, 2), ["hardtanh"]),
+    "clamp to 6": (lambda x: x.clamp(0, 6), ["relu6"]),
     "leaky_relu": (lambda x: F.leaky_relu(x, 0.2), ["leaky_relu"]),
     "elu": (lambda x: F.elu(x, 0.7), ["elu"]),
     "gelu": (lambda x: F.gelu(x, approximate="tanh"), ["gelu"]),
