@@ -14,6 +14,7 @@ import netdsl
 from netdsl import Network, api
 from netdsl.ir.graph import Graph, Scope
 from netdsl.lifting import difference, lifted
+from netdsl.lifting.words import FREE
 
 GOLDEN = Path(__file__).parent / "golden" / "lift"
 GOLDENS = ("resnet50", "densenet121", "googlenet", "mobilenet_v2", "efficientnet_b0", "swin_t")
@@ -297,6 +298,72 @@ block B(c, on = true):
 """
     found = text(spec + calls("", "B 8, on=true", "B 4, on=false", "B 9, on=true"))
     assert re.search(r"bn as bn\n    if .+:\n.*mul\n    two: conv 1x1, c\n", found, re.DOTALL)
+
+
+def test_a_convolution_that_is_depthwise_in_some_instances() -> None:
+    """It is one in groups, and its activation passes through the block around it."""
+    found = text(
+        """
+block Unit(k: dims, c, s, d: bool, a: bool, act: op):
+    [conv k, c, /s when not d] -> [dwconv k, /s, multiplier=c//x.c when d] -> bn -> [act when a]
+block Mobile(hidden, c, s, act: op):
+    Unit 1x1, hidden, 1, false, true, act as expand -> Unit 3x3, hidden, s, true, true, act as depth
+    out: Unit 1x1, c, 1, false, false, act
+net N:
+    input 8, 16x16
+    a: Mobile 16, 8, 1, relu
+    b: Mobile 32, 12, 2, relu
+    c: Mobile 24, 12, 1, hswish
+    d: Mobile 48, 20, 2, hswish
+    e: Unit 5x5, 40, 2, true, true, hswish
+"""
+    ).splitlines()
+    assert found[:6] == [
+        "block Unit(k: dims, c, act: op, stride = 1, groups = 1):",
+        "    conv k, c, /stride, groups=groups, norm=bn, act=act",
+        "",
+        "block Mobile(c1, c2, act: op, stride = 1):",
+        "    Unit 1x1, c1, act=act as expand -> Unit 3x3, c1, act=act, /stride, groups=c1 as depth",
+        "    out: Unit 1x1, c2, act=none",
+    ]
+    assert (
+        found[-1] == "    Mobile 48, 20, act=hswish, /2 as d -> Unit 5x5, 40, act=hswish, /2, groups=20 as e"
+    )
+
+
+EITHER = """
+block P:
+    conv: conv 3x3, 8
+block Q:
+    norm: bn
+    relu -> sigmoid
+block B(s: bool):
+    one: conv 3x3, 8
+    relu
+    two: (P if s else Q)
+    three: conv 1x1, 8
+"""
+
+
+def test_a_module_that_is_one_of_two_blocks() -> None:
+    found = text(calls(EITHER, "B true", "B false", "B false", "B true"))
+    assert "conv 3x3, 8 as one -> relu -> (P if two else Q) as two -> conv 1x1, 8 as three" in found
+    assert "class B(nn.Module)" in api.loads(found).emit()
+
+
+def test_a_depthwise_convolution_is_no_other_one() -> None:
+    """One with as many weights in other groups is another op."""
+    graph = api.loads("net N:\n    input 8, 8x8\n    dwconv 3x3, multiplier=2 as a -> relu\n").graph
+    for groups in (8, 4):
+        made = api.loads(f"net N:\n    input 8, 8x8\n    conv 3x3, 16, groups={groups} as a -> relu\n").graph
+        assert difference(graph, made) == ("" if groups == 8 else "a is another conv")
+
+
+@pytest.mark.parametrize("word", sorted(FREE))
+def test_words_that_may_be_labels(word: str) -> None:
+    lines = f"    {word}: conv 3x3, 3\n    relu\n    conv 3x3, 3 as l.{word} -> relu\n"
+    spec = f"net N:\n    input 3, 8x8\n{lines}    add:\n        from flow\n        from {word}\n"
+    assert '"' not in text(spec)
 
 
 def test_counts() -> None:

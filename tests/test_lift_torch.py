@@ -266,6 +266,35 @@ def test_the_read_graph_knows_what_constructors_were_given() -> None:
     assert Model(Small(), {"": MAP}, {}).graph.tree.args == {}
 
 
+class Setting:
+    """What a layer is to be, as torchvision's `MBConvConfig` says it."""
+
+    def __init__(self, planes: int, stride: int) -> None:
+        self.planes, self.stride, self._hidden = planes, stride, 3
+        self.norm = nn.BatchNorm2d
+
+
+class Configured(nn.Module):
+    def __init__(self, setting: Setting, inplanes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inplanes, setting.planes, 3, setting.stride, 1)
+        setting.stride = 1  # of the next one
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv(x))
+
+
+def test_a_constructor_that_is_given_a_record() -> None:
+    def net() -> nn.Module:
+        one, two = Setting(8, 2), Setting(12, 1)
+        return nn.Sequential(Configured(one, 6), Configured(one, 8), Configured(two, 8))
+
+    found = lift(net, MAP)
+    assert found.text.startswith(
+        "block Configured(planes, stride = 1):\n    conv 3x3, planes, /stride as conv"
+    )
+
+
 class Scaled(nn.Module):
     """Parameters that are no layer's: one number a channel, a token, positions."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 Given = dict[str, Any]
 
@@ -38,7 +38,7 @@ def watched() -> Iterator[dict[int, tuple[nn.Module, Given]]]:
             frame = frame.f_back  # type: ignore[assignment]
         if outer is not None:
             given = {name: outer.f_locals[name] for name in names_of if name in outer.f_locals}
-            found[id(self)] = self, given
+            found[id(self)] = self, _said(given)
 
     nn.Module.__init__ = init  # type: ignore[method-assign]
     try:
@@ -54,10 +54,19 @@ def made(factory: Callable[[], Any]) -> tuple[Any, dict[str, Given]]:
     if not isinstance(model, nn.Module):
         return model, {}
     return model, {
-        path: {name: value for name, value in found[id(module)][1].items() if _plain(value)}
-        for path, module in model.named_modules()
-        if id(module) in found
+        path: found[id(module)][1] for path, module in model.named_modules() if id(module) in found
     }
+
+
+def _said(given: Given) -> Given:
+    """Return the numbers and texts among arguments, and those that records among them hold, by their names there."""
+    said = {name: value for name, value in given.items() if _plain(value)}
+    for value in given.values():
+        record = type(value).__module__ != "builtins" and not isinstance(value, nn.Module | Tensor | type)
+        for name, one in vars(value).items() if record and hasattr(value, "__dict__") else ():
+            if _plain(one) and not name.startswith("_"):
+                said.setdefault(name, one)
+    return said
 
 
 def _plain(value: Any) -> bool:

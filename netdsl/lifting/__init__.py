@@ -21,6 +21,8 @@ from netdsl.ir.graph import Graph, Scope, Value
 from netdsl.ir.types import Shape
 from netdsl.lifting.file import File, class_name
 from netdsl.lifting.layout import NotLaidOut
+from netdsl.ops.conv import Conv, DwConv
+from netdsl.passes import Facts, infer_shapes, verify_graph
 from netdsl.source import Source
 from netdsl.syntax.tokens import keywords
 
@@ -62,7 +64,7 @@ def lifted(
         except NotLaidOut:
             break
         else:
-            wrong = _first_difference(graph, made.graph)
+            wrong = _first_difference(graph, made.graph, shapes)
             if not wrong:
                 return recipe, made
             more = {_class_of(graph, wrong[0])}
@@ -70,9 +72,9 @@ def lifted(
             break
         apart |= more
     recipe, made = _made(File(graph, shapes, False, labels=labels).text(name), name)
-    unlike = difference(graph, made.graph)
-    if unlike:
-        raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {unlike}")])
+    different = _first_difference(graph, made.graph, shapes)
+    if different:
+        raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {different[1]}")])
     return recipe, made
 
 
@@ -108,19 +110,27 @@ def _no_imports(name: str, importer: Source) -> Source:
 
 
 def difference(graph: Graph, other: Graph) -> str:
-    """Return the first difference of two graphs, "" for none; ops without state may be called otherwise."""
-    found = _first_difference(graph, other)
+    """Return the first difference of two graphs, "" for none.
+
+    Ops without state may be called otherwise, and a depthwise convolution be one in groups.
+    """
+    found = _first_difference(graph, other, infer_shapes(verify_graph(Facts(graph))).shapes)
     return found[1] if found else ""
 
 
-def _first_difference(graph: Graph, other: Graph) -> tuple[str, str] | None:
+def _first_difference(
+    graph: Graph, other: Graph, shapes: Mapping[str, tuple[Shape, ...]]
+) -> tuple[str, str] | None:
     """Return the node at which two graphs differ first, and how; None if they do not."""
     pairs = list(zip(graph, other, strict=False))
     names = {node.name: twin.name for node, twin in pairs}
     found = None
     for node, twin in pairs:
         reads = tuple(Value(names.get(value.node, ""), value.port) for value in node.inputs)
-        if node.op != twin.op or node.train != twin.train:
+        op = node.op
+        if isinstance(op, DwConv) and isinstance(twin.op, Conv):
+            op = _in_groups(op, shapes[node.inputs[0].node][node.inputs[0].port].c)
+        if op != twin.op or node.train != twin.train:
             found = node.name, f"{node.name} is another {twin.op.name}"
         elif reads != twin.inputs:
             found = node.name, f"{node.name} reads other values"
@@ -143,6 +153,12 @@ def _first_difference(graph: Graph, other: Graph) -> tuple[str, str] | None:
         ((a, f"{a} is no {b}") for a, b in zip(one, two, strict=False) if a != b),
         ("", "it has other modules"),
     )
+
+
+def _in_groups(op: DwConv, c: int) -> Conv:
+    """Return a depthwise convolution of some channels as one in groups."""
+    shared = {key: value for key, value in op.__dict__.items() if key != "multiplier"}
+    return Conv(channels=op.channels_of(c), groups=c, **shared)
 
 
 def _modules(graph: Graph) -> list[str]:

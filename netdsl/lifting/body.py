@@ -17,6 +17,7 @@ from netdsl.ir.types import Init
 from netdsl.lifting.items import Box, Column, Item
 from netdsl.lifting.naming import Naming
 from netdsl.lifting.words import initialiser, label, op_values, shape_words
+from netdsl.ops.conv import DwConv
 from netdsl.ops.source import Input, Weight
 
 if TYPE_CHECKING:
@@ -263,7 +264,10 @@ class Body:
             return Item("same", self.again(node.module))
         if node.name in self.scope.modules:
             key = self.again(self.scope.modules[node.name])
-        return Item("call", node.op.name, key, values=self.file.values(node))
+        step = Item("call", node.op.name, key, values=self.file.values(node))
+        if isinstance(node.op, DwConv):
+            step.wide = (self.file.shapes[node.inputs[0].node][node.inputs[0].port].c,)
+        return step
 
     def with_inits(self, step: Item, node: Node, inits: Mapping[str, Init]) -> Item:
         """Return a layer whose tensors begin in their own way: an inline block, in which a line says so."""

@@ -28,7 +28,7 @@ from netdsl.syntax.format import format
 
 COMMON = 0.95
 """How long the text of two bodies of a class may be as one, in parts of what both are."""
-HEAD = 40
+HEAD = 80
 """What the head of a block, and that there is another one, weighs beside its lines, in characters."""
 TRIED = 8
 """The most bodies of a class of which any two are laid over each other again."""
@@ -292,8 +292,9 @@ class File:
             solved = self.classes[item.name]
             params = {one.name: Param(one.name, (one.kind,), one.default()) for one in solved.chosen}
             for key, param in params.items():
-                plain = key in values and not texts.get(key) and values[key] == param.default
-                plain = plain and not isinstance(values[key], Word)
+                plain = key in values and values[key] == param.default
+                plain = plain and texts.get(key) in (None, "", written(param.default))
+                plain = plain and (param.types == ("op",) or not isinstance(values[key], Word))
                 if plain or values.get(key) is MISSING:
                     values.pop(key, None)
             words = block_words(params, values, lambda key, value: texts.get(key, ""))
@@ -509,6 +510,27 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
                 stop = f"{begin}, {begin + number[0]}" if begin else _text(number)
             made.name = f"i in range({stop})"
         found.append(made)
+    return _choices(items, found, around)
+
+
+def _choices(items: Sequence[Item], made: Sequence[Item], around: Column | None) -> list[Item]:
+    """Return items in which two calls with one label, of which one is always there, are a choice.
+
+    Raises:
+        NotLaidOut: Others with one label: no module of the block would be called so in each of its instances.
+    """
+    found: list[Item] = []
+    for at, (item, own) in enumerate(zip(items, made, strict=True)):
+        last = found[-1] if found else None
+        if last is None or not (own.when and last.when and own.label and own.label == last.label):
+            found.append(own)
+            continue
+        rows = zip(items[at - 1].present, item.present, around or (True,) * len(item.present), strict=True)
+        if {own.kind, last.kind} != {"call"} or own.source or any(a + b != c for a, b, c in rows):
+            raise NotLaidOut("two modules of a label")
+        first, second = sorted((last, own), key=lambda one: (len(one.when), "0" not in one.when))
+        kids = [first.copy(label="", source=None, when=""), second.copy(label="", when="")]
+        found[-1] = Item("either", first.when, own.label, source=last.source, kids=kids)
     return found
 
 

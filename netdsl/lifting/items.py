@@ -39,23 +39,23 @@ class OpWord(str):
     op: str
     values: dict[str, Any]
 
-    @classmethod
-    def of(cls, text: str, op: str, values: dict[str, Any]) -> OpWord:
-        """Return an op with its arguments, as they are written."""
-        word = cls(text)
-        word.op, word.values = op, values
-        return word
+
+def op_word(op: str, values: dict[str, Any] | None = None, text: str = "") -> OpWord:
+    """Return an op as a value, which is written as its name where that is all."""
+    word = OpWord(text or op)
+    word.op, word.values = op, values or {}
+    return word
 
 
 class Item:
     """A step or statement.
 
     Kinds: `call` (a layer or block), `same`, `box` (a container), `joint` with its branches, `branch`, `bind` (a
-    value that gets a name, and does not flow), `name` (one that flows on), `from`, `repeat`, `loop`, `stage`,
-    `output`, and `raw` lines.
+    value that gets a name, and does not flow), `name` (one that flows on), `from`, `repeat`, `either` (one of two
+    calls, by a condition), `loop`, `stage`, `output`, and `raw` lines.
     """
 
-    __slots__ = ("binds", "kids", "kind", "label", "name", "present", "source", "values", "when")
+    __slots__ = ("binds", "kids", "kind", "label", "name", "present", "source", "values", "when", "wide")
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Item:
         self.present = present
         self.when = ""
         """The condition under which it is there, when the numbers of its body have expressions."""
+        self.wide: Column = ()
+        """The channels of what comes into a depthwise convolution."""
 
     def copy(self, **changes: Any) -> Item:
         """Return the same with other fields; its kids are shared."""
@@ -93,7 +95,7 @@ class Item:
             binds=self.binds,
             present=self.present,
         )
-        made.when = self.when
+        made.when, made.wide = self.when, self.wide
         for field, value in changes.items():
             setattr(made, field, value)
         return made
@@ -142,6 +144,7 @@ def padded(item: Item, before: int, after: int) -> Item:
     return item.copy(
         values={key: (*absent[0], *column, *absent[1]) for key, column in item.values.items()},
         present=(*(False,) * before, *item.present, *(False,) * after),
+        wide=(*absent[0], *item.wide, *absent[1]) if item.wide else (),
         kids=[padded(kid, before, after) for kid in item.kids],
     )
 

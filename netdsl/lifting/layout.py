@@ -43,7 +43,7 @@ class Layout:
                 run, flows = [], "flow"
                 continue
             for item in some:
-                if item.kind not in ("call", "same", "repeat"):
+                if item.kind not in ("call", "same", "repeat", "either"):
                     found += self.chained(run, width)
                     run = []
                     found += self.statement(item, depth + bool(condition), flows, condition)
@@ -94,6 +94,11 @@ class Layout:
         if item.kind == "repeat":
             (step,) = item.kids
             return f"{item.name or item.values['count'][0]} * {self.step(step)}"
+        if item.kind == "either":
+            one, two = map(self.call, item.kids)
+            if " " in one + two:
+                raise NotLaidOut("arguments of a choice")
+            return f"({one} if {item.name} else {two}) as {item.label}"
         if item.kind == "box":
             inner = f"({_from(item.source)}{self.inside(item.kids)})"
             return f"{inner} as {item.label}" if item.label else inner
@@ -225,7 +230,7 @@ class Layout:
             return [_from(first.source) + self.chain([first.copy(source=None), *others])]
         (kid,) = kids
         condition = self.condition(kid)
-        if kid.kind in ("call", "same", "repeat"):
+        if kid.kind in ("call", "same", "repeat", "either"):
             return self.chained([(kid, condition)], LIMIT)
         if condition and not (kid.kind == "box" and self.one_line(kid, LIMIT * 2)):
             lines = self.whole(kid.copy(when=""), depth + 1, flows)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
 from netdsl.lifting.items import Column, Item, Word, padded
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
+from netdsl.ops.conv import Conv, DwConv
 
 OPTIONAL = ("call", "box", "joint", "branch", "repeat", "same")
 """What may be there in some instances only."""
@@ -30,6 +32,7 @@ def _stacked(row: Sequence[Item]) -> Item:
     return first.copy(
         values={key: _joined(key, row) for key in keys},
         present=tuple([flag for item in row for flag in item.present]),
+        wide=tuple([value for item in row for value in item.wide]),
         kids=[_stacked(kids) for kids in zip(*[item.kids for item in row], strict=True)],
     )
 
@@ -123,6 +126,8 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
     """Return how well two items fit each other, and the one that they make."""
     if "repeat" in (one.kind, two.kind) and one.kind != two.kind:
         one, two = _repeated(one), _repeated(two)
+    if one.name != two.name:
+        one, two = (_grouped(item, other.name) for item, other in ((one, two), (two, one)))
     if one.kind != two.kind or one.label != two.label or one.binds != two.binds:
         return None
     activations = one.kind == "call" and all(_is_activation(item) for item in (one, two))
@@ -163,7 +168,32 @@ def _paired(one: Item, two: Item) -> tuple[float, Item] | None:
         0.5 if len({repr(value) for value in column if value is not MISSING}) < 2 else 0.1
         for column in values.values()
     )
-    return score, one.copy(values=values, present=(*one.present, *two.present), kids=kids)
+    wide = (*one.wide, *two.wide)
+    pairs = [_equal(item) for item in (one, two)]
+    score += len(pairs[0] & pairs[1]) - len(pairs[0] ^ pairs[1])
+    return score, one.copy(values=values, present=(*one.present, *two.present), kids=kids, wide=wide)
+
+
+def _equal(item: Item) -> set[tuple[str, str]]:
+    """Return the pairs of arguments that are one number in each instance: channels and groups, for example."""
+    columns = {
+        key: column
+        for key, column in item.values.items()
+        if all((type(value) is int and value > 1) or value is MISSING for value in column)
+    }
+    return {pair for pair in combinations(sorted(columns), 2) if columns[pair[0]] == columns[pair[1]]}
+
+
+def _grouped(item: Item, name: str) -> Item:
+    """Return a depthwise convolution as one in groups where another instance has such a one."""
+    if item.name != DwConv.name or name != Conv.name:
+        return item
+    multipliers = _column(item, "multiplier")
+    channels = [
+        MISSING if MISSING in pair else pair[0] * pair[1] for pair in zip(item.wide, multipliers, strict=True)
+    ]
+    values = {key: column for key, column in item.values.items() if key != "multiplier"}
+    return item.copy(name=name, values={**values, "channels": tuple(channels), "groups": item.wide}, wide=())
 
 
 def _is_empty(item: Item) -> bool:

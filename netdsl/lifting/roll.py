@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
-from netdsl.lifting.items import Item, Named, OpWord, Word, everything, skeleton
+from netdsl.lifting.items import Item, Named, Word, everything, op_word, skeleton
 from netdsl.lifting.words import call_words, written
 from netdsl.ops import catalogue
 from netdsl.ops.activation import Activation
@@ -44,9 +44,8 @@ def fused(items: Sequence[Item]) -> list[Item]:
         if last is not None and _follows(last, item):
             op = catalogue()[item.name]
             key = "act" if issubclass(op, Activation) else "norm"
-            values = _plain(item)
-            text = f"{item.name}({', '.join(call_words(op, values))})".removesuffix("()")
-            last.values[key] = (OpWord.of(text, item.name, values),)
+            text = f"{item.name}({', '.join(call_words(op, _plain(item)))})".removesuffix("()")
+            last.values[key] = (op_word(item.name, _plain(item), text),)
         else:
             found.append(item.copy() if item.kind == "call" else item)
     return found

@@ -16,7 +16,7 @@ from netdsl.elaborate.arguments import type_name
 from netdsl.elaborate.names import LIKE_NUMBERS, reserved_name
 from netdsl.elaborate.values import MISSING
 from netdsl.ir.types import Dims
-from netdsl.lifting.items import Column, Item, OpWord, Word, everything
+from netdsl.lifting.items import Column, Item, OpWord, Word, everything, op_word
 from netdsl.lifting.overlay import OP
 from netdsl.lifting.words import written
 from netdsl.ops import catalogue
@@ -38,6 +38,8 @@ NEW_CONDITION = 3.0
 """How much longer a condition is that a call has to give by a name of ours, than one that follows from numbers."""
 SWAPPED = 24
 """Up to how many candidates are also tried in each other's place."""
+FEW = 6
+"""How many values of a number a condition may tell apart."""
 MULTIPLES = 4
 """How many ratios to what comes in are still few."""
 
@@ -188,7 +190,7 @@ class Class:
         at = self.candidates.index(parameter)
         if parameter.default() is not MISSING:
             return True, at
-        return False, -1 if parameter.kind == "dims" else at
+        return False, {"dims": -1, "int": at}.get(parameter.kind, len(self.candidates))
 
     def _find_candidates(self) -> None:
         known: dict[Column, str] = {}
@@ -208,9 +210,12 @@ class Class:
         for (_, column), role in (*self.targets.items(), *self.conditions.items()):
             if column not in known and not _constant(column):
                 self.candidates.append(Parameter(role, column, self.order, False, bool(known)))
+        drops = [column for (_, column), role in self.targets.items() if role == ROLES["p"]]
         for one in self.candidates:
             role = self.targets.get((one.kind, one.column), "")
-            one.role = ROLES.get(role, role)
+            one.role = (
+                ROLES["p"] if any(_agrees(one.column, drop) for drop in drops) else ROLES.get(role, role)
+            )
         seen = {one.column for one in self.candidates}
         for (kind, column), role in self.targets.items():
             if kind == "int" and ROLES.get(role, role) == "c":
@@ -287,9 +292,11 @@ class Class:
                 continue
             if one.name == "stride":
                 self.usual |= {f"{text} == 1": 0, f"{text} != 1": 0}
-            if one.kind in ("int", "float", "dims", "pad") and not one.name == OP:
+            if (
+                one.kind in ("int", "float", "dims", "pad") and one.role != ROLES["p"]
+            ):  # may become a schedule
                 values = list(dict.fromkeys(v for v in column if v is not MISSING))
-                if len(values) <= 6:
+                if len(values) <= FEW:
                     for value in values:
                         dear = 1.0 * (value not in (0, 1))
                         yield (
@@ -360,7 +367,7 @@ class Class:
                 if tuple(both) == wanted:
                     first, second = sorted((left, right), key=lambda part: part[3])
                     text = f"{first[0]} {word} {second[0]}"
-                    both_usual = {left[4], right[4]} == {0, 1} and (" != " in text) == need
+                    both_usual = {left[4], right[4]} == {0, 1} and text.count(" != " if need else " == ") == 2
                     cost = USUALLY if both_usual else left[3] + right[3] - 1
                     yield Rule(text, left[2] | right[2], cost)
 
@@ -434,8 +441,9 @@ class Class:
         found: dict[str, Column] = {}
         for one in self.chosen:
             value = one.column[at]
-            alone = one.kind == "op" and type(value) is str
-            found[one.name] = (OpWord.of(value, value, {}) if alone else value,)
+            if one.kind == "op" and type(value) is str:
+                value = op_word(value)
+            found[one.name] = (value,)
         return found
 
     def said(self, column: Column, key: str) -> str:
@@ -530,6 +538,11 @@ def square(value: Any) -> Any:
 
 def _each(column: Column, function: Any) -> Column:
     return tuple([MISSING if value is MISSING else function(value) for value in column])
+
+
+def _agrees(column: Column, other: Column) -> bool:
+    """Tell whether a column has the numbers of another one wherever that has any."""
+    return all(b is MISSING or a == b for a, b in zip(column, other, strict=True))
 
 
 def _constant(column: Iterable[Any]) -> bool:

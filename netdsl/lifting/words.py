@@ -11,6 +11,11 @@ from netdsl.ir.types import Dims, Init
 from netdsl.ops import Op
 from netdsl.syntax.tokens import keywords
 
+FREE = frozenset(
+    "block net table stage output input weight default init meta require order first inline variant same".split()
+)
+"""Words of the language that may be labels as they are."""
+
 
 def written(value: Any) -> str:
     """Return a value of a field as an expression, whole."""
@@ -74,13 +79,15 @@ def block_words(
     """Return the arguments of a block as a call has them; `said` returns an expression, "" for the value itself."""
     words: list[str] = []
     alone: dict[str, Any] = {}
-    named = {key for key in values if params[key].default is not MISSING or key == "stride"}
+    named = {key for key in values if key == "stride" or params[key].types == ("op",)}
+    named |= {key for key in values if params[key].default is not MISSING}
     for key, value in values.items():
         text = said(key, value) or written(value)
         if key not in named and position(params, named, alone, value) == key:
             alone[key] = value
             words.append(text)
         else:
+            named.add(key)
             words.append(f"/{text}" if key == "stride" else f"{key}={text}")
     return sorted(words, key=lambda word: word.startswith("/") or "=" in word.split("(")[0])
 
@@ -93,8 +100,10 @@ def shape_words(shape: Sequence[int]) -> str:
 def label(key: str) -> str:
     """Return a key of a state_dict as a label: `conv1`, `convs.0`, `"0"`."""
     first, *others = key.split(".")
-    plain = [first if first.isidentifier() and first not in keywords() else f'"{first}"']
+    plain = [first if first.isidentifier() and first not in keywords() - FREE else f'"{first}"']
     for part in others:
         number = part.isdigit() and str(int(part)) == part
-        plain.append(part if number or (part.isidentifier() and part not in keywords()) else f'"{part}"')
+        plain.append(
+            part if number or (part.isidentifier() and part not in keywords() - FREE) else f'"{part}"'
+        )
     return ".".join(plain)
