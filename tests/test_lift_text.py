@@ -260,6 +260,18 @@ def test_a_condition_that_follows_from_nothing() -> None:
     assert known[0] == "block B(deep = true):"
 
 
+def test_two_of_one_label_are_there_in_opposite_cases() -> None:
+    body = "block A:\n    one: conv 1x1, x.c\n\nblock C:\n    two: conv 3x3, x.c\n\n"
+    line = "    bn as norm -> [A as go when k == 1x1] -> [C as go when k != 1x1] -> conv k, 24 as end"
+    body += f"block B(k: dims):\n{line}\n"
+    spec = calls(body, "B 1x1", "B 3x3", "B 1x1", "B 5x5")
+    found = [line for line in text(spec).splitlines() if " as go" in line]
+    assert found == [
+        "    bn as norm -> [A as go when k == 1x1] -> [C as go when k != 1x1] -> conv k, 24 as end"
+    ]
+    assert api.loads(spec).emit("torch")
+
+
 def test_activations_are_parameters() -> None:
     body = "block B(a: op):\n    one: conv 3x3, 8\n    act: a\n"
     lines = block(calls(body, "B relu", "B relu", "B hswish", "B relu"))

@@ -182,9 +182,30 @@ class Class:
             rule = min(fit, key=lambda one: one.cost)
             text = re.sub(r"\{(\d+)\}", lambda match: names[int(match[1])], rule.text)
             self.rules[typed] = Rule(text, rule.bases, rule.cost)
+        self._oppose()
         for at in sorted(chosen):
             self.candidates[at].name = names[at]
         self.chosen = sorted((self.candidates[at] for at in chosen), key=self._order)
+
+    def _oppose(self) -> None:
+        """Let what is there where another is not have the opposite condition: the shorter one's.
+
+        Raises:
+            Unsolvable: Two items of one label are not so, and both might be there.
+        """
+        every = (True,) * self.count
+        for (kind, column), rule in self.rules.items() if self.conditions else ():
+            other = kind, _each(column, lambda v: not v)
+            if kind == "when" and other in self.rules and rule.cost <= self.rules[other].cost:
+                self.rules[other] = rule._replace(text=negated(rule.text))
+        labels: dict[str, list[Column]] = {}
+        for item, column in self._conditions(self.items, every):
+            if item.label and item.kind in ("call", "box"):
+                labels.setdefault(item.label, []).append(column)
+        for columns in labels.values():
+            first, *others = columns
+            if len(others) > 1 or any(_each(one, lambda v: not v) != first for one in others):
+                raise Unsolvable("when")
 
     def _order(self, parameter: Parameter) -> tuple[bool, int]:
         at = self.candidates.index(parameter)
@@ -543,6 +564,20 @@ def _each(column: Column, function: Any) -> Column:
 def _agrees(column: Column, other: Column) -> bool:
     """Tell whether a column has the numbers of another one wherever that has any."""
     return all(b is MISSING or a == b for a, b in zip(column, other, strict=True))
+
+
+def negated(condition: str) -> str:
+    """Return the opposite of a condition."""
+    for word, other in ((" or ", " and "), (" and ", " or ")):
+        if word in condition and other not in condition:
+            return other.join(map(negated, condition.split(word)))
+    for sign, opposite in ((" == ", " != "), (" != ", " == "), (" > ", " <= ")):
+        if sign in condition and not re.search(" (and|or) ", condition):
+            return condition.replace(sign, opposite)
+    plain = condition.removeprefix("not ")
+    if plain.isidentifier():
+        return plain if plain != condition else f"not {plain}"
+    return f"not ({condition})"
 
 
 def _constant(column: Iterable[Any]) -> bool:
