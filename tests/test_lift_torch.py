@@ -476,6 +476,43 @@ def test_sizes_of_other_maps() -> None:
     assert torch.equal(other(x), model.eval()(x))
 
 
+class DropPath(nn.Module):
+    """Stochastic depth as many copy it."""
+
+    def __init__(self, rate: float, scaled: bool) -> None:
+        super().__init__()
+        self.rate = rate
+        self.scaled = scaled
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.rate == 0 or not self.training:
+            return x
+        keep = 1 - self.rate
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask.div_(keep) if self.scaled else mask)
+
+
+class Deep(nn.Module):
+    def __init__(self, scaled: bool = True) -> None:
+        super().__init__()
+        rates = [0.1 * at / 3 for at in range(4)]
+        self.blocks = nn.ModuleList(nn.Conv2d(6, 6, 1) for _ in rates)
+        self.drops = nn.ModuleList(DropPath(rate, scaled) for rate in rates)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block, drop in zip(self.blocks, self.drops, strict=True):
+            x = x + drop(block(x))
+        return x
+
+
+def test_stochastic_depth_of_ones_own() -> None:
+    found = lifted(Deep())
+    assert ops(found).count("droppath") == 4
+    assert "ramp(0, 0.1)" in found.text
+    with pytest.raises(NetError, match=r"no op says `mul` .* is not divided by its probability"):
+        lift(Deep(scaled=False), MAP)
+
+
 class Twice(nn.Module):
     """A block that runs twice with the same weights."""
 
@@ -622,6 +659,24 @@ def test_a_text_without_proof_is_written_plainly(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(
         NetError, match=r"E582.*what was lifted is not small: keys of the state: another order"
     ):
+        lift(Small(), MAP)
+
+
+def test_a_text_that_cannot_be_built_is_written_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netdsl_from_torch import read
+
+    texts: list[str] = []
+
+    def unbuilt(net: Any, model: nn.Module, shapes: Any) -> Any:
+        texts.append(net.recipe.net.file.source.text)
+        if len(texts) != 2:
+            net.build("no such backend")
+        return (Check("keys of the state", "in order", True),)
+
+    monkeypatch.setattr(read, "prove", unbuilt)
+    assert lift(Small(), MAP).text == texts[1] != texts[0]
+    monkeypatch.setattr(read, "prove", lambda net, *_: net.build("no such backend"))
+    with pytest.raises(NetError, match="no such backend"):
         lift(Small(), MAP)
 
 

@@ -121,6 +121,17 @@ class Scores(Record):
     """Whether they are softmax's already."""
 
 
+class Drawn(Record):
+    """A number for each sample that is drawn: `factor` with probability `keep`, else 0."""
+
+    keep: float
+    factor: float = 1.0
+
+
+Apart = Scores | Drawn
+"""What a tensor may hold that is no value of a net."""
+
+
 def whole(value: Value, shape: Shape, batch: int | None) -> Layout:
     """Return a value as a tensor of its own shape, behind the axis of samples if it has one."""
     return Layout(value, shape, own_dims(shape, batch))

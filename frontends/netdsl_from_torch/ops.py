@@ -33,7 +33,7 @@ from netdsl.ops.activation import (
 from netdsl.ops.attention import Attend, MatMul
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, Convolution, DwConv, UpConv
-from netdsl.ops.dropout import Dropout
+from netdsl.ops.dropout import Dropout, DropPath
 from netdsl.ops.joint import Add, Concat, Mul, Scale, Sub
 from netdsl.ops.layout import PixelShuffle, PixelUnshuffle
 from netdsl.ops.linear import Linear
@@ -52,7 +52,7 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import SAME, VALID
-from netdsl_from_torch.layout import BATCH, Atom, Layout, Scores, Unknown, whole
+from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Scores, Unknown, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 Translate = Callable[..., Any]
 FUNCTIONS: dict[str, Translate] = {}
 """By torch's name of a function, or of a method without its underscore, what it is: layouts, or numbers."""
+DRAWING = ("bernoulli_",)
+"""Functions that draw numbers, whatever they are given."""
 
 
 def translates(*names: str) -> Callable[[Translate], Translate]:
@@ -509,6 +511,32 @@ def dropout(
     return at.pointwise(Dropout(p=float(p)), input)
 
 
+@translates("new_empty")
+def new_empty(at: Translation, input: Tensor, *_: Any, **__: Any) -> Drawn:
+    """Room for what is drawn."""
+    return Drawn(keep=1.0)
+
+
+@translates("bernoulli_")
+def bernoulli(at: Translation, input: Tensor, p: float = 0.5, generator: Any = None) -> Drawn:
+    """Which samples a branch keeps, as `droppath` draws them."""
+    _need(
+        isinstance(p, int | float) and generator is None, "it draws with other probabilities, or generators"
+    )
+    _need(tuple(input.shape) == (at.batch, *[1] * (input.ndim - 1)), "it draws more than a number a sample")
+    _need(at.train, "it draws in evaluation")
+    return Drawn(keep=float(p))
+
+
+def _dropped(at: Translation, x: Tensor, drawn: Drawn) -> Layout:
+    """Return droppath, with its probability as the module around has it."""
+    keep = drawn.keep
+    _need(keep == 0 or abs(drawn.factor * keep - 1) < 1e-12, "what is kept is not divided by its probability")
+    held = [value for value in vars(at.frame.module).values() if type(value) is float and 1 - value == keep]
+    short = (round(1 - keep, digits) for digits in range(17))
+    return at.pointwise(DropPath(p=next((p for p in (*held, *short) if 1 - p == keep), 1 - keep)), x)
+
+
 # ---------------------------------------------------------------- pools, sizes
 
 
@@ -708,7 +736,10 @@ def sub(at: Translation, input: Any, other: Any, alpha: float = 1) -> Layout:
 
 @translates("mul", "__mul__", "__rmul__", "__imul__", "multiply")
 def mul(at: Translation, input: Any, other: Any) -> Layout | Scores:
-    """mul, or scale by a number."""
+    """mul, or scale by a number, or droppath."""
+    for x, drawn in ((input, at.drawn(other)), (other, at.drawn(input))):
+        if drawn is not None:
+            return _dropped(at, x, drawn)
     if isinstance(other, int | float):
         scores = at.scores(input)
         if scores is not None:
@@ -722,10 +753,13 @@ def mul(at: Translation, input: Any, other: Any) -> Layout | Scores:
 
 
 @translates("div", "__truediv__", "__itruediv__", "true_divide", "divide")
-def div(at: Translation, input: Any, other: Any, rounding_mode: str | None = None) -> Layout:
+def div(at: Translation, input: Any, other: Any, rounding_mode: str | None = None) -> Layout | Drawn:
     """scale, by a number whose inverse is exact."""
     _need(rounding_mode is None, f"rounding_mode='{rounding_mode}'")
     _need(isinstance(other, int | float), "it divides by a tensor")
+    drawn = at.drawn(input)
+    if drawn is not None and other:
+        return drawn.replace(factor=drawn.factor / other)
     power = float(other).hex().lstrip("-").split("p")[0]
     _need(other and power == "0x1.0000000000000", f"it divides by {other}")
     return at.pointwise(Scale(factor=1 / other), input)

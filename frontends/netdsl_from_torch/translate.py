@@ -12,6 +12,7 @@ from netdsl.against import flat
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Dims, Shape
 from netdsl.ops.base import Op, OpError
+from netdsl.ops.dropout import DropPath
 from netdsl.ops.joint import Concat, Elementwise, Scale
 from netdsl.ops.layout import Expand, Flatten, Map, Permute, PixelShuffle, PixelUnshuffle, Tokens
 from netdsl.ops.move import Shuffle
@@ -20,8 +21,20 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool
 from netdsl.ops.reduce import Reduction
 from netdsl.ops.source import Input, Weight
 from netdsl.record import Record
-from netdsl_from_torch.layout import BATCH, Atom, Dim, Follows, Layout, Scores, Unknown, own_dims, whole
-from netdsl_from_torch.ops import FUNCTIONS
+from netdsl_from_torch.layout import (
+    BATCH,
+    Apart,
+    Atom,
+    Dim,
+    Drawn,
+    Follows,
+    Layout,
+    Scores,
+    Unknown,
+    own_dims,
+    whole,
+)
+from netdsl_from_torch.ops import DRAWING, FUNCTIONS
 from netdsl_from_torch.tape import BATCH as SAMPLES
 from netdsl_from_torch.tape import Call, Enter, Frame, Leave, Tape
 from netdsl_from_torch.whole import translated
@@ -69,14 +82,17 @@ class Translation:
         self.shapes: list[tuple[Shape, ...]] = []
         """By what is made the shapes of its outputs."""
         self.tensors: dict[int, Layout] = {}
-        self.attention: dict[int, Scores] = {}
-        """By tensor what scores it holds: no value of a net."""
+        self.apart: dict[int, Apart] = {}
+        """By tensor what it holds that is no value of a net."""
         self.causes: list[Cause] = []
         self.seen: dict[object, Layout] = {}
         self.entered: dict[int, tuple[Value, ...]] = {}
         """By id of a frame the values of its arguments."""
         self.left: dict[int, tuple[Value, ...]] = {}
         """And of what it returns."""
+        calls = [event for event in tape.events if isinstance(event, Call)]
+        self.dropping = {type(call.frame.module) for call in calls if call.name in DRAWING}
+        """Classes of stochastic depth; what they return as it is they drop with probability 0."""
         self.event = 0
         self.frame = tape.root
         self.name = ""
@@ -105,8 +121,8 @@ class Translation:
         """Translate a call, or note why it has no op."""
         self.name, self.result = call.name, call.result
         reads = [tensor for tensor in flat((list(call.args), dict(call.kwargs))) if self.known(tensor)]
-        if not any(id(t) in self.tensors or id(t) in self.attention for t in reads):
-            if not any(self.key(t) and t.is_floating_point() for t in reads):
+        if not any(id(t) in self.tensors or id(t) in self.apart for t in reads):
+            if call.name not in DRAWING and not any(self.key(t) and t.is_floating_point() for t in reads):
                 return  # of numbers alone, such as a counter
         begun = len(self.made)
         try:
@@ -140,12 +156,12 @@ class Translation:
     def give(self, result: Any, found: Any) -> None:
         """Note what a call's results are."""
         tensors = [result] if isinstance(result, Tensor) else [one for one in result if one is not None]
-        layouts = [found] if isinstance(found, Layout | Scores) else list(found)
+        layouts = [found] if isinstance(found, Layout | Apart) else list(found)
         if len(tensors) != len(layouts):
             raise Unknown(f"it returns {len(tensors)} tensors, not {len(layouts)}")
         for tensor, layout in zip(tensors, layouts, strict=True):
-            if isinstance(layout, Scores):
-                self.attention[id(tensor)] = layout
+            if isinstance(layout, Apart):
+                self.apart[id(tensor)] = layout
                 self.tensors.pop(id(tensor), None)
                 continue
             if tuple(tensor.shape) != layout.sizes and not layout.value.node.startswith(LEARNED):
@@ -181,6 +197,10 @@ class Translation:
 
     def leave(self, frame: Frame) -> None:
         """Note what a module's call returns; what stands at a position is made there."""
+        before, y = self.tape.events[self.event - 1], frame.result
+        idle = type(before) is Enter and before.frame is frame and frame.args and y is frame.args[0]
+        if idle and type(frame.module) in self.dropping and id(y) in self.tensors:
+            self.tensors[id(y)] = self.pointwise(DropPath(p=0.0), y)
         if (
             positioned(frame)
             and not has_state(frame.module)
@@ -206,11 +226,17 @@ class Translation:
 
     def known(self, tensor: Tensor) -> bool:
         """Tell whether a tensor follows from the inputs or the model's own."""
-        return id(tensor) in self.tensors or id(tensor) in self.attention or id(tensor) in self.tape.keys
+        return id(tensor) in self.tensors or id(tensor) in self.apart or id(tensor) in self.tape.keys
 
     def scores(self, tensor: Any) -> Scores | None:
         """Return the scores of attention that a tensor holds, None for others."""
-        return self.attention.get(id(tensor))
+        found = self.apart.get(id(tensor))
+        return found if isinstance(found, Scores) else None
+
+    def drawn(self, tensor: Any) -> Drawn | None:
+        """Return what is drawn for each sample, None for another tensor."""
+        found = self.apart.get(id(tensor))
+        return found if isinstance(found, Drawn) else None
 
     def scaled(self, x: Layout) -> tuple[Layout, float]:
         """Return what a value is the product of with a number, and that number."""
@@ -234,8 +260,9 @@ class Translation:
             if found.value.node == "?":
                 raise Follows
             return found
-        if id(tensor) in self.attention:
-            raise Unknown("it takes scores of attention")
+        if id(tensor) in self.apart:
+            what = "scores of attention" if self.scores(tensor) else "numbers that are drawn"
+            raise Unknown(f"it takes {what}")
         key = self.key(tensor)
         if not key:
             raise Unknown("it takes a tensor that the model makes of numbers")

@@ -23,8 +23,8 @@ def scheduled(items: list[Item], classes: Mapping[str, Any], named: Callable[[st
         for one in solved.chosen if solved is not None else ():
             if one.kind == "float":
                 rows.setdefault(one.name, []).append((item, one.name))
-        if item.kind == "call" and item.name == DropPath.name and "drop" in item.values:
-            rows.setdefault("drop", []).append((item, "drop"))
+        if item.kind == "call" and item.name == DropPath.name and "p" in item.values:
+            rows.setdefault("p", []).append((item, "p"))
     lines: list[Item] = []
     for row in rows.values():
         ramp = _ramp([item.values[key][0] for item, key in row])
