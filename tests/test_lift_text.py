@@ -266,9 +266,7 @@ def test_two_of_one_label_are_there_in_opposite_cases() -> None:
     body += f"block B(k: dims):\n{line}\n"
     spec = calls(body, "B 1x1", "B 3x3", "B 1x1", "B 5x5")
     found = [line for line in text(spec).splitlines() if " as go" in line]
-    assert found == [
-        "    bn as norm -> [A as go when k == 1x1] -> [C as go when k != 1x1] -> conv k, 24 as end"
-    ]
+    assert found == ["    bn as norm -> (A if k == 1x1 else C) as go -> conv k, 24 as end"]
     assert api.loads(spec).emit("torch")
 
 
