@@ -226,7 +226,7 @@ class State(Walker):
         """How many sizes and numbers nothing is known of."""
         self.opened_scopes: list[tuple[Container, list[Item]]] = []
         """The containers that this is in, with the lists they stand in."""
-        self.own_sizes: dict[str, Poly] = {}
+        self.own_sizes: dict[str, Term] = {}
         """What some sizes that nothing is known of are at the net's own sizes, as an expression over these."""
         self.hints: dict[str, Any] = {}
         """What names are in the instance that is walked."""
