@@ -782,6 +782,31 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not printed.err
 
 
+class Upwards(nn.Module):
+    """A list that is used from its end, and a chain of which each module is called alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ups = nn.ModuleList(nn.Conv2d(8, 8, 1) for _ in range(3))
+        self.chain = nn.Sequential()
+        self.chain.add_module("late", nn.Conv2d(8, 8, 1))
+        self.chain.add_module("soon", nn.Conv2d(6, 8, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.chain.get_submodule("soon")(x)
+        skips = [x, x.relu(), x.tanh()]
+        for up, skip in zip(reversed(self.ups), skips, strict=True):
+            x = up(x) + skip
+        return self.chain.get_submodule("late")(x)
+
+
+def test_lists_that_are_used_in_another_order() -> None:
+    model = Upwards()
+    found = lifted(model)
+    assert "order ups.0, ups.1, ups.2, chain.late, chain.soon\n" in found.text
+    assert list(found.net.build().state_dict()) == list(model.state_dict())
+
+
 class Excited(nn.Module):
     """Squeeze-and-excitation, whose factors are made as large as the map in some way."""
 

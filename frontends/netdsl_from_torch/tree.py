@@ -330,16 +330,28 @@ class Tree:
         """Return what is registered before all others, as far as the text has another order."""
         if scope.module:
             return ()
-        registered = self._registered(scope)
-        written = dict.fromkeys(
-            scope.local(item).partition(".")[0]
+        names = [
+            scope.local(item)
             for item in scope.written
             if isinstance(item, Scope) or has_state(self.graph[item].op)
-        )
-        wanted, found = (
-            [one for one in registered if one in written],
-            [one for one in written if one in registered],
-        )
+        ]
+        begin = f"{scope.path}." if scope.path else ""
+        keys = [f"{key.removeprefix(begin)}." for key in self.keys if key.startswith(begin)]
+        ranks = {
+            name: next((i for i, k in enumerate(keys) if k.startswith(f"{name}.")), -1) for name in names
+        }
+        children: dict[str, list[str]] = {}
+        for name in dict.fromkeys(one for one in names if ranks[one] >= 0):
+            children.setdefault(name.partition(".")[0], []).append(name)
+        found = [one for own in children.values() for one in _parts(own, own, ranks)]
+        by_rank = sorted(children.values(), key=lambda own: min(map(ranks.__getitem__, own)))
+        wanted = [one for own in by_rank for one in _parts(own, sorted(own, key=ranks.__getitem__), ranks)]
         while wanted and wanted[-1] == found[-1]:
             wanted.pop(), found.pop()
         return tuple(wanted)
+
+
+def _parts(own: Sequence[str], ordered: Sequence[str], ranks: Mapping[str, int]) -> Sequence[str]:
+    """Return a child or a list by its name, or what is in a list that is used in another order than it has."""
+    used = [ranks[name] for name in own]
+    return [own[0].partition(".")[0]] if used == sorted(used) else ordered

@@ -816,7 +816,7 @@ class Layers(ABC):
         """Tell whether the text of a scope may call a module so."""
         known = self._labels.get(id(body))
         if known is None:
-            every = dict.fromkeys(child_labels(body))
+            every = dict.fromkeys(label.partition(r"\.")[0] for label in child_labels(body))
             plain = frozenset(one for one in every if one.isidentifier())
             known = self._labels[id(body)] = body, plain, tuple(one for one in every if one not in plain)
         _, plain, patterns = known

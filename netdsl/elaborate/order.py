@@ -14,19 +14,23 @@ from netdsl.syntax import tree
 def ordered(node: tree.Order, body: tree.Body, place: Place) -> tuple[str, ...]:
     """Return the names of an `order` line, which are those of children, or lists of them, in a scope's text."""
     labels: dict[str, tree.Label] = {}
-    known = list(child_labels(body))
+    whole = list(child_labels(body))
+    known = [label.partition(r"\.")[0] for label in whole]
     for label in node.labels:
         span = place.span(label)
         if isinstance(label, tree.Template):
             raise fail("E225", f"`order` takes labels without braces, not {span.text}", span)
         name = label.text
-        if "." in name:
-            help = f"order {name.partition('.')[0]}"
-            raise fail("E225", f"`{name}` is in a list, whose order is that of its text", span, help)
+        parent = name.partition(".")[0]
+        if parent != name and parent in labels:
+            raise fail("E220", f"`order` names all of `{parent}` before `{name}`", span)
+        if parent != name and re.escape(name) not in whole and any(re.fullmatch(one, name) for one in whole):
+            help = f"order {parent}"
+            raise fail("E225", f"`{name}` is made in a loop, whose order is that of its turns", span, help)
         if name in labels:
             first = (Label(place.span(labels[name]), "the first is here"),)
             raise fail("E220", f"`order` names `{name}` twice", span, labels=first)
-        if not any(re.fullmatch(pattern, name) for pattern in known):
+        if not any(re.fullmatch(pattern, name) for pattern in (*known, *whole)):
             names = sorted({one for one in known if re.fullmatch(r"[\w-]+", one)})
             help = did_you_mean(name, names) or (f"there are {', '.join(names)}" if names else "")
             raise fail("E200", f"no module here is called `{name}`", span, help)
@@ -35,7 +39,7 @@ def ordered(node: tree.Order, body: tree.Body, place: Place) -> tuple[str, ...]:
 
 
 def child_labels(body: Iterable[tree.Tree]) -> Iterator[str]:
-    """Yield the labels of the children, and lists of them, that a scope's text makes, as regular expressions."""
+    """Yield the labels of the children that a scope's text makes, as regular expressions."""
     for node in body:
         if isinstance(node, tree.Annotated):
             yield from child_labels((node.statement,))
@@ -51,10 +55,10 @@ def child_labels(body: Iterable[tree.Tree]) -> Iterator[str]:
         elif isinstance(node, (tree.Chain, tree.Optional)):
             yield from child_labels(node.steps)
         elif isinstance(node, tree.Output):
-            yield _first_part(node.label)
+            yield _pattern(node.label)
             yield from child_labels((node.chain,))
         elif (label := getattr(node, "label", None)) is not None:
-            yield _first_part(label)
+            yield _pattern(label)
         elif isinstance(node, (tree.Line, tree.Branch)):
             yield from child_labels((node.chain,))
         elif isinstance(node, tree.Merge):
@@ -63,7 +67,6 @@ def child_labels(body: Iterable[tree.Tree]) -> Iterator[str]:
             yield from child_labels(node.branches)
 
 
-def _first_part(label: tree.Label) -> str:
+def _pattern(label: tree.Label) -> str:
     parts = label.parts if isinstance(label, tree.Template) else (label.text,)
-    whole = "".join(re.escape(part) if isinstance(part, str) else "[0-9]+" for part in parts)
-    return whole.partition(r"\.")[0]
+    return "".join(re.escape(part) if isinstance(part, str) else "[0-9]+" for part in parts)

@@ -105,15 +105,21 @@ class Lists:
             if name.isidentifier() and name not in rivalled and all(len(one.parts) == 1 for _, one in group)
         ]
         begun: list[str] = []
+        early = {name.partition(".")[0] for name in self.first}
         for name in plain:
             at = next(at for at, item in enumerate(self.items) if self.makes(item, name))
-            if name not in self.first and not self.begins_at(at, name, begun):
+            if name not in early and not self.begins_at(at, name, begun):
                 continue
             begun.append(name)
             home = LIST if self.counts(name) else MAPPING
+            if name in early and name not in self.first:
+                numbered = [f"{name}.{number}" for number in range(len(groups[name]))]
+                home = (
+                    LIST if [one for one in self.first if one.startswith(f"{name}.")] == numbered else MAPPING
+                )
             for item, _ in groups[name]:
                 item.home = home
-            if name not in self.first:
+            if name not in early:
                 self.items[at].begins += ((name, home),)
 
     @staticmethod

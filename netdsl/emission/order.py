@@ -24,11 +24,15 @@ class Order:
         found: list[Item] = []
         rest = list(self.function.items)
         homes = {one.list: child.home for child in children(rest) if (one := entry(child)) is not None}
+        begun: set[str] = set()
         for name in self.function.first:
-            if name in homes:
+            several = name.partition(".")[0]
+            if several in homes and several not in begun:
                 begin = Item()
-                begin.begins = ((name, homes[name]),)
+                begin.begins = ((several, homes[several]),)
                 found.append(begin)
+                begun.add(several)
+            if name in homes:
                 continue
             places = [at for at, item in enumerate(rest) if self.wanted(item, name)]
             if not places:

@@ -112,11 +112,15 @@ class Scope:
         keys = [self.local(item).split(".") for item in self.written]
         if not self.first and all(len(key) == 1 for key in keys):
             return self.written
+        listed = [name.partition(".")[0] for name in self.first]
         begun: dict[tuple[str, ...], int] = {}
         ranks: list[tuple[int, ...]] = []
         for at, key in enumerate(keys):
-            name = key[0]
-            early = self.first.index(name) if name in self.first else len(self.first)
+            name, whole = key[0], ".".join(key)
+            early = listed.index(name) if name in listed else len(listed)
+            if name in listed and name not in self.first:  # some of a list
+                ranks.append((early, self.first.index(whole) if whole in self.first else len(listed), at))
+                continue
             own = (begun.setdefault(tuple(key[:end]), at) for end in range(1, len(key)))
             ranks.append((early, *own, at))
         return [self.written[at] for at in sorted(range(len(keys)), key=ranks.__getitem__)]

@@ -199,7 +199,8 @@ class Body:
         """Read the items, into chains, before what a net ends with."""
         self.chains.clear()
         self.first.clear()
-        there = {self.scope.local(item).partition(".")[0] for item in self.scope.written}
+        labels = [self.scope.local(item) for item in self.scope.written]
+        there = {*labels, *[one.partition(".")[0] for one in labels]}
         first = [name for name in self.scope.first if name in there]
         if self.whole and first:
             self.first.append(Item("raw", f"order {', '.join(map(label, first))}"))
