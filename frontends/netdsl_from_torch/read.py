@@ -27,7 +27,7 @@ from netdsl_from_torch.whole import is_whole
 
 FORMS = "torchvision:NAME, timm:NAME, MODULE:FACTORY or FILE.py:FACTORY"
 """What names a model."""
-SIDES = (224, 32, 28, 64, 96, 128, 256, 299, 384, 512, 48, 16, 8)
+SIDES = (224, 32, 28, 64, 96, 128, 256, 299, 331, 384, 512, 48, 16, 8)
 """How wide an image is taken to be, in the order of how often models are made for it."""
 
 

@@ -143,7 +143,8 @@ class File:
                     apart.setdefault(_numbers(member[2]), []).append(member)
                 for each in apart.values():
                     one = self._laid([s for s, _, _ in each], head, stacked([items for _, _, items in each]))
-                    assert one is not None
+                    if one is None:
+                        raise NotLaidOut(head)
                     laid.append(one)
                 continue
             for at, other in enumerate(laid if not plain else ()):
