@@ -74,6 +74,8 @@ MAX_RECURSION = 16
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_OF_VALUES = frozenset("E203 E206 E207 E208 E209 E212 E213 E301 E304".split())
+"""Errors that another value of an argument may not have."""
 _SHORTCUT = re.compile(r"((?:[^:\n]+: )?identity) when (.+)")
 """A branch that is what comes in whether its `when` holds or not."""
 
@@ -1011,7 +1013,7 @@ def given_at(diagnostic: Diagnostic) -> Iterator[Label]:
         if values := calls[0].values:
             yield Label(calls[0].span, ", ".join(f"{one.name} is {one.value}" for one in values))
         return
-    for frame in calls:
+    for frame in calls if diagnostic.code in _OF_VALUES else ():
         words = set(_WORD.findall(span.text))
         named = [one for one in frame.arguments if one.name in words]
         at = named[0].span if len(named) == 1 else None
