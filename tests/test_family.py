@@ -66,6 +66,48 @@ def test_each_class_is_written_once(file: str, classes: list[str]) -> None:
     assert [node.name for node in tree.body if isinstance(node, ast.ClassDef)] == classes
 
 
+AXES = """
+block Mlp(c):
+    hidden:
+        fc c
+        relu
+    out: fc c
+
+block Outer(c, inner: op = Mlp):
+    a: Mlp c
+    b: inner c
+
+block Twice(c):
+    a: Mlp c
+    b: fc 2*c
+    c: dropout 0.1
+
+net N:
+    input 3, 8x8
+    stem: conv 3x3, 16
+    tokens
+    first: Twice 8
+    outer: Outer 8
+    mean "n"
+    second: Twice 8
+    fc: fc 10
+"""
+
+
+@pytest.mark.parametrize("form", ["torch", "flax"])
+def test_a_block_given_other_axes_alone_is_one_class(form: str) -> None:
+    """Its docstring has both shapes; a block that is an argument, too, has a name that is taken elsewhere."""
+    text = module(family(AXES.replace("inner: op = Mlp", "d = 1").replace("inner c", "fc c")), form)
+    names = re.findall(r"^class (\w+)\(nnx?.Module", text, re.MULTILINE)
+    assert sorted(name for name in names if name[0] in "MOT") == ["Mlp", "Outer", "Twice"]
+    assert "Shapes: (N, T, in_channels) -> (N, T, 2 * c), or (N, in_channels) -> (N, 2 * c)." in text
+    if form == "torch":
+        (net,) = family(AXES)
+        model = execute(module((net,)))["n"]()
+        assert [*model.state_dict()] == [tensor.key for tensor in tensors(net)]
+        assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
 NO_ARGUMENTS = {
     "DLA": {"unit"},
     "LeNet": {"act"},

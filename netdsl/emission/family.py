@@ -1341,8 +1341,19 @@ class Family:
             target = getattr(value, "target", None)
             yield from (cls for cls in self.classes if cls.decl is target)
 
+    def given_blocks(self) -> set[BlockDecl]:
+        """Return the blocks that are arguments, or in lists and tables of the file."""
+        targets = [value.target for value in within(self.passed()) if isinstance(value, OpValue)]
+        return {target for target in targets if isinstance(target, BlockDecl)}
+
     def given_ops(self) -> Iterator[OpValue]:
         """Yield the primitive ops that are arguments, or in lists and tables of the file."""
+        for value in within(self.passed()):
+            if isinstance(value, OpValue) and not isinstance(value.target, BlockDecl):
+                yield value
+
+    def passed(self) -> list[Any]:
+        """Return the values that are arguments, or hold ops of lists and tables of the file."""
         values: list[Any] = [one.op for one in self.references.values()]
         for staged in self.classes:
             values += (self.constants[name] for name in staged.names() if name in self.constants)
@@ -1355,9 +1366,7 @@ class Family:
                     values += item.args.values()
         for variant in self.variants:
             values += variant.args.values()
-        for value in within(values):
-            if isinstance(value, OpValue) and not isinstance(value.target, BlockDecl):
-                yield value
+        return values
 
     def targets_of(self, staged: Staged) -> Iterator[OpValue]:
         """Yield the ops that are given for arguments of a class."""

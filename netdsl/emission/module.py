@@ -86,6 +86,10 @@ def checked(net: Net) -> None:
             raise NetError([Diagnostic("E219", message, scope.span, help=help)])
 
 
+_SHAPES = "Shapes: "
+"""What the paragraph of a class's shapes begins with."""
+
+
 class ModuleText(ABC):
     """The text of one module. A backend adds what only its framework has."""
 
@@ -117,6 +121,8 @@ class ModuleText(ABC):
         self.outsides: dict[int, Outside] = {}
         self.made: dict[tuple[str, ...], str] = {}
         """Texts of containers' classes, and what they are called."""
+        self.blocks: dict[tuple[str, ...], tuple[Staged, list[str]]] = {}
+        """The classes of blocks by their texts without shapes, and their lines."""
         self.names = {staged.name for staged in family.classes} | {net.name for net in family.nets}
         self.taken = set(family.taken) | set(self.dialect.names)
         self.lowered: dict[tuple[int, bool], Lowered] = {}
@@ -565,7 +571,9 @@ class ModuleText(ABC):
         for function in self.functions():
             for inner in self.inner_classes(function.items, function.staged):
                 classes.append(inner)
-            classes.append(list(self.one_class(function)))
+            lines = list(self.one_class(function))
+            if not self.is_again(function, lines, classes):
+                classes.append(lines)
         factories = [list(self.factory(variant)) for variant in self.family.variants]
         self.context = None
         text = "\n".join(line for lines in (*classes, *factories) for line in lines)
@@ -611,6 +619,34 @@ class ModuleText(ABC):
                     continue
                 self.made[key] = function.name
                 yield lines
+
+    def is_again(self, function: Function, lines: list[str], classes: list[list[str]]) -> bool:
+        """Tell whether a block's class is one of those above but for the axes of what it is given.
+
+        Then it is that class, which has both shapes in its docstring. What is named already stays as it is.
+        """
+        staged = function.staged
+        alike = sum(one.decl is staged.decl for one in self.family.classes)
+        if function.kind != "block" or alike < 2 or staged.decl in self.family.given_blocks():
+            return False
+        name = re.compile(rf"\b{staged.name}\b")
+        code = [reference.code for reference in self.family.references.values()]
+        if any(name.search(line) for above in (*classes, code) for line in above):
+            return False
+        begin, end = _shapes(lines)
+        rest = [*lines[:begin], *lines[end:]]
+        key = tuple(name.sub(staged.decl.name, line) for line in rest)
+        if key not in self.blocks:
+            self.blocks[key] = staged, lines
+            return False
+        first, above = self.blocks[key]
+        staged.name = first.name
+        top, bottom = _shapes(above)
+        more = " ".join(map(str.strip, lines[begin:end])).removeprefix(_SHAPES)
+        both = f"{' '.join(map(str.strip, above[top:bottom])).rstrip('.')}, or {more}"
+        written = prose.paragraph(both, WIDTH - len(INDENT))
+        above[top:bottom] = [f"{INDENT}{line}" for line in written]
+        return True
 
     def told(self, function: Function, members: Members) -> Mapping[str, str]:
         """Return what else of a class its net reads: arguments, and the attributes that hold them."""
@@ -964,6 +1000,15 @@ class ModuleText(ABC):
             return None
         self.kinds[name] = kind
         return Name(name)
+
+
+def _shapes(lines: list[str]) -> tuple[int, int]:
+    """Return where the shapes of a class begin and end in its docstring."""
+    begin = next((at for at, line in enumerate(lines) if line.strip().startswith(_SHAPES)), 0)
+    end = begin
+    while begin and lines[end].strip() not in ("", '"""'):
+        end += 1
+    return begin, end
 
 
 def has_call(expr: Expr) -> bool:
