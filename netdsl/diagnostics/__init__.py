@@ -47,14 +47,14 @@ MAX_COMPARED = 500
 def closest(word: str, known: Sequence[str]) -> str:
     """Return what a misspelt word may have meant, or an empty string; of very many, those that begin alike.
 
-    A letter alone is like none.
+    A letter alone is like itself only.
     """
-    if not 1 < len(word) <= MAX_WORD:
+    if len(word) > MAX_WORD:
         return ""
     known = [one for one in known if len(one) <= MAX_WORD]
     lower = {one.lower(): one for one in known}
-    if word.lower() in lower:
-        return lower[word.lower()]
+    if word.lower() in lower or len(word) == 1:
+        return lower.get(word.lower(), "")
     alike = known
     for length in range(1, len(word) + 1):
         if len(alike) <= MAX_COMPARED:

@@ -19,6 +19,7 @@ from netdsl.elaborate.values import (
     Env,
     Function,
     InitFunction,
+    NetDecl,
     OpValue,
     Poisoned,
     Ramp,
@@ -249,7 +250,8 @@ class Evaluator:
         help = elsewhere.word(word, env.known())
         if help:
             return fail("E200", f"unknown name `{word}`", span, help)
-        return unknown("E200", "name", word, [*env.known(), *elsewhere.VALUES.values()], span)
+        values = [name for name in env.known() if not isinstance(env.find(name), NetDecl)]
+        return unknown("E200", "name", word, [*values, *elsewhere.VALUES.values()], span)
 
     @staticmethod
     def _elsewhere(error: SpecError, node: tree.Expr, span: Span) -> SpecError:
