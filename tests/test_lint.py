@@ -234,6 +234,16 @@ def test_of_copies_of_one_call_none_is_pointed_at() -> None:
     assert (finding.count, finding.hit.labels) == (2, ())
 
 
+def test_the_first_copy_of_a_repetition_is_told_apart_by_its_stride() -> None:
+    text = (
+        "block B(c, stride = 1):\n    body: conv 3x3, c, /stride -> relu\n\n"
+        "net N:\n    input 3, 32x32\n    a: B 8\n    b: 3 * B 8, /8 first\n    gap\n"
+    )
+    (finding,) = lint(text, select=("stride2_1x1",))
+    (label,) = finding.hit.labels
+    assert (finding.count, label.span.text, label.message) == (1, "/8 first", "with stride=8")
+
+
 @pytest.mark.parametrize(
     ("layer", "count"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from netdsl.diagnostics import Diagnostic, Label, NetError, internal
+from netdsl.diagnostics import Diagnostic, Frame, Label, NetError, internal
 from netdsl.elaborate.build import Elaborator, Recipe
 from netdsl.elaborate.lines import allowances
 from netdsl.elaborate.result import Allow
@@ -210,18 +210,24 @@ def _told_apart(hit: Hit, layers: Sequence[str], facts: Facts) -> Iterator[Label
     if not others or hit.within:
         return
     for depth in range(min(len(node.calls) for node in (*found, *others))):
-        ours = {node.calls[depth].span: node.calls[depth] for node in found}
-        theirs = {node.calls[depth].span: node.calls[depth] for node in others}
+        ours = {_call(node.calls[depth]): node.calls[depth] for node in found}
+        theirs = {_call(node.calls[depth]): node.calls[depth] for node in others}
         if ours.keys().isdisjoint(theirs):
             break
     else:
         return
     given = {(one.name, one.value) for frame in theirs.values() for one in frame.arguments}
-    for span, frame in [*ours.items()][:MAX_CALLS]:
+    for frame in [*ours.values()][:MAX_CALLS]:
         own = [one for one in frame.arguments if (one.name, one.value) not in given]
         at = own[0].span if len(own) == 1 else None
         said = f"with {', '.join(map(str, own))}" if len(own) in (1, 2) else "here"
-        yield Label(at if at is not None and span.covers(at) else span, said)
+        yield Label(at if at is not None and frame.span.covers(at) else frame.span, said)
+
+
+def _call(frame: Frame) -> tuple[Span, tuple[str, ...]]:
+    """Return a call's text, with what of it only the first copy of a repetition is given."""
+    of_first = [one for one in frame.arguments if one.span is not None and one.span.text.endswith(" first")]
+    return frame.span, tuple([one.value for one in of_first])
 
 
 def _share(found: InNet) -> float:
