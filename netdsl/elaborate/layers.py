@@ -73,7 +73,7 @@ MAX_RECURSION = 16
 """How deep a block may be in itself."""
 
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _OF_VALUES = frozenset("E203 E206 E207 E208 E209 E212 E213 E301 E304".split())
 """Errors that another value of an argument may not have."""
 _SHORTCUT = re.compile(r"((?:[^:\n]+: )?identity) when (.+)")
@@ -154,7 +154,8 @@ class Layers(ABC):
         else:
             self._seen.add(key)
             diagnostic = diagnostic.replace(calls=diagnostic.calls or place.calls)
-            self.errors.append(diagnostic.replace(labels=(*diagnostic.labels, *given_at(diagnostic))))
+            labels = (*diagnostic.labels, *given_at(diagnostic, place))
+            self.errors.append(diagnostic.replace(labels=labels))
 
     @property
     def hopeless(self) -> bool:
@@ -1001,7 +1002,7 @@ class Layers(ABC):
         return Data(tuple(wires), data.shapes)
 
 
-def given_at(diagnostic: Diagnostic) -> Iterator[Label]:
+def given_at(diagnostic: Diagnostic, place: Place) -> Iterator[Label]:
     """Yield the text of a call that gives what an error within a block is about, where that is plain.
 
     It is a parameter of the block, followed through the calls around it, or several values that do not fit.
@@ -1015,6 +1016,7 @@ def given_at(diagnostic: Diagnostic) -> Iterator[Label]:
         return
     for frame in calls if diagnostic.code in _OF_VALUES else ():
         words = set(_WORD.findall(span.text))
+        words |= read_by(words, span, place) if found is None else set()
         named = [one for one in frame.arguments if one.name in words]
         at = named[0].span if len(named) == 1 else None
         if at is None or not frame.span.covers(at):
@@ -1022,6 +1024,28 @@ def given_at(diagnostic: Diagnostic) -> Iterator[Label]:
         found, span = Label(at, str(named[0])), at
     if found is not None:
         yield found
+
+
+def read_by(words: set[str], span: Span, place: Place) -> set[str]:
+    """Return what names in a block are made of, by its assignments and loops."""
+    scope = place.scope
+    while scope.kind == "container" and scope.outer is not None:
+        scope = scope.outer
+    body = scope.body
+    if not body or place.source is not span.source or span.start < body[0].start:
+        return set()
+    text, found, count = span.source.text, set(words), 0
+    makes: list[tuple[set[str], set[str]]] = []
+    for node in (piece for statement in body for piece in tree.pieces(statement)):
+        if isinstance(node, (tree.Assign, tree.For)):
+            names = node.targets if isinstance(node, tree.Assign) else node.names
+            value = node.value if isinstance(node, tree.Assign) else node.iterable
+            own = {name.text for name in names if isinstance(name, tree.Name)}
+            makes.append((own, set(_WORD.findall(text[value.start : value.end]))))
+    while len(found) > count:
+        count = len(found)
+        found.update(*(read for own, read in makes if not own.isdisjoint(found)))
+    return found
 
 
 def has_state(op: Op) -> bool:
