@@ -642,10 +642,11 @@ class ModuleText(ABC):
         first, above = self.blocks[key]
         staged.name = first.name
         top, bottom = _shapes(above)
-        more = " ".join(map(str.strip, lines[begin:end])).removeprefix(_SHAPES)
-        both = f"{' '.join(map(str.strip, above[top:bottom])).rstrip('.')}, or {more}"
-        written = prose.paragraph(both, WIDTH - len(INDENT))
-        above[top:bottom] = [f"{INDENT}{line}" for line in written]
+        known, more = (" ".join(map(str.strip, one)) for one in (above[top:bottom], lines[begin:end]))
+        if more != known:
+            both = f"{known.rstrip('.')}, or {more.removeprefix(_SHAPES)}"
+            written = prose.paragraph(both, WIDTH - len(INDENT))
+            above[top:bottom] = [f"{INDENT}{line}" for line in written]
         return True
 
     def told(self, function: Function, members: Members) -> Mapping[str, str]:
