@@ -43,6 +43,8 @@ A rule is one module of `netdsl/lint/rules/`, named as the rule (`huge_fc.py`), 
   what to write, `labels` point at further places. A hit may have a milder severity than its rule.
 - **Cause.** Where the argument to blame is of a `default` line, pass `at=cause(node, "kernel", "pad")`, which finds
   it; what comes of the input's size goes through `at_input`. The finding is at the cause, with all its layers.
+- **Calls.** A line of a block is found once for all calls of the block. Where only some of them make what is found,
+  the engine points at those, at the argument that the others do not give; a rule does nothing for it.
 - **change** says what the better net is: a function that edits a `Rewrite`. The engine makes the changes of all hits
   of a line, costs the graph, and says what is saved of each quantity with words for it. No formula anywhere.
 - **edits** make the text the better net: small changes by `facts.text` (edits.py), or None where the text is not
