@@ -526,7 +526,9 @@ class Evaluator:
             cells = tuple(one for cell in cells for one in (_cells(cell) or (cell,)))
         if cells is None or len(cells) != len(names):
             what = kind_of(item) if cells is None else f"{len(cells)} values"
-            raise fail("E209", f"{len(names)} names for {what}", Span(source, names[0].start, names[-1].end))
+            help = f"it has {', '.join(item.columns)}" if isinstance(item, RowValue) else ""
+            span = Span(source, names[0].start, names[-1].end)
+            raise fail("E209", f"{len(names)} names for {what}", span, help)
         for name, cell in zip(names, cells, strict=True):
             env.names[name.text] = cell
 
