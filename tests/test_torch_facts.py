@@ -1,4 +1,4 @@
-"""Static facts equal real ones: parameters, buffers, MACs and shapes, as integers."""
+"""Static facts equal real ones, layer by layer and in other settings: MACs and shapes, as integers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from torch_oracles import (
     SEVERAL,
     TORCHVISION,
     WINDOWED,
-    ZOO,
     build,
     inputs,
     load,
@@ -18,19 +17,6 @@ from torch_oracles import (
     real_macs,
     reference,
 )
-
-
-@pytest.mark.parametrize("name", ZOO)
-def test_params_buffers_macs_and_outputs_equal_torchs(name: str) -> None:
-    net, model = load(name), build(name, "meta").eval()
-    x = inputs(net, batch=1, device="meta")
-    cost = net.cost()
-    assert cost.params == sum(p.numel() for p in model.parameters())
-    assert cost.buffers == sum(b.numel() for b in model.buffers())
-    real, outputs = real_macs(model, x)
-    assert cost.macs == real[""]
-    kept = [output.name for output in net.graph.outputs if not output.train]
-    assert [net.outputs[name] for name in kept] == [tuple(t.shape[1:]) for t in outputs]
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "se_resnet50", "densenet121", "googlenet", "vit_b_16"])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import storages
 import torch
 from netdsl_torch import Backend
 from op_examples import EXAMPLES, every
+from proved import closure, proving
 from storages import OPTIMIZERS, kept, step_peaks
 from test_ops import as_tuple, forms, inputs_of
 from torch import Tensor
-from torch_oracles import FAMILIES, SEVERAL, WINDOWED, ZOO, execute, load
+from torch_oracles import FAMILIES, SEVERAL, WINDOWED, execute, load
 
 from netdsl import Network
 from netdsl.api import loads
@@ -109,17 +112,6 @@ def test_net_keeps_what_it_says(name: str) -> None:
     """To the byte, at a batch that is no power of two."""
     net = load(name, SIDES[name])
     assert saved(net, 3) == really_saved(net, name, 3, device_of(net))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ZOO)
-def test_net_of_the_zoo_keeps_what_it_says(name: str) -> None:
-    """To the byte, at the size of its own input; transformers with fused attention at a small one."""
-    net = load(name)
-    if device_of(net) == "cpu":
-        patch = 14 if "14" in name else 32
-        net = load(name, 2 * patch)
-    assert saved(net, 2) == really_saved(net, name, 2, device_of(net))
 
 
 SPECS = {
@@ -308,15 +300,23 @@ def test_peak_where_nothing_runs_in_a_scope(joint: str, part: str) -> None:
     assert [memory.first_peak, memory.peak] == real_peaks(net, "n", 2, "momentum", "meta")[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
+@pytest.mark.proof
 @pytest.mark.parametrize("name", [*FAMILIES, *WINDOWED, *SEVERAL])
-def test_peak_of_a_step_of_every_family(name: str, optimizer: str) -> None:
+def test_peak_of_a_step_of_every_family(name: str) -> None:
     """To the byte."""
     net = load(name, SIDES[name])
-    memory = net.memory(2, train=True, optimizer=optimizer)
-    peaks, _ = real_peaks(net, name, 2, optimizer, device_of(net))
-    assert [memory.first_peak, memory.peak] == peaks
+    said = {}
+    for optimizer in ("sgd", "momentum", "adamw"):
+        memory = net.memory(2, train=True, optimizer=optimizer)
+        said[optimizer] = [memory.first_peak, memory.peak]
+    texts = (
+        Backend().emit(net),
+        closure(Path(__file__).read_text("utf-8"), "real_peaks", "device_of"),
+        repr(said),
+    )
+    with proving(f"{name}.peaks", "torch", [storages], *texts) as known:
+        found = said if known else {o: real_peaks(net, name, 2, o, device_of(net))[0] for o in said}
+        assert found == said
 
 
 @pytest.mark.parametrize("name", ["lenet", "resnet18", "convnext_tiny", "unet_same"])
