@@ -7,8 +7,10 @@ is what makes the sum of all lengths least: those of the expressions, of the par
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
@@ -71,13 +73,17 @@ class Parameter:
 
     def default(self) -> Any:
         """Return the value that most calls give, MISSING if it is one that every call should say."""
-        values = [value for value in self.column if value is not MISSING]
-        most = max(values, key=values.count)
         if self.role in PLAIN:
             return MISSING
-        if self.name.startswith("stride") and 1 in values:
+        if self.name.startswith("stride") and 1 in self._counts:
             return 1
-        return most if 2 * values.count(most) > len(values) else MISSING
+        most, times = self._counts.most_common(1)[0]
+        return most if 2 * times > self._counts.total() else MISSING
+
+    @cached_property
+    def _counts(self) -> Counter[Any]:
+        """How many calls give each value."""
+        return Counter([value for value in self.column if value is not MISSING])
 
 
 class Rule(NamedTuple):
