@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from conftest import import_torchvision
 from netdsl_from_torch.layout import Atom, Layout, Unknown, whole
 from netdsl_from_torch.proof import prove
+from netdsl_from_torch.tape import KEEPING, WRITING, Shapes
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -910,6 +911,41 @@ def test_misuse(
 
 
 # ---------------------------------------------------------------- views
+
+
+def like(made: Tensor) -> tuple[Any, ...]:
+    """Return all that is known of a tensor without numbers."""
+    return made.shape, made.stride(), made.dtype, made.device
+
+
+@pytest.mark.parametrize("of", ["in order", "channels last", "turned", "expanded", "half"])
+def test_shapes_without_numbers_are_those_of_torch(of: str) -> None:
+    x = torch.zeros(2, 6, 4, 8, device="meta")
+    views = {
+        "channels last": x.to(memory_format=torch.channels_last),
+        "turned": x.permute(0, 3, 1, 2),
+        "expanded": x[:, :, :1].expand_as(x),
+        "half": x.half(),
+    }
+    x = views.get(of, x)
+    for function in KEEPING | (WRITING if of != "expanded" else set()):
+        bounds = [0.0] if "clamp" in str(function) else []
+        expected = function(x, *bounds)
+        with Shapes():
+            found = function(x, *bounds)
+        assert like(found) == like(expected), function
+        assert (found is x) == (expected is x) == (function in WRITING), function
+    for train in (False, True):
+        norm = nn.BatchNorm2d(x.shape[1], device="meta", dtype=x.dtype).train(train)
+        normed = torch.ops.aten.native_batch_norm
+        given = (norm.weight, norm.bias, norm.running_mean, norm.running_var, train, 0.1, 1e-5)
+        with torch.no_grad():
+            expected = [*normed(x, *given), norm(x)]
+            with Shapes():
+                found = [*normed(x, *given), norm(x)]
+        assert list(map(like, found)) == list(map(like, expected))
+        with Shapes(), pytest.raises(RuntimeError, match="running_mean should contain"):
+            nn.BatchNorm2d(3, device="meta", dtype=x.dtype)(x)
 
 
 def test_views_as_algebra() -> None:

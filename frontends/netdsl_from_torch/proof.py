@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
-from netdsl_from_torch.tape import BATCH, abstract
+from netdsl_from_torch.tape import BATCH, Shapes, abstract
 
 SEED = 0
 BOUND = 1e-9
@@ -145,7 +145,7 @@ def _macs(ours: nn.Module, model: nn.Module, shapes: Sequence[Sequence[int]]) ->
     counts = []
     for module in (ours, model):
         one = abstract(module).float().eval()
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounterMode(display=False) as counter, Shapes(), torch.no_grad():
             one(*(torch.zeros(1, *shape, device="meta") for shape in shapes))
         counts.append(counter.get_total_flops() // 2)
     mine, other = counts
