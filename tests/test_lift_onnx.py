@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import import_torchvision
+from netdsl_from_onnx.ops import OPERATORS
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -352,7 +353,10 @@ def test_operators_of_a_map(name: str, tmp_path: Path) -> None:
 
 
 def made(
-    nodes: Sequence[onnx.NodeProto], stored: dict[str, Any], shape: Sequence[Any] = (1, 3, 9, 7)
+    nodes: Sequence[onnx.NodeProto],
+    stored: dict[str, Any],
+    shape: Sequence[Any] = (1, 3, 9, 7),
+    opset: int = 18,
 ) -> onnx.ModelProto:
     """Return a model of nodes that nobody exported; `y` is its output."""
     tensors = [numpy_helper.from_array(numpy.asarray(array), name) for name, array in stored.items()]
@@ -363,7 +367,7 @@ def made(
         [helper.make_empty_tensor_value_info("y")],
         tensors,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
 
 
 def weights(*shape: int) -> Any:
@@ -373,6 +377,289 @@ def weights(*shape: int) -> Any:
 def saved(model: onnx.ModelProto, file: Path) -> str:
     file.write_bytes(model.SerializeToString())
     return str(file)
+
+
+def whole(*numbers: int) -> Any:
+    return numpy.array(numbers, "int64")
+
+
+def reals(*numbers: float) -> Any:
+    return numpy.array(numbers, "float32")
+
+
+def one(number: float) -> Any:
+    return numpy.array(number, "float32")
+
+
+Nodes = list[tuple[str, str, str, dict[str, Any]]]
+Case = tuple[Nodes, dict[str, Any], Sequence[Any], int, list[str]]
+"""Nodes (operator, what it reads, what it makes, attributes), tensors, the input's shape, opset, ops."""
+MAPS = (2, 4, 6, 8)
+NORM = {"s": weights(4), "b": weights(4), "m": weights(4), "v": abs(weights(4)) + 1}
+NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+OPERATIONS: dict[str, Case] = {
+    **{
+        f"{name} alone": ([(name, "x", "y", {})], {}, MAPS, opset, [op])
+        for name, op, opset in (
+            ("Relu", "relu", 18),
+            ("Sigmoid", "sigmoid", 18),
+            ("Tanh", "tanh", 18),
+            ("Selu", "selu", 18),
+            ("HardSwish", "hswish", 18),
+            ("Mish", "mish", 18),
+            ("Softplus", "softplus", 18),
+            ("Softsign", "softsign", 18),
+            ("Exp", "exp", 18),
+            ("LeakyRelu", "leaky_relu", 11),
+            ("Elu", "elu", 18),
+            ("Celu", "celu", 18),
+            ("Gelu", "gelu", 20),
+            ("Neg", "scale", 18),
+            ("GlobalMaxPool", "maxpool", 18),
+            ("Softmax", "softmax", 13),
+            ("LogSoftmax", "log_softmax", 13),
+        )
+    },
+    "hardsigmoid": ([("HardSigmoid", "x", "y", {"alpha": 1 / 6})], {}, MAPS, 18, ["hsigmoid"]),
+    "threshold": ([("ThresholdedRelu", "x", "y", {"alpha": 0.3})], {}, MAPS, 18, ["threshold"]),
+    "softmax of old": ([("Softmax", "x", "y", {})], {}, (1, 5), 11, ["softmax"]),
+    "lrn": ([("LRN", "x", "y", {"size": 3, "alpha": 0.1})], {}, MAPS, 18, ["lrn"]),
+    "prelu": ([("PRelu", "x w", "y", {})], {"w": weights(4, 1, 1)}, MAPS, 18, ["prelu"]),
+    "relu6 of inputs": ([("Clip", "x lo hi", "y", {})], {"lo": one(0), "hi": one(6)}, MAPS, 18, ["relu6"]),
+    "relu6 of attributes": ([("Clip", "x", "y", {"min": 0.0, "max": 6.0})], {}, MAPS, 10, ["relu6"]),
+    "conv then add": (
+        [("Conv", "x w", "a", {}), ("Add", "b a", "y", {})],
+        {"w": weights(4, 4, 3, 3), "b": weights(1, 4, 1, 1)},
+        MAPS,
+        18,
+        ["conv"],
+    ),
+    "upconv": (
+        [("ConvTranspose", "x w b", "y", {"strides": [2, 2], "group": 2})],
+        {"w": weights(4, 3, 3, 3), "b": weights(6)},
+        MAPS,
+        18,
+        ["upconv"],
+    ),
+    "pools": (
+        [
+            ("MaxPool", "x", "a", {"kernel_shape": [2, 2]}),
+            ("AveragePool", "a", "y", {"kernel_shape": [2, 2]}),
+        ],
+        {},
+        MAPS,
+        18,
+        ["maxpool", "avgpool"],
+    ),
+    "bn in training": (
+        [("BatchNormalization", "x s b m v", "y p q", {"training_mode": 1, "momentum": 0.8})],
+        NORM,
+        MAPS,
+        18,
+        ["bn"],
+    ),
+    "ln": (
+        [("LayerNormalization", "x s b", "y", {})],
+        {"s": weights(5), "b": weights(5)},
+        ("N", 3, 5),
+        17,
+        ["ln"],
+    ),
+    "ln written out": (
+        [
+            ("ReduceMean", "x", "m", {"axes": [-1]}),
+            ("Sub", "x m", "d", {}),
+            ("Pow", "d two", "p", {}),
+            ("ReduceMean", "p", "v", {"axes": [-1]}),
+            ("Add", "v eps", "ve", {}),
+            ("Sqrt", "ve", "sd", {}),
+            ("Div", "d sd", "n", {}),
+            ("Mul", "n w", "nw", {}),
+            ("Add", "nw b", "y", {}),
+        ],
+        {"two": one(2), "eps": one(1e-3), "w": weights(6), "b": weights(6)},
+        ("N", 5, 6),
+        13,
+        ["ln"],
+    ),
+    "gn": (
+        [("GroupNormalization", "x s b", "y", {"num_groups": 2})],
+        {"s": weights(4), "b": weights(4)},
+        MAPS,
+        21,
+        ["gn"],
+    ),
+    "instance norm": (
+        [("InstanceNormalization", "x s b", "y", {})],
+        {"s": weights(4), "b": weights(4)},
+        MAPS,
+        18,
+        ["instance_norm"],
+    ),
+    "dropout": ([("Dropout", "x r", "y", {})], {"r": one(0.25)}, MAPS, 18, ["dropout"]),
+    "hardswish by clip": (
+        [
+            ("Add", "x t", "a", {}),
+            ("Clip", "a z s", "b", {}),
+            ("Mul", "x b", "c", {}),
+            ("Div", "c s", "y", {}),
+        ],
+        {"t": one(3), "z": one(0), "s": one(6)},
+        MAPS,
+        18,
+        ["hswish"],
+    ),
+    "hardsigmoid by clip": (
+        [("Add", "t x", "a", {}), ("Clip", "a", "b", {"min": 0.0, "max": 6.0}), ("Div", "b s", "y", {})],
+        {"t": one(3), "s": one(6)},
+        MAPS,
+        9,
+        ["hsigmoid"],
+    ),
+    "gemm": (
+        [("GlobalAveragePool", "x", "a", {}), ("Squeeze", "a", "f", {}), ("Gemm", "f w b", "y", {})],
+        {"w": weights(4, 5), "b": weights(1)},
+        MAPS,
+        18,
+        ["gap", "fc"],
+    ),
+    "matmul": ([("MatMul", "x w", "y", {})], {"w": weights(6, 4)}, ("N", 5, 6), 18, ["fc"]),
+    "mean of axes": ([("ReduceMean", "x a", "y", {"keepdims": 0})], {"a": whole(-1, -2)}, MAPS, 18, ["gap"]),
+    "max of axes": ([("ReduceMax", "x", "y", {"axes": [2, 3], "keepdims": 0})], {}, MAPS, 13, ["amax"]),
+    "sum of three": (
+        [("Relu", "x", "a", {}), ("Neg", "x", "b", {}), ("Sum", "a b x", "y", {})],
+        {},
+        MAPS,
+        18,
+        ["relu", "scale", "add", "add"],
+    ),
+    "sub, mul, div": (
+        [("Relu", "x", "a", {}), ("Sub", "a x", "b", {}), ("Mul", "b a", "c", {}), ("Div", "c n", "y", {})],
+        {"n": one(4)},
+        MAPS,
+        18,
+        ["relu", "sub", "mul", "scale"],
+    ),
+    "resize of half pixels": (
+        [("Resize", "x  s", "y", {"mode": "nearest"})],
+        {"s": reals(1, 1, 3, 3)},
+        MAPS,
+        18,
+        ["upsample"],
+    ),
+    "resize of axes": (
+        [("Resize", "x  s", "y", {**NEAREST, "axes": [2, 3]})],
+        {"s": reals(2, 2)},
+        MAPS,
+        18,
+        ["upsample"],
+    ),
+    "resize to a size": (
+        [("Resize", "x   z", "y", {"mode": "linear"})],
+        {"z": whole(2, 4, 9, 13)},
+        MAPS,
+        18,
+        ["resize"],
+    ),
+    "upsample of old": (
+        [("Upsample", "x s", "y", {"mode": "nearest"})],
+        {"s": reals(1, 1, 2, 2)},
+        MAPS,
+        9,
+        ["upsample"],
+    ),
+    "pad of axes": (
+        [("Pad", "x p  a", "y", {})],
+        {"p": whole(1, 0, 0, 2), "a": whole(-1, 2)},
+        MAPS,
+        18,
+        ["pad"],
+    ),
+    "split and join": (
+        [("Split", "x", "a b", {"axis": 1, "num_outputs": 2}), ("Concat", "b a", "y", {"axis": 1})],
+        {},
+        MAPS,
+        18,
+        ["split", "concat"],
+    ),
+    "sequence": (
+        [
+            ("SplitToSequence", "x n", "q", {"axis": 1}),
+            ("SequenceAt", "q i", "a", {}),
+            ("SequenceAt", "q j", "b", {}),
+            ("Concat", "a b", "y", {"axis": 1}),
+        ],
+        {"n": numpy.array(2), "i": numpy.array(1), "j": numpy.array(0)},
+        MAPS,
+        18,
+        ["split", "concat"],
+    ),
+    "slice": (
+        [("Slice", "x s e a", "y", {})],
+        {"s": whole(-3), "e": whole(99), "a": whole(3)},
+        MAPS,
+        18,
+        ["slice"],
+    ),
+    "a place": ([("Gather", "x i", "y", {"axis": 1})], {"i": whole(2)}, MAPS, 18, ["slice"]),
+    "tokens": (
+        [
+            ("Flatten", "x", "f", {}),
+            ("Reshape", "f z", "r", {}),
+            ("Unsqueeze", "r a", "u", {}),
+            ("Squeeze", "u a", "q", {}),
+            ("Transpose", "q", "y", {"perm": [0, 2, 1]}),
+        ],
+        {"z": whole(0, 4, 48), "a": whole(1)},
+        MAPS,
+        18,
+        ["tokens"],
+    ),
+    "nothing": (
+        [
+            ("Identity", "x", "a", {}),
+            ("Cast", "a", "b", {"to": 11}),
+            ("CastLike", "b x", "c", {}),
+            ("Expand", "c z", "d", {}),
+            ("Relu", "d", "y", {}),
+        ],
+        {"z": whole(1, 4, 1, 1)},
+        MAPS,
+        18,
+        ["relu"],
+    ),
+    "pixel shuffle": (
+        [("DepthToSpace", "x", "y", {"blocksize": 2, "mode": "CRD"})],
+        {},
+        MAPS,
+        13,
+        ["pixel_shuffle"],
+    ),
+    "channels last": (
+        [
+            ("Transpose", "x", "t", {"perm": [0, 3, 1, 2]}),
+            ("Conv", "t w", "c", {}),
+            ("Transpose", "c", "y", {"perm": [0, 2, 3, 1]}),
+        ],
+        {"w": weights(4, 3, 3, 3)},
+        ("N", 9, 8, 3),
+        18,
+        ["conv", "permute"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operators_one_by_one(name: str, tmp_path: Path) -> None:
+    nodes, stored, shape, opset, wanted = OPERATIONS[name]
+    written = [helper.make_node(op, x.split(" "), y.split(" "), **given) for op, x, y, given in nodes]
+    found = lift(saved(made(written, stored, shape, opset), tmp_path / "m.onnx"))
+    assert said(found)
+    assert ops(found) == wanted
+
+
+def test_every_operator_has_an_example() -> None:
+    assert {op for nodes, *_ in OPERATIONS.values() for op, *_ in nodes} >= {*OPERATORS}
 
 
 @pytest.mark.parametrize(
@@ -531,6 +818,38 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     first, second = (one.message for one in caught.value.diagnostics)
     assert "`wrong`" in first
     assert "too many numbers (node `much`)" in second
+
+
+BOMBS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Expand": ("one huge", {"one": one(1), "huge": whole(1 << 40)}),
+    "Add": ("column row", {"column": weights(1 << 17, 1), "row": weights(1, 1 << 17)}),
+    "Gather": ("row places", {"row": weights(1, 1 << 14), "places": numpy.zeros(1 << 14, "int64")}),
+    "Range": ("a b c", {"a": one(0), "b": one(1e12), "c": one(1)}),
+}
+
+
+@pytest.mark.parametrize("op", BOMBS)
+def test_numbers_that_would_be_too_many_are_not_made(op: str, tmp_path: Path) -> None:
+    reads, stored = BOMBS[op]
+    nodes = [helper.make_node(op, reads.split(), ["a_"]), helper.make_node("Add", ["x", "a_"], ["y"])]
+    with pytest.raises(NetError, match="too many numbers"):
+        lift(saved(made(nodes, stored), tmp_path / "m.onnx"))
+
+
+STRANGE: dict[str, tuple[str, dict[str, Any], str]] = {
+    "stride 0": ("Conv", {"strides": [0, 1]}, "by zero"),
+    "group 0": ("Conv", {"group": 0}, "Invalid channel"),
+    "text": ("Conv", {"strides": "ab"}, "invalid literal"),
+    "four samples": ("Add", {}, "broadcast"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_attributes_that_make_no_sense_are_refused(name: str, tmp_path: Path) -> None:
+    op, given, wanted = STRANGE[name]
+    node = helper.make_node(op, ["x", "w"], ["y"], **given)
+    with pytest.raises(NetError, match=wanted):
+        lift(saved(made([node], {"w": weights(4, 3, 3, 3)}), tmp_path / "m.onnx"))
 
 
 def test_tensors_beside_the_file_are_read(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ class File:
         self.stored: dict[str, onnx.TensorProto] = {}
         self._check_graph()
         self._check_tensors()
+        self.turned = self._turn()
+        """Inputs whose channels are last in the file, and first here."""
         self.inputs = [Input(one.name, self._sizes(one)) for one in self.graph.input if self._given(one)]
         if not self.inputs:
             refuse(f"{path} has no input")
@@ -154,6 +156,32 @@ class File:
         del tensor.external_data[:]
 
     # ---------------------------------------------------------------- inputs
+
+    def _turn(self) -> list[str]:
+        """Let inputs come with their channels first that are only read with these moved there; return their names."""
+        turned = []
+        for one in self.graph.input:
+            readers = [node for node in self.graph.node if one.name in node.input]
+            dims = one.type.tensor_type.shape.dim
+            moved = [
+                node.op_type == "Transpose" and attributes(node).get("perm") == [0, 3, 1, 2]
+                for node in readers
+            ]
+            if (
+                not readers
+                or not all(moved)
+                or len(dims) != 4
+                or any(one.name == o.name for o in self.graph.output)
+            ):
+                continue
+            for node in readers:
+                node.op_type = "Identity"
+                del node.attribute[:]
+            sizes = [onnx.TensorShapeProto.Dimension.FromString(dim.SerializeToString()) for dim in dims]
+            del dims[:]
+            dims.extend(sizes[axis] for axis in (0, 3, 1, 2))
+            turned.append(one.name)
+        return turned
 
     def _given(self, one: onnx.ValueInfoProto) -> bool:
         return one.name not in self.stored

@@ -87,6 +87,8 @@ def _ints(step: Step, name: str, default: Sequence[int]) -> list[int]:
 def conv(at: Run, step: Step) -> Any:
     """conv2d; of a linear layer's tensors where it reads no rows and columns."""
     x, weight, bias = step.tensor(0), step.constant(1), step.maybe(2)
+    if step.further:
+        bias = step.added().shaped(weight.array.shape[:1])
     kernel = weight.array.shape[2:]
     _plane(step, x, kernel)
     stride, dilation = _ints(step, "strides", [1, 1]), _ints(step, "dilations", [1, 1])
@@ -252,7 +254,9 @@ def global_max_pool(at: Run, step: Step) -> Any:
 
 @operator("ReduceMean", "ReduceMax")
 def reduced(at: Run, step: Step) -> Any:
-    """mean, amax, or a pool to one place where the file says so, or a vector is made of it."""
+    """mean, amax, or a pool to one place where the file says so, or a vector is made of it; or a norm's begin."""
+    if step.further:
+        return _normed(at, step)
     x, given = step.tensor(0), step.maybe(1)
     axes = given.ints() if given is not None else [int(one) for one in step.attributes.get("axes", ())]
     keep = bool(step.attributes.get("keepdims", 1))
@@ -275,29 +279,40 @@ def resize(at: Run, step: Step) -> Any:
     scales = step.maybe(1 if old or at.file.opset < 11 else 2)
     sizes = None if old else step.maybe(3)
     mode = a.get("mode", "nearest")
+    old = at.file.opset < 11
     where = a.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     need(mode in ("nearest", "linear", "cubic"), f"mode={mode}")
-    if mode == "nearest":
-        rounded = "floor" if old else a.get("nearest_mode", "round_prefer_floor")
-        need(where == "asymmetric" and rounded == "floor", f"it takes the nearest by {where} and {rounded}")
-    else:
+    rounded = "floor" if old else a.get("nearest_mode", "round_prefer_floor")
+    if mode != "nearest":
         usual = ("half_pixel", "pytorch_half_pixel", "align_corners")
         need(where in usual, f"coordinate_transformation_mode={where}")
     need(mode != "cubic" or a.get("cubic_coeff_a", -0.75) == -0.75, "another cubic_coeff_a")
-    need(not a.get("antialias") and not a.get("exclude_outside") and "axes" not in a, "antialias or axes")
+    need(not a.get("antialias") and not a.get("exclude_outside"), "antialias or exclude_outside")
+    axes = [int(axis) % 4 for axis in a.get("axes", range(4))]
+    need({2, 3} <= {*axes} and len({*axes}) == len(axes), f"axes={axes}")
     need(a.get("keep_aspect_ratio_policy", "stretch") == "stretch", "it keeps the aspect ratio")
     named = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}[mode]
     corners = None if mode == "nearest" else where == "align_corners"
     if scales is not None and scales.array.size:
         factors = [plain(one) for one in scales.array.reshape(-1).tolist()]
-        need(len(factors) == 4 and factors[:2] == [1, 1], f"scales={factors}")
+        need(len(factors) == len(axes), f"scales={factors}")
+        factors = [dict(zip(axes, factors, strict=True)).get(axis, 1.0) for axis in range(4)]
+        need(factors[:2] == [1, 1], f"scales={factors}")
         whole = factors[2] == factors[3] and factors[2].is_integer()
         to = [int(size * factor) for size, factor in zip(x.shape[2:], factors[2:], strict=True)]
     else:
         need(sizes is not None, "it has no size")
-        to = sizes.ints()[2:] if sizes is not None else []
-        need(len(to) == 2, "its size is of other axes")
+        given = sizes.ints() if sizes is not None else []
+        need(len(given) == len(axes), f"sizes={given}")
+        to = [dict(zip(axes, given, strict=True))[axis] for axis in (2, 3)]
         whole, factors = False, []
+    if mode == "nearest":  # of a whole number of places each, all of these take the same
+        same = ("asymmetric floor", "tf_half_pixel_for_nn floor", "half_pixel round_prefer_floor")
+        times = all(size % own == 0 for size, own in zip(to, x.shape[2:], strict=True))
+        need(
+            f"{where} {rounded}" in same[: 3 if times else 1],
+            f"it takes the nearest by {where} and {rounded}",
+        )
     if whole:
         return at.call("interpolate", x, None, factors[2], named, corners)
     return at.call("interpolate", x, tuple(to), None, named, corners)
@@ -325,7 +340,7 @@ def linear(at: Run, step: Step, x: Tensor, weight: Constant, bias: Constant | No
         zeros = numpy.zeros(len(weight.array), weight.array.dtype)  # which optimisers leave out
         bias = at.made(zeros, f"{outer}.out_proj.bias")
     if bias is not None:
-        bias = bias.shaped(weight.array.shape[:1])
+        bias = bias.spread(len(weight.array))
         home, _, name = bias.origin.rpartition(".")
         home = step.stack[-1][0] if step.stack and at.is_shared(bias) else home
         if name == "in_proj_bias" and home and weight.origin in ("", f"{home}.in_proj_weight"):
@@ -340,9 +355,7 @@ def matmul(at: Run, step: Step) -> Any:
     """linear, with the bias that is added to it; or matmul of what layers make."""
     if len(step.values) == 2 and all(isinstance(value, Tensor) for value in step.values):
         return at.call("matmul", *step.values)
-    (bias,) = step.further or (None,)
-    if isinstance(bias, Tensor | Parts):
-        raise Unknown("its bias is computed, not of the file")
+    bias = step.added() if step.further else None
     return linear(at, step, step.tensor(0), step.constant(1).turned(), bias)
 
 
@@ -373,6 +386,17 @@ def layer_norm(at: Run, step: Step) -> Any:
     plainly = not weight.origin and weight.is_all(1) and (bias is None or bias.is_all(0))
     w, b = at.layer("ln", step, weight=None if plainly else weight, bias=None if plainly else bias)
     return at.call("layer_norm", x, list(x.shape[axis:]), w, b, step.attributes.get("epsilon", 1e-5))
+
+
+def _normed(at: Run, step: Step) -> Any:
+    """layer_norm, which is written out."""
+    given: Any = (*step.further, None, None)
+    x, eps, weight, bias = given[:4]
+    need(isinstance(x, Tensor) and x.ndim > 1, "it is of numbers of the file")
+    sizes = [int(x.shape[-1])]
+    weight, bias = (None if one is None else one.shaped(sizes) for one in (weight, bias))
+    w, b = at.layer("ln", step, weight=weight, bias=bias)
+    return at.call("layer_norm", x, sizes, w, b, eps.number())
 
 
 @operator("GroupNormalization")
@@ -498,6 +522,8 @@ def clip(at: Run, step: Step) -> Any:
     x = step.tensor(0)
     if (low, high) == (0, 6):
         return at.call("relu6", x)
+    if low is None and high is None:
+        return x
     return at.call("clamp", x, low, high)
 
 
@@ -521,8 +547,7 @@ def _pair(at: Run, step: Step) -> tuple[Any, Any, bool]:
             found.append(value)
         else:
             constant = step.constant(index)
-            is_number = constant.array.size == 1 and not constant.origin
-            found.append(constant.number() if is_number else at.parameter(step, constant))
+            found.append(constant.number() if at.is_number(constant) else at.parameter(step, constant))
     return found[0], found[1], any(isinstance(one, float) for one in found)
 
 
@@ -548,9 +573,7 @@ def sub(at: Run, step: Step) -> Any:
 
 @operator("Mul")
 def mul(at: Run, step: Step) -> Any:
-    """mul, or what it is the last node of."""
-    if step.function:
-        return at.call(step.function, step.tensor(0))
+    """Mul."""
     a, b, _ = _pair(at, step)
     return at.call("mul", a, b)
 
@@ -562,6 +585,12 @@ def div(at: Run, step: Step) -> Any:
     need(isinstance(a, Tensor) and isinstance(b, float), "it divides by what is no number")
     need(b != 0, "it divides by 0")
     return at.call("mul", a, 1 / b)
+
+
+@operator("Neg")
+def neg(at: Run, step: Step) -> Any:
+    """Mul by -1."""
+    return at.call("mul", step.tensor(0), -1.0)
 
 
 @operator("Concat")
@@ -665,6 +694,10 @@ def gather(at: Run, step: Step) -> Any:
     if which.array.size == size and (which.array.reshape(-1) == numpy.arange(size)).all():
         if sizes or size > 1:
             return at.call("reshape", x, [*x.shape[:axis], *sizes, *x.shape[axis + 1 :]])
+    if sizes == (1,) and axis > 0:
+        (place,) = which.ints()
+        place %= size
+        return at.call("__getitem__", x, (slice(None),) * axis + (slice(place, place + 1),))
     need(not sizes, "it takes several places, in any order")
     need(axis > 0 or size > 1, "it takes one of the samples")
     return at.call("select", x, axis, which.ints()[0])
@@ -694,7 +727,9 @@ def squeeze(at: Run, step: Step) -> Any:
     """Reshape."""
     x, given = step.tensor(0), step.maybe(1)
     axes = given.ints() if given is not None else [int(one) for one in step.attributes.get("axes", ())]
-    need(axes, "it does not say which axes")
+    if not axes and step.op == "Squeeze" and x.shape[0] > 1:
+        axes = [axis for axis, size in enumerate(x.shape) if size == 1]
+    need(axes or x.shape[0] > 1, "it does not say which axes")
     sizes = list(x.shape)
     if step.op == "Squeeze":
         gone = {axis % x.ndim for axis in axes}
@@ -740,7 +775,12 @@ def pad(at: Run, step: Step) -> Any:
     x, given, value, axes = step.tensor(0), step.maybe(1), step.maybe(2), step.maybe(3)
     sizes = given.ints() if given is not None else [int(one) for one in step.attributes.get("pads", ())]
     number = value.number() if value is not None else step.attributes.get("value", 0.0)
-    need(axes is None, "it names axes")
+    if axes is not None:
+        named_axes, given_sizes = [axis % x.ndim for axis in axes.ints()], sizes
+        need(len(sizes) == 2 * len(named_axes), f"pads={sizes}")
+        sizes = [0] * (2 * x.ndim)
+        for index, axis in enumerate(named_axes):
+            sizes[axis], sizes[axis + x.ndim] = given_sizes[index], given_sizes[index + len(named_axes)]
     need(len(sizes) == 2 * x.ndim, f"pads={sizes}")
     mode = step.attributes.get("mode", "constant")
     named = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(mode)

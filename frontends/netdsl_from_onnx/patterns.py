@@ -49,8 +49,12 @@ class Patterns:
                 self._silu(index) or self._hardswish(index)
             elif node.op_type == "Erf":
                 self._gelu(index)
-            elif node.op_type == "MatMul":
+            elif node.op_type == "MatMul" or (node.op_type == "Conv" and len(node.input) == 2):
                 self._linear(index)
+            elif node.op_type == "Clip":
+                self._hard(index)
+            elif node.op_type == "Sqrt":
+                self._layer_norm(index)
             elif node.op_type == "InstanceNormalization":
                 self._group_norm(index)
 
@@ -168,7 +172,7 @@ class Patterns:
         self.functions[at] = ("gelu", x)
 
     def _linear(self, index: int) -> None:
-        """Find what is added to a product with a matrix of the file."""
+        """Find the bias that is added to a product with a matrix of the file, or to a convolution."""
         if self.nodes[index].input[1] not in self.known:
             return
         at = self._reader(index, "Add")
@@ -176,9 +180,92 @@ class Patterns:
             return
         bias = self._other(at, self.nodes[index].output[0])
         said = function(self.nodes[at])
+        if self.nodes[index].op_type == "Conv" and (said or not self._by_channel(bias)):
+            return
         if bias in self.known and self._number(bias) is None and (not said or "linear" in said):
             self.layers[at] = index, (bias,)
             self.skipped.add(index)
+
+    def _by_channel(self, name: str) -> bool:
+        """Tell whether a tensor of the file has numbers for the channels of a map alone."""
+        sizes = list(self.stored[name].dims) if name in self.stored else []
+        return len(sizes) in (3, 4) and sizes[-2:] == [1, 1] and sizes[:-3] in ([], [1])
+
+    def _hard(self, index: int) -> None:
+        """Find clip(x + 3, 0, 6) / 6, and its product with x before or after that."""
+        node = self.nodes[index]
+        given = {one.name: one.f for one in node.attribute}
+        bounds = [self._number(name) if name else None for name in node.input[1:3]]
+        bounds = bounds or [given.get("min"), given.get("max")]
+        plus = self._maker(node.input[0], "Add")
+        if bounds != [0, 6] or plus is None or self._reader(plus, "Clip") is None:
+            return
+        a, b = self.nodes[plus].input
+        x = a if self._is(b, 3) else b if self._is(a, 3) else ""
+        part, last, name, divided = [plus, index], index, "", False
+        while (at := self._reader(last, "Mul", "Div")) is not None and x:
+            other = self._other(at, self.nodes[last].output[0])
+            first = self.nodes[at].input[0] == self.nodes[last].output[0]
+            if not divided and (
+                first and self._is(other, 6) if self.nodes[at].op_type == "Div" else self._is(other, 1 / 6)
+            ):
+                divided = True
+            elif other == x and not name and self.nodes[at].op_type == "Mul":
+                name = "hardswish"
+            else:
+                break
+            last = at
+            part.append(at)
+        if divided:
+            self.skipped.update(one for one in part if one != last)
+            self.functions[last] = (name or "hardsigmoid", x)
+
+    def _layer_norm(self, index: int) -> None:
+        """Find (x - mean) / sqrt(var + eps) of the last axis, with what it is multiplied by and what is added."""
+        plus = self._maker(self.nodes[index].input[0], "Add")
+        divide = self._reader(index, "Div")
+        if plus is None or divide is None or self._reader(plus, "Sqrt") is None:
+            return
+        a, b = self.nodes[plus].input
+        var, eps = (a, b) if self._number(b) is not None else (b, a)
+        mean = self._maker(var, "ReduceMean")
+        square = self._maker(self.nodes[mean].input[0], "Pow", "Mul") if mean is not None else None
+        if self._number(eps) is None or mean is None or square is None or not self._last_axis(mean):
+            return
+        d, power = self.nodes[square].input
+        minus = self._maker(d, "Sub")
+        is_square = power == d if self.nodes[square].op_type == "Mul" else self._is(power, 2)
+        if not is_square or minus is None or self.nodes[divide].input[0] != d:
+            return
+        x, centre = self.nodes[minus].input
+        first = self._maker(centre, "ReduceMean")
+        if first is None or self.nodes[first].input[0] != x or not self._last_axis(first):
+            return
+        part, last, further = [first, minus, square, mean, plus, index, divide], divide, [x, eps]
+        if {*self.readers.get(d, ())} != {square, divide} or d in self.outputs:
+            return
+        for op in ("Mul", "Add"):
+            at = self._reader(last, op)
+            other = self._other(at, self.nodes[last].output[0]) if at is not None else ""
+            if at is None or other not in self.known or self._number(other) is not None:
+                break
+            if self.stacks[at] != self.stacks[index]:
+                break
+            part.append(at)
+            further.append(other)
+            last = at
+        self.layers[last] = first, tuple(further)
+        self.skipped.update(one for one in part if one != last)
+
+    def _last_axis(self, index: int) -> bool:
+        """Tell whether a node reduces the last axis, and keeps it with one place."""
+        node = self.nodes[index]
+        given = {one.name: one for one in node.attribute}
+        if "keepdims" in given and not given["keepdims"].i:
+            return False
+        if len(node.input) > 1:
+            return self._is(node.input[1], -1)
+        return "axes" in given and list(given["axes"].ints) == [-1]
 
     def _group_norm(self, index: int) -> None:
         """Find a norm of groups: they are made channels, whose norm has no numbers of its own."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy
 import onnx
 import torch
 from netdsl_from_torch.proof import SCALE, _keys
 from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
+from netdsl_from_onnx.evaluate import evaluated
 
 if TYPE_CHECKING:
     from netdsl_from_onnx.file import Array
@@ -67,16 +67,6 @@ def _outputs(ours: torch.nn.Module, model: Model) -> Check:
         worst = max(worst, float(difference.max() / max(numpy.abs(b).max(), 1e-30)))
     said = f"differ by {worst:.1e} of the largest number at most, in {dtype}"
     return Check(what, "equal bit for bit" if worst == 0 else said, worst <= BOUND.get(dtype, 0))
-
-
-def evaluated(model: onnx.ModelProto, inputs: dict[str, Array]) -> list[Array]:
-    """Return the outputs of a file's model."""
-    try:
-        from onnxruntime import InferenceSession  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        found: Any = ReferenceEvaluator(model).run(None, inputs)
-        return list(found)
-    return list(InferenceSession(model.SerializeToString()).run(None, inputs))
 
 
 def enlivened(model: Model, random: numpy.random.Generator) -> onnx.ModelProto:

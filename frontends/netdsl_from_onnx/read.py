@@ -189,6 +189,10 @@ def notes(file: File, run: Run) -> list[str]:
         found.append(f"norms, which were folded into {len(made_up)} convolutions, if there were any")
     if run.renamed:
         found.append(f"the keys of {_listed(run.renamed)}, which are called after their modules here")
+    if file.turned:
+        found.append(
+            f"channels that come first: they are the last axis of input {_listed(file.turned)} there"
+        )
     if not run.scopes.told:
         found.append("classes of modules, which are called after their paths")
     found.append("outputs that only training has, if there are any")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
@@ -88,6 +89,12 @@ class Constant:
             raise Unknown(f"a tensor of the file has sizes {list(self.array.shape)}, not {list(sizes)}")
         return Constant(self.array.reshape(sizes), self.origin, self.source)
 
+    def spread(self, size: int) -> Constant:
+        """Return a vector of so many numbers, of which the file may have one for all."""
+        if self.array.size == 1 < size:
+            return Constant(numpy.full(size, self.array.reshape(-1)[0]))
+        return self.shaped((size,))
+
     def is_all(self, number: float) -> bool:
         """Tell whether all numbers are this one."""
         return bool((self.array == number).all())
@@ -133,6 +140,13 @@ class Step:
         if value is None or isinstance(value, Constant):
             return value
         raise Unknown(f"its input `{self.node.input[index]}` is computed, not of the file")
+
+    def added(self) -> Constant:
+        """Return the bias that is added to what the layer makes."""
+        (bias,) = self.further
+        if not isinstance(bias, Constant):
+            raise Unknown("its bias is computed, not of the file")
+        return bias
 
     def constant(self, index: int) -> Constant:
         """Return an input that the file has; Unknown if it is computed or missing."""
@@ -266,7 +280,7 @@ class Run:
             TypeError,
             KeyError,
             AttributeError,
-            OverflowError,
+            ArithmeticError,
         ) as error:
             del self.tape.events[begun:]  # its numbers do not fit
             self._enter(step.index, step.stack)
@@ -305,6 +319,8 @@ class Run:
     def _computed(self, step: Step) -> Any:
         if step.node.domain not in ("", "ai.onnx") or step.op not in OPERATORS:
             raise Unknown("")
+        if step.function:
+            return self.call(step.function, step.tensor(0))
         return OPERATORS[step.op](self, step)
 
     def _unknown(self, step: Step, names: Sequence[str], why: str) -> None:
@@ -393,14 +409,8 @@ class Run:
         if step.op == "Identity":
             (name,) = step.node.output
             return Constant(arrays[0], _origin(name), given[0].source)
-        if step.op in ("ConstantOfShape", "Expand", "Range"):
-            own = arrays[0].size if step.op == "Expand" else 1
-            if step.op == "Range":
-                count = abs(float((arrays[1] - arrays[0]) / arrays[2])) if arrays[2] else 0.0
-            else:
-                count = float(own) * prod(map(float, given[-1].ints()))
-            if count > 1 << 24:
-                raise Unknown("it makes too many numbers")
+        if _makes(step, arrays) > max(1 << 24, *(array.size for array in arrays)):
+            raise Unknown("it makes too many numbers")
         graph = helper.make_graph(
             [step.node],
             "folded",
@@ -558,6 +568,12 @@ class Run:
             home = f"{wanted}{number}"
         return home
 
+    def is_number(self, part: Constant) -> bool:
+        """Tell whether an operand is a number, and no parameter: that has an axis, and a name of a model's state."""
+        if part.array.size != 1 or part.array.ndim == 0:
+            return part.array.size == 1
+        return not part.origin or not (self.scopes.told or "." in part.origin)
+
     def is_shared(self, part: Constant) -> bool:
         """Tell whether several modules read a tensor: exporters keep equal ones once, under the first one's key."""
         return len(self.readers.get(part.source, ())) > 1
@@ -599,6 +615,22 @@ class Run:
         readers = self.patterns.readers.get(step.node.output[0], [])
         ops = {self.file.graph.node[index].op_type for index in readers}
         return bool(ops) and ops <= {"Reshape", "Flatten", "Squeeze"}
+
+
+def _makes(step: Step, arrays: Sequence[Array]) -> float:
+    """Return how many numbers an operator makes of these, as far as that may be more than they are."""
+    if step.op == "Range":
+        return abs(float((arrays[1] - arrays[0]) / arrays[2])) if arrays[2] else 0.0
+    if step.op in ("ConstantOfShape", "Expand"):
+        count = float(arrays[0].size) if step.op == "Expand" else 1.0
+        return count * prod(map(float, arrays[-1].reshape(-1)[:64]))
+    if step.op in ("Gather", "GatherND"):
+        data = arrays[0]
+        return float(arrays[1].size) * data.size / max(min(data.shape, default=1), 1)
+    if step.op == "Concat":
+        return float(sum(array.size for array in arrays))
+    sizes = [array.shape for array in arrays]
+    return float(prod(max(each) for each in zip_longest(*(shape[::-1] for shape in sizes), fillvalue=1)))
 
 
 class Missing(Call):
