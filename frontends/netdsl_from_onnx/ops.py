@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
+from netdsl_from_torch.common import dims_of, size_of, stride_of
 from netdsl_from_torch.layout import REPEAT, Atom, Layout, Unknown
-from netdsl_from_torch.ops import FUNCTIONS, _dims, _size, _stride, convolution, of_rows
+from netdsl_from_torch.ops import FUNCTIONS, convolution, of_rows
 from torch import Tensor
 
 from netdsl.ir.graph import Value
@@ -186,7 +187,7 @@ def conv_tf(at: Translation, x: Tensor, w: Tensor, b: Any, stride: Any, dilation
 def max_pool_tf(at: Translation, x: Tensor, kernel: Any, stride: Any, dilation: Any) -> Layout:
     """Maxpool with TensorFlow's padding."""
     op = MaxPool(
-        kernel=_dims(kernel), stride=_stride(kernel, stride), pad=Pad("tf"), dilation=_size(dilation)
+        kernel=dims_of(kernel), stride=stride_of(kernel, stride), pad=Pad("tf"), dilation=size_of(dilation)
     )
     return at.put(op, at.map(x))
 
@@ -194,7 +195,7 @@ def max_pool_tf(at: Translation, x: Tensor, kernel: Any, stride: Any, dilation: 
 def avg_pool_tf(at: Translation, x: Tensor, kernel: Any, stride: Any, counts: bool) -> Layout:
     """Avgpool with TensorFlow's padding."""
     op = AvgPool(
-        kernel=_dims(kernel), stride=_stride(kernel, stride), pad=Pad("tf"), count_include_pad=counts
+        kernel=dims_of(kernel), stride=stride_of(kernel, stride), pad=Pad("tf"), count_include_pad=counts
     )
     return at.put(op, at.map(x))
 
@@ -539,7 +540,7 @@ def softmax(at: Run, step: Step) -> Any:
 # ---------------------------------------------------------------- joints
 
 
-def _pair(at: Run, step: Step) -> tuple[Any, Any, bool]:
+def pair_of(at: Run, step: Step) -> tuple[Any, Any, bool]:
     """Return the two operands, a constant as a number or a parameter, and whether one is a number."""
     found: list[Any] = []
     for index, value in enumerate(step.values[:2]):
@@ -559,14 +560,14 @@ def add(at: Run, step: Step) -> Any:
         for index in range(1, len(step.values)):
             total = at.call("add", total, step.tensor(index))
         return total
-    a, b, _ = _pair(at, step)
+    a, b, _ = pair_of(at, step)
     return at.call("add", a, b)
 
 
 @operator("Sub")
 def sub(at: Run, step: Step) -> Any:
     """Sub."""
-    a, b, _ = _pair(at, step)
+    a, b, _ = pair_of(at, step)
     need(not isinstance(a, float), "it subtracts from a number")
     return at.call("sub", a, b)
 
@@ -574,14 +575,14 @@ def sub(at: Run, step: Step) -> Any:
 @operator("Mul")
 def mul(at: Run, step: Step) -> Any:
     """Mul."""
-    a, b, _ = _pair(at, step)
+    a, b, _ = pair_of(at, step)
     return at.call("mul", a, b)
 
 
 @operator("Div")
 def div(at: Run, step: Step) -> Any:
     """Mul by the inverse of a number."""
-    a, b, _ = _pair(at, step)
+    a, b, _ = pair_of(at, step)
     need(isinstance(a, Tensor) and isinstance(b, float), "it divides by what is no number")
     need(b != 0, "it divides by 0")
     return at.call("mul", a, 1 / b)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy
 import onnx
 import torch
-from netdsl_from_torch.proof import SCALE, _keys
+from netdsl_from_torch.common import same_keys
+from netdsl_from_torch.proof import SCALE
 from onnx import numpy_helper
 
 from netdsl.against import flat
@@ -27,7 +28,7 @@ BOUND = {"float32": 1e-4, "float64": 1e-4, "float16": 2e-2}
 def prove(net: Network, model: Model) -> tuple[Check, ...]:
     """Return what was compared."""
     ours = net.build("torch")
-    keys = _keys(ours.state_dict(), dict(model.model.state_dict()))
+    keys = same_keys(ours.state_dict(), dict(model.model.state_dict()))
     return (keys, _outputs(ours, model)) if keys.ok else (keys,)
 
 

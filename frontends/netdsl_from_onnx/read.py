@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from netdsl_from_torch.read import _label, _net_name
+from netdsl_from_torch.common import label_of, net_name
 from netdsl_from_torch.tape import Call
 from netdsl_from_torch.translate import Cause, Translation
 from netdsl_from_torch.tree import Tree
@@ -52,7 +52,7 @@ class Model:
         if args:
             refuse(f"{source} is a file, and takes no {next(iter(args))}", "leave out --args")
         stem = Path(source).stem
-        self.name = _net_name(stem) or "model"
+        self.name = net_name(stem) or "model"
         self.file = File(source)
         self.shapes = self._shapes(inputs)
         self.run = Run(self.file, self.shapes, "".join(part.title() for part in self.name.split("_")))
@@ -92,7 +92,7 @@ class Model:
 
     def _graph(self) -> Graph:
         """Return the graph; NetError with every node that has no op."""
-        run, names = self.run, [_label(one.name) for one in self.file.inputs]
+        run, names = self.run, [label_of(one.name) for one in self.file.inputs]
         translation = Reading(run.tape, self.shapes, True, run.batch)
         causes = list(translation.causes)
         if not causes:
@@ -112,7 +112,7 @@ class Model:
             node = makers.get(output.name)
             scopes = told(node)[0] if node is not None else []
             own = output.name[:1].isalpha() and (not scopes or output.name != scopes[-1]) and several
-            label = _label(output.name) if own else "out"
+            label = label_of(output.name) if own else "out"
             found.append(label if label not in found else f"{label}{index}")
         return [(name, False) for name in found]
 

@@ -1,8 +1,8 @@
 """The front end for PyTorch: a model is run once, and what happened is a graph.
 
 `tape.py` runs it and writes down every call, `translate.py` makes ops of calls by the tables of `ops.py` and
-`whole.py`, `layout.py` follows views, `tree.py` gives everything its name, `proof.py` compares. Imports no torch
-itself.
+`whole.py`, `layout.py` follows views, `tree.py` gives everything its name, `proof.py` compares. `common.py` is
+what the front end for ONNX needs, too. Imports no torch itself.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ from netdsl.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from netdsl.ops.reduce import Amax, Mean, Reduction
 from netdsl.ops.resize import Resize, Upsample
 from netdsl.ops.window import SAME, VALID
+from netdsl_from_torch.common import dims_of, pair_of, size_of, stride_of
 from netdsl_from_torch.layout import BATCH, Atom, Drawn, Layout, Scores, Unknown, whole
 
 if TYPE_CHECKING:
@@ -80,24 +81,6 @@ def _need(holds: object, message: str) -> None:
     """Raise Unknown where an argument has a value that no op can say."""
     if not holds:
         raise Unknown(message)
-
-
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    values = [int(one) for one in size]
-    _need(len(values) in (1, 2), f"a size of {len(values)} axes")
-    return values[0], values[-1]
-
-
-def _size(size: int | Sequence[int]) -> Dims | int:
-    """Return a size for both axes as an op takes it: an int where they are equal."""
-    rows, columns = _pair(size)
-    return rows if rows == columns else Dims((rows, columns))
-
-
-def _dims(size: int | Sequence[int]) -> Dims:
-    return Dims(_pair(size))
 
 
 def _axis(x: Layout, dim: int) -> str:
@@ -135,18 +118,18 @@ def _home(at: Translation, parts: dict[str, Any]) -> str:
 
 
 def _windows(kernel: Sequence[int], stride: Any, dilation: Any) -> dict[str, Any]:
-    return {"kernel": _dims(kernel), "stride": _size(stride), "dilation": _size(dilation)}
+    return {"kernel": dims_of(kernel), "stride": size_of(stride), "dilation": size_of(dilation)}
 
 
 def _padding(padding: Any, kernel: Sequence[int], dilation: Any, usual: Pad = SAME) -> Pad:
     """Return padding as an op has it: `same` where it is half of what an odd kernel covers."""
-    covered = [d * (k - 1) + 1 for d, k in zip(_pair(dilation), kernel, strict=True)]
+    covered = [d * (k - 1) + 1 for d, k in zip(pair_of(dilation), kernel, strict=True)]
     if padding == "same":
         _need(all(n % 2 for n in covered), "padding='same' of an even kernel")
         return SAME
     if padding == "valid":
         padding = 0
-    sides = _pair(padding)
+    sides = pair_of(padding)
     if usual == SAME and all(n % 2 for n in covered) and sides == tuple(n // 2 for n in covered):
         return SAME
     return VALID if sides == (0, 0) else Pad("explicit", sides)
@@ -200,7 +183,7 @@ def conv_transpose2d(
         channels=out * groups,
         groups=groups,
         pad=_padding(padding, kernel, dilation, VALID),
-        output_pad=_size(output_padding),
+        output_pad=size_of(output_padding),
         bias=bias is not None,
         **_windows(kernel, stride, dilation),
     )
@@ -554,10 +537,10 @@ def max_pool2d(
     """Maxpool."""
     _need(not return_indices, "it returns where the largest are")
     op = MaxPool(
-        kernel=_dims(kernel_size),
-        stride=_stride(kernel_size, stride),
-        pad=_padding(padding, _pair(kernel_size), 1, VALID),
-        dilation=_size(dilation),
+        kernel=dims_of(kernel_size),
+        stride=stride_of(kernel_size, stride),
+        pad=_padding(padding, pair_of(kernel_size), 1, VALID),
+        dilation=size_of(dilation),
         ceil=ceil_mode,
     )
     return at.put(op, at.map(input))
@@ -567,13 +550,6 @@ def max_pool2d(
 def with_indices(at: Translation, input: Tensor, *_: Any, **__: Any) -> Layout:
     """Nothing: no op has two results of a pool."""
     raise Unknown("it returns where the largest are")
-
-
-def _stride(kernel: Any, stride: Any) -> Dims | int | None:
-    """Return a pool's stride, None where it is the kernel's size."""
-    if stride is None or stride == [] or _pair(stride) == _pair(kernel):
-        return None
-    return _size(stride)
 
 
 @translates("avg_pool2d")
@@ -589,10 +565,10 @@ def avg_pool2d(
 ) -> Layout:
     """Avgpool."""
     _need(divisor_override is None, "it divides by another number than the window's size")
-    pad = _padding(padding, _pair(kernel_size), 1, VALID)
+    pad = _padding(padding, pair_of(kernel_size), 1, VALID)
     op = AvgPool(
-        kernel=_dims(kernel_size),
-        stride=_stride(kernel_size, stride),
+        kernel=dims_of(kernel_size),
+        stride=stride_of(kernel_size, stride),
         pad=pad,
         ceil=ceil_mode,
         count_include_pad=count_include_pad or (pad == VALID and not ceil_mode),
@@ -642,11 +618,11 @@ def interpolate(
         whole_number = len({*scales}) == 1 and float(scales[0]).is_integer() and scales[0] >= 1
         _need(whole_number, f"scale_factor={scale_factor} is no whole number")
         return at.put(Upsample(scale=int(scales[0]), **args), x)
-    to = _pair(size)
+    to = pair_of(size)
     like = at.as_large(to, x)
     if like is not None:
         return at.put(Resize(**args), x, like)
-    return at.put(Resize(to=_dims(size), **args), x)
+    return at.put(Resize(to=dims_of(size), **args), x)
 
 
 @translates("pad")
@@ -669,7 +645,7 @@ def pad(
     names = {"constant": "zeros"}
     args: dict[str, Any] = {"before": sides["c"][0], "after": sides["c"][1], "mode": names.get(mode, mode)}
     if top == bottom and left == right:
-        args["by"] = _size((top, left))
+        args["by"] = size_of((top, left))
     else:
         each = {"top": top, "bottom": bottom, "left": left, "right": right}
         args |= {side: size for side, size in each.items() if size}
@@ -1012,7 +988,7 @@ def getitem(at: Translation, input: Tensor, index: Any) -> Layout:
         (_, top, bottom, down), (_, left, right, across) = slices
         y = at.settled(x)
         end = None if (bottom, right) == (y.shape.h, y.shape.w) else Dims((bottom, right))
-        return at.put(Slice(begin=Dims((top, left)), end=end, stride=_size((down, across))), y)
+        return at.put(Slice(begin=Dims((top, left)), end=end, stride=size_of((down, across))), y)
     for dim, begin, end_, step in slices:
         x = sliced(at, x, dim, begin, end_, step)
     return x

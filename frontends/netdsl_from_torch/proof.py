@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.against import flat
 from netdsl.frontend import Check
 from netdsl.network import Network
+from netdsl_from_torch.common import same_keys
 from netdsl_from_torch.tape import BATCH, Shapes, abstract
 
 SEED = 0
@@ -37,7 +38,7 @@ def prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tu
 def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> tuple[Check, ...]:
     ours = net.build("torch")
     theirs = copy.deepcopy(model).cpu()
-    keys = _keys(ours.state_dict(), theirs.state_dict())
+    keys = same_keys(ours.state_dict(), theirs.state_dict())
     if not keys.ok:
         return (keys,)
     torch.manual_seed(SEED)
@@ -51,25 +52,6 @@ def _prove(net: Network, model: nn.Module, shapes: Sequence[Sequence[int]]) -> t
         if all(check.ok for check in found):
             break
     return (keys, *found, _macs(ours, model, shapes))
-
-
-def _keys(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> Check:
-    """Compare keys, shapes and order."""
-    what = "keys of the state"
-    if list(ours) == list(theirs):
-        wrong = [key for key in ours if ours[key].shape != theirs[key].shape]
-        said = f"{len(ours)} of {len(theirs)}, in order"
-        if wrong:
-            sizes = f"{list(ours[wrong[0]].shape)} here, {list(theirs[wrong[0]].shape)} there"
-            said = f"`{wrong[0]}` is {sizes}"
-        return Check(what, said, not wrong)
-    missing, unknown = [key for key in theirs if key not in ours], [key for key in ours if key not in theirs]
-    if missing or unknown:
-        lacks = f"it lacks `{missing[0]}` and {len(missing) - 1} more" if missing else ""
-        more = f"it has `{unknown[0]}` and {len(unknown) - 1} more" if unknown else ""
-        return Check(what, ", ".join(filter(None, (lacks, more))), False)
-    at = next(index for index, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
-    return Check(what, f"another order: first `{list(ours)[at]}` here, `{list(theirs)[at]}` there", False)
 
 
 def enliven(model: nn.Module, inputs: Sequence[Tensor]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,11 +12,10 @@ from torch import Tensor, nn
 
 from netdsl import against
 from netdsl.diagnostics import Diagnostic, NetError, did_you_mean
-from netdsl.elaborate.names import reserved_name
 from netdsl.frontend import Check
 from netdsl.ir.graph import Graph
 from netdsl.network import Network
-from netdsl.syntax.tokens import keywords
+from netdsl_from_torch.common import label_of, net_name
 from netdsl_from_torch.making import Given, made
 from netdsl_from_torch.proof import prove
 from netdsl_from_torch.tape import Tape, record
@@ -41,7 +39,7 @@ class Model:
         )
         self.model, self.given = self._made(source, args)
         place, _, name = self.source.rpartition(":")
-        self.name = _net_name(name) or _net_name(Path(place).stem) or "model"
+        self.name = net_name(name) or net_name(Path(place).stem) or "model"
         self.guessed = False
         """Whether nobody says what the input is."""
         self.inputs = self._inputs(inputs)
@@ -100,7 +98,7 @@ class Model:
                 _fail("E505", f"an input has one to three sizes from 1, got {sizes}", "for example 3x224x224")
         if len(ordered) == 1:
             return {"x": next(iter(ordered.values()))}
-        return {_label(name): shape for name, shape in ordered.items()}
+        return {label_of(name): shape for name, shape in ordered.items()}
 
     def _usual(self) -> tuple[int, ...]:
         """Return the shape of an input that the model's library says, or what images have."""
@@ -203,7 +201,7 @@ def _outputs(tape: Tape, evaluated: Tape) -> list[tuple[str, bool]]:
         trained = [index >= len(kept) for index in range(len(names))]
     found: list[tuple[str, bool]] = []
     for index, (name, train) in enumerate(zip(names, trained, strict=True)):
-        label = _label(name) if name else "out"
+        label = label_of(name) if name else "out"
         taken = [one for one, _ in found]
         found.append((label if label not in taken else f"{label}{index}", train))
     return found
@@ -219,19 +217,6 @@ def _names(result: Any) -> list[str]:
     if fields is not None:
         return [name for name in fields for _ in against.flat(getattr(result, name))]
     return ["" for _ in against.flat(result)]
-
-
-def _label(name: str) -> str:
-    """Return a name that a value of a spec may have."""
-    plain = re.sub(r"\W", "_", name)
-    return f"{plain}_" if plain in keywords() or reserved_name(plain) else plain
-
-
-def _net_name(name: str) -> str:
-    """Return a name as a net may have it, "" where that is a word of the language."""
-    plain = re.sub(r"\W", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower().strip("_")
-    plain = plain if plain[:1].isalpha() or not plain else f"net_{plain}"
-    return "" if plain in keywords() or reserved_name(plain) else plain
 
 
 def _reported(source: str, causes: Sequence[Cause]) -> list[Diagnostic]:

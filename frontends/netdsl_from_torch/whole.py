@@ -19,8 +19,9 @@ from netdsl.ops.part import Split
 from netdsl.ops.partition import Unwindows, WindowMask, Windows
 from netdsl.ops.pool import AvgPool, BlurPool, MaxPool
 from netdsl.ops.source import Weight
+from netdsl_from_torch.common import dims_of, size_of, stride_of
 from netdsl_from_torch.layout import Layout, Unknown
-from netdsl_from_torch.ops import _dims, _size, _stride, convolution
+from netdsl_from_torch.ops import convolution
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -103,10 +104,10 @@ def max_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
     if one.ceil_mode:
         raise Unknown("ceil_mode=True")
     op = MaxPool(
-        kernel=_dims(one.kernel_size),
-        stride=_stride(one.kernel_size, one.stride),
+        kernel=dims_of(one.kernel_size),
+        stride=stride_of(one.kernel_size, one.stride),
         pad=Pad("tf"),
-        dilation=_size(one.dilation),
+        dilation=size_of(one.dilation),
     )
     return at.put(op, at.map(x))
 
@@ -117,8 +118,8 @@ def avg_pool2d_same(at: Translation, one: Any, x: Tensor) -> Layout:
     if one.ceil_mode:
         raise Unknown("ceil_mode=True")
     op = AvgPool(
-        kernel=_dims(one.kernel_size),
-        stride=_stride(one.kernel_size, one.stride),
+        kernel=dims_of(one.kernel_size),
+        stride=stride_of(one.kernel_size, one.stride),
         pad=Pad("tf"),
         count_include_pad=one.count_include_pad,
     )
