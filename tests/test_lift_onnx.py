@@ -283,6 +283,47 @@ def test_attention_without_a_name_is_found(form: str, tmp_path: Path) -> None:
     )  # an optimiser repeats the parameter
 
 
+class Steps(nn.Module):
+    """Attention of torch's that returns its scores, too, or attention step by step."""
+
+    def __init__(self, whole: bool, batch_first: bool = True) -> None:
+        super().__init__()
+        self.whole = whole
+        self.first = batch_first
+        self.patches = nn.Conv2d(6, 12, 4, 4)
+        self.qkv: nn.Module = nn.Identity() if whole else nn.Linear(12, 36)
+        self.attention: nn.Module = (
+            nn.MultiheadAttention(12, 3, batch_first=batch_first) if whole else nn.Identity()
+        )
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).permute((0, 2, 1) if self.first else (2, 0, 1))
+        if self.whole:
+            y: Tensor = self.head(self.attention(x, x, x)[0])
+            return y if self.first else y.transpose(0, 1)
+        samples, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(samples, n, 3, 3, c // 3).permute(2, 0, 3, 1, 4).unbind(0)
+        shares = (q @ k.transpose(-2, -1) * 0.5).softmax(-1)
+        return self.head((shares @ v).transpose(1, 2).reshape(samples, n, c))
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_attention_that_returns_scores_is_found(batch: int, first: bool, tmp_path: Path) -> None:
+    found = lift(exported(live(Steps(True, first)), tmp_path / "steps.onnx", batch=batch))
+    assert said(found)
+    assert ops(found) == ["conv", "tokens", "attention", "fc"]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_attention_by_steps_is_that_of_the_module(batch: int, tmp_path: Path) -> None:
+    model = live(Steps(False))
+    found = lift(exported(model, tmp_path / "steps.onnx", batch=batch))
+    assert said(found)
+    assert found.text == lift(model, MAP).text
+
+
 class Twins(nn.Module):
     """Layers of which all begin with the same numbers, which exporters keep once."""
 

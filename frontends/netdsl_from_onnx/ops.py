@@ -680,6 +680,10 @@ def slice_(at: Run, step: Step) -> Any:
         axes = given.ints() if given is not None else list(range(len(starts)))
         steps = strides.ints() if strides is not None else [1] * len(starts)
     need(min(steps, default=1) > 0, "it goes backwards")
+    if (
+        axes == [0] and 0 <= starts[0] == ends[0] - 1 and x.shape[0] > 1
+    ):  # a part that was made an axis of its own
+        return at.call("unsqueeze", at.call("select", x, 0, starts[0]), 0)
     index = [slice(None)] * x.ndim
     for axis, begin, end, stride in zip(axes, starts, ends, steps, strict=True):
         index[axis % x.ndim] = slice(begin, end, stride)

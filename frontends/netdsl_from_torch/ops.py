@@ -201,6 +201,12 @@ def of_rows(at: Translation, op: Op, input: Tensor, home: str) -> Layout:
     """Put an op of each token's channels; tokens of all samples may come in any order, such as in one dimension."""
     x = at.layout(input)
     base = whole(x.value, x.shape, at.batch)
+    if (
+        x.shape.axes[-1] != "c" and x.dims[0] != base.dims[0] and base.dims[0] in x.dims
+    ):  # samples are not first
+        order = sorted(range(len(x.dims)), key=lambda dim: dim != x.dims.index(base.dims[0]))
+        z = at.put(op, at.settled(x.permuted(order)), home=home)
+        return z.permuted([order.index(dim) for dim in range(len(order))])
     channels = (Atom("c", 1, x.shape.c),)
     rows = [atom for dim in x.dims[:-1] for atom in dim]
     own = [atom for dim in base.dims[:-1] for atom in dim]
@@ -465,7 +471,10 @@ def _softmax(at: Translation, op: type[Any], input: Tensor, dim: int | None, dty
     assert dim is not None
     scores = at.scores(input)
     if scores is not None:
-        _need(op is Softmax and dim in (-1, 3) and not scores.shares, "scores are compared otherwise")
+        _need(
+            op is Softmax and dim in (-1, input.ndim - 1) and not scores.shares,
+            "scores are compared otherwise",
+        )
         return scores.replace(shares=True)
     x, axis = _letter(at, at.layout(input), dim)
     return at.put(op(axis=axis), x)
@@ -813,13 +822,22 @@ def _by_heads(at: Translation, x: Layout) -> tuple[Layout, int]:
 def _attended(
     at: Translation, q: Layout, k: Layout, value: Tensor, heads: int, scale: float | None
 ) -> Layout:
-    v, own = _by_heads(at, at.layout(value))
+    v, own = _by_heads(at, _apart(at, value))
     _need(own == heads, "keys and values have other heads")
     usual = (q.shape.c // heads) ** -0.5
     given = None if scale is None or abs(scale - usual) < at.near * usual else float(scale)
     made = at.put(Attend(heads=heads, scale=given), q, k, v)
     n, c = made.shape
-    return made.reshaped((at.batch, n, heads, c // heads)).permuted((0, 2, 1, 3))
+    y = made.reshaped((at.batch, n, heads, c // heads)).permuted((0, 2, 1, 3))
+    return y if value.ndim == 4 else y.reshaped((at.batch * heads, n, c // heads))
+
+
+def _apart(at: Translation, tensor: Tensor) -> Layout:
+    """Return heads as a dimension of their own, which torch's attention makes one with the samples."""
+    x = at.layout(tensor)
+    if len(x.dims) != 3 or x.sizes[0] <= at.batch:
+        return x
+    return x.reshaped((at.batch, x.sizes[0] // at.batch, *x.sizes[1:]))
 
 
 @translates("matmul", "__matmul__", "bmm")
@@ -829,7 +847,7 @@ def matmul(at: Translation, input: Tensor, other: Tensor) -> Layout | Scores:
     if scores is not None:
         _need(scores.shares, "values are summed by scores without softmax")
         return _attended(at, scores.q, scores.k, other, scores.heads, scores.scale)
-    a, b = at.layout(input), at.layout(other)
+    a, b = _apart(at, input), _apart(at, other)
     if len(a.dims) == len(b.dims) == 4:
         q, heads = _by_heads(at, a)
         k, others = _by_heads(at, b.permuted((0, 1, 3, 2)))
