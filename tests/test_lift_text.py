@@ -181,6 +181,46 @@ def test_what_a_python_constructor_is_given() -> None:
     assert "B 1x1, 40, /2 as b" in found
 
 
+def given(spec: str, *args: dict[str, object]) -> list[str]:
+    """Return the lines of the first block of a net whose instances were given other arguments."""
+    net = api.loads(spec)
+    scopes = [scope for scope in net.graph.tree.scopes() if scope.kind == "block"]
+    for scope, own in zip(scopes, args, strict=True):
+        scope.args = dict(own)
+    found = Network.from_graph(net.graph, net.name).recipe.net.file.source.text
+    return [line.strip() for line in found[found.index("block ") :].partition("\n\n")[0].splitlines()]
+
+
+def test_a_ratio_that_is_no_whole_number() -> None:
+    body = "block B(c):\n    one: conv 1x1, c\n"
+    spec = calls(body, "B 64", "B 184", "B 480", "B 40").replace("24, 8x8", "80, 8x8")
+    ratios = [{"ratio": ratio} for ratio in (0.8, 2.9, 2.61, 0.083)]
+    assert given(spec, *ratios)[1] == "one: conv 1x1, make_divisible(ratio*x.c, 8)"
+    spec = calls(body, "B 40", "B 100", "B 30", "B 75").replace("24, 8x8", "80, 8x8")
+    ratios = [{"ratio": ratio} for ratio in (0.5, 2.5, 0.3, 2.5)]
+    assert given(spec, *ratios)[1] == "one: conv 1x1, int(ratio*x.c)"
+
+
+GATED = "block B(c, k: dims, se: bool):\n    one: conv k, c\n    gate: bn when se\n    two: relu\n"
+
+
+def test_conditions_do_not_follow_from_accidents() -> None:
+    """That a width has one value wherever something is there says nothing; a bool of the constructor does."""
+    spec = calls(GATED, "B 16, 3x3, false", "B 40, 5x5, true", "B 40, 3x3, true", "B 72, 5x5, true")
+    gates = [{"planes": 16, "se": None}, *({"planes": c, "se": "Gate"} for c in (40, 40, 72))]
+    assert "[bn as gate when se]" in given(spec, *gates)[1]
+    gates = [{"planes": c, "deep": deep} for c, deep in ((16, False), (40, True), (40, True), (72, True))]
+    assert "[bn as gate when deep]" in given(spec, *gates)[1]
+
+
+def test_a_name_of_the_constructor_is_worth_a_factor() -> None:
+    body = "block B(c):\n    one: conv 1x1, c\n    two: conv 1x1, 2*c\n"
+    spec = calls(body, "B 128", "B 256", "B 512", "B 512")
+    lines = given(spec, *({"planes": c} for c in (64, 128, 256, 256)))
+    assert lines[0] == "block B(planes):"
+    assert lines[1] == "conv 1x1, 2*planes as one -> conv 1x1, 4*planes as two"
+
+
 def test_products_of_parameters_and_of_what_comes_in() -> None:
     body = "block B(c, t):\n    one: conv 1x1, t*x.c\n    two: conv 3x3, c\n"
     lines = block(calls(body, "B 16, 2", "B 40, 2", "B 72, 3", "B 8, 3", "B 56, 3"))

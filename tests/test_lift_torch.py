@@ -276,8 +276,9 @@ class Setting:
 
 
 class Configured(nn.Module):
-    def __init__(self, setting: Setting, inplanes: int) -> None:
+    def __init__(self, setting: Setting, inplanes: int, **more: int) -> None:
         super().__init__()
+        assert more["kernel_size"] == 3
         self.conv = nn.Conv2d(inplanes, setting.planes, 3, setting.stride, 1)
         setting.stride = 1  # of the next one
 
@@ -286,11 +287,15 @@ class Configured(nn.Module):
 
 
 def test_a_constructor_that_is_given_a_record() -> None:
+    from netdsl_from_torch.read import Model
+
     def net() -> nn.Module:
         one, two = Setting(8, 2), Setting(12, 1)
-        return nn.Sequential(Configured(one, 6), Configured(one, 8), Configured(two, 8))
+        sizes = ((one, 6), (one, 8), (two, 8))
+        return nn.Sequential(*(Configured(*size, kernel_size=3) for size in sizes))
 
     found = lift(net, MAP)
+    assert Model(net, {"": MAP}, {}).graph.tree.written[1].args["kernel_size"] == 3
     assert found.text.startswith(
         "block Configured(planes, stride = 1):\n    conv 3x3, planes, /stride as conv"
     )

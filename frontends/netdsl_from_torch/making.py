@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,13 +32,19 @@ def watched() -> Iterator[dict[int, tuple[nn.Module, Given]]]:
         outer = None
         while frame is not None and frame.f_code.co_name == "__init__":
             code = frame.f_code
-            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            count = code.co_argcount + code.co_kwonlyargcount
+            names = code.co_varnames[:count]
             if not names or frame.f_locals.get(names[0]) is not self:
                 break
             outer, names_of = frame, names[1:]
+            further = code.co_varnames[count + bool(code.co_flags & CO_VARARGS) :][
+                : bool(code.co_flags & CO_VARKEYWORDS)
+            ]
             frame = frame.f_back  # type: ignore[assignment]
         if outer is not None:
             given = {name: outer.f_locals[name] for name in names_of if name in outer.f_locals}
+            for name in further:  # `**kwargs`
+                given |= outer.f_locals.get(name, {})
             found[id(self)] = self, _said(given)
 
     nn.Module.__init__ = init  # type: ignore[method-assign]
@@ -59,8 +66,11 @@ def made(factory: Callable[[], Any]) -> tuple[Any, dict[str, Given]]:
 
 
 def _said(given: Given) -> Given:
-    """Return the numbers and texts among arguments, and those that records among them hold, by their names there."""
-    said = {name: value for name, value in given.items() if _plain(value)}
+    """Return arguments: numbers and texts as they are, other objects by the names of their classes.
+
+    What records among them hold is there by its names, too.
+    """
+    said = {name: value if _plain(value) else _class_name(value) for name, value in given.items()}
     for value in given.values():
         record = type(value).__module__ != "builtins" and not isinstance(value, nn.Module | Tensor | type)
         for name, one in vars(value).items() if record and hasattr(value, "__dict__") else ():
@@ -69,10 +79,14 @@ def _said(given: Given) -> Given:
     return said
 
 
+def _class_name(value: Any) -> str:
+    return (value if isinstance(value, type) else type(value)).__name__
+
+
 def _plain(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_plain, value))
-    return isinstance(value, bool | int | float | str)
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 @cache

@@ -189,9 +189,8 @@ def _grouped(item: Item, name: str) -> Item:
     if item.name != DwConv.name or name != Conv.name:
         return item
     multipliers = _column(item, "multiplier")
-    channels = [
-        MISSING if MISSING in pair else pair[0] * pair[1] for pair in zip(item.wide, multipliers, strict=True)
-    ]
+    pairs = zip(item.wide, multipliers, strict=True)
+    channels = [MISSING if MISSING in pair else pair[0] * pair[1] for pair in pairs]
     values = {key: column for key, column in item.values.items() if key != "multiplier"}
     return item.copy(name=name, values={**values, "channels": tuple(channels), "groups": item.wide}, wide=())
 

@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
-from itertools import combinations, pairwise
+from functools import cached_property, partial
+from itertools import combinations, pairwise, product
 from typing import Any, NamedTuple
 
 from netdsl.elaborate.arguments import type_name
@@ -40,12 +40,14 @@ NEW_CONDITION = 3.0
 """How much longer a condition is that a call has to give by a name of ours, than one that follows from numbers."""
 SWAPPED = 24
 """Up to how many candidates are also tried in each other's place."""
+SMALL = 8
+"""Beyond it a number is a width: that one agrees with a condition is an accident."""
 FEW = 6
 """How many values of a number a condition may tell apart."""
 MULTIPLES = 4
 """How many ratios to what comes in are still few."""
 
-
+_DIVISIBLE = [(f"make_divisible({{}}, {by})", partial(make_divisible, divisor=by)) for by in DIVISORS]
 Typed = tuple[str, Column]
 
 
@@ -68,8 +70,8 @@ class Parameter:
         self.kind = _kind(column)
         given = [column[at] for at in order if column[at] is not MISSING]
         changes = sum(a != b for a, b in pairwise(given))
-        self.cost = (1.5 if known else 4.0 if wanted else 2.0) + 0.5 * min(changes, MANY)
-        self.cost += NEW_CONDITION * (self.kind == "bool" and not known)
+        self.cost = (1.5 if known else 5.0 if wanted else 2.0) + 0.5 * min(changes, MANY)
+        self.cost += (-1.0 if known else NEW_CONDITION) * (self.kind == "bool")
 
     def default(self) -> Any:
         """Return the value that most calls give, MISSING if it is one that every call should say."""
@@ -170,7 +172,10 @@ class Class:
             return
         self._find_candidates()
         options: dict[Typed, list[Rule]] = {}
+        whole = {typed: self._whole(typed) for typed in targets}
         for typed, role in targets.items():
+            if whole[typed] != typed:
+                continue
             options[typed] = list(self._expressions(typed[1], role))
             for rule in options[typed]:
                 match = re.match(r"(\d+)\*\{", rule.text)
@@ -188,6 +193,7 @@ class Class:
             rule = min(fit, key=lambda one: one.cost)
             text = re.sub(r"\{(\d+)\}", lambda match: names[int(match[1])], rule.text)
             self.rules[typed] = Rule(text, rule.bases, rule.cost)
+        self.rules |= {typed: self.rules[one] for typed, one in whole.items()}
         self._oppose()
         for at in sorted(chosen):
             self.candidates[at].name = names[at]
@@ -213,6 +219,14 @@ class Class:
             if len(others) > 1 or any(_each(one, lambda v: not v) != first for one in others):
                 raise Unsolvable("when")
 
+    def _whole(self, typed: Typed) -> Typed:
+        """Return numbers that every instance has and that are those of some instances, such as a shortcut's width."""
+        kind, column = typed
+        if MISSING not in column:
+            return typed
+        full = (one for one in self.targets if one[0] == kind and MISSING not in one[1])
+        return next((one for one in full if _agrees(one[1], column)), typed)
+
     def _order(self, parameter: Parameter) -> tuple[bool, int]:
         at = self.candidates.index(parameter)
         if parameter.default() is not MISSING:
@@ -231,6 +245,10 @@ class Class:
             if MISSING in column or _constant(column) or not _usable(name, self.ops):
                 continue
             if _kind(column) in ("int", "float", "bool", "dims"):
+                known.setdefault(column, name)
+        for name in names:  # what is none in some instances
+            column = tuple([name in args and args[name] is not None for args in self.args])
+            if any(args.get(name, MISSING) is None for args in self.args) and _usable(name, self.ops):
                 known.setdefault(column, name)
         for column, name in known.items():
             self.candidates.append(Parameter(name, column, self.order, True, True))
@@ -265,7 +283,9 @@ class Class:
     def _expressions(self, target: Column, role: str) -> Iterator[Rule]:
         cares = [at for at, value in enumerate(target) if value is not MISSING]
         if _constant(target):  # of what few instances have
-            yield Rule(written(target[cares[0]]), frozenset(), 1.5)
+            value = target[cares[0]]
+            wide = type(value) is int and value > SMALL
+            yield Rule(written(value), frozenset(), 3.0 if wide else 1.5)
         bases = list(self._bases())
         kind = _kind(target)
         few = len({target[at] for at in cares}) <= 2
@@ -305,6 +325,15 @@ class Class:
                     yield Rule(f"{x}//{y}", used | more, 3.2)
             if all(one[at] + two[at] == target[at] for at in cares):
                 yield Rule(f"{a} + {b}", used | more, 3.6)
+        ratios = [base for base in bases if base[2] and _kind(base[1]) == "float"]
+        for (a, ratio, used, _), (b, column, more, _) in product(ratios, numbers):
+            if any(ratio[at] is MISSING for at in cares):
+                continue
+            own = [ratio[at] * column[at] for at in cares]
+            for text, function in (("int({})", int), ("round({})", round), *_DIVISIBLE):
+                if [function(value) for value in own] == wanted and not few:
+                    cost = 4.4 if own == wanted else 4.6 if function in (int, round) else 4.5
+                    yield Rule(text.replace("{}", f"{a} * {b}"), used | more, cost)
 
     # ---------------------------------------------------------------- conditions
 
@@ -321,11 +350,17 @@ class Class:
                 self.usual |= {f"{text} == 1": 0, f"{text} != 1": 0}
             if (
                 one.kind in ("int", "float", "dims", "pad") and one.role != ROLES["p"]
-            ):  # may become a schedule
+            ):  # that may be a schedule
                 values = list(dict.fromkeys(v for v in column if v is not MISSING))
                 if len(values) <= FEW:
                     for value in values:
-                        dear = 1.0 * (value not in (0, 1))
+                        dear = (
+                            0.0
+                            if value in (0, 1, (1, 1))
+                            else 1.0
+                            if one.kind != "int" or value <= SMALL
+                            else 4.0
+                        )
                         yield (
                             f"{text} == {written(value)}",
                             _each(column, lambda v, w=value: v == w),
@@ -361,8 +396,8 @@ class Class:
         for name, feature in channels:
             values = list(dict.fromkeys(feature))
             for value in values if len(values) <= 3 else ():
-                yield f"{name} == {value}", _each(feature, lambda v, w=value: v == w), frozenset(), 4.2
-                yield f"{name} != {value}", _each(feature, lambda v, w=value: v != w), frozenset(), 4.2
+                yield f"{name} == {value}", _each(feature, lambda v, w=value: v == w), frozenset(), 7.0
+                yield f"{name} != {value}", _each(feature, lambda v, w=value: v != w), frozenset(), 7.0
 
     def _tests(
         self, target: Column, atoms: Sequence[tuple[str, Column, frozenset[int], float]]
@@ -395,7 +430,7 @@ class Class:
                     first, second = sorted((left, right), key=lambda part: part[3])
                     text = f"{first[0]} {word} {second[0]}"
                     both_usual = {left[4], right[4]} == {0, 1} and text.count(" != " if need else " == ") == 2
-                    cost = USUALLY if both_usual else left[3] + right[3] - 1
+                    cost = USUALLY if both_usual else left[3] + right[3] + 0.5
                     yield Rule(text, left[2] | right[2], cost)
 
     # ---------------------------------------------------------------- the choice
