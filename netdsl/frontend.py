@@ -6,6 +6,7 @@ Front ends are distributions of their own (entry point `netdsl.frontends`); no f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from netdsl.diagnostics import Diagnostic, NetError
@@ -114,9 +115,10 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     shapes = {name: tuple(shape) for name, shape in named.items()}
     read = find(source).read(source, shapes, args)
     checks: tuple[Check, ...] = ()
+    meta = _origin(source, args)
     for structured in (True, False):  # where a text with parameters is another net, each number is as it is
         try:
-            net = Network.from_graph(read.graph, read.name, structured, labels=False)
+            net = Network.from_graph(read.graph, read.name, structured, False, meta)
             checks = read.prove(net)
         except GraphError as error:
             raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
@@ -128,3 +130,11 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
             return Lifted(net, read.model, checks)
     wrong = [check for check in checks if not check.ok]
     raise NetError([Diagnostic("E582", f"what was lifted is not {read.name}: {check}") for check in wrong])
+
+
+def _origin(source: object, args: Mapping[str, object]) -> dict[str, str]:
+    """Return what a spec says of the function that makes its model, if one was named: a file without its folder."""
+    place, colon, function = source.rpartition(":") if isinstance(source, str) else ("", "", "")
+    given = ", ".join(f"{name}={value!r}" for name, value in args.items())
+    said = {"source": f"{Path(place).name}:{function}" if colon else "", "args": given if colon else ""}
+    return {key: text for key, text in said.items() if text and text.isprintable() and '"' not in text}

@@ -100,7 +100,12 @@ class Net:
 
     @classmethod
     def from_graph(
-        cls, graph: Graph, name: str = "made", structured: bool = True, labels: bool = True
+        cls,
+        graph: Graph,
+        name: str = "made",
+        structured: bool = True,
+        labels: bool = True,
+        meta: Mapping[str, str] = {},
     ) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
@@ -113,6 +118,7 @@ class Net:
             name: What the net is called.
             structured: Whether blocks have parameters, conditions, counts and loops; else every number is as it is.
             labels: Whether ops without state keep labels from which nothing follows.
+            meta: Texts that its `meta` line says.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
@@ -121,7 +127,7 @@ class Net:
         from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        return cls(*lifted(graph, shapes, name, structured, labels))
+        return cls(*lifted(graph, shapes, name, structured, labels, meta))
 
     @property
     def class_name(self) -> str:

@@ -401,6 +401,29 @@ def test_a_module_that_is_one_of_two_blocks() -> None:
     assert "class B(nn.Module)" in api.loads(found).emit()
 
 
+def test_a_joint_that_is_there_where_another_is_not() -> None:
+    body = """
+block B(deep: bool):
+    one: conv 3x3, 8
+    two: conv 3x3, 12
+    three: conv 1x1, 8
+    four: bn
+    if deep:
+        add:
+            from flow
+            down: from x -> conv 1x1, 8 as "1" -> bn as "2"
+    else:
+        add:
+            from flow
+            down: from x -> maxpool 3x3, /1, pad=1 -> conv 1x1, 8 -> bn
+    last: conv 5x5, 8
+"""
+    spec = calls(body, "B true", "B false", "B true").replace("24, 8x8", "8, 8x8")
+    lines = block(spec)
+    assert lines[:4] == ["block B(down = true):", "add:", lines[2], "if down:"]
+    assert lines[5:7] == ["else:", "down: maxpool 3x3, /1, pad=1 -> conv 1x1, 8 -> bn"]
+
+
 def test_a_depthwise_convolution_is_no_other_one() -> None:
     """One with as many weights in other groups is another op."""
     graph = api.loads("net N:\n    input 8, 8x8\n    dwconv 3x3, multiplier=2 as a -> relu\n").graph
@@ -513,6 +536,14 @@ def test_a_layer_without_a_label_in_each_turn_of_a_loop() -> None:
     branch = turns.replace("    conv", " -> conv").replace("\n", "").removeprefix(" -> ")
     joint = unlabelled(f"net N:\n    input 8, 8x8\n    add:\n        from x\n        {branch}\n")
     assert not any("for" in line.split() for line in joint)
+
+
+def test_what_a_net_says_of_itself() -> None:
+    net = api.loads("net N:\n    order b, a\n    input 3, 9x7\n    conv 1x1, 3 as a -> conv 1x1, 3 as b\n")
+    made = Network.from_graph(net.graph, net.name, meta={"source": "torch:n", "args": "x=[1, 2]"})
+    lines = [line.strip() for line in made.recipe.net.file.source.text.splitlines()]
+    assert lines[1:3] == ["order b, a", 'meta source="torch:n", args="x=[1, 2]"']
+    assert made.meta == {"source": "torch:n", "args": "x=[1, 2]"}
 
 
 def test_schedules() -> None:

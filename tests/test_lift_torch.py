@@ -21,7 +21,8 @@ from netdsl_from_torch.tape import KEEPING, WRITING, Shapes
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from netdsl import api, lift
+import netdsl
+from netdsl import Network, api, lift
 from netdsl.cli import main
 from netdsl.diagnostics import NetError
 from netdsl.frontend import Check, Lifted
@@ -265,6 +266,30 @@ def test_the_read_graph_knows_what_constructors_were_given() -> None:
     assert args["layer2.0"] == {"inplanes": 4, "planes": 8, "stride": 2, "drop": 0.5}
     assert args["layer1.1"] == {"inplanes": 4, "planes": 4, "stride": 1, "drop": 0.2}
     assert Model(Small(), {"": MAP}, {}).graph.tree.args == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    resnet18 mobilenet_v2 mobilenet_v3_small mnasnet0_5 efficientnet_b0 regnet_y_400mf shufflenet_v2_x0_5 resnet50
+    squeezenet1_1 convnext_tiny vgg11_bn swin_t
+    """.split(),
+)
+def test_texts_are_clean(name: str) -> None:
+    """White space as `fmt` has it, no finding of hygiene, no label that only says what the op is called."""
+    from netdsl_from_torch.read import Model
+
+    import_torchvision()
+    read = Model(f"torchvision:{name}", {"": (3, 64, 64)}, {})
+    net = Network.from_graph(read.graph, read.name, labels=False)
+    text = net.recipe.net.file.source.text
+    assert netdsl.format(text) == text
+    assert [finding.code for finding in net.lint(select="L6")] == []
+    assert not re.search(r"\b(relu|gelu|silu|sigmoid|gap|flatten|permute|maxpool)( [^>]*)? as \1", text)
+    assert "hardtanh" not in text
+    assert (
+        re.search(r"^block (?!AnyStage|ShiftedWindow)\w+2\b", text, re.MULTILINE) is None or "shuffle" in name
+    )
 
 
 class Setting:
@@ -757,6 +782,7 @@ def broken(width):
 
 NET = """\
 net Net:
+    meta source="mine.py:Net"
     input 3, 9x7
     conv 3x3, 4, pad=0 -> relu -> conv 3x3, 2, pad=0
 
@@ -780,6 +806,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ]
     net = api.load(f"{spec}:mine")
     assert net.inputs == {"x": (3, 9, 7)}
+    assert net.meta == {"source": "mine.py:Net", "args": "width=5, kernels=(1, 3), act='silu'"}
     module = net.build()
     module.load_state_dict(load_file(weights))
     assert main(["-q", "lift", model, "--input", "3x9x7"]) == 0

@@ -36,6 +36,7 @@ def lifted(
     name: str,
     structured: bool = True,
     labels: bool = True,
+    meta: Mapping[str, str] = {},
 ) -> tuple[Recipe, Elaborated]:
     """Return the net that a graph is, as a spec of its own that has been read again and is right.
 
@@ -47,6 +48,7 @@ def lifted(
         name: That of the net, or of its variant.
         structured: Whether blocks have parameters, conditions, counts and loops.
         labels: Whether ops without state keep labels from which nothing follows.
+        meta: Texts that the net's `meta` line says.
 
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
@@ -56,7 +58,7 @@ def lifted(
         raise NetError([Diagnostic("E219", f"`{name}` {why}", help="call the net otherwise")])
     apart: set[str] = set()
     for attempt in range(ATTEMPTS + 1) if structured else ():
-        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels)
+        file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels, meta)
         try:
             recipe, made = _made(file.text(name), name)
         except NetError as error:
@@ -71,7 +73,7 @@ def lifted(
         if not more - apart or "" in more:
             break
         apart |= more
-    recipe, made = _made(File(graph, shapes, False, labels=labels).text(name), name)
+    recipe, made = _made(File(graph, shapes, False, labels=labels, meta=meta).text(name), name)
     different = _first_difference(graph, made.graph, shapes)
     if different:
         raise NetError([Diagnostic("E571", f"no spec makes the graph `{name}`: {different[1]}")])

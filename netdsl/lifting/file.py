@@ -46,15 +46,17 @@ class File:
         structured: bool = True,
         plain: frozenset[str] = frozenset(),
         labels: bool = True,
+        meta: Mapping[str, str] = {},
     ) -> None:
         """`structured`: blocks have parameters, counts and conditions, but for those of the classes in `plain`.
 
-        `labels`: those of layers from which nothing follows are kept.
+        `labels`: those of layers from which nothing follows are kept. `meta`: what the net says of itself.
         """
         self.graph = graph
         self.shapes = shapes
         self.structured = structured
         self.labels = labels
+        self.meta = meta
         self.apart = plain
         self.entries: dict[str, Entry] = {}
         """Blocks by name."""
@@ -99,6 +101,9 @@ class File:
         for name_, one in self.entries.items():
             body = self.layout.lines(one.items, 1, "flow" if one.inputs or one.kind == "net" else "x")
             if one.kind == "net":
+                meta = [f"meta {', '.join(f'{key}={written(text)}' for key, text in self.meta.items())}"]
+                first = bool(body) and body[0].startswith("order ")  # no line may be before that
+                body[first:first] = meta if self.meta else []
                 body = [
                     *(
                         f"init {op} {', '.join(f'{key}={initialiser(init)}' for key, init in keys.items())}"
@@ -517,17 +522,24 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
 def _choices(items: Sequence[Item], made: Sequence[Item], around: Column | None) -> list[Item]:
     """Return items in which two calls with one label, of which one is always there, are a choice.
 
+    What has lines of its own and is there where what stands before it is not is noted as its `else`.
+
     Raises:
         NotLaidOut: Others with one label: no module of the block would be called so in each of its instances.
     """
     found: list[Item] = []
     for at, (item, own) in enumerate(zip(items, made, strict=True)):
         last = found[-1] if found else None
-        if last is None or not (own.when and last.when and own.label and own.label == last.label):
+        if last is None or not (own.when and last.when):
             found.append(own)
             continue
         rows = zip(items[at - 1].present, item.present, around or (True,) * len(item.present), strict=True)
-        if {own.kind, last.kind} != {"call"} or own.source or any(a + b != c for a, b, c in rows):
+        other = all(a + b == c for a, b, c in rows)
+        if not (own.label and own.label == last.label):
+            own.other = other and own.kind == last.kind in ("joint", "branch") and own.source is None
+            found.append(own)
+            continue
+        if {own.kind, last.kind} != {"call"} or own.source or not other:
             raise NotLaidOut("two modules of a label")
         first, second = sorted((last, own), key=lambda one: (len(one.when), "0" not in one.when))
         kids = [first.copy(label="", source=None, when=""), second.copy(label="", when="")]

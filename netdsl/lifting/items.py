@@ -55,7 +55,19 @@ class Item:
     calls, by a condition), `loop`, `stage`, `output`, and `raw` lines.
     """
 
-    __slots__ = ("binds", "kids", "kind", "label", "name", "present", "source", "values", "when", "wide")
+    __slots__ = (
+        "binds",
+        "kids",
+        "kind",
+        "label",
+        "name",
+        "other",
+        "present",
+        "source",
+        "values",
+        "when",
+        "wide",
+    )
 
     def __init__(
         self,
@@ -80,6 +92,8 @@ class Item:
         self.present = present
         self.when = ""
         """The condition under which it is there, when the numbers of its body have expressions."""
+        self.other = False
+        """Whether it is there where the one before it, which has a condition, is not."""
         self.wide: Column = ()
         """The channels of what comes into a depthwise convolution."""
 
@@ -95,7 +109,7 @@ class Item:
             binds=self.binds,
             present=self.present,
         )
-        made.when, made.wide = self.when, self.wide
+        made.when, made.other, made.wide = self.when, self.other, self.wide
         for field, value in changes.items():
             setattr(made, field, value)
         return made

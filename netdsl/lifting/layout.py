@@ -153,7 +153,7 @@ class Layout:
             if line:
                 return [f"{line} when {condition}" if condition else line]
         lines = self.whole(item, depth, flows)
-        return [f"if {condition}:", *indented(lines)] if condition else lines
+        return [_begins(item, condition), *indented(lines)] if condition else lines
 
     def one_line(self, item: Item, width: int) -> str:
         """Return a container as one line, "" if it needs several."""
@@ -216,8 +216,13 @@ class Layout:
         """Return the branches of a joint, a statement each."""
         found: list[str] = []
         for condition, group in groupby(items, self.condition):
-            lines = [line for item in group for line in self.branch(item, depth + bool(condition), flows)]
-            found += [f"if {condition}:", *indented(lines)] if condition else lines
+            first, *others = group
+            lines = [
+                line
+                for item in (first, *others)
+                for line in self.branch(item, depth + bool(condition), flows)
+            ]
+            found += [_begins(first, condition), *indented(lines)] if condition else lines
         return found
 
     def branch(self, item: Item, depth: int, flows: str) -> list[str]:
@@ -236,6 +241,11 @@ class Layout:
             lines = self.whole(kid.copy(when=""), depth + 1, flows)
             return [f"if {condition}:", *indented(lines), "else:", *indented([f"from {flows}"])]
         return self.statement(kid, depth, flows, condition)
+
+
+def _begins(item: Item, condition: str) -> str:
+    """Return the line before what is there under a condition."""
+    return "else:" if item.other else f"if {condition}:"
 
 
 def _result_name(value: str) -> str:

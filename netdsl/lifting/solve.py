@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property, partial
 from itertools import combinations, pairwise, product
@@ -47,7 +47,12 @@ FEW = 6
 MULTIPLES = 4
 """How many ratios to what comes in are still few."""
 
-_DIVISIBLE = [(f"make_divisible({{}}, {by})", partial(make_divisible, divisor=by)) for by in DIVISORS]
+ROUNDINGS: list[tuple[str, Callable[[float], int]]] = [
+    ("int({})", int),
+    ("round({})", round),
+    *[(f"make_divisible({{}}, {by})", partial(make_divisible, divisor=by)) for by in DIVISORS],
+]
+"""How widths are made of numbers that are no whole ones."""
 Typed = tuple[str, Column]
 
 
@@ -330,7 +335,7 @@ class Class:
             if any(ratio[at] is MISSING for at in cares):
                 continue
             own = [ratio[at] * column[at] for at in cares]
-            for text, function in (("int({})", int), ("round({})", round), *_DIVISIBLE):
+            for text, function in ROUNDINGS:
                 if [function(value) for value in own] == wanted and not few:
                     cost = 4.4 if own == wanted else 4.6 if function in (int, round) else 4.5
                     yield Rule(text.replace("{}", f"{a} * {b}"), used | more, cost)
