@@ -14,6 +14,8 @@ import netdsl
 from netdsl import Network, api
 from netdsl.ir.graph import Graph, Scope
 from netdsl.lifting import difference, lifted
+from netdsl.lifting.items import Item
+from netdsl.lifting.layout import Layout
 from netdsl.lifting.words import FREE
 
 GOLDEN = Path(__file__).parent / "golden" / "lift"
@@ -308,6 +310,56 @@ def test_two_of_one_label_are_there_in_opposite_cases() -> None:
     found = [line for line in text(spec).splitlines() if " as go" in line]
     assert found == ["    bn as norm -> (A if k == 1x1 else C) as go -> conv k, 24 as end"]
     assert api.loads(spec).emit("torch")
+
+
+def test_what_begins_elsewhere_under_a_condition_has_lines_of_its_own() -> None:
+    items = [Item("call", "bn"), Item("call", "relu", source=("a",)), Item("call", "tanh", source=("a", "b"))]
+    for item, when in zip(items, ("deep", "n != 1", "n == 1"), strict=True):
+        item.when = when
+    found = Layout(lambda item: item.name).lines([*items, items[0]])
+    assert found == [
+        "[bn when deep]",
+        "if n != 1:",
+        "    from a -> relu",
+        "else:",
+        "    from a, b -> tanh",
+        "[bn when deep]",
+    ]
+    body = "block B(e: bool):\n    a: conv 1x1, 8\n    b: conv 3x3, 8\n    if e:\n        e: from a -> (bn -> relu)\n"
+    lines = block(calls(body + "    c: conv 1x1, 8\n", "B true", "B false", "B true"))
+    assert lines[2:5] == ["if e:", "e:", "from a"]
+
+
+def test_loops_over_joints() -> None:
+    net = """
+net N:
+    input 8, 8x8
+    for i in range({n}):
+        add:
+            from flow
+            a.{{i}}: (bn -> conv 1x1, 8)
+    for i in range(4):
+        b{{i}}: conv 3x3, 8
+        mul:
+            from b{{i}}
+            from flow -> relu
+    c: conv 1x1, 8
+"""
+    for n in (2, 3):
+        found = [line.strip() for line in text(net.format(n=n)).splitlines()]
+        at = found.index(f"for i in range({n}):")
+        assert found[at + 1 : at + 4] == ["add:", "from flow", "a.{i}: bn -> conv 1x1, 8"]
+        at = found.index("for i in range(4):")
+        assert "b{i}" in found[at + 1]
+
+
+def test_a_branch_has_no_loop() -> None:
+    """Whose turns would be branches."""
+    chain = " -> ".join(f"conv 3x3, 8 as a.{at}" for at in range(4))
+    found = text(
+        f"net N:\n    input 8, 8x8\n    add:\n        {chain}\n        identity\n    c: conv 1x1, 8\n"
+    )
+    assert f"        {chain}\n" in found
 
 
 def test_activations_are_parameters() -> None:

@@ -216,7 +216,7 @@ class Body:
             if isinstance(item, str):
                 self.node(self.graph[item], spoken[at], at)
             elif (call := self.call_of(item, keys[at])) is not None:
-                self.add(call, keys[at], item.inputs, item.outputs, at)
+                self.add(call, call.label, item.inputs, item.outputs, at)
             else:
                 self.container(item, keys[at], at)
             at += 1
@@ -362,15 +362,15 @@ class Body:
         stage = self.stage_of(at)
         if not taken or any(one.stage != stage for one in taken):
             return False
+        others = [one.source if isinstance(one, Chain) else (one,) for one in branches if one is not taken[0]]
+        rest = taken[0].behind(others)
         made = {value: where for where, item in enumerate(self.items) for value in self._makes(item)}
-        done = taken[0].begin
+        done = (rest or taken[0]).begin
         for one in branches:
             if isinstance(one, Chain):
                 done = one.end
             elif made.get(one, -1) >= done:
                 return False
-        others = [one.source if isinstance(one, Chain) else (one,) for one in branches if one is not taken[0]]
-        rest = taken[0].behind(others)
         if rest is not None:  # the others begin with what it passes on the way
             taken[0].cut(rest)
             branches[branches.index(taken[0])] = rest

@@ -98,7 +98,8 @@ class File:
             for op, keys in self.defaults.items()
         ]
         lines += [""] * bool(lines)
-        for name_, one in self.entries.items():
+        for name_ in self._in_order(net):
+            one = self.entries[name_]
             body = self.layout.lines(one.items, 1, "flow" if one.inputs or one.kind == "net" else "x")
             if one.kind == "net":
                 meta = [f"meta {', '.join(f'{key}={written(text)}' for key, text in self.meta.items())}"]
@@ -117,6 +118,19 @@ class File:
         if net.lower() != name:
             lines += [f"variant {name} = {net}()"]
         return format("\n".join([*lines, ""]).replace("\n\n\n", "\n\n"))
+
+    def _in_order(self, name: str) -> list[str]:
+        """Return the blocks that one calls, in the order of the calls and each behind those that it calls, and it."""
+        found: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            for item in everything(self.entries[name].items):
+                if item.kind == "call" and item.name in self.entries and item.name not in found:
+                    visit(item.name)
+            found[name] = None
+
+        visit(name)
+        return list(found)
 
     # ---------------------------------------------------------------- blocks
 
@@ -514,7 +528,7 @@ def resolved(items: Sequence[Item], solved: Class | None, around: Column | None 
                 stop = f"{begin}, {number[1]} + {begin}"
             else:
                 stop = f"{begin}, {begin + number[0]}" if begin else _text(number)
-            made.name = f"i in range({stop})"
+            made.name = f"{item.values['variable'][0]} in range({stop})"
         found.append(made)
     return _choices(items, found, around)
 

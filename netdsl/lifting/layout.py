@@ -39,7 +39,7 @@ class Layout:
             if condition and any(item.source is not None for item in some):  # without it what flowed goes on
                 found += self.chained(run, width)
                 inner = self.lines([item.copy(when="") for item in some], depth + 1, flows)
-                found += [f"if {condition}:", *indented(inner)]
+                found += [_begins(some[0], condition), *indented(inner)]
                 run, flows = [], "flow"
                 continue
             for item in some:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from netdsl.elaborate.values import MISSING
@@ -17,23 +17,21 @@ PERIODS = range(1, 6)
 CHAINS = ("branch", "bind", "output")
 """What holds steps in a row, and no lines."""
 VARIABLES = ("i", "j", "k")
+LOOPED = ("call", "box", "joint", "same")
+"""What a loop may hold."""
 LEAST_TURNS = 3
 """How often a loop with lists has to turn."""
 LEAST_LINES = 3
 """How many lines its body has to save in each."""
 
 
-def rolled(items: Sequence[Item]) -> list[Item]:
-    """Return statements with counts and loops, those within included."""
-    return counted(looped(fused([_within(item) for item in items])))
-
-
-def _within(item: Item) -> Item:
-    """Return an item with what is in it rolled; a branch is a chain, which holds no loop."""
-    if not item.kids or item.kind == "repeat":
-        return item
-    kids = [_within(kid) for kid in item.kids]
-    return item.copy(kids=counted(fused(kids)) if item.kind in CHAINS else counted(looped(fused(kids))))
+def rolled(items: Sequence[Item], loops: bool = True) -> list[Item]:
+    """Return statements with counts and, if they have lines of their own, loops; those within included."""
+    found: list[Item] = []
+    for item in items:
+        kids = rolled(item.kids, item.kind in ("box", "stage")) if item.kind != "repeat" else []
+        found.append(item.copy(kids=kids) if kids else item)
+    return counted(looped(fused(found)) if loops else fused(found))
 
 
 def fused(items: Sequence[Item]) -> list[Item]:
@@ -164,49 +162,111 @@ def looped(items: Sequence[Item]) -> list[Item]:
 
 def _loop(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | None:
     """Return where a loop ends that begins here, and it."""
-    first = items[begin : begin + period]
-    numbers = re.findall(r"\d+", first[0].label) if len(first) == period else []
-    if not numbers or not all(item.kind in ("call", "box") for item in first):
+    variable = _variable(items[begin : begin + period])
+    turns, names = _turns(items, begin, period, variable)
+    body = turns[0] if turns else []
+    number = 1
+    for turn in turns[1:]:
+        both = [same(a, b) for a, b in zip(body, turn, strict=True)]
+        if any(one is None for one in both):
+            break
+        body = [one for one in both if one is not None]
+        number += 1
+    if number < 2 or (number == 2 and period == 1 and body[0].kind != "joint"):
         return None
-    for place in range(len(numbers) - 1, -1, -1):
-        start = int(numbers[place])
-        names = [_numbered(item.label, place, start) for item in first]
-        if not _all_numbered(first, names):
-            continue
-        body = [item.copy(label=name, source=None) for item, name in zip(first, names, strict=True)]
-        body[0].source = None
-        if any(item.source is not None for item in first[1:]):
-            return None
-        turns, end = 1, begin + period
-        while end + period <= len(items):
-            turn = items[end : end + period]
-            labels = [_numbered(item.label, place, start + turns) for item in turn]
-            if labels != names or any(item.source is not None for item in turn):
-                break
-            plain = [item.copy(label=name) for item, name in zip(turn, names, strict=True)]
-            both = [same(a, b) for a, b in zip(body, plain, strict=True)]
-            if any(one is None for one in both):
-                break
-            body = [one for one in both if one is not None]
-            turns, end = turns + 1, end + period
-        if turns > 2 or (turns > 1 and period > 1 and all(names)):
-            values: dict[str, Any] = {"begin": (start,), "count": (turns,), "variable": ("i",)}
-            return end, Item("loop", values=values, kids=body, source=first[0].source)
-    return None
+    values: dict[str, Any] = {"begin": (names.start,), "count": (number,), "variable": (variable,)}
+    return begin + number * period, Item("loop", values=values, kids=body, source=items[begin].source)
+
+
+class _Names:
+    """How the names of a loop follow from the number of its turn."""
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+        self.start = -1
+        """The number of the first turn, which is that of the first name that differs."""
+
+    def of_two(self, one: str, two: str) -> str:
+        """Return what two names of the first and the second turn are, "" where they differ otherwise."""
+        parts, others = re.split(r"(\d+)", one), re.split(r"(\d+)", two)
+        unlike = [at for at, pair in enumerate(zip(parts, others, strict=False)) if pair[0] != pair[1]]
+        if not unlike:
+            return one if one == two else ""
+        at = unlike[0]
+        plain = len(unlike) == 1 and len(parts) == len(others) and at % 2 == 1
+        if not plain or int(others[at]) != int(parts[at]) + 1 or str(int(parts[at])) != parts[at]:
+            return ""
+        self.start = int(parts[at]) if self.start < 0 else self.start
+        further = int(parts[at]) - self.start
+        parts[at] = f"{{{self.variable}{f'{further:+}' if further else ''}}}"
+        made = "".join(parts)
+        return made if made.startswith('"') or not made.startswith("{") else f'"{made}"'
+
+    def at(self, name: str, turn: int) -> str:
+        """Return a name in a turn."""
+        number = self.start + turn
+        found = re.sub(rf"{{{self.variable}([+-]\d+)?}}", lambda m: str(number + int(m[1] or 0)), name)
+        return found
+
+
+def _turns(items: Sequence[Item], begin: int, period: int, variable: str) -> tuple[list[list[Item]], _Names]:
+    """Return the turns of a loop that begins here, whose names are the same with a variable for their numbers."""
+    names = _Names(variable)
+    first, second = (list(items[at : at + period]) for at in (begin, begin + period))
+    if not variable or len(second) < period or any(item.kind not in LOOPED for item in first):
+        return [], names
+    start = first[0].copy(source=None)
+    body = [_named(a, b, names.of_two) for a, b in zip([start, *first[1:]], second, strict=True)]
+    if names.start < 0 or any(item is None for item in body):
+        return [], names
+    turns: list[list[Item]] = []
+    while True:
+        at, number = begin + len(turns) * period, len(turns)
+        turn = [*items[at : at + period]]
+        if turn and not turns:
+            turn[0] = turn[0].copy(source=None)
+        if len(turn) < period:
+            return turns, names
+
+        def follows(name: str, own: str, number: int = number) -> str:
+            return name if names.at(name, number) == own else ""
+
+        made = [_named(a, b, follows) for a, b in zip(body, turn, strict=True) if a is not None]
+        if any(item is None for item in made):
+            return turns, names
+        turns.append([item for item in made if item is not None])
+
+
+def _named(one: Item, two: Item, name: Callable[[str, str], str]) -> Item | None:
+    """Return the second of two items with other names, None where they have no names in common."""
+    if one.kind != two.kind or one.name != two.name or len(one.kids) != len(two.kids):
+        return None
+    if (one.source is None) != (two.source is None) or len(one.binds) != len(two.binds):
+        return None
+    sources = list(zip(one.source or (), two.source or (), strict=False))
+    texts = [(one.label, two.label), *sources, *zip(one.binds, two.binds, strict=True)]
+    if len(one.source or ()) != len(two.source or ()) or any(type(a) is not str for a, _ in texts):
+        return None
+    found = [a if a == b else name(a, b) for a, b in texts]
+    kids = [_named(a, b, name) for a, b in zip(one.kids, two.kids, strict=True)]
+    if any(text == "" != a for text, (a, _) in zip(found, texts, strict=True)) or None in kids:
+        return None
+    label, *others = found
+    source = None if two.source is None else tuple(others[: len(sources)])
+    return two.copy(label=label, source=source, binds=tuple(others[len(sources) :]), kids=kids)
 
 
 def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] | None:
     """Return where a loop ends that begins here and gives a few numbers another value in each turn, and it."""
     first = items[begin : begin + period]
-    if len(first) < period or not all(item.kind in ("call", "box") for item in first):
+    variable = _variable(first)
+    if len(first) < period or not all(item.kind in ("call", "box") for item in first) or not variable:
         return None
     number = re.search(r"\d+", first[0].label)
     bare = period > 1 and all(item.kind == "box" and not item.label for item in first)
     if not bare and (number is None or sum(map(_lines, first)) < LEAST_LINES):
         return None
     start = int(number[0]) if number is not None else 0
-    used = {one.values["variable"][0] for item in first for one in item.all() if one.kind == "loop"}
-    variable = next(name for name in VARIABLES if name not in used)
     names = [_numbered(item.label, 0, start, variable) for item in first]
     turns: list[list[Item]] = []
     while (bare or _all_numbered(first, names)) and begin + (len(turns) + 1) * period <= len(items):
@@ -230,12 +290,7 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
     for key, column in columns:
         if len(set(column)) > 1 and column not in lists:
             name = {"count": "n", "channels": "c"}.get(key, key)
-            if (
-                name in catalogue()
-                or name in lists.values()
-                or name in used
-                or name in (*VARIABLES, "stride")
-            ):
+            if name in catalogue() or name in lists.values() or name in (*VARIABLES, "stride"):
                 return None
             lists[column] = name
     if not 0 < len(lists) <= 2:
@@ -262,6 +317,12 @@ def _varied(items: Sequence[Item], begin: int, period: int) -> tuple[int, Item] 
         kids=[replaced(item) for item in turns[0]],
     )
     return begin + len(turns) * period, loop
+
+
+def _variable(items: Iterable[Item]) -> str:
+    """Return a name for the number of a turn that no loop within has, "" if all have been given."""
+    used = {one.values["variable"][0] for one in everything(items) if one.kind == "loop"}
+    return next((name for name in VARIABLES if name not in used), "")
 
 
 def _columns(turns: Sequence[Sequence[Item]]) -> list[tuple[str, tuple[Any, ...]]] | None:

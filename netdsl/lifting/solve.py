@@ -20,7 +20,7 @@ from netdsl.elaborate.values import MISSING
 from netdsl.ir.types import Dims
 from netdsl.lifting.items import Column, Item, OpWord, Word, everything, op_word
 from netdsl.lifting.overlay import OP
-from netdsl.lifting.words import written
+from netdsl.lifting.words import negated, written
 from netdsl.ops import catalogue
 from netdsl.symbolic import make_divisible
 from netdsl.syntax.tokens import keywords
@@ -610,20 +610,6 @@ def _each(column: Column, function: Any) -> Column:
 def _agrees(column: Column, other: Column) -> bool:
     """Tell whether a column has the numbers of another one wherever that has any."""
     return all(b is MISSING or a == b for a, b in zip(column, other, strict=True))
-
-
-def negated(condition: str) -> str:
-    """Return the opposite of a condition."""
-    for word, other in ((" or ", " and "), (" and ", " or ")):
-        if word in condition and other not in condition:
-            return other.join(map(negated, condition.split(word)))
-    for sign, opposite in ((" == ", " != "), (" != ", " == "), (" > ", " <= ")):
-        if sign in condition and not re.search(" (and|or) ", condition):
-            return condition.replace(sign, opposite)
-    plain = condition.removeprefix("not ")
-    if plain.isidentifier():
-        return plain if plain != condition else f"not {plain}"
-    return f"not ({condition})"
 
 
 def _constant(column: Iterable[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -90,6 +91,20 @@ def block_words(
             named.add(key)
             words.append(f"/{text}" if key == "stride" else f"{key}={text}")
     return sorted(words, key=lambda word: word.startswith("/") or "=" in word.split("(")[0])
+
+
+def negated(condition: str) -> str:
+    """Return the opposite of a condition."""
+    for word, other in ((" or ", " and "), (" and ", " or ")):
+        if word in condition and other not in condition:
+            return other.join(map(negated, condition.split(word)))
+    for sign, opposite in ((" == ", " != "), (" != ", " == "), (" > ", " <= ")):
+        if sign in condition and not re.search(" (and|or) ", condition):
+            return condition.replace(sign, opposite)
+    plain = condition.removeprefix("not ")
+    if plain.isidentifier():
+        return plain if plain != condition else f"not {plain}"
+    return f"not ({condition})"
 
 
 def shape_words(shape: Sequence[int]) -> str:
