@@ -327,7 +327,7 @@ def test_what_begins_elsewhere_under_a_condition_has_lines_of_its_own() -> None:
     ]
     body = "block B(e: bool):\n    a: conv 1x1, 8\n    b: conv 3x3, 8\n    if e:\n        e: from a -> (bn -> relu)\n"
     lines = block(calls(body + "    c: conv 1x1, 8\n", "B true", "B false", "B true"))
-    assert lines[2:5] == ["if e:", "e:", "from a"]
+    assert lines[2:4] == ["if e:", "e: from a -> bn -> relu"]
 
 
 def test_loops_over_joints() -> None:
@@ -399,7 +399,7 @@ block B(c, on = true):
     two: conv 1x1, c
 """
     found = text(spec + calls("", "B 8, on=true", "B 4, on=false", "B 9, on=true"))
-    assert re.search(r"bn as bn\n    if .+:\n.*mul\n    two: conv 1x1, c\n", found, re.DOTALL)
+    assert re.search(r"bn as bn\n    if .+:\n        mul:\n.*    two: conv 1x1, c\n", found, re.DOTALL)
 
 
 def test_a_convolution_that_is_depthwise_in_some_instances() -> None:

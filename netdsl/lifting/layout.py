@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from netdsl.lifting.items import Item
+from netdsl.lifting.words import negated
 from netdsl.syntax.layout import LIMIT
 
 INDENT = "    "
@@ -34,13 +35,14 @@ class Layout:
         found: list[str] = []
         run: list[tuple[Item, str]] = []
         width = LIMIT - len(INDENT) * depth
+        last = ""
         for condition, group in groupby(items, self.condition):
-            some = list(group)
+            some, before, last = list(group), last, ""
             if condition and any(item.source is not None for item in some):  # without it what flowed goes on
                 found += self.chained(run, width)
                 inner = self.lines([item.copy(when="") for item in some], depth + 1, flows)
-                found += [_begins(some[0], condition), *indented(inner)]
-                run, flows = [], "flow"
+                found += [_begins(some[0], condition, before), *indented(inner)]
+                run, flows, last = [], "flow", condition
                 continue
             for item in some:
                 if item.kind not in ("call", "same", "repeat", "either"):
@@ -243,9 +245,10 @@ class Layout:
         return self.statement(kid, depth, flows, condition)
 
 
-def _begins(item: Item, condition: str) -> str:
-    """Return the line before what is there under a condition."""
-    return "else:" if item.other else f"if {condition}:"
+def _begins(item: Item, condition: str, before: str = "") -> str:
+    """Return the line before what is there under a condition; another one stands `before` it."""
+    opposite = item.other or (before and condition == negated(before))
+    return "else:" if opposite else f"if {condition}:"
 
 
 def _result_name(value: str) -> str:
