@@ -22,8 +22,10 @@ MODELS = {
     "torchvision:shufflenet_v2_x0_5": 32,
     "torchvision:squeezenet1_1": 32,
     "zoo:darknet53": 64,
+    "zoo:dla34": 64,
     "zoo:googlenet": 64,
     "zoo:lraspp_mobilenet_v3_large": 64,
+    "zoo:selecsls42b": 64,
     "zoo:shufflenet_v1_g3": 64,
 }
 """By model the side of its input."""

@@ -221,11 +221,11 @@ def _names(result: Any) -> list[str]:
 
 def _reported(source: str, causes: Sequence[Cause]) -> list[Diagnostic]:
     """Return an error for each line that calls what no op says, with how often that is, and where first."""
-    found: dict[tuple[str, str], list[Cause]] = {}
+    found: dict[tuple[str, str, str], list[Cause]] = {}
     for cause in causes:
-        found.setdefault((cause.what, cause.place or cause.why), []).append(cause)
+        found.setdefault((cause.what, cause.place or cause.why, cause.of), []).append(cause)
     diagnostics = []
-    for (what, _), each in found.items():
+    for (what, *_), each in found.items():
         first = each[0]
         where = f"in `{first.path}`" if first.path else "in the model itself"
         others = f" and {len(each) - 1} more" if len(each) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import sys
 import warnings
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import netdsl
 from netdsl.against import flat
 
 BATCH = 2
@@ -24,7 +26,7 @@ KEEPING = frozenset([getattr(torch.ops.aten, name).default for name in (*_ACTIVA
 """What makes a tensor like its first."""
 WRITING = frozenset([getattr(torch.ops.aten, f"{name}_").default for name in _ACTIVATIONS])
 """What writes into its first."""
-_INNER = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(__file__) + os.sep)
+_INNER = tuple(os.path.dirname(file) + os.sep for file in (torch.__file__, netdsl.__file__, __file__))
 
 
 class Frame:
@@ -243,6 +245,21 @@ def _name(function: Any) -> str:
     if name == "__get__":
         return str(getattr(getattr(function, "__self__", None), "__name__", name))
     return name
+
+
+def defined(model: nn.Module, path: str) -> tuple[str, str]:
+    """Return a module, or the innermost around it whose class is not torch's, and where that is: `file.py:12`."""
+    while True:
+        of = type(model.get_submodule(path))
+        try:
+            place = f"{inspect.getfile(of)}:{inspect.getsourcelines(of)[1]}"
+        except (OSError, TypeError):  # it has no file
+            place = ""
+        if place and not place.startswith(_INNER):
+            return path, place
+        if not path:
+            return "", ""
+        path = path.rpartition(".")[0]
 
 
 def _place() -> str:

@@ -52,6 +52,8 @@ class Cause(Record):
     why: str
     path: str
     place: str
+    of: str = ""
+    """What tells it from others of its line."""
 
 
 class Made(Record):

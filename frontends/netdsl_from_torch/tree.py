@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -13,7 +15,8 @@ from netdsl.ir.graph import Graph, Node, Output, Scope, Value
 from netdsl.ops.dropout import Drop
 from netdsl.ops.source import Input
 from netdsl.source import Source, Span
-from netdsl_from_torch.tape import Frame
+from netdsl_from_torch.joints import joined
+from netdsl_from_torch.tape import Frame, defined
 from netdsl_from_torch.translate import Cause, Made, Translation, positioned
 
 NOWHERE = Span(Source("model", ""), 0, 0)
@@ -44,9 +47,11 @@ class Tree:
         self.outputs = [(*named, x.value) for named, x in zip(outputs, translation.outputs, strict=True)]
         self.inputs = inputs
         self.alias = self._idle()
+        self.made = joined(self.made, self._alive(), self.shapes, [value for _, _, value in self.outputs])
         self.alive = self._alive()
         self.held = self._held()
         self.kept = self._kept()
+        self.alive = self._in_order()
         self.graph = Graph()
         if not self.causes:
             self._build()
@@ -94,12 +99,12 @@ class Tree:
                 names = (*made.op.weights(*x), *made.op.buffers(*x))
                 held[made.home] = [f"{made.home}.{name}" if name else made.home for name in names]
         known = {key for keys in held.values() for key in keys}
-        places = {frame.path: frame.place for frame in self.translation.tape.frames()}
         for key in self.keys:
             if key not in known:
                 path = key.rpartition(".")[0]
                 why = f"`{key}` of its state is in no op that an output needs"
-                self.causes.append(Cause("state", why, path, places.get(path, "")))
+                owner, place = defined(self.translation.tape.model, path)
+                self.causes.append(Cause("state", why, path, place, key.removeprefix(owner)))
         for key in sorted(known - set(self.keys)):
             self.causes.append(Cause("state", f"an op would have a tensor `{key}`, which it lacks", key, ""))
         return held
@@ -129,6 +134,49 @@ class Tree:
             if unit is not None and alone[id(unit)] > 1:
                 kept.add(id(unit))
         return kept
+
+    def _in_order(self) -> list[int]:
+        """Return what is needed, with the members of each list in the order in which they are registered.
+
+        So the text has them. Where one needs what a later one makes, all stays in the order of computing.
+        """
+        lists: dict[str, dict[str, list[int]]] = {}
+        for at in self.alive:
+            outer, stack = "", [one for one in self.made[at].frame.stack() if id(one) in self.kept][1:]
+            for path, call in [*((one.path, id(one)) for one in stack), (self.made[at].home, at)]:
+                first, dot, _ = path.removeprefix(f"{outer}." if outer else "").partition(".")
+                if path and dot:
+                    member = lists.setdefault(f"{outer}.{first}", {}).setdefault(path, [call])
+                    member += [at] * (member[0] == call)  # of its first call
+                outer = path
+        before: dict[int, set[int]] = {
+            at: {int(self.value(value).node) for value in self.made[at].inputs} for at in self.alive
+        }
+        ranks: dict[str, int] = {}
+        for key in self.keys:
+            for end in [place for place, letter in enumerate(key) if letter == "."]:
+                ranks.setdefault(key[:end], len(ranks))
+            ranks.setdefault(key, len(ranks))
+        for members in lists.values():
+            registered = sorted(members, key=ranks.__getitem__)
+            if registered != list(members):
+                for one, two in pairwise(registered):
+                    for at in members[two][1:]:
+                        before[at].update(members[one][1:])
+        readers: dict[int, list[int]] = {}
+        for at, needs in before.items():
+            for need in needs:
+                readers.setdefault(need, []).append(at)
+        places = {at: place for place, at in enumerate(self.alive)}
+        ready = [places[at] for at in self.alive if not before[at]]
+        found: list[int] = []
+        while ready:
+            found.append(self.alive[heappop(ready)])
+            for at in readers.get(found[-1], ()):
+                before[at].discard(found[-1])
+                if not before[at]:
+                    heappush(ready, places[at])
+        return found if len(found) == len(self.alive) else self.alive
 
     def _unit(self, made: Made, kept: set[int]) -> Frame | None:
         """Return the module without state, at a position of a scope, that an op is all or some of."""
@@ -239,7 +287,7 @@ class Tree:
         if scope.module:  # the same place of the first call
             first = self.first[scope.module]
             twin = first.written[len(scope.written)]
-            again = twin if isinstance(twin, str) else ""
+            again = twin if isinstance(twin, str) and not made.op.wiring else ""
         wanted = f"{scope.path}.{made.op.name}" if scope.path else made.op.name
         return self._free(wanted, reserved), again
 
