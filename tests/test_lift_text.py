@@ -325,6 +325,20 @@ def test_what_begins_elsewhere_under_a_condition_has_lines_of_its_own() -> None:
         "    from a, b -> tanh",
         "[bn when deep]",
     ]
+    items = [Item("bind", binds=(name,), source=("x",)) for name in "abcdef"]
+    for item, when in zip(items, ("e", "e", "not e", "not e", "e", "e"), strict=True):
+        item.when = when
+    assert Layout(lambda item: item.name).lines(items) == [
+        "if e:",
+        "    a = from x",
+        "    b = from x",
+        "else:",
+        "    c = from x",
+        "    d = from x",
+        "if e:",
+        "    e = from x",
+        "    f = from x",
+    ]
     body = "block B(e: bool):\n    a: conv 1x1, 8\n    b: conv 3x3, 8\n    if e:\n        e: from a -> (bn -> relu)\n"
     lines = block(calls(body + "    c: conv 1x1, 8\n", "B true", "B false", "B true"))
     assert lines[2:4] == ["if e:", "e: from a -> bn -> relu"]

@@ -10,6 +10,10 @@ from netdsl.lifting.words import negated
 from netdsl.syntax.layout import LIMIT
 
 INDENT = "    "
+STEPS = ("call", "same", "repeat", "either")
+"""What may stand in a chain."""
+ASIDE = ("raw", "weight", "bind", "input", "output")
+"""What leaves what flows as it is."""
 ROW = 6
 """Arguments."""
 
@@ -38,18 +42,20 @@ class Layout:
         last = ""
         for condition, group in groupby(items, self.condition):
             some, before, last = list(group), last, ""
-            if condition and any(item.source is not None for item in some):  # without it what flowed goes on
+            if condition and self.apart(some):
                 found += self.chained(run, width)
+                begin = _begins(some[0], condition, before)
                 inner = self.lines([item.copy(when="") for item in some], depth + 1, flows)
-                found += [_begins(some[0], condition, before), *indented(inner)]
-                run, flows, last = [], "flow", condition
+                found += [begin, *indented(inner)]
+                run, last = [], condition if begin != "else:" else ""
+                flows = flows if all(item.kind in ASIDE for item in some) else "flow"
                 continue
             for item in some:
-                if item.kind not in ("call", "same", "repeat", "either"):
+                if item.kind not in STEPS:
                     found += self.chained(run, width)
                     run = []
                     found += self.statement(item, depth + bool(condition), flows, condition)
-                    flows = flows if item.kind in ("raw", "weight", "bind", "input", "output") else "flow"
+                    flows = flows if item.kind in ASIDE else "flow"
                     continue
                 text = self.step(item)
                 alone = bool(run) and any(map(_is_row, (run[-1][0], item)))
@@ -63,6 +69,14 @@ class Layout:
                 run.append((item, condition))
                 flows = "flow"
         return found + self.chained(run, width)
+
+    @staticmethod
+    def apart(items: Sequence[Item]) -> bool:
+        """Tell whether items of one condition have lines of their own, as what does not go on with what flows."""
+        lines = [item for item in items if item.kind not in STEPS]
+        return any(item.source is not None for item in items) or any(
+            len(items) > 1 or item.kind != "box" for item in lines
+        )
 
     def chained(self, run: Sequence[tuple[Item, str]], width: int) -> list[str]:
         """Return steps as a line, or as several where some of them are there under a condition."""
