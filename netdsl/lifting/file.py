@@ -187,11 +187,14 @@ class File:
         return laid
 
     def _both(self, one: Laid, two: Laid) -> Laid | None:
-        """Return two bodies of a class as one, None where that is no shorter."""
+        """Return two bodies of a class as one, None where that is no shorter, or they have nothing in common."""
         if one.head != two.head:
             return None
         items = overlaid(one.items, two.items)
-        both = None if items is None else self._laid([*one.scopes, *two.scopes], one.head, items)
+        common = items is not None and any(all(item.present) for item in items)
+        both = (
+            None if items is None or not common else self._laid([*one.scopes, *two.scopes], one.head, items)
+        )
         return None if both is None or both.length > COMMON * (one.length + two.length) else both
 
     def _laid(self, scopes: Sequence[Scope], head: tuple[str, ...], items: list[Item]) -> Laid | None:
