@@ -631,6 +631,21 @@ net N:
     assert "ramp(0, 0.1" not in text(uneven)
 
 
+def test_numbers_that_were_computed() -> None:
+    spec = """
+block B(p: float):
+    bn momentum=p as one -> relu -> dropout 1/12 as two
+net N:
+    input 3, 8x8
+    a: B 1 - 0.9997
+    b: B 2/3
+    c: B 0.12345678901
+"""
+    found = text(spec)
+    assert "dropout 1/12 as two" in found
+    assert "B 1 - 0.9997 as a -> B 2/3 as b -> B 0.12345678901 as c" in found
+
+
 def test_defaults() -> None:
     convs = "\n".join(f"    c{i}: conv 3x3, {4 + i}, bias={str(i == 2).lower()}" for i in range(6))
     found = text(f"net N:\n    input 3, 8x8\n{convs}\n")

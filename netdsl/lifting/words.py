@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from netdsl.elaborate.arguments import Param, op_parameters, position
@@ -16,6 +18,10 @@ FREE = frozenset(
     "block net table stage output input weight default init meta require order first inline variant same".split()
 )
 """Words of the language that may be labels as they are."""
+LONG = 10
+"""The characters of a number that nobody would write as it is."""
+LARGEST = 1000
+"""Of a fraction, below the line."""
 
 
 def written(value: Any) -> str:
@@ -26,7 +32,18 @@ def written(value: Any) -> str:
         return initialiser(value)
     if isinstance(value, tuple) and not isinstance(value, Dims):
         return f"[{', '.join(map(written, value))}]"
-    return show(value)
+    return _number(value) if type(value) is float else show(value)
+
+
+def _number(value: float) -> str:
+    """Return a number, or what it was computed from: `1/12`, and `1 - 0.9997` of another library's momentum."""
+    shown = show(value)
+    if len(shown) <= LONG or not isfinite(value):
+        return shown
+    rest, part = round(1 - value, 6), Fraction(value).limit_denominator(LARGEST)
+    found = [f"1 - {show(rest)}"] if 0 < rest < 1 and 1 - rest == value else []
+    found += [f"{part.numerator}/{part.denominator}"] if part.numerator / part.denominator == value else []
+    return min((*found, shown), key=len)
 
 
 def initialiser(init: Init) -> str:
