@@ -367,6 +367,23 @@ net N:
         assert "b{i}" in found[at + 1]
 
 
+def test_a_loop_that_only_some_have_keeps_none_apart() -> None:
+    body = "block B(c, stride = 1):\n"
+    body += "    relu -> conv 3x3, c, /stride as conv_1 -> bn as bn_1\n"
+    body += "    relu -> conv 3x3, c as conv_2 -> bn as bn_2\n"
+    spec = calls(body, "B 16", "B 32, /2", "B 32", "B 8", "B 48, /2", "B 8, /2")
+    found = text(spec)
+    assert found.count("block B") == 1
+    assert "for " not in found
+
+
+def test_a_joint_of_what_a_chain_passes() -> None:
+    spec = "net N:\n    input 8, 8x8\n    a: conv 3x3, 8\n    b: conv 3x3, 8\n"
+    spec += "    c: conv 3x3, 8\n    from {} -> concat\n    d: conv 1x1, 8\n"
+    assert "concat:\n        from flow\n        c: conv 3x3, 8\n" in text(spec.format("b, c"))
+    assert "from a, b, c -> concat" in text(spec.format("a, b, c"))  # rather a list
+
+
 def test_a_branch_has_no_loop() -> None:
     """Whose turns would be branches."""
     chain = " -> ".join(f"conv 3x3, 8 as a.{at}" for at in range(4))

@@ -365,7 +365,10 @@ class Body:
         others = [one.source if isinstance(one, Chain) else (one,) for one in branches if one is not taken[0]]
         rest = taken[0].behind(others)
         made = {value: where for where, item in enumerate(self.items) for value in self._makes(item)}
-        done = (rest or taken[0]).begin
+        within = [one for one in branches if isinstance(one, Value) and made.get(one, -1) >= taken[0].begin]
+        done = (
+            rest if rest is not None and len(within) == 1 else taken[0]
+        ).begin  # several are rather a list
         for one in branches:
             if isinstance(one, Chain):
                 done = one.end

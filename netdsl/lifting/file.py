@@ -143,9 +143,19 @@ class File:
             items = begin + body.block(scope.inputs, scope.input_names, scope.outputs)
             made.append((scope, body.head, items))
         plain = not self.structured or wanted in self.apart
+        laid = self._piled(made, plain, True)
+        if not plain and len(laid) > 1:  # a loop that only some have may be what keeps them apart
+            laid = min(laid, self._piled(made, plain, False), key=lambda each: sum(one.lines for one in each))
+        for one in laid:
+            self._enter(wanted, one)
+
+    def _piled(
+        self, made: Sequence[tuple[Scope, tuple[str, ...], list[Item]]], plain: bool, loops: bool
+    ) -> list[Laid]:
+        """Return the bodies of a class laid over each other, or of one skeleton and the same numbers if `plain`."""
         piles: dict[Any, list[tuple[Scope, tuple[str, ...], list[Item]]]] = {}
         for scope, head, items in made:
-            items = items if plain else rolled(items)
+            items = items if plain else rolled(items, loops)
             key: tuple[Any, ...] = (head, skeleton(items))
             if plain:
                 filled(items, self._default)
@@ -173,8 +183,7 @@ class File:
                     break
             else:
                 laid.append(one)
-        for one in self._fewest(laid) if not plain else laid:
-            self._enter(wanted, one)
+        return laid if plain else self._fewest(laid)
 
     def _fewest(self, laid: list[Laid]) -> list[Laid]:
         """Return bodies of a class as few as they can be: what fits none of two may fit both."""
@@ -225,6 +234,7 @@ class File:
             found.entry = Entry("block", resolved(items, solved), head, solved.head())
             lines = self.layout.lines(found.entry.items, 1, "flow" if head else "x")
             found.length = HEAD + sum(map(len, (*lines, *found.entry.params)))
+            found.lines = 1 + len(lines)
             return found
         except (Unsolvable, NotLaidOut):
             return None
@@ -492,6 +502,8 @@ class Laid:
     entry: Entry
     length: int
     """Of its text."""
+    lines: int
+    """How many it has."""
 
     def __init__(self, scopes: list[Scope], head: tuple[str, ...], items: list[Item], solved: Class) -> None:
         """`head` are the names of several values that come in."""

@@ -25,13 +25,13 @@ LEAST_LINES = 3
 """How many lines its body has to save in each."""
 
 
-def rolled(items: Sequence[Item], loops: bool = True) -> list[Item]:
-    """Return statements with counts and, if they have lines of their own, loops; those within included."""
+def rolled(items: Sequence[Item], loops: bool = True, lines: bool = True) -> list[Item]:
+    """Return statements with counts and, if `loops` and these have `lines` of their own, loops; all within, too."""
     found: list[Item] = []
     for item in items:
-        kids = rolled(item.kids, item.kind in ("box", "stage")) if item.kind != "repeat" else []
+        kids = rolled(item.kids, loops, item.kind in ("box", "stage")) if item.kind != "repeat" else []
         found.append(item.copy(kids=kids) if kids else item)
-    return counted(looped(fused(found)) if loops else fused(found))
+    return counted(looped(fused(found)) if loops and lines else fused(found))
 
 
 def fused(items: Sequence[Item]) -> list[Item]:
