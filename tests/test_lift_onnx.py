@@ -893,6 +893,25 @@ def test_attributes_that_make_no_sense_are_refused(name: str, tmp_path: Path) ->
         lift(saved(made([node], {"w": weights(4, 3, 3, 3)}), tmp_path / "m.onnx"))
 
 
+def test_what_lacks_inputs_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node(op, [], [f"{op}_"]) for op in ("Clip", "Erf", "MatMul", "Sqrt", "Mul")]
+    with pytest.raises(NetError, match="no op says `Erf`"):
+        lift(saved(made([*nodes, RELU], {}), tmp_path / "m.onnx"))
+
+
+def test_a_result_that_follows_from_what_has_no_op_is_not_another_reason(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Det", ["x"], ["a"]), helper.make_node("Identity", ["a"], ["y"])]
+    with pytest.raises(NetError) as caught:
+        lift(saved(made(nodes, {}), tmp_path / "m.onnx"))
+    assert len(caught.value.diagnostics) == 1
+
+
+def test_a_result_that_no_op_makes_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3])
+    with pytest.raises(NetError, match=r"no op says `output`: .* mixes samples"):
+        lift(saved(made([node], {}), tmp_path / "m.onnx"))
+
+
 def test_tensors_beside_the_file_are_read(tmp_path: Path) -> None:
     w = weights(4, 3, 3, 3)
     model = made([helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], {"w": w})

@@ -215,8 +215,8 @@ def linear_or_attention(at: Translation, input: Tensor, weight: Tensor, bias: Te
     """Fc; or attention, of which it is the last layer."""
     x = at.layout(input)
     path = at.key(weight).removesuffix(".out_proj.weight")
-    attend = at.made[int(x.value.node)]
-    if bias is not None and path != at.key(weight) and isinstance(attend.op, Attend):
+    attend = at.made[int(x.value.node)] if x.value.node.isdigit() else None
+    if bias is not None and path != at.key(weight) and attend is not None and isinstance(attend.op, Attend):
         one = Attend(heads=attend.op.heads)
         first = attend.inputs[0].node
         qkv = at.made[int(at.made[int(first)].inputs[0].node)]

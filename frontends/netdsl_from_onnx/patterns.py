@@ -45,18 +45,25 @@ class Patterns:
         for index, node in enumerate(self.nodes):
             if node.domain or index in self.constant:
                 continue
-            if node.op_type == "Mul":
-                self._silu(index) or self._hardswish(index)
-            elif node.op_type == "Erf":
-                self._gelu(index)
-            elif node.op_type == "MatMul" or (node.op_type == "Conv" and len(node.input) == 2):
-                self._linear(index)
-            elif node.op_type == "Clip":
-                self._hard(index)
-            elif node.op_type == "Sqrt":
-                self._layer_norm(index)
-            elif node.op_type == "InstanceNormalization":
-                self._group_norm(index)
+            try:
+                self._find(index, node)
+            except (IndexError, ValueError):
+                continue  # one of them lacks inputs or results, of which is said where it is run
+
+    def _find(self, index: int, node: onnx.NodeProto) -> None:
+        """Find the pattern of which a node does the work."""
+        if node.op_type == "Mul":
+            self._silu(index) or self._hardswish(index)
+        elif node.op_type == "Erf":
+            self._gelu(index)
+        elif node.op_type == "MatMul" or (node.op_type == "Conv" and len(node.input) == 2):
+            self._linear(index)
+        elif node.op_type == "Clip":
+            self._hard(index)
+        elif node.op_type == "Sqrt":
+            self._layer_norm(index)
+        elif node.op_type == "InstanceNormalization":
+            self._group_norm(index)
 
     # ---------------------------------------------------------------- what is around a node
 

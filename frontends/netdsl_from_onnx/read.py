@@ -128,7 +128,8 @@ class Model:
             places = []
             for cause in each:
                 node = self.run.nodes.get(cause.place)
-                called = f"node `{node.name or '#' + cause.place}`" if node is not None else "its state"
+                other = "its result" if cause.what == "output" else "its state"
+                called = f"node `{node.name or '#' + cause.place}`" if node is not None else other
                 places.append(f"{called} in `{cause.path}`" if cause.path else called)
             said = f": {why}" if why else ""
             diagnostics.append(Diagnostic("E581", f"no op says `{what}`{said} ({', '.join(places)})"))

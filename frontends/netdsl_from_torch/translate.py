@@ -115,7 +115,13 @@ class Translation:
                 self.entered[id(event.frame)] = self.values(event.frame.args, event.frame.kwargs)
         self.event += 1
         self.frame = tape.root
-        self.outputs = [self.settled(self.layout(tensor)) for tensor in flat(tape.result)]
+        self.outputs: list[Layout] = []
+        for tensor in flat(tape.result):
+            try:
+                self.outputs.append(self.settled(tensor))
+            except Unknown as unknown:
+                if not isinstance(unknown, Follows):
+                    self.causes.append(Cause("output", str(unknown), "", ""))
 
     # ---------------------------------------------------------------- events
 
