@@ -46,6 +46,8 @@ HABITS = (
         r"(.*-> )?1 - \w+", "1 - sigmoid of a value is the sigmoid of its negative", r"\1scale -1 -> sigmoid"
     ),
     _habit(r".*-> [+*]( .*)?", "values are joined by a joint", "(identity | relu) -> add"),
+    _habit(r"((?:el)?if .*\S|.* when .*\S|require .*\S) ?=> ?(.*)", "to compare, write >=", r"\1 >= \2"),
+    _habit(r"(.*\S) ?=< ?(\S.*)", "to compare, write <=", r"\1 <= \2"),
     _habit(r"(.*\S) ?(?:>>|=>|- >|~>|\|>) ?(\S.*)", "arrows are written ->", r"\1 -> \2"),
     _habit(r"(.*\S) ?->", "no arrow ends a line; one may begin the next", r"\1"),
     _habit(r"(.*\S) ?,", "no comma ends a line, a statement is one", r"\1"),

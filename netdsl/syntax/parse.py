@@ -183,19 +183,22 @@ def _with(fault: Fault, lines: list[LogicalLine]) -> list[LogicalLine]:
 def _without(lines: list[LogicalLine], at: int, declares: bool = False) -> list[LogicalLine]:
     """Return the lines without the one at an offset, its body, and a header that is left with none.
 
-    The body of what `declares` at the top goes on to the next declaration, if nothing is indented.
+    What `elif` and `else` follow an `if` go with it. The body of what `declares` at the top goes on to the next
+    declaration, if nothing is indented.
     """
     index = max((i for i, line in enumerate(lines) if line.tokens[0].start <= at), default=0)
-    level, end = lines[index].level, index + 1
-    flat = declares and level == 0
-    while end < len(lines) and (
-        lines[end].level > level or (flat and lines[end].tokens[0].type not in _DECLARES)
-    ):
-        end += 1
-    while (
-        index
-        and lines[index - 1].level < lines[index].level
-        and (end == len(lines) or lines[end].level <= lines[index - 1].level)
-    ):
+    flat = declares and lines[index].level == 0
+    end = index
+    while True:
+        level, more = lines[index].level, {"ELIF", "ELSE"} if lines[index].tokens[0].type == "IF" else set()
+        end = max(end, index + 1)
+        while end < len(lines) and (
+            lines[end].level > level
+            or (flat and lines[end].tokens[0].type not in _DECLARES)
+            or (lines[end].level == level and lines[end].tokens[0].type in more)
+        ):
+            end += 1
+        left = end < len(lines) and index and lines[end].level > lines[index - 1].level
+        if not index or lines[index - 1].level >= level or left:
+            return lines[:index] + lines[end:]
         index -= 1
-    return lines[:index] + lines[end:]
