@@ -113,6 +113,25 @@ def test_an_op_is_a_layer_an_argument_and_a_default(ops: Path) -> None:
         assert python(ops, "-c", code.format(backend, taken)).stdout == "[0.5, 0.5, 0.5]\n"
 
 
+@pytest.mark.parametrize("after", ["gap\n    fc: fc 2", "identity"], ids=["inside", "at the end"])
+def test_an_op_whose_shapes_are_others_is_seen(after: str, tmp_path: Path) -> None:
+    """By each backend: the module makes another map than the op says, whether it is returned or not."""
+    right, wrong = "        return x[0]\n", '        return x[0].with_size("h", x[0].size("h") + 1)\n'
+    code = (SNAKE / "netdsl_snake.py").read_text()
+    assert code.count(right) == 1
+    (tmp_path / "netdsl_snake.py").write_text(code.replace(right, wrong))
+    install(
+        tmp_path,
+        "netdsl-snake",
+        tomllib.loads((SNAKE / "pyproject.toml").read_text())["project"]["entry-points"],
+    )
+    (tmp_path / "n.net").write_text(f"net N:\n    input 3, 8x8\n    a: snake\n    {after}\n")
+    done = python(tmp_path, "-m", "netdsl", "verify", "n.net")
+    assert done.returncode == 1, done.stdout + done.stderr
+    for backend in ("torch", "flax"):
+        assert f"{backend}: shapes of layers and containers: a: 3x8x8 instead of 3x9x8" in done.stdout
+
+
 def test_an_op_is_explained_and_meant(ops: Path) -> None:
     assert "weights: alpha [4]" in python(ops, "-m", "netdsl", "explain", "snake").stdout
     (ops / "meant.net").write_text("net N:\n    input 3, 8x8\n    a: snak\n")
