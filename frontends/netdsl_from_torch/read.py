@@ -18,7 +18,7 @@ from netdsl.network import Network
 from netdsl_from_torch.common import label_of, net_name
 from netdsl_from_torch.making import Given, made
 from netdsl_from_torch.proof import prove
-from netdsl_from_torch.tape import Tape, record
+from netdsl_from_torch.tape import Tape, first_that_runs, record
 from netdsl_from_torch.translate import Cause, Translation
 from netdsl_from_torch.tree import Tree
 from netdsl_from_torch.whole import is_whole
@@ -124,12 +124,9 @@ class Model:
         shapes: list[tuple[int, ...]] = [(channels, side, side) for side in SIDES]
         if isinstance(first, nn.Linear):
             shapes.insert(0, (first.in_features,))
-        for shape in shapes:
-            try:
-                record(self.model, [shape], is_whole, False)
-            except Exception:  # a model raises what it likes
-                continue
-            return shape
+        found = first_that_runs(self.model, shapes)
+        if found is not None:
+            return tuple(found)
         _fail("E505", f"{self.source} does not say what it takes", "for example --input 3x224x224")
 
     # ---------------------------------------------------------------- the graph

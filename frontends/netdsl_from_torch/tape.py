@@ -7,8 +7,8 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -171,6 +171,17 @@ def record(
         return _run(abstract(model), shapes, whole, train, "meta")
     except (NotImplementedError, RuntimeError):  # it looks at numbers, which these tensors have not
         return _run(copy.deepcopy(model).cpu(), shapes, whole, train, "cpu")
+
+
+def first_that_runs(model: nn.Module, shapes: Iterable[Sequence[int]]) -> Sequence[int] | None:
+    """Return the first of some shapes of its only input on which a copy of a model runs, as far as shapes tell."""
+    one = abstract(model).eval()
+    for shape in shapes:
+        with torch.no_grad(), warnings.catch_warnings(), Shapes(), suppress(Exception):
+            warnings.simplefilter("ignore")
+            one(torch.zeros(BATCH, *shape, device="meta"))
+            return shape
+    return None
 
 
 def _run(
