@@ -145,7 +145,9 @@ class File:
         plain = not self.structured or wanted in self.apart
         laid = self._piled(made, plain, True)
         if not plain and len(laid) > 1:  # a loop that only some have may be what keeps them apart
-            laid = min(laid, self._piled(made, plain, False), key=lambda each: sum(one.lines for one in each))
+            other = self._piled(made, plain, False)
+            if len(other) < len(laid) and sum(one.lines for one in other) < sum(one.lines for one in laid):
+                laid = other
         for one in laid:
             self._enter(wanted, one)
 
