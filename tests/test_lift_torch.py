@@ -542,6 +542,15 @@ def test_stochastic_depth_of_ones_own() -> None:
     assert "ramp(0, 0.1)" in found.text
     with pytest.raises(NetError, match=r"no op says `mul` .* is not divided by its probability"):
         lift(Deep(scaled=False), MAP)
+    with pytest.raises(NetError, match="no op says `erf`"):
+        lift(nn.Sequential(nn.Conv2d(6, 8, 1), Erf(), DropPath(0.0, True), DropPath(0.5, True)), MAP)
+    with pytest.raises(NetError, match="not divided by its probability"):
+        lift(ready(Do(lambda x: x * x.new_empty((len(x), 1, 1, 1)))), MAP)
+
+
+class Erf(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.erf(x)
 
 
 class Twice(nn.Module):

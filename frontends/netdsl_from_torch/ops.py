@@ -505,8 +505,8 @@ def dropout(
 
 @translates("new_empty")
 def new_empty(at: Translation, input: Tensor, *_: Any, **__: Any) -> Drawn:
-    """Room for what is drawn."""
-    return Drawn(keep=1.0)
+    """Room for what is drawn, which holds nothing yet."""
+    return Drawn(keep=1.0, factor=0.0)
 
 
 @translates("bernoulli_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from inspect import signature
 from typing import Any
 
@@ -208,7 +209,8 @@ class Translation:
         before, y = self.tape.events[self.event - 1], frame.result
         idle = type(before) is Enter and before.frame is frame and frame.args and y is frame.args[0]
         if idle and type(frame.module) in self.dropping and id(y) in self.tensors:
-            self.tensors[id(y)] = self.pointwise(DropPath(p=0.0), y)
+            with suppress(Unknown):
+                self.tensors[id(y)] = self.pointwise(DropPath(p=0.0), y)
         if (
             positioned(frame)
             and not has_state(frame.module)
