@@ -23,6 +23,7 @@ MODELS = {
     "torchvision:squeezenet1_1": 32,
     "zoo:darknet53": 64,
     "zoo:dla34": 64,
+    "zoo:efficientnet_b0": 64,
     "zoo:googlenet": 64,
     "zoo:lraspp_mobilenet_v3_large": 64,
     "zoo:selecsls42b": 64,

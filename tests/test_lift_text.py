@@ -663,6 +663,21 @@ net N:
     assert "B 1 - 0.9997 as a -> B 2/3 as b -> B 0.12345678901 as c" in found
 
 
+def test_no_condition_compares_a_number_of_a_schedule() -> None:
+    """The first block alone drops nothing, and does not expand: only one of the two can be a condition."""
+    body = """\
+block B(drop: float, wide: bool = true):
+    add:
+        from x
+        [conv 1x1, 24 as wide when wide] -> bn as norm -> droppath drop
+"""
+    net = "net N:\n    input 24, 8x8\n    path = ramp(0, 0.2)\n    B path, wide=false as a\n"
+    net += "".join(f"    B path as {name}\n" for name in "bcd")
+    found = text(body + net)
+    assert found.count("block B") == 1
+    assert "path = ramp(0, 0.2)" in found
+
+
 def test_defaults() -> None:
     convs = "\n".join(f"    c{i}: conv 3x3, {4 + i}, bias={str(i == 2).lower()}" for i in range(6))
     found = text(f"net N:\n    input 3, 8x8\n{convs}\n")
