@@ -215,6 +215,34 @@ def test_conditions_do_not_follow_from_accidents() -> None:
     assert "[bn as gate when deep]" in given(spec, *gates)[1]
 
 
+def test_a_condition_is_about_what_it_is_for() -> None:
+    body = "block B(c, s, t):\n    one: conv 1x1, t*x.c when t != 1\n    two: conv 3x3, c, /s\n"
+    spec = calls(body, "B 16, 1, 1", "B 40, 2, 6", "B 72, 2, 6", "B 8, 2, 4", "B 56, 2, 4")
+    for first, second in (("stride", "ratio"), ("ratio", "stride")):
+        numbers = {"stride": (1, 2, 2, 2, 2), "ratio": (1, 6, 6, 4, 4)}
+        args = [{name: numbers[name][at] for name in (first, second)} for at in range(5)]
+        assert "[conv 1x1, ratio*x.c as one when ratio != 1]" in given(spec, *args)[1]
+
+
+def test_widths_have_no_defaults() -> None:
+    body = "block B(c, k: dims):\n    one: conv k, c\n"
+    lines = block(calls(body, "B 16, 3x3", "B 16, 3x3", "B 16, 5x5", "B 40, 3x3"))
+    assert lines[0] == "block B(k: dims, c):"
+    args = [{"width": c, "ratio": t} for c, t in ((16, 2), (16, 2), (16, 2), (40, 1))]
+    body = "block B(c, t):\n    one: conv 1x1, t*x.c\n    two: conv 1x1, c\n    three: conv 1x1, 8\n"
+    spec = calls(body, "B 16, 2", "B 16, 2", "B 16, 2", "B 40, 1").replace("24, 8x8", "8, 8x8")
+    assert given(spec, *args)[0] == "block B(width, ratio = 2):"
+
+
+def test_a_kernel_of_a_layer_that_only_some_have() -> None:
+    body = "block B(c, k: dims, s):\n    one: conv 1x1, c\n    two: dwconv k, /s when s != 1\n    three: bn\n"
+    spec = calls(body, "B 16, 3x3, 2", "B 20, 3x3, 1", "B 24, 5x5, 2", "B 28, 3x3, 1")
+    args = [{"size": k, "stride": s} for k, s in ((3, 2), (5, 1), (5, 2), (3, 1))]
+    lines = given(spec, *args)
+    assert "size: dims" in lines[0]
+    assert "[dwconv size, /stride as two when stride != 1]" in lines[1]
+
+
 def test_a_name_of_the_constructor_is_worth_a_factor() -> None:
     body = "block B(c):\n    one: conv 1x1, c\n    two: conv 1x1, 2*c\n"
     spec = calls(body, "B 128", "B 256", "B 512", "B 512")

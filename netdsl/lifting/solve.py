@@ -40,6 +40,10 @@ NEW_CONDITION = 3.0
 """How much longer a condition is that a call has to give by a name of ours, than one that follows from numbers."""
 SWAPPED = 24
 """Up to how many candidates are also tried in each other's place."""
+SHORT = 2.5
+"""The length below which an expression may be what somebody wrote."""
+OWN = 0.3
+"""How much shorter a condition is that is about numbers of what it is for."""
 SMALL = 8
 """Beyond it a number is a width: that one agrees with a condition is an accident."""
 FEW = 6
@@ -85,7 +89,8 @@ class Parameter:
         if self.name.startswith("stride") and 1 in self._counts:
             return 1
         most, times = self._counts.most_common(1)[0]
-        return most if 2 * times > self._counts.total() else MISSING
+        wide = type(most) is int and most > SMALL
+        return most if 2 * times > self._counts.total() and not wide else MISSING
 
     @cached_property
     def _counts(self) -> Counter[Any]:
@@ -170,8 +175,10 @@ class Class:
         self.targets = targets
         every = (True,) * self.count
         conditions: dict[Typed, str] = {}
+        within: dict[Typed, list[Item]] = {}
         for item, column in self._conditions(self.items, every):
             conditions.setdefault(("when", column), _name_of(item))
+            within.setdefault(("when", column), []).extend(item.all())
         self.conditions = conditions
         if not targets and not conditions:
             return
@@ -188,7 +195,11 @@ class Class:
                     self.ratios.add(Fraction(int(match[1])))
         atoms = list(self._atoms())
         for typed in conditions:
-            options[typed] = list(self._tests(typed[1], atoms))
+            own = frozenset(at for rule in self._short(within[typed], options) for at in rule.bases)
+            options[typed] = [
+                rule._replace(cost=rule.cost - OWN * bool(rule.bases and rule.bases <= own))
+                for rule in self._tests(typed[1], atoms)
+            ]
         chosen = self._choose(options)
         names = self._names(chosen)
         for typed, rules in options.items():
@@ -224,6 +235,14 @@ class Class:
             if len(others) > 1 or any(_each(one, lambda v: not v) != first for one in others):
                 raise Unsolvable("when")
 
+    def _short(self, items: Sequence[Item], options: Mapping[Typed, Sequence[Rule]]) -> Iterator[Rule]:
+        """Yield the short expressions of the numbers of items."""
+        for column in (column for item in items for column in item.values.values()):
+            for one in elements(column):
+                typed = _kind(one), one
+                rules = options.get(self._whole(typed) if typed in self.targets else typed, ())
+                yield from (rule for rule in rules if rule.cost < SHORT)
+
     def _whole(self, typed: Typed) -> Typed:
         """Return numbers that every instance has and that are those of some instances, such as a shortcut's width."""
         kind, column = typed
@@ -245,7 +264,9 @@ class Class:
         for name in names:
             values = [_plain(args.get(name, MISSING)) for args in self.args]
             column = tuple([square(value) for value in values])
-            if column not in sizes or MISSING in column:  # a kernel may be given as one number
+            if MISSING in column or not any(
+                _agrees(column, size) for size in sizes
+            ):  # a kernel may be one number
                 column = tuple(values)
             if MISSING in column or _constant(column) or not _usable(name, self.ops):
                 continue
