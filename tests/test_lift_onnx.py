@@ -893,6 +893,12 @@ def test_attributes_that_make_no_sense_are_refused(name: str, tmp_path: Path) ->
         lift(saved(made([node], {"w": weights(4, 3, 3, 3)}), tmp_path / "m.onnx"))
 
 
+def test_what_ends_onnxs_own_inference_does_not_end_this(tmp_path: Path) -> None:
+    node = helper.make_node("Split", ["x"], ["y", "b", "c"], axis=1, num_outputs=2)
+    with pytest.raises(NetError, match="no op says `Split`: num_outputs=2"):
+        lift(saved(made([node], {}), tmp_path / "m.onnx"))
+
+
 def test_what_lacks_inputs_is_refused(tmp_path: Path) -> None:
     nodes = [helper.make_node(op, [], [f"{op}_"]) for op in ("Clip", "Erf", "MatMul", "Sqrt", "Mul")]
     with pytest.raises(NetError, match="no op says `Erf`"):

@@ -19,6 +19,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from netdsl.against import flat
+from netdsl_from_onnx.evaluate import with_shapes
 from netdsl_from_onnx.file import Array, File, as_array, attributes, refuse
 from netdsl_from_onnx.ops import OPERATORS, Parts
 from netdsl_from_onnx.patterns import Patterns
@@ -353,10 +354,7 @@ class Run:
                         dim.dim_value = size
             self.inferred = {}
             told = list(self.file.graph.value_info) if all(all(one.sizes) for one in self.file.inputs) else []
-            try:
-                model = onnx.shape_inference.infer_shapes(model, data_prop=True)
-            except Exception:  # it raises what it likes, and then nothing is known but what the file says
-                del model.graph.value_info[:]
+            model = with_shapes(model)
             for one in (*told, *model.graph.value_info):
                 dims = one.type.tensor_type.shape.dim
                 sizes = tuple(dim.dim_value for dim in dims)

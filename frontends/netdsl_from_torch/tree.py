@@ -286,7 +286,7 @@ class Tree:
         again = ""
         if scope.module:  # the same place of the first call
             first = self.first[scope.module]
-            twin = first.written[len(scope.written)]
+            twin = first.written[len(scope.written)] if len(scope.written) < len(first.written) else None
             again = twin if isinstance(twin, str) and not made.op.wiring else ""
         wanted = f"{scope.path}.{made.op.name}" if scope.path else made.op.name
         return self._free(wanted, reserved), again
