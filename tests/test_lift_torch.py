@@ -76,6 +76,43 @@ def ops(found: Lifted) -> list[str]:
     return [node.op.name for node in found.net.graph][1:]
 
 
+class Further(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.a(x).relu())
+
+
+class Later(nn.Module):
+    """A module whose second call runs what the first does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(6, 6, 1), nn.ReLU())
+        self.more = Further()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return self.first(x) if self.calls % 2 else self.more(self.first(x))
+
+
+class OfLater(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Later()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(self.inner(x))
+
+
+def test_what_only_a_later_call_runs_is_refused() -> None:
+    with pytest.raises(NetError, match="it runs in a later call of the module that it is in"):
+        lift(OfLater(), MAP)
+
+
 def shuffled(x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, -1, h, w)

@@ -235,12 +235,12 @@ class Tree:
             assert frame.outer is not None
             outer = self._scope(frame.outer)
             path, again = frame.path, ""
-            if outer.module and path not in self.first:
-                why = "it runs in a later call of the module that it is in, and not in the first"
-                self.causes.append(Cause(type(frame.module).__name__, why, path, frame.place))
-                self.first[path] = outer
             if outer.module or path in self.first:
-                again = self.first[path].path
+                if path in self.first:
+                    again = self.first[path].path
+                else:
+                    why = "it runs in a later call of the module that it is in, and not in the first"
+                    self.causes.append(Cause(type(frame.module).__name__, why, path, frame.place))
                 path = self._free(f"{outer.path}{frame.path.removeprefix(self._own(outer))}")
             plain = type(frame.module) is nn.Sequential
             # only a block can run again
