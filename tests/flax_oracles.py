@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from netdsl_flax.run import load as load_state
-from netdsl_flax.run import variables
+from netdsl_flax.run import still, variables, without_dropout
 from zoo import net as zoo_net
 
 from netdsl import Network
@@ -57,6 +57,11 @@ def factory(net: Network, form: str = "flax") -> Callable[..., Any]:
     """Return the function that an emitted file is for."""
     made: Callable[..., Any] = execute(net.emit(form))[net.name]
     return made
+
+
+def unfilled(make: Callable[..., Any], **options: Any) -> Any:
+    """Return a module that draws nothing, without numbers: XLA compiles the drawing of every shape."""
+    return nnx.eval_shape(lambda: without_dropout(make(rngs=still(), **options)))
 
 
 def state_of(model: nnx.Module) -> dict[str, np.ndarray[Any, Any]]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from functools import partial
 from pathlib import Path
 
+import interpreter
 import jax
+import metamorphic
+import metamorphic_flax
 import netdsl_flax
 import numpy as np
 import pytest
 import torch
 from flax import nnx
+from flax_oracles import unfilled
 from interpreter import draw_state, interpret, state_shapes
 from jax import numpy as jnp
-from metamorphic import report, subjects_of
+from metamorphic import ACTIVATIONS, Subject, drawn, report, subjects_of
 from netdsl_flax.run import channels_last
 from netdsl_flax.run import load as load_flax
 from netdsl_torch.run import by_name, without_dropout
+from proved import proving
 from test_drop_in import scripted
 from test_emitted import IGNORED, ROOT, RULES, tool
 from torch_oracles import execute
@@ -4158,7 +4164,7 @@ def test_flax(case: str) -> None:
         numbers = draw_state(state_shapes(net), 1)
         numbers = {key: value.float().double() for key, value in numbers.items()}  # statistics stay float32
         with jax.enable_x64(True):
-            model = execute(text)[net.name](rngs=nnx.Rngs(0), param_dtype=jnp.float64)
+            model = unfilled(execute(text)[net.name], param_dtype=jnp.float64)
             arrays = {key: value.numpy() for key, value in numbers.items()}
             state = netdsl.convert_weights(net, arrays, "torch", "flax")
             assert set(state) == {tensor.key for tensor in netdsl_flax.Backend().tensors(net)}
@@ -4558,22 +4564,45 @@ def test_a_container_with_a_number_is_called_without_it() -> None:
     assert "def forward(self, xs: list[Tensor], p: dict[int, Tensor]) -> Tensor:" in text
 
 
-@pytest.mark.parametrize("backend", ["torch", "flax"])
-@pytest.mark.parametrize("case", CLASSES)
-def test_one_class(case: str, backend: str) -> None:
-    """Every block is one class, which is the block for other arguments and sizes too."""
+def one_class(case: str, backend: str) -> tuple[str, list[Subject]]:
+    """Return the module of a text, of whose every block it has one class, and those that are called here."""
     found = nets(CLASSES[case])
     (text,) = emit_family(found, backend).values()
     lines = [line.replace("(", " ").split() for line in CLASSES[case].splitlines()]
     declared = [words[1] for words in lines if words and words[0] in ("block", "net")]
     classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     assert sorted(name for name in classes if name.rstrip("0123456789") in declared) == sorted(declared)
-    for subject in subjects_of(found[0], backend, text).values():
-        if isinstance(subject.decl, NetDecl) and any("list" in p.types for p in subject.params.values()):
-            continue  # few lists fit each other
-        result = report(subject, backend, 4 if backend == "torch" else 1)
-        assert result.legal or backend == "flax"
+    subjects = subjects_of(found[0], backend, text).values()
+    return text, [s for s in subjects if not (isinstance(s.decl, NetDecl) and listed(s))]
+
+
+def listed(subject: Subject) -> bool:
+    """Tell whether a class takes lists, of which few fit each other."""
+    return any("list" in param.types for param in subject.params.values())
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_one_class(case: str) -> None:
+    """Every block is one class, which is the block for other arguments and sizes too."""
+    for subject in one_class(case, "torch")[1]:
+        result = report(subject, "torch", 4)
+        assert result.legal
         assert not result.wrong
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("case", CLASSES)
+def test_one_class_of_flax(case: str) -> None:
+    text, subjects = one_class(case, "flax")
+    graphs = [
+        (subject.name, draw, net.graph) for subject in subjects for draw, net in drawn(subject, 1).legal
+    ]
+    wanted = [f"{name} {draw} {[(n.name, n.op, n.inputs) for n in graph]}" for name, draw, graph in graphs]
+    runs = interpreter.running({*ACTIVATIONS, *(node.op.name for *_, graph in graphs for node in graph)})
+    name = re.sub(r"\W+", "_", case)
+    sources = [metamorphic, metamorphic_flax]
+    with proving(f"{name}.called.flax", "torch jax jaxlib flax numpy", sources, text, runs, *wanted) as known:
+        assert known or [fault for subject in subjects for fault in report(subject, "flax", 1).wrong] == []
 
 
 STEPS = """
