@@ -131,11 +131,15 @@ def abstract(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-class Shapes(TorchDispatchMode):
+class Shapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Norms of batches and activations of tensors without numbers, whose shapes torch works out in Python.
 
     That takes a millisecond each, and is most of a run.
     """
+
+    def __init__(self) -> None:
+        """Begin."""
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
