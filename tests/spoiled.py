@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from metamorphic import Draw, NoWord, Subject, Torch, drawn, framework, probe, text_of
@@ -103,13 +103,24 @@ def construct(subject: Subject, draw: Draw, backend: str) -> None:
         subject.cls(**given)
 
 
-def misjudged(subject: Subject, backend: str, draws: int = 1) -> list[str]:
-    """Return the spoiled draws that the spec refuses and a constructor does not, with ValueError, or the reverse."""
+class Case(NamedTuple):
+    """A draw of which the argument of that name is spoiled, and why the spec refuses it; "" where it does not."""
+
+    name: str
+    draw: Draw
+    said: str
+
+
+def judged(subject: Subject, draws: int = 1) -> list[Case]:
+    """Return the spoiled draws that the spec takes, or refuses, at every size."""
+    cases = ((name, draw, refusal(subject, draw)) for name, draw in spoiled_draws(subject, draws))
+    return [Case(name, draw, said) for name, draw, said in cases if said is not None]
+
+
+def misjudged(subject: Subject, backend: str, cases: list[Case]) -> list[str]:
+    """Return the cases that the spec refuses and a constructor does not, with ValueError, or the reverse."""
     found = []
-    for name, draw in spoiled_draws(subject, draws):
-        said = refusal(subject, draw)
-        if said is None:
-            continue
+    for name, draw, said in cases:
         try:
             construct(subject, draw, backend)
             got = ""

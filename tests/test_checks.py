@@ -10,7 +10,7 @@ import pytest
 import torch
 from metamorphic import subjects_of
 from netdsl_flax.run import still
-from spoiled import misjudged
+from spoiled import judged, misjudged
 from torch_oracles import execute
 
 import netdsl
@@ -631,7 +631,9 @@ def test_a_constructor_refuses_what_the_spec_refuses_and_nothing_else(name: str,
     variant = "one" if "variant one" in JUDGED[name] else None
     net = loads(JUDGED[name], f"{name}.net", net=variant)
     found = subjects_of(net, backend)
-    assert [fault for subject in found.values() for fault in misjudged(subject, backend, draws=3)] == []
+    assert [
+        fault for subject in found.values() for fault in misjudged(subject, backend, judged(subject, 3))
+    ] == []
 
 
 TWICE = [
