@@ -118,6 +118,7 @@ def test_start_up_loads_no_framework() -> None:
         "check resnet18",
         "cost resnet18",
         "compile resnet18",
+        "lint vit_b_16",
         "fmt -",
         "fit lenet --vary classes --target params=1M",
     ],

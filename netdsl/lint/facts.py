@@ -403,9 +403,12 @@ class Facts:
 
     def ancestors(self, node: Node) -> set[str]:
         """Return all that a node depends on; linear in the net, so not for every node."""
-        import networkx  # few nets have a layer that asks for it
-
-        found: set[str] = networkx.ancestors(self.graph.nx, node.name)
+        found: set[str] = set()
+        left = [node]
+        while left:
+            before = [self.graph[value.node] for value in left.pop().inputs if value.node not in found]
+            found.update([one.name for one in before])
+            left += before
         return found
 
     def along(self, step: Callable[[Node, list[int]], int]) -> dict[str, int]:
