@@ -754,6 +754,7 @@ def div(at: Translation, input: Any, other: Any, rounding_mode: str | None = Non
 def cat(at: Translation, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Layout:
     """concat, along an axis."""
     parts = [at.settled(tensor) for tensor in tensors if tensor.numel()]
+    _need(parts, "it joins nothing")
     dim = (dim if axis is None else axis) % len(parts[0].dims)
     _need(dim > 0, "it joins samples")
     if len(parts) == 1:

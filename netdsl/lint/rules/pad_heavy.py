@@ -73,6 +73,7 @@ class PadHeavy(Rule):
 
     def _layers(self, facts: Facts, dilated: bool) -> Iterator[Hit]:
         """Compare all MACs with those within the map."""
+        shares: dict[tuple[int, Shape], float] = {}  # equal layers have one op
         for node in facts.convolutions:
             op, x = node.op, facts.input(node)
             assert isinstance(op, Convolution)
@@ -80,7 +81,9 @@ class PadHeavy(Rule):
                 continue
             if tuple(op.kernel) == (1, 1) or op.padding(x) == ((0, 0), (0, 0)):
                 continue
-            share = 1 - op.macs_inside(x) / max(1, facts.cost(node).macs)
+            share = shares.get((id(op), x))
+            if share is None:
+                share = shares[id(op), x] = 1 - op.macs_inside(x) / max(1, facts.cost(node).macs)
             wasted = share * facts.cost(node).macs / max(1, facts.total.macs)
             if share < self.limit("note") or (share < self.limit("warn") and wasted < self.limit("net")):
                 continue
