@@ -572,7 +572,7 @@ OPERATIONS: dict[str, Case] = {
         {},
         MAPS,
         18,
-        ["relu", "scale", "add", "add"],
+        ["relu", "scale", "add"],
     ),
     "sub, mul, div": (
         [("Relu", "x", "a", {}), ("Sub", "a x", "b", {}), ("Mul", "b a", "c", {}), ("Div", "c n", "y", {})],
