@@ -21,6 +21,25 @@ block Two(c):
 """
 
 LISTS = {
+    "either": """\
+block Fuse(c):
+    add:
+        if x[0].c == c:
+            from x[0]
+            "1": from x[1] -> conv 1x1, c
+        else:
+            "0": from x[0] -> conv 1x1, c
+            from x[1]
+
+net N:
+    input 3, 8x8
+    a: conv 3x3, 4
+    b: conv 3x3, 8
+    p: from a, b -> Fuse 4
+    q: from a, b -> Fuse 8
+    r: from p -> conv 1x1, 8
+    from q, r -> add
+""",
     "each": """\
 block Each:
     fork:

@@ -498,7 +498,7 @@ class Joints(Loops):
     def probed(self, run: Callable[[], None], place: Place) -> Shape:
         """Return the shape of a joint that has no branches yet, of which nothing else is made here.
 
-        It has the channels of a branch to which all others are equal where they are there; else the first one's.
+        It has the channels of the branch to which most others are equal where they are there.
         """
         joining, flow = self.joining, place.flow
         assert joining is not None
@@ -511,10 +511,12 @@ class Joints(Loops):
             raise Fixed(f"{joining.kind} has no branches")
         shape = found[0][0]
         candidates = {term(one.c): one for one, _ in found} if joining.kind != "concat" else {}
-        for one in candidates.values() if len(candidates) > 1 else ():
-            if all(alike for _, alike in self.probe(every, place, one)):
-                shape = one
-                break
+        if len(candidates) > 1:
+
+            def alike(one: Shape) -> int:
+                return sum(same for _, same in self.probe(every, place, one))
+
+            shape = max(candidates.values(), key=alike)
         sizes = [
             n if axis == "c" else self.unknown_size(int(n)) for axis, n in zip(shape.axes, shape, strict=True)
         ]
