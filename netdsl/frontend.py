@@ -114,18 +114,22 @@ def lift(source: Any, inputs: Inputs = None, **args: Any) -> Lifted:
     named = inputs if isinstance(inputs, Mapping) else {} if inputs is None else {"": inputs}
     shapes = {name: tuple(shape) for name, shape in named.items()}
     read = find(source).read(source, shapes, args)
+    proofs: dict[str, tuple[Check, ...]] = {}
+
+    def prove(net: Network) -> tuple[Check, ...]:
+        text = net.recipe.net.file.source.text
+        if text not in proofs:
+            proofs[text] = read.prove(net)
+        return proofs[text]
+
     checks: tuple[Check, ...] = ()
     meta = _origin(source, args)
     for structured in (True, False):  # where a text with parameters is another net, each number is as it is
         try:
-            net = Network.from_graph(read.graph, read.name, structured, False, meta)
-            checks = read.prove(net)
+            net = Network.from_graph(read.graph, read.name, structured, False, meta, prove)
+            checks = prove(net)
         except GraphError as error:
             raise NetError([Diagnostic("E581", f"no spec makes {read.name}: {error}")]) from None
-        except NetError:  # its blocks have no class
-            if not structured:
-                raise
-            continue
         if all(check.ok for check in checks):
             return Lifted(net, read.model, checks)
     wrong = [check for check in checks if not check.ok]

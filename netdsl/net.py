@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -106,6 +106,7 @@ class Net:
         structured: bool = True,
         labels: bool = True,
         meta: Mapping[str, str] = {},
+        accept: Callable[[Self], object] | None = None,
     ) -> Self:
         """Return the net that a graph is, such as one that a transform made.
 
@@ -119,6 +120,8 @@ class Net:
             structured: Whether blocks have parameters, conditions, counts and loops; else every number is as it is.
             labels: Whether ops without state keep labels from which nothing follows.
             meta: Texts that its `meta` line says.
+            accept: Raises a NetError where blocks of a net are of no use, such as ones that have no class: these are
+                written apart. It is not asked of a net without structure.
 
         Raises:
             GraphError: The graph is broken, or an op refuses what it reads.
@@ -127,7 +130,8 @@ class Net:
         from netdsl.lifting import lifted  # most nets come from a text
 
         shapes = infer_shapes(verify_graph(Facts(graph))).shapes
-        return cls(*lifted(graph, shapes, name, structured, labels, meta))
+        asked = None if accept is None else lambda recipe, made: accept(cls(recipe, made))
+        return cls(*lifted(graph, shapes, name, structured, labels, meta, asked))
 
     @property
     def class_name(self) -> str:

@@ -716,6 +716,14 @@ def test_defaults() -> None:
     )
 
 
+def test_defaults_of_what_a_layer_has() -> None:
+    """Depthwise convolutions go by the defaults of others, but have no groups."""
+    lines = "".join(f"    conv 3x3, 8, groups=4, bias=false as c{name}\n" for name in "abcde")
+    found = text(f"net N:\n    input 8, 8x8\n{lines}    dwconv 3x3 as d\n    conv 1x1, 4 as e\n")
+    assert found.startswith("default conv bias=false, groups=4\n")
+    assert "dwconv 3x3, bias=true as d" in found
+
+
 def test_what_stands_behind_a_convolution() -> None:
     spec = """
 net N:

@@ -24,10 +24,11 @@ from torch import Tensor, nn
 import netdsl
 from netdsl import Network, api, lift
 from netdsl.cli import main
-from netdsl.diagnostics import NetError
+from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.frontend import Check, Lifted
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Shape
+from netdsl.source import Span
 
 MAP = (6, 12, 8)
 """The input of the small models: not square, and of even sides."""
@@ -755,6 +756,27 @@ def test_a_text_that_cannot_be_built_is_written_plainly(monkeypatch: pytest.Monk
     monkeypatch.setattr(read, "prove", lambda net, *_: net.build("no such backend"))
     with pytest.raises(NetError, match="no such backend"):
         lift(Small(), MAP)
+
+
+def test_blocks_that_cannot_be_emitted_are_written_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of emission is of a class; the others keep their parameters."""
+    from netdsl_from_torch import read
+
+    texts: list[str] = []
+
+    def doubtful(net: Any, model: nn.Module, shapes: Any) -> Any:
+        text = net.recipe.net.file.source.text
+        texts.append(text)
+        if len(texts) == 1:
+            begin = text.index("block Residual(")
+            span = Span(net.recipe.net.file.source, begin + 6, begin + 14)
+            raise NetError([Diagnostic("E508", "this has no class", span)])
+        return (Check("keys of the state", "as they are", True),)
+
+    monkeypatch.setattr(read, "prove", doubtful)
+    assert lift(Small(), MAP).text == texts[1]
+    assert "block Residual(" not in texts[1]
+    assert texts[0].partition("block Residual")[0] == texts[1].partition("block Residual")[0]
 
 
 def test_the_model_stays_as_it_is() -> None:

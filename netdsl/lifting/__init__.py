@@ -9,7 +9,7 @@ whole. What is written is read again and compared: `lifted` returns nothing that
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.build import Recipe
@@ -37,6 +37,7 @@ def lifted(
     structured: bool = True,
     labels: bool = True,
     meta: Mapping[str, str] = {},
+    accept: Callable[[Recipe, Elaborated], object] | None = None,
 ) -> tuple[Recipe, Elaborated]:
     """Return the net that a graph is, as a spec of its own that has been read again and is right.
 
@@ -49,6 +50,7 @@ def lifted(
         structured: Whether blocks have parameters, conditions, counts and loops.
         labels: Whether ops without state keep labels from which nothing follows.
         meta: Texts that the net's `meta` line says.
+        accept: Raises a NetError where the blocks of a text are of no use, though the net is right.
 
     Raises:
         NetError: No spec makes this graph, or no net can have that name.
@@ -61,15 +63,16 @@ def lifted(
         file = File(graph, shapes, attempt < ATTEMPTS, frozenset(apart), labels, meta)
         try:
             recipe, made = _made(file.text(name), name)
+            wrong = _first_difference(graph, made.graph, shapes)
+            if not wrong:
+                if accept is not None:
+                    accept(recipe, made)
+                return recipe, made
+            more = {_class_of(graph, wrong[0])}
         except NetError as error:
             more = {_class_at(file, one) for one in error.diagnostics}
         except NotLaidOut:
             break
-        else:
-            wrong = _first_difference(graph, made.graph, shapes)
-            if not wrong:
-                return recipe, made
-            more = {_class_of(graph, wrong[0])}
         if not more - apart or "" in more:
             break
         apart |= more

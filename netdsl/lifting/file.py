@@ -355,7 +355,8 @@ class File:
         return self._op_word(value) if isinstance(value, OpWord) else written(value)
 
     def _said_by_default(self, op: type[Op]) -> dict[str, Any]:
-        return {**self.defaults.get(op.inherits, {}), **self.defaults.get(op.name, {})}
+        said = {**self.defaults.get(op.inherits, {}), **self.defaults.get(op.name, {})}
+        return {key: value for key, value in said.items() if key in (*op._fields, "norm", "act")}
 
     def _name(self, wanted: str) -> str:
         """Return a name for a number of the net."""
