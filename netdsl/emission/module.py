@@ -623,9 +623,12 @@ class ModuleText(ABC):
     def is_again(self, function: Function, lines: list[str], classes: list[list[str]]) -> bool:
         """Tell whether a block's class is one of those above but for the axes of what it is given.
 
-        Then it is that class, which has both shapes in its docstring. What is named already stays as it is.
+        Then it is that class, which has both shapes in its docstring. What is named already stays as it is, and what
+        is made where `init` lines say how it begins.
         """
         staged = function.staged
+        if any((staged.rules, *staged.inits, *staged.around)):
+            return False
         alike = sum(one.decl is staged.decl for one in self.family.classes)
         if function.kind != "block" or alike < 2 or staged.decl in self.family.given_blocks():
             return False
