@@ -331,7 +331,8 @@ def test_what_two_bounds_leave(first: str, second: str, low: float, high: float)
     call = {"softmax": lambda x: x.softmax(-1), "log_softmax": lambda x: x.log_softmax(-1)}
     run = [call.get(name, getattr(torch, name)) for name in (first, second)]
     x = torch.randn(5000, 10, dtype=torch.float64) * 10
-    x = torch.cat([x, 1e3 * torch.eye(10, dtype=torch.float64), -1e3 * torch.eye(10, dtype=torch.float64)])
+    unit = 1e3 * torch.eye(10, dtype=torch.float64)
+    x = torch.cat([x, unit, -unit, 2 * unit - 1e3, 1e3 - 2 * unit])
     y = run[1](run[0](x))
     assert y.min().item() == pytest.approx(low, rel=0.01)
     assert y.max().item() == pytest.approx(high, rel=0.01)
