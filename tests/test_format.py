@@ -280,6 +280,11 @@ def test_dots_of_a_label_are_closed_up(label: str) -> None:
     hold(f"block B:\n    {label}: relu as {label}\n")
 
 
+def test_words_of_declarations_in_brackets() -> None:
+    """Brackets that are closed end there alone, whatever a line within begins with."""
+    hold("a = [\ntable in b,\nnet not in c\n]\nb = 1\n")
+
+
 def test_random_texts_parse() -> None:
     tried = [random_text(random.Random(seed), 18) for seed in range(200)]
     assert sum(map(parses, tried)) > 100

@@ -144,11 +144,12 @@ _DECLARES = re.compile(r"(?<=\n)(?:inline block|block|net|table|variant|def|impo
 """What begins a declaration, and stands in no bracket."""
 
 
-def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
+def logical_lines(text: str, faults: list[Fault], mended: bool = False) -> list[LogicalLine]:
     """Return the logical lines; newlines count only outside brackets; none if brackets nest too deep.
 
-    A bracket that is never closed ends where the next declaration begins.
+    Where a bracket is never closed, each that is open ends where the next declaration begins: then it is `mended`.
     """
+    known = len(faults)
     lines: list[LogicalLine] = []
     indents = [0]
     brackets: list[Token] = []
@@ -159,7 +160,7 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
     for token in lex(text, faults):
         if token.type == "_NL":
             if brackets:
-                if not _DECLARES.match(text, token.end):
+                if not (mended and _DECLARES.match(text, token.end)):
                     continue
                 faults.append(_unclosed(brackets[-1]))
                 brackets = []
@@ -181,6 +182,9 @@ def logical_lines(text: str, faults: list[Fault]) -> list[LogicalLine]:
         elif token.type in ("RPAR", "RSQB") and brackets:
             brackets.pop()  # a wrong pair is the parser's to report
         current.append(token)
+    if brackets and not mended:
+        del faults[known:]
+        return logical_lines(text, faults, mended=True)
     if brackets:
         faults.append(_unclosed(brackets[-1]))
     if current:
