@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
@@ -135,6 +136,16 @@ class Tree:
                 kept.add(id(unit))
         return kept
 
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """The places of modules and tensors among all, by their paths: where the state first has one."""
+        found: dict[str, int] = {}
+        for key in self.keys:
+            for end in [place for place, letter in enumerate(key) if letter == "."]:
+                found.setdefault(key[:end], len(found))
+            found.setdefault(key, len(found))
+        return found
+
     def _in_order(self) -> list[int]:
         """Return what is needed, with the members of each list in the order in which they are registered.
 
@@ -152,13 +163,8 @@ class Tree:
         before: dict[int, set[int]] = {
             at: {int(self.value(value).node) for value in self.made[at].inputs} for at in self.alive
         }
-        ranks: dict[str, int] = {}
-        for key in self.keys:
-            for end in [place for place, letter in enumerate(key) if letter == "."]:
-                ranks.setdefault(key[:end], len(ranks))
-            ranks.setdefault(key, len(ranks))
         for members in lists.values():
-            registered = sorted(members, key=ranks.__getitem__)
+            registered = sorted(members, key=self.ranks.__getitem__)
             if registered != list(members):
                 for one, two in pairwise(registered):
                     for at in members[two][1:]:

@@ -251,7 +251,7 @@ class Layout:
             return [_from(first.source) + self.chain([first.copy(source=None), *others])]
         (kid,) = kids
         condition = self.condition(kid)
-        if kid.kind in ("call", "same", "repeat", "either"):
+        if kid.kind in STEPS:
             return self.chained([(kid, condition)], LIMIT)
         if condition and not (kid.kind == "box" and self.one_line(kid, LIMIT * 2)):
             lines = self.whole(kid.copy(when=""), depth + 1, flows)
