@@ -390,10 +390,7 @@ class Tree:
             if isinstance(item, Scope) or has_state(self.graph[item].op)
         ]
         begin = f"{scope.path}." if scope.path else ""
-        keys = [f"{key.removeprefix(begin)}." for key in self.keys if key.startswith(begin)]
-        ranks = {
-            name: next((i for i, k in enumerate(keys) if k.startswith(f"{name}.")), -1) for name in names
-        }
+        ranks = {name: self.ranks.get(f"{begin}{name}", -1) for name in names}
         children: dict[str, list[str]] = {}
         for name in dict.fromkeys(one for one in names if ranks[one] >= 0):
             children.setdefault(name.partition(".")[0], []).append(name)
