@@ -123,18 +123,28 @@ class Elaborator:
         finally:
             del self.walker.evaluator  # which knows the walker: in a circle, all drafts would live on
 
+    def place(self) -> Place:
+        """Return where the net's body begins."""
+        net = self.net
+        root = DraftScope("net", "", self.span, net.name)
+        self.walker.scopes.append(root)
+        return Place(Env(net.file.env), None, root, net.file.source, net.defaults, True)
+
+    def bind(self, place: Place) -> dict[str, Given]:
+        """Put the net's parameters into its names; return those that are given."""
+        given = self.given(place)
+        self.walker.bind_parameters(self.net, self.params, given, place, self.span)
+        return given
+
     def _run(self) -> Elaborated:
         net, walker = self.net, self.walker
-        root = DraftScope("net", "", self.span, net.name)
-        walker.scopes.append(root)
-        place = Place(Env(net.file.env), None, root, net.file.source, net.defaults, True)
+        place = self.place()
         given: dict[str, Given] = {}
         params: dict[str, Any] = {}
         try:
             walker.enter_file(net.file)
-            given = self.given(place)
-            walker.bind_parameters(net, self.params, given, place, self.span)
-            params = dict(root.args)
+            given = self.bind(place)
+            params = dict(place.scope.args)
             result = walker.net_body(net.node.body, place)
             self.variant_body(place)
             if not walker.errors:

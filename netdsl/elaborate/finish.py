@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
 
 from netdsl.diagnostics import Diagnostic, Label, NetError
@@ -57,15 +57,7 @@ class Finisher:
     def _come(self) -> None:
         # inner scopes first, so that each looks at its own drafts and its children's inputs only
         for scope in reversed(self.scopes):
-            used: dict[Wire, None] = {}
-            begin = scope.begin
-            for item in scope.drafts:
-                for wire in self._reads(item):
-                    if wire.draft < begin:
-                        used[wire] = None
-            used.update((w, None) for w in scope.exit if w.draft < begin)
-            declared = scope.entry if scope.kind == "block" else tuple(w for w in scope.entry if w in used)
-            self.coming[scope] = tuple(dict.fromkeys((*declared, *used)))
+            self.coming[scope] = coming(scope, map(self._reads, scope.drafts))
 
     def _leave(self) -> None:
         last: dict[Wire, int] = {}
@@ -167,22 +159,10 @@ class Finisher:
         """Return what ends the chain of a scope: not an unlabelled module that reads the one value before it."""
         flow = self.coming[scope]
         for item in scope.drafts:
-            one = self._item(item)
-            if isinstance(item, DraftScope):
-                reads = self.coming[item]
-            else:
-                draft = self.drafts[item]
-                reads = draft.inputs
-                if isinstance(draft.op, Input):
-                    flow = (*flow, *self.results(item))
-                    continue
-                if draft.op.wiring or not draft.op.sequential:
-                    return Label(one.span, f"{draft.op.name} is no module that a chain may have")
-            if one.labelled:
-                return Label(one.span, "a label ends the chain")
-            if len(flow) != 1 or reads != flow:
-                return Label(one.span, "this reads something else than the step before makes")
-            flow = self.results(item)
+            behind = follow(self._item(item), self._reads(item), self.results(item), flow)
+            if isinstance(behind, Label):
+                return behind
+            flow = behind
         if self.leaving[scope] != flow:
             return Label(scope.span, "this ends with something else than its last step makes")
         return None
@@ -307,6 +287,34 @@ class Finisher:
         if same not in self.shared.begun:
             self.shared.begun[same] = op.replace(inits=kept), op
         return self.shared.begun[same][0]
+
+
+def coming(scope: DraftScope, reads: Iterable[tuple[Wire, ...]]) -> tuple[Wire, ...]:
+    """Return what a scope reads from outside, by what its items read: a block's declared inputs first."""
+    begin = scope.begin
+    used = {wire: None for wires in reads for wire in wires if wire.draft < begin}
+    used.update((wire, None) for wire in scope.exit if wire.draft < begin)
+    declared = scope.entry if scope.kind == "block" else tuple([w for w in scope.entry if w in used])
+    return tuple(dict.fromkeys((*declared, *used)))
+
+
+def follow(
+    one: Draft | DraftScope, reads: tuple[Wire, ...], results: tuple[Wire, ...], flow: tuple[Wire, ...]
+) -> tuple[Wire, ...] | Label:
+    """Return what flows behind a step of a chain, or what ends the chain there.
+
+    Each step is an unlabelled module that reads the one value before it.
+    """
+    if isinstance(one, Draft):
+        if isinstance(one.op, Input):
+            return (*flow, *results)
+        if one.op.wiring or not one.op.sequential:
+            return Label(one.span, f"{one.op.name} is no module that a chain may have")
+    if one.labelled:
+        return Label(one.span, "a label ends the chain")
+    if len(flow) != 1 or reads != flow:
+        return Label(one.span, "this reads something else than the step before makes")
+    return results
 
 
 def _is_line(span: Span) -> bool:

@@ -19,6 +19,7 @@ from netdsl.elaborate.result import Budget
 from netdsl.elaborate.values import (
     MISSING,
     POISON,
+    Arguments,
     Choice,
     Data,
     Env,
@@ -91,21 +92,29 @@ class Walker(Layers):
 
     def net_body(self, body: tree.Body, place: Place) -> Data | None:
         """Run the body of a net."""
-        self.own = own_output(body)
-        self.labels = frozenset(label for label, _ in labelled_outputs(body) if label != self.own)
+        self.enter_net(body)
         return self.scope_body(body, place)
 
+    def enter_net(self, body: tree.Body) -> None:
+        """Take note of what a net's text calls its outputs."""
+        self.own = own_output(body)
+        self.labels = frozenset(label for label, _ in labelled_outputs(body) if label != self.own)
+
     def scope_body(self, body: tree.Body, place: Place) -> Data | None:
-        """Run the statements of a scope, which may begin with the order in which its children are registered."""
+        """Run the statements of a scope."""
+        return self.body(self.enter_body(body, place), place)
+
+    def enter_body(self, body: tree.Body, place: Place) -> tree.Body:
+        """Return a scope's statements without the order in which its children are registered, which is noted."""
         place.scope.body = body
         order = body[0] if body else None
         if not isinstance(order, tree.Order):
-            return self.body(body, place)
+            return body
         try:
             place.scope.first = ordered(order, body, place)
         except SpecError as error:
             self.record(error.diagnostic, place)
-        return self.body(body[1:], place)
+        return body[1:]
 
     def body(self, body: tree.Body, place: Place) -> Data | None:
         """Run statements; an error in one leaves what it would have made unknown, and the next ones run."""
@@ -115,9 +124,7 @@ class Walker(Layers):
             if self.hopeless:
                 place.flow = POISON
                 break
-            rest = body[number + 1 :] if isinstance(statement, tree.If) and is_guard(statement) else ()
-            if rest:
-                statement = guarding(statement, rest, place.in_net)  # type: ignore[arg-type]
+            statement, rest = guarded(body, number, place.in_net)
             try:
                 if place.returned:
                     raise fail("E225", "nothing can follow `return`", place.span(statement))
@@ -310,18 +317,37 @@ class Walker(Layers):
         self, label: tree.Label | None, place: Place, data: Data | None, span: Span | None = None
     ) -> Iterator[Place]:
         """Run in a new container; the place it yields ends with the container's value as its flow."""
+        inner = self.enter(label, place, data, span)
+        yield inner
+        self.leave(inner, place)
+
+    def enter(
+        self, label: tree.Label | None, place: Place, data: Data | None, span: Span | None = None
+    ) -> Place:
+        """Begin a container; return the place in it."""
         at = span or (place.span(label) if label is not None else place.scope.span)
         scope = self.open("container", label, at, data.wires if data is not None else (), place)
-        inner = place.inner(scope, data)
-        yield inner
-        self.close(scope, inner.flow)
+        return place.inner(scope, data)
+
+    def leave(self, inner: Place, place: Place) -> None:
+        """End a container, whose value is what flows in it."""
+        self.close(inner.scope, inner.flow)
         place.defaults, place.broken = inner.defaults, inner.broken  # they hold in the text after it
         self.at(place)
 
     def container_line(self, node: tree.Container, place: Place) -> None:
         """`label:` and a body."""
-        with self.container(node.label, place, place.flow, place.span(node)) as inner:
-            self.scope_body(node.body, inner)
+        inner = self.enter_container(node, place)
+        self.scope_body(node.body, inner)
+        self.leave_container(node, inner, place)
+
+    def enter_container(self, node: tree.Container, place: Place) -> Place:
+        """Begin what a line's body is in."""
+        return self.enter(node.label, place, place.flow, place.span(node))
+
+    def leave_container(self, node: tree.Container, inner: Place, place: Place) -> None:
+        """Go on with what a line's body made."""
+        self.leave(inner, place)
         place.flow = self.known(inner.flow)
         if node.label is not None:
             self.define(node.label, place.flow, place)
@@ -335,11 +361,15 @@ class Walker(Layers):
 
     def stage(self, node: tree.Stage, place: Place) -> None:
         """`stage 4: ...`: transparent."""
-        name = self.evaluator.text(node.name, place.env, place.source)
-        outer, place.stage = place.stage, name
-        place.scope.stages[len(place.scope.drafts)] = name
+        outer = place.stage
+        self.enter_stage(node, place)
         self.body(node.body, place)
         place.stage = outer
+
+    def enter_stage(self, node: tree.Stage, place: Place) -> None:
+        """Begin a stage."""
+        place.stage = self.evaluator.text(node.name, place.env, place.source)
+        place.scope.stages[len(place.scope.drafts)] = place.stage
 
     def output(self, node: tree.Output, place: Place) -> None:
         """`train output aux: chain`: the flow goes on untouched.
@@ -621,17 +651,32 @@ class Walker(Layers):
 
     def turns(self, node: tree.For, place: Place) -> Iterator[None]:
         """Bind the loop's names for each turn, which begins with the defaults before the loop."""
-        check_variables(node.names, place.source)
-        items = self.evaluator.iterate(node.iterable, place.env, place.source)
         defaults, outer = place.defaults, place.turns
         try:
-            for number, item in enumerate(items):
-                self.evaluator.unpack(node.names, item, place.env, place.source, node.groups)
-                place.defaults = defaults
-                place.turns = (*outer, number)
+            for number, item in enumerate(self.items(node, place)):
+                self.turn(node, number, item, defaults, outer, place)
                 yield
         finally:
             place.turns = outer
+
+    def items(self, node: tree.For, place: Place) -> list[Any]:
+        """Return what a loop goes through."""
+        check_variables(node.names, place.source)
+        return self.evaluator.iterate(node.iterable, place.env, place.source)
+
+    def turn(
+        self,
+        node: tree.For,
+        number: int,
+        item: Any,
+        defaults: Mapping[str, Arguments],
+        outer: tuple[int, ...],
+        place: Place,
+    ) -> None:
+        """Begin a turn of a loop; `defaults` and the turns around it are those before the loop."""
+        self.evaluator.unpack(node.names, item, place.env, place.source, node.groups)
+        place.defaults = defaults
+        place.turns = (*outer, number)
 
     # ---------------------------------------------------------------- lines without a chain
 
@@ -1068,6 +1113,13 @@ class Walker(Layers):
         tree.Annotated: annotated,
     }
     """What runs a statement, by its kind: the method of that name, which a walker of another kind may have."""
+
+
+def guarded(body: tree.Body, number: int, in_net: bool) -> tuple[tree.Statement, tree.Body]:
+    """Return a statement of a body, and what of the body has become part of it: the rest, if it is a guard."""
+    statement = body[number]
+    rest = body[number + 1 :] if isinstance(statement, tree.If) and is_guard(statement) else ()
+    return (guarding(statement, rest, in_net) if rest else statement), rest  # type: ignore[arg-type]
 
 
 def is_guard(node: tree.If) -> bool:
