@@ -969,6 +969,21 @@ class Layers(ABC):
         span: Span,
     ) -> Data:
         """Run a block's body."""
+        inner = self.enter_block(decl, given, inputs, data, place, scope, span)
+        run = self.body if decl.node.inline else self.scope_body
+        return run(decl.node.body, inner) or POISON
+
+    def enter_block(
+        self,
+        decl: BlockDecl,
+        given: Mapping[str, Given],
+        inputs: list[str],
+        data: Data,
+        place: Place,
+        scope: DraftScope,
+        span: Span,
+    ) -> Place:
+        """Return the place in a block, whose parameters are known."""
         inner = Place(Env(decl.file.env), data, scope, decl.file.source, decl.defaults, False)
         inner.stage, inner.train, inner.turns = place.stage, place.train, place.turns
         inner.inits = deeper(place.inits)
@@ -988,8 +1003,7 @@ class Layers(ABC):
         except SpecError as error:
             calls = place.calls if error.diagnostic.span == span else inner.calls
             raise SpecError(error.diagnostic.replace(calls=calls)) from None
-        run = self.body if decl.node.inline else self.scope_body
-        return run(decl.node.body, inner) or POISON
+        return inner
 
     def distinct(self, data: Data, place: Place, node: tree.Tree) -> Data:
         """Return the same values, but an identity of each that comes twice: a block tells them apart."""

@@ -11,6 +11,7 @@ class Activations(Summed):
     """Bytes of the outputs of all ops that compute values, whether or not a backend writes them in place."""
 
     name, title, unit, rank = "activations", "activations", "bytes", 60
+    costed = True
     shown = brief = True
     spare = 8
     drawn, compared = 1, 3

@@ -168,6 +168,8 @@ class Summed(Quantity):
     """A quantity whose number of several layers is the sum of theirs."""
 
     additive = True
+    costed = False
+    """Whether its number of a layer follows from the layer's cost alone, and whether it is there in training only."""
     options = ("batch", "dtype", "train")
 
     @abstractmethod

@@ -12,6 +12,7 @@ class Buffers(Summed):
     """Elements of tensors in the state that are not learned, such as running statistics."""
 
     name, title, rank = "buffers", "buffers", 30
+    costed = True
     shown = True
     spare = 1
     saving = "buffers"

@@ -10,6 +10,7 @@ class Params(Summed):
     """Elements of learned tensors, those of training alone too."""
 
     name, title, rank = "params", "params", 20
+    costed = True
     shown = share = brief = True
     spare = 9
     drawn, compared = 2, 1
@@ -24,6 +25,7 @@ class TrainingParams(Summed):
     """Those of `params` that exist in training only."""
 
     name, title, rank = "training_params", "of which training only", 21
+    costed = True
 
     def layer(self, net: Measured, node: Node, options: Options) -> int:
         """Return those of one layer."""

@@ -15,6 +15,7 @@ class Macs(Summed):
     """Multiplications with an addition, of convolutions, fully connected layers and attention's products."""
 
     name, title, rank = "macs", "MACs", 40
+    costed = True
     shown = share = brief = True
     spare = 10
     drawn, compared = 3, 2
@@ -30,6 +31,7 @@ class Ops(Summed):
     """All other operations."""
 
     name, title, rank = "ops", "ops", 50
+    costed = True
     shown = True
     spare = 3
     saving = "ops"

@@ -11,7 +11,7 @@ class Edge(NamedTuple):
     """A statement run under one set of answers."""
 
     answers: tuple[tuple[str, int], ...]
-    """What is decided here: decisions by name with the index of what each takes, in the order in which they are met."""
+    """What is decided here: decisions by name with the index of what each takes, in the order they are met."""
     costs: tuple[int, ...]
     """What is put down here costs so much, by the lattice's columns; never less than 0."""
     end: int

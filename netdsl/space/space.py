@@ -1,0 +1,323 @@
+"""A search space: its points and what leads from one to another, made when they are asked for, or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from netdsl.collector import no_collection
+from netdsl.diagnostics import Diagnostic, NetError
+from netdsl.elaborate.build import Recipe
+from netdsl.elaborate.result import Budget, Decision
+from netdsl.elaborate.values import SpecError, show
+from netdsl.space.budgets import Bound, NotSummed, Summed
+from netdsl.space.lattice import Edge, Lattice
+from netdsl.space.walk import Ambiguous, Common, Point
+
+MAX_POINTS = 200_000
+"""The most points of a space that is looked at as a whole."""
+MAX_ANSWERS = 20_000
+"""The most sets of answers of one statement."""
+
+COLUMNS = ("params", "buffers", "macs", "ops", "activations")
+"""What is counted along the way, in the order of `Cost`; activations in elements."""
+
+
+WIDTH = 72
+"""How many bits of one number a count has, where the counts of a net are summed as one."""
+
+
+class Way(NamedTuple):
+    """What a statement makes under some answers: the way to the next vertex."""
+
+    answers: tuple[tuple[str, int], ...]
+    costs: tuple[int, ...]
+    """By `COLUMNS` of what always is there, and then of what is there in training alone."""
+    packed: int
+    """The same as one number."""
+    end: int
+    """-1 where an error ends it."""
+    errors: tuple[Diagnostic, ...] = ()
+
+
+class Question:
+    """A decision that a statement asks, and what follows from its answers."""
+
+    __slots__ = ("after", "name")
+
+    def __init__(self, name: str) -> None:
+        """Know no answer."""
+        self.name = name
+        self.after: dict[int, Question | Way] = {}
+
+
+class Vertex:
+    """A point of the space, with what is known of the ways that leave it."""
+
+    def __init__(self, point: Point | None) -> None:
+        """The first vertex is before any point."""
+        self.point = point
+        self.ways: dict[tuple[tuple[str, int], ...], Way] = {}
+        self.whole = False
+        """Whether all of its ways are known."""
+        self.first: Question | Way | None = None
+        """What is asked first, or the only way; None where that is not known."""
+
+    def add(self, way: Way) -> None:
+        """Take note of a way."""
+        self.ways[way.answers] = way
+        if not way.answers:
+            self.first = way
+            return
+        if self.first is None:
+            self.first = Question(way.answers[0][0])
+        question = self.first
+        for place, (_, index) in enumerate(way.answers, 1):
+            assert isinstance(question, Question)
+            if place == len(way.answers):
+                question.after[index] = way
+            else:
+                question = question.after.setdefault(index, Question(way.answers[place][0]))
+
+
+class Space:
+    """All nets of a recipe whose decisions are open."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Look at nothing yet."""
+        self.recipe = recipe
+        self.common = Common(recipe)
+        self.decisions: dict[str, Decision] = {}
+        """Every decision met so far, with its options."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the graph."""
+        self.common.owners.clear()
+        self.common.blocks.clear()
+        self.vertices = [Vertex(None)]
+        self.known: dict[Any, int] = {}
+        self.decisions.clear()
+
+    # ---------------------------------------------------------------- ways
+
+    def go(self, at: int, answers: tuple[tuple[str, int], ...]) -> tuple[Way, list[Decision]]:
+        """Return the way from a vertex that begins with some answers, and the decisions that were asked.
+
+        A decision behind them takes its first option.
+        """
+        vertex = self.vertices[at]
+        texts = {name: self.decisions[name].options[index] for name, index in answers}
+        if vertex.point is None:
+            point = Point.begin(self.common, texts)
+            before, begin = {}, 0
+        else:
+            point = vertex.point.step(texts)
+            before, begin = vertex.point.walker.decisions, len(vertex.point.walker.drafts)
+        walker = point.walker
+        asked = [
+            one
+            for name, one in walker.decisions.items()
+            if name not in before and name not in self.recipe.settings
+        ]
+        for one in asked:
+            self.decisions.setdefault(one.name, one.replace(chosen=None))
+        taken = tuple([(one.name, one.chosen or 0) for one in asked])
+        if walker.errors:
+            return Way(taken, (), 0, -1, tuple(walker.errors)), asked
+        costs = tuple([n for cost in walker.spent(begin) for n in cost.__dict__.values()])
+        key = point.key()
+        end = self.known.get(key)
+        if end is None:
+            end = self.known[key] = len(self.vertices)
+            self.vertices.append(Vertex(point))
+        packed = sum([n << WIDTH * i for i, n in enumerate(costs)])
+        return Way(taken, costs, packed, end), asked
+
+    def expand(self, at: int) -> None:
+        """Find all ways from a vertex."""
+        vertex = self.vertices[at]
+        todo: list[tuple[tuple[str, int], ...]] = [()]
+        while todo:
+            prefix = todo.pop()
+            way, asked = self.go(at, prefix)
+            vertex.add(way)
+            if len(vertex.ways) > MAX_ANSWERS:
+                what = f"a statement has more than {MAX_ANSWERS:,} sets of answers"
+                raise NetError([Diagnostic("E213", what, asked[0].span)])
+            for place in range(len(prefix), len(asked)):
+                options = asked[place].options
+                for index in range(1, len(options)):
+                    if options[index] not in options[:index]:
+                        todo.append((*way.answers[:place], (asked[place].name, index)))
+        vertex.whole = True
+
+    def explore(self) -> None:
+        """Find all vertices and ways."""
+        with no_collection():
+            while True:
+                try:
+                    at = 0
+                    while at < len(self.vertices):
+                        if not self.vertices[at].whole and not self.ended(at):
+                            self.expand(at)
+                        if len(self.vertices) > MAX_POINTS:
+                            what = f"the space has more than {MAX_POINTS:,} points"
+                            raise NetError([Diagnostic("E213", what, self.span)])
+                        at += 1
+                    return
+                except Ambiguous:
+                    self.restart()
+
+    # ---------------------------------------------------------------- one net
+
+    def indices(self, settings: Mapping[str, Any]) -> dict[str, int]:
+        """Return which option each decision takes, by their texts; raise NetError for what is none."""
+        found = {}
+        for name, value in settings.items():
+            text = value if isinstance(value, str) else show(value)
+            decision = self.decisions.get(name)
+            if decision is None or text not in decision.options:
+                one = self.recipe.replace(settings={**self.recipe.settings, **settings})
+                one.elaborate()  # which says what is wrong
+                raise AssertionError(f"{name} is no decision")
+            found[name] = decision.options.index(text)
+        return found
+
+    def costs(self, answers: Mapping[str, int]) -> tuple[int, ...]:
+        """Return what a net costs, by `COLUMNS` of what always is there, then of what is there in training alone.
+
+        Args:
+            answers: The index of the option that each decision takes; those that the net does not ask are not read.
+
+        Raises:
+            NetError: There is no such net, or a decision is left open.
+        """
+        total = at = 0
+        vertices = self.vertices
+        while True:
+            vertex = vertices[at]
+            way: Any = vertex.first
+            try:
+                while type(way) is Question:
+                    way = way.after[answers[way.name]]
+            except KeyError:
+                way = None
+            if way is None:
+                point = vertex.point
+                if point is not None and point.ended:
+                    break
+                way = self.way(at, answers)
+                vertices = self.vertices
+                if way is None:
+                    total = at = 0
+                    continue
+            total += way.packed
+            at = way.end
+            if at < 0:
+                raise NetError(way.errors)
+        return tuple([total >> WIDTH * i & (1 << WIDTH) - 1 for i in range(2 * len(COLUMNS))])
+
+    def way(self, at: int, answers: Mapping[str, int]) -> Way | None:
+        """Return the way that some answers take from a vertex, found now; None if all has to be found anew."""
+        prefix: tuple[tuple[str, int], ...] = ()
+        try:
+            while True:
+                way, asked = self.go(at, prefix)
+                wrong = next((i for i, (name, n) in enumerate(way.answers) if answers.get(name) != n), None)
+                if wrong is None:
+                    self.vertices[at].add(way)
+                    return way
+                name = way.answers[wrong][0]
+                if name not in answers:
+                    raise NetError([Diagnostic("E217", f"{name} is left open", asked[wrong].span)])
+                prefix = (*way.answers[:wrong], (name, answers[name]))
+        except Ambiguous:
+            self.restart()
+            return None
+
+    # ---------------------------------------------------------------- all nets
+
+    def budgets(self) -> tuple[list[Bound], list[Budget]]:
+        """Return what each net has to keep: sums of counters, and claims about something else.
+
+        Raises:
+            NetError: A claim means nothing, or does not stand in all nets.
+        """
+        found: list[tuple[list[Bound], list[Budget]]] = []
+        for vertex in self.vertices:
+            if vertex.point is None or not vertex.point.ended:
+                continue
+            bounds: list[Bound] = []
+            others: list[Budget] = []
+            for budget in vertex.point.walker.budgets:
+                try:
+                    bounds += Summed(budget).bounds()
+                except NotSummed:
+                    others.append(budget)
+                except SpecError as error:
+                    raise NetError([error.diagnostic]) from None
+            found.append((bounds, others))
+        for bounds, _ in found[1:]:
+            kept = [[bound[:2] for bound in one] for one in (bounds, found[0][0])]
+            if kept[0] != kept[1]:
+                odd = [*bounds, *found[0][0]][0].budget
+                what = "a budget of the net that decisions change, or that only some of its nets have"
+                raise NetError([Diagnostic("E217", what, odd.span, help="write one for all of them")])
+        return found[0] if found else ([], [])
+
+    def lattice(self, columns: Mapping[str, tuple[int, ...]]) -> Lattice:
+        """Return all valid nets as a graph, with what they cost; it has no edges if there is none.
+
+        Args:
+            columns: What to count: how many times each counter, of those of `budgets.COUNTERS`.
+        """
+        order = self.ordered()
+        number = {at: i for i, at in enumerate(order)}
+        end = len(order)
+        weights = list(columns.values())
+        packed: dict[tuple[int, ...], tuple[int, ...]] = {}
+        edges: list[tuple[Edge, ...]] = []
+        for at in order:
+            leaving = []
+            for way in self.vertices[at].ways.values():
+                goal = end if way.end >= 0 and self.ended(way.end) else number.get(way.end)
+                if goal is None:
+                    continue
+                if way.costs not in packed:
+                    sums = [sum([w * n for w, n in zip(one, way.costs, strict=True) if w]) for one in weights]
+                    packed[way.costs] = tuple(sums)
+                leaving.append(Edge(way.answers, packed[way.costs], goal))
+            edges.append(tuple(leaving))
+        return Lattice(tuple(columns), (*edges, ()))
+
+    def ordered(self) -> list[int]:
+        """Return the vertices from which a net can be reached, each before those that it leads to."""
+        alive: dict[int, bool] = {}
+        order: list[int] = []
+        stack: list[tuple[int, bool]] = [(0, False)]
+        while stack:
+            at, done = stack.pop()
+            goals = {way.end for way in self.vertices[at].ways.values() if way.end >= 0}
+            if done:
+                alive[at] = any(self.ended(goal) or alive.get(goal, False) for goal in goals)
+                if alive[at]:
+                    order.append(at)
+            elif at not in alive:
+                alive[at] = False
+                stack.append((at, True))
+                stack += [(goal, False) for goal in goals if goal not in alive and not self.ended(goal)]
+        return order[::-1]
+
+    def ended(self, at: int) -> bool:
+        """Tell whether a vertex is the end of a net."""
+        point = self.vertices[at].point
+        return point is not None and point.ended
+
+    @property
+    def span(self) -> Any:
+        """The net's text."""
+        from netdsl.source import Span
+
+        net = self.recipe.net
+        return Span(net.file.source, net.node.start, net.node.end)
