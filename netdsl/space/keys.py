@@ -101,7 +101,7 @@ class Texts:
 
 
 class Keys:
-    """Values as keys. Types count, since 1 is not 1.0 nor true; equal values that flow are told apart by who made them.
+    """Values as keys. Types count, since 1 is not 1.0 nor true; values that flow are told apart by who made them.
 
     Numbers of wires mean nothing by themselves: they are called in the order in which they are met.
     """
