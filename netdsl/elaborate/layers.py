@@ -193,17 +193,21 @@ class Layers(ABC):
                 help = "put a label around one"
                 raise fail("E217", f"two decisions are called `{full}`", span, help, labels=labels)
             return known.chosen or 0
-        chosen = None
-        if full in self.settings:
-            value = self.settings[full]
-            text = value if isinstance(value, str) else show(value)
-            same = [i for i, v in enumerate(values) if type(v) is not bool and v == value]
-            if text not in options and not same:
-                raise fail("E504", f"{full} must be one of {', '.join(options)}, got {text}", span)
-            chosen = options.index(text) if text in options else same[0]
+        chosen = self.option(full, options, span, values)
         self.decisions[full] = Decision(full, options, chosen, span)
         self._owners[full] = owner
         return chosen or 0
+
+    def option(self, name: str, options: tuple[str, ...], span: Span, values: tuple[Any, ...]) -> int | None:
+        """Return the index of the option that a decision is to take; None if it is open."""
+        if name not in self.settings:
+            return None
+        value = self.settings[name]
+        text = value if isinstance(value, str) else show(value)
+        same = [i for i, v in enumerate(values) if type(v) is not bool and v == value]
+        if text not in options and not same:
+            raise fail("E504", f"{name} must be one of {', '.join(options)}, got {text}", span)
+        return options.index(text) if text in options else same[0]
 
     # ---------------------------------------------------------------- scopes and names
 

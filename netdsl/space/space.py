@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from netdsl.collector import no_collection
 from netdsl.diagnostics import Diagnostic, NetError
 from netdsl.elaborate.build import Recipe
 from netdsl.elaborate.result import Budget, Decision
-from netdsl.elaborate.values import SpecError, show
+from netdsl.elaborate.values import SpecError
 from netdsl.space.budgets import Bound, NotSummed, Summed
 from netdsl.space.lattice import Edge, Lattice
 from netdsl.space.walk import Ambiguous, Common, Point
@@ -43,11 +43,12 @@ class Way(NamedTuple):
 class Question:
     """A decision that a statement asks, and what follows from its answers."""
 
-    __slots__ = ("after", "name")
+    __slots__ = ("after", "name", "options")
 
-    def __init__(self, name: str) -> None:
-        """Know no answer."""
+    def __init__(self, name: str, options: tuple[str, ...]) -> None:
+        """Know no answer. `options` are texts; one decision may have others elsewhere, such as `choose(c, 2*c)`."""
         self.name = name
+        self.options = options
         self.after: dict[int, Question | Way] = {}
 
 
@@ -63,21 +64,22 @@ class Vertex:
         self.first: Question | Way | None = None
         """What is asked first, or the only way; None where that is not known."""
 
-    def add(self, way: Way) -> None:
-        """Take note of a way."""
+    def add(self, way: Way, asked: list[Decision]) -> None:
+        """Take note of a way, on which some decisions are asked."""
         self.ways[way.answers] = way
         if not way.answers:
             self.first = way
             return
         if self.first is None:
-            self.first = Question(way.answers[0][0])
+            self.first = Question(asked[0].name, asked[0].options)
         question = self.first
         for place, (_, index) in enumerate(way.answers, 1):
             assert isinstance(question, Question)
             if place == len(way.answers):
                 question.after[index] = way
             else:
-                question = question.after.setdefault(index, Question(way.answers[place][0]))
+                following = Question(asked[place].name, asked[place].options)
+                question = question.after.setdefault(index, following)
 
 
 class Space:
@@ -107,12 +109,11 @@ class Space:
         A decision behind them takes its first option.
         """
         vertex = self.vertices[at]
-        texts = {name: self.decisions[name].options[index] for name, index in answers}
         if vertex.point is None:
-            point = Point.begin(self.common, texts)
+            point = Point.begin(self.common, dict(answers))
             before, begin = {}, 0
         else:
-            point = vertex.point.step(texts)
+            point = vertex.point.step(dict(answers))
             before, begin = vertex.point.walker.decisions, len(vertex.point.walker.drafts)
         walker = point.walker
         asked = [
@@ -141,7 +142,7 @@ class Space:
         while todo:
             prefix = todo.pop()
             way, asked = self.go(at, prefix)
-            vertex.add(way)
+            vertex.add(way, asked)
             if len(vertex.ways) > MAX_ANSWERS:
                 what = f"a statement has more than {MAX_ANSWERS:,} sets of answers"
                 raise NetError([Diagnostic("E213", what, asked[0].span)])
@@ -171,18 +172,23 @@ class Space:
 
     # ---------------------------------------------------------------- one net
 
-    def indices(self, settings: Mapping[str, Any]) -> dict[str, int]:
-        """Return which option each decision takes, by their texts; raise NetError for what is none."""
+    def texts(self, answers: Mapping[str, int]) -> dict[str, str]:
+        """Return the text of the option that each decision takes which a net asks, as `--set` has it."""
         found = {}
-        for name, value in settings.items():
-            text = value if isinstance(value, str) else show(value)
-            decision = self.decisions.get(name)
-            if decision is None or text not in decision.options:
-                one = self.recipe.replace(settings={**self.recipe.settings, **settings})
-                one.elaborate()  # which says what is wrong
-                raise AssertionError(f"{name} is no decision")
-            found[name] = decision.options.index(text)
+        for question in self.questions(answers):
+            found[question.name] = question.options[answers[question.name]]
         return found
+
+    def questions(self, answers: Mapping[str, int]) -> Iterator[Question]:
+        """Yield what a net asks; raise NetError if there is no such net, or a decision is left open."""
+        self.costs(answers)
+        at = 0
+        while not self.ended(at):
+            way: Any = self.vertices[at].first
+            while type(way) is Question:
+                yield way
+                way = way.after[answers[way.name]]
+            at = way.end
 
     def costs(self, answers: Mapping[str, int]) -> tuple[int, ...]:
         """Return what a net costs, by `COLUMNS` of what always is there, then of what is there in training alone.
@@ -226,7 +232,7 @@ class Space:
                 way, asked = self.go(at, prefix)
                 wrong = next((i for i, (name, n) in enumerate(way.answers) if answers.get(name) != n), None)
                 if wrong is None:
-                    self.vertices[at].add(way)
+                    self.vertices[at].add(way, asked)
                     return way
                 name = way.answers[wrong][0]
                 if name not in answers:

@@ -157,6 +157,10 @@ class Strider(Builder):
         """The drafts that stand for all layers of a block."""
         self.chains: dict[DraftScope, Chain] = {}
         """Of the scopes that are open between statements."""
+        self.answers: Mapping[str, int] = {}
+        """Which option decisions take, by its index."""
+        self.asked = 0
+        """How often a decision was met."""
         self.entering: Place | None = None
         """Where the next block is not run, but entered."""
 
@@ -168,12 +172,18 @@ class Strider(Builder):
 
     def decision(self, name: str, options: Any, node: tree.Tree, span: Span, values: Any = ()) -> int:
         """Return the index of the option that a decision takes."""
+        self.asked += 1
         prefix, place = self._deciding
         full = f"{prefix}.{name}" if prefix else name
         if self._again is None:
             owner = (node.start, span.source.key, place.turns, *(frame.span for frame in place.calls))
             self.common.own(("decision", full), owner)
         return super().decision(name, options, node, span, values)
+
+    def option(self, name: str, options: tuple[str, ...], span: Span, values: tuple[Any, ...]) -> int | None:
+        """Return the index of the option that a decision is to take; None if it is open."""
+        index = self.answers.get(name)
+        return index if index is not None else super().option(name, options, span, values)
 
     def child(self, place: Place, label: tree.Label | str | None, span: Span, op: Op | None = None) -> str:
         """Return the name of a new child of the scope."""
@@ -286,7 +296,7 @@ class Strider(Builder):
     @property
     def said(self) -> tuple[int, ...]:
         """How much has been said that a block which stands for another would not say."""
-        return len(self.decisions), len(self.budgets), len(self.errors), len(self.outputs)
+        return self.asked, len(self.budgets), len(self.errors), len(self.outputs)
 
     def made(self, begin: int, result: Data, data: Data) -> Block | None:
         """Return what a block made; None if it cannot be said apart from it."""
@@ -400,10 +410,10 @@ class Point:
         return not self.frames
 
     @classmethod
-    def begin(cls, common: Common, answers: Mapping[str, str]) -> Point:
+    def begin(cls, common: Common, answers: Mapping[str, int]) -> Point:
         """Return the point before the net's first statement, its parameters known; its walker has the errors."""
         walker = Strider(common)
-        walker.settings = {**walker.settings, **answers}
+        walker.answers = answers
         elaborator = Elaborator(common.recipe)
         elaborator.walker = walker
         place = elaborator.place()
@@ -425,11 +435,11 @@ class Point:
 
     # ---------------------------------------------------------------- going on
 
-    def step(self, answers: Mapping[str, str]) -> Point:
+    def step(self, answers: Mapping[str, int]) -> Point:
         """Return the point behind the next statement under some answers; its walker has the errors."""
         point = self.fork()
         walker, place = point.walker, point.places[-1]
-        walker.settings = {**self.common.recipe.settings, **answers}
+        walker.answers = answers
         frame = point.frames[-1]
         assert isinstance(frame, Run)
         statement, whole = self.common.texts.statement(frame.body, frame.at, place.in_net)
@@ -442,8 +452,6 @@ class Point:
                 walker.entering = place if called is not None else None
                 try:
                     walker.statement(statement, place)
-                    if place.flow is not None:
-                        place.env.tensors["flow"] = place.flow
                 except Entered as entered:
                     point.enter_block(called, entered.decl.node.body, entered.place)
                 walker.entering = None
@@ -463,6 +471,8 @@ class Point:
             if not isinstance(frame, Run):
                 self.leave(frame, place)
                 continue
+            if frame.at and place.flow is not None:  # behind a statement
+                place.env.tensors["flow"] = place.flow
             if frame.at == len(frame.body):
                 frames.pop()
                 continue
@@ -539,7 +549,6 @@ class Point:
             del walker.chains[inner.scope]
             place = self.places[-1]
             walker.leave_container(frame.node, inner, place)
-            place.env.tensors["flow"] = place.flow  # type: ignore[assignment]
         elif isinstance(frame, Called):
             inner = self.places.pop()
             del walker.chains[inner.scope]
@@ -550,7 +559,6 @@ class Point:
             for label in (frame.node.label, step.label):  # type: ignore[union-attr]
                 if label is not None:
                     walker.define(label, place.flow, place)
-            place.env.tensors["flow"] = place.flow
             walker.at(place)
 
     def link(self) -> None:
