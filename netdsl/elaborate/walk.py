@@ -653,18 +653,18 @@ class Walker(Layers):
         """Bind the loop's names for each turn, which begins with the defaults before the loop."""
         defaults, outer = place.defaults, place.turns
         try:
-            for number, item in enumerate(self.items(node, place)):
-                self.turn(node, number, item, defaults, outer, place)
+            for number, item in enumerate(self.loop_items(node, place)):
+                self.begin_turn(node, number, item, defaults, outer, place)
                 yield
         finally:
             place.turns = outer
 
-    def items(self, node: tree.For, place: Place) -> list[Any]:
+    def loop_items(self, node: tree.For, place: Place) -> list[Any]:
         """Return what a loop goes through."""
         check_variables(node.names, place.source)
         return self.evaluator.iterate(node.iterable, place.env, place.source)
 
-    def turn(
+    def begin_turn(
         self,
         node: tree.For,
         number: int,

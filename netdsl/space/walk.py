@@ -497,7 +497,7 @@ class Point:
         if isinstance(node, tree.If):
             walker.cases(node, lambda body: frames.append(Run(body, 0)), place)
         elif isinstance(node, tree.For):
-            items = tuple(walker.items(node, place))
+            items = tuple(walker.loop_items(node, place))
             frames.append(Turn(node, items, -1, place.defaults, place.turns))
         elif isinstance(node, tree.Stage):
             frames.append(Staged(place.stage))
@@ -538,7 +538,7 @@ class Point:
         if isinstance(frame, Turn):
             number = frame.number + 1
             if number < len(frame.items):
-                walker.turn(frame.node, number, frame.items[number], frame.defaults, frame.turns, place)
+                walker.begin_turn(frame.node, number, frame.items[number], frame.defaults, frame.turns, place)
                 frames += [frame._replace(number=number), Run(frame.node.body, 0)]
             else:
                 place.turns = frame.turns
